@@ -1,0 +1,238 @@
+//! Global and shared memory, through accessors that are one pointer wide.
+
+use super::intrinsics as nv;
+use crate::atomic::{Ordering, Scope};
+use crate::word::{AtomicWord, Word};
+use core::arch::{asm, global_asm};
+use core::mem::size_of;
+
+/// An array in the device's memory.
+///
+/// Indices count elements. No access is checked on the device; in the emulator
+/// every one is. All methods are `unsafe` for the same reason: the index must lie
+/// in the array, what is read must have been written, and accesses of several
+/// threads to one element must be atomic or ordered.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Global<T>(*mut T);
+
+impl<T: Word> Global<T> {
+    /// Reads element `i`.
+    #[inline(always)]
+    pub unsafe fn get(self, i: usize) -> T {
+        unsafe { *self.0.add(i) }
+    }
+
+    /// Writes element `i`.
+    #[inline(always)]
+    pub unsafe fn set(self, i: usize, value: T) {
+        unsafe { *self.0.add(i) = value }
+    }
+
+    /// Reads element `i` of an array that no thread writes during this launch and
+    /// that is not read again: past the first-level cache.
+    #[inline(always)]
+    pub unsafe fn get_streamed(self, i: usize) -> T {
+        unsafe { load_streamed(self.0.add(i)) }
+    }
+
+    /// Reads the 16 bytes from element `i` on, which must be aligned to 16 bytes.
+    #[inline(always)]
+    pub unsafe fn get_vector(self, i: usize) -> u128 {
+        unsafe { *(self.0.add(i) as *const u128) }
+    }
+
+    /// Writes the 16 bytes from element `i` on, which must be aligned to 16 bytes.
+    #[inline(always)]
+    pub unsafe fn set_vector(self, i: usize, value: u128) {
+        unsafe { *(self.0.add(i) as *mut u128) = value }
+    }
+
+    /// The array from element `i` on.
+    #[inline(always)]
+    pub unsafe fn offset(self, i: usize) -> Self {
+        Self(unsafe { self.0.add(i) })
+    }
+
+    /// The same bytes as elements of another width.
+    #[inline(always)]
+    pub unsafe fn cast<U: Word>(self) -> Global<U> {
+        Global(self.0 as *mut U)
+    }
+}
+
+/// `asm!` with the suffix that `$scope` has in PTX.
+macro_rules! scoped {
+    ($scope:expr, $before:literal, $after:literal, $($operand:tt)*) => {
+        match $scope {
+            Scope::Block => asm!(concat!($before, ".cta", $after), $($operand)*),
+            Scope::Device => asm!(concat!($before, ".gpu", $after), $($operand)*),
+        }
+    };
+}
+
+impl<T: AtomicWord> Global<T> {
+    /// Atomically reads element `i`; `order` is `Relaxed` or `Acquire`.
+    #[inline(always)]
+    pub unsafe fn load(self, i: usize, order: Ordering, scope: Scope) -> T {
+        unsafe {
+            let p = self.0.add(i);
+            if size_of::<T>() == 4 {
+                let v: u32;
+                match order {
+                    Ordering::Relaxed => scoped!(scope, "ld.relaxed", ".global.u32 {}, [{}];", out(reg32) v, in(reg64) p, options(nostack)),
+                    _ => scoped!(scope, "ld.acquire", ".global.u32 {}, [{}];", out(reg32) v, in(reg64) p, options(nostack)),
+                }
+                T::from_u64(v as u64)
+            } else {
+                let v: u64;
+                match order {
+                    Ordering::Relaxed => scoped!(scope, "ld.relaxed", ".global.u64 {}, [{}];", out(reg64) v, in(reg64) p, options(nostack)),
+                    _ => scoped!(scope, "ld.acquire", ".global.u64 {}, [{}];", out(reg64) v, in(reg64) p, options(nostack)),
+                }
+                T::from_u64(v)
+            }
+        }
+    }
+
+    /// Atomically writes element `i`; `order` is `Relaxed` or `Release`.
+    #[inline(always)]
+    pub unsafe fn store(self, i: usize, value: T, order: Ordering, scope: Scope) {
+        unsafe {
+            let p = self.0.add(i);
+            if size_of::<T>() == 4 {
+                let v = value.to_u64() as u32;
+                match order {
+                    Ordering::Relaxed => scoped!(scope, "st.relaxed", ".global.u32 [{}], {};", in(reg64) p, in(reg32) v, options(nostack)),
+                    _ => scoped!(scope, "st.release", ".global.u32 [{}], {};", in(reg64) p, in(reg32) v, options(nostack)),
+                }
+            } else {
+                let v = value.to_u64();
+                match order {
+                    Ordering::Relaxed => scoped!(scope, "st.relaxed", ".global.u64 [{}], {};", in(reg64) p, in(reg64) v, options(nostack)),
+                    _ => scoped!(scope, "st.release", ".global.u64 [{}], {};", in(reg64) p, in(reg64) v, options(nostack)),
+                }
+            }
+        }
+    }
+
+    /// Atomically adds to element `i`, wrapping, and returns what it was.
+    #[inline(always)]
+    pub unsafe fn fetch_add(self, i: usize, value: T, order: Ordering, scope: Scope) -> T {
+        unsafe {
+            let p = self.0.add(i);
+            if size_of::<T>() == 4 {
+                let (old, v): (u32, u32);
+                v = value.to_u64() as u32;
+                match order {
+                    Ordering::Relaxed => scoped!(scope, "atom.relaxed", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack)),
+                    Ordering::Acquire => scoped!(scope, "atom.acquire", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack)),
+                    Ordering::Release => scoped!(scope, "atom.release", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack)),
+                    _ => scoped!(scope, "atom.acq_rel", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack)),
+                }
+                T::from_u64(old as u64)
+            } else {
+                let (old, v): (u64, u64);
+                v = value.to_u64();
+                match order {
+                    Ordering::Relaxed => scoped!(scope, "atom.relaxed", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack)),
+                    Ordering::Acquire => scoped!(scope, "atom.acquire", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack)),
+                    Ordering::Release => scoped!(scope, "atom.release", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack)),
+                    _ => scoped!(scope, "atom.acq_rel", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack)),
+                }
+                T::from_u64(old)
+            }
+        }
+    }
+}
+
+/// An array in the block's shared memory. The rules are those of [`Global`].
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct Shared<T>(*mut T);
+
+impl<T: Word> Shared<T> {
+    /// Reads element `i`.
+    #[inline(always)]
+    pub unsafe fn get(self, i: usize) -> T {
+        unsafe { *self.0.add(i) }
+    }
+
+    /// Writes element `i`.
+    #[inline(always)]
+    pub unsafe fn set(self, i: usize, value: T) {
+        unsafe { *self.0.add(i) = value }
+    }
+
+    /// The array from element `i` on.
+    #[inline(always)]
+    pub unsafe fn offset(self, i: usize) -> Self {
+        Self(unsafe { self.0.add(i) })
+    }
+
+    /// The same bytes as elements of another width.
+    #[inline(always)]
+    pub unsafe fn cast<U: Word>(self) -> Shared<U> {
+        Shared(self.0 as *mut U)
+    }
+}
+
+impl Shared<u32> {
+    /// Adds to element `i`, wrapping, and returns what it was: relaxed, among the
+    /// threads of the block.
+    #[inline(always)]
+    pub unsafe fn fetch_add(self, i: usize, value: u32) -> u32 {
+        use core::sync::atomic::AtomicU32;
+        unsafe { (*(self.0.add(i) as *const AtomicU32)).fetch_add(value, Ordering::Relaxed) }
+    }
+}
+
+global_asm!(".extern .shared .align 128 .b8 cuda_std_dynamic_shared[];");
+
+/// `len` elements of the launch's dynamic shared memory, from `byte_offset` on,
+/// which must be aligned to the element.
+#[inline(always)]
+pub unsafe fn dynamic_shared<T: Word>(byte_offset: usize, _len: usize) -> Shared<T> {
+    let base: u64;
+    unsafe {
+        asm!("{{ .reg .u64 t; mov.u64 t, cuda_std_dynamic_shared; cvta.shared.u64 {}, t; }}",
+             out(reg64) base, options(pure, nomem, nostack, preserves_flags));
+        Shared((as_shared(base as *mut u8)).add(byte_offset) as *mut T)
+    }
+}
+
+/// Tells LLVM that `p` points into shared memory, so that what is reached through
+/// it becomes `ld.shared`, `st.shared` and `atom.shared` instead of generic.
+///
+/// The assumption alone is dropped before code generation; its second use, as a
+/// PTX comment, keeps it alive and costs nothing.
+#[inline(always)]
+unsafe fn as_shared<T>(p: *mut T) -> *mut T {
+    unsafe {
+        let shared = nv::is_shared(p as *const u8);
+        asm!("// {0}", in(reg32) shared as u32, options(nomem, nostack, preserves_flags));
+        core::hint::assert_unchecked(shared);
+    }
+    p
+}
+
+#[inline(always)]
+unsafe fn load_streamed<T: Word>(p: *const T) -> T {
+    unsafe {
+        match size_of::<T>() {
+            4 => {
+                let v: u32;
+                asm!("ld.global.nc.L1::no_allocate.u32 {}, [{}];", out(reg32) v, in(reg64) p,
+                     options(pure, readonly, nostack, preserves_flags));
+                T::from_u64(v as u64)
+            }
+            8 => {
+                let v: u64;
+                asm!("ld.global.nc.L1::no_allocate.u64 {}, [{}];", out(reg64) v, in(reg64) p,
+                     options(pure, readonly, nostack, preserves_flags));
+                T::from_u64(v)
+            }
+            _ => *p,
+        }
+    }
+}

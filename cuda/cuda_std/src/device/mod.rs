@@ -1,0 +1,22 @@
+//! The device side: every operation is one instruction, or a few.
+//!
+//! Two rules of rustc's NVPTX backend shape this code. `asm!` is not marked
+//! convergent, so LLVM may duplicate or sink it: operations in which a warp or a
+//! block takes part together are LLVM intrinsics, and `asm!` is left to what one
+//! thread does alone. And a pointer's address space is only known to LLVM where
+//! it can see it tested: see `memory::as_shared`.
+
+pub mod atomic;
+pub mod hint;
+mod intrinsics;
+pub mod memory;
+pub mod thread;
+pub mod warp;
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo) -> ! {
+    // Kernels are compiled with immediate-abort panics: this is never reached,
+    // but the language asks for it.
+    unsafe { intrinsics::trap() };
+    loop {}
+}

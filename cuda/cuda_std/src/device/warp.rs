@@ -1,0 +1,140 @@
+//! What the 32 lanes of a warp do together.
+//!
+//! `mask` names the lanes that take part; each of them must call, with the same
+//! mask. Only [`sync_warp`] orders memory: a shuffle or a vote does not.
+
+use super::intrinsics as nv;
+use core::arch::asm;
+
+/// Every lane.
+pub const FULL: u32 = !0;
+
+/// This thread's place in its warp, `0..32`.
+#[inline(always)]
+pub fn lane_id() -> u32 {
+    nv::lane_id()
+}
+
+/// The lanes below this one.
+#[inline(always)]
+pub fn lane_mask_lt() -> u32 {
+    nv::lane_mask_lt()
+}
+
+/// The lanes above this one.
+#[inline(always)]
+pub fn lane_mask_gt() -> u32 {
+    nv::lane_mask_gt()
+}
+
+/// The lanes that happen to run together here. For nothing but reports.
+#[inline(always)]
+pub fn active_mask() -> u32 {
+    unsafe { nv::active_mask() }
+}
+
+/// Waits for the lanes of `mask`, and makes what each wrote before it visible to
+/// all of them after it.
+#[inline(always)]
+pub fn sync_warp(mask: u32) {
+    unsafe { nv::sync_warp(mask) }
+}
+
+/// The value that `lane` holds.
+#[inline(always)]
+pub fn shuffle_idx(mask: u32, value: u32, lane: u32) -> u32 {
+    unsafe { nv::shuffle_idx(mask, value, lane, 31) }
+}
+
+/// The value of the lane `delta` below; a lane that has none keeps its own.
+#[inline(always)]
+pub fn shuffle_up(mask: u32, value: u32, delta: u32) -> u32 {
+    unsafe { nv::shuffle_up(mask, value, delta, 0) }
+}
+
+/// The value of the lane `delta` above; a lane that has none keeps its own.
+#[inline(always)]
+pub fn shuffle_down(mask: u32, value: u32, delta: u32) -> u32 {
+    unsafe { nv::shuffle_down(mask, value, delta, 31) }
+}
+
+/// The value of the lane whose number differs by `lane_mask`.
+#[inline(always)]
+pub fn shuffle_xor(mask: u32, value: u32, lane_mask: u32) -> u32 {
+    unsafe { nv::shuffle_xor(mask, value, lane_mask, 31) }
+}
+
+/// The lanes in which `predicate` holds.
+#[inline(always)]
+pub fn ballot(mask: u32, predicate: bool) -> u32 {
+    unsafe { nv::ballot(mask, predicate) }
+}
+
+/// Whether `predicate` holds in any lane of `mask`.
+#[inline(always)]
+pub fn any(mask: u32, predicate: bool) -> bool {
+    unsafe { nv::any(mask, predicate) }
+}
+
+/// Whether `predicate` holds in every lane of `mask`.
+#[inline(always)]
+pub fn all(mask: u32, predicate: bool) -> bool {
+    unsafe { nv::all(mask, predicate) }
+}
+
+/// The lanes that hold the same value as this one. Slow on recent chips (about
+/// 65 cycles a warp on an H200): see [`match_digit`].
+#[inline(always)]
+pub fn match_any(mask: u32, value: u32) -> u32 {
+    unsafe { nv::match_any(mask, value) }
+}
+
+/// The lanes of the full warp whose low 8 bits of `digit` equal this lane's.
+///
+/// Eight ballots, each inverted where this lane's bit is 0, and their
+/// conjunction: 28 instructions. The inversion is a multiply-add (`-v - 1` is
+/// `!v`), because on the chips measured LOP3, ISETP and VOTE share a pipe that
+/// IMAD leaves free. `ones` is `!0` from [`all_ones`], hidden from the assembler,
+/// which would otherwise turn the multiply-add back into LOP3.
+///
+/// The votes stand in `asm!`, which LLVM does not know to be convergent: call
+/// this in straight-line code only, where every lane of the warp takes part. The
+/// build counts the votes of each kernel.
+#[inline(always)]
+pub fn match_digit(digit: u32, ones: u32) -> u32 {
+    let mask: u32;
+    unsafe {
+        asm!(
+            "{{ .reg .pred p0,p1,p2,p3,p4,p5,p6,p7; .reg .b32 t0,t1,t2,t3,t4,t5,t6,t7;",
+            "and.b32 t0,{1},1;  setp.ne.u32 p0,t0,0; and.b32 t1,{1},2;   setp.ne.u32 p1,t1,0;",
+            "and.b32 t2,{1},4;  setp.ne.u32 p2,t2,0; and.b32 t3,{1},8;   setp.ne.u32 p3,t3,0;",
+            "and.b32 t4,{1},16; setp.ne.u32 p4,t4,0; and.b32 t5,{1},32;  setp.ne.u32 p5,t5,0;",
+            "and.b32 t6,{1},64; setp.ne.u32 p6,t6,0; and.b32 t7,{1},128; setp.ne.u32 p7,t7,0;",
+            "vote.sync.ballot.b32 t0,p0,-1; vote.sync.ballot.b32 t1,p1,-1;",
+            "vote.sync.ballot.b32 t2,p2,-1; vote.sync.ballot.b32 t3,p3,-1;",
+            "vote.sync.ballot.b32 t4,p4,-1; vote.sync.ballot.b32 t5,p5,-1;",
+            "vote.sync.ballot.b32 t6,p6,-1; vote.sync.ballot.b32 t7,p7,-1;",
+            "@!p0 mad.lo.u32 t0,t0,{2},{2}; @!p1 mad.lo.u32 t1,t1,{2},{2};",
+            "@!p2 mad.lo.u32 t2,t2,{2},{2}; @!p3 mad.lo.u32 t3,t3,{2},{2};",
+            "@!p4 mad.lo.u32 t4,t4,{2},{2}; @!p5 mad.lo.u32 t5,t5,{2},{2};",
+            "@!p6 mad.lo.u32 t6,t6,{2},{2}; @!p7 mad.lo.u32 t7,t7,{2},{2};",
+            "lop3.b32 t0,t0,t1,t2,0x80; lop3.b32 t3,t3,t4,t5,0x80;",
+            "lop3.b32 t6,t6,t7,t0,0x80; and.b32 {0},t3,t6; }}",
+            out(reg32) mask, in(reg32) digit, in(reg32) ones,
+            options(nomem, nostack, preserves_flags)
+        );
+    }
+    mask
+}
+
+/// `!0` as a value the assembler cannot see through, for [`match_digit`].
+#[inline(always)]
+pub fn all_ones() -> u32 {
+    lane_mask_lt() | lane_mask_gt() | 1u32.wrapping_shl(lane_id())
+}
+
+/// `a` in the low half and `b` in the high half of one word, in one instruction.
+#[inline(always)]
+pub fn pack_halves(a: u32, b: u32) -> u32 {
+    nv::permute_bytes(a, b, 0x5410)
+}

@@ -1,0 +1,45 @@
+//! The device programming model for kernels written in Rust.
+//!
+//! The names and the shape are those of Rust-CUDA's crate of the same name; the
+//! implementation is this project's own, over rustc's NVPTX backend. One kernel
+//! source serves two targets: compiled for `nvptx64-nvidia-cuda`, everything here
+//! is a thin inline wrapper around an instruction; compiled for the host, it is
+//! the emulator, which runs the same source and checks it.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | [`thread`] | indices and the block barrier |
+//! | [`warp`] | shuffle, vote, match, the warp barrier, lane masks |
+//! | [`memory`] | [`Global`](memory::Global) and [`Shared`](memory::Shared), the only way to memory |
+//! | [`atomic`] | orderings, scopes and fences |
+//! | [`hint`] | what steers the compiler and changes no result |
+//!
+//! Kernels reach memory through accessor types and never through references or
+//! raw pointers: on the device an accessor is one pointer and costs nothing, in
+//! the emulator it knows its allocation and checks every access.
+#![cfg_attr(
+    target_os = "cuda",
+    no_std,
+    feature(abi_ptx, asm_experimental_arch, link_llvm_intrinsics)
+)]
+#![cfg_attr(target_os = "cuda", allow(internal_features))]
+
+#[cfg(target_os = "cuda")]
+mod device;
+#[cfg(target_os = "cuda")]
+pub use device::{atomic, hint, memory, thread, warp};
+
+pub mod word;
+
+#[cfg(target_os = "cuda")]
+pub use cuda_std_macros::{kernel, launch_bounds};
+
+/// What a kernel file imports.
+#[cfg(target_os = "cuda")]
+pub mod prelude {
+    pub use crate::atomic::{Ordering, Scope, fence};
+    pub use crate::hint;
+    pub use crate::memory::{Global, Shared, dynamic_shared};
+    pub use crate::word::{AtomicWord, Word};
+    pub use crate::{kernel, launch_bounds, thread, warp};
+}

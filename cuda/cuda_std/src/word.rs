@@ -1,0 +1,38 @@
+//! The types that device memory is made of.
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A plain unsigned integer that one instruction loads or stores: `u8`, `u16`,
+/// `u32`, `u64` or `u128`. Other key and value types travel as the word of their
+/// width, so that every bit pattern is valid and none is padding.
+pub trait Word: sealed::Sealed + Copy + Default + PartialEq + core::fmt::Debug + 'static {
+    /// The word that `v` has in its low bits.
+    fn from_u64(v: u64) -> Self;
+    /// The low 64 bits of this word.
+    fn to_u64(self) -> u64;
+}
+
+/// A word on which atomic operations exist: `u32` and `u64`.
+pub trait AtomicWord: Word {}
+
+macro_rules! words {
+    ($($word:ty),*) => { $(
+        impl sealed::Sealed for $word {}
+        impl Word for $word {
+            #[inline(always)]
+            fn from_u64(v: u64) -> Self {
+                v as $word
+            }
+            #[inline(always)]
+            fn to_u64(self) -> u64 {
+                self as u64
+            }
+        }
+    )* };
+}
+words!(u8, u16, u32, u64, u128);
+
+impl AtomicWord for u32 {}
+impl AtomicWord for u64 {}
