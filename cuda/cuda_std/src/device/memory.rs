@@ -54,6 +54,12 @@ impl<T: Word> Global<T> {
         Self(unsafe { self.0.add(i) })
     }
 
+    /// The address of element 0, in bytes: to see how it is aligned.
+    #[inline(always)]
+    pub fn address(self) -> usize {
+        self.0 as usize
+    }
+
     /// The same bytes as elements of another width.
     #[inline(always)]
     pub unsafe fn cast<U: Word>(self) -> Global<U> {
@@ -142,6 +148,18 @@ impl<T: AtomicWord> Global<T> {
                 }
                 T::from_u64(old)
             }
+        }
+    }
+}
+
+impl Global<u32> {
+    /// Atomically writes elements `i` and `i + 1`, relaxed, each by itself but in
+    /// one instruction; `i` must be even.
+    #[inline(always)]
+    pub unsafe fn store_pair(self, i: usize, values: [u32; 2], scope: Scope) {
+        unsafe {
+            let p = self.0.add(i);
+            scoped!(scope, "st.relaxed", ".global.v2.u32 [{}], {{{}, {}}};", in(reg64) p, in(reg32) values[0], in(reg32) values[1], options(nostack))
         }
     }
 }
