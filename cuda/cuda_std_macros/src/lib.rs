@@ -1,15 +1,168 @@
-//! Attributes of kernels.
+//! Attributes of kernels: [`macro@kernel`] and [`macro@launch_bounds`].
+//!
+//! One kernel source serves two targets, so both attributes write two forms of
+//! what they mark and leave the choice to `cfg(target_os = "cuda")`: for the
+//! device an entry point, and for the host the function just as it stands, which
+//! the emulator calls.
+//!
+//! The crate has no dependencies, `syn` least of all: the kernel compiler builds
+//! it by itself, with plain rustc and without a package registry, each time the
+//! kernels are built for a new compiler. What the attributes need of Rust's
+//! grammar is little enough to read token by token: the words before a function's
+//! name, and the commas between two arguments.
+//!
+//! ```
+//! use cuda_std_macros::{kernel, launch_bounds};
+//!
+//! /// Writes its own index to each element.
+//! #[kernel]
+//! #[launch_bounds(256, 2)]
+//! pub unsafe fn iota(output: *mut u32, n: u32) {
+//!     for i in 0..n as usize {
+//!         unsafe { *output.add(i) = i as u32 };
+//!     }
+//! }
+//!
+//! let mut output = [0; 3];
+//! unsafe { iota(output.as_mut_ptr(), 3) };
+//! assert_eq!(output, [0, 1, 2]);
+//! ```
 
-use proc_macro::TokenStream;
+mod function;
 
-/// Makes a function an entry point of the device.
+use function::Function;
+use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
+
+/// Makes a function an entry point of the device, exported under its own name.
+///
+/// The function is `unsafe` (a launch can check nothing of what it passes), has
+/// no generic parameters (an exported name stands for one function) and returns
+/// nothing. A generic kernel is an ordinary function with one entry point for
+/// each instance; `macro_rules!` may stamp the entry points.
+///
+/// On the device, `pub unsafe fn name(..)` becomes
+/// `#[unsafe(no_mangle)] pub unsafe extern "ptx-kernel" fn name(..)`, for which
+/// the crate enables the feature `abi_ptx`. On the host it stays what it is.
 #[proc_macro_attribute]
-pub fn kernel(_attr: TokenStream, item: TokenStream) -> TokenStream {
-    item
+pub fn kernel(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand_kernel(arguments, item).unwrap_or_else(|error| error.into_compile_error())
 }
 
-/// Bounds how a kernel may be launched.
+/// Bounds how a kernel may be launched: `launch_bounds(threads)`,
+/// `launch_bounds(threads, min_blocks_per_sm)` or
+/// `launch_bounds(threads, min_blocks_per_sm, max_registers)`.
+///
+/// - `threads`: the most threads in a block, 1 to 1024. A launch with more fails.
+/// - `min_blocks_per_sm`: how many blocks a multiprocessor shall hold at once;
+///   the assembler keeps the registers low enough for that.
+/// - `max_registers`: the most registers in a thread.
+///
+/// 0 for either of the last two leaves it to the assembler, as not writing it
+/// does. The arguments are constant expressions of any integer type; one with a
+/// comma outside brackets goes into braces.
+///
+/// Rust has no way to hand these numbers to its PTX backend. They travel as a
+/// comment in the PTX, from where `cuda_builder` reads them and writes the
+/// directives `.maxntid`, `.minnctapersm` and `.maxnreg`. The crate enables the
+/// feature `asm_experimental_arch` on the device. On the host nothing is left.
 #[proc_macro_attribute]
-pub fn launch_bounds(_attr: TokenStream, item: TokenStream) -> TokenStream {
-    item
+pub fn launch_bounds(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand_launch_bounds(arguments, item).unwrap_or_else(|error| error.into_compile_error())
+}
+
+fn expand_kernel(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
+    if let Some(first) = arguments.into_iter().next() {
+        return Err(Error::at(&first, "#[kernel] takes no arguments"));
+    }
+    let function = Function::parse("kernel", item)?;
+    function.check_entry_point()?;
+
+    let mut device = parsed("#[cfg(target_os = \"cuda\")] #[unsafe(no_mangle)]");
+    device.extend(function.before_keyword());
+    device.extend(parsed("extern \"ptx-kernel\""));
+    device.extend(function.onward());
+
+    let mut both = device;
+    both.extend(parsed("#[cfg(not(target_os = \"cuda\"))]"));
+    both.extend(function.whole());
+    Ok(both)
+}
+
+fn expand_launch_bounds(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
+    let function = Function::parse("launch_bounds", item)?;
+    let bounds = split_at_commas(arguments);
+    if bounds.is_empty() || bounds.len() > 3 || bounds.iter().any(|b| b.is_empty()) {
+        let message = format!(
+            "#[launch_bounds(threads, min_blocks_per_sm, max_registers)] takes one to three \
+             constant expressions, found {}; an expression with commas goes into braces",
+            bounds.len()
+        );
+        return Err(Error::at(function.name(), &message));
+    }
+
+    let text = format!("\"// .launch_bounds {} {{}} {{}} {{}}\"", function.name());
+    let mut operands = parsed(&text);
+    for i in 0..3 {
+        operands.extend(parsed(", const"));
+        match bounds.get(i) {
+            Some(bound) => operands.extend(bound.clone()),
+            None => operands.extend(parsed("0")),
+        }
+    }
+    let mut both = parsed("#[cfg(target_os = \"cuda\")] ::core::arch::global_asm!");
+    both.extend([TokenTree::from(Group::new(
+        Delimiter::Parenthesis,
+        operands,
+    ))]);
+    both.extend(parsed(";"));
+    both.extend(function.whole());
+    Ok(both)
+}
+
+/// The streams between top-level commas; one comma may end the last.
+fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
+    let mut parts: Vec<TokenStream> = Vec::new();
+    let mut open = false;
+    for token in tokens {
+        let comma = matches!(&token, TokenTree::Punct(p) if p.as_char() == ',');
+        if !open {
+            parts.push(TokenStream::new());
+        }
+        open = !comma;
+        if let (false, Some(part)) = (comma, parts.last_mut()) {
+            part.extend([token]);
+        }
+    }
+    parts
+}
+
+/// Tokens of source text that this crate itself writes.
+fn parsed(source: &str) -> TokenStream {
+    source
+        .parse()
+        .expect("the attribute's own source text has matching brackets")
+}
+
+/// What is wrong with the marked item, and where.
+struct Error {
+    span: proc_macro::Span,
+    message: String,
+}
+
+impl Error {
+    fn at(token: &TokenTree, message: &str) -> Self {
+        Self {
+            span: token.span(),
+            message: message.to_owned(),
+        }
+    }
+
+    fn into_compile_error(self) -> TokenStream {
+        let source = format!("::core::compile_error!{{ {:?} }}", self.message);
+        let spanned = parsed(&source).into_iter().map(|mut token| {
+            token.set_span(self.span);
+            token
+        });
+        spanned.collect()
+    }
 }

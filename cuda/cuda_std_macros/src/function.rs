@@ -1,0 +1,148 @@
+//! What the attributes see of a function: the tokens up to its name, and whether
+//! generic parameters or a return type follow.
+
+use crate::Error;
+use proc_macro::{Delimiter, TokenStream, TokenTree};
+
+/// A function item, cut at the word `fn`.
+pub(crate) struct Function {
+    tokens: Vec<TokenTree>,
+    /// Where the qualifiers (`pub`, `unsafe`, ..) start: behind the attributes.
+    qualifiers: usize,
+    /// Where `fn` stands; its name is the token behind it.
+    keyword: usize,
+}
+
+impl Function {
+    /// Reads `item`, to which the attribute called `attribute` was put.
+    pub(crate) fn parse(attribute: &str, item: TokenStream) -> Result<Self, Error> {
+        let tokens = without_invisible_groups(item);
+        let qualifiers = skip_attributes(&tokens);
+        let keyword = tokens[qualifiers..]
+            .iter()
+            .take_while(|token| is_qualifier(token))
+            .position(|token| is_word(token, "fn"))
+            .map(|i| qualifiers + i);
+        match keyword {
+            Some(keyword) if keyword + 1 < tokens.len() => Ok(Self {
+                tokens,
+                qualifiers,
+                keyword,
+            }),
+            _ => {
+                let message = format!("#[{attribute}] goes on a function");
+                let span = tokens.get(qualifiers).map(TokenTree::span);
+                Err(Error {
+                    span: span.unwrap_or_else(proc_macro::Span::call_site),
+                    message,
+                })
+            }
+        }
+    }
+
+    pub(crate) fn name(&self) -> &TokenTree {
+        &self.tokens[self.keyword + 1]
+    }
+
+    /// Everything before `fn`, attributes included.
+    pub(crate) fn before_keyword(&self) -> TokenStream {
+        self.tokens[..self.keyword].iter().cloned().collect()
+    }
+
+    /// `fn` and everything behind it.
+    pub(crate) fn onward(&self) -> TokenStream {
+        self.tokens[self.keyword..].iter().cloned().collect()
+    }
+
+    pub(crate) fn whole(&self) -> TokenStream {
+        self.tokens.iter().cloned().collect()
+    }
+
+    /// Whether the function can be an entry point of the device.
+    pub(crate) fn check_entry_point(&self) -> Result<(), Error> {
+        let name = self.name();
+        let qualifiers = &self.tokens[self.qualifiers..self.keyword];
+        for word in ["const", "async", "extern"] {
+            if let Some(token) = qualifiers.iter().find(|token| is_word(token, word)) {
+                let message = format!("kernel `{name}` cannot be `{word}`: write `unsafe fn`");
+                return Err(Error::at(token, &message));
+            }
+        }
+        if !qualifiers.iter().any(|token| is_word(token, "unsafe")) {
+            let message = format!(
+                "kernel `{name}` must be an `unsafe fn`: a launch checks neither its arguments \
+                 nor its shape"
+            );
+            return Err(Error::at(name, &message));
+        }
+
+        let behind_name = &self.tokens[self.keyword + 2..];
+        if let Some(token) = behind_name.first().filter(|token| is_punct(token, '<')) {
+            let message = format!(
+                "kernel `{name}` cannot have generic parameters: its name is exported; write a \
+                 generic function and one kernel for each instance"
+            );
+            return Err(Error::at(token, &message));
+        }
+        let arrow = behind_name
+            .windows(2)
+            .find(|pair| is_punct(&pair[0], '-') && is_punct(&pair[1], '>'));
+        if let Some(pair) = arrow {
+            let message = format!(
+                "kernel `{name}` cannot return a value: nobody receives it; write it to memory"
+            );
+            return Err(Error::at(&pair[0], &message));
+        }
+        Ok(())
+    }
+}
+
+/// The tokens, with the groups opened that `macro_rules!` puts around what it
+/// inserts (a `$vis:vis`, a whole `$item:item`). Brackets and what they hold stay
+/// as they are.
+fn without_invisible_groups(tokens: TokenStream) -> Vec<TokenTree> {
+    let mut flat = Vec::new();
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::None => {
+                flat.extend(without_invisible_groups(group.stream()));
+            }
+            other => flat.push(other),
+        }
+    }
+    flat
+}
+
+/// Index of the first token behind the leading `#[..]`.
+fn skip_attributes(tokens: &[TokenTree]) -> usize {
+    let mut at = 0;
+    while let [hash, TokenTree::Group(_), ..] = &tokens[at..] {
+        if !is_punct(hash, '#') {
+            break;
+        }
+        at += 2;
+    }
+    at
+}
+
+/// Whether `token` can stand between the attributes and the name of a function.
+fn is_qualifier(token: &TokenTree) -> bool {
+    match token {
+        TokenTree::Ident(word) => matches!(
+            word.to_string().as_str(),
+            "pub" | "default" | "const" | "async" | "safe" | "unsafe" | "extern" | "fn"
+        ),
+        // The place in `pub(crate)`, and the ABI in `extern "C"`.
+        TokenTree::Group(group) => group.delimiter() == Delimiter::Parenthesis,
+        TokenTree::Literal(_) => true,
+        TokenTree::Punct(_) => false,
+    }
+}
+
+fn is_word(token: &TokenTree, word: &str) -> bool {
+    matches!(token, TokenTree::Ident(ident) if ident.to_string() == word)
+}
+
+fn is_punct(token: &TokenTree, character: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
+}
