@@ -1,1 +1,23 @@
+//! Sorting at a concurrency level, measured and verified.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`key`] | the types that are sorted |
+//! | [`workload`] | inputs, generated from a seed |
+//! | [`engine`] | what an engine is, and which there are |
+//! | [`cpu`] | engines on the CPU's threads |
+//! | [`verify`] | whether a result is the sorted input |
+//! | [`record`] | results and the machine they were measured on |
+//! | [`memory`] | how much memory there is |
+//! | [`error`] | what can go wrong |
 
+pub mod cpu;
+pub mod engine;
+pub mod error;
+pub mod key;
+pub mod memory;
+pub mod record;
+pub mod verify;
+pub mod workload;
+
+pub use error::Error;

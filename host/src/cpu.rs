@@ -1,0 +1,232 @@
+//! Sorting on the CPU: three engines, each on a thread pool of exactly c threads
+//! that `prepare` starts.
+//!
+//! | name | what its c threads do |
+//! |---|---|
+//! | [`STD`] | the classic shape: c chunks of ceil(n/c) keys, each sorted by the standard library's `sort_unstable`, then neighbours merged pairwise until one run is left |
+//! | [`RAYON`] | rayon's `par_sort_unstable`, a parallel quicksort |
+//! | [`RADIX`] | the radix sort of the crate rdst; docs/PEERS.md says against which others it was chosen |
+//!
+//! In the classic shape the merges of one round run at the same time and each is one
+//! thread's work, so the last round leaves all threads but one idle. That is a
+//! property of the shape, which is why it is kept; the other two have no such round.
+
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use rdst::RadixSort;
+
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::key::Key;
+use crate::memory;
+
+/// Name of [`Std`].
+pub const STD: &str = "cpu-std";
+/// Name of [`Rayon`].
+pub const RAYON: &str = "cpu-rayon";
+/// Name of [`Radix`].
+pub const RADIX: &str = "cpu-radix";
+
+/// The classic shape: a chunk a thread, then pairwise merges.
+#[derive(Debug)]
+pub struct Std<K> {
+    prepared: Option<Classic<K>>,
+}
+
+impl<K> Default for Std<K> {
+    fn default() -> Self {
+        Self { prepared: None }
+    }
+}
+
+/// What the classic shape has at hand while it sorts.
+#[derive(Debug)]
+struct Classic<K> {
+    pool: ThreadPool,
+    level: usize,
+    /// Where every other round of merges writes.
+    scratch: Vec<K>,
+}
+
+impl<K: Key> Engine<K> for Std<K> {
+    fn name(&self) -> &'static str {
+        STD
+    }
+
+    fn scratch_bytes(&self, n: usize, _level: usize) -> u64 {
+        memory::bytes_of::<K>(n)
+    }
+
+    fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
+        self.prepared = None;
+        self.prepared = Some(Classic {
+            pool: pool(STD, level)?,
+            level,
+            scratch: vec![K::least(); n],
+        });
+        Ok(())
+    }
+
+    fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
+        let n = keys.len();
+        match &mut self.prepared {
+            Some(classic) if n <= classic.scratch.len() => classic.sort(keys),
+            other => {
+                return Err(Error::NotPrepared {
+                    engine: STD,
+                    n,
+                    prepared: other.as_ref().map_or(0, |classic| classic.scratch.len()),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<K: Key> Classic<K> {
+    fn sort(&mut self, keys: &mut [K]) {
+        let n = keys.len();
+        let chunk = n.div_ceil(self.level).max(1);
+        each(&self.pool, keys.chunks_mut(chunk), |chunk| {
+            chunk.sort_unstable()
+        });
+
+        let (mut from, mut to) = (keys, &mut self.scratch[..n]);
+        let mut run = chunk;
+        let mut in_scratch = false;
+        while run < n {
+            let pairs = from.chunks(2 * run).zip(to.chunks_mut(2 * run));
+            each(&self.pool, pairs, |(runs, merged)| {
+                let (left, right) = runs.split_at(run.min(runs.len()));
+                merge(left, right, merged);
+            });
+            (from, to) = (to, from);
+            in_scratch = !in_scratch;
+            run *= 2;
+        }
+        if in_scratch {
+            let pairs = to.chunks_mut(chunk).zip(from.chunks(chunk));
+            each(&self.pool, pairs, |(to, from)| to.copy_from_slice(from));
+        }
+    }
+}
+
+/// Does `work` on every item, on the threads of `pool`, and waits for all.
+fn each<T: Send>(pool: &ThreadPool, items: impl Iterator<Item = T>, work: impl Fn(T) + Sync) {
+    let work = &work;
+    pool.in_place_scope(|scope| {
+        for item in items {
+            scope.spawn(move |_| work(item));
+        }
+    });
+}
+
+/// Merges two sorted runs into `merged`, which is as long as both.
+fn merge<K: Key>(left: &[K], right: &[K], merged: &mut [K]) {
+    let (mut l, mut r) = (0, 0);
+    // No branch depends on a key: which run is next is as good as random.
+    while l < left.len() && r < right.len() {
+        let from_right = right[r] < left[l];
+        merged[l + r] = if from_right { right[r] } else { left[l] };
+        l += usize::from(!from_right);
+        r += usize::from(from_right);
+    }
+    let rest = &mut merged[l + r..];
+    let (left, right) = (&left[l..], &right[r..]);
+    rest[..left.len()].copy_from_slice(left);
+    rest[left.len()..].copy_from_slice(right);
+}
+
+/// rayon's parallel quicksort.
+#[derive(Debug, Default)]
+pub struct Rayon {
+    pool: Option<ThreadPool>,
+}
+
+impl<K: Key> Engine<K> for Rayon {
+    fn name(&self) -> &'static str {
+        RAYON
+    }
+
+    /// It sorts in place.
+    fn scratch_bytes(&self, _n: usize, _level: usize) -> u64 {
+        0
+    }
+
+    fn prepare(&mut self, _n: usize, level: usize) -> Result<(), Error> {
+        self.pool = None;
+        self.pool = Some(pool(RAYON, level)?);
+        Ok(())
+    }
+
+    fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
+        started(&self.pool, RAYON, keys.len())?.install(|| keys.par_sort_unstable());
+        Ok(())
+    }
+}
+
+/// The radix sort of rdst.
+#[derive(Debug, Default)]
+pub struct Radix {
+    pool: Option<ThreadPool>,
+}
+
+impl<K: Key> Engine<K> for Radix {
+    fn name(&self) -> &'static str {
+        RADIX
+    }
+
+    /// At most a copy of the keys, allocated by the crate within the timed interval:
+    /// it has no way to be handed a buffer.
+    fn scratch_bytes(&self, n: usize, _level: usize) -> u64 {
+        memory::bytes_of::<K>(n)
+    }
+
+    fn prepare(&mut self, _n: usize, level: usize) -> Result<(), Error> {
+        self.pool = None;
+        self.pool = Some(pool(RADIX, level)?);
+        Ok(())
+    }
+
+    fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
+        // The crate takes the threads of the pool it is called in.
+        started(&self.pool, RADIX, keys.len())?
+            .install(|| keys.radix_sort_builder().with_low_mem_tuner().sort());
+        Ok(())
+    }
+}
+
+/// A pool of `level` threads.
+fn pool(engine: &'static str, level: usize) -> Result<ThreadPool, Error> {
+    if level == 0 {
+        return Err(Error::LevelZero);
+    }
+    // Above its limit rayon would take fewer threads without a word.
+    let limit = rayon::max_num_threads();
+    if level > limit {
+        return Err(Error::LevelTooHigh {
+            engine,
+            level,
+            limit,
+        });
+    }
+    let pool = ThreadPoolBuilder::new().num_threads(level).build();
+    pool.map_err(|error| Error::Threads {
+        engine,
+        level,
+        reason: error.to_string(),
+    })
+}
+
+/// The pool that `prepare` started.
+fn started<'a>(
+    pool: &'a Option<ThreadPool>,
+    engine: &'static str,
+    n: usize,
+) -> Result<&'a ThreadPool, Error> {
+    pool.as_ref().ok_or(Error::NotPrepared {
+        engine,
+        n,
+        prepared: 0,
+    })
+}

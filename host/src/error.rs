@@ -1,0 +1,100 @@
+//! What can go wrong, one variant a cause. Each message is one line that names
+//! the value at fault and the remedy, fit to be shown to a user as it is.
+
+use crate::engine::Unavailable;
+use crate::memory::Bytes;
+use crate::verify::Difference;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A concurrency level of zero was asked for.
+    #[error("level 0: no thread or stream would do the work; give levels of 1 or more")]
+    LevelZero,
+
+    /// A level above what the engine can start.
+    #[error("{engine}: level {level} is more than the {limit} it can run; choose a lower level")]
+    LevelTooHigh {
+        /// Engine that refused.
+        engine: &'static str,
+        /// Level asked for.
+        level: usize,
+        /// Highest level the engine takes.
+        limit: usize,
+    },
+
+    /// A text that is not a list of levels.
+    #[error("levels `{text}`: `{item}` is not a whole number of 1 or more; write them like 1,2,4")]
+    Levels {
+        /// The whole list as given.
+        text: String,
+        /// The item that could not be read.
+        item: String,
+    },
+
+    /// No engine has this name.
+    #[error("unknown engine `{name}`; known engines: {known}")]
+    UnknownEngine {
+        /// Name asked for.
+        name: String,
+        /// Names that exist, separated by commas.
+        known: String,
+    },
+
+    /// The engine exists, but cannot run on this machine.
+    #[error("{}: not available on this machine: {}; choose another engine", .0.engine, .0.reason)]
+    Unavailable(#[from] Unavailable),
+
+    /// More memory would be needed than there is. Found before any of it is allocated.
+    #[error(
+        "n = {n} needs {} of {what} and {} is available; choose a smaller n",
+        Bytes(*needed),
+        Bytes(*available)
+    )]
+    Memory {
+        /// Elements to be sorted.
+        n: usize,
+        /// Which memory: "memory", "GPU memory".
+        what: &'static str,
+        /// Bytes that the work would take.
+        needed: u64,
+        /// Bytes that can be had.
+        available: u64,
+    },
+
+    /// The threads of a level could not be started.
+    #[error("{engine}: could not start {level} threads: {reason}; choose a lower level")]
+    Threads {
+        /// Engine that wanted them.
+        engine: &'static str,
+        /// Level asked for, a thread each.
+        level: usize,
+        /// The system's message.
+        reason: String,
+    },
+
+    /// `sort` was handed more than `prepare` made room for.
+    #[error(
+        "{engine}: asked to sort {n} elements, prepared for {prepared}; call prepare({n}, level) first"
+    )]
+    NotPrepared {
+        /// Engine that refused.
+        engine: &'static str,
+        /// Elements handed to `sort`.
+        n: usize,
+        /// Elements that `prepare` made room for.
+        prepared: usize,
+    },
+
+    /// A result that is not the sorted input. Its timing must not be used.
+    #[error("{engine}: wrong result at level {level}: {difference}")]
+    WrongResult {
+        /// Engine that produced it.
+        engine: &'static str,
+        /// Concurrency level it ran at.
+        level: usize,
+        /// What differs from the sorted input.
+        difference: Difference,
+    },
+}

@@ -1,0 +1,294 @@
+//! Is this the sorted input? Every timed result is asked.
+//!
+//! Two facts make a slice the sorted form of an input: it is in order, and it holds
+//! the same keys as often. Order is checked between every two neighbours. The keys
+//! are compared by a [`Fingerprint`]: their number, and the sum modulo 2^64 of a
+//! strong mix of each, which does not depend on their order and so can be taken of
+//! the input in one parallel read, before it is sorted, and of the result after.
+//!
+//! What a fingerprint can miss: another multiset of as many keys whose mixes happen
+//! to have the same sum. The mix is a bijection without structure that a sort's
+//! faults would share, so for a fault that touches few copies of a key the chance is
+//! 2^-64. Turning 2^k copies of one key into another shifts the sum by a multiple
+//! of 2^k, for which it is 2^-(64 - k): one in 10^11 for a hundred million copies.
+//! A sum, unlike an exclusive or, is not blind to keys lost or doubled in pairs.
+//! It is no defence against keys chosen to collide.
+//!
+//! A mismatch is then looked into: the input is sorted by the standard library and
+//! compared key by key, so that the error says where the result differs and how.
+
+use std::fmt;
+
+use rayon::prelude::*;
+
+use crate::key::Key;
+
+/// Keys checked by one task.
+const BLOCK: usize = 1 << 16;
+
+/// Number of keys and order-independent hash of them: equal for two slices that
+/// hold the same keys equally often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fingerprint {
+    /// Number of keys.
+    pub count: u64,
+    /// Sum modulo 2^64 of [`mix`] over the raw bits of the keys.
+    pub sum: u64,
+}
+
+impl Fingerprint {
+    /// The fingerprint of `keys`, taken in parallel.
+    pub fn of<K: Key>(keys: &[K]) -> Self {
+        let hash = |block: &[K]| {
+            block
+                .iter()
+                .fold(0u64, |sum, key| sum.wrapping_add(mix(key.to_bits())))
+        };
+        Self {
+            count: keys.len() as u64,
+            sum: keys
+                .par_chunks(BLOCK)
+                .map(hash)
+                .reduce(|| 0, u64::wrapping_add),
+        }
+    }
+}
+
+/// The mix of one key: the 64-bit finaliser of MurmurHash3 (Appleby), after an
+/// offset so that a key of zero does not count for nothing.
+pub const fn mix(bits: u64) -> u64 {
+    let mut z = bits.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    z = (z ^ (z >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
+    z = (z ^ (z >> 33)).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
+    z ^ (z >> 33)
+}
+
+/// How a result differs from the sorted input. Keys are kept as text, so that one
+/// type serves all keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Keys were lost or invented.
+    Count {
+        /// Keys of the input.
+        input: u64,
+        /// Keys of the result.
+        result: u64,
+    },
+    /// Two neighbours stand the wrong way round.
+    Order {
+        /// Index of the first of the two.
+        index: usize,
+        /// The key at `index`.
+        key: String,
+        /// The smaller key after it.
+        next: String,
+    },
+    /// In order and of the right length, but not the keys of the input.
+    Keys {
+        /// Index of the first key that differs from the sorted input.
+        index: usize,
+        /// What the sorted input has there.
+        expected: String,
+        /// What the result has there.
+        found: String,
+    },
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count { input, result } => {
+                write!(f, "the input has {input} keys, the result {result}")
+            }
+            Self::Order { index, key, next } => {
+                let after = index + 1;
+                write!(
+                    f,
+                    "out of order: key {key} at index {index}, then {next} at index {after}"
+                )
+            }
+            Self::Keys {
+                index,
+                expected,
+                found,
+            } => write!(
+                f,
+                "not the keys of the input: at index {index} the sorted input has {expected}, \
+                 the result {found}"
+            ),
+        }
+    }
+}
+
+/// Judges results of sorting one input.
+#[derive(Debug)]
+pub struct Verifier<'a, K> {
+    input: &'a [K],
+    fingerprint: Fingerprint,
+}
+
+impl<'a, K: Key> Verifier<'a, K> {
+    /// Takes the fingerprint of `input`.
+    pub fn new(input: &'a [K]) -> Self {
+        Self {
+            input,
+            fingerprint: Fingerprint::of(input),
+        }
+    }
+
+    /// The input that results are held against.
+    pub fn input(&self) -> &'a [K] {
+        self.input
+    }
+
+    /// Succeeds if `result` is the sorted input; else says how it differs. What a
+    /// fingerprint can miss is said at the head of this module.
+    pub fn check(&self, result: &[K]) -> Result<(), Difference> {
+        if result.len() != self.input.len() {
+            return Err(Difference::Count {
+                input: self.input.len() as u64,
+                result: result.len() as u64,
+            });
+        }
+        if let Some(index) = first_inversion(result) {
+            return Err(Difference::Order {
+                index,
+                key: result[index].to_string(),
+                next: result[index + 1].to_string(),
+            });
+        }
+        if Fingerprint::of(result) != self.fingerprint {
+            return Err(self.first_foreign_key(result));
+        }
+        Ok(())
+    }
+
+    /// Where `result`, known to hold other keys, first differs from the sorted input.
+    fn first_foreign_key(&self, result: &[K]) -> Difference {
+        let mut expected = self.input.to_vec();
+        expected.par_sort_unstable();
+        let pairs = expected.iter().zip(result);
+        let (index, (expected, found)) = pairs
+            .enumerate()
+            .find(|(_, (expected, found))| expected != found)
+            .expect("slices with different fingerprints differ somewhere");
+        Difference::Keys {
+            index,
+            expected: expected.to_string(),
+            found: found.to_string(),
+        }
+    }
+}
+
+/// Index of the first key that is greater than the one after it.
+fn first_inversion<K: Key>(keys: &[K]) -> Option<usize> {
+    // Blocks overlap by one key, so that every pair of neighbours lies in one.
+    (0..keys.len().div_ceil(BLOCK))
+        .into_par_iter()
+        .find_map_first(|block| {
+            let start = block * BLOCK;
+            let end = (start + BLOCK + 1).min(keys.len());
+            let inversion = keys[start..end]
+                .windows(2)
+                .position(|pair| pair[0] > pair[1])?;
+            Some(start + inversion)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scrambled(n: u32) -> Vec<u32> {
+        (0..n).map(|i| i.wrapping_mul(2_654_435_761) >> 8).collect()
+    }
+
+    fn sorted(keys: &[u32]) -> Vec<u32> {
+        let mut keys = keys.to_vec();
+        keys.sort_unstable();
+        keys
+    }
+
+    #[test]
+    fn the_sorted_input_passes() {
+        for n in [
+            0,
+            1,
+            2,
+            BLOCK as u32 - 1,
+            BLOCK as u32,
+            BLOCK as u32 + 1,
+            300_000,
+        ] {
+            let input = scrambled(n);
+            assert_eq!(Verifier::new(&input).check(&sorted(&input)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn an_inversion_is_found_wherever_it_is() {
+        let input = scrambled(3 * BLOCK as u32);
+        let verifier = Verifier::new(&input);
+        for index in [0, 1, BLOCK - 1, BLOCK, 2 * BLOCK - 1, 3 * BLOCK - 2] {
+            let mut result: Vec<u32> = (0..3 * BLOCK as u32).collect();
+            result.swap(index, index + 1);
+            let Err(Difference::Order { index: found, .. }) = verifier.check(&result) else {
+                panic!("inversion at {index} not found");
+            };
+            assert_eq!(found, index);
+        }
+    }
+
+    #[test]
+    fn another_key_is_located() {
+        let input = vec![5, 3, 9, 3];
+        let verifier = Verifier::new(&input);
+        let difference = verifier.check(&[3, 5, 5, 9]).unwrap_err();
+        let message = difference.to_string();
+        assert_eq!(
+            message,
+            "not the keys of the input: at index 1 the sorted input has 3, the result 5"
+        );
+    }
+
+    #[test]
+    fn a_key_doubled_in_place_of_another_is_found_in_a_large_result() {
+        let input: Vec<u32> = (0..200_000).rev().collect();
+        let mut result = sorted(&input);
+        result[123_456] = result[123_457];
+        assert_eq!(
+            Verifier::new(&input).check(&result),
+            Err(Difference::Keys {
+                index: 123_456,
+                expected: "123456".into(),
+                found: "123457".into(),
+            })
+        );
+    }
+
+    #[test]
+    fn lost_keys_and_zeros_in_their_place_are_found() {
+        let input = vec![0, 0, 7];
+        let verifier = Verifier::new(&input);
+        assert_eq!(
+            verifier.check(&[0, 7]),
+            Err(Difference::Count {
+                input: 3,
+                result: 2
+            })
+        );
+        assert!(matches!(
+            verifier.check(&[0, 0, 0]),
+            Err(Difference::Keys { .. })
+        ));
+    }
+
+    #[test]
+    fn a_fingerprint_ignores_order_and_nothing_else() {
+        let keys = scrambled(100_000);
+        assert_eq!(Fingerprint::of(&keys), Fingerprint::of(&sorted(&keys)));
+        // Two equal keys exchanged for two other equal keys: an exclusive or is blind to it.
+        assert_ne!(Fingerprint::of(&[1u32, 1]), Fingerprint::of(&[2u32, 2]));
+        assert_ne!(Fingerprint::of(&[0u32]), Fingerprint::of::<u32>(&[]));
+    }
+}
