@@ -1,1 +1,253 @@
+//! Builds a crate of kernels written in Rust to PTX, from a build script.
+//!
+//! ```no_run
+//! use cuda_builder::{CudaBuilder, NvvmArch};
+//!
+//! # fn main() -> Result<(), cuda_builder::CudaBuilderError> {
+//! let ptx = CudaBuilder::new("../gpu-kernels")
+//!     .arch(NvvmArch::Compute90)
+//!     .copy_to("kernels.ptx")
+//!     .build()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The names are those of Rust-CUDA's crate; the implementation is plain rustc and
+//! its own NVPTX backend. The steps, each a module:
+//!
+//! | module | step |
+//! |---|---|
+//! | [`compiler`] | finds a rustc that can compile for the device |
+//! | `crates` | finds the crates that the kernel crate is made of |
+//! | `sysroot` | builds the device's `core`, once |
+//! | `compile` | compiles each crate, and why with these flags |
+//! | [`ptx`] | writes the launch bounds into the PTX; reads PTX |
+//! | [`lint`] | looks for what a kernel must not have |
+//! | `cache` | keeps everything by content, safely for builds at once |
+//!
+//! Unchanged sources compile nothing. In a build script, the lines are printed
+//! that tell cargo when to build again, and warnings appear as cargo's.
 
+pub mod arch;
+mod cache;
+mod compile;
+pub mod compiler;
+mod crates;
+pub mod error;
+pub mod lint;
+pub mod ptx;
+mod sysroot;
+
+pub use arch::NvvmArch;
+pub use compiler::{Compiler, CompilerSearch, Origin};
+pub use error::CudaBuilderError;
+pub use lint::Lint;
+
+use cache::{Cache, write_if_changed};
+use compile::{Compilation, source_folder};
+use crates::Crates;
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// Names the folder for everything built.
+const CACHE_VARIABLE: &str = "CUDA_BUILDER_CACHE";
+
+/// Builds one kernel crate for one architecture.
+#[derive(Clone, Debug)]
+pub struct CudaBuilder {
+    path: PathBuf,
+    arch: NvvmArch,
+    copy_to: Option<PathBuf>,
+    lint: Lint,
+    cache: Option<PathBuf>,
+    compiler: Option<Compiler>,
+    arguments: Vec<String>,
+}
+
+/// What a build made, and how.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// The PTX.
+    pub ptx: PathBuf,
+    /// What compiled it.
+    pub compiler: Compiler,
+    /// Runs of rustc in this build; 0 when everything was in the cache.
+    pub compiler_calls: usize,
+    /// What the user should see: of the compiler's choice, the compiler's own,
+    /// and of the lint.
+    pub warnings: Vec<String>,
+}
+
+impl CudaBuilder {
+    /// The kernel crate in this folder, relative to the current one (in a build
+    /// script, the folder of the package).
+    pub fn new(path_to_crate: impl AsRef<Path>) -> Self {
+        Self {
+            path: path_to_crate.as_ref().to_owned(),
+            arch: NvvmArch::default(),
+            copy_to: None,
+            lint: Lint::default(),
+            cache: None,
+            compiler: None,
+            arguments: Vec::new(),
+        }
+    }
+
+    /// The least capable chip to run on; the baseline, unless set.
+    pub fn arch(mut self, arch: NvvmArch) -> Self {
+        self.arch = arch;
+        self
+    }
+
+    /// Puts the PTX there as well. The file is left alone when it is the same.
+    pub fn copy_to(mut self, path: impl AsRef<Path>) -> Self {
+        self.copy_to = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// What becomes of lint violations; they fail the build, unless set.
+    pub fn lint(mut self, lint: Lint) -> Self {
+        self.lint = lint;
+        self
+    }
+
+    /// The folder for everything built. Unless set: the variable
+    /// `CUDA_BUILDER_CACHE`, or `cuda_builder` in cargo's target folder.
+    pub fn cache_dir(mut self, path: impl AsRef<Path>) -> Self {
+        self.cache = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// The compiler, instead of the one that [`find_compiler`] finds.
+    pub fn compiler(mut self, compiler: Compiler) -> Self {
+        self.compiler = Some(compiler);
+        self
+    }
+
+    /// One more argument for what is compiled for the device, `core` excepted.
+    /// It comes last, so it wins over the builder's own.
+    pub fn rustc_arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Builds. Returns where the PTX is: at [`copy_to`](Self::copy_to), or in the
+    /// cache.
+    pub fn build(self) -> Result<PathBuf, CudaBuilderError> {
+        self.build_with_info().map(|build| build.ptx)
+    }
+
+    /// [`build`](Self::build), and says how.
+    pub fn build_with_info(self) -> Result<Build, CudaBuilderError> {
+        let crates = crates::resolve(&self.path)?;
+        say_when_to_build_again(&crates);
+        let folder = self.cache_folder(&crates);
+        let compiler = match &self.compiler {
+            Some(compiler) => compiler.clone(),
+            None => search(&crates, &folder)?,
+        };
+        let cache = Cache::open(folder)?;
+        let mut compilation = Compilation {
+            cache: &cache,
+            compiler: &compiler,
+            crates: &crates,
+            arch: self.arch,
+            arguments: &self.arguments,
+            calls: 0,
+        };
+        let raw = compilation.ptx()?;
+        let compiler_calls = compilation.calls;
+
+        let text = ptx::apply_launch_bounds(&raw.text)?;
+        let kept = raw.entry.join("kernels.ptx");
+        write_if_changed(&kept, text.as_bytes())?;
+        let mut warnings: Vec<String> = compiler.warning.iter().cloned().collect();
+        warnings.extend(Some(raw.messages).filter(|messages| !messages.is_empty()));
+        let violations = lint::lint(&text);
+        match self.lint {
+            Lint::Warn => warnings.extend(violations.iter().map(|v| v.to_string())),
+            Lint::Deny if violations.is_empty() => {}
+            Lint::Deny => {
+                let ptx = kept;
+                return Err(CudaBuilderError::Lint { ptx, violations });
+            }
+        }
+        if in_build_script() {
+            for line in warnings.iter().flat_map(|warning| warning.lines()) {
+                println!("cargo::warning={line}");
+            }
+        }
+        let ptx = match self.copy_to {
+            Some(path) => {
+                write_if_changed(&path, text.as_bytes())?;
+                path
+            }
+            None => kept,
+        };
+        Ok(Build {
+            ptx,
+            compiler,
+            compiler_calls,
+            warnings,
+        })
+    }
+
+    fn cache_folder(&self, crates: &Crates) -> PathBuf {
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(folder) = &self.cache {
+            return folder.clone();
+        }
+        if let Some(folder) = set(CACHE_VARIABLE) {
+            return PathBuf::from(folder);
+        }
+        // A build script runs somewhere below the target folder, wherever the user
+        // has put that; cargo marks it with this file.
+        let out_dir = set("OUT_DIR").map(PathBuf::from).unwrap_or_default();
+        let target = out_dir
+            .ancestors()
+            .find(|folder| folder.is_absolute() && folder.join("CACHEDIR.TAG").is_file())
+            .unwrap_or(&crates.target_directory);
+        target.join("cuda_builder")
+    }
+}
+
+/// The compiler that builds of the kernel crate in this folder use. Fails with
+/// [`CudaBuilderError::NoCompiler`] where there is none.
+pub fn find_compiler(path_to_crate: impl AsRef<Path>) -> Result<Compiler, CudaBuilderError> {
+    let pinned = crates::pinned_toolchain(path_to_crate.as_ref())?;
+    CompilerSearch::from_env(pinned).find()
+}
+
+/// The compiler for `crates`. Cargo is told to come again when that changes.
+fn search(crates: &Crates, cache: &Path) -> Result<Compiler, CudaBuilderError> {
+    let found = CompilerSearch::from_env(crates.toolchain.clone()).find();
+    if in_build_script() {
+        // A file that is not there has always changed: once a compiler is
+        // installed, the next build finds it, wherever it is.
+        let watched = match &found {
+            Ok(compiler) => compiler.rustc.clone(),
+            Err(_) => cache.join("no-compiler"),
+        };
+        println!("cargo::rerun-if-changed={}", watched.display());
+    }
+    found
+}
+
+/// Cargo sets both when it runs a build script, and not otherwise.
+fn in_build_script() -> bool {
+    env::var_os("OUT_DIR").is_some() && env::var_os("NUM_JOBS").is_some()
+}
+
+/// The lines by which a build script tells cargo what it has read.
+fn say_when_to_build_again(crates: &Crates) {
+    if !in_build_script() {
+        return;
+    }
+    for krate in &crates.in_order {
+        println!("cargo::rerun-if-changed={}", source_folder(krate).display());
+        println!("cargo::rerun-if-changed={}", krate.manifest.display());
+    }
+    for variable in [compiler::RUSTC_VARIABLE, CACHE_VARIABLE, "RUSTUP_HOME"] {
+        println!("cargo::rerun-if-env-changed={variable}");
+    }
+}

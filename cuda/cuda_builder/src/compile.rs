@@ -1,0 +1,323 @@
+//! Compiling crates, each with one call of rustc, and none that is in the cache.
+//!
+//! # The flags
+//!
+//! Each of [`device_flags`] is there because the PTX is wrong or slow without it:
+//!
+//! - `-Zmir-enable-passes=-JumpThreading`: that pass copies code into the branches
+//!   around it, barriers and shuffles included, because MIR does not know that
+//!   they must be reached together. A copied barrier is a hang or wrong data.
+//! - `-Cllvm-args=-unroll-threshold=5000`: arrays live in registers only where
+//!   every loop over them is unrolled in full; by default LLVM stops early and
+//!   puts them into local memory.
+//! - `-Cpanic=immediate-abort`: a panic is one `trap`. With messages, ptxas
+//!   refuses the file, because formatting takes addresses of functions.
+//! - `-Clto=fat -Ccodegen-units=1`: all code in one module, so that everything can
+//!   be inlined; PTX has no linker.
+//!
+//! They are unstable, hence `RUSTC_BOOTSTRAP=1`; which is why a crate pins the
+//! release that its kernels are tested with.
+
+use crate::CudaBuilderError;
+use crate::arch::NvvmArch;
+use crate::cache::{Cache, Key};
+use crate::compiler::{Compiler, command};
+use crate::crates::{Crate, Crates, DEVICE};
+use crate::sysroot::sysroot;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The name of the compiler's messages in an entry.
+const MESSAGES: &str = "messages.txt";
+
+/// The flags of everything compiled for the device.
+pub(crate) fn device_flags(arch: NvvmArch) -> Vec<String> {
+    let mut flags = vec![
+        format!("--target={DEVICE}"),
+        format!("-Ctarget-cpu={arch}"),
+        format!("-Ctarget-feature=+ptx{}", arch.ptx_version()),
+    ];
+    flags.extend(
+        [
+            "-Zunstable-options",
+            "-Copt-level=3",
+            "-Cpanic=immediate-abort",
+            "-Ccodegen-units=1",
+            "-Zmir-enable-passes=-JumpThreading",
+            "-Cllvm-args=-unroll-threshold=5000",
+        ]
+        .map(str::to_owned),
+    );
+    flags
+}
+
+/// One build of one kernel crate.
+pub(crate) struct Compilation<'a> {
+    pub cache: &'a Cache,
+    pub compiler: &'a Compiler,
+    pub crates: &'a Crates,
+    pub arch: NvvmArch,
+    /// Further arguments of the compiler for what is compiled for the device.
+    pub arguments: &'a [String],
+    /// Runs of rustc so far.
+    pub calls: usize,
+}
+
+/// What the compiler made of the kernel crate.
+pub(crate) struct RawPtx {
+    /// The cache entry, in which more may be put.
+    pub entry: PathBuf,
+    pub text: String,
+    /// The compiler's warnings, of this or of the earlier build.
+    pub messages: String,
+}
+
+impl Compilation<'_> {
+    /// The PTX as the compiler writes it.
+    pub fn ptx(&mut self) -> Result<RawPtx, CudaBuilderError> {
+        let keys = self.keys()?;
+        let last = keys.len() - 1;
+        let entry = self.ensure(last, &keys)?;
+        let path = entry.join(self.file_name(last));
+        let read =
+            |path: &Path| fs::read_to_string(path).map_err(CudaBuilderError::io("read", path));
+        Ok(RawPtx {
+            text: read(&path)?,
+            messages: read(&entry.join(MESSAGES))?,
+            entry,
+        })
+    }
+
+    /// The key of each crate: its source, everything that decides how it is
+    /// compiled, and the keys of what it depends on.
+    fn keys(&self) -> Result<Vec<String>, CudaBuilderError> {
+        let mut keys: Vec<String> = Vec::new();
+        for (i, krate) in self.crates.in_order.iter().enumerate() {
+            let mut key = Key::default();
+            key.field(env!("CARGO_PKG_VERSION"))
+                .field(&self.compiler.verbose_version)
+                .field(self.compiler.library.as_os_str().as_encoded_bytes());
+            for flag in self.flags(i) {
+                key.field(flag);
+            }
+            for (name, dependency) in &krate.dependencies {
+                key.field(name).field(&keys[*dependency]);
+            }
+            let root = krate.root_file.file_name().unwrap_or_default();
+            key.field(root.as_encoded_bytes())
+                .folder(source_folder(krate))?;
+            keys.push(key.finish());
+        }
+        Ok(keys)
+    }
+
+    /// The cache entry of crate `i`, compiled if it is not there.
+    fn ensure(&mut self, i: usize, keys: &[String]) -> Result<PathBuf, CudaBuilderError> {
+        let krate = &self.crates.in_order[i];
+        let name = entry_name(krate, &keys[i]);
+        let entry = self.cache.entry(&name);
+        if entry.is_dir() {
+            return Ok(entry);
+        }
+        for (_, dependency) in &krate.dependencies {
+            self.ensure(*dependency, keys)?;
+        }
+        let sysroot = match krate.for_host {
+            true => None,
+            false => Some(sysroot(self.cache, self.compiler, &mut self.calls)?),
+        };
+        self.calls += 1;
+        self.cache.make(&name, |folder| {
+            self.compile(i, keys, sysroot.as_deref(), folder)
+        })
+    }
+
+    fn compile(
+        &self,
+        i: usize,
+        keys: &[String],
+        sysroot: Option<&Path>,
+        folder: &Path,
+    ) -> Result<(), CudaBuilderError> {
+        let krate = &self.crates.in_order[i];
+        let dep_info = folder.join("sources.d");
+        let emit = match self.is_kernels(i) {
+            true => "asm",
+            false => "link",
+        };
+        let mut rustc = command(&self.compiler.rustc);
+        rustc.env("RUSTC_BOOTSTRAP", "1").args(self.flags(i));
+        if let Some(sysroot) = sysroot {
+            rustc.arg("--sysroot").arg(sysroot);
+        }
+        for (name, dependency) in &krate.dependencies {
+            let file = self
+                .entry(*dependency, keys)
+                .join(self.file_name(*dependency));
+            rustc
+                .arg("--extern")
+                .arg(format!("{name}={}", file.display()));
+        }
+        for dependency in self.all_dependencies(i) {
+            let folder = self.entry(dependency, keys);
+            rustc.arg(format!("-Ldependency={}", folder.display()));
+        }
+        let output = folder.join(self.file_name(i));
+        rustc
+            .arg(format!("--emit={emit}={}", output.display()))
+            .arg(format!("--emit=dep-info={}", dep_info.display()))
+            .arg(&krate.root_file);
+        let target = match krate.for_host {
+            true => "the host".to_owned(),
+            false => self.arch.to_string(),
+        };
+        let messages = run(rustc, &krate.package, &target)?;
+        check_sources(krate, &dep_info)?;
+        let path = folder.join(MESSAGES);
+        fs::write(&path, messages).map_err(CudaBuilderError::io("write", &path))
+    }
+
+    /// The arguments that say how crate `i` is compiled, without any path.
+    fn flags(&self, i: usize) -> Vec<String> {
+        let krate = &self.crates.in_order[i];
+        let mut flags = vec![
+            format!("--crate-name={}", krate.name),
+            format!("--edition={}", krate.edition),
+            format!("-Cmetadata={}-{}", krate.package, krate.version),
+            "--cap-lints=warn".to_owned(),
+        ];
+        for feature in &krate.features {
+            flags.push("--cfg".to_owned());
+            flags.push(format!("feature=\"{feature}\""));
+        }
+        let kind = match (krate.proc_macro, self.is_kernels(i)) {
+            (true, _) => "proc-macro",
+            (false, true) => "cdylib",
+            (false, false) => "rlib",
+        };
+        flags.push(format!("--crate-type={kind}"));
+        if krate.proc_macro {
+            flags.extend(["--extern", "proc_macro"].map(str::to_owned));
+        }
+        if !krate.for_host {
+            flags.extend(device_flags(self.arch));
+            let last: &[&str] = match self.is_kernels(i) {
+                // There is nothing to link: PTX is text. rustc wants a linker.
+                true => &["-Clto=fat", "-Clinker=true"],
+                false => &["-Cembed-bitcode=yes"],
+            };
+            flags.extend(last.iter().map(|&flag| flag.to_owned()));
+            flags.extend(self.arguments.iter().cloned());
+        }
+        flags
+    }
+
+    fn is_kernels(&self, i: usize) -> bool {
+        i + 1 == self.crates.in_order.len()
+    }
+
+    fn entry(&self, i: usize, keys: &[String]) -> PathBuf {
+        self.cache
+            .entry(&entry_name(&self.crates.in_order[i], &keys[i]))
+    }
+
+    fn file_name(&self, i: usize) -> String {
+        let krate = &self.crates.in_order[i];
+        match (krate.proc_macro, self.is_kernels(i)) {
+            (true, _) => format!("lib{}{}", krate.name, std::env::consts::DLL_SUFFIX),
+            (false, true) => "compiler.ptx".to_owned(),
+            (false, false) => format!("lib{}.rlib", krate.name),
+        }
+    }
+
+    /// Crate `i`'s dependencies, theirs, and so on.
+    fn all_dependencies(&self, i: usize) -> BTreeSet<usize> {
+        let mut all = BTreeSet::new();
+        let mut pending = vec![i];
+        while let Some(next) = pending.pop() {
+            for (_, dependency) in &self.crates.in_order[next].dependencies {
+                if all.insert(*dependency) {
+                    pending.push(*dependency);
+                }
+            }
+        }
+        all
+    }
+}
+
+fn entry_name(krate: &Crate, key: &str) -> String {
+    format!("{}-{key}", krate.name)
+}
+
+/// The folder that all of a crate's source is in.
+pub(crate) fn source_folder(krate: &Crate) -> &Path {
+    krate.root_file.parent().unwrap_or(Path::new("."))
+}
+
+/// What is compiled must be what was hashed: refuses a crate that reads files of
+/// other folders, or variables, of which the cache would not see a change.
+fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError> {
+    let text = fs::read_to_string(dep_info).map_err(CudaBuilderError::io("read", dep_info))?;
+    let unsupported = |reason: String| CudaBuilderError::Unsupported {
+        krate: krate.package.clone(),
+        reason,
+    };
+    let folder = source_folder(krate);
+    for line in text.lines() {
+        if let Some(variable) = line.strip_prefix("# env-dep:") {
+            let name = variable.split('=').next().unwrap_or(variable);
+            return Err(unsupported(format!(
+                "it reads the environment variable {name}; use a feature or a constant"
+            )));
+        }
+        // One rule without prerequisites for each file read.
+        let Some(escaped) = line.strip_suffix(':') else {
+            continue;
+        };
+        let file = escaped.replace("\\ ", " ");
+        if !Path::new(&file).starts_with(folder) {
+            return Err(unsupported(format!(
+                "it reads {file}, outside of {}",
+                folder.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Runs the compiler. Returns its warnings; its errors are the error's text.
+pub(crate) fn run(
+    mut rustc: Command,
+    krate: &str,
+    target: &str,
+) -> Result<String, CudaBuilderError> {
+    let output = rustc
+        .output()
+        .map_err(CudaBuilderError::io("run", Path::new(rustc.get_program())))?;
+    let messages = without_noise(&String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        return Err(CudaBuilderError::Compile {
+            krate: krate.to_owned(),
+            target: target.to_owned(),
+            message: match messages.is_empty() {
+                true => format!("the compiler ended with {}", output.status),
+                false => messages,
+            },
+        });
+    }
+    Ok(messages)
+}
+
+/// The compiler's messages without the one about our own flags, and without the
+/// count of warnings, which includes it.
+fn without_noise(messages: &str) -> String {
+    let ours = |paragraph: &&str| {
+        let first = paragraph.trim_start().lines().next().unwrap_or_default();
+        first.starts_with("warning: unstable feature specified for `-Ctarget-feature`")
+            || first.starts_with("warning: ") && first.ends_with(" emitted")
+    };
+    let kept: Vec<&str> = messages.trim().split("\n\n").filter(|p| !ours(p)).collect();
+    kept.join("\n\n")
+}

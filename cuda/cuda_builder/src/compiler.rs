@@ -1,0 +1,240 @@
+//! Finding a compiler for kernels.
+//!
+//! Any rustc can compile for the device that has the NVPTX backend (all released
+//! ones do) and the source of `core`, which is compiled anew with the flags of
+//! the kernels. [`CompilerSearch::find`] looks in three places and takes the
+//! first that serves. It only looks: nothing here installs anything, which is
+//! why rustup, whose proxies download what is missing, is never run.
+
+use crate::CudaBuilderError;
+use std::env;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Names a compiler explicitly.
+pub(crate) const RUSTC_VARIABLE: &str = "CUDA_BUILDER_RUSTC";
+
+/// Panics that leave no code behind (`-Cpanic=immediate-abort`) came with this
+/// release.
+const OLDEST: (u32, u32) = (1, 92);
+
+/// Where a compiler came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// The environment variable `CUDA_BUILDER_RUSTC`.
+    Variable,
+    /// The toolchain that the crate pins, installed by rustup.
+    Rustup,
+    /// The system's package manager.
+    System,
+}
+
+/// A compiler that can build kernels.
+#[derive(Clone, Debug)]
+pub struct Compiler {
+    /// The executable.
+    pub rustc: PathBuf,
+    /// The folder `library` of its source, with `core` in it.
+    pub library: PathBuf,
+    /// Its release, such as `1.96.0`.
+    pub release: String,
+    /// All that it says about its version: part of every cache key.
+    pub verbose_version: String,
+    /// Where it came from.
+    pub origin: Origin,
+    /// What the user should know about this choice, where there is anything.
+    pub warning: Option<String>,
+}
+
+impl fmt::Display for Compiler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from = match self.origin {
+            Origin::Variable => RUSTC_VARIABLE,
+            Origin::Rustup => "rustup",
+            Origin::System => "system packages",
+        };
+        let rustc = self.rustc.display();
+        write!(f, "rustc {} at {rustc} (from {from})", self.release)
+    }
+}
+
+/// Where to look for a compiler. [`from_env`](Self::from_env) is what builds use;
+/// the fields are open for a build that knows better.
+#[derive(Clone, Debug)]
+pub struct CompilerSearch {
+    /// The value of `CUDA_BUILDER_RUSTC`: used, or an error.
+    pub explicit: Option<PathBuf>,
+    /// The release that the crate pins.
+    pub pinned: Option<String>,
+    /// rustup's folder.
+    pub rustup_home: Option<PathBuf>,
+    /// The executable that the system's packages install.
+    pub system: PathBuf,
+}
+
+impl CompilerSearch {
+    /// The places that this machine's environment names, for a crate that pins
+    /// `pinned`.
+    pub fn from_env(pinned: Option<String>) -> Self {
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+        Self {
+            explicit: set(RUSTC_VARIABLE).map(PathBuf::from),
+            pinned,
+            rustup_home: set("RUSTUP_HOME")
+                .map(PathBuf::from)
+                .or_else(|| Some(env::home_dir()?.join(".rustup"))),
+            system: PathBuf::from("/usr/bin/rustc"),
+        }
+    }
+
+    /// The first compiler that serves.
+    pub fn find(&self) -> Result<Compiler, CudaBuilderError> {
+        if let Some(rustc) = &self.explicit {
+            return inspect(rustc, None, Origin::Variable).map_err(|reason| {
+                CudaBuilderError::UnusableCompiler {
+                    value: rustc.display().to_string(),
+                    reason,
+                }
+            });
+        }
+        let mut looked = Vec::new();
+        match self.rustup_toolchain() {
+            Ok(compiler) => return Ok(compiler),
+            Err(reason) => looked.push(reason),
+        }
+        match inspect(&self.system, None, Origin::System) {
+            Ok(compiler) => return Ok(self.compared_to_pin(compiler)),
+            Err(reason) => looked.push(format!(
+                "{}: {reason} (Debian: apt-get install rustc-web rust-web-src)",
+                self.system.display()
+            )),
+        }
+        Err(CudaBuilderError::NoCompiler { looked })
+    }
+
+    fn rustup_toolchain(&self) -> Result<Compiler, String> {
+        let Some(pinned) = &self.pinned else {
+            return Err("rustup: the crate pins no toolchain".to_owned());
+        };
+        let Some(home) = &self.rustup_home else {
+            return Err("rustup: no home folder".to_owned());
+        };
+        let toolchains = home.join("toolchains");
+        let Some(toolchain) = installed_toolchain(&toolchains, pinned) else {
+            let toolchains = toolchains.display();
+            return Err(format!("{toolchains}: no toolchain {pinned}"));
+        };
+        let rustc = toolchain.join("bin/rustc");
+        inspect(&rustc, Some(&toolchain), Origin::Rustup).map_err(|reason| {
+            format!(
+                "{}: {reason} (rustup component add rust-src --toolchain {pinned})",
+                toolchain.display()
+            )
+        })
+    }
+
+    fn compared_to_pin(&self, mut compiler: Compiler) -> Compiler {
+        if let Some(pinned) = &self.pinned
+            && *pinned != compiler.release
+        {
+            compiler.warning = Some(format!(
+                "kernels are tested with rustc {pinned}, and built here with {compiler}"
+            ));
+        }
+        compiler
+    }
+}
+
+/// rustup's folder for the release, on a machine like this one. The folder's name
+/// ends in the host's triple, of which only two parts are known here.
+fn installed_toolchain(toolchains: &Path, release: &str) -> Option<PathBuf> {
+    let prefix = format!("{release}-{}-", env::consts::ARCH);
+    let mut fitting: Vec<PathBuf> = std::fs::read_dir(toolchains)
+        .ok()?
+        .filter_map(|entry| entry.ok())
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with(&prefix) && name.contains(env::consts::OS)
+        })
+        .map(|entry| entry.path())
+        .collect();
+    // `-gnu` before `-musl`, and the same on every run.
+    fitting.sort();
+    fitting.into_iter().next()
+}
+
+/// Asks `rustc` who it is and sees whether its source is there: in `sysroot`, or
+/// where the compiler says that its sysroot is.
+fn inspect(rustc: &Path, sysroot: Option<&Path>, origin: Origin) -> Result<Compiler, String> {
+    let verbose_version = ask(rustc, &["-vV"])?;
+    let release = verbose_version
+        .lines()
+        .find_map(|line| line.strip_prefix("release: "))
+        .ok_or("it does not answer `-vV` as rustc does")?
+        .to_owned();
+    match major_minor(&release) {
+        Some(version) if version >= OLDEST => {}
+        _ => {
+            let (major, minor) = OLDEST;
+            return Err(format!("rustc {release} is older than {major}.{minor}"));
+        }
+    }
+    let sysroot = match sysroot {
+        Some(sysroot) => sysroot.to_owned(),
+        None => PathBuf::from(ask(rustc, &["--print", "sysroot"])?.trim_end()),
+    };
+    let library = sysroot.join("lib/rustlib/src/rust/library");
+    if !library.join("core/src/lib.rs").is_file() {
+        return Err(format!(
+            "rustc {release} has no source of core in {}",
+            library.display()
+        ));
+    }
+    Ok(Compiler {
+        rustc: rustc.to_owned(),
+        library,
+        release,
+        verbose_version,
+        origin,
+        warning: None,
+    })
+}
+
+fn ask(rustc: &Path, arguments: &[&str]) -> Result<String, String> {
+    let output = command(rustc)
+        .args(arguments)
+        .output()
+        .map_err(|error| format!("it does not run: {error}"))?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        let first = stderr.lines().next().unwrap_or_default();
+        return Err(format!("it fails on `{}`: {first}", arguments.join(" ")));
+    }
+    String::from_utf8(output.stdout).map_err(|_| "its answer is not text".to_owned())
+}
+
+fn major_minor(release: &str) -> Option<(u32, u32)> {
+    let mut parts = release.split('.');
+    let major = parts.next()?.parse().ok()?;
+    let minor = parts.next()?.parse().ok()?;
+    Some((major, minor))
+}
+
+/// The compiler, without what cargo puts into the environment for *its* compiler
+/// and for the crate it builds: library paths, wrappers, flags, package names.
+/// What is left cannot change a kernel. Where the executable is rustup's proxy,
+/// it is told not to install anything.
+pub(crate) fn command(rustc: &Path) -> Command {
+    let mut command = Command::new(rustc);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        let prefixes = ["CARGO", "RUSTC", "RUSTFLAGS", "LD_LIBRARY_PATH", "DYLD_"];
+        if prefixes.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command.env("RUSTUP_AUTO_INSTALL", "0");
+    command
+}

@@ -1,0 +1,109 @@
+//! What can go wrong, each with what to do about it.
+
+use crate::lint::Violation;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Why there is no PTX.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CudaBuilderError {
+    /// Nothing on this machine can compile kernels. A build script may go on
+    /// without kernels then.
+    #[error("no kernel compiler found; run `cargo xtask setup`{}", listed(looked))]
+    NoCompiler {
+        /// Each place that was looked at, and why it does not serve.
+        looked: Vec<String>,
+    },
+
+    /// `CUDA_BUILDER_RUSTC` names something that cannot compile kernels.
+    #[error(
+        "CUDA_BUILDER_RUSTC={value} cannot be used: {reason}; name another compiler or unset the variable"
+    )]
+    UnusableCompiler {
+        /// What the variable holds.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// `cargo metadata` said no.
+    #[error("cannot read {}: {message}", manifest.display())]
+    Metadata {
+        /// The `Cargo.toml` asked about.
+        manifest: PathBuf,
+        /// Cargo's own words.
+        message: String,
+    },
+
+    /// The crate uses something that only cargo can do.
+    #[error("crate `{krate}` cannot be built for the device: {reason}")]
+    Unsupported {
+        /// The crate.
+        krate: String,
+        /// What it uses, and what to write in its place.
+        reason: String,
+    },
+
+    /// The compiler refused the source.
+    #[error("cannot compile `{krate}` for {target}:\n{message}")]
+    Compile {
+        /// The crate.
+        krate: String,
+        /// The architecture, or `the host` for a procedural macro.
+        target: String,
+        /// The compiler's own words.
+        message: String,
+    },
+
+    /// The launch bounds in the PTX make no sense.
+    #[error("{0}")]
+    LaunchBounds(String),
+
+    /// The PTX has what kernels must not have.
+    #[error("{} in {}{}", counted(violations.len()), ptx.display(), listed(violations))]
+    Lint {
+        /// The PTX that the line numbers are of.
+        ptx: PathBuf,
+        /// What was found.
+        violations: Vec<Violation>,
+    },
+
+    /// A file or a process could not be used.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+}
+
+impl CudaBuilderError {
+    /// For `map_err`: `action` on `path` failed.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+fn counted(violations: usize) -> String {
+    match violations {
+        1 => "1 lint violation".to_owned(),
+        n => format!("{n} lint violations"),
+    }
+}
+
+/// One line each, indented, below the line that introduces them.
+fn listed<T: std::fmt::Display>(lines: &[T]) -> String {
+    lines.iter().fold(String::new(), |mut text, line| {
+        let _ = write!(text, "\n  {line}");
+        text
+    })
+}

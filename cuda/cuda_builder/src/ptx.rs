@@ -1,0 +1,249 @@
+//! Reading PTX text: the entry points, their instructions, and the launch bounds.
+//!
+//! This is not a parser of the language. It knows what LLVM writes and what
+//! inline assembly adds to it: statements end in `;`, a line may hold several, and
+//! one may stand behind labels, opening braces and a predicate.
+
+use crate::CudaBuilderError;
+use std::collections::BTreeMap;
+
+/// One kernel.
+#[derive(Clone, Debug)]
+pub struct Entry<'a> {
+    /// The name that a launch asks for.
+    pub name: &'a str,
+    /// The line it starts at, counted from 1.
+    pub line: usize,
+    /// From the directive `.entry` to the closing brace.
+    pub text: &'a str,
+}
+
+/// One instruction, or one directive inside a kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Statement<'a> {
+    /// The line in the file, counted from 1.
+    pub line: usize,
+    /// The statement without label, predicate and `;`.
+    pub text: &'a str,
+}
+
+impl<'a> Statement<'a> {
+    /// The instruction with its suffixes, such as `ld.global.b32`; a directive's
+    /// name with its leading dot.
+    pub fn opcode(&self) -> &'a str {
+        self.text.split_whitespace().next().unwrap_or_default()
+    }
+}
+
+/// How often a kernel does what threads do together, or what costs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// All instructions.
+    pub instructions: usize,
+    /// `bar.sync` and the other barriers of a block.
+    pub block_barriers: usize,
+    /// `bar.warp.sync`.
+    pub warp_barriers: usize,
+    /// `barrier.cluster`.
+    pub cluster_barriers: usize,
+    /// `shfl`.
+    pub shuffles: usize,
+    /// `vote`.
+    pub votes: usize,
+    /// `match`.
+    pub matches: usize,
+    /// `redux`.
+    pub reductions: usize,
+    /// `atom` and `red`.
+    pub atomics: usize,
+    /// `fence` and `membar`.
+    pub fences: usize,
+    /// `trap`: where a panic would be.
+    pub traps: usize,
+}
+
+impl<'a> Entry<'a> {
+    /// The statements in the order of the text.
+    pub fn statements(&self) -> Vec<Statement<'a>> {
+        let body = self.text.find('{').map_or(self.text.len(), |at| at + 1);
+        let before = self.text[..body].matches('\n').count();
+        statements(&self.text[body..], self.line + before)
+    }
+
+    /// Counts instructions by kind.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for statement in self.statements() {
+            let opcode = statement.opcode();
+            if opcode.starts_with('.') {
+                continue;
+            }
+            counts.instructions += 1;
+            let first = opcode.split('.').next().unwrap_or_default();
+            match first {
+                "bar" if opcode.starts_with("bar.warp.") => counts.warp_barriers += 1,
+                "barrier" if opcode.starts_with("barrier.cluster.") => counts.cluster_barriers += 1,
+                "bar" | "barrier" => counts.block_barriers += 1,
+                "shfl" => counts.shuffles += 1,
+                "vote" => counts.votes += 1,
+                "match" => counts.matches += 1,
+                "redux" => counts.reductions += 1,
+                "atom" | "red" => counts.atomics += 1,
+                "fence" | "membar" => counts.fences += 1,
+                "trap" => counts.traps += 1,
+                _ => {}
+            }
+        }
+        counts
+    }
+}
+
+/// The kernels in a PTX file.
+pub fn entries(ptx: &str) -> Vec<Entry<'_>> {
+    const START: &str = ".entry ";
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(offset) = ptx[at..].find(START) {
+        let start = at + offset;
+        // LLVM closes a function, and nothing else, with a brace at the margin.
+        let end = ptx[start..]
+            .find("\n}")
+            .map_or(ptx.len(), |i| start + i + 2);
+        let text = &ptx[start..end];
+        let rest = &text[START.len()..];
+        let name_end = rest.find(|c: char| !is_symbol(c)).unwrap_or(rest.len());
+        found.push(Entry {
+            name: &rest[..name_end],
+            line: ptx[..start].matches('\n').count() + 1,
+            text,
+        });
+        at = end;
+    }
+    found
+}
+
+fn is_symbol(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || c == '$'
+}
+
+/// The statements of `text`, which starts at line `line` of its file.
+fn statements(text: &str, mut line: usize) -> Vec<Statement<'_>> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some((statement, behind)) = next_statement(rest, &mut line) {
+        found.push(statement);
+        rest = behind;
+    }
+    found
+}
+
+/// The first statement of `text` and what follows it; `line` moves along.
+fn next_statement<'a>(text: &'a str, line: &mut usize) -> Option<(Statement<'a>, &'a str)> {
+    let text = skip_to_statement(text, line);
+    let end = text.find(';')?;
+    let statement = Statement {
+        line: *line,
+        text: text[..end].trim_end(),
+    };
+    *line += text[..end].matches('\n').count();
+    Some((statement, &text[end + 1..]))
+}
+
+/// Skips blanks, comments, braces, debug directives, labels and a predicate.
+fn skip_to_statement<'a>(mut text: &'a str, line: &mut usize) -> &'a str {
+    loop {
+        let trimmed = text.trim_start_matches([' ', '\t', '\r', '{', '}', ';']);
+        if let Some(behind) = trimmed.strip_prefix('\n') {
+            *line += 1;
+            text = behind;
+        } else if ["//", ".loc ", ".loc\t", ".file"]
+            .iter()
+            .any(|p| trimmed.starts_with(p))
+        {
+            text = &trimmed[trimmed.find('\n').unwrap_or(trimmed.len())..];
+        } else if trimmed.starts_with('@') {
+            let end = trimmed.find(char::is_whitespace).unwrap_or(trimmed.len());
+            text = &trimmed[end..];
+        } else {
+            let word = trimmed.find(|c| !is_symbol(c)).unwrap_or(trimmed.len());
+            match trimmed[word..].strip_prefix(':') {
+                // `a::b` is no label; a label is not empty.
+                Some(behind) if word > 0 && !behind.starts_with(':') => text = behind,
+                _ => return trimmed,
+            }
+        }
+    }
+}
+
+/// What `#[launch_bounds]` says of one kernel; 0 is unbounded.
+struct Bounds {
+    threads: u32,
+    min_blocks: u32,
+    registers: u32,
+}
+
+/// Writes the directives that the `.launch_bounds` comments ask for.
+pub(crate) fn apply_launch_bounds(ptx: &str) -> Result<String, CudaBuilderError> {
+    let mut bounds = read_launch_bounds(ptx)?;
+    let mut out = String::with_capacity(ptx.len() + 64 * bounds.len());
+    let mut copied = 0;
+    let mut search = 0;
+    for entry in entries(ptx) {
+        let start = search + ptx[search..].find(entry.text).unwrap_or_default();
+        search = start + entry.text.len();
+        let Some(bound) = bounds.remove(entry.name) else {
+            continue;
+        };
+        let brace = start + entry.text.find('{').unwrap_or(entry.text.len());
+        out.push_str(&ptx[copied..brace]);
+        out.push_str(&format!(".maxntid {}\n", bound.threads));
+        if bound.min_blocks > 0 {
+            out.push_str(&format!(".minnctapersm {}\n", bound.min_blocks));
+        }
+        if bound.registers > 0 {
+            out.push_str(&format!(".maxnreg {}\n", bound.registers));
+        }
+        copied = brace;
+    }
+    out.push_str(&ptx[copied..]);
+    match bounds.keys().next() {
+        None => Ok(out),
+        Some(name) => Err(CudaBuilderError::LaunchBounds(format!(
+            "#[launch_bounds] on `{name}`, which is no kernel: put #[kernel] above it"
+        ))),
+    }
+}
+
+fn read_launch_bounds(ptx: &str) -> Result<BTreeMap<&str, Bounds>, CudaBuilderError> {
+    let mut found = BTreeMap::new();
+    for line in ptx.lines() {
+        let Some(text) = line.trim().strip_prefix("// .launch_bounds ") else {
+            continue;
+        };
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [name, threads, min_blocks, registers] = words[..] else {
+            return Err(CudaBuilderError::LaunchBounds(format!(
+                "cannot read the launch bounds `{text}`: expected a name and three numbers"
+            )));
+        };
+        let within = |what: &str, value: &str, low: u32, high: u32| {
+            let number = value.parse().ok().filter(|n| (low..=high).contains(n));
+            number.ok_or_else(|| {
+                CudaBuilderError::LaunchBounds(format!(
+                    "#[launch_bounds] on `{name}`: {what} is {value}, must be {low} to {high}"
+                ))
+            })
+        };
+        let bounds = Bounds {
+            threads: within("threads", threads, 1, 1024)?,
+            min_blocks: within("min_blocks_per_sm", min_blocks, 0, 32)?,
+            registers: within("max_registers", registers, 0, 255)?,
+        };
+        if found.insert(name, bounds).is_some() {
+            return Err(CudaBuilderError::LaunchBounds(format!(
+                "`{name}` has #[launch_bounds] twice"
+            )));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,105 @@
+//! The device's `core`, built once from the compiler's own source.
+//!
+//! The `core` that ships with rustc is of no use here even where there is one for
+//! this target: its panics format messages, which ptxas refuses, and its generic
+//! code went through JumpThreading, which duplicates barriers. Building it takes
+//! half a minute, so it is built once for all architectures, for the oldest.
+//! Nearly everything in it is generic or inline and is compiled anew, for the
+//! right architecture, in the crate that uses it; the PTX of the sort kernels is
+//! the same with a `core` of their own architecture.
+//!
+//! `compiler_builtins`, which the compiler insists on, holds nothing: what it is
+//! for (128-bit division, soft floats, `memcpy`) would be function calls, and
+//! kernels have none.
+
+use crate::CudaBuilderError;
+use crate::arch::NvvmArch;
+use crate::cache::{Cache, Key};
+use crate::compile::{device_flags, run};
+use crate::compiler::{Compiler, command};
+use crate::crates::DEVICE;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The architecture that `core` is built for.
+const OLDEST: NvvmArch = NvvmArch::ALL[0];
+
+const COMPILER_BUILTINS: &str = "#![no_std]\n\
+    #![feature(compiler_builtins)]\n\
+    #![compiler_builtins]\n\
+    #![allow(internal_features)]\n";
+
+/// The sysroot with the device's `core` in it. `calls` counts the runs of rustc.
+pub(crate) fn sysroot(
+    cache: &Cache,
+    compiler: &Compiler,
+    calls: &mut usize,
+) -> Result<PathBuf, CudaBuilderError> {
+    let mut key = Key::default();
+    key.field(env!("CARGO_PKG_VERSION"))
+        .field(&compiler.verbose_version)
+        .field(compiler.library.as_os_str().as_encoded_bytes())
+        .field(COMPILER_BUILTINS);
+    for flag in core_flags() {
+        key.field(flag);
+    }
+    let name = format!("core-{}", key.finish());
+    let entry = cache.entry(&name);
+    if entry.is_dir() {
+        return Ok(entry);
+    }
+    // Two builds at once, as cargo runs them, would both spend the half minute.
+    let _lock = cache.lock(&name)?;
+    if entry.is_dir() {
+        return Ok(entry);
+    }
+    cache.make(&name, |sysroot| {
+        let libraries = sysroot.join("lib/rustlib").join(DEVICE).join("lib");
+        fs::create_dir_all(&libraries).map_err(CudaBuilderError::io("create", &libraries))?;
+        let stub = sysroot.join("compiler_builtins.rs");
+        fs::write(&stub, COMPILER_BUILTINS).map_err(CudaBuilderError::io("write", &stub))?;
+        let core = compiler.library.join("core/src/lib.rs");
+        build(compiler, sysroot, &libraries, "core", &core)?;
+        build(compiler, sysroot, &libraries, "compiler_builtins", &stub)?;
+        *calls += 2;
+        Ok(())
+    })
+}
+
+fn core_flags() -> Vec<String> {
+    let mut flags = device_flags(OLDEST);
+    flags.extend(
+        [
+            "-Cembed-bitcode=yes",
+            "-Zforce-unstable-if-unmarked",
+            "-Cmetadata=cuda_builder",
+            "-Cextra-filename=-cuda_builder",
+            "--crate-type=rlib",
+            "--cap-lints=allow",
+            "--edition=2024",
+        ]
+        .map(str::to_owned),
+    );
+    flags
+}
+
+fn build(
+    compiler: &Compiler,
+    sysroot: &Path,
+    libraries: &Path,
+    name: &str,
+    source: &Path,
+) -> Result<(), CudaBuilderError> {
+    let mut rustc = command(&compiler.rustc);
+    rustc
+        .env("RUSTC_BOOTSTRAP", "1")
+        .args(core_flags())
+        .arg("--sysroot")
+        .arg(sysroot)
+        .args(["--crate-name", name])
+        .arg("--out-dir")
+        .arg(libraries)
+        .arg(source);
+    run(rustc, name, "the device")?;
+    Ok(())
+}
