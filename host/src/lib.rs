@@ -6,15 +6,19 @@
 //! | [`workload`] | inputs, generated from a seed |
 //! | [`engine`] | what an engine is, and which there are |
 //! | [`cpu`] | engines on the CPU's threads |
+//! | [`measure`] | samples, each verified, and what they say of the median |
 //! | [`verify`] | whether a result is the sorted input |
 //! | [`record`] | results and the machine they were measured on |
+//! | [`cases`] | the inputs on which sorts go wrong |
 //! | [`memory`] | how much memory there is |
 //! | [`error`] | what can go wrong |
 
+pub mod cases;
 pub mod cpu;
 pub mod engine;
 pub mod error;
 pub mod key;
+pub mod measure;
 pub mod memory;
 pub mod record;
 pub mod verify;

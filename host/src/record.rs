@@ -1,6 +1,28 @@
 //! Records: results as they were, with the machine they were measured on.
+//!
+//! A record is read long after it was written, so it carries a version, says nothing
+//! in words that a number can say, keeps every sample, and names in its fields the
+//! unit of each figure (`_s` seconds, `_bytes`).
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use crate::key::Key;
+use crate::measure::Samples;
+use crate::workload::{Distribution, Workload};
+
+/// Version of the records below. It rises when a field changes its meaning or goes.
+pub const VERSION: u32 = 1;
+
+/// Environment variable that names the commit where there is no checkout to ask, as
+/// in a bundle: the hash, with `-dirty` after it if the sources differed from it.
+pub const COMMIT_VARIABLE: &str = "CUDAMARK_COMMIT";
 
 /// A GPU and the driver it is used through.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -13,4 +35,206 @@ pub struct Gpu {
     pub compute_capability: String,
     /// Device memory in bytes.
     pub memory_bytes: u64,
+}
+
+/// Sources, tools and machine. What could not be found out is `None`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Environment {
+    /// Seconds since 1970-01-01 00:00 UTC when this was taken.
+    pub unix_time_s: u64,
+    /// Commit of the checkout that the program was built in.
+    pub commit: Option<String>,
+    /// Whether tracked files there differ from the commit.
+    pub dirty: Option<bool>,
+    /// Compiler of the host code.
+    pub toolchain: String,
+    /// Whether the host code was built with debug assertions, which slow it down.
+    pub debug_assertions: bool,
+    /// Model of the CPU.
+    pub cpu: Option<String>,
+    /// Logical cores that this process may use.
+    pub cores: usize,
+    /// Physical cores of the machine.
+    pub physical_cores: Option<usize>,
+    /// Memory of the machine in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Operating system and its version.
+    pub os: Option<String>,
+    /// Version of its kernel.
+    pub kernel: Option<String>,
+    /// Instruction set: `x86_64`.
+    pub arch: &'static str,
+    /// What kind of container the process seems to run in.
+    pub container: Option<String>,
+    /// The GPU that was used, if one was.
+    pub gpu: Option<Gpu>,
+}
+
+impl Environment {
+    /// This machine and the checkout this program was built in, as they are now.
+    pub fn here(gpu: Option<Gpu>) -> Self {
+        let (commit, dirty) = commit();
+        let wanted = RefreshKind::nothing()
+            .with_cpu(CpuRefreshKind::nothing())
+            .with_memory(MemoryRefreshKind::nothing().with_ram());
+        let system = System::new_with_specifics(wanted).ok();
+        let cpu = system.as_ref().and_then(|system| system.cpus().first());
+        Self {
+            unix_time_s: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            commit,
+            dirty,
+            toolchain: rustc_version_runtime::version_meta().short_version_string,
+            debug_assertions: cfg!(debug_assertions),
+            cpu: cpu.map(|cpu| cpu.brand().trim().to_owned()),
+            cores: cores(),
+            physical_cores: System::physical_core_count().ok(),
+            memory_bytes: system.as_ref().map(System::total_memory),
+            os: System::long_os_version().ok(),
+            kernel: System::kernel_version().ok(),
+            arch: env::consts::ARCH,
+            container: container(),
+            gpu,
+        }
+    }
+}
+
+/// Logical cores that this process may use, 1 if the system does not say.
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Commit and dirty flag, from [`COMMIT_VARIABLE`] or else from git.
+fn commit() -> (Option<String>, Option<bool>) {
+    if let Ok(given) = env::var(COMMIT_VARIABLE) {
+        return match given.strip_suffix("-dirty") {
+            Some(commit) => (Some(commit.to_owned()), Some(true)),
+            None => (Some(given), Some(false)),
+        };
+    }
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(checkout)
+            .args(arguments)
+            .output();
+        let output = output.ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]);
+    (
+        git(&["rev-parse", "HEAD"]),
+        dirty.map(|changes| !changes.is_empty()),
+    )
+}
+
+/// The marks that container runtimes leave.
+fn container() -> Option<String> {
+    if let Ok(kind) = env::var("container") {
+        return Some(kind);
+    }
+    let marks = [
+        ("/.dockerenv", "docker"),
+        ("/run/.containerenv", "podman"),
+        ("/var/run/secrets/kubernetes.io", "kubernetes"),
+    ];
+    let mark = marks.iter().find(|(path, _)| Path::new(path).exists())?;
+    Some(mark.1.to_owned())
+}
+
+/// A run of the classic workload.
+#[derive(Clone, Debug, Serialize)]
+pub struct Classic {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Number of keys.
+    pub n: usize,
+    /// Type of the keys: `i32`.
+    pub key: &'static str,
+    /// How they are spread.
+    pub distribution: Distribution,
+    /// Seed they were drawn from.
+    pub seed: u64,
+    /// Confidence of every level's interval, from 0 to 1.
+    pub confidence: f64,
+    /// Where it was measured.
+    pub environment: Environment,
+    /// One entry a level, in the order measured.
+    pub levels: Vec<Level>,
+}
+
+/// The samples of one engine at one level.
+#[derive(Clone, Debug, Serialize)]
+pub struct Level {
+    /// Concurrency level.
+    pub level: usize,
+    /// Name of the engine.
+    pub engine: &'static str,
+    /// Median of the samples.
+    pub median_s: f64,
+    /// Lower end of the interval for the median.
+    pub low_s: f64,
+    /// Upper end of it.
+    pub high_s: f64,
+    /// Whether every sample's result was checked and right.
+    pub verified: bool,
+    /// Every sample, in the order taken.
+    pub samples_s: Vec<f64>,
+}
+
+impl Classic {
+    /// The record of `samples`, which were taken of `workload` with keys of type `K`.
+    ///
+    /// # Panics
+    /// If there is no level, or one without samples.
+    pub fn new<K: Key>(workload: Workload, environment: Environment, samples: &[Samples]) -> Self {
+        Self {
+            version: VERSION,
+            n: workload.n,
+            key: K::NAME,
+            distribution: workload.distribution,
+            seed: workload.seed,
+            confidence: samples[0].interval().confidence,
+            environment,
+            levels: samples.iter().map(Level::new).collect(),
+        }
+    }
+}
+
+impl Level {
+    fn new(samples: &Samples) -> Self {
+        let interval = samples.interval();
+        Self {
+            level: samples.level,
+            engine: samples.engine,
+            median_s: samples.median(),
+            low_s: interval.low,
+            high_s: interval.high,
+            // Samples exist of verified results only: see `measure`.
+            verified: true,
+            samples_s: samples.seconds.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_of_a_test_is_known() {
+        let environment = Environment::here(None);
+        assert!(
+            environment.toolchain.starts_with("rustc 1."),
+            "{environment:?}"
+        );
+        assert!(environment.cores >= 1);
+        assert!(environment.unix_time_s > 1_700_000_000);
+        if let Some(commit) = &environment.commit {
+            assert!(!commit.is_empty());
+            assert!(environment.dirty.is_some());
+        }
+    }
 }
