@@ -97,8 +97,7 @@ impl Compilation<'_> {
         for (i, krate) in self.crates.in_order.iter().enumerate() {
             let mut key = Key::default();
             key.field(env!("CARGO_PKG_VERSION"))
-                .field(&self.compiler.verbose_version)
-                .field(self.compiler.library.as_os_str().as_encoded_bytes());
+                .field(&self.compiler.verbose_version);
             for flag in self.flags(i) {
                 key.field(flag);
             }
@@ -142,7 +141,6 @@ impl Compilation<'_> {
         folder: &Path,
     ) -> Result<(), CudaBuilderError> {
         let krate = &self.crates.in_order[i];
-        let dep_info = folder.join("sources.d");
         let emit = match self.is_kernels(i) {
             true => "asm",
             false => "link",
@@ -164,17 +162,19 @@ impl Compilation<'_> {
             let folder = self.entry(dependency, keys);
             rustc.arg(format!("-Ldependency={}", folder.display()));
         }
-        let output = folder.join(self.file_name(i));
+        // The whole folder and no single file: what the compiler writes in between
+        // goes there too, and not where another build writes the same.
         rustc
-            .arg(format!("--emit={emit}={}", output.display()))
-            .arg(format!("--emit=dep-info={}", dep_info.display()))
+            .arg(format!("--emit={emit},dep-info"))
+            .arg("--out-dir")
+            .arg(folder)
             .arg(&krate.root_file);
         let target = match krate.for_host {
             true => "the host".to_owned(),
             false => self.arch.to_string(),
         };
         let messages = run(rustc, &krate.package, &target)?;
-        check_sources(krate, &dep_info)?;
+        check_sources(krate, &folder.join(format!("{}.d", krate.name)))?;
         let path = folder.join(MESSAGES);
         fs::write(&path, messages).map_err(CudaBuilderError::io("write", &path))
     }
@@ -223,11 +223,12 @@ impl Compilation<'_> {
             .entry(&entry_name(&self.crates.in_order[i], &keys[i]))
     }
 
+    /// What the compiler calls its output.
     fn file_name(&self, i: usize) -> String {
         let krate = &self.crates.in_order[i];
         match (krate.proc_macro, self.is_kernels(i)) {
             (true, _) => format!("lib{}{}", krate.name, std::env::consts::DLL_SUFFIX),
-            (false, true) => "compiler.ptx".to_owned(),
+            (false, true) => format!("{}.s", krate.name),
             (false, false) => format!("lib{}.rlib", krate.name),
         }
     }
@@ -265,6 +266,9 @@ fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError>
         reason,
     };
     let folder = source_folder(krate);
+    let real_folder = folder
+        .canonicalize()
+        .map_err(CudaBuilderError::io("open", folder))?;
     for line in text.lines() {
         if let Some(variable) = line.strip_prefix("# env-dep:") {
             let name = variable.split('=').next().unwrap_or(variable);
@@ -277,7 +281,10 @@ fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError>
             continue;
         };
         let file = escaped.replace("\\ ", " ");
-        if !Path::new(&file).starts_with(folder) {
+        // The path may lead out by `..` or a link; a file that is gone was not read
+        // from where a change would be seen.
+        let real = Path::new(&file).canonicalize();
+        if !real.is_ok_and(|real| real.starts_with(&real_folder)) {
             return Err(unsupported(format!(
                 "it reads {file}, outside of {}",
                 folder.display()

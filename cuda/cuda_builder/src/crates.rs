@@ -105,15 +105,11 @@ struct BuilderMetadata {
 
 /// Reads the kernel crate in `folder` and what it depends on.
 pub(crate) fn resolve(folder: &Path) -> Result<Crates, CudaBuilderError> {
-    let folder = std::path::absolute(folder).map_err(CudaBuilderError::io("locate", folder))?;
     let manifest = folder.join("Cargo.toml");
-    if !manifest.is_file() {
-        return Err(CudaBuilderError::Metadata {
-            manifest,
-            message: "no such file; `CudaBuilder::new` takes the folder of the kernel crate"
-                .to_owned(),
-        });
-    }
+    // Cargo answers with paths in this form, and packages are told apart by them.
+    let manifest = manifest
+        .canonicalize()
+        .map_err(CudaBuilderError::io("open the kernel crate's", &manifest))?;
     let mut resolver = Resolver::default();
     let target_directory = resolver.read(&manifest)?;
     let root = resolver.package(&manifest)?;
@@ -213,13 +209,19 @@ impl Resolver {
                     format!("feature `{feature}` reaches into a dependency; enable it there"),
                 ));
             }
-            if let Some(implied) = package.features.get(&feature) {
-                pending.extend(implied.iter().filter(|f| !enabled.contains(*f)).cloned());
-            } else if feature != "default" && !feature.starts_with("dep:") {
-                return Err(unsupported(
-                    &package,
-                    format!("it has no feature `{feature}`"),
-                ));
+            match package.features.get(&feature) {
+                Some(implied) => {
+                    pending.extend(implied.iter().filter(|f| !enabled.contains(*f)).cloned());
+                }
+                None if feature.starts_with("dep:") => {}
+                // A crate need not have it, and then it is not set.
+                None if feature == "default" => continue,
+                None => {
+                    return Err(unsupported(
+                        &package,
+                        format!("it has no feature `{feature}`"),
+                    ));
+                }
             }
             enabled.insert(feature);
         }

@@ -38,7 +38,6 @@ pub(crate) fn sysroot(
     let mut key = Key::default();
     key.field(env!("CARGO_PKG_VERSION"))
         .field(&compiler.verbose_version)
-        .field(compiler.library.as_os_str().as_encoded_bytes())
         .field(COMPILER_BUILTINS);
     for flag in core_flags() {
         key.field(flag);

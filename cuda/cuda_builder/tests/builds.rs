@@ -1,0 +1,178 @@
+//! How the builder goes about it: the cache, builds at once, and what it refuses.
+
+mod common;
+
+use common::{builder, cache_with_core, compiler, generated, shared_cache};
+use cuda_builder::{CudaBuilder, CudaBuilderError, NvvmArch};
+use std::fs;
+
+const KERNEL: &str = "#[kernel] pub unsafe fn k(out: Global<u32>) { unsafe { out.set(0, 77) } }";
+
+#[test]
+fn unchanged_sources_run_no_compiler_and_changed_ones_do() {
+    let Some(compiler) = compiler("cache") else {
+        return;
+    };
+    let cache = cache_with_core(&compiler);
+    let krate = generated(KERNEL, "");
+    let copy = krate.path().join("copy.ptx");
+    let build = |arch| {
+        CudaBuilder::new(krate.path())
+            .arch(arch)
+            .compiler(compiler.clone())
+            .cache_dir(cache.path())
+            .copy_to(&copy)
+            .build_with_info()
+            .unwrap()
+    };
+    let baseline = NvvmArch::Compute75;
+    // The macros, cuda_std, the kernels.
+    assert_eq!(build(baseline).compiler_calls, 3);
+    let first = fs::read_to_string(&copy).unwrap();
+    let written = fs::metadata(&copy).unwrap().modified().unwrap();
+
+    let again = build(baseline);
+    assert_eq!((again.compiler_calls, &again.ptx), (0, &copy));
+    assert_eq!(fs::metadata(&copy).unwrap().modified().unwrap(), written);
+
+    // Another architecture shares the macros, which run on the host.
+    assert_eq!(build(NvvmArch::Compute90).compiler_calls, 2);
+    assert_ne!(fs::read_to_string(&copy).unwrap(), first);
+
+    let source = krate.path().join("src/lib.rs");
+    let original = fs::read_to_string(&source).unwrap();
+    fs::write(&source, original.replace("77", "78")).unwrap();
+    assert_eq!(build(baseline).compiler_calls, 1);
+    assert!(fs::read_to_string(&copy).unwrap().contains("78;"));
+
+    // What was built before is still there.
+    fs::write(&source, original).unwrap();
+    assert_eq!(build(baseline).compiler_calls, 0);
+    assert_eq!(fs::read_to_string(&copy).unwrap(), first);
+}
+
+#[test]
+fn other_arguments_are_another_build() {
+    let Some(compiler) = compiler("arguments") else {
+        return;
+    };
+    let build = |argument: &str| {
+        let builder = builder("bounds", compiler.clone()).rustc_arg(argument);
+        builder.build().unwrap()
+    };
+    assert_ne!(build("-Copt-level=2"), build("-Copt-level=3"));
+}
+
+#[test]
+fn warnings_of_the_compiler_are_kept_with_the_build() {
+    let Some(compiler) = compiler("warnings") else {
+        return;
+    };
+    let krate = generated(&format!("{KERNEL} fn unused_helper() {{}}"), "");
+    for _ in 0..2 {
+        let build = CudaBuilder::new(krate.path())
+            .compiler(compiler.clone())
+            .cache_dir(shared_cache())
+            .build_with_info()
+            .unwrap();
+        assert_eq!(build.warnings.len(), 1);
+        assert!(build.warnings[0].contains("`unused_helper` is never used"));
+        assert!(
+            !build.warnings[0].contains("ptx74"),
+            "{}",
+            build.warnings[0]
+        );
+    }
+}
+
+#[test]
+fn builds_at_once_do_not_disturb_each_other() {
+    let Some(compiler) = compiler("builds_at_once") else {
+        return;
+    };
+    let cache = cache_with_core(&compiler);
+    let built: Vec<String> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let path = builder("bounds", compiler.clone())
+                        .cache_dir(cache.path())
+                        .build()
+                        .unwrap();
+                    fs::read_to_string(path).unwrap()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|t| t.join().unwrap()).collect()
+    });
+    assert!(built[0].contains(".entry unbounded"));
+    assert!(built.iter().all(|ptx| *ptx == built[0]));
+    let names = fs::read_dir(cache.path()).unwrap();
+    let names: Vec<_> = names.map(|e| e.unwrap().file_name()).collect();
+    assert!(
+        !names
+            .iter()
+            .any(|name| name.to_string_lossy().starts_with("unfinished")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn what_only_cargo_can_do_is_refused_with_the_reason() {
+    let Some(compiler) = compiler("refusals") else {
+        return;
+    };
+    let build = |source: &str, manifest: &str, prepare: fn(&std::path::Path)| {
+        let krate = generated(source, manifest);
+        prepare(krate.path());
+        let error = CudaBuilder::new(krate.path())
+            .compiler(compiler.clone())
+            .cache_dir(shared_cache())
+            .build()
+            .unwrap_err();
+        assert!(
+            matches!(error, CudaBuilderError::Unsupported { .. }),
+            "{error}"
+        );
+        error.to_string()
+    };
+    let nothing = |_: &std::path::Path| {};
+
+    let error = build(KERNEL, "some-registry-crate = \"1\"", nothing);
+    assert!(
+        error.contains("crate `generated`") && error.contains("`some-registry-crate` comes from")
+    );
+
+    let error = build(KERNEL, "", |folder| {
+        fs::write(folder.join("build.rs"), "fn main() {}").unwrap();
+    });
+    assert!(error.contains("build script"), "{error}");
+
+    let outside = format!("{KERNEL} pub const T: &str = include_str!(\"../table.txt\");");
+    let error = build(&outside, "", |folder| {
+        fs::write(folder.join("table.txt"), "1 2 3").unwrap();
+    });
+    assert!(error.contains("table.txt, outside of"), "{error}");
+
+    let variable = format!("{KERNEL} pub const T: Option<&str> = option_env!(\"TUNING\");");
+    let error = build(&variable, "", nothing);
+    assert!(error.contains("environment variable TUNING"), "{error}");
+}
+
+#[test]
+fn a_folder_without_a_crate_is_named() {
+    let error = CudaBuilder::new("no/such/crate").build().unwrap_err();
+    assert!(
+        error.to_string().contains("no/such/crate/Cargo.toml"),
+        "{error}"
+    );
+
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("Cargo.toml"), "[package]\nname = 7\n").unwrap();
+    let error = CudaBuilder::new(folder.path()).build().unwrap_err();
+    assert!(
+        matches!(error, CudaBuilderError::Metadata { .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("name = 7"), "{error}");
+}
