@@ -29,13 +29,16 @@ mod device;
 #[cfg(target_os = "cuda")]
 pub use device::{atomic, hint, memory, thread, warp};
 
+#[cfg(not(target_os = "cuda"))]
+pub mod emu;
+#[cfg(not(target_os = "cuda"))]
+pub use emu::{atomic, hint, memory, thread, warp};
+
 pub mod word;
 
-#[cfg(target_os = "cuda")]
 pub use cuda_std_macros::{kernel, launch_bounds};
 
 /// What a kernel file imports.
-#[cfg(target_os = "cuda")]
 pub mod prelude {
     pub use crate::atomic::{Ordering, Scope, fence};
     pub use crate::hint;

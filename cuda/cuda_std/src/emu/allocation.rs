@@ -1,0 +1,127 @@
+//! The bytes that kernels work on, with what the checks know about them.
+
+use super::history::Words;
+use super::shadow::Shadow;
+use std::alloc::{Layout, alloc, dealloc};
+use std::cell::{Cell, RefCell};
+
+/// Which memory an allocation is in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Space {
+    Global,
+    Shared,
+}
+
+/// Bytes in the emulated device's memory, aligned as the device's allocator does.
+pub(crate) struct Allocation {
+    base: *mut u8,
+    bytes: usize,
+    space: Space,
+    name: Cell<&'static str>,
+    /// The launch that accessed it last.
+    launch: Cell<u64>,
+    pub shadow: RefCell<Shadow>,
+    /// What atomic operations need to know of the words they met.
+    pub words: RefCell<Words>,
+}
+
+impl Allocation {
+    /// What `cudaMalloc` aligns to.
+    const ALIGNMENT: usize = 256;
+    /// Unwritten memory holds this: an index made from it lies outside of every
+    /// array, so that a fault shows even where nobody checks.
+    const UNWRITTEN: u8 = 0xa5;
+
+    /// `bytes` unwritten bytes, most often accessed `element` at a time.
+    pub fn new(space: Space, bytes: usize, element: usize) -> Self {
+        let allocation = Self {
+            // SAFETY: the layout has a size, if only of one byte.
+            base: unsafe { alloc(Self::layout(bytes)) },
+            bytes,
+            space,
+            name: Cell::new(""),
+            shadow: RefCell::new(Shadow::new(bytes, element, space == Space::Shared)),
+            launch: Cell::new(0),
+            words: RefCell::default(),
+        };
+        assert!(
+            !allocation.base.is_null(),
+            "no memory for a buffer of {bytes} bytes"
+        );
+        allocation.forget();
+        allocation
+    }
+
+    fn layout(bytes: usize) -> Layout {
+        Layout::from_size_align(bytes.max(1), Self::ALIGNMENT).expect("a size below 2^63")
+    }
+
+    /// Makes all bytes unwritten.
+    pub fn forget(&self) {
+        // SAFETY: these are the allocation's bytes, and nothing borrows them.
+        unsafe { self.base.write_bytes(Self::UNWRITTEN, self.bytes) };
+        self.shadow.borrow_mut().forget();
+        self.words.borrow_mut().clear();
+    }
+
+    /// To be called before an access: the first of a launch is after all that
+    /// earlier launches did.
+    #[inline(always)]
+    pub fn enter_launch(&self, launch: u64) {
+        if self.launch.replace(launch) != launch {
+            self.shadow.borrow_mut().enter_launch();
+            self.words.borrow_mut().clear();
+        }
+    }
+
+    /// Makes shared memory that of a new block.
+    pub fn forget_block(&self) {
+        // SAFETY: these are the allocation's bytes, and nothing borrows them.
+        unsafe { self.base.write_bytes(Self::UNWRITTEN, self.bytes) };
+        self.shadow.borrow_mut().forget_block();
+        self.words.borrow_mut().clear();
+    }
+
+    pub fn set_name(&self, name: &'static str) {
+        self.name.set(name);
+    }
+
+    #[inline(always)]
+    pub fn base(&self) -> *mut u8 {
+        self.base
+    }
+
+    #[inline(always)]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[inline(always)]
+    pub fn space(&self) -> Space {
+        self.space
+    }
+
+    pub fn address(&self) -> usize {
+        self.base as usize
+    }
+
+    /// For a report: "global memory `keys` (400 bytes)".
+    pub fn describe(&self) -> String {
+        let space = match self.space {
+            Space::Global => "global memory",
+            Space::Shared => "shared memory",
+        };
+        let name = match self.name.get() {
+            "" => String::new(),
+            name => format!(" `{name}`"),
+        };
+        format!("{space}{name} ({} bytes)", self.bytes)
+    }
+}
+
+impl Drop for Allocation {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `new` with this layout.
+        unsafe { dealloc(self.base, Self::layout(self.bytes)) };
+    }
+}

@@ -1,0 +1,124 @@
+//! Device memory, as a test owns it.
+
+use super::access::{Access, Kind};
+use super::allocation::{Allocation, Space};
+use crate::memory::Global;
+use crate::word::Word;
+use std::marker::PhantomData;
+use std::panic::Location;
+
+/// An array in the emulated device's memory. Kernels reach it through
+/// [`global`](Self::global); the buffer must outlive every launch that uses it.
+pub struct Buffer<T> {
+    allocation: Box<Allocation>,
+    len: usize,
+    element: PhantomData<T>,
+}
+
+impl<T: Word> Buffer<T> {
+    /// `len` elements that nobody has written.
+    pub fn uninitialised(len: usize) -> Self {
+        let bytes = len.checked_mul(size_of::<T>()).expect("a size below 2^64");
+        Self {
+            allocation: Box::new(Allocation::new(Space::Global, bytes, size_of::<T>())),
+            len,
+            element: PhantomData,
+        }
+    }
+
+    /// `len` zeros.
+    pub fn zeroed(len: usize) -> Self {
+        let buffer = Self::uninitialised(len);
+        (0..len).for_each(|i| buffer.write(i, T::default()));
+        buffer
+    }
+
+    /// A copy of `values`.
+    pub fn from_slice(values: &[T]) -> Self {
+        let buffer = Self::uninitialised(values.len());
+        values
+            .iter()
+            .enumerate()
+            .for_each(|(i, &v)| buffer.write(i, v));
+        buffer
+    }
+
+    /// The same, called `name` in findings.
+    pub fn named(self, name: &'static str) -> Self {
+        self.allocation.set_name(name);
+        self
+    }
+
+    /// What a kernel takes as its parameter.
+    pub fn global(&self) -> Global<T> {
+        Global::new(&*self.allocation)
+    }
+
+    /// Elements.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Writes element `i` from the host, between launches.
+    ///
+    /// # Panics
+    /// If there is no element `i`.
+    pub fn write(&self, i: usize, value: T) {
+        let access = self.element(i, Kind::WRITE);
+        // SAFETY: `element` found the access to be valid.
+        unsafe { (access.pointer() as *mut T).write(value) };
+        self.allocation
+            .shadow
+            .borrow_mut()
+            .set_written(access.offset, access.size);
+    }
+
+    /// Reads element `i` from the host, between launches.
+    ///
+    /// # Panics
+    /// If there is no element `i`, or if nobody has written it.
+    pub fn read(&self, i: usize) -> T {
+        let access = self.element(i, Kind::READ);
+        let written = self
+            .allocation
+            .shadow
+            .borrow()
+            .is_written(access.offset, access.size);
+        assert!(
+            written,
+            "the host reads {}, which nobody has written",
+            access.place()
+        );
+        // SAFETY: `element` found the access to be valid.
+        unsafe { (access.pointer() as *const T).read() }
+    }
+
+    /// All elements.
+    ///
+    /// # Panics
+    /// If nobody has written one of them.
+    pub fn to_vec(&self) -> Vec<T> {
+        (0..self.len).map(|i| self.read(i)).collect()
+    }
+
+    /// Makes all elements unwritten, as new memory is.
+    pub fn forget(&self) {
+        self.allocation.forget();
+    }
+
+    #[track_caller]
+    fn element(&self, i: usize, kind: Kind) -> Access<'_> {
+        assert!(i < self.len, "element {i} of a buffer of {}", self.len);
+        Access {
+            memory: &self.allocation,
+            offset: i * size_of::<T>(),
+            size: size_of::<T>(),
+            kind,
+            at: Location::caller(),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! One device thread's stack, for Miri: an OS thread that waits for its turn.
+//!
+//! Miri knows no inline assembly and so no coroutines. Here each device thread is
+//! an OS thread, and a turn is handed back and forth over channels: three thousand
+//! times slower, and with the very same behaviour. A panic travels with the turn.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+enum Turn {
+    Suspended,
+    Ended,
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// What a device thread suspends itself by.
+pub(crate) struct Yielder {
+    turns: Receiver<()>,
+    answers: Sender<Turn>,
+}
+
+/// Suspends the running device thread, whose yielder this is.
+pub(crate) fn suspend(yielder: &Yielder) {
+    // The other end is gone if the coroutine was recycled: there is no going on.
+    let resumed = yielder.answers.send(Turn::Suspended).is_ok() && yielder.turns.recv().is_ok();
+    if !resumed {
+        resume_unwind(Box::new(Recycled));
+    }
+}
+
+/// Unwinds a thread that is not to go on.
+struct Recycled;
+
+pub(crate) struct Coroutine {
+    turns: Option<Sender<()>>,
+    answers: Receiver<Turn>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What the caller of [`Coroutine::new`] vouches for may go to another thread: only
+/// one of them ever runs.
+struct Carried<T>(T);
+
+// SAFETY: the two threads take turns, so nothing is used by both at once.
+unsafe impl<T> Send for Carried<T> {}
+
+impl<T> Carried<T> {
+    fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl Coroutine {
+    /// A coroutine that will run `body`.
+    ///
+    /// # Safety
+    /// What `body` borrows lives until the coroutine is recycled.
+    pub unsafe fn new(bytes: usize, body: impl FnOnce(&Yielder)) -> Self {
+        let (turns, own_turns) = channel();
+        let (own_answers, answers) = channel();
+        let yielder = Yielder {
+            turns: own_turns,
+            answers: own_answers,
+        };
+        let carried = Carried((yielder, body));
+        let run: Box<dyn FnOnce() + Send> = Box::new({
+            let carried = Carried(move || {
+                let (yielder, body) = carried.into_inner();
+                if yielder.turns.recv().is_err() {
+                    return;
+                }
+                let answer = match catch_unwind(AssertUnwindSafe(|| body(&yielder))) {
+                    Ok(()) => Turn::Ended,
+                    Err(panic) => Turn::Panicked(panic),
+                };
+                // Nobody listens to a recycled thread.
+                let _ = yielder.answers.send(answer);
+            });
+            move || carried.into_inner()()
+        });
+        // SAFETY: `recycle` waits for the thread, and the caller for `recycle`.
+        let run: Box<dyn FnOnce() + Send + 'static> = unsafe { std::mem::transmute(run) };
+        let thread = std::thread::Builder::new().stack_size(bytes).spawn(run);
+        Self {
+            turns: Some(turns),
+            answers,
+            thread: Some(thread.expect("a thread for each resident device thread")),
+        }
+    }
+
+    /// Runs until the body suspends itself, or ends: then true. A panic of the
+    /// body comes out here.
+    pub fn resume(&mut self) -> bool {
+        let sent = self
+            .turns
+            .as_ref()
+            .is_some_and(|turns| turns.send(()).is_ok());
+        match self.answers.recv() {
+            Ok(Turn::Suspended) if sent => false,
+            Ok(Turn::Panicked(panic)) => resume_unwind(panic),
+            _ => true,
+        }
+    }
+
+    /// Ends the thread, by unwinding it if its body is not at its end.
+    ///
+    /// # Safety
+    /// None here; it is the coroutine's contract.
+    pub unsafe fn recycle(mut self) {
+        self.turns = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic has been handed over; the one of a recycled thread is meant.
+            let _ = thread.join();
+        }
+    }
+}

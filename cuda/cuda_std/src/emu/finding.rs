@@ -1,0 +1,125 @@
+//! What a check found.
+
+use super::options::{Options, VARIABLE};
+use std::fmt;
+use std::panic::Location;
+
+/// What is wrong.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// A launch that the device would refuse.
+    Launch,
+    /// An access outside of its array.
+    OutOfBounds,
+    /// An access whose address is no multiple of its width.
+    Misaligned,
+    /// A read of what nobody has written.
+    Uninitialised,
+    /// Two accesses to one place, one a write, not ordered and not both atomic.
+    Race,
+    /// A streamed (non-coherent) read of what the same launch writes.
+    StreamedRead,
+    /// Threads of one warp, or one block, at different block barriers.
+    BarrierDivergence,
+    /// A warp operation with lanes missing from its mask, or named in it that do
+    /// not come.
+    WarpMask,
+    /// Every thread waits for another.
+    Deadlock,
+    /// Threads run and nothing changes.
+    Livelock,
+    /// Memory that should be clear at a launch holds what an earlier one wrote.
+    StaleState,
+    /// A panic in the kernel: an `assert!`, an index of a local array, an overflow.
+    Panic,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Launch => "impossible launch",
+            Kind::OutOfBounds => "access out of bounds",
+            Kind::Misaligned => "misaligned access",
+            Kind::Uninitialised => "read of uninitialised memory",
+            Kind::Race => "data race",
+            Kind::StreamedRead => "streamed read of memory written in the same launch",
+            Kind::BarrierDivergence => "barrier divergence",
+            Kind::WarpMask => "wrong warp mask",
+            Kind::Deadlock => "deadlock",
+            Kind::Livelock => "livelock",
+            Kind::StaleState => "state left by an earlier launch",
+            Kind::Panic => "panic in the kernel",
+        })
+    }
+}
+
+/// A thread, and the source line it is at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Site {
+    pub block: u32,
+    /// Index in the block.
+    pub thread: u32,
+    pub location: &'static Location<'static>,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(
+            f,
+            "block {} thread {} at {}",
+            self.block, self.thread, self.location
+        )
+    }
+}
+
+/// What was launched.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Launched {
+    pub kernel: String,
+    pub grid: u32,
+    pub block: u32,
+    pub shared_bytes: usize,
+    pub options: Options,
+}
+
+/// What a check found, and how to see it again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    pub kind: Kind,
+    pub launch: Box<Launched>,
+    /// Who met it; none if nobody in particular did.
+    pub site: Option<Site>,
+    /// The other one, if there are two.
+    pub other: Option<Site>,
+    /// What exactly.
+    pub message: String,
+    /// In a deadlock or livelock, what each thread waits for.
+    pub waiting: Vec<String>,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let launch = &self.launch;
+        writeln!(
+            f,
+            "{} in kernel `{}`: {}",
+            self.kind, launch.kernel, self.message
+        )?;
+        if let Some(site) = self.site {
+            writeln!(f, "  {site}")?;
+        }
+        if let Some(other) = self.other {
+            writeln!(f, "  other: {other}")?;
+        }
+        for line in &self.waiting {
+            writeln!(f, "  {line}")?;
+        }
+        write!(
+            f,
+            "  launched as <<<{}, {}, {}>>>; to see it again: {VARIABLE}='{}'",
+            launch.grid, launch.block, launch.shared_bytes, launch.options
+        )
+    }
+}
+
+impl std::error::Error for Finding {}

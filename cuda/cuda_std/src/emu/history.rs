@@ -1,0 +1,248 @@
+//! What an atomic load may return: the stale-read model of weak memory.
+//!
+//! A word keeps its last few stores, oldest first. A load may return any of them
+//! that is not older than one it has to know of: a store that happens before the
+//! load, or a store that another load returned which happens before this one
+//! (coherence). Which of those is drawn at random. A read-modify-write reads the
+//! newest. So a thread may see one word new and another one old, in whatever order
+//! they were written, unless it synchronised; and a store carries what its writer
+//! published, which an acquire that reads it learns.
+//!
+//! Words are 32 bits wide. A 64-bit access is one of two words, and as long as all
+//! accesses of the two are 64 bits wide it reads both halves of one store. Where
+//! widths are mixed, a 64-bit load reads the newest.
+
+use super::clock::{Knowledge, Stamp, View};
+use crate::atomic::Scope;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, DefaultHasher};
+use std::rc::Rc;
+
+/// What a writer published, and to whom.
+#[derive(Clone)]
+pub(crate) struct Release {
+    pub view: Rc<View>,
+    pub scope: Scope,
+    /// The writer's block; none if several have come together.
+    pub block: Option<u32>,
+}
+
+impl Release {
+    /// Whether an acquire of `scope` by a thread of `block` synchronises with it.
+    pub fn reaches(&self, scope: Scope, block: u32) -> bool {
+        let same_block = self.block == Some(block);
+        same_block || (self.scope == Scope::Device && scope == Scope::Device)
+    }
+
+    /// Adds a release to others that the same store carries.
+    pub fn join_into(self, releases: &mut Vec<Release>) {
+        let joins = |other: &&mut Release| {
+            other.scope == self.scope && (self.scope == Scope::Device || other.block == self.block)
+        };
+        match releases.iter_mut().find(joins) {
+            Some(other) if Rc::ptr_eq(&other.view, &self.view) => {}
+            Some(other) => {
+                Rc::make_mut(&mut other.view).join(&self.view);
+                if other.block != self.block {
+                    other.block = None;
+                }
+            }
+            None => releases.push(self),
+        }
+    }
+}
+
+struct Store {
+    value: u32,
+    /// The same for both halves of a 64-bit store.
+    serial: u64,
+    /// None: what was there before the first atomic access.
+    writer: Option<Stamp>,
+    readers: Vec<Stamp>,
+    releases: Vec<Release>,
+}
+
+/// Makes iteration and timing the same in every run.
+pub(crate) type FixedState = BuildHasherDefault<DefaultHasher>;
+
+/// The words of an allocation that atomic operations have met in this launch.
+#[derive(Default)]
+pub(crate) struct Words {
+    stores: HashMap<usize, Vec<Store>, FixedState>,
+    serial: u64,
+}
+
+/// The bytes of an atomic access, and what they hold now.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    pub offset: usize,
+    pub size: usize,
+    pub value: u64,
+}
+
+impl Place {
+    fn words(self) -> impl Iterator<Item = (usize, u32)> {
+        (0..self.size / 4)
+            .map(move |half| (self.offset / 4 + half, (self.value >> (32 * half)) as u32))
+    }
+}
+
+/// What a load returned.
+pub(crate) struct Loaded {
+    pub value: u64,
+    pub releases: Vec<Release>,
+}
+
+impl Words {
+    pub fn clear(&mut self) {
+        self.stores.clear();
+    }
+
+    fn word(&mut self, index: usize, value: u32) -> &mut Vec<Store> {
+        let serial = &mut self.serial;
+        self.stores.entry(index).or_insert_with(|| {
+            *serial += 1;
+            vec![Store {
+                value,
+                serial: *serial,
+                writer: None,
+                readers: Vec::new(),
+                releases: Vec::new(),
+            }]
+        })
+    }
+
+    /// Whether these bytes have met an atomic store in this launch.
+    pub fn has(&self, offset: usize) -> bool {
+        self.stores.contains_key(&(offset / 4))
+    }
+
+    /// A plain write: it is ordered with all other accesses, or is a race, so there
+    /// is nothing older left to return.
+    pub fn forget(&mut self, offset: usize, size: usize) {
+        if !self.stores.is_empty() {
+            for index in offset / 4..(offset + size).div_ceil(4) {
+                self.stores.remove(&index);
+            }
+        }
+    }
+
+    /// Reads; `choose(k)` picks how far back to look, below `k`.
+    pub fn load(
+        &mut self,
+        place: Place,
+        me: &Knowledge,
+        choose: impl FnOnce(usize) -> usize,
+    ) -> Loaded {
+        let words: Vec<_> = place.words().collect();
+        let mut depth = usize::MAX;
+        for &(index, value) in &words {
+            depth = depth.min(visible(self.word(index, value), me));
+        }
+        if words.len() > 1 && !self.in_step(&words) {
+            depth = 1;
+        }
+        let back = choose(depth);
+        let mut loaded = Loaded {
+            value: 0,
+            releases: Vec::new(),
+        };
+        for (half, &(index, value)) in words.iter().enumerate() {
+            let stores = self.word(index, value);
+            let newest = stores.len() - 1;
+            let store = &mut stores[newest - back];
+            if !store
+                .readers
+                .iter()
+                .any(|reader| reader.thread == me.thread())
+            {
+                store.readers.push(me.now());
+            }
+            loaded.value |= (store.value as u64) << (32 * half);
+            for release in &store.releases {
+                release.clone().join_into(&mut loaded.releases);
+            }
+        }
+        loaded
+    }
+
+    /// Whether the two halves have had the same stores.
+    fn in_step(&mut self, words: &[(usize, u32)]) -> bool {
+        let [low, high] = [0, 1].map(|half| {
+            let (index, value) = words[half];
+            let stores = self.word(index, value);
+            stores
+                .iter()
+                .map(|store| (store.serial, store.writer.is_some()))
+                .collect::<Vec<_>>()
+        });
+        low.len() == high.len()
+            && low
+                .iter()
+                .zip(&high)
+                .all(|(a, b)| a.1 == b.1 && (a.0 == b.0 || !a.1))
+    }
+
+    /// Writes. `keep` stores are remembered; an `update` carries on what the store
+    /// before it published.
+    pub fn store(
+        &mut self,
+        place: Place,
+        new: u64,
+        writer: Stamp,
+        releases: &[Release],
+        update: bool,
+        keep: usize,
+    ) {
+        self.serial += 1;
+        let serial = self.serial;
+        for (half, (index, value)) in place.words().enumerate() {
+            let stores = self.word(index, value);
+            let mut carried = Vec::new();
+            if update {
+                carried = stores
+                    .last()
+                    .map(|last| last.releases.clone())
+                    .unwrap_or_default();
+            }
+            for release in releases {
+                release.clone().join_into(&mut carried);
+            }
+            stores.push(Store {
+                value: (new >> (32 * half)) as u32,
+                serial,
+                writer: Some(writer),
+                readers: Vec::new(),
+                releases: carried,
+            });
+            if stores.len() > keep {
+                stores.remove(0);
+            }
+        }
+    }
+
+    /// What the newest store of a word carries, for a read-modify-write.
+    pub fn newest_releases(&mut self, place: Place) -> Vec<Release> {
+        let mut releases = Vec::new();
+        for (index, value) in place.words() {
+            if let Some(store) = self.word(index, value).last() {
+                store
+                    .releases
+                    .iter()
+                    .for_each(|release| release.clone().join_into(&mut releases));
+            }
+        }
+        releases
+    }
+}
+
+/// How many of the newest stores `me` may read: back to the first that it has to
+/// know of.
+fn visible(stores: &[Store], me: &Knowledge) -> usize {
+    let known = |store: &Store| {
+        store.writer.is_none_or(|writer| me.is_after(writer))
+            || store.readers.iter().any(|&reader| me.is_after(reader))
+    };
+    let back = stores.iter().rev().position(known);
+    back.map_or(stores.len(), |back| back + 1)
+}

@@ -1,0 +1,59 @@
+//! The emulator: kernels run, and are checked, without a device.
+//!
+//! [`launch`] runs a kernel's own source, compiled for the host. Each device thread
+//! is a coroutine; a seeded scheduler says who goes on; and every access to memory,
+//! barrier and warp operation is checked. What a check finds is a [`Finding`] with
+//! the kernel, the threads, their source lines, and what to run to see it again.
+//! `docs/EMULATOR.md` says what is modelled and what is not.
+//!
+//! ```
+//! use cuda_std::emu::{Buffer, Options, launch};
+//! use cuda_std::prelude::*;
+//!
+//! unsafe fn double(keys: Global<u32>, n: u32) {
+//!     let i = thread::block_idx_x() * thread::block_dim_x() + thread::thread_idx_x();
+//!     if i < n {
+//!         unsafe { keys.set(i as usize, 2 * keys.get(i as usize)) }
+//!     }
+//! }
+//!
+//! let keys = Buffer::from_slice(&[1, 2, 3]);
+//! launch(1, 32, 0, &Options::in_order(), || unsafe { double(keys.global(), 3) })?;
+//! assert_eq!(keys.to_vec(), [2, 4, 6]);
+//!
+//! let finding = launch(1, 32, 0, &Options::random(7), || unsafe { double(keys.global(), 4) });
+//! assert!(finding.unwrap_err().to_string().contains("element 3"));
+//! # Ok::<(), cuda_std::emu::Finding>(())
+//! ```
+
+mod access;
+mod allocation;
+pub mod atomic;
+mod atomics;
+mod barrier;
+mod buffer;
+mod clock;
+mod collective;
+#[cfg_attr(miri, path = "coroutine_threads.rs")]
+mod coroutine;
+mod finding;
+pub mod hint;
+mod history;
+mod launch;
+mod location;
+pub mod memory;
+mod options;
+mod panics;
+mod races;
+mod scheduler;
+mod shadow;
+mod stale_state;
+mod store_buffer;
+pub mod thread;
+mod wait;
+pub mod warp;
+
+pub use buffer::Buffer;
+pub use finding::{Finding, Kind, Launched, Site};
+pub use launch::{Stats, launch};
+pub use options::{Checks, MemoryModel, Options, ParseError, Policy, VARIABLE};

@@ -1,0 +1,282 @@
+//! How a launch is run.
+
+use super::stale_state::Expectation;
+use fastrand::Rng;
+use std::fmt;
+use std::str::FromStr;
+
+/// Who goes on when several threads can.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Policy {
+    /// The first ready thread of the first ready warp, until it has to wait.
+    InOrder,
+    /// The last ready thread of the last ready warp, until it has to wait.
+    Reverse,
+    /// Any, changing at waits and at one atomic operation in four; a warp is
+    /// mostly stayed with.
+    Random,
+    /// As [`Random`](Self::Random), but this block runs only when no other can.
+    StarveBlock(u32),
+    /// As [`Random`](Self::Random), but warp `w` of every block runs only when no
+    /// other warp can.
+    LastWarp(u32),
+    /// Each warp has a random priority, the highest runs, and at this many random
+    /// moments the running warp falls to the lowest (Burckhardt, Kothari,
+    /// Musuvathi, Nagarakatti 2010).
+    Priorities(u32),
+}
+
+/// What is checked beyond bounds and alignment, which always are.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Checks {
+    Bounds,
+    /// And that what is read was written.
+    Written,
+    /// And that accesses of several threads are ordered or atomic.
+    Races,
+}
+
+/// What an atomic load may return.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum MemoryModel {
+    /// The newest store.
+    Sequential,
+    /// The newest store to have left its writer's store buffer. Plain writes to
+    /// global memory are buffered too.
+    StoreBuffers,
+    /// Any store that coherence and happens-before allow.
+    StaleReads,
+}
+
+/// How a launch is run. Everything that is left to chance is drawn from `seed`, so
+/// the same options and the same input always give the same run.
+///
+/// As text, [`Options`] is what findings print and [`Options::from_env`] reads.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Options {
+    /// What findings call the kernel; if empty, the closure's type.
+    pub kernel: String,
+    pub seed: u64,
+    pub policy: Policy,
+    /// Blocks on the device at once, at least 1.
+    pub resident: u32,
+    /// Whether blocks start in a random order instead of by number.
+    pub shuffle_blocks: bool,
+    pub checks: Checks,
+    pub memory: MemoryModel,
+    /// One turn of [`Patience`](crate::hint::Patience) in so many ends it without
+    /// need; 0 for none.
+    pub impatience: u32,
+    /// Turns of scheduling without a write, an exit or a start of a block after
+    /// which a launch counts as hanging.
+    pub idle_limit: u64,
+    /// Bytes of stack a thread, of which only what is touched takes memory.
+    pub stack_bytes: usize,
+    /// See [`Options::expect_zero`].
+    pub(crate) expectations: Vec<Expectation>,
+}
+
+/// The variable that [`Options::from_env`] reads.
+pub const VARIABLE: &str = "CUDA_EMULATOR";
+
+impl Options {
+    /// In order, checked in full: the cheapest run that finds most.
+    pub fn in_order() -> Self {
+        Self {
+            kernel: String::new(),
+            seed: 0,
+            policy: Policy::InOrder,
+            resident: 8,
+            shuffle_blocks: false,
+            checks: Checks::Races,
+            memory: MemoryModel::Sequential,
+            impatience: 0,
+            idle_limit: 2_000_000,
+            stack_bytes: 64 * 1024,
+            expectations: Vec::new(),
+        }
+    }
+
+    /// In order, with only bounds and alignment checked: the fastest run.
+    pub fn unchecked() -> Self {
+        Self {
+            checks: Checks::Bounds,
+            ..Self::in_order()
+        }
+    }
+
+    /// Random order, few blocks at once, started in random order, stale reads and
+    /// all checks.
+    pub fn random(seed: u64) -> Self {
+        Self {
+            seed,
+            policy: Policy::Random,
+            resident: Rng::with_seed(seed).u32(1..5),
+            shuffle_blocks: true,
+            memory: MemoryModel::StaleReads,
+            impatience: 32,
+            ..Self::in_order()
+        }
+    }
+
+    /// Everything, the policy and the memory model too, drawn from `seed`, for a
+    /// launch of `grid` blocks of `block` threads. All checks.
+    pub fn any(seed: u64, grid: u32, block: u32) -> Self {
+        let mut rng = Rng::with_seed(seed ^ 0x5eed);
+        Self {
+            policy: match rng.u32(0..10) {
+                0 => Policy::InOrder,
+                1 => Policy::Reverse,
+                2 | 3 => Policy::StarveBlock(rng.u32(0..grid.max(1))),
+                4 => Policy::LastWarp(rng.u32(0..block.div_ceil(32).max(1))),
+                5 | 6 => Policy::Priorities(rng.u32(0..4)),
+                _ => Policy::Random,
+            },
+            resident: 1 << rng.u32(0..4),
+            shuffle_blocks: rng.u32(0..4) > 0,
+            memory: match rng.u32(0..8) {
+                0 => MemoryModel::Sequential,
+                1 => MemoryModel::StoreBuffers,
+                _ => MemoryModel::StaleReads,
+            },
+            impatience: [0, 8, 64][rng.usize(0..3)],
+            ..Self::random(seed)
+        }
+    }
+
+    /// The same, for a kernel of this name.
+    pub fn named(self, kernel: impl Into<String>) -> Self {
+        Self {
+            kernel: kernel.into(),
+            ..self
+        }
+    }
+
+    /// What the environment asks for, to run one reported launch again.
+    ///
+    /// # Errors
+    /// If the variable is set and is not [`Options`] as a finding prints them.
+    pub fn from_env() -> Result<Option<Self>, ParseError> {
+        match std::env::var(VARIABLE) {
+            Ok(text) => text.parse().map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Whether happens-before has to be known.
+    pub(crate) fn keeps_clocks(&self) -> bool {
+        self.checks == Checks::Races || self.memory == MemoryModel::StaleReads
+    }
+}
+
+impl fmt::Display for Options {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let policy = match self.policy {
+            Policy::InOrder => "in-order".to_owned(),
+            Policy::Reverse => "reverse".to_owned(),
+            Policy::Random => "random".to_owned(),
+            Policy::StarveBlock(block) => format!("starve:{block}"),
+            Policy::LastWarp(warp) => format!("last-warp:{warp}"),
+            Policy::Priorities(changes) => format!("priorities:{changes}"),
+        };
+        let checks = match self.checks {
+            Checks::Bounds => "bounds",
+            Checks::Written => "written",
+            Checks::Races => "races",
+        };
+        let memory = match self.memory {
+            MemoryModel::Sequential => "sequential",
+            MemoryModel::StoreBuffers => "buffers",
+            MemoryModel::StaleReads => "stale",
+        };
+        write!(
+            f,
+            "seed={},policy={policy},resident={},shuffle={},checks={checks},memory={memory},\
+             impatience={},idle={},stack={}",
+            self.seed,
+            self.resident,
+            self.shuffle_blocks as u32,
+            self.impatience,
+            self.idle_limit,
+            self.stack_bytes
+        )
+    }
+}
+
+/// A part of the text that is not an option.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ParseError(String);
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(
+            f,
+            "{VARIABLE}: `{}` is not an option of the emulator; give the text that a finding \
+             prints, for example {}",
+            self.0,
+            Options::random(1)
+        )
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+impl FromStr for Options {
+    type Err = ParseError;
+
+    /// Parts that are left out are those of [`Options::random`].
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let mut options = Self::random(0);
+        for part in text.split(',') {
+            let error = || ParseError(part.to_owned());
+            let (name, value) = part.split_once('=').ok_or_else(error)?;
+            options.set(name.trim(), value.trim()).ok_or_else(error)?;
+        }
+        Ok(options)
+    }
+}
+
+impl Options {
+    /// Sets one option from its text; nothing if there is no such option.
+    fn set(&mut self, name: &str, value: &str) -> Option<()> {
+        match name {
+            "seed" => self.seed = value.parse().ok()?,
+            "policy" => {
+                let (kind, number) = value.split_once(':').unwrap_or((value, "0"));
+                let number = number.parse().ok()?;
+                self.policy = match kind {
+                    "in-order" => Policy::InOrder,
+                    "reverse" => Policy::Reverse,
+                    "random" => Policy::Random,
+                    "starve" => Policy::StarveBlock(number),
+                    "last-warp" => Policy::LastWarp(number),
+                    "priorities" => Policy::Priorities(number),
+                    _ => return None,
+                };
+            }
+            "resident" => self.resident = value.parse().ok().filter(|&resident| resident > 0)?,
+            "shuffle" => self.shuffle_blocks = value.parse::<u32>().ok()? != 0,
+            "checks" => {
+                self.checks = match value {
+                    "bounds" => Checks::Bounds,
+                    "written" => Checks::Written,
+                    "races" => Checks::Races,
+                    _ => return None,
+                }
+            }
+            "memory" => {
+                self.memory = match value {
+                    "sequential" => MemoryModel::Sequential,
+                    "buffers" => MemoryModel::StoreBuffers,
+                    "stale" => MemoryModel::StaleReads,
+                    _ => return None,
+                }
+            }
+            "impatience" => self.impatience = value.parse().ok()?,
+            "idle" => self.idle_limit = value.parse().ok()?,
+            "stack" => self.stack_bytes = value.parse().ok()?,
+            _ => return None,
+        }
+        Some(())
+    }
+}

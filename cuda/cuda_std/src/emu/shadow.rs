@@ -1,0 +1,138 @@
+//! What the checks know of each piece of an allocation: whether it was written,
+//! and, in [`races`](super::races), who accessed it last.
+//!
+//! A piece, or *granule*, is as wide as the narrowest access so far: it begins as
+//! the array's element, and the first narrower access splits all granules, each
+//! part keeping what is known of the whole. So two threads that write neighbouring
+//! 16-bit halves of a word do not race, and a word read as one is two granules.
+
+use super::access::Kind;
+use super::clock::Knowledge;
+use super::races::{Past, Races};
+
+/// Why an access may not be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Conflict {
+    /// It reads what nobody has written.
+    Unwritten,
+    /// It is not ordered with this one.
+    Race(Past),
+    /// A streamed read and a write in one launch.
+    Streamed(Past),
+}
+
+/// What the checks know of an allocation.
+pub(crate) struct Shadow {
+    bytes: usize,
+    /// Log2 of the granule.
+    shift: u32,
+    written: Vec<bool>,
+    races: Races,
+}
+
+impl Shadow {
+    pub fn new(bytes: usize, granule: usize, is_shared: bool) -> Self {
+        Self {
+            bytes,
+            shift: granule.trailing_zeros(),
+            written: vec![false; bytes.div_ceil(granule)],
+            races: Races::new(is_shared),
+        }
+    }
+
+    /// All is as in new memory.
+    pub fn forget(&mut self) {
+        self.written.fill(false);
+        self.races.forget();
+    }
+
+    /// New memory again, for the next block in a place of shared memory.
+    pub fn forget_block(&mut self) {
+        self.written.fill(false);
+        self.races.forget_sets();
+    }
+
+    fn granules(&self, offset: usize, size: usize) -> std::ops::Range<usize> {
+        let last = (offset + size - 1) >> self.shift;
+        offset >> self.shift..last + 1
+    }
+
+    /// Makes granules no wider than `size`.
+    #[inline]
+    fn split_to(&mut self, size: usize) {
+        if size < 1 << self.shift {
+            self.split(size);
+        }
+    }
+
+    #[cold]
+    fn split(&mut self, size: usize) {
+        let parts = 1 << (self.shift - size.trailing_zeros());
+        self.shift = size.trailing_zeros();
+        let granules = self.bytes.div_ceil(size);
+        let split = self
+            .written
+            .iter()
+            .flat_map(|&written| std::iter::repeat_n(written, parts));
+        self.written = split.take(granules).collect();
+        self.races.split(parts, granules);
+    }
+
+    pub fn is_written(&self, offset: usize, size: usize) -> bool {
+        self.written[self.granules(offset, size)]
+            .iter()
+            .all(|&written| written)
+    }
+
+    pub fn set_written(&mut self, offset: usize, size: usize) {
+        self.split_to(size);
+        let granules = self.granules(offset, size);
+        self.written[granules].fill(true);
+    }
+
+    /// Checks that what an access reads was written, and notes what it writes.
+    #[inline]
+    pub fn check_written(
+        &mut self,
+        offset: usize,
+        size: usize,
+        kind: Kind,
+    ) -> Result<(), Conflict> {
+        self.split_to(size);
+        let granules = self.granules(offset, size);
+        let written = &mut self.written[granules];
+        if kind.reads() && !written.iter().all(|&written| written) {
+            return Err(Conflict::Unwritten);
+        }
+        if kind.writes() {
+            written.fill(true);
+        }
+        Ok(())
+    }
+
+    /// Checks that an access of `me` races with none before it, and notes it.
+    #[inline]
+    pub fn check_race(
+        &mut self,
+        (offset, size, kind): (usize, usize, Kind),
+        me: &Knowledge,
+        location: u32,
+    ) -> Result<(), Conflict> {
+        self.split_to(size);
+        self.races.reserve(self.written.len());
+        for granule in self.granules(offset, size) {
+            self.races.check(granule, kind, me, location)?;
+        }
+        Ok(())
+    }
+
+    /// Makes history of all accesses so far.
+    pub fn enter_launch(&mut self) {
+        self.races.enter_launch();
+    }
+
+    /// Who wrote these bytes last, as far as it was checked.
+    pub fn last_write(&self, offset: usize) -> Option<Past> {
+        self.races.last_write(offset >> self.shift)
+    }
+}
