@@ -1,2 +1,36 @@
-//! Sort kernels for NVIDIA GPUs.
-#![cfg_attr(target_os = "cuda", no_std, feature(abi_ptx, asm_experimental_arch))]
+//! Sort kernels for NVIDIA GPUs, written once, generic over the key.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`histogram`] | counts every digit of every key in one read, and plans the passes |
+//! | [`onesweep`] | one stable pass of the radix sort: reads and writes each key once |
+//! | [`merge`] | merges two sorted runs along merge path |
+//! | [`verify`] | checks order, and hashes the multiset of keys |
+//! | [`control`] | the words in device memory through which the launches of one sort agree |
+//! | [`key`] | what a key is to these kernels, and how its digits are taken |
+//! | [`policy`] | the tuning parameters, in one place |
+//! | [`entries`] | the entry points: instantiations and nothing else |
+//!
+//! The crate compiles for the device, and for the host against the emulator; the
+//! host also reads [`policy`] and [`control`] to launch what it has compiled.
+#![cfg_attr(
+    target_os = "cuda",
+    no_std,
+    feature(abi_ptx, asm_experimental_arch),
+    allow(unused_features)
+)]
+// Indices name lanes, items and digits: the loops over them are unrolled.
+#![allow(clippy::needless_range_loop)]
+// Every kernel function has one contract, stated where the accessors are:
+// `cuda_std::memory::Global`.
+#![allow(clippy::missing_safety_doc)]
+
+pub mod control;
+pub mod entries;
+pub mod histogram;
+pub mod key;
+pub mod merge;
+pub mod onesweep;
+pub mod policy;
+mod scan;
+pub mod verify;

@@ -12,6 +12,10 @@ pub trait Word: sealed::Sealed + Copy + Default + PartialEq + core::fmt::Debug +
     fn from_u64(v: u64) -> Self;
     /// The low 64 bits of this word.
     fn to_u64(self) -> u64;
+    /// The word that `v` has in its low bits.
+    fn from_u128(v: u128) -> Self;
+    /// This word, widened by zeros.
+    fn to_u128(self) -> u128;
 }
 
 /// A word on which atomic operations exist: `u32` and `u64`.
@@ -28,6 +32,14 @@ macro_rules! words {
             #[inline(always)]
             fn to_u64(self) -> u64 {
                 self as u64
+            }
+            #[inline(always)]
+            fn from_u128(v: u128) -> Self {
+                v as $word
+            }
+            #[inline(always)]
+            fn to_u128(self) -> u128 {
+                self as u128
             }
         }
     )* };

@@ -70,6 +70,12 @@ pub fn launch_bounds(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_launch_bounds(arguments, item).unwrap_or_else(|error| error.into_compile_error())
 }
 
+/// The symbol behind `cuda_std`'s `dynamic_shared`. It has to be declared in the
+/// crate that is compiled to PTX: module-level assembly of a library whose
+/// functions are all inlined does not get there. PTX allows the repetition.
+const DYNAMIC_SHARED: &str = "#[cfg(target_os = \"cuda\")] ::core::arch::global_asm!(\
+    \".extern .shared .align 128 .b8 cuda_std_dynamic_shared[];\");";
+
 fn expand_kernel(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
     if let Some(first) = arguments.into_iter().next() {
         return Err(Error::at(&first, "#[kernel] takes no arguments"));
@@ -77,7 +83,8 @@ fn expand_kernel(arguments: TokenStream, item: TokenStream) -> Result<TokenStrea
     let function = Function::parse("kernel", item)?;
     function.check_entry_point()?;
 
-    let mut device = parsed("#[cfg(target_os = \"cuda\")] #[unsafe(no_mangle)]");
+    let mut device = parsed(DYNAMIC_SHARED);
+    device.extend(parsed("#[cfg(target_os = \"cuda\")] #[unsafe(no_mangle)]"));
     device.extend(function.before_keyword());
     device.extend(parsed("extern \"ptx-kernel\""));
     device.extend(function.onward());

@@ -13,10 +13,6 @@ unsafe extern "C" {
     pub safe fn grid_dim_x() -> u32;
     #[link_name = "llvm.nvvm.read.ptx.sreg.laneid"]
     pub safe fn lane_id() -> u32;
-    #[link_name = "llvm.nvvm.read.ptx.sreg.lanemask.lt"]
-    pub safe fn lane_mask_lt() -> u32;
-    #[link_name = "llvm.nvvm.read.ptx.sreg.lanemask.gt"]
-    pub safe fn lane_mask_gt() -> u32;
     #[link_name = "llvm.nvvm.activemask"]
     pub fn active_mask() -> u32;
 
@@ -46,8 +42,8 @@ unsafe extern "C" {
 
     #[link_name = "llvm.nvvm.prmt"]
     pub safe fn permute_bytes(a: u32, b: u32, selector: u32) -> u32;
-    #[link_name = "llvm.nvvm.isspacep.shared"]
-    pub fn is_shared(pointer: *const u8) -> bool;
+    #[link_name = "llvm.nvvm.isspacep.global"]
+    pub fn is_global(pointer: *const u8) -> bool;
     #[link_name = "llvm.trap"]
     pub fn trap() -> !;
 }

@@ -3,8 +3,8 @@
 use super::intrinsics as nv;
 use crate::atomic::{Ordering, Scope};
 use crate::word::{AtomicWord, Word};
-use core::arch::{asm, global_asm};
-use core::mem::size_of;
+use core::arch::asm;
+use core::marker::PhantomData;
 
 /// An array in the device's memory.
 ///
@@ -60,6 +60,18 @@ impl<T: Word> Global<T> {
         self.0 as usize
     }
 
+    /// The same array, known anew to be in global memory: where it was chosen at
+    /// run time among several the compiler no longer knows.
+    #[inline(always)]
+    pub unsafe fn assume_global(self) -> Self {
+        unsafe {
+            let global = nv::is_global(self.0 as *const u8);
+            asm!("// {0}", in(reg32) global as u32, options(nomem, nostack, preserves_flags));
+            core::hint::assert_unchecked(global);
+        }
+        self
+    }
+
     /// The same bytes as elements of another width.
     #[inline(always)]
     pub unsafe fn cast<U: Word>(self) -> Global<U> {
@@ -86,15 +98,23 @@ impl<T: AtomicWord> Global<T> {
             if size_of::<T>() == 4 {
                 let v: u32;
                 match order {
-                    Ordering::Relaxed => scoped!(scope, "ld.relaxed", ".global.u32 {}, [{}];", out(reg32) v, in(reg64) p, options(nostack)),
-                    _ => scoped!(scope, "ld.acquire", ".global.u32 {}, [{}];", out(reg32) v, in(reg64) p, options(nostack)),
+                    Ordering::Relaxed => {
+                        scoped!(scope, "ld.relaxed", ".global.u32 {}, [{}];", out(reg32) v, in(reg64) p, options(nostack))
+                    }
+                    _ => {
+                        scoped!(scope, "ld.acquire", ".global.u32 {}, [{}];", out(reg32) v, in(reg64) p, options(nostack))
+                    }
                 }
                 T::from_u64(v as u64)
             } else {
                 let v: u64;
                 match order {
-                    Ordering::Relaxed => scoped!(scope, "ld.relaxed", ".global.u64 {}, [{}];", out(reg64) v, in(reg64) p, options(nostack)),
-                    _ => scoped!(scope, "ld.acquire", ".global.u64 {}, [{}];", out(reg64) v, in(reg64) p, options(nostack)),
+                    Ordering::Relaxed => {
+                        scoped!(scope, "ld.relaxed", ".global.u64 {}, [{}];", out(reg64) v, in(reg64) p, options(nostack))
+                    }
+                    _ => {
+                        scoped!(scope, "ld.acquire", ".global.u64 {}, [{}];", out(reg64) v, in(reg64) p, options(nostack))
+                    }
                 }
                 T::from_u64(v)
             }
@@ -109,14 +129,22 @@ impl<T: AtomicWord> Global<T> {
             if size_of::<T>() == 4 {
                 let v = value.to_u64() as u32;
                 match order {
-                    Ordering::Relaxed => scoped!(scope, "st.relaxed", ".global.u32 [{}], {};", in(reg64) p, in(reg32) v, options(nostack)),
-                    _ => scoped!(scope, "st.release", ".global.u32 [{}], {};", in(reg64) p, in(reg32) v, options(nostack)),
+                    Ordering::Relaxed => {
+                        scoped!(scope, "st.relaxed", ".global.u32 [{}], {};", in(reg64) p, in(reg32) v, options(nostack))
+                    }
+                    _ => {
+                        scoped!(scope, "st.release", ".global.u32 [{}], {};", in(reg64) p, in(reg32) v, options(nostack))
+                    }
                 }
             } else {
                 let v = value.to_u64();
                 match order {
-                    Ordering::Relaxed => scoped!(scope, "st.relaxed", ".global.u64 [{}], {};", in(reg64) p, in(reg64) v, options(nostack)),
-                    _ => scoped!(scope, "st.release", ".global.u64 [{}], {};", in(reg64) p, in(reg64) v, options(nostack)),
+                    Ordering::Relaxed => {
+                        scoped!(scope, "st.relaxed", ".global.u64 [{}], {};", in(reg64) p, in(reg64) v, options(nostack))
+                    }
+                    _ => {
+                        scoped!(scope, "st.release", ".global.u64 [{}], {};", in(reg64) p, in(reg64) v, options(nostack))
+                    }
                 }
             }
         }
@@ -131,20 +159,36 @@ impl<T: AtomicWord> Global<T> {
                 let (old, v): (u32, u32);
                 v = value.to_u64() as u32;
                 match order {
-                    Ordering::Relaxed => scoped!(scope, "atom.relaxed", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack)),
-                    Ordering::Acquire => scoped!(scope, "atom.acquire", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack)),
-                    Ordering::Release => scoped!(scope, "atom.release", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack)),
-                    _ => scoped!(scope, "atom.acq_rel", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack)),
+                    Ordering::Relaxed => {
+                        scoped!(scope, "atom.relaxed", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack))
+                    }
+                    Ordering::Acquire => {
+                        scoped!(scope, "atom.acquire", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack))
+                    }
+                    Ordering::Release => {
+                        scoped!(scope, "atom.release", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack))
+                    }
+                    _ => {
+                        scoped!(scope, "atom.acq_rel", ".global.add.u32 {}, [{}], {};", out(reg32) old, in(reg64) p, in(reg32) v, options(nostack))
+                    }
                 }
                 T::from_u64(old as u64)
             } else {
                 let (old, v): (u64, u64);
                 v = value.to_u64();
                 match order {
-                    Ordering::Relaxed => scoped!(scope, "atom.relaxed", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack)),
-                    Ordering::Acquire => scoped!(scope, "atom.acquire", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack)),
-                    Ordering::Release => scoped!(scope, "atom.release", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack)),
-                    _ => scoped!(scope, "atom.acq_rel", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack)),
+                    Ordering::Relaxed => {
+                        scoped!(scope, "atom.relaxed", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack))
+                    }
+                    Ordering::Acquire => {
+                        scoped!(scope, "atom.acquire", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack))
+                    }
+                    Ordering::Release => {
+                        scoped!(scope, "atom.release", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack))
+                    }
+                    _ => {
+                        scoped!(scope, "atom.acq_rel", ".global.add.u64 {}, [{}], {};", out(reg64) old, in(reg64) p, in(reg64) v, options(nostack))
+                    }
                 }
                 T::from_u64(old)
             }
@@ -165,73 +209,135 @@ impl Global<u32> {
 }
 
 /// An array in the block's shared memory. The rules are those of [`Global`].
+///
+/// It is an address within shared memory, 32 bits wide, and not a pointer: LLVM
+/// loses track of what space a pointer is in, and generic accesses are slower.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
-pub struct Shared<T>(*mut T);
+pub struct Shared<T> {
+    address: u32,
+    element: PhantomData<T>,
+}
 
 impl<T: Word> Shared<T> {
+    #[inline(always)]
+    fn at(self, i: usize) -> u32 {
+        self.address.wrapping_add((i * size_of::<T>()) as u32)
+    }
+
     /// Reads element `i`.
     #[inline(always)]
     pub unsafe fn get(self, i: usize) -> T {
-        unsafe { *self.0.add(i) }
+        let p = self.at(i);
+        unsafe {
+            match size_of::<T>() {
+                1 => {
+                    let v: u32;
+                    asm!("ld.shared.u8 {}, [{}];", out(reg32) v, in(reg32) p, options(nostack));
+                    T::from_u64(v as u64)
+                }
+                2 => {
+                    let v: u32;
+                    asm!("ld.shared.u16 {}, [{}];", out(reg32) v, in(reg32) p, options(nostack));
+                    T::from_u64(v as u64)
+                }
+                4 => {
+                    let v: u32;
+                    asm!("ld.shared.u32 {}, [{}];", out(reg32) v, in(reg32) p, options(nostack));
+                    T::from_u64(v as u64)
+                }
+                8 => {
+                    let v: u64;
+                    asm!("ld.shared.u64 {}, [{}];", out(reg64) v, in(reg32) p, options(nostack));
+                    T::from_u64(v)
+                }
+                _ => {
+                    let (low, high): (u64, u64);
+                    asm!("ld.shared.v2.u64 {{{}, {}}}, [{}];", out(reg64) low, out(reg64) high, in(reg32) p, options(nostack));
+                    T::from_u128(low as u128 | (high as u128) << 64)
+                }
+            }
+        }
     }
 
     /// Writes element `i`.
     #[inline(always)]
     pub unsafe fn set(self, i: usize, value: T) {
-        unsafe { *self.0.add(i) = value }
+        let p = self.at(i);
+        let v = value.to_u64();
+        unsafe {
+            match size_of::<T>() {
+                1 => {
+                    asm!("st.shared.u8 [{}], {};", in(reg32) p, in(reg32) v as u32, options(nostack))
+                }
+                2 => {
+                    asm!("st.shared.u16 [{}], {};", in(reg32) p, in(reg32) v as u32, options(nostack))
+                }
+                4 => {
+                    asm!("st.shared.u32 [{}], {};", in(reg32) p, in(reg32) v as u32, options(nostack))
+                }
+                8 => asm!("st.shared.u64 [{}], {};", in(reg32) p, in(reg64) v, options(nostack)),
+                _ => {
+                    asm!("st.shared.v2.u64 [{}], {{{}, {}}};", in(reg32) p, in(reg64) v, in(reg64) (value.to_u128() >> 64) as u64, options(nostack))
+                }
+            }
+        }
     }
 
     /// The array from element `i` on.
     #[inline(always)]
     pub unsafe fn offset(self, i: usize) -> Self {
-        Self(unsafe { self.0.add(i) })
+        Self {
+            address: self.at(i),
+            element: PhantomData,
+        }
     }
 
     /// The same bytes as elements of another width.
     #[inline(always)]
     pub unsafe fn cast<U: Word>(self) -> Shared<U> {
-        Shared(self.0 as *mut U)
+        Shared {
+            address: self.address,
+            element: PhantomData,
+        }
     }
 }
 
 impl Shared<u32> {
-    /// Adds to element `i`, wrapping, and returns what it was: relaxed, among the
-    /// threads of the block.
+    /// Atomically adds to element `i`, wrapping, and returns what it was: relaxed,
+    /// among the threads of the block.
     #[inline(always)]
     pub unsafe fn fetch_add(self, i: usize, value: u32) -> u32 {
-        use core::sync::atomic::AtomicU32;
-        unsafe { (*(self.0.add(i) as *const AtomicU32)).fetch_add(value, Ordering::Relaxed) }
+        let old: u32;
+        unsafe {
+            asm!("atom.relaxed.cta.shared.add.u32 {}, [{}], {};", out(reg32) old, in(reg32) self.at(i), in(reg32) value, options(nostack));
+        }
+        old
+    }
+
+    /// [`fetch_add`](Self::fetch_add) without the result, which is faster.
+    #[inline(always)]
+    pub unsafe fn add(self, i: usize, value: u32) {
+        unsafe {
+            asm!("red.relaxed.cta.shared.add.u32 [{}], {};", in(reg32) self.at(i), in(reg32) value, options(nostack));
+        }
     }
 }
-
-global_asm!(".extern .shared .align 128 .b8 cuda_std_dynamic_shared[];");
 
 /// `len` elements of the launch's dynamic shared memory, from `byte_offset` on,
 /// which must be aligned to the element.
 #[inline(always)]
 pub unsafe fn dynamic_shared<T: Word>(byte_offset: usize, _len: usize) -> Shared<T> {
-    let base: u64;
+    let base: u32;
     unsafe {
-        asm!("{{ .reg .u64 t; mov.u64 t, cuda_std_dynamic_shared; cvta.shared.u64 {}, t; }}",
-             out(reg64) base, options(pure, nomem, nostack, preserves_flags));
-        Shared((as_shared(base as *mut u8)).add(byte_offset) as *mut T)
+        // The symbol is declared by `#[kernel]`.
+        asm!("mov.u32 {}, cuda_std_dynamic_shared;", out(reg32) base,
+             options(pure, nomem, nostack, preserves_flags));
     }
-}
-
-/// Tells LLVM that `p` points into shared memory, so that what is reached through
-/// it becomes `ld.shared`, `st.shared` and `atom.shared` instead of generic.
-///
-/// The assumption alone is dropped before code generation; its second use, as a
-/// PTX comment, keeps it alive and costs nothing.
-#[inline(always)]
-unsafe fn as_shared<T>(p: *mut T) -> *mut T {
-    unsafe {
-        let shared = nv::is_shared(p as *const u8);
-        asm!("// {0}", in(reg32) shared as u32, options(nomem, nostack, preserves_flags));
-        core::hint::assert_unchecked(shared);
+    Shared {
+        address: base + byte_offset as u32,
+        element: PhantomData,
     }
-    p
 }
 
 #[inline(always)]

@@ -3,8 +3,9 @@
 //! Two rules of rustc's NVPTX backend shape this code. `asm!` is not marked
 //! convergent, so LLVM may duplicate or sink it: operations in which a warp or a
 //! block takes part together are LLVM intrinsics, and `asm!` is left to what one
-//! thread does alone. And a pointer's address space is only known to LLVM where
-//! it can see it tested: see `memory::as_shared`.
+//! thread does alone. And LLVM takes a pointer for a generic one unless it can see
+//! where it comes from: shared memory is reached by address, in `asm!`, and global
+//! memory through the kernel's own pointer parameters.
 
 pub mod atomic;
 pub mod hint;

@@ -15,16 +15,21 @@ pub fn lane_id() -> u32 {
     nv::lane_id()
 }
 
-/// The lanes below this one.
+/// The lanes below this one. Read where it is called and not kept from an earlier
+/// call: it costs less than the register it would hold.
 #[inline(always)]
 pub fn lane_mask_lt() -> u32 {
-    nv::lane_mask_lt()
+    let mask: u32;
+    unsafe { asm!("mov.u32 {}, %lanemask_lt;", out(reg32) mask, options(nomem, nostack)) };
+    mask
 }
 
-/// The lanes above this one.
+/// The lanes above this one. Read like [`lane_mask_lt`].
 #[inline(always)]
 pub fn lane_mask_gt() -> u32 {
-    nv::lane_mask_gt()
+    let mask: u32;
+    unsafe { asm!("mov.u32 {}, %lanemask_gt;", out(reg32) mask, options(nomem, nostack)) };
+    mask
 }
 
 /// The lanes that happen to run together here. For nothing but reports.

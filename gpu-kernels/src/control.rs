@@ -1,0 +1,220 @@
+//! The words in device memory through which the launches of one sort agree.
+//!
+//! A sort is one histogram launch and one launch a digit place. They share an
+//! array of 32-bit words:
+//!
+//! | words | what |
+//! |---|---|
+//! | `PLACES_MAX` | the plan: one word a place, written by the histogram |
+//! | 16 | the histogram's arrival counter, alone |
+//! | places x 256 | bins: how many keys have each digit; zero between sorts |
+//! | places x 256 | starts: the exclusive prefix sums of the bins |
+//! | padding to 3 rows | readable, never used: a look-back reads four rows at once |
+//! | tiles x 256 | the look-back table: a row a tile, a word a digit |
+//!
+//! The counter and the bins must be zero before the first sort, and each sort
+//! leaves them so; the rest may hold anything. The histogram clears the table.
+//!
+//! # The plan
+//! A place in which all keys agree moves nothing and is skipped; which places
+//! those are only the histogram knows. So the kernels, not the host, decide which
+//! buffer a pass reads and which it writes: the last pass to run writes the
+//! output, the one before it the scratch buffer, and so on back, and the first
+//! one reads the input. When the sort is in place the input is the output, so the
+//! number of passes is made even by running one constant place after all.
+//!
+//! # A look-back word
+//! Two bits of state and 30 bits of count (Adinets and Merrill 2022, Onesweep).
+//! A row is EMPTY, then LOCAL (what the tile itself holds), then INCLUSIVE (what
+//! it and all tiles before it hold). The passes of one sort share the table and
+//! nobody clears it between them: after a pass every word is INCLUSIVE, and the
+//! next pass reads the state through an exclusive or that makes INCLUSIVE EMPTY.
+
+/// Most digits a key has: 16 bytes.
+pub const PLACES_MAX: usize = 16;
+/// Index of the arrival counter.
+pub const ARRIVALS: usize = PLACES_MAX;
+/// Index of the bins.
+pub const BINS: usize = 2 * PLACES_MAX;
+
+use crate::key::RADIX;
+use cuda_std::hint;
+use cuda_std::memory::Global;
+
+/// Index of the starts, for keys of `places` digits.
+pub const fn starts(places: usize) -> usize {
+    BINS + places * RADIX
+}
+
+/// Index of the look-back table, for keys of `places` digits.
+pub const fn table(places: usize) -> usize {
+    let end = starts(places) + places * RADIX;
+    if end < 3 * RADIX { 3 * RADIX } else { end }
+}
+
+/// Words of the whole array, for `tiles` tiles.
+pub const fn words(places: usize, tiles: usize) -> usize {
+    table(places) + tiles * RADIX
+}
+
+/// Most keys of one sort: a look-back word counts to less than this.
+pub const KEYS_MAX: u64 = 1 << 30;
+
+/// States of a look-back word, in its two high bits.
+pub const EMPTY: u32 = 0;
+pub const LOCAL: u32 = 1 << 30;
+pub const INCLUSIVE: u32 = 2 << 30;
+pub const STATE: u32 = 3 << 30;
+pub const COUNT: u32 = !STATE;
+
+/// How a pass finds the rank of a key among the keys of its tile with its digit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ranking {
+    /// By eight ballots: stable by construction, at one speed whatever the keys.
+    Ballots,
+    /// By the value an atomic addition returns: faster when digits are spread,
+    /// checked afterwards, because nothing documents the order among the lanes.
+    Atomics,
+}
+
+/// Which of its three buffers a pass reads or writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Buffer {
+    Input,
+    Output,
+    Scratch,
+}
+
+/// What one place's pass does: a word of the plan.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Step {
+    word: u32,
+}
+
+impl Step {
+    const RUNS: u32 = 1;
+    const ATOMICS: u32 = 2;
+    const TO_OUTPUT: u32 = 4;
+    const FIRST: u32 = 8;
+    const TOGGLED: u32 = 16;
+
+    /// A place that is skipped.
+    pub const SKIPPED: Step = Step { word: 0 };
+
+    /// The pass that runs as number `index` of `count`.
+    #[inline(always)]
+    pub fn running(index: u32, count: u32, ranking: Ranking) -> Self {
+        let mut word = Self::RUNS;
+        if ranking == Ranking::Atomics {
+            word |= Self::ATOMICS;
+        }
+        if (count - 1 - index) % 2 == 0 {
+            word |= Self::TO_OUTPUT;
+        }
+        if index == 0 {
+            word |= Self::FIRST;
+        }
+        if index % 2 == 1 {
+            word |= Self::TOGGLED;
+        }
+        Step { word }
+    }
+
+    /// Whether the pass runs at all.
+    #[inline(always)]
+    pub fn runs(self) -> bool {
+        self.word & Self::RUNS != 0
+    }
+
+    #[inline(always)]
+    pub fn ranking(self) -> Ranking {
+        if self.word & Self::ATOMICS != 0 {
+            Ranking::Atomics
+        } else {
+            Ranking::Ballots
+        }
+    }
+
+    /// What the pass reads.
+    #[inline(always)]
+    pub fn source(self) -> Buffer {
+        if self.word & Self::FIRST != 0 {
+            Buffer::Input
+        } else if self.word & Self::TO_OUTPUT != 0 {
+            Buffer::Scratch
+        } else {
+            Buffer::Output
+        }
+    }
+
+    /// What the pass writes.
+    #[inline(always)]
+    pub fn target(self) -> Buffer {
+        if self.word & Self::TO_OUTPUT != 0 {
+            Buffer::Output
+        } else {
+            Buffer::Scratch
+        }
+    }
+
+    /// What makes the states that the pass before left behind read as EMPTY.
+    #[inline(always)]
+    pub fn toggle(self) -> u32 {
+        if self.word & Self::TOGGLED != 0 {
+            INCLUSIVE
+        } else {
+            0
+        }
+    }
+
+    /// The same step, unknown to the compiler: see [`hint::opaque`].
+    #[inline(always)]
+    pub fn opaque(self) -> Self {
+        Step {
+            word: hint::opaque(self.word),
+        }
+    }
+
+    /// Reads the step of `place`.
+    #[inline(always)]
+    pub unsafe fn read(control: Global<u32>, place: usize) -> Self {
+        Step {
+            word: unsafe { control.get(place) },
+        }
+    }
+
+    /// Writes the step of `place`.
+    #[inline(always)]
+    pub unsafe fn write(self, control: Global<u32>, place: usize) {
+        unsafe { control.set(place, self.word) }
+    }
+}
+
+#[cfg(all(test, not(target_os = "cuda")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_hand_over_and_end_in_the_output() {
+        for count in 1..=PLACES_MAX as u32 {
+            let steps: Vec<Step> = (0..count)
+                .map(|i| Step::running(i, count, Ranking::Ballots))
+                .collect();
+            assert_eq!(steps[0].source(), Buffer::Input);
+            assert_eq!(steps[count as usize - 1].target(), Buffer::Output);
+            for pair in steps.windows(2) {
+                assert_eq!(pair[0].target(), pair[1].source());
+                assert_ne!(pair[1].source(), pair[1].target());
+                assert_ne!(pair[0].toggle(), pair[1].toggle());
+            }
+        }
+    }
+
+    #[test]
+    fn an_even_number_of_passes_never_writes_what_it_reads_in_place() {
+        for count in (2..=PLACES_MAX as u32).step_by(2) {
+            let first = Step::running(0, count, Ranking::Atomics);
+            assert_eq!(first.target(), Buffer::Scratch);
+        }
+    }
+}

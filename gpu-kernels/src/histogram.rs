@@ -1,0 +1,300 @@
+//! Counts every digit of every key in one read, and plans the passes.
+//!
+//! Each block counts into shared memory. Every bin stands there in several
+//! copies, interleaved so that copy `c` of all bins lies in the banks congruent
+//! to `c`; a lane counts in its own copy, so with 32 copies no two lanes of a
+//! warp ever meet in a bank, whatever the keys are: the kernel runs at the speed
+//! of the read. A digit place is a byte of the key, so a 16-byte vector of keys
+//! is 16 digits, and no key is ever put together.
+//!
+//! Then the block adds its sums to the bins in device memory. The block that
+//! arrives last has all of them before it: it turns them into starts, makes the
+//! plan (see [`control`](crate::control)), and leaves the bins zero for the next
+//! sort. Only it knows the whole, and no launch has to follow for it.
+//!
+//! Meanwhile all blocks clear the look-back table.
+
+use crate::control::{self, Ranking, Step};
+use crate::key::{Key, RADIX};
+use crate::scan;
+use cuda_std::prelude::*;
+
+/// What a histogram launch is about.
+#[derive(Clone, Copy)]
+pub struct Histogram<K> {
+    /// `n` keys, aligned as a key is.
+    pub input: Global<K>,
+    /// The sort's control words; see [`control`](crate::control).
+    pub control: Global<u32>,
+    pub n: u32,
+    /// Rows of the look-back table.
+    pub tiles: u32,
+    /// What makes the order; see [`key`](crate::key).
+    pub flip: K,
+    /// Bit 0: the sort is in place. Bit 1: ranks may be taken by atomics.
+    pub options: u32,
+}
+
+/// Set in [`Histogram::options`] when the input is also the output.
+pub const IN_PLACE: u32 = 1;
+/// Set in [`Histogram::options`] when a pass may rank by atomics.
+pub const ALLOW_ATOMICS: u32 = 2;
+
+/// The kernel. Blocks of any multiple of 256 threads, any number of blocks;
+/// `PLACES * 256 * COPIES` words of dynamic shared memory.
+#[inline(always)]
+pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
+    unsafe {
+        let bins = dynamic_shared::<u32>(0, K::PLACES * RADIX * COPIES);
+        let t = thread::thread_idx_x() as usize;
+        let threads = thread::block_dim_x() as usize;
+
+        let mut i = t;
+        while i < K::PLACES * RADIX * COPIES {
+            bins.set(i, 0);
+            i += threads;
+        }
+        clear_table::<K>(arg);
+        thread::sync_threads();
+        count::<K, COPIES>(arg, bins);
+        thread::sync_threads();
+        add_to_bins::<K, COPIES>(arg.control, bins);
+        if arrives_last(arg.control, bins) {
+            plan::<K>(arg, bins);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn clear_table<K: Key>(arg: Histogram<K>) {
+    unsafe {
+        let table = arg.control.offset(control::table(K::PLACES));
+        let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
+        let mut i = thread::block_idx_x() as usize * thread::block_dim_x() as usize
+            + thread::thread_idx_x() as usize;
+        while i < arg.tiles as usize * RADIX {
+            table.set(i, control::EMPTY);
+            i += step;
+        }
+    }
+}
+
+/// Counts the keys in 16-byte vectors, two in flight; the keys before the first
+/// aligned one and after the last whole vector singly.
+#[inline(always)]
+unsafe fn count<K: Key, const COPIES: usize>(arg: Histogram<K>, bins: Shared<u32>) {
+    unsafe {
+        let per_vector = 16 / size_of::<K>();
+        let column = bins.offset(warp::lane_id() as usize & (COPIES - 1));
+        let n = arg.n as usize;
+        let head = (arg.input.address().wrapping_neg() % 16 / size_of::<K>()).min(n);
+        let vectors = (n - head) / per_vector;
+        let body = arg.input.offset(head);
+
+        let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
+        let first = thread::block_idx_x() as usize * thread::block_dim_x() as usize
+            + thread::thread_idx_x() as usize;
+        let mut i = first;
+        while i + step < vectors {
+            let a = body.get_vector(i * per_vector);
+            let b = body.get_vector((i + step) * per_vector);
+            count_vector::<K, COPIES>(column, a);
+            count_vector::<K, COPIES>(column, b);
+            i += 2 * step;
+        }
+        if i < vectors {
+            count_vector::<K, COPIES>(column, body.get_vector(i * per_vector));
+        }
+
+        let tail = head + vectors * per_vector;
+        if first < head {
+            count_key::<K, COPIES>(column, arg.input.get(first));
+        } else if first < head + n - tail {
+            count_key::<K, COPIES>(column, arg.input.get(tail + first - head));
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn count_vector<K: Key, const COPIES: usize>(column: Shared<u32>, vector: u128) {
+    for byte in 0..16 {
+        let digit = (vector >> (8 * byte)) as usize & (RADIX - 1);
+        let bin = (byte % size_of::<K>()) * RADIX + digit;
+        unsafe { column.add(bin * COPIES, 1) };
+    }
+}
+
+#[inline(always)]
+unsafe fn count_key<K: Key, const COPIES: usize>(column: Shared<u32>, key: K) {
+    for place in 0..K::PLACES {
+        let digit = key.digit(8 * place as u32, 0) as usize;
+        unsafe { column.add((place * RADIX + digit) * COPIES, 1) };
+    }
+}
+
+/// Sums the copies of each bin, starting each lane at another bank, and adds the
+/// sums to the device's bins.
+#[inline(always)]
+unsafe fn add_to_bins<K: Key, const COPIES: usize>(control: Global<u32>, bins: Shared<u32>) {
+    unsafe {
+        let lane = warp::lane_id() as usize;
+        let mut bin = thread::thread_idx_x() as usize;
+        while bin < K::PLACES * RADIX {
+            let mut sum = 0;
+            for j in 0..COPIES {
+                sum += bins.get(bin * COPIES + ((j + lane) & (COPIES - 1)));
+            }
+            if sum != 0 {
+                control.fetch_add(control::BINS + bin, sum, Ordering::Relaxed, Scope::Device);
+            }
+            bin += thread::block_dim_x() as usize;
+        }
+    }
+}
+
+/// Whether this block is the last to have added to the bins. The barrier puts the
+/// block's additions before the counter's release, which carries them along; the
+/// counter's acquire and the second barrier hand them to the last block's threads.
+#[inline(always)]
+unsafe fn arrives_last(control: Global<u32>, shared: Shared<u32>) -> bool {
+    unsafe {
+        thread::sync_threads();
+        if thread::thread_idx_x() == 0 {
+            let before = control.fetch_add(control::ARRIVALS, 1, Ordering::AcqRel, Scope::Device);
+            shared.set(0, before);
+        }
+        thread::sync_threads();
+        shared.get(0) == thread::grid_dim_x() - 1
+    }
+}
+
+/// The last block's part: starts from bins, the plan, and all as it was.
+#[inline(always)]
+unsafe fn plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
+    unsafe {
+        let t = thread::thread_idx_x() as usize;
+        // A word a warp of this block, then a word a warp's worth of bins.
+        let warp_sums = shared.offset(1);
+        let largest = shared.offset(1 + 32);
+        let mut base = 0;
+        while base < K::PLACES * RADIX {
+            plan_places::<K>(arg, base, warp_sums, largest);
+            base += thread::block_dim_x() as usize;
+        }
+        thread::sync_threads();
+        if t == 0 {
+            write_steps::<K>(arg, largest);
+            arg.control
+                .store(control::ARRIVALS, 0, Ordering::Relaxed, Scope::Device);
+        }
+    }
+}
+
+/// Scans as many places as the block has threads for, from bin `base` on: a
+/// thread a bin, eight warps a place.
+#[inline(always)]
+unsafe fn plan_places<K: Key>(
+    arg: Histogram<K>,
+    base: usize,
+    warp_sums: Shared<u32>,
+    largest: Shared<u32>,
+) {
+    unsafe {
+        let t = thread::thread_idx_x() as usize;
+        let (lane, warp) = (warp::lane_id(), t / 32);
+        let (place, digit) = ((base + t) / RADIX, t % RADIX);
+        let in_range = place < K::PLACES;
+
+        let mut count = 0;
+        if in_range {
+            let flip = arg.flip.digit(8 * place as u32, 0) as usize;
+            let bin = control::BINS + place * RADIX + (digit ^ flip);
+            count = arg.control.load(bin, Ordering::Relaxed, Scope::Device);
+        }
+        let inclusive = scan::warp_inclusive(count, lane);
+        let mut most = count;
+        let mut distance = 16;
+        while distance > 0 {
+            most = most.max(warp::shuffle_xor(warp::FULL, most, distance));
+            distance /= 2;
+        }
+        thread::sync_threads();
+        if lane == 31 {
+            warp_sums.set(warp, inclusive);
+            if in_range {
+                largest.set((base + t) / 32, most);
+            }
+        }
+        thread::sync_threads();
+        if in_range {
+            let mut start = inclusive - count;
+            for j in 0..RADIX / 32 {
+                if j < warp % (RADIX / 32) {
+                    start += warp_sums.get(warp / 8 * 8 + j);
+                }
+            }
+            arg.control
+                .set(control::starts(K::PLACES) + place * RADIX + digit, start);
+            let flip = arg.flip.digit(8 * place as u32, 0) as usize;
+            let bin = control::BINS + place * RADIX + (digit ^ flip);
+            arg.control.store(bin, 0, Ordering::Relaxed, Scope::Device);
+        }
+    }
+}
+
+/// The largest bin of a place.
+#[inline(always)]
+unsafe fn most(largest: Shared<u32>, place: usize) -> u32 {
+    let mut most = 0;
+    for j in 0..RADIX / 32 {
+        most = most.max(unsafe { largest.get(place * (RADIX / 32) + j) });
+    }
+    most
+}
+
+/// Decides which places run, and how. By one thread.
+#[inline(always)]
+unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u32>) {
+    unsafe {
+        let mut running = 0;
+        for place in 0..K::PLACES {
+            if most(largest, place) != arg.n {
+                running += 1;
+            }
+        }
+        // Constant places that run all the same: to have a pass that moves the
+        // keys at all, or to end in the output when that is also the input.
+        let in_place = arg.options & IN_PLACE != 0;
+        let mut spare = if in_place {
+            running % 2
+        } else if running == 0 {
+            1
+        } else {
+            0
+        };
+        let count = running + spare;
+        let mut index = 0;
+        for place in 0..K::PLACES {
+            let most = most(largest, place);
+            let mut step = Step::SKIPPED;
+            if most != arg.n || spare > 0 {
+                if most == arg.n {
+                    spare -= 1;
+                }
+                let spread = most <= arg.n / FLAT && arg.options & ALLOW_ATOMICS != 0;
+                let ranking = if spread {
+                    Ranking::Atomics
+                } else {
+                    Ranking::Ballots
+                };
+                step = Step::running(index, count, ranking);
+                index += 1;
+            }
+            step.write(arg.control, place);
+        }
+    }
+}
+
+/// A place counts as spread, so that atomics rank faster than ballots, when no
+/// digit has more than one in this many keys; evenly spread digits have 256.
+const FLAT: u32 = 96;

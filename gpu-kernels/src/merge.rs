@@ -1,0 +1,147 @@
+//! Merges two sorted runs into one, along merge path.
+//!
+//! Draw run `a` along one side of a rectangle and run `b` along the other: the
+//! merge is a path from corner to corner that takes the smaller head each step,
+//! and the diagonal `i + j = d` crosses it at one point, which a binary search
+//! finds without walking there (Odeh, Green, Mwassi, Shmueli, Birk 2012; Green,
+//! McColl, Bader 2012). So the output is cut into equal tiles, a block finds
+//! where its tile begins and ends by two searches in device memory, loads exactly
+//! what it needs, and its threads cut the tile again in shared memory.
+//!
+//! Equal keys are taken from `a` first: the merge is stable. One read and one
+//! write a key, plus two searches of `log2(n)` steps a tile.
+
+use crate::key::Key;
+use cuda_std::prelude::*;
+
+/// What a merge launch is about.
+#[derive(Clone, Copy)]
+pub struct Merge<K> {
+    /// The first run: `a_len` keys in order.
+    pub a: Global<K>,
+    pub a_len: u32,
+    /// The second run.
+    pub b: Global<K>,
+    pub b_len: u32,
+    /// `a_len + b_len` keys, apart from both runs.
+    pub output: Global<K>,
+    /// What makes the order; see [`key`](crate::key).
+    pub flip: K,
+}
+
+/// Bytes of dynamic shared memory of a block: the tile, and two words.
+pub const fn shared_bytes<K: Key>(threads: usize, items: usize) -> usize {
+    bounds_at::<K>(threads, items) + 8
+}
+
+const fn bounds_at<K: Key>(threads: usize, items: usize) -> usize {
+    (threads * items * size_of::<K>()).next_multiple_of(16)
+}
+
+/// The kernel: `ceil((a_len + b_len) / (THREADS * ITEMS))` blocks of `THREADS`.
+#[inline(always)]
+pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Merge<K>) {
+    unsafe {
+        let t = thread::thread_idx_x();
+        let size = (THREADS * ITEMS) as u32;
+        let begin = thread::block_idx_x() * size;
+        let valid = (arg.a_len + arg.b_len - begin).min(size);
+        let keys = dynamic_shared::<K>(0, THREADS * ITEMS);
+        let bounds = dynamic_shared::<u32>(const { bounds_at::<K>(THREADS, ITEMS) }, 2);
+
+        // Two lanes of one warp search for the two ends of the tile.
+        if t < 2 {
+            let diagonal = begin + t * valid;
+            let less =
+                |i: u32, j: u32| in_order(arg.b.get(j as usize), arg.a.get(i as usize), arg.flip);
+            bounds.set(t as usize, split(diagonal, arg.a_len, arg.b_len, less));
+        }
+        thread::sync_threads();
+        let (a_begin, a_end) = (bounds.get(0), bounds.get(1));
+        let b_begin = begin - a_begin;
+        let from_a = a_end - a_begin;
+        let from_b = valid - from_a;
+
+        for i in 0..ITEMS {
+            let place = t + (i * THREADS) as u32;
+            if place < from_a {
+                keys.set(place as usize, arg.a.get((a_begin + place) as usize));
+            } else if place < valid {
+                let j = b_begin + place - from_a;
+                keys.set(place as usize, arg.b.get(j as usize));
+            }
+        }
+        thread::sync_threads();
+
+        let mine = merge_items::<K, ITEMS>(keys, from_a, from_b, arg.flip);
+        thread::sync_threads();
+        for i in 0..ITEMS {
+            let place = t * ITEMS as u32 + i as u32;
+            if place < valid {
+                keys.set(place as usize, mine[i]);
+            }
+        }
+        thread::sync_threads();
+        let output = arg.output.offset(begin as usize);
+        for i in 0..ITEMS {
+            let place = t + (i * THREADS) as u32;
+            if place < valid {
+                output.set(place as usize, keys.get(place as usize));
+            }
+        }
+    }
+}
+
+/// This thread's `ITEMS` keys of the tile's merge, one step of the path a key.
+#[inline(always)]
+unsafe fn merge_items<K: Key, const ITEMS: usize>(
+    keys: Shared<K>,
+    from_a: u32,
+    from_b: u32,
+    flip: K,
+) -> [K; ITEMS] {
+    unsafe {
+        let diagonal = (thread::thread_idx_x() * ITEMS as u32).min(from_a + from_b);
+        let less =
+            |i: u32, j: u32| in_order(keys.get((from_a + j) as usize), keys.get(i as usize), flip);
+        let mut i = split(diagonal, from_a, from_b, less);
+        let mut j = diagonal - i;
+        let mut mine = [K::default(); ITEMS];
+        for item in 0..ITEMS {
+            let takes_b = i >= from_a || (j < from_b && less(i, j));
+            let place = if takes_b { from_a + j } else { i };
+            if i < from_a || j < from_b {
+                mine[item] = keys.get(place as usize);
+            }
+            if takes_b {
+                j += 1;
+            } else {
+                i += 1;
+            }
+        }
+        mine
+    }
+}
+
+/// Whether `x` comes strictly before `y`.
+#[inline(always)]
+fn in_order<K: Key>(x: K, y: K, flip: K) -> bool {
+    x ^ flip < y ^ flip
+}
+
+/// How many of the first `diagonal` merged keys come from a run of `a_len`;
+/// `less(i, j)` says whether `b[j]` comes strictly before `a[i]`.
+#[inline(always)]
+fn split(diagonal: u32, a_len: u32, b_len: u32, less: impl Fn(u32, u32) -> bool) -> u32 {
+    let mut low = diagonal.saturating_sub(b_len);
+    let mut high = diagonal.min(a_len);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if less(middle, diagonal - 1 - middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    low
+}

@@ -1,0 +1,67 @@
+//! Checks a sort where its result lies.
+//!
+//! Two things make an array the sort of another: it is in order, and it holds the
+//! same keys. The first is a comparison of neighbours. For the second every key is
+//! hashed and the hashes are added: the sum does not depend on the order, and two
+//! different multisets of 64-bit hashes have one sum with a chance of about 2^-64
+//! unless somebody chose them so. Adding the keys themselves would miss every error
+//! that keeps the sum, such as one key up and another down.
+
+use crate::key::Key;
+use crate::scan;
+use cuda_std::prelude::*;
+
+/// Index of the count of neighbours out of order, in the result's 64-bit words.
+pub const DISORDERED: usize = 0;
+/// Index of the sum of hashes, wrapping.
+pub const HASH: usize = 1;
+/// Words of the result.
+pub const WORDS: usize = 2;
+
+/// The kernel: adds to `result` what the blocks find in `n` keys. Any grid; whole
+/// warps.
+#[inline(always)]
+pub unsafe fn verify<K: Key>(keys: Global<K>, n: u32, flip: K, result: Global<u64>) {
+    unsafe {
+        let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
+        let mut i = thread::block_idx_x() as usize * thread::block_dim_x() as usize
+            + thread::thread_idx_x() as usize;
+        let n = n as usize;
+        let mut disordered = 0;
+        let mut sum = 0u64;
+        while i < n {
+            let key = keys.get(i);
+            if i + 1 < n {
+                disordered += (key ^ flip > keys.get(i + 1) ^ flip) as u64;
+            }
+            sum = sum.wrapping_add(hash(key));
+            i += step;
+        }
+        let disordered = scan::warp_sum(disordered);
+        let sum = scan::warp_sum(sum);
+        if warp::lane_id() == 0 {
+            result.fetch_add(DISORDERED, disordered, Ordering::Relaxed, Scope::Device);
+            result.fetch_add(HASH, sum, Ordering::Relaxed, Scope::Device);
+        }
+    }
+}
+
+/// The hash of a key: each 64-bit half through the finaliser of SplitMix64
+/// (Steele, Lea, Flood 2014), the halves of a wider key one after the other.
+#[inline(always)]
+pub fn hash<K: Key>(key: K) -> u64 {
+    let low = mix(key.to_u64());
+    if K::BITS > 64 {
+        mix((key >> (K::BITS - 64)).to_u64() ^ low)
+    } else {
+        low
+    }
+}
+
+#[inline(always)]
+fn mix(x: u64) -> u64 {
+    let mut z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
