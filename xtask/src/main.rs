@@ -1,1 +1,70 @@
-fn main(){}
+//! What this workspace does beside building: one file a subcommand.
+
+mod bench;
+mod bundle;
+mod cargo;
+mod programs;
+mod ptx;
+mod ptxas;
+mod setup;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Tasks of the cudamark workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", version)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// See to it that there is a compiler for the kernels
+    Setup,
+    /// Set up, then `cargo bench` with the remaining arguments
+    #[command(disable_help_flag = true)]
+    Bench(Remaining),
+    /// Set up, then `cargo test --workspace` with the remaining arguments
+    #[command(disable_help_flag = true)]
+    Test(Remaining),
+    /// Build the kernels and show what becomes of them on each chip
+    Ptx(ptx::Arguments),
+    /// Pack the command, the benchmarks and the tests for a machine without Rust
+    Bundle,
+}
+
+#[derive(clap::Args)]
+struct Remaining {
+    /// Handed to cargo as they are
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    run(arguments.task).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    match task {
+        Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),
+        Task::Bench(_) => bench::run(remaining_arguments()),
+        Task::Test(_) => test::run(remaining_arguments()),
+        Task::Ptx(arguments) => ptx::run(arguments),
+        Task::Bundle => bundle::run().map(|()| ExitCode::SUCCESS),
+    }
+}
+
+/// The arguments behind the name of the task. Not those that clap has parsed: it
+/// takes a `--` at their beginning for its own, and it is cargo's.
+fn remaining_arguments() -> Vec<OsString> {
+    std::env::args_os().skip(2).collect()
+}

@@ -129,11 +129,6 @@ pub(crate) fn resolve(folder: &Path) -> Result<Crates, CudaBuilderError> {
     })
 }
 
-/// The release of rustc that the kernel crate in `folder` pins, if it does.
-pub(crate) fn pinned_toolchain(folder: &Path) -> Result<Option<String>, CudaBuilderError> {
-    Ok(resolve(folder)?.toolchain)
-}
-
 /// A crate as it stands in the graph: the host's build of a package is another
 /// crate than the device's.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -214,8 +214,15 @@ impl CudaBuilder {
 /// The compiler that builds of the kernel crate in this folder use. Fails with
 /// [`CudaBuilderError::NoCompiler`] where there is none.
 pub fn find_compiler(path_to_crate: impl AsRef<Path>) -> Result<Compiler, CudaBuilderError> {
-    let pinned = crates::pinned_toolchain(path_to_crate.as_ref())?;
-    CompilerSearch::from_env(pinned).find()
+    CompilerSearch::from_env(pinned_toolchain(path_to_crate)?).find()
+}
+
+/// The release of rustc that the kernel crate in this folder pins, if it does:
+/// `toolchain` under `[package.metadata.cuda_builder]` in its manifest.
+pub fn pinned_toolchain(
+    path_to_crate: impl AsRef<Path>,
+) -> Result<Option<String>, CudaBuilderError> {
+    Ok(crates::resolve(path_to_crate.as_ref())?.toolchain)
 }
 
 /// The compiler for `crates`. Cargo is told to come again when that changes.

@@ -1,0 +1,182 @@
+//! `cargo xtask bundle`: the command, the benchmarks and the tests in one file,
+//! for a machine that has a GPU and no Rust.
+//!
+//! The archive is the same for the same executables: names in order, no owner, no
+//! time of day. The tests of the packages that build things are left out: what
+//! they try, compilers and a source tree, is not there.
+
+use crate::cargo::{self, Artifact};
+use crate::programs;
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Packages whose tests need the source tree or a compiler.
+const BUILD_PACKAGES: [&str; 3] = ["cuda_builder", "cuda_std_macros", "xtask"];
+
+/// What stands beside the executables.
+const RUN_SCRIPT: &str = include_str!("bundle_run.sh");
+
+/// zstd's level: above it the archive shrinks little and takes much longer.
+const LEVEL: i32 = 12;
+
+pub fn run() -> Result<()> {
+    crate::setup::run()?;
+    let folder = cargo::target_directory()?.join("bundle");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+
+    let mut executables = Executables::default();
+    executables.add(
+        "bin",
+        &["build", "--release", "--bin=cudamark"],
+        |artifact| artifact.target.name.clone(),
+    )?;
+    executables.add("benches", &["bench", "--no-run"], |artifact| {
+        artifact.target.name.clone()
+    })?;
+    executables.add("tests", &["test", "--workspace", "--no-run"], |artifact| {
+        format!("{}-{}", package(artifact), artifact.target.name)
+    })?;
+
+    let stripped = tempfile::tempdir_in(&folder).context("cannot make a temporary folder")?;
+    let files = executables.stripped(stripped.path())?;
+    let name = format!(
+        "cudamark-{}-{}-{}",
+        env!("CARGO_PKG_VERSION"),
+        env::consts::ARCH,
+        env::consts::OS
+    );
+    let archive = folder.join(format!("{name}.tar.zst"));
+    let contents = pack(&name, &files)?;
+    fs::write(&archive, &contents)
+        .with_context(|| format!("cannot write {}", archive.display()))?;
+    let megabytes = contents.len() as f64 / 1e6;
+    println!("{} ({megabytes:.1} MB)", archive.display());
+    println!("there: tar --zstd -xf {name}.tar.zst && {name}/run.sh --help");
+    Ok(())
+}
+
+/// Executables by their name in the archive.
+#[derive(Default)]
+struct Executables(BTreeMap<String, PathBuf>);
+
+impl Executables {
+    /// Has cargo build, and takes what becomes executable of it, under `folder`.
+    fn add(
+        &mut self,
+        folder: &str,
+        arguments: &[&str],
+        name: impl Fn(&Artifact) -> String,
+    ) -> Result<()> {
+        let built = cargo::executables(arguments)?;
+        let for_bundle = built
+            .into_iter()
+            .filter(|(_, artifact)| folder != "tests" || is_test_for_bundle(artifact));
+        for (path, artifact) in for_bundle {
+            let name = format!("{folder}/{}", name(&artifact));
+            if let Some(other) = self.0.insert(name.clone(), path.clone())
+                && other != path
+            {
+                bail!("two executables are called {name}");
+            }
+        }
+        if !self.0.keys().any(|name| name.starts_with(folder)) {
+            bail!("cargo {} built nothing executable", arguments.join(" "));
+        }
+        Ok(())
+    }
+
+    /// Copies without symbols, which are most of the bytes.
+    fn stripped(&self, folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let strip =
+            programs::find("strip", &path).context("no `strip` in PATH; install binutils")?;
+        let copy = folder.join("executable");
+        let mut files = BTreeMap::new();
+        for (name, path) in &self.0 {
+            let output = Command::new(&strip)
+                .arg("-o")
+                .arg(&copy)
+                .arg(path)
+                .output()
+                .with_context(|| format!("cannot run {}", strip.display()))?;
+            if !output.status.success() {
+                let stderr = String::from_utf8_lossy(&output.stderr);
+                bail!("cannot strip {}: {}", path.display(), stderr.trim());
+            }
+            let contents =
+                fs::read(&copy).with_context(|| format!("cannot read {}", copy.display()))?;
+            files.insert(name.clone(), contents);
+        }
+        files.insert("run.sh".to_owned(), RUN_SCRIPT.as_bytes().to_owned());
+        Ok(files)
+    }
+}
+
+/// Tests are compiled with the harness; `cargo test` also builds the command.
+fn is_test_for_bundle(artifact: &Artifact) -> bool {
+    artifact.profile.test && !BUILD_PACKAGES.contains(&package(artifact).as_str())
+}
+
+/// The package's name, which is that of its folder, but for the root.
+fn package(artifact: &Artifact) -> String {
+    let folder = artifact.manifest_path.parent();
+    match folder.filter(|folder| *folder != cargo::root()) {
+        Some(folder) => folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        None => "cudamark".to_owned(),
+    }
+}
+
+/// Packs executable files, below a folder of this name.
+fn pack(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>> {
+    let compressor = zstd::Encoder::new(Vec::new(), LEVEL).context("cannot start zstd")?;
+    let mut archive = tar::Builder::new(compressor);
+    for (name, contents) in files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(contents.len() as u64);
+        header.set_mode(0o755);
+        header.set_mtime(tar::DETERMINISTIC_TIMESTAMP);
+        archive
+            .append_data(&mut header, format!("{folder}/{name}"), contents.as_slice())
+            .with_context(|| format!("cannot pack {name}"))?;
+    }
+    let compressor = archive.into_inner().context("cannot finish the archive")?;
+    compressor.finish().context("cannot finish the archive")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files() -> BTreeMap<String, Vec<u8>> {
+        let script = ("run.sh".to_owned(), RUN_SCRIPT.as_bytes().to_owned());
+        [script, ("bin/cudamark".to_owned(), vec![7; 100_000])].into()
+    }
+
+    #[test]
+    fn the_same_files_make_the_same_archive() {
+        assert_eq!(pack("b", &files()).unwrap(), pack("b", &files()).unwrap());
+    }
+
+    #[test]
+    fn what_is_packed_comes_out_executable() {
+        let packed = pack("b", &files()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let plain = zstd::decode_all(packed.as_slice()).unwrap();
+        tar::Archive::new(plain.as_slice())
+            .unpack(folder.path())
+            .unwrap();
+        for (name, contents) in files() {
+            let path = folder.path().join("b").join(name);
+            assert!(programs::is_executable(&path));
+            assert_eq!(fs::read(&path).unwrap(), contents);
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Running cargo in this workspace.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+
+/// The root of the workspace.
+pub fn root() -> &'static Path {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
+
+/// The kernel crate.
+pub fn kernels() -> PathBuf {
+    root().join("gpu-kernels")
+}
+
+fn command() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(root());
+    cargo
+}
+
+/// Runs cargo with `arguments` behind `first`; its exit status becomes ours.
+pub fn pass_on(first: &[&str], arguments: Vec<OsString>) -> Result<ExitCode> {
+    let status = command()
+        .args(first)
+        .args(arguments)
+        .status()
+        .context("cannot run cargo")?;
+    // Killed by a signal, it has none; any failure will do then.
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    target_directory: PathBuf,
+}
+
+/// Cargo's target folder, wherever the user has put it.
+pub fn target_directory() -> Result<PathBuf> {
+    let output = command()
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("cargo metadata failed");
+    }
+    let metadata: Metadata =
+        serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
+    Ok(metadata.target_directory)
+}
+
+/// What cargo says of one thing that it has built.
+#[derive(Deserialize)]
+pub struct Artifact {
+    pub target: Target,
+    /// The folder of its package has this manifest in it.
+    pub manifest_path: PathBuf,
+    pub profile: Profile,
+    pub executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+pub struct Profile {
+    /// Compiled with the test harness, or to take its place.
+    pub test: bool,
+}
+
+#[derive(Deserialize)]
+pub struct Target {
+    pub name: String,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+}
+
+/// Builds, and returns what is executable of it.
+pub fn executables(arguments: &[&str]) -> Result<Vec<(PathBuf, Artifact)>> {
+    let output = command()
+        .args(arguments)
+        .arg("--message-format=json-render-diagnostics")
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("cargo {} failed", arguments.join(" "));
+    }
+    let mut found = Vec::new();
+    for line in output.stdout.split(|&byte| byte == b'\n') {
+        let artifact = serde_json::from_slice(line)
+            .ok()
+            .filter(|message: &Message| message.reason == "compiler-artifact");
+        if artifact.is_none() {
+            continue;
+        }
+        let artifact: Artifact =
+            serde_json::from_slice(line).context("cannot read what cargo says it has built")?;
+        if let Some(executable) = &artifact.executable {
+            found.push((executable.clone(), artifact));
+        }
+    }
+    Ok(found)
+}

@@ -1,0 +1,156 @@
+//! NVIDIA's assembler: finding it, and reading what it says of each kernel.
+
+use crate::{cargo, programs};
+use anyhow::{Context, Result, bail};
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Names an assembler explicitly.
+const VARIABLE: &str = "CUDAMARK_PTXAS";
+
+/// How to get one without installing CUDA.
+pub const HOW_TO_GET: &str =
+    "no ptxas found; get one by: python3 -m pip install --target target/tools nvidia-cuda-nvcc";
+
+/// What one kernel takes, on one chip. Sizes in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Usage {
+    pub registers: u32,
+    /// Static shared memory; what a launch asks for comes on top.
+    pub shared: u32,
+    /// Local memory of a thread: arrays, and what is spilled.
+    pub stack: u32,
+    pub spill_stores: u32,
+    pub spill_loads: u32,
+}
+
+impl Usage {
+    /// Whether anything of a thread lies in memory instead of registers.
+    pub fn uses_local_memory(&self) -> bool {
+        self.stack > 0 || self.spill_stores > 0 || self.spill_loads > 0
+    }
+}
+
+/// The assembler: the variable's, the PATH's, a CUDA installation's, or one that
+/// pip has put into `target/tools`.
+pub fn find() -> Result<Option<PathBuf>> {
+    if let Some(explicit) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
+        let path = PathBuf::from(explicit);
+        if !programs::is_executable(&path) {
+            let value = path.display();
+            bail!("{VARIABLE}={value} is not a program; name a ptxas or unset the variable");
+        }
+        return Ok(Some(path));
+    }
+    if let Some(found) = programs::find("ptxas", &env::var_os("PATH").unwrap_or_default()) {
+        return Ok(Some(found));
+    }
+    let homes = ["CUDA_HOME", "CUDA_PATH"]
+        .into_iter()
+        .filter_map(env::var_os);
+    let mut candidates: Vec<PathBuf> = homes.map(PathBuf::from).collect();
+    candidates.push(PathBuf::from("/usr/local/cuda"));
+    // The wheels of different versions have different folders there.
+    let wheels = cargo::target_directory()?.join("tools/nvidia");
+    if let Ok(entries) = wheels.read_dir() {
+        candidates.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
+    }
+    Ok(candidates
+        .into_iter()
+        .map(|folder| folder.join("bin/ptxas"))
+        .find(|path| programs::is_executable(path)))
+}
+
+/// Assembles a PTX file for a chip (`sm_90`). Returns what each kernel takes.
+pub fn assemble(ptxas: &Path, ptx: &Path, chip: &str) -> Result<BTreeMap<String, Usage>> {
+    let cubin = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
+    let output = Command::new(ptxas)
+        .arg(format!("-arch={chip}"))
+        .arg("-v")
+        .arg(ptx)
+        .arg("-o")
+        .arg(cubin.path())
+        .output()
+        .with_context(|| format!("cannot run {}", ptxas.display()))?;
+    let messages = [output.stdout, output.stderr].concat();
+    let messages = String::from_utf8_lossy(&messages);
+    if !output.status.success() {
+        let (ptxas, ptx) = (ptxas.display(), ptx.display());
+        bail!("{ptxas} refuses {ptx} for {chip}:\n{}", messages.trim());
+    }
+    Ok(usages(&messages))
+}
+
+/// Reads what `ptxas -v` prints: a line that names the kernel, then lines with
+/// numbers in front of what they count.
+fn usages(messages: &str) -> BTreeMap<String, Usage> {
+    let mut found: BTreeMap<String, Usage> = BTreeMap::new();
+    let mut kernel = None;
+    for line in messages.lines() {
+        if let Some((_, behind)) = line.split_once("Compiling entry function '") {
+            kernel = behind.split('\'').next().map(str::to_owned);
+            continue;
+        }
+        let Some(kernel) = &kernel else {
+            continue;
+        };
+        let usage = found.entry(kernel.clone()).or_default();
+        let count = |what: &str| {
+            let before = &line[..line.find(what)?];
+            before.split([' ', ',']).next_back()?.parse::<u32>().ok()
+        };
+        let set = |field: &mut u32, what: &str| *field = count(what).unwrap_or(0).max(*field);
+        set(&mut usage.registers, " registers");
+        set(&mut usage.shared, " bytes smem");
+        set(&mut usage.stack, " bytes stack frame");
+        set(&mut usage.stack, " bytes cumulative stack size");
+        set(&mut usage.stack, " bytes lmem");
+        set(&mut usage.spill_stores, " bytes spill stores");
+        set(&mut usage.spill_loads, " bytes spill loads");
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As ptxas 13.5 prints it, for a kernel that keeps to its registers and one
+    /// that does not.
+    const MESSAGES: &str = "\
+ptxas info    : 0 bytes gmem
+ptxas info    : Compiling entry function 'verify_u32' for 'sm_90'
+ptxas info    : Function properties for verify_u32
+    0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads
+ptxas info    : Used 25 registers, used 1 barriers, 1024 bytes smem
+ptxas info    : Compile time = 7.014 ms
+ptxas info    : Compiling entry function 'sort' for 'sm_90'
+ptxas info    : Function properties for sort
+    120 bytes stack frame, 224 bytes spill stores, 184 bytes spill loads
+ptxas info    : Used 64 registers, used 1 barriers, 120 bytes cumulative stack size
+";
+
+    #[test]
+    fn messages_are_read() {
+        let found = usages(MESSAGES);
+        assert_eq!(found.len(), 2);
+        let verify = Usage {
+            registers: 25,
+            shared: 1024,
+            ..Usage::default()
+        };
+        assert_eq!(found["verify_u32"], verify);
+        assert!(!verify.uses_local_memory());
+        let sort = Usage {
+            registers: 64,
+            shared: 0,
+            stack: 120,
+            spill_stores: 224,
+            spill_loads: 184,
+        };
+        assert_eq!(found["sort"], sort);
+        assert!(sort.uses_local_memory());
+    }
+}

@@ -1,0 +1,145 @@
+//! `cargo xtask setup`: a compiler for the kernels.
+//!
+//! An installed one first: then there is nothing to do. Else rustup is asked for
+//! the toolchain that the kernel crate pins, unless `RUSTUP_AUTO_INSTALL=0` says
+//! that nothing is to be installed that way; else Debian's packages are. Each
+//! command is printed before it is run.
+
+use crate::{cargo, programs};
+use anyhow::{Context, Result, bail};
+use cuda_builder::{Compiler, CompilerSearch, CudaBuilderError, pinned_toolchain};
+use std::env;
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+
+/// Debian's compiler and its source.
+const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
+
+pub fn run() -> Result<()> {
+    let compiler = Setup::from_env()?.run()?;
+    println!("kernel compiler: {compiler}");
+    if let Some(warning) = &compiler.warning {
+        println!("warning: {warning}");
+    }
+    Ok(())
+}
+
+/// Sets up for a task that also makes sense without kernels.
+pub fn or_without_kernels() {
+    if let Err(error) = run() {
+        eprintln!("warning: going on without GPU kernels: {error:#}");
+    }
+}
+
+/// This machine, as far as it matters here.
+struct Setup {
+    search: CompilerSearch,
+    /// The folders in which programs are looked up.
+    path: OsString,
+    rustup_allowed: bool,
+    is_root: bool,
+}
+
+impl Setup {
+    fn from_env() -> Result<Self> {
+        let pinned = pinned_toolchain(cargo::kernels())?;
+        Ok(Self {
+            search: CompilerSearch::from_env(pinned),
+            path: env::var_os("PATH").unwrap_or_default(),
+            rustup_allowed: env::var_os("RUSTUP_AUTO_INSTALL").is_none_or(|value| value != "0"),
+            is_root: is_root(),
+        })
+    }
+
+    fn run(&self) -> Result<Compiler> {
+        match self.search.find() {
+            Err(CudaBuilderError::NoCompiler { .. }) => {}
+            decided => return Ok(decided?),
+        }
+        let mut failed = Vec::new();
+        for way in [Self::by_rustup, Self::by_apt] {
+            match way(self) {
+                Ok(()) => return self.search.find().context("installed, and still"),
+                Err(error) => {
+                    println!("{error:#}");
+                    failed.push(format!("{error:#}"));
+                }
+            }
+        }
+        bail!("cannot install a kernel compiler: {}", failed.join("; "))
+    }
+
+    fn by_rustup(&self) -> Result<()> {
+        if !self.rustup_allowed {
+            bail!("not by rustup: RUSTUP_AUTO_INSTALL=0");
+        }
+        let Some(rustup) = programs::find("rustup", &self.path) else {
+            bail!("not by rustup: there is none in PATH");
+        };
+        let Some(release) = &self.search.pinned else {
+            bail!("not by rustup: gpu-kernels pins no toolchain");
+        };
+        println!("installing rustc {release} and its source, by rustup, for the kernels alone");
+        let mut command = Command::new(rustup);
+        command.args(["toolchain", "install", release, "--profile", "minimal"]);
+        command.args(["--component", "rust-src"]);
+        if let Some(home) = &self.search.rustup_home {
+            command.env("RUSTUP_HOME", home);
+        }
+        programs::run(&mut command)
+    }
+
+    fn by_apt(&self) -> Result<()> {
+        let Some(apt_get) = programs::find("apt-get", &self.path) else {
+            bail!("not by apt: there is no apt-get in PATH");
+        };
+        let as_root = |arguments: &[&str]| -> Result<Command> {
+            let mut command = if self.is_root {
+                Command::new(&apt_get)
+            } else {
+                let sudo = programs::find("sudo", &self.path)
+                    .context("not by apt: neither root nor sudo in PATH")?;
+                let mut command = Command::new(sudo);
+                command.arg(&apt_get);
+                command
+            };
+            command.args(arguments);
+            Ok(command)
+        };
+        println!("installing {}, by apt", PACKAGES.join(" and "));
+        let mut install = vec!["install", "-y", "--no-install-recommends"];
+        install.extend(PACKAGES);
+        if self.apt_knows_packages() {
+            match programs::run(&mut as_root(&install)?) {
+                Ok(()) => return Ok(()),
+                Err(error) => println!("{error:#}; once more with fresh package lists"),
+            }
+        }
+        programs::run(&mut as_root(&["update"])?)?;
+        programs::run(&mut as_root(&install)?)
+    }
+
+    /// Whether the package lists on this machine have the packages. A fresh
+    /// container has no lists at all.
+    fn apt_knows_packages(&self) -> bool {
+        let Some(apt_cache) = programs::find("apt-cache", &self.path) else {
+            return false;
+        };
+        let shown = Command::new(apt_cache)
+            .arg("show")
+            .args(PACKAGES)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        shown.is_ok_and(|status| status.success())
+    }
+}
+
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout == b"0\n")
+}
+
+#[cfg(all(test, unix))]
+#[path = "setup_tests.rs"]
+mod tests;
