@@ -108,7 +108,7 @@ impl Step {
         if ranking == Ranking::Atomics {
             word |= Self::ATOMICS;
         }
-        if (count - 1 - index) % 2 == 0 {
+        if (count - 1 - index).is_multiple_of(2) {
             word |= Self::TO_OUTPUT;
         }
         if index == 0 {

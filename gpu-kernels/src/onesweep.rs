@@ -551,7 +551,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize> Tile<K, THREADS, ITEMS> {
 /// Keeps the low half of `value` as number `i`: two share a word. Filled in order.
 #[inline(always)]
 fn pack<const N: usize>(words: &mut [u32; N], i: usize, value: u32) {
-    if i % 2 == 0 {
+    if i.is_multiple_of(2) {
         words[i / 2] = value;
     } else {
         words[i / 2] = warp::pack_halves(words[i / 2], value);
@@ -561,7 +561,7 @@ fn pack<const N: usize>(words: &mut [u32; N], i: usize, value: u32) {
 /// Number `i` of what [`pack`] keeps.
 #[inline(always)]
 fn unpack<const N: usize>(words: &[u32; N], i: usize) -> u32 {
-    if i % 2 == 0 {
+    if i.is_multiple_of(2) {
         words[i / 2] & 0xffff
     } else {
         words[i / 2] >> 16

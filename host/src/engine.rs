@@ -6,6 +6,7 @@
 
 use crate::cpu;
 use crate::error::Error;
+use crate::gpu;
 use crate::key::Key;
 use crate::record::Gpu;
 
@@ -70,6 +71,10 @@ impl<K: Key> Candidate<K> {
 /// Every engine for keys of type `K`, the one that `auto` prefers first.
 pub fn candidates<K: Key>() -> Vec<Candidate<K>> {
     vec![
+        Candidate {
+            name: gpu::NAME,
+            open: gpu::engine::<K>,
+        },
         Candidate {
             name: cpu::RADIX,
             open: || Ok(Box::new(cpu::Radix::default())),

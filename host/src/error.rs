@@ -44,7 +44,7 @@ pub enum Error {
 
     /// The engine exists, but cannot run on this machine.
     #[error("{}: not available on this machine: {}; choose another engine", .0.engine, .0.reason)]
-    Unavailable(#[from] Unavailable),
+    Unavailable(Unavailable),
 
     /// More memory would be needed than there is. Found before any of it is allocated.
     #[error(
@@ -87,6 +87,53 @@ pub enum Error {
         prepared: usize,
     },
 
+    /// The driver reported a failure.
+    #[error("GPU: {action}: {reason}")]
+    Gpu {
+        /// What was being done.
+        action: &'static str,
+        /// What the driver says of it.
+        reason: String,
+    },
+
+    /// Kernels that the driver does not load.
+    #[error("{origin}: {reason}; {remedy}")]
+    Ptx {
+        /// The file, or which of the embedded texts.
+        origin: String,
+        /// What is wrong with it.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+
+    /// A workspace made for fewer keys.
+    #[error("workspace holds {capacity} keys and {n} are to be sorted; ask for workspace({n})")]
+    Workspace {
+        /// Keys to be sorted.
+        n: usize,
+        /// Keys the workspace was made for.
+        capacity: usize,
+    },
+
+    /// Input and output of unequal length.
+    #[error("input has {input} keys and output {output}; give slices of one length")]
+    Lengths {
+        /// Keys of the input.
+        input: usize,
+        /// Keys of the output.
+        output: usize,
+    },
+
+    /// More keys than one sort counts.
+    #[error("n = {n} is more than the {limit} keys one GPU sort takes; sort parts and merge them")]
+    TooMany {
+        /// Keys to be sorted.
+        n: usize,
+        /// Most keys.
+        limit: u64,
+    },
+
     /// A result that is not the sorted input. Its timing must not be used.
     #[error("{engine}: wrong result at level {level}: {difference}")]
     WrongResult {
@@ -97,4 +144,10 @@ pub enum Error {
         /// What differs from the sorted input.
         difference: Difference,
     },
+}
+
+impl From<Unavailable> for Error {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt::{Debug, Display};
 
+use cust::memory::DeviceCopy;
 use rdst::RadixKey;
 
 /// A type that engines sort.
@@ -9,9 +10,15 @@ use rdst::RadixKey;
 /// Keys are compared by `Ord` and told apart by [`to_bits`](Key::to_bits), so two
 /// keys are equal exactly when their bits are. [`RadixKey`] is what the CPU's radix
 /// sort takes its digits by.
-pub trait Key: Copy + Ord + RadixKey + Send + Sync + Debug + Display + 'static {
+pub trait Key:
+    Copy + Ord + RadixKey + DeviceCopy + Send + Sync + Debug + Display + 'static
+{
     /// Name of the type, as in records and benchmark names: `"u32"`.
     const NAME: &'static str;
+
+    /// What the bits are combined with, by exclusive or, to be ordered as unsigned:
+    /// how the GPU's kernels take the order of a type (`gpu_kernels::key`).
+    const FLIP: u32;
 
     /// The raw bits, zero-extended.
     fn to_bits(self) -> u64;
@@ -39,6 +46,7 @@ pub trait Key: Copy + Ord + RadixKey + Send + Sync + Debug + Display + 'static {
 
 impl Key for u32 {
     const NAME: &'static str = "u32";
+    const FLIP: u32 = 0;
 
     fn to_bits(self) -> u64 {
         u64::from(self)
@@ -59,6 +67,7 @@ impl Key for u32 {
 
 impl Key for i32 {
     const NAME: &'static str = "i32";
+    const FLIP: u32 = 1 << 31;
 
     fn to_bits(self) -> u64 {
         u64::from(self as u32)

@@ -6,6 +6,8 @@
 //! | [`workload`] | inputs, generated from a seed |
 //! | [`engine`] | what an engine is, and which there are |
 //! | [`cpu`] | engines on the CPU's threads |
+//! | [`gpu`] | the engine on an NVIDIA GPU, and what it is made of |
+//! | [`driver`] | the CUDA driver, opened at run time |
 //! | [`measure`] | samples, each verified, and what they say of the median |
 //! | [`verify`] | whether a result is the sorted input |
 //! | [`record`] | results and the machine they were measured on |
@@ -15,8 +17,10 @@
 
 pub mod cases;
 pub mod cpu;
+pub mod driver;
 pub mod engine;
 pub mod error;
+pub mod gpu;
 pub mod key;
 pub mod measure;
 pub mod memory;

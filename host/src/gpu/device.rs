@@ -1,0 +1,178 @@
+//! A GPU, opened.
+
+use std::sync::{Arc, OnceLock};
+
+use cust::context::{Context, CurrentContext};
+use cust::device::{Device as CudaDevice, DeviceAttribute};
+use cust::error::CudaError;
+use cust::{CudaApiVersion, CudaFlags, sys};
+
+use super::NAME;
+use super::kernels::Kernels;
+use crate::driver;
+use crate::engine::Unavailable;
+use crate::error::Error;
+use crate::record;
+
+/// A GPU with its context and the kernels loaded into it.
+pub struct Device {
+    // Declared first: unloaded before its context goes.
+    kernels: Kernels,
+    context: Context,
+    name: String,
+    capability: (u32, u32),
+    multiprocessors: u32,
+    shared_bytes: u32,
+    driver: String,
+}
+
+impl Device {
+    /// The first GPU that the driver shows (`CUDA_VISIBLE_DEVICES` chooses), opened
+    /// once a process: later calls return the same one.
+    ///
+    /// # Errors
+    /// No driver, no GPU, one too old for the kernels, or kernels that do not load.
+    pub fn open() -> Result<Arc<Device>, Unavailable> {
+        static OPENED: OnceLock<Result<Arc<Device>, String>> = OnceLock::new();
+        let opened = OPENED.get_or_init(|| {
+            driver::open()?;
+            Device::create()
+                .map(Arc::new)
+                .map_err(|error| error.to_string())
+        });
+        opened.clone().map_err(|reason| Unavailable {
+            engine: NAME,
+            reason,
+        })
+    }
+
+    fn create() -> Result<Device, Error> {
+        cust::init(CudaFlags::empty()).map_err(failed("starting the driver"))?;
+        let driver = driver_version()?;
+        if CudaDevice::num_devices().map_err(failed("counting the GPUs"))? == 0 {
+            return Err(Error::Gpu {
+                action: "looking for a GPU",
+                reason: "the driver shows none; see CUDA_VISIBLE_DEVICES".to_owned(),
+            });
+        }
+        let device = CudaDevice::get_device(0).map_err(failed("opening the GPU"))?;
+        let name = device.name().map_err(failed("reading the GPU's name"))?;
+        let attribute = |which| {
+            let value = device
+                .get_attribute(which)
+                .map_err(failed("reading the GPU's limits"))?;
+            Ok::<u32, Error>(value as u32)
+        };
+        let capability = (
+            attribute(DeviceAttribute::ComputeCapabilityMajor)?,
+            attribute(DeviceAttribute::ComputeCapabilityMinor)?,
+        );
+        let multiprocessors = attribute(DeviceAttribute::MultiprocessorCount)?;
+        let shared_bytes = shared_bytes_optin(device)?;
+        let context = Context::new(device).map_err(failed("creating a context on the GPU"))?;
+        let kernels = Kernels::load(capability, shared_bytes, &driver)?;
+        Ok(Device {
+            kernels,
+            context,
+            name,
+            capability,
+            multiprocessors,
+            shared_bytes,
+            driver,
+        })
+    }
+
+    /// Makes this GPU the one that the calling thread's calls go to. Every thread
+    /// that uses it does so first.
+    pub fn enter(&self) -> Result<(), Error> {
+        CurrentContext::set_current(&self.context).map_err(failed("entering the GPU's context"))
+    }
+
+    /// The loaded kernels.
+    pub fn kernels(&self) -> &Kernels {
+        &self.kernels
+    }
+
+    /// Number of multiprocessors.
+    pub fn multiprocessors(&self) -> u32 {
+        self.multiprocessors
+    }
+
+    /// Shared memory that one block may have, in bytes.
+    pub fn shared_bytes(&self) -> u32 {
+        self.shared_bytes
+    }
+
+    /// Free and total memory, in bytes, at this moment.
+    pub fn memory(&self) -> Result<(u64, u64), Error> {
+        self.enter()?;
+        let (mut free, mut total) = (0, 0);
+        // SAFETY: both pointers are to words that live through the call.
+        let status = unsafe { sys::cuMemGetInfo_v2(&mut free, &mut total) };
+        check(status, "reading the GPU's free memory")?;
+        Ok((free as u64, total as u64))
+    }
+
+    /// What records say of this GPU.
+    pub fn describe(&self) -> Result<record::Gpu, Error> {
+        let (major, minor) = self.capability;
+        Ok(record::Gpu {
+            name: self.name.clone(),
+            driver_cuda: self.driver.clone(),
+            compute_capability: format!("{major}.{minor}"),
+            memory_bytes: self.memory()?.1,
+        })
+    }
+
+    /// Compute capability, major and minor.
+    pub fn capability(&self) -> (u32, u32) {
+        self.capability
+    }
+
+    /// The driver's version, as the CUDA version it is for: `13.0`.
+    pub fn driver(&self) -> &str {
+        &self.driver
+    }
+}
+
+fn driver_version() -> Result<String, Error> {
+    let version = CudaApiVersion::get().map_err(failed("reading the driver's version"))?;
+    Ok(format!("{}.{}", version.major(), version.minor()))
+}
+
+fn shared_bytes_optin(device: CudaDevice) -> Result<u32, Error> {
+    let mut bytes = 0;
+    // SAFETY: the pointer is to a word that lives through the call.
+    let status = unsafe {
+        sys::cuDeviceGetAttribute(
+            &mut bytes,
+            sys::CUdevice_attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN,
+            device.as_raw(),
+        )
+    };
+    check(status, "reading the GPU's limits")?;
+    Ok(bytes as u32)
+}
+
+/// Turns a failed call of `cust` into an error that says what was being done.
+pub(super) fn failed(action: &'static str) -> impl Fn(CudaError) -> Error {
+    move |error| Error::Gpu {
+        action,
+        reason: match error {
+            CudaError::OutOfMemory => "out of GPU memory; choose a smaller n".to_owned(),
+            other => format!("{other} ({other:?})"),
+        },
+    }
+}
+
+/// The same for a status of the driver itself.
+pub(super) fn check(status: sys::CUresult, action: &'static str) -> Result<(), Error> {
+    if status == sys::cudaError_enum::CUDA_SUCCESS {
+        Ok(())
+    } else {
+        Err(Error::Gpu {
+            action,
+            reason: format!("{status:?}"),
+        })
+    }
+}

@@ -1,0 +1,102 @@
+//! Merges sorted runs pairwise on the device, along merge path.
+
+use cust::event::{Event, EventFlags};
+use cust::memory::{AsyncCopyDestination, DeviceSlice};
+use cust::stream::{Stream, StreamWaitEventFlags};
+
+use super::Device;
+use super::device::failed;
+use super::kernels::argument;
+use crate::error::Error;
+use crate::key::Key;
+
+/// Merges the runs of `chunk` keys (the last may be shorter) that lie one after the
+/// other in `keys`, pair by pair, until one is left. Run `i` is taken when what is
+/// on `streams[i]` has run; the merge of two goes onto the stream of the first, so
+/// that pairs merge at the same time. Returns whether the result is in `keys` (else
+/// it is in `other`), to be taken when `streams[0]` has run.
+///
+/// Each of the `log2(runs)` rounds reads and writes every key once.
+///
+/// # Safety
+/// `keys` and `other` have one length and do not overlap; no work but that on the
+/// streams uses them.
+pub unsafe fn merge_runs<K: Key>(
+    device: &Device,
+    keys: &DeviceSlice<K>,
+    other: &DeviceSlice<K>,
+    chunk: usize,
+    streams: &[Stream],
+) -> Result<bool, Error> {
+    device.enter()?;
+    let n = keys.len();
+    let mut length = chunk;
+    let mut stride = 1;
+    let mut in_keys = true;
+    while length < n {
+        let (from, to) = if in_keys {
+            (keys, other)
+        } else {
+            (other, keys)
+        };
+        for (pair, start) in (0..n).step_by(2 * length).enumerate() {
+            let middle = (start + length).min(n);
+            let end = (start + 2 * length).min(n);
+            let stream = &streams[pair * 2 * stride];
+            if middle == end {
+                // The odd run out moves along, so that all are in one buffer.
+                let mut target = to.index(start..end);
+                // SAFETY: the caller's contract: both live, apart, ordered by the stream.
+                unsafe { target.async_copy_from(&from.index(start..end), stream) }
+                    .map_err(failed("moving a run"))?;
+                continue;
+            }
+            wait_for(stream, &streams[pair * 2 * stride + stride])?;
+            let (a, b) = (from.index(start..middle), from.index(middle..end));
+            // SAFETY: as above; the output is as long as both runs.
+            unsafe { merge(device, &a, &b, &to.index(start..end), stream)? };
+        }
+        in_keys = !in_keys;
+        length *= 2;
+        stride *= 2;
+    }
+    Ok(in_keys)
+}
+
+/// Holds `stream` until what is on `earlier` now has run.
+pub fn wait_for(stream: &Stream, earlier: &Stream) -> Result<(), Error> {
+    let event = Event::new(EventFlags::DISABLE_TIMING).map_err(failed("creating an event"))?;
+    event
+        .record(earlier)
+        .map_err(failed("recording an event"))?;
+    stream
+        .wait_event(event, StreamWaitEventFlags::DEFAULT)
+        .map_err(failed("waiting for a stream"))
+}
+
+/// # Safety
+/// The runs are sorted when the stream comes here; `output` is as long as both and
+/// apart from them.
+unsafe fn merge<K: Key>(
+    device: &Device,
+    a: &DeviceSlice<K>,
+    b: &DeviceSlice<K>,
+    output: &DeviceSlice<K>,
+    stream: &Stream,
+) -> Result<(), Error> {
+    let kernel = device.kernels().merge;
+    let (a_len, b_len) = (a.len() as u32, b.len() as u32);
+    let address = |slice: &DeviceSlice<K>| slice.as_device_ptr().as_raw();
+    let (a, b, output) = (address(a), address(b), address(output));
+    let mut arguments = [
+        argument(&a),
+        argument(&a_len),
+        argument(&b),
+        argument(&b_len),
+        argument(&output),
+        argument(&K::FLIP),
+    ];
+    let blocks = (a_len + b_len).div_ceil(kernel.tile);
+    // SAFETY: the caller's contract; the arguments are the kernel's.
+    unsafe { kernel.launch(stream, blocks, &mut arguments) }
+}
