@@ -57,3 +57,4 @@ pub use buffer::Buffer;
 pub use finding::{Finding, Kind, Launched, Site};
 pub use launch::{Stats, launch};
 pub use options::{Checks, MemoryModel, Options, ParseError, Policy, VARIABLE};
+pub use stale_state::Expectation;

@@ -72,8 +72,8 @@ pub struct Options {
     pub idle_limit: u64,
     /// Bytes of stack a thread, of which only what is touched takes memory.
     pub stack_bytes: usize,
-    /// See [`Options::expect_zero`].
-    pub(crate) expectations: Vec<Expectation>,
+    /// What must be zero when the launch begins; see [`Options::expect_zero`].
+    pub expectations: Vec<Expectation>,
 }
 
 /// The variable that [`Options::from_env`] reads.

@@ -379,10 +379,10 @@ impl State {
     }
 
     /// Nobody is ready: lets those go on who wait for others only as long as these
-    /// can. First what still waits in store buffers, then one patient thread, then
+    /// can. First a store that still waits in a buffer, then one patient thread, then
     /// all who poll. False if there is nobody.
     fn wake_somebody(&mut self) -> bool {
-        if self.drain_all() {
+        if self.drain_one() {
             return true;
         }
         let patient = |lane: &&Lane| lane.wait == Wait::Poll { patient: true };

@@ -14,7 +14,7 @@ use std::panic::Location;
 
 /// Bytes that have to be zero when a launch begins.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Expectation {
+pub struct Expectation {
     memory: *const super::allocation::Allocation,
     bytes: Range<usize>,
     element: usize,

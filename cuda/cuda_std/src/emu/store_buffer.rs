@@ -258,16 +258,43 @@ impl State {
         }
     }
 
-    /// Commits everything. Whether there was anything.
-    pub fn drain_all(&mut self) -> bool {
-        let before = self.commits;
-        let orphans = std::mem::take(&mut self.buffers.orphans);
-        orphans.into_iter().for_each(|pending| self.commit(pending));
-        for slot in 0..self.blocks.len() {
-            self.orphan_stores(slot);
-            let stores = std::mem::take(&mut self.buffers.orphans);
-            stores.into_iter().for_each(|pending| self.commit(pending));
+    /// Commits one store of any buffer. Whether there was one.
+    pub fn drain_one(&mut self) -> bool {
+        let buffers = &self.buffers;
+        let count = |buffers: &[Vec<Pending>]| buffers.iter().filter(|b| !b.is_empty()).count();
+        let (lanes, blocks) = (count(&buffers.lanes), count(&buffers.blocks));
+        let orphans = !buffers.orphans.is_empty() as usize;
+        if lanes + blocks + orphans == 0 {
+            return false;
         }
-        self.commits != before
+        let chosen = self.rng.usize(0..lanes + blocks + orphans);
+        if chosen >= lanes + blocks {
+            let oldest = self.buffers.orphans.remove(0);
+            self.commit(oldest);
+            return true;
+        }
+        let of_lanes = chosen < lanes;
+        let buffers = if of_lanes {
+            &self.buffers.lanes
+        } else {
+            &self.buffers.blocks
+        };
+        let mut filled = buffers.iter().enumerate().filter(|(_, b)| !b.is_empty());
+        let Some((owner, buffer)) = filled.nth(if of_lanes { chosen } else { chosen - lanes })
+        else {
+            return false;
+        };
+        let some = self.rng.usize(0..buffer.len());
+        if of_lanes {
+            self.commit_from_lane(owner, some);
+        } else {
+            self.commit_from_block(owner, some);
+        }
+        true
+    }
+
+    /// Commits everything: the launch is at its end.
+    pub fn drain_all(&mut self) {
+        while self.drain_one() {}
     }
 }

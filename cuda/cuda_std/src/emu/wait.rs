@@ -224,23 +224,6 @@ impl State {
             })
         })
     }
-
-    /// If threads wait at a block barrier and a lane of their warp waits elsewhere.
-    fn missing_at_barrier(&self) -> Option<Fault> {
-        self.lanes.iter().find_map(|lane| {
-            let warp = lane.me.lane / 32 * 32;
-            let other = (warp..warp + 32).find(|&other| {
-                matches!(self.lanes[other].wait, Wait::Collective | Wait::Poll { .. })
-            })?;
-            (lane.wait == Wait::Barrier).then(|| Fault {
-                kind: Kind::BarrierDivergence,
-                site: self.last_site(lane.me.lane),
-                other: self.last_site(other),
-                message: "a lane waits at the block barrier, another one of its warp elsewhere"
-                    .to_owned(),
-            })
-        })
-    }
 }
 
 impl Launch {
@@ -289,7 +272,7 @@ impl Launch {
     pub fn hang(&self, kind: Kind) -> Finding {
         let state = self.state.borrow();
         let fault = match kind {
-            Kind::Deadlock => state.missing_lanes().or_else(|| state.missing_at_barrier()),
+            Kind::Deadlock => state.missing_lanes(),
             _ => None,
         };
         let mut finding = match fault {
