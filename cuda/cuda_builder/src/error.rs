@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 pub enum CudaBuilderError {
     /// Nothing on this machine can compile kernels. A build script may go on
     /// without kernels then.
-    #[error("no kernel compiler found; run `cargo xtask setup`{}", listed(looked))]
+    #[error("no kernel compiler found; run `cargo xtask setup` ({})", looked.join("; "))]
     NoCompiler {
         /// Each place that was looked at, and why it does not serve.
         looked: Vec<String>,

@@ -59,11 +59,12 @@ fn no_compiler_says_where_it_looked_and_what_to_run() {
     let folder = tempfile::tempdir().unwrap();
     let error = nowhere(folder.path()).find().unwrap_err().to_string();
     assert!(
-        error.starts_with("no kernel compiler found; run `cargo xtask setup`\n"),
+        error.starts_with("no kernel compiler found; run `cargo xtask setup` ("),
         "{error}"
     );
     assert!(error.contains("no toolchain 1.96.0"), "{error}");
     assert!(error.contains("usr/bin/rustc: it does not run"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
 }
 
 #[test]

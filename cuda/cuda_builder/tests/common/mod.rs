@@ -32,9 +32,7 @@ pub fn compiler(test: &str) -> Option<Compiler> {
                 matches!(error, CudaBuilderError::NoCompiler { .. }),
                 "{error}"
             );
-            let error = error.to_string();
-            let line = error.lines().next().unwrap_or_default();
-            writeln!(std::io::stderr(), "{test}: skipped: {line}").unwrap();
+            writeln!(std::io::stderr(), "{test}: skipped: {error}").unwrap();
             None
         }
     }
