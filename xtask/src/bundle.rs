@@ -17,6 +17,13 @@ use std::process::Command;
 /// Packages whose tests need the source tree or a compiler.
 const BUILD_PACKAGES: [&str; 3] = ["cuda_builder", "cuda_std_macros", "xtask"];
 
+/// The folders of the bundle, and what cargo builds for each.
+const BUILDS: [(&str, &[&str]); 3] = [
+    ("bin", &["build", "--release", "--bin=cudamark"]),
+    ("benches", &["bench", "--no-run"]),
+    ("tests", &["test", "--workspace", "--no-run"]),
+];
+
 /// What stands beside the executables.
 const RUN_SCRIPT: &str = include_str!("bundle_run.sh");
 
@@ -29,17 +36,9 @@ pub fn run() -> Result<()> {
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
 
     let mut executables = Executables::default();
-    executables.add(
-        "bin",
-        &["build", "--release", "--bin=cudamark"],
-        |artifact| artifact.target.name.clone(),
-    )?;
-    executables.add("benches", &["bench", "--no-run"], |artifact| {
-        artifact.target.name.clone()
-    })?;
-    executables.add("tests", &["test", "--workspace", "--no-run"], |artifact| {
-        format!("{}-{}", package(artifact), artifact.target.name)
-    })?;
+    for (folder, arguments) in BUILDS {
+        executables.add(folder, arguments)?;
+    }
 
     let stripped = tempfile::tempdir_in(&folder).context("cannot make a temporary folder")?;
     let files = executables.stripped(stripped.path())?;
@@ -64,22 +63,21 @@ pub fn run() -> Result<()> {
 struct Executables(BTreeMap<String, PathBuf>);
 
 impl Executables {
-    /// Has cargo build, and takes what becomes executable of it, under `folder`.
-    fn add(
-        &mut self,
-        folder: &str,
-        arguments: &[&str],
-        name: impl Fn(&Artifact) -> String,
-    ) -> Result<()> {
-        let built = cargo::executables(arguments)?;
-        let for_bundle = built
-            .into_iter()
-            .filter(|(_, artifact)| folder != "tests" || is_test_for_bundle(artifact));
-        for (path, artifact) in for_bundle {
-            let name = format!("{folder}/{}", name(&artifact));
-            if let Some(other) = self.0.insert(name.clone(), path.clone())
-                && other != path
-            {
+    /// Has cargo build, and takes what belongs into `folder` of it. Cargo also
+    /// builds, and names, the command for benchmarks and tests that start it.
+    fn add(&mut self, folder: &str, arguments: &[&str]) -> Result<()> {
+        for (path, artifact) in cargo::executables(arguments)? {
+            let is_bench = artifact.target.kind.iter().any(|kind| kind == "bench");
+            let name = match folder {
+                "tests" if is_test_for_bundle(&artifact) => {
+                    format!("{}-{}", package(&artifact), artifact.target.name)
+                }
+                "bin" => artifact.target.name,
+                "benches" if is_bench => artifact.target.name,
+                _ => continue,
+            };
+            let name = format!("{folder}/{name}");
+            if self.0.insert(name.clone(), path).is_some() {
                 bail!("two executables are called {name}");
             }
         }
@@ -116,7 +114,7 @@ impl Executables {
     }
 }
 
-/// Tests are compiled with the harness; `cargo test` also builds the command.
+/// Whether this is compiled with the test harness, and of use on another machine.
 fn is_test_for_bundle(artifact: &Artifact) -> bool {
     artifact.profile.test && !BUILD_PACKAGES.contains(&package(artifact).as_str())
 }

@@ -75,6 +75,8 @@ pub struct Profile {
 #[derive(Deserialize)]
 pub struct Target {
     pub name: String,
+    /// `bin`, `bench`, `test`, `lib`, ..
+    pub kind: Vec<String>,
 }
 
 #[derive(Deserialize)]
