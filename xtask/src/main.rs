@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 /// Tasks of the cudamark workspace.
 #[derive(Parser)]
-#[command(name = "cargo xtask", version)]
+#[command(name = "xtask", bin_name = "cargo xtask", version)]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
