@@ -13,6 +13,7 @@
 //! | [`record`] | results and the machine they were measured on |
 //! | [`cases`] | the inputs on which sorts go wrong |
 //! | [`memory`] | how much memory there is |
+//! | [`peers`] | sorts of other libraries, measured beside ours |
 //! | [`error`] | what can go wrong |
 
 pub mod cases;
@@ -24,6 +25,7 @@ pub mod gpu;
 pub mod key;
 pub mod measure;
 pub mod memory;
+pub mod peers;
 pub mod record;
 pub mod verify;
 pub mod workload;

@@ -1,0 +1,219 @@
+//! What is sorted: made once, kept in memory to judge results by, and written to a
+//! file for the peers, so that all sort the same bytes.
+//!
+//! A peer may order floats otherwise than we do, and says how. Its result is then held
+//! against the input with every key replaced by one that stands for all that its order
+//! does not tell apart; that the very keys are those of the input is asked besides.
+//!
+//! Values of pairs are the indices of their keys. Then a result is right and stable
+//! exactly if every pair is one of the input (the key at the index that the value is)
+//! and pairs ascend by key and, among equal keys, by value: ascending so, no pair
+//! comes twice, so that n of them are all.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::contest::Loaded;
+use super::error::PeerError;
+use super::protocol::Order;
+use crate::error::Error;
+use crate::gpu::{GpuSorter, Resident};
+use crate::key::Key;
+use crate::verify::{Difference, Fingerprint, Verifier};
+use crate::workload::Workload;
+
+/// Keys converted to or from bytes at a time.
+const BLOCK: usize = 1 << 20;
+
+/// A type whose sorts are compared: its name and how an input of it is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// Name of the type: `u32`, or of pairs `u32+u32`.
+    pub name: &'static str,
+    /// Bytes of one element.
+    pub bytes: usize,
+    /// An input of it.
+    pub input: fn(Workload) -> Box<dyn Input>,
+}
+
+/// All of them, in the order in which they are shown. A type more is a line more.
+pub const KINDS: &[Kind] = &[keys::<u32>(), keys::<i32>()];
+
+const fn keys<K: Key + Default>() -> Kind {
+    Kind {
+        name: K::NAME,
+        bytes: size_of::<K>(),
+        input: |workload| Box::new(Keys::<K>::new(workload)),
+    }
+}
+
+/// An input of some type.
+pub trait Input {
+    /// Number of elements.
+    fn n(&self) -> usize;
+
+    /// Writes it to the files in `folder` that `load` is told of.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn write(&self, folder: &Path) -> Result<(), PeerError>;
+
+    /// Judges the result that a peer wrote to files of the same names in `folder`,
+    /// which orders floats by one of `orders`.
+    ///
+    /// # Errors
+    /// A [`CheckError`]: the result is not the sorted input, or cannot be read.
+    fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), CheckError>;
+
+    /// Loads it to the GPU for our own sorts.
+    ///
+    /// # Errors
+    /// Whatever the GPU reports.
+    fn resident<'a>(&self, sorter: &'a GpuSorter) -> Result<Box<dyn Loaded + 'a>, Error>;
+}
+
+/// Why a result does not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// It is not the sorted input.
+    #[error("{0}")]
+    Difference(Difference),
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] PeerError),
+}
+
+impl From<Difference> for CheckError {
+    fn from(difference: Difference) -> Self {
+        Self::Difference(difference)
+    }
+}
+
+/// Keys alone.
+pub struct Keys<K>(Vec<K>);
+
+impl<K: Key> Keys<K> {
+    /// Generates them.
+    pub fn new(workload: Workload) -> Self {
+        Self(workload.generate())
+    }
+}
+
+impl<K: Key + Default> Input for Keys<K> {
+    fn n(&self) -> usize {
+        self.0.len()
+    }
+
+    fn write(&self, folder: &Path) -> Result<(), PeerError> {
+        write(&folder.join("keys"), &self.0)
+    }
+
+    fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), CheckError> {
+        let result = read(&folder.join("keys"), self.n())?;
+        if K::NAME == "f32" {
+            return Ok(check_floats(&self.0, &result, orders)?);
+        }
+        Ok(Verifier::new(&self.0).check(&result)?)
+    }
+
+    fn resident<'a>(&self, sorter: &'a GpuSorter) -> Result<Box<dyn Loaded + 'a>, Error> {
+        Ok(Box::new(Resident::new(sorter, &self.0)?))
+    }
+}
+
+/// Whether `result` is `input` sorted by one of `orders`; else how it differs from that
+/// by the last of them.
+fn check_floats<K: Key>(input: &[K], result: &[K], orders: &[Order]) -> Result<(), Difference> {
+    let mut checked = Ok(());
+    for &order in orders {
+        let ranked = |keys: &[K]| -> Vec<K> {
+            keys.par_iter()
+                .map(|key| K::from_bits(u64::from(representative(order, key.to_bits() as u32))))
+                .collect()
+        };
+        checked = Verifier::new(&ranked(input)).check(&ranked(result));
+        if checked.is_ok() {
+            break;
+        }
+    }
+    checked?;
+    // In order, but for what the order does not tell apart: that is told apart here.
+    match Fingerprint::of(input) == Fingerprint::of(result) {
+        true => Ok(()),
+        false => Err(first_other(input, result)),
+    }
+}
+
+/// Bits of the f32 that stands for all that `order` does not tell from that of `bits`.
+fn representative(order: Order, bits: u32) -> u32 {
+    const MAGNITUDE: u32 = u32::MAX >> 1;
+    let magnitude = bits & MAGNITUDE;
+    match order {
+        Order::ZerosEqual | Order::NanLast if magnitude == 0 => 0,
+        Order::NanLast if magnitude > f32::INFINITY.to_bits() => MAGNITUDE,
+        _ => bits,
+    }
+}
+
+/// Where two slices of other keys, sorted by their bits, first differ.
+fn first_other<K: Key>(input: &[K], result: &[K]) -> Difference {
+    let sorted = |keys: &[K]| {
+        let mut bits: Vec<u64> = keys.iter().map(|key| key.to_bits()).collect();
+        bits.par_sort_unstable();
+        bits
+    };
+    let (expected, found) = (sorted(input), sorted(result));
+    let pairs = expected.iter().zip(&found);
+    let index = pairs
+        .take_while(|(expected, found)| expected == found)
+        .count();
+    Difference::Keys {
+        index,
+        expected: format!("bits {:#x}", expected[index]),
+        found: format!("bits {:#x}", found[index]),
+    }
+}
+
+/// Writes keys as they lie in the memory of a little-endian machine.
+fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), PeerError> {
+    let failed = PeerError::file(path);
+    let mut file = File::create(path).map_err(&failed)?;
+    let mut bytes = vec![0; keys.len().min(BLOCK) * size_of::<K>()];
+    for block in keys.chunks(BLOCK) {
+        let bytes = &mut bytes[..size_of_val(block)];
+        let words = bytes.par_chunks_exact_mut(size_of::<K>()).zip(block);
+        words.for_each(|(word, key)| {
+            word.copy_from_slice(&key.to_bits().to_le_bytes()[..size_of::<K>()]);
+        });
+        file.write_all(bytes).map_err(&failed)?;
+    }
+    Ok(())
+}
+
+/// Reads `n` keys that were written so. A file of another length is a wrong result.
+fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, CheckError> {
+    let failed = PeerError::file(path);
+    let mut file = File::open(path).map_err(&failed)?;
+    let length = file.metadata().map_err(&failed)?.len();
+    if length != (n * size_of::<K>()) as u64 {
+        let result = length / size_of::<K>() as u64;
+        let input = n as u64;
+        return Err(Difference::Count { input, result }.into());
+    }
+    let mut keys = vec![K::least(); n];
+    let mut bytes = vec![0; n.min(BLOCK) * size_of::<K>()];
+    for block in keys.chunks_mut(BLOCK) {
+        let bytes = &mut bytes[..size_of_val(block)];
+        file.read_exact(bytes).map_err(&failed)?;
+        let words = bytes.par_chunks_exact(size_of::<K>()).zip(block);
+        words.for_each(|(word, key)| {
+            let mut bits = [0; 8];
+            bits[..size_of::<K>()].copy_from_slice(word);
+            *key = K::from_bits(u64::from_le_bytes(bits));
+        });
+    }
+    Ok(keys)
+}

@@ -1,0 +1,40 @@
+//! Ours against peers: sorts of other libraries, on the same GPU and the same bytes.
+//!
+//! A peer is a program of its own, for it is written in another language and brings
+//! its own libraries; it is told what to do over a pipe. So that its figures and ours
+//! can be held side by side:
+//!
+//! - every contender sorts the same input, read from one file, from device memory to
+//!   other device memory, and is timed by events around the sort alone;
+//! - one contender has work on the GPU at a time, a turn of a few sorts; turns go
+//!   round, so that what drifts (clocks, heat) meets all alike, and the first sorts of
+//!   a turn are dropped;
+//! - the result of each contender's last timed sort is held against the input on the
+//!   host, ours by [`Resident`](crate::gpu::Resident), on the device; a contender whose
+//!   result is wrong has no figure.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`protocol`] | what is said over the pipe |
+//! | [`process`] | a peer's process, which may crash, hang or talk nonsense |
+//! | [`programs`] | the peers there are: sources, compilers, interpreters |
+//! | [`input`] | what is sorted, as a file for peers; whether a result is its sorted form |
+//! | [`ours`] | our sorter as a contender |
+//! | [`contest`] | contenders by turns |
+//! | [`report`] | results as they are kept |
+//! | [`error`] | what can go wrong |
+
+pub mod contest;
+pub mod error;
+pub mod input;
+pub mod ours;
+pub mod process;
+pub mod programs;
+pub mod protocol;
+pub mod report;
+
+pub use contest::{Cell, Contender, Loaded, Plan, Times, contest};
+pub use error::PeerError;
+pub use input::{Input, KINDS, Kind};
+pub use ours::Ours;
+pub use process::Peer;

@@ -1,0 +1,286 @@
+//! A peer's process. It is another's code: it may be missing, crash, hang or talk
+//! nonsense, and each of these has to end as an error that says which it was. Lines
+//! are read by a thread, so that an answer can be waited for and no longer than a
+//! limit; what a peer writes to standard error is kept for the day it crashes.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+
+use super::error::PeerError;
+use super::protocol::{self, First, Greeting, Loaded, NoAnswer, Saved, Timed};
+
+/// How long a peer may take over one answer: it may have gigabytes to read, and an
+/// interpreter's libraries take long to load on a cold machine.
+pub const LIMIT: Duration = Duration::from_secs(180);
+/// How long a peer that was told to end is left to do so.
+const LEAVE: Duration = Duration::from_secs(5);
+/// What stands for a request in errors over the greeting.
+const GREETING: &str = "(greeting)";
+/// Most characters of a peer's line that an error shows.
+const SHOWN: usize = 200;
+
+/// A peer, running.
+#[derive(Debug)]
+pub struct Peer {
+    name: String,
+    greeting: Greeting,
+    pipe: Pipe,
+}
+
+impl Peer {
+    /// Starts `command` and waits for its greeting, as for every later answer, no
+    /// longer than `limit`.
+    ///
+    /// # Errors
+    /// [`PeerError::Skipped`] if the peer says that it cannot run here; whatever else
+    /// keeps it from greeting.
+    pub fn start(name: &str, command: Command, limit: Duration) -> Result<Self, PeerError> {
+        let mut pipe = Pipe::open(name, command, limit)?;
+        let line = pipe.line(GREETING)?;
+        match protocol::first(&line) {
+            Ok(First::Ready(greeting)) => Ok(Self {
+                name: name.to_owned(),
+                greeting,
+                pipe,
+            }),
+            Ok(First::Skipped(reason)) => Err(PeerError::Skipped {
+                peer: name.to_owned(),
+                reason,
+            }),
+            Err(reason) => Err(malformed(name, GREETING, &line, reason)),
+        }
+    }
+
+    /// The name it was started under.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What it said of itself.
+    pub fn greeting(&self) -> &Greeting {
+        &self.greeting
+    }
+
+    /// Has it load `n` elements of a type from the files in `folder`; returns the bytes
+    /// of temporary memory it then has, if it says.
+    ///
+    /// # Errors
+    /// As for all requests: the peer's own error, or that it crashed, hung or answered
+    /// what the protocol does not allow.
+    pub fn load(&mut self, kind: &str, n: usize, folder: &Path) -> Result<Option<u64>, PeerError> {
+        let request = format!("load {kind} {n} {}", folder.display());
+        let (answer, line) = self.ask::<Loaded>(&request)?;
+        if answer.loaded != n as u64 {
+            let reason = format!("asked for {n} elements");
+            return Err(malformed(&self.name, &request, &line, reason));
+        }
+        Ok(answer.temporary_bytes)
+    }
+
+    /// Has it sort `count` times in device memory; returns the milliseconds of each.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load); times of another number, or that are no times.
+    pub fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
+        self.timed(&format!("run {count}"), count)
+    }
+
+    /// The same from host memory to host memory.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    pub fn end_to_end(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
+        self.timed(&format!("end_to_end {count}"), count)
+    }
+
+    /// Has it write its last result to files in `folder`.
+    ///
+    /// # Errors
+    /// As for [`load`](Self::load).
+    pub fn save(&mut self, folder: &Path) -> Result<(), PeerError> {
+        let request = format!("save {}", folder.display());
+        let (answer, line) = self.ask::<Saved>(&request)?;
+        if answer.saved {
+            return Ok(());
+        }
+        let reason = "neither saved nor an error".to_owned();
+        Err(malformed(&self.name, &request, &line, reason))
+    }
+
+    fn timed(&mut self, request: &str, count: usize) -> Result<Vec<f64>, PeerError> {
+        let (Timed { times_ms }, line) = self.ask(request)?;
+        let malformed = |reason| malformed(&self.name, request, &line, reason);
+        if times_ms.len() != count {
+            let reason = format!("asked for {count} times, given {}", times_ms.len());
+            return Err(malformed(reason));
+        }
+        match times_ms.iter().find(|time| **time <= 0.0) {
+            Some(time) => Err(malformed(format!("{time} ms is no time that a sort takes"))),
+            None => Ok(times_ms),
+        }
+    }
+
+    /// Sends a request; returns the answer and the line it was read from.
+    fn ask<T: DeserializeOwned>(&mut self, request: &str) -> Result<(T, String), PeerError> {
+        self.pipe.send(request)?;
+        let line = self.pipe.line(request)?;
+        match protocol::answer(&line) {
+            Ok(answer) => Ok((answer, line)),
+            Err(NoAnswer::Refused(reason)) => Err(PeerError::Refused {
+                peer: self.name.clone(),
+                request: request.to_owned(),
+                reason,
+            }),
+            Err(NoAnswer::Malformed(reason)) => Err(malformed(&self.name, request, &line, reason)),
+        }
+    }
+}
+
+fn malformed(peer: &str, request: &str, line: &str, reason: String) -> PeerError {
+    PeerError::Protocol {
+        peer: peer.to_owned(),
+        request: request.to_owned(),
+        answer: line.chars().take(SHOWN).collect(),
+        reason,
+    }
+}
+
+/// The process and the ends of its pipes.
+#[derive(Debug)]
+struct Pipe {
+    name: String,
+    child: Child,
+    /// Taken away to tell the peer that no request will come.
+    requests: Option<ChildStdin>,
+    lines: Receiver<String>,
+    /// The last line on standard error that is not empty.
+    said: Arc<Mutex<String>>,
+    limit: Duration,
+}
+
+impl Pipe {
+    fn open(name: &str, mut command: Command, limit: Duration) -> Result<Self, PeerError> {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| PeerError::Start {
+            peer: name.to_owned(),
+            program: command.get_program().to_string_lossy().into_owned(),
+            reason: error.to_string(),
+        })?;
+        let requests = child.stdin.take();
+        let (sender, lines) = channel();
+        read_lines(child.stdout.take(), move |line| sender.send(line).is_ok());
+        let said = Arc::new(Mutex::new(String::new()));
+        let last = Arc::clone(&said);
+        read_lines(child.stderr.take(), move |line| {
+            if !line.trim().is_empty() {
+                *last.lock().unwrap_or_else(PoisonError::into_inner) = line;
+            }
+            true
+        });
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            requests,
+            lines,
+            said,
+            limit,
+        })
+    }
+
+    fn send(&mut self, request: &str) -> Result<(), PeerError> {
+        let sent = match &mut self.requests {
+            Some(requests) => writeln!(requests, "{request}").and_then(|()| requests.flush()),
+            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+        };
+        sent.map_err(|_| self.ended(request))
+    }
+
+    /// The next line the peer says.
+    fn line(&mut self, request: &str) -> Result<String, PeerError> {
+        match self.lines.recv_timeout(self.limit) {
+            Ok(line) => Ok(line),
+            Err(RecvTimeoutError::Disconnected) => Err(self.ended(request)),
+            Err(RecvTimeoutError::Timeout) => {
+                self.stop();
+                Err(PeerError::TimedOut {
+                    peer: self.name.clone(),
+                    request: request.to_owned(),
+                    limit: self.limit,
+                })
+            }
+        }
+    }
+
+    /// The error for a peer that has closed its pipes.
+    fn ended(&mut self, request: &str) -> PeerError {
+        let status = match self.leave() {
+            Some(status) => status,
+            None => "its output closed, but running".to_owned(),
+        };
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        PeerError::Ended {
+            peer: self.name.clone(),
+            request: request.to_owned(),
+            status,
+            said: match said.as_str() {
+                "" => "nothing".to_owned(),
+                line => line.trim().chars().take(SHOWN).collect(),
+            },
+        }
+    }
+
+    /// Closes the peer's input, waits for it to end, and says how it did. One that does
+    /// not is stopped.
+    fn leave(&mut self) -> Option<String> {
+        self.requests = None;
+        let deadline = Instant::now() + LEAVE;
+        while Instant::now() < deadline {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Some(status.to_string());
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        self.stop();
+        None
+    }
+
+    fn stop(&mut self) {
+        self.requests = None;
+        // One that has ended already cannot be stopped, and need not be.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Pipe {
+    fn drop(&mut self) {
+        // The end of its input is as good as `quit`.
+        self.leave();
+    }
+}
+
+/// Hands the lines of `from` to `take` on a thread of their own, while it returns true.
+fn read_lines(
+    from: Option<impl Read + Send + 'static>,
+    mut take: impl FnMut(String) -> bool + Send + 'static,
+) {
+    let Some(from) = from else { return };
+    thread::spawn(move || {
+        for line in BufReader::new(from).split(b'\n') {
+            let Ok(line) = line else { return };
+            if !take(String::from_utf8_lossy(&line).trim_end().to_owned()) {
+                return;
+            }
+        }
+    });
+}

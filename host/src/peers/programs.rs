@@ -1,0 +1,319 @@
+//! The peers there are. Their sources are part of this program, so that it needs no
+//! checkout: CUB is compiled by the machine's own nvcc, for the GPU at hand, and kept
+//! in the user's cache folder under a name made from all that went into it; the others
+//! are handed to the machine's own Python.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sha2::{Digest, Sha256};
+
+use super::error::PeerError;
+
+/// Names of the peers, in the order in which they are shown.
+pub const NAMES: [&str; 3] = ["cub", "cupy", "torch"];
+
+/// Environment variable that names the CUDA compiler.
+pub const NVCC_VARIABLE: &str = "NVCC";
+/// Environment variable that names the Python interpreter.
+pub const PYTHON_VARIABLE: &str = "CUDAMARK_PYTHON";
+
+const CUB: &str = include_str!("../../../peers/cub/peer.cu");
+const SERVE: &str = include_str!("../../../peers/common/serve.py");
+const CUPY: &str = include_str!("../../../peers/cupy/peer.py");
+const TORCH: &str = include_str!("../../../peers/torch/peer.py");
+
+/// Where a CUDA installation lies, if nothing says otherwise.
+const CUDA: &str = "/usr/local/cuda";
+
+/// What peers are built and run with.
+#[derive(Clone, Debug)]
+pub struct Tools {
+    /// The CUDA compiler, or why there is none.
+    pub nvcc: Result<PathBuf, String>,
+    /// The Python interpreter, or why there is none.
+    pub python: Result<PathBuf, String>,
+    /// Where what was compiled is kept; if nowhere, it is compiled for each run.
+    pub cache: Option<PathBuf>,
+}
+
+impl Tools {
+    /// Those of this machine.
+    pub fn find() -> Self {
+        Self {
+            nvcc: nvcc(),
+            python: python(),
+            cache: cache(),
+        }
+    }
+
+    /// What starts the peer called `name` on a GPU of this compute capability. Files it
+    /// needs for the run go to `folder`.
+    ///
+    /// # Errors
+    /// [`PeerError::Skipped`] if there is no compiler or interpreter for it, or no peer
+    /// of that name; a compiler that fails; files that cannot be written.
+    pub fn command(
+        &self,
+        name: &str,
+        capability: (u32, u32),
+        folder: &Path,
+    ) -> Result<Command, PeerError> {
+        let folder = folder.join(name);
+        fs::create_dir_all(&folder).map_err(PeerError::file(&folder))?;
+        let started = match name {
+            "cub" => self.cub(capability, &folder)?.map(Command::new),
+            "cupy" => self.script(CUPY, &folder)?,
+            "torch" => self.script(TORCH, &folder)?,
+            _ => Err(format!("no such peer; there are {}", NAMES.join(", "))),
+        };
+        started.map_err(|reason| PeerError::Skipped {
+            peer: name.to_owned(),
+            reason,
+        })
+    }
+
+    /// A Python peer: its source and the part that all share, side by side. The inner
+    /// error says what is missing.
+    fn script(&self, source: &str, folder: &Path) -> Result<Result<Command, String>, PeerError> {
+        let script = folder.join("peer.py");
+        write(&script, source)?;
+        write(&folder.join("serve.py"), SERVE)?;
+        Ok(self.python.clone().map(|python| {
+            let mut command = Command::new(python);
+            command.arg(script);
+            command
+        }))
+    }
+
+    /// The CUB peer's executable, compiled if it is not there yet.
+    fn cub(
+        &self,
+        (major, minor): (u32, u32),
+        folder: &Path,
+    ) -> Result<Result<PathBuf, String>, PeerError> {
+        let nvcc = match &self.nvcc {
+            Ok(nvcc) => nvcc,
+            Err(missing) => return Ok(Err(missing.clone())),
+        };
+        let architecture = format!("-arch=sm_{major}{minor}");
+        let flags = ["-O3", "-std=c++17", &architecture];
+        let version = run(Command::new(nvcc).arg("--version"))?;
+        let kept = self.cache.as_deref().unwrap_or(folder);
+        fs::create_dir_all(kept).map_err(PeerError::file(kept))?;
+        let built = kept.join(format!("cub-{}", key(&[CUB, &version, &flags.join(" ")])));
+        if !built.exists() {
+            let source = folder.join("peer.cu");
+            write(&source, CUB)?;
+            // Compiled beside its place and moved there, so that half a file is never run.
+            let half = built.with_extension(std::process::id().to_string());
+            run(Command::new(nvcc)
+                .args(flags)
+                .arg("-o")
+                .arg(&half)
+                .arg(&source))?;
+            fs::rename(&half, &built).map_err(PeerError::file(&built))?;
+        }
+        Ok(Ok(built))
+    }
+}
+
+/// What a command prints; its first error if it fails.
+fn run(command: &mut Command) -> Result<String, PeerError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
+    let line = format!("{program} {}", arguments.join(" "));
+    let output = command.output().map_err(|error| PeerError::Start {
+        peer: "cub".to_owned(),
+        program,
+        reason: error.to_string(),
+    })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let first = said.lines().find(|line| line.contains("error"));
+    let first = first.or_else(|| said.lines().find(|line| !line.trim().is_empty()));
+    Err(PeerError::Build {
+        peer: "cub".to_owned(),
+        command: line,
+        reason: first.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned()),
+    })
+}
+
+/// Where nvcc is: where the environment says, on the path, or where CUDA is installed.
+fn nvcc() -> Result<PathBuf, String> {
+    if let Ok(given) = env::var(NVCC_VARIABLE) {
+        return named(NVCC_VARIABLE, &given);
+    }
+    let installed = ["CUDA_HOME", "CUDA_PATH"].map(|name| env::var(name).ok());
+    let mut folders = installed.into_iter().flatten().chain([CUDA.to_owned()]);
+    let found = on_path("nvcc")
+        .or_else(|| folders.find_map(|folder| executable(Path::new(&folder).join("bin/nvcc"))));
+    found.ok_or_else(|| {
+        format!(
+            "nvcc not found (neither on the path nor in CUDA_HOME nor in {CUDA}; \
+             {NVCC_VARIABLE} may name it)"
+        )
+    })
+}
+
+fn python() -> Result<PathBuf, String> {
+    match env::var(PYTHON_VARIABLE) {
+        Ok(given) => named(PYTHON_VARIABLE, &given),
+        Err(_) => on_path("python3").ok_or_else(|| {
+            format!("python3 not found (on the path; {PYTHON_VARIABLE} may name it)")
+        }),
+    }
+}
+
+/// The program that an environment variable names, by a path or by its name alone.
+fn named(variable: &str, given: &str) -> Result<PathBuf, String> {
+    let found = match given.contains('/') {
+        true => executable(PathBuf::from(given)),
+        false => on_path(given),
+    };
+    found.ok_or_else(|| format!("{variable} names `{given}`, which cannot be run"))
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH")?;
+    env::split_paths(&path).find_map(|folder| executable(folder.join(name)))
+}
+
+/// The path, if it is of a file that may be run.
+fn executable(path: PathBuf) -> Option<PathBuf> {
+    let data = fs::metadata(&path).ok()?;
+    (data.is_file() && data.permissions().mode() & 0o111 != 0).then_some(path)
+}
+
+/// The user's cache folder for compiled peers; none without a home.
+fn cache() -> Option<PathBuf> {
+    let given = |name| env::var_os(name).filter(|value| !value.is_empty());
+    let folder = given("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| given("HOME").map(|home| Path::new(&home).join(".cache")))?;
+    folder.is_absolute().then(|| folder.join("cudamark/peers"))
+}
+
+/// A name for what is made from `parts`.
+fn key(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_le_bytes());
+        hash.update(part);
+    }
+    let digest = hash.finalize();
+    digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn write(path: &Path, text: &str) -> Result<(), PeerError> {
+    fs::write(path, text).map_err(PeerError::file(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tools(folder: &Path, nvcc: &str) -> Tools {
+        let path = folder.join("nvcc");
+        fs::write(&path, nvcc).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        Tools {
+            nvcc: Ok(path),
+            python: Err("python3 not found".to_owned()),
+            cache: Some(folder.join("cache")),
+        }
+    }
+
+    /// An nvcc that notes its calls and makes what it is asked to: the version, or a
+    /// script.
+    const NVCC: &str = r#"#!/bin/sh
+if [ "$1" = --version ]; then echo "release 1.0"; exit; fi
+echo "$@" >> "$0.calls"
+while [ "$1" != -o ]; do shift; done
+cp "$0" "$2"
+"#;
+
+    #[test]
+    fn what_is_missing_is_skipped_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let tools = Tools {
+            nvcc: Err("nvcc not found".to_owned()),
+            python: Err("python3 not found".to_owned()),
+            cache: None,
+        };
+        for (name, line) in [
+            ("cub", "cub: skipped: nvcc not found"),
+            ("cupy", "cupy: skipped: python3 not found"),
+            ("torch", "torch: skipped: python3 not found"),
+            (
+                "cud",
+                "cud: skipped: no such peer; there are cub, cupy, torch",
+            ),
+        ] {
+            let error = tools.command(name, (9, 0), folder.path()).unwrap_err();
+            assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
+            assert_eq!(error.to_string(), line);
+        }
+    }
+
+    #[test]
+    fn cub_is_compiled_once_for_each_chip() {
+        let folder = tempfile::tempdir().unwrap();
+        let tools = tools(folder.path(), NVCC);
+        let build = |capability| {
+            let command = tools.command("cub", capability, folder.path()).unwrap();
+            PathBuf::from(command.get_program())
+        };
+        let first = build((9, 0));
+        assert!(first.starts_with(folder.path().join("cache")), "{first:?}");
+        assert!(executable(first.clone()).is_some());
+        assert_eq!(build((9, 0)), first);
+        assert_ne!(build((12, 0)), first);
+        let calls = fs::read_to_string(folder.path().join("nvcc.calls")).unwrap();
+        let calls: Vec<&str> = calls.lines().collect();
+        assert_eq!(calls.len(), 2, "{calls:?}");
+        assert!(
+            calls[0].contains("-O3 -std=c++17 -arch=sm_90 -o "),
+            "{calls:?}"
+        );
+        assert!(calls[1].contains("-arch=sm_120"), "{calls:?}");
+    }
+
+    #[test]
+    fn a_compiler_that_fails_is_an_error_with_its_first_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let nvcc = r#"#!/bin/sh
+[ "$1" = --version ] && exit
+echo "peer.cu(1): warning: something" >&2
+echo "peer.cu(2): error: cub/cub.cuh: no such file" >&2
+exit 2
+"#;
+        let error = tools(folder.path(), nvcc)
+            .command("cub", (9, 0), folder.path())
+            .unwrap_err();
+        let message = error.to_string();
+        assert!(matches!(error, PeerError::Build { .. }), "{message}");
+        let end = "failed: peer.cu(2): error: cub/cub.cuh: no such file";
+        assert!(message.ends_with(end), "{message}");
+    }
+
+    #[test]
+    fn a_variable_that_names_no_program_says_so() {
+        for given in ["/no/such/python", "no-such-python"] {
+            let reason = named(PYTHON_VARIABLE, given).unwrap_err();
+            assert_eq!(
+                reason,
+                format!("CUDAMARK_PYTHON names `{given}`, which cannot be run")
+            );
+        }
+        assert!(named(PYTHON_VARIABLE, "sh").is_ok());
+    }
+}

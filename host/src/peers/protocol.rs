@@ -1,0 +1,194 @@
+//! What is said between us and a peer, version 1.
+//!
+//! A peer greets with one line, then answers each request with one. A greeting and an
+//! answer are JSON objects, so that more fields may come; a request is words, so that
+//! a peer in any language reads it without a library:
+//!
+//! | request | what the peer does | answer |
+//! |---|---|---|
+//! | `load TYPE N FOLDER` | reads N keys from `FOLDER/keys`, and of pairs the values from `FOLDER/values`, little-endian | `{"loaded":N}` |
+//! | `run COUNT` | overwrites its last result, sorts COUNT times | `{"times_ms":[..]}`, by events |
+//! | `end_to_end COUNT` | the same from and to host memory | `{"times_ms":[..]}`, by the host's clock |
+//! | `save FOLDER` | writes its last result to files of the same names there | `{"saved":true}` |
+//! | `quit` | ends; so it does at the end of its input | none |
+//!
+//! `{"error":"why"}` answers what cannot be done. The greeting of a peer that cannot
+//! run here is `{"protocol":1,"skipped":"why"}`, after which it ends.
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The version of the protocol that this program speaks.
+pub const PROTOCOL: u64 = 1;
+
+/// How a peer orders floats that are equal or not numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// By the total order of the bits: -NaN, numbers with -0 before +0, NaN.
+    Total,
+    /// As `Total`, but -0 and +0 are equal.
+    ZerosEqual,
+    /// Numbers by value with -0 and +0 equal, then all that are none.
+    NanLast,
+}
+
+/// What a peer says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Greeting {
+    /// Its name: `cub`.
+    pub peer: String,
+    /// Version of the library it measures: `3.0.1`.
+    pub peer_version: String,
+    /// Product name of the GPU it runs on.
+    pub device: String,
+    /// How it orders floats: by one of these, which its library leaves open.
+    pub orders: Vec<Order>,
+    /// Names of the types it sorts.
+    pub types: Vec<String>,
+    /// Whether it answers `end_to_end`.
+    #[serde(default)]
+    pub end_to_end: bool,
+}
+
+/// The first line of a peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum First {
+    /// It is ready.
+    Ready(Greeting),
+    /// It cannot run here, and says why.
+    Skipped(String),
+}
+
+/// Why a line is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The peer says that it could not do what it was asked.
+    Refused(String),
+    /// The line is not what the protocol asks for.
+    Malformed(String),
+}
+
+/// The answer to `load`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Loaded {
+    /// Number of elements loaded.
+    pub loaded: u64,
+    /// Bytes of temporary memory beside input and result, where the peer knows.
+    pub temporary_bytes: Option<u64>,
+}
+
+/// The answer to `run` and to `end_to_end`.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub struct Timed {
+    /// Milliseconds of each sort, in the order made.
+    pub times_ms: Vec<f64>,
+}
+
+/// The answer to `save`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Saved {
+    /// True.
+    pub saved: bool,
+}
+
+/// Reads the first line of a peer.
+///
+/// # Errors
+/// What is wrong with it: no JSON, another version of the protocol, a field missing.
+pub fn first(line: &str) -> Result<First, String> {
+    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    match value.get("protocol").and_then(Value::as_u64) {
+        Some(PROTOCOL) => {}
+        Some(other) => {
+            return Err(format!(
+                "it speaks version {other} of the protocol, and this program {PROTOCOL}"
+            ));
+        }
+        None => return Err("it does not say which version of the protocol it speaks".to_owned()),
+    }
+    if let Some(reason) = value.get("skipped").and_then(Value::as_str) {
+        return Ok(First::Skipped(reason.to_owned()));
+    }
+    serde_json::from_value(value)
+        .map(First::Ready)
+        .map_err(|error| error.to_string())
+}
+
+/// Reads the answer to a request.
+///
+/// # Errors
+/// The peer's own error; what is wrong with the line.
+pub fn answer<T: DeserializeOwned>(line: &str) -> Result<T, NoAnswer> {
+    let malformed = |error: serde_json::Error| NoAnswer::Malformed(error.to_string());
+    let value: Value = serde_json::from_str(line).map_err(malformed)?;
+    if let Some(reason) = value.get("error").and_then(Value::as_str) {
+        return Err(NoAnswer::Refused(reason.to_owned()));
+    }
+    serde_json::from_value(value).map_err(malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READY: &str = r#"{"protocol":1,"peer":"cub","peer_version":"3.0.1","device":"NVIDIA H200",
+        "orders":["zeros-equal"],"types":["u32","u32+u32"],"something_new":[1]}"#;
+
+    #[test]
+    fn a_greeting_is_read_and_may_hold_more() {
+        let expected = Greeting {
+            peer: "cub".to_owned(),
+            peer_version: "3.0.1".to_owned(),
+            device: "NVIDIA H200".to_owned(),
+            orders: vec![Order::ZerosEqual],
+            types: vec!["u32".to_owned(), "u32+u32".to_owned()],
+            end_to_end: false,
+        };
+        assert_eq!(first(READY), Ok(First::Ready(expected)));
+        let skipped = r#"{"protocol":1,"skipped":"No module named 'cupy'"}"#;
+        assert_eq!(
+            first(skipped),
+            Ok(First::Skipped("No module named 'cupy'".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_greeting_that_is_none_says_what_is_wrong() {
+        for (line, wrong) in [
+            ("Hello!", "expected value"),
+            ("[1]", "does not say which version"),
+            (r#"{"peer":"cub"}"#, "does not say which version"),
+            (r#"{"protocol":"1"}"#, "does not say which version"),
+            (
+                r#"{"protocol":2,"skipped":"x"}"#,
+                "version 2 of the protocol",
+            ),
+            (r#"{"protocol":1}"#, "missing field `peer`"),
+            (&READY.replace("zeros-equal", "any"), "unknown variant"),
+        ] {
+            let reason = first(line).unwrap_err();
+            assert!(reason.contains(wrong), "{line}: {reason}");
+        }
+    }
+
+    #[test]
+    fn answers_and_errors_are_told_apart() {
+        let loaded = answer::<Loaded>(r#"{"loaded":7,"temporary_bytes":1024}"#).unwrap();
+        assert_eq!((loaded.loaded, loaded.temporary_bytes), (7, Some(1024)));
+        let timed = answer::<Timed>(r#"{"times_ms":[0.5,1]}"#).unwrap();
+        assert_eq!(timed.times_ms, [0.5, 1.0]);
+        assert_eq!(
+            answer::<Timed>(r#"{"error":"out of memory"}"#),
+            Err(NoAnswer::Refused("out of memory".to_owned()))
+        );
+        for line in ["", "nonsense", r#"{"times_ms":"fast"}"#, r#"{"loaded":7}"#] {
+            let result = answer::<Timed>(line);
+            assert!(
+                matches!(result, Err(NoAnswer::Malformed(_))),
+                "{line}: {result:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! Contests without a GPU: ours is the standard library's sort, and the peers are
+//! scripts that speak the protocol, well or badly.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use host::peers::{Cell, Contender, KINDS, Kind, Loaded, Peer, PeerError, Plan, Times, contest};
+use host::workload::{Distribution, Workload};
+
+/// A peer in Python's standard library. The argument is what is wrong with it.
+const PEER: &str = r#"
+import array, json, os, sys, time
+fault = sys.argv[1]
+def say(**line): print(json.dumps(line), flush=True)
+if fault == "skips":
+    say(protocol=1, skipped="No module named 'cupy'")
+    sys.exit()
+if fault == "dies at once":
+    sys.exit("Traceback: it is broken\n")
+if fault == "hangs at once":
+    time.sleep(1000)
+say(protocol=1, peer="fake", peer_version="1.2.3", device="none", orders=["total"],
+    types=["i32" if fault == "other type" else "u32"])
+for line in sys.stdin:
+    verb, *rest = line.rstrip("\n").split(" ", 1)
+    if verb == "load":
+        kind, n, folder = rest[0].split(" ", 2)
+        keys = array.array("I", open(os.path.join(folder, "keys"), "rb").read())
+        assert len(keys) == int(n), len(keys)
+        if fault == "has no room":
+            say(error="out of memory")
+        else:
+            say(loaded=int(n) + (fault == "loads another number"), temporary_bytes=4 * int(n))
+    elif verb == "run":
+        count = int(rest[0])
+        if fault == "crashes":
+            sys.exit("illegal memory access\n")
+        if fault == "hangs":
+            time.sleep(1000)
+        if fault == "babbles":
+            print("warming up ...", flush=True)
+            continue
+        times = [3.0] * count
+        if fault == "gives one time too few": times.pop()
+        if fault == "takes no time": times[0] = 0
+        say(times_ms=times)
+    elif verb == "save":
+        result = sorted(keys)
+        if fault == "loses a key": result[0] = result[1]
+        if fault == "leaves two exchanged": result[5], result[6] = result[6], result[5]
+        if fault == "writes half": result = result[:len(result) // 2]
+        if fault != "writes nothing":
+            array.array("I", result).tofile(open(os.path.join(rest[0], "keys"), "wb"))
+        say(saved=True)
+    elif verb == "quit":
+        break
+"#;
+
+/// Time enough for Python to start, and none for it to hang.
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn peer(fault: &str, limit: Duration) -> Result<Peer, PeerError> {
+    let mut command = Command::new("python3");
+    command.args(["-c", PEER, fault]);
+    Peer::start("fake", command, limit)
+}
+
+/// The standard library's sort, for a sorter of ours: 2 ms each, by its own account.
+struct Std {
+    wrong: bool,
+}
+
+struct LoadedStd {
+    sorts: usize,
+    wrong: bool,
+}
+
+impl Contender for Std {
+    fn name(&self) -> &str {
+        "std"
+    }
+
+    fn sorts(&self, _kind: &str) -> bool {
+        true
+    }
+
+    fn load<'a>(&'a mut self, _cell: &'a Cell<'a>) -> Result<Box<dyn Loaded + 'a>, PeerError> {
+        Ok(Box::new(LoadedStd {
+            sorts: 0,
+            wrong: self.wrong,
+        }))
+    }
+}
+
+impl Loaded for LoadedStd {
+    fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
+        // Later sorts take longer, so that it shows which were kept.
+        self.sorts += count;
+        Ok((self.sorts - count..self.sorts)
+            .map(|i| 2.0 + i as f64)
+            .collect())
+    }
+
+    fn verify(&mut self) -> Result<(), PeerError> {
+        match self.wrong {
+            false => Ok(()),
+            true => Err(PeerError::Refused {
+                peer: "std".to_owned(),
+                request: "verify".to_owned(),
+                reason: "wrong".to_owned(),
+            }),
+        }
+    }
+
+    fn temporary_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+fn kind(name: &str) -> Kind {
+    *KINDS.iter().find(|kind| kind.name == name).unwrap()
+}
+
+/// The outcome for both contenders on a thousand keys.
+fn outcomes(ours: &mut Std, peer: &mut Peer, samples: usize) -> [Result<Times, PeerError>; 2] {
+    // A folder whose name has a space, as a user's may.
+    let folder = tempfile::Builder::new()
+        .prefix("a cell ")
+        .tempdir()
+        .unwrap();
+    let workload = Workload {
+        n: 1000,
+        distribution: Distribution::Uniform,
+        seed: 3,
+    };
+    let kind = kind("u32");
+    let input = (kind.input)(workload);
+    input.write(folder.path()).unwrap();
+    let cell = Cell {
+        kind,
+        input: &*input,
+        folder: folder.path(),
+    };
+    let outcomes = contest(&mut [ours, peer], &cell, Plan::new(samples));
+    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "only the input is left: {left:?}");
+    outcomes
+        .try_into()
+        .unwrap_or_else(|_| panic!("two contenders, two outcomes"))
+}
+
+fn failure(fault: &str) -> PeerError {
+    let mut peer = peer(fault, LIMIT).unwrap();
+    let [ours, theirs] = outcomes(&mut Std { wrong: false }, &mut peer, 6);
+    assert_eq!(ours.unwrap().times_ms.len(), 10, "{fault}: ours goes on");
+    theirs.unwrap_err()
+}
+
+#[test]
+fn a_good_peer_has_its_times() {
+    let mut peer = peer("none", LIMIT).unwrap();
+    assert_eq!(peer.greeting().peer_version, "1.2.3");
+    assert!(peer.sorts("u32") && !peer.sorts("i32"));
+    for _ in 0..2 {
+        let [ours, theirs] = outcomes(&mut Std { wrong: false }, &mut peer, 20);
+        let theirs = theirs.unwrap();
+        assert_eq!(theirs.times_ms, [3.0; 20]);
+        assert_eq!(theirs.temporary_bytes, Some(4000));
+        // Three sorts to see how long they take; then turns of three dropped, four kept.
+        let ours = ours.unwrap();
+        assert_eq!(ours.warm_ups, 3);
+        assert_eq!(ours.times_ms[..5], [8.0, 9.0, 10.0, 11.0, 15.0]);
+        assert_eq!(ours.times_ms.len(), 20);
+    }
+}
+
+#[test]
+fn wrong_results_are_found() {
+    for (fault, message) in [
+        (
+            "loses a key",
+            "fake: wrong result: not the keys of the input: at index 0 ",
+        ),
+        (
+            "leaves two exchanged",
+            "fake: wrong result: out of order: key ",
+        ),
+        (
+            "writes half",
+            "fake: wrong result: the input has 1000 keys, the result 500",
+        ),
+    ] {
+        let error = failure(fault);
+        assert!(matches!(error, PeerError::WrongResult { .. }), "{error:?}");
+        assert!(error.to_string().starts_with(message), "{error}");
+        assert!(!error.ends_the_peer());
+    }
+    let error = failure("writes nothing");
+    assert!(matches!(error, PeerError::File { .. }), "{error:?}");
+    assert!(
+        error.to_string().contains("result/keys: No such file"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_wrong_result_of_ours_leaves_the_peer_its_times() {
+    let mut peer = peer("none", LIMIT).unwrap();
+    let [ours, theirs] = outcomes(&mut Std { wrong: true }, &mut peer, 6);
+    assert_eq!(ours.unwrap_err().to_string(), "std: `verify`: wrong");
+    assert_eq!(theirs.unwrap().times_ms.len(), 10);
+}
+
+#[test]
+fn a_peer_that_cannot_run_is_skipped() {
+    let error = peer("skips", LIMIT).unwrap_err();
+    assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
+    assert_eq!(error.to_string(), "fake: skipped: No module named 'cupy'");
+}
+
+#[test]
+fn a_peer_that_crashes_says_what_it_said() {
+    let error = peer("dies at once", LIMIT).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "fake: ended (exit status: 1) at `(greeting)`; it last said: Traceback: it is broken"
+    );
+    let error = failure("crashes");
+    assert!(error.ends_the_peer());
+    assert_eq!(
+        error.to_string(),
+        "fake: ended (exit status: 1) at `run 3`; it last said: illegal memory access"
+    );
+}
+
+#[test]
+fn a_dead_peer_stays_dead_and_says_so() {
+    let mut peer = peer("crashes", LIMIT).unwrap();
+    peer.run(1).unwrap_err();
+    let error = peer.load("u32", 0, Path::new("/")).unwrap_err();
+    assert!(matches!(error, PeerError::Ended { .. }), "{error:?}");
+}
+
+#[test]
+fn a_peer_that_hangs_is_stopped() {
+    let start = Instant::now();
+    let limit = Duration::from_millis(200);
+    let error = peer("hangs at once", limit).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "fake: no answer to `(greeting)` in 0.2 s; stopped"
+    );
+    let mut peer = peer("hangs", Duration::from_secs(5)).unwrap();
+    let error = peer.run(1).unwrap_err();
+    assert!(matches!(error, PeerError::TimedOut { .. }), "{error:?}");
+    assert!(error.ends_the_peer());
+    // It sleeps for a thousand.
+    assert!(start.elapsed() < Duration::from_secs(500));
+}
+
+#[test]
+fn a_peer_that_talks_nonsense_is_told_so() {
+    for (fault, wrong) in [
+        ("babbles", "answered `run 3` with `warming up ...`: "),
+        ("gives one time too few", "asked for 3 times, given 2"),
+        ("takes no time", "0 ms is no time that a sort takes"),
+        ("loads another number", "asked for 1000 elements"),
+    ] {
+        let error = failure(fault);
+        assert!(matches!(error, PeerError::Protocol { .. }), "{error:?}");
+        assert!(error.to_string().contains(wrong), "{error}");
+    }
+}
+
+#[test]
+fn a_peer_without_room_goes_on_with_the_next_input() {
+    let error = failure("has no room");
+    assert!(!error.ends_the_peer());
+    assert!(error.to_string().ends_with("`: out of memory"), "{error}");
+}
+
+#[test]
+fn a_program_that_is_not_there_cannot_be_started() {
+    let error = Peer::start("fake", Command::new("/no/such/program"), LIMIT).unwrap_err();
+    let start = "fake: cannot start `/no/such/program`: No such file";
+    assert!(error.to_string().starts_with(start), "{error}");
+}

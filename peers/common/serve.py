@@ -1,0 +1,82 @@
+"""The part that peers written in Python share: requests in, answers out.
+
+A request is a line of words on standard input, an answer a JSON object on a line of
+standard output. docs/PEERS.md has the protocol. What is sorted and timed, and how, is the
+peer's own: see the class Sorter there.
+"""
+
+import json
+import os
+import sys
+
+PROTOCOL = 1
+
+# Names of the types, and numpy's for them.
+DTYPES = {"u32": "<u4", "i32": "<i4", "f32": "<f4", "u64": "<u8"}
+
+
+def say(**answer):
+    print(json.dumps(answer), flush=True)
+
+
+def skip(reason):
+    """Tells that this peer cannot run here, and ends it."""
+    say(protocol=PROTOCOL, skipped=" ".join(str(reason).split()))
+    sys.exit(0)
+
+
+try:
+    import numpy
+except ImportError as missing:
+    skip(missing)
+
+
+def read_keys(folder, type_name, n):
+    keys = numpy.fromfile(os.path.join(folder, "keys"), dtype=DTYPES[type_name], count=n)
+    if len(keys) != n:
+        raise ValueError(f"{folder}/keys holds {len(keys)} keys, not {n}")
+    return keys
+
+
+def answer(sorter, line):
+    """What to say to one request."""
+    # A folder comes last, so that it may contain spaces.
+    verb, *rest = line.split(" ", 1)
+    rest = rest[0] if rest else ""
+    if verb == "load":
+        type_name, n, folder = rest.split(" ", 2)
+        if type_name not in sorter.types:
+            raise ValueError(f"unknown type `{type_name}`")
+        sorter.load(read_keys(folder, type_name, int(n)))
+        return {"loaded": int(n)}
+    if verb == "run":
+        sorter.spoil()
+        return {"times_ms": [sorter.run() for _ in range(int(rest))]}
+    if verb == "end_to_end" and hasattr(sorter, "end_to_end"):
+        sorter.spoil()
+        return {"times_ms": [sorter.end_to_end() for _ in range(int(rest))]}
+    if verb == "save":
+        sorter.result().tofile(os.path.join(rest, "keys"))
+        return {"saved": True}
+    raise ValueError(f"unknown request `{line}`")
+
+
+def serve(sorter):
+    """Greets, then answers requests until one says quit or none can come any more."""
+    say(
+        protocol=PROTOCOL,
+        peer=sorter.name,
+        peer_version=sorter.version,
+        device=sorter.device,
+        orders=list(sorter.orders),
+        types=list(sorter.types),
+        end_to_end=hasattr(sorter, "end_to_end"),
+    )
+    for line in sys.stdin:
+        line = line.rstrip("\n")
+        if line == "quit":
+            return
+        try:
+            say(**answer(sorter, line))
+        except Exception as error:  # Whatever it is, the parent has to be told.
+            say(error=" ".join(f"{type(error).__name__}: {error}".split()))
