@@ -129,7 +129,11 @@ pub unsafe fn onesweep<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Pa
             // Opaque, or the compiler makes a copy of the ranking for each turn.
             let first = hint::opaque(again) == 0;
             let tile = tile.anew();
-            let atomics = warp::any(warp::FULL, first && step.ranking() == Ranking::Atomics);
+            // Not the last tile: what fills it up has to stay behind the keys of its
+            // digit, and the check after the fact cannot tell the two apart.
+            let full = tile.valid() == Tile::<K, THREADS, ITEMS>::SIZE;
+            let atomics = first && full && step.ranking() == Ranking::Atomics;
+            let atomics = warp::any(warp::FULL, atomics);
             let keys = tile.load();
             let ranks = tile.anew().rank(&keys, atomics);
             thread::sync_threads();

@@ -18,6 +18,8 @@ pub(crate) struct Allocation {
     bytes: usize,
     space: Space,
     name: Cell<&'static str>,
+    /// Whether a launch wrote here that nobody watched.
+    unchecked: Cell<bool>,
     /// The launch that accessed it last.
     launch: Cell<u64>,
     pub shadow: RefCell<Shadow>,
@@ -41,6 +43,7 @@ impl Allocation {
             space,
             name: Cell::new(""),
             shadow: RefCell::new(Shadow::new(bytes, element, space == Space::Shared)),
+            unchecked: Cell::new(false),
             launch: Cell::new(0),
             words: RefCell::default(),
         };
@@ -69,8 +72,22 @@ impl Allocation {
     #[inline(always)]
     pub fn enter_launch(&self, launch: u64) {
         if self.launch.replace(launch) != launch {
+            self.believe_written();
             self.shadow.borrow_mut().enter_launch();
             self.words.borrow_mut().clear();
+        }
+    }
+
+    /// A launch that does not check writes has written here.
+    #[inline(always)]
+    pub fn note_unchecked_write(&self) {
+        self.unchecked.set(true);
+    }
+
+    /// Where nobody watched what was written, all of it counts as written.
+    pub fn believe_written(&self) {
+        if self.unchecked.replace(false) && self.bytes > 0 {
+            self.shadow.borrow_mut().set_written(0, self.bytes);
         }
     }
 

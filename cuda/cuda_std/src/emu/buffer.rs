@@ -83,6 +83,7 @@ impl<T: Word> Buffer<T> {
     /// If there is no element `i`, or if nobody has written it.
     pub fn read(&self, i: usize) -> T {
         let access = self.element(i, Kind::READ);
+        self.allocation.believe_written();
         let written = self
             .allocation
             .shadow

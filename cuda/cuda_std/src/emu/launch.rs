@@ -435,9 +435,9 @@ impl Launch {
         // SAFETY: `begin` found the access to be valid.
         unsafe { (access.pointer() as *mut T).write(value) };
         if self.has_sleepers.get() {
-            self.state
-                .borrow_mut()
-                .wake(access.pointer() as usize, access.size);
+            let mut state = self.state.borrow_mut();
+            state.wake(access.pointer() as usize, access.size);
+            self.has_sleepers.set(!state.sleepers.is_empty());
         }
     }
 
@@ -452,6 +452,8 @@ impl Launch {
         }
         if self.looks_closer {
             self.look_closer(access);
+        } else if access.kind.writes() {
+            access.memory.note_unchecked_write();
         }
     }
 

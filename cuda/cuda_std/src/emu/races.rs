@@ -169,19 +169,17 @@ impl Sets {
 
     fn insert(&mut self, number: u32, record: Record, me: &Knowledge, is_shared: bool) {
         let set = &mut self.sets[number as usize];
+        let warp = record.thread / 32;
+        let same = |group: &&mut Group| group.warp == warp && group.mark == record.mark;
+        if let Some(group) = set.iter_mut().find(same) {
+            return group.set(record);
+        }
         set.retain(|group| {
             let same_kind = Kind::from_bits(group.mark) == record.kind();
             let past_barrier =
                 group.warp / (BLOCK / 32) == me.block() && group.mark & !Kind::BITS < me.epoch();
             !(past_barrier && (same_kind || is_shared))
         });
-        let warp = record.thread / 32;
-        if let Some(group) = set
-            .iter_mut()
-            .find(|g| g.warp == warp && g.mark == record.mark)
-        {
-            return group.set(record);
-        }
         let mut group = Group {
             warp,
             mark: record.mark,

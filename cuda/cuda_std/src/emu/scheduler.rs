@@ -402,6 +402,7 @@ impl State {
         for &lane in &polls {
             self.set_ready(lane / 32, 1 << (lane % 32));
         }
+        self.sleepers.clear();
         self.stuck = true;
         !polls.is_empty()
     }

@@ -84,8 +84,11 @@ impl Shadow {
             .all(|&written| written)
     }
 
+    /// `size` may be the whole allocation's, of any width.
     pub fn set_written(&mut self, offset: usize, size: usize) {
-        self.split_to(size);
+        if size < 16 {
+            self.split_to(size);
+        }
         let granules = self.granules(offset, size);
         self.written[granules].fill(true);
     }

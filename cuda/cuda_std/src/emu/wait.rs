@@ -62,6 +62,17 @@ pub(crate) struct Sleepers {
     sleeps: u32,
 }
 
+impl Sleepers {
+    pub fn is_empty(&self) -> bool {
+        self.by_address.is_empty()
+    }
+
+    /// Everybody has been woken.
+    pub fn clear(&mut self) {
+        self.by_address.clear();
+    }
+}
+
 impl State {
     /// Notes what a thread loaded. True if it saw the same before and did nothing
     /// else since: it spins.
