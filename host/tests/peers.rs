@@ -6,7 +6,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use host::peers::{Cell, Contender, KINDS, Kind, Loaded, Peer, PeerError, Plan, Times, contest};
+use host::peers::{
+    Arena, Cell, Contender, KINDS, Kind, Loaded, Outcome, Peer, PeerError, Plan, Times, contest,
+};
 use host::workload::{Distribution, Workload};
 
 /// A peer in Python's standard library. The argument is what is wrong with it.
@@ -27,7 +29,8 @@ for line in sys.stdin:
     verb, *rest = line.rstrip("\n").split(" ", 1)
     if verb == "load":
         kind, n, folder = rest[0].split(" ", 2)
-        keys = array.array("I", open(os.path.join(folder, "keys"), "rb").read())
+        code = "i" if kind == "i32" else "I"
+        keys = array.array(code, open(os.path.join(folder, "keys"), "rb").read())
         assert len(keys) == int(n), len(keys)
         if fault == "has no room":
             say(error="out of memory")
@@ -52,7 +55,7 @@ for line in sys.stdin:
         if fault == "leaves two exchanged": result[5], result[6] = result[6], result[5]
         if fault == "writes half": result = result[:len(result) // 2]
         if fault != "writes nothing":
-            array.array("I", result).tofile(open(os.path.join(rest[0], "keys"), "wb"))
+            array.array(code, result).tofile(open(os.path.join(rest[0], "keys"), "wb"))
         say(saved=True)
     elif verb == "quit":
         break
@@ -62,9 +65,13 @@ for line in sys.stdin:
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn peer(fault: &str, limit: Duration) -> Result<Peer, PeerError> {
+    started("fake", fault, limit)
+}
+
+fn started(name: &str, fault: &str, limit: Duration) -> Result<Peer, PeerError> {
     let mut command = Command::new("python3");
     command.args(["-c", PEER, fault]);
-    Peer::start("fake", command, limit)
+    Peer::start(name, command, limit)
 }
 
 /// The standard library's sort, for a sorter of ours: 2 ms each, by its own account.
@@ -174,6 +181,44 @@ fn a_good_peer_has_its_times() {
         assert_eq!(ours.times_ms[..5], [8.0, 9.0, 10.0, 11.0, 15.0]);
         assert_eq!(ours.times_ms.len(), 20);
     }
+}
+
+#[test]
+fn a_peer_is_asked_for_what_it_sorts_and_while_it_lives() {
+    let faults = ["none", "other type", "crashes"];
+    let peers = faults.map(|fault| started(fault, fault, LIMIT).unwrap());
+    let mut ours = Std { wrong: false };
+    let mut arena = Arena::new(&mut ours, peers.into(), Plan::new(1));
+    let workload = Workload {
+        n: 1000,
+        distribution: Distribution::Sorted,
+        seed: 0,
+    };
+    let mut met = |name: &str| {
+        let outcomes = arena.cell(kind(name), workload).unwrap();
+        let name = |outcome: &Outcome| (outcome.name.clone(), outcome.times.is_ok());
+        outcomes.iter().map(name).collect::<Vec<_>>()
+    };
+    let of = |names: &[(&str, bool)]| -> Vec<(String, bool)> {
+        names
+            .iter()
+            .map(|(name, ok)| (name.to_string(), *ok))
+            .collect()
+    };
+    let first = of(&[("std", true), ("none", true), ("crashes", false)]);
+    assert_eq!(met("u32"), first);
+    assert_eq!(met("u32"), first[..2]);
+    assert_eq!(met("i32"), of(&[("std", true), ("other type", true)]));
+}
+
+#[test]
+fn a_peer_on_another_gpu_is_refused() {
+    let error = peer("none", LIMIT).unwrap().on("NVIDIA H200").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "fake: runs on none, and ours on NVIDIA H200; set CUDA_VISIBLE_DEVICES to one GPU"
+    );
+    assert!(peer("none", LIMIT).unwrap().on("none").is_ok());
 }
 
 #[test]

@@ -21,9 +21,11 @@
 //! | [`input`] | what is sorted, as a file for peers; whether a result is its sorted form |
 //! | [`ours`] | our sorter as a contender |
 //! | [`contest`] | contenders by turns |
+//! | [`arena`] | contests of one input after another, files and lost peers included |
 //! | [`report`] | results as they are kept |
 //! | [`error`] | what can go wrong |
 
+pub mod arena;
 pub mod contest;
 pub mod error;
 pub mod input;
@@ -33,6 +35,7 @@ pub mod programs;
 pub mod protocol;
 pub mod report;
 
+pub use arena::{Arena, Outcome};
 pub use contest::{Cell, Contender, Loaded, Plan, Times, contest};
 pub use error::PeerError;
 pub use input::{Input, KINDS, Kind};

@@ -58,6 +58,21 @@ impl Peer {
         }
     }
 
+    /// It, if it runs on the GPU called `device`.
+    ///
+    /// # Errors
+    /// It runs on another.
+    pub fn on(self, device: &str) -> Result<Self, PeerError> {
+        if self.greeting.device == device {
+            return Ok(self);
+        }
+        Err(PeerError::OtherDevice {
+            peer: self.name.clone(),
+            theirs: self.greeting.device.clone(),
+            ours: device.to_owned(),
+        })
+    }
+
     /// The name it was started under.
     pub fn name(&self) -> &str {
         &self.name

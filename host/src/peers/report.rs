@@ -2,9 +2,13 @@
 //! beside it every single time. No figure is there that was not measured on a result
 //! that was judged and right; who has none is listed, with the reason.
 
+use std::process::Command;
+
 use serde::Serialize;
 
+use super::arena::Outcome;
 use super::contest::{Plan, Times, WARM_UP_MS, WARM_UP_SORTS};
+use super::input::Kind;
 use crate::measure::Samples;
 use crate::record::Environment;
 use crate::workload::{Distribution, Workload};
@@ -30,7 +34,7 @@ pub struct Report {
     pub plan: PlanRecord,
     /// The machine.
     pub environment: Environment,
-    /// What nvidia-smi says of clocks, temperature and power before the first cell.
+    /// What [`gpu_state`] said before the first cell.
     pub before: Option<String>,
     /// The same after the last.
     pub after: Option<String>,
@@ -105,7 +109,7 @@ pub enum Cache {
 impl Cache {
     /// Of sorts of `n` elements of `bytes` each, out of place.
     pub fn of(n: usize, bytes: usize, cache_bytes: Option<u64>) -> Self {
-        let both = 2 * (n as u64).saturating_mul(bytes as u64);
+        let both = (n as u64).saturating_mul(2 * bytes as u64);
         match cache_bytes {
             None => Self::Unknown,
             Some(size) if both <= size => Self::Warm,
@@ -151,35 +155,38 @@ pub struct CellRecord {
 }
 
 impl CellRecord {
-    /// Of an input of the type called `kind`.
-    pub fn new(
-        kind: &'static str,
-        workload: &Workload,
-        peer: (&str, &str),
-        ours: &Times,
-        theirs: &Times,
-        cache: Cache,
-    ) -> Self {
+    /// Those of one input: one for each peer with times, if ours has some.
+    pub fn of(kind: Kind, workload: &Workload, outcomes: &[Outcome], cache: Cache) -> Vec<Self> {
+        let Some((ours, peers)) = outcomes.split_first() else {
+            return Vec::new();
+        };
+        let Ok(ours) = &ours.times else {
+            return Vec::new();
+        };
         let (ours_ms, ours_interval_ms) = summary(ours);
-        let (peer_ms, peer_interval_ms) = summary(theirs);
-        Self {
-            kind,
-            n: workload.n,
-            distribution: workload.distribution,
-            peer: peer.0.to_owned(),
-            peer_version: peer.1.to_owned(),
-            ours_ms,
-            peer_ms,
-            ratio: peer_ms / ours_ms,
-            // `Times` exist of judged results only: see `contest`.
-            verified: true,
-            samples: ours.times_ms.len(),
-            ours_interval_ms,
-            peer_interval_ms,
-            cache,
-            ours_temporary_bytes: ours.temporary_bytes,
-            peer_temporary_bytes: theirs.temporary_bytes,
-        }
+        let cell = |peer: &Outcome| {
+            let theirs = peer.times.as_ref().ok()?;
+            let (peer_ms, peer_interval_ms) = summary(theirs);
+            Some(Self {
+                kind: kind.name,
+                n: workload.n,
+                distribution: workload.distribution,
+                peer: peer.name.clone(),
+                peer_version: peer.version.clone()?,
+                ours_ms,
+                peer_ms,
+                ratio: peer_ms / ours_ms,
+                // `Times` exist of judged results only: see `contest`.
+                verified: true,
+                samples: ours.times_ms.len(),
+                ours_interval_ms,
+                peer_interval_ms,
+                cache,
+                ours_temporary_bytes: ours.temporary_bytes,
+                peer_temporary_bytes: theirs.temporary_bytes,
+            })
+        };
+        peers.iter().filter_map(cell).collect()
     }
 }
 
@@ -206,7 +213,29 @@ pub struct TimesRecord<'a> {
     pub times_ms: &'a [f64],
 }
 
-/// The median and the interval for it.
+impl<'a> TimesRecord<'a> {
+    /// Of a contender with times; `None` of one without.
+    pub fn of(
+        kind: Kind,
+        workload: Workload,
+        outcome: &'a Outcome,
+        plan: PlanRecord,
+    ) -> Option<Self> {
+        let times = outcome.times.as_ref().ok()?;
+        Some(Self {
+            version: VERSION,
+            kind: kind.name,
+            workload,
+            contender: &outcome.name,
+            contender_version: outcome.version.as_deref(),
+            warm_ups: times.warm_ups,
+            samples_per_turn: plan.samples_per_turn,
+            times_ms: &times.times_ms,
+        })
+    }
+}
+
+/// The median of times in milliseconds, and the interval for it.
 pub fn summary(times: &Times) -> (f64, [f64; 2]) {
     let samples = Samples {
         engine: "",
@@ -215,4 +244,120 @@ pub fn summary(times: &Times) -> (f64, [f64; 2]) {
     };
     let interval = samples.interval();
     (samples.median(), [interval.low, interval.high])
+}
+
+/// Driver, clocks, temperature and power of the machine's GPUs, as nvidia-smi has them;
+/// none without it.
+pub fn gpu_state() -> Option<String> {
+    let wanted = "name,driver_version,pstate,clocks.sm,clocks.max.sm,clocks.mem,temperature.gpu,\
+                  power.draw,clocks_event_reasons.active";
+    let output = Command::new("nvidia-smi")
+        .args([&format!("--query-gpu={wanted}"), "--format=csv"])
+        .output();
+    let output = output.ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::peers::error::PeerError;
+    use crate::peers::input::KINDS;
+    use crate::record::Gpu;
+
+    fn outcome(name: &str, version: Option<&str>, times_ms: &[f64]) -> Outcome {
+        Outcome {
+            name: name.to_owned(),
+            version: version.map(str::to_owned),
+            times: Ok(Times {
+                times_ms: times_ms.to_vec(),
+                warm_ups: 2,
+                temporary_bytes: None,
+            }),
+        }
+    }
+
+    fn failed(name: &str) -> Outcome {
+        Outcome {
+            times: Err(PeerError::Ours(Error::LevelZero)),
+            ..outcome(name, Some("1"), &[])
+        }
+    }
+
+    fn workload() -> Workload {
+        Workload {
+            n: 1 << 20,
+            distribution: Distribution::Uniform,
+            seed: 7,
+        }
+    }
+
+    fn report(outcomes: &[Outcome]) -> serde_json::Value {
+        let mut environment = Environment::here(Some(Gpu {
+            name: "NVIDIA H200".to_owned(),
+            driver_cuda: "13.0".to_owned(),
+            compute_capability: "9.0".to_owned(),
+            memory_bytes: 1,
+        }));
+        environment.commit = Some("abc".to_owned());
+        environment.dirty = Some(true);
+        let mut report = Report::new(environment, 7, Plan::new(20));
+        let cache = Cache::of(1 << 20, 4, Some(50 << 20));
+        report.cells = CellRecord::of(KINDS[0], &workload(), outcomes, cache);
+        serde_json::to_value(&report).unwrap()
+    }
+
+    #[test]
+    fn a_report_has_the_fields_that_are_promised() {
+        let report = report(&[
+            outcome("gpu", None, &[0.2, 0.1, 0.3]),
+            failed("cupy"),
+            outcome("cub", Some("3.0.1"), &[0.5, 0.4, 0.3]),
+        ]);
+        assert_eq!(report["device"], "NVIDIA H200");
+        assert_eq!(report["driver"], "13.0");
+        assert_eq!(report["commit"], "abc-dirty");
+        // Who failed has no cell.
+        assert_eq!(report["cells"].as_array().unwrap().len(), 1);
+        let cell = &report["cells"][0];
+        assert_eq!(cell["type"], "u32");
+        assert_eq!(cell["n"], 1 << 20);
+        assert_eq!(cell["distribution"], "uniform");
+        assert_eq!(cell["peer"], "cub");
+        assert_eq!(cell["peer_version"], "3.0.1");
+        assert_eq!(cell["ours_ms"], 0.2);
+        assert_eq!(cell["peer_ms"], 0.4);
+        assert_eq!(cell["ratio"], 2.0);
+        assert_eq!(cell["verified"], true);
+        assert_eq!(cell["cache"], "warm");
+        assert_eq!(cell["ours_interval_ms"], serde_json::json!([0.1, 0.3]));
+    }
+
+    #[test]
+    fn without_ours_there_is_no_cell() {
+        let report = report(&[failed("gpu"), outcome("cub", Some("3.0.1"), &[0.5])]);
+        assert_eq!(report["cells"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn a_line_of_times_holds_every_one_and_how_to_make_the_input_again() {
+        let cub = outcome("cub", Some("3.0.1"), &[0.5, 0.25]);
+        let plan = Plan::new(2).into();
+        let record = TimesRecord::of(KINDS[0], workload(), &cub, plan).unwrap();
+        let line = serde_json::to_value(&record).unwrap();
+        assert_eq!(line["type"], "u32");
+        assert_eq!((&line["n"], &line["seed"]), (&(1 << 20).into(), &7.into()));
+        assert_eq!(line["contender"], "cub");
+        assert_eq!(line["times_ms"], serde_json::json!([0.5, 0.25]));
+        assert!(TimesRecord::of(KINDS[0], workload(), &failed("cub"), plan).is_none());
+    }
+
+    #[test]
+    fn the_cache_is_warm_while_it_holds_input_and_result() {
+        assert_eq!(Cache::of(1000, 4, Some(8000)), Cache::Warm);
+        assert_eq!(Cache::of(1001, 4, Some(8000)), Cache::Exceeded);
+        assert_eq!(Cache::of(usize::MAX, 8, Some(8000)), Cache::Exceeded);
+        assert_eq!(Cache::of(1, 4, None), Cache::Unknown);
+    }
 }
