@@ -86,7 +86,23 @@ struct Message {
 
 /// Builds, and returns what is executable of it.
 pub fn executables(arguments: &[&str]) -> Result<Vec<(PathBuf, Artifact)>> {
-    let output = command()
+    executables_of(command(), arguments)
+}
+
+/// [`executables`] of another workspace, built into `target`.
+pub fn executables_in(
+    workspace: &Path,
+    target: &Path,
+    arguments: &[&str],
+) -> Result<Vec<(PathBuf, Artifact)>> {
+    let mut cargo = command();
+    cargo.current_dir(workspace);
+    cargo.env("CARGO_TARGET_DIR", target);
+    executables_of(cargo, arguments)
+}
+
+fn executables_of(mut cargo: Command, arguments: &[&str]) -> Result<Vec<(PathBuf, Artifact)>> {
+    let output = cargo
         .args(arguments)
         .arg("--message-format=json-render-diagnostics")
         .stderr(Stdio::inherit())

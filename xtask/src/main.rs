@@ -3,6 +3,7 @@
 mod bench;
 mod bundle;
 mod cargo;
+mod mutate_sync;
 mod programs;
 mod ptx;
 mod ptxas;
@@ -34,6 +35,8 @@ enum Task {
     Test(Remaining),
     /// Build the kernels and show what becomes of them on each chip
     Ptx(ptx::Arguments),
+    /// Weaken each synchronisation of the kernels in turn, and see the tests fail
+    MutateSync(mutate_sync::Arguments),
     /// Pack the command, the benchmarks and the tests for a machine without Rust
     Bundle,
 }
@@ -59,6 +62,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Bench(_) => bench::run(remaining_arguments()),
         Task::Test(_) => test::run(remaining_arguments()),
         Task::Ptx(arguments) => ptx::run(arguments),
+        Task::MutateSync(arguments) => mutate_sync::run(arguments),
         Task::Bundle => bundle::run().map(|()| ExitCode::SUCCESS),
     }
 }

@@ -219,7 +219,7 @@ pub fn for_all(
     let config = Config {
         cases: count,
         failure_persistence: None,
-        max_shrink_iters: 400,
+        max_shrink_iters: Config::default().max_shrink_iters.min(400),
         ..Config::default()
     };
     let mut runner =
