@@ -1,1 +1,66 @@
-fn main(){}
+//! The `cudamark` command: measures sorting on GPUs and CPUs.
+//!
+//! Results go to standard output, everything said about them to standard error. The
+//! exit code is 0 if all was done, 1 if something could not be, 2 if the command line
+//! is wrong; either is explained in one line that begins with `cudamark:`.
+
+mod cmd;
+mod output;
+mod plot;
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+/// Measures sorting on GPUs and CPUs, and verifies every result it times.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Classic(cmd::classic::Options),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let outcome = match cli.command {
+        Command::Classic(options) => cmd::classic::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // The causes in one line, the outermost first.
+            eprintln!("cudamark: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Shows what was asked for (help, version), or says in one line what is wrong with
+/// the command line.
+fn usage(error: &clap::Error) -> ExitCode {
+    let asked_for = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
+    if asked_for || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // A closed standard output is nobody left to tell.
+        let _ = error.print();
+        return ExitCode::from(if asked_for { 0 } else { 2 });
+    }
+    // clap's first paragraph is the error; suggestions and usage follow.
+    let text = error.render().to_string();
+    let lines = text.lines().take_while(|line| !line.trim().is_empty());
+    let line = lines.map(str::trim).collect::<Vec<_>>().join(" ");
+    let line = line.strip_prefix("error: ").unwrap_or(&line);
+    eprintln!("cudamark: {line}; see cudamark --help");
+    ExitCode::from(2)
+}

@@ -190,8 +190,7 @@ impl<K: Key> Engine<K> for Radix {
 
     fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
         // The crate takes the threads of the pool it is called in.
-        started(&self.pool, RADIX, keys.len())?
-            .install(|| keys.radix_sort_builder().with_low_mem_tuner().sort());
+        started(&self.pool, RADIX, keys.len())?.install(|| keys.radix_sort_unstable());
         Ok(())
     }
 }
