@@ -2,7 +2,8 @@
 //!
 //! Results go to standard output, everything said about them to standard error. The
 //! exit code is 0 if all was done, 1 if something could not be, 2 if the command line
-//! is wrong; either is explained in one line that begins with `cudamark:`.
+//! is wrong, 3 if this machine lacks what the command measures; each is explained in
+//! one line that begins with `cudamark:`.
 
 mod cmd;
 mod output;
@@ -12,6 +13,10 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use host::engine::Unavailable;
+
+/// Exit code where this machine lacks what the command measures.
+const NOTHING_MEASURED: u8 = 3;
 
 /// Measures sorting on GPUs and CPUs, and verifies every result it times.
 #[derive(Parser)]
@@ -24,6 +29,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Classic(cmd::classic::Options),
+    Peers(cmd::peers::Options),
 }
 
 fn main() -> ExitCode {
@@ -33,13 +39,17 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Classic(options) => cmd::classic::run(&options),
+        Command::Peers(options) => cmd::peers::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The causes in one line, the outermost first.
             eprintln!("cudamark: {error:#}");
-            ExitCode::FAILURE
+            match error.is::<Unavailable>() {
+                true => ExitCode::from(NOTHING_MEASURED),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }

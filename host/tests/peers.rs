@@ -7,7 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use host::peers::{
-    Arena, Cell, Contender, KINDS, Kind, Loaded, Outcome, Peer, PeerError, Plan, Times, contest,
+    Arena, Case, Cell, Contender, KINDS, Loaded, Outcome, Peer, PeerError, Plan, Shape, Times,
+    contest,
 };
 use host::workload::{Distribution, Workload};
 
@@ -24,7 +25,7 @@ if fault == "dies at once":
 if fault == "hangs at once":
     time.sleep(1000)
 say(protocol=1, peer="fake", peer_version="1.2.3", device="none", orders=["total"],
-    types=["i32" if fault == "other type" else "u32"])
+    types=["i32" if fault == "other type" else "u32"], end_to_end=fault == "end to end")
 for line in sys.stdin:
     verb, *rest = line.rstrip("\n").split(" ", 1)
     if verb == "load":
@@ -36,7 +37,7 @@ for line in sys.stdin:
             say(error="out of memory")
         else:
             say(loaded=int(n) + (fault == "loads another number"), temporary_bytes=4 * int(n))
-    elif verb == "run":
+    elif verb == "run" or verb == "end_to_end" and fault == "end to end":
         count = int(rest[0])
         if fault == "crashes":
             sys.exit("illegal memory access\n")
@@ -89,7 +90,7 @@ impl Contender for Std {
         "std"
     }
 
-    fn sorts(&self, _kind: &str) -> bool {
+    fn sorts(&self, _case: &Case) -> bool {
         true
     }
 
@@ -126,8 +127,17 @@ impl Loaded for LoadedStd {
     }
 }
 
-fn kind(name: &str) -> Kind {
-    *KINDS.iter().find(|kind| kind.name == name).unwrap()
+/// A thousand keys of a type.
+fn case(shape: Shape, name: &str) -> Case {
+    Case {
+        shape,
+        kind: *KINDS.iter().find(|kind| kind.name == name).unwrap(),
+        workload: Workload {
+            n: 1000,
+            distribution: Distribution::Uniform,
+            seed: 3,
+        },
+    }
 }
 
 /// The outcome for both contenders on a thousand keys.
@@ -137,16 +147,11 @@ fn outcomes(ours: &mut Std, peer: &mut Peer, samples: usize) -> [Result<Times, P
         .prefix("a cell ")
         .tempdir()
         .unwrap();
-    let workload = Workload {
-        n: 1000,
-        distribution: Distribution::Uniform,
-        seed: 3,
-    };
-    let kind = kind("u32");
-    let input = (kind.input)(workload);
+    let case = case(Shape::Resident, "u32");
+    let input = (case.kind.input)(case.workload);
     input.write(folder.path()).unwrap();
     let cell = Cell {
-        kind,
+        case,
         input: &*input,
         folder: folder.path(),
     };
@@ -169,7 +174,7 @@ fn failure(fault: &str) -> PeerError {
 fn a_good_peer_has_its_times() {
     let mut peer = peer("none", LIMIT).unwrap();
     assert_eq!(peer.greeting().peer_version, "1.2.3");
-    assert!(peer.sorts("u32") && !peer.sorts("i32"));
+    assert!(peer.sorts(&case(Shape::Resident, "u32")));
     for _ in 0..2 {
         let [ours, theirs] = outcomes(&mut Std { wrong: false }, &mut peer, 20);
         let theirs = theirs.unwrap();
@@ -185,17 +190,12 @@ fn a_good_peer_has_its_times() {
 
 #[test]
 fn a_peer_is_asked_for_what_it_sorts_and_while_it_lives() {
-    let faults = ["none", "other type", "crashes"];
+    let faults = ["none", "other type", "crashes", "end to end"];
     let peers = faults.map(|fault| started(fault, fault, LIMIT).unwrap());
     let mut ours = Std { wrong: false };
     let mut arena = Arena::new(&mut ours, peers.into(), Plan::new(1));
-    let workload = Workload {
-        n: 1000,
-        distribution: Distribution::Sorted,
-        seed: 0,
-    };
-    let mut met = |name: &str| {
-        let outcomes = arena.cell(kind(name), workload).unwrap();
+    let mut met = |shape, name: &str| {
+        let outcomes = arena.hold(case(shape, name)).unwrap();
         let name = |outcome: &Outcome| (outcome.name.clone(), outcome.times.is_ok());
         outcomes.iter().map(name).collect::<Vec<_>>()
     };
@@ -205,10 +205,14 @@ fn a_peer_is_asked_for_what_it_sorts_and_while_it_lives() {
             .map(|(name, ok)| (name.to_string(), *ok))
             .collect()
     };
-    let first = of(&[("std", true), ("none", true), ("crashes", false)]);
-    assert_eq!(met("u32"), first);
-    assert_eq!(met("u32"), first[..2]);
-    assert_eq!(met("i32"), of(&[("std", true), ("other type", true)]));
+    let [std, none, end_to_end] = [("std", true), ("none", true), ("end to end", true)];
+    let first = of(&[std, none, ("crashes", false), end_to_end]);
+    assert_eq!(met(Shape::Resident, "u32"), first);
+    let later = of(&[std, none, end_to_end]);
+    assert_eq!(met(Shape::Resident, "u32"), later);
+    let other = of(&[std, ("other type", true)]);
+    assert_eq!(met(Shape::Resident, "i32"), other);
+    assert_eq!(met(Shape::EndToEnd, "u32"), of(&[std, end_to_end]));
 }
 
 #[test]

@@ -158,7 +158,7 @@ fn csv(samples: &[Samples]) -> String {
 }
 
 /// Results, to standard output.
-fn print(text: &str) -> Result<()> {
+pub(super) fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout
         .write_all(text.as_bytes())
@@ -167,7 +167,7 @@ fn print(text: &str) -> Result<()> {
 }
 
 /// All else, to standard error; where nobody listens there, the work goes on.
-fn say(line: &str) {
+pub(super) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
@@ -242,7 +242,7 @@ fn whole_number(text: &str) -> Result<usize, String> {
     parsed.map_err(|_| "not a whole number in range; write it like 50000000".to_owned())
 }
 
-fn sample_count(text: &str) -> Result<usize, String> {
+pub(super) fn sample_count(text: &str) -> Result<usize, String> {
     match whole_number(text)? {
         0 => Err("no samples, no median; take 1 or more".to_owned()),
         count => Ok(count),

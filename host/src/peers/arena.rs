@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::contest::{Cell, Contender, Plan, Times, contest};
+use super::contest::{Case, Cell, Contender, Plan, Times, contest};
 use super::error::PeerError;
-use super::input::Kind;
 use super::process::Peer;
 use crate::memory::{self, Bytes};
-use crate::workload::Workload;
 
 /// File system in memory.
 const MEMORY: &str = "/dev/shm";
@@ -43,12 +41,13 @@ impl<'a> Arena<'a> {
         Self { ours, peers, plan }
     }
 
-    /// Has all that sort elements of this type sort one input, and returns what each
+    /// Has all that can sort this sort it, and returns what each
     /// did, ours first. A peer whose process came to an end is out from then on.
     ///
     /// # Errors
     /// The input does not fit into memory or into any file system for it.
-    pub fn cell(&mut self, kind: Kind, workload: Workload) -> Result<Vec<Outcome>, PeerError> {
+    pub fn hold(&mut self, case: Case) -> Result<Vec<Outcome>, PeerError> {
+        let Case { kind, workload, .. } = case;
         let bytes = (workload.n as u64).saturating_mul(kind.bytes as u64);
         // The input, a result, and what judging it takes at most: a copy of either.
         memory::require(workload.n, bytes.saturating_mul(4))?;
@@ -56,7 +55,7 @@ impl<'a> Arena<'a> {
         let input = (kind.input)(workload);
         input.write(folder.path())?;
         let cell = Cell {
-            kind,
+            case,
             input: &*input,
             folder: folder.path(),
         };
@@ -71,7 +70,7 @@ impl<'a> Arena<'a> {
 
     /// The contest of ours and all peers that sort elements of the cell's type.
     fn contest(&mut self, cell: &Cell<'_>) -> Vec<Outcome> {
-        let sorts = |peer: &&mut Peer| peer.sorts(cell.kind.name);
+        let sorts = |peer: &&mut Peer| peer.sorts(&cell.case);
         let mut peers: Vec<&mut Peer> = self.peers.iter_mut().filter(sorts).collect();
         let mut contenders: Vec<&mut dyn Contender> = vec![&mut *self.ours];
         contenders.extend(

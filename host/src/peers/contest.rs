@@ -11,9 +11,12 @@
 use std::fs;
 use std::path::Path;
 
+use serde::Serialize;
+
 use super::error::PeerError;
 use super::input::{CheckError, Input, Kind};
 use super::process::Peer;
+use crate::workload::Workload;
 
 /// Sorts dropped at the start of a turn, at least.
 pub const WARM_UP_SORTS: usize = 2;
@@ -24,11 +27,32 @@ const WARM_UP_MOST: usize = 1000;
 /// Turns of each contender, where there are samples enough.
 const ROUNDS: usize = 5;
 
-/// What is sorted: an input in memory and in files.
-pub struct Cell<'a> {
-    /// Its type.
+/// From where to where an input is sorted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// From GPU memory to other GPU memory, timed by events.
+    Resident,
+    /// From ordinary host memory to ordinary host memory, timed by the host's clock.
+    EndToEnd,
+}
+
+/// What is sorted, and from where to where.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// From where to where.
+    pub shape: Shape,
+    /// The type.
     pub kind: Kind,
-    /// It, in memory.
+    /// How many, spread how, drawn from where.
+    pub workload: Workload,
+}
+
+/// A case, made: an input in memory and in files.
+pub struct Cell<'a> {
+    /// What it is.
+    pub case: Case,
+    /// The input in memory.
     pub input: &'a dyn Input,
     /// The folder it has been written to; results go below it.
     pub folder: &'a Path,
@@ -39,8 +63,8 @@ pub trait Contender {
     /// Its name in tables and records.
     fn name(&self) -> &str;
 
-    /// Whether it sorts elements of the type called `kind`.
-    fn sorts(&self, kind: &str) -> bool;
+    /// Whether it can sort this.
+    fn sorts(&self, case: &Case) -> bool;
 
     /// Loads an input.
     ///
@@ -172,12 +196,14 @@ impl Contender for Peer {
         Peer::name(self)
     }
 
-    fn sorts(&self, kind: &str) -> bool {
-        self.greeting().types.iter().any(|known| known == kind)
+    fn sorts(&self, case: &Case) -> bool {
+        let greeting = self.greeting();
+        let known = greeting.types.iter().any(|known| known == case.kind.name);
+        known && (case.shape == Shape::Resident || greeting.end_to_end)
     }
 
     fn load<'a>(&'a mut self, cell: &'a Cell<'a>) -> Result<Box<dyn Loaded + 'a>, PeerError> {
-        let temporary_bytes = Peer::load(self, cell.kind.name, cell.input.n(), cell.folder)?;
+        let temporary_bytes = Peer::load(self, cell.case.kind.name, cell.input.n(), cell.folder)?;
         Ok(Box::new(LoadedPeer {
             peer: self,
             cell,
@@ -194,7 +220,10 @@ struct LoadedPeer<'a> {
 
 impl Loaded for LoadedPeer<'_> {
     fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
-        self.peer.run(count)
+        match self.cell.case.shape {
+            Shape::Resident => self.peer.run(count),
+            Shape::EndToEnd => self.peer.end_to_end(count),
+        }
     }
 
     fn verify(&mut self) -> Result<(), PeerError> {

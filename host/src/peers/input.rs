@@ -18,6 +18,7 @@ use rayon::prelude::*;
 
 use super::contest::Loaded;
 use super::error::PeerError;
+use super::ours::EndToEnd;
 use super::protocol::Order;
 use crate::error::Error;
 use crate::gpu::{GpuSorter, Resident};
@@ -73,6 +74,12 @@ pub trait Input {
     /// # Errors
     /// Whatever the GPU reports.
     fn resident<'a>(&self, sorter: &'a GpuSorter) -> Result<Box<dyn Loaded + 'a>, Error>;
+
+    /// Makes the GPU engine ready to sort it from and to host memory.
+    ///
+    /// # Errors
+    /// No GPU.
+    fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error>;
 }
 
 /// Why a result does not pass.
@@ -121,6 +128,10 @@ impl<K: Key + Default> Input for Keys<K> {
 
     fn resident<'a>(&self, sorter: &'a GpuSorter) -> Result<Box<dyn Loaded + 'a>, Error> {
         Ok(Box::new(Resident::new(sorter, &self.0)?))
+    }
+
+    fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error> {
+        Ok(Box::new(EndToEnd::new(&self.0)?))
     }
 }
 

@@ -36,7 +36,7 @@ pub mod protocol;
 pub mod report;
 
 pub use arena::{Arena, Outcome};
-pub use contest::{Cell, Contender, Loaded, Plan, Times, contest};
+pub use contest::{Case, Cell, Contender, Loaded, Plan, Shape, Times, contest};
 pub use error::PeerError;
 pub use input::{Input, KINDS, Kind};
 pub use ours::Ours;

@@ -2,10 +2,14 @@
 
 use cust::device::{Device, DeviceAttribute};
 
-use super::contest::{Cell, Contender, Loaded};
+use super::contest::{Case, Cell, Contender, Loaded, Shape};
 use super::error::PeerError;
+use crate::engine::Engine;
+use crate::error::Error;
 use crate::gpu::{self, GpuSorter, Resident};
 use crate::key::Key;
+use crate::measure::Measurement;
+use crate::verify::Verifier;
 
 /// Our sorter.
 pub struct Ours {
@@ -24,13 +28,16 @@ impl Contender for Ours {
         gpu::NAME
     }
 
-    fn sorts(&self, _kind: &str) -> bool {
+    fn sorts(&self, _case: &Case) -> bool {
         // There are no others in the list of types.
         true
     }
 
     fn load<'a>(&'a mut self, cell: &'a Cell<'a>) -> Result<Box<dyn Loaded + 'a>, PeerError> {
-        Ok(cell.input.resident(&self.sorter)?)
+        Ok(match cell.case.shape {
+            Shape::Resident => cell.input.resident(&self.sorter)?,
+            Shape::EndToEnd => cell.input.end_to_end()?,
+        })
     }
 }
 
@@ -44,6 +51,42 @@ impl<K: Key + Default> Loaded for Resident<'_, K> {
     fn verify(&mut self) -> Result<(), PeerError> {
         // One more sort: over an output overwritten before, so that it is this sort's.
         Ok(self.verified_sample().map(drop)?)
+    }
+
+    fn temporary_bytes(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// The GPU engine at level 1: all keys in one piece, as peers take them.
+pub struct EndToEnd<'a, K: Key> {
+    engine: Box<dyn Engine<K>>,
+    verifier: Verifier<'a, K>,
+}
+
+impl<'a, K: Key> EndToEnd<'a, K> {
+    /// Ready to sort `keys`.
+    ///
+    /// # Errors
+    /// No GPU.
+    pub fn new(keys: &'a [K]) -> Result<Self, Error> {
+        Ok(Self {
+            engine: gpu::engine()?,
+            verifier: Verifier::new(keys),
+        })
+    }
+}
+
+/// Timed by the host's clock. Every result is judged, and a wrong one ends the run.
+impl<K: Key> Loaded for EndToEnd<'_, K> {
+    fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
+        let mut measurement = Measurement::new(&mut *self.engine, &self.verifier, 1)?;
+        let sample = |_| Ok(measurement.sample()?.as_secs_f64() * 1e3);
+        (0..count).map(sample).collect()
+    }
+
+    fn verify(&mut self) -> Result<(), PeerError> {
+        Ok(())
     }
 
     fn temporary_bytes(&self) -> Option<u64> {

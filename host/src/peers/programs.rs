@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 use super::error::PeerError;
 
@@ -30,7 +31,7 @@ const TORCH: &str = include_str!("../../../peers/torch/peer.py");
 const CUDA: &str = "/usr/local/cuda";
 
 /// What peers are built and run with.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Tools {
     /// The CUDA compiler, or why there is none.
     pub nvcc: Result<PathBuf, String>,
@@ -38,31 +39,31 @@ pub struct Tools {
     pub python: Result<PathBuf, String>,
     /// Where what was compiled is kept; if nowhere, it is compiled for each run.
     pub cache: Option<PathBuf>,
+    /// Where sources and scripts are put while peers are started.
+    pub folder: TempDir,
 }
 
 impl Tools {
     /// Those of this machine.
-    pub fn find() -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// No temporary folder can be made.
+    pub fn find() -> Result<Self, PeerError> {
+        Ok(Self {
             nvcc: nvcc(),
             python: python(),
             cache: cache(),
-        }
+            folder: tempfile::tempdir().map_err(PeerError::file(&env::temp_dir()))?,
+        })
     }
 
-    /// What starts the peer called `name` on a GPU of this compute capability. Files it
-    /// needs for the run go to `folder`.
+    /// What starts the peer called `name` on a GPU of this compute capability.
     ///
     /// # Errors
     /// [`PeerError::Skipped`] if there is no compiler or interpreter for it, or no peer
     /// of that name; a compiler that fails; files that cannot be written.
-    pub fn command(
-        &self,
-        name: &str,
-        capability: (u32, u32),
-        folder: &Path,
-    ) -> Result<Command, PeerError> {
-        let folder = folder.join(name);
+    pub fn command(&self, name: &str, capability: (u32, u32)) -> Result<Command, PeerError> {
+        let folder = self.folder.path().join(name);
         fs::create_dir_all(&folder).map_err(PeerError::file(&folder))?;
         let started = match name {
             "cub" => self.cub(capability, &folder)?.map(Command::new),
@@ -221,14 +222,21 @@ fn write(path: &Path, text: &str) -> Result<(), PeerError> {
 mod tests {
     use super::*;
 
-    fn tools(folder: &Path, nvcc: &str) -> Tools {
-        let path = folder.join("nvcc");
+    fn folder() -> TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    /// Tools with this script for an nvcc.
+    fn tools(nvcc: &str) -> Tools {
+        let folder = folder();
+        let path = folder.path().join("nvcc");
         fs::write(&path, nvcc).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         Tools {
             nvcc: Ok(path),
             python: Err("python3 not found".to_owned()),
-            cache: Some(folder.join("cache")),
+            cache: Some(folder.path().join("cache")),
+            folder,
         }
     }
 
@@ -243,11 +251,11 @@ cp "$0" "$2"
 
     #[test]
     fn what_is_missing_is_skipped_with_the_reason() {
-        let folder = tempfile::tempdir().unwrap();
         let tools = Tools {
             nvcc: Err("nvcc not found".to_owned()),
             python: Err("python3 not found".to_owned()),
             cache: None,
+            folder: folder(),
         };
         for (name, line) in [
             ("cub", "cub: skipped: nvcc not found"),
@@ -258,7 +266,7 @@ cp "$0" "$2"
                 "cud: skipped: no such peer; there are cub, cupy, torch",
             ),
         ] {
-            let error = tools.command(name, (9, 0), folder.path()).unwrap_err();
+            let error = tools.command(name, (9, 0)).unwrap_err();
             assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
             assert_eq!(error.to_string(), line);
         }
@@ -266,18 +274,18 @@ cp "$0" "$2"
 
     #[test]
     fn cub_is_compiled_once_for_each_chip() {
-        let folder = tempfile::tempdir().unwrap();
-        let tools = tools(folder.path(), NVCC);
+        let tools = tools(NVCC);
+        let folder = tools.folder.path();
         let build = |capability| {
-            let command = tools.command("cub", capability, folder.path()).unwrap();
+            let command = tools.command("cub", capability).unwrap();
             PathBuf::from(command.get_program())
         };
         let first = build((9, 0));
-        assert!(first.starts_with(folder.path().join("cache")), "{first:?}");
+        assert!(first.starts_with(folder.join("cache")), "{first:?}");
         assert!(executable(first.clone()).is_some());
         assert_eq!(build((9, 0)), first);
         assert_ne!(build((12, 0)), first);
-        let calls = fs::read_to_string(folder.path().join("nvcc.calls")).unwrap();
+        let calls = fs::read_to_string(folder.join("nvcc.calls")).unwrap();
         let calls: Vec<&str> = calls.lines().collect();
         assert_eq!(calls.len(), 2, "{calls:?}");
         assert!(
@@ -289,16 +297,13 @@ cp "$0" "$2"
 
     #[test]
     fn a_compiler_that_fails_is_an_error_with_its_first_one() {
-        let folder = tempfile::tempdir().unwrap();
         let nvcc = r#"#!/bin/sh
 [ "$1" = --version ] && exit
 echo "peer.cu(1): warning: something" >&2
 echo "peer.cu(2): error: cub/cub.cuh: no such file" >&2
 exit 2
 "#;
-        let error = tools(folder.path(), nvcc)
-            .command("cub", (9, 0), folder.path())
-            .unwrap_err();
+        let error = tools(nvcc).command("cub", (9, 0)).unwrap_err();
         let message = error.to_string();
         assert!(matches!(error, PeerError::Build { .. }), "{message}");
         let end = "failed: peer.cu(2): error: cub/cub.cuh: no such file";

@@ -7,8 +7,7 @@ use std::process::Command;
 use serde::Serialize;
 
 use super::arena::Outcome;
-use super::contest::{Plan, Times, WARM_UP_MS, WARM_UP_SORTS};
-use super::input::Kind;
+use super::contest::{Case, Plan, Shape, Times, WARM_UP_MS, WARM_UP_SORTS};
 use crate::measure::Samples;
 use crate::record::Environment;
 use crate::workload::{Distribution, Workload};
@@ -107,7 +106,8 @@ pub enum Cache {
 }
 
 impl Cache {
-    /// Of sorts of `n` elements of `bytes` each, out of place.
+    /// Of sorts of `n` elements of `bytes` each, out of place, on a GPU whose cache has
+    /// `cache_bytes`.
     pub fn of(n: usize, bytes: usize, cache_bytes: Option<u64>) -> Self {
         let both = (n as u64).saturating_mul(2 * bytes as u64);
         match cache_bytes {
@@ -124,6 +124,8 @@ pub struct CellRecord {
     /// Type of the elements.
     #[serde(rename = "type")]
     pub kind: &'static str,
+    /// From where to where they are sorted.
+    pub shape: Shape,
     /// Number of elements.
     pub n: usize,
     /// How they are spread.
@@ -156,7 +158,7 @@ pub struct CellRecord {
 
 impl CellRecord {
     /// Those of one input: one for each peer with times, if ours has some.
-    pub fn of(kind: Kind, workload: &Workload, outcomes: &[Outcome], cache: Cache) -> Vec<Self> {
+    pub fn of(case: &Case, outcomes: &[Outcome], cache: Cache) -> Vec<Self> {
         let Some((ours, peers)) = outcomes.split_first() else {
             return Vec::new();
         };
@@ -168,9 +170,10 @@ impl CellRecord {
             let theirs = peer.times.as_ref().ok()?;
             let (peer_ms, peer_interval_ms) = summary(theirs);
             Some(Self {
-                kind: kind.name,
-                n: workload.n,
-                distribution: workload.distribution,
+                kind: case.kind.name,
+                shape: case.shape,
+                n: case.workload.n,
+                distribution: case.workload.distribution,
                 peer: peer.name.clone(),
                 peer_version: peer.version.clone()?,
                 ours_ms,
@@ -198,6 +201,8 @@ pub struct TimesRecord<'a> {
     /// Type of the elements.
     #[serde(rename = "type")]
     pub kind: &'static str,
+    /// From where to where they are sorted.
+    pub shape: Shape,
     /// The input.
     #[serde(flatten)]
     pub workload: Workload,
@@ -215,17 +220,13 @@ pub struct TimesRecord<'a> {
 
 impl<'a> TimesRecord<'a> {
     /// Of a contender with times; `None` of one without.
-    pub fn of(
-        kind: Kind,
-        workload: Workload,
-        outcome: &'a Outcome,
-        plan: PlanRecord,
-    ) -> Option<Self> {
+    pub fn of(case: &Case, outcome: &'a Outcome, plan: PlanRecord) -> Option<Self> {
         let times = outcome.times.as_ref().ok()?;
         Some(Self {
             version: VERSION,
-            kind: kind.name,
-            workload,
+            kind: case.kind.name,
+            shape: case.shape,
+            workload: case.workload,
             contender: &outcome.name,
             contender_version: outcome.version.as_deref(),
             warm_ups: times.warm_ups,
@@ -285,11 +286,15 @@ mod tests {
         }
     }
 
-    fn workload() -> Workload {
-        Workload {
-            n: 1 << 20,
-            distribution: Distribution::Uniform,
-            seed: 7,
+    fn case() -> Case {
+        Case {
+            shape: Shape::Resident,
+            kind: KINDS[0],
+            workload: Workload {
+                n: 1 << 20,
+                distribution: Distribution::Uniform,
+                seed: 7,
+            },
         }
     }
 
@@ -304,7 +309,7 @@ mod tests {
         environment.dirty = Some(true);
         let mut report = Report::new(environment, 7, Plan::new(20));
         let cache = Cache::of(1 << 20, 4, Some(50 << 20));
-        report.cells = CellRecord::of(KINDS[0], &workload(), outcomes, cache);
+        report.cells = CellRecord::of(&case(), outcomes, cache);
         serde_json::to_value(&report).unwrap()
     }
 
@@ -322,6 +327,7 @@ mod tests {
         assert_eq!(report["cells"].as_array().unwrap().len(), 1);
         let cell = &report["cells"][0];
         assert_eq!(cell["type"], "u32");
+        assert_eq!(cell["shape"], "resident");
         assert_eq!(cell["n"], 1 << 20);
         assert_eq!(cell["distribution"], "uniform");
         assert_eq!(cell["peer"], "cub");
@@ -344,13 +350,15 @@ mod tests {
     fn a_line_of_times_holds_every_one_and_how_to_make_the_input_again() {
         let cub = outcome("cub", Some("3.0.1"), &[0.5, 0.25]);
         let plan = Plan::new(2).into();
-        let record = TimesRecord::of(KINDS[0], workload(), &cub, plan).unwrap();
+        let record = TimesRecord::of(&case(), &cub, plan).unwrap();
         let line = serde_json::to_value(&record).unwrap();
         assert_eq!(line["type"], "u32");
         assert_eq!((&line["n"], &line["seed"]), (&(1 << 20).into(), &7.into()));
         assert_eq!(line["contender"], "cub");
         assert_eq!(line["times_ms"], serde_json::json!([0.5, 0.25]));
-        assert!(TimesRecord::of(KINDS[0], workload(), &failed("cub"), plan).is_none());
+        let failed = failed("cub");
+        let none = TimesRecord::of(&case(), &failed, plan);
+        assert!(none.is_none());
     }
 
     #[test]
