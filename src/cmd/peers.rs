@@ -119,7 +119,8 @@ pub fn run(options: &Options) -> Result<()> {
     let json = options.json.as_deref().map(Output::open).transpose()?;
     let records = options.records.as_ref().map(Records::create).transpose()?;
     let plan = Plan::new(options.samples);
-    let report = Report::new(Environment::here(Some(gpu)), options.seed, plan);
+    let environment = Environment::here(Some(gpu));
+    let report = Report::new(environment, report::driver_version(), options.seed, plan);
 
     let mut tournament = Tournament {
         report,
@@ -453,7 +454,7 @@ mod tests {
 
     fn tournament() -> Tournament {
         Tournament {
-            report: Report::new(Environment::here(None), 1, Plan::new(2)),
+            report: Report::new(Environment::here(None), None, 1, Plan::new(2)),
             records: None,
             columns: vec!["cub".to_owned(), "torch".to_owned()],
         }

@@ -228,3 +228,67 @@ fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, CheckError> {
     }
     Ok(keys)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bits of floats, whose order is that of the bits as long as the sign is clear.
+    const ONE: u32 = 1f32.to_bits();
+    const TWO: u32 = 2f32.to_bits();
+    const MINUS_ZERO: u32 = 1 << 31;
+    const NAN: u32 = 0x7FC0_0001;
+    const MINUS_NAN: u32 = 0xFFC0_0001;
+
+    #[test]
+    fn keys_come_back_from_a_file_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let keys: Vec<i32> = (0..BLOCK as i32 + 7).map(|i| i * -1001).collect();
+        write(&path, &keys).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes[4..8], (-1001i32).to_le_bytes());
+        assert_eq!(read::<i32>(&path, keys.len()).unwrap(), keys);
+        let error = read::<i32>(&path, 3).unwrap_err().to_string();
+        let count = keys.len();
+        assert_eq!(error, format!("the input has 3 keys, the result {count}"));
+    }
+
+    #[test]
+    fn floats_pass_by_an_order_that_the_peer_names_and_by_no_other() {
+        let input = [TWO, NAN, 0, MINUS_ZERO, ONE];
+        let zeros_exchanged = [0, MINUS_ZERO, ONE, TWO, NAN];
+        for orders in [
+            &[Order::ZerosEqual][..],
+            &[Order::NanLast],
+            &[Order::Total, Order::NanLast],
+        ] {
+            assert_eq!(check_floats(&input, &zeros_exchanged, orders), Ok(()));
+        }
+        let total = check_floats(&input, &zeros_exchanged, &[Order::Total]);
+        assert!(
+            matches!(total, Err(Difference::Order { index: 1, .. })),
+            "{total:?}"
+        );
+
+        let input = [TWO, MINUS_NAN, NAN, ONE];
+        for last in [[NAN, MINUS_NAN], [MINUS_NAN, NAN]] {
+            let result = [ONE, TWO, last[0], last[1]];
+            assert_eq!(check_floats(&input, &result, &[Order::NanLast]), Ok(()));
+        }
+    }
+
+    #[test]
+    fn floats_in_order_are_still_those_of_the_input() {
+        let input = [ONE, 0, NAN];
+        let other = [MINUS_ZERO, ONE, NAN];
+        let difference = check_floats(&input, &other, &[Order::NanLast]).unwrap_err();
+        assert_eq!(
+            difference.to_string(),
+            "not the keys of the input: at index 0 the sorted input has bits 0x0, the result bits \
+             0x3f800000"
+        );
+        let exchanged = check_floats(&input, &[0, NAN, ONE], &[Order::NanLast]);
+        assert!(matches!(exchanged, Err(Difference::Order { index: 1, .. })));
+    }
+}

@@ -23,7 +23,8 @@ pub struct Report {
     pub version: u32,
     /// Product name of the GPU.
     pub device: String,
-    /// Version of its driver, by the CUDA version that it is for: `13.0`.
+    /// Version of its driver, `580.65.06`; where that is not known, the CUDA version
+    /// that it is for, `CUDA 13.0`.
     pub driver: String,
     /// Commit of the sources, `-dirty` after it if they differ from it.
     pub commit: Option<String>,
@@ -59,15 +60,18 @@ pub struct PlanRecord {
 }
 
 impl Report {
-    /// A report without cells yet, of the GPU that `environment` names.
-    pub fn new(environment: Environment, seed: u64, plan: Plan) -> Self {
+    /// A report without cells yet, of the GPU that `environment` names and this version
+    /// of its driver.
+    pub fn new(environment: Environment, driver: Option<String>, seed: u64, plan: Plan) -> Self {
         let gpu = environment.gpu.as_ref();
         let dirty = environment.dirty == Some(true);
         let suffix = if dirty { "-dirty" } else { "" };
         Self {
             version: VERSION,
             device: gpu.map(|gpu| gpu.name.clone()).unwrap_or_default(),
-            driver: gpu.map(|gpu| gpu.driver_cuda.clone()).unwrap_or_default(),
+            driver: driver
+                .or(gpu.map(|gpu| format!("CUDA {}", gpu.driver_cuda)))
+                .unwrap_or_default(),
             commit: (environment.commit.as_ref()).map(|commit| format!("{commit}{suffix}")),
             seed,
             plan: plan.into(),
@@ -247,16 +251,29 @@ pub fn summary(times: &Times) -> (f64, [f64; 2]) {
     (samples.median(), [interval.low, interval.high])
 }
 
-/// Driver, clocks, temperature and power of the machine's GPUs, as nvidia-smi has them;
-/// none without it.
+/// Clocks, temperature and power of the machine's GPUs, as nvidia-smi has them; none
+/// without it.
 pub fn gpu_state() -> Option<String> {
-    let wanted = "name,driver_version,pstate,clocks.sm,clocks.max.sm,clocks.mem,temperature.gpu,\
-                  power.draw,clocks_event_reasons.active";
+    nvidia_smi(
+        "name,pstate,clocks.sm,clocks.max.sm,clocks.mem,temperature.gpu,power.draw",
+        "csv",
+    )
+}
+
+/// The driver's version, as nvidia-smi has it; none without it.
+pub fn driver_version() -> Option<String> {
+    let all = nvidia_smi("driver_version", "csv,noheader")?;
+    all.lines().next().map(|line| line.trim().to_owned())
+}
+
+fn nvidia_smi(query: &str, format: &str) -> Option<String> {
     let output = Command::new("nvidia-smi")
-        .args([&format!("--query-gpu={wanted}"), "--format=csv"])
+        .arg(format!("--query-gpu={query}"))
+        .arg(format!("--format={format}"))
         .output();
     let output = output.ok().filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]
@@ -307,7 +324,7 @@ mod tests {
         }));
         environment.commit = Some("abc".to_owned());
         environment.dirty = Some(true);
-        let mut report = Report::new(environment, 7, Plan::new(20));
+        let mut report = Report::new(environment, None, 7, Plan::new(20));
         let cache = Cache::of(1 << 20, 4, Some(50 << 20));
         report.cells = CellRecord::of(&case(), outcomes, cache);
         serde_json::to_value(&report).unwrap()
@@ -321,7 +338,7 @@ mod tests {
             outcome("cub", Some("3.0.1"), &[0.5, 0.4, 0.3]),
         ]);
         assert_eq!(report["device"], "NVIDIA H200");
-        assert_eq!(report["driver"], "13.0");
+        assert_eq!(report["driver"], "CUDA 13.0");
         assert_eq!(report["commit"], "abc-dirty");
         // Who failed has no cell.
         assert_eq!(report["cells"].as_array().unwrap().len(), 1);
