@@ -54,8 +54,14 @@ pub struct Case {
 }
 
 impl Case {
-    /// The schedule, for a launch of this shape.
+    /// The schedule, for a launch of this shape; or, for all launches, the one that
+    /// the environment asks for.
     pub fn options(&self, grid: u32, block: u32) -> Options {
+        match Options::from_env() {
+            Ok(Some(options)) => return options,
+            Ok(None) => {}
+            Err(error) => panic!("{error}"),
+        }
         let options = Options {
             idle_limit: 500_000,
             ..Options::any(self.seed, grid, block)
