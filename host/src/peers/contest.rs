@@ -236,7 +236,7 @@ impl Loaded for LoadedPeer<'_> {
         fs::remove_dir_all(&folder).map_err(PeerError::file(&folder))?;
         checked?.map_err(|error| match error {
             CheckError::File(error) => error,
-            CheckError::Difference(difference) => PeerError::WrongResult {
+            CheckError::Wrong(difference) => PeerError::WrongResult {
                 peer: self.peer.name().to_owned(),
                 difference,
             },

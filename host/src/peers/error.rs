@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::verify::Difference;
 
 /// Why a contender has no figure.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +105,7 @@ pub enum PeerError {
         /// Name of the peer.
         peer: String,
         /// What differs from the sorted input.
-        difference: Difference,
+        difference: String,
     },
 
     /// A file for it, or of its, cannot be written or read.

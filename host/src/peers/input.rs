@@ -4,11 +4,6 @@
 //! A peer may order floats otherwise than we do, and says how. Its result is then held
 //! against the input with every key replaced by one that stands for all that its order
 //! does not tell apart; that the very keys are those of the input is asked besides.
-//!
-//! Values of pairs are the indices of their keys. Then a result is right and stable
-//! exactly if every pair is one of the input (the key at the index that the value is)
-//! and pairs ascend by key and, among equal keys, by value: ascending so, no pair
-//! comes twice, so that n of them are all.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -85,9 +80,9 @@ pub trait Input {
 /// Why a result does not pass.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// It is not the sorted input.
+    /// It is not the sorted input: how it differs.
     #[error("{0}")]
-    Difference(Difference),
+    Wrong(String),
     /// It cannot be read.
     #[error(transparent)]
     File(#[from] PeerError),
@@ -95,7 +90,7 @@ pub enum CheckError {
 
 impl From<Difference> for CheckError {
     fn from(difference: Difference) -> Self {
-        Self::Difference(difference)
+        Self::Wrong(difference.to_string())
     }
 }
 
@@ -189,7 +184,7 @@ fn first_other<K: Key>(input: &[K], result: &[K]) -> Difference {
 }
 
 /// Writes keys as they lie in the memory of a little-endian machine.
-fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), PeerError> {
+pub(super) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), PeerError> {
     let failed = PeerError::file(path);
     let mut file = File::create(path).map_err(&failed)?;
     let mut bytes = vec![0; keys.len().min(BLOCK) * size_of::<K>()];
@@ -205,7 +200,7 @@ fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), PeerError> {
 }
 
 /// Reads `n` keys that were written so. A file of another length is a wrong result.
-fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, CheckError> {
+pub(super) fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, CheckError> {
     let failed = PeerError::file(path);
     let mut file = File::open(path).map_err(&failed)?;
     let length = file.metadata().map_err(&failed)?.len();

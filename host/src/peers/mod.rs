@@ -19,6 +19,7 @@
 //! | [`process`] | a peer's process, which may crash, hang or talk nonsense |
 //! | [`programs`] | the peers there are: sources, compilers, interpreters |
 //! | [`input`] | what is sorted, as a file for peers; whether a result is its sorted form |
+//! | [`pairs`] | pairs of key and value: as files, and whether a result is right |
 //! | [`ours`] | our sorter as a contender |
 //! | [`contest`] | contenders by turns |
 //! | [`arena`] | contests of one input after another, files and lost peers included |
@@ -30,6 +31,7 @@ pub mod contest;
 pub mod error;
 pub mod input;
 pub mod ours;
+pub mod pairs;
 pub mod process;
 pub mod programs;
 pub mod protocol;
