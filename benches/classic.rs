@@ -12,7 +12,7 @@
 //!
 //! | variable | what it chooses | where it is not set |
 //! |---|---|---|
-//! | `CUDAMARK_N` | number of keys | 50,000,000 with a GPU, else 4,000,000 |
+//! | `CUDAMARK_N` | number of keys | 50,000,000 with a GPU, else 2,000,000 |
 //! | `CUDAMARK_LEVELS` | levels, as in `1,2,4` | 1,2,4,8,16,32,64,128 |
 //! | `CUDAMARK_ENGINES` | engines, as in `cpu-std,cpu-radix` | all that can run |
 //! | `CUDAMARK_SEED` | seed of the keys | 42 |
@@ -40,9 +40,9 @@ const LEVELS: &str = "CUDAMARK_LEVELS";
 const ENGINES: &str = "CUDAMARK_ENGINES";
 const SEED: &str = "CUDAMARK_SEED";
 
-/// Number of keys where no GPU is: three engines at eight levels take two minutes on
-/// two cores.
-const CPU_N: usize = 4_000_000;
+/// Number of keys where no GPU is: three engines at eight levels take about two
+/// minutes on two cores.
+const CPU_N: usize = 2_000_000;
 /// Number of keys where nothing is measured, only run once (`cargo test --benches`).
 const TEST_N: usize = 100_000;
 

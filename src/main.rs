@@ -46,7 +46,8 @@ fn main() -> ExitCode {
         Err(error) => {
             // The causes in one line, the outermost first.
             eprintln!("cudamark: {error:#}");
-            match error.is::<Unavailable>() {
+            let named = matches!(error.downcast_ref(), Some(host::Error::Unavailable(_)));
+            match named || error.is::<Unavailable>() {
                 true => ExitCode::from(NOTHING_MEASURED),
                 false => ExitCode::FAILURE,
             }
