@@ -235,6 +235,7 @@ fn test(copy: &Path, target: &Path) -> Result<Verdict> {
         "--test",
         "emulator",
         "--no-run",
+        "--quiet",
     ];
     let program = cargo::executables_in(copy, target, &build)?
         .into_iter()

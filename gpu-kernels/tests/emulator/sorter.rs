@@ -119,8 +119,9 @@ impl<K: Key> Sorter<K> {
             .expect_zero(words, control::BINS..control::BINS + K::PLACES * RADIX)
     }
 
-    /// Counts and plans, and compares the starts with the oracle's.
-    pub fn histogram(&self, input: &Buffer<K>) -> Result<(), String> {
+    /// Counts and plans the keys from number `skip` on, wherever that is aligned, and
+    /// compares the starts with the oracle's.
+    pub fn histogram(&self, input: &Buffer<K>, skip: usize) -> Result<(), String> {
         let Kernels {
             histogram,
             histogram_threads: threads,
@@ -134,14 +135,18 @@ impl<K: Key> Sorter<K> {
         if self.case.atomics {
             what |= histogram::ALLOW_ATOMICS;
         }
-        let (keys, control) = (input.global(), self.control.global());
-        let (n, tiles) = (input.len() as u32, self.tiles as u32);
+        // SAFETY: the buffer has as many keys.
+        let (keys, control) = (
+            unsafe { input.global().offset(skip) },
+            self.control.global(),
+        );
+        let (n, tiles) = ((input.len() - skip) as u32, self.tiles as u32);
         let options = self.options("histogram", self.blocks, threads);
         launch(self.blocks, threads, shared, &options, || unsafe {
             histogram(keys, control, n, tiles, self.flip, what)
         })
         .map_err(fails)?;
-        self.check_starts(&input.to_vec())
+        self.check_starts(&input.to_vec()[skip..])
     }
 
     fn check_starts(&self, keys: &[K]) -> Result<(), String> {
@@ -192,7 +197,7 @@ impl<K: Key> Sorter<K> {
         let output = Buffer::uninitialised(keys.len()).named("output");
         let scratch = Buffer::uninitialised(keys.len()).named("scratch");
         let output = if self.case.in_place { &input } else { &output };
-        self.histogram(&input)?;
+        self.histogram(&input, 0)?;
         let grid = keys.len().div_ceil(tile) as u32;
         let (from, to, other) = (input.global(), output.global(), scratch.global());
         let (control, n) = (self.control.global(), keys.len() as u32);

@@ -280,3 +280,30 @@ impl Options {
         Some(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_and_options_are_one() {
+        for seed in 0..500 {
+            let options = Options::any(seed, 7, 96);
+            assert_eq!(options.to_string().parse(), Ok(options));
+        }
+    }
+
+    #[test]
+    fn what_is_no_option_is_named() {
+        for (text, part) in [
+            ("seed=1,polcy=random", "polcy=random"),
+            ("policy=lockstep", "policy=lockstep"),
+            ("resident=0", "resident=0"),
+            ("seed", "seed"),
+            ("", ""),
+        ] {
+            let error = text.parse::<Options>().expect_err(text).to_string();
+            assert!(error.contains(&format!("`{part}`")), "{error}");
+        }
+    }
+}
