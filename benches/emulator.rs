@@ -34,7 +34,7 @@ impl Sort {
     fn new(n: usize) -> Self {
         let mut random = fastrand::Rng::with_seed(42);
         let keys: Vec<u32> = (0..n).map(|_| random.u32(..)).collect();
-        let tiles = n.div_ceil(policy::ONESWEEP_SMALL.tile());
+        let tiles = n.div_ceil(policy::onesweep::KEYS_U32_SOME.tile());
         Sort {
             input: Buffer::from_slice(&keys),
             output: Buffer::uninitialised(n),
@@ -46,21 +46,25 @@ impl Sort {
 
     /// Runs all launches; an error is what a check found.
     fn run(&self, options: &Options) -> Result<(), String> {
-        let shape = policy::ONESWEEP_SMALL;
+        let shape = policy::onesweep::KEYS_U32_SOME;
         let n = self.keys.len() as u32;
         let tiles = n.div_ceil(shape.tile() as u32);
         let (input, output) = (self.input.global(), self.output.global());
         let (scratch, control) = (self.scratch.global(), self.control.global());
         let (blocks, threads) = HISTOGRAM;
-        let shared = policy::histogram_shared_bytes(4, policy::HISTOGRAM_COPIES_SMALL);
+        let shared = policy::histogram_shared_bytes(4, policy::HISTOGRAM_BYTES_SMALL);
+        let keys = u64::from(n);
         launch(blocks, threads, shared, options, || unsafe {
-            entries::histogram_small_u32(input, control, n, tiles, 0, 0)
+            entries::histogram_small_u32(input, control, keys, tiles, 0, 0, 32, 0)
         })
         .map_err(|finding| finding.to_string())?;
         let shared = onesweep::shared_bytes::<u32>(shape.threads, shape.items);
         for place in 0..4 {
             launch(tiles, shape.threads as u32, shared, options, || unsafe {
-                entries::onesweep_small_u32(input, output, scratch, control, n, place, 0)
+                let shift = 8 * place;
+                entries::onesweep_keys_some_u32(
+                    input, output, scratch, control, keys, place, shift, 255, 0, 0, 0, 0,
+                )
             })
             .map_err(|finding| finding.to_string())?;
         }

@@ -1,15 +1,16 @@
 //! The words in device memory through which the launches of one sort agree.
 //!
-//! A sort is one histogram launch and one launch a digit place. They share an
-//! array of 32-bit words:
+//! A sort is one histogram launch and one launch a digit place (or one for each
+//! portion of the tiles, when there are very many keys). They share an array of
+//! 32-bit words:
 //!
 //! | words | what |
 //! |---|---|
 //! | `PLACES_MAX` | the plan: one word a place, written by the histogram |
 //! | 16 | the histogram's arrival counter, alone |
-//! | places x 256 | bins: how many keys have each digit; zero between sorts |
-//! | places x 256 | starts: the exclusive prefix sums of the bins |
-//! | padding to 3 rows | readable, never used: a look-back reads four rows at once |
+//! | 2 x places x 256 | bins: how many keys have each digit, 64 bits; zero between sorts |
+//! | 2 x 2 x places x 256 | starts: the exclusive prefix sums of the bins, for even and for odd portions |
+//! | 3 x 256 | nothing: a look-back reads four rows at once, and none of these is used |
 //! | tiles x 256 | the look-back table: a row a tile, a word a digit |
 //!
 //! The counter and the bins must be zero before the first sort, and each sort
@@ -29,6 +30,11 @@
 //! it and all tiles before it hold). The passes of one sort share the table and
 //! nobody clears it between them: after a pass every word is INCLUSIVE, and the
 //! next pass reads the state through an exclusive or that makes INCLUSIVE EMPTY.
+//!
+//! # Portions
+//! 30 bits count less than 2^30 keys. More are passed in portions of whole tiles,
+//! a launch each: the counts begin anew with each portion's first tile, and its
+//! last one moves the starts on for the next portion.
 
 /// Most digits a key has: 16 bytes.
 pub const PLACES_MAX: usize = 16;
@@ -41,15 +47,15 @@ use crate::key::RADIX;
 use cuda_std::hint;
 use cuda_std::memory::Global;
 
-/// Index of the starts, for keys of `places` digits.
-pub const fn starts(places: usize) -> usize {
-    BINS + places * RADIX
+/// Index of the starts of even portions (0) and of odd ones (1), for keys of
+/// `places` digits.
+pub const fn starts(places: usize, portion: u32) -> usize {
+    BINS + (1 + portion as usize % 2) * 2 * places * RADIX
 }
 
 /// Index of the look-back table, for keys of `places` digits.
 pub const fn table(places: usize) -> usize {
-    let end = starts(places) + places * RADIX;
-    if end < 3 * RADIX { 3 * RADIX } else { end }
+    starts(places, 1) + 2 * places * RADIX + 3 * RADIX
 }
 
 /// Words of the whole array, for `tiles` tiles.
@@ -57,8 +63,8 @@ pub const fn words(places: usize, tiles: usize) -> usize {
     table(places) + tiles * RADIX
 }
 
-/// Most keys of one sort: a look-back word counts to less than this.
-pub const KEYS_MAX: u64 = 1 << 30;
+/// Most keys of one portion: a look-back word counts to less than 2^30.
+pub const PORTION_MAX: u64 = (1 << 30) - 1;
 
 /// States of a look-back word, in its two high bits.
 pub const EMPTY: u32 = 0;
@@ -67,13 +73,20 @@ pub const INCLUSIVE: u32 = 2 << 30;
 pub const STATE: u32 = 3 << 30;
 pub const COUNT: u32 = !STATE;
 
-/// How a pass finds the rank of a key among the keys of its tile with its digit.
+/// An option of a sort: the input is also the output.
+pub const IN_PLACE: u32 = 1;
+/// An option of a sort: a pass may rank by atomics. Only for keys without values
+/// that are sorted by all their bits, of which equal ones cannot be told apart.
+pub const ALLOW_ATOMICS: u32 = 2;
+/// An option of a sort: keys are floating-point numbers; see [`key`](crate::key).
+pub const ENCODE: u32 = 4;
+/// An option of a sort: a key's value is its index in the input.
+pub const INDEX: u32 = 8;
+
+/// How a pass finds the rank of a key: see [`rank`](crate::rank).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ranking {
-    /// By eight ballots: stable by construction, at one speed whatever the keys.
     Ballots,
-    /// By the value an atomic addition returns: faster when digits are spread,
-    /// checked afterwards, because nothing documents the order among the lanes.
     Atomics,
 }
 
@@ -96,25 +109,33 @@ impl Step {
     const ATOMICS: u32 = 2;
     const TO_OUTPUT: u32 = 4;
     const FIRST: u32 = 8;
-    const TOGGLED: u32 = 16;
+    const LAST: u32 = 16;
+    const TOGGLED: u32 = 32;
+    /// Where the lowest bit of the digit stands in the word.
+    const SHIFT: u32 = 8;
 
     /// A place that is skipped.
     pub const SKIPPED: Step = Step { word: 0 };
 
-    /// The pass that runs as number `index` of `count`.
+    /// The pass that runs as number `index` of `count`, over the digit from bit
+    /// `shift` on.
     #[inline(always)]
-    pub fn running(index: u32, count: u32, ranking: Ranking) -> Self {
-        let mut word = Self::RUNS;
+    pub fn running(index: u32, count: u32, shift: u32, ranking: Ranking) -> Self {
+        let left = count - 1 - index;
+        let mut word = Self::RUNS | shift << Self::SHIFT;
         if ranking == Ranking::Atomics {
             word |= Self::ATOMICS;
         }
-        if (count - 1 - index).is_multiple_of(2) {
+        if left.is_multiple_of(2) {
             word |= Self::TO_OUTPUT;
         }
         if index == 0 {
             word |= Self::FIRST;
         }
-        if index % 2 == 1 {
+        if left == 0 {
+            word |= Self::LAST;
+        }
+        if !index.is_multiple_of(2) {
             word |= Self::TOGGLED;
         }
         Step { word }
@@ -126,6 +147,7 @@ impl Step {
         self.word & Self::RUNS != 0
     }
 
+    /// How it ranks.
     #[inline(always)]
     pub fn ranking(self) -> Ranking {
         if self.word & Self::ATOMICS != 0 {
@@ -135,10 +157,28 @@ impl Step {
         }
     }
 
+    /// The lowest bit of its digit.
+    #[inline(always)]
+    pub fn shift(self) -> u32 {
+        self.word >> Self::SHIFT
+    }
+
+    /// Whether it is the first to run, and reads the input.
+    #[inline(always)]
+    pub fn first(self) -> bool {
+        self.word & Self::FIRST != 0
+    }
+
+    /// Whether it is the last to run.
+    #[inline(always)]
+    pub fn last(self) -> bool {
+        self.word & Self::LAST != 0
+    }
+
     /// What the pass reads.
     #[inline(always)]
     pub fn source(self) -> Buffer {
-        if self.word & Self::FIRST != 0 {
+        if self.first() {
             Buffer::Input
         } else if self.word & Self::TO_OUTPUT != 0 {
             Buffer::Scratch
@@ -198,10 +238,13 @@ mod tests {
     fn passes_hand_over_and_end_in_the_output() {
         for count in 1..=PLACES_MAX as u32 {
             let steps: Vec<Step> = (0..count)
-                .map(|i| Step::running(i, count, Ranking::Ballots))
+                .map(|i| Step::running(i, count, 8 * i, Ranking::Ballots))
                 .collect();
             assert_eq!(steps[0].source(), Buffer::Input);
             assert_eq!(steps[count as usize - 1].target(), Buffer::Output);
+            assert_eq!(steps.iter().filter(|step| step.last()).count(), 1);
+            assert!(steps[count as usize - 1].last());
+            assert!((0..count).all(|i| steps[i as usize].shift() == 8 * i));
             for pair in steps.windows(2) {
                 assert_eq!(pair[0].target(), pair[1].source());
                 assert_ne!(pair[1].source(), pair[1].target());
@@ -213,7 +256,7 @@ mod tests {
     #[test]
     fn an_even_number_of_passes_never_writes_what_it_reads_in_place() {
         for count in (2..=PLACES_MAX as u32).step_by(2) {
-            let first = Step::running(0, count, Ranking::Atomics);
+            let first = Step::running(0, count, 0, Ranking::Atomics);
             assert_eq!(first.target(), Buffer::Scratch);
         }
     }

@@ -1,53 +1,163 @@
-//! The entry points: one instantiation each.
+//! The entry points: one instantiation each, named `kernel_key`.
 
+use crate::block::{self, Block};
+use crate::gather;
 use crate::histogram::{self, Histogram};
+use crate::key::Bits;
 use crate::merge::{self, Merge};
-use crate::onesweep::{self, Pass};
+use crate::onesweep::{self, Buffers, Pass};
 use crate::policy;
 use crate::verify;
 use cuda_std::prelude::*;
 
 macro_rules! histograms {
-    ($($name:ident: $key:ty, $copies:expr;)*) => { $(
+    ($($name:ident: $key:ty, $bytes:expr;)*) => { $(
         /// [`histogram`](crate::histogram) of one key width.
         #[kernel]
         #[launch_bounds(policy::HISTOGRAM_THREADS, 1)]
+        #[allow(clippy::too_many_arguments)]
         pub unsafe fn $name(
-            input: Global<$key>, control: Global<u32>, n: u32, tiles: u32, flip: $key, options: u32,
+            input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, flip: $key,
+            begin: u32, end: u32, options: u32,
         ) {
+            let bits = Bits { begin, end };
             unsafe {
-                histogram::histogram::<$key, { $copies }>(Histogram { input, control, n, tiles, flip, options })
-            }
-        }
-    )* };
-}
-
-histograms! {
-    histogram_large_u32: u32, policy::HISTOGRAM_COPIES_LARGE;
-    histogram_small_u32: u32, policy::HISTOGRAM_COPIES_SMALL;
-}
-
-macro_rules! passes {
-    ($($name:ident: $key:ty, $shape:expr;)*) => { $(
-        /// [`onesweep`](crate::onesweep) of one key width and shape.
-        #[kernel]
-        #[launch_bounds($shape.threads, $shape.blocks)]
-        pub unsafe fn $name(
-            input: Global<$key>, output: Global<$key>, scratch: Global<$key>,
-            control: Global<u32>, n: u32, place: u32, flip: $key,
-        ) {
-            unsafe {
-                onesweep::onesweep::<$key, { $shape.threads }, { $shape.items }>(
-                    Pass { input, output, scratch, control, n, place, flip },
+                histogram::histogram::<$key, { policy::histogram_copies(size_of::<$key>(), $bytes) }>(
+                    Histogram { input, control, n, tiles, flip, bits, options },
                 )
             }
         }
     )* };
 }
 
-passes! {
-    onesweep_large_u32: u32, policy::ONESWEEP_LARGE;
-    onesweep_small_u32: u32, policy::ONESWEEP_SMALL;
+histograms! {
+    histogram_large_u8: u8, policy::HISTOGRAM_BYTES_LARGE;
+    histogram_large_u16: u16, policy::HISTOGRAM_BYTES_LARGE;
+    histogram_large_u32: u32, policy::HISTOGRAM_BYTES_LARGE;
+    histogram_large_u64: u64, policy::HISTOGRAM_BYTES_LARGE;
+    histogram_large_u128: u128, policy::HISTOGRAM_BYTES_LARGE;
+    histogram_small_u8: u8, policy::HISTOGRAM_BYTES_SMALL;
+    histogram_small_u16: u16, policy::HISTOGRAM_BYTES_SMALL;
+    histogram_small_u32: u32, policy::HISTOGRAM_BYTES_SMALL;
+    histogram_small_u64: u64, policy::HISTOGRAM_BYTES_SMALL;
+    histogram_small_u128: u128, policy::HISTOGRAM_BYTES_SMALL;
+}
+
+macro_rules! keys_passes {
+    ($($name:ident: $key:ty, $shape:expr, $atomics:literal, $wide:literal;)*) => { $(
+        /// [`onesweep`](crate::onesweep) of keys alone.
+        #[kernel]
+        #[launch_bounds($shape.threads, $shape.blocks)]
+        #[allow(clippy::too_many_arguments)]
+        pub unsafe fn $name(
+            input: Global<$key>, output: Global<$key>, scratch: Global<$key>, control: Global<u32>,
+            n: u64, place: u32, shift: u32, mask: u32, flip: $key,
+            portion: u32, first_tile: u32, options: u32,
+        ) {
+            let keys = Buffers { input, output, scratch };
+            // There are none: nothing reads or writes them.
+            let values = Buffers { input: control, output: control, scratch: control };
+            unsafe {
+                onesweep::onesweep::<$key, { $shape.threads }, { $shape.items }, false, $atomics, $wide>(
+                    Pass { keys, values, control, n, place, shift, mask, flip, portion, first_tile, options },
+                )
+            }
+        }
+    )* };
+}
+
+keys_passes! {
+    onesweep_keys_u8: u8, policy::onesweep::KEYS_U8, false, false;
+    onesweep_keys_u16: u16, policy::onesweep::KEYS_U16, false, false;
+    onesweep_keys_u32: u32, policy::onesweep::KEYS_U32, true, false;
+    onesweep_keys_some_u32: u32, policy::onesweep::KEYS_U32_SOME, true, false;
+    onesweep_keys_few_u32: u32, policy::onesweep::KEYS_U32_FEW, false, false;
+    onesweep_keys_ballots_u32: u32, policy::onesweep::KEYS_U32_BALLOTS, false, false;
+    onesweep_keys_u64: u64, policy::onesweep::KEYS_U64, true, false;
+    onesweep_keys_few_u64: u64, policy::onesweep::KEYS_U64_FEW, false, false;
+    onesweep_keys_u128: u128, policy::onesweep::KEYS_U128, false, false;
+    onesweep_keys_wide_u8: u8, policy::onesweep::WIDE_U32, false, true;
+    onesweep_keys_wide_u16: u16, policy::onesweep::WIDE_U32, false, true;
+    onesweep_keys_wide_u32: u32, policy::onesweep::WIDE_U32, true, true;
+    onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64, true, true;
+    onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128, false, true;
+}
+
+macro_rules! pairs_passes {
+    ($($name:ident: $key:ty, $shape:expr, $wide:literal;)*) => { $(
+        /// [`onesweep`](crate::onesweep) of keys with values of 4 bytes.
+        #[kernel]
+        #[launch_bounds($shape.threads, $shape.blocks)]
+        #[allow(clippy::too_many_arguments)]
+        pub unsafe fn $name(
+            input: Global<$key>, output: Global<$key>, scratch: Global<$key>,
+            input_values: Global<u32>, output_values: Global<u32>, scratch_values: Global<u32>,
+            control: Global<u32>, n: u64, place: u32, shift: u32, mask: u32, flip: $key,
+            portion: u32, first_tile: u32, options: u32,
+        ) {
+            let keys = Buffers { input, output, scratch };
+            let values = Buffers { input: input_values, output: output_values, scratch: scratch_values };
+            unsafe {
+                onesweep::onesweep::<$key, { $shape.threads }, { $shape.items }, true, false, $wide>(
+                    Pass { keys, values, control, n, place, shift, mask, flip, portion, first_tile, options },
+                )
+            }
+        }
+    )* };
+}
+
+pairs_passes! {
+    onesweep_pairs_u8: u8, policy::onesweep::PAIRS_U8, false;
+    onesweep_pairs_u16: u16, policy::onesweep::PAIRS_U16, false;
+    onesweep_pairs_u32: u32, policy::onesweep::PAIRS_U32, false;
+    onesweep_pairs_some_u32: u32, policy::onesweep::PAIRS_U32_SOME, false;
+    onesweep_pairs_few_u32: u32, policy::onesweep::PAIRS_U32_FEW, false;
+    onesweep_pairs_u64: u64, policy::onesweep::PAIRS_U64, false;
+    onesweep_pairs_u128: u128, policy::onesweep::PAIRS_U128, false;
+    onesweep_pairs_wide_u8: u8, policy::onesweep::WIDE_U32, true;
+    onesweep_pairs_wide_u16: u16, policy::onesweep::WIDE_U32, true;
+    onesweep_pairs_wide_u32: u32, policy::onesweep::WIDE_U32, true;
+    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, true;
+    onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, true;
+}
+
+macro_rules! blocks {
+    ($($name:ident: $key:ty, $shape:expr, $paired:literal;)*) => { $(
+        /// [`block`](crate::block) of one key width and shape.
+        #[kernel]
+        #[launch_bounds($shape.threads, $shape.blocks)]
+        #[allow(clippy::too_many_arguments)]
+        pub unsafe fn $name(
+            input: Global<$key>, output: Global<$key>, input_values: Global<u32>, output_values: Global<u32>,
+            n: u32, flip: $key, begin: u32, end: u32, options: u32,
+        ) {
+            let keys = Buffers { input, output, scratch: output };
+            let values = Buffers { input: input_values, output: output_values, scratch: output_values };
+            let bits = Bits { begin, end };
+            unsafe {
+                block::sort_block::<$key, { $shape.threads }, { $shape.items }, $paired>(
+                    Block { keys, values, n, flip, bits, options },
+                )
+            }
+        }
+    )* };
+}
+
+blocks! {
+    block_small_keys_u8: u8, policy::block::SMALL, false;
+    block_small_keys_u16: u16, policy::block::SMALL, false;
+    block_small_keys_u32: u32, policy::block::SMALL, false;
+    block_small_keys_u64: u64, policy::block::SMALL, false;
+    block_small_keys_u128: u128, policy::block::SMALL, false;
+    block_medium_keys_u32: u32, policy::block::MEDIUM, false;
+    block_medium_keys_u64: u64, policy::block::MEDIUM, false;
+    block_small_pairs_u8: u8, policy::block::SMALL, true;
+    block_small_pairs_u16: u16, policy::block::SMALL, true;
+    block_small_pairs_u32: u32, policy::block::SMALL, true;
+    block_small_pairs_u64: u64, policy::block::SMALL, true;
+    block_small_pairs_u128: u128, policy::block::SMALL, true;
+    block_medium_pairs_u32: u32, policy::block::MEDIUM, true;
+    block_medium_pairs_u64: u64, policy::block::MEDIUM, true;
 }
 
 macro_rules! merges {
@@ -76,12 +186,51 @@ macro_rules! checks {
         /// [`verify`](crate::verify) of one key width.
         #[kernel]
         #[launch_bounds(policy::VERIFY.threads, policy::VERIFY.blocks)]
-        pub unsafe fn $name(keys: Global<$key>, n: u32, flip: $key, result: Global<u64>) {
-            unsafe { verify::verify::<$key>(keys, n, flip, result) }
+        pub unsafe fn $name(keys: Global<$key>, n: u64, flip: $key, options: u32, result: Global<u64>) {
+            unsafe { verify::verify::<$key>(keys, n, flip, options, result) }
         }
     )* };
 }
 
 checks! {
+    verify_u8: u8;
+    verify_u16: u16;
     verify_u32: u32;
+    verify_u64: u64;
+    verify_u128: u128;
+}
+
+macro_rules! gathers {
+    ($($name:ident: $element:ty;)*) => { $(
+        /// [`gather`](crate::gather::gather) of one element width.
+        #[kernel]
+        #[launch_bounds(policy::GATHER.threads, policy::GATHER.blocks)]
+        pub unsafe fn $name(input: Global<$element>, index: Global<u32>, output: Global<$element>, n: u64) {
+            unsafe { gather::gather(input, index, output, n) }
+        }
+    )* };
+}
+
+gathers! {
+    gather_u16: u16;
+    gather_u32: u32;
+    gather_u64: u64;
+    gather_u128: u128;
+}
+
+macro_rules! codes {
+    ($($name:ident: $key:ty;)*) => { $(
+        /// [`numeric_codes`](crate::gather::numeric_codes) of one key width.
+        #[kernel]
+        #[launch_bounds(policy::GATHER.threads, policy::GATHER.blocks)]
+        pub unsafe fn $name(keys: Global<$key>, codes: Global<$key>, n: u64, infinity: $key) {
+            unsafe { gather::numeric_codes(keys, codes, n, infinity) }
+        }
+    )* };
+}
+
+codes! {
+    numeric_codes_u16: u16;
+    numeric_codes_u32: u32;
+    numeric_codes_u64: u64;
 }

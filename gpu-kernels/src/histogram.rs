@@ -4,8 +4,8 @@
 //! copies, interleaved so that copy `c` of all bins lies in the banks congruent
 //! to `c`; a lane counts in its own copy, so with 32 copies no two lanes of a
 //! warp ever meet in a bank, whatever the keys are: the kernel runs at the speed
-//! of the read. A digit place is a byte of the key, so a 16-byte vector of keys
-//! is 16 digits, and no key is ever put together.
+//! of the read. When whole keys are sorted by, which digits a key has is known to
+//! the compiler, and nothing is computed for them but the bins' addresses.
 //!
 //! Then the block adds its sums to the bins in device memory. The block that
 //! arrives last has all of them before it: it turns them into starts, makes the
@@ -15,7 +15,7 @@
 //! Meanwhile all blocks clear the look-back table.
 
 use crate::control::{self, Ranking, Step};
-use crate::key::{Key, RADIX};
+use crate::key::{Bits, Key, RADIX};
 use crate::scan;
 use cuda_std::prelude::*;
 
@@ -26,25 +26,47 @@ pub struct Histogram<K> {
     pub input: Global<K>,
     /// The sort's control words; see [`control`](crate::control).
     pub control: Global<u32>,
-    pub n: u32,
+    pub n: u64,
     /// Rows of the look-back table.
     pub tiles: u32,
     /// What makes the order; see [`key`](crate::key).
     pub flip: K,
-    /// Bit 0: the sort is in place. Bit 1: ranks may be taken by atomics.
+    /// What is sorted by.
+    pub bits: Bits,
+    /// Options of the sort, from [`control`](crate::control).
     pub options: u32,
 }
 
-/// Set in [`Histogram::options`] when the input is also the output.
-pub const IN_PLACE: u32 = 1;
-/// Set in [`Histogram::options`] when a pass may rank by atomics.
-pub const ALLOW_ATOMICS: u32 = 2;
+impl<K: Key> Histogram<K> {
+    /// Whether keys are sorted by all their bits.
+    #[inline(always)]
+    fn whole(&self) -> bool {
+        self.bits.begin == 0 && self.bits.end == K::BITS
+    }
+
+    /// A key of the input as the passes sort it.
+    #[inline(always)]
+    fn encoded(&self, key: K) -> K {
+        if self.options & control::ENCODE != 0 {
+            key.encode()
+        } else {
+            key
+        }
+    }
+
+    #[inline(always)]
+    fn digit_flip(&self, place: u32) -> u32 {
+        let (shift, mask) = self.bits.place(place);
+        self.flip.digit(shift, mask, 0)
+    }
+}
 
 /// The kernel. Blocks of any multiple of 256 threads, any number of blocks;
 /// `PLACES * 256 * COPIES` words of dynamic shared memory.
 #[inline(always)]
 pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
     unsafe {
+        thread::trigger_dependents();
         let bins = dynamic_shared::<u32>(0, K::PLACES * RADIX * COPIES);
         let t = thread::thread_idx_x() as usize;
         let threads = thread::block_dim_x() as usize;
@@ -87,6 +109,7 @@ unsafe fn count<K: Key, const COPIES: usize>(arg: Histogram<K>, bins: Shared<u32
         let per_vector = 16 / size_of::<K>();
         let column = bins.offset(warp::lane_id() as usize & (COPIES - 1));
         let n = arg.n as usize;
+        let whole = arg.whole();
         let head = (arg.input.address().wrapping_neg() % 16 / size_of::<K>()).min(n);
         let vectors = (n - head) / per_vector;
         let body = arg.input.offset(head);
@@ -98,37 +121,60 @@ unsafe fn count<K: Key, const COPIES: usize>(arg: Histogram<K>, bins: Shared<u32
         while i + step < vectors {
             let a = body.get_vector(i * per_vector);
             let b = body.get_vector((i + step) * per_vector);
-            count_vector::<K, COPIES>(column, a);
-            count_vector::<K, COPIES>(column, b);
+            count_vector::<K, COPIES>(arg, whole, column, a);
+            count_vector::<K, COPIES>(arg, whole, column, b);
             i += 2 * step;
         }
         if i < vectors {
-            count_vector::<K, COPIES>(column, body.get_vector(i * per_vector));
+            let vector = body.get_vector(i * per_vector);
+            count_vector::<K, COPIES>(arg, whole, column, vector);
         }
 
         let tail = head + vectors * per_vector;
         if first < head {
-            count_key::<K, COPIES>(column, arg.input.get(first));
+            count_key::<K, COPIES>(arg, whole, column, arg.input.get(first));
         } else if first < head + n - tail {
-            count_key::<K, COPIES>(column, arg.input.get(tail + first - head));
+            count_key::<K, COPIES>(arg, whole, column, arg.input.get(tail + first - head));
         }
     }
 }
 
 #[inline(always)]
-unsafe fn count_vector<K: Key, const COPIES: usize>(column: Shared<u32>, vector: u128) {
-    for byte in 0..16 {
-        let digit = (vector >> (8 * byte)) as usize & (RADIX - 1);
-        let bin = (byte % size_of::<K>()) * RADIX + digit;
-        unsafe { column.add(bin * COPIES, 1) };
+unsafe fn count_vector<K: Key, const COPIES: usize>(
+    arg: Histogram<K>,
+    whole: bool,
+    column: Shared<u32>,
+    vector: u128,
+) {
+    for i in 0..16 / size_of::<K>() {
+        let key = K::from_u128(vector >> (K::BITS * i as u32));
+        unsafe { count_key::<K, COPIES>(arg, whole, column, key) };
     }
 }
 
 #[inline(always)]
-unsafe fn count_key<K: Key, const COPIES: usize>(column: Shared<u32>, key: K) {
-    for place in 0..K::PLACES {
-        let digit = key.digit(8 * place as u32, 0) as usize;
-        unsafe { column.add((place * RADIX + digit) * COPIES, 1) };
+unsafe fn count_key<K: Key, const COPIES: usize>(
+    arg: Histogram<K>,
+    whole: bool,
+    column: Shared<u32>,
+    key: K,
+) {
+    let key = arg.encoded(key);
+    let count = |place: usize, digit: u32| {
+        let bin = place * RADIX + digit as usize;
+        unsafe { column.add(bin * COPIES, 1) };
+    };
+    if whole {
+        for place in 0..K::PLACES {
+            count(place, key.digit(8 * place as u32, RADIX as u32 - 1, 0));
+        }
+    } else {
+        let mut place = 0;
+        while place < arg.bits.places() {
+            let (shift, mask) = arg.bits.place(place);
+            count(place as usize, key.digit(shift, mask, 0));
+            place += 1;
+        }
     }
 }
 
@@ -145,7 +191,8 @@ unsafe fn add_to_bins<K: Key, const COPIES: usize>(control: Global<u32>, bins: S
                 sum += bins.get(bin * COPIES + ((j + lane) & (COPIES - 1)));
             }
             if sum != 0 {
-                control.fetch_add(control::BINS + bin, sum, Ordering::Relaxed, Scope::Device);
+                let device_bins = control.offset(control::BINS).cast::<u64>();
+                device_bins.fetch_add(bin, sum as u64, Ordering::Relaxed, Scope::Device);
             }
             bin += thread::block_dim_x() as usize;
         }
@@ -173,9 +220,10 @@ unsafe fn arrives_last(control: Global<u32>, shared: Shared<u32>) -> bool {
 unsafe fn plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
     unsafe {
         let t = thread::thread_idx_x() as usize;
+        let shared = shared.offset(2).cast::<u64>();
         // A word a warp of this block, then a word a warp's worth of bins.
-        let warp_sums = shared.offset(1);
-        let largest = shared.offset(1 + 32);
+        let warp_sums = shared;
+        let largest = shared.offset(32);
         let mut base = 0;
         while base < K::PLACES * RADIX {
             plan_places::<K>(arg, base, warp_sums, largest);
@@ -184,8 +232,9 @@ unsafe fn plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
         thread::sync_threads();
         if t == 0 {
             write_steps::<K>(arg, largest);
+            let arrivals = control::ARRIVALS;
             arg.control
-                .store(control::ARRIVALS, 0, Ordering::Relaxed, Scope::Device);
+                .store(arrivals, 0, Ordering::Relaxed, Scope::Device);
         }
     }
 }
@@ -196,28 +245,27 @@ unsafe fn plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
 unsafe fn plan_places<K: Key>(
     arg: Histogram<K>,
     base: usize,
-    warp_sums: Shared<u32>,
-    largest: Shared<u32>,
+    warp_sums: Shared<u64>,
+    largest: Shared<u64>,
 ) {
     unsafe {
         let t = thread::thread_idx_x() as usize;
-        let (lane, warp) = (warp::lane_id(), t / 32);
+        let (lane, warp) = (t as u32 % 32, t / 32);
         let (place, digit) = ((base + t) / RADIX, t % RADIX);
-        let in_range = place < K::PLACES;
+        let in_range = place < arg.bits.places() as usize;
+        let bins = arg.control.offset(control::BINS).cast::<u64>();
+        let starts = arg
+            .control
+            .offset(control::starts(K::PLACES, 0))
+            .cast::<u64>();
 
-        let mut count = 0;
+        let (mut bin, mut count) = (0, 0);
         if in_range {
-            let flip = arg.flip.digit(8 * place as u32, 0) as usize;
-            let bin = control::BINS + place * RADIX + (digit ^ flip);
-            count = arg.control.load(bin, Ordering::Relaxed, Scope::Device);
+            bin = place * RADIX + (digit ^ arg.digit_flip(place as u32) as usize);
+            count = bins.load(bin, Ordering::Relaxed, Scope::Device);
         }
-        let inclusive = scan::warp_inclusive(count, lane);
-        let mut most = count;
-        let mut distance = 16;
-        while distance > 0 {
-            most = most.max(warp::shuffle_xor(warp::FULL, most, distance));
-            distance /= 2;
-        }
+        let inclusive = scan::warp_inclusive_wide(count, lane);
+        let most = scan::warp_most(count);
         thread::sync_threads();
         if lane == 31 {
             warp_sums.set(warp, inclusive);
@@ -233,18 +281,15 @@ unsafe fn plan_places<K: Key>(
                     start += warp_sums.get(warp / 8 * 8 + j);
                 }
             }
-            arg.control
-                .set(control::starts(K::PLACES) + place * RADIX + digit, start);
-            let flip = arg.flip.digit(8 * place as u32, 0) as usize;
-            let bin = control::BINS + place * RADIX + (digit ^ flip);
-            arg.control.store(bin, 0, Ordering::Relaxed, Scope::Device);
+            starts.set(place * RADIX + digit, start);
+            bins.store(bin, 0, Ordering::Relaxed, Scope::Device);
         }
     }
 }
 
 /// The largest bin of a place.
 #[inline(always)]
-unsafe fn most(largest: Shared<u32>, place: usize) -> u32 {
+unsafe fn most(largest: Shared<u64>, place: usize) -> u64 {
     let mut most = 0;
     for j in 0..RADIX / 32 {
         most = most.max(unsafe { largest.get(place * (RADIX / 32) + j) });
@@ -254,17 +299,20 @@ unsafe fn most(largest: Shared<u32>, place: usize) -> u32 {
 
 /// Decides which places run, and how. By one thread.
 #[inline(always)]
-unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u32>) {
+unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
     unsafe {
+        let places = arg.bits.places() as usize;
         let mut running = 0;
-        for place in 0..K::PLACES {
+        let mut place = 0;
+        while place < places {
             if most(largest, place) != arg.n {
                 running += 1;
             }
+            place += 1;
         }
         // Constant places that run all the same: to have a pass that moves the
         // keys at all, or to end in the output when that is also the input.
-        let in_place = arg.options & IN_PLACE != 0;
+        let in_place = arg.options & control::IN_PLACE != 0;
         let mut spare = if in_place {
             running % 2
         } else if running == 0 {
@@ -274,27 +322,30 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u32>) {
         };
         let count = running + spare;
         let mut index = 0;
-        for place in 0..K::PLACES {
+        let mut place = 0;
+        while place < places {
             let most = most(largest, place);
             let mut step = Step::SKIPPED;
             if most != arg.n || spare > 0 {
                 if most == arg.n {
                     spare -= 1;
                 }
-                let spread = most <= arg.n / FLAT && arg.options & ALLOW_ATOMICS != 0;
+                let spread = most <= arg.n / FLAT && arg.options & control::ALLOW_ATOMICS != 0;
                 let ranking = if spread {
                     Ranking::Atomics
                 } else {
                     Ranking::Ballots
                 };
-                step = Step::running(index, count, ranking);
+                let (shift, _) = arg.bits.place(place as u32);
+                step = Step::running(index, count, shift, ranking);
                 index += 1;
             }
             step.write(arg.control, place);
+            place += 1;
         }
     }
 }
 
 /// A place counts as spread, so that atomics rank faster than ballots, when no
 /// digit has more than one in this many keys; evenly spread digits have 256.
-const FLAT: u32 = 96;
+const FLAT: u64 = 96;

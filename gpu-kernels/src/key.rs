@@ -1,10 +1,16 @@
 //! What a key is to these kernels.
 //!
-//! A key travels as the unsigned word of its width. The order of a signed type,
-//! or a descending one, is that of the word after an exclusive or with a constant:
-//! `flip`, the sign bit for signed integers, its complement for descending order.
-//! An exclusive or acts on each digit by itself, so a pass never transforms a key:
-//! it takes the digit and flips the digit.
+//! A key travels as the unsigned word of its width, and is sorted by 8-bit digits
+//! of it. Two things make other orders of that:
+//!
+//! - **Flip.** The order of a signed type, or a descending one, is that of the word
+//!   after an exclusive or with a constant: the sign bit for signed integers, its
+//!   complement for descending order. An exclusive or acts on each digit by itself,
+//!   so no key is changed for it: a pass takes the digit and flips the digit.
+//! - **Encoding.** Floating-point numbers, as sign and magnitude, run backwards
+//!   below zero. The first pass complements the magnitude of negative numbers as it
+//!   reads them, and the last one undoes it as it writes; with the sign bit flipped
+//!   that is the total order of IEEE 754: -NaN, -infinity, .., -0, +0, .., NaN.
 
 use core::ops::{BitAnd, BitXor, Not, Shl, Shr};
 use cuda_std::word::Word;
@@ -24,15 +30,18 @@ pub trait Key:
     + Shl<u32, Output = Self>
     + Shr<u32, Output = Self>
 {
-    /// Digits of a key.
+    /// Most digits of a key.
     const PLACES: usize = size_of::<Self>();
     /// Bits of a key.
     const BITS: u32 = 8 * size_of::<Self>() as u32;
 
-    /// The digit from bit `shift` on, flipped by `flip`.
+    /// All ones if the highest bit is set, else 0.
+    fn sign(self) -> Self;
+
+    /// The digit from bit `shift` on, under `mask`, flipped by `flip`.
     #[inline(always)]
-    fn digit(self, shift: u32, flip: u32) -> u32 {
-        ((self >> shift).to_u64() as u32 & (RADIX as u32 - 1)) ^ flip
+    fn digit(self, shift: u32, mask: u32, flip: u32) -> u32 {
+        ((self >> shift).to_u64() as u32 & mask) ^ flip
     }
 
     /// A key that no other is greater than in the order that `flip` makes.
@@ -40,10 +49,55 @@ pub trait Key:
     fn last(flip: Self) -> Self {
         !flip
     }
+
+    /// A floating-point number's bits made to ascend with it, but for the sign bit;
+    /// and back again.
+    #[inline(always)]
+    fn encode(self) -> Self {
+        self ^ (self.sign() >> 1)
+    }
 }
 
-impl Key for u8 {}
-impl Key for u16 {}
-impl Key for u32 {}
-impl Key for u64 {}
-impl Key for u128 {}
+macro_rules! keys {
+    ($($word:ty, $signed:ty;)*) => { $(
+        impl Key for $word {
+            #[inline(always)]
+            fn sign(self) -> Self {
+                (self as $signed >> (Self::BITS - 1)) as $word
+            }
+        }
+    )* };
+}
+
+keys! {
+    u8, i8;
+    u16, i16;
+    u32, i32;
+    u64, i64;
+    u128, i128;
+}
+
+/// Which bits of a key are sorted by, digit by digit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bits {
+    /// The lowest bit.
+    pub begin: u32,
+    /// One more than the highest.
+    pub end: u32,
+}
+
+impl Bits {
+    /// Digits in these bits: the last may be short.
+    #[inline(always)]
+    pub fn places(self) -> u32 {
+        (self.end - self.begin).div_ceil(DIGIT_BITS)
+    }
+
+    /// Where the digit of `place` begins, and the mask of its bits.
+    #[inline(always)]
+    pub fn place(self, place: u32) -> (u32, u32) {
+        let shift = self.begin + DIGIT_BITS * place;
+        let bits = (self.end - shift).min(DIGIT_BITS);
+        (shift, (1 << bits) - 1)
+    }
+}

@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`histogram`] | counts every digit of every key in one read, and plans the passes |
 //! | [`onesweep`] | one stable pass of the radix sort: reads and writes each key once |
+//! | [`rank`] | where in its tile a key belongs |
+//! | [`block`] | sorts what fits one block, in one launch |
+//! | [`gather`] | fetches elements by index; codes of numeric order |
 //! | [`merge`] | merges two sorted runs along merge path |
 //! | [`verify`] | checks order, and hashes the multiset of keys |
 //! | [`control`] | the words in device memory through which the launches of one sort agree |
@@ -25,12 +28,15 @@
 // `cuda_std::memory::Global`.
 #![allow(clippy::missing_safety_doc)]
 
+pub mod block;
 pub mod control;
 pub mod entries;
+pub mod gather;
 pub mod histogram;
 pub mod key;
 pub mod merge;
 pub mod onesweep;
 pub mod policy;
+pub mod rank;
 mod scan;
 pub mod verify;

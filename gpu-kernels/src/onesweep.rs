@@ -13,31 +13,24 @@
 //!
 //! 1. **Load.** Warp `w` takes `32 * ITEMS` consecutive keys, lane `l` every 32nd
 //!    of them, so that item `i` of all lanes is a row and rows are in order.
-//! 2. **Rank.** A warp counts digits in 256 counters of its own, row by row, and
-//!    a key's rank in its warp is what its counter showed ("late counts": the
-//!    counts come out of the ranking instead of a sweep of their own before it;
-//!    GPUSorting has the idea too). Two schemes, see below.
-//! 3. **Scan.** Over warps for each digit, over digits for the tile. 128 threads
-//!    take two digits each, whose 16-bit counters share a word. As soon as a
-//!    digit's total is known, it is published for the tiles that follow.
-//! 4. **Scatter** into shared memory, where the tile then stands sorted by digit.
-//! 5. **Look-back**, a thread a digit: add up the published totals of the tiles
+//! 2. **Rank** and **scan**: see [`rank`](crate::rank). As soon as a digit's total
+//!    is known, it is published for the tiles that follow.
+//! 3. **Scatter** into shared memory, where the tile then stands sorted by digit.
+//! 4. **Look-back**, a thread a digit: add up the published totals of the tiles
 //!    before, back to one that has published its inclusive sum; publish our own
 //!    (Merrill and Garland 2016, single-pass scan; Adinets and Merrill 2022).
-//! 6. **Store**: neighbours in shared memory with one digit are neighbours in
+//! 5. **Store**: neighbours in shared memory with one digit are neighbours in
 //!    device memory, so the writes are runs.
+//! 6. **Values** go the same way, after the keys: what a key's place was in the
+//!    tile, and which digit stands at a place, is kept for them.
 //!
-//! # Ranking by ballots, and by atomics
-//! A row's keys with equal digits are found by eight ballots, or not at all: an
-//! atomic addition to the counter returns each lane a different number. The first
-//! is stable by construction; of the second nothing promises that lower lanes get
-//! lower numbers, though every chip measured does so. Keys alone have no identity
-//! beyond their bits, which makes the result checkable: as the input of a place is
-//! sorted by all lower places, the tile is right exactly if, sorted by digit, it
-//! never decreases in the bits up to and including the digit. Every key is
-//! compared with its right neighbour while it is stored. A tile that fails is
-//! ranked again by ballots and stored again to the same places: counts, starts and
-//! look-back do not change.
+//! # Checking ranks by atomics
+//! Keys alone have no identity beyond their bits, so a wrong order of equal digits
+//! shows: as the input of a place is sorted by all lower places, the tile is right
+//! exactly if, sorted by digit, it never decreases in the bits up to and including
+//! the digit. Every key is compared with its right neighbour while it is stored. A
+//! tile that fails is ranked again by ballots and stored again to the same places:
+//! counts, starts and look-back do not change.
 //!
 //! # Progress without an order of blocks
 //! Tile numbers are block numbers; nothing says that the device starts block 0
@@ -49,22 +42,51 @@
 
 use crate::control::{self, Buffer, Ranking, Step};
 use crate::key::{Key, RADIX};
-use crate::scan;
+use crate::rank::{Counters, PAIRS, pack, unpack};
 use cuda_std::prelude::*;
+
+/// Input, output and scratch.
+#[derive(Clone, Copy)]
+pub struct Buffers<T> {
+    pub input: Global<T>,
+    pub output: Global<T>,
+    pub scratch: Global<T>,
+}
+
+impl<T: Word> Buffers<T> {
+    #[inline(always)]
+    unsafe fn choose(&self, which: Buffer) -> Global<T> {
+        let chosen = match which {
+            Buffer::Input => self.input,
+            Buffer::Output => self.output,
+            Buffer::Scratch => self.scratch,
+        };
+        unsafe { chosen.assume_global() }
+    }
+}
 
 /// What a pass is about.
 #[derive(Clone, Copy)]
 pub struct Pass<K> {
-    pub input: Global<K>,
-    pub output: Global<K>,
-    pub scratch: Global<K>,
+    pub keys: Buffers<K>,
+    /// A value a key; untouched by a sort of keys alone.
+    pub values: Buffers<u32>,
     /// The sort's control words; see [`control`](crate::control).
     pub control: Global<u32>,
-    pub n: u32,
+    /// Keys of the whole sort.
+    pub n: u64,
     /// Which digit, 0 the least significant.
     pub place: u32,
+    /// Its lowest bit and the mask of its bits.
+    pub shift: u32,
+    pub mask: u32,
     /// What makes the order; see [`key`](crate::key).
     pub flip: K,
+    /// The portion this launch is, and its first tile.
+    pub portion: u32,
+    pub first_tile: u32,
+    /// Options of the sort, from [`control`](crate::control).
+    pub options: u32,
 }
 
 /// Bytes of dynamic shared memory of a block.
@@ -74,91 +96,166 @@ pub const fn shared_bytes<K: Key>(threads: usize, items: usize) -> usize {
 
 /// Where things stand in shared memory, in bytes.
 struct Layout {
-    /// `warps x 256` counters of 16 bits.
     counters: usize,
-    /// Where each digit begins in the tile; one more word ends the last.
+    /// Where each digit begins in the tile.
     begins: usize,
-    /// What leads from a place in the tile to its place in the output.
+    /// What leads from a place in the tile to its place in the output: 64 bits for
+    /// each digit, of which a sort of few keys uses the half.
     offsets: usize,
-    /// A sum a warp.
+    /// Sums of the scan, then what [`Tile::keep_digits`] leaves.
     sums: usize,
     end: usize,
 }
 
 impl Layout {
     const fn of<K: Key>(threads: usize, items: usize) -> Self {
-        let counters = (threads * items * size_of::<K>()).next_multiple_of(16);
-        let begins = counters + threads / 32 * RADIX * 2;
+        let element = if size_of::<K>() < 4 {
+            4
+        } else {
+            size_of::<K>()
+        };
+        let counters = (threads * items * element).next_multiple_of(16);
+        let begins = counters + threads / 32 * PAIRS * 4;
         let offsets = begins + (RADIX + 8) * 4;
-        let sums = offsets + RADIX * 4;
+        let sums = offsets + RADIX * 8;
         Layout {
             counters,
             begins,
             offsets,
             sums,
-            end: sums + 32 * 4,
+            end: sums + 16 * 4,
         }
     }
 }
 
+/// Words after the scan's sums: the digit's shift, mask and flip.
+const DIGIT: usize = 8;
+
 /// A block's view of its work. It holds little on purpose: what can be computed
 /// from the launch's arguments is computed where it is needed, because a register
 /// held from the load to the store is one that the keys do not have.
+///
+/// `WIDE` is for sorts in portions: places take 64 bits, and the starts move on.
 #[derive(Clone, Copy)]
-struct Tile<K, const THREADS: usize, const ITEMS: usize> {
+struct Tile<K, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const WIDE: bool> {
     arg: Pass<K>,
     step: Step,
     /// Index of this thread in the block.
     thread: u32,
 }
 
-/// The kernel: `ceil(n / (THREADS * ITEMS))` blocks of `THREADS` threads, which
-/// are a multiple of 32 and at least 128.
+/// The kernel: a block of `THREADS` threads a tile of `THREADS * ITEMS` keys.
+/// `THREADS` is a multiple of 32 and at least 128. Without `ATOMICS` every place is
+/// ranked by ballots, whatever the plan says.
 #[inline(always)]
-pub unsafe fn onesweep<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Pass<K>) {
+pub unsafe fn onesweep<
+    K: Key,
+    const THREADS: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+    const ATOMICS: bool,
+    const WIDE: bool,
+>(
+    arg: Pass<K>,
+) {
     unsafe {
+        thread::trigger_dependents();
+        thread::sync_predecessor();
         let step = Step::read(arg.control, arg.place as usize);
         if !step.runs() {
             return;
         }
         let thread = thread::thread_idx_x();
-        let tile = Tile::<K, THREADS, ITEMS> { arg, step, thread };
+        let tile = Tile::<K, THREADS, ITEMS, PAIRED, WIDE> { arg, step, thread };
         tile.keep_digits();
-        let mut again = 0;
-        loop {
-            // Opaque, or the compiler makes a copy of the ranking for each turn.
-            let first = hint::opaque(again) == 0;
-            let tile = tile.anew();
-            // Not the last tile: what fills it up has to stay behind the keys of its
-            // digit, and the check after the fact cannot tell the two apart.
-            let full = tile.valid() == Tile::<K, THREADS, ITEMS>::SIZE;
-            let atomics = first && full && step.ranking() == Ranking::Atomics;
-            let atomics = warp::any(warp::FULL, atomics);
-            let keys = tile.load();
-            let ranks = tile.anew().rank(&keys, atomics);
-            thread::sync_threads();
-            tile.anew().scan(first);
-            tile.anew().scatter(&keys, &ranks);
-            if first {
-                tile.anew().look_back();
-            }
-            thread::sync_threads();
-            let disordered = tile.anew().store(atomics);
-            if !atomics || !thread::sync_threads_or(disordered) {
-                return;
-            }
-            again = 1;
+        if PAIRED {
+            tile.pass_pairs();
+        } else if ATOMICS {
+            tile.pass_keys_checked();
+        } else {
+            tile.pass_keys();
         }
     }
 }
 
-impl<K: Key, const THREADS: usize, const ITEMS: usize> Tile<K, THREADS, ITEMS> {
+impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const WIDE: bool>
+    Tile<K, THREADS, ITEMS, PAIRED, WIDE>
+{
     /// Keys of a whole tile.
     const SIZE: u32 = (THREADS * ITEMS) as u32;
     const WARPS: usize = THREADS / 32;
-    /// Words of a warp's counters: two digits in each.
-    const PAIRS: usize = RADIX / 2;
     const LAYOUT: Layout = Layout::of::<K>(THREADS, ITEMS);
+
+    /// Keys by ballots.
+    #[inline(always)]
+    unsafe fn pass_keys(self) {
+        unsafe {
+            let keys = self.load_keys();
+            let ranks = self.anew().rank(&keys, false);
+            thread::sync_threads();
+            self.anew().scan(true);
+            self.anew().scatter_keys(&keys, &ranks);
+            self.anew().look_back();
+            thread::sync_threads();
+            self.anew().store_keys(false);
+        }
+    }
+
+    /// Keys as the plan says, and once more by ballots if atomics went wrong.
+    #[inline(always)]
+    unsafe fn pass_keys_checked(self) {
+        let mut again = 0;
+        loop {
+            // Opaque, or the compiler makes a copy of the ranking for each turn; and
+            // a vote, so that the assembler knows that the warp stays together.
+            let first = hint::opaque(again) == 0;
+            // Not the last tile: what fills it up has to stay behind the keys of its
+            // digit, and the check after the fact cannot tell the two apart.
+            let full = self.valid() == Self::SIZE;
+            let atomics = first && full && self.step.ranking() == Ranking::Atomics;
+            let atomics = warp::any(warp::FULL, atomics);
+            let tile = self.anew();
+            unsafe {
+                let keys = tile.load_keys();
+                let ranks = tile.anew().rank(&keys, atomics);
+                thread::sync_threads();
+                tile.anew().scan(first);
+                tile.anew().scatter_keys(&keys, &ranks);
+                if first {
+                    tile.anew().look_back();
+                }
+                thread::sync_threads();
+                let disordered = tile.anew().store_keys(atomics);
+                if !atomics || !thread::sync_threads_or(disordered) {
+                    return;
+                }
+            }
+            again = 1;
+        }
+    }
+
+    /// Keys by ballots, then values.
+    #[inline(always)]
+    unsafe fn pass_pairs(self) {
+        unsafe {
+            let keys = self.load_keys();
+            let ranks = self.anew().rank(&keys, false);
+            thread::sync_threads();
+            self.anew().scan(true);
+            let places = self.anew().scatter_keys(&keys, &ranks);
+            let values = self.anew().load_values();
+            self.anew().look_back();
+            thread::sync_threads();
+            let digits = self.anew().store_paired_keys();
+            thread::sync_threads();
+            let buffer = self.staged_values();
+            for i in 0..ITEMS {
+                buffer.set(unpack(&places, i) as usize, values[i]);
+            }
+            thread::sync_threads();
+            self.anew().store_values(&digits);
+        }
+    }
 
     /// The same tile with nothing known of it, so that what is computed from it is
     /// computed again and not kept.
@@ -167,6 +264,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize> Tile<K, THREADS, ITEMS> {
         Tile {
             arg: Pass {
                 place: hint::opaque(self.arg.place),
+                shift: hint::opaque(self.arg.shift),
                 ..self.arg
             },
             step: self.step.opaque(),
@@ -174,54 +272,59 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize> Tile<K, THREADS, ITEMS> {
         }
     }
 
+    /// Number of this tile in its portion.
     #[inline(always)]
     fn number(&self) -> u32 {
         thread::block_idx_x()
     }
 
+    /// Index of this tile's first key.
+    #[inline(always)]
+    fn begin(&self) -> u64 {
+        (self.arg.first_tile + self.number()) as u64 * Self::SIZE as u64
+    }
+
     /// Keys of this tile that exist.
     #[inline(always)]
     fn valid(&self) -> u32 {
-        (self.arg.n - self.number() * Self::SIZE).min(Self::SIZE)
+        (self.arg.n - self.begin()).min(Self::SIZE as u64) as u32
     }
 
+    /// The look-back table's row of `tile`, a number in the portion.
     #[inline(always)]
-    unsafe fn buffer(&self, which: Buffer) -> Global<K> {
-        let chosen = match which {
-            Buffer::Input => self.arg.input,
-            Buffer::Output => self.arg.output,
-            Buffer::Scratch => self.arg.scratch,
-        };
-        unsafe { chosen.assume_global() }
+    unsafe fn row(&self, tile: u32) -> Global<u32> {
+        let row = (self.arg.first_tile + tile) as usize * RADIX;
+        unsafe { self.arg.control.offset(control::table(K::PLACES) + row) }
     }
 
+    /// The digit starts of this place for `portion`.
     #[inline(always)]
-    unsafe fn table(&self) -> Global<u32> {
-        unsafe { self.arg.control.offset(control::table(K::PLACES)) }
-    }
-
-    #[inline(always)]
-    fn shift(&self) -> u32 {
-        8 * self.arg.place
+    unsafe fn starts(&self, portion: u32) -> Global<u64> {
+        unsafe {
+            let starts = self.arg.control.offset(control::starts(K::PLACES, portion));
+            starts.cast().offset(self.arg.place as usize * RADIX)
+        }
     }
 
     /// What takes the digit of this place from a key.
     #[inline(always)]
-    fn digits(&self) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS> {
-        let shift = self.shift();
+    fn digits(&self) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, WIDE> {
+        let (shift, mask) = (self.arg.shift, self.arg.mask);
         // Opaque, or the compiler flips the whole key first: one more instruction.
-        let flip = hint::opaque(self.arg.flip.digit(shift, 0));
-        move |key| key.digit(shift, flip)
+        let flip = hint::opaque(self.arg.flip.digit(shift, mask, 0));
+        move |key| key.digit(shift, mask, flip)
     }
 
     /// Leaves what [`digits_again`](Self::digits_again) reads after a barrier.
     #[inline(always)]
     unsafe fn keep_digits(&self) {
         if self.thread == 0 {
-            let shift = self.shift();
+            let (shift, mask) = (self.arg.shift, self.arg.mask);
             unsafe {
-                self.sums().set(16, shift);
-                self.sums().set(17, self.arg.flip.digit(shift, 0));
+                self.sums().set(DIGIT, shift);
+                self.sums().set(DIGIT + 1, mask);
+                self.sums()
+                    .set(DIGIT + 2, self.arg.flip.digit(shift, mask, 0));
             }
         }
     }
@@ -230,9 +333,12 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize> Tile<K, THREADS, ITEMS> {
     /// assembler cannot tell that the digits are those taken before the barrier,
     /// and so do not keep them in registers that the keys need.
     #[inline(always)]
-    unsafe fn digits_again(&self) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS> {
-        let (shift, flip) = unsafe { (self.sums().get(16), self.sums().get(17)) };
-        move |key| key.digit(shift, flip)
+    unsafe fn digits_again(
+        &self,
+    ) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, WIDE> {
+        let digit = unsafe { self.sums().offset(DIGIT) };
+        let (shift, mask, flip) = unsafe { (digit.get(0), digit.get(1), digit.get(2)) };
+        move |key| key.digit(shift, mask, flip)
     }
 
     #[inline(always)]
@@ -240,16 +346,16 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize> Tile<K, THREADS, ITEMS> {
         unsafe { dynamic_shared(0, THREADS * ITEMS) }
     }
 
+    /// The tile's values, where its keys have been.
     #[inline(always)]
-    unsafe fn counters(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.counters, Self::WARPS * Self::PAIRS) }
+    unsafe fn staged_values(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(0, THREADS * ITEMS) }
     }
 
-    /// The counters of this thread's warp.
     #[inline(always)]
-    unsafe fn own_counters(&self) -> Shared<u32> {
-        let warp = self.thread as usize / 32;
-        unsafe { self.counters().offset(warp * Self::PAIRS) }
+    unsafe fn counters(&self) -> Counters {
+        let words = unsafe { dynamic_shared(Self::LAYOUT.counters, Self::WARPS * PAIRS) };
+        Counters { words }
     }
 
     #[inline(always)]
@@ -259,32 +365,51 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize> Tile<K, THREADS, ITEMS> {
 
     #[inline(always)]
     unsafe fn offsets(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.offsets, RADIX) }
+        unsafe { dynamic_shared(Self::LAYOUT.offsets, 2 * RADIX) }
     }
 
     #[inline(always)]
     unsafe fn sums(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.sums, 32) }
+        unsafe { dynamic_shared(Self::LAYOUT.sums, 16) }
+    }
+
+    /// Place in the tile of this thread's first item; the next are 32 apart.
+    #[inline(always)]
+    fn first_item(&self) -> u32 {
+        self.thread / 32 * (32 * ITEMS as u32) + self.thread % 32
+    }
+
+    /// Whether the pass has to encode or decode keys, at the end where it `acts`.
+    #[inline(always)]
+    fn encodes(&self, acts: bool) -> bool {
+        acts && self.arg.options & control::ENCODE != 0
     }
 
     /// Places beyond the input get keys that rank last, and so stay behind all
     /// others in the tile's last digit.
     #[inline(always)]
-    unsafe fn load(&self) -> [K; ITEMS] {
+    unsafe fn load_keys(&self) -> [K; ITEMS] {
         unsafe {
-            let t = self.thread;
-            let first = t / 32 * (32 * ITEMS as u32) + t % 32;
-            let begin = (self.number() * Self::SIZE + first) as usize;
-            let source = self.buffer(self.step.source()).offset(begin);
+            let first = self.first_item();
+            let valid = self.valid();
+            let source = self.arg.keys.choose(self.step.source());
+            let source = source.offset((self.begin() + first as u64) as usize);
             let mut keys = [K::last(self.arg.flip); ITEMS];
-            if self.valid() == Self::SIZE {
+            if valid == Self::SIZE {
                 for i in 0..ITEMS {
                     keys[i] = source.get_streamed(32 * i);
                 }
+                if self.encodes(self.step.first()) {
+                    for i in 0..ITEMS {
+                        keys[i] = keys[i].encode();
+                    }
+                }
             } else {
+                let encodes = self.encodes(self.step.first());
                 for i in 0..ITEMS {
-                    if first + 32 * (i as u32) < self.valid() {
-                        keys[i] = source.get_streamed(32 * i);
+                    if first + 32 * (i as u32) < valid {
+                        let key = source.get_streamed(32 * i);
+                        keys[i] = if encodes { key.encode() } else { key };
                     }
                 }
             }
@@ -297,137 +422,68 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize> Tile<K, THREADS, ITEMS> {
     #[inline(always)]
     unsafe fn rank(&self, keys: &[K; ITEMS], atomics: bool) -> [u32; ITEMS] {
         unsafe {
-            let counters = self.own_counters();
-            let lane = self.thread as usize % 32;
-            for i in 0..Self::PAIRS / 32 {
-                counters.set(32 * i + lane, 0);
-            }
-            warp::sync_warp(warp::FULL);
+            let counters = self.counters();
+            counters.clear(self.thread);
             if atomics {
-                self.anew().rank_by_atomics(keys, counters)
+                // The shift comes out of the plan and not from the arguments, or the
+                // assembler takes the digits once for both ways to rank, before it
+                // knows which, and spills them.
+                let tile = self.anew();
+                let (shift, mask) = (tile.step.shift(), RADIX as u32 - 1);
+                let flip = tile.arg.flip.digit(shift, mask, 0);
+                let digit = |i: usize| keys[i].digit(shift, mask, flip);
+                counters.rank_by_atomics(tile.thread, digit)
             } else {
-                self.anew().rank_by_ballots(keys, counters.cast())
+                let tile = self.anew();
+                let digit_of = tile.digits();
+                counters.rank_by_ballots(tile.thread, |i| digit_of(keys[i]))
             }
         }
     }
 
-    /// The last lane of those with one digit moves their counter on: its own rank
-    /// plus one is the new count, so one population count serves both.
-    #[inline(always)]
-    unsafe fn rank_by_ballots(&self, keys: &[K; ITEMS], counters: Shared<u16>) -> [u32; ITEMS] {
-        unsafe {
-            let (below, above) = (warp::lane_mask_lt(), warp::lane_mask_gt());
-            let ones = warp::all_ones();
-            let digit_of = self.digits();
-            let mut ranks = [0; ITEMS];
-            for i in 0..ITEMS {
-                let digit = digit_of(keys[i]);
-                let same = warp::match_digit(digit, ones);
-                let rank = counters.get(digit as usize) as u32 + (same & below).count_ones();
-                warp::sync_warp(warp::FULL);
-                if same & above == 0 {
-                    counters.set(digit as usize, (rank + 1) as u16);
-                }
-                warp::sync_warp(warp::FULL);
-                pack(&mut ranks, i, rank);
-            }
-            ranks
-        }
-    }
-
-    /// Two digits share a word; a tile has fewer than 65536 keys, so no count
-    /// carries into its neighbour.
-    #[inline(always)]
-    unsafe fn rank_by_atomics(&self, keys: &[K; ITEMS], counters: Shared<u32>) -> [u32; ITEMS] {
-        unsafe {
-            let digit_of = self.digits();
-            let mut ranks = [0; ITEMS];
-            for i in 0..ITEMS {
-                let digit = digit_of(keys[i]);
-                let half = digit % 2 * 16;
-                let before = counters.fetch_add(digit as usize / 2, 1 << half);
-                pack(&mut ranks, i, before >> half);
-            }
-            ranks
-        }
-    }
-
-    /// Turns the warps' counts into where each warp's first key with a digit goes
-    /// in the tile, and publishes the tile's counts.
+    /// The scan of the tile's counts, which shows them to later tiles.
     #[inline(always)]
     unsafe fn scan(&self, publish: bool) {
-        unsafe {
-            let t = self.thread;
-            let scans = t < Self::PAIRS as u32;
-            let column = self.counters().offset(t as usize);
-            let (mut counts, mut sum, mut inclusive) = (0, 0, 0);
-            if scans {
-                for warp in 0..Self::WARPS {
-                    counts += column.get(warp * Self::PAIRS);
-                }
-                if publish {
-                    self.publish(2 * t, counts & 0xffff, counts >> 16);
-                }
-                sum = (counts & 0xffff) + (counts >> 16);
-                inclusive = scan::warp_inclusive(sum, t % 32);
-                if t % 32 == 31 {
-                    self.sums().set(t as usize / 32, inclusive);
-                }
-            }
-            thread::sync_threads();
-            if scans {
-                let mut begin = inclusive - sum;
-                for warp in 0..Self::PAIRS / 32 {
-                    let earlier = self.sums().get(warp);
-                    if (warp as u32) < t / 32 {
-                        begin += earlier;
-                    }
-                }
-                let second = begin + (counts & 0xffff);
-                self.begins().set(2 * t as usize, begin);
-                self.begins().set(2 * t as usize + 1, second);
-                if t == Self::PAIRS as u32 - 1 {
-                    self.begins().set(RADIX, Self::SIZE);
-                }
-                let mut running = begin | second << 16;
-                for warp in 0..Self::WARPS {
-                    let count = column.get(warp * Self::PAIRS);
-                    column.set(warp * Self::PAIRS, running);
-                    running += count;
-                }
-            }
-            thread::sync_threads();
-        }
-    }
-
-    /// Shows later tiles what this one holds of two digits. The first tile's
-    /// counts are inclusive at once.
-    #[inline(always)]
-    unsafe fn publish(&self, digit: u32, first: u32, second: u32) {
+        // The first tile's counts are inclusive at once.
         let state = if self.number() == 0 {
             control::INCLUSIVE
         } else {
             control::LOCAL
         };
         let state = state ^ self.step.toggle();
-        let word = self.number() as usize * RADIX + digit as usize;
         unsafe {
-            self.table()
-                .store_pair(word, [first | state, second | state], Scope::Device)
+            let row = self.row(self.number());
+            self.counters().scan(
+                Self::WARPS,
+                self.thread,
+                self.sums(),
+                self.begins(),
+                |digit, [first, second]| {
+                    if publish {
+                        let words = [first | state, second | state];
+                        row.store_pair(digit as usize, words, Scope::Device);
+                    }
+                },
+            );
         }
     }
 
-    /// Sorts the tile by digit in shared memory.
+    /// Sorts the tile by digit in shared memory. Returns the keys' places, two to a
+    /// word.
     #[inline(always)]
-    unsafe fn scatter(&self, keys: &[K; ITEMS], ranks: &[u32; ITEMS]) {
+    unsafe fn scatter_keys(&self, keys: &[K; ITEMS], ranks: &[u32; ITEMS]) -> [u32; ITEMS] {
         unsafe {
-            let begins = self.own_counters().cast::<u16>();
+            let begins = self.counters().own(self.thread).cast::<u16>();
+            let buffer = self.keys();
             let digit_of = self.digits_again();
+            let mut places = [0; ITEMS];
             for i in 0..ITEMS {
                 let digit = digit_of(keys[i]);
                 let place = begins.get(digit as usize) as u32 + unpack(ranks, i);
-                self.keys().set(place as usize, keys[i]);
+                buffer.set(place as usize, keys[i]);
+                pack(&mut places, i, place);
             }
+            places
         }
     }
 
@@ -436,33 +492,45 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize> Tile<K, THREADS, ITEMS> {
     #[inline(always)]
     unsafe fn look_back(&self) {
         unsafe {
+            let number = self.number();
+            let last = number == thread::grid_dim_x() - 1;
             let mut digit = self.thread as usize;
             while digit < RADIX {
                 let begin = self.begins().get(digit);
-                let mut earlier = 0;
-                if self.number() > 0 {
-                    earlier = self.earlier(digit);
-                    let inclusive = earlier + self.begins().get(digit + 1) - begin;
-                    let word = (inclusive | control::INCLUSIVE) ^ self.step.toggle();
-                    let row = self.number() as usize * RADIX;
-                    self.table()
-                        .store(row + digit, word, Ordering::Relaxed, Scope::Device);
+                let mut end = Self::SIZE;
+                if digit + 1 < RADIX {
+                    end = self.begins().get(digit + 1);
                 }
-                let starts = control::starts(K::PLACES) + self.arg.place as usize * RADIX;
-                let start = self.arg.control.get(starts + digit);
-                self.offsets()
-                    .set(digit, (start + earlier).wrapping_sub(begin));
+                let mut earlier = 0;
+                if number > 0 {
+                    earlier = self.earlier(digit);
+                    let word = ((earlier + end - begin) | control::INCLUSIVE) ^ self.step.toggle();
+                    self.row(number)
+                        .store(digit, word, Ordering::Relaxed, Scope::Device);
+                }
+                let start = self.starts(self.arg.portion).get(digit) + earlier as u64;
+                if WIDE && last {
+                    let next = start + (end - begin) as u64;
+                    self.starts(self.arg.portion + 1).set(digit, next);
+                }
+                let offset = start.wrapping_sub(begin as u64);
+                if WIDE {
+                    self.offsets().cast::<u64>().set(digit, offset);
+                } else {
+                    self.offsets().set(digit, offset as u32);
+                }
                 digit += THREADS;
             }
         }
     }
 
-    /// The keys of all earlier tiles that have `digit`. Four rows are read at
-    /// once; those before the first row are padding and never reached, because
-    /// the first row is only ever EMPTY or INCLUSIVE.
+    /// The keys of all earlier tiles of the portion that have `digit`. Four rows
+    /// are read at once; those before the first row are never used, because the
+    /// first row is only ever EMPTY or INCLUSIVE.
     #[inline(always)]
     unsafe fn earlier(&self, digit: usize) -> u32 {
         unsafe {
+            let table = self.row(0);
             let mut sum = 0;
             let mut row = self.number();
             let mut patience = hint::Patience::new();
@@ -470,7 +538,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize> Tile<K, THREADS, ITEMS> {
                 let mut words = [0; 4];
                 for j in 0..4 {
                     let index = (row as usize * RADIX + digit).wrapping_sub((j + 1) * RADIX);
-                    words[j] = self.table().load(index, Ordering::Relaxed, Scope::Device);
+                    words[j] = table.load(index, Ordering::Relaxed, Scope::Device);
                 }
                 for j in 0..4 {
                     let word = words[j] ^ self.step.toggle();
@@ -498,76 +566,132 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize> Tile<K, THREADS, ITEMS> {
     /// The keys of an earlier tile that have `digit`, counted from the input.
     #[inline(always)]
     unsafe fn count_tile(&self, tile: u32, digit: u32) -> u32 {
-        let digit_of = self.digits();
-        let mut count = 0;
-        let mut i = 0;
-        while i < Self::SIZE {
-            let key = unsafe {
-                self.buffer(self.step.source())
-                    .get((tile * Self::SIZE + i) as usize)
-            };
-            count += (digit_of(key) == digit) as u32;
-            i += 1;
+        unsafe {
+            let begin = (self.arg.first_tile + tile) as u64 * Self::SIZE as u64;
+            let source = self.arg.keys.choose(self.step.source());
+            let encodes = self.encodes(self.step.first());
+            let digit_of = self.digits();
+            let mut count = 0;
+            let mut i = 0;
+            while i < Self::SIZE {
+                let key = source.get((begin + i as u64) as usize);
+                let key = if encodes { key.encode() } else { key };
+                count += (digit_of(key) == digit) as u32;
+                i += 1;
+            }
+            count
         }
-        count
     }
 
-    /// Writes the tile out. Returns whether `check` found a key greater than its
-    /// right neighbour in the bits sorted so far.
+    /// Writes the tile's keys out. Returns whether `check` found one greater than
+    /// its right neighbour in the bits sorted so far.
     #[inline(always)]
-    unsafe fn store(&self, check: bool) -> bool {
+    unsafe fn store_keys(&self, check: bool) -> bool {
         unsafe {
-            let (keys, offsets) = (self.keys(), self.offsets());
-            let target = self.buffer(self.step.target());
-            let valid = self.valid();
+            let keys = self.keys();
             let digit_of = self.digits_again();
-            let t = self.thread;
-            let put = |place: u32, key: K| {
-                let offset = offsets.get(digit_of(key) as usize);
-                if place < valid {
-                    target.set(offset.wrapping_add(place) as usize, key);
-                }
-            };
+            let put = self.putter(self.arg.keys);
+            let decodes = self.encodes(self.step.last());
+            let decoded = |key: K| if decodes { key.encode() } else { key };
             let mut disordered = false;
             if check {
-                let high = K::BITS - 8 - self.shift();
+                let high = K::BITS - 8 - self.arg.shift;
                 let flip = self.arg.flip << high;
                 for i in 0..ITEMS {
-                    let place = t + (i * THREADS) as u32;
+                    let place = self.thread + (i * THREADS) as u32;
                     let key = keys.get(place as usize);
                     // The last key has no right neighbour.
                     let last = i == ITEMS - 1 && place + 1 == Self::SIZE;
                     let next = keys.get(if last { place } else { place + 1 } as usize);
                     disordered |= (key << high) ^ flip > (next << high) ^ flip;
-                    put(place, key);
+                    put(place, digit_of(key), decoded(key));
                 }
             } else {
                 for i in 0..ITEMS {
-                    let place = t + (i * THREADS) as u32;
-                    put(place, keys.get(place as usize));
+                    let place = self.thread + (i * THREADS) as u32;
+                    let key = keys.get(place as usize);
+                    put(place, digit_of(key), decoded(key));
                 }
             }
             disordered
         }
     }
-}
 
-/// Keeps the low half of `value` as number `i`: two share a word. Filled in order.
-#[inline(always)]
-fn pack<const N: usize>(words: &mut [u32; N], i: usize, value: u32) {
-    if i.is_multiple_of(2) {
-        words[i / 2] = value;
-    } else {
-        words[i / 2] = warp::pack_halves(words[i / 2], value);
+    /// Writes the tile's keys out and returns their digits, four to a word.
+    #[inline(always)]
+    unsafe fn store_paired_keys(&self) -> [u32; ITEMS] {
+        unsafe {
+            let keys = self.keys();
+            let digit_of = self.digits_again();
+            let put = self.putter(self.arg.keys);
+            let decodes = self.encodes(self.step.last());
+            let mut digits = [0; ITEMS];
+            for i in 0..ITEMS {
+                let place = self.thread + (i * THREADS) as u32;
+                let key = keys.get(place as usize);
+                let digit = digit_of(key);
+                digits[i / 4] |= digit << (8 * (i % 4));
+                put(place, digit, if decodes { key.encode() } else { key });
+            }
+            digits
+        }
     }
-}
 
-/// Number `i` of what [`pack`] keeps.
-#[inline(always)]
-fn unpack<const N: usize>(words: &[u32; N], i: usize) -> u32 {
-    if i.is_multiple_of(2) {
-        words[i / 2] & 0xffff
-    } else {
-        words[i / 2] >> 16
+    /// This thread's values, in the order of its keys.
+    #[inline(always)]
+    unsafe fn load_values(&self) -> [u32; ITEMS] {
+        unsafe {
+            let first = self.first_item();
+            let valid = self.valid();
+            let begin = self.begin() + first as u64;
+            let mut values = [0; ITEMS];
+            if self.arg.options & control::INDEX != 0 && self.step.first() {
+                for i in 0..ITEMS {
+                    values[i] = begin as u32 + 32 * i as u32;
+                }
+            } else {
+                let source = self.arg.values.choose(self.step.source());
+                let source = source.offset(begin as usize);
+                for i in 0..ITEMS {
+                    if first + 32 * (i as u32) < valid {
+                        values[i] = source.get_streamed(32 * i);
+                    }
+                }
+            }
+            values
+        }
+    }
+
+    /// Writes the tile's values out, at the places of the keys' digits.
+    #[inline(always)]
+    unsafe fn store_values(&self, digits: &[u32; ITEMS]) {
+        unsafe {
+            let values = self.staged_values();
+            let put = self.putter(self.arg.values);
+            for i in 0..ITEMS {
+                let place = self.thread + (i * THREADS) as u32;
+                let digit = digits[i / 4] >> (8 * (i % 4)) & (RADIX as u32 - 1);
+                put(place, digit, values.get(place as usize));
+            }
+        }
+    }
+
+    /// What writes the element at a place of the tile, of a digit, to the output.
+    #[inline(always)]
+    unsafe fn putter<T: Word>(&self, buffers: Buffers<T>) -> impl Fn(u32, u32, T) {
+        let target = unsafe { buffers.choose(self.step.target()) };
+        let offsets = unsafe { self.offsets() };
+        let valid = self.valid();
+        move |place, digit, element| unsafe {
+            let index = if WIDE {
+                let offset = offsets.cast::<u64>().get(digit as usize);
+                offset.wrapping_add(place as u64) as usize
+            } else {
+                offsets.get(digit as usize).wrapping_add(place) as usize
+            };
+            if place < valid {
+                target.set(index, element);
+            }
+        }
     }
 }

@@ -1,64 +1,111 @@
-//! The tuning parameters of the kernels, in one place: the host launches what it
-//! reads here.
+//! The tuning parameters of the kernels, in one place: the entry points are made
+//! from them, and the host launches what it reads here.
 
 use crate::key::RADIX;
 
 /// How a kernel cuts its input: `threads` in a block, `items` for each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
+    /// Threads in a block.
     pub threads: usize,
+    /// Keys of a thread.
     pub items: usize,
     /// Blocks that fit a multiprocessor at once: what bounds the registers.
     pub blocks: usize,
 }
 
 impl Shape {
+    const fn new(threads: usize, items: usize, blocks: usize) -> Self {
+        Shape {
+            threads,
+            items,
+            blocks,
+        }
+    }
+
     /// Keys in a tile.
     pub const fn tile(&self) -> usize {
         self.threads * self.items
     }
 }
 
-/// One radix pass over 4-byte keys on chips with 100 KB of shared memory or more
-/// a multiprocessor. The items are odd and the tile an odd multiple of 512, so
-/// that a warp's scatter of sorted input meets different banks.
-pub const ONESWEEP_LARGE: Shape = Shape {
-    threads: 512,
-    items: 23,
-    blocks: 2,
-};
+/// Shapes of the radix passes. Odd items and a tile that is an odd multiple of 512
+/// (or 256) keys: then a warp's scatter of sorted input meets different banks.
+pub mod onesweep {
+    use super::Shape;
 
-/// The same for inputs of a few tiles, where many small tiles fill the chip.
-pub const ONESWEEP_SMALL: Shape = Shape {
-    threads: 256,
-    items: 15,
-    blocks: 3,
-};
+    /// Keys of 1 byte.
+    pub const KEYS_U8: Shape = Shape::new(512, 17, 2);
+    /// Keys of 2 bytes.
+    pub const KEYS_U16: Shape = Shape::new(512, 23, 2);
+    /// Keys of 4 bytes, ranked by atomics where the plan says so.
+    pub const KEYS_U32: Shape = Shape::new(512, 24, 2);
+    /// The same when they fill few large tiles: small ones fill the chip.
+    pub const KEYS_U32_SOME: Shape = Shape::new(256, 15, 3);
+    /// The same when they fill few of those.
+    pub const KEYS_U32_FEW: Shape = Shape::new(256, 7, 4);
+    /// Keys of 4 bytes, always ranked by ballots.
+    pub const KEYS_U32_BALLOTS: Shape = Shape::new(256, 31, 3);
+    /// Keys of 8 bytes, ranked by atomics where the plan says so.
+    pub const KEYS_U64: Shape = Shape::new(512, 13, 2);
+    /// The same when they fill few of those tiles.
+    pub const KEYS_U64_FEW: Shape = Shape::new(256, 7, 3);
+    /// Keys of 16 bytes.
+    pub const KEYS_U128: Shape = Shape::new(256, 7, 2);
+    /// Pairs with keys of 1 byte.
+    pub const PAIRS_U8: Shape = Shape::new(512, 15, 2);
+    /// Pairs with keys of 2 bytes.
+    pub const PAIRS_U16: Shape = Shape::new(512, 15, 2);
+    /// Pairs with keys of 4 bytes.
+    pub const PAIRS_U32: Shape = Shape::new(512, 17, 2);
+    /// The same when they fill few tiles.
+    pub const PAIRS_U32_SOME: Shape = Shape::new(256, 15, 3);
+    /// The same when they fill few of those.
+    pub const PAIRS_U32_FEW: Shape = Shape::new(256, 7, 4);
+    /// Pairs with keys of 8 bytes.
+    pub const PAIRS_U64: Shape = Shape::new(512, 11, 2);
+    /// Pairs with keys of 16 bytes.
+    pub const PAIRS_U128: Shape = Shape::new(256, 7, 2);
+    /// Keys of 4 bytes or less in portions, alone or in pairs.
+    pub const WIDE_U32: Shape = Shape::new(512, 15, 2);
+}
+
+/// Shapes of the sort in one block, in order of size; the blocks do not share a
+/// multiprocessor.
+pub mod block {
+    use super::Shape;
+
+    /// For the least inputs.
+    pub const SMALL: Shape = Shape::new(256, 4, 1);
+    /// For the next.
+    pub const MEDIUM: Shape = Shape::new(512, 8, 1);
+}
 
 /// Merging two runs of 4-byte keys.
-pub const MERGE: Shape = Shape {
-    threads: 256,
-    items: 15,
-    blocks: 4,
-};
+pub const MERGE: Shape = Shape::new(256, 15, 4);
 
 /// The checks: one read, no tile.
-pub const VERIFY: Shape = Shape {
-    threads: 512,
-    items: 1,
-    blocks: 2,
-};
+pub const VERIFY: Shape = Shape::new(512, 1, 2);
+
+/// What moves elements one by one.
+pub const GATHER: Shape = Shape::new(256, 8, 4);
 
 /// Threads of the histogram kernel.
 pub const HISTOGRAM_THREADS: usize = 1024;
 
-/// Copies of every bin in shared memory, when a block may have 128 KB of it: one
-/// for each lane, so that no two lanes meet in a bank whatever the keys are.
-pub const HISTOGRAM_COPIES_LARGE: usize = 32;
+/// Bytes of shared memory in which a histogram block keeps its bins, where it may
+/// have that much: as many copies as that holds, up to one for each lane.
+pub const HISTOGRAM_BYTES_LARGE: usize = 128 << 10;
 /// The same within the 48 KB that every block may have.
-pub const HISTOGRAM_COPIES_SMALL: usize = 8;
+pub const HISTOGRAM_BYTES_SMALL: usize = 32 << 10;
 
-/// Bytes of dynamic shared memory of a histogram block.
-pub const fn histogram_shared_bytes(places: usize, copies: usize) -> usize {
-    places * RADIX * copies * 4
+/// Copies of each bin, for keys of `places` digits in `bytes` of shared memory.
+pub const fn histogram_copies(places: usize, bytes: usize) -> usize {
+    let copies = bytes / (places * RADIX * 4);
+    if copies > 32 { 32 } else { copies }
+}
+
+/// Bytes of dynamic shared memory that so many copies take.
+pub const fn histogram_shared_bytes(places: usize, bytes: usize) -> usize {
+    places * RADIX * histogram_copies(places, bytes) * 4
 }

@@ -1,8 +1,8 @@
-//! Prefix sums over a warp and over a block.
+//! Prefix sums and sums over a warp. All 32 lanes call.
 
 use cuda_std::prelude::*;
 
-/// The sum of `value` over this lane and those below it. All 32 lanes call.
+/// The sum of `value` over this lane and those below it.
 #[inline(always)]
 pub fn warp_inclusive(value: u32, lane: u32) -> u32 {
     let mut sum = value;
@@ -17,16 +17,52 @@ pub fn warp_inclusive(value: u32, lane: u32) -> u32 {
     sum
 }
 
-/// The sum of `value` over the lanes of a warp, in every lane.
+/// [`warp_inclusive`] in 64 bits.
+#[inline(always)]
+pub fn warp_inclusive_wide(value: u64, lane: u32) -> u64 {
+    let mut sum = value;
+    let mut delta = 1;
+    while delta < 32 {
+        let below = halves(sum, |half| warp::shuffle_up(warp::FULL, half, delta));
+        if lane >= delta {
+            sum += below;
+        }
+        delta *= 2;
+    }
+    sum
+}
+
+/// The sum of `value`, wrapping, over the warp, in every lane.
 #[inline(always)]
 pub fn warp_sum(value: u64) -> u64 {
     let mut sum = value;
     let mut distance = 16;
     while distance > 0 {
-        let low = warp::shuffle_xor(warp::FULL, sum as u32, distance);
-        let high = warp::shuffle_xor(warp::FULL, (sum >> 32) as u32, distance);
-        sum = sum.wrapping_add(low as u64 | (high as u64) << 32);
+        sum = sum.wrapping_add(exchanged(sum, distance));
         distance /= 2;
     }
     sum
+}
+
+/// The greatest `value` of the warp, in every lane.
+#[inline(always)]
+pub fn warp_most(value: u64) -> u64 {
+    let mut most = value;
+    let mut distance = 16;
+    while distance > 0 {
+        most = most.max(exchanged(most, distance));
+        distance /= 2;
+    }
+    most
+}
+
+#[inline(always)]
+fn exchanged(value: u64, distance: u32) -> u64 {
+    halves(value, |half| warp::shuffle_xor(warp::FULL, half, distance))
+}
+
+/// `shuffle` of both halves.
+#[inline(always)]
+fn halves(value: u64, shuffle: impl Fn(u32) -> u32) -> u64 {
+    shuffle(value as u32) as u64 | (shuffle((value >> 32) as u32) as u64) << 32
 }

@@ -7,6 +7,7 @@
 //! unless somebody chose them so. Adding the keys themselves would miss every error
 //! that keeps the sum, such as one key up and another down.
 
+use crate::control;
 use crate::key::Key;
 use crate::scan;
 use cuda_std::prelude::*;
@@ -18,10 +19,10 @@ pub const HASH: usize = 1;
 /// Words of the result.
 pub const WORDS: usize = 2;
 
-/// The kernel: adds to `result` what the blocks find in `n` keys. Any grid; whole
-/// warps.
+/// The kernel: adds to `result` what the blocks find in `n` keys of the order that
+/// `flip` and `options` make. Any grid; whole warps.
 #[inline(always)]
-pub unsafe fn verify<K: Key>(keys: Global<K>, n: u32, flip: K, result: Global<u64>) {
+pub unsafe fn verify<K: Key>(keys: Global<K>, n: u64, flip: K, options: u32, result: Global<u64>) {
     unsafe {
         let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
         let mut i = thread::block_idx_x() as usize * thread::block_dim_x() as usize
@@ -32,7 +33,13 @@ pub unsafe fn verify<K: Key>(keys: Global<K>, n: u32, flip: K, result: Global<u6
         while i < n {
             let key = keys.get(i);
             if i + 1 < n {
-                disordered += (key ^ flip > keys.get(i + 1) ^ flip) as u64;
+                let next = keys.get(i + 1);
+                let inverted = if options & control::ENCODE != 0 {
+                    key.encode() ^ flip > next.encode() ^ flip
+                } else {
+                    key ^ flip > next ^ flip
+                };
+                disordered += inverted as u64;
             }
             sum = sum.wrapping_add(hash(key));
             i += step;

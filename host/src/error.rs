@@ -107,13 +107,67 @@ pub enum Error {
         remedy: String,
     },
 
-    /// A workspace made for fewer keys.
-    #[error("workspace holds {capacity} keys and {n} are to be sorted; ask for workspace({n})")]
+    /// A workspace smaller than a run needs.
+    #[error("workspace of {} where the sort needs {}; ask for its workspace_bytes()", Bytes(*given), Bytes(*needed))]
     Workspace {
+        /// Bytes a run needs.
+        needed: u64,
+        /// Bytes the workspace has.
+        given: u64,
+    },
+
+    /// More keys than a sort was prepared for.
+    #[error("{n} keys for a sort prepared for {capacity}; prepare it for {n}")]
+    Capacity {
         /// Keys to be sorted.
         n: usize,
-        /// Keys the workspace was made for.
+        /// Keys it was prepared for.
         capacity: usize,
+    },
+
+    /// Another payload than a sort was prepared for.
+    #[error("a sort prepared with payload {prepared} was given {given}; prepare it with {given}")]
+    Payload {
+        /// What it was prepared for.
+        prepared: String,
+        /// What it was given.
+        given: String,
+    },
+
+    /// Values of a width that no kernel moves.
+    #[error("values of {width} bytes; give values of 4, 8 or 16 bytes, or sort indices")]
+    ValueWidth {
+        /// Bytes of a value.
+        width: usize,
+    },
+
+    /// Bits to sort by that the key does not have, or that make no order.
+    #[error(
+        "bits {begin}..{end} of a key of {width} bits{}; give begin < end <= {width}",
+        if *numeric { " in numeric order, which takes all bits" } else { "" }
+    )]
+    Bits {
+        /// Lowest bit.
+        begin: u32,
+        /// One more than the highest.
+        end: u32,
+        /// Bits of the key.
+        width: u32,
+        /// Whether numeric order was asked for as well.
+        numeric: bool,
+    },
+
+    /// Buffers that share memory.
+    #[error(
+        "buffers of {} begin {} apart and so overlap; give buffers that are apart, or sort in place",
+        Bytes(*bytes),
+        Bytes(*distance)
+    )]
+    Overlap {
+        /// Bytes of each.
+        bytes: u64,
+        /// Bytes between their beginnings.
+        distance: u64,
     },
 
     /// Input and output of unequal length.
@@ -125,8 +179,8 @@ pub enum Error {
         output: usize,
     },
 
-    /// More keys than one sort counts.
-    #[error("n = {n} is more than the {limit} keys one GPU sort takes; sort parts and merge them")]
+    /// More keys than the indices of a sort count.
+    #[error("n = {n} is more than the {limit} keys that indices count; sort parts and merge them")]
     TooMany {
         /// Keys to be sorted.
         n: usize,

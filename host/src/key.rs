@@ -1,24 +1,20 @@
 //! What a key is on the host: an integer with a total order and a word of raw bits.
 
+use std::cmp::Ordering;
 use std::fmt::{Debug, Display};
 
-use cust::memory::DeviceCopy;
 use rdst::RadixKey;
+
+use crate::gpu::GpuKey;
 
 /// A type that engines sort.
 ///
 /// Keys are compared by `Ord` and told apart by [`to_bits`](Key::to_bits), so two
 /// keys are equal exactly when their bits are. [`RadixKey`] is what the CPU's radix
 /// sort takes its digits by.
-pub trait Key:
-    Copy + Ord + RadixKey + DeviceCopy + Send + Sync + Debug + Display + 'static
-{
+pub trait Key: Copy + Ord + RadixKey + GpuKey + Send + Sync + Debug + Display + 'static {
     /// Name of the type, as in records and benchmark names: `"u32"`.
     const NAME: &'static str;
-
-    /// What the bits are combined with, by exclusive or, to be ordered as unsigned:
-    /// how the GPU's kernels take the order of a type (`gpu_kernels::key`).
-    const FLIP: u32;
 
     /// The raw bits, zero-extended.
     fn to_bits(self) -> u64;
@@ -46,7 +42,6 @@ pub trait Key:
 
 impl Key for u32 {
     const NAME: &'static str = "u32";
-    const FLIP: u32 = 0;
 
     fn to_bits(self) -> u64 {
         u64::from(self)
@@ -67,7 +62,6 @@ impl Key for u32 {
 
 impl Key for i32 {
     const NAME: &'static str = "i32";
-    const FLIP: u32 = 1 << 31;
 
     fn to_bits(self) -> u64 {
         u64::from(self as u32)
@@ -84,6 +78,93 @@ impl Key for i32 {
 
     fn from_value(value: u32) -> Self {
         value as Self
+    }
+}
+
+impl Key for u64 {
+    const NAME: &'static str = "u64";
+
+    fn to_bits(self) -> u64 {
+        self
+    }
+
+    fn from_bits(bits: u64) -> Self {
+        bits
+    }
+
+    fn from_rank(rank: u64) -> Self {
+        rank
+    }
+
+    fn from_value(value: u32) -> Self {
+        u64::from(value)
+    }
+}
+
+/// A single-precision number in the total order of IEEE 754, as the GPU sorts `f32`:
+/// -NaN, -infinity, .., -0, +0, .., infinity, NaN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct F32(u32);
+
+impl F32 {
+    /// The number.
+    pub fn new(number: f32) -> Self {
+        Self(number.to_bits())
+    }
+
+    /// Its place among all bit patterns.
+    fn rank(self) -> u32 {
+        self.0 ^ ((self.0 as i32 >> 31) as u32 | 1 << 31)
+    }
+}
+
+impl Ord for F32 {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank().cmp(&other.rank())
+    }
+}
+
+impl PartialOrd for F32 {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Display for F32 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Display::fmt(&f32::from_bits(self.0), f)
+    }
+}
+
+impl RadixKey for F32 {
+    const LEVELS: usize = 4;
+
+    fn get_level(&self, level: usize) -> u8 {
+        (self.rank() >> (8 * level)) as u8
+    }
+}
+
+impl Key for F32 {
+    const NAME: &'static str = "f32";
+
+    fn to_bits(self) -> u64 {
+        u64::from(self.0)
+    }
+
+    fn from_bits(bits: u64) -> Self {
+        Self(bits as u32)
+    }
+
+    fn from_rank(rank: u64) -> Self {
+        let rank = rank as u32;
+        // Above the middle the sign bit is flipped, below it every bit is.
+        let flip = ((!rank as i32 >> 31) as u32) | 1 << 31;
+        Self(rank ^ flip)
+    }
+
+    fn from_value(value: u32) -> Self {
+        Self::new(value as f32)
     }
 }
 
@@ -104,8 +185,29 @@ mod tests {
     fn ranks_follow_the_order_of_the_type() {
         ranks_ascend::<u32>();
         ranks_ascend::<i32>();
+        ranks_ascend::<F32>();
         assert_eq!((u32::least(), u32::greatest()), (u32::MIN, u32::MAX));
         assert_eq!((i32::least(), i32::greatest()), (i32::MIN, i32::MAX));
+    }
+
+    #[test]
+    fn floats_stand_in_total_order() {
+        let numbers = [
+            -f32::NAN,
+            f32::NEG_INFINITY,
+            -1.5,
+            -0.0,
+            0.0,
+            1e-40,
+            2.0,
+            f32::NAN,
+        ];
+        let keys = numbers.map(F32::new);
+        assert!(keys.is_sorted_by(|a, b| a < b));
+        assert!(numbers.is_sorted_by(|a, b| a.total_cmp(b).is_lt()));
+        for key in keys {
+            assert_eq!(F32::from_rank(u64::from(key.rank())), key);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use host::key::Key;
 /// Sorts words in the order that `flip` makes, as the sorter for small inputs does.
 fn sort(keys: &[u32], flip: u32, options: &Options) -> Vec<u32> {
     let n = keys.len() as u32;
-    let shape: Shape = policy::ONESWEEP_SMALL;
+    let shape: Shape = policy::onesweep::KEYS_U32_FEW;
     let tiles = n.div_ceil(shape.tile() as u32);
     let input = Buffer::from_slice(keys).named("input");
     let output = Buffer::uninitialised(keys.len()).named("output");
@@ -19,15 +19,29 @@ fn sort(keys: &[u32], flip: u32, options: &Options) -> Vec<u32> {
     let (from, to, other) = (input.global(), output.global(), scratch.global());
     let control = words.global();
     let threads = policy::HISTOGRAM_THREADS as u32;
-    let shared = policy::histogram_shared_bytes(4, policy::HISTOGRAM_COPIES_SMALL);
+    let shared = policy::histogram_shared_bytes(4, policy::HISTOGRAM_BYTES_SMALL);
     launch(1, threads, shared, options, || unsafe {
-        entries::histogram_small_u32(from, control, n, tiles, flip, 0)
+        entries::histogram_small_u32(from, control, n.into(), tiles, flip, 0, 32, 0)
     })
     .unwrap_or_else(|finding| panic!("{finding}"));
     let shared = onesweep::shared_bytes::<u32>(shape.threads, shape.items);
     for place in 0..4 {
         launch(tiles, shape.threads as u32, shared, options, || unsafe {
-            entries::onesweep_small_u32(from, to, other, control, n, place, flip)
+            let (shift, mask) = (8 * place, 255);
+            entries::onesweep_keys_few_u32(
+                from,
+                to,
+                other,
+                control,
+                n.into(),
+                place,
+                shift,
+                mask,
+                flip,
+                0,
+                0,
+                0,
+            )
         })
         .unwrap_or_else(|finding| panic!("{finding}"));
     }
@@ -36,7 +50,7 @@ fn sort(keys: &[u32], flip: u32, options: &Options) -> Vec<u32> {
 
 /// Sorts every case, under a schedule of its own.
 fn sorts_every_case<K: Key + std::fmt::Debug>(flip: u32, word: fn(K) -> u32) {
-    let tile = policy::ONESWEEP_SMALL.tile();
+    let tile = policy::onesweep::KEYS_U32_FEW.tile();
     for (seed, case) in cases::<K>(&[32, 128, tile, 2 * tile]).enumerate() {
         if case.keys.is_empty() {
             continue;

@@ -12,10 +12,12 @@ mod sorter;
 use case::{Case, for_all};
 use cuda_std::emu::{Buffer, launch};
 use cuda_std::memory::Global;
-use gpu_kernels::key::Key;
+use gpu_kernels::block::{self, Block};
+use gpu_kernels::key::{Bits, Key};
 use gpu_kernels::merge::{self, Merge};
+use gpu_kernels::onesweep::{self, Buffers};
 use gpu_kernels::policy::{self, Shape};
-use gpu_kernels::{entries, onesweep, verify};
+use gpu_kernels::{control, entries, gather, verify};
 use sorter::{Kernels, Sorter};
 
 /// Different cases of each test. Together at least 10,000.
@@ -24,6 +26,11 @@ mod cases {
     pub const SORT_U16: u32 = 600;
     pub const SORT_U32: u32 = 300;
     pub const SORT_WIDE: u32 = 60;
+    pub const PAIRS: u32 = 300;
+    pub const BITS: u32 = 200;
+    pub const PORTIONS: u32 = 400;
+    pub const BLOCK: u32 = 500;
+    pub const GATHER: u32 = 400;
     pub const HISTOGRAM: u32 = 600;
     pub const MERGE: u32 = 3400;
     pub const MERGE_OTHERS: u32 = 1000;
@@ -38,13 +45,24 @@ mod cases {
 /// Two sorts one after the other with the same control words: the second finds
 /// what the first has left there.
 fn sorts<K: Key>(case: &Case, kernels: Kernels<K>) -> Result<(), String> {
-    let sorter = Sorter::new(case, kernels);
+    sorts_with(case, Sorter::new(case, kernels), all_bits::<K>())
+}
+
+fn all_bits<K: Key>() -> Bits {
+    Bits {
+        begin: 0,
+        end: K::BITS,
+    }
+}
+
+fn sorts_with<K: Key>(case: &Case, sorter: Sorter<K>, bits: Bits) -> Result<(), String> {
     let rounds = 1 + case.seed % 2;
     for stream in 0..rounds {
         let keys = case.some_keys::<K>(case.n, stream);
         let mut expected = keys.clone();
         let flip: K = case.flip();
-        expected.sort_by_key(|&key| key ^ flip);
+        let unsorted = K::BITS - (bits.end - bits.begin);
+        expected.sort_by_key(|&key| ((key ^ flip) << (K::BITS - bits.end)) >> unsorted);
         if sorter.sort(&keys)? != expected {
             return Err("the output is not the sorted input".to_owned());
         }
@@ -84,6 +102,135 @@ fn sort_u64() {
 fn sort_u128() {
     for_all("sort_u128", cases::SORT_WIDE, (256, 600), |case| {
         sorts(case, Kernels::<u128>::of::<128, 2, 1>())
+    });
+}
+
+#[test]
+fn sort_pairs() {
+    for_all("sort_pairs", cases::PAIRS, (256, 900), |case| {
+        let sorter = Sorter::new(case, Kernels::<u16>::of_pairs::<128, 3, 2>());
+        let bits = all_bits::<u16>();
+        sorts_with(case, sorter.with(true, bits, usize::MAX), bits)
+    });
+}
+
+#[test]
+fn sort_bit_ranges() {
+    for_all("sort_bit_ranges", cases::BITS, (256, 700), |case| {
+        let begin = (case.seed >> 16) as u32 % 31;
+        let end = begin + 1 + (case.seed >> 24) as u32 % (32 - begin);
+        let bits = Bits { begin, end };
+        let paired = case.seed.is_multiple_of(2);
+        let kernels = if paired {
+            Kernels::<u32>::of_pairs::<128, 3, 2>()
+        } else {
+            Kernels::<u32>::of::<128, 3, 2>()
+        };
+        let sorter = Sorter::new(case, kernels).with(paired, bits, usize::MAX);
+        sorts_with(case, sorter, bits)
+    });
+}
+
+/// A few tiles a launch, as sorts of very many keys are cut.
+#[test]
+fn sort_portions() {
+    for_all("sort_portions", cases::PORTIONS, (256, 1500), |case| {
+        let bits = all_bits::<u16>();
+        let portion = 1 + (case.seed >> 16) as usize % 3;
+        let sorter = Sorter::new(case, Kernels::<u16>::of_portions::<128, 2, 2>());
+        sorts_with(case, sorter.with(false, bits, portion), bits)
+    });
+}
+
+/// A sort in one block, with the values' indices or without.
+fn sorts_in_a_block<K: Key, const PAIRED: bool>(case: &Case) -> Result<(), String> {
+    const THREADS: usize = 128;
+    const ITEMS: usize = 4;
+    let keys = case.keys::<K>();
+    let flip: K = case.flip();
+    let bits = all_bits::<K>();
+    let input = Buffer::from_slice(&keys).named("input");
+    let output = Buffer::uninitialised(keys.len()).named("output");
+    let index = Buffer::<u32>::uninitialised(keys.len()).named("index");
+    let output = if case.in_place { &input } else { &output };
+    let arg = Block {
+        keys: Buffers {
+            input: input.global(),
+            output: output.global(),
+            scratch: output.global(),
+        },
+        values: Buffers {
+            input: index.global(),
+            output: index.global(),
+            scratch: index.global(),
+        },
+        n: keys.len() as u32,
+        flip,
+        bits,
+        options: control::INDEX,
+    };
+    let shared = block::shared_bytes::<K>(THREADS, ITEMS);
+    let options = case.options(1, THREADS as u32).named("block");
+    launch(1, THREADS as u32, shared, &options, || unsafe {
+        block::sort_block::<K, THREADS, ITEMS, PAIRED>(arg)
+    })
+    .map_err(|finding| finding.to_string())?;
+    let mut expected: Vec<(K, u32)> = keys.into_iter().zip(0..).collect();
+    expected.sort_by_key(|&(key, _)| key ^ flip);
+    let (keys, indices): (Vec<K>, Vec<u32>) = expected.into_iter().unzip();
+    if output.to_vec() != keys {
+        return Err("the output is not the sorted input".to_owned());
+    }
+    if PAIRED && index.to_vec() != indices {
+        return Err("the values are not their keys'".to_owned());
+    }
+    Ok(())
+}
+
+#[test]
+fn sort_in_a_block() {
+    for_all("sort_in_a_block", cases::BLOCK, (64, 512), |case| {
+        sorts_in_a_block::<u8, false>(case)?;
+        sorts_in_a_block::<u16, true>(case)
+    });
+}
+
+#[test]
+fn gather_and_codes() {
+    for_all("gather_and_codes", cases::GATHER, (64, 600), |case| {
+        let keys = case.keys::<u32>();
+        let n = keys.len();
+        let places: Vec<u32> = (0..n as u32).rev().collect();
+        let (input, index) = (Buffer::from_slice(&keys), Buffer::from_slice(&places));
+        let (output, codes) = (Buffer::uninitialised(n), Buffer::uninitialised(n));
+        let (from, at, to) = (input.global(), index.global(), output.global());
+        let code = codes.global();
+        launch(2, 64, 0, &case.options(2, 64).named("gather"), || unsafe {
+            gather::gather(from, at, to, n as u64)
+        })
+        .map_err(|finding| finding.to_string())?;
+        let infinity = f32::INFINITY.to_bits();
+        launch(3, 32, 0, &case.options(3, 32).named("codes"), || unsafe {
+            gather::numeric_codes(from, code, n as u64, infinity)
+        })
+        .map_err(|finding| finding.to_string())?;
+        if !output.to_vec().iter().eq(keys.iter().rev()) {
+            return Err("gathered otherwise than the index says".to_owned());
+        }
+        let value = |bits: u32| f32::from_bits(bits);
+        let coded = codes.to_vec();
+        for i in 1..n {
+            let (a, b) = (value(keys[i - 1]), value(keys[i]));
+            let expected = match (a.is_nan(), b.is_nan()) {
+                (false, false) => a.partial_cmp(&b),
+                (a, b) => Some(a.cmp(&b)),
+            };
+            let flipped = |code: u32| code ^ (1 << 31);
+            if Some(flipped(coded[i - 1]).cmp(&flipped(coded[i]))) != expected {
+                return Err(format!("codes of {a} and {b} are out of order"));
+            }
+        }
+        Ok(())
     });
 }
 
@@ -183,7 +330,7 @@ fn merge_u8_and_u128() {
 
 fn verifies<K: Key>(
     case: &Case,
-    kernel: unsafe fn(Global<K>, u32, K, Global<u64>),
+    kernel: unsafe fn(Global<K>, u64, K, u32, Global<u64>),
     grid: u32,
     threads: u32,
 ) -> Result<(), String> {
@@ -196,7 +343,7 @@ fn verifies<K: Key>(
     let (input, output) = (array.global(), result.global());
     let options = case.options(grid, threads).named("verify");
     launch(grid, threads, 0, &options, || unsafe {
-        kernel(input, keys.len() as u32, flip, output)
+        kernel(input, keys.len() as u64, flip, 0, output)
     })
     .map_err(|finding| finding.to_string())?;
     let disordered = keys
@@ -230,36 +377,114 @@ fn verify_kernel() {
 /// tile of this size from the input, a thread a digit, takes too long.
 #[test]
 fn entry_points() {
-    let (small, large) = (policy::ONESWEEP_SMALL, policy::ONESWEEP_LARGE);
-    let pass_shared =
-        |shape: policy::Shape| onesweep::shared_bytes::<u32>(shape.threads, shape.items);
-    let shared = |copies| policy::histogram_shared_bytes(4, copies);
-    let for_small = Kernels {
-        tile: small.tile(),
+    use policy::onesweep::{KEYS_U32, KEYS_U32_FEW, PAIRS_U32_FEW};
+    let pass_shared = |shape: Shape| onesweep::shared_bytes::<u32>(shape.threads, shape.items);
+    let shared = |bytes| policy::histogram_shared_bytes(4, bytes);
+    let few = Kernels {
+        tile: KEYS_U32_FEW.tile(),
         histogram_threads: policy::HISTOGRAM_THREADS as u32,
-        histogram_shared: shared(policy::HISTOGRAM_COPIES_SMALL),
-        histogram: entries::histogram_small_u32,
-        pass_threads: small.threads as u32,
-        pass_shared: pass_shared(small),
-        pass: entries::onesweep_small_u32,
+        histogram_shared: shared(policy::HISTOGRAM_BYTES_SMALL),
+        histogram: |a| unsafe {
+            let Bits { begin, end } = a.bits;
+            entries::histogram_small_u32(
+                a.input, a.control, a.n, a.tiles, a.flip, begin, end, a.options,
+            )
+        },
+        pass_threads: KEYS_U32_FEW.threads as u32,
+        pass_shared: pass_shared(KEYS_U32_FEW),
+        pass: |a| unsafe {
+            let Buffers {
+                input,
+                output,
+                scratch,
+            } = a.keys;
+            entries::onesweep_keys_few_u32(
+                input,
+                output,
+                scratch,
+                a.control,
+                a.n,
+                a.place,
+                a.shift,
+                a.mask,
+                a.flip,
+                a.portion,
+                a.first_tile,
+                a.options,
+            )
+        },
     };
-    let for_large = Kernels {
-        tile: large.tile(),
-        histogram_shared: shared(policy::HISTOGRAM_COPIES_LARGE),
-        histogram: entries::histogram_large_u32,
-        pass_threads: large.threads as u32,
-        pass_shared: pass_shared(large),
-        pass: entries::onesweep_large_u32,
-        ..for_small
+    let many = Kernels {
+        tile: KEYS_U32.tile(),
+        histogram_shared: shared(policy::HISTOGRAM_BYTES_LARGE),
+        histogram: |a| unsafe {
+            let Bits { begin, end } = a.bits;
+            entries::histogram_large_u32(
+                a.input, a.control, a.n, a.tiles, a.flip, begin, end, a.options,
+            )
+        },
+        pass_threads: KEYS_U32.threads as u32,
+        pass_shared: pass_shared(KEYS_U32),
+        pass: |a| unsafe {
+            let Buffers {
+                input,
+                output,
+                scratch,
+            } = a.keys;
+            entries::onesweep_keys_u32(
+                input,
+                output,
+                scratch,
+                a.control,
+                a.n,
+                a.place,
+                a.shift,
+                a.mask,
+                a.flip,
+                a.portion,
+                a.first_tile,
+                a.options,
+            )
+        },
+        ..few
     };
-    let sizes = (small.tile(), 2 * large.tile() + 5);
+    let pairs = Kernels {
+        tile: PAIRS_U32_FEW.tile(),
+        pass_threads: PAIRS_U32_FEW.threads as u32,
+        pass_shared: pass_shared(PAIRS_U32_FEW),
+        pass: |a| unsafe {
+            let (keys, values) = (a.keys, a.values);
+            entries::onesweep_pairs_few_u32(
+                keys.input,
+                keys.output,
+                keys.scratch,
+                values.input,
+                values.output,
+                values.scratch,
+                a.control,
+                a.n,
+                a.place,
+                a.shift,
+                a.mask,
+                a.flip,
+                a.portion,
+                a.first_tile,
+                a.options,
+            )
+        },
+        ..few
+    };
+    let sizes = (KEYS_U32_FEW.tile(), 2 * KEYS_U32.tile() + 5);
     for_all("entry_points", cases::ENTRIES, sizes, |case| {
         let case = Case {
             patient: true,
             ..*case
         };
-        sorts(&case, for_small)?;
-        sorts(&case, for_large)?;
+        sorts(&case, few)?;
+        sorts(&case, many)?;
+        let bits = all_bits::<u32>();
+        let sorter = Sorter::new(&case, pairs).with(true, bits, usize::MAX);
+        sorts_with(&case, sorter, bits)?;
         let Shape { threads, items, .. } = policy::MERGE;
         let shared = merge::shared_bytes::<u32>(threads, items);
         merges(&case, entries::merge_u32, threads * items, threads, shared)?;

@@ -70,7 +70,7 @@ impl Device {
         let multiprocessors = attribute(DeviceAttribute::MultiprocessorCount)?;
         let shared_bytes = shared_bytes_optin(device)?;
         let context = Context::new(device).map_err(failed("creating a context on the GPU"))?;
-        let kernels = Kernels::load(capability, shared_bytes, &driver)?;
+        let kernels = Kernels::find(capability)?;
         Ok(Device {
             kernels,
             context,
@@ -88,7 +88,7 @@ impl Device {
         CurrentContext::set_current(&self.context).map_err(failed("entering the GPU's context"))
     }
 
-    /// The loaded kernels.
+    /// The kernels, loaded as they are asked for.
     pub fn kernels(&self) -> &Kernels {
         &self.kernels
     }

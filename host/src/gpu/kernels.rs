@@ -2,17 +2,18 @@
 //!
 //! `host/build.rs` has `cuda_builder` compile the kernels for a portable baseline
 //! and for each chip that gains by it, and the texts are part of the program. The
-//! driver compiles one of them for the GPU at hand; the newest that it takes is
-//! taken. `CUDAMARK_PTX` names a file to load instead: kernels under work.
+//! driver compiles the newest that fits the GPU, and of it only the kernels that
+//! are used, each when it is first asked for: all of them together would take
+//! seconds. `CUDAMARK_PTX` names a file to take instead: kernels under work.
 
+use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_void};
 use std::fs;
+use std::sync::{Mutex, PoisonError};
 
 use cust::module::Module;
 use cust::stream::Stream;
 use cust::sys;
-use gpu_kernels::policy::{self, Shape};
-use gpu_kernels::{merge, onesweep};
 
 use super::device::check;
 use crate::error::Error;
@@ -28,7 +29,7 @@ struct Ptx {
 const EMBEDDED: &[Ptx] = include!(concat!(env!("OUT_DIR"), "/embedded_ptx.rs"));
 
 /// A kernel and what its launches have in common.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     function: sys::CUfunction,
     /// Threads in a block.
@@ -44,33 +45,30 @@ unsafe impl Send for Kernel {}
 // SAFETY: as above.
 unsafe impl Sync for Kernel {}
 
+/// What a kernel's launches have in common, before it is loaded.
+#[derive(Clone, Copy, Debug)]
+pub struct Geometry {
+    /// Threads in a block.
+    pub threads: usize,
+    /// Keys in a tile, or in a turn of a block.
+    pub tile: usize,
+    /// Bytes of dynamic shared memory of a block.
+    pub shared_bytes: usize,
+}
+
 /// The kernels of one context.
 pub struct Kernels {
-    // The handles below are the module's.
-    _module: Module,
-    /// Counts digits; for large inputs on a GPU with enough shared memory.
-    pub histogram_large: Option<Kernel>,
-    /// Counts digits.
-    pub histogram_small: Kernel,
-    /// A radix pass with large tiles, where they fit.
-    pub onesweep_large: Option<Kernel>,
-    /// A radix pass with small tiles.
-    pub onesweep_small: Kernel,
-    /// Merges two runs.
-    pub merge: Kernel,
-    /// Checks order and hashes.
-    pub verify: Kernel,
+    /// What stands before the first kernel in the text, and the kernels by name.
+    prelude: String,
+    texts: HashMap<String, String>,
+    origin: String,
+    loaded: Mutex<HashMap<String, (Module, Kernel)>>,
 }
 
 impl Kernels {
-    /// Loads the kernels into the current context, for a GPU of this `capability`
-    /// whose blocks may have `shared_bytes` of shared memory.
-    pub(super) fn load(
-        capability: (u32, u32),
-        shared_bytes: u32,
-        driver: &str,
-    ) -> Result<Self, Error> {
-        let module = match std::env::var_os("CUDAMARK_PTX") {
+    /// The kernels for a GPU of this `capability`, none of them loaded yet.
+    pub(super) fn find(capability: (u32, u32)) -> Result<Self, Error> {
+        match std::env::var_os("CUDAMARK_PTX") {
             Some(file) => {
                 let name = file.to_string_lossy().into_owned();
                 let text = fs::read_to_string(&file).map_err(|error| Error::Ptx {
@@ -78,84 +76,82 @@ impl Kernels {
                     reason: error.to_string(),
                     remedy: "CUDAMARK_PTX names the file: correct or unset it".to_owned(),
                 })?;
-                load_module(&name, &text)?
+                Self::of(name, &text)
             }
-            None => load_embedded(capability, driver)?,
-        };
-        Self::of(module, shared_bytes)
+            None => {
+                let ptx = embedded(capability)?;
+                let (major, minor) = ptx.capability;
+                let origin = format!("the kernels for compute capability {major}.{minor}");
+                Self::of(origin, ptx.text)
+            }
+        }
     }
 
-    fn of(module: Module, limit: u32) -> Result<Self, Error> {
-        let places = size_of::<u32>();
-        let pass = |name, shape: Shape| {
-            let shared = onesweep::shared_bytes::<u32>(shape.threads, shape.items);
-            kernel(&module, limit, name, shape.threads, shape.tile(), shared)
-        };
-        let histogram = |name, copies| {
-            let threads = policy::HISTOGRAM_THREADS;
-            let shared = policy::histogram_shared_bytes(places, copies);
-            kernel(&module, limit, name, threads, threads * 8, shared)
-        };
-        let merge = policy::MERGE;
-        let verify = policy::VERIFY;
-        let required = |found: Option<Kernel>, name| found.ok_or_else(|| too_little_shared(name));
+    fn of(origin: String, text: &str) -> Result<Self, Error> {
+        let (prelude, texts) = split(text);
+        if texts.is_empty() {
+            return Err(Error::Ptx {
+                origin,
+                reason: "it has no kernels".to_owned(),
+                remedy: "it is not PTX, or cut off: build it again".to_owned(),
+            });
+        }
         Ok(Kernels {
-            histogram_large: histogram("histogram_large_u32", policy::HISTOGRAM_COPIES_LARGE)?,
-            histogram_small: required(
-                histogram("histogram_small_u32", policy::HISTOGRAM_COPIES_SMALL)?,
-                "histogram_small_u32",
-            )?,
-            onesweep_large: pass("onesweep_large_u32", policy::ONESWEEP_LARGE)?,
-            onesweep_small: required(
-                pass("onesweep_small_u32", policy::ONESWEEP_SMALL)?,
-                "onesweep_small_u32",
-            )?,
-            merge: required(
-                kernel(
-                    &module,
-                    limit,
-                    "merge_u32",
-                    merge.threads,
-                    merge.tile(),
-                    merge::shared_bytes::<u32>(merge.threads, merge.items),
-                )?,
-                "merge_u32",
-            )?,
-            verify: required(
-                kernel(
-                    &module,
-                    limit,
-                    "verify_u32",
-                    verify.threads,
-                    verify.tile(),
-                    0,
-                )?,
-                "verify_u32",
-            )?,
-            _module: module,
+            prelude,
+            texts,
+            origin,
+            loaded: Mutex::default(),
         })
+    }
+
+    /// The kernel called `name`, loaded into the current context if it is not yet.
+    ///
+    /// # Errors
+    /// No kernel has that name; the driver does not load it.
+    pub fn load(&self, name: &str, geometry: Geometry) -> Result<Kernel, Error> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, kernel)) = loaded.get(name) {
+            return Ok(*kernel);
+        }
+        let text = self.texts.get(name).ok_or_else(|| Error::Ptx {
+            origin: self.origin.clone(),
+            reason: format!("it has no kernel {name}"),
+            remedy: "it is of another version: build it again".to_owned(),
+        })?;
+        let module = load_module(&self.origin, &format!("{}{text}", self.prelude))?;
+        let kernel = kernel(&module, name, geometry)?;
+        loaded.insert(name.to_owned(), (module, kernel));
+        Ok(kernel)
     }
 }
 
-/// One kernel of the module, allowed its shared memory; `None` if that is more than
-/// a block may have.
-fn kernel(
-    module: &Module,
-    limit: u32,
-    name: &'static str,
-    threads: usize,
-    tile: usize,
-    shared_bytes: usize,
-) -> Result<Option<Kernel>, Error> {
-    if shared_bytes as u32 > limit {
-        return Ok(None);
+/// What stands before the first kernel of a text, and the kernels. Each ends with
+/// a brace at the beginning of a line.
+fn split(text: &str) -> (String, HashMap<String, String>) {
+    const ENTRY: &str = ".visible .entry ";
+    let begin = text.find(ENTRY).unwrap_or(text.len());
+    let mut texts = HashMap::new();
+    let mut rest = &text[begin..];
+    while let Some(at) = rest.find(ENTRY) {
+        let Some(length) = rest[at..].find("\n}") else {
+            break;
+        };
+        let entry = &rest[at..at + length + 2];
+        let name = entry[ENTRY.len()..].split('(').next().unwrap_or_default();
+        texts.insert(name.trim().to_owned(), format!("{entry}\n"));
+        rest = &rest[at + length + 2..];
     }
+    (text[..begin].to_owned(), texts)
+}
+
+/// One kernel of a loaded module, allowed its shared memory.
+fn kernel(module: &Module, name: &str, geometry: Geometry) -> Result<Kernel, Error> {
     let function = module
         .get_function(name)
         .map_err(|error| Error::Ptx {
             origin: format!("kernel {name}"),
             reason: format!("{error:?}"),
-            remedy: "the PTX is of another version: build again".to_owned(),
+            remedy: "build it again".to_owned(),
         })?
         .to_raw();
     // SAFETY: the handle is of the loaded module.
@@ -163,23 +159,16 @@ fn kernel(
         sys::cuFuncSetAttribute(
             function,
             sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-            shared_bytes as i32,
+            geometry.shared_bytes as i32,
         )
     };
     check(status, "reserving shared memory for a kernel")?;
-    Ok(Some(Kernel {
+    Ok(Kernel {
         function,
-        threads: threads as u32,
-        tile: tile as u32,
-        shared_bytes: shared_bytes as u32,
-    }))
-}
-
-fn too_little_shared(name: &str) -> Error {
-    Error::Gpu {
-        action: "loading the kernels",
-        reason: format!("{name} needs more shared memory than a block of this GPU may have"),
-    }
+        threads: geometry.threads as u32,
+        tile: geometry.tile as u32,
+        shared_bytes: geometry.shared_bytes as u32,
+    })
 }
 
 impl Kernel {
@@ -215,44 +204,116 @@ impl Kernel {
     }
 }
 
+/// A launch as `cuLaunchKernelEx` takes it, and its attribute that lets it begin
+/// before the launch before it on the stream has ended (CUDA 11.8 and later, which
+/// cust's declarations precede).
+mod early {
+    use super::*;
+
+    #[repr(C)]
+    struct Attribute {
+        id: u32,
+        padding: u32,
+        value: [u32; 16],
+    }
+
+    #[repr(C)]
+    struct Config {
+        grid: [u32; 3],
+        block: [u32; 3],
+        shared_bytes: u32,
+        stream: sys::CUstream,
+        attributes: *mut Attribute,
+        count: u32,
+    }
+
+    const PROGRAMMATIC_STREAM_SERIALIZATION: u32 = 6;
+
+    unsafe extern "C" {
+        fn cuLaunchKernelEx(
+            config: *const Config,
+            function: sys::CUfunction,
+            arguments: *mut *mut c_void,
+            extra: *mut *mut c_void,
+        ) -> u32;
+    }
+
+    /// # Safety
+    /// As [`Kernel::launch`], and the kernel waits for its predecessor before it
+    /// touches memory.
+    pub(super) unsafe fn launch(
+        kernel: &Kernel,
+        stream: &Stream,
+        blocks: u32,
+        arguments: &mut [*mut c_void],
+    ) -> bool {
+        let mut attribute = Attribute {
+            id: PROGRAMMATIC_STREAM_SERIALIZATION,
+            padding: 0,
+            value: [0; 16],
+        };
+        attribute.value[0] = 1;
+        let config = Config {
+            grid: [blocks, 1, 1],
+            block: [kernel.threads, 1, 1],
+            shared_bytes: kernel.shared_bytes,
+            stream: stream.as_inner(),
+            attributes: &mut attribute,
+            count: 1,
+        };
+        let extra = std::ptr::null_mut();
+        // SAFETY: the caller's contract; the structures are laid out as the driver's.
+        unsafe { cuLaunchKernelEx(&config, kernel.function, arguments.as_mut_ptr(), extra) == 0 }
+    }
+}
+
+impl Kernel {
+    /// Launches as [`launch`](Self::launch) does, but so that the launch may begin
+    /// while the one before it on the stream ends; a driver that does not know how
+    /// launches it in the ordinary way.
+    ///
+    /// # Safety
+    /// As [`launch`](Self::launch), and the kernel waits for its predecessor before
+    /// it touches memory.
+    pub unsafe fn launch_early(
+        &self,
+        stream: &Stream,
+        blocks: u32,
+        arguments: &mut [*mut c_void],
+    ) -> Result<(), Error> {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if early::launch(self, stream, blocks, arguments) {
+                return Ok(());
+            }
+            self.launch(stream, blocks, arguments)
+        }
+    }
+}
+
 /// The address of `value`, as a kernel's argument.
 pub fn argument<T>(value: &T) -> *mut c_void {
     std::ptr::from_ref(value).cast_mut().cast()
 }
 
-/// Loads the newest embedded text that the GPU and the driver take.
-fn load_embedded(capability: (u32, u32), driver: &str) -> Result<Module, Error> {
-    let Some(oldest) = EMBEDDED.last() else {
-        return Err(Error::Gpu {
-            action: "loading the kernels",
-            reason: "built without a kernel compiler; run `cargo xtask setup`, then build again"
-                .to_owned(),
-        });
-    };
-    if capability < oldest.capability {
-        return Err(Error::Gpu {
-            action: "loading the kernels",
-            reason: format!(
-                "the GPU has compute capability {}.{}, the kernels need {}.{} or later",
-                capability.0, capability.1, oldest.capability.0, oldest.capability.1
-            ),
-        });
-    }
-    let mut last = None;
-    for ptx in EMBEDDED.iter().filter(|ptx| capability >= ptx.capability) {
-        let origin = format!(
-            "the kernels for compute capability {}.{}",
-            ptx.capability.0, ptx.capability.1
-        );
-        match load_module(&origin, ptx.text) {
-            Ok(module) => return Ok(module),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| Error::Gpu {
+/// The newest embedded text that the GPU takes.
+fn embedded(capability: (u32, u32)) -> Result<&'static Ptx, Error> {
+    let cannot = |reason| Error::Gpu {
         action: "loading the kernels",
-        reason: format!("none fits this GPU under a driver for CUDA {driver}"),
-    }))
+        reason,
+    };
+    let Some(oldest) = EMBEDDED.last() else {
+        return Err(cannot(
+            "built without a kernel compiler; run `cargo xtask setup`, then build again".to_owned(),
+        ));
+    };
+    let fits = EMBEDDED.iter().find(|ptx| capability >= ptx.capability);
+    fits.ok_or_else(|| {
+        cannot(format!(
+            "the GPU has compute capability {}.{}, the kernels need {}.{} or later",
+            capability.0, capability.1, oldest.capability.0, oldest.capability.1
+        ))
+    })
 }
 
 /// Has the driver compile a text.
@@ -319,4 +380,38 @@ fn jit_log(text: &CStr) -> (sys::CUresult, String) {
             .map(|line| format!(": {}", line.trim()))
             .unwrap_or_default(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_split_into_its_kernels() {
+        let text = ".version 8.0\n.target sm_90\n\n\t// .globl a\n.visible .entry a(\n\t.param .u64 p\n)\n.maxntid 32\n{\n\tret;\n}\n\n.visible .entry b()\n{\n\tret;\n}\n";
+        let (prelude, texts) = split(text);
+        assert!(prelude.starts_with(".version 8.0\n.target sm_90"));
+        assert_eq!(texts.len(), 2);
+        assert!(texts["a"].contains(".maxntid 32") && texts["a"].ends_with("}\n"));
+        assert_eq!(texts["b"], ".visible .entry b()\n{\n\tret;\n}\n");
+        assert_eq!(split("no PTX").1.len(), 0);
+    }
+
+    #[test]
+    fn every_embedded_text_has_every_kernel() {
+        if EMBEDDED.is_empty() {
+            eprintln!("skipped: built without a kernel compiler; run `cargo xtask setup`");
+        }
+        for ptx in EMBEDDED {
+            let (_, texts) = split(ptx.text);
+            for name in [
+                "onesweep_keys_u32",
+                "histogram_large_u128",
+                "merge_u32",
+                "verify_u8",
+            ] {
+                assert!(texts.contains_key(name), "{:?}: {name}", ptx.capability);
+            }
+        }
+    }
 }

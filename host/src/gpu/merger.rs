@@ -6,7 +6,8 @@ use cust::stream::{Stream, StreamWaitEventFlags};
 
 use super::Device;
 use super::device::failed;
-use super::kernels::argument;
+use super::kernels::{Kernel, argument};
+use super::select;
 use crate::error::Error;
 use crate::key::Key;
 
@@ -29,6 +30,7 @@ pub unsafe fn merge_runs<K: Key>(
     streams: &[Stream],
 ) -> Result<bool, Error> {
     device.enter()?;
+    let kernel = select::merger(device)?;
     let n = keys.len();
     let mut length = chunk;
     let mut stride = 1;
@@ -54,7 +56,7 @@ pub unsafe fn merge_runs<K: Key>(
             wait_for(stream, &streams[pair * 2 * stride + stride])?;
             let (a, b) = (from.index(start..middle), from.index(middle..end));
             // SAFETY: as above; the output is as long as both runs.
-            unsafe { merge(device, &a, &b, &to.index(start..end), stream)? };
+            unsafe { merge(kernel, &a, &b, &to.index(start..end), stream)? };
         }
         in_keys = !in_keys;
         length *= 2;
@@ -78,23 +80,23 @@ pub fn wait_for(stream: &Stream, earlier: &Stream) -> Result<(), Error> {
 /// The runs are sorted when the stream comes here; `output` is as long as both and
 /// apart from them.
 unsafe fn merge<K: Key>(
-    device: &Device,
+    kernel: Kernel,
     a: &DeviceSlice<K>,
     b: &DeviceSlice<K>,
     output: &DeviceSlice<K>,
     stream: &Stream,
 ) -> Result<(), Error> {
-    let kernel = device.kernels().merge;
     let (a_len, b_len) = (a.len() as u32, b.len() as u32);
     let address = |slice: &DeviceSlice<K>| slice.as_device_ptr().as_raw();
     let (a, b, output) = (address(a), address(b), address(output));
+    let flip = K::FORM.flip();
     let mut arguments = [
         argument(&a),
         argument(&a_len),
         argument(&b),
         argument(&b_len),
         argument(&output),
-        argument(&K::FLIP),
+        argument(&flip),
     ];
     let blocks = (a_len + b_len).div_ceil(kernel.tile);
     // SAFETY: the caller's contract; the arguments are the kernel's.

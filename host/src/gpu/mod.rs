@@ -4,8 +4,12 @@
 //! |---|---|
 //! | [`device`] | a GPU, opened: its context, its limits, the loaded kernels |
 //! | [`kernels`] | the PTX, and how a kernel is launched |
+//! | [`form`] | the types of keys, and the orders they are sorted in |
+//! | `select` | which kernels sort what |
+//! | `launch` | the launches of one sort |
+//! | [`sort`] | [`Sort`]: a sort, prepared |
 //! | [`resident`] | sorts of resident keys, timed and verified on the device |
-//! | [`sorter`] | [`GpuSorter`]: sorts device memory, or a slice of the host |
+//! | [`sorter`] | [`GpuSorter`]: sorts in one call |
 //! | [`merger`] | merges sorted runs pairwise |
 //! | [`transfer`] | copies between pageable host memory and the device |
 //! | [`split`] | the engine: one array cut over streams at a concurrency level |
@@ -14,22 +18,28 @@
 //! driver, through the declarations it is built on.
 
 pub mod device;
+pub mod form;
 pub mod kernels;
+mod launch;
 pub mod merger;
 pub mod resident;
+mod select;
+pub mod sort;
 pub mod sorter;
 pub mod split;
 pub mod transfer;
 
 pub use device::Device;
+pub use form::{Bf16, F16, GpuKey, Order};
 pub use resident::Resident;
-pub use sorter::{GpuSorter, Workspace};
-
-/// Name of the GPU engine.
-pub const NAME: &str = "gpu";
+pub use sort::{Payload, Sort, Workspace};
+pub use sorter::GpuSorter;
 
 use crate::engine::{Engine, Unavailable};
 use crate::key::Key;
+
+/// Name of the GPU engine.
+pub const NAME: &str = "gpu";
 
 /// The GPU engine, opened.
 ///

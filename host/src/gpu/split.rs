@@ -14,15 +14,15 @@
 use std::sync::Arc;
 
 use cust::memory::{DeviceBuffer, DeviceSlice};
-use cust::stream::{Stream, StreamFlags};
+use cust::stream::Stream;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::device::failed;
 use super::merger::{merge_runs, wait_for};
-use super::sorter::Control;
+use super::sorter::stream;
 use super::transfer::Staging;
-use super::{Device, GpuSorter, NAME};
+use super::{Device, NAME, Order, Payload, Sort, Workspace};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::key::Key;
@@ -33,7 +33,7 @@ const LEVEL_MAX: usize = 1024;
 
 /// The engine.
 pub struct Split<K: Key> {
-    sorter: GpuSorter,
+    device: Arc<Device>,
     prepared: Option<Prepared<K>>,
 }
 
@@ -46,27 +46,29 @@ struct Prepared<K: Key> {
     other: DeviceBuffer<K>,
     lanes: Vec<Lane<K>>,
     streams: Vec<Stream>,
+    sort: Sort<K>,
 }
 
 /// What one chunk has for itself, beside its stream.
 struct Lane<K: Key> {
     staging: Staging<K>,
-    control: Control,
+    workspace: Workspace,
 }
 
 impl<K: Key> Split<K> {
     /// The engine on `device`.
     pub fn new(device: Arc<Device>) -> Self {
         Split {
-            sorter: GpuSorter::new(device),
+            device,
             prepared: None,
         }
     }
 
-    fn check_memory(&self, n: usize, chunk: usize, lanes: usize) -> Result<(), Error> {
-        let control = Control::bytes(&self.sorter, chunk);
-        let needed = 2 * (n * size_of::<K>()) as u64 + lanes as u64 * control;
-        let (available, _) = self.sorter.device().memory()?;
+    /// Too little GPU memory for two buffers of `n` keys and what the chunks' sorts
+    /// need beside them is found before any of it is allocated.
+    fn check_memory(&self, n: usize, sort: &Sort<K>, chunks: usize) -> Result<(), Error> {
+        let needed = 2 * (n * size_of::<K>()) as u64 + chunks as u64 * sort.ping_pong_bytes();
+        let (available, _) = self.device.memory()?;
         if needed > available {
             return Err(Error::Memory {
                 n,
@@ -102,11 +104,12 @@ impl<K: Key> Engine<K> for Split<K> {
         }
         // What an earlier level made ready goes first: its memory may be needed.
         self.prepared = None;
-        let device = self.sorter.device();
-        device.enter()?;
+        self.device.enter()?;
         let chunk = n.div_ceil(level).max(1);
         let count = n.div_ceil(chunk).max(1);
-        self.check_memory(n, chunk, count)?;
+        let order = Order::ascending();
+        let sort = Sort::new(self.device.clone(), chunk, Payload::None, order)?;
+        self.check_memory(n, &sort, count)?;
         let pool = ThreadPoolBuilder::new().num_threads(count).build();
         let threads = pool.map_err(|error| Error::Threads {
             engine: NAME,
@@ -120,11 +123,9 @@ impl<K: Key> Engine<K> for Split<K> {
         let lane = |_| {
             Ok(Lane {
                 staging: Staging::new(chunk)?,
-                control: Control::new(&self.sorter, chunk)?,
+                workspace: sort.ping_pong_workspace()?,
             })
         };
-        let stream =
-            |_| Stream::new(StreamFlags::NON_BLOCKING, None).map_err(failed("creating a stream"));
         self.prepared = Some(Prepared {
             n,
             level,
@@ -132,7 +133,8 @@ impl<K: Key> Engine<K> for Split<K> {
             keys: buffer()?,
             other: buffer()?,
             lanes: (0..count).map(lane).collect::<Result<_, Error>>()?,
-            streams: (0..count).map(stream).collect::<Result<_, Error>>()?,
+            streams: (0..count).map(|_| stream()).collect::<Result<_, Error>>()?,
+            sort,
         });
         Ok(())
     }
@@ -150,21 +152,20 @@ impl<K: Key> Engine<K> for Split<K> {
         if n == 0 {
             return Ok(());
         }
-        ready.sort(&self.sorter, keys)
+        ready.sort(&self.device, keys)
     }
 
     fn gpu(&self) -> Option<record::Gpu> {
-        self.sorter.device().describe().ok()
+        self.device.describe().ok()
     }
 }
 
 impl<K: Key> Prepared<K> {
-    fn sort(&mut self, sorter: &GpuSorter, keys: &mut [K]) -> Result<(), Error> {
-        let device = sorter.device();
+    fn sort(&mut self, device: &Device, keys: &mut [K]) -> Result<(), Error> {
         let n = keys.len();
         let chunk = n.div_ceil(self.level);
         let (there, other) = (self.keys.index(..n), self.other.index(..n));
-        let streams = &self.streams;
+        let (sort, streams) = (&self.sort, &self.streams);
         let lanes = &mut self.lanes;
 
         self.threads.install(|| {
@@ -174,12 +175,10 @@ impl<K: Key> Prepared<K> {
                 .with_max_len(1);
             chunks.enumerate().try_for_each(|(i, (keys, lane))| {
                 device.enter()?;
-                let here = there.index(i * chunk..i * chunk + keys.len());
-                let scratch = other.index(i * chunk..i * chunk + keys.len());
+                let mut here = there.index(i * chunk..i * chunk + keys.len());
+                let mut scratch = other.index(i * chunk..i * chunk + keys.len());
                 lane.staging.upload(keys, &here, &streams[i])?;
-                // SAFETY: the chunks and the lanes are apart, and this sort's alone
-                // until it returns.
-                unsafe { sorter.launch(&here, &here, &scratch, &lane.control, &streams[i]) }
+                sort.keys_ping_pong(&mut here, &mut scratch, &mut lane.workspace, &streams[i])
             })
         })?;
         // SAFETY: the buffers are apart; the streams have all the work there is.

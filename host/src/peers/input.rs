@@ -14,10 +14,11 @@ use rayon::prelude::*;
 use super::contest::Loaded;
 use super::error::PeerError;
 use super::ours::EndToEnd;
+use super::pairs::Pairs;
 use super::protocol::Order;
 use crate::error::Error;
-use crate::gpu::{GpuSorter, Resident};
-use crate::key::Key;
+use crate::gpu::{self, GpuSorter, Resident};
+use crate::key::{F32, Key};
 use crate::verify::{Difference, Fingerprint, Verifier};
 use crate::workload::Workload;
 
@@ -36,7 +37,17 @@ pub struct Kind {
 }
 
 /// All of them, in the order in which they are shown. A type more is a line more.
-pub const KINDS: &[Kind] = &[keys::<u32>(), keys::<i32>()];
+pub const KINDS: &[Kind] = &[
+    keys::<u32>(),
+    keys::<i32>(),
+    keys::<F32>(),
+    keys::<u64>(),
+    Kind {
+        name: "u32+u32",
+        bytes: 8,
+        input: |workload| Box::new(Pairs::<u32>::new(workload)),
+    },
+];
 
 const fn keys<K: Key + Default>() -> Kind {
     Kind {
@@ -75,6 +86,32 @@ pub trait Input {
     /// # Errors
     /// No GPU.
     fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error>;
+}
+
+impl<K: Key> Input for Pairs<K> {
+    fn n(&self) -> usize {
+        self.keys().len()
+    }
+
+    fn write(&self, folder: &Path) -> Result<(), PeerError> {
+        self.write(folder)
+    }
+
+    fn check(&self, folder: &Path, _orders: &[Order]) -> Result<(), CheckError> {
+        self.check(folder)
+    }
+
+    fn resident<'a>(&self, sorter: &'a GpuSorter) -> Result<Box<dyn Loaded + 'a>, Error> {
+        let order = gpu::Order::ascending();
+        Ok(Box::new(Resident::new(sorter, self.keys(), true, order)?))
+    }
+
+    fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error> {
+        Err(Error::Payload {
+            prepared: "None".to_owned(),
+            given: "Value(4)".to_owned(),
+        })
+    }
 }
 
 /// Why a result does not pass.
@@ -122,7 +159,12 @@ impl<K: Key + Default> Input for Keys<K> {
     }
 
     fn resident<'a>(&self, sorter: &'a GpuSorter) -> Result<Box<dyn Loaded + 'a>, Error> {
-        Ok(Box::new(Resident::new(sorter, &self.0)?))
+        Ok(Box::new(Resident::new(
+            sorter,
+            &self.0,
+            false,
+            gpu::Order::ascending(),
+        )?))
     }
 
     fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error> {

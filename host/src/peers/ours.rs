@@ -54,7 +54,7 @@ impl<K: Key + Default> Loaded for Resident<'_, K> {
     }
 
     fn temporary_bytes(&self) -> Option<u64> {
-        None
+        Some(self.workspace_bytes())
     }
 }
 

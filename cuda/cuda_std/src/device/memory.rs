@@ -303,6 +303,17 @@ impl<T: Word> Shared<T> {
     }
 }
 
+impl Shared<u16> {
+    /// Writes the low half of `value` to element `i`: one instruction less than to
+    /// cut the value off first.
+    #[inline(always)]
+    pub unsafe fn set_low(self, i: usize, value: u32) {
+        unsafe {
+            asm!("st.shared.u16 [{}], {};", in(reg32) self.at(i), in(reg32) value, options(nostack));
+        }
+    }
+}
+
 impl Shared<u32> {
     /// Atomically adds to element `i`, wrapping, and returns what it was: relaxed,
     /// among the threads of the block.

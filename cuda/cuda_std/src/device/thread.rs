@@ -1,6 +1,8 @@
 //! Who a thread is, and the barrier of its block.
 
 use super::intrinsics as nv;
+#[cfg(target_feature = "sm_90")]
+use core::arch::asm;
 
 /// Index of this thread in its block, `0..block_dim_x()`.
 #[inline(always)]
@@ -37,4 +39,27 @@ pub fn sync_threads() {
 #[inline(always)]
 pub fn sync_threads_or(predicate: bool) -> bool {
     unsafe { nv::sync_threads_or(predicate as u32) != 0 }
+}
+
+/// Lets the next launch on the stream begin, if it was launched so that it may:
+/// its blocks take the room that this launch's leave. For chips before compute
+/// capability 9.0 it does nothing.
+#[inline(always)]
+pub fn trigger_dependents() {
+    #[cfg(target_feature = "sm_90")]
+    unsafe {
+        asm!("griddepcontrol.launch_dependents;", options(nostack))
+    }
+}
+
+/// Waits until the launch before this one on the stream has ended and what it
+/// wrote is visible. A kernel that may be launched early calls it before it touches
+/// memory; otherwise it returns at once.
+#[inline(always)]
+pub fn sync_predecessor() {
+    // `asm!`, because the intrinsic is not known to order memory.
+    #[cfg(target_feature = "sm_90")]
+    unsafe {
+        asm!("griddepcontrol.wait;", options(nostack))
+    }
 }

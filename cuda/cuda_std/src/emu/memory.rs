@@ -282,6 +282,15 @@ impl<T: Word> Shared<T> {
     }
 }
 
+impl Shared<u16> {
+    /// Writes the low half of `value` to element `i`.
+    #[inline(always)]
+    #[track_caller]
+    pub unsafe fn set_low(self, i: usize, value: u32) {
+        unsafe { self.set(i, value as u16) }
+    }
+}
+
 impl Shared<u32> {
     /// Atomically adds to element `i`, wrapping, and returns what it was: relaxed,
     /// among the threads of the block.

@@ -36,3 +36,9 @@ pub fn sync_threads_or(predicate: bool) -> bool {
     let at = Location::caller();
     current(|launch| launch.barrier(predicate, at))
 }
+
+/// Lets the next launch begin. Here launches follow each other.
+pub fn trigger_dependents() {}
+
+/// Waits for the launch before this one. Here it has ended.
+pub fn sync_predecessor() {}

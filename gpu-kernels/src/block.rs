@@ -1,0 +1,175 @@
+//! Sorts what fits one block, in one launch.
+//!
+//! The passes are those of [`onesweep`](crate::onesweep) without its first and its
+//! last part: there is no other tile to look back to, and the keys never leave the
+//! multiprocessor between two places. A launch costs a few microseconds and each of
+//! these passes one or two, so up to a few thousand keys nothing is faster.
+
+use crate::control;
+use crate::key::{Bits, Key, RADIX};
+use crate::onesweep::Buffers;
+use crate::rank::{Counters, PAIRS, unpack};
+use cuda_std::prelude::*;
+
+/// What a launch is about.
+#[derive(Clone, Copy)]
+pub struct Block<K> {
+    /// Scratch is not used. Input and output may be one.
+    pub keys: Buffers<K>,
+    /// A value a key; untouched by a sort of keys alone.
+    pub values: Buffers<u32>,
+    /// Keys, no more than the block has items.
+    pub n: u32,
+    /// What makes the order; see [`key`](crate::key).
+    pub flip: K,
+    /// What is sorted by.
+    pub bits: Bits,
+    /// Options of the sort, from [`control`](crate::control).
+    pub options: u32,
+}
+
+/// Bytes of dynamic shared memory.
+pub const fn shared_bytes<K: Key>(threads: usize, items: usize) -> usize {
+    Layout::of::<K>(threads, items).end
+}
+
+struct Layout {
+    counters: usize,
+    begins: usize,
+    sums: usize,
+    end: usize,
+}
+
+impl Layout {
+    const fn of<K: Key>(threads: usize, items: usize) -> Self {
+        let element = if size_of::<K>() < 4 {
+            4
+        } else {
+            size_of::<K>()
+        };
+        let counters = (threads * items * element).next_multiple_of(16);
+        let begins = counters + threads / 32 * PAIRS * 4;
+        let sums = begins + (RADIX + 8) * 4;
+        Layout {
+            counters,
+            begins,
+            sums,
+            end: sums + 16 * 4,
+        }
+    }
+}
+
+/// The kernel: one block of `THREADS` threads, a multiple of 32 and at least 128.
+#[inline(always)]
+pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>(
+    arg: Block<K>,
+) {
+    unsafe {
+        let layout = const { Layout::of::<K>(THREADS, ITEMS) };
+        let thread = thread::thread_idx_x();
+        let buffer = dynamic_shared::<K>(0, THREADS * ITEMS);
+        let words = dynamic_shared(layout.counters, THREADS / 32 * PAIRS);
+        let counters = Counters { words };
+        let begins = dynamic_shared(layout.begins, RADIX + 8);
+        let sums = dynamic_shared(layout.sums, 16);
+        let first = thread / 32 * (32 * ITEMS as u32) + thread % 32;
+
+        let mut keys = load_keys::<K, ITEMS>(arg, first);
+        let mut values = [0; ITEMS];
+        if PAIRED {
+            values = load_values::<K, ITEMS>(arg, first);
+        }
+        let mut place = 0;
+        while place < arg.bits.places() {
+            let (shift, mask) = arg.bits.place(place);
+            let flip = arg.flip.digit(shift, mask, 0);
+            let digit_of = |key: K| key.digit(shift, mask, flip);
+            counters.clear(thread);
+            let ranks: [u32; ITEMS] = counters.rank_by_ballots(thread, |i| digit_of(keys[i]));
+            thread::sync_threads();
+            counters.scan(THREADS / 32, thread, sums, begins, |_, _| ());
+            let own = counters.own(thread).cast::<u16>();
+            let mut places = [0; ITEMS];
+            for i in 0..ITEMS {
+                let begin = own.get(digit_of(keys[i]) as usize) as u32;
+                places[i] = begin + unpack(&ranks, i);
+                buffer.set(places[i] as usize, keys[i]);
+            }
+            thread::sync_threads();
+            for i in 0..ITEMS {
+                keys[i] = buffer.get(first as usize + 32 * i);
+            }
+            if PAIRED {
+                thread::sync_threads();
+                let buffer = dynamic_shared::<u32>(0, THREADS * ITEMS);
+                for i in 0..ITEMS {
+                    buffer.set(places[i] as usize, values[i]);
+                }
+                thread::sync_threads();
+                for i in 0..ITEMS {
+                    values[i] = buffer.get(first as usize + 32 * i);
+                }
+            }
+            place += 1;
+            thread::sync_threads();
+        }
+        store::<K, ITEMS, PAIRED>(arg, first, &keys, &values);
+    }
+}
+
+/// Items beyond the input get keys that rank last, and so end behind all others.
+#[inline(always)]
+unsafe fn load_keys<K: Key, const ITEMS: usize>(arg: Block<K>, first: u32) -> [K; ITEMS] {
+    let mut keys = [K::last(arg.flip); ITEMS];
+    for i in 0..ITEMS {
+        let place = first + 32 * i as u32;
+        if place < arg.n {
+            let key = unsafe { arg.keys.input.get(place as usize) };
+            keys[i] = if arg.options & control::ENCODE != 0 {
+                key.encode()
+            } else {
+                key
+            };
+        }
+    }
+    keys
+}
+
+#[inline(always)]
+unsafe fn load_values<K: Key, const ITEMS: usize>(arg: Block<K>, first: u32) -> [u32; ITEMS] {
+    let mut values = [0; ITEMS];
+    for i in 0..ITEMS {
+        let place = first + 32 * i as u32;
+        if arg.options & control::INDEX != 0 {
+            values[i] = place;
+        } else if place < arg.n {
+            values[i] = unsafe { arg.values.input.get(place as usize) };
+        }
+    }
+    values
+}
+
+#[inline(always)]
+unsafe fn store<K: Key, const ITEMS: usize, const PAIRED: bool>(
+    arg: Block<K>,
+    first: u32,
+    keys: &[K; ITEMS],
+    values: &[u32; ITEMS],
+) {
+    for i in 0..ITEMS {
+        let place = first + 32 * i as u32;
+        if place < arg.n {
+            let key = if arg.options & control::ENCODE != 0 {
+                keys[i].encode()
+            } else {
+                keys[i]
+            };
+            unsafe {
+                arg.keys.output.set(place as usize, key);
+                if PAIRED {
+                    arg.values.output.set(place as usize, values[i]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Where in its tile a key belongs: the part that one pass of a radix sort shares
+//! with a sort inside one block.
+//!
+//! A warp counts digits in 256 counters of its own, row by row of its keys, and a
+//! key's rank in its warp is what its digit's counter showed ("late counts": the
+//! counts come out of the ranking instead of a sweep of their own before it;
+//! GPUSorting has the idea too). Then the counts are scanned: over the warps for
+//! each digit, and over the digits, so that a counter becomes the place in the tile
+//! where its warp's first key with its digit goes. Place = counter + rank.
+//!
+//! Counters have 16 bits and share words in pairs of digits, which halves the scan
+//! and the traffic to shared memory.
+//!
+//! # By ballots, and by atomics
+//! A row's keys with equal digits are found by eight ballots, or not at all: an
+//! atomic addition to the counter returns each lane a different number. The first
+//! is stable by construction; of the second nothing promises that lower lanes get
+//! lower numbers, though every chip measured does so. Who ranks by atomics checks
+//! the result, or needs no order among equal digits.
+
+use crate::key::RADIX;
+use crate::scan;
+use cuda_std::prelude::*;
+
+/// Words of a warp's counters: two digits in each.
+pub const PAIRS: usize = RADIX / 2;
+
+/// The counters of a tile's warps, in shared memory.
+#[derive(Clone, Copy)]
+pub struct Counters {
+    /// `PAIRS` words a warp.
+    pub words: Shared<u32>,
+}
+
+impl Counters {
+    /// Those of the warp that `thread` is in.
+    #[inline(always)]
+    pub unsafe fn own(self, thread: u32) -> Shared<u32> {
+        unsafe { self.words.offset(thread as usize / 32 * PAIRS) }
+    }
+
+    /// Clears the warp's own counters.
+    #[inline(always)]
+    pub unsafe fn clear(self, thread: u32) {
+        unsafe {
+            let own = self.own(thread);
+            for i in 0..PAIRS / 32 {
+                own.set(32 * i + thread as usize % 32, 0);
+            }
+            warp::sync_warp(warp::FULL);
+        }
+    }
+
+    /// Ranks of digits in their warp, by ballots; two to a word.
+    ///
+    /// The last lane of those with one digit moves their counter on: its own rank
+    /// plus one is the new count, so one population count serves both.
+    #[inline(always)]
+    pub unsafe fn rank_by_ballots<const ITEMS: usize>(
+        self,
+        thread: u32,
+        digit: impl Fn(usize) -> u32,
+    ) -> [u32; ITEMS] {
+        unsafe {
+            let counters = self.own(thread).cast::<u16>();
+            let (below, above) = (warp::lane_mask_lt(), warp::lane_mask_gt());
+            let ones = warp::all_ones();
+            let mut ranks = [0; ITEMS];
+            for i in 0..ITEMS {
+                let digit = digit(i);
+                let same = warp::match_digit(digit, ones);
+                let rank = counters.get(digit as usize) as u32 + (same & below).count_ones();
+                warp::sync_warp(warp::FULL);
+                if same & above == 0 {
+                    counters.set_low(digit as usize, rank + 1);
+                }
+                warp::sync_warp(warp::FULL);
+                pack(&mut ranks, i, rank);
+            }
+            ranks
+        }
+    }
+
+    /// The same by atomics. A tile has fewer than 65536 keys, so no count carries
+    /// into the other digit of its word.
+    #[inline(always)]
+    pub unsafe fn rank_by_atomics<const ITEMS: usize>(
+        self,
+        thread: u32,
+        digit: impl Fn(usize) -> u32,
+    ) -> [u32; ITEMS] {
+        unsafe {
+            let counters = self.own(thread);
+            let mut ranks = [0; ITEMS];
+            for i in 0..ITEMS {
+                let digit = digit(i);
+                let half = digit % 2 * 16;
+                let before = counters.fetch_add(digit as usize / 2, 1 << half);
+                pack(&mut ranks, i, before >> half);
+            }
+            ranks
+        }
+    }
+
+    /// Turns the counts of `warps` warps, at least 4, into places. A block barrier
+    /// stands before, and this ends in one. `begins` takes where each digit begins
+    /// in the tile; `counted` is told how many keys of the tile have digits `d` and
+    /// `d + 1`, as soon as that is known. `sums` has 4 words.
+    #[inline(always)]
+    pub unsafe fn scan(
+        self,
+        warps: usize,
+        thread: u32,
+        sums: Shared<u32>,
+        begins: Shared<u32>,
+        counted: impl FnOnce(u32, [u32; 2]),
+    ) {
+        unsafe {
+            let scans = thread < PAIRS as u32;
+            let column = self.words.offset(thread as usize);
+            let (mut counts, mut sum, mut inclusive) = (0, 0, 0);
+            if scans {
+                for warp in 0..warps {
+                    counts += column.get(warp * PAIRS);
+                }
+                counted(2 * thread, [counts & 0xffff, counts >> 16]);
+                sum = (counts & 0xffff) + (counts >> 16);
+                inclusive = scan::warp_inclusive(sum, thread % 32);
+                if thread % 32 == 31 {
+                    sums.set(thread as usize / 32, inclusive);
+                }
+            }
+            thread::sync_threads();
+            if scans {
+                let mut begin = inclusive - sum;
+                for warp in 0..PAIRS / 32 {
+                    let earlier = sums.get(warp);
+                    if (warp as u32) < thread / 32 {
+                        begin += earlier;
+                    }
+                }
+                let second = begin + (counts & 0xffff);
+                begins.set(2 * thread as usize, begin);
+                begins.set(2 * thread as usize + 1, second);
+                let mut running = begin | second << 16;
+                for warp in 0..warps {
+                    let count = column.get(warp * PAIRS);
+                    column.set(warp * PAIRS, running);
+                    running += count;
+                }
+            }
+            thread::sync_threads();
+        }
+    }
+}
+
+/// Keeps the low half of `value` as number `i`: two share a word. Filled in order.
+#[inline(always)]
+pub fn pack<const N: usize>(words: &mut [u32; N], i: usize, value: u32) {
+    if i.is_multiple_of(2) {
+        words[i / 2] = value;
+    } else {
+        words[i / 2] = warp::pack_halves(words[i / 2], value);
+    }
+}
+
+/// Number `i` of what [`pack`] keeps.
+#[inline(always)]
+pub fn unpack<const N: usize>(words: &[u32; N], i: usize) -> u32 {
+    if i.is_multiple_of(2) {
+        words[i / 2] & 0xffff
+    } else {
+        words[i / 2] >> 16
+    }
+}

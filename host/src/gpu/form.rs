@@ -1,0 +1,209 @@
+//! The types of keys that the GPU sorts, and the orders they are sorted in.
+
+use cust::memory::DeviceCopy;
+use gpu_kernels::key::Bits;
+
+use crate::error::Error;
+use crate::key::F32;
+
+/// A type of key: what the kernels have to know of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Bytes of a key.
+    pub width: usize,
+    /// Name of the type, as in records: `u32`.
+    pub name: &'static str,
+    /// What orders it as unsigned by exclusive or: the sign bit, or nothing.
+    flip: u128,
+    /// The bits of infinity, if it is a floating-point type.
+    infinity: Option<u128>,
+}
+
+impl Form {
+    /// All ones of this width.
+    fn ones(&self) -> u128 {
+        u128::MAX >> (128 - 8 * self.width)
+    }
+
+    /// What orders the bits as unsigned, by exclusive or.
+    pub(super) fn flip(&self) -> u128 {
+        self.flip
+    }
+
+    /// Whether the keys are floating-point numbers.
+    pub fn is_float(&self) -> bool {
+        self.infinity.is_some()
+    }
+
+    /// The bits of infinity; of a type that has none, 0.
+    pub(super) fn infinity(&self) -> u128 {
+        self.infinity.unwrap_or(0)
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// A key that the kernels sort.
+pub trait GpuKey:
+    sealed::Sealed + DeviceCopy + Default + PartialEq + Send + Sync + 'static
+{
+    /// What the kernels have to know of it.
+    const FORM: Form;
+
+    /// Its bits, zero-extended.
+    fn to_word(self) -> u128 {
+        let mut word = [0u8; 16];
+        // SAFETY: a key is a word of at most 16 bytes without padding (the trait is
+        // implemented here alone).
+        unsafe {
+            let from = std::ptr::from_ref(&self).cast::<u8>();
+            std::ptr::copy_nonoverlapping(from, word.as_mut_ptr(), size_of::<Self>());
+        }
+        u128::from_le_bytes(word)
+    }
+}
+
+/// A half-precision number (IEEE 754 binary16), by its bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct F16(pub u16);
+
+/// A number with the exponent of `f32` and 8 bits of precision (bfloat16), by its
+/// bits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Bf16(pub u16);
+
+// SAFETY: a transparent wrapper of a word.
+unsafe impl DeviceCopy for F16 {}
+// SAFETY: a transparent wrapper of a word.
+unsafe impl DeviceCopy for Bf16 {}
+// SAFETY: a transparent wrapper of a word.
+unsafe impl DeviceCopy for F32 {}
+
+macro_rules! forms {
+    ($($key:ty, $name:literal, $flip:expr, $infinity:expr;)*) => { $(
+        impl sealed::Sealed for $key {}
+        impl GpuKey for $key {
+            const FORM: Form = Form {
+                width: size_of::<$key>(),
+                name: $name,
+                flip: $flip,
+                infinity: $infinity,
+            };
+        }
+    )* };
+}
+
+forms! {
+    u8, "u8", 0, None;
+    u16, "u16", 0, None;
+    u32, "u32", 0, None;
+    u64, "u64", 0, None;
+    u128, "u128", 0, None;
+    i8, "i8", 1 << 7, None;
+    i16, "i16", 1 << 15, None;
+    i32, "i32", 1 << 31, None;
+    i64, "i64", 1 << 63, None;
+    i128, "i128", 1 << 127, None;
+    F16, "f16", 1 << 15, Some(0x7C00);
+    Bf16, "bf16", 1 << 15, Some(0x7F80);
+    f32, "f32", 1 << 31, Some(0x7F80_0000);
+    F32, "f32", 1 << 31, Some(0x7F80_0000);
+    f64, "f64", 1 << 63, Some(0x7FF0_0000_0000_0000);
+}
+
+/// The order that a sort makes. Every sort is stable.
+///
+/// ```
+/// use host::gpu::Order;
+///
+/// let by_high_byte = Order::descending().bits(24..32);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    descending: bool,
+    bits: Option<(u32, u32)>,
+    numeric: bool,
+    ballots: bool,
+}
+
+impl Order {
+    /// From the least to the greatest. Floating-point numbers stand in the total
+    /// order of IEEE 754: -NaN, -infinity, .., -0, +0, .., infinity, NaN.
+    pub fn ascending() -> Self {
+        Self::default()
+    }
+
+    /// From the greatest to the least; equal keys keep their order all the same.
+    pub fn descending() -> Self {
+        Order {
+            descending: true,
+            ..Self::default()
+        }
+    }
+
+    /// By these bits of a key only, 0 the lowest. Not for numeric order; of
+    /// floating-point numbers, the bits are those of the encoding that ascends with
+    /// the number.
+    pub fn bits(mut self, bits: std::ops::Range<u32>) -> Self {
+        self.bits = Some((bits.start, bits.end));
+        self
+    }
+
+    /// Floating-point numbers by their value: -0 equals +0, and all NaN are equal
+    /// and come last (first when descending).
+    pub fn numeric(mut self) -> Self {
+        self.numeric = true;
+        self
+    }
+
+    /// Ranks by ballots in every pass, and so never by atomics that are checked
+    /// afterwards. The result is the same.
+    pub fn ballots(mut self) -> Self {
+        self.ballots = true;
+        self
+    }
+
+    pub(super) fn is_numeric(&self, form: Form) -> bool {
+        self.numeric && form.is_float()
+    }
+
+    pub(super) fn allows_atomics(&self) -> bool {
+        !self.ballots && self.bits.is_none()
+    }
+
+    /// What the keys' bits are combined with.
+    pub(super) fn flip(&self, form: Form) -> u128 {
+        if self.descending {
+            form.flip ^ form.ones()
+        } else {
+            form.flip
+        }
+    }
+
+    /// Which bits are sorted by.
+    ///
+    /// # Errors
+    /// Bits that the key does not have, or none in order.
+    pub(super) fn sorted_bits(&self, form: Form) -> Result<Bits, Error> {
+        let width = 8 * form.width as u32;
+        match self.bits {
+            None => Ok(Bits {
+                begin: 0,
+                end: width,
+            }),
+            Some((begin, end)) if begin < end && end <= width && !self.is_numeric(form) => {
+                Ok(Bits { begin, end })
+            }
+            Some((begin, end)) => Err(Error::Bits {
+                begin,
+                end,
+                width,
+                numeric: self.is_numeric(form),
+            }),
+        }
+    }
+}

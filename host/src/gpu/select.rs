@@ -1,0 +1,176 @@
+//! Which kernels sort keys of a width, and how they are launched: names and
+//! geometries from `gpu_kernels::policy`.
+
+use gpu_kernels::policy::{self, Shape};
+use gpu_kernels::{block, control, merge, onesweep};
+
+use super::Device;
+use super::kernels::{Geometry, Kernel};
+use crate::error::Error;
+
+/// Keys from which on tiles are large: enough of them for every multiprocessor
+/// several times over.
+const MANY_FROM: u64 = 1 << 22;
+/// Keys below which tiles are least.
+const FEW_BELOW: u64 = 1 << 19;
+
+/// `$f` of the word of `$width` bytes.
+macro_rules! by_width {
+    ($width:expr, $module:ident :: $f:ident, $($argument:expr),*) => {
+        match $width {
+            1 => $module::$f::<u8>($($argument),*),
+            2 => $module::$f::<u16>($($argument),*),
+            4 => $module::$f::<u32>($($argument),*),
+            8 => $module::$f::<u64>($($argument),*),
+            _ => $module::$f::<u128>($($argument),*),
+        }
+    };
+}
+
+/// The kernels of sorts of up to so many keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Passes {
+    /// Counts digits.
+    pub histogram: Kernel,
+    /// Passes over one place.
+    pub onesweep: Kernel,
+    /// Tiles in one launch of a pass.
+    pub portion: u64,
+}
+
+/// What passes are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Keys alone, ranked as the plan says.
+    Keys,
+    /// Keys alone, ranked by ballots.
+    Ballots,
+    /// Keys with values.
+    Pairs,
+}
+
+/// The passes for up to `n` keys of `width` bytes.
+pub fn passes(device: &Device, width: usize, kind: Kind, n: u64) -> Result<Passes, Error> {
+    let (name, shape) = onesweep_kernel(width, kind, n);
+    let shared_bytes = by_width!(width, onesweep::shared_bytes, shape.threads, shape.items);
+    let onesweep = device.kernels().load(&name, of(shape, shared_bytes))?;
+    Ok(Passes {
+        histogram: histogram(device, width, n)?,
+        onesweep,
+        portion: control::PORTION_MAX / shape.tile() as u64,
+    })
+}
+
+/// Keys in a tile of the passes for up to `n` keys.
+pub fn tile(width: usize, kind: Kind, n: u64) -> u64 {
+    onesweep_kernel(width, kind, n).1.tile() as u64
+}
+
+fn onesweep_kernel(width: usize, kind: Kind, n: u64) -> (String, Shape) {
+    use policy::onesweep as shapes;
+    let paired = kind == Kind::Pairs;
+    let (few, many) = (n < FEW_BELOW, n >= MANY_FROM);
+    let (variant, shape) = if n > control::PORTION_MAX {
+        let shape = match (width, paired) {
+            (1 | 2 | 4, _) => shapes::WIDE_U32,
+            (8, false) => shapes::KEYS_U64,
+            (8, true) => shapes::PAIRS_U64,
+            (_, false) => shapes::KEYS_U128,
+            (_, true) => shapes::PAIRS_U128,
+        };
+        ("_wide", shape)
+    } else {
+        match (width, kind) {
+            (1, Kind::Pairs) => ("", shapes::PAIRS_U8),
+            (1, _) => ("", shapes::KEYS_U8),
+            (2, Kind::Pairs) => ("", shapes::PAIRS_U16),
+            (2, _) => ("", shapes::KEYS_U16),
+            (4, Kind::Pairs) if few => ("_few", shapes::PAIRS_U32_FEW),
+            (4, _) if few => ("_few", shapes::KEYS_U32_FEW),
+            (4, Kind::Pairs) if many => ("", shapes::PAIRS_U32),
+            (4, Kind::Pairs) => ("_some", shapes::PAIRS_U32_SOME),
+            (4, Kind::Ballots) if many => ("_ballots", shapes::KEYS_U32_BALLOTS),
+            (4, Kind::Keys) if many => ("", shapes::KEYS_U32),
+            (4, _) => ("_some", shapes::KEYS_U32_SOME),
+            (8, Kind::Pairs) => ("", shapes::PAIRS_U64),
+            (8, _) if few => ("_few", shapes::KEYS_U64_FEW),
+            (8, _) => ("", shapes::KEYS_U64),
+            (_, Kind::Pairs) => ("", shapes::PAIRS_U128),
+            (_, _) => ("", shapes::KEYS_U128),
+        }
+    };
+    let prefix = if paired { "pairs" } else { "keys" };
+    let name = format!("onesweep_{prefix}{variant}_u{}", 8 * width);
+    (name, shape)
+}
+
+fn histogram(device: &Device, width: usize, n: u64) -> Result<Kernel, Error> {
+    let roomy = device.shared_bytes() as usize >= policy::HISTOGRAM_BYTES_LARGE;
+    let (size, bytes) = if roomy && n >= MANY_FROM {
+        ("large", policy::HISTOGRAM_BYTES_LARGE)
+    } else {
+        ("small", policy::HISTOGRAM_BYTES_SMALL)
+    };
+    let threads = policy::HISTOGRAM_THREADS;
+    let geometry = Geometry {
+        threads,
+        // A vector a thread: few keys are shared out over many blocks.
+        tile: threads * 16 / width,
+        shared_bytes: policy::histogram_shared_bytes(width, bytes),
+    };
+    let name = format!("histogram_{size}_u{}", 8 * width);
+    device.kernels().load(&name, geometry)
+}
+
+/// The kernel that sorts up to `n` keys in one block, if there is one.
+pub fn block(device: &Device, width: usize, paired: bool, n: u64) -> Result<Option<Kernel>, Error> {
+    let kind = if paired { "pairs" } else { "keys" };
+    let shapes = [
+        ("small", policy::block::SMALL),
+        ("medium", policy::block::MEDIUM),
+    ];
+    let count = if matches!(width, 4 | 8) { 2 } else { 1 };
+    let fits = |(_, shape): &&(&str, Shape)| n <= shape.tile() as u64;
+    let Some((size, shape)) = shapes[..count].iter().find(fits) else {
+        return Ok(None);
+    };
+    let shared_bytes = by_width!(width, block::shared_bytes, shape.threads, shape.items);
+    let name = format!("block_{size}_{kind}_u{}", 8 * width);
+    device
+        .kernels()
+        .load(&name, of(*shape, shared_bytes))
+        .map(Some)
+}
+
+/// The kernel that merges runs of 4-byte keys.
+pub fn merger(device: &Device) -> Result<Kernel, Error> {
+    let shape = policy::MERGE;
+    let shared_bytes = merge::shared_bytes::<u32>(shape.threads, shape.items);
+    device.kernels().load("merge_u32", of(shape, shared_bytes))
+}
+
+/// The kernel that checks order and hashes.
+pub fn verifier(device: &Device, width: usize) -> Result<Kernel, Error> {
+    let name = format!("verify_u{}", 8 * width);
+    device.kernels().load(&name, of(policy::VERIFY, 0))
+}
+
+/// The kernel that fetches elements of `width` bytes by index.
+pub fn gatherer(device: &Device, width: usize) -> Result<Kernel, Error> {
+    let name = format!("gather_u{}", 8 * width);
+    device.kernels().load(&name, of(policy::GATHER, 0))
+}
+
+/// The kernel that codes floating-point numbers of `width` bytes by value.
+pub fn coder(device: &Device, width: usize) -> Result<Kernel, Error> {
+    let name = format!("numeric_codes_u{}", 8 * width);
+    device.kernels().load(&name, of(policy::GATHER, 0))
+}
+
+fn of(shape: Shape, shared_bytes: usize) -> Geometry {
+    Geometry {
+        threads: shape.threads,
+        tile: shape.tile(),
+        shared_bytes,
+    }
+}

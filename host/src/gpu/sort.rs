@@ -1,0 +1,640 @@
+//! A sort, prepared: what it is of, in which order, and with which kernels.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use cust::memory::{DeviceBuffer, DeviceCopy, DeviceSlice};
+use cust::stream::Stream;
+use gpu_kernels::control;
+use gpu_kernels::key::Bits;
+
+use super::Device;
+use super::device::failed;
+use super::form::{Form, GpuKey, Order};
+use super::kernels::Kernel;
+use super::launch::{self, Addresses, Launch};
+use super::select::{self, Kind, Passes};
+use crate::error::Error;
+
+/// What goes with each key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Payload {
+    /// Nothing.
+    None,
+    /// A value of 4, 8 or 16 bytes.
+    Value(usize),
+    /// The key's index in the input, made by the sort: an argsort.
+    Index,
+}
+
+/// Alignment of the parts of a workspace.
+const ALIGNMENT: u64 = 256;
+
+/// A sort of up to so many keys, ready to be run any number of times.
+///
+/// Stable in every order. It is asynchronous: each run puts launches on the
+/// caller's stream and returns, and may be captured in a CUDA graph. It allocates
+/// nothing: what it needs beside its arguments is a [`Workspace`], whose size is
+/// asked first.
+///
+/// Time: one read of the keys, and one read and one write of keys and values for
+/// each byte of the bits sorted by; places in which all keys agree are skipped.
+/// Least-significant-digit passes after Onesweep (Adinets and Merrill 2022).
+pub struct Sort<K: GpuKey> {
+    device: Arc<Device>,
+    capacity: u64,
+    payload: Payload,
+    order: Order,
+    bits: Bits,
+    kernels: Kernels,
+    key: PhantomData<K>,
+}
+
+/// The kernels of a sort, loaded.
+struct Kernels {
+    block: Option<Kernel>,
+    passes: Passes,
+    coder: Option<Kernel>,
+    gather_keys: Option<Kernel>,
+    gather_values: Option<Kernel>,
+}
+
+/// Device memory for the runs of a sort, one at a time.
+pub struct Workspace {
+    memory: DeviceBuffer<u8>,
+    /// Key width whose counter and bins are zero.
+    cleared_for: usize,
+}
+
+impl Workspace {
+    /// A workspace in the caller's memory.
+    pub fn over(memory: DeviceBuffer<u8>) -> Self {
+        Workspace {
+            memory,
+            cleared_for: 0,
+        }
+    }
+
+    /// Its size.
+    pub fn bytes(&self) -> u64 {
+        self.memory.len() as u64
+    }
+}
+
+/// Where the parts of a workspace begin, from its first byte.
+struct Layout {
+    /// Values' second buffer, or that of the indices that stand for them.
+    values: u64,
+    /// Indices that stand for values, sorted.
+    index: u64,
+    /// Codes of numeric order.
+    codes: u64,
+    /// What is gathered in place.
+    gathered: u64,
+    /// Keys' second buffer; in numeric order, the codes'.
+    keys: u64,
+    end: u64,
+}
+
+impl<K: GpuKey> Sort<K> {
+    /// A sort of up to `capacity` keys on `device`: checks that it can be, and loads
+    /// its kernels.
+    ///
+    /// # Errors
+    /// Bits that the keys do not have; values of another width than 4, 8 or 16
+    /// bytes; more keys than indices count; kernels that do not load.
+    pub fn new(
+        device: Arc<Device>,
+        capacity: usize,
+        payload: Payload,
+        order: Order,
+    ) -> Result<Self, Error> {
+        let form = K::FORM;
+        let bits = order.sorted_bits(form)?;
+        if let Payload::Value(width) = payload
+            && !matches!(width, 4 | 8 | 16)
+        {
+            return Err(Error::ValueWidth { width });
+        }
+        let capacity = capacity as u64;
+        let indexed =
+            order.is_numeric(form) || !matches!(payload, Payload::None | Payload::Value(4));
+        if indexed && capacity > u64::from(u32::MAX) {
+            return Err(Error::TooMany {
+                n: capacity as usize,
+                limit: u64::from(u32::MAX),
+            });
+        }
+        device.enter()?;
+        let paired = indexed || payload != Payload::None;
+        let width = form.width;
+        let numeric = order.is_numeric(form);
+        let value_width = match payload {
+            Payload::Value(width) if numeric || width != 4 => Some(width),
+            _ => None,
+        };
+        let load = |wanted: bool, kernel: fn(&Device, usize) -> Result<Kernel, Error>, width| {
+            wanted.then(|| kernel(&device, width)).transpose()
+        };
+        let kind = kind(paired, &order);
+        let kernels = Kernels {
+            block: select::block(&device, width, paired, capacity)?,
+            passes: select::passes(&device, width, kind, capacity)?,
+            coder: load(numeric, select::coder, width)?,
+            gather_keys: load(numeric, select::gatherer, width)?,
+            gather_values: load(
+                value_width.is_some(),
+                select::gatherer,
+                value_width.unwrap_or(0),
+            )?,
+        };
+        Ok(Sort {
+            device,
+            capacity,
+            payload,
+            order,
+            bits,
+            kernels,
+            key: PhantomData,
+        })
+    }
+
+    /// Keys it is prepared for.
+    pub fn capacity(&self) -> usize {
+        self.capacity as usize
+    }
+
+    fn form(&self) -> Form {
+        K::FORM
+    }
+
+    fn numeric(&self) -> bool {
+        self.kernels.coder.is_some()
+    }
+
+    /// Bytes of a value that is gathered at the end, 0 if none is.
+    fn gathered_width(&self) -> u64 {
+        match self.payload {
+            Payload::Value(width) if self.kernels.gather_values.is_some() => width as u64,
+            _ => 0,
+        }
+    }
+
+    /// Whether 4-byte values or indices pass along with the keys.
+    fn paired(&self) -> bool {
+        self.numeric() || self.payload != Payload::None
+    }
+
+    fn layout(&self) -> Layout {
+        let n = self.capacity;
+        let width = self.form().width as u64;
+        let kind = kind(self.paired(), &self.order);
+        let tiles = n.div_ceil(select::tile(self.form().width, kind, n));
+        let mut at = 4 * control::words(self.form().width, tiles as usize) as u64;
+        let mut part = |wanted: bool, bytes: u64| {
+            let begin = at.next_multiple_of(ALIGNMENT);
+            if wanted {
+                at = begin + bytes;
+            }
+            begin
+        };
+        let values = part(self.paired(), n * 4);
+        let index = part(
+            self.gathered_width() > 0 || self.numeric() && self.payload == Payload::None,
+            n * 4,
+        );
+        let codes = part(self.numeric(), n * width);
+        let gathered = part(self.gathered_width() > 0, n * self.gathered_width());
+        // Last, because the caller may have one.
+        let keys = part(true, n * width);
+        Layout {
+            keys,
+            values,
+            index,
+            codes,
+            gathered,
+            end: at,
+        }
+    }
+
+    /// Bytes of GPU memory that a run needs beside its arguments.
+    pub fn workspace_bytes(&self) -> u64 {
+        self.layout().end
+    }
+
+    /// The same when the caller gives the keys' second buffer
+    /// ([`keys_ping_pong`](Self::keys_ping_pong)); not in numeric order.
+    pub fn ping_pong_bytes(&self) -> u64 {
+        if self.numeric() {
+            self.layout().end
+        } else {
+            self.layout().keys
+        }
+    }
+
+    /// Allocates what a run needs.
+    ///
+    /// # Errors
+    /// Too little GPU memory.
+    pub fn workspace(&self) -> Result<Workspace, Error> {
+        self.allocate(self.workspace_bytes())
+    }
+
+    /// Allocates what a run with the caller's second buffer needs.
+    ///
+    /// # Errors
+    /// Too little GPU memory.
+    pub fn ping_pong_workspace(&self) -> Result<Workspace, Error> {
+        self.allocate(self.ping_pong_bytes())
+    }
+
+    fn allocate(&self, needed: u64) -> Result<Workspace, Error> {
+        let (available, _) = self.device.memory()?;
+        if needed > available {
+            return Err(Error::Memory {
+                n: self.capacity(),
+                what: "GPU memory",
+                needed,
+                available,
+            });
+        }
+        // SAFETY: what a run reads of a workspace, it has written.
+        let memory = unsafe { DeviceBuffer::uninitialized(needed as usize) };
+        Ok(Workspace::over(
+            memory.map_err(failed("allocating a workspace"))?,
+        ))
+    }
+
+    /// Sorts `input` into `output` and leaves `input` as it is.
+    ///
+    /// # Errors
+    /// Slices of unequal length or that overlap, more keys than prepared for, too
+    /// small a workspace; a sort prepared with a payload. Nothing is launched then.
+    pub fn keys(
+        &self,
+        input: &DeviceSlice<K>,
+        output: &mut DeviceSlice<K>,
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        self.check_payload(Payload::None)?;
+        let n = self.check_apart(input, output)?;
+        // SAFETY: checked to be of n keys and apart; borrowed until the launches are
+        // on the stream, which orders them.
+        unsafe {
+            self.run(
+                n,
+                address(input),
+                address(output),
+                None,
+                None,
+                workspace,
+                stream,
+            )
+        }
+    }
+
+    /// Sorts `keys` where they lie. Errors as [`keys`](Self::keys).
+    pub fn keys_in_place(
+        &self,
+        keys: &mut DeviceSlice<K>,
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        self.check_payload(Payload::None)?;
+        let n = self.check_count(keys.len())?;
+        let keys = address(keys);
+        // SAFETY: one buffer of n keys, borrowed until the launches are on the stream.
+        unsafe { self.run(n, keys, keys, None, None, workspace, stream) }
+    }
+
+    /// Sorts `keys` where they lie, with `other` as the second buffer, which ends
+    /// with any content. Errors as [`keys`](Self::keys).
+    pub fn keys_ping_pong(
+        &self,
+        keys: &mut DeviceSlice<K>,
+        other: &mut DeviceSlice<K>,
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        self.check_payload(Payload::None)?;
+        let n = self.check_apart(keys, other)?;
+        let keys = address(keys);
+        // SAFETY: checked to be of n keys and apart; borrowed until the launches are
+        // on the stream.
+        unsafe { self.run(n, keys, keys, Some(address(other)), None, workspace, stream) }
+    }
+
+    /// Sorts keys with values. Errors as [`keys`](Self::keys); values of another
+    /// width than prepared for.
+    pub fn pairs<V: DeviceCopy>(
+        &self,
+        (keys, values): (&DeviceSlice<K>, &DeviceSlice<V>),
+        (keys_out, values_out): (&mut DeviceSlice<K>, &mut DeviceSlice<V>),
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        self.check_payload(Payload::Value(size_of::<V>()))?;
+        let n = self.check_apart(keys, keys_out)?;
+        check_lengths(keys.len(), values.len())?;
+        check_apart(values, values_out)?;
+        let values = Some((address(values), address(values_out)));
+        // SAFETY: as in `keys`, and the values likewise.
+        unsafe {
+            self.run(
+                n,
+                address(keys),
+                address(keys_out),
+                None,
+                values,
+                workspace,
+                stream,
+            )
+        }
+    }
+
+    /// Sorts keys with values where they lie. Errors as [`pairs`](Self::pairs).
+    pub fn pairs_in_place<V: DeviceCopy>(
+        &self,
+        keys: &mut DeviceSlice<K>,
+        values: &mut DeviceSlice<V>,
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        self.check_payload(Payload::Value(size_of::<V>()))?;
+        let n = self.check_count(keys.len())?;
+        check_lengths(keys.len(), values.len())?;
+        let (keys, values) = (address(keys), address(values));
+        let values = Some((values, values));
+        // SAFETY: as in `keys_in_place`, and the values likewise.
+        unsafe { self.run(n, keys, keys, None, values, workspace, stream) }
+    }
+
+    /// Sorts `input` into `output`, and tells for each place which index of the
+    /// input its key had. Errors as [`keys`](Self::keys).
+    pub fn indices(
+        &self,
+        input: &DeviceSlice<K>,
+        output: &mut DeviceSlice<K>,
+        indices: &mut DeviceSlice<u32>,
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        self.check_payload(Payload::Index)?;
+        let n = self.check_apart(input, output)?;
+        check_lengths(input.len(), indices.len())?;
+        let values = Some((address(indices), address(indices)));
+        // SAFETY: as in `keys`; the indices are only written.
+        unsafe {
+            self.run(
+                n,
+                address(input),
+                address(output),
+                None,
+                values,
+                workspace,
+                stream,
+            )
+        }
+    }
+
+    /// # Safety
+    /// The addresses are of live memory of `n` elements each, input and output of
+    /// each kind one or apart, `second` apart from both, and no other work uses them
+    /// or the workspace until the stream has run.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn run(
+        &self,
+        n: u64,
+        input: u64,
+        output: u64,
+        second: Option<u64>,
+        values: Option<(u64, u64)>,
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        if n == 0 {
+            return Ok(());
+        }
+        self.device.enter()?;
+        let layout = self.layout();
+        let second = second.filter(|_| !self.numeric());
+        let needed = if second.is_some() {
+            layout.keys
+        } else {
+            layout.end
+        };
+        if workspace.bytes() < needed {
+            return Err(Error::Workspace {
+                needed,
+                given: workspace.bytes(),
+            });
+        }
+        let base = workspace.memory.as_device_ptr().as_raw();
+        let width = self.form().width as u64;
+        // What passes along with the keys: the values themselves, or indices.
+        let indices = match (self.payload, values) {
+            (Payload::Index, Some((_, output))) => Some(output),
+            _ if self.numeric() || self.gathered_width() > 0 => Some(base + layout.index),
+            _ => None,
+        };
+        let passing = match (indices, values) {
+            (Some(index), _) => Some((index, index)),
+            (None, values) => values,
+        };
+        let keys = if let Some(coder) = self.kernels.coder {
+            let codes = base + layout.codes;
+            // SAFETY: the codes are the workspace's; the caller's contract for the rest.
+            unsafe { launch::code(coder, input, codes, n, self.form().infinity(), stream)? };
+            (codes, codes)
+        } else {
+            (input, output)
+        };
+        let launch = Launch {
+            width: self.form().width,
+            keys: Addresses {
+                input: keys.0,
+                output: keys.1,
+                scratch: second.unwrap_or(base + layout.keys),
+            },
+            values: passing.map(|(input, output)| Addresses {
+                input,
+                output,
+                scratch: base + layout.values,
+            }),
+            n,
+            flip: self.order.flip(self.form()),
+            bits: self.bits,
+            options: self.options(indices.is_some()),
+            stream,
+        };
+        // SAFETY: the parts of the workspace are apart from each other and from the
+        // caller's memory, whose contract covers the rest.
+        unsafe {
+            self.sort(&launch, workspace, base)?;
+            if let (Some(gather), Some(index)) = (self.kernels.gather_keys, indices) {
+                // The codes have been sorted and are no longer needed.
+                let spare = base + layout.codes;
+                self.gather(gather, input, index, output, spare, n * width, n, stream)?;
+            }
+            if let (Some(gather), Some(index), Some((from, to))) =
+                (self.kernels.gather_values, indices, values)
+            {
+                let bytes = n * self.gathered_width();
+                let spare = base + layout.gathered;
+                self.gather(gather, from, index, to, spare, bytes, n, stream)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// # Safety
+    /// As [`run`](Self::run), and the addresses of the launch are apart but for
+    /// input and output.
+    unsafe fn sort(
+        &self,
+        launch: &Launch<'_>,
+        workspace: &mut Workspace,
+        control: u64,
+    ) -> Result<(), Error> {
+        // SAFETY: the caller's contract. The bins are cleared for this width, once;
+        // each sort leaves them so.
+        unsafe {
+            if let Some(block) = self.kernels.block {
+                return launch.block(block);
+            }
+            if workspace.cleared_for != launch.width {
+                let bytes = 4 * control::table(launch.width) as u64;
+                launch::fill(control, 0, bytes, launch.stream)?;
+                workspace.cleared_for = launch.width;
+            }
+            // In place takes an even number of passes, which an odd number of places
+            // may not allow: then the result goes to the second buffer, and from
+            // there back.
+            let in_place = launch.keys.input == launch.keys.output;
+            if !(in_place && launch.bits.places() % 2 == 1) {
+                return launch.passes(&self.kernels.passes, control, self.device.multiprocessors());
+            }
+            let apart = |from: Addresses| Addresses {
+                output: from.scratch,
+                scratch: from.output,
+                ..from
+            };
+            let there = Launch {
+                keys: apart(launch.keys),
+                values: launch.values.map(apart),
+                ..*launch
+            };
+            there.passes(&self.kernels.passes, control, self.device.multiprocessors())?;
+            let bytes = launch.n * launch.width as u64;
+            launch::copy(there.keys.output, launch.keys.output, bytes, launch.stream)?;
+            if let (Some(from), Some(to)) = (there.values, launch.values) {
+                launch::copy(from.output, to.output, 4 * launch.n, launch.stream)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gathers into `to`, by way of `spare` if that is also where it gathers from.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run); `spare` is `bytes` of the workspace.
+    #[allow(clippy::too_many_arguments)]
+    unsafe fn gather(
+        &self,
+        kernel: Kernel,
+        from: u64,
+        index: u64,
+        to: u64,
+        spare: u64,
+        bytes: u64,
+        n: u64,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        // SAFETY: the caller's contract; the indices are the sort's own.
+        unsafe {
+            if from != to {
+                return launch::gather(kernel, from, index, to, n, stream);
+            }
+            launch::gather(kernel, from, index, spare, n, stream)?;
+            launch::copy(spare, to, bytes, stream)
+        }
+    }
+
+    fn options(&self, indexed: bool) -> u32 {
+        let mut options = 0;
+        if self.form().is_float() && !self.numeric() {
+            options |= control::ENCODE;
+        }
+        if self.order.allows_atomics() && !self.paired() {
+            options |= control::ALLOW_ATOMICS;
+        }
+        if indexed {
+            options |= control::INDEX;
+        }
+        options
+    }
+
+    fn check_payload(&self, given: Payload) -> Result<(), Error> {
+        if given == self.payload {
+            return Ok(());
+        }
+        Err(Error::Payload {
+            prepared: format!("{:?}", self.payload),
+            given: format!("{given:?}"),
+        })
+    }
+
+    fn check_count(&self, n: usize) -> Result<u64, Error> {
+        if n as u64 > self.capacity {
+            return Err(Error::Capacity {
+                n,
+                capacity: self.capacity(),
+            });
+        }
+        Ok(n as u64)
+    }
+
+    fn check_apart(&self, a: &DeviceSlice<K>, b: &DeviceSlice<K>) -> Result<u64, Error> {
+        check_apart(a, b)?;
+        self.check_count(a.len())
+    }
+}
+
+fn kind(paired: bool, order: &Order) -> Kind {
+    if paired {
+        Kind::Pairs
+    } else if order.allows_atomics() {
+        Kind::Keys
+    } else {
+        Kind::Ballots
+    }
+}
+
+fn address<T: DeviceCopy>(slice: &DeviceSlice<T>) -> u64 {
+    slice.as_device_ptr().as_raw()
+}
+
+fn check_lengths(a: usize, b: usize) -> Result<(), Error> {
+    if a == b {
+        return Ok(());
+    }
+    Err(Error::Lengths {
+        input: a,
+        output: b,
+    })
+}
+
+/// Whether two slices have one length and no byte in common.
+fn check_apart<T: DeviceCopy>(a: &DeviceSlice<T>, b: &DeviceSlice<T>) -> Result<(), Error> {
+    check_lengths(a.len(), b.len())?;
+    let bytes = (a.len() * size_of::<T>()) as u64;
+    let (first, second) = (address(a), address(b));
+    if first.abs_diff(second) >= bytes {
+        return Ok(());
+    }
+    Err(Error::Overlap {
+        bytes,
+        distance: first.abs_diff(second),
+    })
+}
