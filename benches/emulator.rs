@@ -58,7 +58,7 @@ impl Sort {
             entries::histogram_small_u32(input, control, keys, tiles, 0, 0, 32, 0)
         })
         .map_err(|finding| finding.to_string())?;
-        let shared = onesweep::shared_bytes::<u32>(shape.threads, shape.items);
+        let shared = onesweep::shared_bytes::<u32>(shape.threads, shape.items, false);
         for place in 0..4 {
             launch(tiles, shape.threads as u32, shared, options, || unsafe {
                 let shift = 8 * place;

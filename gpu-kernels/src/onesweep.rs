@@ -21,8 +21,10 @@
 //!    (Merrill and Garland 2016, single-pass scan; Adinets and Merrill 2022).
 //! 5. **Store**: neighbours in shared memory with one digit are neighbours in
 //!    device memory, so the writes are runs.
-//! 6. **Values** go the same way, after the keys: what a key's place was in the
-//!    tile, and which digit stands at a place, is kept for them.
+//!
+//! **Values** go the way of their keys, to a buffer of their own in shared memory:
+//! loaded when the keys have been scattered, on their way while the block looks
+//! back, and stored beside the keys.
 //!
 //! # Checking ranks by atomics
 //! Keys alone have no identity beyond their bits, so a wrong order of equal digits
@@ -90,12 +92,13 @@ pub struct Pass<K> {
 }
 
 /// Bytes of dynamic shared memory of a block.
-pub const fn shared_bytes<K: Key>(threads: usize, items: usize) -> usize {
-    Layout::of::<K>(threads, items).end
+pub const fn shared_bytes<K: Key>(threads: usize, items: usize, paired: bool) -> usize {
+    Layout::of::<K>(threads, items, paired).end
 }
 
 /// Where things stand in shared memory, in bytes.
 struct Layout {
+    values: usize,
     counters: usize,
     /// Where each digit begins in the tile.
     begins: usize,
@@ -108,17 +111,15 @@ struct Layout {
 }
 
 impl Layout {
-    const fn of<K: Key>(threads: usize, items: usize) -> Self {
-        let element = if size_of::<K>() < 4 {
-            4
-        } else {
-            size_of::<K>()
-        };
-        let counters = (threads * items * element).next_multiple_of(16);
+    const fn of<K: Key>(threads: usize, items: usize, paired: bool) -> Self {
+        let values = (threads * items * size_of::<K>()).next_multiple_of(16);
+        let value = if paired { 4 } else { 0 };
+        let counters = (values + threads * items * value).next_multiple_of(16);
         let begins = counters + threads / 32 * PAIRS * 4;
         let offsets = begins + (RADIX + 8) * 4;
         let sums = offsets + RADIX * 8;
         Layout {
+            values,
             counters,
             begins,
             offsets,
@@ -184,7 +185,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// Keys of a whole tile.
     const SIZE: u32 = (THREADS * ITEMS) as u32;
     const WARPS: usize = THREADS / 32;
-    const LAYOUT: Layout = Layout::of::<K>(THREADS, ITEMS);
+    const LAYOUT: Layout = Layout::of::<K>(THREADS, ITEMS, PAIRED);
 
     /// Keys by ballots.
     #[inline(always)]
@@ -234,7 +235,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Keys by ballots, then values.
+    /// Keys by ballots, and values.
     #[inline(always)]
     unsafe fn pass_pairs(self) {
         unsafe {
@@ -245,15 +246,12 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let places = self.anew().scatter_keys(&keys, &ranks);
             let values = self.anew().load_values();
             self.anew().look_back();
-            thread::sync_threads();
-            let digits = self.anew().store_paired_keys();
-            thread::sync_threads();
-            let buffer = self.staged_values();
+            let staged = self.values();
             for i in 0..ITEMS {
-                buffer.set(unpack(&places, i) as usize, values[i]);
+                staged.set(unpack(&places, i) as usize, values[i]);
             }
             thread::sync_threads();
-            self.anew().store_values(&digits);
+            self.anew().store_pairs();
         }
     }
 
@@ -346,10 +344,9 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         unsafe { dynamic_shared(0, THREADS * ITEMS) }
     }
 
-    /// The tile's values, where its keys have been.
     #[inline(always)]
-    unsafe fn staged_values(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(0, THREADS * ITEMS) }
+    unsafe fn values(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(Self::LAYOUT.values, THREADS * ITEMS) }
     }
 
     #[inline(always)]
@@ -617,23 +614,22 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Writes the tile's keys out and returns their digits, four to a word.
+    /// Writes the tile's keys and values out.
     #[inline(always)]
-    unsafe fn store_paired_keys(&self) -> [u32; ITEMS] {
+    unsafe fn store_pairs(&self) {
         unsafe {
-            let keys = self.keys();
+            let (keys, values) = (self.keys(), self.values());
             let digit_of = self.digits_again();
-            let put = self.putter(self.arg.keys);
+            let put_key = self.putter(self.arg.keys);
+            let put_value = self.putter(self.arg.values);
             let decodes = self.encodes(self.step.last());
-            let mut digits = [0; ITEMS];
             for i in 0..ITEMS {
                 let place = self.thread + (i * THREADS) as u32;
                 let key = keys.get(place as usize);
                 let digit = digit_of(key);
-                digits[i / 4] |= digit << (8 * (i % 4));
-                put(place, digit, if decodes { key.encode() } else { key });
+                put_key(place, digit, if decodes { key.encode() } else { key });
+                put_value(place, digit, values.get(place as usize));
             }
-            digits
         }
     }
 
@@ -659,20 +655,6 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 }
             }
             values
-        }
-    }
-
-    /// Writes the tile's values out, at the places of the keys' digits.
-    #[inline(always)]
-    unsafe fn store_values(&self, digits: &[u32; ITEMS]) {
-        unsafe {
-            let values = self.staged_values();
-            let put = self.putter(self.arg.values);
-            for i in 0..ITEMS {
-                let place = self.thread + (i * THREADS) as u32;
-                let digit = digits[i / 4] >> (8 * (i % 4)) & (RADIX as u32 - 1);
-                put(place, digit, values.get(place as usize));
-            }
         }
     }
 

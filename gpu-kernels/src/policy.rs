@@ -56,18 +56,19 @@ pub mod onesweep {
     pub const PAIRS_U8: Shape = Shape::new(512, 15, 2);
     /// Pairs with keys of 2 bytes.
     pub const PAIRS_U16: Shape = Shape::new(512, 15, 2);
-    /// Pairs with keys of 4 bytes.
-    pub const PAIRS_U32: Shape = Shape::new(512, 17, 2);
-    /// The same when they fill few tiles.
+    /// Pairs with keys of 4 bytes, where a block may have 105 KB of shared memory: the
+    /// longer the runs that a tile writes, the better.
+    pub const PAIRS_U32: Shape = Shape::new(512, 23, 2);
+    /// The same with less shared memory, or when they fill few tiles.
     pub const PAIRS_U32_SOME: Shape = Shape::new(256, 15, 3);
     /// The same when they fill few of those.
     pub const PAIRS_U32_FEW: Shape = Shape::new(256, 7, 4);
     /// Pairs with keys of 8 bytes.
-    pub const PAIRS_U64: Shape = Shape::new(512, 11, 2);
+    pub const PAIRS_U64: Shape = Shape::new(384, 11, 2);
     /// Pairs with keys of 16 bytes.
     pub const PAIRS_U128: Shape = Shape::new(256, 7, 2);
     /// Keys of 4 bytes or less in portions, alone or in pairs.
-    pub const WIDE_U32: Shape = Shape::new(512, 15, 2);
+    pub const WIDE_U32: Shape = Shape::new(512, 13, 2);
 }
 
 /// Shapes of the sort in one block, in order of size; the blocks do not share a

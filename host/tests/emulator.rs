@@ -24,7 +24,7 @@ fn sort(keys: &[u32], flip: u32, options: &Options) -> Vec<u32> {
         entries::histogram_small_u32(from, control, n.into(), tiles, flip, 0, 32, 0)
     })
     .unwrap_or_else(|finding| panic!("{finding}"));
-    let shared = onesweep::shared_bytes::<u32>(shape.threads, shape.items);
+    let shared = onesweep::shared_bytes::<u32>(shape.threads, shape.items, false);
     for place in 0..4 {
         launch(tiles, shape.threads as u32, shared, options, || unsafe {
             let (shift, mask) = (8 * place, 255);

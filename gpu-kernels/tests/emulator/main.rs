@@ -378,7 +378,8 @@ fn verify_kernel() {
 #[test]
 fn entry_points() {
     use policy::onesweep::{KEYS_U32, KEYS_U32_FEW, PAIRS_U32_FEW};
-    let pass_shared = |shape: Shape| onesweep::shared_bytes::<u32>(shape.threads, shape.items);
+    let pass_shared =
+        |shape: Shape| onesweep::shared_bytes::<u32>(shape.threads, shape.items, false);
     let shared = |bytes| policy::histogram_shared_bytes(4, bytes);
     let few = Kernels {
         tile: KEYS_U32_FEW.tile(),
@@ -451,7 +452,11 @@ fn entry_points() {
     let pairs = Kernels {
         tile: PAIRS_U32_FEW.tile(),
         pass_threads: PAIRS_U32_FEW.threads as u32,
-        pass_shared: pass_shared(PAIRS_U32_FEW),
+        pass_shared: onesweep::shared_bytes::<u32>(
+            PAIRS_U32_FEW.threads,
+            PAIRS_U32_FEW.items,
+            true,
+        ),
         pass: |a| unsafe {
             let (keys, values) = (a.keys, a.values);
             entries::onesweep_pairs_few_u32(

@@ -38,7 +38,7 @@ impl<K: Key> Kernels<K> {
             histogram_shared: K::PLACES * RADIX * COPIES * 4,
             histogram: histogram::histogram::<K, COPIES>,
             pass_threads: THREADS as u32,
-            pass_shared: onesweep::shared_bytes::<K>(THREADS, ITEMS),
+            pass_shared: onesweep::shared_bytes::<K>(THREADS, ITEMS, false),
             pass: onesweep::onesweep::<K, THREADS, ITEMS, false, true, false>,
         }
     }
@@ -46,6 +46,7 @@ impl<K: Key> Kernels<K> {
     /// The same for keys with values.
     pub fn of_pairs<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
         Kernels {
+            pass_shared: onesweep::shared_bytes::<K>(THREADS, ITEMS, true),
             pass: onesweep::onesweep::<K, THREADS, ITEMS, true, false, false>,
             ..Self::of::<THREADS, ITEMS, COPIES>()
         }

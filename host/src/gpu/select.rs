@@ -51,8 +51,14 @@ pub enum Kind {
 
 /// The passes for up to `n` keys of `width` bytes.
 pub fn passes(device: &Device, width: usize, kind: Kind, n: u64) -> Result<Passes, Error> {
-    let (name, shape) = onesweep_kernel(width, kind, n);
-    let shared_bytes = by_width!(width, onesweep::shared_bytes, shape.threads, shape.items);
+    let (name, shape) = onesweep_kernel(device, width, kind, n);
+    let shared_bytes = by_width!(
+        width,
+        onesweep::shared_bytes,
+        shape.threads,
+        shape.items,
+        kind == Kind::Pairs
+    );
     let onesweep = device.kernels().load(&name, of(shape, shared_bytes))?;
     Ok(Passes {
         histogram: histogram(device, width, n)?,
@@ -62,12 +68,15 @@ pub fn passes(device: &Device, width: usize, kind: Kind, n: u64) -> Result<Passe
 }
 
 /// Keys in a tile of the passes for up to `n` keys.
-pub fn tile(width: usize, kind: Kind, n: u64) -> u64 {
-    onesweep_kernel(width, kind, n).1.tile() as u64
+pub fn tile(device: &Device, width: usize, kind: Kind, n: u64) -> u64 {
+    onesweep_kernel(device, width, kind, n).1.tile() as u64
 }
 
-fn onesweep_kernel(width: usize, kind: Kind, n: u64) -> (String, Shape) {
+fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String, Shape) {
     use policy::onesweep as shapes;
+    let Shape { threads, items, .. } = shapes::PAIRS_U32;
+    let roomy =
+        device.shared_bytes() as usize >= onesweep::shared_bytes::<u32>(threads, items, true);
     let paired = kind == Kind::Pairs;
     let (few, many) = (n < FEW_BELOW, n >= MANY_FROM);
     let (variant, shape) = if n > control::PORTION_MAX {
@@ -87,7 +96,7 @@ fn onesweep_kernel(width: usize, kind: Kind, n: u64) -> (String, Shape) {
             (2, _) => ("", shapes::KEYS_U16),
             (4, Kind::Pairs) if few => ("_few", shapes::PAIRS_U32_FEW),
             (4, _) if few => ("_few", shapes::KEYS_U32_FEW),
-            (4, Kind::Pairs) if many => ("", shapes::PAIRS_U32),
+            (4, Kind::Pairs) if many && roomy => ("", shapes::PAIRS_U32),
             (4, Kind::Pairs) => ("_some", shapes::PAIRS_U32_SOME),
             (4, Kind::Ballots) if many => ("_ballots", shapes::KEYS_U32_BALLOTS),
             (4, Kind::Keys) if many => ("", shapes::KEYS_U32),

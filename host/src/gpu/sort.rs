@@ -189,7 +189,7 @@ impl<K: GpuKey> Sort<K> {
         let n = self.capacity;
         let width = self.form().width as u64;
         let kind = kind(self.paired(), &self.order);
-        let tiles = n.div_ceil(select::tile(self.form().width, kind, n));
+        let tiles = n.div_ceil(select::tile(&self.device, self.form().width, kind, n));
         let mut at = 4 * control::words(self.form().width, tiles as usize) as u64;
         let mut part = |wanted: bool, bytes: u64| {
             let begin = at.next_multiple_of(ALIGNMENT);
