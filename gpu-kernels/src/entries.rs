@@ -69,7 +69,7 @@ macro_rules! keys_passes {
 keys_passes! {
     onesweep_keys_u8: u8, policy::onesweep::KEYS_U8, false, false;
     onesweep_keys_u16: u16, policy::onesweep::KEYS_U16, false, false;
-    onesweep_keys_u32: u32, policy::onesweep::KEYS_U32, true, false;
+    onesweep_keys_baseline_u32: u32, policy::onesweep::KEYS_U32_BASELINE, true, false;
     onesweep_keys_some_u32: u32, policy::onesweep::KEYS_U32_SOME, true, false;
     onesweep_keys_few_u32: u32, policy::onesweep::KEYS_U32_FEW, false, false;
     onesweep_keys_ballots_u32: u32, policy::onesweep::KEYS_U32_BALLOTS, false, false;
@@ -81,6 +81,11 @@ keys_passes! {
     onesweep_keys_wide_u32: u32, policy::onesweep::WIDE_U32, true, true;
     onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64, true, true;
     onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128, false, true;
+}
+
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+keys_passes! {
+    onesweep_keys_u32: u32, policy::onesweep::KEYS_U32, true, false;
 }
 
 macro_rules! pairs_passes {

@@ -38,8 +38,11 @@ pub mod onesweep {
     pub const KEYS_U8: Shape = Shape::new(512, 17, 2);
     /// Keys of 2 bytes.
     pub const KEYS_U16: Shape = Shape::new(512, 23, 2);
-    /// Keys of 4 bytes, ranked by atomics where the plan says so.
+    /// Keys of 4 bytes, ranked by atomics where the plan says so, from compute
+    /// capability 9.0 on.
     pub const KEYS_U32: Shape = Shape::new(512, 24, 2);
+    /// The same before it, where the registers of the above would spill.
+    pub const KEYS_U32_BASELINE: Shape = Shape::new(512, 21, 2);
     /// The same when they fill few large tiles: small ones fill the chip.
     pub const KEYS_U32_SOME: Shape = Shape::new(256, 15, 3);
     /// The same when they fill few of those.

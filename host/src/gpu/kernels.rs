@@ -405,7 +405,7 @@ mod tests {
         for ptx in EMBEDDED {
             let (_, texts) = split(ptx.text);
             for name in [
-                "onesweep_keys_u32",
+                "onesweep_keys_baseline_u32",
                 "histogram_large_u128",
                 "merge_u32",
                 "verify_u8",
