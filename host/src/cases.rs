@@ -14,13 +14,16 @@ pub struct Case<K> {
     pub keys: Vec<K>,
 }
 
-/// How the keys of a case lie.
-const SHAPES: [(&str, Shape); 8] = [
+/// How the keys of a case lie. Not every distribution: these differ in what they do to
+/// a sort of so few keys.
+const SHAPES: [(&str, Shape); 10] = [
     ("uniform", Shape::Drawn(Distribution::Uniform)),
     ("classic", Shape::Drawn(Distribution::Classic)),
     ("constant", Shape::Drawn(Distribution::Constant)),
     ("sorted", Shape::Drawn(Distribution::Sorted)),
     ("reversed", Shape::Drawn(Distribution::Reversed)),
+    ("special", Shape::Drawn(Distribution::Special)),
+    ("one digit", Shape::Drawn(Distribution::OneDigit)),
     ("all least", Shape::Least),
     ("all greatest", Shape::Greatest),
     ("extremes", Shape::Extremes),

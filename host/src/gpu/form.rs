@@ -36,7 +36,7 @@ impl Form {
     }
 
     /// The bits of infinity; of a type that has none, 0.
-    pub(super) fn infinity(&self) -> u128 {
+    pub(crate) fn infinity(&self) -> u128 {
         self.infinity.unwrap_or(0)
     }
 }
