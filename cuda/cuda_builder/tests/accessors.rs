@@ -3,8 +3,12 @@
 
 mod common;
 
-use common::{compiler, generated, shared_cache};
-use cuda_builder::CudaBuilder;
+use common::{generated, shared_cache};
+use cuda_builder::{Compiler, CudaBuilder};
+
+fn main() {
+    common::run(named![accessors_leave_no_trace], named![], Vec::new());
+}
 
 /// Reads vectors and words, exchanges them in shared memory, counts, and writes.
 const ACCESSORS: &str = "
@@ -53,11 +57,7 @@ pub unsafe fn exchange(input: *const u32, output: *mut u32, bins: *mut u32, n: u
     }
 }";
 
-#[test]
-fn accessors_leave_no_trace() {
-    let Some(compiler) = compiler("accessors") else {
-        return;
-    };
+fn accessors_leave_no_trace(compiler: Compiler) {
     let ptx = |source: &str| {
         let krate = generated(source, "");
         let builder = CudaBuilder::new(krate.path())

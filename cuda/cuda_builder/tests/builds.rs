@@ -2,17 +2,27 @@
 
 mod common;
 
-use common::{builder, cache_with_core, compiler, generated, shared_cache};
-use cuda_builder::{CudaBuilder, CudaBuilderError, NvvmArch};
+use common::{builder, cache_with_core, generated, shared_cache};
+use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, NvvmArch};
 use std::fs;
+
+fn main() {
+    common::run(
+        named![
+            unchanged_sources_run_no_compiler_and_changed_ones_do,
+            other_arguments_are_another_build,
+            warnings_of_the_compiler_are_kept_with_the_build,
+            builds_at_once_do_not_disturb_each_other,
+            what_only_cargo_can_do_is_refused_with_the_reason
+        ],
+        named![a_folder_without_a_crate_is_named],
+        Vec::new(),
+    );
+}
 
 const KERNEL: &str = "#[kernel] pub unsafe fn k(out: Global<u32>) { unsafe { out.set(0, 77) } }";
 
-#[test]
-fn unchanged_sources_run_no_compiler_and_changed_ones_do() {
-    let Some(compiler) = compiler("cache") else {
-        return;
-    };
+fn unchanged_sources_run_no_compiler_and_changed_ones_do(compiler: Compiler) {
     let cache = cache_with_core(&compiler);
     let krate = generated(KERNEL, "");
     let copy = krate.path().join("copy.ptx");
@@ -51,11 +61,7 @@ fn unchanged_sources_run_no_compiler_and_changed_ones_do() {
     assert_eq!(fs::read_to_string(&copy).unwrap(), first);
 }
 
-#[test]
-fn other_arguments_are_another_build() {
-    let Some(compiler) = compiler("arguments") else {
-        return;
-    };
+fn other_arguments_are_another_build(compiler: Compiler) {
     let build = |argument: &str| {
         let builder = builder("bounds", compiler.clone()).rustc_arg(argument);
         builder.build().unwrap()
@@ -63,11 +69,7 @@ fn other_arguments_are_another_build() {
     assert_ne!(build("-Copt-level=2"), build("-Copt-level=3"));
 }
 
-#[test]
-fn warnings_of_the_compiler_are_kept_with_the_build() {
-    let Some(compiler) = compiler("warnings") else {
-        return;
-    };
+fn warnings_of_the_compiler_are_kept_with_the_build(compiler: Compiler) {
     let krate = generated(&format!("{KERNEL} fn unused_helper() {{}}"), "");
     for _ in 0..2 {
         let build = CudaBuilder::new(krate.path())
@@ -85,11 +87,7 @@ fn warnings_of_the_compiler_are_kept_with_the_build() {
     }
 }
 
-#[test]
-fn builds_at_once_do_not_disturb_each_other() {
-    let Some(compiler) = compiler("builds_at_once") else {
-        return;
-    };
+fn builds_at_once_do_not_disturb_each_other(compiler: Compiler) {
     let cache = cache_with_core(&compiler);
     let built: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
@@ -117,11 +115,7 @@ fn builds_at_once_do_not_disturb_each_other() {
     );
 }
 
-#[test]
-fn what_only_cargo_can_do_is_refused_with_the_reason() {
-    let Some(compiler) = compiler("refusals") else {
-        return;
-    };
+fn what_only_cargo_can_do_is_refused_with_the_reason(compiler: Compiler) {
     let build = |source: &str, manifest: &str, prepare: fn(&std::path::Path)| {
         let krate = generated(source, manifest);
         prepare(krate.path());
@@ -159,7 +153,6 @@ fn what_only_cargo_can_do_is_refused_with_the_reason() {
     assert!(error.contains("environment variable TUNING"), "{error}");
 }
 
-#[test]
 fn a_folder_without_a_crate_is_named() {
     let error = CudaBuilder::new("no/such/crate").build().unwrap_err();
     assert!(

@@ -1,14 +1,28 @@
 //! Which compiler is taken. The toolchains here are put together from links and
 //! small scripts: nothing is installed.
-#![cfg(unix)]
 
 mod common;
 
-use common::{cache_with_core, compiler, fixture};
-use cuda_builder::{CompilerSearch, CudaBuilder, CudaBuilderError, NvvmArch, Origin};
+use common::{cache_with_core, fixture};
+use cuda_builder::{Compiler, CompilerSearch, CudaBuilder, CudaBuilderError, NvvmArch, Origin};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+
+fn main() {
+    common::run(
+        named![a_pinned_rustup_toolchain_comes_first_and_builds],
+        named![
+            no_compiler_says_where_it_looked_and_what_to_run,
+            a_toolchain_of_another_machine_or_release_is_passed_over,
+            system_packages_serve_and_another_release_is_named,
+            a_compiler_without_source_or_too_old_does_not_serve,
+            the_variable_is_used_or_is_an_error,
+            two_builds_at_once_build_core_once
+        ],
+        Vec::new(),
+    );
+}
 
 /// A search that finds nothing until something is put into it.
 fn nowhere(folder: &Path) -> CompilerSearch {
@@ -54,7 +68,6 @@ fn reasons(search: &CompilerSearch) -> Vec<String> {
     }
 }
 
-#[test]
 fn no_compiler_says_where_it_looked_and_what_to_run() {
     let folder = tempfile::tempdir().unwrap();
     let error = nowhere(folder.path()).find().unwrap_err().to_string();
@@ -67,11 +80,7 @@ fn no_compiler_says_where_it_looked_and_what_to_run() {
     assert_eq!(error.lines().count(), 1, "{error}");
 }
 
-#[test]
-fn a_pinned_rustup_toolchain_comes_first_and_builds() {
-    let Some(real) = compiler("rustup_toolchain") else {
-        return;
-    };
+fn a_pinned_rustup_toolchain_comes_first_and_builds(real: Compiler) {
     let folder = tempfile::tempdir().unwrap();
     let mut search = nowhere(folder.path());
     search.pinned = Some(real.release.clone());
@@ -109,7 +118,6 @@ fn a_pinned_rustup_toolchain_comes_first_and_builds() {
     assert!(build.compiler_calls > 0);
 }
 
-#[test]
 fn a_toolchain_of_another_machine_or_release_is_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let toolchains = folder.path().join("rustup/toolchains");
@@ -124,7 +132,6 @@ fn a_toolchain_of_another_machine_or_release_is_passed_over() {
     assert!(looked[0].contains("no toolchain 1.96.0"), "{looked:?}");
 }
 
-#[test]
 fn system_packages_serve_and_another_release_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let mut search = nowhere(folder.path());
@@ -142,7 +149,6 @@ fn system_packages_serve_and_another_release_is_named() {
     );
 }
 
-#[test]
 fn a_compiler_without_source_or_too_old_does_not_serve() {
     let folder = tempfile::tempdir().unwrap();
     let mut search = nowhere(folder.path());
@@ -162,7 +168,6 @@ fn a_compiler_without_source_or_too_old_does_not_serve() {
     );
 }
 
-#[test]
 fn the_variable_is_used_or_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let mut search = nowhere(folder.path());
@@ -197,7 +202,6 @@ fn the_variable_is_used_or_is_an_error() {
 
 /// The script stands for a compiler that takes its time, and writes down what it
 /// was asked to compile.
-#[test]
 fn two_builds_at_once_build_core_once() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");

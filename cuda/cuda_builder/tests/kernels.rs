@@ -2,11 +2,38 @@
 
 mod common;
 
-use common::{builder, compiler};
+use common::{builder, compiler, generated, ptxas, shared_cache, trial};
 use cuda_builder::lint::Rule;
 use cuda_builder::ptx::{Counts, entries};
-use cuda_builder::{CudaBuilderError, Lint, NvvmArch};
+use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, Lint, NvvmArch};
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+fn main() {
+    let both = compiler().and_then(|compiler| Ok((compiler, ptxas()?)));
+    let assembles = trial(
+        "static_shared_arrays_assemble",
+        &both,
+        |(compiler, ptxas)| static_shared_arrays_assemble(compiler, &ptxas),
+    );
+    common::run(
+        named![
+            one_barrier_in_the_source_is_one_barrier_in_the_ptx,
+            jump_threading_copies_barriers,
+            launch_bounds_become_directives,
+            impossible_launch_bounds_are_refused,
+            static_shared_arrays_are_symbols,
+            a_compile_error_shows_the_compilers_message,
+            misused_attributes_say_what_is_wrong,
+            lint_finds_what_was_planted_and_nothing_else,
+            layers_are_compiled_with_their_names_and_features,
+            each_architecture_has_its_target_and_language_version,
+        ],
+        named![],
+        vec![assembles],
+    );
+}
 
 /// Barriers of the block and shuffles in the source of each kernel of the fixture.
 const IN_SOURCE: [(&str, usize, usize); 7] = [
@@ -19,25 +46,25 @@ const IN_SOURCE: [(&str, usize, usize); 7] = [
     ("used_by_some", 0, 1),
 ];
 
-fn convergence(arguments: &[&str], arch: NvvmArch) -> Option<BTreeMap<String, Counts>> {
-    let mut builder = builder("convergence", compiler("convergence")?).arch(arch);
+fn convergence(
+    compiler: &Compiler,
+    arguments: &[&str],
+    arch: NvvmArch,
+) -> BTreeMap<String, Counts> {
+    let mut builder = builder("convergence", compiler.clone()).arch(arch);
     for argument in arguments {
         builder = builder.rustc_arg(*argument);
     }
     let ptx = std::fs::read_to_string(builder.build().unwrap()).unwrap();
-    let counted = entries(&ptx)
+    entries(&ptx)
         .iter()
         .map(|entry| (entry.name.to_owned(), entry.counts()))
-        .collect();
-    Some(counted)
+        .collect()
 }
 
-#[test]
-fn one_barrier_in_the_source_is_one_barrier_in_the_ptx() {
+fn one_barrier_in_the_source_is_one_barrier_in_the_ptx(compiler: Compiler) {
     for arch in [NvvmArch::Compute75, NvvmArch::Compute90] {
-        let Some(counts) = convergence(&[], arch) else {
-            return;
-        };
+        let counts = convergence(&compiler, &[], arch);
         for (kernel, barriers, shuffles) in IN_SOURCE {
             let counts = counts[kernel];
             assert_eq!(counts.block_barriers, barriers, "{kernel} for {arch}");
@@ -48,22 +75,15 @@ fn one_barrier_in_the_source_is_one_barrier_in_the_ptx() {
 
 /// The test above can fail: the pass that the builder turns off copies barriers of
 /// the very same source.
-#[test]
-fn jump_threading_copies_barriers() {
+fn jump_threading_copies_barriers(compiler: Compiler) {
     let pass_on = ["-Zmir-enable-passes=+JumpThreading"];
-    let Some(counts) = convergence(&pass_on, NvvmArch::Compute75) else {
-        return;
-    };
+    let counts = convergence(&compiler, &pass_on, NvvmArch::Compute75);
     assert_eq!(counts["branch_barrier_branch"].block_barriers, 2);
     assert_eq!(counts["branch_shuffle_branch"].shuffles, 2);
     assert_eq!(counts["match_barrier_match"].block_barriers, 3);
 }
 
-#[test]
-fn launch_bounds_become_directives() {
-    let Some(compiler) = compiler("launch_bounds") else {
-        return;
-    };
+fn launch_bounds_become_directives(compiler: Compiler) {
     let ptx = std::fs::read_to_string(builder("bounds", compiler).build().unwrap()).unwrap();
     let directives: BTreeMap<&str, Vec<&str>> = entries(&ptx)
         .iter()
@@ -87,11 +107,7 @@ fn launch_bounds_become_directives() {
     assert_eq!(directives.len(), expected.len());
 }
 
-#[test]
-fn impossible_launch_bounds_are_refused() {
-    let Some(compiler) = compiler("impossible_launch_bounds") else {
-        return;
-    };
+fn impossible_launch_bounds_are_refused(compiler: Compiler) {
     let cases = [
         (
             "#[kernel] #[launch_bounds(2048)] pub unsafe fn many() {}",
@@ -115,10 +131,10 @@ fn impossible_launch_bounds_are_refused() {
         ),
     ];
     for (source, expected) in cases {
-        let krate = common::generated(source, "");
-        let error = cuda_builder::CudaBuilder::new(krate.path())
+        let krate = generated(source, "");
+        let error = CudaBuilder::new(krate.path())
             .compiler(compiler.clone())
-            .cache_dir(common::shared_cache())
+            .cache_dir(shared_cache())
             .build()
             .unwrap_err();
         assert!(
@@ -129,11 +145,123 @@ fn impossible_launch_bounds_are_refused() {
     }
 }
 
-#[test]
-fn a_compile_error_shows_the_compilers_message() {
-    let Some(compiler) = compiler("compile_error") else {
-        return;
+/// Two arrays in one kernel, one by its path, and some in kernels that are stamped.
+const STATIC_ARRAYS: &str = "
+const COLUMNS: usize = 33;
+
+#[kernel]
+pub unsafe fn transpose(input: Global<u32>, output: Global<u32>) {
+    let tile = shared_array![u32; 32 * COLUMNS];
+    let parities = cuda_std::shared_array![u8; 32];
+    let t = thread::thread_idx_x() as usize;
+    let (row, column) = (t / 32, t % 32);
+    unsafe {
+        let word = input.get(t);
+        tile.set(row * COLUMNS + column, word);
+        if row == 0 {
+            parities.set(column, (word & 1) as u8);
+        }
+        thread::sync_threads();
+        output.set(t, tile.get(column * COLUMNS + row) + parities.get(row) as u32);
+    }
+}
+
+macro_rules! counts {
+    ($($name:ident: $word:ty, $len:expr;)*) => { $(
+        #[kernel]
+        pub unsafe fn $name(output: Global<$word>) {
+            let t = thread::thread_idx_x() as usize;
+            unsafe {
+                let bins = shared_array![$word; $len + 1];
+                bins.set(t, t as $word);
+                thread::sync_threads();
+                output.set(t, bins.get(t + 1));
+            }
+        }
+    )* };
+}
+
+counts! {
+    count_u32: u32, 256;
+    count_u128: u128, 64;
+}";
+
+fn static_shared_arrays_are_symbols(compiler: Compiler) {
+    let krate = generated(STATIC_ARRAYS, "");
+    let builder = CudaBuilder::new(krate.path())
+        .compiler(compiler)
+        .cache_dir(shared_cache());
+    let ptx = std::fs::read_to_string(builder.build().unwrap()).unwrap();
+    for symbol in [
+        "transpose_shared_0[4224]",
+        "transpose_shared_1[32]",
+        "count_u32_shared_0[1028]",
+        "count_u128_shared_0[1040]",
+    ] {
+        let declaration = format!(".shared .align 16 .b8 {symbol};");
+        assert_eq!(ptx.matches(&declaration).count(), 1, "{symbol} in:\n{ptx}");
+    }
+    let entries = entries(&ptx);
+    let text = |name| {
+        entries
+            .iter()
+            .find(|entry| entry.name == name)
+            .unwrap()
+            .text
     };
+    let accesses: [(&str, &[&str]); 3] = [
+        (
+            "transpose",
+            &[
+                "ld.shared.u32",
+                "st.shared.u32",
+                "ld.shared.u8",
+                "st.shared.u8",
+            ],
+        ),
+        ("count_u32", &["ld.shared.u32", "st.shared.u32"]),
+        ("count_u128", &["ld.shared.v2.u64", "st.shared.v2.u64"]),
+    ];
+    for (kernel, instructions) in accesses {
+        for instruction in instructions {
+            assert!(
+                text(kernel).contains(instruction),
+                "{instruction} in {kernel}"
+            );
+        }
+    }
+}
+
+/// The assembler gives each kernel what its own arrays take, rounded up.
+fn static_shared_arrays_assemble(compiler: Compiler, ptxas: &Path) {
+    let krate = generated(STATIC_ARRAYS, "");
+    let builder = CudaBuilder::new(krate.path())
+        .arch(NvvmArch::Compute90)
+        .compiler(compiler)
+        .cache_dir(shared_cache());
+    let output = Command::new(ptxas)
+        .args(["-arch=sm_90", "-v", "-o", "/dev/null"])
+        .arg(builder.build().unwrap())
+        .output()
+        .unwrap();
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{messages}");
+    for (kernel, bytes) in [
+        ("transpose", 4256),
+        ("count_u32", 1028),
+        ("count_u128", 1040),
+    ] {
+        let (_, behind) = messages
+            .split_once(&format!("entry function '{kernel}'"))
+            .unwrap();
+        let usage = behind.lines().find(|line| line.contains("Used ")).unwrap();
+        let (before, _) = usage.split_once(" bytes smem").unwrap();
+        let found: u32 = before.rsplit(' ').next().unwrap().parse().unwrap();
+        assert!((bytes..bytes + 128).contains(&found), "{kernel}: {usage}");
+    }
+}
+
+fn a_compile_error_shows_the_compilers_message(compiler: Compiler) {
     let error = builder("broken", compiler).build().unwrap_err().to_string();
     for part in [
         "cannot compile `broken` for sm_75",
@@ -146,11 +274,7 @@ fn a_compile_error_shows_the_compilers_message() {
     assert!(!error.contains("ptx74"), "{error}");
 }
 
-#[test]
-fn misused_attributes_say_what_is_wrong() {
-    let Some(compiler) = compiler("misuse") else {
-        return;
-    };
+fn misused_attributes_say_what_is_wrong(compiler: Compiler) {
     let error = builder("misuse", compiler).build().unwrap_err().to_string();
     for part in [
         "#[kernel] goes on a function",
@@ -161,16 +285,14 @@ fn misused_attributes_say_what_is_wrong() {
         "#[kernel] takes no arguments",
         "takes one to three constant expressions, found 0",
         "takes one to three constant expressions, found 4",
+        "takes a type and a number of elements",
+        "stands in the body of a #[kernel] function",
     ] {
         assert!(error.contains(part), "{part:?} is not in:\n{error}");
     }
 }
 
-#[test]
-fn lint_finds_what_was_planted_and_nothing_else() {
-    let Some(compiler) = compiler("lint") else {
-        return;
-    };
+fn lint_finds_what_was_planted_and_nothing_else(compiler: Compiler) {
     let error = builder("violations", compiler.clone()).build().unwrap_err();
     let shown = error.to_string();
     let CudaBuilderError::Lint { ptx, violations } = error else {
@@ -211,21 +333,13 @@ fn lint_finds_what_was_planted_and_nothing_else() {
     assert_eq!(warned.warnings, shown);
 }
 
-#[test]
-fn layers_are_compiled_with_their_names_and_features() {
-    let Some(compiler) = compiler("layers") else {
-        return;
-    };
+fn layers_are_compiled_with_their_names_and_features(compiler: Compiler) {
     let ptx = std::fs::read_to_string(builder("layers", compiler).build().unwrap()).unwrap();
     assert!(ptx.contains(".maxntid 768"), "{ptx}");
     assert!(ptx.contains("4200"), "{ptx}");
 }
 
-#[test]
-fn each_architecture_has_its_target_and_language_version() {
-    let Some(compiler) = compiler("architectures") else {
-        return;
-    };
+fn each_architecture_has_its_target_and_language_version(compiler: Compiler) {
     for (arch, version) in [
         (NvvmArch::Compute75, ".version 7.4"),
         (NvvmArch::Compute90, ".version 8.0"),

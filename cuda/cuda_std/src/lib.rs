@@ -11,6 +11,7 @@
 //! | [`thread`] | indices and the block barrier |
 //! | [`warp`] | shuffle, vote, match, the warp barrier, lane masks |
 //! | [`memory`] | [`Global`](memory::Global) and [`Shared`](memory::Shared), the only way to memory |
+//! | [`shared_array!`] | shared memory of a size that the source says |
 //! | [`atomic`] | orderings, scopes and fences |
 //! | [`hint`] | what steers the compiler and changes no result |
 //!
@@ -34,6 +35,7 @@ pub mod emu;
 #[cfg(not(target_os = "cuda"))]
 pub use emu::{atomic, hint, memory, thread, warp};
 
+mod shared_array;
 pub mod word;
 
 pub use cuda_std_macros::{kernel, launch_bounds};
@@ -44,5 +46,5 @@ pub mod prelude {
     pub use crate::hint;
     pub use crate::memory::{Global, Shared, dynamic_shared};
     pub use crate::word::{AtomicWord, Word};
-    pub use crate::{kernel, launch_bounds, thread, warp};
+    pub use crate::{kernel, launch_bounds, shared_array, thread, warp};
 }

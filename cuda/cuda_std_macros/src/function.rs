@@ -2,6 +2,7 @@
 //! generic parameters or a return type follow.
 
 use crate::Error;
+use crate::shared::{self, Array};
 use proc_macro::{Delimiter, TokenStream, TokenTree};
 
 /// A function item, cut at the word `fn`.
@@ -56,6 +57,17 @@ impl Function {
 
     pub(crate) fn whole(&self) -> TokenStream {
         self.tokens.iter().cloned().collect()
+    }
+
+    /// Gives each static shared array of the body a symbol by the function's name.
+    pub(crate) fn name_shared_arrays(&mut self) -> Result<Vec<Array>, Error> {
+        let mut arrays = Vec::new();
+        let name = self.name().to_string();
+        if let Some(body) = self.tokens.pop() {
+            let named = shared::name_arrays(&name, body.into(), &mut arrays)?;
+            self.tokens.extend(named);
+        }
+        Ok(arrays)
     }
 
     /// Whether the function can be an entry point of the device.
@@ -139,10 +151,10 @@ fn is_qualifier(token: &TokenTree) -> bool {
     }
 }
 
-fn is_word(token: &TokenTree, word: &str) -> bool {
+pub(crate) fn is_word(token: &TokenTree, word: &str) -> bool {
     matches!(token, TokenTree::Ident(ident) if ident.to_string() == word)
 }
 
-fn is_punct(token: &TokenTree, character: char) -> bool {
+pub(crate) fn is_punct(token: &TokenTree, character: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
 }

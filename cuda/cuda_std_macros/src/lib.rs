@@ -29,6 +29,7 @@
 //! ```
 
 mod function;
+mod shared;
 
 use function::Function;
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
@@ -43,6 +44,9 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 /// On the device, `pub unsafe fn name(..)` becomes
 /// `#[unsafe(no_mangle)] pub unsafe extern "ptx-kernel" fn name(..)`, for which
 /// the crate enables the feature `abi_ptx`. On the host it stays what it is.
+///
+/// Each `shared_array![T; LEN]` in the body is given a symbol of its own, by the
+/// kernel's name; `cuda_std` says what such an array is.
 #[proc_macro_attribute]
 pub fn kernel(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_kernel(arguments, item).unwrap_or_else(|error| error.into_compile_error())
@@ -80,10 +84,12 @@ fn expand_kernel(arguments: TokenStream, item: TokenStream) -> Result<TokenStrea
     if let Some(first) = arguments.into_iter().next() {
         return Err(Error::at(&first, "#[kernel] takes no arguments"));
     }
-    let function = Function::parse("kernel", item)?;
+    let mut function = Function::parse("kernel", item)?;
     function.check_entry_point()?;
+    let arrays = function.name_shared_arrays()?;
 
     let mut device = parsed(DYNAMIC_SHARED);
+    device.extend(arrays.iter().map(shared::Array::declaration));
     device.extend(parsed("#[cfg(target_os = \"cuda\")] #[unsafe(no_mangle)]"));
     device.extend(function.before_keyword());
     device.extend(parsed("extern \"ptx-kernel\""));

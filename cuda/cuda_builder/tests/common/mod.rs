@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, find_compiler};
-use std::io::Write;
+use libtest_mimic::{Arguments, Failed, Trial};
 use std::path::{Path, PathBuf};
 
 /// A kernel crate under `tests/fixtures`.
@@ -18,22 +18,75 @@ pub fn shared_cache() -> PathBuf {
     temporary.parent().unwrap().join("cuda_builder")
 }
 
-/// The compiler that the sort kernels are built with. Without one, says so, in one
-/// write past the test harness, which keeps what a passing test prints to itself.
-pub fn compiler(test: &str) -> Option<Compiler> {
+/// A test that compiles something: its name, and what it does with the compiler.
+pub type Compiling = (&'static str, fn(Compiler));
+
+/// A test that needs nothing.
+pub type Plain = (&'static str, fn());
+
+/// The functions by their names.
+#[macro_export]
+macro_rules! named {
+    ($($test:ident),* $(,)?) => { &[$((stringify!($test), $test)),*] };
+}
+
+/// The compiler that the sort kernels are built with, or where it was looked for.
+pub fn compiler() -> Result<Compiler, String> {
     let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../gpu-kernels");
-    match find_compiler(kernels) {
-        Ok(compiler) => Some(compiler),
-        Err(error) => {
-            assert!(
-                matches!(error, CudaBuilderError::NoCompiler { .. }),
-                "{error}"
-            );
-            let line = format!("{test}: skipped: {error}\n");
-            std::io::stderr().write_all(line.as_bytes()).unwrap();
-            None
-        }
+    find_compiler(kernels).map_err(|error| {
+        let none = matches!(error, CudaBuilderError::NoCompiler { .. });
+        assert!(none, "{error}");
+        error.to_string()
+    })
+}
+
+/// NVIDIA's assembler: the one on the PATH, or the one that CI puts into the target
+/// folder; or what to do about it.
+pub fn ptxas() -> Result<PathBuf, String> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).collect::<Vec<_>>();
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
+    let wheels = std::fs::read_dir(target.join("tools/nvidia"));
+    let wheels = wheels.into_iter().flatten().flatten();
+    folders
+        .into_iter()
+        .chain(wheels.map(|wheel| wheel.path().join("bin")))
+        .map(|folder| folder.join("ptxas"))
+        .find(|program| program.is_file())
+        .ok_or_else(|| "no ptxas on the PATH and none in target/tools".to_owned())
+}
+
+/// A test of what may not be there. Then it shows as ignored, and a line says why.
+pub fn trial<T: Clone + Send + 'static>(
+    name: &str,
+    needed: &Result<T, String>,
+    test: fn(T),
+) -> Trial {
+    if let Err(reason) = needed {
+        eprintln!("{name}: ignored: {reason}");
     }
+    let missing = needed.is_err();
+    let needed = needed.clone();
+    let run = move || needed.map(test).map_err(Failed::from);
+    Trial::test(name, run).with_ignored_flag(missing)
+}
+
+/// Runs tests that compile something, tests that need nothing, and others.
+pub fn run(compiling: &[Compiling], plain: &[Plain], mut trials: Vec<Trial>) -> ! {
+    let compiler = compiler();
+    trials.extend(
+        compiling
+            .iter()
+            .map(|&(name, test)| trial(name, &compiler, test)),
+    );
+    trials.extend(plain.iter().map(|&(name, test)| {
+        let run = move || {
+            test();
+            Ok(())
+        };
+        Trial::test(name, run)
+    }));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit()
 }
 
 /// A builder of the fixture.

@@ -220,6 +220,17 @@ pub struct Shared<T> {
 }
 
 impl<T: Word> Shared<T> {
+    /// The array at an address within shared memory. For
+    /// [`shared_array!`](crate::shared_array).
+    #[doc(hidden)]
+    #[inline(always)]
+    pub unsafe fn from_address(address: u32) -> Self {
+        Self {
+            address,
+            element: PhantomData,
+        }
+    }
+
     #[inline(always)]
     fn at(self, i: usize) -> u32 {
         self.address.wrapping_add((i * size_of::<T>()) as u32)

@@ -20,6 +20,7 @@ use super::panics;
 use super::scheduler::{Next, State};
 use super::shadow::Conflict;
 use super::stale_state;
+use super::static_shared::{Array, Arrays};
 use crate::word::Word;
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
@@ -67,8 +68,9 @@ pub(crate) struct Launch {
     launched: Launched,
     shape: Shape,
     pub(super) state: RefCell<State>,
-    /// The shared memory of each resident block.
+    /// The dynamic shared memory of each resident block.
     shared: Vec<Allocation>,
+    pub(super) statics: Arrays,
     yielders: Vec<Cell<*const Yielder>>,
     me: Cell<Me>,
     /// Whether plain accesses need more than their bounds checked.
@@ -195,9 +197,11 @@ impl Drop for Reset {
     }
 }
 
+/// Bytes of shared memory that a block may have.
+pub(crate) const SHARED_MAX: usize = 227 * 1024;
+
 /// Finds what the driver would answer with an error.
 fn refuse_impossible(launched: &Launched) -> Result<(), Finding> {
-    const SHARED_MAX: usize = 227 * 1024;
     const GRID_MAX: u32 = 1 << 21;
     let message = if launched.block == 0 || launched.block > 1024 {
         format!(
@@ -250,6 +254,7 @@ impl Launch {
             id: LAUNCHES.fetch_add(1, Ordering::Relaxed),
             shape,
             shared: (0..state.slots()).map(|_| shared()).collect(),
+            statics: Arrays::default(),
             yielders: vec![Cell::new(ptr::null()); state.lanes()],
             me: Cell::default(),
             looks_closer: options.checks > Checks::Bounds
@@ -323,6 +328,7 @@ impl Launch {
             let Some((slot, first)) = started else { return };
             self.progress.set(self.progress.get() + 1);
             self.shared[slot].forget_block();
+            self.statics.forget_block(slot);
             let lanes = first..first + self.shape.block as usize;
             for (coroutine, yielder) in coroutines[lanes.clone()]
                 .iter_mut()
@@ -365,8 +371,18 @@ impl Launch {
 
     /// The running block's shared memory.
     #[inline(always)]
-    pub fn shared(&self) -> &Allocation {
-        &self.shared[self.me.get().slot]
+    pub fn shared(&self, array: Array) -> &Allocation {
+        let slot = self.me.get().slot;
+        if array == Array::DYNAMIC {
+            &self.shared[slot]
+        } else {
+            self.statics.get(array, slot)
+        }
+    }
+
+    /// Blocks that can be resident.
+    pub fn slots(&self) -> usize {
+        self.shared.len()
     }
 
     /// Lets the scheduler choose who goes on. Returns when it chose this thread.
@@ -512,7 +528,7 @@ impl Launch {
     #[cold]
     fn fail_region(&self, access: &Access, begin: usize, end: usize) -> ! {
         let message = format!(
-            "{} of {}, outside of the bytes {begin}..{end} that dynamic_shared gave",
+            "{} of {}, outside of its array, the bytes {begin}..{end}",
             access.kind.describe(),
             access.place()
         );

@@ -10,6 +10,7 @@
 use super::access::{Access, Kind};
 use super::allocation::Allocation;
 use super::launch::current;
+use super::static_shared::Array;
 use crate::atomic::{Ordering, Scope};
 use crate::word::{AtomicWord, Word};
 use std::marker::PhantomData;
@@ -205,9 +206,11 @@ impl Global<u32> {
 
 /// An array in the block's shared memory. The rules are those of [`Global`].
 pub struct Shared<T> {
-    /// In bytes, in the block's shared memory.
+    /// Which of the block's allocations.
+    array: Array,
+    /// In bytes, in the allocation.
     offset: usize,
-    /// The bytes of the region that [`dynamic_shared`] gave out.
+    /// The bytes that [`dynamic_shared`] gave out; of a static array, all.
     begin: u32,
     end: u32,
     element: PhantomData<T>,
@@ -233,7 +236,7 @@ impl<T: Word> Shared<T> {
     ) -> R {
         current(|launch| {
             let access = Access {
-                memory: launch.shared(),
+                memory: launch.shared(self.array),
                 offset: self.offset.wrapping_add(i.wrapping_mul(size_of::<T>())),
                 size: size_of::<T>(),
                 kind,
@@ -274,6 +277,7 @@ impl<T: Word> Shared<T> {
     /// The same bytes as elements of another width.
     pub unsafe fn cast<U: Word>(self) -> Shared<U> {
         Shared {
+            array: self.array,
             offset: self.offset,
             begin: self.begin,
             end: self.end,
@@ -317,9 +321,26 @@ pub unsafe fn dynamic_shared<T: Word>(byte_offset: usize, len: usize) -> Shared<
     let end = byte_offset.saturating_add(len.saturating_mul(size_of::<T>()));
     current(|launch| launch.require_carving(byte_offset, end, size_of::<T>(), at));
     Shared {
+        array: Array::DYNAMIC,
         offset: byte_offset,
         begin: byte_offset as u32,
         end: end as u32,
+        element: PhantomData,
+    }
+}
+
+/// The static array called `symbol`, of `len` elements. For
+/// [`shared_array!`](crate::shared_array).
+#[doc(hidden)]
+#[track_caller]
+pub fn static_shared<T: Word>(symbol: &'static str, len: usize) -> Shared<T> {
+    let at = Location::caller();
+    let bytes = len.saturating_mul(size_of::<T>());
+    Shared {
+        array: current(|launch| launch.static_array(symbol, bytes, size_of::<T>(), at)),
+        offset: 0,
+        begin: 0,
+        end: bytes as u32,
         element: PhantomData,
     }
 }

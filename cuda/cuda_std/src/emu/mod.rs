@@ -48,6 +48,7 @@ mod races;
 mod scheduler;
 mod shadow;
 mod stale_state;
+mod static_shared;
 mod store_buffer;
 pub mod thread;
 mod wait;

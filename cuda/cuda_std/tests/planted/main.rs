@@ -7,6 +7,7 @@
 
 mod memory;
 mod order;
+mod static_shared;
 mod synchronisation;
 
 use cuda_std::emu::{Finding, Kind, Options, Stats};

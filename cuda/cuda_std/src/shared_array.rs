@@ -1,0 +1,68 @@
+//! Static shared memory.
+
+/// An array in the block's shared memory whose size the source says, as
+/// [`Shared<T>`](crate::memory::Shared): `shared_array![T; LEN]`.
+///
+/// It stands in the body of a [`kernel`](crate::kernel), which declares it: each
+/// place where it is written is one array, the same one for all threads of a block,
+/// whose content no block finds initialised. `T` is a [`Word`](crate::word::Word);
+/// both `T` and `LEN` are looked up where the kernel stands, not in its body, and
+/// arrays of one launch take at most 48 KiB. It adds to the launch's dynamic shared
+/// memory. A function that kernels share takes the array as an argument.
+///
+/// ```
+/// use cuda_std::emu::{Buffer, Options, launch};
+/// use cuda_std::prelude::*;
+///
+/// /// Reverses 64 words.
+/// #[kernel]
+/// pub unsafe fn reverse(words: Global<u32>) {
+///     let tile = shared_array![u32; 64];
+///     let t = thread::thread_idx_x() as usize;
+///     unsafe { tile.set(t, words.get(t)) };
+///     thread::sync_threads();
+///     unsafe { words.set(t, tile.get(63 - t)) };
+/// }
+///
+/// let words = Buffer::from_slice(&(0..64).collect::<Vec<u32>>());
+/// launch(1, 64, 0, &Options::random(7), || unsafe { reverse(words.global()) })?;
+/// assert_eq!(words.read(0), 63);
+/// # Ok::<(), cuda_std::emu::Finding>(())
+/// ```
+///
+/// Anywhere else it does not compile:
+///
+/// ```compile_fail
+/// use cuda_std::prelude::*;
+///
+/// fn no_kernel() {
+///     let tile = shared_array![u32; 64];
+/// }
+/// ```
+#[macro_export]
+macro_rules! shared_array {
+    // As the kernel's attribute writes it.
+    [$symbol:literal; $element:ty; $len:expr] => {{
+        const { assert!($len > 0, "a shared array has at least one element") };
+        #[cfg(target_os = "cuda")]
+        #[allow(unused_unsafe)]
+        let array = {
+            let address: u32;
+            // SAFETY: the symbol is declared beside the kernel, as an array of this
+            // type and length.
+            unsafe {
+                ::core::arch::asm!(
+                    concat!("mov.u32 {}, ", $symbol, ";"), out(reg32) address,
+                    options(pure, nomem, nostack, preserves_flags)
+                );
+                $crate::memory::Shared::<$element>::from_address(address)
+            }
+        };
+        #[cfg(not(target_os = "cuda"))]
+        let array = $crate::memory::static_shared::<$element>($symbol, $len);
+        array
+    }};
+    [$($other:tt)*] => {
+        ::core::compile_error!("shared_array![T; LEN] stands in the body of a #[kernel] function")
+    };
+}

@@ -1,0 +1,148 @@
+//! Bugs in static shared arrays, which are checked as dynamic ones are.
+
+use crate::Case;
+use cuda_std::emu::{Buffer, Kind, Options, launch};
+use cuda_std::prelude::*;
+
+const TILE: usize = 64;
+
+/// Each thread fetches its neighbour's word through an array that is full.
+#[kernel]
+unsafe fn past_the_end(bug: bool) {
+    let words = shared_array![u32; TILE];
+    let behind = shared_array![u32; TILE];
+    let t = thread::thread_idx_x() as usize;
+    unsafe {
+        behind.set(t, 1);
+        words.set(t + bug as usize, 2);
+    }
+}
+
+/// Counts in an array that only the first block clears.
+#[kernel]
+unsafe fn uncleared(bug: bool) {
+    let counts = shared_array![u32; 32];
+    let t = warp::lane_id() as usize;
+    unsafe {
+        if !bug || thread::block_idx_x() == 0 {
+            counts.set(t, 0);
+        }
+        counts.fetch_add(t, 1);
+    }
+}
+
+/// Each thread reads its neighbour's second half-word, with a barrier before it or
+/// not.
+#[kernel]
+unsafe fn unordered(bug: bool) {
+    let halves = shared_array![u16; 96];
+    let t = thread::thread_idx_x() as usize;
+    unsafe {
+        halves.set(t, 1);
+        thread::sync_threads();
+        halves.set(t, 2);
+        if !bug {
+            thread::sync_threads();
+        }
+        halves.get((t + 1) % 96);
+    }
+}
+
+/// Asks for one word more than a block may have.
+#[kernel]
+unsafe fn too_large(bug: bool) {
+    let most = shared_array![u64; 6143];
+    unsafe { most.set(0, 1) };
+    if bug {
+        shared_array![u128; 1];
+    }
+}
+
+#[test]
+fn static_array_out_of_bounds() {
+    let case = Case {
+        kind: Kind::OutOfBounds,
+        grid: 2,
+        block: TILE as u32,
+        shared_bytes: 0,
+        run: |case, options, bug| case.launch(options, || unsafe { past_the_end(bug) }),
+    };
+    case.is_found(Options::random);
+    case.is_found(|_| Options::unchecked());
+    let finding = (case.run)(&case, &Options::in_order(), true).expect_err("a finding");
+    let array = "element 64 (4 bytes wide) of shared memory `past_the_end_shared_0` (256 bytes)";
+    assert!(finding.message.contains(array), "{finding}");
+}
+
+#[test]
+fn uninitialised_static_array_of_the_next_block() {
+    let case = Case {
+        kind: Kind::Uninitialised,
+        grid: 4,
+        block: 32,
+        shared_bytes: 128,
+        run: |case, options, bug| {
+            let options = Options {
+                resident: 1,
+                ..options.clone()
+            };
+            case.launch(&options, || unsafe { uncleared(bug) })
+        },
+    };
+    case.is_found(Options::random);
+}
+
+#[test]
+fn race_in_a_static_array() {
+    let case = Case {
+        kind: Kind::Race,
+        grid: 2,
+        block: 96,
+        shared_bytes: 0,
+        run: |case, options, bug| case.launch(options, || unsafe { unordered(bug) }),
+    };
+    case.is_found(Options::random);
+}
+
+#[test]
+fn too_much_static_shared_memory() {
+    let case = Case {
+        kind: Kind::Launch,
+        grid: 1,
+        block: 1,
+        shared_bytes: 0,
+        run: |case, options, bug| case.launch(options, || unsafe { too_large(bug) }),
+    };
+    case.is_found(Options::random);
+    // What is dynamic counts too.
+    let options = Options::in_order();
+    let finding = launch(1, 1, 200 << 10, &options, || unsafe { too_large(false) });
+    assert_eq!(finding.expect_err("a finding").kind, Kind::Launch);
+}
+
+/// Two arrays are two, in every block, beside the dynamic memory.
+#[kernel]
+unsafe fn sums(output: Global<u32>) {
+    let (a, b) = (shared_array![u32; 32], shared_array![u32; 32]);
+    let t = thread::thread_idx_x() as usize;
+    let block = thread::block_idx_x();
+    unsafe {
+        let c = dynamic_shared::<u32>(0, 32);
+        for (words, value) in [(a, 1), (b, 10), (c, 100)] {
+            words.set(t, value * (block + 1));
+        }
+        thread::sync_threads();
+        let other = t ^ 1;
+        let sum = a.get(other) + b.get(other) + c.get(other);
+        output.set(32 * block as usize + t, sum);
+    }
+}
+
+#[test]
+fn arrays_and_blocks_do_not_share() {
+    let output = Buffer::uninitialised(6 * 32);
+    let words = output.global();
+    launch(6, 32, 128, &Options::random(5), || unsafe { sums(words) }).expect("no finding");
+    let expected: Vec<u32> = (0..6 * 32).map(|i| 111 * (i / 32 + 1)).collect();
+    assert_eq!(output.to_vec(), expected);
+}
