@@ -187,22 +187,31 @@ merges! {
 }
 
 macro_rules! checks {
-    ($($name:ident: $key:ty;)*) => { $(
-        /// [`verify`](crate::verify) of one key width.
+    ($($name:ident, $values:ident: $key:ty;)*) => { $(
+        /// [`verify`](crate::verify::verify) of one key width.
         #[kernel]
         #[launch_bounds(policy::VERIFY.threads, policy::VERIFY.blocks)]
         pub unsafe fn $name(keys: Global<$key>, n: u64, flip: $key, options: u32, result: Global<u64>) {
             unsafe { verify::verify::<$key>(keys, n, flip, options, result) }
         }
+
+        /// [`verify_values`](crate::verify::verify_values) of one key width.
+        #[kernel]
+        #[launch_bounds(policy::VERIFY.threads, policy::VERIFY.blocks)]
+        pub unsafe fn $values(
+            input: Global<$key>, keys: Global<$key>, values: Global<u32>, n: u64, result: Global<u64>,
+        ) {
+            unsafe { verify::verify_values::<$key>(input, keys, values, n, result) }
+        }
     )* };
 }
 
 checks! {
-    verify_u8: u8;
-    verify_u16: u16;
-    verify_u32: u32;
-    verify_u64: u64;
-    verify_u128: u128;
+    verify_u8, verify_values_u8: u8;
+    verify_u16, verify_values_u16: u16;
+    verify_u32, verify_values_u32: u32;
+    verify_u64, verify_values_u64: u64;
+    verify_u128, verify_values_u128: u128;
 }
 
 macro_rules! gathers {

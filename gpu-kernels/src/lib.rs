@@ -13,6 +13,7 @@
 //! | [`key`] | what a key is to these kernels, and how its digits are taken |
 //! | [`policy`] | the tuning parameters, in one place |
 //! | [`entries`] | the entry points: instantiations and nothing else |
+//! | [`sweep`] | further ones, for `cudamark tune` |
 //!
 //! The crate compiles for the device, and for the host against the emulator; the
 //! host also reads [`policy`] and [`control`] to launch what it has compiled.
@@ -30,6 +31,8 @@
 
 pub mod block;
 pub mod control;
+// Its macros make the entry points of `sweep` too.
+#[macro_use]
 pub mod entries;
 pub mod gather;
 pub mod histogram;
@@ -39,4 +42,5 @@ pub mod onesweep;
 pub mod policy;
 pub mod rank;
 mod scan;
+pub mod sweep;
 pub mod verify;

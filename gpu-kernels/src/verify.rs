@@ -6,6 +6,11 @@
 //! different multisets of 64-bit hashes have one sum with a chance of about 2^-64
 //! unless somebody chose them so. Adding the keys themselves would miss every error
 //! that keeps the sum, such as one key up and another down.
+//!
+//! Values that are the indices of their keys show more: that each key came with its
+//! own, and that equal keys kept their order. With the order of the keys, that is all
+//! there is to a stable sort: where indices of equal keys ascend, none comes twice,
+//! and as many as there are keys are then all of them.
 
 use crate::control;
 use crate::key::Key;
@@ -16,8 +21,12 @@ use cuda_std::prelude::*;
 pub const DISORDERED: usize = 0;
 /// Index of the sum of hashes, wrapping.
 pub const HASH: usize = 1;
+/// Index of the count of values that are not the index of their key.
+pub const FOREIGN: usize = 2;
+/// Index of the count of equal neighbours that have changed places.
+pub const UNSTABLE: usize = 3;
 /// Words of the result.
-pub const WORDS: usize = 2;
+pub const WORDS: usize = 4;
 
 /// The kernel: adds to `result` what the blocks find in `n` keys of the order that
 /// `flip` and `options` make. Any grid; whole warps.
@@ -49,6 +58,40 @@ pub unsafe fn verify<K: Key>(keys: Global<K>, n: u64, flip: K, options: u32, res
         if warp::lane_id() == 0 {
             result.fetch_add(DISORDERED, disordered, Ordering::Relaxed, Scope::Device);
             result.fetch_add(HASH, sum, Ordering::Relaxed, Scope::Device);
+        }
+    }
+}
+
+/// The kernel: adds to `result` what the blocks find in the sorted `keys` with their
+/// `values`, which were the indices of the `n` keys of `input`. Any grid; whole warps.
+#[inline(always)]
+pub unsafe fn verify_values<K: Key>(
+    input: Global<K>,
+    keys: Global<K>,
+    values: Global<u32>,
+    n: u64,
+    result: Global<u64>,
+) {
+    unsafe {
+        let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
+        let mut i = thread::block_idx_x() as usize * thread::block_dim_x() as usize
+            + thread::thread_idx_x() as usize;
+        let n = n as usize;
+        let (mut foreign, mut unstable) = (0, 0);
+        while i < n {
+            let (key, value) = (keys.get(i), values.get(i));
+            let own = (value as usize) < n && input.get(value as usize) == key;
+            foreign += !own as u64;
+            if i + 1 < n && keys.get(i + 1) == key {
+                unstable += (values.get(i + 1) <= value) as u64;
+            }
+            i += step;
+        }
+        let foreign = scan::warp_sum(foreign);
+        let unstable = scan::warp_sum(unstable);
+        if warp::lane_id() == 0 {
+            result.fetch_add(FOREIGN, foreign, Ordering::Relaxed, Scope::Device);
+            result.fetch_add(UNSTABLE, unstable, Ordering::Relaxed, Scope::Device);
         }
     }
 }

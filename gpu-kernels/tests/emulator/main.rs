@@ -35,6 +35,7 @@ mod cases {
     pub const MERGE: u32 = 3400;
     pub const MERGE_OTHERS: u32 = 1000;
     pub const VERIFY: u32 = 2400;
+    pub const VALUES: u32 = 300;
     pub const ENTRIES: u32 = 6;
     const _: () = assert!(
         SORT_U8 + SORT_U16 + SORT_U32 + 2 * SORT_WIDE + HISTOGRAM + MERGE + MERGE_OTHERS + VERIFY
@@ -373,6 +374,63 @@ fn verify_kernel() {
     });
 }
 
+/// Indices beside sorted keys, as they should be or with a few exchanged or lost.
+fn verifies_values<K: Key>(
+    case: &Case,
+    kernel: unsafe fn(Global<K>, Global<K>, Global<u32>, u64, Global<u64>),
+    grid: u32,
+    threads: u32,
+) -> Result<(), String> {
+    let input = case.keys::<K>();
+    let n = input.len();
+    let mut values: Vec<u32> = (0..n as u32).collect();
+    values.sort_by_key(|&i| input[i as usize]);
+    let keys: Vec<K> = values.iter().map(|&i| input[i as usize]).collect();
+    for fault in 0..case.seed as usize % 4 {
+        let at = (fault * 7919 + case.seed as usize / 4) % n.max(1);
+        if at + 1 < n {
+            values.swap(at, at + 1);
+        } else if n > 0 {
+            values[at] = n as u32 + fault as u32;
+        }
+    }
+    let of = |value: u32| input.get(value as usize).copied();
+    let foreign = (0..n).filter(|&i| of(values[i]) != Some(keys[i])).count();
+    let unstable = (1..n)
+        .filter(|&i| keys[i - 1] == keys[i] && values[i - 1] >= values[i])
+        .count();
+    let result = Buffer::<u64>::zeroed(verify::WORDS);
+    let (input, keys) = (Buffer::from_slice(&input), Buffer::from_slice(&keys));
+    let values = Buffer::from_slice(&values);
+    let (a, b, c, d) = (
+        input.global(),
+        keys.global(),
+        values.global(),
+        result.global(),
+    );
+    let options = case.options(grid, threads).named("verify_values");
+    launch(grid, threads, 0, &options, || unsafe {
+        kernel(a, b, c, n as u64, d)
+    })
+    .map_err(|finding| finding.to_string())?;
+    let found = [result.read(verify::FOREIGN), result.read(verify::UNSTABLE)];
+    if found == [foreign as u64, unstable as u64] {
+        Ok(())
+    } else {
+        Err(format!("found {found:?}, not {foreign} and {unstable}"))
+    }
+}
+
+#[test]
+fn verify_values_kernel() {
+    for_all("verify_values_kernel", cases::VALUES, (64, 700), |case| {
+        let (grid, threads) = (1 + (case.seed % 3) as u32, 64);
+        verifies_values(case, verify::verify_values::<u8>, grid, threads)?;
+        verifies_values(case, verify::verify_values::<u32>, grid, threads)?;
+        verifies_values(case, verify::verify_values::<u128>, grid, threads)
+    });
+}
+
 /// The entry points, as devices run them. In order and with patience: to count a
 /// tile of this size from the input, a thread a digit, takes too long.
 #[test]
@@ -493,6 +551,8 @@ fn entry_points() {
         let Shape { threads, items, .. } = policy::MERGE;
         let shared = merge::shared_bytes::<u32>(threads, items);
         merges(&case, entries::merge_u32, threads * items, threads, shared)?;
-        verifies(&case, entries::verify_u32, 2, policy::VERIFY.threads as u32)
+        let threads = policy::VERIFY.threads as u32;
+        verifies(&case, entries::verify_u32, 2, threads)?;
+        verifies_values(&case, entries::verify_values_u32, 2, threads)
     });
 }
