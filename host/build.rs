@@ -24,11 +24,11 @@ fn build() -> Result<(), String> {
     let mut list = String::from("&[\n");
     for (arch, (major, minor)) in ARCHITECTURES {
         let copy = Path::new(&out).join(format!("kernels_{major}{minor}.ptx"));
-        match CudaBuilder::new("../gpu-kernels")
-            .arch(arch)
-            .copy_to(&copy)
-            .build()
-        {
+        let mut builder = CudaBuilder::new("../gpu-kernels").arch(arch).copy_to(&copy);
+        if env::var_os("CARGO_FEATURE_TUNE").is_some() {
+            builder = builder.rustc_arg("--cfg=sweep");
+        }
+        match builder.build() {
             Ok(_) => writeln!(
                 list,
                 "Ptx {{ capability: ({major}, {minor}), text: include_str!({copy:?}) }},"

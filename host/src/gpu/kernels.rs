@@ -28,6 +28,11 @@ struct Ptx {
 /// Newest first. Empty where the program was built without a kernel compiler.
 const EMBEDDED: &[Ptx] = include!(concat!(env!("OUT_DIR"), "/embedded_ptx.rs"));
 
+/// The texts that are part of the program, the newest first.
+pub fn embedded_texts() -> impl Iterator<Item = &'static str> {
+    EMBEDDED.iter().map(|ptx| ptx.text)
+}
+
 /// A kernel and what its launches have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
@@ -171,7 +176,47 @@ fn kernel(module: &Module, name: &str, geometry: Geometry) -> Result<Kernel, Err
     })
 }
 
+/// What a kernel takes of the GPU that it is loaded on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resources {
+    /// Registers of a thread.
+    pub registers: u32,
+    /// Local memory of a thread, in bytes: arrays, and what is spilled.
+    pub local_bytes: u32,
+    /// Blocks that a multiprocessor holds at once.
+    pub blocks: u32,
+}
+
 impl Kernel {
+    /// What it takes on its GPU.
+    pub fn resources(&self) -> Result<Resources, Error> {
+        use sys::CUfunction_attribute_enum as attribute;
+        let read = |which| {
+            let mut value = 0;
+            // SAFETY: the pointer is to a word that lives through the call; the handle
+            // lives as long as its module.
+            let status = unsafe { sys::cuFuncGetAttribute(&mut value, which, self.function) };
+            check(status, "reading what a kernel takes")?;
+            Ok::<u32, Error>(value as u32)
+        };
+        let mut blocks = 0;
+        // SAFETY: as above.
+        let status = unsafe {
+            sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(
+                &mut blocks,
+                self.function,
+                self.threads as i32,
+                self.shared_bytes as usize,
+            )
+        };
+        check(status, "reading how many blocks of a kernel fit")?;
+        Ok(Resources {
+            registers: read(attribute::CU_FUNC_ATTRIBUTE_NUM_REGS)?,
+            local_bytes: read(attribute::CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES)?,
+            blocks: blocks as u32,
+        })
+    }
+
     /// Launches `blocks` blocks on `stream`.
     ///
     /// # Safety

@@ -8,6 +8,7 @@
 //! | `select` | which kernels sort what |
 //! | `launch` | the launches of one sort |
 //! | [`sort`] | [`Sort`]: a sort, prepared |
+//! | [`sweep`] | sorts by passes of shapes that are not in use |
 //! | [`resident`] | sorts of resident keys, timed and verified on the device |
 //! | [`sorter`] | [`GpuSorter`]: sorts in one call |
 //! | [`merger`] | merges sorted runs pairwise |
@@ -27,6 +28,7 @@ mod select;
 pub mod sort;
 pub mod sorter;
 pub mod split;
+pub mod sweep;
 pub mod transfer;
 
 pub use device::Device;

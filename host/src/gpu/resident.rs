@@ -8,19 +8,20 @@
 //! would otherwise pass on what the one before it left.
 //!
 //! Keys are verified by order and multiset hash. With values, which are the indices
-//! of their keys, the host checks the rest: every index once, each beside its own
-//! key, and equal keys in the order of their indices, which is stability.
+//! of their keys, so is the rest: every index once, each beside its own key, and equal
+//! keys in the order of their indices, which is stability.
 
+use std::ffi::c_void;
+use std::sync::Arc;
 use std::time::Duration;
 
 use cust::event::{Event, EventFlags};
 use cust::memory::{CopyDestination, DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::{control, verify};
-use rayon::prelude::*;
 
 use super::device::failed;
-use super::kernels::argument;
+use super::kernels::{Kernel, argument};
 use super::sorter::stream;
 use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace, launch, select};
 use crate::error::Error;
@@ -28,7 +29,7 @@ use crate::error::Error;
 /// An input on the device and all that sorting it there takes.
 pub struct Resident<'a, K: GpuKey> {
     sorter: &'a GpuSorter,
-    sort: Sort<K>,
+    sort: Arc<Sort<K>>,
     order: Order,
     input: DeviceBuffer<K>,
     output: DeviceBuffer<K>,
@@ -79,11 +80,29 @@ impl<'a, K: GpuKey> Resident<'a, K> {
             end: event()?,
             input_hash: 0,
             sorter,
-            sort,
+            sort: Arc::new(sort),
             order,
         };
-        resident.input_hash = resident.check(&resident.input)?.1;
+        resident.input_hash = resident.check(&resident.input)?[verify::HASH];
         Ok(resident)
+    }
+
+    /// The sort that samples are taken of.
+    pub fn sort(&self) -> &Arc<Sort<K>> {
+        &self.sort
+    }
+
+    /// Has the next samples taken of `sort`, which is of the same keys in the same
+    /// order, with values or without as this was made.
+    ///
+    /// # Errors
+    /// Too little GPU memory for its workspace.
+    pub fn set_sort(&mut self, sort: Arc<Sort<K>>) -> Result<(), Error> {
+        if self.workspace.bytes() < sort.workspace_bytes() {
+            self.workspace = sort.workspace()?;
+        }
+        self.sort = sort;
+        Ok(())
     }
 
     /// Bytes of GPU memory that the sort takes beside input and output.
@@ -119,10 +138,19 @@ impl<'a, K: GpuKey> Resident<'a, K> {
     /// # Errors
     /// A result out of order, of other keys than the input, or not stable.
     pub fn verified_sample(&mut self) -> Result<Duration, Error> {
+        self.spoil()?;
+        let sample = self.sample()?;
+        self.verify()?;
+        Ok(sample)
+    }
+
+    /// Overwrites the output, so that what it holds after a sort is that sort's.
+    pub fn spoil(&mut self) -> Result<(), Error> {
+        self.device().enter()?;
         let bytes = (self.output.len() * size_of::<K>()) as u64;
         let output = self.output.as_device_ptr().as_raw();
-        // SAFETY: the buffers are this value's own, and the sort follows on the same
-        // stream.
+        // SAFETY: the buffers are this value's own, and the wait below ends all work on
+        // them.
         unsafe {
             launch::fill(output, 0xA5, bytes, &self.stream)?;
             if let Some(values) = &self.values {
@@ -130,8 +158,17 @@ impl<'a, K: GpuKey> Resident<'a, K> {
                 launch::fill(address, 0xA5, 4 * values.output.len() as u64, &self.stream)?;
             }
         }
-        let sample = self.sample()?;
-        let (disordered, hash) = self.check(&self.output)?;
+        let spoilt = self.stream.synchronize();
+        spoilt.map_err(failed("overwriting the last result"))
+    }
+
+    /// Checks the result of the last sample.
+    ///
+    /// # Errors
+    /// A result out of order, of other keys than the input, or not stable.
+    pub fn verify(&self) -> Result<(), Error> {
+        let found = self.check(&self.output)?;
+        let (disordered, hash) = (found[verify::DISORDERED], found[verify::HASH]);
         if disordered != 0 {
             return Err(wrong(format!(
                 "{disordered} keys are greater than the next"
@@ -143,44 +180,86 @@ impl<'a, K: GpuKey> Resident<'a, K> {
                 self.input_hash
             )));
         }
-        if let Some(values) = &self.values {
-            let (input, output) = (download(&self.input)?, download(&self.output)?);
-            check_values(&input, &output, &download(&values.output)?).map_err(wrong)?;
+        let Some(values) = &self.values else {
+            return Ok(());
+        };
+        let found = self.check_values(&values.output)?;
+        match (found[verify::FOREIGN], found[verify::UNSTABLE]) {
+            (0, 0) => Ok(()),
+            (0, unstable) => Err(wrong(format!(
+                "{unstable} equal neighbours have changed places"
+            ))),
+            (foreign, _) => Err(wrong(format!(
+                "{foreign} values do not stand beside their keys"
+            ))),
         }
-        Ok(sample)
     }
 
     fn device(&self) -> &Device {
         self.sorter.device()
     }
 
-    /// Neighbours out of order in `keys`, and the sum of their hashes.
-    fn check(&self, keys: &DeviceSlice<K>) -> Result<(u64, u64), Error> {
-        let device = self.device();
-        device.enter()?;
+    /// What the kernel finds in `keys`: neighbours out of order, and the sum of their
+    /// hashes.
+    fn check(&self, keys: &DeviceSlice<K>) -> Result<[u64; verify::WORDS], Error> {
         let form = K::FORM;
-        let kernel = select::verifier(device, form.width)?;
-        let result = DeviceBuffer::<u64>::zeroed(verify::WORDS);
-        let result = result.map_err(failed("allocating GPU memory"))?;
+        let kernel = select::verifier(self.device(), form.width)?;
         let n = keys.len() as u64;
         let address = keys.as_device_ptr().as_raw();
-        let result_address = result.as_device_ptr().as_raw();
         let flip = self.order.flip(form);
         let options = if form.is_float() { control::ENCODE } else { 0 };
-        let mut arguments = [
+        let arguments = [
             argument(&address),
             argument(&n),
             argument(&flip),
             argument(&options),
-            argument(&result_address),
         ];
-        // SAFETY: the arguments are the kernel's; the buffers outlive the wait below.
+        // SAFETY: the arguments are the kernel's but for the last; the buffers are
+        // this value's own.
+        unsafe { self.find(kernel, &arguments) }
+    }
+
+    /// The same of the output's `values`: those that are not the index of their key,
+    /// and equal neighbours that have changed places.
+    fn check_values(&self, values: &DeviceSlice<u32>) -> Result<[u64; verify::WORDS], Error> {
+        let kernel = select::values_verifier(self.device(), K::FORM.width)?;
+        let n = values.len() as u64;
+        let input = self.input.as_device_ptr().as_raw();
+        let output = self.output.as_device_ptr().as_raw();
+        let values = values.as_device_ptr().as_raw();
+        let arguments = [
+            argument(&input),
+            argument(&output),
+            argument(&values),
+            argument(&n),
+        ];
+        // SAFETY: as in `check`.
+        unsafe { self.find(kernel, &arguments) }
+    }
+
+    /// Runs a kernel that checks, and returns what it adds to its last argument.
+    ///
+    /// # Safety
+    /// `arguments` and one pointer to [`verify::WORDS`] words are the kernel's, and
+    /// what they refer to is not being written.
+    unsafe fn find(
+        &self,
+        kernel: Kernel,
+        arguments: &[*mut c_void],
+    ) -> Result<[u64; verify::WORDS], Error> {
+        let device = self.device();
+        device.enter()?;
+        let result = DeviceBuffer::<u64>::zeroed(verify::WORDS);
+        let result = result.map_err(failed("allocating GPU memory"))?;
+        let address = result.as_device_ptr().as_raw();
+        let mut arguments = [arguments, &[argument(&address)]].concat();
+        // SAFETY: the caller's contract; the result outlives the wait below.
         unsafe { kernel.launch(&self.stream, 8 * device.multiprocessors(), &mut arguments)? };
         self.stream.synchronize().map_err(failed("verifying"))?;
         let mut words = [0; verify::WORDS];
         let copied = result.copy_to(&mut words);
         copied.map_err(failed("copying a check from the GPU"))?;
-        Ok((words[verify::DISORDERED], words[verify::HASH]))
+        Ok(words)
     }
 }
 
@@ -192,47 +271,9 @@ fn upload<T: GpuKey>(elements: &[T]) -> Result<DeviceBuffer<T>, Error> {
     DeviceBuffer::from_slice(elements).map_err(failed("copying keys to the GPU"))
 }
 
-fn download<T: GpuKey>(slice: &DeviceSlice<T>) -> Result<Vec<T>, Error> {
-    let copied = slice.as_host_vec();
-    copied.map_err(failed("copying keys from the GPU"))
-}
-
 fn wrong(reason: String) -> Error {
     Error::Gpu {
         action: "verifying a sort",
         reason,
-    }
-}
-
-/// Whether each key of the ordered `output` stands beside the index it had in
-/// `input`, equal keys in the order of their indices. As the output has as many
-/// keys as the input, and indices of equal keys ascend, no index comes twice.
-fn check_values<K: GpuKey>(input: &[K], output: &[K], indices: &[u32]) -> Result<(), String> {
-    let fault = (0..output.len()).into_par_iter().find_map_first(|i| {
-        let index = indices[i] as usize;
-        let key = output[i].to_word();
-        if input.get(index).map(|key| key.to_word()) != Some(key) {
-            return Some(format!(
-                "at {i} stands value {index}, which is not its key's"
-            ));
-        }
-        let unstable = i > 0 && output[i - 1].to_word() == key && indices[i - 1] >= indices[i];
-        unstable.then(|| format!("equal keys at {} and {i} have changed places", i - 1))
-    });
-    fault.map_or(Ok(()), Err)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lost_value_and_a_lost_order_are_found() {
-        let (input, output) = ([7u32, 5, 7], [5, 7, 7]);
-        assert_eq!(check_values(&input, &output, &[1, 0, 2]), Ok(()));
-        assert!(check_values(&input, &output, &[1, 2, 0]).is_err());
-        assert!(check_values(&input, &output, &[1, 0, 0]).is_err());
-        assert!(check_values(&input, &output, &[0, 1, 2]).is_err());
-        assert!(check_values(&input, &output, &[1, 0, 3]).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //! geometries from `gpu_kernels::policy`.
 
 use gpu_kernels::policy::{self, Shape};
+use gpu_kernels::sweep::Candidate;
 use gpu_kernels::{block, control, merge, onesweep};
 
 use super::Device;
@@ -67,9 +68,34 @@ pub fn passes(device: &Device, width: usize, kind: Kind, n: u64) -> Result<Passe
     })
 }
 
-/// Keys in a tile of the passes for up to `n` keys.
-pub fn tile(device: &Device, width: usize, kind: Kind, n: u64) -> u64 {
-    onesweep_kernel(device, width, kind, n).1.tile() as u64
+impl Passes {
+    /// The same by passes of another kernel.
+    pub fn by(self, onesweep: Kernel) -> Self {
+        Passes {
+            onesweep,
+            portion: control::PORTION_MAX / u64::from(onesweep.tile),
+            ..self
+        }
+    }
+}
+
+/// Bytes of shared memory that a block of `candidate` takes.
+pub fn shared_bytes(candidate: &Candidate) -> usize {
+    let Shape { threads, items, .. } = candidate.shape;
+    let paired = candidate.paired;
+    by_width!(
+        candidate.width,
+        onesweep::shared_bytes,
+        threads,
+        items,
+        paired
+    )
+}
+
+/// The pass of a shape that is not necessarily in use.
+pub fn candidate(device: &Device, candidate: &Candidate) -> Result<Kernel, Error> {
+    let geometry = of(candidate.shape, shared_bytes(candidate));
+    device.kernels().load(candidate.name, geometry)
 }
 
 fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String, Shape) {
@@ -162,6 +188,12 @@ pub fn merger(device: &Device) -> Result<Kernel, Error> {
 /// The kernel that checks order and hashes.
 pub fn verifier(device: &Device, width: usize) -> Result<Kernel, Error> {
     let name = format!("verify_u{}", 8 * width);
+    device.kernels().load(&name, of(policy::VERIFY, 0))
+}
+
+/// The kernel that checks values which were the indices of their keys.
+pub fn values_verifier(device: &Device, width: usize) -> Result<Kernel, Error> {
+    let name = format!("verify_values_u{}", 8 * width);
     device.kernels().load(&name, of(policy::VERIFY, 0))
 }
 

@@ -159,6 +159,19 @@ impl<K: GpuKey> Sort<K> {
         })
     }
 
+    /// The same by passes of this kernel, whatever the number of keys.
+    pub(super) fn by(mut self, onesweep: Kernel) -> Self {
+        self.kernels.block = None;
+        self.kernels.passes = self.kernels.passes.by(onesweep);
+        self
+    }
+
+    /// Threads and items of its passes; of a sort in one block, of the block.
+    pub fn shape(&self) -> (u32, u32) {
+        let kernel = self.kernels.block.unwrap_or(self.kernels.passes.onesweep);
+        (kernel.threads, kernel.tile / kernel.threads)
+    }
+
     /// Keys it is prepared for.
     pub fn capacity(&self) -> usize {
         self.capacity as usize
@@ -188,8 +201,7 @@ impl<K: GpuKey> Sort<K> {
     fn layout(&self) -> Layout {
         let n = self.capacity;
         let width = self.form().width as u64;
-        let kind = kind(self.paired(), &self.order);
-        let tiles = n.div_ceil(select::tile(&self.device, self.form().width, kind, n));
+        let tiles = n.div_ceil(u64::from(self.kernels.passes.onesweep.tile));
         let mut at = 4 * control::words(self.form().width, tiles as usize) as u64;
         let mut part = |wanted: bool, bytes: u64| {
             let begin = at.next_multiple_of(ALIGNMENT);
