@@ -67,13 +67,13 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         let values = || {
             Ok::<_, Error>(Values {
                 input: upload(&indices)?,
-                output: upload(&indices)?,
+                output: blank(indices.len())?,
             })
         };
         let mut resident = Resident {
             workspace: sort.workspace()?,
             input: upload(keys)?,
-            output: upload(keys)?,
+            output: blank(keys.len())?,
             values: paired.then(values).transpose()?,
             stream: stream()?,
             start: event()?,
@@ -269,6 +269,13 @@ fn record(event: &Event, stream: &Stream) -> Result<(), Error> {
 
 fn upload<T: GpuKey>(elements: &[T]) -> Result<DeviceBuffer<T>, Error> {
     DeviceBuffer::from_slice(elements).map_err(failed("copying keys to the GPU"))
+}
+
+/// Room for what a sample writes.
+fn blank<T: GpuKey>(len: usize) -> Result<DeviceBuffer<T>, Error> {
+    // SAFETY: every bit pattern is a key, and none is read before it is written.
+    let buffer = unsafe { DeviceBuffer::uninitialized(len) };
+    buffer.map_err(failed("allocating GPU memory"))
 }
 
 fn wrong(reason: String) -> Error {

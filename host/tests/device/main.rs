@@ -1,11 +1,16 @@
 //! What holds on a GPU. Where there is none the tests show as ignored, and one
 //! line says why.
+//!
+//! There are two tiers. The tests of [`full`] take minutes and most of the memory of
+//! a large GPU: they run when asked for, with `--include-ignored` or, they alone, with
+//! `--ignored full::`.
 
-use std::fmt::Debug;
+mod full;
+mod oracle;
+
 use std::sync::Arc;
 
 use cust::memory::{CopyDestination, DeviceBuffer};
-use cust::stream::{Stream, StreamFlags};
 use host::cases::cases;
 use host::engine::Engine;
 use host::gpu::kernels::load_module;
@@ -15,6 +20,7 @@ use host::key::Key;
 use host::workload::{Distribution, Workload};
 use host::{Error, gpu};
 use libtest_mimic::{Arguments, Failed, Trial};
+use oracle::{Ranked, RankedNumber, check, for_every_number, for_every_type, keys, oracle, stream};
 
 /// A test: its name, and what it does on a GPU.
 type OnDevice = (&'static str, fn(Arc<Device>));
@@ -64,15 +70,12 @@ fn main() {
             .with_ignored_flag(skipped)
         })
         .collect();
+    trials.extend(full::trials(&device));
     trials.push(Trial::test("without_a_gpu_the_engine_says_why", || {
         without_a_gpu_the_engine_says_why();
         Ok(())
     }));
     libtest_mimic::run(&Arguments::from_args(), trials).exit()
-}
-
-fn stream() -> Stream {
-    Stream::new(StreamFlags::NON_BLOCKING, None).unwrap()
 }
 
 fn sorted<K: Key>(keys: &[K]) -> Vec<K> {
@@ -82,7 +85,7 @@ fn sorted<K: Key>(keys: &[K]) -> Vec<K> {
 }
 
 fn every_case_is_sorted(device: Arc<Device>) {
-    fn of<K: Key + Debug>(sorter: &GpuSorter) {
+    fn of<K: Key>(sorter: &GpuSorter) {
         // Around the sizes of a block's sort and of the tiles.
         for case in cases::<K>(&[32, 1024, 2816, 4096, 5632, 22528, 100_000]) {
             let mut keys = case.keys.clone();
@@ -97,203 +100,45 @@ fn every_case_is_sorted(device: Arc<Device>) {
     of::<host::key::F32>(&sorter);
 }
 
-/// `n` keys of every bit pattern, of which some come more than once.
-fn keys<K: GpuKey>(n: usize, from_word: fn(u128) -> K) -> Vec<K> {
-    let mut state = 0x1234_5678_9ABC_DEF0_u128;
-    (0..n)
-        .map(|_| {
-            state = state.wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645) + 1;
-            let draw = state ^ (state >> 64);
-            from_word(if draw.is_multiple_of(5) {
-                draw >> 120
-            } else {
-                draw
-            })
-        })
-        .collect()
-}
-
-/// The place of each key in the order, in words that compare as numbers.
-type Rank<K> = fn(&K) -> u128;
-
-/// The stable sort that the device's is held against: indices in order.
-fn oracle<K: GpuKey>(keys: &[K], rank: impl Fn(&K) -> u128, descending: bool) -> Vec<u32> {
-    let mut indices: Vec<u32> = (0..keys.len() as u32).collect();
-    indices.sort_by_key(|&i| {
-        let rank = rank(&keys[i as usize]);
-        if descending { !rank } else { rank }
-    });
-    indices
-}
-
-fn signed(bits: u32) -> impl Fn(u128) -> u128 {
-    move |word| word ^ (1 << (bits - 1))
-}
-
-/// The total order of IEEE 754, of a word of `bits`.
-fn total(word: u128, bits: u32) -> u128 {
-    let sign = 1 << (bits - 1);
-    if word & sign == 0 {
-        word | sign
-    } else {
-        !word & (sign | (sign - 1))
-    }
-}
-
-/// The order of values: zeros are equal, and so are NaN, which come last.
-fn numeric(word: u128, bits: u32, infinity: u128) -> u128 {
-    let magnitude = word & ((1 << (bits - 1)) - 1);
-    if magnitude == 0 {
-        total(0, bits)
-    } else if magnitude > infinity {
-        u128::MAX
-    } else {
-        total(word, bits)
-    }
-}
-
 fn every_type_and_order_is_sorted(device: Arc<Device>) {
-    fn of<K: GpuKey + Debug>(sorter: &GpuSorter, from: fn(u128) -> K, rank: Rank<K>) {
+    fn of<K: Ranked>(sorter: &GpuSorter) {
         for n in [1, 2, 1000, 4096, 20_000, 300_001] {
-            let keys = keys(n, from);
+            let keys = keys(n);
             for (order, descending) in [(Order::ascending(), false), (Order::descending(), true)] {
                 for order in [order.clone(), order.ballots()] {
-                    check(sorter, &keys, order, &oracle(&keys, rank, descending));
+                    check(sorter, &keys, order, &oracle(&keys, K::rank, descending));
                 }
             }
         }
     }
-    fn numerically<K: GpuKey + Debug>(sorter: &GpuSorter, from: fn(u128) -> K, rank: Rank<K>) {
+    fn numerically<K: RankedNumber>(sorter: &GpuSorter) {
         for n in [1, 1000, 20_000, 300_001] {
-            let keys = keys(n, from);
-            check(
-                sorter,
-                &keys,
-                Order::ascending().numeric(),
-                &oracle(&keys, rank, false),
-            );
-            check(
-                sorter,
-                &keys,
-                Order::descending().numeric(),
-                &oracle(&keys, rank, true),
-            );
+            let keys = keys(n);
+            for (order, descending) in [(Order::ascending(), false), (Order::descending(), true)] {
+                let expected = oracle(&keys, K::numeric_rank, descending);
+                check(sorter, &keys, order.numeric(), &expected);
+            }
         }
     }
     let sorter = GpuSorter::new(device);
-    of::<u8>(&sorter, |w| w as u8, |k| k.to_word());
-    of::<u16>(&sorter, |w| w as u16, |k| k.to_word());
-    of::<u32>(&sorter, |w| w as u32, |k| k.to_word());
-    of::<u64>(&sorter, |w| w as u64, |k| k.to_word());
-    of::<u128>(&sorter, |w| w, |k| k.to_word());
-    of::<i8>(&sorter, |w| w as i8, |k| signed(8)(k.to_word()));
-    of::<i16>(&sorter, |w| w as i16, |k| signed(16)(k.to_word()));
-    of::<i32>(&sorter, |w| w as i32, |k| signed(32)(k.to_word()));
-    of::<i64>(&sorter, |w| w as i64, |k| signed(64)(k.to_word()));
-    of::<i128>(&sorter, |w| w as i128, |k| signed(128)(k.to_word()));
-    of::<F16>(&sorter, |w| F16(w as u16), |k| total(k.to_word(), 16));
-    of::<Bf16>(&sorter, |w| Bf16(w as u16), |k| total(k.to_word(), 16));
-    of::<f32>(
-        &sorter,
-        |w| f32::from_bits(w as u32),
-        |k| total(k.to_word(), 32),
-    );
-    of::<f64>(
-        &sorter,
-        |w| f64::from_bits(w as u64),
-        |k| total(k.to_word(), 64),
-    );
-    numerically::<F16>(
-        &sorter,
-        |w| F16(w as u16),
-        |k| numeric(k.to_word(), 16, 0x7C00),
-    );
-    numerically::<Bf16>(
-        &sorter,
-        |w| Bf16(w as u16),
-        |k| numeric(k.to_word(), 16, 0x7F80),
-    );
-    numerically::<f32>(
-        &sorter,
-        |w| f32::from_bits(w as u32 & !0x0040_0000),
-        |k| numeric(k.to_word(), 32, 0x7F80_0000),
-    );
-    numerically::<f64>(
-        &sorter,
-        |w| f64::from_bits(w as u64),
-        |k| numeric(k.to_word(), 64, 0x7FF0_0000_0000_0000),
-    );
-}
-
-/// Sorts keys alone, in place and not, and with their indices; holds all against
-/// the indices in order.
-fn check<K: GpuKey + Debug>(sorter: &GpuSorter, keys: &[K], order: Order, expected: &[u32]) {
-    let n = keys.len();
-    let what = format!("{} keys of {}, {order:?}", n, K::FORM.name);
-    let words = |keys: &[K]| keys.iter().map(|key| key.to_word()).collect::<Vec<_>>();
-    let in_order: Vec<u128> = expected
-        .iter()
-        .map(|&i| keys[i as usize].to_word())
-        .collect();
-    let stream = stream();
-    let input = DeviceBuffer::from_slice(keys).unwrap();
-    let mut output = DeviceBuffer::from_slice(keys).unwrap();
-
-    let sort = sorter
-        .prepare::<K>(n, Payload::None, order.clone())
-        .unwrap();
-    let mut workspace = sort.workspace().unwrap();
-    sort.keys(&input, &mut output, &mut workspace, &stream)
-        .unwrap();
-    stream.synchronize().unwrap();
-    assert!(
-        words(&output.as_host_vec().unwrap()) == in_order,
-        "{what}, out of place"
-    );
-    assert!(
-        words(&input.as_host_vec().unwrap()) == words(keys),
-        "{what}, input changed"
-    );
-    output.copy_from(keys).unwrap();
-    sort.keys_in_place(&mut output, &mut workspace, &stream)
-        .unwrap();
-    stream.synchronize().unwrap();
-    assert!(
-        words(&output.as_host_vec().unwrap()) == in_order,
-        "{what}, in place"
-    );
-
-    let sort = sorter.prepare::<K>(n, Payload::Index, order).unwrap();
-    let mut workspace = sort.workspace().unwrap();
-    let mut indices = DeviceBuffer::from_slice(&vec![u32::MAX; n]).unwrap();
-    sort.indices(&input, &mut output, &mut indices, &mut workspace, &stream)
-        .unwrap();
-    stream.synchronize().unwrap();
-    assert!(
-        indices.as_host_vec().unwrap() == expected,
-        "{what}, indices"
-    );
-    assert!(
-        words(&output.as_host_vec().unwrap()) == in_order,
-        "{what}, keys of indices"
-    );
+    for_every_type!(of(&sorter));
+    for_every_number!(numerically(&sorter));
 }
 
 fn every_payload_goes_with_its_key(device: Arc<Device>) {
-    fn of<K: GpuKey + Debug, V: GpuKey + Debug>(
-        sorter: &GpuSorter,
-        from: fn(u128) -> K,
-        value: fn(usize) -> V,
-        order: Order,
-    ) {
+    fn of<V: GpuKey>(sorter: &GpuSorter, value: fn(usize) -> V, order: Order) {
         for n in [1, 999, 5000, 200_003] {
-            let keys = keys(n, from);
+            // No NaN and no zeros: then all orders of these are one.
+            let keys: Vec<f32> = keys::<u32>(n)
+                .iter()
+                .map(|word| f32::from_bits((word & 0xBFFF_FFFF) | 1))
+                .collect();
             let values: Vec<V> = (0..n).map(value).collect();
-            let expected = oracle(&keys, |key| numeric(key.to_word(), 32, 0x7F80_0000), false);
+            let expected = oracle(&keys, f32::rank, false);
             let expected: Vec<V> = expected.iter().map(|&i| values[i as usize]).collect();
             let stream = stream();
             let payload = Payload::Value(size_of::<V>());
-            let sort = sorter.prepare::<K>(n, payload, order.clone()).unwrap();
+            let sort = sorter.prepare::<f32>(n, payload, order.clone()).unwrap();
             let mut workspace = sort.workspace().unwrap();
             let (keys_in, values_in) = (
                 DeviceBuffer::from_slice(&keys).unwrap(),
@@ -325,19 +170,17 @@ fn every_payload_goes_with_its_key(device: Arc<Device>) {
         }
     }
     let sorter = GpuSorter::new(device);
-    // No NaN and no zeros: then all orders of these are one.
-    let float = |w: u128| f32::from_bits((w as u32 & 0xBFFF_FFFF) | 1);
     for order in [Order::ascending(), Order::ascending().numeric()] {
-        of::<f32, u32>(&sorter, float, |i| i as u32, order.clone());
-        of::<f32, u64>(&sorter, float, |i| i as u64 * 3, order.clone());
-        of::<f32, u128>(&sorter, float, |i| (i as u128) << 70, order);
+        of::<u32>(&sorter, |i| i as u32, order.clone());
+        of::<u64>(&sorter, |i| i as u64 * 3, order.clone());
+        of::<u128>(&sorter, |i| (i as u128) << 70, order);
     }
 }
 
 fn bit_ranges_are_sorted_stably(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     for n in [500, 30_000, 200_000] {
-        let keys = keys(n, |w| w as u64);
+        let keys = keys::<u64>(n);
         for (begin, end) in [
             (0, 64),
             (0, 1),
@@ -347,7 +190,7 @@ fn bit_ranges_are_sorted_stably(device: Arc<Device>) {
             (63, 64),
             (5, 9),
         ] {
-            let rank = |key: &u64| u128::from((key >> begin) & (u64::MAX >> (64 - end + begin)));
+            let rank = |key: u64| u128::from((key >> begin) & (u64::MAX >> (64 - end + begin)));
             let order = Order::ascending().bits(begin..end);
             check(&sorter, &keys, order, &oracle(&keys, rank, false));
             let order = Order::descending().bits(begin..end);
@@ -391,7 +234,7 @@ fn large_inputs_are_sorted_and_stable(device: Arc<Device>) {
 
 fn buffers_may_take_turns(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
-    let keys = keys(100_000, |w| w as u32);
+    let keys = keys::<u32>(100_000);
     let sort = sorter
         .prepare::<u32>(keys.len(), Payload::None, Order::ascending())
         .unwrap();
