@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use host::peers::{
-    Arena, Case, Cell, Contender, KINDS, Loaded, Outcome, Peer, PeerError, Plan, Shape, Times,
-    contest,
+    AllTimes, Arena, Case, Cell, Contender, KINDS, Loaded, Outcome, Peer, PeerError, Plan, Shape,
+    Variant, contest,
 };
 use host::workload::{Distribution, Workload};
 
@@ -18,13 +18,13 @@ import array, json, os, sys, time
 fault = sys.argv[1]
 def say(**line): print(json.dumps(line), flush=True)
 if fault == "skips":
-    say(protocol=1, skipped="No module named 'cupy'")
+    say(protocol=2, skipped="No module named 'cupy'")
     sys.exit()
 if fault == "dies at once":
     sys.exit("Traceback: it is broken\n")
 if fault == "hangs at once":
     time.sleep(1000)
-say(protocol=1, peer="fake", peer_version="1.2.3", device="none", orders=["total"],
+say(protocol=2, peer="fake", peer_version="1.2.3", device="none", orders=["total"],
     types=["i32" if fault == "other type" else "u32"], end_to_end=fault == "end to end")
 for line in sys.stdin:
     verb, *rest = line.rstrip("\n").split(" ", 1)
@@ -33,12 +33,15 @@ for line in sys.stdin:
         code = "i" if kind == "i32" else "I"
         keys = array.array(code, open(os.path.join(folder, "keys"), "rb").read())
         assert len(keys) == int(n), len(keys)
+        variants = [dict(name="slow", temporary_bytes=0), dict(name="fast", temporary_bytes=4 * int(n))]
         if fault == "has no room":
             say(error="out of memory")
         else:
-            say(loaded=int(n) + (fault == "loads another number"), temporary_bytes=4 * int(n))
+            say(loaded=int(n) + (fault == "loads another number"),
+                variants=[] if fault == "knows no way" else variants)
     elif verb == "run" or verb == "end_to_end" and fault == "end to end":
-        count = int(rest[0])
+        *variant, count = rest[0].split(" ")
+        count = int(count)
         if fault == "crashes":
             sys.exit("illegal memory access\n")
         if fault == "hangs":
@@ -46,13 +49,14 @@ for line in sys.stdin:
         if fault == "babbles":
             print("warming up ...", flush=True)
             continue
-        times = [3.0] * count
+        times = [3.0 if variant == ["fast"] else 4.0] * count
         if fault == "gives one time too few": times.pop()
         if fault == "takes no time": times[0] = 0
         say(times_ms=times)
     elif verb == "save":
         result = sorted(keys)
         if fault == "loses a key": result[0] = result[1]
+        if fault == "is wrong when slow" and variant == ["slow"]: result[0] = result[1]
         if fault == "leaves two exchanged": result[5], result[6] = result[6], result[5]
         if fault == "writes half": result = result[:len(result) // 2]
         if fault != "writes nothing":
@@ -103,7 +107,14 @@ impl Contender for Std {
 }
 
 impl Loaded for LoadedStd {
-    fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
+    fn variants(&self) -> Vec<Variant> {
+        vec![Variant {
+            name: "only".to_owned(),
+            temporary_bytes: None,
+        }]
+    }
+
+    fn run(&mut self, _variant: usize, count: usize) -> Result<Vec<f64>, PeerError> {
         // Later sorts take longer, so that it shows which were kept.
         self.sorts += count;
         Ok((self.sorts - count..self.sorts)
@@ -111,7 +122,7 @@ impl Loaded for LoadedStd {
             .collect())
     }
 
-    fn verify(&mut self) -> Result<(), PeerError> {
+    fn verify(&mut self, _variant: usize) -> Result<(), PeerError> {
         match self.wrong {
             false => Ok(()),
             true => Err(PeerError::Refused {
@@ -120,10 +131,6 @@ impl Loaded for LoadedStd {
                 reason: "wrong".to_owned(),
             }),
         }
-    }
-
-    fn temporary_bytes(&self) -> Option<u64> {
-        None
     }
 }
 
@@ -141,7 +148,7 @@ fn case(shape: Shape, name: &str) -> Case {
 }
 
 /// The outcome for both contenders on a thousand keys.
-fn outcomes(ours: &mut Std, peer: &mut Peer, samples: usize) -> [Result<Times, PeerError>; 2] {
+fn outcomes(ours: &mut Std, peer: &mut Peer, samples: usize) -> [Result<AllTimes, PeerError>; 2] {
     // A folder whose name has a space, as a user's may.
     let folder = tempfile::Builder::new()
         .prefix("a cell ")
@@ -166,7 +173,8 @@ fn outcomes(ours: &mut Std, peer: &mut Peer, samples: usize) -> [Result<Times, P
 fn failure(fault: &str) -> PeerError {
     let mut peer = peer(fault, LIMIT).unwrap();
     let [ours, theirs] = outcomes(&mut Std { wrong: false }, &mut peer, 6);
-    assert_eq!(ours.unwrap().times_ms.len(), 10, "{fault}: ours goes on");
+    let ours = ours.unwrap();
+    assert_eq!(ours.best().times_ms.len(), 10, "{fault}: ours goes on");
     theirs.unwrap_err()
 }
 
@@ -178,10 +186,20 @@ fn a_good_peer_has_its_times() {
     for _ in 0..2 {
         let [ours, theirs] = outcomes(&mut Std { wrong: false }, &mut peer, 20);
         let theirs = theirs.unwrap();
-        assert_eq!(theirs.times_ms, [3.0; 20]);
-        assert_eq!(theirs.temporary_bytes, Some(4000));
+        let all: Vec<(&str, f64, usize)> = (theirs.iter())
+            .map(|times| {
+                (
+                    &*times.variant.name,
+                    times.times_ms[0],
+                    times.times_ms.len(),
+                )
+            })
+            .collect();
+        assert_eq!(all, [("fast", 3.0, 20), ("slow", 4.0, 20)]);
+        assert_eq!(theirs.best().variant.temporary_bytes, Some(4000));
         // Three sorts to see how long they take; then turns of three dropped, four kept.
         let ours = ours.unwrap();
+        let ours = ours.best();
         assert_eq!(ours.warm_ups, 3);
         assert_eq!(ours.times_ms[..5], [8.0, 9.0, 10.0, 11.0, 15.0]);
         assert_eq!(ours.times_ms.len(), 20);
@@ -193,7 +211,7 @@ fn a_peer_is_asked_for_what_it_sorts_and_while_it_lives() {
     let faults = ["none", "other type", "crashes", "end to end"];
     let peers = faults.map(|fault| started(fault, fault, LIMIT).unwrap());
     let mut ours = Std { wrong: false };
-    let mut arena = Arena::new(&mut ours, peers.into(), Plan::new(1));
+    let mut arena = Arena::new(vec![&mut ours], peers.into(), Plan::new(1));
     let mut met = |shape, name: &str| {
         let outcomes = arena.hold(case(shape, name)).unwrap();
         let name = |outcome: &Outcome| (outcome.name.clone(), outcome.times.is_ok());
@@ -216,6 +234,17 @@ fn a_peer_is_asked_for_what_it_sorts_and_while_it_lives() {
 }
 
 #[test]
+fn a_peer_can_be_left_to_choose_its_fastest_variant() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("keys"), [0; 8]).unwrap();
+    let mut peer = peer("none", LIMIT).unwrap();
+    peer.load("u32", 2, folder.path()).unwrap();
+    assert_eq!(peer.run(1).unwrap(), [4.0]);
+    peer.choose_fastest(2).unwrap();
+    assert_eq!(peer.run(1).unwrap(), [3.0]);
+}
+
+#[test]
 fn a_peer_on_another_gpu_is_refused() {
     let error = peer("none", LIMIT).unwrap().on("NVIDIA H200").unwrap_err();
     assert_eq!(
@@ -230,6 +259,10 @@ fn wrong_results_are_found() {
     for (fault, message) in [
         (
             "loses a key",
+            "fake: wrong result: not the keys of the input: at index 0 ",
+        ),
+        (
+            "is wrong when slow",
             "fake: wrong result: not the keys of the input: at index 0 ",
         ),
         (
@@ -259,7 +292,7 @@ fn a_wrong_result_of_ours_leaves_the_peer_its_times() {
     let mut peer = peer("none", LIMIT).unwrap();
     let [ours, theirs] = outcomes(&mut Std { wrong: true }, &mut peer, 6);
     assert_eq!(ours.unwrap_err().to_string(), "std: `verify`: wrong");
-    assert_eq!(theirs.unwrap().times_ms.len(), 10);
+    assert_eq!(theirs.unwrap().best().times_ms.len(), 10);
 }
 
 #[test]
@@ -280,7 +313,7 @@ fn a_peer_that_crashes_says_what_it_said() {
     assert!(error.ends_the_peer());
     assert_eq!(
         error.to_string(),
-        "fake: ended (exit status: 1) at `run 3`; it last said: illegal memory access"
+        "fake: ended (exit status: 1) at `run slow 3`; it last said: illegal memory access"
     );
 }
 
@@ -312,7 +345,8 @@ fn a_peer_that_hangs_is_stopped() {
 #[test]
 fn a_peer_that_talks_nonsense_is_told_so() {
     for (fault, wrong) in [
-        ("babbles", "answered `run 3` with `warming up ...`: "),
+        ("knows no way", "it names no variant"),
+        ("babbles", "answered `run slow 3` with `warming up ...`: "),
         ("gives one time too few", "asked for 3 times, given 2"),
         ("takes no time", "0 ms is no time that a sort takes"),
         ("loads another number", "asked for 1000 elements"),

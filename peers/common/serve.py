@@ -9,7 +9,7 @@ import json
 import os
 import sys
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 # Names of the types, and numpy's for them.
 DTYPES = {"u32": "<u4", "i32": "<i4", "f32": "<f4", "u64": "<u8"}
@@ -48,10 +48,13 @@ def answer(sorter, line):
         if type_name not in sorter.types:
             raise ValueError(f"unknown type `{type_name}`")
         sorter.load(read_keys(folder, type_name, int(n)))
-        return {"loaded": int(n)}
+        return {"loaded": int(n), "variants": [{"name": sorter.call}]}
     if verb == "run":
+        call, count = rest.split(" ")
+        if call != sorter.call:
+            raise ValueError(f"unknown variant `{call}`")
         sorter.spoil()
-        return {"times_ms": [sorter.run() for _ in range(int(rest))]}
+        return {"times_ms": [sorter.run() for _ in range(int(count))]}
     if verb == "end_to_end" and hasattr(sorter, "end_to_end"):
         sorter.spoil()
         return {"times_ms": [sorter.end_to_end() for _ in range(int(rest))]}

@@ -1,10 +1,18 @@
 // cub::DeviceRadixSort as a peer: answers requests, one a line on standard input, with
 // JSON objects, one a line on standard output. docs/PEERS.md has the protocol.
 //
-// The sort is called as its documentation shows it: out of place, const input, plain
-// pointers, temporary storage asked for and allocated beforehand. The clock is a pair of
-// events on the sort's own stream around that one call, on a stream that is idle when the
-// first is recorded; so what a caller waits for is counted, launches included.
+// CUB can be called in ways that differ in speed, and it is not ours to choose one that
+// is slow. Each way is a variant that is timed by itself:
+//
+// - the type of the count of elements, 32 or 64 bits wide, chooses the type of offsets in
+//   CUB's kernels; that changes tiles, and with them what the compiler makes of a kernel;
+// - pointers leave the input as it is and take a buffer of its size beside the result's;
+//   a double buffer is sorted within itself, so its input is copied in before the clock
+//   starts.
+//
+// Temporary storage is asked for and allocated beforehand. The clock is a pair of events on
+// the sort's own stream around that one call, on a stream that is idle when the first is
+// recorded; so what a caller waits for is counted, launches included.
 
 #include <cstdint>
 #include <cstdio>
@@ -15,6 +23,7 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include <cuda_runtime.h>
@@ -25,7 +34,21 @@
 namespace {
 
 // Version of the protocol, not of the peer.
-constexpr int protocol = 1;
+constexpr int protocol = 2;
+
+// A way to call CUB.
+struct variant {
+    const char *name;
+    bool wide_count;
+    bool double_buffer;
+};
+
+constexpr variant variants[] = {
+    {"count32", false, false},
+    {"count64", true, false},
+    {"count32-double-buffer", false, true},
+    {"count64-double-buffer", true, true},
+};
 
 // Bytes moved between a file and the device at a time.
 constexpr std::size_t chunk_bytes = std::size_t{64} << 20;
@@ -90,107 +113,175 @@ void write_file(const std::string &path, const char *from, std::size_t bytes) {
 class job {
 public:
     virtual ~job() = default;
+    // Whether a variant can sort so many elements.
+    virtual bool suits(const variant &way) const = 0;
     // Overwrites the result, so that nothing of an earlier sort passes for one.
     virtual void spoil() = 0;
+    // Queues what a sort needs done before its clock starts.
+    virtual void prepare(const variant &way, cudaStream_t stream) = 0;
     // Queues one sort.
-    virtual void sort(cudaStream_t stream) = 0;
-    // Bytes of temporary storage that a sort is given.
-    virtual std::size_t temporary_bytes() const = 0;
+    virtual void sort(const variant &way, cudaStream_t stream) = 0;
+    // Bytes of memory that a sort is given beside input and result.
+    virtual std::size_t temporary_bytes(const variant &way) = 0;
     // Writes the result to files in a folder.
     virtual void save(const std::string &folder) const = 0;
 };
 
-// One array in a file of the folder, and the array it is sorted into.
+// One array in a file of the folder, the array it is sorted into, and the other half of
+// the double buffer whose first half that array is.
 template <class T> class column {
 public:
-    column(const std::string &path, std::uint32_t n)
-        : bytes_(std::size_t{n} * sizeof(T)), input_(bytes_), output_(bytes_) {
+    column(const std::string &path, std::uint64_t n)
+        : bytes_(n * sizeof(T)), input_(bytes_), output_(bytes_), other_(bytes_) {
         read_file(path, input_.template as<char>(), bytes_);
     }
     const T *input() const { return input_.template as<const T>(); }
     T *output() const { return output_.template as<T>(); }
-    void spoil() const { check(cudaMemset(output(), 0xA5, bytes_), "overwriting the result"); }
+    cub::DoubleBuffer<T> buffers() const { return {output(), other_.template as<T>()}; }
+    void result(const T *where) { result_ = where; }
+    void spoil() const {
+        for (T *array : {output(), other_.template as<T>()}) {
+            check(cudaMemset(array, 0xA5, bytes_), "overwriting the result");
+        }
+    }
+    void copy_in(cudaStream_t stream) const {
+        check(cudaMemcpyAsync(output(), input(), bytes_, cudaMemcpyDeviceToDevice, stream),
+              "copying the input");
+    }
     void save(const std::string &path) const {
-        write_file(path, output_.template as<const char>(), bytes_);
+        write_file(path, reinterpret_cast<const char *>(result_), bytes_);
     }
 
 private:
     std::size_t bytes_;
     device_memory input_;
     device_memory output_;
+    device_memory other_;
+    const T *result_ = output();
 };
 
-template <class Key> class keys_job : public job {
+// Keys alone have no values.
+template <> class column<cub::NullType> {
 public:
-    keys_job(const std::string &folder, std::uint32_t n) : n_(n), keys_(folder + "/keys", n) {
-        call(nullptr, nullptr);
-        storage_ = std::make_unique<device_memory>(storage_bytes_);
-    }
-    void spoil() override { keys_.spoil(); }
-    void sort(cudaStream_t stream) override { call(storage_->template as<void>(), stream); }
-    std::size_t temporary_bytes() const override { return storage_bytes_; }
-    void save(const std::string &folder) const override { keys_.save(folder + "/keys"); }
-
-private:
-    void call(void *storage, cudaStream_t stream) {
-        check(cub::DeviceRadixSort::SortKeys(storage, storage_bytes_, keys_.input(),
-                                             keys_.output(), n_, 0, int{sizeof(Key) * 8}, stream),
-              "DeviceRadixSort::SortKeys");
-    }
-
-    std::uint32_t n_;
-    column<Key> keys_;
-    std::size_t storage_bytes_ = 0;
-    std::unique_ptr<device_memory> storage_;
+    column(const std::string &, std::uint64_t) {}
+    void spoil() const {}
+    void copy_in(cudaStream_t) const {}
+    void save(const std::string &) const {}
 };
 
-template <class Key, class Value> class pairs_job : public job {
+template <class Key, class Value> class radix_job : public job {
 public:
-    pairs_job(const std::string &folder, std::uint32_t n)
+    radix_job(const std::string &folder, std::uint64_t n)
         : n_(n), keys_(folder + "/keys", n), values_(folder + "/values", n) {
-        call(nullptr, nullptr);
+        for (const variant &way : variants) {
+            if (suits(way)) {
+                const std::size_t bytes = temporary_bytes(way);
+                storage_bytes_ = bytes > storage_bytes_ ? bytes : storage_bytes_;
+            }
+        }
         storage_ = std::make_unique<device_memory>(storage_bytes_);
+    }
+    bool suits(const variant &way) const override {
+        return way.wide_count || n_ <= std::numeric_limits<std::uint32_t>::max();
     }
     void spoil() override {
         keys_.spoil();
         values_.spoil();
     }
-    void sort(cudaStream_t stream) override { call(storage_->template as<void>(), stream); }
-    std::size_t temporary_bytes() const override { return storage_bytes_; }
+    void prepare(const variant &way, cudaStream_t stream) override {
+        if (way.double_buffer) {
+            keys_.copy_in(stream);
+            values_.copy_in(stream);
+        }
+    }
+    void sort(const variant &way, cudaStream_t stream) override {
+        call(way, storage_->template as<void>(), storage_bytes_, stream);
+    }
+    std::size_t temporary_bytes(const variant &way) override {
+        std::size_t bytes = 0;
+        call(way, nullptr, bytes, nullptr);
+        return bytes;
+    }
     void save(const std::string &folder) const override {
         keys_.save(folder + "/keys");
         values_.save(folder + "/values");
     }
 
 private:
-    void call(void *storage, cudaStream_t stream) {
-        check(cub::DeviceRadixSort::SortPairs(storage, storage_bytes_, keys_.input(),
-                                              keys_.output(), values_.input(), values_.output(),
-                                              n_, 0, int{sizeof(Key) * 8}, stream),
-              "DeviceRadixSort::SortPairs");
+    static constexpr bool paired = !std::is_same_v<Value, cub::NullType>;
+    static constexpr int bits = sizeof(Key) * 8;
+
+    // Sorts; without storage, tells how many bytes that takes.
+    void call(const variant &way, void *storage, std::size_t &bytes, cudaStream_t stream) {
+        if (way.wide_count) {
+            call(way.double_buffer, storage, bytes, n_, stream);
+        } else {
+            call(way.double_buffer, storage, bytes, static_cast<std::uint32_t>(n_), stream);
+        }
     }
 
-    std::uint32_t n_;
+    template <class Count>
+    void call(bool double_buffer, void *storage, std::size_t &bytes, Count n,
+              cudaStream_t stream) {
+        const cudaError_t status = double_buffer ? within(storage, bytes, n, stream)
+                                                 : apart(storage, bytes, n, stream);
+        check(status, paired ? "DeviceRadixSort::SortPairs" : "DeviceRadixSort::SortKeys");
+    }
+
+    // From the input to the result.
+    template <class Count>
+    cudaError_t apart(void *storage, std::size_t &bytes, Count n, cudaStream_t stream) {
+        keys_.result(keys_.output());
+        if constexpr (paired) {
+            values_.result(values_.output());
+            return cub::DeviceRadixSort::SortPairs(storage, bytes, keys_.input(), keys_.output(),
+                                                   values_.input(), values_.output(), n, 0, bits,
+                                                   stream);
+        } else {
+            return cub::DeviceRadixSort::SortKeys(storage, bytes, keys_.input(), keys_.output(), n,
+                                                  0, bits, stream);
+        }
+    }
+
+    // Within the double buffer.
+    template <class Count>
+    cudaError_t within(void *storage, std::size_t &bytes, Count n, cudaStream_t stream) {
+        cudaError_t status;
+        auto keys = keys_.buffers();
+        if constexpr (paired) {
+            auto values = values_.buffers();
+            status =
+                cub::DeviceRadixSort::SortPairs(storage, bytes, keys, values, n, 0, bits, stream);
+            values_.result(values.Current());
+        } else {
+            status = cub::DeviceRadixSort::SortKeys(storage, bytes, keys, n, 0, bits, stream);
+        }
+        keys_.result(keys.Current());
+        return status;
+    }
+
+    std::uint64_t n_;
     column<Key> keys_;
     column<Value> values_;
     std::size_t storage_bytes_ = 0;
     std::unique_ptr<device_memory> storage_;
 };
 
-template <class Job> std::unique_ptr<job> make(const std::string &folder, std::uint32_t n) {
-    return std::make_unique<Job>(folder, n);
+template <class Key, class Value = cub::NullType>
+std::unique_ptr<job> make(const std::string &folder, std::uint64_t n) {
+    return std::make_unique<radix_job<Key, Value>>(folder, n);
 }
 
 // What can be sorted. A type more is a line more.
 const struct {
     const char *name;
-    std::unique_ptr<job> (*load)(const std::string &folder, std::uint32_t n);
+    std::unique_ptr<job> (*load)(const std::string &folder, std::uint64_t n);
 } types[] = {
-    {"u32", make<keys_job<std::uint32_t>>},
-    {"i32", make<keys_job<std::int32_t>>},
-    {"f32", make<keys_job<float>>},
-    {"u64", make<keys_job<std::uint64_t>>},
-    {"u32+u32", make<pairs_job<std::uint32_t, std::uint32_t>>},
+    {"u32", make<std::uint32_t>},
+    {"i32", make<std::int32_t>},
+    {"f32", make<float>},
+    {"u64", make<std::uint64_t>},
+    {"u32+u32", make<std::uint32_t, std::uint32_t>},
 };
 
 // The stream sorts run on and the events around them.
@@ -202,14 +293,16 @@ public:
         check(cudaEventCreate(&end_), "creating an event");
     }
 
-    // Sorts `count` times and returns the milliseconds each took.
-    std::vector<float> run(job &work, unsigned count) {
+    // Sorts `count` times in one way and returns the milliseconds each took.
+    std::vector<float> run(job &work, const variant &way, unsigned count) {
         work.spoil();
         check(cudaDeviceSynchronize(), "overwriting the result");
         std::vector<float> times(count);
         for (float &time : times) {
+            work.prepare(way, stream_);
+            check(cudaStreamSynchronize(stream_), "preparing a sort");
             check(cudaEventRecord(start_, stream_), "recording an event");
-            work.sort(stream_);
+            work.sort(way, stream_);
             check(cudaEventRecord(end_, stream_), "recording an event");
             check(cudaEventSynchronize(end_), "sorting");
             check(cudaEventElapsedTime(&time, start_, end_), "reading the time between events");
@@ -289,36 +382,54 @@ private:
         if (!(request >> type >> n)) {
             throw failure("load wants a type, a number of elements and a folder");
         }
-        if (n > std::numeric_limits<std::uint32_t>::max()) {
-            throw failure(std::to_string(n) + " elements are more than 32 bits count");
-        }
         const std::string folder = folder_of(request);
         job_.reset();
         for (const auto &known : types) {
             if (type == known.name) {
-                job_ = known.load(folder, static_cast<std::uint32_t>(n));
-                return "{\"loaded\":" + std::to_string(n) + ",\"temporary_bytes\":" +
-                       std::to_string(job_->temporary_bytes()) + "}";
+                job_ = known.load(folder, n);
+                return "{\"loaded\":" + std::to_string(n) + ",\"variants\":" + ways() + "}";
             }
         }
         throw failure("unknown type `" + type + "`");
     }
 
+    // The variants that can sort what is loaded.
+    std::string ways() const {
+        std::string json;
+        for (const variant &way : variants) {
+            if (job_->suits(way)) {
+                json += (json.empty() ? "[" : ",") + ("{\"name\":" + quoted(way.name)) +
+                        ",\"temporary_bytes\":" + std::to_string(job_->temporary_bytes(way)) + "}";
+            }
+        }
+        return json + "]";
+    }
+
     std::string run(std::istringstream &request) {
+        std::string name;
         unsigned count = 0;
-        if (!(request >> count)) {
-            throw failure("run wants a number of sorts");
+        if (!(request >> name >> count)) {
+            throw failure("run wants a variant and a number of sorts");
         }
         std::ostringstream json;
         json.precision(9);
         json << "{\"times_ms\":[";
         const char *separator = "";
-        for (const float time : clock_.run(loaded(), count)) {
+        for (const float time : clock_.run(loaded(), way(name), count)) {
             json << separator << time;
             separator = ",";
         }
         json << "]}";
         return json.str();
+    }
+
+    const variant &way(const std::string &name) const {
+        for (const variant &known : variants) {
+            if (name == known.name && loaded().suits(known)) {
+                return known;
+            }
+        }
+        throw failure("no variant `" + name + "` of what is loaded");
     }
 
     job &loaded() const {

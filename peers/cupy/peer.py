@@ -20,6 +20,7 @@ except ImportError as error:
 
 class Sorter:
     name = "cupy"
+    call = "cupy.sort"
     version = cp.__version__
     # NaN comes last by the documentation; a radix sort puts those with a sign first.
     orders = ("nan-last", "zeros-equal")

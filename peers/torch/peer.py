@@ -33,6 +33,7 @@ def sortable(dtype):
 
 class Sorter:
     name = "torch"
+    call = "torch.sort"
     version = torch.__version__
     # NaN comes last by the documentation; a radix sort puts those with a sign first.
     orders = ("nan-last", "zeros-equal")

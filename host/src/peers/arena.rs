@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use super::contest::{Case, Cell, Contender, Plan, Times, contest};
+use super::contest::{AllTimes, Case, Cell, Contender, Plan, contest};
 use super::error::PeerError;
 use super::process::Peer;
 use crate::memory::{self, Bytes};
@@ -17,9 +17,9 @@ const MEMORY: &str = "/dev/shm";
 /// Bytes that a file system keeps free beside what is written there.
 const SPARE: u64 = 64 << 20;
 
-/// Our sorter and the peers that run.
+/// Our sorters and the peers that run.
 pub struct Arena<'a> {
-    ours: &'a mut dyn Contender,
+    ours: Vec<&'a mut dyn Contender>,
     peers: Vec<Peer>,
     plan: Plan,
 }
@@ -32,26 +32,42 @@ pub struct Outcome {
     /// Version of a peer's library; none for ours.
     pub version: Option<String>,
     /// Its times, or why it has none.
-    pub times: Result<Times, PeerError>,
+    pub times: Result<AllTimes, PeerError>,
+}
+
+/// What all of them did.
+#[derive(Debug)]
+pub struct Outcomes {
+    /// Those of ours.
+    pub ours: Vec<Outcome>,
+    /// The peers.
+    pub peers: Vec<Outcome>,
+}
+
+impl Outcomes {
+    /// All, ours first.
+    pub fn iter(&self) -> impl Iterator<Item = &Outcome> {
+        self.ours.iter().chain(&self.peers)
+    }
 }
 
 impl<'a> Arena<'a> {
     /// `ours` against `peers`.
-    pub fn new(ours: &'a mut dyn Contender, peers: Vec<Peer>, plan: Plan) -> Self {
+    pub fn new(ours: Vec<&'a mut dyn Contender>, peers: Vec<Peer>, plan: Plan) -> Self {
         Self { ours, peers, plan }
     }
 
-    /// Has all that can sort this sort it, and returns what each
-    /// did, ours first. A peer whose process came to an end is out from then on.
+    /// Has all that can sort this sort it, and returns what each did. A peer whose
+    /// process came to an end is out from then on.
     ///
     /// # Errors
     /// The input does not fit into memory or into any file system for it.
-    pub fn hold(&mut self, case: Case) -> Result<Vec<Outcome>, PeerError> {
+    pub fn hold(&mut self, case: Case) -> Result<Outcomes, PeerError> {
         let Case { kind, workload, .. } = case;
         let bytes = (workload.n as u64).saturating_mul(kind.bytes as u64);
         // The input, a result, and what judging it takes at most: a copy of either.
         memory::require(workload.n, bytes.saturating_mul(4))?;
-        let folder = folder(&[Path::new(MEMORY), &env::temp_dir()], bytes)?;
+        let folder = input_folder(bytes)?;
         let input = (kind.input)(workload);
         input.write(folder.path())?;
         let cell = Cell {
@@ -61,41 +77,50 @@ impl<'a> Arena<'a> {
         };
         let outcomes = self.contest(&cell);
         self.peers.retain(|peer| {
-            let own = outcomes.iter().find(|outcome| outcome.name == peer.name());
+            let mut peers = outcomes.peers.iter();
+            let own = peers.find(|outcome| outcome.name == peer.name());
             let error = own.and_then(|outcome| outcome.times.as_ref().err());
             !error.is_some_and(PeerError::ends_the_peer)
         });
         Ok(outcomes)
     }
 
-    /// The contest of ours and all peers that sort elements of the cell's type.
-    fn contest(&mut self, cell: &Cell<'_>) -> Vec<Outcome> {
+    /// The contest of those of ours and all peers that sort elements of the cell's type.
+    fn contest(&mut self, cell: &Cell<'_>) -> Outcomes {
+        let mut ours: Vec<&mut dyn Contender> = Vec::new();
+        for contender in &mut self.ours {
+            if contender.sorts(&cell.case) {
+                ours.push(&mut **contender);
+            }
+        }
         let sorts = |peer: &&mut Peer| peer.sorts(&cell.case);
-        let mut peers: Vec<&mut Peer> = self.peers.iter_mut().filter(sorts).collect();
-        let mut contenders: Vec<&mut dyn Contender> = vec![&mut *self.ours];
-        contenders.extend(
-            peers
-                .iter_mut()
-                .map(|peer| &mut **peer as &mut dyn Contender),
-        );
-        let times = contest(&mut contenders, cell, self.plan);
-        let ours = (self.ours.name().to_owned(), None);
-        let peers = peers.iter().map(|peer| {
+        let peers: Vec<&mut Peer> = self.peers.iter_mut().filter(sorts).collect();
+        let about_ours = ours.iter().map(|ours| (ours.name().to_owned(), None));
+        let about_peers = peers.iter().map(|peer| {
             let version = peer.greeting().peer_version.clone();
             (Peer::name(peer).to_owned(), Some(version))
         });
+        let about: Vec<(String, Option<String>)> = about_ours.chain(about_peers).collect();
+        let of_ours = ours.len();
+        let mut contenders = ours;
+        contenders.extend(peers.into_iter().map(|peer| peer as &mut dyn Contender));
+        let times = contest(&mut contenders, cell, self.plan);
         let outcome = |((name, version), times)| Outcome {
             name,
             version,
             times,
         };
-        [ours]
-            .into_iter()
-            .chain(peers)
-            .zip(times)
-            .map(outcome)
-            .collect()
+        let mut outcomes = about.into_iter().zip(times).map(outcome);
+        Outcomes {
+            ours: outcomes.by_ref().take(of_ours).collect(),
+            peers: outcomes.collect(),
+        }
     }
+}
+
+/// A folder for an input of so many bytes and one result: see `folder`.
+pub(crate) fn input_folder(bytes: u64) -> Result<TempDir, PeerError> {
+    folder(&[Path::new(MEMORY), &env::temp_dir()], bytes)
 }
 
 /// A new folder, gone with its owner, on the first of these file systems that has room

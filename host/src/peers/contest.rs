@@ -5,8 +5,11 @@
 //! and a few that count. Those that are dropped are at least [`WARM_UP_SORTS`], and as
 //! many more as it takes to keep the GPU busy for [`WARM_UP_MS`]: it lowers its clocks
 //! when idle, as it was while another contender's result was waited for, and a few
-//! small sorts do not raise them again. After the last turn each contender's last
-//! result is judged, and only then has it times.
+//! small sorts do not raise them again. After the last turn each contender sorts once
+//! more, over a result overwritten before; that is judged, and only then has it times.
+//!
+//! A library that can be called in several ways has a turn for each of them, and the
+//! time of the fastest is its time.
 
 use std::fs;
 use std::path::Path;
@@ -16,6 +19,8 @@ use serde::Serialize;
 use super::error::PeerError;
 use super::input::{CheckError, Input, Kind};
 use super::process::Peer;
+use super::protocol::Variant;
+use crate::measure::Samples;
 use crate::workload::Workload;
 
 /// Sorts dropped at the start of a turn, at least.
@@ -75,20 +80,20 @@ pub trait Contender {
 
 /// A contender with an input loaded.
 pub trait Loaded {
-    /// Sorts `count` times; returns the milliseconds of each.
+    /// Ways in which it can sort this: one at least.
+    fn variants(&self) -> Vec<Variant>;
+
+    /// Sorts `count` times by a variant, by its index; returns the milliseconds of each.
     ///
     /// # Errors
     /// Whatever keeps it from that.
-    fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError>;
+    fn run(&mut self, variant: usize, count: usize) -> Result<Vec<f64>, PeerError>;
 
-    /// Judges the result of the last sort.
+    /// Sorts once more by a variant, over a result overwritten before, and judges it.
     ///
     /// # Errors
     /// [`PeerError::WrongResult`], or our own error that says the same.
-    fn verify(&mut self) -> Result<(), PeerError>;
-
-    /// Bytes of temporary memory it has beside input and result, if known.
-    fn temporary_bytes(&self) -> Option<u64>;
+    fn verify(&mut self, variant: usize) -> Result<(), PeerError>;
 }
 
 /// How often each contender sorts.
@@ -112,15 +117,50 @@ impl Plan {
     }
 }
 
-/// What a contender took. Its last result was judged and right.
+/// What a contender took by one variant. Its result was judged and right.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Times {
+    /// How it sorted.
+    pub variant: Variant,
     /// Milliseconds of each sort, in the order made, turn after turn.
     pub times_ms: Vec<f64>,
     /// Sorts dropped at the start of each turn.
     pub warm_ups: usize,
-    /// Bytes of temporary memory beside input and result, if known.
-    pub temporary_bytes: Option<u64>,
+}
+
+impl Times {
+    /// The median, and the interval for it.
+    pub fn summary(&self) -> (f64, [f64; 2]) {
+        let samples = Samples {
+            engine: "",
+            level: 1,
+            seconds: self.times_ms.clone(),
+        };
+        let interval = samples.interval();
+        (samples.median(), [interval.low, interval.high])
+    }
+}
+
+/// What a contender took by each of its variants, the least median first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AllTimes(Vec<Times>);
+
+impl AllTimes {
+    /// Of one variant or more.
+    pub fn new(mut times: Vec<Times>) -> Self {
+        times.sort_by(|a, b| a.summary().0.total_cmp(&b.summary().0));
+        Self(times)
+    }
+
+    /// That of the fastest variant.
+    pub fn best(&self) -> &Times {
+        &self.0[0]
+    }
+
+    /// All.
+    pub fn iter(&self) -> impl Iterator<Item = &Times> {
+        self.0.iter()
+    }
 }
 
 /// Lets all contenders sort the cell by turns; returns for each, in their order, its
@@ -129,7 +169,7 @@ pub fn contest(
     contenders: &mut [&mut dyn Contender],
     cell: &Cell<'_>,
     plan: Plan,
-) -> Vec<Result<Times, PeerError>> {
+) -> Vec<Result<AllTimes, PeerError>> {
     let mut entries: Vec<Result<Entry<'_>, PeerError>> = contenders
         .iter_mut()
         .map(|contender| Entry::new(contender.load(cell)?))
@@ -158,36 +198,40 @@ fn go_on<'a>(
 /// A contender in the turns of a cell.
 struct Entry<'a> {
     loaded: Box<dyn Loaded + 'a>,
-    warm_ups: usize,
-    times_ms: Vec<f64>,
+    /// What it took so far, by each variant.
+    times: Vec<Times>,
 }
 
 impl<'a> Entry<'a> {
-    /// Sorts a few times to see how long that takes.
+    /// Sorts a few times by each variant to see how long that takes.
     fn new(mut loaded: Box<dyn Loaded + 'a>) -> Result<Self, PeerError> {
-        let first = loaded.run(WARM_UP_SORTS + 1)?;
-        let shortest = first.into_iter().fold(f64::INFINITY, f64::min);
-        let enough = (WARM_UP_MS / shortest).ceil() as usize;
-        Ok(Self {
-            loaded,
-            warm_ups: enough.clamp(WARM_UP_SORTS, WARM_UP_MOST),
-            times_ms: Vec::new(),
-        })
+        let mut times = Vec::new();
+        for (index, variant) in loaded.variants().into_iter().enumerate() {
+            let first = loaded.run(index, WARM_UP_SORTS + 1)?;
+            let shortest = first.into_iter().fold(f64::INFINITY, f64::min);
+            let enough = (WARM_UP_MS / shortest).ceil() as usize;
+            times.push(Times {
+                variant,
+                times_ms: Vec::new(),
+                warm_ups: enough.clamp(WARM_UP_SORTS, WARM_UP_MOST),
+            });
+        }
+        Ok(Self { loaded, times })
     }
 
     fn turn(&mut self, count: usize) -> Result<(), PeerError> {
-        let times = self.loaded.run(self.warm_ups + count)?;
-        self.times_ms.extend(&times[self.warm_ups..]);
+        for (variant, times) in self.times.iter_mut().enumerate() {
+            let all = self.loaded.run(variant, times.warm_ups + count)?;
+            times.times_ms.extend(&all[times.warm_ups..]);
+        }
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Times, PeerError> {
-        self.loaded.verify()?;
-        Ok(Times {
-            times_ms: self.times_ms,
-            warm_ups: self.warm_ups,
-            temporary_bytes: self.loaded.temporary_bytes(),
-        })
+    fn finish(mut self) -> Result<AllTimes, PeerError> {
+        for variant in 0..self.times.len() {
+            self.loaded.verify(variant)?;
+        }
+        Ok(AllTimes::new(self.times))
     }
 }
 
@@ -203,30 +247,39 @@ impl Contender for Peer {
     }
 
     fn load<'a>(&'a mut self, cell: &'a Cell<'a>) -> Result<Box<dyn Loaded + 'a>, PeerError> {
-        let temporary_bytes = Peer::load(self, cell.case.kind.name, cell.input.n(), cell.folder)?;
-        Ok(Box::new(LoadedPeer {
-            peer: self,
-            cell,
-            temporary_bytes,
-        }))
+        Peer::load(self, cell.case.kind.name, cell.input.n(), cell.folder)?;
+        Ok(Box::new(LoadedPeer { peer: self, cell }))
     }
 }
 
 struct LoadedPeer<'a> {
     peer: &'a mut Peer,
     cell: &'a Cell<'a>,
-    temporary_bytes: Option<u64>,
 }
 
 impl Loaded for LoadedPeer<'_> {
-    fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
+    fn variants(&self) -> Vec<Variant> {
         match self.cell.case.shape {
-            Shape::Resident => self.peer.run(count),
+            Shape::Resident => self.peer.variants().to_vec(),
+            Shape::EndToEnd => vec![Variant {
+                name: "end-to-end".to_owned(),
+                temporary_bytes: None,
+            }],
+        }
+    }
+
+    fn run(&mut self, variant: usize, count: usize) -> Result<Vec<f64>, PeerError> {
+        match self.cell.case.shape {
+            Shape::Resident => {
+                self.peer.choose(variant);
+                self.peer.run(count)
+            }
             Shape::EndToEnd => self.peer.end_to_end(count),
         }
     }
 
-    fn verify(&mut self) -> Result<(), PeerError> {
+    fn verify(&mut self, variant: usize) -> Result<(), PeerError> {
+        self.run(variant, 1)?;
         let folder = self.cell.folder.join("result");
         fs::create_dir(&folder).map_err(PeerError::file(&folder))?;
         let saved = self.peer.save(&folder);
@@ -241,10 +294,6 @@ impl Loaded for LoadedPeer<'_> {
                 difference,
             },
         })
-    }
-
-    fn temporary_bytes(&self) -> Option<u64> {
-        self.temporary_bytes
     }
 }
 

@@ -132,7 +132,7 @@ impl PeerError {
     }
 
     /// Turns what the system says of a file into an error that names it.
-    pub(super) fn file(path: &Path) -> impl Fn(std::io::Error) -> Self {
+    pub(crate) fn file(path: &Path) -> impl Fn(std::io::Error) -> Self {
         let path = path.to_owned();
         move |error| Self::File {
             path: path.clone(),

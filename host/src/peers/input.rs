@@ -75,43 +75,21 @@ pub trait Input {
     /// A [`CheckError`]: the result is not the sorted input, or cannot be read.
     fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), CheckError>;
 
-    /// Loads it to the GPU for our own sorts.
+    /// Loads it to the GPU for our own sorts, which make this order.
     ///
     /// # Errors
     /// Whatever the GPU reports.
-    fn resident<'a>(&self, sorter: &'a GpuSorter) -> Result<Box<dyn Loaded + 'a>, Error>;
+    fn resident<'a>(
+        &self,
+        sorter: &'a GpuSorter,
+        order: gpu::Order,
+    ) -> Result<Box<dyn Loaded + 'a>, Error>;
 
     /// Makes the GPU engine ready to sort it from and to host memory.
     ///
     /// # Errors
     /// No GPU.
     fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error>;
-}
-
-impl<K: Key> Input for Pairs<K> {
-    fn n(&self) -> usize {
-        self.keys().len()
-    }
-
-    fn write(&self, folder: &Path) -> Result<(), PeerError> {
-        self.write(folder)
-    }
-
-    fn check(&self, folder: &Path, _orders: &[Order]) -> Result<(), CheckError> {
-        self.check(folder)
-    }
-
-    fn resident<'a>(&self, sorter: &'a GpuSorter) -> Result<Box<dyn Loaded + 'a>, Error> {
-        let order = gpu::Order::ascending();
-        Ok(Box::new(Resident::new(sorter, self.keys(), true, order)?))
-    }
-
-    fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error> {
-        Err(Error::Payload {
-            prepared: "None".to_owned(),
-            given: "Value(4)".to_owned(),
-        })
-    }
 }
 
 /// Why a result does not pass.
@@ -158,13 +136,12 @@ impl<K: Key + Default> Input for Keys<K> {
         Ok(Verifier::new(&self.0).check(&result)?)
     }
 
-    fn resident<'a>(&self, sorter: &'a GpuSorter) -> Result<Box<dyn Loaded + 'a>, Error> {
-        Ok(Box::new(Resident::new(
-            sorter,
-            &self.0,
-            false,
-            gpu::Order::ascending(),
-        )?))
+    fn resident<'a>(
+        &self,
+        sorter: &'a GpuSorter,
+        order: gpu::Order,
+    ) -> Result<Box<dyn Loaded + 'a>, Error> {
+        Ok(Box::new(Resident::new(sorter, &self.0, false, order)?))
     }
 
     fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error> {

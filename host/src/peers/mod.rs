@@ -9,9 +9,11 @@
 //! - one contender has work on the GPU at a time, a turn of a few sorts; turns go
 //!   round, so that what drifts (clocks, heat) meets all alike, and the first sorts of
 //!   a turn are dropped;
-//! - the result of each contender's last timed sort is held against the input on the
+//! - after its last turn, a result of each contender is held against the input on the
 //!   host, ours by [`Resident`](crate::gpu::Resident), on the device; a contender whose
-//!   result is wrong has no figure.
+//!   result is wrong has no figure;
+//! - a library that can be called in several ways is timed in each, and its fastest is
+//!   what ours is held against.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -37,9 +39,10 @@ pub mod programs;
 pub mod protocol;
 pub mod report;
 
-pub use arena::{Arena, Outcome};
-pub use contest::{Case, Cell, Contender, Loaded, Plan, Shape, Times, contest};
+pub use arena::{Arena, Outcome, Outcomes};
+pub use contest::{AllTimes, Case, Cell, Contender, Loaded, Plan, Shape, Times, contest};
 pub use error::PeerError;
 pub use input::{Input, KINDS, Kind};
-pub use ours::Ours;
+pub use ours::{Ours, Scheme};
 pub use process::Peer;
+pub use protocol::Variant;

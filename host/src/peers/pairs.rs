@@ -9,8 +9,12 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::contest::Loaded;
 use super::error::PeerError;
-use super::input::{CheckError, read, write};
+use super::input::{CheckError, Input, read, write};
+use super::protocol;
+use crate::error::Error;
+use crate::gpu::{GpuSorter, Order, Payload, Resident};
 use crate::key::Key;
 use crate::workload::Workload;
 
@@ -22,31 +26,22 @@ impl<K: Key> Pairs<K> {
     pub fn new(workload: Workload) -> Self {
         Self(workload.generate())
     }
+}
 
-    /// The keys.
-    pub fn keys(&self) -> &[K] {
-        &self.0
+impl<K: Key> Input for Pairs<K> {
+    fn n(&self) -> usize {
+        self.0.len()
     }
 
-    /// The values: 0, 1, 2 and so on.
-    pub fn values(&self) -> Vec<u32> {
-        (0..self.0.len() as u32).collect()
-    }
-
-    /// Writes keys and values to files in `folder`.
-    ///
-    /// # Errors
-    /// Whatever the system says.
-    pub fn write(&self, folder: &Path) -> Result<(), PeerError> {
+    fn write(&self, folder: &Path) -> Result<(), PeerError> {
         write(&folder.join("keys"), &self.0)?;
-        write(&folder.join("values"), &self.values())
+        let indices: Vec<u32> = (0..self.n() as u32).collect();
+        write(&folder.join("values"), &indices)
     }
-    /// Judges the result that a peer wrote to files of the same names in `folder`.
-    ///
-    /// # Errors
-    /// A [`CheckError`]: it is not the input sorted stably, or cannot be read.
-    pub fn check(&self, folder: &Path) -> Result<(), CheckError> {
-        let n = self.0.len();
+
+    /// Keys are integers, which all orders have in one order.
+    fn check(&self, folder: &Path, _orders: &[protocol::Order]) -> Result<(), CheckError> {
+        let n = self.n();
         let keys: Vec<K> = read(&folder.join("keys"), n)?;
         let values: Vec<u32> = read(&folder.join("values"), n)?;
         let foreign = |index: usize| self.0.get(values[index] as usize) != Some(&keys[index]);
@@ -68,6 +63,21 @@ impl<K: Key> Pairs<K> {
         }
         Ok(())
     }
+
+    fn resident<'a>(
+        &self,
+        sorter: &'a GpuSorter,
+        order: Order,
+    ) -> Result<Box<dyn Loaded + 'a>, Error> {
+        Ok(Box::new(Resident::new(sorter, &self.0, true, order)?))
+    }
+
+    fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error> {
+        Err(Error::Payload {
+            prepared: format!("{:?}", Payload::None),
+            given: format!("{:?}", Payload::Value(size_of::<u32>())),
+        })
+    }
 }
 
 /// The first index below `n` of which something is true.
@@ -84,7 +94,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         write(&folder.path().join("keys"), keys).unwrap();
         write(&folder.path().join("values"), values).unwrap();
-        let checked = Pairs(input.to_vec()).check(folder.path());
+        let checked = Pairs(input.to_vec()).check(folder.path(), &[]);
         checked.map_err(|error| error.to_string())
     }
 
@@ -140,7 +150,7 @@ mod tests {
         });
         pairs.write(folder.path()).unwrap();
         // Sorted as they are, they are their own result.
-        pairs.check(folder.path()).unwrap();
+        pairs.check(folder.path(), &[]).unwrap();
         let values = std::fs::read(folder.path().join("values")).unwrap();
         assert_eq!(values[16..], [4, 0, 0, 0]);
     }

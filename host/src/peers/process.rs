@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use serde::de::DeserializeOwned;
 
 use super::error::PeerError;
-use super::protocol::{self, First, Greeting, Loaded, NoAnswer, Saved, Timed};
+use super::protocol::{self, First, Greeting, Loaded, NoAnswer, Saved, Timed, Variant};
 
 /// How long a peer may take over one answer: it may have gigabytes to read, and an
 /// interpreter's libraries take long to load on a cold machine.
@@ -32,6 +32,9 @@ pub struct Peer {
     name: String,
     greeting: Greeting,
     pipe: Pipe,
+    /// Ways to sort what is loaded, and which of them is taken.
+    variants: Vec<Variant>,
+    chosen: usize,
 }
 
 impl Peer {
@@ -49,6 +52,8 @@ impl Peer {
                 name: name.to_owned(),
                 greeting,
                 pipe,
+                variants: Vec::new(),
+                chosen: 0,
             }),
             Ok(First::Skipped(reason)) => Err(PeerError::Skipped {
                 peer: name.to_owned(),
@@ -83,28 +88,65 @@ impl Peer {
         &self.greeting
     }
 
-    /// Has it load `n` elements of a type from the files in `folder`; returns the bytes
-    /// of temporary memory it then has, if it says.
+    /// Has it load `n` elements of a type from the files in `folder`. Of the
+    /// [`variants`](Self::variants) that it then has, the first is chosen.
     ///
     /// # Errors
     /// As for all requests: the peer's own error, or that it crashed, hung or answered
     /// what the protocol does not allow.
-    pub fn load(&mut self, kind: &str, n: usize, folder: &Path) -> Result<Option<u64>, PeerError> {
+    pub fn load(&mut self, kind: &str, n: usize, folder: &Path) -> Result<(), PeerError> {
         let request = format!("load {kind} {n} {}", folder.display());
         let (answer, line) = self.ask::<Loaded>(&request)?;
+        let malformed = |reason| Err(malformed(&self.name, &request, &line, reason));
         if answer.loaded != n as u64 {
-            let reason = format!("asked for {n} elements");
-            return Err(malformed(&self.name, &request, &line, reason));
+            return malformed(format!("asked for {n} elements"));
         }
-        Ok(answer.temporary_bytes)
+        if answer.variants.is_empty() {
+            return malformed("it names no variant to sort them by".to_owned());
+        }
+        self.variants = answer.variants;
+        self.chosen = 0;
+        Ok(())
     }
 
-    /// Has it sort `count` times in device memory; returns the milliseconds of each.
+    /// Ways in which it can sort what is loaded.
+    pub fn variants(&self) -> &[Variant] {
+        &self.variants
+    }
+
+    /// Chooses one of the [`variants`](Self::variants), by its index, for the sorts to
+    /// come.
+    pub fn choose(&mut self, variant: usize) {
+        self.chosen = variant;
+    }
+
+    /// Chooses the variant whose least time of `count` sorts is least.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    pub fn choose_fastest(&mut self, count: usize) -> Result<(), PeerError> {
+        let mut fastest = (f64::INFINITY, 0);
+        for variant in 0..self.variants.len() {
+            self.choose(variant);
+            let least = self.run(count)?.into_iter().fold(f64::INFINITY, f64::min);
+            if least < fastest.0 {
+                fastest = (least, variant);
+            }
+        }
+        self.choose(fastest.1);
+        Ok(())
+    }
+
+    /// Has it sort `count` times in device memory by the chosen variant; returns the
+    /// milliseconds of each.
     ///
     /// # Errors
     /// As for [`load`](Self::load); times of another number, or that are no times.
     pub fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
-        self.timed(&format!("run {count}"), count)
+        let variant = self.variants.get(self.chosen).map(|variant| &variant.name);
+        // Without any, nothing is loaded: that is for the peer to say.
+        let request = format!("run {} {count}", variant.map_or("-", String::as_str));
+        self.timed(&request, count)
     }
 
     /// The same from host memory to host memory.

@@ -1,4 +1,4 @@
-//! What is said between us and a peer, version 1.
+//! What is said between us and a peer, version 2.
 //!
 //! A peer greets with one line, then answers each request with one. A greeting and an
 //! answer are JSON objects, so that more fields may come; a request is words, so that
@@ -6,21 +6,23 @@
 //!
 //! | request | what the peer does | answer |
 //! |---|---|---|
-//! | `load TYPE N FOLDER` | reads N keys from `FOLDER/keys`, and of pairs the values from `FOLDER/values`, little-endian | `{"loaded":N}` |
-//! | `run COUNT` | overwrites its last result, sorts COUNT times | `{"times_ms":[..]}`, by events |
+//! | `load TYPE N FOLDER` | reads N keys from `FOLDER/keys`, and of pairs the values from `FOLDER/values`, little-endian | `{"loaded":N,"variants":[{"name":V},..]}` |
+//! | `run V COUNT` | overwrites its last result, sorts COUNT times by variant V | `{"times_ms":[..]}`, by events |
 //! | `end_to_end COUNT` | the same from and to host memory | `{"times_ms":[..]}`, by the host's clock |
 //! | `save FOLDER` | writes its last result to files of the same names there | `{"saved":true}` |
 //! | `quit` | ends; so it does at the end of its input | none |
 //!
-//! `{"error":"why"}` answers what cannot be done. The greeting of a peer that cannot
-//! run here is `{"protocol":1,"skipped":"why"}`, after which it ends.
+//! A variant is a way to call the peer's library: there is one at least, and which
+//! there are may depend on what is loaded. `{"error":"why"}` answers what cannot be
+//! done. The greeting of a peer that cannot run here is
+//! `{"protocol":2,"skipped":"why"}`, after which it ends.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The version of the protocol that this program speaks.
-pub const PROTOCOL: u64 = 1;
+pub const PROTOCOL: u64 = 2;
 
 /// How a peer orders floats that are equal or not numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -71,11 +73,20 @@ pub enum NoAnswer {
 }
 
 /// The answer to `load`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Loaded {
     /// Number of elements loaded.
     pub loaded: u64,
-    /// Bytes of temporary memory beside input and result, where the peer knows.
+    /// Ways to sort them.
+    pub variants: Vec<Variant>,
+}
+
+/// A way to call a library.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Variant {
+    /// Its name: `count32`. It is one word.
+    pub name: String,
+    /// Bytes of temporary memory beside input and result, where that is known.
     pub temporary_bytes: Option<u64>,
 }
 
@@ -133,7 +144,7 @@ pub fn answer<T: DeserializeOwned>(line: &str) -> Result<T, NoAnswer> {
 mod tests {
     use super::*;
 
-    const READY: &str = r#"{"protocol":1,"peer":"cub","peer_version":"3.0.1","device":"NVIDIA H200",
+    const READY: &str = r#"{"protocol":2,"peer":"cub","peer_version":"3.0.1","device":"NVIDIA H200",
         "orders":["zeros-equal"],"types":["u32","u32+u32"],"something_new":[1]}"#;
 
     #[test]
@@ -147,7 +158,7 @@ mod tests {
             end_to_end: false,
         };
         assert_eq!(first(READY), Ok(First::Ready(expected)));
-        let skipped = r#"{"protocol":1,"skipped":"No module named 'cupy'"}"#;
+        let skipped = r#"{"protocol":2,"skipped":"No module named 'cupy'"}"#;
         assert_eq!(
             first(skipped),
             Ok(First::Skipped("No module named 'cupy'".to_owned()))
@@ -162,10 +173,10 @@ mod tests {
             (r#"{"peer":"cub"}"#, "does not say which version"),
             (r#"{"protocol":"1"}"#, "does not say which version"),
             (
-                r#"{"protocol":2,"skipped":"x"}"#,
-                "version 2 of the protocol",
+                r#"{"protocol":1,"skipped":"x"}"#,
+                "version 1 of the protocol",
             ),
-            (r#"{"protocol":1}"#, "missing field `peer`"),
+            (r#"{"protocol":2}"#, "missing field `peer`"),
             (&READY.replace("zeros-equal", "any"), "unknown variant"),
         ] {
             let reason = first(line).unwrap_err();
@@ -175,8 +186,13 @@ mod tests {
 
     #[test]
     fn answers_and_errors_are_told_apart() {
-        let loaded = answer::<Loaded>(r#"{"loaded":7,"temporary_bytes":1024}"#).unwrap();
-        assert_eq!((loaded.loaded, loaded.temporary_bytes), (7, Some(1024)));
+        let line = r#"{"loaded":7,"variants":[{"name":"a","temporary_bytes":1024},{"name":"b"}]}"#;
+        let loaded = answer::<Loaded>(line).unwrap();
+        let bytes: Vec<_> = (loaded.variants.iter())
+            .map(|variant| (variant.name.as_str(), variant.temporary_bytes))
+            .collect();
+        assert_eq!(loaded.loaded, 7);
+        assert_eq!(bytes, [("a", Some(1024)), ("b", None)]);
         let timed = answer::<Timed>(r#"{"times_ms":[0.5,1]}"#).unwrap();
         assert_eq!(timed.times_ms, [0.5, 1.0]);
         assert_eq!(

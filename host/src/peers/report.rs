@@ -6,15 +6,14 @@ use std::process::Command;
 
 use serde::Serialize;
 
-use super::arena::Outcome;
-use super::contest::{Case, Plan, Shape, Times, WARM_UP_MS, WARM_UP_SORTS};
-use crate::measure::Samples;
+use super::arena::{Outcome, Outcomes};
+use super::contest::{AllTimes, Case, Plan, Shape, Times, WARM_UP_MS, WARM_UP_SORTS};
 use crate::record::Environment;
 use crate::workload::{Distribution, Workload};
 
 /// Version of the report and of the lines of times. It rises when a field changes its
 /// meaning or goes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What was compared, where, and what came of it.
 #[derive(Clone, Debug, Serialize)]
@@ -38,7 +37,7 @@ pub struct Report {
     pub before: Option<String>,
     /// The same after the last.
     pub after: Option<String>,
-    /// One for each input and peer that has figures.
+    /// One for each input, ours and peer that have figures.
     pub cells: Vec<CellRecord>,
     /// Peers that cannot run on this machine, and why.
     pub skipped: Vec<String>,
@@ -122,7 +121,7 @@ impl Cache {
     }
 }
 
-/// Ours and one peer's times for one input.
+/// The times of one of ours and one peer's for one input.
 #[derive(Clone, Debug, Serialize)]
 pub struct CellRecord {
     /// Type of the elements.
@@ -134,10 +133,14 @@ pub struct CellRecord {
     pub n: usize,
     /// How they are spread.
     pub distribution: Distribution,
+    /// Name of ours.
+    pub ours: String,
     /// Name of the peer.
     pub peer: String,
     /// Version of its library.
     pub peer_version: String,
+    /// Variant of it that was fastest, whose figures these are.
+    pub peer_variant: String,
     /// Median of ours.
     pub ours_ms: f64,
     /// Median of the peer's.
@@ -158,46 +161,78 @@ pub struct CellRecord {
     pub ours_temporary_bytes: Option<u64>,
     /// Bytes of temporary memory that the peer has, if known.
     pub peer_temporary_bytes: Option<u64>,
+    /// All variants of the peer, the fastest first.
+    pub variants: Vec<VariantRecord>,
 }
 
-impl CellRecord {
-    /// Those of one input: one for each peer with times, if ours has some.
-    pub fn of(case: &Case, outcomes: &[Outcome], cache: Cache) -> Vec<Self> {
-        let Some((ours, peers)) = outcomes.split_first() else {
-            return Vec::new();
-        };
-        let Ok(ours) = &ours.times else {
-            return Vec::new();
-        };
-        let (ours_ms, ours_interval_ms) = summary(ours);
-        let cell = |peer: &Outcome| {
-            let theirs = peer.times.as_ref().ok()?;
-            let (peer_ms, peer_interval_ms) = summary(theirs);
-            Some(Self {
-                kind: case.kind.name,
-                shape: case.shape,
-                n: case.workload.n,
-                distribution: case.workload.distribution,
-                peer: peer.name.clone(),
-                peer_version: peer.version.clone()?,
-                ours_ms,
-                peer_ms,
-                ratio: peer_ms / ours_ms,
-                // `Times` exist of judged results only: see `contest`.
-                verified: true,
-                samples: ours.times_ms.len(),
-                ours_interval_ms,
-                peer_interval_ms,
-                cache,
-                ours_temporary_bytes: ours.temporary_bytes,
-                peer_temporary_bytes: theirs.temporary_bytes,
-            })
-        };
-        peers.iter().filter_map(cell).collect()
+/// The times of one variant of a peer for one input.
+#[derive(Clone, Debug, Serialize)]
+pub struct VariantRecord {
+    /// Its name.
+    pub name: String,
+    /// Median.
+    pub ms: f64,
+    /// Interval for the median.
+    pub interval_ms: [f64; 2],
+    /// Bytes of temporary memory, if known.
+    pub temporary_bytes: Option<u64>,
+}
+
+impl From<&Times> for VariantRecord {
+    fn from(times: &Times) -> Self {
+        let (ms, interval_ms) = times.summary();
+        Self {
+            name: times.variant.name.clone(),
+            ms,
+            interval_ms,
+            temporary_bytes: times.variant.temporary_bytes,
+        }
     }
 }
 
-/// Every time of one contender for one input, in the order taken.
+impl CellRecord {
+    /// Those of one input: one for each of ours and each peer that have times.
+    pub fn of(case: &Case, outcomes: &Outcomes, cache: Cache) -> Vec<Self> {
+        let with_times = |outcome: &&Outcome| outcome.times.is_ok();
+        let pairs = (outcomes.ours.iter().filter(with_times))
+            .flat_map(|ours| outcomes.peers.iter().map(move |peer| (ours, peer)));
+        pairs
+            .filter_map(|(ours, peer)| Self::new(case, ours, peer, cache))
+            .collect()
+    }
+
+    /// That of one of ours and a peer; `None` if either has no times.
+    fn new(case: &Case, ours: &Outcome, peer: &Outcome, cache: Cache) -> Option<Self> {
+        let our_times = ours.times.as_ref().ok()?.best();
+        let all = peer.times.as_ref().ok()?;
+        let (ours_ms, ours_interval_ms) = our_times.summary();
+        let (peer_ms, peer_interval_ms) = all.best().summary();
+        Some(Self {
+            kind: case.kind.name,
+            shape: case.shape,
+            n: case.workload.n,
+            distribution: case.workload.distribution,
+            ours: ours.name.clone(),
+            peer: peer.name.clone(),
+            peer_version: peer.version.clone()?,
+            peer_variant: all.best().variant.name.clone(),
+            ours_ms,
+            peer_ms,
+            ratio: peer_ms / ours_ms,
+            // There are times of judged results only: see `contest`.
+            verified: true,
+            samples: our_times.times_ms.len(),
+            ours_interval_ms,
+            peer_interval_ms,
+            cache,
+            ours_temporary_bytes: our_times.variant.temporary_bytes,
+            peer_temporary_bytes: all.best().variant.temporary_bytes,
+            variants: all.iter().map(VariantRecord::from).collect(),
+        })
+    }
+}
+
+/// Every time of one variant of a contender for one input, in the order taken.
 #[derive(Clone, Debug, Serialize)]
 pub struct TimesRecord<'a> {
     /// [`VERSION`].
@@ -214,6 +249,8 @@ pub struct TimesRecord<'a> {
     pub contender: &'a str,
     /// Version of a peer's library; none for ours.
     pub contender_version: Option<&'a str>,
+    /// How it sorted.
+    pub variant: &'a str,
     /// Sorts dropped at the start of each turn.
     pub warm_ups: usize,
     /// Samples of a turn.
@@ -223,32 +260,23 @@ pub struct TimesRecord<'a> {
 }
 
 impl<'a> TimesRecord<'a> {
-    /// Of a contender with times; `None` of one without.
-    pub fn of(case: &Case, outcome: &'a Outcome, plan: PlanRecord) -> Option<Self> {
-        let times = outcome.times.as_ref().ok()?;
-        Some(Self {
+    /// Of a contender, one for each variant; none of one without times.
+    pub fn of(case: &Case, outcome: &'a Outcome, plan: PlanRecord) -> Vec<Self> {
+        let times = outcome.times.iter().flat_map(AllTimes::iter);
+        let record = |times: &'a Times| Self {
             version: VERSION,
             kind: case.kind.name,
             shape: case.shape,
             workload: case.workload,
             contender: &outcome.name,
             contender_version: outcome.version.as_deref(),
+            variant: &times.variant.name,
             warm_ups: times.warm_ups,
             samples_per_turn: plan.samples_per_turn,
             times_ms: &times.times_ms,
-        })
+        };
+        times.map(record).collect()
     }
-}
-
-/// The median of times in milliseconds, and the interval for it.
-pub fn summary(times: &Times) -> (f64, [f64; 2]) {
-    let samples = Samples {
-        engine: "",
-        level: 1,
-        seconds: times.times_ms.clone(),
-    };
-    let interval = samples.interval();
-    (samples.median(), [interval.low, interval.high])
 }
 
 /// Clocks, temperature and power of the machine's GPUs, as nvidia-smi has them; none
@@ -282,17 +310,25 @@ mod tests {
     use crate::error::Error;
     use crate::peers::error::PeerError;
     use crate::peers::input::KINDS;
+    use crate::peers::protocol::Variant;
     use crate::record::Gpu;
 
     fn outcome(name: &str, version: Option<&str>, times_ms: &[f64]) -> Outcome {
         Outcome {
             name: name.to_owned(),
             version: version.map(str::to_owned),
-            times: Ok(Times {
-                times_ms: times_ms.to_vec(),
-                warm_ups: 2,
-                temporary_bytes: None,
-            }),
+            times: Ok(AllTimes::new(vec![times("only", times_ms)])),
+        }
+    }
+
+    fn times(variant: &str, times_ms: &[f64]) -> Times {
+        Times {
+            variant: Variant {
+                name: variant.to_owned(),
+                temporary_bytes: Some(7),
+            },
+            times_ms: times_ms.to_vec(),
+            warm_ups: 2,
         }
     }
 
@@ -315,7 +351,7 @@ mod tests {
         }
     }
 
-    fn report(outcomes: &[Outcome]) -> serde_json::Value {
+    fn report(ours: Vec<Outcome>, peers: Vec<Outcome>) -> serde_json::Value {
         let mut environment = Environment::here(Some(Gpu {
             name: "NVIDIA H200".to_owned(),
             driver_cuda: "13.0".to_owned(),
@@ -326,17 +362,19 @@ mod tests {
         environment.dirty = Some(true);
         let mut report = Report::new(environment, None, 7, Plan::new(20));
         let cache = Cache::of(1 << 20, 4, Some(50 << 20));
-        report.cells = CellRecord::of(&case(), outcomes, cache);
+        report.cells = CellRecord::of(&case(), &Outcomes { ours, peers }, cache);
         serde_json::to_value(&report).unwrap()
     }
 
     #[test]
     fn a_report_has_the_fields_that_are_promised() {
-        let report = report(&[
-            outcome("gpu", None, &[0.2, 0.1, 0.3]),
-            failed("cupy"),
-            outcome("cub", Some("3.0.1"), &[0.5, 0.4, 0.3]),
-        ]);
+        let report = report(
+            vec![outcome("gpu", None, &[0.2, 0.1, 0.3])],
+            vec![
+                failed("cupy"),
+                outcome("cub", Some("3.0.1"), &[0.5, 0.4, 0.3]),
+            ],
+        );
         assert_eq!(report["device"], "NVIDIA H200");
         assert_eq!(report["driver"], "CUDA 13.0");
         assert_eq!(report["commit"], "abc-dirty");
@@ -347,6 +385,7 @@ mod tests {
         assert_eq!(cell["shape"], "resident");
         assert_eq!(cell["n"], 1 << 20);
         assert_eq!(cell["distribution"], "uniform");
+        assert_eq!(cell["ours"], "gpu");
         assert_eq!(cell["peer"], "cub");
         assert_eq!(cell["peer_version"], "3.0.1");
         assert_eq!(cell["ours_ms"], 0.2);
@@ -359,23 +398,52 @@ mod tests {
 
     #[test]
     fn without_ours_there_is_no_cell() {
-        let report = report(&[failed("gpu"), outcome("cub", Some("3.0.1"), &[0.5])]);
+        let report = report(
+            vec![failed("gpu")],
+            vec![outcome("cub", Some("3.0.1"), &[0.5])],
+        );
         assert_eq!(report["cells"], serde_json::json!([]));
+    }
+
+    #[test]
+    fn a_peer_is_held_against_each_of_ours_by_its_fastest_variant() {
+        let mut cub = outcome("cub", Some("3.0.1"), &[]);
+        cub.times = Ok(AllTimes::new(vec![
+            times("count32", &[0.6, 0.3, 0.6]),
+            times("count64", &[0.5, 0.5, 0.5]),
+        ]));
+        let ours = vec![
+            outcome("gpu", None, &[0.2]),
+            outcome("gpu-ballots", None, &[0.25]),
+        ];
+        let report = report(ours, vec![cub]);
+        let cells = report["cells"].as_array().unwrap();
+        let of = |field: &str| cells.iter().map(|cell| &cell[field]).collect::<Vec<_>>();
+        assert_eq!(of("ours"), ["gpu", "gpu-ballots"]);
+        assert_eq!(of("peer_ms"), [0.5, 0.5]);
+        assert_eq!(of("ratio"), [2.5, 2.0]);
+        assert_eq!(of("peer_variant"), ["count64", "count64"]);
+        let expected = serde_json::json!([
+            {"name": "count64", "ms": 0.5, "interval_ms": [0.5, 0.5], "temporary_bytes": 7},
+            {"name": "count32", "ms": 0.6, "interval_ms": [0.3, 0.6], "temporary_bytes": 7},
+        ]);
+        assert_eq!(cells[0]["variants"], expected);
     }
 
     #[test]
     fn a_line_of_times_holds_every_one_and_how_to_make_the_input_again() {
         let cub = outcome("cub", Some("3.0.1"), &[0.5, 0.25]);
         let plan = Plan::new(2).into();
-        let record = TimesRecord::of(&case(), &cub, plan).unwrap();
-        let line = serde_json::to_value(&record).unwrap();
+        let records = TimesRecord::of(&case(), &cub, plan);
+        assert_eq!(records.len(), 1);
+        let line = serde_json::to_value(&records[0]).unwrap();
         assert_eq!(line["type"], "u32");
         assert_eq!((&line["n"], &line["seed"]), (&(1 << 20).into(), &7.into()));
         assert_eq!(line["contender"], "cub");
+        assert_eq!(line["variant"], "only");
         assert_eq!(line["times_ms"], serde_json::json!([0.5, 0.25]));
         let failed = failed("cub");
-        let none = TimesRecord::of(&case(), &failed, plan);
-        assert!(none.is_none());
+        assert!(TimesRecord::of(&case(), &failed, plan).is_empty());
     }
 
     #[test]

@@ -1,0 +1,283 @@
+//! What is asked for on the command line.
+
+use std::path::PathBuf;
+
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum};
+use host::peers::{Case, KINDS, Kind, Scheme, Shape, programs};
+use host::workload::sizes::sizes;
+use host::workload::{CLASSIC_N, DEFAULT_SEED, Distribution, Workload};
+
+use crate::cmd::classic::sample_count;
+
+/// Type of the classic workload's keys.
+const CLASSIC_TYPE: &str = "i32";
+/// What stands for all distributions.
+const ALL: &str = "all";
+
+/// Time our sort and other libraries' by turns and print the ratios.
+///
+/// Keys lie in GPU memory before and after each sort; times are medians by events; every
+/// contender's result is verified. A ratio is the peer's time over ours: above 1, ours is
+/// faster.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Types of the elements [default: all there are].
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = kind)]
+    types: Vec<Kind>,
+
+    /// Numbers of elements: 1000000, 2^20 or 2^20-1, or a range, in which an exponent
+    /// counts: 2^10..2^28, or every second 2^10..2^28:2.
+    #[arg(
+        long, value_name = "LIST", value_delimiter = ',', value_parser = some_sizes,
+        default_value = "2^10..2^28:2"
+    )]
+    sizes: Vec<Sizes>,
+
+    /// How keys are spread.
+    #[arg(
+        long, value_name = "LIST", value_delimiter = ',', value_parser = spread_parser(),
+        default_value = "uniform"
+    )]
+    distributions: Vec<Spread>,
+
+    /// Sorts of ours to measure: as the device plans them, and by ballots alone, which
+    /// is stable whatever the order of atomics.
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        value_enum,
+        default_value = "gpu"
+    )]
+    ours: Vec<Scheme>,
+
+    /// Samples of each contender, at least.
+    #[arg(long, value_name = "S", default_value_t = 20, value_parser = sample_count)]
+    pub samples: usize,
+
+    /// Peers to measure beside ours.
+    #[arg(
+        long, value_name = "LIST", value_delimiter = ',', value_parser = programs::NAMES,
+        default_value = "cub,cupy,torch"
+    )]
+    peers: Vec<String>,
+
+    /// Where the draws of the keys start.
+    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED)]
+    pub seed: u64,
+
+    /// Also sort the classic workload from and to host memory, by the host's clock.
+    #[arg(long)]
+    end_to_end: bool,
+
+    /// Write the report to this file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// Write every time to this file, a line an input, contender and variant, as they
+    /// are taken.
+    #[arg(long, value_name = "FILE.jsonl")]
+    pub records: Option<PathBuf>,
+}
+
+impl Options {
+    /// What is to be sorted, in the order of the table.
+    pub fn cases(&self) -> Vec<Case> {
+        let kinds = match self.types.is_empty() {
+            true => KINDS,
+            false => &self.types,
+        };
+        let distributions = once_each(self.distributions.iter().flat_map(Spread::each));
+        let sizes = once_each(self.sizes.iter().flat_map(|sizes| &sizes.0));
+        let mut cases = Vec::new();
+        for &kind in kinds {
+            for &&distribution in &distributions {
+                cases.extend(sizes.iter().map(|&&n| Case {
+                    shape: Shape::Resident,
+                    kind,
+                    workload: Workload {
+                        n,
+                        distribution,
+                        seed: self.seed,
+                    },
+                }));
+            }
+        }
+        let classic = |kind: &&Kind| self.end_to_end && kind.name == CLASSIC_TYPE;
+        cases.extend(KINDS.iter().find(classic).map(|&kind| Case {
+            shape: Shape::EndToEnd,
+            kind,
+            workload: Workload::classic(CLASSIC_N, self.seed),
+        }));
+        cases
+    }
+
+    /// Sorts of ours, each once.
+    pub fn ours(&self) -> Vec<Scheme> {
+        once_each(self.ours.iter().copied())
+    }
+
+    /// Names of peers, each once.
+    pub fn peers(&self) -> Vec<&str> {
+        once_each(self.peers.iter().map(String::as_str))
+    }
+}
+
+/// Each of `items`, where it first stands.
+fn once_each<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut each = Vec::new();
+    for item in items {
+        if !each.contains(&item) {
+            each.push(item);
+        }
+    }
+    each
+}
+
+/// A size or a range of them.
+#[derive(Clone, Debug)]
+struct Sizes(Vec<usize>);
+
+fn some_sizes(text: &str) -> Result<Sizes, String> {
+    sizes(text).map(Sizes)
+}
+
+/// A distribution, or all.
+#[derive(Clone, Copy, Debug)]
+enum Spread {
+    All,
+    One(Distribution),
+}
+
+impl Spread {
+    fn each(&self) -> &[Distribution] {
+        match self {
+            Self::All => Distribution::all(),
+            Self::One(distribution) => std::slice::from_ref(distribution),
+        }
+    }
+}
+
+/// Reads a name, and lists all with what they mean.
+fn spread_parser() -> impl TypedValueParser<Value = Spread> {
+    let named = (Distribution::all().iter()).filter_map(ValueEnum::to_possible_value);
+    let all = PossibleValue::new(ALL).help("All of these");
+    PossibleValuesParser::new(named.chain([all])).map(|name| {
+        // The parser lets names of distributions pass, and this one.
+        name.parse().map_or(Spread::All, Spread::One)
+    })
+}
+
+fn kind(name: &str) -> Result<Kind, String> {
+    let found = KINDS.iter().find(|kind| kind.name == name.trim());
+    found.copied().ok_or_else(|| {
+        let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        format!(
+            "not a type that is compared; there are {}",
+            known.join(", ")
+        )
+    })
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::super::table::title;
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    pub fn parsed(line: &str) -> Result<Options, String> {
+        let words = ["peers"].into_iter().chain(line.split_whitespace());
+        let line = Line::try_parse_from(words);
+        line.map(|line| line.options)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_is_not_said_is_what_the_table_is_for() {
+        let options = parsed("").unwrap();
+        let cases = options.cases();
+        let sizes = [10, 12, 14, 16, 18, 20, 22, 24, 26, 28].map(|k| 1 << k);
+        let of_first: Vec<usize> = cases[..10].iter().map(|case| case.workload.n).collect();
+        assert_eq!(of_first, sizes);
+        assert_eq!(cases.len(), KINDS.len() * sizes.len());
+        let uniform = |case: &Case| case.workload.distribution == Distribution::Uniform;
+        assert!(cases.iter().all(uniform));
+        assert_eq!(options.ours(), [Scheme::Planned]);
+        assert_eq!(options.peers(), ["cub", "cupy", "torch"]);
+        assert_eq!(options.samples, 20);
+    }
+
+    #[test]
+    fn lists_are_read() {
+        let options = parsed(
+            "--sizes 2^10-1,1000,3^2,2^2..2^4 --types i32,u32 --distributions sorted,zipf \
+             --ours gpu,gpu-ballots,gpu --peers torch,cub,torch",
+        );
+        let options = options.unwrap();
+        let titles: Vec<String> = options.cases().iter().map(title).collect();
+        assert_eq!(titles.len(), 24);
+        assert_eq!(titles[0], "i32, 2^10-1, sorted");
+        assert_eq!(titles[23], "u32, 16, zipf");
+        assert_eq!(options.ours(), [Scheme::Planned, Scheme::Ballots]);
+        assert_eq!(options.peers(), ["torch", "cub"]);
+    }
+
+    #[test]
+    fn all_is_every_distribution_once() {
+        let options = parsed("--types i32 --sizes 1 --distributions special,all");
+        let cases = options.unwrap().cases();
+        let spreads: Vec<Distribution> = (cases.iter())
+            .map(|case| case.workload.distribution)
+            .collect();
+        assert_eq!(spreads.len(), Distribution::all().len());
+        assert_eq!(spreads[..2], [Distribution::Special, Distribution::Uniform]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_with_the_remedy() {
+        for (line, item, remedy) in [
+            ("--sizes 2^10,many", "'many'", "write it like 1000000, 2^20"),
+            ("--sizes 2^64", "'2^64'", "in range"),
+            ("--sizes -5", "-5", ""),
+            ("--sizes 1,,2", "''", "2^20"),
+            ("--sizes 0", "'0'", "take 1 or more"),
+            ("--sizes 5..1", "'5..1'", "upwards"),
+            ("--types u33", "'u33'", "there are u32, i32"),
+            (
+                "--distributions even",
+                "'even'",
+                "uniform, classic, entropy-0.811",
+            ),
+            ("--ours best", "'best'", "gpu, gpu-ballots"),
+            ("--peers cud", "'cud'", "cub, cupy, torch"),
+            ("--samples 0", "'0'", "take 1 or more"),
+        ] {
+            let message = parsed(line).unwrap_err();
+            assert!(message.contains(item), "{line}: {message}");
+            assert!(message.contains(remedy), "{line}: {message}");
+        }
+    }
+
+    #[test]
+    fn cases_are_every_type_with_every_spread_at_every_size() {
+        let options = parsed("--types i32 --sizes 1,2 --distributions sorted,uniform --end-to-end");
+        let cases: Vec<String> = options.unwrap().cases().iter().map(title).collect();
+        assert_eq!(
+            cases,
+            [
+                "i32, 1, sorted",
+                "i32, 2, sorted",
+                "i32, 1, uniform",
+                "i32, 2, uniform",
+                "i32, 50000000, classic (host)",
+            ]
+        );
+    }
+}
