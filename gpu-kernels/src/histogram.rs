@@ -311,14 +311,16 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
             place += 1;
         }
         // Constant places that run all the same: to have a pass that moves the
-        // keys at all, or to end in the output when that is also the input.
+        // keys or writes their indices, and to end in the output when that is also
+        // the input.
         let in_place = arg.options & control::IN_PLACE != 0;
-        let mut spare = if in_place {
-            running % 2
-        } else if running == 0 {
-            1
-        } else {
-            0
+        let indexed = arg.options & control::INDEX != 0;
+        let mut spare = match running {
+            0 if in_place && !indexed => 0,
+            0 if in_place => 2,
+            0 => 1,
+            _ if in_place => running % 2,
+            _ => 0,
         };
         let count = running + spare;
         let mut index = 0;

@@ -1,12 +1,13 @@
 //! A sort in the emulator: the launches that a host makes, with every pass's result
 //! held against an oracle.
 
-use crate::case::Case;
+use crate::case::{Emulated, patient};
 use cuda_std::emu::{Buffer, Options, launch};
 use gpu_kernels::control::{self, Ranking, Step};
 use gpu_kernels::histogram::{self, Histogram};
 use gpu_kernels::key::{Bits, Key, RADIX};
 use gpu_kernels::onesweep::{self, Buffers, Pass};
+use sort_cases::Case;
 use std::cell::Cell;
 
 /// A histogram kernel.
@@ -20,6 +21,12 @@ type PassKernel<K> = unsafe fn(Pass<K>);
 pub struct Kernels<K> {
     /// Keys in a tile.
     pub tile: usize,
+    /// Whether the pass is of keys with values.
+    pub paired: bool,
+    /// Tiles in a launch of a pass.
+    pub portion: usize,
+    /// Whether blocks wait as long as it takes.
+    pub patient: bool,
     pub histogram_threads: u32,
     pub histogram_shared: usize,
     pub histogram: HistogramKernel<K>,
@@ -34,6 +41,9 @@ impl<K: Key> Kernels<K> {
     pub fn of<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
         Kernels {
             tile: THREADS * ITEMS,
+            paired: false,
+            portion: usize::MAX,
+            patient: false,
             histogram_threads: RADIX as u32,
             histogram_shared: K::PLACES * RADIX * COPIES * 4,
             histogram: histogram::histogram::<K, COPIES>,
@@ -46,6 +56,7 @@ impl<K: Key> Kernels<K> {
     /// The same for keys with values.
     pub fn of_pairs<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
         Kernels {
+            paired: true,
             pass_shared: onesweep::shared_bytes::<K>(THREADS, ITEMS, true),
             pass: onesweep::onesweep::<K, THREADS, ITEMS, true, false, false>,
             ..Self::of::<THREADS, ITEMS, COPIES>()
@@ -59,6 +70,15 @@ impl<K: Key> Kernels<K> {
             ..Self::of::<THREADS, ITEMS, COPIES>()
         }
     }
+
+    /// The same for sorts of keys with values in portions.
+    pub fn of_paired_portions<const THREADS: usize, const ITEMS: usize, const COPIES: usize>()
+    -> Self {
+        Kernels {
+            pass: onesweep::onesweep::<K, THREADS, ITEMS, true, false, true>,
+            ..Self::of_pairs::<THREADS, ITEMS, COPIES>()
+        }
+    }
 }
 
 /// Kernels, with the words that the launches of a sort share.
@@ -66,16 +86,12 @@ pub struct Sorter<K> {
     kernels: Kernels<K>,
     case: Case,
     flip: K,
+    /// What is sorted by.
+    bits: Bits,
     control: Buffer<u32>,
     tiles: usize,
     /// Blocks of the histogram.
     blocks: u32,
-    /// What is sorted by.
-    bits: Bits,
-    /// Whether the kernels are of keys with values.
-    paired: bool,
-    /// Tiles in a launch of a pass.
-    portion: usize,
 }
 
 fn fails(finding: impl std::fmt::Display) -> String {
@@ -93,55 +109,52 @@ impl<K: Key> Sorter<K> {
         for word in control::BINS..control::starts(K::PLACES, 0) {
             control.write(word, 0);
         }
+        let (begin, end) = if case.key.bits == K::BITS {
+            case.bits
+        } else {
+            (0, K::BITS)
+        };
+        let bits = Bits { begin, end };
         let case = Case {
-            // A key of one place takes one pass, which cannot end where it began.
-            in_place: case.in_place && K::PLACES > 1,
+            // An odd number of passes cannot end where it began.
+            in_place: case.in_place && bits.places().is_multiple_of(2),
             ..*case
         };
         Sorter {
             kernels,
             case,
             flip: case.flip(),
+            bits,
             control,
             tiles,
             blocks: 1 + (case.seed % 3) as u32,
-            bits: Bits {
-                begin: 0,
-                end: K::BITS,
-            },
-            paired: false,
-            portion: usize::MAX,
         }
     }
 
-    /// With values, sorted by `bits`, in portions of so many tiles.
-    pub fn with(self, paired: bool, bits: Bits, portion: usize) -> Self {
-        let places_even = bits.places().is_multiple_of(2);
-        let whole = bits.begin == 0 && bits.end == K::BITS;
-        let case = Case {
-            in_place: self.case.in_place && places_even,
-            atomics: self.case.atomics && !paired && whole,
-            ..self.case
-        };
-        Sorter {
-            case,
-            paired,
-            bits,
-            portion,
-            ..self
-        }
+    /// Whether the first pass encodes keys and the last one decodes them.
+    fn encodes(&self) -> bool {
+        self.case.key.is_float() && !self.case.numeric
+    }
+
+    /// The key as passes between the first and the last see it. The inverse, too.
+    fn code(&self, key: K) -> K {
+        if self.encodes() { key.encode() } else { key }
     }
 
     /// The options that kernels are told.
-    fn what(&self) -> u32 {
+    fn what(&self, indexed: bool) -> u32 {
+        let whole = self.bits.end - self.bits.begin == K::BITS;
         let mut what = 0;
         if self.case.in_place {
             what |= control::IN_PLACE;
         }
-        if self.case.atomics {
+        if !self.case.ballots && !self.kernels.paired && whole {
             what |= control::ALLOW_ATOMICS;
         }
-        if self.paired {
+        if self.encodes() {
+            what |= control::ENCODE;
+        }
+        if indexed {
             what |= control::INDEX;
         }
         what
@@ -149,9 +162,14 @@ impl<K: Key> Sorter<K> {
 
     /// The schedule of a launch, which begins with the counter and the bins at zero.
     fn options(&self, kernel: &str, grid: u32, block: u32) -> Options {
+        let options = self.case.options(grid, block);
+        let options = if self.kernels.patient {
+            patient(options)
+        } else {
+            options
+        };
         let words = self.control.global();
-        self.case
-            .options(grid, block)
+        options
             .named(kernel)
             .expect_zero(words, control::ARRIVALS..control::ARRIVALS + 1)
             .expect_zero(words, control::BINS..control::starts(K::PLACES, 0))
@@ -160,6 +178,10 @@ impl<K: Key> Sorter<K> {
     /// Counts and plans the keys from number `skip` on, wherever that is aligned, and
     /// compares the starts with the oracle's.
     pub fn histogram(&self, input: &Buffer<K>, skip: usize) -> Result<(), String> {
+        self.plan(input, skip, false)
+    }
+
+    fn plan(&self, input: &Buffer<K>, skip: usize, indexed: bool) -> Result<(), String> {
         let Kernels {
             histogram,
             histogram_threads: threads,
@@ -168,15 +190,14 @@ impl<K: Key> Sorter<K> {
         } = self.kernels;
         // SAFETY: the buffer has as many keys.
         let keys = unsafe { input.global().offset(skip) };
-        let control = self.control.global();
         let arg = Histogram {
             input: keys,
-            control,
+            control: self.control.global(),
             n: (input.len() - skip) as u64,
             tiles: self.tiles as u32,
             flip: self.flip,
             bits: self.bits,
-            options: self.what(),
+            options: self.what(indexed),
         };
         let options = self.options("histogram", self.blocks, threads);
         launch(self.blocks, threads, shared, &options, || unsafe {
@@ -189,8 +210,8 @@ impl<K: Key> Sorter<K> {
     fn check_starts(&self, keys: &[K]) -> Result<(), String> {
         for place in 0..self.bits.places() {
             let mut counts = [0; RADIX];
-            for key in keys {
-                counts[self.digit(*key, place)] += 1;
+            for &key in keys {
+                counts[self.digit(self.code(key), place)] += 1;
             }
             let mut start = 0;
             for (digit, count) in counts.into_iter().enumerate() {
@@ -207,123 +228,175 @@ impl<K: Key> Sorter<K> {
         Ok(())
     }
 
-    fn digit(&self, key: K, place: u32) -> usize {
+    fn digit(&self, code: K, place: u32) -> usize {
         let (shift, mask) = self.bits.place(place);
-        key.digit(shift, mask, self.flip.digit(shift, mask, 0)) as usize
+        code.digit(shift, mask, self.flip.digit(shift, mask, 0)) as usize
     }
 
     /// What the plan says of a place, read as kernels read it.
-    fn step(&self, place: usize) -> Result<Step, String> {
+    fn step(&self, place: u32) -> Result<Step, String> {
         let step = Cell::new(Step::SKIPPED);
         let words = self.control.global();
         launch(1, 1, 0, &Options::in_order(), || unsafe {
-            step.set(Step::read(words, place))
+            step.set(Step::read(words, place as usize))
         })
         .map_err(fails)?;
         Ok(step.get())
     }
 
-    /// Sorts `keys`, as two buffers or in place. Every pass is compared with a
-    /// stable sort by its digit; or, from the first pass on that ranks by atomics,
-    /// with what such a pass promises: the same keys, in order as far as the digits
-    /// so far make one.
-    pub fn sort(&self, keys: &[K]) -> Result<Vec<K>, String> {
+    /// Sorts `keys`, as two buffers or in place, with `values` or, where there are
+    /// none and the kernels are of pairs, with indices. Every pass is held against
+    /// what it promises.
+    pub fn sort(&self, keys: &[K], values: Option<&[u32]>) -> Result<(Vec<K>, Vec<u32>), String> {
+        let input = Buffer::from_slice(keys).named("input");
+        let output = Buffer::uninitialised(keys.len()).named("output");
+        let scratch = Buffer::uninitialised(keys.len()).named("scratch");
+        let output = if self.case.in_place { &input } else { &output };
+        let indices = || Buffer::<u32>::uninitialised(keys.len());
+        let input_values = values.map_or_else(indices, Buffer::from_slice);
+        let input_values = input_values.named("input values");
+        let (output_values, scratch_values) = (
+            indices().named("output values"),
+            indices().named("scratch values"),
+        );
+        let output_values = if self.case.in_place {
+            &input_values
+        } else {
+            &output_values
+        };
+        let indexed = self.kernels.paired && values.is_none();
+        self.plan(&input, 0, indexed)?;
+        let mut arg = Pass {
+            keys: Buffers {
+                input: input.global(),
+                output: output.global(),
+                scratch: scratch.global(),
+            },
+            values: Buffers {
+                input: input_values.global(),
+                output: output_values.global(),
+                scratch: scratch_values.global(),
+            },
+            control: self.control.global(),
+            n: keys.len() as u64,
+            place: 0,
+            shift: 0,
+            mask: 0,
+            flip: self.flip,
+            portion: 0,
+            first_tile: 0,
+            options: self.what(indexed),
+        };
+        let mut oracle = Oracle::new(self, keys, values);
+        for place in 0..self.bits.places() {
+            (arg.place, (arg.shift, arg.mask)) = (place, self.bits.place(place));
+            self.pass(arg)
+                .map_err(|finding| format!("place {place}: {finding}"))?;
+            let step = self.step(place)?;
+            if step.runs() {
+                let found = match step.target() {
+                    control::Buffer::Output => (output, output_values),
+                    _ => (&scratch, &scratch_values),
+                };
+                oracle
+                    .check(place, step, found)
+                    .map_err(|error| format!("place {place} ({step:?}): {error}"))?;
+            }
+        }
+        if !self.case.in_place && input.to_vec() != keys {
+            return Err("the input has changed".to_owned());
+        }
+        let values = if self.kernels.paired {
+            output_values.to_vec()
+        } else {
+            Vec::new()
+        };
+        Ok((output.to_vec(), values))
+    }
+
+    /// The launches of one pass.
+    fn pass(&self, mut arg: Pass<K>) -> Result<(), String> {
         let Kernels {
-            tile,
+            portion,
             pass,
             pass_threads: threads,
             pass_shared: shared,
             ..
         } = self.kernels;
-        let input = Buffer::from_slice(keys).named("input");
-        let output = Buffer::uninitialised(keys.len()).named("output");
-        let scratch = Buffer::uninitialised(keys.len()).named("scratch");
-        let output = if self.case.in_place { &input } else { &output };
-        self.histogram(&input, 0)?;
-        let tiles = keys.len().div_ceil(tile);
-        let (from, to, other) = (input.global(), output.global(), scratch.global());
-        let indices = || Buffer::<u32>::uninitialised(keys.len());
-        let (index, index_scratch) = (indices().named("index"), indices().named("second index"));
-        let control = self.control.global();
-        let mut expected: Vec<(K, u32)> = keys.iter().copied().zip(0..).collect();
-        let mut stable = true;
-        for place in 0..self.bits.places() {
-            let (shift, mask) = self.bits.place(place);
-            let mut arg = Pass {
-                keys: Buffers {
-                    input: from,
-                    output: to,
-                    scratch: other,
-                },
-                values: Buffers {
-                    input: index.global(),
-                    output: index.global(),
-                    scratch: index_scratch.global(),
-                },
-                control,
-                n: keys.len() as u64,
-                place,
-                shift,
-                mask,
-                flip: self.flip,
-                portion: 0,
-                first_tile: 0,
-                options: self.what(),
-            };
-            for first in (0..tiles).step_by(self.portion.min(tiles)) {
-                let grid = self.portion.min(tiles - first) as u32;
-                arg.first_tile = first as u32;
-                let options = self.options("onesweep", grid, threads);
-                launch(grid, threads, shared, &options, || unsafe { pass(arg) })
-                    .map_err(|finding| format!("place {place}: {finding}"))?;
-                arg.portion += 1;
-            }
-            expected.sort_by_key(|&(key, _)| self.digit(key, place));
-            let step = self.step(place as usize)?;
-            if step.runs() {
-                stable &= step.ranking() == Ranking::Ballots;
-                let (target, values) = match step.target() {
-                    control::Buffer::Output => (output, &index),
-                    _ => (&scratch, &index_scratch),
-                };
-                let found = target.to_vec();
-                let keys_expected: Vec<K> = expected.iter().map(|&(key, _)| key).collect();
-                let right = if stable {
-                    found == keys_expected
-                } else {
-                    is_sorted_so_far(&found, place, self.flip) && same_keys(&found, &keys_expected)
-                };
-                if !right {
-                    return Err(format!(
-                        "place {place} ({step:?}) is not sorted as it should be"
-                    ));
-                }
-                if self.paired {
-                    let order: Vec<u32> = expected.iter().map(|&(_, index)| index).collect();
-                    if values.to_vec() != order {
-                        return Err(format!(
-                            "place {place} ({step:?}): values are not their keys'"
-                        ));
-                    }
-                } else {
-                    // What comes next starts from the order that there is.
-                    expected = found.into_iter().zip(0..).collect();
-                }
-            }
+        (arg.portion, arg.first_tile) = (0, 0);
+        for first in (0..self.tiles).step_by(portion.min(self.tiles)) {
+            let grid = portion.min(self.tiles - first) as u32;
+            arg.first_tile = first as u32;
+            let options = self.options("onesweep", grid, threads);
+            launch(grid, threads, shared, &options, || unsafe { pass(arg) }).map_err(fails)?;
+            arg.portion += 1;
         }
-        let sorted = output.to_vec();
-        if !self.case.in_place && input.to_vec() != keys {
-            return Err("the input has changed".to_owned());
-        }
-        Ok(sorted)
+        Ok(())
     }
 }
 
-/// Whether `keys` are in order by their digits up to `place`, of keys sorted by all
+/// What each pass has to make of the keys and values: a stable sort by its digit; or,
+/// from the first pass on that ranks by atomics, the same keys in order as far as the
+/// digits so far make one.
+struct Oracle<'a, K> {
+    sorter: &'a Sorter<K>,
+    /// Keys in code, with their values.
+    expected: Vec<(K, u32)>,
+    stable: bool,
+}
+
+impl<'a, K: Key> Oracle<'a, K> {
+    fn new(sorter: &'a Sorter<K>, keys: &[K], values: Option<&[u32]>) -> Self {
+        let value = |i: usize| values.map_or(i as u32, |values| values[i]);
+        let code = |(i, &key)| (sorter.code(key), value(i));
+        Oracle {
+            sorter,
+            expected: keys.iter().enumerate().map(code).collect(),
+            stable: true,
+        }
+    }
+
+    fn check(
+        &mut self,
+        place: u32,
+        step: Step,
+        (keys, values): (&Buffer<K>, &Buffer<u32>),
+    ) -> Result<(), String> {
+        let sorter = self.sorter;
+        self.expected
+            .sort_by_key(|&(code, _)| sorter.digit(code, place));
+        self.stable &= step.ranking() == Ranking::Ballots;
+        let mut found = keys.to_vec();
+        if step.last() {
+            found.iter_mut().for_each(|key| *key = sorter.code(*key));
+        }
+        let expected: Vec<K> = self.expected.iter().map(|&(code, _)| code).collect();
+        let right = if self.stable {
+            found == expected
+        } else {
+            is_sorted_so_far(&found, place, sorter.flip) && same_keys(&found, &expected)
+        };
+        if !right {
+            return Err("not sorted as it should be".to_owned());
+        }
+        if sorter.kernels.paired {
+            let order: Vec<u32> = self.expected.iter().map(|&(_, value)| value).collect();
+            if values.to_vec() != order {
+                return Err("values are not their keys'".to_owned());
+            }
+        } else {
+            // What comes next starts from the order that there is.
+            self.expected = found.into_iter().zip(0..).collect();
+        }
+        Ok(())
+    }
+}
+
+/// Whether `codes` are in order by their digits up to `place`, of keys sorted by all
 /// their bits.
-fn is_sorted_so_far<K: Key>(keys: &[K], place: u32, flip: K) -> bool {
+fn is_sorted_so_far<K: Key>(codes: &[K], place: u32, flip: K) -> bool {
     let high = K::BITS - 8 * (place + 1);
-    keys.is_sorted_by_key(|&key| (key ^ flip) << high)
+    codes.is_sorted_by_key(|&code| (code ^ flip) << high)
 }
 
 fn same_keys<K: Key>(a: &[K], b: &[K]) -> bool {

@@ -1,0 +1,310 @@
+//! Every entry point by its own name, in the shape that devices run, and the check
+//! that none is left out.
+
+use crate::alone::{self, Geometry};
+use crate::case::{Emulated, draws};
+use crate::cases;
+use crate::sorter::{Kernels, Sorter};
+use cuda_std::emu::Buffer;
+use gpu_kernels::key::{Bits, Key};
+use gpu_kernels::onesweep::Buffers;
+use gpu_kernels::policy::{self, Shape};
+use gpu_kernels::{block, entries, merge, onesweep};
+use sort_cases::{Case, KeyType, Kind};
+use std::collections::BTreeSet;
+
+/// A test for each of a family of entry points, and their names.
+macro_rules! stamp {
+    ($names:ident: $($name:ident => $test:expr;)*) => {
+        $(
+            #[test]
+            fn $name() {
+                $test(stringify!($name));
+            }
+        )*
+        const $names: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+macro_rules! histograms {
+    ($($name:ident: $key:ty, $bytes:expr;)*) => {
+        stamp! { HISTOGRAMS: $($name => |name| histogram::<$key>(name, Kernels {
+            histogram_threads: policy::HISTOGRAM_THREADS as u32,
+            histogram_shared: policy::histogram_shared_bytes(size_of::<$key>(), $bytes),
+            histogram: |a| unsafe {
+                let Bits { begin, end } = a.bits;
+                entries::$name(a.input, a.control, a.n, a.tiles, a.flip, begin, end, a.options)
+            },
+            ..Kernels::of::<128, 1, 1>()
+        });)* }
+    };
+}
+
+histograms! {
+    histogram_large_u8: u8, policy::HISTOGRAM_BYTES_LARGE;
+    histogram_large_u16: u16, policy::HISTOGRAM_BYTES_LARGE;
+    histogram_large_u32: u32, policy::HISTOGRAM_BYTES_LARGE;
+    histogram_large_u64: u64, policy::HISTOGRAM_BYTES_LARGE;
+    histogram_large_u128: u128, policy::HISTOGRAM_BYTES_LARGE;
+    histogram_small_u8: u8, policy::HISTOGRAM_BYTES_SMALL;
+    histogram_small_u16: u16, policy::HISTOGRAM_BYTES_SMALL;
+    histogram_small_u32: u32, policy::HISTOGRAM_BYTES_SMALL;
+    histogram_small_u64: u64, policy::HISTOGRAM_BYTES_SMALL;
+    histogram_small_u128: u128, policy::HISTOGRAM_BYTES_SMALL;
+}
+
+fn histogram<K: Key>(name: &str, kernels: Kernels<K>) {
+    let key = KeyType::unsigned(K::BITS);
+    draws(name, cases::ENTRY, (4096, 9000)).of(key, |case| {
+        let keys = Buffer::from_slice(&case.words::<K>()).named("keys");
+        let skip = (case.seed as usize % 16).min(case.n - 1);
+        Sorter::new(case, kernels).histogram(&keys, skip)
+    });
+}
+
+/// A pass of this shape, after a small histogram. One of a wide sort gets a tile a
+/// launch.
+fn pass<K: Key>(shape: Shape, paired: bool, wide: bool) -> Kernels<K> {
+    Kernels {
+        tile: shape.tile(),
+        paired,
+        portion: if wide { 1 } else { usize::MAX },
+        patient: true,
+        pass_threads: shape.threads as u32,
+        pass_shared: onesweep::shared_bytes::<K>(shape.threads, shape.items, paired),
+        ..Kernels::of::<128, 1, 1>()
+    }
+}
+
+macro_rules! keys_passes {
+    ($($name:ident: $key:ty, $shape:ident, $wide:literal;)*) => {
+        stamp! { KEYS: $($name => |name| sort::<$key>(name, Kernels {
+            pass: |a| unsafe {
+                let Buffers { input, output, scratch } = a.keys;
+                entries::$name(
+                    input, output, scratch, a.control, a.n, a.place, a.shift, a.mask, a.flip,
+                    a.portion, a.first_tile, a.options,
+                )
+            },
+            ..pass(policy::onesweep::$shape, false, $wide)
+        });)* }
+    };
+}
+
+keys_passes! {
+    onesweep_keys_u8: u8, KEYS_U8, false;
+    onesweep_keys_u16: u16, KEYS_U16, false;
+    onesweep_keys_u32: u32, KEYS_U32, false;
+    onesweep_keys_baseline_u32: u32, KEYS_U32_BASELINE, false;
+    onesweep_keys_some_u32: u32, KEYS_U32_SOME, false;
+    onesweep_keys_few_u32: u32, KEYS_U32_FEW, false;
+    onesweep_keys_ballots_u32: u32, KEYS_U32_BALLOTS, false;
+    onesweep_keys_u64: u64, KEYS_U64, false;
+    onesweep_keys_few_u64: u64, KEYS_U64_FEW, false;
+    onesweep_keys_u128: u128, KEYS_U128, false;
+    onesweep_keys_wide_u8: u8, WIDE_U32, true;
+    onesweep_keys_wide_u16: u16, WIDE_U32, true;
+    onesweep_keys_wide_u32: u32, WIDE_U32, true;
+    onesweep_keys_wide_u64: u64, KEYS_U64, true;
+    onesweep_keys_wide_u128: u128, KEYS_U128, true;
+}
+
+macro_rules! pairs_passes {
+    ($($name:ident: $key:ty, $shape:ident, $wide:literal;)*) => {
+        stamp! { PAIRS: $($name => |name| sort::<$key>(name, Kernels {
+            pass: |a| unsafe {
+                let (keys, values) = (a.keys, a.values);
+                entries::$name(
+                    keys.input, keys.output, keys.scratch, values.input, values.output,
+                    values.scratch, a.control, a.n, a.place, a.shift, a.mask, a.flip,
+                    a.portion, a.first_tile, a.options,
+                )
+            },
+            ..pass(policy::onesweep::$shape, true, $wide)
+        });)* }
+    };
+}
+
+pairs_passes! {
+    onesweep_pairs_u8: u8, PAIRS_U8, false;
+    onesweep_pairs_u16: u16, PAIRS_U16, false;
+    onesweep_pairs_u32: u32, PAIRS_U32, false;
+    onesweep_pairs_some_u32: u32, PAIRS_U32_SOME, false;
+    onesweep_pairs_few_u32: u32, PAIRS_U32_FEW, false;
+    onesweep_pairs_u64: u64, PAIRS_U64, false;
+    onesweep_pairs_u128: u128, PAIRS_U128, false;
+    onesweep_pairs_wide_u8: u8, WIDE_U32, true;
+    onesweep_pairs_wide_u16: u16, WIDE_U32, true;
+    onesweep_pairs_wide_u32: u32, WIDE_U32, true;
+    onesweep_pairs_wide_u64: u64, PAIRS_U64, true;
+    onesweep_pairs_wide_u128: u128, PAIRS_U128, true;
+}
+
+/// Sorts of up to two tiles. Of the widest keys only some bits, for the time it takes.
+fn sort<K: Key>(name: &str, kernels: Kernels<K>) {
+    let key = KeyType::unsigned(K::BITS);
+    let sizes = (kernels.tile, 2 * kernels.tile + 1);
+    draws(name, cases::ENTRY_PASS, sizes).of(key, |case| {
+        let case = Case {
+            bits: (case.bits.0, case.bits.1.min(case.bits.0 + 40)),
+            ..*case
+        };
+        let keys = case.words::<K>();
+        let values = case.some_words::<u32>(keys.len(), 2);
+        let given = kernels.paired && case.seed.is_multiple_of(2);
+        let sorter = Sorter::new(&case, kernels);
+        sorter.sort(&keys, given.then_some(&values)).map(|_| ())
+    });
+}
+
+macro_rules! blocks {
+    ($($name:ident: $key:ty, $shape:ident, $paired:literal;)*) => {
+        stamp! { BLOCKS: $($name => |name| {
+            let Shape { threads, items, .. } = policy::block::$shape;
+            let geometry = Geometry {
+                threads,
+                tile: threads * items,
+                shared_bytes: block::shared_bytes::<$key>(threads, items),
+            };
+            let key = KeyType::unsigned(<$key>::BITS);
+            draws(name, cases::ENTRY, (geometry.tile / 2, geometry.tile)).of(key, |case| {
+                alone::sorts_in_a_block::<$key>(case, |a| unsafe {
+                    let (keys, values) = (a.keys, a.values);
+                    entries::$name(
+                        keys.input, keys.output, values.input, values.output, a.n, a.flip,
+                        a.bits.begin, a.bits.end, a.options,
+                    )
+                }, geometry, $paired)
+            });
+        };)* }
+    };
+}
+
+blocks! {
+    block_small_keys_u8: u8, SMALL, false;
+    block_small_keys_u16: u16, SMALL, false;
+    block_small_keys_u32: u32, SMALL, false;
+    block_small_keys_u64: u64, SMALL, false;
+    block_small_keys_u128: u128, SMALL, false;
+    block_medium_keys_u32: u32, MEDIUM, false;
+    block_medium_keys_u64: u64, MEDIUM, false;
+    block_small_pairs_u8: u8, SMALL, true;
+    block_small_pairs_u16: u16, SMALL, true;
+    block_small_pairs_u32: u32, SMALL, true;
+    block_small_pairs_u64: u64, SMALL, true;
+    block_small_pairs_u128: u128, SMALL, true;
+    block_medium_pairs_u32: u32, MEDIUM, true;
+    block_medium_pairs_u64: u64, MEDIUM, true;
+}
+
+/// A test of a kernel by itself, of keys of one type.
+fn of(name: &str, key: KeyType, most: usize, test: impl Fn(&Case) -> Result<(), String>) {
+    draws(name, cases::ENTRY, (most / 3, most)).of(key, test);
+}
+
+stamp! { MERGES:
+    merge_u32 => |name| {
+        let Shape { threads, items, .. } = policy::MERGE;
+        let tile = threads * items;
+        let shared_bytes = merge::shared_bytes::<u32>(threads, items);
+        let geometry = Geometry { threads, tile, shared_bytes };
+        of(name, KeyType::U32, 3 * tile, |case| alone::merges(case, entries::merge_u32, geometry));
+    };
+}
+
+macro_rules! checks {
+    ($($name:ident, $values:ident: $key:ty;)*) => {
+        stamp! { CHECKS: $($name => |name| {
+            of(name, KeyType::unsigned(<$key>::BITS), 3000, |case| {
+                alone::verifies(case, entries::$name, 2, policy::VERIFY.threads)
+            });
+        };)* }
+        stamp! { VALUES: $($values => |name| {
+            of(name, KeyType::unsigned(<$key>::BITS), 3000, |case| {
+                alone::verifies_values(case, entries::$values, 2, policy::VERIFY.threads)
+            });
+        };)* }
+    };
+}
+
+checks! {
+    verify_u8, verify_values_u8: u8;
+    verify_u16, verify_values_u16: u16;
+    verify_u32, verify_values_u32: u32;
+    verify_u64, verify_values_u64: u64;
+    verify_u128, verify_values_u128: u128;
+}
+
+macro_rules! gathers {
+    ($($name:ident: $element:ty;)*) => {
+        stamp! { GATHERS: $($name => |name| {
+            of(name, KeyType::unsigned(<$element>::BITS), 3000, |case| {
+                alone::gathers(case, entries::$name, 3, policy::GATHER.threads)
+            });
+        };)* }
+    };
+}
+
+gathers! {
+    gather_u16: u16;
+    gather_u32: u32;
+    gather_u64: u64;
+    gather_u128: u128;
+}
+
+macro_rules! codes {
+    ($($name:ident: $type:ident;)*) => {
+        stamp! { CODES: $($name => |name| {
+            of(name, KeyType::$type, 3000, |case| {
+                let Kind::Float { infinity } = case.key.kind else {
+                    return Err(format!("{} has no infinity", case.key.name));
+                };
+                alone::codes(case, infinity, entries::$name, 3, policy::GATHER.threads)
+            });
+        };)* }
+    };
+}
+
+codes! {
+    numeric_codes_u16: BF16;
+    numeric_codes_u32: F32;
+    numeric_codes_u64: F64;
+}
+
+/// The names in the source of the entry points: the lines `name: type, ..` that its
+/// macros are given, and functions that stand there by themselves.
+fn names_in_the_source() -> BTreeSet<&'static str> {
+    let is_name = |name: &&str| {
+        !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    let mut names = BTreeSet::new();
+    for line in include_str!("../../src/entries.rs").lines() {
+        if let Some((_, behind)) = line.split_once("pub unsafe fn ") {
+            let name = behind.split(['(', '<']).next().unwrap_or_default();
+            names.extend(Some(name).filter(is_name));
+        } else if let Some((listed, element)) = line.trim().split_once(": ")
+            && line.ends_with(';')
+            && ["u8", "u16", "u32", "u64", "u128"].iter().any(|word| {
+                element
+                    .strip_prefix(word)
+                    .is_some_and(|rest| rest.starts_with([',', ';']))
+            })
+        {
+            names.extend(listed.split(", ").filter(is_name));
+        }
+    }
+    names
+}
+
+#[test]
+fn every_entry_point_is_run() {
+    let families = [
+        HISTOGRAMS, KEYS, PAIRS, BLOCKS, MERGES, CHECKS, VALUES, GATHERS, CODES,
+    ];
+    let run: BTreeSet<&str> = families.concat().into_iter().collect();
+    let all = names_in_the_source();
+    let left_out: Vec<_> = all.difference(&run).collect();
+    assert!(left_out.is_empty(), "not run here: {left_out:?}");
+    let gone: Vec<_> = run.difference(&all).collect();
+    assert!(gone.is_empty(), "not found in the source: {gone:?}");
+}

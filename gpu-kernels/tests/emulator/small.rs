@@ -1,0 +1,125 @@
+//! Each kernel by itself, in shapes that make many blocks and tiles of few keys.
+
+use crate::alone::{Geometry, MergeKernel};
+use crate::alone::{codes, gathers, merges, sorts_in_a_block, verifies, verifies_values};
+use crate::case::{Emulated, draws, for_all};
+use crate::cases;
+use crate::sorter::{Kernels, Sorter};
+use cuda_std::emu::Buffer;
+use gpu_kernels::block;
+use gpu_kernels::gather;
+use gpu_kernels::key::Key;
+use gpu_kernels::merge::{self, Merge};
+use gpu_kernels::verify;
+use sort_cases::{Case, KeyType, Kind};
+
+fn small_block<K: Key, const PAIRED: bool>(case: &Case) -> Result<(), String> {
+    const THREADS: usize = 128;
+    const ITEMS: usize = 4;
+    let geometry = Geometry {
+        threads: THREADS,
+        tile: THREADS * ITEMS,
+        shared_bytes: block::shared_bytes::<K>(THREADS, ITEMS),
+    };
+    let kernel = block::sort_block::<K, THREADS, ITEMS, PAIRED>;
+    sorts_in_a_block(case, kernel, geometry, PAIRED)
+}
+
+#[test]
+fn sort_in_a_block() {
+    for_all("sort_in_a_block", cases::BLOCK, (64, 512), |case| {
+        small_block::<u8, false>(case)?;
+        small_block::<u16, true>(case)
+    });
+}
+
+#[test]
+fn gather_kernel() {
+    for_all("gather_kernel", cases::GATHER, (64, 600), |case| {
+        gathers(case, gather::gather::<u32>, 2, 64)
+    });
+}
+
+#[test]
+fn numeric_codes() {
+    let key = KeyType::F32;
+    let Kind::Float { infinity } = key.kind else {
+        panic!("f32 is a floating-point type");
+    };
+    draws("numeric_codes", cases::GATHER, (64, 600)).of(key, |case| {
+        codes(case, infinity, gather::numeric_codes::<u32>, 3, 32)
+    });
+}
+
+/// The histogram alone, of keys that begin anywhere, over more than a turn of its
+/// blocks.
+#[test]
+fn histogram() {
+    for_all("histogram", cases::HISTOGRAM, (4, 6000), |case| {
+        let keys = Buffer::from_slice(&case.words::<u32>()).named("keys");
+        let skip = (case.seed as usize % 4).min(case.n - 1);
+        Sorter::new(case, Kernels::<u32>::of::<128, 1, 4>()).histogram(&keys, skip)?;
+        let keys = Buffer::from_slice(&case.words::<u8>()).named("keys");
+        let skip = (case.seed as usize % 16).min(case.n - 1);
+        Sorter::new(case, Kernels::<u8>::of::<128, 1, 4>()).histogram(&keys, skip)
+    });
+}
+
+fn small_merge<K: Key, const THREADS: usize, const ITEMS: usize>(
+    case: &Case,
+) -> Result<(), String> {
+    let kernel: MergeKernel<K> = |a, a_len, b, b_len, output, flip| {
+        let arg = Merge {
+            a,
+            a_len,
+            b,
+            b_len,
+            output,
+            flip,
+        };
+        unsafe { merge::merge::<K, THREADS, ITEMS>(arg) }
+    };
+    let geometry = Geometry {
+        threads: THREADS,
+        tile: THREADS * ITEMS,
+        shared_bytes: merge::shared_bytes::<K>(THREADS, ITEMS),
+    };
+    merges(case, kernel, geometry)
+}
+
+#[test]
+fn merge_u32() {
+    let sizes = (192, 1000);
+    for_all("merge_u32", cases::MERGE, sizes, small_merge::<u32, 64, 3>);
+}
+
+#[test]
+fn merge_u8_and_u128() {
+    let sizes = (64, 300);
+    for_all("merge_u8_and_u128", cases::MERGE_OTHERS, sizes, |case| {
+        small_merge::<u8, 32, 2>(case)?;
+        small_merge::<u128, 32, 2>(case)
+    });
+}
+
+#[test]
+fn verify_kernel() {
+    for_all("verify_kernel", cases::VERIFY, (64, 700), |case| {
+        let (grid, threads) = (
+            1 + (case.seed % 4) as usize,
+            32 + 32 * (case.seed / 4 % 3) as usize,
+        );
+        verifies(case, verify::verify::<u32>, grid, threads)?;
+        verifies(case, verify::verify::<u64>, grid, threads)
+    });
+}
+
+#[test]
+fn verify_values_kernel() {
+    for_all("verify_values_kernel", cases::VALUES, (64, 700), |case| {
+        let (grid, threads) = (1 + (case.seed % 3) as usize, 64);
+        verifies_values(case, verify::verify_values::<u8>, grid, threads)?;
+        verifies_values(case, verify::verify_values::<u32>, grid, threads)?;
+        verifies_values(case, verify::verify_values::<u128>, grid, threads)
+    });
+}
