@@ -87,7 +87,7 @@ pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const
             counters.clear(thread);
             let ranks: [u32; ITEMS] = counters.rank_by_ballots(thread, |i| digit_of(keys[i]));
             thread::sync_threads();
-            counters.scan(THREADS / 32, thread, sums, begins, |_, _| ());
+            counters.scan(THREADS / 32, thread, sums, begins, |_| 0, |_, _| ());
             let own = counters.own(thread).cast::<u16>();
             let mut places = [0; ITEMS];
             for i in 0..ITEMS {

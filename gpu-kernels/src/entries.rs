@@ -71,10 +71,12 @@ keys_passes! {
     onesweep_keys_u16: u16, policy::onesweep::KEYS_U16, false, false;
     onesweep_keys_baseline_u32: u32, policy::onesweep::KEYS_U32_BASELINE, true, false;
     onesweep_keys_some_u32: u32, policy::onesweep::KEYS_U32_SOME, true, false;
-    onesweep_keys_few_u32: u32, policy::onesweep::KEYS_U32_FEW, false, false;
+    onesweep_keys_few_u32: u32, policy::onesweep::KEYS_U32_FEW, true, false;
+    onesweep_keys_least_u32: u32, policy::onesweep::KEYS_U32_LEAST, true, false;
     onesweep_keys_ballots_u32: u32, policy::onesweep::KEYS_U32_BALLOTS, false, false;
     onesweep_keys_u64: u64, policy::onesweep::KEYS_U64, true, false;
-    onesweep_keys_few_u64: u64, policy::onesweep::KEYS_U64_FEW, false, false;
+    onesweep_keys_some_u64: u64, policy::onesweep::KEYS_U64_SOME, true, false;
+    onesweep_keys_few_u64: u64, policy::onesweep::KEYS_U64_FEW, true, false;
     onesweep_keys_u128: u128, policy::onesweep::KEYS_U128, false, false;
     onesweep_keys_wide_u8: u8, policy::onesweep::WIDE_U32, false, true;
     onesweep_keys_wide_u16: u16, policy::onesweep::WIDE_U32, false, true;
@@ -115,6 +117,7 @@ pairs_passes! {
     onesweep_pairs_u8: u8, policy::onesweep::PAIRS_U8, false;
     onesweep_pairs_u16: u16, policy::onesweep::PAIRS_U16, false;
     onesweep_pairs_u32: u32, policy::onesweep::PAIRS_U32, false;
+    onesweep_pairs_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, false;
     onesweep_pairs_some_u32: u32, policy::onesweep::PAIRS_U32_SOME, false;
     onesweep_pairs_few_u32: u32, policy::onesweep::PAIRS_U32_FEW, false;
     onesweep_pairs_u64: u64, policy::onesweep::PAIRS_U64, false;

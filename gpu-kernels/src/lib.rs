@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`histogram`] | counts every digit of every key in one read, and plans the passes |
 //! | [`onesweep`] | one stable pass of the radix sort: reads and writes each key once |
+//! | `look_back` | where in the output a tile's digits begin |
+//! | [`store`] | writing a tile's runs out |
 //! | [`rank`] | where in its tile a key belongs |
 //! | [`block`] | sorts what fits one block, in one launch |
 //! | [`gather`] | fetches elements by index; codes of numeric order |
@@ -37,10 +39,12 @@ pub mod entries;
 pub mod gather;
 pub mod histogram;
 pub mod key;
+mod look_back;
 pub mod merge;
 pub mod onesweep;
 pub mod policy;
 pub mod rank;
 mod scan;
+pub mod store;
 pub mod sweep;
 pub mod verify;

@@ -16,11 +16,9 @@
 //! 2. **Rank** and **scan**: see [`rank`](crate::rank). As soon as a digit's total
 //!    is known, it is published for the tiles that follow.
 //! 3. **Scatter** into shared memory, where the tile then stands sorted by digit.
-//! 4. **Look-back**, a thread a digit: add up the published totals of the tiles
-//!    before, back to one that has published its inclusive sum; publish our own
-//!    (Merrill and Garland 2016, single-pass scan; Adinets and Merrill 2022).
-//! 5. **Store**: neighbours in shared memory with one digit are neighbours in
-//!    device memory, so the writes are runs.
+//! 4. [**Look-back**](crate::look_back), a thread a digit: where each digit's keys go.
+//! 5. [**Store**](crate::store): neighbours in shared memory with one digit are
+//!    neighbours in device memory, so the writes are runs.
 //!
 //! **Values** go the way of their keys, to a buffer of their own in shared memory:
 //! loaded when the keys have been scattered, on their way while the block looks
@@ -32,19 +30,13 @@
 //! exactly if, sorted by digit, it never decreases in the bits up to and including
 //! the digit. Every key is compared with its right neighbour while it is stored. A
 //! tile that fails is ranked again by ballots and stored again to the same places:
-//! counts, starts and look-back do not change.
-//!
-//! # Progress without an order of blocks
-//! Tile numbers are block numbers; nothing says that the device starts block 0
-//! before block 1. A look-back that waits therefore has patience, and when it ends
-//! the thread counts the missing tile's digit itself, from the input, which no
-//! pass overwrites. Slow, and never seen to happen on a device, but no block ever
-//! depends on another one's being scheduled. A ticket drawn from a counter, the
-//! usual way, costs every block a round trip to memory before its first load.
+//! counts, starts and look-back do not change. The first pass is not checked: there
+//! is no order yet that it could lose.
 
 use crate::control::{self, Buffer, Ranking, Step};
 use crate::key::{Key, RADIX};
 use crate::rank::{Counters, PAIRS, pack, unpack};
+use crate::store;
 use cuda_std::prelude::*;
 
 /// Input, output and scratch.
@@ -57,7 +49,7 @@ pub struct Buffers<T> {
 
 impl<T: Word> Buffers<T> {
     #[inline(always)]
-    unsafe fn choose(&self, which: Buffer) -> Global<T> {
+    pub(crate) unsafe fn choose(&self, which: Buffer) -> Global<T> {
         let chosen = match which {
             Buffer::Input => self.input,
             Buffer::Output => self.output,
@@ -100,10 +92,10 @@ pub const fn shared_bytes<K: Key>(threads: usize, items: usize, paired: bool) ->
 struct Layout {
     values: usize,
     counters: usize,
-    /// Where each digit begins in the tile.
+    /// Where each digit begins in the tile, and where the last ends.
     begins: usize,
     /// What leads from a place in the tile to its place in the output: 64 bits for
-    /// each digit, of which a sort of few keys uses the half.
+    /// each digit, of which a sort of few keys uses the half; or the windows.
     offsets: usize,
     /// Sums of the scan, then what [`Tile::keep_digits`] leaves.
     sums: usize,
@@ -117,7 +109,12 @@ impl Layout {
         let counters = (values + threads * items * value).next_multiple_of(16);
         let begins = counters + threads / 32 * PAIRS * 4;
         let offsets = begins + (RADIX + 8) * 4;
-        let sums = offsets + RADIX * 8;
+        let ways = if store::windowed(threads * items, paired) {
+            store::windows_max(threads * items)
+        } else {
+            RADIX
+        };
+        let sums = offsets + ways * 8;
         Layout {
             values,
             counters,
@@ -138,11 +135,17 @@ const DIGIT: usize = 8;
 ///
 /// `WIDE` is for sorts in portions: places take 64 bits, and the starts move on.
 #[derive(Clone, Copy)]
-struct Tile<K, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const WIDE: bool> {
-    arg: Pass<K>,
-    step: Step,
+pub(crate) struct Tile<
+    K,
+    const THREADS: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+    const WIDE: bool,
+> {
+    pub(crate) arg: Pass<K>,
+    pub(crate) step: Step,
     /// Index of this thread in the block.
-    thread: u32,
+    pub(crate) thread: u32,
 }
 
 /// The kernel: a block of `THREADS` threads a tile of `THREADS * ITEMS` keys.
@@ -183,7 +186,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     Tile<K, THREADS, ITEMS, PAIRED, WIDE>
 {
     /// Keys of a whole tile.
-    const SIZE: u32 = (THREADS * ITEMS) as u32;
+    pub(crate) const SIZE: u32 = (THREADS * ITEMS) as u32;
     const WARPS: usize = THREADS / 32;
     const LAYOUT: Layout = Layout::of::<K>(THREADS, ITEMS, PAIRED);
 
@@ -215,6 +218,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let full = self.valid() == Self::SIZE;
             let atomics = first && full && self.step.ranking() == Ranking::Atomics;
             let atomics = warp::any(warp::FULL, atomics);
+            let checked = atomics && !self.step.first();
             let tile = self.anew();
             unsafe {
                 let keys = tile.load_keys();
@@ -226,8 +230,8 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                     tile.anew().look_back();
                 }
                 thread::sync_threads();
-                let disordered = tile.anew().store_keys(atomics);
-                if !atomics || !thread::sync_threads_or(disordered) {
+                let disordered = tile.anew().store_keys(checked);
+                if !checked || !thread::sync_threads_or(disordered) {
                     return;
                 }
             }
@@ -272,32 +276,32 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     /// Number of this tile in its portion.
     #[inline(always)]
-    fn number(&self) -> u32 {
+    pub(crate) fn number(&self) -> u32 {
         thread::block_idx_x()
     }
 
     /// Index of this tile's first key.
     #[inline(always)]
-    fn begin(&self) -> u64 {
+    pub(crate) fn begin(&self) -> u64 {
         (self.arg.first_tile + self.number()) as u64 * Self::SIZE as u64
     }
 
     /// Keys of this tile that exist.
     #[inline(always)]
-    fn valid(&self) -> u32 {
+    pub(crate) fn valid(&self) -> u32 {
         (self.arg.n - self.begin()).min(Self::SIZE as u64) as u32
     }
 
     /// The look-back table's row of `tile`, a number in the portion.
     #[inline(always)]
-    unsafe fn row(&self, tile: u32) -> Global<u32> {
+    pub(crate) unsafe fn row(&self, tile: u32) -> Global<u32> {
         let row = (self.arg.first_tile + tile) as usize * RADIX;
         unsafe { self.arg.control.offset(control::table(K::PLACES) + row) }
     }
 
     /// The digit starts of this place for `portion`.
     #[inline(always)]
-    unsafe fn starts(&self, portion: u32) -> Global<u64> {
+    pub(crate) unsafe fn starts(&self, portion: u32) -> Global<u64> {
         unsafe {
             let starts = self.arg.control.offset(control::starts(K::PLACES, portion));
             starts.cast().offset(self.arg.place as usize * RADIX)
@@ -306,7 +310,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     /// What takes the digit of this place from a key.
     #[inline(always)]
-    fn digits(&self) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, WIDE> {
+    pub(crate) fn digits(&self) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, WIDE> {
         let (shift, mask) = (self.arg.shift, self.arg.mask);
         // Opaque, or the compiler flips the whole key first: one more instruction.
         let flip = hint::opaque(self.arg.flip.digit(shift, mask, 0));
@@ -331,7 +335,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// assembler cannot tell that the digits are those taken before the barrier,
     /// and so do not keep them in registers that the keys need.
     #[inline(always)]
-    unsafe fn digits_again(
+    pub(crate) unsafe fn digits_again(
         &self,
     ) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, WIDE> {
         let digit = unsafe { self.sums().offset(DIGIT) };
@@ -340,12 +344,12 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     }
 
     #[inline(always)]
-    unsafe fn keys(&self) -> Shared<K> {
+    pub(crate) unsafe fn keys(&self) -> Shared<K> {
         unsafe { dynamic_shared(0, THREADS * ITEMS) }
     }
 
     #[inline(always)]
-    unsafe fn values(&self) -> Shared<u32> {
+    pub(crate) unsafe fn values(&self) -> Shared<u32> {
         unsafe { dynamic_shared(Self::LAYOUT.values, THREADS * ITEMS) }
     }
 
@@ -356,13 +360,19 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     }
 
     #[inline(always)]
-    unsafe fn begins(&self) -> Shared<u32> {
+    pub(crate) unsafe fn begins(&self) -> Shared<u32> {
         unsafe { dynamic_shared(Self::LAYOUT.begins, RADIX + 8) }
     }
 
     #[inline(always)]
-    unsafe fn offsets(&self) -> Shared<u32> {
+    pub(crate) unsafe fn offsets(&self) -> Shared<u32> {
         unsafe { dynamic_shared(Self::LAYOUT.offsets, 2 * RADIX) }
+    }
+
+    /// What leads to the output instead, in tiles that are stored in windows.
+    #[inline(always)]
+    pub(crate) unsafe fn windows(&self) -> Shared<u64> {
+        unsafe { dynamic_shared(Self::LAYOUT.offsets, store::windows_max(THREADS * ITEMS)) }
     }
 
     #[inline(always)]
@@ -378,7 +388,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     /// Whether the pass has to encode or decode keys, at the end where it `acts`.
     #[inline(always)]
-    fn encodes(&self, acts: bool) -> bool {
+    pub(crate) fn encodes(&self, acts: bool) -> bool {
         acts && self.arg.options & control::ENCODE != 0
     }
 
@@ -455,6 +465,13 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 self.thread,
                 self.sums(),
                 self.begins(),
+                |count| {
+                    if Self::WINDOWED {
+                        store::windows_for(count)
+                    } else {
+                        0
+                    }
+                },
                 |digit, [first, second]| {
                     if publish {
                         let words = [first | state, second | state];
@@ -484,155 +501,6 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Finds how many keys of earlier tiles have each digit, and from it what to
-    /// add to a place in the tile to get the place in the output.
-    #[inline(always)]
-    unsafe fn look_back(&self) {
-        unsafe {
-            let number = self.number();
-            let last = number == thread::grid_dim_x() - 1;
-            let mut digit = self.thread as usize;
-            while digit < RADIX {
-                let begin = self.begins().get(digit);
-                let mut end = Self::SIZE;
-                if digit + 1 < RADIX {
-                    end = self.begins().get(digit + 1);
-                }
-                let mut earlier = 0;
-                if number > 0 {
-                    earlier = self.earlier(digit);
-                    let word = ((earlier + end - begin) | control::INCLUSIVE) ^ self.step.toggle();
-                    self.row(number)
-                        .store(digit, word, Ordering::Relaxed, Scope::Device);
-                }
-                let start = self.starts(self.arg.portion).get(digit) + earlier as u64;
-                if WIDE && last {
-                    let next = start + (end - begin) as u64;
-                    self.starts(self.arg.portion + 1).set(digit, next);
-                }
-                let offset = start.wrapping_sub(begin as u64);
-                if WIDE {
-                    self.offsets().cast::<u64>().set(digit, offset);
-                } else {
-                    self.offsets().set(digit, offset as u32);
-                }
-                digit += THREADS;
-            }
-        }
-    }
-
-    /// The keys of all earlier tiles of the portion that have `digit`. Four rows
-    /// are read at once; those before the first row are never used, because the
-    /// first row is only ever EMPTY or INCLUSIVE.
-    #[inline(always)]
-    unsafe fn earlier(&self, digit: usize) -> u32 {
-        unsafe {
-            let table = self.row(0);
-            let mut sum = 0;
-            let mut row = self.number();
-            let mut patience = hint::Patience::new();
-            loop {
-                let mut words = [0; 4];
-                for j in 0..4 {
-                    let index = (row as usize * RADIX + digit).wrapping_sub((j + 1) * RADIX);
-                    words[j] = table.load(index, Ordering::Relaxed, Scope::Device);
-                }
-                for j in 0..4 {
-                    let word = words[j] ^ self.step.toggle();
-                    if word & control::STATE == control::EMPTY {
-                        break;
-                    }
-                    sum += word & control::COUNT;
-                    if word & control::INCLUSIVE != 0 {
-                        return sum;
-                    }
-                    row -= 1;
-                }
-                if patience.ended() {
-                    row -= 1;
-                    sum += self.count_tile(row, digit as u32);
-                    if row == 0 {
-                        return sum;
-                    }
-                    patience = hint::Patience::new();
-                }
-            }
-        }
-    }
-
-    /// The keys of an earlier tile that have `digit`, counted from the input.
-    #[inline(always)]
-    unsafe fn count_tile(&self, tile: u32, digit: u32) -> u32 {
-        unsafe {
-            let begin = (self.arg.first_tile + tile) as u64 * Self::SIZE as u64;
-            let source = self.arg.keys.choose(self.step.source());
-            let encodes = self.encodes(self.step.first());
-            let digit_of = self.digits();
-            let mut count = 0;
-            let mut i = 0;
-            while i < Self::SIZE {
-                let key = source.get((begin + i as u64) as usize);
-                let key = if encodes { key.encode() } else { key };
-                count += (digit_of(key) == digit) as u32;
-                i += 1;
-            }
-            count
-        }
-    }
-
-    /// Writes the tile's keys out. Returns whether `check` found one greater than
-    /// its right neighbour in the bits sorted so far.
-    #[inline(always)]
-    unsafe fn store_keys(&self, check: bool) -> bool {
-        unsafe {
-            let keys = self.keys();
-            let digit_of = self.digits_again();
-            let put = self.putter(self.arg.keys);
-            let decodes = self.encodes(self.step.last());
-            let decoded = |key: K| if decodes { key.encode() } else { key };
-            let mut disordered = false;
-            if check {
-                let high = K::BITS - 8 - self.arg.shift;
-                let flip = self.arg.flip << high;
-                for i in 0..ITEMS {
-                    let place = self.thread + (i * THREADS) as u32;
-                    let key = keys.get(place as usize);
-                    // The last key has no right neighbour.
-                    let last = i == ITEMS - 1 && place + 1 == Self::SIZE;
-                    let next = keys.get(if last { place } else { place + 1 } as usize);
-                    disordered |= (key << high) ^ flip > (next << high) ^ flip;
-                    put(place, digit_of(key), decoded(key));
-                }
-            } else {
-                for i in 0..ITEMS {
-                    let place = self.thread + (i * THREADS) as u32;
-                    let key = keys.get(place as usize);
-                    put(place, digit_of(key), decoded(key));
-                }
-            }
-            disordered
-        }
-    }
-
-    /// Writes the tile's keys and values out.
-    #[inline(always)]
-    unsafe fn store_pairs(&self) {
-        unsafe {
-            let (keys, values) = (self.keys(), self.values());
-            let digit_of = self.digits_again();
-            let put_key = self.putter(self.arg.keys);
-            let put_value = self.putter(self.arg.values);
-            let decodes = self.encodes(self.step.last());
-            for i in 0..ITEMS {
-                let place = self.thread + (i * THREADS) as u32;
-                let key = keys.get(place as usize);
-                let digit = digit_of(key);
-                put_key(place, digit, if decodes { key.encode() } else { key });
-                put_value(place, digit, values.get(place as usize));
-            }
-        }
-    }
-
     /// This thread's values, in the order of its keys.
     #[inline(always)]
     unsafe fn load_values(&self) -> [u32; ITEMS] {
@@ -655,25 +523,6 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 }
             }
             values
-        }
-    }
-
-    /// What writes the element at a place of the tile, of a digit, to the output.
-    #[inline(always)]
-    unsafe fn putter<T: Word>(&self, buffers: Buffers<T>) -> impl Fn(u32, u32, T) {
-        let target = unsafe { buffers.choose(self.step.target()) };
-        let offsets = unsafe { self.offsets() };
-        let valid = self.valid();
-        move |place, digit, element| unsafe {
-            let index = if WIDE {
-                let offset = offsets.cast::<u64>().get(digit as usize);
-                offset.wrapping_add(place as u64) as usize
-            } else {
-                offsets.get(digit as usize).wrapping_add(place) as usize
-            };
-            if place < valid {
-                target.set(index, element);
-            }
         }
     }
 }

@@ -29,8 +29,12 @@ impl Shape {
     }
 }
 
-/// Shapes of the radix passes. Odd items and a tile that is an odd multiple of 512
-/// (or 256) keys: then a warp's scatter of sorted input meets different banks.
+/// Shapes of the radix passes.
+///
+/// Large inputs take large tiles, for their long runs. Small ones are bound by the
+/// time of one tile, and take tiles such that each multiprocessor has one: `LEAST`,
+/// `FEW` and `SOME`, in order of size. Items are odd where many tiles sort: then a
+/// warp's scatter of sorted input meets different banks.
 pub mod onesweep {
     use super::Shape;
 
@@ -43,29 +47,35 @@ pub mod onesweep {
     pub const KEYS_U32: Shape = Shape::new(512, 24, 2);
     /// The same before it, where the registers of the above would spill.
     pub const KEYS_U32_BASELINE: Shape = Shape::new(512, 21, 2);
-    /// The same when they fill few large tiles: small ones fill the chip.
-    pub const KEYS_U32_SOME: Shape = Shape::new(256, 15, 3);
-    /// The same when they fill few of those.
-    pub const KEYS_U32_FEW: Shape = Shape::new(256, 7, 4);
+    /// The same when that gives each multiprocessor one tile.
+    pub const KEYS_U32_SOME: Shape = Shape::new(512, 16, 1);
+    /// The same for fewer.
+    pub const KEYS_U32_FEW: Shape = Shape::new(256, 16, 2);
+    /// The same for least.
+    pub const KEYS_U32_LEAST: Shape = Shape::new(256, 8, 2);
     /// Keys of 4 bytes, always ranked by ballots.
-    pub const KEYS_U32_BALLOTS: Shape = Shape::new(256, 31, 3);
+    pub const KEYS_U32_BALLOTS: Shape = Shape::new(256, 33, 3);
     /// Keys of 8 bytes, ranked by atomics where the plan says so.
     pub const KEYS_U64: Shape = Shape::new(512, 13, 2);
-    /// The same when they fill few of those tiles.
-    pub const KEYS_U64_FEW: Shape = Shape::new(256, 7, 3);
+    /// The same when that gives each multiprocessor one tile.
+    pub const KEYS_U64_SOME: Shape = Shape::new(512, 16, 1);
+    /// The same for fewer.
+    pub const KEYS_U64_FEW: Shape = Shape::new(512, 8, 2);
     /// Keys of 16 bytes.
     pub const KEYS_U128: Shape = Shape::new(256, 7, 2);
     /// Pairs with keys of 1 byte.
     pub const PAIRS_U8: Shape = Shape::new(512, 15, 2);
     /// Pairs with keys of 2 bytes.
     pub const PAIRS_U16: Shape = Shape::new(512, 15, 2);
-    /// Pairs with keys of 4 bytes, where a block may have 105 KB of shared memory: the
+    /// Pairs with keys of 4 bytes, where a block may have 111 KB of shared memory: the
     /// longer the runs that a tile writes, the better.
-    pub const PAIRS_U32: Shape = Shape::new(512, 23, 2);
-    /// The same with less shared memory, or when they fill few tiles.
-    pub const PAIRS_U32_SOME: Shape = Shape::new(256, 15, 3);
-    /// The same when they fill few of those.
-    pub const PAIRS_U32_FEW: Shape = Shape::new(256, 7, 4);
+    pub const PAIRS_U32: Shape = Shape::new(512, 24, 2);
+    /// The same where it may not.
+    pub const PAIRS_U32_BASELINE: Shape = Shape::new(256, 15, 3);
+    /// The same when that gives each multiprocessor one tile.
+    pub const PAIRS_U32_SOME: Shape = Shape::new(512, 16, 1);
+    /// The same for fewer.
+    pub const PAIRS_U32_FEW: Shape = Shape::new(256, 8, 2);
     /// Pairs with keys of 8 bytes.
     pub const PAIRS_U64: Shape = Shape::new(384, 11, 2);
     /// Pairs with keys of 16 bytes.

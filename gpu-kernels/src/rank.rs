@@ -103,9 +103,11 @@ impl Counters {
     }
 
     /// Turns the counts of `warps` warps, at least 4, into places. A block barrier
-    /// stands before, and this ends in one. `begins` takes where each digit begins
-    /// in the tile; `counted` is told how many keys of the tile have digits `d` and
-    /// `d + 1`, as soon as that is known. `sums` has 4 words.
+    /// stands before, and this ends in one. `begins` takes in its low halves where
+    /// each digit begins in the tile, and the tile's end; in its high halves the same
+    /// sums over the `weight` of each digit's count. `counted` is told how many keys
+    /// of the tile have digits `d` and `d + 1`, as soon as that is known. `sums` has 4
+    /// words.
     #[inline(always)]
     pub unsafe fn scan(
         self,
@@ -113,18 +115,20 @@ impl Counters {
         thread: u32,
         sums: Shared<u32>,
         begins: Shared<u32>,
+        weight: impl Fn(u32) -> u32,
         counted: impl FnOnce(u32, [u32; 2]),
     ) {
         unsafe {
             let scans = thread < PAIRS as u32;
             let column = self.words.offset(thread as usize);
+            let weighted = |count: u32| count + (weight(count) << 16);
             let (mut counts, mut sum, mut inclusive) = (0, 0, 0);
             if scans {
                 for warp in 0..warps {
                     counts += column.get(warp * PAIRS);
                 }
                 counted(2 * thread, [counts & 0xffff, counts >> 16]);
-                sum = (counts & 0xffff) + (counts >> 16);
+                sum = weighted(counts & 0xffff) + weighted(counts >> 16);
                 inclusive = scan::warp_inclusive(sum, thread % 32);
                 if thread % 32 == 31 {
                     sums.set(thread as usize / 32, inclusive);
@@ -139,10 +143,13 @@ impl Counters {
                         begin += earlier;
                     }
                 }
-                let second = begin + (counts & 0xffff);
+                let second = begin + weighted(counts & 0xffff);
                 begins.set(2 * thread as usize, begin);
                 begins.set(2 * thread as usize + 1, second);
-                let mut running = begin | second << 16;
+                if thread == PAIRS as u32 - 1 {
+                    begins.set(RADIX, begin + sum);
+                }
+                let mut running = (begin & 0xffff) | second << 16;
                 for warp in 0..warps {
                     let count = column.get(warp * PAIRS);
                     column.set(warp * PAIRS, running);

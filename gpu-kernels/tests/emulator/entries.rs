@@ -98,9 +98,11 @@ keys_passes! {
     onesweep_keys_baseline_u32: u32, KEYS_U32_BASELINE, false;
     onesweep_keys_some_u32: u32, KEYS_U32_SOME, false;
     onesweep_keys_few_u32: u32, KEYS_U32_FEW, false;
+    onesweep_keys_least_u32: u32, KEYS_U32_LEAST, false;
     onesweep_keys_ballots_u32: u32, KEYS_U32_BALLOTS, false;
     onesweep_keys_u64: u64, KEYS_U64, false;
     onesweep_keys_few_u64: u64, KEYS_U64_FEW, false;
+    onesweep_keys_some_u64: u64, KEYS_U64_SOME, false;
     onesweep_keys_u128: u128, KEYS_U128, false;
     onesweep_keys_wide_u8: u8, WIDE_U32, true;
     onesweep_keys_wide_u16: u16, WIDE_U32, true;
@@ -130,6 +132,7 @@ pairs_passes! {
     onesweep_pairs_u16: u16, PAIRS_U16, false;
     onesweep_pairs_u32: u32, PAIRS_U32, false;
     onesweep_pairs_some_u32: u32, PAIRS_U32_SOME, false;
+    onesweep_pairs_baseline_u32: u32, PAIRS_U32_BASELINE, false;
     onesweep_pairs_few_u32: u32, PAIRS_U32_FEW, false;
     onesweep_pairs_u64: u64, PAIRS_U64, false;
     onesweep_pairs_u128: u128, PAIRS_U128, false;

@@ -9,11 +9,11 @@ use super::Device;
 use super::kernels::{Geometry, Kernel};
 use crate::error::Error;
 
-/// Keys from which on tiles are large: enough of them for every multiprocessor
-/// several times over.
+/// Keys from which on the histogram's blocks count in as many copies as they can.
 const MANY_FROM: u64 = 1 << 22;
-/// Keys below which tiles are least.
-const FEW_BELOW: u64 = 1 << 19;
+/// Most keys of a sort whose tiles are least. Below a tile for each multiprocessor,
+/// what is gained by smaller ones is lost by longer look-backs.
+const LEAST_TO: u64 = 1 << 16;
 
 /// `$f` of the word of `$width` bytes.
 macro_rules! by_width {
@@ -100,11 +100,16 @@ pub fn candidate(device: &Device, candidate: &Candidate) -> Result<Kernel, Error
 
 fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String, Shape) {
     use policy::onesweep as shapes;
-    let Shape { threads, items, .. } = shapes::PAIRS_U32;
-    let roomy =
-        device.shared_bytes() as usize >= onesweep::shared_bytes::<u32>(threads, items, true);
     let paired = kind == Kind::Pairs;
-    let (few, many) = (n < FEW_BELOW, n >= MANY_FROM);
+    let fits = |shape: Shape| {
+        let Shape { threads, items, .. } = shape;
+        let bytes = by_width!(width, onesweep::shared_bytes, threads, items, paired);
+        bytes <= device.shared_bytes() as usize
+    };
+    // Whether each multiprocessor has at most one such tile, and room for it.
+    let once = |shape: Shape| {
+        n <= u64::from(device.multiprocessors()) * shape.tile() as u64 && fits(shape)
+    };
     let (variant, shape) = if n > control::PORTION_MAX {
         let shape = match (width, paired) {
             (1 | 2 | 4, _) => shapes::WIDE_U32,
@@ -120,16 +125,19 @@ fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String
             (1, _) => ("", shapes::KEYS_U8),
             (2, Kind::Pairs) => ("", shapes::PAIRS_U16),
             (2, _) => ("", shapes::KEYS_U16),
-            (4, Kind::Pairs) if few => ("_few", shapes::PAIRS_U32_FEW),
-            (4, _) if few => ("_few", shapes::KEYS_U32_FEW),
-            (4, Kind::Pairs) if many && roomy => ("", shapes::PAIRS_U32),
-            (4, Kind::Pairs) => ("_some", shapes::PAIRS_U32_SOME),
-            (4, Kind::Ballots) if many => ("_ballots", shapes::KEYS_U32_BALLOTS),
-            (4, Kind::Keys) if many && device.capability() >= (9, 0) => ("", shapes::KEYS_U32),
-            (4, Kind::Keys) if many => ("_baseline", shapes::KEYS_U32_BASELINE),
-            (4, _) => ("_some", shapes::KEYS_U32_SOME),
+            (4, Kind::Pairs) if once(shapes::PAIRS_U32_FEW) => ("_few", shapes::PAIRS_U32_FEW),
+            (4, Kind::Pairs) if once(shapes::PAIRS_U32_SOME) => ("_some", shapes::PAIRS_U32_SOME),
+            (4, Kind::Pairs) if fits(shapes::PAIRS_U32) => ("", shapes::PAIRS_U32),
+            (4, Kind::Pairs) => ("_baseline", shapes::PAIRS_U32_BASELINE),
+            (4, _) if n <= LEAST_TO => ("_least", shapes::KEYS_U32_LEAST),
+            (4, _) if once(shapes::KEYS_U32_FEW) => ("_few", shapes::KEYS_U32_FEW),
+            (4, _) if once(shapes::KEYS_U32_SOME) => ("_some", shapes::KEYS_U32_SOME),
+            (4, Kind::Ballots) => ("_ballots", shapes::KEYS_U32_BALLOTS),
+            (4, _) if device.capability() >= (9, 0) => ("", shapes::KEYS_U32),
+            (4, _) => ("_baseline", shapes::KEYS_U32_BASELINE),
             (8, Kind::Pairs) => ("", shapes::PAIRS_U64),
-            (8, _) if few => ("_few", shapes::KEYS_U64_FEW),
+            (8, _) if once(shapes::KEYS_U64_FEW) => ("_few", shapes::KEYS_U64_FEW),
+            (8, _) if once(shapes::KEYS_U64_SOME) => ("_some", shapes::KEYS_U64_SOME),
             (8, _) => ("", shapes::KEYS_U64),
             (_, Kind::Pairs) => ("", shapes::PAIRS_U128),
             (_, _) => ("", shapes::KEYS_U128),

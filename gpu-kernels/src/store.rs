@@ -1,0 +1,237 @@
+//! Writing a tile, sorted by digit in shared memory, to where its runs go.
+//!
+//! A run is what a tile has of one digit. Its elements stand together in shared
+//! memory and go to consecutive places of the output; a digit's *offset* leads from
+//! the one to the other.
+//!
+//! # In a line
+//! Thread `t` writes elements `t`, `t + THREADS` and so on, each to its digit's
+//! offset: 32 lanes write 32 neighbours in shared memory, of one run or of several.
+//! Where a warp's part begins within a run, it begins anywhere in a 32-byte sector,
+//! which two warps then write in part.
+//!
+//! # In windows
+//! A run is cut where sectors of the output begin, into windows of up to 32
+//! elements, and a warp writes a window at a time. Then a sector is written in part
+//! only where a run begins or ends. Looking up a window's place costs less than the
+//! digit and offset of each element, if more than one element is written for it:
+//! keys with values gain, keys alone lose (`docs/KERNELS.md`).
+//!
+//! How many windows a run takes depends on where in a sector its first element
+//! goes, which is known only after the look-back. The scan has to number them
+//! before, and counts the most that there can be.
+
+use crate::key::{Key, RADIX};
+use crate::onesweep::{Buffers, Tile};
+use cuda_std::prelude::*;
+
+/// Elements that a warp writes at once, one a lane.
+const LANES: u32 = 32;
+/// Elements of 4 bytes in a sector, the least that memory is written by.
+const SECTOR: u32 = 8;
+/// Windows whose descriptions a warp reads at once.
+const TOGETHER: usize = 4;
+
+/// Whether tiles of so many elements are stored in windows. Runs of 32 and more are
+/// worth it.
+pub const fn windowed(tile: usize, paired: bool) -> bool {
+    paired && tile > 32 * RADIX
+}
+
+/// Windows that a run of `count` elements may take.
+#[inline(always)]
+pub fn windows_for(count: u32) -> u32 {
+    if count == 0 {
+        0
+    } else {
+        (count + SECTOR - 1).div_ceil(LANES)
+    }
+}
+
+/// The most that [`windows_for`] adds up to over a tile: a run rounds up by less
+/// than a sector and a window.
+pub const fn windows_max(tile: usize) -> usize {
+    (tile + RADIX * (SECTOR + LANES - 2) as usize) / LANES as usize
+}
+
+/// Where a run stands: what the scan says of its digit and of the next. The low
+/// halves are places in the tile, the high ones numbers of windows.
+#[derive(Clone, Copy)]
+pub struct Run {
+    this: u32,
+    next: u32,
+}
+
+impl Run {
+    #[inline(always)]
+    pub fn new(this: u32, next: u32) -> Self {
+        Run { this, next }
+    }
+
+    /// Place of its first element.
+    #[inline(always)]
+    pub fn begin(self) -> u32 {
+        self.this & 0xffff
+    }
+
+    /// Place after its last.
+    #[inline(always)]
+    pub fn end(self) -> u32 {
+        self.next & 0xffff
+    }
+
+    #[inline(always)]
+    fn first_window(self) -> u32 {
+        self.this >> 16
+    }
+
+    #[inline(always)]
+    fn end_window(self) -> u32 {
+        self.next >> 16
+    }
+}
+
+impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const WIDE: bool>
+    Tile<K, THREADS, ITEMS, PAIRED, WIDE>
+{
+    /// Whether this tile is stored in windows, which have offsets of 32 bits.
+    pub(crate) const WINDOWED: bool = {
+        let windowed = windowed(THREADS * ITEMS, PAIRED);
+        assert!(!(windowed && WIDE));
+        windowed
+    };
+
+    /// Writes the tile's keys out. Returns whether `check` found one greater than
+    /// its right neighbour in the bits sorted so far.
+    #[inline(always)]
+    pub(crate) unsafe fn store_keys(&self, check: bool) -> bool {
+        unsafe {
+            let keys = self.keys();
+            let digit_of = self.digits_again();
+            let put = self.putter(self.arg.keys);
+            let decodes = self.encodes(self.step.last());
+            let decoded = |key: K| if decodes { key.encode() } else { key };
+            let mut disordered = false;
+            if check {
+                let high = K::BITS - 8 - self.arg.shift;
+                let flip = self.arg.flip << high;
+                for i in 0..ITEMS {
+                    let place = self.thread + (i * THREADS) as u32;
+                    let key = keys.get(place as usize);
+                    // The last key has no right neighbour.
+                    let last = i == ITEMS - 1 && place + 1 == Self::SIZE;
+                    let next = keys.get(if last { place } else { place + 1 } as usize);
+                    disordered |= (key << high) ^ flip > (next << high) ^ flip;
+                    put(place, digit_of(key), decoded(key));
+                }
+            } else {
+                for i in 0..ITEMS {
+                    let place = self.thread + (i * THREADS) as u32;
+                    let key = keys.get(place as usize);
+                    put(place, digit_of(key), decoded(key));
+                }
+            }
+            disordered
+        }
+    }
+
+    /// Writes the tile's keys and values out.
+    #[inline(always)]
+    pub(crate) unsafe fn store_pairs(&self) {
+        unsafe {
+            let (keys, values) = (self.keys(), self.values());
+            let decodes = self.encodes(self.step.last());
+            let decoded = |key: K| if decodes { key.encode() } else { key };
+            if Self::WINDOWED {
+                let to_keys = self.arg.keys.choose(self.step.target());
+                let to_values = self.arg.values.choose(self.step.target());
+                self.each_in_windows(|place, index| {
+                    to_keys.set(index, decoded(keys.get(place)));
+                    to_values.set(index, values.get(place));
+                });
+                return;
+            }
+            let digit_of = self.digits_again();
+            let put_key = self.putter(self.arg.keys);
+            let put_value = self.putter(self.arg.values);
+            for i in 0..ITEMS {
+                let place = self.thread + (i * THREADS) as u32;
+                let key = keys.get(place as usize);
+                let digit = digit_of(key);
+                put_key(place, digit, decoded(key));
+                put_value(place, digit, values.get(place as usize));
+            }
+        }
+    }
+
+    /// Cuts the run of a digit, whose elements go to their place in the tile plus
+    /// `offset`, into its windows. Those it does not need stay empty.
+    #[inline(always)]
+    pub(crate) unsafe fn cut(&self, run: Run, offset: u32) {
+        unsafe {
+            let windows = self.windows();
+            let end = run.end().min(self.valid());
+            let mut first = run.begin();
+            // The first window ends where a sector does.
+            let mut room = LANES - offset.wrapping_add(first) % SECTOR;
+            let mut window = run.first_window();
+            while window < run.end_window() {
+                let len = room.min(end.saturating_sub(first));
+                let word = (first | len << 16) as u64 | (offset as u64) << 32;
+                windows.set(window as usize, word);
+                first += len;
+                room = LANES;
+                window += 1;
+            }
+        }
+    }
+
+    /// Calls `put` with the place in the tile and the index in the output of each
+    /// element of this thread's lane in its warp's windows.
+    #[inline(always)]
+    unsafe fn each_in_windows(&self, put: impl Fn(usize, usize)) {
+        unsafe {
+            let windows = self.windows();
+            let count = self.begins().get(RADIX) >> 16;
+            let lane = self.thread % LANES;
+            let warps = THREADS as u32 / LANES;
+            let mut first = self.thread / LANES;
+            while first < count {
+                let mut words = [0; TOGETHER];
+                for j in 0..TOGETHER {
+                    let window = first + j as u32 * warps;
+                    if window < count {
+                        words[j] = windows.get(window as usize);
+                    }
+                }
+                for j in 0..TOGETHER {
+                    let (at, offset) = (words[j] as u32, (words[j] >> 32) as u32);
+                    if lane < at >> 16 {
+                        let place = (at & 0xffff) + lane;
+                        put(place as usize, offset.wrapping_add(place) as usize);
+                    }
+                }
+                first += TOGETHER as u32 * warps;
+            }
+        }
+    }
+
+    /// What writes the element at a place of the tile, of a digit, to the output.
+    #[inline(always)]
+    unsafe fn putter<T: Word>(&self, buffers: Buffers<T>) -> impl Fn(u32, u32, T) {
+        let target = unsafe { buffers.choose(self.step.target()) };
+        let offsets = unsafe { self.offsets() };
+        let valid = self.valid();
+        move |place, digit, element| unsafe {
+            let index = if WIDE {
+                let offset = offsets.cast::<u64>().get(digit as usize);
+                offset.wrapping_add(place as u64) as usize
+            } else {
+                offsets.get(digit as usize).wrapping_add(place) as usize
+            };
+            if place < valid {
+                target.set(index, element);
+            }
+        }
+    }
+}
