@@ -6,6 +6,7 @@
 //! `--ignored full::`.
 
 mod full;
+mod list;
 mod oracle;
 
 use std::sync::Arc;
@@ -60,6 +61,7 @@ fn main() {
     }
     let mut trials: Vec<Trial> = TESTS
         .iter()
+        .chain(list::TESTS)
         .map(|&(name, test)| {
             let device = device.clone();
             let skipped = device.is_err();
