@@ -368,13 +368,13 @@ unsafe fn load_streamed<T: Word>(p: *const T) -> T {
         match size_of::<T>() {
             4 => {
                 let v: u32;
-                asm!("ld.global.nc.L1::no_allocate.u32 {}, [{}];", out(reg32) v, in(reg64) p,
+                asm!("ld.global.cg.u32 {}, [{}];", out(reg32) v, in(reg64) p,
                      options(pure, readonly, nostack, preserves_flags));
                 T::from_u64(v as u64)
             }
             8 => {
                 let v: u64;
-                asm!("ld.global.nc.L1::no_allocate.u64 {}, [{}];", out(reg64) v, in(reg64) p,
+                asm!("ld.global.cg.u64 {}, [{}];", out(reg64) v, in(reg64) p,
                      options(pure, readonly, nostack, preserves_flags));
                 T::from_u64(v)
             }
