@@ -14,7 +14,7 @@ use std::sync::Arc;
 use cust::memory::{CopyDestination, DeviceBuffer};
 use host::cases::cases;
 use host::engine::Engine;
-use host::gpu::kernels::load_module;
+use host::gpu::kernels::{embedded_texts, load_module};
 use host::gpu::split::Split;
 use host::gpu::{Bf16, Device, F16, GpuKey, GpuSorter, Order, Payload, Resident};
 use host::key::Key;
@@ -73,6 +73,15 @@ fn main() {
         })
         .collect();
     trials.extend(full::trials(&device));
+    let built_without = embedded_texts().next().is_none();
+    if built_without {
+        eprintln!("built without a kernel compiler; run `cargo xtask setup`");
+    }
+    let embedded = Trial::test("every_embedded_text_has_every_kernel", || {
+        every_embedded_text_has_every_kernel();
+        Ok(())
+    });
+    trials.push(embedded.with_ignored_flag(built_without));
     trials.push(Trial::test("without_a_gpu_the_engine_says_why", || {
         without_a_gpu_the_engine_says_why();
         Ok(())
@@ -409,6 +418,25 @@ fn what_does_not_fit_is_refused(device: Arc<Device>) {
         engine.sort(&mut [2, 1]),
         Err(Error::NotPrepared { .. })
     ));
+}
+
+fn every_embedded_text_has_every_kernel() {
+    let texts: Vec<&str> = embedded_texts().collect();
+    assert!(!texts.is_empty());
+    for text in texts {
+        for name in [
+            "onesweep_keys_baseline_u32",
+            "onesweep_pairs_wide_u128",
+            "histogram_large_u128",
+            "block_small_keys_u8",
+            "merge_u32",
+            "verify_values_u8",
+            "gather_u64",
+            "numeric_codes_u16",
+        ] {
+            assert!(text.contains(&format!(".entry {name}(")), "{name}");
+        }
+    }
 }
 
 fn without_a_gpu_the_engine_says_why() {
