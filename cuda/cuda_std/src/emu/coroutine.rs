@@ -1,75 +1,70 @@
-//! One device thread's stack: a corosensei coroutine on a pooled stack.
-//!
-//! A stack's first use ever costs page faults, fifty times what using it again
-//! does, so stacks outlive launches, in a pool of the OS thread.
+//! One device thread's stack: that of a coroutine, or of an OS thread.
 
-use corosensei::stack::DefaultStack;
-use corosensei::{Coroutine as Inner, CoroutineResult, Yielder as InnerYielder};
-use std::cell::RefCell;
+use super::{coroutine_stack, coroutine_threads};
 
-/// What a device thread suspends itself by.
-pub(crate) type Yielder = InnerYielder<(), ()>;
-
-/// Suspends the running device thread, whose yielder this is.
-pub(crate) fn suspend(yielder: &Yielder) {
-    yielder.suspend(());
+/// What a device thread suspends itself by. It lives on that thread's own stack.
+#[derive(Clone, Copy)]
+pub(crate) enum Yielder {
+    Stack(*const coroutine_stack::Yielder),
+    Thread(*const coroutine_threads::Yielder),
 }
 
-pub(crate) struct Coroutine(Inner<(), (), (), DefaultStack>);
-
-struct Pool {
-    bytes: usize,
-    stacks: Vec<DefaultStack>,
+/// Suspends the running device thread.
+///
+/// # Safety
+/// The yielder is that thread's.
+#[inline(always)]
+pub(crate) unsafe fn suspend(yielder: Yielder) {
+    match yielder {
+        // SAFETY: a running thread's stack is there.
+        Yielder::Stack(yielder) => coroutine_stack::suspend(unsafe { &*yielder }),
+        // SAFETY: the same.
+        Yielder::Thread(yielder) => coroutine_threads::suspend(unsafe { &*yielder }),
+    }
 }
 
-thread_local! {
-    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: 0, stacks: Vec::new() }) };
-}
-
-fn stack(bytes: usize) -> DefaultStack {
-    POOL.with_borrow_mut(|pool| {
-        if pool.bytes != bytes {
-            pool.bytes = bytes;
-            pool.stacks.clear();
-        }
-        pool.stacks.pop().unwrap_or_else(|| {
-            DefaultStack::new(bytes).unwrap_or_else(|error| {
-                panic!(
-                    "the system gives no further stack of {bytes} bytes ({error}): \
-                     launch with a smaller Options::resident or Options::stack_bytes"
-                )
-            })
-        })
-    })
+pub(crate) enum Coroutine {
+    Stack(coroutine_stack::Coroutine),
+    Thread(coroutine_threads::Coroutine),
 }
 
 impl Coroutine {
-    /// A coroutine that will run `body`, on a stack of `bytes`.
+    /// A coroutine that will run `body`, on a stack of `bytes`, as an OS thread or not.
     ///
     /// # Safety
     /// What `body` borrows lives until the coroutine is recycled.
-    pub unsafe fn new(bytes: usize, body: impl FnOnce(&Yielder)) -> Self {
+    pub unsafe fn new(threads: bool, bytes: usize, body: impl FnOnce(Yielder)) -> Self {
         // SAFETY: the caller's promise is the one asked for.
-        Self(unsafe { Inner::with_stack_unchecked(stack(bytes), move |yielder, ()| body(yielder)) })
+        unsafe {
+            if threads || cfg!(miri) {
+                let body = |own: &coroutine_threads::Yielder| body(Yielder::Thread(own));
+                Self::Thread(coroutine_threads::Coroutine::new(bytes, body))
+            } else {
+                let body = |own: &coroutine_stack::Yielder| body(Yielder::Stack(own));
+                Self::Stack(coroutine_stack::Coroutine::new(bytes, body))
+            }
+        }
     }
 
     /// Runs until the body suspends itself, or ends: then true. A panic of the
     /// body comes out here.
+    #[inline(always)]
     pub fn resume(&mut self) -> bool {
-        matches!(self.0.resume(()), CoroutineResult::Return(()))
+        match self {
+            Self::Stack(coroutine) => coroutine.resume(),
+            Self::Thread(coroutine) => coroutine.resume(),
+        }
     }
 
-    /// Gives the stack back. A body that is not at its end never goes on: it is
-    /// forgotten where it stands.
+    /// Gives the stack back. A body that is not at its end never goes on.
     ///
     /// # Safety
     /// Nothing that stands on the stack then needs to be dropped.
-    pub unsafe fn recycle(mut self) {
-        if !self.0.done() {
+    pub unsafe fn recycle(self) {
+        match self {
             // SAFETY: the caller's promise is the one asked for.
-            unsafe { self.0.force_reset() };
+            Self::Stack(coroutine) => unsafe { coroutine.recycle() },
+            Self::Thread(coroutine) => coroutine.recycle(),
         }
-        let stack = self.0.into_stack();
-        POOL.with_borrow_mut(|pool| pool.stacks.push(stack));
     }
 }

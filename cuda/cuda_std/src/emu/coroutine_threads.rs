@@ -1,8 +1,9 @@
-//! One device thread's stack, for Miri: an OS thread that waits for its turn.
+//! One device thread's stack as an OS thread that waits for its turn.
 //!
-//! Miri knows no inline assembly and so no coroutines. Here each device thread is
-//! an OS thread, and a turn is handed back and forth over channels: three thousand
-//! times slower, and with the very same behaviour. A panic travels with the turn.
+//! For Miri, which knows no inline assembly and so no coroutines, and for debuggers,
+//! to which a suspended coroutine is nothing. A turn is handed back and forth over
+//! channels: three thousand times slower, and with the very same behaviour. A panic
+//! travels with the turn.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -16,13 +17,13 @@ enum Turn {
 }
 
 /// What a device thread suspends itself by.
-pub(crate) struct Yielder {
+pub(super) struct Yielder {
     turns: Receiver<()>,
     answers: Sender<Turn>,
 }
 
 /// Suspends the running device thread, whose yielder this is.
-pub(crate) fn suspend(yielder: &Yielder) {
+pub(super) fn suspend(yielder: &Yielder) {
     // The other end is gone if the coroutine was recycled: there is no going on.
     let resumed = yielder.answers.send(Turn::Suspended).is_ok() && yielder.turns.recv().is_ok();
     if !resumed {
@@ -33,7 +34,7 @@ pub(crate) fn suspend(yielder: &Yielder) {
 /// Unwinds a thread that is not to go on.
 struct Recycled;
 
-pub(crate) struct Coroutine {
+pub(super) struct Coroutine {
     turns: Option<Sender<()>>,
     answers: Receiver<Turn>,
     thread: Option<JoinHandle<()>>,
@@ -105,10 +106,7 @@ impl Coroutine {
     }
 
     /// Ends the thread, by unwinding it if its body is not at its end.
-    ///
-    /// # Safety
-    /// None here; it is the coroutine's contract.
-    pub unsafe fn recycle(mut self) {
+    pub fn recycle(mut self) {
         self.turns = None;
         if let Some(thread) = self.thread.take() {
             // A panic has been handed over; the one of a recycled thread is meant.

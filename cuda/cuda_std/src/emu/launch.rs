@@ -4,7 +4,8 @@
 //! that launched them, one at a time. What they share is one [`State`], borrowed
 //! for a moment at each operation and never across a suspension: another thread
 //! would meet the borrow. Which launch and which thread is running is found
-//! through one pointer, set for the time of the launch.
+//! through one pointer, set for the time of the launch. ([`Options::threads`] gives
+//! each device thread an OS thread, which waits while another runs.)
 //!
 //! A finding does not unwind. The thread that met it suspends itself for good, the
 //! scheduler stops, and all stacks are forgotten as they stand; kernels own nothing
@@ -71,7 +72,7 @@ pub(crate) struct Launch {
     /// The dynamic shared memory of each resident block.
     shared: Vec<Allocation>,
     pub(super) statics: Arrays,
-    yielders: Vec<Cell<*const Yielder>>,
+    yielders: Vec<Cell<Option<Yielder>>>,
     me: Cell<Me>,
     /// Whether plain accesses need more than their bounds checked.
     looks_closer: bool,
@@ -89,49 +90,15 @@ pub(crate) struct Launch {
     pub(super) panic: Cell<String>,
 }
 
-#[cfg(not(miri))]
-mod here {
-    use super::Launch;
-    use std::cell::Cell;
-    use std::ptr;
-
-    thread_local! {
-        static CURRENT: Cell<*const Launch> = const { Cell::new(ptr::null()) };
-    }
-
-    #[inline(always)]
-    pub fn get() -> *const Launch {
-        CURRENT.get()
-    }
-
-    pub fn set(launch: *const Launch) {
-        CURRENT.set(launch);
-    }
-}
-
-/// Under Miri, device threads are OS threads that take turns, and thread-local
-/// means one of them. One launch at a time, then.
-#[cfg(miri)]
-mod here {
-    use super::Launch;
-    use std::ptr;
-    use std::sync::atomic::{AtomicPtr, Ordering};
-
-    static CURRENT: AtomicPtr<Launch> = AtomicPtr::new(ptr::null_mut());
-
-    pub fn get() -> *const Launch {
-        CURRENT.load(Ordering::Relaxed)
-    }
-
-    pub fn set(launch: *const Launch) {
-        CURRENT.store(launch.cast_mut(), Ordering::Relaxed);
-    }
+thread_local! {
+    /// The launch that this OS thread runs device threads of.
+    static CURRENT: Cell<*const Launch> = const { Cell::new(ptr::null()) };
 }
 
 /// Runs `f` with the launch that the caller is a thread of.
 #[inline(always)]
 pub(crate) fn current<R>(f: impl FnOnce(&Launch) -> R) -> R {
-    let launch = here::get();
+    let launch = CURRENT.get();
     assert!(
         !launch.is_null(),
         "a device operation outside of cuda_std::emu::launch"
@@ -142,7 +109,7 @@ pub(crate) fn current<R>(f: impl FnOnce(&Launch) -> R) -> R {
 
 /// Whether the caller is a device thread.
 pub(crate) fn is_in_kernel() -> bool {
-    let launch = here::get();
+    let launch = CURRENT.get();
     // SAFETY: as in `current`.
     !launch.is_null() && unsafe { &*launch }.in_kernel.get()
 }
@@ -163,7 +130,7 @@ pub fn launch<F: Fn()>(
     options: &Options,
     kernel: F,
 ) -> Result<Stats, Finding> {
-    assert!(here::get().is_null(), "a launch within a launch");
+    assert!(CURRENT.get().is_null(), "a launch within a launch");
     let mut options = options.clone();
     let kernel_name = match options.kernel.as_str() {
         "" => std::any::type_name::<F>().replace("::{{closure}}", ""),
@@ -180,7 +147,7 @@ pub fn launch<F: Fn()>(
     refuse_impossible(&launched)?;
     stale_state::check(&launched, Location::caller())?;
     let launch = Launch::new(launched);
-    here::set(&launch);
+    CURRENT.set(&launch);
     panics::install_hook();
     let reset = Reset;
     let result = launch.run(&kernel);
@@ -193,7 +160,7 @@ struct Reset;
 
 impl Drop for Reset {
     fn drop(&mut self) {
-        here::set(ptr::null());
+        CURRENT.set(ptr::null());
     }
 }
 
@@ -255,7 +222,7 @@ impl Launch {
             shape,
             shared: (0..state.slots()).map(|_| shared()).collect(),
             statics: Arrays::default(),
-            yielders: vec![Cell::new(ptr::null()); state.lanes()],
+            yielders: vec![Cell::new(None); state.lanes()],
             me: Cell::default(),
             looks_closer: options.checks > Checks::Bounds
                 || options.memory == MemoryModel::StaleReads,
@@ -323,6 +290,11 @@ impl Launch {
 
     /// Fills the device with blocks.
     fn start_blocks(&self, kernel: &dyn Fn(), coroutines: &mut [Option<Coroutine>]) {
+        let Options {
+            threads,
+            stack_bytes,
+            ..
+        } = self.launched.options;
         loop {
             let started = self.state.borrow_mut().start_block();
             let Some((slot, first)) = started else { return };
@@ -338,13 +310,14 @@ impl Launch {
                     // SAFETY: it has come to its end.
                     unsafe { done.recycle() };
                 }
-                let body = move |own: &Yielder| {
-                    yielder.set(own);
+                let body = move |own: Yielder| {
+                    // It may be on an OS thread of its own.
+                    CURRENT.set(self);
+                    yielder.set(Some(own));
                     kernel();
                 };
                 // SAFETY: `kernel` and the launch outlive `run`, which recycles all.
-                let started = unsafe { Coroutine::new(self.launched.options.stack_bytes, body) };
-                *coroutine = Some(started);
+                *coroutine = Some(unsafe { Coroutine::new(threads, stack_bytes, body) });
             }
         }
     }
@@ -388,8 +361,9 @@ impl Launch {
     /// Lets the scheduler choose who goes on. Returns when it chose this thread.
     pub fn suspend(&self) {
         let yielder = self.yielders[self.me.get().lane].get();
-        // SAFETY: set when the thread started; it lives on the thread's own stack.
-        suspend(unsafe { &*yielder });
+        let yielder = yielder.expect("a thread that runs has told its yielder");
+        // SAFETY: it is the running thread's.
+        unsafe { suspend(yielder) };
     }
 
     /// Ends the launch with a finding of the running thread.

@@ -34,8 +34,9 @@ mod barrier;
 mod buffer;
 mod clock;
 mod collective;
-#[cfg_attr(miri, path = "coroutine_threads.rs")]
 mod coroutine;
+mod coroutine_stack;
+mod coroutine_threads;
 mod finding;
 pub mod hint;
 mod history;

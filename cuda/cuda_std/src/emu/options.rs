@@ -72,6 +72,10 @@ pub struct Options {
     pub idle_limit: u64,
     /// Bytes of stack a thread, of which only what is touched takes memory.
     pub stack_bytes: usize,
+    /// Whether each device thread is an OS thread instead of a coroutine: the same run,
+    /// thousands of times slower, in which a debugger sees every thread. Under Miri
+    /// they always are.
+    pub threads: bool,
     /// What must be zero when the launch begins; see [`Options::expect_zero`].
     pub expectations: Vec<Expectation>,
 }
@@ -93,6 +97,7 @@ impl Options {
             impatience: 0,
             idle_limit: 2_000_000,
             stack_bytes: 64 * 1024,
+            threads: false,
             expectations: Vec::new(),
         }
     }
@@ -199,7 +204,11 @@ impl fmt::Display for Options {
             self.impatience,
             self.idle_limit,
             self.stack_bytes
-        )
+        )?;
+        if self.threads {
+            f.write_str(",threads=1")?;
+        }
+        Ok(())
     }
 }
 
@@ -275,6 +284,7 @@ impl Options {
             "impatience" => self.impatience = value.parse().ok()?,
             "idle" => self.idle_limit = value.parse().ok()?,
             "stack" => self.stack_bytes = value.parse().ok()?,
+            "threads" => self.threads = value.parse::<u32>().ok()? != 0,
             _ => return None,
         }
         Some(())
@@ -288,7 +298,10 @@ mod tests {
     #[test]
     fn text_and_options_are_one() {
         for seed in 0..500 {
-            let options = Options::any(seed, 7, 96);
+            let options = Options {
+                threads: seed % 2 == 1,
+                ..Options::any(seed, 7, 96)
+            };
             assert_eq!(options.to_string().parse(), Ok(options));
         }
     }

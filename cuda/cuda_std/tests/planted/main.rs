@@ -9,6 +9,7 @@ mod memory;
 mod order;
 mod static_shared;
 mod synchronisation;
+mod threads;
 
 use cuda_std::emu::{Finding, Kind, Options, Stats};
 
