@@ -56,7 +56,8 @@ pub fn sorts_in_a_block<K: Key>(
     let begin = case.bits.0 % K::BITS;
     let bits = Bits {
         begin,
-        end: begin + 1 + case.bits.1 % (K::BITS - begin),
+        // All of them where the case has all of its own.
+        end: begin + 1 + (case.bits.1 - 1) % (K::BITS - begin),
     };
     let (input, output) = buffers("keys", Buffer::from_slice(&keys));
     let (input_values, output_values) = buffers(

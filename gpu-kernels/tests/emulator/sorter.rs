@@ -327,7 +327,11 @@ impl<K: Key> Sorter<K> {
         for first in (0..self.tiles).step_by(portion.min(self.tiles)) {
             let grid = portion.min(self.tiles - first) as u32;
             arg.first_tile = first as u32;
-            let options = self.options("onesweep", grid, threads);
+            let options = Options {
+                // As the host launches it.
+                early: true,
+                ..self.options("onesweep", grid, threads)
+            };
             launch(grid, threads, shared, &options, || unsafe { pass(arg) }).map_err(fails)?;
             arg.portion += 1;
         }

@@ -8,6 +8,7 @@
 
 use super::access::Access;
 use super::allocation::Space;
+use super::clock::Stamp;
 use super::history::{Place, Release};
 use super::launch::Launch;
 use super::options::MemoryModel;
@@ -39,27 +40,32 @@ impl Launch {
     }
 
     pub fn store(&self, access: &Access, value: u64, order: Ordering, scope: Scope) {
-        self.preempt(access);
-        self.begin(access);
-        let lane = self.me().lane;
-        let mut state = self.state.borrow_mut();
-        state.lanes[lane].polled.clear();
-        if state.store(lane, access, value, order, scope) {
+        let changed = self.change(access, |state, lane| {
+            state.store(lane, access, value, order, scope)
+        });
+        if changed {
             self.note_progress();
         }
     }
 
     pub fn fetch_add(&self, access: &Access, value: u64, order: Ordering, scope: Scope) -> u64 {
+        let old = self.change(access, |state, lane| {
+            state.fetch_add(lane, access, value, order, scope)
+        });
+        if value != 0 {
+            self.note_progress();
+        }
+        old
+    }
+
+    /// Lets the running thread change memory, at a point where others may run.
+    fn change<R>(&self, access: &Access, change: impl FnOnce(&mut State, usize) -> R) -> R {
         self.preempt(access);
         self.begin(access);
         let lane = self.me().lane;
         let mut state = self.state.borrow_mut();
         state.lanes[lane].polled.clear();
-        let old = state.fetch_add(lane, access, value, order, scope);
-        if value != 0 {
-            self.note_progress();
-        }
-        old
+        change(&mut state, lane)
     }
 
     pub fn fence(&self, scope: Scope) {
@@ -179,19 +185,27 @@ impl State {
             return true;
         }
         if self.keeps_clocks {
-            let mut words = access.memory.words.borrow_mut();
-            if self.kept() > 1 || !releases.is_empty() || words.has(access.offset) {
-                words.store(
-                    Self::place(access),
-                    value,
-                    writer,
-                    &releases,
-                    false,
-                    self.kept(),
-                );
-            }
+            self.remember(access, value, writer, &releases, false);
         }
         self.put(access, value)
+    }
+
+    /// Keeps a store, or an update, for loads and acquires to find.
+    fn remember(
+        &self,
+        access: &Access,
+        value: u64,
+        writer: Stamp,
+        releases: &[Release],
+        update: bool,
+    ) {
+        let mut words = access.memory.words.borrow_mut();
+        // Nothing loads shared words atomically, so no older value is kept.
+        let needs_history = self.kept() > 1 && access.memory.space() != Space::Shared;
+        if needs_history || !releases.is_empty() || words.has(access.offset) {
+            let place = Self::place(access);
+            words.store(place, value, writer, releases, update, self.kept());
+        }
     }
 
     /// Writes to memory. Whether that changed it.
@@ -242,14 +256,7 @@ impl State {
                 self.meet(lane, carried, acquires, scope);
             }
             let releases = self.released(lane, publishes, scope);
-            // Nothing loads shared words atomically, so no older value is kept.
-            let needs_history = self.kept() > 1 && !is_shared;
-            if has || needs_history || !releases.is_empty() {
-                let place = Self::place(access);
-                words
-                    .borrow_mut()
-                    .store(place, new, writer, &releases, true, self.kept());
-            }
+            self.remember(access, new, writer, &releases, true);
         }
         self.put(access, new);
         old

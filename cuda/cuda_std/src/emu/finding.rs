@@ -17,6 +17,8 @@ pub enum Kind {
     Uninitialised,
     /// Two accesses to one place, one a write, not ordered and not both atomic.
     Race,
+    /// An access before the launch before has ended.
+    EarlyAccess,
     /// A streamed (non-coherent) read of what the same launch writes.
     StreamedRead,
     /// Threads of one warp, or one block, at different block barriers.
@@ -42,6 +44,7 @@ impl fmt::Display for Kind {
             Kind::Misaligned => "misaligned access",
             Kind::Uninitialised => "read of uninitialised memory",
             Kind::Race => "data race",
+            Kind::EarlyAccess => "access before the launch before has ended",
             Kind::StreamedRead => "streamed read of memory written in the same launch",
             Kind::BarrierDivergence => "barrier divergence",
             Kind::WarpMask => "wrong warp mask",

@@ -73,6 +73,8 @@ pub(crate) struct Launch {
     shared: Vec<Allocation>,
     pub(super) statics: Arrays,
     yielders: Vec<Cell<Option<Yielder>>>,
+    /// Which threads may not touch global memory yet.
+    early: Vec<Cell<bool>>,
     me: Cell<Me>,
     /// Whether plain accesses need more than their bounds checked.
     looks_closer: bool,
@@ -223,6 +225,7 @@ impl Launch {
             shared: (0..state.slots()).map(|_| shared()).collect(),
             statics: Arrays::default(),
             yielders: vec![Cell::new(None); state.lanes()],
+            early: vec![Cell::new(false); state.lanes()],
             me: Cell::default(),
             looks_closer: options.checks > Checks::Bounds
                 || options.memory == MemoryModel::StaleReads,
@@ -291,6 +294,7 @@ impl Launch {
     /// Fills the device with blocks.
     fn start_blocks(&self, kernel: &dyn Fn(), coroutines: &mut [Option<Coroutine>]) {
         let Options {
+            early,
             threads,
             stack_bytes,
             ..
@@ -302,6 +306,9 @@ impl Launch {
             self.shared[slot].forget_block();
             self.statics.forget_block(slot);
             let lanes = first..first + self.shape.block as usize;
+            self.early[lanes.clone()]
+                .iter()
+                .for_each(|lane| lane.set(early));
             for (coroutine, yielder) in coroutines[lanes.clone()]
                 .iter_mut()
                 .zip(&self.yielders[lanes])
@@ -530,13 +537,32 @@ impl Launch {
         }
     }
 
+    /// The running thread has waited for the launch before.
+    pub fn sync_predecessor(&self) {
+        self.early[self.me.get().lane].set(false);
+    }
+
     /// The checks that options may leave out.
     fn look_closer(&self, access: &Access) {
+        let lane = self.me.get().lane;
+        if self.early[lane].get() && access.memory.space() == Space::Global {
+            self.fail_early(access);
+        }
         access.memory.enter_launch(self.id);
-        let conflict = self.state.borrow_mut().check(access, self.me.get().lane);
+        let conflict = self.state.borrow_mut().check(access, lane);
         if let Err(conflict) = conflict {
             self.fail_conflict(access, conflict);
         }
+    }
+
+    #[cold]
+    fn fail_early(&self, access: &Access) -> ! {
+        let message = format!(
+            "{} of {}, without sync_predecessor before it",
+            access.kind.describe(),
+            access.place()
+        );
+        self.fail(Kind::EarlyAccess, access.at, None, message)
     }
 
     #[cold]

@@ -72,6 +72,10 @@ pub struct Options {
     pub idle_limit: u64,
     /// Bytes of stack a thread, of which only what is touched takes memory.
     pub stack_bytes: usize,
+    /// Whether the launch may begin before the one before it on its stream has ended:
+    /// then global memory is not touched before
+    /// [`sync_predecessor`](crate::thread::sync_predecessor).
+    pub early: bool,
     /// Whether each device thread is an OS thread instead of a coroutine: the same run,
     /// thousands of times slower, in which a debugger sees every thread. Under Miri
     /// they always are.
@@ -97,6 +101,7 @@ impl Options {
             impatience: 0,
             idle_limit: 2_000_000,
             stack_bytes: 64 * 1024,
+            early: false,
             threads: false,
             expectations: Vec::new(),
         }
@@ -205,8 +210,10 @@ impl fmt::Display for Options {
             self.idle_limit,
             self.stack_bytes
         )?;
-        if self.threads {
-            f.write_str(",threads=1")?;
+        for (name, set) in [("early", self.early), ("threads", self.threads)] {
+            if set {
+                write!(f, ",{name}=1")?;
+            }
         }
         Ok(())
     }
@@ -284,6 +291,7 @@ impl Options {
             "impatience" => self.impatience = value.parse().ok()?,
             "idle" => self.idle_limit = value.parse().ok()?,
             "stack" => self.stack_bytes = value.parse().ok()?,
+            "early" => self.early = value.parse::<u32>().ok()? != 0,
             "threads" => self.threads = value.parse::<u32>().ok()? != 0,
             _ => return None,
         }
@@ -299,7 +307,8 @@ mod tests {
     fn text_and_options_are_one() {
         for seed in 0..500 {
             let options = Options {
-                threads: seed % 2 == 1,
+                early: seed % 2 == 1,
+                threads: seed % 3 == 1,
                 ..Options::any(seed, 7, 96)
             };
             assert_eq!(options.to_string().parse(), Ok(options));

@@ -40,5 +40,10 @@ pub fn sync_threads_or(predicate: bool) -> bool {
 /// Lets the next launch begin. Here launches follow each other.
 pub fn trigger_dependents() {}
 
-/// Waits for the launch before this one. Here it has ended.
-pub fn sync_predecessor() {}
+/// Waits until the launch before this one on the stream has ended and what it wrote
+/// is visible. Here launches follow each other; but where a launch may be early
+/// ([`Options::early`](super::Options::early)), the thread may touch global memory
+/// only from here on.
+pub fn sync_predecessor() {
+    current(|launch| launch.sync_predecessor());
+}

@@ -195,6 +195,33 @@ fn streamed_read_of_what_the_launch_writes() {
     case.is_found(Options::random);
 }
 
+#[test]
+fn access_before_the_launch_before_has_ended() {
+    let case = Case {
+        kind: Kind::EarlyAccess,
+        grid: 2,
+        block: 64,
+        shared_bytes: 256,
+        run: |case, options, bug| {
+            let data = Buffer::from_slice(&[7u32; 128]);
+            let data = data.global();
+            let options = Options {
+                early: true,
+                ..options.clone()
+            };
+            case.launch(&options, || unsafe {
+                // Its own shared memory a thread may have before.
+                dynamic_shared::<u32>(0, 64).set(me() % 64, 1);
+                if !bug || me() != 77 {
+                    thread::sync_predecessor();
+                }
+                data.set(me(), data.get(me()) + 1);
+            })
+        },
+    };
+    case.is_found(Options::random);
+}
+
 /// A single-pass count that leaves its table as it is; the second launch takes the
 /// states of the first for its own.
 #[test]
