@@ -24,6 +24,7 @@ fn main() {
             launch_bounds_become_directives,
             impossible_launch_bounds_are_refused,
             static_shared_arrays_are_symbols,
+            reductions_are_instructions_where_there_are_some,
             a_compile_error_shows_the_compilers_message,
             misused_attributes_say_what_is_wrong,
             lint_finds_what_was_planted_and_nothing_else,
@@ -259,6 +260,35 @@ fn static_shared_arrays_assemble(compiler: Compiler, ptxas: &Path) {
         let found: u32 = before.rsplit(' ').next().unwrap().parse().unwrap();
         assert!((bytes..bytes + 128).contains(&found), "{kernel}: {usage}");
     }
+}
+
+const REDUCTIONS: &str = "
+#[kernel]
+pub unsafe fn reductions(data: Global<u32>, mask: u32) {
+    let t = thread::thread_idx_x();
+    unsafe {
+        let x = data.get(t as usize);
+        let sums = warp::reduce_add(mask, x) ^ warp::reduce_min(mask, x + 1);
+        let bits = warp::reduce_max(mask, x + 2) ^ warp::reduce_and(mask, x + 3);
+        let others = warp::reduce_or(mask, x + 4) ^ warp::reduce_xor(mask, x + 5);
+        data.set(t as usize, sums ^ bits ^ others);
+    }
+}";
+
+fn reductions_are_instructions_where_there_are_some(compiler: Compiler) {
+    let krate = generated(REDUCTIONS, "");
+    let counts = |arch| {
+        let builder = CudaBuilder::new(krate.path())
+            .arch(arch)
+            .compiler(compiler.clone())
+            .cache_dir(shared_cache());
+        let ptx = std::fs::read_to_string(builder.build().unwrap()).unwrap();
+        entries(&ptx)[0].counts()
+    };
+    let (old, new) = (counts(NvvmArch::Compute75), counts(NvvmArch::Compute90));
+    assert_eq!((new.reductions, new.shuffles), (6, 0));
+    // The first lane's value, and a loop over the others'.
+    assert_eq!((old.reductions, old.shuffles), (0, 12));
 }
 
 fn a_compile_error_shows_the_compilers_message(compiler: Compiler) {

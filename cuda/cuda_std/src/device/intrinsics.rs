@@ -40,6 +40,25 @@ unsafe extern "C" {
     #[link_name = "llvm.nvvm.match.any.sync.i32"]
     pub fn match_any(mask: u32, value: u32) -> u32;
 
+    #[cfg(target_feature = "sm_80")]
+    #[link_name = "llvm.nvvm.redux.sync.add"]
+    pub fn reduce_add(value: u32, mask: u32) -> u32;
+    #[cfg(target_feature = "sm_80")]
+    #[link_name = "llvm.nvvm.redux.sync.umin"]
+    pub fn reduce_umin(value: u32, mask: u32) -> u32;
+    #[cfg(target_feature = "sm_80")]
+    #[link_name = "llvm.nvvm.redux.sync.umax"]
+    pub fn reduce_umax(value: u32, mask: u32) -> u32;
+    #[cfg(target_feature = "sm_80")]
+    #[link_name = "llvm.nvvm.redux.sync.and"]
+    pub fn reduce_and(value: u32, mask: u32) -> u32;
+    #[cfg(target_feature = "sm_80")]
+    #[link_name = "llvm.nvvm.redux.sync.or"]
+    pub fn reduce_or(value: u32, mask: u32) -> u32;
+    #[cfg(target_feature = "sm_80")]
+    #[link_name = "llvm.nvvm.redux.sync.xor"]
+    pub fn reduce_xor(value: u32, mask: u32) -> u32;
+
     #[link_name = "llvm.nvvm.prmt"]
     pub safe fn permute_bytes(a: u32, b: u32, selector: u32) -> u32;
     #[link_name = "llvm.nvvm.isspacep.global"]

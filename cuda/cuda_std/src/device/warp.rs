@@ -1,7 +1,9 @@
 //! What the 32 lanes of a warp do together.
 //!
 //! `mask` names the lanes that take part; each of them must call, with the same
-//! mask. Only [`sync_warp`] orders memory: a shuffle or a vote does not.
+//! mask. Only [`sync_warp`] orders memory: a shuffle or a vote does not. Reductions
+//! are one instruction from compute capability 8.0 on, and before it a loop over the
+//! lanes.
 
 use super::intrinsics as nv;
 use core::arch::asm;
@@ -92,6 +94,51 @@ pub fn all(mask: u32, predicate: bool) -> bool {
 #[inline(always)]
 pub fn match_any(mask: u32, value: u32) -> u32 {
     unsafe { nv::match_any(mask, value) }
+}
+
+macro_rules! reductions {
+    ($($(#[$doc:meta])* $name:ident, $instruction:ident, $combine:expr;)*) => { $(
+        $(#[$doc])*
+        #[inline(always)]
+        pub fn $name(mask: u32, value: u32) -> u32 {
+            #[cfg(target_feature = "sm_80")]
+            unsafe {
+                nv::$instruction(value, mask)
+            }
+            #[cfg(not(target_feature = "sm_80"))]
+            {
+                reduce(mask, value, $combine)
+            }
+        }
+    )* };
+}
+
+reductions! {
+    /// The sum, wrapping, of the values that the lanes of `mask` hold.
+    reduce_add, reduce_add, u32::wrapping_add;
+    /// The least of the values that the lanes of `mask` hold.
+    reduce_min, reduce_umin, u32::min;
+    /// The greatest of the values that the lanes of `mask` hold.
+    reduce_max, reduce_umax, u32::max;
+    /// The bits that are set in all lanes of `mask`.
+    reduce_and, reduce_and, |a, b| a & b;
+    /// The bits that are set in any lane of `mask`.
+    reduce_or, reduce_or, |a, b| a | b;
+    /// The bits that are set in an odd number of lanes of `mask`.
+    reduce_xor, reduce_xor, |a, b| a ^ b;
+}
+
+/// A reduction where there is no instruction for it: lane by lane.
+#[cfg(not(target_feature = "sm_80"))]
+#[inline(always)]
+fn reduce(mask: u32, value: u32, combine: impl Fn(u32, u32) -> u32) -> u32 {
+    let mut reduced = shuffle_idx(mask, value, mask.trailing_zeros());
+    let mut rest = mask & (mask - 1);
+    while rest != 0 {
+        reduced = combine(reduced, shuffle_idx(mask, value, rest.trailing_zeros()));
+        rest &= rest - 1;
+    }
+    reduced
 }
 
 /// The lanes of the full warp whose low 8 bits of `digit` equal this lane's.

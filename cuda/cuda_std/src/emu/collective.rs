@@ -23,6 +23,31 @@ pub(crate) enum Operation {
     All,
     MatchAny,
     MatchDigit,
+    Reduce(Reduction),
+}
+
+/// What two lanes' values become.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reduction {
+    Add,
+    Min,
+    Max,
+    And,
+    Or,
+    Xor,
+}
+
+impl Reduction {
+    fn of(self, a: u32, b: u32) -> u32 {
+        match self {
+            Reduction::Add => a.wrapping_add(b),
+            Reduction::Min => a.min(b),
+            Reduction::Max => a.max(b),
+            Reduction::And => a & b,
+            Reduction::Or => a | b,
+            Reduction::Xor => a ^ b,
+        }
+    }
 }
 
 impl Operation {
@@ -39,6 +64,12 @@ impl Operation {
             Operation::All => "all",
             Operation::MatchAny => "match_any",
             Operation::MatchDigit => "match_digit",
+            Operation::Reduce(Reduction::Add) => "reduce_add",
+            Operation::Reduce(Reduction::Min) => "reduce_min",
+            Operation::Reduce(Reduction::Max) => "reduce_max",
+            Operation::Reduce(Reduction::And) => "reduce_and",
+            Operation::Reduce(Reduction::Or) => "reduce_or",
+            Operation::Reduce(Reduction::Xor) => "reduce_xor",
         }
     }
 
@@ -254,6 +285,11 @@ fn results(warp: &Warp, group: Group) -> [u32; 32] {
         Operation::Ballot => set_all(&mut results, group.mask, holds),
         Operation::Any => set_all(&mut results, group.mask, (holds != 0) as u32),
         Operation::All => set_all(&mut results, group.mask, (holds == group.mask) as u32),
+        Operation::Reduce(reduction) => {
+            let values = lanes(group.mask).map(|lane| warp.values[lane as usize]);
+            let reduced = values.reduce(|a, b| reduction.of(a, b)).unwrap_or_default();
+            set_all(&mut results, group.mask, reduced);
+        }
         Operation::MatchAny | Operation::MatchDigit => {
             let mut rest = group.mask;
             while rest != 0 {

@@ -3,7 +3,7 @@
 //! `mask` names the lanes that take part; each of them must call, with the same
 //! mask. Only [`sync_warp`] orders memory: a shuffle or a vote does not.
 
-use super::collective::Operation;
+use super::collective::{Operation, Reduction};
 use super::launch::current;
 use std::panic::Location;
 
@@ -90,6 +90,42 @@ pub fn all(mask: u32, predicate: bool) -> bool {
 #[track_caller]
 pub fn match_any(mask: u32, value: u32) -> u32 {
     collective(Operation::MatchAny, mask, value, 0)
+}
+
+/// The sum, wrapping, of the values that the lanes of `mask` hold.
+#[track_caller]
+pub fn reduce_add(mask: u32, value: u32) -> u32 {
+    collective(Operation::Reduce(Reduction::Add), mask, value, 0)
+}
+
+/// The least of the values that the lanes of `mask` hold.
+#[track_caller]
+pub fn reduce_min(mask: u32, value: u32) -> u32 {
+    collective(Operation::Reduce(Reduction::Min), mask, value, 0)
+}
+
+/// The greatest of the values that the lanes of `mask` hold.
+#[track_caller]
+pub fn reduce_max(mask: u32, value: u32) -> u32 {
+    collective(Operation::Reduce(Reduction::Max), mask, value, 0)
+}
+
+/// The bits that are set in all lanes of `mask`.
+#[track_caller]
+pub fn reduce_and(mask: u32, value: u32) -> u32 {
+    collective(Operation::Reduce(Reduction::And), mask, value, 0)
+}
+
+/// The bits that are set in any lane of `mask`.
+#[track_caller]
+pub fn reduce_or(mask: u32, value: u32) -> u32 {
+    collective(Operation::Reduce(Reduction::Or), mask, value, 0)
+}
+
+/// The bits that are set in an odd number of lanes of `mask`.
+#[track_caller]
+pub fn reduce_xor(mask: u32, value: u32) -> u32 {
+    collective(Operation::Reduce(Reduction::Xor), mask, value, 0)
 }
 
 /// The lanes of the full warp whose low 8 bits of `digit` equal this lane's.

@@ -10,6 +10,7 @@ mod order;
 mod static_shared;
 mod synchronisation;
 mod threads;
+mod warp;
 
 use cuda_std::emu::{Finding, Kind, Options, Stats};
 

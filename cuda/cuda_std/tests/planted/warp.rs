@@ -1,0 +1,102 @@
+//! What the operations of a warp give, and a reduction that lanes are missing from.
+
+use crate::Case;
+use cuda_std::emu::{Buffer, Kind, Options, launch};
+use cuda_std::prelude::*;
+
+/// Each operation, and what a lane of `mask` gets from it: of the lanes' values, by
+/// number.
+type Operation = (fn(u32, u32) -> u32, fn(u32, &[u32; 32], usize) -> u32);
+
+fn fold(mask: u32, values: &[u32; 32], combine: fn(u32, u32) -> u32) -> u32 {
+    let of_mask = (0..32).filter(|lane| mask >> lane & 1 != 0);
+    of_mask.map(|lane| values[lane]).reduce(combine).unwrap()
+}
+
+fn lanes_where(mask: u32, holds: impl Fn(usize) -> bool) -> u32 {
+    let lanes = (0..32).filter(|&lane| mask >> lane & 1 != 0 && holds(lane));
+    lanes.fold(0, |set, lane| set | 1 << lane)
+}
+
+const OPERATIONS: [Operation; 11] = [
+    (warp::reduce_add, |m, v, _| fold(m, v, u32::wrapping_add)),
+    (warp::reduce_min, |m, v, _| fold(m, v, u32::min)),
+    (warp::reduce_max, |m, v, _| fold(m, v, u32::max)),
+    (warp::reduce_and, |m, v, _| fold(m, v, |a, b| a & b)),
+    (warp::reduce_or, |m, v, _| fold(m, v, |a, b| a | b)),
+    (warp::reduce_xor, |m, v, _| fold(m, v, |a, b| a ^ b)),
+    (warp::match_any, |m, v, lane| {
+        lanes_where(m, |other| v[other] == v[lane])
+    }),
+    (
+        |m, value| warp::ballot(m, value % 3 == 0),
+        |m, v, _| lanes_where(m, |lane| v[lane].is_multiple_of(3)),
+    ),
+    (
+        |m, value| warp::any(m, value % 3 == 0) as u32,
+        |m, v, _| (lanes_where(m, |lane| v[lane].is_multiple_of(3)) != 0) as u32,
+    ),
+    (
+        |m, value| warp::all(m, value % 3 != 0) as u32,
+        |m, v, _| (lanes_where(m, |lane| v[lane].is_multiple_of(3)) == 0) as u32,
+    ),
+    (
+        |m, value| warp::shuffle_idx(m, value, m.trailing_zeros()),
+        |m, v, _| v[m.trailing_zeros() as usize],
+    ),
+];
+
+#[test]
+fn operations_give_what_they_should() {
+    for seed in 0..100u64 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        // Two groups of lanes, each with operations of its own order.
+        let mask = rng.u32(1..u32::MAX);
+        let values: [u32; 32] = std::array::from_fn(|_| rng.u32(..) >> rng.u32(0..32));
+        let results = Buffer::<u32>::uninitialised(32 * OPERATIONS.len());
+        let (input, output) = (Buffer::from_slice(&values), results.global());
+        let from = input.global();
+        launch(1, 32, 0, &Options::any(seed, 1, 32), || unsafe {
+            let lane = warp::lane_id() as usize;
+            let mine = mask >> lane & 1 != 0;
+            for i in 0..OPERATIONS.len() {
+                let i = if mine { i } else { OPERATIONS.len() - 1 - i };
+                let (operation, _) = OPERATIONS[i];
+                let result = operation(if mine { mask } else { !mask }, from.get(lane));
+                output.set(32 * i + lane, result);
+            }
+        })
+        .expect("no finding");
+        for (i, (_, expected)) in OPERATIONS.iter().enumerate() {
+            for lane in 0..32 {
+                let mask = if mask >> lane & 1 != 0 { mask } else { !mask };
+                let found = results.read(32 * i + lane);
+                assert_eq!(
+                    found,
+                    expected(mask, &values, lane),
+                    "seed {seed}, operation {i}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn reduction_with_lanes_missing() {
+    let case = Case {
+        kind: Kind::WarpMask,
+        grid: 1,
+        block: 32,
+        shared_bytes: 0,
+        run: |case, options, bug| {
+            case.launch(options, || {
+                let lane = warp::lane_id();
+                if lane < 20 {
+                    let mask = if bug { warp::FULL } else { (1 << 20) - 1 };
+                    warp::reduce_add(mask, lane);
+                }
+            })
+        },
+    };
+    case.is_found(Options::random);
+}
