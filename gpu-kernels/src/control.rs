@@ -66,6 +66,19 @@ pub const fn words(places: usize, tiles: usize) -> usize {
 /// Most keys of one portion: a look-back word counts to less than 2^30.
 pub const PORTION_MAX: u64 = (1 << 30) - 1;
 
+/// Tiles of `tile` keys in a portion.
+pub const fn portion(tile: usize) -> u64 {
+    PORTION_MAX / tile as u64
+}
+
+/// Whether `n` keys are one portion, whatever the tile: the last one counts whole.
+pub const fn is_one_portion(n: u64) -> bool {
+    n + TILE_MAX < PORTION_MAX
+}
+
+/// More than a tile has: its counters have 16 bits.
+const TILE_MAX: u64 = 1 << 16;
+
 /// States of a look-back word, in its two high bits.
 pub const EMPTY: u32 = 0;
 pub const LOCAL: u32 = 1 << 30;
@@ -233,6 +246,17 @@ impl Step {
 #[cfg(all(test, not(target_os = "cuda")))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_one_portion_fits_in_whole_tiles() {
+        let most = (0..=PORTION_MAX)
+            .rev()
+            .find(|&n| is_one_portion(n))
+            .unwrap();
+        for tile in [128, 12_288, 65_535] {
+            assert!(most.div_ceil(tile) <= portion(tile as usize));
+        }
+    }
 
     #[test]
     fn passes_hand_over_and_end_in_the_output() {

@@ -64,7 +64,7 @@ pub fn passes(device: &Device, width: usize, kind: Kind, n: u64) -> Result<Passe
     Ok(Passes {
         histogram: histogram(device, width, n)?,
         onesweep,
-        portion: control::PORTION_MAX / shape.tile() as u64,
+        portion: control::portion(shape.tile()),
     })
 }
 
@@ -73,7 +73,7 @@ impl Passes {
     pub fn by(self, onesweep: Kernel) -> Self {
         Passes {
             onesweep,
-            portion: control::PORTION_MAX / u64::from(onesweep.tile),
+            portion: control::portion(onesweep.tile as usize),
             ..self
         }
     }
@@ -110,7 +110,7 @@ fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String
     let once = |shape: Shape| {
         n <= u64::from(device.multiprocessors()) * shape.tile() as u64 && fits(shape)
     };
-    let (variant, shape) = if n > control::PORTION_MAX {
+    let (variant, shape) = if !control::is_one_portion(n) {
         let shape = match (width, paired) {
             (1 | 2 | 4, _) => shapes::WIDE_U32,
             (8, false) => shapes::KEYS_U64,
