@@ -8,7 +8,6 @@
 //! Candidates take turns on fresh copies of one input, and every result is compared with
 //! that of `sort_unstable`. The file gets every time and the machine.
 
-use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::time::Instant;
@@ -155,27 +154,29 @@ fn timed(candidate: &Candidate, keys: &mut [i32], pool: &ThreadPool) -> f64 {
 
 /// Medians in milliseconds, least and greatest in brackets, as a table in Markdown.
 fn table(distribution: Distribution, rows: &[Row]) -> String {
-    let mut lines: BTreeMap<usize, String> = BTreeMap::new();
-    for row in rows {
-        let place = CANDIDATES.iter().position(|c| c.name == row.candidate);
-        let line = lines.entry(place.unwrap_or(0));
-        let line = line.or_insert_with(|| format!("| {} |", row.candidate));
-        let ms = |seconds: f64| (seconds * 1e3).round();
-        let least = row.seconds.iter().copied().fold(f64::INFINITY, f64::min);
-        let greatest = row.seconds.iter().copied().fold(0.0, f64::max);
-        let samples = Samples {
-            engine: "",
-            level: row.threads,
-            seconds: row.seconds.clone(),
-        };
-        let median = ms(samples.median());
-        *line += &format!(" {median} ({}..{}) |", ms(least), ms(greatest));
-    }
     let threads = THREADS.map(|threads| threads.to_string()).join(" | ");
     let rule = "---|".repeat(THREADS.len() + 1);
-    let lines: Vec<String> = lines.into_values().collect();
-    format!(
-        "\n{distribution}\n\n| threads | {threads} |\n|{rule}\n{}\n",
-        lines.join("\n")
-    )
+    let mut table = format!("\n{distribution}\n\n| threads | {threads} |\n|{rule}\n");
+    for candidate in &CANDIDATES {
+        let of = |threads| {
+            let mut rows = rows.iter();
+            rows.find(|row| (row.candidate, row.threads) == (candidate.name, threads))
+        };
+        let cells = THREADS.map(|threads| of(threads).map_or_else(String::new, figure));
+        table += &format!("| {} | {} |\n", candidate.name, cells.join(" | "));
+    }
+    table
+}
+
+fn figure(row: &Row) -> String {
+    let samples = Samples {
+        engine: "",
+        level: row.threads,
+        seconds: row.seconds.clone(),
+    };
+    let least = row.seconds.iter().copied().fold(f64::INFINITY, f64::min);
+    let greatest = row.seconds.iter().copied().fold(0.0, f64::max);
+    let [median, least, greatest] =
+        [samples.median(), least, greatest].map(|seconds| (seconds * 1e3).round());
+    format!("{median} ({least}..{greatest})")
 }
