@@ -30,6 +30,7 @@ struct Cli {
 enum Command {
     Classic(cmd::classic::Options),
     Peers(cmd::peers::Options),
+    Tune(cmd::tune::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Classic(options) => cmd::classic::run(&options),
         Command::Peers(options) => cmd::peers::run(&options),
+        Command::Tune(options) => cmd::tune::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -70,31 +70,35 @@ macro_rules! sweep {
 
 sweep! {
     keys {
+        sweep_keys_u32_256x8x2_atomics: u32, 256 x 8 x 2, true;
+        sweep_keys_u32_256x16x2_atomics: u32, 256 x 16 x 2, true;
         sweep_keys_u32_256x15x3_atomics: u32, 256 x 15 x 3, true;
         sweep_keys_u32_256x23x3_atomics: u32, 256 x 23 x 3, true;
-        sweep_keys_u32_384x15x2_atomics: u32, 384 x 15 x 2, true;
         sweep_keys_u32_384x23x2_atomics: u32, 384 x 23 x 2, true;
-        sweep_keys_u32_512x15x2_atomics: u32, 512 x 15 x 2, true;
-        sweep_keys_u32_512x19x2_atomics: u32, 512 x 19 x 2, true;
+        sweep_keys_u32_512x8x2_atomics: u32, 512 x 8 x 2, true;
+        sweep_keys_u32_512x16x1_atomics: u32, 512 x 16 x 1, true;
+        sweep_keys_u32_512x16x2_atomics: u32, 512 x 16 x 2, true;
         sweep_keys_u32_512x21x2_atomics: u32, 512 x 21 x 2, true;
         sweep_keys_u32_512x23x2_atomics: u32, 512 x 23 x 2, true;
         sweep_keys_u32_512x24x2_atomics: u32, 512 x 24 x 2, true;
         sweep_keys_u32_512x25x2_atomics: u32, 512 x 25 x 2, true;
-        sweep_keys_u32_128x15x6_ballots: u32, 128 x 15 x 6, false;
+        sweep_keys_u32_1024x12x1_atomics: u32, 1024 x 12 x 1, true;
         sweep_keys_u32_256x7x4_ballots: u32, 256 x 7 x 4, false;
         sweep_keys_u32_256x11x4_ballots: u32, 256 x 11 x 4, false;
         sweep_keys_u32_256x15x3_ballots: u32, 256 x 15 x 3, false;
         sweep_keys_u32_256x23x3_ballots: u32, 256 x 23 x 3, false;
         sweep_keys_u32_256x31x3_ballots: u32, 256 x 31 x 3, false;
+        sweep_keys_u32_256x33x3_ballots: u32, 256 x 33 x 3, false;
         sweep_keys_u32_384x23x2_ballots: u32, 384 x 23 x 2, false;
         sweep_keys_u32_512x23x2_ballots: u32, 512 x 23 x 2, false;
-        sweep_keys_u64_256x11x3_atomics: u64, 256 x 11 x 3, true;
+        sweep_keys_u64_256x8x2_atomics: u64, 256 x 8 x 2, true;
         sweep_keys_u64_256x15x3_atomics: u64, 256 x 15 x 3, true;
         sweep_keys_u64_384x15x2_atomics: u64, 384 x 15 x 2, true;
-        sweep_keys_u64_512x9x2_atomics: u64, 512 x 9 x 2, true;
+        sweep_keys_u64_512x8x2_atomics: u64, 512 x 8 x 2, true;
         sweep_keys_u64_512x11x2_atomics: u64, 512 x 11 x 2, true;
         sweep_keys_u64_512x13x2_atomics: u64, 512 x 13 x 2, true;
         sweep_keys_u64_512x15x2_atomics: u64, 512 x 15 x 2, true;
+        sweep_keys_u64_512x16x1_atomics: u64, 512 x 16 x 1, true;
         sweep_keys_u64_256x7x3_ballots: u64, 256 x 7 x 3, false;
         sweep_keys_u64_256x11x3_ballots: u64, 256 x 11 x 3, false;
         sweep_keys_u64_256x15x3_ballots: u64, 256 x 15 x 3, false;
@@ -102,15 +106,16 @@ sweep! {
     }
     pairs {
         sweep_pairs_u32_256x7x4_ballots: u32, 256 x 7 x 4;
+        sweep_pairs_u32_256x8x2_ballots: u32, 256 x 8 x 2;
         sweep_pairs_u32_256x11x4_ballots: u32, 256 x 11 x 4;
         sweep_pairs_u32_256x15x3_ballots: u32, 256 x 15 x 3;
         sweep_pairs_u32_256x23x2_ballots: u32, 256 x 23 x 2;
-        sweep_pairs_u32_384x15x2_ballots: u32, 384 x 15 x 2;
         sweep_pairs_u32_384x23x2_ballots: u32, 384 x 23 x 2;
-        sweep_pairs_u32_512x15x2_ballots: u32, 512 x 15 x 2;
+        sweep_pairs_u32_512x16x1_ballots: u32, 512 x 16 x 1;
         sweep_pairs_u32_512x17x2_ballots: u32, 512 x 17 x 2;
         sweep_pairs_u32_512x21x2_ballots: u32, 512 x 21 x 2;
         sweep_pairs_u32_512x23x2_ballots: u32, 512 x 23 x 2;
+        sweep_pairs_u32_512x24x2_ballots: u32, 512 x 24 x 2;
         sweep_pairs_u64_256x7x3_ballots: u64, 256 x 7 x 3;
         sweep_pairs_u64_256x11x2_ballots: u64, 256 x 11 x 2;
         sweep_pairs_u64_256x15x2_ballots: u64, 256 x 15 x 2;

@@ -2,3 +2,4 @@
 
 pub mod classic;
 pub mod peers;
+pub mod tune;

@@ -166,10 +166,9 @@ impl<K: GpuKey> Sort<K> {
         self
     }
 
-    /// Threads and items of its passes; of a sort in one block, of the block.
-    pub fn shape(&self) -> (u32, u32) {
-        let kernel = self.kernels.block.unwrap_or(self.kernels.passes.onesweep);
-        (kernel.threads, kernel.tile / kernel.threads)
+    /// What moves the keys: the pass, or the block that does it all.
+    pub(super) fn kernel(&self) -> Kernel {
+        self.kernels.block.unwrap_or(self.kernels.passes.onesweep)
     }
 
     /// Keys it is prepared for.

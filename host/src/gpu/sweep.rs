@@ -1,55 +1,263 @@
-//! Sorts by passes of other shapes than those in use: what `cudamark tune` times.
+//! Sorts by passes of other shapes than those in use, and what is recorded of them:
+//! `cudamark tune`.
+//!
+//! A record is a line of JSON. The first of a file is the environment; each other is a
+//! shape at a size, with every sample, or with the reason why it was skipped.
 
 use std::sync::Arc;
 
-pub use gpu_kernels::sweep::{CANDIDATES, Candidate};
+use gpu_kernels::control;
+use gpu_kernels::sweep::{CANDIDATES, Candidate};
+use serde::Serialize;
 
-use super::kernels::Resources;
-use super::{Device, GpuKey, Sort, select};
+use super::kernels::{Kernel, Resources};
+use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, select};
 use crate::error::Error;
+use crate::record::Environment;
+use crate::workload::Workload;
 
-/// Whether this program holds their kernels.
+/// Whether this program holds the kernels of shapes that are not in use.
 pub const BUILT: bool = cfg!(feature = "tune");
 
-/// The candidates for keys of `width` bytes, with values of 4 bytes or alone.
-pub fn candidates(width: usize, paired: bool) -> impl Iterator<Item = &'static Candidate> {
-    CANDIDATES
-        .iter()
-        .filter(move |candidate| (candidate.width, candidate.paired) == (width, paired))
+/// Most elements that a sort by these shapes takes: it is in one portion.
+pub const MOST: usize = control::PORTION_MAX as usize;
+
+/// Version of [`Line`]. It rises when a field changes its meaning or goes.
+pub const VERSION: u32 = 1;
+
+/// How the passes of a shape rank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ranking {
+    /// By atomics where the plan says so, else by ballots.
+    Atomics,
+    /// By ballots.
+    Ballots,
+    /// As the kernel in use does.
+    AsInUse,
+}
+
+/// A shape, told from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Name {
+    /// Threads in a block.
+    pub threads: u32,
+    /// Elements of a thread.
+    pub items: u32,
+    /// Blocks that its registers leave room for on a multiprocessor; not said of
+    /// shapes in use.
+    pub blocks: Option<u32>,
+    /// How its passes rank.
+    pub ranking: Ranking,
+    /// Whether sorts of this size use it.
+    pub in_use: bool,
+}
+
+/// A sort by passes of some shape.
+pub struct Entrant<K: GpuKey> {
+    pub name: Name,
+    pub sort: Arc<Sort<K>>,
+    /// What its kernel takes.
+    pub resources: Resources,
 }
 
 /// What became of a candidate on a GPU.
 pub enum Fit<K: GpuKey> {
-    /// A sort by its passes, and what those take.
-    Runs(Arc<Sort<K>>, Resources),
-    /// None, or not one as it is meant: the reason.
-    Skipped(String),
+    /// It can be timed.
+    Runs(Entrant<K>),
+    /// It cannot, or not as it is meant.
+    Skipped {
+        name: Name,
+        /// Why.
+        reason: String,
+    },
 }
 
-/// `sort` by the passes of `candidate`, if the GPU has room for them and their keys
-/// stay in registers.
+/// Sorts of `n` elements by the shapes in use, and by each candidate.
 ///
 /// # Errors
 /// A kernel that does not load.
-pub fn enter<K: GpuKey>(
+pub fn field<K: GpuKey>(sorter: &GpuSorter, n: usize, paired: bool) -> Result<Vec<Fit<K>>, Error> {
+    let payload = if paired {
+        Payload::Value(4)
+    } else {
+        Payload::None
+    };
+    let prepare = |order| sorter.prepare::<K>(n, payload, order);
+    let ascending = Order::ascending;
+    let mut field = vec![in_use(prepare(ascending())?, Ranking::AsInUse)?];
+    if !paired {
+        let ballots = prepare(ascending().ballots())?;
+        field.push(in_use(ballots, Ranking::Ballots)?);
+    }
+    let fits =
+        |candidate: &&Candidate| (candidate.width, candidate.paired) == (K::FORM.width, paired);
+    for candidate in CANDIDATES.iter().filter(fits) {
+        field.push(enter(sorter.device(), prepare(ascending())?, candidate)?);
+    }
+    Ok(field)
+}
+
+fn in_use<K: GpuKey>(sort: Sort<K>, ranking: Ranking) -> Result<Fit<K>, Error> {
+    let kernel = sort.kernel();
+    let name = Name {
+        threads: kernel.threads,
+        items: kernel.tile / kernel.threads,
+        blocks: None,
+        ranking,
+        in_use: true,
+    };
+    entrant(name, sort, kernel)
+}
+
+fn entrant<K: GpuKey>(name: Name, sort: Sort<K>, kernel: Kernel) -> Result<Fit<K>, Error> {
+    Ok(Fit::Runs(Entrant {
+        name,
+        sort: Arc::new(sort),
+        resources: kernel.resources()?,
+    }))
+}
+
+/// `sort` by the passes of `candidate`, if the GPU has room for a block and its keys
+/// stay in registers.
+fn enter<K: GpuKey>(
     device: &Device,
     sort: Sort<K>,
     candidate: &Candidate,
 ) -> Result<Fit<K>, Error> {
-    let needed = select::shared_bytes(candidate);
-    let most = device.shared_bytes() as usize;
-    if needed > most {
-        return Ok(Fit::Skipped(format!(
-            "takes {needed} bytes of shared memory a block, the GPU has {most}"
-        )));
+    let name = Name {
+        threads: candidate.shape.threads as u32,
+        items: candidate.shape.items as u32,
+        blocks: Some(candidate.shape.blocks as u32),
+        ranking: if candidate.atomics {
+            Ranking::Atomics
+        } else {
+            Ranking::Ballots
+        },
+        in_use: false,
+    };
+    let (needed, most) = (select::shared_bytes(candidate), device.shared_bytes());
+    if needed > most as usize {
+        let reason = format!("a block takes {needed} bytes of shared memory, the GPU has {most}");
+        return Ok(Fit::Skipped { name, reason });
     }
     let kernel = select::candidate(device, candidate)?;
-    let resources = kernel.resources()?;
-    if resources.local_bytes > 0 {
-        return Ok(Fit::Skipped(format!(
-            "{} registers are too few: {} bytes of a thread lie in local memory",
-            resources.registers, resources.local_bytes
-        )));
+    let taken = kernel.resources()?;
+    if taken.local_bytes > 0 {
+        let (registers, bytes) = (taken.registers, taken.local_bytes);
+        let reason = format!("spills: {registers} registers and {bytes} bytes of local memory");
+        return Ok(Fit::Skipped { name, reason });
     }
-    Ok(Fit::Runs(Arc::new(sort.by(kernel)), resources))
+    entrant(name, sort.by(kernel), kernel)
+}
+
+/// A line of the record.
+#[derive(Debug, Serialize)]
+pub struct Line<'a> {
+    /// [`VERSION`].
+    pub version: u32,
+    #[serde(flatten)]
+    pub content: Content<'a>,
+}
+
+/// What it says.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Content<'a> {
+    /// Where all that follows was measured.
+    Environment(&'a Environment),
+    /// A shape at a size.
+    Shape(ShapeRecord<'a>),
+}
+
+/// The samples of a shape at a size.
+#[derive(Debug, Serialize)]
+pub struct ShapeRecord<'a> {
+    /// Type of the elements: `u32+u32` are pairs.
+    #[serde(rename = "type")]
+    pub kind: &'a str,
+    /// The input.
+    #[serde(flatten)]
+    pub workload: Workload,
+    /// The shape.
+    #[serde(flatten)]
+    pub name: Name,
+    /// Registers of a thread.
+    pub registers: Option<u32>,
+    /// Blocks that a multiprocessor holds at once.
+    pub resident_blocks: Option<u32>,
+    /// Why there are no samples.
+    pub skipped: Option<&'a str>,
+    /// Seconds of each sort by the device's clock, in the order taken. The result of
+    /// each was verified.
+    pub samples_s: &'a [f64],
+}
+
+impl<'a> Line<'a> {
+    /// The first line.
+    pub fn environment(environment: &'a Environment) -> Self {
+        Line {
+            version: VERSION,
+            content: Content::Environment(environment),
+        }
+    }
+
+    /// Of a shape that was timed, or of one that was skipped, without samples.
+    pub fn shape<K: GpuKey>(
+        kind: &'a str,
+        workload: Workload,
+        fit: &'a Fit<K>,
+        samples_s: &'a [f64],
+    ) -> Self {
+        let (name, resources, skipped) = match fit {
+            Fit::Runs(entrant) => (entrant.name, Some(entrant.resources), None),
+            Fit::Skipped { name, reason } => (*name, None, Some(reason.as_str())),
+        };
+        Line {
+            version: VERSION,
+            content: Content::Shape(ShapeRecord {
+                kind,
+                workload,
+                name,
+                registers: resources.map(|resources| resources.registers),
+                resident_blocks: resources.map(|resources| resources.blocks),
+                skipped,
+                samples_s,
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::Distribution;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn a_skipped_shape_is_a_line_with_its_reason() {
+        let fit = Fit::<u32>::Skipped {
+            name: Name {
+                threads: 512,
+                items: 24,
+                blocks: Some(2),
+                ranking: Ranking::Ballots,
+                in_use: false,
+            },
+            reason: "spills".to_owned(),
+        };
+        let workload = Workload {
+            n: 1024,
+            distribution: Distribution::Uniform,
+            seed: 7,
+        };
+        let line = serde_json::to_value(Line::shape("u32", workload, &fit, &[])).unwrap();
+        let expected = json!({"version": VERSION, "shape": {
+            "type": "u32", "n": 1024, "distribution": "uniform", "seed": 7,
+            "threads": 512, "items": 24, "blocks": 2, "ranking": "ballots", "in_use": false,
+            "registers": Value::Null, "resident_blocks": Value::Null,
+            "skipped": "spills", "samples_s": [],
+        }});
+        assert_eq!(line, expected);
+    }
 }
