@@ -1,6 +1,7 @@
-//! The inputs on which sorts go wrong, in one list for every engine and back end:
-//! sizes about the edges of what an engine cuts its input into, in shapes that fill
-//! one digit, none, or all of them.
+//! The inputs on which sorts go wrong, in one list for every engine: sizes about the
+//! edges of what an engine cuts its input into, in shapes that fill one digit, none, or
+//! all of them. What the kernels by themselves are tested on is the list of
+//! `sort-cases`.
 
 use crate::key::Key;
 use crate::workload::{Distribution, Workload};
