@@ -30,6 +30,7 @@ struct Cli {
 enum Command {
     Classic(cmd::classic::Options),
     Peers(cmd::peers::Options),
+    Sample(cmd::sample::Options),
     Tune(cmd::tune::Options),
 }
 
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Classic(options) => cmd::classic::run(&options),
         Command::Peers(options) => cmd::peers::run(&options),
+        Command::Sample(options) => cmd::sample::run(&options),
         Command::Tune(options) => cmd::tune::run(&options),
     };
     match outcome {

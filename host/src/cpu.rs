@@ -196,7 +196,7 @@ impl<K: Key> Engine<K> for Radix {
 }
 
 /// A pool of `level` threads.
-fn pool(engine: &'static str, level: usize) -> Result<ThreadPool, Error> {
+pub(crate) fn pool(engine: &'static str, level: usize) -> Result<ThreadPool, Error> {
     if level == 0 {
         return Err(Error::LevelZero);
     }

@@ -11,6 +11,8 @@
 //! | [`measure`] | samples, each verified, and what they say of the median |
 //! | [`verify`] | whether a result is the sorted input |
 //! | [`record`] | results and the machine they were measured on |
+//! | [`suite`] | the benchmark suite: cells, their samples, and what those say |
+//! | [`nvml`] | clocks, power and temperature of the GPU |
 //! | [`cases`] | the inputs on which sorts go wrong |
 //! | [`memory`] | how much memory there is |
 //! | [`peers`] | sorts of other libraries, measured beside ours |
@@ -25,8 +27,10 @@ pub mod gpu;
 pub mod key;
 pub mod measure;
 pub mod memory;
+pub mod nvml;
 pub mod peers;
 pub mod record;
+pub mod suite;
 pub mod verify;
 pub mod workload;
 

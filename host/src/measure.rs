@@ -75,17 +75,7 @@ impl<'a, K: Key> Measurement<'a, K> {
     /// # Errors
     /// Those of [`Engine::sort`]; a wrong result.
     pub fn sample(&mut self) -> Result<Duration, Error> {
-        self.restore();
-        let start = Instant::now();
-        self.engine.sort(&mut self.work)?;
-        let elapsed = start.elapsed();
-        let check = self.verifier.check(&self.work);
-        check.map_err(|difference| Error::WrongResult {
-            engine: self.engine.name(),
-            level: self.level,
-            difference,
-        })?;
-        Ok(elapsed)
+        verified_sort(&mut *self.engine, self.verifier, &mut self.work, self.level)
     }
 
     /// `count` samples, after one more that is verified and dropped: the first call
@@ -110,14 +100,33 @@ impl<'a, K: Key> Measurement<'a, K> {
             seconds,
         })
     }
+}
 
-    /// Copies the input into the work buffer.
-    fn restore(&mut self) {
-        let blocks = self.work.par_chunks_mut(BLOCK);
-        blocks
-            .zip(self.verifier.input().par_chunks(BLOCK))
-            .for_each(|(work, input)| work.copy_from_slice(input));
-    }
+/// Copies the verifier's input into `work`, has `engine`, prepared for `level`, sort it
+/// there, and verifies it: returns how long the sort took.
+///
+/// # Errors
+/// Those of [`Engine::sort`]; a wrong result.
+pub fn verified_sort<K: Key>(
+    engine: &mut dyn Engine<K>,
+    verifier: &Verifier<'_, K>,
+    work: &mut [K],
+    level: usize,
+) -> Result<Duration, Error> {
+    let fresh = work
+        .par_chunks_mut(BLOCK)
+        .zip(verifier.input().par_chunks(BLOCK));
+    fresh.for_each(|(work, input)| work.copy_from_slice(input));
+    let start = Instant::now();
+    engine.sort(work)?;
+    let elapsed = start.elapsed();
+    let check = verifier.check(work);
+    check.map_err(|difference| Error::WrongResult {
+        engine: engine.name(),
+        level,
+        difference,
+    })?;
+    Ok(elapsed)
 }
 
 /// The times of one engine at one level. Each belongs to a verified result.

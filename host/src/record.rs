@@ -5,16 +5,20 @@
 //! unit of each figure (`_s` seconds, `_bytes`).
 
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
+use crate::gpu::kernels;
 use crate::key::Key;
 use crate::measure::Samples;
+use crate::nvml::{Monitor, Setup};
 use crate::workload::{Distribution, Workload};
 
 /// Version of the records below. It rises when a field changes its meaning or goes.
@@ -25,7 +29,7 @@ pub const VERSION: u32 = 1;
 pub const COMMIT_VARIABLE: &str = "CUDAMARK_COMMIT";
 
 /// A GPU and the driver it is used through.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gpu {
     /// Product name, as the driver reports it.
     pub name: String,
@@ -38,7 +42,7 @@ pub struct Gpu {
 }
 
 /// Sources, tools and machine. What could not be found out is `None`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
     /// Seconds since 1970-01-01 00:00 UTC when this was taken.
     pub unix_time_s: u64,
@@ -50,8 +54,15 @@ pub struct Environment {
     pub toolchain: String,
     /// Whether the host code was built with debug assertions, which slow it down.
     pub debug_assertions: bool,
+    /// SHA-256 of the kernels' PTX that the program holds, in hexadecimal: the same
+    /// kernels have the same. `None` where it was built without a kernel compiler.
+    #[serde(default)]
+    pub ptx_sha256: Option<String>,
     /// Model of the CPU.
     pub cpu: Option<String>,
+    /// What sets the CPU's clock: `performance`, `schedutil`, ...
+    #[serde(default)]
+    pub governor: Option<String>,
     /// Logical cores that this process may use.
     pub cores: usize,
     /// Physical cores of the machine.
@@ -63,11 +74,14 @@ pub struct Environment {
     /// Version of its kernel.
     pub kernel: Option<String>,
     /// Instruction set: `x86_64`.
-    pub arch: &'static str,
+    pub arch: String,
     /// What kind of container the process seems to run in.
     pub container: Option<String>,
     /// The GPU that was used, if one was.
     pub gpu: Option<Gpu>,
+    /// How that GPU was set up, where NVML says.
+    #[serde(default)]
+    pub gpu_setup: Option<Setup>,
 }
 
 impl Environment {
@@ -87,17 +101,72 @@ impl Environment {
             dirty,
             toolchain: rustc_version_runtime::version_meta().short_version_string,
             debug_assertions: cfg!(debug_assertions),
+            ptx_sha256: ptx_sha256(),
+            governor: governor(),
             cpu: cpu.map(|cpu| cpu.brand().trim().to_owned()),
             cores: cores(),
             physical_cores: System::physical_core_count().ok(),
             memory_bytes: system.as_ref().map(System::total_memory),
             os: System::long_os_version().ok(),
             kernel: System::kernel_version().ok(),
-            arch: env::consts::ARCH,
+            arch: env::consts::ARCH.to_owned(),
             container: container(),
+            gpu_setup: gpu
+                .as_ref()
+                .and_then(|_| Monitor::open().ok())
+                .map(|monitor| monitor.setup()),
             gpu,
         }
     }
+
+    /// A short name for all of this but the time: two runs of the same build on the
+    /// same machine have the same.
+    pub fn id(&self) -> String {
+        let timeless = Self {
+            unix_time_s: 0,
+            ..self.clone()
+        };
+        short_hash(&timeless)
+    }
+
+    /// A short name for the machine alone, whatever was built and run on it.
+    pub fn machine_id(&self) -> String {
+        short_hash(&Self {
+            unix_time_s: 0,
+            commit: None,
+            dirty: None,
+            toolchain: String::new(),
+            debug_assertions: false,
+            ptx_sha256: None,
+            ..self.clone()
+        })
+    }
+}
+
+fn short_hash(environment: &Environment) -> String {
+    // Its fields are numbers and texts, which always become JSON.
+    let json = serde_json::to_vec(environment).unwrap_or_default();
+    hexadecimal(&Sha256::digest(json)[..6])
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The hash of the PTX in this program, all its texts one after the other.
+fn ptx_sha256() -> Option<String> {
+    let mut texts = kernels::embedded_texts().peekable();
+    texts.peek()?;
+    let mut hash = Sha256::new();
+    texts.for_each(|text| hash.update(text));
+    Some(hexadecimal(&hash.finalize()))
+}
+
+/// What sets the clock of the first core, on a Linux that says.
+fn governor() -> Option<String> {
+    let path = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+    let text = fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned())
 }
 
 /// Logical cores that this process may use, 1 if the system does not say.
@@ -236,5 +305,34 @@ mod tests {
             assert!(!commit.is_empty());
             assert!(environment.dirty.is_some());
         }
+    }
+
+    #[test]
+    fn an_id_is_of_the_build_and_a_machine_id_of_the_machine() {
+        let here = Environment::here(None);
+        let later = Environment {
+            unix_time_s: 0,
+            ..here.clone()
+        };
+        assert_eq!(later.id(), here.id());
+        let rebuilt = Environment {
+            commit: Some("another".to_owned()),
+            ptx_sha256: Some("another".to_owned()),
+            ..here.clone()
+        };
+        assert_ne!(rebuilt.id(), here.id());
+        assert_eq!(rebuilt.machine_id(), here.machine_id());
+        let moved = Environment {
+            cores: here.cores + 1,
+            ..here.clone()
+        };
+        assert_ne!(moved.machine_id(), here.machine_id());
+    }
+
+    #[test]
+    fn an_environment_is_read_as_it_was_written() {
+        let here = Environment::here(None);
+        let json = serde_json::to_string(&here).unwrap();
+        assert_eq!(serde_json::from_str::<Environment>(&json).unwrap(), here);
     }
 }

@@ -136,6 +136,11 @@ impl<'a, K: Key> Verifier<'a, K> {
         }
     }
 
+    /// The verifier of an input whose fingerprint was taken before.
+    pub fn with_fingerprint(input: &'a [K], fingerprint: Fingerprint) -> Self {
+        Self { input, fingerprint }
+    }
+
     /// The input that results are held against.
     pub fn input(&self) -> &'a [K] {
         self.input

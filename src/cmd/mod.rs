@@ -2,4 +2,5 @@
 
 pub mod classic;
 pub mod peers;
+pub mod sample;
 pub mod tune;

@@ -155,7 +155,7 @@ fn shared_bytes_optin(device: CudaDevice) -> Result<u32, Error> {
 }
 
 /// Turns a failed call of `cust` into an error that says what was being done.
-pub(super) fn failed(action: &'static str) -> impl Fn(CudaError) -> Error {
+pub(crate) fn failed(action: &'static str) -> impl Fn(CudaError) -> Error {
     move |error| Error::Gpu {
         action,
         reason: match error {
@@ -166,7 +166,7 @@ pub(super) fn failed(action: &'static str) -> impl Fn(CudaError) -> Error {
 }
 
 /// The same for a status of the driver itself.
-pub(super) fn check(status: sys::CUresult, action: &'static str) -> Result<(), Error> {
+pub(crate) fn check(status: sys::CUresult, action: &'static str) -> Result<(), Error> {
     if status == sys::cudaError_enum::CUDA_SUCCESS {
         Ok(())
     } else {

@@ -1,0 +1,209 @@
+//! What the GPU does while it is measured: clocks, power, temperature, and whether it
+//! is being slowed down, as NVIDIA's management library (NVML) has them.
+//!
+//! The library is opened at run time and is part of the driver. Where there is none,
+//! nothing is known, and that is what records then say. A reading takes some ten
+//! microseconds and is made between timed intervals, never within one.
+
+use cust::sys;
+use nvml_wrapper::bitmasks::device::ThrottleReasons;
+use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
+use nvml_wrapper::{Device, Nvml};
+use serde::{Deserialize, Serialize};
+
+/// File name of the library where only the driver is installed. The name that the
+/// crate looks for comes with CUDA.
+const LIBRARY: &str = "libnvidia-ml.so.1";
+
+/// What is being kept from full speed, and how records call it.
+const SLOWDOWNS: [(ThrottleReasons, &str); 6] = [
+    (ThrottleReasons::SW_POWER_CAP, "power-cap"),
+    (ThrottleReasons::HW_SLOWDOWN, "hardware-slowdown"),
+    (ThrottleReasons::SYNC_BOOST, "sync-boost"),
+    (ThrottleReasons::SW_THERMAL_SLOWDOWN, "thermal-slowdown"),
+    (
+        ThrottleReasons::HW_THERMAL_SLOWDOWN,
+        "hardware-thermal-slowdown",
+    ),
+    (ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN, "power-brake"),
+];
+
+/// The library, opened, and which of its GPUs is meant.
+pub struct Monitor {
+    nvml: Nvml,
+    index: u32,
+}
+
+/// How a GPU is set up: what does not change while it is measured.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Setup {
+    /// Version of the driver: `580.65.06`.
+    pub driver: Option<String>,
+    /// Highest clock of the multiprocessors, in hertz.
+    pub sm_clock_max_hz: Option<f64>,
+    /// Clock of the multiprocessors that applications were given, in hertz.
+    pub sm_clock_application_hz: Option<f64>,
+    /// Highest clock of the memory, in hertz.
+    pub memory_clock_max_hz: Option<f64>,
+    /// Width of the memory's bus in bits.
+    pub memory_bus_bits: Option<u32>,
+    /// Power that it is held to, in watts.
+    pub power_cap_w: Option<f64>,
+    /// Whether memory errors are corrected.
+    pub ecc: Option<bool>,
+    /// Whether it is cut into instances (MIG).
+    pub mig: Option<bool>,
+}
+
+/// What a GPU does at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Clock of the multiprocessors, in hertz.
+    pub sm_clock_hz: Option<f64>,
+    /// Power drawn, in watts.
+    pub power_w: Option<f64>,
+    /// Temperature of the chip, in degrees Celsius.
+    pub temperature_c: Option<f64>,
+    /// What slows it down: `power-cap`, `thermal-slowdown`, ...
+    pub slowdowns: Vec<String>,
+}
+
+impl Monitor {
+    /// The monitor of the GPU that this process works on.
+    ///
+    /// # Errors
+    /// No library, or the GPU is not among those it shows: the reason.
+    pub fn open() -> Result<Self, String> {
+        let opened = Nvml::builder().lib_path(LIBRARY.as_ref()).init();
+        let nvml = opened
+            .or_else(|_| Nvml::init())
+            .map_err(|error| format!("NVML: {error}"))?;
+        let index = find(&nvml)?;
+        Ok(Self { nvml, index })
+    }
+
+    /// How the GPU is set up. What it does not say is `None`.
+    pub fn setup(&self) -> Setup {
+        let driver = self.nvml.sys_driver_version().ok();
+        let Ok(device) = self.nvml.device_by_index(self.index) else {
+            return Setup {
+                driver,
+                ..Setup::default()
+            };
+        };
+        Setup {
+            driver,
+            sm_clock_max_hz: device.max_clock_info(Clock::SM).ok().map(hertz),
+            sm_clock_application_hz: device.applications_clock(Clock::SM).ok().map(hertz),
+            memory_clock_max_hz: device.max_clock_info(Clock::Memory).ok().map(hertz),
+            memory_bus_bits: device.memory_bus_width().ok(),
+            power_cap_w: device.enforced_power_limit().ok().map(watts),
+            ecc: device
+                .is_ecc_enabled()
+                .ok()
+                .map(|mode| mode.currently_enabled),
+            mig: device.mig_mode().ok().map(|mode| mode.current != 0),
+        }
+    }
+
+    /// What the GPU does now.
+    pub fn read(&self) -> Reading {
+        self.nvml
+            .device_by_index(self.index)
+            .map_or_else(|_| Reading::default(), |device| reading(&device))
+    }
+}
+
+fn reading(device: &Device<'_>) -> Reading {
+    let active = device
+        .current_throttle_reasons()
+        .unwrap_or(ThrottleReasons::empty());
+    Reading {
+        sm_clock_hz: device.clock_info(Clock::SM).ok().map(hertz),
+        power_w: device.power_usage().ok().map(watts),
+        temperature_c: device
+            .temperature(TemperatureSensor::Gpu)
+            .ok()
+            .map(f64::from),
+        slowdowns: slowdowns(active),
+    }
+}
+
+/// What of this slows a GPU down; an idle one is not slowed down.
+fn slowdowns(active: ThrottleReasons) -> Vec<String> {
+    let named = SLOWDOWNS
+        .iter()
+        .filter(|(reason, _)| active.contains(*reason));
+    named.map(|(_, name)| (*name).to_owned()).collect()
+}
+
+/// NVML's index of the GPU that CUDA shows first.
+fn find(nvml: &Nvml) -> Result<u32, String> {
+    let count = nvml
+        .device_count()
+        .map_err(|error| format!("NVML: {error}"))?;
+    let uuid = uuid();
+    let has = |index: &u32| {
+        let device = nvml.device_by_index(*index).ok();
+        let listed = device.and_then(|device| device.uuid().ok());
+        listed.is_some() && listed == uuid
+    };
+    match (0..count).find(has) {
+        Some(index) => Ok(index),
+        // An instance of a GPU that is cut into several has an identity of its own.
+        None if count == 1 => Ok(0),
+        None => Err("NVML: the GPU is not among those it shows".to_owned()),
+    }
+}
+
+/// The identity of the GPU that CUDA shows first, as NVML writes it.
+fn uuid() -> Option<String> {
+    let device = cust::device::Device::get_device(0).ok()?;
+    let mut uuid = sys::CUuuid { bytes: [0; 16] };
+    // SAFETY: the pointer is to an identity that lives through the call.
+    let status = unsafe { sys::cuDeviceGetUuid(&mut uuid, device.as_raw()) };
+    if status != sys::cudaError_enum::CUDA_SUCCESS {
+        return None;
+    }
+    let hex: String = uuid
+        .bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let parts = [
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..],
+    ];
+    Some(format!("GPU-{}", parts.join("-")))
+}
+
+fn hertz(megahertz: u32) -> f64 {
+    f64::from(megahertz) * 1e6
+}
+
+fn watts(milliwatts: u32) -> f64 {
+    f64::from(milliwatts) / 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_slows_down_is_named_and_idleness_is_not() {
+        assert!(slowdowns(ThrottleReasons::GPU_IDLE).is_empty());
+        let both = ThrottleReasons::SW_POWER_CAP | ThrottleReasons::SW_THERMAL_SLOWDOWN;
+        assert_eq!(slowdowns(both), ["power-cap", "thermal-slowdown"]);
+    }
+
+    #[test]
+    fn without_a_driver_the_reason_is_said() {
+        match Monitor::open() {
+            Ok(monitor) => assert!(monitor.setup().driver.is_some()),
+            Err(reason) => assert!(reason.starts_with("NVML: "), "{reason}"),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The benchmark suite: what is measured, how a sample of it is taken, and what the
+//! samples say.
+//!
+//! A *cell* is one thing that is measured: who sorts which input at which concurrency
+//! level, to answer which question. Its [`Name`] says all of that in one word, and a
+//! cell is opened by it alone, so that any process (a benchmark, `cudamark sample`,
+//! one that compares two builds) measures the same thing by the same name:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use host::suite::{Opener, Sampler};
+//!
+//! # fn main() -> Result<(), host::suite::Error> {
+//! let name = "cpu/cpu-radix/u32-uniform-10000/2".parse()?;
+//! let opener = Opener::new(42);
+//! let mut sampler = Sampler::new(&name, opener.open(&name)?);
+//! sampler.warm_up(Duration::from_millis(10))?;
+//! let sample = sampler.take()?;
+//! println!("{name}: {} s by the {:?}'s clock", sample.seconds, sample.clock);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Each sample's results are verified before it is returned: one that is wrong is an
+//! error, and there is no sample. What is written down is one line of JSON a sample
+//! ([`lines`]), with a line for the machine and the build before them.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`name`] | the names of cells |
+//! | [`group`] | the questions: groups of cells, and who sorts in each |
+//! | [`plan`] | which cells a run has: tiers and settings |
+//! | [`tiers`] | what each tier has of each group |
+//! | [`cell`] | what a cell is when it is open |
+//! | [`opener`] | opens a cell by its name |
+//! | [`inputs`] | inputs by the names of types and distributions |
+//! | [`host_cells`] | cells on the CPU, and of engines from and to host memory |
+//! | [`gpu_cells`] | cells on the GPU, from and to its memory |
+//! | [`streams`] | cells of many streams at once |
+//! | [`copies`] | cells of copies alone |
+//! | [`peer_cells`] | cells of other libraries |
+//! | [`sampler`] | samples of an open cell |
+//! | [`session`] | a run over cells: environment, engines that can run, a sink for lines |
+//! | [`lines`] | the lines of a records file |
+//! | [`records`] | records files: written, read, gone on with |
+//! | [`error`] | what can go wrong |
+
+pub mod cell;
+pub mod copies;
+pub mod error;
+pub mod gpu_cells;
+pub mod group;
+pub mod host_cells;
+pub mod inputs;
+pub mod lines;
+pub mod name;
+pub mod opener;
+pub mod peer_cells;
+pub mod plan;
+pub mod records;
+pub mod sampler;
+pub mod session;
+pub mod streams;
+pub mod tiers;
+
+pub use cell::{Cell, Times};
+pub use error::Error;
+pub use group::Group;
+pub use lines::{Clock, Line, Sample};
+pub use name::Name;
+pub use opener::Opener;
+pub use plan::{Plan, Settings, Tier};
+pub use records::Records;
+pub use sampler::Sampler;
+pub use session::Session;

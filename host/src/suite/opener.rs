@@ -1,0 +1,292 @@
+//! Opens a cell by its name: finds the type, the engine and the input that it names.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use super::cell::Cell;
+use super::error::{Error, unknown};
+use super::group::{self, Group};
+use super::inputs::Inputs;
+use super::name::Name;
+use super::peer_cells::{self, StartedPeer};
+use super::{copies, gpu_cells, host_cells, streams};
+use crate::engine;
+use crate::gpu::{self, Device};
+use crate::key::{F32, Key};
+use crate::peers::programs;
+use crate::peers::{KINDS, Shape};
+use crate::{cpu, peers};
+
+/// Opens cells. It keeps the last input and the peers that run, so that one after the
+/// other is opened without making them again.
+pub struct Opener {
+    inputs: Inputs,
+    peers: RefCell<BTreeMap<String, Result<Rc<StartedPeer>, String>>>,
+}
+
+/// A type of elements, and how its cells are opened.
+struct Kind {
+    name: &'static str,
+    bytes: usize,
+    open: fn(&Opener, Group, &Name) -> Opened,
+}
+
+type Opened = Result<Box<dyn Cell>, Error>;
+
+/// A type more is a line more.
+const TYPES: &[Kind] = &[
+    keys::<u32>(),
+    keys::<i32>(),
+    keys::<F32>(),
+    keys::<u64>(),
+    pairs::<u32>("u32+u32"),
+    pairs::<u64>("u64+u32"),
+];
+
+const fn keys<K: Key + Default>() -> Kind {
+    Kind {
+        name: K::NAME,
+        bytes: size_of::<K>(),
+        open: open_keys::<K>,
+    }
+}
+
+const fn pairs<K: Key + Default>(name: &'static str) -> Kind {
+    Kind {
+        name,
+        bytes: size_of::<K>() + size_of::<u32>(),
+        open: open_pairs::<K>,
+    }
+}
+
+/// Names of all types.
+pub fn types() -> Vec<&'static str> {
+    TYPES.iter().map(|kind| kind.name).collect()
+}
+
+/// Bytes of an element of the type called `name`, if there is one.
+pub fn bytes_of(name: &str) -> Option<usize> {
+    let kind = TYPES.iter().find(|kind| kind.name == name)?;
+    Some(kind.bytes)
+}
+
+impl Opener {
+    /// An opener of cells whose inputs are drawn from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            inputs: Inputs::new(seed),
+            peers: RefCell::default(),
+        }
+    }
+
+    /// Opens the cell called `name`: generates its input, starts threads, allocates.
+    ///
+    /// # Errors
+    /// A part of the name that is not known; an engine that cannot run on this machine
+    /// ([`Error::is_unavailable`]); too little memory.
+    pub fn open(&self, name: &Name) -> Opened {
+        let opened = || {
+            let group: Group = name.group.parse()?;
+            let engines = group.engines();
+            if !engines.contains(&name.engine.as_str()) {
+                let what = format!("engine of the group {group}");
+                return Err(unknown(&what, &name.engine, engines));
+            }
+            let kind = TYPES.iter().find(|kind| kind.name == name.kind);
+            let kind = kind.ok_or_else(|| unknown("type", &name.kind, &types()))?;
+            (kind.open)(self, group, name)
+        };
+        opened().map_err(|error| error.of(name))
+    }
+
+    /// Whether an engine can run on this machine, its version if it is of another
+    /// library. Starts a peer.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn look_for(&self, engine: &str) -> Result<Option<String>, Error> {
+        if programs::NAMES.contains(&engine) {
+            let peer = self.peer(engine)?;
+            let version = peer.peer().greeting().peer_version.clone();
+            return Ok(Some(version));
+        }
+        if needs_gpu(engine) {
+            Device::open().map_err(|missing| match engine {
+                gpu::NAME => Error::from(missing),
+                _ => Error::Peer(peers::PeerError::Skipped {
+                    peer: engine.to_owned(),
+                    reason: missing.reason,
+                }),
+            })?;
+        }
+        Ok(None)
+    }
+
+    /// The peer called `name`, started when it is first asked for.
+    fn peer(&self, name: &str) -> Result<Rc<StartedPeer>, Error> {
+        let mut started = self.peers.borrow_mut();
+        let peer = match started.get(name) {
+            Some(Ok(peer)) if !peer.has_ended() => return Ok(Rc::clone(peer)),
+            Some(Err(reason)) => Err(reason.clone()),
+            _ => {
+                let peer = peer_cells::start(name);
+                let kept = peer.as_ref().map(Rc::clone).map_err(|error| match error {
+                    Error::Peer(peers::PeerError::Skipped { reason, .. }) => reason.clone(),
+                    other => other.to_string(),
+                });
+                started.insert(name.to_owned(), kept);
+                return peer;
+            }
+        };
+        peer.map_err(|reason| {
+            Error::Peer(peers::PeerError::Skipped {
+                peer: name.to_owned(),
+                reason,
+            })
+        })
+    }
+
+    /// The cell of a peer.
+    fn open_peer(&self, group: Group, name: &Name) -> Opened {
+        let peer = self.peer(&name.engine)?;
+        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        let kind = KINDS.iter().find(|kind| kind.name == name.kind);
+        let kind = kind.ok_or_else(|| unknown("type of peers", &name.kind, &names))?;
+        let shape = match group {
+            Group::Classic => Shape::EndToEnd,
+            _ => Shape::Resident,
+        };
+        peer_cells::open(peer, *kind, shape, self.inputs.workload(name)?)
+    }
+}
+
+/// Whether an engine works on the GPU.
+pub fn needs_gpu(engine: &str) -> bool {
+    !engine.starts_with("cpu-")
+}
+
+fn open_keys<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Opened {
+    let engine = name.engine.as_str();
+    if programs::NAMES.contains(&engine) {
+        return opener.open_peer(group, name);
+    }
+    let keys = || opener.inputs.keys::<K>(name);
+    Ok(match (group, engine) {
+        (Group::Pairs, _) => {
+            return Err(unknown("type of pairs", K::NAME, &["u32+u32", "u64+u32"]));
+        }
+        (Group::Device, _) => Box::new(gpu_cells::Resident::new(&*keys()?, false, false)?),
+        (Group::DeviceCold, _) => Box::new(gpu_cells::Resident::new(&*keys()?, false, true)?),
+        (Group::DeviceGraph, _) => Box::new(gpu_cells::Graph::new(keys()?)?),
+        (Group::Split, gpu::NAME) => Box::new(streams::Split::new(keys()?, name.level)?),
+        (Group::Batch, gpu::NAME) => {
+            Box::new(streams::Batch::new(opener.inputs.arrays::<K>(name)?)?)
+        }
+        (Group::Batch, _) => {
+            let arrays = opener.inputs.arrays::<K>(name)?;
+            Box::new(host_cells::Batch::new(arrays, engine == cpu::RADIX)?)
+        }
+        (Group::Transfer, group::CPU_COPY) => Box::new(host_cells::Copy::new(keys()?, name.level)?),
+        (Group::Transfer, _) => copies::open(engine, keys()?, name.level)?,
+        (Group::Classic | Group::Cpu | Group::Split, _) => {
+            let engine = engine::candidate::<K>(engine)?.open()?;
+            Box::new(host_cells::Sorted::new(engine, keys()?, name.level)?)
+        }
+    })
+}
+
+fn open_pairs<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Opened {
+    let types: Vec<&str> = TYPES
+        .iter()
+        .map(|kind| kind.name)
+        .filter(|name| !name.contains('+'))
+        .collect();
+    if group != Group::Pairs {
+        return Err(unknown("type of keys alone", &name.kind, &types));
+    }
+    let keys = || opener.inputs.keys::<K>(name);
+    Ok(match name.engine.as_str() {
+        gpu::NAME => Box::new(gpu_cells::Resident::new(&*keys()?, true, false)?),
+        cpu::RAYON => Box::new(host_cells::Pairs::new(keys()?, name.level, cpu::RAYON)?),
+        cpu::STD => Box::new(host_cells::Pairs::new(keys()?, name.level, cpu::STD)?),
+        _ => return opener.open_peer(group, name),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(name: &str) -> Result<Box<dyn Cell>, Error> {
+        Opener::new(1).open(&name.parse().unwrap())
+    }
+
+    #[test]
+    fn every_cpu_cell_opens_and_gives_a_verified_sample() {
+        for name in [
+            "classic/cpu-std/i32-classic-5000/4",
+            "cpu/cpu-radix/u64-sorted-5000/2",
+            "cpu/cpu-rayon/f32-uniform-5000/2",
+            "split/cpu-std/u32-uniform-5000/3",
+            "batch/cpu-std/u32-uniform-500/3",
+            "batch/cpu-radix/u32-constant-500/2",
+            "pairs/cpu-rayon/u32+u32-uniform-5000/2",
+            "pairs/cpu-std/u64+u32-constant-5000/1",
+            "transfer/cpu-copy/i32-classic-5000/2",
+        ] {
+            let times = open(name).unwrap().sample(2).unwrap();
+            assert!(times.host_s.unwrap() > 0.0, "{name}");
+            assert_eq!(times.device_s, None);
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_named_with_what_there_is() {
+        for (name, said) in [
+            ("classics/gpu/u32-uniform-9/1", "group `classics`"),
+            ("cpu/gpu/u32-uniform-9/1", "engine of the group cpu `gpu`"),
+            ("cpu/cpu-std/u33-uniform-9/1", "type `u33`"),
+            (
+                "cpu/cpu-std/u32-even-9/1",
+                "no distribution is called `even`",
+            ),
+            ("pairs/cpu-std/u32-uniform-9/1", "type of pairs `u32`"),
+            ("cpu/cpu-std/u32+u32-uniform-9/1", "type of keys alone"),
+        ] {
+            let error = open(name).err().unwrap().to_string();
+            assert!(error.starts_with(&format!("{name}: ")), "{error}");
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_engine_without_its_gpu_is_unavailable() {
+        if Device::open().is_ok() {
+            eprintln!("skipped: this machine has a GPU");
+            return;
+        }
+        for name in [
+            "classic/gpu/i32-classic-9/1",
+            "device/gpu/u32-uniform-9/1",
+            "device-graph/gpu/u32-uniform-9/1",
+            "device/cub/u32-uniform-9/1",
+            "split/gpu/u32-uniform-9/2",
+            "batch/gpu/u32-uniform-9/2",
+            "pairs/gpu/u32+u32-uniform-9/1",
+            "transfer/pinned-in/i32-classic-9/1",
+            "transfer/staged-out/i32-classic-9/2",
+            "transfer/device-copy/i32-classic-9/1",
+        ] {
+            let error = open(name).err().unwrap();
+            assert!(error.is_unavailable(), "{error}");
+        }
+        let opener = Opener::new(1);
+        for engine in ["gpu", "cub", "pinned-in"] {
+            let error = opener.look_for(engine).unwrap_err();
+            assert!(error.is_unavailable(), "{error}");
+            assert!(error.to_string().contains(engine), "{error}");
+        }
+        assert_eq!(opener.look_for("cpu-std").unwrap(), None);
+    }
+}

@@ -1,0 +1,174 @@
+//! Cells of other libraries: a peer's process is handed the input as a file, sorts
+//! when told to, and its last result is judged. The sorts before those that count
+//! raise the GPU's clocks again, as in `cudamark peers`.
+
+use std::cell::{Cell as Flag, RefCell, RefMut};
+use std::fs;
+use std::rc::Rc;
+
+use tempfile::TempDir;
+
+use super::cell::{Cell, Times};
+use super::error::Error;
+use crate::gpu::Device;
+use crate::peers::contest::{WARM_UP_MS, WARM_UP_SORTS};
+use crate::peers::input::CheckError;
+use crate::peers::process::LIMIT;
+use crate::peers::programs::Tools;
+use crate::peers::{Input, Kind, Peer, PeerError, Shape, arena};
+use crate::workload::Workload;
+
+/// A peer that runs, shared by the cells that it is measured in one after the other.
+pub struct StartedPeer {
+    peer: RefCell<Peer>,
+    ended: Flag<bool>,
+}
+
+impl StartedPeer {
+    /// The peer. Cells take turns, and one that is open is the only one that asks.
+    pub fn peer(&self) -> RefMut<'_, Peer> {
+        self.peer.borrow_mut()
+    }
+
+    /// Whether its process came to an end.
+    pub fn has_ended(&self) -> bool {
+        self.ended.get()
+    }
+
+    /// What `ask` returns; an error that ends the peer is noted.
+    fn asked<T>(
+        &self,
+        ask: impl FnOnce(&mut Peer) -> Result<T, PeerError>,
+    ) -> Result<T, PeerError> {
+        let answer = ask(&mut self.peer());
+        if answer.as_ref().is_err_and(PeerError::ends_the_peer) {
+            self.ended.set(true);
+        }
+        answer
+    }
+}
+
+/// Most sorts dropped before those that count.
+const WARM_UP_MOST: f64 = 1000.0;
+
+/// Starts the peer called `name` on the GPU.
+///
+/// # Errors
+/// No GPU; the peer cannot run here; whatever keeps it from starting.
+pub fn start(name: &str) -> Result<Rc<StartedPeer>, Error> {
+    let device = Device::open().map_err(|missing| PeerError::Skipped {
+        peer: name.to_owned(),
+        reason: missing.reason,
+    })?;
+    let tools = Tools::find()?;
+    let command = tools.command(name, device.capability())?;
+    let peer = Peer::start(name, command, LIMIT)?;
+    let peer = peer.on(&device.describe()?.name)?;
+    Ok(Rc::new(StartedPeer {
+        peer: RefCell::new(peer),
+        ended: Flag::new(false),
+    }))
+}
+
+/// A peer with an input loaded.
+struct PeerCell {
+    peer: Rc<StartedPeer>,
+    input: Box<dyn Input>,
+    shape: Shape,
+    folder: TempDir,
+    /// Sorts dropped before those that count.
+    warm_ups: usize,
+}
+
+/// Has `peer` load an input.
+///
+/// # Errors
+/// A type that it does not sort; too little memory; whatever the peer says.
+pub fn open(
+    peer: Rc<StartedPeer>,
+    kind: Kind,
+    shape: Shape,
+    workload: Workload,
+) -> Result<Box<dyn Cell>, Error> {
+    let greeting = peer.peer().greeting().clone();
+    let sorts = greeting.types.iter().any(|known| known == kind.name);
+    if !sorts || (shape == Shape::EndToEnd && !greeting.end_to_end) {
+        let reason = match sorts {
+            true => "it does not sort from and to host memory".to_owned(),
+            false => format!("it does not sort {}", kind.name),
+        };
+        return Err(PeerError::Skipped {
+            peer: greeting.peer,
+            reason,
+        }
+        .into());
+    }
+    let bytes = (workload.n as u64).saturating_mul(kind.bytes as u64);
+    crate::memory::require(workload.n, bytes.saturating_mul(4))?;
+    let folder = arena::input_folder(bytes)?;
+    let input = (kind.input)(workload);
+    input.write(folder.path())?;
+    peer.asked(|peer| peer.load(kind.name, workload.n, folder.path()))?;
+    if shape == Shape::Resident {
+        // Of the ways in which it can be called, the one that serves it best.
+        peer.asked(|peer| peer.choose_fastest(WARM_UP_SORTS + 1))?;
+    }
+    let mut cell = PeerCell {
+        peer,
+        input,
+        shape,
+        folder,
+        warm_ups: 0,
+    };
+    let first = cell.run(WARM_UP_SORTS + 1)?;
+    let shortest = first.into_iter().fold(f64::INFINITY, f64::min);
+    let enough = (WARM_UP_MS / shortest).ceil().min(WARM_UP_MOST) as usize;
+    cell.warm_ups = enough.max(WARM_UP_SORTS);
+    Ok(Box::new(cell))
+}
+
+impl PeerCell {
+    /// Milliseconds of `count` sorts.
+    fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
+        self.peer.asked(|peer| match self.shape {
+            Shape::Resident => peer.run(count),
+            Shape::EndToEnd => peer.end_to_end(count),
+        })
+    }
+
+    fn verify(&mut self) -> Result<(), Error> {
+        let folder = self.folder.path().join("result");
+        fs::create_dir(&folder).map_err(PeerError::file(&folder))?;
+        let saved = self.peer.asked(|peer| peer.save(&folder));
+        let peer = self.peer.peer();
+        let checked = saved.map(|()| self.input.check(&folder, &peer.greeting().orders));
+        // Results are large: each goes before the next comes.
+        fs::remove_dir_all(&folder).map_err(PeerError::file(&folder))?;
+        checked?.map_err(|error| match error {
+            CheckError::File(error) => error,
+            CheckError::Wrong(difference) => PeerError::WrongResult {
+                peer: peer.name().to_owned(),
+                difference,
+            },
+        })?;
+        Ok(())
+    }
+}
+
+impl Cell for PeerCell {
+    /// The peer says how long each of its sorts took, and keeps the last result alone:
+    /// that is the one judged.
+    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
+        let times = self.run(self.warm_ups + sorts as usize)?;
+        self.verify()?;
+        let counted = &times[self.warm_ups..];
+        let seconds = counted.iter().sum::<f64>() / counted.len() as f64 / 1e3;
+        Ok(match self.shape {
+            Shape::EndToEnd => Times::of_host(seconds),
+            Shape::Resident => Times {
+                device_s: Some(seconds),
+                ..Times::default()
+            },
+        })
+    }
+}

@@ -1,0 +1,271 @@
+//! `cudamark sample`: samples of cells, in a process of their own.
+//!
+//! This is what measures for those that compare: one build beside another, one machine
+//! beside another. A cell is named as everywhere, and what is written are the lines of
+//! a records file (`host::suite::lines`): the environment, then a line a sample, each
+//! as it is taken. Ctrl-C ends the command after the sample that it is taking; what was
+//! taken before is in the file.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use host::engine::Unavailable;
+use host::gpu::Device;
+use host::suite::session::{self, Sink};
+use host::suite::{self, Group, Name, Plan, Records, Session, Settings, Tier};
+use host::workload::DEFAULT_SEED;
+use indicatif::{ProgressBar, ProgressStyle};
+use regex::Regex;
+
+use super::classic::{print, sample_count, say};
+
+/// Take verified samples of cells and write them down, a line of JSON each.
+///
+/// A cell is named group/engine/type-distribution-n/level, like
+/// cpu/cpu-radix/u32-uniform-65536/2.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Cells: names, or regular expressions over the names of the tier's cells.
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        required_unless_present = "list"
+    )]
+    cells: Vec<String>,
+
+    /// Samples of each cell.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = sample_count)]
+    samples: usize,
+
+    /// Write the lines to this file; without it, they go to standard output.
+    #[arg(long, value_name = "FILE.jsonl")]
+    json: Option<PathBuf>,
+
+    /// Seconds for which each cell is warmed up.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.5, value_parser = seconds)]
+    warm_up: f64,
+
+    /// Tier whose cells expressions choose from: quick, default or full.
+    #[arg(long, value_name = "TIER", default_value_t = Tier::Default)]
+    tier: Tier,
+
+    /// Where the draws of the inputs start.
+    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED)]
+    seed: u64,
+
+    /// Print the names of the cells, and measure nothing.
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What went wrong with a cell; [`Unavailable`] if no engine of the cells can run.
+pub fn run(options: &Options) -> Result<()> {
+    let cells = chosen(options)?;
+    if options.list {
+        let names: Vec<String> = cells.iter().map(|cell| format!("{cell}\n")).collect();
+        return print(&names.concat());
+    }
+    let sink = sink(options)?;
+    let interrupted = interruption()?;
+    let gpu = session::any_needs_gpu(&cells);
+    let mut session = Session::new(options.seed, options.tier.name(), gpu, sink);
+    session.begin(false)?;
+    let mut can_run = Vec::new();
+    for cell in cells {
+        if session.can_run(&cell.engine, &mut |line| say(line))? {
+            can_run.push(cell);
+        }
+    }
+    if can_run.is_empty() {
+        return Err(Unavailable {
+            engine: "sample",
+            reason: "no engine of these cells can run on this machine".to_owned(),
+        }
+        .into());
+    }
+    let progress = progress(can_run.len() * options.samples)?;
+    for name in &can_run {
+        progress.set_message(name.to_string());
+        measure(&mut session, name, options, &progress, &interrupted)?;
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+/// All samples of one cell.
+fn measure(
+    session: &mut Session,
+    name: &Name,
+    options: &Options,
+    progress: &ProgressBar,
+    interrupted: &AtomicBool,
+) -> Result<()> {
+    let mut sampler = session.sampler(name, session.open(name)?);
+    sampler.warm_up(Duration::from_secs_f64(options.warm_up))?;
+    for _ in 0..options.samples {
+        if interrupted.load(Ordering::Relaxed) {
+            progress.finish_and_clear();
+            bail!(
+                "interrupted; the {} samples that were finished are kept",
+                progress.position()
+            );
+        }
+        session.keep(sampler.take()?)?;
+        progress.inc(1);
+    }
+    Ok(session.finish(name, options.samples as u32)?)
+}
+
+/// A flag that Ctrl-C sets. The second Ctrl-C ends the process as ever.
+fn interruption() -> Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&interrupted);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            process::exit(130);
+        }
+    })
+    .context("cannot listen for Ctrl-C")?;
+    Ok(interrupted)
+}
+
+/// Where lines go: the file, or standard output.
+fn sink(options: &Options) -> Result<Sink> {
+    let Some(path) = &options.json else {
+        return Ok(Box::new(|line| {
+            let failed = |reason| suite::Error::File {
+                path: "standard output".into(),
+                reason,
+            };
+            let text = serde_json::to_string(line).map_err(|error| failed(error.to_string()))?;
+            print(&(text + "\n")).map_err(|error| failed(format!("{error:#}")))
+        }));
+    };
+    let mut records = Records::create(path)?;
+    Ok(Box::new(move |line| records.add(line)))
+}
+
+/// A bar over all samples, shown where standard error is a terminal.
+fn progress(samples: usize) -> Result<ProgressBar> {
+    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} samples, {eta} left")
+        .context("progress bar")?;
+    Ok(ProgressBar::new(samples as u64).with_style(style))
+}
+
+/// The cells that the options name, in the order of the plan, each once.
+fn chosen(options: &Options) -> Result<Vec<Name>> {
+    let settings = Settings {
+        tier: options.tier,
+        seed: Some(options.seed),
+        ..Settings::default()
+    };
+    let plan = Plan::new(settings, Device::open().is_ok());
+    let planned: Vec<Name> = Group::ALL
+        .iter()
+        .flat_map(|&group| plan.cells(group))
+        .collect();
+    if options.cells.is_empty() {
+        return Ok(planned);
+    }
+    let mut cells: Vec<Name> = Vec::new();
+    for item in &options.cells {
+        let found = match item.parse::<Name>() {
+            Ok(name) => vec![name],
+            Err(_) => matching(item, &planned)?,
+        };
+        if found.is_empty() {
+            bail!(
+                "--cells: `{item}` is in the name of no cell of the tier {}; --list shows them",
+                options.tier
+            );
+        }
+        cells.extend(found);
+    }
+    let mut seen = BTreeSet::new();
+    cells.retain(|cell| seen.insert(cell.clone()));
+    Ok(cells)
+}
+
+fn matching(expression: &str, planned: &[Name]) -> Result<Vec<Name>> {
+    let regex = Regex::new(expression).map_err(|error| {
+        let text = error.to_string();
+        let last = text.lines().last().unwrap_or_default().trim().to_owned();
+        anyhow!("--cells: `{expression}` is no regular expression: {last}")
+    })?;
+    let matches = planned
+        .iter()
+        .filter(|name| regex.is_match(&name.to_string()));
+    Ok(matches.cloned().collect())
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds: Option<f64> = text.trim().parse().ok();
+    seconds
+        .filter(|seconds| (0.0..=3600.0).contains(seconds))
+        .ok_or_else(|| "not a number of seconds from 0 to 3600; write it like 0.5".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cells(items: &[&str]) -> Result<Vec<String>, String> {
+        let options = Options {
+            cells: items.iter().map(|item| (*item).to_owned()).collect(),
+            samples: 1,
+            json: None,
+            warm_up: 0.0,
+            tier: Tier::Quick,
+            seed: 1,
+            list: true,
+        };
+        let cells = chosen(&options).map_err(|error| error.to_string())?;
+        Ok(cells.iter().map(Name::to_string).collect())
+    }
+
+    #[test]
+    fn cells_are_named_or_matched_and_each_comes_once() {
+        let name = "cpu/cpu-std/u32-uniform-777/3";
+        assert_eq!(cells(&[name, name]).unwrap(), [name]);
+        let all = cells(&[]).unwrap();
+        let copies = cells(&["^transfer/.*/1$", "cpu-copy"]).unwrap();
+        assert!(
+            copies
+                .iter()
+                .all(|name| name.starts_with("transfer/") && all.contains(name))
+        );
+        assert!(copies.len() < all.len());
+    }
+
+    #[test]
+    fn what_matches_nothing_or_is_no_expression_is_named() {
+        let error = cells(&["abacus"]).unwrap_err();
+        assert!(
+            error.contains("`abacus`") && error.contains("tier quick"),
+            "{error}"
+        );
+        let error = cells(&["cpu/("]).unwrap_err();
+        assert!(
+            error.contains("`cpu/(` is no regular expression: error: unclosed"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn seconds_have_a_range() {
+        assert_eq!(seconds("0.5"), Ok(0.5));
+        for text in ["-1", "1e9", "NaN", "soon"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}
