@@ -8,6 +8,7 @@
 //! | `select` | which kernels sort what |
 //! | `launch` | the launches of one sort |
 //! | [`sort`] | [`Sort`]: a sort, prepared |
+//! | [`workspace`] | the device memory that a sort works in |
 //! | [`sweep`] | sorts by passes of shapes that are not in use |
 //! | [`resident`] | sorts of resident keys, timed and verified on the device |
 //! | [`sorter`] | [`GpuSorter`]: sorts in one call |
@@ -30,12 +31,14 @@ pub mod sorter;
 pub mod split;
 pub mod sweep;
 pub mod transfer;
+pub mod workspace;
 
 pub use device::Device;
 pub use form::{Bf16, F16, GpuKey, Order};
 pub use resident::Resident;
-pub use sort::{Payload, Sort, Workspace};
+pub use sort::{Payload, Sort};
 pub use sorter::GpuSorter;
+pub use workspace::Workspace;
 
 use crate::engine::{Engine, Unavailable};
 use crate::key::Key;

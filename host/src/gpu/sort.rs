@@ -14,6 +14,7 @@ use super::form::{Form, GpuKey, Order};
 use super::kernels::Kernel;
 use super::launch::{self, Addresses, Launch};
 use super::select::{self, Kind, Passes};
+use super::workspace::{Layout, Parts, Workspace};
 use crate::error::Error;
 
 /// What goes with each key.
@@ -26,9 +27,6 @@ pub enum Payload {
     /// The key's index in the input, made by the sort: an argsort.
     Index,
 }
-
-/// Alignment of the parts of a workspace.
-const ALIGNMENT: u64 = 256;
 
 /// A sort of up to so many keys, ready to be run any number of times.
 ///
@@ -57,43 +55,6 @@ struct Kernels {
     coder: Option<Kernel>,
     gather_keys: Option<Kernel>,
     gather_values: Option<Kernel>,
-}
-
-/// Device memory for the runs of a sort, one at a time.
-pub struct Workspace {
-    memory: DeviceBuffer<u8>,
-    /// Key width whose counter and bins are zero.
-    cleared_for: usize,
-}
-
-impl Workspace {
-    /// A workspace in the caller's memory.
-    pub fn over(memory: DeviceBuffer<u8>) -> Self {
-        Workspace {
-            memory,
-            cleared_for: 0,
-        }
-    }
-
-    /// Its size.
-    pub fn bytes(&self) -> u64 {
-        self.memory.len() as u64
-    }
-}
-
-/// Where the parts of a workspace begin, from its first byte.
-struct Layout {
-    /// Values' second buffer, or that of the indices that stand for them.
-    values: u64,
-    /// Indices that stand for values, sorted.
-    index: u64,
-    /// Codes of numeric order.
-    codes: u64,
-    /// What is gathered in place.
-    gathered: u64,
-    /// Keys' second buffer; in numeric order, the codes'.
-    keys: u64,
-    end: u64,
 }
 
 impl<K: GpuKey> Sort<K> {
@@ -198,34 +159,18 @@ impl<K: GpuKey> Sort<K> {
     }
 
     fn layout(&self) -> Layout {
-        let n = self.capacity;
-        let width = self.form().width as u64;
-        let tiles = n.div_ceil(u64::from(self.kernels.passes.onesweep.tile));
-        let mut at = 4 * control::words(self.form().width, tiles as usize) as u64;
-        let mut part = |wanted: bool, bytes: u64| {
-            let begin = at.next_multiple_of(ALIGNMENT);
-            if wanted {
-                at = begin + bytes;
-            }
-            begin
-        };
-        let values = part(self.paired(), n * 4);
-        let index = part(
-            self.gathered_width() > 0 || self.numeric() && self.payload == Payload::None,
-            n * 4,
-        );
-        let codes = part(self.numeric(), n * width);
-        let gathered = part(self.gathered_width() > 0, n * self.gathered_width());
-        // Last, because the caller may have one.
-        let keys = part(true, n * width);
-        Layout {
-            keys,
-            values,
-            index,
-            codes,
-            gathered,
-            end: at,
-        }
+        let tiles = self
+            .capacity
+            .div_ceil(u64::from(self.kernels.passes.onesweep.tile));
+        Layout::of(&Parts {
+            n: self.capacity,
+            width: self.form().width,
+            tiles: tiles as usize,
+            paired: self.paired(),
+            numeric: self.numeric(),
+            gathered_width: self.gathered_width(),
+            indexed: self.gathered_width() > 0 || self.numeric() && self.payload == Payload::None,
+        })
     }
 
     /// Bytes of GPU memory that a run needs beside its arguments.
