@@ -71,13 +71,9 @@ pub const fn portion(tile: usize) -> u64 {
     PORTION_MAX / tile as u64
 }
 
-/// Whether `n` keys are one portion, whatever the tile: the last one counts whole.
-pub const fn is_one_portion(n: u64) -> bool {
-    n + TILE_MAX < PORTION_MAX
-}
-
-/// More than a tile has: its counters have 16 bits.
-const TILE_MAX: u64 = 1 << 16;
+/// Most keys that are one portion whatever the tile, of which the last counts whole:
+/// a tile's counters have 16 bits.
+pub const ONE_PORTION: u64 = PORTION_MAX - (1 << 16);
 
 /// States of a look-back word, in its two high bits.
 pub const EMPTY: u32 = 0;
@@ -249,12 +245,8 @@ mod tests {
 
     #[test]
     fn what_is_one_portion_fits_in_whole_tiles() {
-        let most = (0..=PORTION_MAX)
-            .rev()
-            .find(|&n| is_one_portion(n))
-            .unwrap();
-        for tile in [128, 12_288, 65_535] {
-            assert!(most.div_ceil(tile) <= portion(tile as usize));
+        for tile in 1..=u64::from(u16::MAX) {
+            assert!(ONE_PORTION.div_ceil(tile) <= portion(tile as usize));
         }
     }
 

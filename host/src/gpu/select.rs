@@ -110,7 +110,7 @@ fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String
     let once = |shape: Shape| {
         n <= u64::from(device.multiprocessors()) * shape.tile() as u64 && fits(shape)
     };
-    let (variant, shape) = if !control::is_one_portion(n) {
+    let (variant, shape) = if n > control::ONE_PORTION {
         let shape = match (width, paired) {
             (1 | 2 | 4, _) => shapes::WIDE_U32,
             (8, false) => shapes::KEYS_U64,

@@ -20,7 +20,7 @@ use crate::workload::Workload;
 pub const BUILT: bool = cfg!(feature = "tune");
 
 /// Most elements that a sort by these shapes takes: it is in one portion.
-pub const MOST: usize = control::PORTION_MAX as usize;
+pub const MOST: usize = control::ONE_PORTION as usize;
 
 /// Version of [`Line`]. It rises when a field changes its meaning or goes.
 pub const VERSION: u32 = 1;
