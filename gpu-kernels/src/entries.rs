@@ -7,11 +7,15 @@ use crate::key::Bits;
 use crate::merge::{self, Merge};
 use crate::onesweep::{self, Buffers, Pass};
 use crate::policy;
+#[cfg(target_os = "cuda")]
+use crate::synchronisation;
 use crate::verify;
 use cuda_std::prelude::*;
 
 macro_rules! histograms {
     ($($name:ident: $key:ty, $bytes:expr;)*) => { $(
+        synchronises!($name, synchronisation::HISTOGRAM);
+
         /// [`histogram`](crate::histogram) of one key width.
         #[kernel]
         #[launch_bounds(policy::HISTOGRAM_THREADS, 1)]
@@ -45,6 +49,8 @@ histograms! {
 
 macro_rules! keys_passes {
     ($($name:ident: $key:ty, $shape:expr, $atomics:literal, $wide:literal;)*) => { $(
+        synchronises!($name, synchronisation::onesweep($shape.items, $atomics));
+
         /// [`onesweep`](crate::onesweep) of keys alone.
         #[kernel]
         #[launch_bounds($shape.threads, $shape.blocks)]
@@ -92,6 +98,8 @@ keys_passes! {
 
 macro_rules! pairs_passes {
     ($($name:ident: $key:ty, $shape:expr, $wide:literal;)*) => { $(
+        synchronises!($name, synchronisation::onesweep($shape.items, false));
+
         /// [`onesweep`](crate::onesweep) of keys with values of 4 bytes.
         #[kernel]
         #[launch_bounds($shape.threads, $shape.blocks)]
@@ -131,6 +139,8 @@ pairs_passes! {
 
 macro_rules! blocks {
     ($($name:ident: $key:ty, $shape:expr, $paired:literal;)*) => { $(
+        synchronises!($name, synchronisation::block($shape.items, $paired));
+
         /// [`block`](crate::block) of one key width and shape.
         #[kernel]
         #[launch_bounds($shape.threads, $shape.blocks)]
@@ -170,6 +180,8 @@ blocks! {
 
 macro_rules! merges {
     ($($name:ident: $key:ty, $shape:expr;)*) => { $(
+        synchronises!($name, synchronisation::MERGE);
+
         /// [`merge`](crate::merge) of one key width.
         #[kernel]
         #[launch_bounds($shape.threads, $shape.blocks)]
@@ -191,6 +203,9 @@ merges! {
 
 macro_rules! checks {
     ($($name:ident, $values:ident: $key:ty;)*) => { $(
+        synchronises!($name, synchronisation::NONE);
+        synchronises!($values, synchronisation::NONE);
+
         /// [`verify`](crate::verify::verify) of one key width.
         #[kernel]
         #[launch_bounds(policy::VERIFY.threads, policy::VERIFY.blocks)]
@@ -219,6 +234,8 @@ checks! {
 
 macro_rules! gathers {
     ($($name:ident: $element:ty;)*) => { $(
+        synchronises!($name, synchronisation::NONE);
+
         /// [`gather`](crate::gather::gather) of one element width.
         #[kernel]
         #[launch_bounds(policy::GATHER.threads, policy::GATHER.blocks)]
@@ -237,6 +254,8 @@ gathers! {
 
 macro_rules! codes {
     ($($name:ident: $key:ty;)*) => { $(
+        synchronises!($name, synchronisation::NONE);
+
         /// [`numeric_codes`](crate::gather::numeric_codes) of one key width.
         #[kernel]
         #[launch_bounds(policy::GATHER.threads, policy::GATHER.blocks)]

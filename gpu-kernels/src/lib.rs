@@ -14,6 +14,7 @@
 //! | [`control`] | the words in device memory through which the launches of one sort agree |
 //! | [`key`] | what a key is to these kernels, and how its digits are taken |
 //! | [`policy`] | the tuning parameters, in one place |
+//! | [`synchronisation`] | how many votes and barriers each kernel has |
 //! | [`entries`] | the entry points: instantiations and nothing else |
 //! | [`sweep`] | further ones, for `cudamark tune` |
 //!
@@ -33,6 +34,9 @@
 
 pub mod block;
 pub mod control;
+// Its macro is the entry points'.
+#[macro_use]
+pub mod synchronisation;
 // Its macros make the entry points of `sweep` too.
 #[macro_use]
 pub mod entries;

@@ -11,7 +11,7 @@
 #[cfg(all(target_os = "cuda", sweep))]
 use crate::{
     onesweep::{self, Buffers, Pass},
-    policy,
+    policy, synchronisation,
 };
 #[cfg(all(target_os = "cuda", sweep))]
 use cuda_std::prelude::*;

@@ -7,6 +7,7 @@ mod mutate_sync;
 mod programs;
 mod ptx;
 mod ptxas;
+mod sass;
 mod setup;
 mod test;
 

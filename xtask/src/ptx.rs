@@ -2,12 +2,13 @@
 
 use crate::cargo;
 use crate::ptxas::{self, Usage};
+use crate::sass::{self, Counts};
 use anyhow::{Context, Result, bail};
-use cuda_builder::ptx::entries;
+use cuda_builder::ptx::{Entry, entries};
 use cuda_builder::{CudaBuilder, NvvmArch};
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// The architectures that the host crate builds the kernels for.
@@ -20,7 +21,8 @@ pub struct Arguments {
     /// Chips to assemble for, such as sm_80: each gets every PTX that it can run
     #[arg(long = "arch", value_name = "CHIP")]
     chips: Vec<NvvmArch>,
-    /// Fail if a kernel spills, has a stack frame or uses local memory
+    /// Fail if a kernel spills, has a stack frame or uses local memory, or if its code
+    /// has more or fewer votes and barriers than its source
     #[arg(long)]
     check: bool,
 }
@@ -29,8 +31,15 @@ pub struct Arguments {
 struct Ptx {
     arch: NvvmArch,
     path: PathBuf,
-    /// Bytes of text of each kernel, by name.
-    kernels: BTreeMap<String, usize>,
+    kernels: BTreeMap<String, Source>,
+}
+
+/// What the PTX says of a kernel.
+struct Source {
+    /// Bytes of its text.
+    size: usize,
+    /// Votes and barriers that it states.
+    stated: Option<Counts>,
 }
 
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -45,34 +54,44 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         .collect::<Result<Vec<Ptx>>>()?;
     let Some(ptxas) = ptxas::find()? else {
         show_sizes(&files);
-        if arguments.check {
-            bail!("cannot check: {}", ptxas::HOW_TO_GET);
-        }
-        println!("{}", ptxas::HOW_TO_GET);
-        return Ok(ExitCode::SUCCESS);
+        return without(ptxas::HOW_TO_GET, arguments.check);
     };
-    let mut in_memory = Vec::new();
-    println!(
-        "{:32} {:>6} {:>7} {:>9} {:>9} {:>6} {:>13} {:>7}",
-        "kernel", "PTX", "on", "PTX bytes", "registers", "stack", "spill st/ld", "shared"
-    );
+    let nvdisasm = sass::find(&ptxas)?;
+    let mut faults = Vec::new();
+    show_head();
     for chip in chips {
         for file in files.iter().filter(|file| file.arch <= chip) {
-            let usages = ptxas::assemble(&ptxas, &file.path, &chip.to_string())?;
-            for (kernel, size) in &file.kernels {
-                let usage = usages
+            let assembled = assemble(file, chip, &ptxas, nvdisasm.as_deref())?;
+            for (kernel, source) in &file.kernels {
+                let code = assembled
                     .get(kernel)
                     .with_context(|| format!("ptxas says nothing of kernel `{kernel}`"))?;
-                show(kernel, file.arch, chip, *size, usage);
-                if usage.uses_local_memory() {
-                    in_memory.push(format!("{kernel} ({} on {chip})", file.arch));
-                }
+                show(kernel, file.arch, chip, source.size, code);
+                let fault = code.fault(source.stated, chip);
+                faults.extend(
+                    fault.map(|fault| format!("{kernel} ({} on {chip}) {fault}", file.arch)),
+                );
             }
         }
+        if arguments.check && chip < sass::CHECKED_FROM {
+            println!("votes and barriers are not checked on {chip}: see xtask/src/sass.rs");
+        }
     }
-    if arguments.check && !in_memory.is_empty() {
-        bail!("spills or local memory in {}", in_memory.join(", "));
+    if nvdisasm.is_none() {
+        return without(sass::HOW_TO_GET, arguments.check);
     }
+    if arguments.check && !faults.is_empty() {
+        bail!("{}", faults.join("; "));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A tool is missing, which a check cannot do without.
+fn without(how_to_get: &str, check: bool) -> Result<ExitCode> {
+    if check {
+        bail!("cannot check: {how_to_get}");
+    }
+    println!("{how_to_get}");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -88,12 +107,17 @@ fn build(arch: NvvmArch, shown: &str) -> Result<Ptx> {
     let path = build.ptx;
     let text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let all: BTreeMap<String, usize> = entries(&text)
+    let stated = sass::stated(&text)?;
+    let source = |entry: &Entry| Source {
+        size: entry.text.len(),
+        stated: stated.get(entry.name).copied(),
+    };
+    let all: BTreeMap<String, Source> = entries(&text)
         .iter()
-        .map(|entry| (entry.name.to_owned(), entry.text.len()))
+        .map(|entry| (entry.name.to_owned(), source(entry)))
         .collect();
     let known: Vec<String> = all.keys().cloned().collect();
-    let kernels: BTreeMap<String, usize> = all
+    let kernels: BTreeMap<String, Source> = all
         .into_iter()
         .filter(|(name, _)| name.contains(shown))
         .collect();
@@ -113,15 +137,88 @@ fn build(arch: NvvmArch, shown: &str) -> Result<Ptx> {
     })
 }
 
-fn show(kernel: &str, ptx: NvvmArch, chip: NvvmArch, size: usize, usage: &Usage) {
-    let spills = format!("{}/{}", usage.spill_stores, usage.spill_loads);
+/// What the assembler has made of a kernel.
+struct Code {
+    usage: Usage,
+    /// Votes and barriers, where there is a disassembler.
+    counts: Option<Counts>,
+}
+
+impl Code {
+    /// What a check finds wrong with it.
+    fn fault(&self, stated: Option<Counts>, chip: NvvmArch) -> Option<String> {
+        if self.usage.uses_local_memory() {
+            return Some("spills or uses local memory".to_owned());
+        }
+        let counts = self.counts.filter(|_| chip >= sass::CHECKED_FROM)?;
+        let Some(stated) = stated else {
+            return Some(
+                "states no votes and barriers: see gpu-kernels/src/synchronisation.rs".to_owned(),
+            );
+        };
+        let Counts { votes, barriers } = counts;
+        let told = (stated.votes, stated.barriers);
+        (counts != stated).then(|| {
+            format!(
+                "has {votes} votes and {barriers} barriers, its source {} and {}",
+                told.0, told.1
+            )
+        })
+    }
+}
+
+fn assemble(
+    file: &Ptx,
+    chip: NvvmArch,
+    ptxas: &Path,
+    nvdisasm: Option<&Path>,
+) -> Result<BTreeMap<String, Code>> {
+    let cubin = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
+    let usages = ptxas::assemble(ptxas, &file.path, &chip.to_string(), cubin.path())?;
+    let counts = nvdisasm
+        .map(|nvdisasm| sass::count(nvdisasm, cubin.path()))
+        .transpose()?;
+    let code = |(kernel, usage): (String, Usage)| {
+        let counts = counts
+            .as_ref()
+            .and_then(|counts| counts.get(&kernel).copied());
+        (kernel, Code { usage, counts })
+    };
+    Ok(usages.into_iter().map(code).collect())
+}
+
+fn show_head() {
     println!(
-        "{kernel:32} {:>6} {:>7} {size:>9} {:>9} {:>6} {spills:>13} {:>7}",
+        "{:32} {:>6} {:>7} {:>9} {:>9} {:>6} {:>13} {:>7} {:>5} {:>8}",
+        "kernel",
+        "PTX",
+        "on",
+        "PTX bytes",
+        "registers",
+        "stack",
+        "spill st/ld",
+        "shared",
+        "votes",
+        "barriers"
+    );
+}
+
+fn show(kernel: &str, ptx: NvvmArch, chip: NvvmArch, size: usize, code: &Code) {
+    let usage = code.usage;
+    let spills = format!("{}/{}", usage.spill_stores, usage.spill_loads);
+    let counted = |count: fn(Counts) -> usize| {
+        let count = code.counts.map(count);
+        count.map_or("-".to_owned(), |count| count.to_string())
+    };
+    println!(
+        "{kernel:32} {:>6} {:>7} {size:>9} {:>9} {:>6} {spills:>13} {:>7} {:>5} {:>8}",
         ptx.to_string(),
         chip.to_string(),
         usage.registers,
         usage.stack,
-        usage.shared
+        usage.shared,
+        counted(|counts| counts.votes),
+        counted(|counts| counts.barriers),
     );
 }
 
@@ -129,8 +226,41 @@ fn show(kernel: &str, ptx: NvvmArch, chip: NvvmArch, size: usize, usage: &Usage)
 fn show_sizes(files: &[Ptx]) {
     println!("{:32} {:>6} {:>9}", "kernel", "PTX", "PTX bytes");
     for file in files {
-        for (kernel, size) in &file.kernels {
-            println!("{kernel:32} {:>6} {size:>9}", file.arch.to_string());
+        for (kernel, source) in &file.kernels {
+            println!(
+                "{kernel:32} {:>6} {:>9}",
+                file.arch.to_string(),
+                source.size
+            );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lost_or_doubled_vote_or_barrier_is_a_fault() {
+        let counts = |votes, barriers| Counts { votes, barriers };
+        let code = |counts| Code {
+            usage: Usage::default(),
+            counts: Some(counts),
+        };
+        let chip = NvvmArch::Compute90;
+        let stated = Some(counts(192, 4));
+        assert_eq!(code(counts(192, 4)).fault(stated, chip), None);
+        for wrong in [
+            counts(191, 4),
+            counts(384, 4),
+            counts(192, 3),
+            counts(192, 5),
+        ] {
+            let fault = code(wrong).fault(stated, chip).unwrap();
+            assert!(fault.ends_with("its source 192 and 4"), "{fault}");
+        }
+        let fault = code(counts(0, 0)).fault(None, chip).unwrap();
+        assert!(fault.contains("states no votes"), "{fault}");
+        assert_eq!(code(counts(1, 1)).fault(stated, NvvmArch::Compute75), None);
     }
 }

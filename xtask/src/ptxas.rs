@@ -36,15 +36,25 @@ impl Usage {
 /// The assembler: the variable's, the PATH's, a CUDA installation's, or one that
 /// pip has put into `target/tools`.
 pub fn find() -> Result<Option<PathBuf>> {
-    if let Some(explicit) = env::var_os(VARIABLE).filter(|value| !value.is_empty()) {
+    find_tool("ptxas", VARIABLE, None)
+}
+
+/// A tool of CUDA's: the one that `variable` names, one `beside` another tool, the
+/// PATH's, a CUDA installation's, or one that pip has put into `target/tools`.
+pub fn find_tool(name: &str, variable: &str, beside: Option<&Path>) -> Result<Option<PathBuf>> {
+    if let Some(explicit) = env::var_os(variable).filter(|value| !value.is_empty()) {
         let path = PathBuf::from(explicit);
         if !programs::is_executable(&path) {
             let value = path.display();
-            bail!("{VARIABLE}={value} is not a program; name a ptxas or unset the variable");
+            bail!("{variable}={value} is not a program; name a {name} or unset the variable");
         }
         return Ok(Some(path));
     }
-    if let Some(found) = programs::find("ptxas", &env::var_os("PATH").unwrap_or_default()) {
+    let neighbour = beside.map(|tool| tool.with_file_name(name));
+    if let Some(found) = neighbour.filter(|path| programs::is_executable(path)) {
+        return Ok(Some(found));
+    }
+    if let Some(found) = programs::find(name, &env::var_os("PATH").unwrap_or_default()) {
         return Ok(Some(found));
     }
     let homes = ["CUDA_HOME", "CUDA_PATH"]
@@ -59,19 +69,24 @@ pub fn find() -> Result<Option<PathBuf>> {
     }
     Ok(candidates
         .into_iter()
-        .map(|folder| folder.join("bin/ptxas"))
+        .map(|folder| folder.join("bin").join(name))
         .find(|path| programs::is_executable(path)))
 }
 
-/// Assembles a PTX file for a chip (`sm_90`). Returns what each kernel takes.
-pub fn assemble(ptxas: &Path, ptx: &Path, chip: &str) -> Result<BTreeMap<String, Usage>> {
-    let cubin = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
+/// Assembles a PTX file for a chip (`sm_90`) into `cubin`. Returns what each kernel
+/// takes.
+pub fn assemble(
+    ptxas: &Path,
+    ptx: &Path,
+    chip: &str,
+    cubin: &Path,
+) -> Result<BTreeMap<String, Usage>> {
     let output = Command::new(ptxas)
         .arg(format!("-arch={chip}"))
         .arg("-v")
         .arg(ptx)
         .arg("-o")
-        .arg(cubin.path())
+        .arg(cubin)
         .output()
         .with_context(|| format!("cannot run {}", ptxas.display()))?;
     let messages = [output.stdout, output.stderr].concat();

@@ -1,0 +1,69 @@
+//! How many votes and block barriers the code of each kernel has: as many as its
+//! source, each unrolled loop counted by its turns.
+//!
+//! A vote or a barrier has to be reached by the threads that it is for together.
+//! Neither the compiler nor the assembler may copy one into the branches around it or
+//! leave one out, and both have been seen to: the kernel then hangs or sorts wrongly
+//! on some inputs, or is merely slower. So each entry point states its counts beside
+//! its shape, in a comment of the PTX, and `cargo xtask ptx --check` holds what the
+//! assembler has made of it against them. A change of an algorithm that changes its
+//! counts changes them here.
+//!
+//! What is not counted: syncs and shuffles of a warp, of which the assembler makes
+//! several forms, and what it adds itself where threads may have parted.
+
+use crate::key::DIGIT_BITS;
+
+/// Instructions in a kernel's code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Ballots and other votes of a warp.
+    pub votes: usize,
+    /// Barriers of a block, those that reduce included.
+    pub barriers: usize,
+}
+
+impl Counts {
+    const fn new(votes: usize, barriers: usize) -> Self {
+        Counts { votes, barriers }
+    }
+}
+
+/// Ballots that rank the keys of a thread: one for each bit of each digit.
+const fn ballots(items: usize) -> usize {
+    DIGIT_BITS as usize * items
+}
+
+/// A pass. Two barriers are the scan's, one stands before it and one before the
+/// store. Where atomics may rank, the warp votes on whether they do, and the block
+/// whether they have gone wrong; by ballots it is ranked in one place all the same.
+pub const fn onesweep(items: usize, atomics: bool) -> Counts {
+    Counts::new(ballots(items) + atomics as usize, 4 + atomics as usize)
+}
+
+/// A sort in one block, whose turns are a loop: two barriers are the scan's, three lie
+/// about the keys' way through shared memory and two about that of the values.
+pub const fn block(items: usize, paired: bool) -> Counts {
+    Counts::new(ballots(items), 5 + 2 * paired as usize)
+}
+
+/// The histogram and the plan.
+pub const HISTOGRAM: Counts = Counts::new(0, 7);
+
+/// A merge.
+pub const MERGE: Counts = Counts::new(0, 4);
+
+/// What threads or warps do each for themselves.
+pub const NONE: Counts = Counts::new(0, 0);
+
+/// States the counts of the kernel `$name` in the PTX.
+macro_rules! synchronises {
+    ($name:ident, $counts:expr) => {
+        #[cfg(target_os = "cuda")]
+        core::arch::global_asm!(
+            concat!("// .synchronisation ", stringify!($name), " {} {}"),
+            const $counts.votes,
+            const $counts.barriers,
+        );
+    };
+}
