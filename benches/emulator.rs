@@ -1,7 +1,7 @@
 //! How long does a sort take in the emulator, and what does each check cost?
 //!
 //! Group `emulator`: the whole radix sort of uniform u32 keys, a histogram and four
-//! passes in the shape of `ONESWEEP_SMALL`, on one core. One benchmark a level of
+//! passes in the shape of `KEYS_U32_SOME`, on one core. One benchmark a level of
 //! checking: `bounds` (which are always checked), `written` (and reads of what
 //! nobody wrote), `races` (and the order of all accesses), and `random` (and a random
 //! schedule with stale reads). Every sort is verified outside the timed interval.

@@ -193,8 +193,10 @@ fn mix(state: &mut u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// The flags of a case, by name.
-const FLAGS: [(&str, fn(&mut Case) -> &mut bool); 4] = [
+/// A flag of a case: its name, and where it is.
+type Flag = (&'static str, fn(&mut Case) -> &mut bool);
+
+const FLAGS: [Flag; 4] = [
     ("descending", |case| &mut case.descending),
     ("numeric", |case| &mut case.numeric),
     ("in-place", |case| &mut case.in_place),

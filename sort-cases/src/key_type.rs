@@ -25,7 +25,6 @@ pub enum Kind {
 macro_rules! types {
     ($($constant:ident: $name:literal, $bits:literal, $kind:expr;)*) => {
         $(
-            #[allow(missing_docs)]
             pub const $constant: KeyType = KeyType { name: $name, bits: $bits, kind: $kind };
         )*
         /// All of them.

@@ -26,9 +26,19 @@ fn command() -> Command {
 
 /// Runs cargo with `arguments` behind `first`; its exit status becomes ours.
 pub fn pass_on(first: &[&str], arguments: Vec<OsString>) -> Result<ExitCode> {
+    pass_on_with(first, arguments, Vec::new())
+}
+
+/// [`pass_on`] with these environment variables set.
+pub fn pass_on_with(
+    first: &[&str],
+    arguments: Vec<OsString>,
+    variables: Vec<(&'static str, OsString)>,
+) -> Result<ExitCode> {
     let status = command()
         .args(first)
         .args(arguments)
+        .envs(variables)
         .status()
         .context("cannot run cargo")?;
     // Killed by a signal, it has none; any failure will do then.
