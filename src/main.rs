@@ -6,13 +6,12 @@
 //! one line that begins with `cudamark:`.
 
 mod cmd;
-mod output;
-mod plot;
 
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use cudamark::{output, plot};
 use host::engine::Unavailable;
 
 /// Exit code where this machine lacks what the command measures.
@@ -30,6 +29,7 @@ struct Cli {
 enum Command {
     Classic(cmd::classic::Options),
     Peers(cmd::peers::Options),
+    Report(cmd::report::Options),
     Sample(cmd::sample::Options),
     Tune(cmd::tune::Options),
 }
@@ -42,6 +42,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Classic(options) => cmd::classic::run(&options),
         Command::Peers(options) => cmd::peers::run(&options),
+        Command::Report(options) => cmd::report::run(&options),
         Command::Sample(options) => cmd::sample::run(&options),
         Command::Tune(options) => cmd::tune::run(&options),
     };

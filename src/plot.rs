@@ -5,6 +5,8 @@ use host::record::Classic;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
+use crate::report::figures::{grouped, unit};
+
 const SIZE: (u32, u32) = (900, 540);
 const FONT: &str = "sans-serif";
 
@@ -99,43 +101,4 @@ fn subtitle(record: &Classic) -> String {
         "{engine} on {machine}; median of {samples}, bars: {:.1} % interval for it",
         100.0 * record.confidence
     )
-}
-
-/// The unit in which `seconds` is a number of some size, and how many are a second.
-fn unit(seconds: f64) -> (&'static str, f64) {
-    match seconds {
-        1.0.. => ("s", 1.0),
-        1e-3.. => ("ms", 1e3),
-        _ => ("\u{b5}s", 1e6),
-    }
-}
-
-/// A number with its thousands set apart: `50,000,000`.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn thousands_are_set_apart() {
-        let numbers = [0, 999, 1_000, 50_000_000].map(grouped);
-        assert_eq!(numbers, ["0", "999", "1,000", "50,000,000"]);
-    }
-
-    #[test]
-    fn units_fit_their_figures() {
-        let units = [2.0, 1.0, 0.5, 1e-4].map(|seconds| unit(seconds).0);
-        assert_eq!(units, ["s", "s", "ms", "\u{b5}s"]);
-    }
 }

@@ -157,12 +157,7 @@ impl Samples {
     /// # Panics
     /// If there are no samples.
     pub fn median(&self) -> f64 {
-        let sorted = self.sorted();
-        let middle = sorted.len() / 2;
-        match sorted.len() % 2 {
-            1 => sorted[middle],
-            _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
-        }
+        median(&self.seconds)
     }
 
     /// The interval for the median that is described at the head of this module.
@@ -170,20 +165,41 @@ impl Samples {
     /// # Panics
     /// If there are no samples.
     pub fn interval(&self) -> Interval {
-        let sorted = self.sorted();
-        let (from_end, confidence) = order_statistic(sorted.len());
-        Interval {
-            low: sorted[from_end],
-            high: sorted[sorted.len() - 1 - from_end],
-            confidence,
-        }
+        interval(&self.seconds)
     }
+}
 
-    fn sorted(&self) -> Vec<f64> {
-        let mut sorted = self.seconds.clone();
-        sorted.sort_unstable_by(f64::total_cmp);
-        sorted
+/// The median of `samples`; of two middle ones, their mean.
+///
+/// # Panics
+/// If there are no samples.
+pub fn median(samples: &[f64]) -> f64 {
+    let sorted = sorted(samples);
+    let middle = sorted.len() / 2;
+    match sorted.len() % 2 {
+        1 => sorted[middle],
+        _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
     }
+}
+
+/// The interval for the median of what `samples` come from.
+///
+/// # Panics
+/// If there are no samples.
+pub fn interval(samples: &[f64]) -> Interval {
+    let sorted = sorted(samples);
+    let (from_end, confidence) = order_statistic(sorted.len());
+    Interval {
+        low: sorted[from_end],
+        high: sorted[sorted.len() - 1 - from_end],
+        confidence,
+    }
+}
+
+fn sorted(samples: &[f64]) -> Vec<f64> {
+    let mut sorted = samples.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted
 }
 
 /// How many samples of `count` to leave out at either end of the interval, and the

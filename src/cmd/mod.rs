@@ -2,5 +2,6 @@
 
 pub mod classic;
 pub mod peers;
+pub mod report;
 pub mod sample;
 pub mod tune;

@@ -8,13 +8,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use cudamark::interrupt;
 use host::engine::Unavailable;
 use host::gpu::Device;
 use host::suite::session::{self, Sink};
@@ -76,7 +75,7 @@ pub fn run(options: &Options) -> Result<()> {
         return print(&names.concat());
     }
     let sink = sink(options)?;
-    let interrupted = interruption()?;
+    let interrupted = interrupt::flag()?;
     let gpu = session::any_needs_gpu(&cells);
     let mut session = Session::new(options.seed, options.tier.name(), gpu, sink);
     session.begin(false)?;
@@ -124,19 +123,6 @@ fn measure(
         progress.inc(1);
     }
     Ok(session.finish(name, options.samples as u32)?)
-}
-
-/// A flag that Ctrl-C sets. The second Ctrl-C ends the process as ever.
-fn interruption() -> Result<Arc<AtomicBool>> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    ctrlc::set_handler(move || {
-        if flag.swap(true, Ordering::Relaxed) {
-            process::exit(130);
-        }
-    })
-    .context("cannot listen for Ctrl-C")?;
-    Ok(interrupted)
 }
 
 /// Where lines go: the file, or standard output.

@@ -92,14 +92,19 @@ impl Error {
         }
     }
 
+    /// What the machine lacks, if that is what the error says.
+    pub fn lacks(&self) -> Option<&str> {
+        match self {
+            Self::Host(crate::Error::Unavailable(missing)) => Some(&missing.reason),
+            Self::Peer(PeerError::Skipped { reason, .. }) => Some(reason),
+            Self::Cell { cause, .. } => cause.lacks(),
+            _ => None,
+        }
+    }
+
     /// Whether it says that the machine lacks what was asked for.
     pub fn is_unavailable(&self) -> bool {
-        match self {
-            Self::Host(crate::Error::Unavailable(_)) => true,
-            Self::Peer(PeerError::Skipped { .. }) => true,
-            Self::Cell { cause, .. } => cause.is_unavailable(),
-            _ => false,
-        }
+        self.lacks().is_some()
     }
 }
 

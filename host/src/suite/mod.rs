@@ -44,6 +44,7 @@
 //! | [`session`] | a run over cells: environment, engines that can run, a sink for lines |
 //! | [`lines`] | the lines of a records file |
 //! | [`records`] | records files: written, read, gone on with |
+//! | [`summary`] | what samples say: medians, speed-ups, shares, ratios |
 //! | [`error`] | what can go wrong |
 
 pub mod cell;
@@ -62,6 +63,7 @@ pub mod records;
 pub mod sampler;
 pub mod session;
 pub mod streams;
+pub mod summary;
 pub mod tiers;
 
 pub use cell::{Cell, Times};
@@ -74,3 +76,4 @@ pub use plan::{Plan, Settings, Tier};
 pub use records::Records;
 pub use sampler::Sampler;
 pub use session::Session;
+pub use summary::Summary;

@@ -68,8 +68,7 @@ impl Sampler {
         let start = Instant::now();
         let mut shortest = f64::INFINITY;
         loop {
-            let times = self.sample(1)?;
-            shortest = shortest.min(self.figure(&times)?.1);
+            shortest = shortest.min(self.drop_of(1)?);
             if start.elapsed() >= duration {
                 break;
             }
@@ -84,7 +83,25 @@ impl Sampler {
     /// # Errors
     /// Those of [`Cell::sample`], with the name of the cell.
     pub fn take(&mut self) -> Result<Sample, Error> {
-        let times = self.sample(self.sorts)?;
+        self.take_of(self.sorts)
+    }
+
+    /// Sorts `sorts` times as for a sample, and returns the mean seconds: part of a
+    /// warm-up that the caller conducts.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn drop_of(&mut self, sorts: u32) -> Result<f64, Error> {
+        let times = self.sample(sorts)?;
+        Ok(self.figure(&times)?.1)
+    }
+
+    /// One sample of `sorts` sorts.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn take_of(&mut self, sorts: u32) -> Result<Sample, Error> {
+        let times = self.sample(sorts)?;
         let (clock, seconds) = self.figure(&times)?;
         let reading = self.monitor.as_ref().map(|monitor| monitor.read());
         let reading = reading.unwrap_or_default();
@@ -96,7 +113,7 @@ impl Sampler {
             environment: self.environment.clone(),
             cell: self.name.clone(),
             index,
-            sorts: self.sorts,
+            sorts,
             seconds,
             clock,
             host_s: times.host_s,

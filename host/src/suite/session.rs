@@ -115,29 +115,21 @@ impl Session {
                 }))?;
                 true
             }
-            Err(error) if error.is_unavailable() => {
-                self.skip(engine, &error, say)?;
+            Err(error) => {
+                let Some(reason) = error.lacks() else {
+                    return Err(error);
+                };
+                say(&format!("{engine}: skipped: {reason}"));
+                (self.sink)(&Line::Skipped(SkippedLine {
+                    version: VERSION,
+                    engine: engine.to_owned(),
+                    reason: reason.to_owned(),
+                }))?;
                 false
             }
-            Err(error) => return Err(error),
         };
         self.engines.insert(engine.to_owned(), runs);
         Ok(runs)
-    }
-
-    fn skip(
-        &mut self,
-        engine: &str,
-        error: &Error,
-        say: &mut dyn FnMut(&str),
-    ) -> Result<(), Error> {
-        let reason = error.to_string();
-        say(&reason);
-        (self.sink)(&Line::Skipped(SkippedLine {
-            version: VERSION,
-            engine: engine.to_owned(),
-            reason,
-        }))
     }
 
     /// Opens a cell.

@@ -1,0 +1,18 @@
+//! How many independent arrays of one size are sorted in a second, c at a time?
+//!
+//! Group `batch`: engine `gpu` with a stream an array, and `cpu-std` and `cpu-radix`
+//! with a thread an array. `n` in a name is the size of one array; level c sorts c of
+//! them, each from a seed of its own, each verified.
+//!
+//! How to read it: throughput counts the keys of all arrays. Arrays too small to fill
+//! the machine alone gain with the level, up to the knee; large ones do not.
+
+mod suite;
+
+use std::process::ExitCode;
+
+use host::suite::Group;
+
+fn main() -> ExitCode {
+    suite::main("batch", &[Group::Batch])
+}

@@ -1,0 +1,18 @@
+//! Which engine of the CPU is fastest for which input?
+//!
+//! Group `cpu`: `cpu-radix`, `cpu-rayon` and `cpu-std` with a thread a core, over
+//! types, sizes and distributions.
+//!
+//! How to read it: a radix sort takes the same time whatever the order of its input,
+//! and more for wider keys; the others gain from input that is sorted already. The rank
+//! after the table is the geometric mean over all inputs.
+
+mod suite;
+
+use std::process::ExitCode;
+
+use host::suite::Group;
+
+fn main() -> ExitCode {
+    suite::main("cpu", &[Group::Cpu])
+}

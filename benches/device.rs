@@ -1,0 +1,26 @@
+//! How fast are keys sorted that lie in GPU memory already: over sizes, types and
+//! distributions, beside CUB, CuPy and PyTorch?
+//!
+//! - `device`: one sort between two events on an idle stream, launches included, as the
+//!   peers are timed. The cache holds what fits of input and output.
+//! - `device-cold`: the same after something twice as large as the cache was written.
+//! - `device-graph`: few keys, many sorts launched at once as a CUDA graph: what the
+//!   device needs without the host. Time is that of one sort.
+//!
+//! How to read it: below 2^18 keys `device` is launches; what `device-graph` takes less
+//! is what a caller with a graph saves. Above 2^24 time grows with n, and the share of
+//! peak says how near the memory's limit that is. A ratio above 1 is a peer that takes
+//! longer. Without a GPU there is nothing to measure, and the reason is said.
+
+mod suite;
+
+use std::process::ExitCode;
+
+use host::suite::Group;
+
+fn main() -> ExitCode {
+    suite::main(
+        "device",
+        &[Group::Device, Group::DeviceCold, Group::DeviceGraph],
+    )
+}

@@ -1,0 +1,19 @@
+//! What does it change to cut one array into c pieces that are sorted at the same time
+//! and then merged pairwise?
+//!
+//! Group `split`: engine `gpu` on c streams, of keys in GPU memory and timed by the
+//! device over all streams, and `cpu-std` on c threads. No copies between memories.
+//!
+//! How to read it: level 1 is the sort alone. The overlap says how many streams were
+//! busy at a time: near 1, the device ran them one after the other, and what a level
+//! adds is merging. Efficiency is speed-up over c.
+
+mod suite;
+
+use std::process::ExitCode;
+
+use host::suite::Group;
+
+fn main() -> ExitCode {
+    suite::main("split", &[Group::Split])
+}

@@ -1,0 +1,226 @@
+//! The run itself: one benchmark of Criterion a cell.
+
+use std::collections::BTreeSet;
+use std::process;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use host::suite::session::Sink;
+use host::suite::{Group, Name, Records, Sampler, Session};
+use indicatif::HumanDuration;
+
+use super::Open;
+use super::arguments::{Arguments, WARM_UP_S};
+
+/// Exit code after Ctrl-C.
+const INTERRUPTED: i32 = 130;
+
+/// Criterion, set up for sorts that take milliseconds. Its command line prevails.
+pub fn criterion() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_secs_f64(WARM_UP_S))
+        .measurement_time(Duration::from_secs(1))
+        .configure_from_args()
+}
+
+/// Where lines go: the file, or nowhere if nothing is measured.
+pub fn sink(records: Option<Records>) -> Sink {
+    match records {
+        Some(mut records) => Box::new(move |line| records.add(line)),
+        None => Box::new(|_| Ok(())),
+    }
+}
+
+/// Has Criterion print the names.
+pub fn list(mut criterion: Criterion, cells: &[Name]) {
+    for cell in cells {
+        let mut group = criterion.benchmark_group(&cell.group);
+        group.bench_function(id(cell), |_| {});
+    }
+}
+
+/// What Criterion calls a cell within its group: the rest of its name.
+fn id(cell: &Name) -> BenchmarkId {
+    BenchmarkId::new(&cell.engine, format!("{}/{}", cell.input(), cell.level))
+}
+
+/// A run of one benchmark target.
+pub struct Run<'a> {
+    bench: &'a str,
+    criterion: Criterion,
+    arguments: &'a Arguments,
+    session: Session,
+    open: Open,
+    interrupted: Arc<AtomicBool>,
+    kept: usize,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(
+        bench: &'a str,
+        criterion: Criterion,
+        arguments: &'a Arguments,
+        session: Session,
+        open: Open,
+        interrupted: Arc<AtomicBool>,
+    ) -> Self {
+        Self {
+            bench,
+            criterion,
+            arguments,
+            session,
+            open,
+            interrupted,
+            kept: 0,
+        }
+    }
+
+    /// Measures `cells` but for those that are finished and those that cannot run here.
+    /// If the user insisted on the engines, one that cannot is an error.
+    pub fn measure(
+        &mut self,
+        cells: &[Name],
+        finished: &BTreeSet<Name>,
+        insisted: bool,
+    ) -> Result<(), String> {
+        let mut missing = Vec::new();
+        let mut left = Vec::new();
+        for cell in cells.iter().filter(|cell| !finished.contains(*cell)) {
+            let mut say = |line: &str| missing.push(line.to_owned());
+            let runs = self.session.can_run(&cell.engine, &mut say);
+            if runs.map_err(|error| error.to_string())? {
+                left.push(cell);
+            }
+        }
+        for line in &missing {
+            eprintln!("{line}");
+        }
+        if insisted && !missing.is_empty() {
+            return Err(format!("CUDAMARK_ENGINES: {}", missing.join("; ")));
+        }
+        if !finished.is_empty() {
+            eprintln!(
+                "{}: {} cells are finished already",
+                self.bench,
+                finished.len()
+            );
+        }
+        let begun = Instant::now();
+        for (done, cell) in left.iter().enumerate() {
+            self.say_progress(done, left.len(), begun);
+            self.measure_cell(cell)?;
+        }
+        Ok(())
+    }
+
+    fn say_progress(&self, done: usize, all: usize, begun: Instant) {
+        if !self.arguments.measures() {
+            return;
+        }
+        let left = match done {
+            0 => String::new(),
+            _ => {
+                let each = begun.elapsed() / done as u32;
+                format!(", about {} left", HumanDuration(each * (all - done) as u32))
+            }
+        };
+        eprintln!("{}: cell {} of {all}{left}", self.bench, done + 1);
+    }
+
+    fn measure_cell(&mut self, cell: &Name) -> Result<(), String> {
+        let opened = match (self.open)(&self.session, cell) {
+            Ok(opened) => opened,
+            // A peer that runs, but does not sort this.
+            Err(error) if error.is_unavailable() => {
+                eprintln!("{cell}: skipped: {}", error.lacks().unwrap_or_default());
+                return Ok(());
+            }
+            Err(error) => return Err(error.to_string()),
+        };
+        let mut calls = Calls {
+            sampler: self.session.sampler(cell, opened),
+            warm_up: self.arguments.warm_up(),
+            measures: self.arguments.measures(),
+            spent: Duration::ZERO,
+            kept: 0,
+        };
+        let is_batch = cell.group.parse::<Group>().is_ok_and(Group::is_batch);
+        let arrays = if is_batch { cell.level } else { 1 };
+        let mut group = self.criterion.benchmark_group(&cell.group);
+        group.sampling_mode(SamplingMode::Flat);
+        group.throughput(Throughput::Elements((cell.n * arrays) as u64));
+        let (session, interrupted) = (&mut self.session, &self.interrupted);
+        let (bench, before) = (self.bench, self.kept);
+        group.bench_function(id(cell), |bencher| {
+            bencher.iter_custom(|iterations| {
+                let taken = calls.call(iterations, session);
+                if interrupted.load(Ordering::Relaxed) {
+                    let kept = before + calls.kept as usize;
+                    eprintln!(
+                        "\n{bench}: interrupted; {kept} finished samples are kept; \
+                         {}=1 goes on from there",
+                        super::RESUME
+                    );
+                    process::exit(INTERRUPTED);
+                }
+                taken.unwrap_or_else(|message| {
+                    eprintln!("\n{bench}: {message}");
+                    process::exit(1);
+                })
+            });
+        });
+        group.finish();
+        self.kept += calls.kept as usize;
+        if calls.kept > 0 {
+            let finished = self.session.finish(cell, calls.kept);
+            finished.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Has Criterion write its reports.
+    pub fn finish(&self) {
+        self.criterion.final_summary();
+    }
+}
+
+/// Criterion's calls for one benchmark: first for warm-up, with more sorts each time,
+/// until that has lasted as long as it is to; then one for each sample.
+struct Calls {
+    sampler: Sampler,
+    warm_up: Duration,
+    measures: bool,
+    /// How long the calls so far took.
+    spent: Duration,
+    kept: u32,
+}
+
+impl Calls {
+    /// Sorts `iterations` times; returns how long that took.
+    fn call(&mut self, iterations: u64, session: &mut Session) -> Result<Duration, String> {
+        let begun = Instant::now();
+        let sorts = u32::try_from(iterations).unwrap_or(u32::MAX);
+        let warm = self.spent > self.warm_up;
+        let seconds = match warm && self.measures {
+            true => {
+                let sample = self
+                    .sampler
+                    .take_of(sorts)
+                    .map_err(|error| error.to_string())?;
+                let seconds = sample.seconds;
+                session.keep(sample).map_err(|error| error.to_string())?;
+                self.kept += 1;
+                seconds
+            }
+            false => self
+                .sampler
+                .drop_of(sorts)
+                .map_err(|error| error.to_string())?,
+        };
+        self.spent += begun.elapsed();
+        Ok(Duration::from_secs_f64(seconds * iterations as f64))
+    }
+}

@@ -1,0 +1,20 @@
+//! How long do the copies alone take: the floor under every sort whose keys come from
+//! somewhere?
+//!
+//! Group `transfer`, an engine a copy: `staged-in` and `staged-out` between ordinary
+//! memory and the GPU by c threads, as the GPU engine of `classic` does it; `pinned-in`
+//! and `pinned-out` from and to pinned memory; `device-copy` within GPU memory;
+//! `cpu-copy` within host memory by c threads.
+//!
+//! How to read it: `staged-in` and `staged-out` of a level together are what `classic`
+//! would take if sorting were free. Throughput is elements copied.
+
+mod suite;
+
+use std::process::ExitCode;
+
+use host::suite::Group;
+
+fn main() -> ExitCode {
+    suite::main("transfer", &[Group::Transfer])
+}

@@ -1,0 +1,7 @@
+//! What the command and the benchmarks have in common: plots, reports, files.
+
+pub mod interrupt;
+pub mod output;
+pub mod paths;
+pub mod plot;
+pub mod report;

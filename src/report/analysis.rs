@@ -1,0 +1,163 @@
+//! What a group's figures say, in sentences for a reader who has just come to the page.
+
+use host::suite::Group;
+use host::suite::summary::{Curve, Figures, Summary};
+
+use super::figures::{grouped, rate, seconds, share};
+use super::text::peers;
+
+/// Intervals wider than this share of their median are pointed out.
+const WIDE: f64 = 0.2;
+
+/// The paragraph of a group: a sentence a fact.
+pub fn paragraph(summary: &Summary, group: Group) -> String {
+    let cells = summary.of_group(group);
+    if cells.is_empty() {
+        return "Nothing was measured here.".to_owned();
+    }
+    let mut sentences = Vec::new();
+    sentences.extend(fastest(summary, group));
+    for curve in summary.curves(group) {
+        sentences.extend(levels(&curve));
+    }
+    sentences.extend(against_peers(summary, group));
+    sentences.extend(peak(&cells));
+    sentences.extend(noise(&cells));
+    sentences.join(" ")
+}
+
+fn fastest(summary: &Summary, group: Group) -> Option<String> {
+    let ranks = summary.rank(group);
+    let (first, others) = ranks.split_first()?;
+    let others: Vec<String> = others
+        .iter()
+        .map(|rank| format!("{} {:.2}", rank.engine, rank.over_best))
+        .collect();
+    Some(format!(
+        "Over the {} that all engines have, {} is nearest to the fastest, with {:.2} times its \
+         time in the geometric mean; then {}.",
+        count(first.cells, "cell"),
+        first.engine,
+        first.over_best,
+        others.join(", ")
+    ))
+}
+
+fn levels(curve: &Curve) -> Option<String> {
+    let knee = curve.knee()?;
+    let (first, best, last) = (curve.points.first()?, curve.best(), curve.points.last()?);
+    let gain = best.per_second / first.per_second;
+    let mut sentence = match best.name.level == first.name.level {
+        true => format!(
+            "{} is at its best at level {} ({}): more gains nothing.",
+            curve.engine,
+            first.name.level,
+            seconds(first.median_s)
+        ),
+        false => format!(
+            "{} reaches {gain:.2} times the throughput of level {} at level {} ({}); its knee is \
+             at level {}.",
+            curve.engine,
+            first.name.level,
+            best.name.level,
+            seconds(best.median_s),
+            knee.name.level
+        ),
+    };
+    let lost = 1.0 - last.per_second / best.per_second;
+    if lost > 0.1 && last.name.level != best.name.level {
+        sentence += &format!(
+            " At level {} it is {:.0} % below its best.",
+            last.name.level,
+            100.0 * lost
+        );
+    }
+    if let Some(overlap) = best.overlap {
+        sentence += &format!(
+            " There {overlap:.1} of its {} streams were busy at a time.",
+            best.name.level
+        );
+    }
+    Some(sentence)
+}
+
+fn against_peers(summary: &Summary, group: Group) -> Option<String> {
+    let engines = summary.engines_of(group);
+    let ours = engines.first()?;
+    if group.is_copy() {
+        return None;
+    }
+    let cells = summary.of_group(group);
+    let parts: Vec<String> = peers(&engines)
+        .filter_map(|peer| {
+            let mine = cells.iter().filter(|cell| cell.name.engine == *ours);
+            let ratios: Vec<f64> = mine.filter_map(|cell| summary.ratio(cell, peer)).collect();
+            let least = ratios.iter().copied().reduce(f64::min)?;
+            let greatest = ratios.iter().copied().reduce(f64::max)?;
+            Some(format!(
+                "{peer} takes {least:.2} to {greatest:.2} times as long"
+            ))
+        })
+        .collect();
+    match parts.is_empty() {
+        true => None,
+        false => Some(format!("Against {ours}, {}.", parts.join("; "))),
+    }
+}
+
+fn peak(cells: &[&Figures]) -> Option<String> {
+    let shared = cells.iter().filter(|cell| cell.share_once.is_some());
+    let best = shared.max_by(|a, b| {
+        a.share_once
+            .partial_cmp(&b.share_once)
+            .unwrap_or(std::cmp::Ordering::Equal)
+    })?;
+    let passes = match best.share_passes {
+        Some(_) => format!(
+            ", {} if the bytes of all passes are counted",
+            share(best.share_passes)
+        ),
+        None => String::new(),
+    };
+    Some(format!(
+        "The nearest to what a plain copy moves is {} at {} elements: {} elements a second, {} of \
+         the copy{passes}.",
+        best.name.engine,
+        grouped(best.name.n),
+        rate(best.per_second),
+        share(best.share_once)
+    ))
+}
+
+fn noise(cells: &[&Figures]) -> Option<String> {
+    let width = |cell: &Figures| (cell.high_s - cell.low_s) / cell.median_s;
+    let wide = cells.iter().filter(|cell| width(cell) > WIDE).count();
+    let slowed: usize = cells.iter().map(|cell| cell.slowed).sum();
+    let mut parts = Vec::new();
+    if wide > 0 {
+        parts.push(format!(
+            "The intervals of {} of {} are wider than {:.0} % of the median: small differences \
+             there mean nothing.",
+            wide,
+            count(cells.len(), "cell"),
+            100.0 * WIDE
+        ));
+    }
+    if slowed > 0 {
+        parts.push(format!(
+            "{} taken of a GPU that was slowed down; they are kept, and marked.",
+            match slowed {
+                1 => "One sample was".to_owned(),
+                _ => format!("{slowed} samples were"),
+            }
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("one {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}

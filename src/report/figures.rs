@@ -1,0 +1,93 @@
+//! How figures are written: few digits, a unit that fits.
+
+/// A time: `1.23 ms`.
+pub fn seconds(seconds: f64) -> String {
+    let (unit, per_second) = unit(seconds);
+    format!("{} {unit}", digits(seconds * per_second))
+}
+
+/// The unit in which `seconds` is a number of some size, and how many are a second.
+pub fn unit(seconds: f64) -> (&'static str, f64) {
+    match seconds {
+        1.0.. => ("s", 1.0),
+        1e-3.. => ("ms", 1e3),
+        1e-6.. => ("\u{b5}s", 1e6),
+        _ => ("ns", 1e9),
+    }
+}
+
+/// Elements a second: `1.23 G`.
+pub fn rate(per_second: f64) -> String {
+    let (unit, one) = match per_second {
+        1e9.. => ("G", 1e9),
+        1e6.. => ("M", 1e6),
+        1e3.. => ("k", 1e3),
+        _ => ("", 1.0),
+    };
+    format!("{} {unit}", digits(per_second / one))
+        .trim_end()
+        .to_owned()
+}
+
+/// A share in per cent, or what stands for none.
+pub fn share(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
+}
+
+/// Three digits that count.
+fn digits(value: f64) -> String {
+    match value {
+        100.0.. => format!("{value:.0}"),
+        10.0.. => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// A number with its thousands set apart: `50,000,000`.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number as it is, or from 1024 on as a power of two if it is one.
+pub fn power(n: usize) -> String {
+    match n.is_power_of_two() && n >= 1024 {
+        true => format!("2^{}", n.ilog2()),
+        false => grouped(n),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_have_a_unit_that_fits() {
+        assert_eq!(seconds(0.012345), "12.3 ms");
+        assert_eq!(seconds(2.5), "2.50 s");
+        assert_eq!(seconds(3e-8), "30.0 ns");
+        assert_eq!(rate(72.4e9), "72.4 G");
+        assert_eq!(rate(4.0), "4.00");
+        assert_eq!(share(Some(0.1234)), "12.3 %");
+        assert_eq!(share(None), "-");
+        let units = [2.0, 1.0, 0.5, 1e-4].map(|seconds| unit(seconds).0);
+        assert_eq!(units, ["s", "s", "ms", "\u{b5}s"]);
+    }
+
+    #[test]
+    fn numbers_are_read_at_a_glance() {
+        let numbers = [0, 999, 1_000, 50_000_000].map(grouped);
+        assert_eq!(numbers, ["0", "999", "1,000", "50,000,000"]);
+        assert_eq!(
+            [512, 1 << 20, 50_000_000].map(power),
+            ["512", "2^20", "50,000,000"]
+        );
+    }
+}

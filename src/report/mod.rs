@@ -1,0 +1,78 @@
+//! Reports of the suite: what is printed after a run, and a page that shows all of it.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`files`] | records files of runs |
+//! | [`text`] | tables for a terminal, the classic CSV |
+//! | [`figures`] | how figures are written |
+//! | [`analysis`] | what a group's figures say, in sentences |
+//! | [`charts`] | curves over levels and sizes, as SVG |
+//! | [`page`] | the page |
+
+pub mod analysis;
+pub mod charts;
+pub mod figures;
+pub mod files;
+pub mod page;
+pub mod text;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use host::suite::records::Contents;
+use host::suite::{Group, Summary};
+
+/// What the last run of each benchmark measured, of records in `folder`.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn last_runs(folder: &Path) -> Result<Summary> {
+    let mut all = Contents::default();
+    for path in files::all_newest(folder).values() {
+        all.merge(Contents::read(path)?);
+    }
+    Ok(Summary::of(&all))
+}
+
+/// Writes the page over the last runs of all benchmarks and the classic CSV to
+/// `folder`, whose records were just added to; returns what there is to say of
+/// `groups`.
+///
+/// # Errors
+/// Records that cannot be read; files that cannot be written.
+pub fn after_run(folder: &Path, groups: &[Group]) -> Result<String> {
+    let summary = last_runs(&folder.join("records"))?;
+    let mut said = text::environment(&summary) + "\n";
+    for &group in groups {
+        said += &text::group(&summary, group);
+    }
+    if groups.contains(&Group::Classic)
+        && let Some(csv) = text::classic_csv(&summary)
+    {
+        let path = folder.join("classic.csv");
+        write(&path, &csv)?;
+        said += &format!("\n{csv}\nCSV: {}\n", path.display());
+    }
+    let page = write_page(&summary, &folder.join("report"))?;
+    said += &format!("Report: {}", page.display());
+    Ok(said)
+}
+
+/// Writes the page to `folder` and returns where it is.
+///
+/// # Errors
+/// What cannot be drawn or written.
+pub fn write_page(summary: &Summary, folder: &Path) -> Result<PathBuf> {
+    let path = folder.join("index.html");
+    write(&path, &page::render(summary)?)?;
+    Ok(path)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    let written = path
+        .parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(path, text));
+    written.with_context(|| format!("cannot write {}", path.display()))
+}
