@@ -7,8 +7,8 @@
 
 use crate::control;
 use crate::key::{Bits, Key, RADIX};
-use crate::onesweep::Buffers;
 use crate::rank::{Counters, PAIRS, unpack};
+use crate::tile::Buffers;
 use cuda_std::prelude::*;
 
 /// What a launch is about.

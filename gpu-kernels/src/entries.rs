@@ -5,10 +5,11 @@ use crate::gather;
 use crate::histogram::{self, Histogram};
 use crate::key::Bits;
 use crate::merge::{self, Merge};
-use crate::onesweep::{self, Buffers, Pass};
+use crate::onesweep;
 use crate::policy;
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
+use crate::tile::{Buffers, Pass};
 use crate::verify;
 use cuda_std::prelude::*;
 

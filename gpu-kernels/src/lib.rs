@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`histogram`] | counts every digit of every key in one read, and plans the passes |
 //! | [`onesweep`] | one stable pass of the radix sort: reads and writes each key once |
+//! | [`tile`] | what the steps of a pass share |
 //! | `look_back` | where in the output a tile's digits begin |
 //! | [`store`] | writing a tile's runs out |
 //! | [`rank`] | where in its tile a key belongs |
@@ -51,4 +52,5 @@ pub mod rank;
 mod scan;
 pub mod store;
 pub mod sweep;
+pub mod tile;
 pub mod verify;

@@ -16,8 +16,8 @@
 
 use crate::control;
 use crate::key::{Key, RADIX};
-use crate::onesweep::Tile;
 use crate::store::Run;
+use crate::tile::Tile;
 use cuda_std::prelude::*;
 
 impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const WIDE: bool>

@@ -22,37 +22,11 @@
 //! before, and counts the most that there can be.
 
 use crate::key::{Key, RADIX};
-use crate::onesweep::{Buffers, Tile};
+use crate::tile::{Buffers, LANES, SECTOR, Tile};
 use cuda_std::prelude::*;
 
-/// Elements that a warp writes at once, one a lane.
-const LANES: u32 = 32;
-/// Elements of 4 bytes in a sector, the least that memory is written by.
-const SECTOR: u32 = 8;
 /// Windows whose descriptions a warp reads at once.
 const TOGETHER: usize = 4;
-
-/// Whether tiles of so many elements are stored in windows. Runs of 32 and more are
-/// worth it.
-pub const fn windowed(tile: usize, paired: bool) -> bool {
-    paired && tile > 32 * RADIX
-}
-
-/// Windows that a run of `count` elements may take.
-#[inline(always)]
-pub fn windows_for(count: u32) -> u32 {
-    if count == 0 {
-        0
-    } else {
-        (count + SECTOR - 1).div_ceil(LANES)
-    }
-}
-
-/// The most that [`windows_for`] adds up to over a tile: a run rounds up by less
-/// than a sector and a window.
-pub const fn windows_max(tile: usize) -> usize {
-    (tile + RADIX * (SECTOR + LANES - 2) as usize) / LANES as usize
-}
 
 /// Where a run stands: what the scan says of its digit and of the next. The low
 /// halves are places in the tile, the high ones numbers of windows.
@@ -94,13 +68,6 @@ impl Run {
 impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const WIDE: bool>
     Tile<K, THREADS, ITEMS, PAIRED, WIDE>
 {
-    /// Whether this tile is stored in windows, which have offsets of 32 bits.
-    pub(crate) const WINDOWED: bool = {
-        let windowed = windowed(THREADS * ITEMS, PAIRED);
-        assert!(!(windowed && WIDE));
-        windowed
-    };
-
     /// Writes the tile's keys out. Returns whether `check` found one greater than
     /// its right neighbour in the bits sorted so far.
     #[inline(always)]

@@ -10,8 +10,8 @@
 
 #[cfg(all(target_os = "cuda", sweep))]
 use crate::{
-    onesweep::{self, Buffers, Pass},
-    policy, synchronisation,
+    onesweep, policy, synchronisation,
+    tile::{Buffers, Pass},
 };
 #[cfg(all(target_os = "cuda", sweep))]
 use cuda_std::prelude::*;

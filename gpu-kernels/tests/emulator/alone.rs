@@ -7,7 +7,7 @@ use cuda_std::word::Word;
 use gpu_kernels::block::Block;
 use gpu_kernels::control;
 use gpu_kernels::key::{Bits, Key};
-use gpu_kernels::onesweep::Buffers;
+use gpu_kernels::tile::Buffers;
 use gpu_kernels::verify;
 use sort_cases::Case;
 

@@ -7,9 +7,9 @@ use crate::cases;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::Buffer;
 use gpu_kernels::key::{Bits, Key};
-use gpu_kernels::onesweep::Buffers;
 use gpu_kernels::policy::{self, Shape};
-use gpu_kernels::{block, entries, merge, onesweep};
+use gpu_kernels::tile::Buffers;
+use gpu_kernels::{block, entries, merge, tile};
 use sort_cases::{Case, KeyType, Kind};
 use std::collections::BTreeSet;
 
@@ -71,7 +71,7 @@ fn pass<K: Key>(shape: Shape, paired: bool, wide: bool) -> Kernels<K> {
         portion: if wide { 1 } else { usize::MAX },
         patient: true,
         pass_threads: shape.threads as u32,
-        pass_shared: onesweep::shared_bytes::<K>(shape.threads, shape.items, paired),
+        pass_shared: tile::shared_bytes::<K>(shape.threads, shape.items, paired),
         ..Kernels::of::<128, 1, 1>()
     }
 }

@@ -6,7 +6,8 @@ use cuda_std::emu::{Buffer, Options, launch};
 use gpu_kernels::control::{self, Ranking, Step};
 use gpu_kernels::histogram::{self, Histogram};
 use gpu_kernels::key::{Bits, Key, RADIX};
-use gpu_kernels::onesweep::{self, Buffers, Pass};
+use gpu_kernels::onesweep;
+use gpu_kernels::tile::{self, Buffers, Pass};
 use sort_cases::Case;
 use std::cell::Cell;
 
@@ -48,7 +49,7 @@ impl<K: Key> Kernels<K> {
             histogram_shared: K::PLACES * RADIX * COPIES * 4,
             histogram: histogram::histogram::<K, COPIES>,
             pass_threads: THREADS as u32,
-            pass_shared: onesweep::shared_bytes::<K>(THREADS, ITEMS, false),
+            pass_shared: tile::shared_bytes::<K>(THREADS, ITEMS, false),
             pass: onesweep::onesweep::<K, THREADS, ITEMS, false, true, false>,
         }
     }
@@ -57,7 +58,7 @@ impl<K: Key> Kernels<K> {
     pub fn of_pairs<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
         Kernels {
             paired: true,
-            pass_shared: onesweep::shared_bytes::<K>(THREADS, ITEMS, true),
+            pass_shared: tile::shared_bytes::<K>(THREADS, ITEMS, true),
             pass: onesweep::onesweep::<K, THREADS, ITEMS, true, false, false>,
             ..Self::of::<THREADS, ITEMS, COPIES>()
         }

@@ -3,7 +3,7 @@
 
 use gpu_kernels::policy::{self, Shape};
 use gpu_kernels::sweep::Candidate;
-use gpu_kernels::{block, control, merge, onesweep};
+use gpu_kernels::{block, control, merge, tile};
 
 use super::Device;
 use super::kernels::{Geometry, Kernel};
@@ -55,7 +55,7 @@ pub fn passes(device: &Device, width: usize, kind: Kind, n: u64) -> Result<Passe
     let (name, shape) = onesweep_kernel(device, width, kind, n);
     let shared_bytes = by_width!(
         width,
-        onesweep::shared_bytes,
+        tile::shared_bytes,
         shape.threads,
         shape.items,
         kind == Kind::Pairs
@@ -83,13 +83,7 @@ impl Passes {
 pub fn shared_bytes(candidate: &Candidate) -> usize {
     let Shape { threads, items, .. } = candidate.shape;
     let paired = candidate.paired;
-    by_width!(
-        candidate.width,
-        onesweep::shared_bytes,
-        threads,
-        items,
-        paired
-    )
+    by_width!(candidate.width, tile::shared_bytes, threads, items, paired)
 }
 
 /// The pass of a shape that is not necessarily in use.
@@ -103,7 +97,7 @@ fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String
     let paired = kind == Kind::Pairs;
     let fits = |shape: Shape| {
         let Shape { threads, items, .. } = shape;
-        let bytes = by_width!(width, onesweep::shared_bytes, threads, items, paired);
+        let bytes = by_width!(width, tile::shared_bytes, threads, items, paired);
         bytes <= device.shared_bytes() as usize
     };
     // Whether each multiprocessor has at most one such tile, and room for it.

@@ -1,0 +1,292 @@
+//! What the steps of a pass share: its arguments, a block's view of its tile, and
+//! where that stands in shared memory.
+
+use crate::control::{self, Buffer, Step};
+use crate::key::{Key, RADIX};
+use crate::rank::{Counters, PAIRS};
+use cuda_std::prelude::*;
+
+/// Input, output and scratch.
+#[derive(Clone, Copy)]
+pub struct Buffers<T> {
+    pub input: Global<T>,
+    pub output: Global<T>,
+    pub scratch: Global<T>,
+}
+
+impl<T: Word> Buffers<T> {
+    #[inline(always)]
+    pub(crate) unsafe fn choose(&self, which: Buffer) -> Global<T> {
+        let chosen = match which {
+            Buffer::Input => self.input,
+            Buffer::Output => self.output,
+            Buffer::Scratch => self.scratch,
+        };
+        unsafe { chosen.assume_global() }
+    }
+}
+
+/// What a pass is about.
+#[derive(Clone, Copy)]
+pub struct Pass<K> {
+    pub keys: Buffers<K>,
+    /// A value a key; untouched by a sort of keys alone.
+    pub values: Buffers<u32>,
+    /// The sort's control words; see [`control`](crate::control).
+    pub control: Global<u32>,
+    /// Keys of the whole sort.
+    pub n: u64,
+    /// Which digit, 0 the least significant.
+    pub place: u32,
+    /// Its lowest bit and the mask of its bits.
+    pub shift: u32,
+    pub mask: u32,
+    /// What makes the order; see [`key`](crate::key).
+    pub flip: K,
+    /// The portion this launch is, and its first tile.
+    pub portion: u32,
+    pub first_tile: u32,
+    /// Options of the sort, from [`control`](crate::control).
+    pub options: u32,
+}
+
+/// Bytes of dynamic shared memory of a block.
+pub const fn shared_bytes<K: Key>(threads: usize, items: usize, paired: bool) -> usize {
+    Layout::of::<K>(threads, items, paired).end
+}
+
+/// Where things stand in shared memory, in bytes.
+struct Layout {
+    values: usize,
+    counters: usize,
+    /// Where each digit begins in the tile, and where the last ends.
+    begins: usize,
+    /// What leads from a place in the tile to its place in the output: 64 bits for
+    /// each digit, of which a sort of few keys uses the half; or the windows.
+    offsets: usize,
+    /// Sums of the scan, then what [`Tile::keep_digits`] leaves.
+    sums: usize,
+    end: usize,
+}
+
+impl Layout {
+    const fn of<K: Key>(threads: usize, items: usize, paired: bool) -> Self {
+        let values = (threads * items * size_of::<K>()).next_multiple_of(16);
+        let value = if paired { 4 } else { 0 };
+        let counters = (values + threads * items * value).next_multiple_of(16);
+        let begins = counters + threads / 32 * PAIRS * 4;
+        let offsets = begins + (RADIX + 8) * 4;
+        let ways = if windowed(threads * items, paired) {
+            windows_max(threads * items)
+        } else {
+            RADIX
+        };
+        let sums = offsets + ways * 8;
+        Layout {
+            values,
+            counters,
+            begins,
+            offsets,
+            sums,
+            end: sums + 16 * 4,
+        }
+    }
+}
+
+/// Words after the scan's sums: the digit's shift, mask and flip.
+const DIGIT: usize = 8;
+
+/// A block's view of its work. It holds little on purpose: what can be computed
+/// from the launch's arguments is computed where it is needed, because a register
+/// held from the load to the store is one that the keys do not have.
+///
+/// `WIDE` is for sorts in portions: places take 64 bits, and the starts move on.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile<
+    K,
+    const THREADS: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+    const WIDE: bool,
+> {
+    pub(crate) arg: Pass<K>,
+    pub(crate) step: Step,
+    /// Index of this thread in the block.
+    pub(crate) thread: u32,
+}
+
+/// Elements that a warp writes at once, one a lane.
+pub(crate) const LANES: u32 = 32;
+/// Elements of 4 bytes in a sector, the least that memory is written by.
+pub(crate) const SECTOR: u32 = 8;
+
+/// Whether tiles of so many elements are stored in windows. Runs of 32 and more are
+/// worth it.
+pub const fn windowed(tile: usize, paired: bool) -> bool {
+    paired && tile > 32 * RADIX
+}
+
+/// Windows that a run of `count` elements may take.
+#[inline(always)]
+pub fn windows_for(count: u32) -> u32 {
+    if count == 0 {
+        0
+    } else {
+        (count + SECTOR - 1).div_ceil(LANES)
+    }
+}
+
+/// The most that [`windows_for`] adds up to over a tile: a run rounds up by less
+/// than a sector and a window.
+pub const fn windows_max(tile: usize) -> usize {
+    (tile + RADIX * (SECTOR + LANES - 2) as usize) / LANES as usize
+}
+
+impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const WIDE: bool>
+    Tile<K, THREADS, ITEMS, PAIRED, WIDE>
+{
+    /// Keys of a whole tile.
+    pub(crate) const SIZE: u32 = (THREADS * ITEMS) as u32;
+    pub(crate) const WARPS: usize = THREADS / 32;
+    const LAYOUT: Layout = Layout::of::<K>(THREADS, ITEMS, PAIRED);
+
+    /// Whether this tile is stored in windows, which have offsets of 32 bits.
+    pub(crate) const WINDOWED: bool = {
+        let windowed = windowed(THREADS * ITEMS, PAIRED);
+        assert!(!(windowed && WIDE));
+        windowed
+    };
+
+    /// The same tile with nothing known of it, so that what is computed from it is
+    /// computed again and not kept.
+    #[inline(always)]
+    pub(crate) fn anew(self) -> Self {
+        Tile {
+            arg: Pass {
+                place: hint::opaque(self.arg.place),
+                shift: hint::opaque(self.arg.shift),
+                ..self.arg
+            },
+            step: self.step.opaque(),
+            thread: hint::opaque(self.thread),
+        }
+    }
+
+    /// Number of this tile in its portion.
+    #[inline(always)]
+    pub(crate) fn number(&self) -> u32 {
+        thread::block_idx_x()
+    }
+
+    /// Index of this tile's first key.
+    #[inline(always)]
+    pub(crate) fn begin(&self) -> u64 {
+        (self.arg.first_tile + self.number()) as u64 * Self::SIZE as u64
+    }
+
+    /// Keys of this tile that exist.
+    #[inline(always)]
+    pub(crate) fn valid(&self) -> u32 {
+        (self.arg.n - self.begin()).min(Self::SIZE as u64) as u32
+    }
+
+    /// The look-back table's row of `tile`, a number in the portion.
+    #[inline(always)]
+    pub(crate) unsafe fn row(&self, tile: u32) -> Global<u32> {
+        let row = (self.arg.first_tile + tile) as usize * RADIX;
+        unsafe { self.arg.control.offset(control::table(K::PLACES) + row) }
+    }
+
+    /// The digit starts of this place for `portion`.
+    #[inline(always)]
+    pub(crate) unsafe fn starts(&self, portion: u32) -> Global<u64> {
+        unsafe {
+            let starts = self.arg.control.offset(control::starts(K::PLACES, portion));
+            starts.cast().offset(self.arg.place as usize * RADIX)
+        }
+    }
+
+    /// What takes the digit of this place from a key.
+    #[inline(always)]
+    pub(crate) fn digits(&self) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, WIDE> {
+        let (shift, mask) = (self.arg.shift, self.arg.mask);
+        // Opaque, or the compiler flips the whole key first: one more instruction.
+        let flip = hint::opaque(self.arg.flip.digit(shift, mask, 0));
+        move |key| key.digit(shift, mask, flip)
+    }
+
+    /// Leaves what [`digits_again`](Self::digits_again) reads after a barrier.
+    #[inline(always)]
+    pub(crate) unsafe fn keep_digits(&self) {
+        if self.thread == 0 {
+            let (shift, mask) = (self.arg.shift, self.arg.mask);
+            unsafe {
+                self.sums().set(DIGIT, shift);
+                self.sums().set(DIGIT + 1, mask);
+                self.sums()
+                    .set(DIGIT + 2, self.arg.flip.digit(shift, mask, 0));
+            }
+        }
+    }
+
+    /// [`digits`](Self::digits), by way of shared memory: the compiler and the
+    /// assembler cannot tell that the digits are those taken before the barrier,
+    /// and so do not keep them in registers that the keys need.
+    #[inline(always)]
+    pub(crate) unsafe fn digits_again(
+        &self,
+    ) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, WIDE> {
+        let digit = unsafe { self.sums().offset(DIGIT) };
+        let (shift, mask, flip) = unsafe { (digit.get(0), digit.get(1), digit.get(2)) };
+        move |key| key.digit(shift, mask, flip)
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn keys(&self) -> Shared<K> {
+        unsafe { dynamic_shared(0, THREADS * ITEMS) }
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn values(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(Self::LAYOUT.values, THREADS * ITEMS) }
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn counters(&self) -> Counters {
+        let words = unsafe { dynamic_shared(Self::LAYOUT.counters, Self::WARPS * PAIRS) };
+        Counters { words }
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn begins(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(Self::LAYOUT.begins, RADIX + 8) }
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn offsets(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(Self::LAYOUT.offsets, 2 * RADIX) }
+    }
+
+    /// What leads to the output instead, in tiles that are stored in windows.
+    #[inline(always)]
+    pub(crate) unsafe fn windows(&self) -> Shared<u64> {
+        unsafe { dynamic_shared(Self::LAYOUT.offsets, windows_max(THREADS * ITEMS)) }
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn sums(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(Self::LAYOUT.sums, 16) }
+    }
+
+    /// Place in the tile of this thread's first item; the next are 32 apart.
+    #[inline(always)]
+    pub(crate) fn first_item(&self) -> u32 {
+        self.thread / 32 * (32 * ITEMS as u32) + self.thread % 32
+    }
+
+    /// Whether the pass has to encode or decode keys, at the end where it `acts`.
+    #[inline(always)]
+    pub(crate) fn encodes(&self, acts: bool) -> bool {
+        acts && self.arg.options & control::ENCODE != 0
+    }
+}
