@@ -23,6 +23,7 @@ use gpu_kernels::{control, verify};
 use super::device::failed;
 use super::kernels::{Kernel, argument};
 use super::sorter::stream;
+use super::transfer::upload;
 use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace, launch, select};
 use crate::error::Error;
 
@@ -265,10 +266,6 @@ impl<'a, K: GpuKey> Resident<'a, K> {
 
 fn record(event: &Event, stream: &Stream) -> Result<(), Error> {
     event.record(stream).map_err(failed("recording an event"))
-}
-
-fn upload<T: GpuKey>(elements: &[T]) -> Result<DeviceBuffer<T>, Error> {
-    DeviceBuffer::from_slice(elements).map_err(failed("copying keys to the GPU"))
 }
 
 /// Room for what a sample writes.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use cust::memory::{CopyDestination, DeviceBuffer, DeviceSlice};
+use cust::memory::{CopyDestination, DeviceSlice};
 use cust::stream::{Stream, StreamFlags};
 
 use super::Device;
 use super::device::failed;
 use super::form::{GpuKey, Order};
 use super::sort::{Payload, Sort};
+use super::transfer::upload;
 use crate::error::Error;
 
 /// Sorts on one GPU.
@@ -65,7 +66,8 @@ impl GpuSorter {
     /// let sorter = GpuSorter::new(device);
     /// let sort = sorter.prepare::<i64>(3, Payload::Index, Order::ascending())?;
     /// let mut workspace = sort.workspace()?;
-    /// let stream = Stream::new(StreamFlags::NON_BLOCKING, None)?;
+    /// // Waits for the copy below, which a stream that is `NON_BLOCKING` does not.
+    /// let stream = Stream::new(StreamFlags::DEFAULT, None)?;
     ///
     /// let keys = DeviceBuffer::from_slice(&[30, 10, 20])?;
     /// let mut sorted = DeviceBuffer::zeroed(3)?;
@@ -102,8 +104,7 @@ impl GpuSorter {
         let sort = self.prepare(keys.len(), Payload::None, order)?;
         let mut workspace = sort.workspace()?;
         let stream = stream()?;
-        let mut there =
-            DeviceBuffer::from_slice(keys).map_err(failed("copying keys to the GPU"))?;
+        let mut there = upload(keys)?;
         sort.keys_in_place(&mut there, &mut workspace, &stream)?;
         stream.synchronize().map_err(failed("sorting"))?;
         let copied = there.copy_to(keys);

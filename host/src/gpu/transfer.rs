@@ -6,8 +6,9 @@
 //! the copy engine has one, the thread fills or empties the other. At a higher
 //! level more threads stage, which is what makes the copies scale.
 
+use cust::context::CurrentContext;
 use cust::event::{Event, EventFlags};
-use cust::memory::{AsyncCopyDestination, DeviceSlice, LockedBuffer};
+use cust::memory::{AsyncCopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice, LockedBuffer};
 use cust::stream::Stream;
 
 use super::device::failed;
@@ -18,6 +19,16 @@ use crate::key::Key;
 const PIECE_BYTES_MAX: usize = 4 << 20;
 /// Least bytes of a piece.
 const PIECE_BYTES_MIN: usize = 64 << 10;
+
+/// Elements of the host, on the device.
+///
+/// A copy from pageable memory may return with its last bytes still on their way, and
+/// the streams here wait for nobody's: so this waits until they are there.
+pub(crate) fn upload<T: DeviceCopy>(elements: &[T]) -> Result<DeviceBuffer<T>, Error> {
+    let copied = DeviceBuffer::from_slice(elements);
+    let there = copied.and_then(|buffer| CurrentContext::synchronize().map(|()| buffer));
+    there.map_err(failed("copying keys to the GPU"))
+}
 
 /// Two pinned pieces and what says that the copy engine is done with each.
 pub struct Staging<K: Key> {

@@ -19,7 +19,7 @@ use crate::cpu;
 use crate::gpu::Device;
 use crate::gpu::device::failed;
 use crate::gpu::sorter::stream;
-use crate::gpu::transfer::Staging;
+use crate::gpu::transfer::{Staging, upload};
 use crate::key::Key;
 
 /// Opens a cell of the group `transfer` on the GPU: `engine` says which copy.
@@ -40,10 +40,6 @@ pub fn open<K: Key>(
         PINNED_OUT => Box::new(Plain::new(device, PINNED_OUT, input)?),
         _ => Box::new(Plain::new(device, DEVICE_COPY, input)?),
     })
-}
-
-fn upload<K: Key>(keys: &[K]) -> Result<DeviceBuffer<K>, crate::Error> {
-    DeviceBuffer::from_slice(keys).map_err(failed("copying keys to the GPU"))
 }
 
 /// Whether the copy is what was copied.

@@ -22,6 +22,7 @@ use super::inputs::Keys;
 use crate::engine::Unavailable;
 use crate::gpu::device::{check, failed};
 use crate::gpu::sorter::stream;
+use crate::gpu::transfer::upload;
 use crate::gpu::{self, Device, GpuSorter, Order, Payload, Sort, Workspace};
 use crate::key::Key;
 use crate::peers::ours;
@@ -165,12 +166,10 @@ impl<K: Key> Graph<K> {
         let n = input.keys().len();
         let sort = sorter.prepare::<K>(n, Payload::None, Order::ascending())?;
         let mut workspace = sort.workspace()?;
-        let upload =
-            || DeviceBuffer::from_slice(input.keys()).map_err(failed("copying keys to the GPU"));
-        let source = upload()?;
+        let source = upload(input.keys())?;
         let mut outputs = Vec::new();
         for _ in 0..GRAPH_SORTS {
-            outputs.push(upload()?);
+            outputs.push(upload(input.keys())?);
         }
         let stream = stream()?;
         // The first sort of a workspace clears it, which is not to be in the graph.
