@@ -1,15 +1,10 @@
 //! What Criterion's command line says that we have to know too: which cells are meant,
 //! and whether they are measured. Criterion reads the same line and judges it.
 
-use std::time::Duration;
-
 use clap::Parser;
 use cudamark::paths;
 use host::suite::Name;
 use regex::Regex;
-
-/// Seconds of warm-up where the command line does not say.
-pub const WARM_UP_S: f64 = 0.5;
 
 /// The part of Criterion's options that are of use here, and those that take a value,
 /// lest it be taken for the filter.
@@ -32,7 +27,7 @@ pub struct Arguments {
     #[arg(long)]
     load_baseline: Option<String>,
     #[arg(long)]
-    warm_up_time: Option<f64>,
+    pub warm_up_time: Option<f64>,
     #[arg(long, short)]
     save_baseline: Option<String>,
     #[arg(long)]
@@ -80,7 +75,7 @@ pub struct Arguments {
 impl Arguments {
     /// Those of this process.
     pub fn of_process() -> Self {
-        // Errors are ignored above: Criterion has said by now what is wrong.
+        // Errors are ignored: what is wrong is for Criterion to say.
         Self::try_parse_from(std::env::args_os().skip(1)).unwrap_or_default()
     }
 
@@ -103,11 +98,6 @@ impl Arguments {
                 Err(_) => name.contains(filter),
             },
         }
-    }
-
-    /// How long Criterion warms up.
-    pub fn warm_up(&self) -> Duration {
-        Duration::try_from_secs_f64(self.warm_up_time.unwrap_or(WARM_UP_S)).unwrap_or_default()
     }
 
     /// An error where results are to be compared with a baseline that a cell has not:

@@ -46,7 +46,6 @@ pub fn main_with(bench: &str, groups: &[Group], open: Open) -> ExitCode {
 }
 
 fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), String> {
-    let criterion = run::criterion();
     let arguments = Arguments::of_process();
     let text = |error: Error| error.to_string();
     let settings = settings(&arguments).map_err(text)?;
@@ -58,7 +57,7 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), String> {
         .collect();
     arguments.require_baseline(&cells)?;
     if arguments.list {
-        run::list(criterion, &cells);
+        run::list(run::criterion(settings.tier), &cells);
         return Ok(());
     }
     if cells.is_empty() {
@@ -81,7 +80,7 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), String> {
     let interrupted = interrupt::flag().map_err(|error| format!("{error:#}"))?;
     // Engines that were asked for by name must be able to run.
     let insisted = settings.engines.is_some();
-    let mut run = Run::new(bench, criterion, &arguments, session, open, interrupted);
+    let mut run = Run::new(bench, settings.tier, &arguments, session, open, interrupted);
     run.measure(&cells, &known.finished, insisted)?;
     run.finish();
     if let Some(path) = path {

@@ -8,21 +8,38 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
 use host::suite::session::Sink;
-use host::suite::{Group, Name, Records, Sampler, Session};
+use host::suite::{Group, Name, Records, Sampler, Session, Tier};
 use indicatif::HumanDuration;
 
 use super::Open;
-use super::arguments::{Arguments, WARM_UP_S};
+use super::arguments::Arguments;
 
 /// Exit code after Ctrl-C.
 const INTERRUPTED: i32 = 130;
 
+/// Seconds of warm-up and of measurement of a cell, where the command line does not say.
+fn durations(tier: Tier) -> (f64, f64) {
+    match tier {
+        Tier::Quick => (0.2, 0.5),
+        Tier::Default | Tier::Full => (0.5, 1.0),
+    }
+}
+
+/// How long Criterion warms up before each cell.
+pub fn warm_up(tier: Tier, arguments: &Arguments) -> Duration {
+    let seconds = arguments.warm_up_time.unwrap_or(durations(tier).0);
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+}
+
 /// Criterion, set up for sorts that take milliseconds. Its command line prevails.
-pub fn criterion() -> Criterion {
+pub fn criterion(tier: Tier) -> Criterion {
+    let (warm_up, measurement) = durations(tier);
     Criterion::default()
         .sample_size(10)
-        .warm_up_time(Duration::from_secs_f64(WARM_UP_S))
-        .measurement_time(Duration::from_secs(1))
+        .warm_up_time(Duration::from_secs_f64(warm_up))
+        .measurement_time(Duration::from_secs_f64(measurement))
+        // Enough for an interval of ten samples, and a tenth of the time.
+        .nresamples(10_000)
         .configure_from_args()
 }
 
@@ -52,6 +69,7 @@ pub struct Run<'a> {
     bench: &'a str,
     criterion: Criterion,
     arguments: &'a Arguments,
+    warm_up: Duration,
     session: Session,
     open: Open,
     interrupted: Arc<AtomicBool>,
@@ -59,9 +77,10 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
+    /// A run of `tier`.
     pub fn new(
         bench: &'a str,
-        criterion: Criterion,
+        tier: Tier,
         arguments: &'a Arguments,
         session: Session,
         open: Open,
@@ -69,8 +88,9 @@ impl<'a> Run<'a> {
     ) -> Self {
         Self {
             bench,
-            criterion,
+            criterion: criterion(tier),
             arguments,
+            warm_up: warm_up(tier, arguments),
             session,
             open,
             interrupted,
@@ -142,9 +162,10 @@ impl<'a> Run<'a> {
         };
         let mut calls = Calls {
             sampler: self.session.sampler(cell, opened),
-            warm_up: self.arguments.warm_up(),
+            warm_up: self.warm_up,
             measures: self.arguments.measures(),
             spent: Duration::ZERO,
+            next_warm_up: 1,
             kept: 0,
         };
         let is_batch = cell.group.parse::<Group>().is_ok_and(Group::is_batch);
@@ -188,13 +209,16 @@ impl<'a> Run<'a> {
 }
 
 /// Criterion's calls for one benchmark: first for warm-up, with more sorts each time,
-/// until that has lasted as long as it is to; then one for each sample.
+/// until that has lasted as long as it is to; then one for each sample, all with the
+/// same number of sorts. It does not say which is which, and so both signs are looked at.
 struct Calls {
     sampler: Sampler,
     warm_up: Duration,
     measures: bool,
     /// How long the calls so far took.
     spent: Duration,
+    /// Sorts of the next call, if it is still one for warm-up: twice as many each time.
+    next_warm_up: u64,
     kept: u32,
 }
 
@@ -203,7 +227,8 @@ impl Calls {
     fn call(&mut self, iterations: u64, session: &mut Session) -> Result<Duration, String> {
         let begun = Instant::now();
         let sorts = u32::try_from(iterations).unwrap_or(u32::MAX);
-        let warm = self.spent > self.warm_up;
+        let warm = self.spent > self.warm_up || iterations != self.next_warm_up;
+        self.next_warm_up = iterations.saturating_mul(2);
         let seconds = match warm && self.measures {
             true => {
                 let sample = self

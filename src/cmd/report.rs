@@ -4,10 +4,8 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use cudamark::report::{self, text};
 use cudamark::paths;
-use host::suite::Summary;
-use host::suite::records::Contents;
+use cudamark::report::{self, text};
 
 use super::classic::print;
 
@@ -33,13 +31,7 @@ pub fn run(options: &Options) -> Result<()> {
     let folder = paths::suite().join("records");
     let summary = match options.files.is_empty() {
         true => report::last_runs(&folder)?,
-        false => {
-            let mut all = Contents::default();
-            for path in &options.files {
-                all.merge(Contents::read(path)?);
-            }
-            Summary::of(&all)
-        }
+        false => report::of_files(&options.files)?,
     };
     if summary.cells.is_empty() {
         bail!(

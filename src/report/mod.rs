@@ -28,11 +28,20 @@ use host::suite::{Group, Summary};
 /// # Errors
 /// A file that cannot be read.
 pub fn last_runs(folder: &Path) -> Result<Summary> {
-    let mut all = Contents::default();
-    for path in files::all_newest(folder).values() {
-        all.merge(Contents::read(path)?);
+    let files: Vec<PathBuf> = files::all_newest(folder).into_values().collect();
+    of_files(&files)
+}
+
+/// What these records files say; of a cell in several, the last counts.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn of_files(files: &[PathBuf]) -> Result<Summary> {
+    let mut summary = Summary::default();
+    for path in files {
+        summary.merge(Summary::of(&Contents::read(path)?));
     }
-    Ok(Summary::of(&all))
+    Ok(summary)
 }
 
 /// Writes the page over the last runs of all benchmarks and the classic CSV to

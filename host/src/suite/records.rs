@@ -160,18 +160,6 @@ impl Contents {
             }
         }
     }
-
-    /// Adds all that `newer` holds; its samples replace those of the same cells.
-    pub fn merge(&mut self, newer: Self) {
-        self.environments.extend(newer.environments);
-        self.engines.extend(newer.engines);
-        for (cell, samples) in newer.cells {
-            self.finished.remove(&cell);
-            self.cells.insert(cell, samples);
-        }
-        self.finished.extend(newer.finished);
-        self.skipped.extend(newer.skipped);
-    }
 }
 
 #[cfg(test)]
@@ -286,24 +274,5 @@ mod tests {
         }
         let error = Contents::read(&folder.path().join("none")).unwrap_err();
         assert!(error.to_string().contains("none: No such file"), "{error}");
-    }
-
-    #[test]
-    fn newer_samples_replace_older_ones() {
-        let mut old = Contents::default();
-        for line in [
-            sample(CELL, 0),
-            sample(CELL, 1),
-            finished(CELL),
-            sample(OTHER, 0),
-        ] {
-            old.add(line);
-        }
-        let mut new = Contents::default();
-        new.add(sample(CELL, 0));
-        old.merge(new);
-        assert_eq!(old.cells[&CELL.parse().unwrap()].len(), 1);
-        assert!(old.finished.is_empty());
-        assert_eq!(old.cells.len(), 2);
     }
 }

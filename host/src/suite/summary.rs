@@ -124,6 +124,20 @@ impl Summary {
         summary
     }
 
+    /// Adds what a later run measured; its figures replace those of the same cells. Each
+    /// run's shares are of the copies that it made itself.
+    pub fn merge(&mut self, later: Self) {
+        self.cells.extend(later.cells);
+        self.engines.extend(later.engines);
+        self.skipped.extend(later.skipped);
+        for line in later.environments {
+            self.environments.retain(|known| known.id != line.id);
+            self.environments.push(line);
+        }
+        self.environments
+            .sort_by_key(|line| line.environment.unix_time_s);
+    }
+
     fn compare_levels(&mut self) {
         let mut speeds = Vec::new();
         for curve in self.all_curves() {
@@ -422,6 +436,29 @@ mod tests {
         let four = figures_of(&summary, "classic/cpu-std/i32-classic-100/4");
         assert!((four.speed_up.unwrap() - 1.0 / 0.26).abs() < 1e-9);
         assert!((four.efficiency.unwrap() - 0.25 / 0.26).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_later_run_replaces_figures_and_leaves_the_others() {
+        let mut summary = Summary::of(&contents(&[
+            ("cpu/cpu-std/u32-uniform-100/1", &[1.0]),
+            ("cpu/cpu-std/u32-uniform-200/1", &[1.0]),
+        ]));
+        let mut later = contents(&[("cpu/cpu-std/u32-uniform-100/1", &[2.0])]);
+        later
+            .environments
+            .values_mut()
+            .for_each(|line| line.host_copy_bytes_per_s = Some(1e9));
+        let before = figures_of(&summary, "cpu/cpu-std/u32-uniform-200/1");
+        summary.merge(Summary::of(&later));
+        let replaced = figures_of(&summary, "cpu/cpu-std/u32-uniform-100/1");
+        assert_eq!(replaced.median_s, 2.0);
+        assert!((replaced.share_once.unwrap() - 800.0 / 2.0 / 1e9).abs() < 1e-12);
+        assert_eq!(
+            figures_of(&summary, "cpu/cpu-std/u32-uniform-200/1"),
+            before
+        );
+        assert_eq!(summary.environments.len(), 1);
     }
 
     #[test]

@@ -1,0 +1,354 @@
+//! A benchmark of the suite from outside, run by Criterion as `cargo bench` runs it:
+//! what it writes, how a wrong result ends it, how Ctrl-C does, and how it goes on.
+//!
+//! This program starts itself: with a variable that names a benchmark, it is that
+//! benchmark.
+
+#[path = "../benches/suite/mod.rs"]
+mod suite;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use host::engine::Engine;
+use host::suite::host_cells::Sorted;
+use host::suite::inputs::Keys;
+use host::suite::records::Contents;
+use host::suite::{Cell, Error, Group, Name, Session};
+use libtest_mimic::{Arguments, Failed, Trial};
+use tempfile::TempDir;
+
+/// Names the benchmark that this process is to be.
+const ACT_AS: &str = "CUDAMARK_TEST_ACT_AS";
+/// Longest that a run may take to write its first samples.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn main() -> ExitCode {
+    match env::var(ACT_AS).as_deref() {
+        Ok("planted") => suite::main_with("planted", &[Group::Cpu], planted),
+        Ok(_) => suite::main("cpu", &[Group::Cpu]),
+        Err(_) => {
+            let arguments = Arguments::from_args();
+            libtest_mimic::run(&arguments, trials()).exit_code()
+        }
+    }
+}
+
+fn trials() -> Vec<Trial> {
+    let all: [(&str, fn() -> Result<(), Failed>); 6] = [
+        ("a_wrong_result_fails_the_run", a_wrong_result_fails_the_run),
+        (
+            "samples_are_recorded_and_reported",
+            samples_are_recorded_and_reported,
+        ),
+        (
+            "ctrl_c_keeps_samples_and_resume_goes_on",
+            ctrl_c_keeps_samples_and_resume_goes_on,
+        ),
+        (
+            "a_baseline_that_is_not_there_is_one_error",
+            a_baseline_that_is_not_there_is_one_error,
+        ),
+        (
+            "settings_that_are_wrong_are_one_error",
+            settings_that_are_wrong_are_one_error,
+        ),
+        (
+            "without_bench_all_runs_once_and_nothing_is_written",
+            all_runs_once,
+        ),
+    ];
+    all.map(|(name, test)| Trial::test(name, test)).into()
+}
+
+/// An engine that sorts, and then exchanges two keys.
+struct Planted;
+
+impl Engine<u32> for Planted {
+    fn name(&self) -> &'static str {
+        "planted"
+    }
+
+    fn scratch_bytes(&self, _n: usize, _level: usize) -> u64 {
+        0
+    }
+
+    fn prepare(&mut self, _n: usize, _level: usize) -> Result<(), host::Error> {
+        Ok(())
+    }
+
+    fn sort(&mut self, keys: &mut [u32]) -> Result<(), host::Error> {
+        keys.sort_unstable();
+        keys.swap(10, 400);
+        Ok(())
+    }
+}
+
+/// Opens cells as ever, but those of `cpu-std` with the planted engine.
+fn planted(session: &Session, name: &Name) -> Result<Box<dyn Cell>, Error> {
+    if name.engine != "cpu-std" {
+        return session.open(name);
+    }
+    let input = Rc::new(Keys::new((0..name.n as u32).rev().collect()));
+    Ok(Box::new(Sorted::new(Box::new(Planted), input, name.level)?))
+}
+
+/// Where a run puts what it writes.
+struct Place(TempDir);
+
+impl Place {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn command(&self, bench: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
+            .args(arguments)
+            .env(ACT_AS, bench)
+            .env("CARGO_TARGET_DIR", self.0.path())
+            .env("CUDAMARK_TIER", "quick")
+            .env("CUDAMARK_N", "1000")
+            .env("CUDAMARK_LEVELS", "2")
+            .env("CUDAMARK_ENGINES", "cpu-radix,cpu-std")
+            .env("CUDAMARK_DISTRIBUTIONS", "uniform")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for variable in [
+            "CRITERION_HOME",
+            "CUDAMARK_RESUME",
+            "CUDAMARK_TYPES",
+            "CUDAMARK_SEED",
+        ] {
+            command.env_remove(variable);
+        }
+        command
+    }
+
+    fn records(&self) -> Vec<PathBuf> {
+        let folder = self.0.path().join("cudamark/records");
+        let entries = fs::read_dir(folder).into_iter().flatten();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    fn contents(&self) -> Contents {
+        let files = self.records();
+        let [file] = &files[..] else {
+            panic!("not one file of records: {files:?}");
+        };
+        Contents::read(file).unwrap()
+    }
+}
+
+const QUICK: [&str; 6] = [
+    "--bench",
+    "--warm-up-time",
+    "0.01",
+    "--measurement-time",
+    "0.05",
+    "--noplot",
+];
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The standard error of a run that ended with `code`.
+fn said(output: &Output, code: i32) -> Result<String, Failed> {
+    let said = text(&output.stderr);
+    let found = output.status.code();
+    if found != Some(code) || said.contains("panicked") {
+        return Err(format!("exit code {found:?}: {said}{}", text(&output.stdout)).into());
+    }
+    Ok(said)
+}
+
+fn a_wrong_result_fails_the_run() -> Result<(), Failed> {
+    let place = Place::new();
+    let output = place.command("planted", &QUICK).output()?;
+    let said = said(&output, 1)?;
+    let expected = "planted: cpu/cpu-std/u32-uniform-1000/2: planted: wrong result at level 2: \
+                    out of order: key 400 at index 10, then 11 at index 11";
+    assert!(said.contains(expected), "{said}");
+    // The engine that sorts was measured before, and has its samples; the other none.
+    let contents = place.contents();
+    let engines: Vec<&str> = contents
+        .cells
+        .keys()
+        .map(|name| name.engine.as_str())
+        .collect();
+    assert_eq!(engines, ["cpu-radix"]);
+    Ok(())
+}
+
+fn samples_are_recorded_and_reported() -> Result<(), Failed> {
+    let place = Place::new();
+    let output = place.command("cpu", &QUICK).output()?;
+    said(&output, 0)?;
+    let contents = place.contents();
+    assert_eq!((contents.cells.len(), contents.finished.len()), (2, 2));
+    for (name, samples) in &contents.cells {
+        assert_eq!(samples.len(), 10, "{name}");
+        let environment = &contents.environments[&samples[0].environment];
+        assert_eq!(environment.tier, "quick");
+        assert!(samples.iter().all(|sample| sample.seconds > 0.0));
+    }
+    let stdout = text(&output.stdout);
+    for expected in [
+        "cpu/cpu-std/u32-uniform-1000/2",
+        "time:",
+        "thrpt:",
+        "95 % interval",
+        "rank: ",
+        "Report: ",
+        "Records: ",
+    ] {
+        assert!(stdout.contains(expected), "{expected}: {stdout}");
+    }
+    let page = fs::read_to_string(place.0.path().join("cudamark/report/index.html"))?;
+    assert!(page.contains("cpu/cpu-radix/u32-uniform-1000/2"));
+    let folder = place
+        .0
+        .path()
+        .join("criterion/cpu/cpu-std/u32-uniform-1000_2");
+    assert!(folder.is_dir(), "{}", folder.display());
+    Ok(())
+}
+
+/// Waits until the run has written `samples` lines of samples.
+fn wait_for_samples(place: &Place, child: &mut Child, samples: usize) -> Result<(), Failed> {
+    let begun = Instant::now();
+    loop {
+        let lines = |path: &PathBuf| fs::read_to_string(path).unwrap_or_default();
+        let written: String = place.records().iter().map(lines).collect();
+        if written.matches("\"line\":\"sample\"").count() >= samples {
+            return Ok(());
+        }
+        if let Some(status) = child.try_wait()? {
+            return Err(format!("it ended before: {status}").into());
+        }
+        if begun.elapsed() > PATIENCE {
+            child.kill()?;
+            return Err("no samples".into());
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn ctrl_c_keeps_samples_and_resume_goes_on() -> Result<(), Failed> {
+    let place = Place::new();
+    let sizes = [("CUDAMARK_N", "1000..1019")];
+    let mut child = place.command("cpu", &QUICK).envs(sizes).spawn()?;
+    wait_for_samples(&place, &mut child, 25)?;
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()?;
+    assert!(killed.success());
+    let said_before = said(&child.wait_with_output()?, 130)?;
+    let before = place.contents();
+    let kept: usize = before.cells.values().map(Vec::len).sum();
+    let expected = format!("interrupted; {kept} finished samples are kept");
+    assert!(said_before.contains(&expected), "{kept}: {said_before}");
+    assert!(!before.finished.is_empty() && before.finished.len() < 40);
+
+    let resumed = [("CUDAMARK_RESUME", "1")];
+    let output = place
+        .command("cpu", &QUICK)
+        .envs(sizes)
+        .envs(resumed)
+        .output()?;
+    let said_after = said(&output, 0)?;
+    let finished = format!("{} cells are finished already", before.finished.len());
+    assert!(said_after.contains(&finished), "{said_after}");
+    let after = place.contents();
+    assert_eq!(after.finished.len(), 40);
+    for name in &before.finished {
+        assert_eq!(after.cells[name], before.cells[name], "{name}");
+    }
+    Ok(())
+}
+
+fn a_baseline_that_is_not_there_is_one_error() -> Result<(), Failed> {
+    let place = Place::new();
+    let with = |option, name| [&QUICK[..], &[option, name]].concat();
+    let output = place.command("cpu", &with("--baseline", "nope")).output()?;
+    let line = said(&output, 1)?;
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(
+        line.contains("`nope`: there is no baseline of this name"),
+        "{line}"
+    );
+    assert!(line.contains("--save-baseline nope"), "{line}");
+    assert!(place.records().is_empty());
+
+    said(
+        &place
+            .command("cpu", &with("--save-baseline", "kept"))
+            .output()?,
+        0,
+    )?;
+    said(
+        &place.command("cpu", &with("--baseline", "kept")).output()?,
+        0,
+    )?;
+    // With one size more, half of the benchmarks have none.
+    let mut more = place.command("cpu", &with("--baseline", "kept"));
+    let line = said(&more.env("CUDAMARK_N", "1000,2000").output()?, 1)?;
+    assert!(
+        line.contains("2 of 4 benchmarks lack it: cpu/cpu-radix/u32-uniform-2000/2"),
+        "{line}"
+    );
+    // A filter that leaves these out is no error.
+    let arguments = [&with("--baseline", "kept")[..], &["uniform-1000"]].concat();
+    said(
+        &place
+            .command("cpu", &arguments)
+            .env("CUDAMARK_N", "1000,2000")
+            .output()?,
+        0,
+    )?;
+    Ok(())
+}
+
+fn settings_that_are_wrong_are_one_error() -> Result<(), Failed> {
+    for (variable, value, expected) in [
+        ("CUDAMARK_TIER", "slow", "there are quick, default, full"),
+        ("CUDAMARK_N", "0", "take 1 or more"),
+        ("CUDAMARK_ENGINES", "abacus", "`abacus`"),
+        ("CUDAMARK_LEVELS", "1,0", "level 0"),
+    ] {
+        let place = Place::new();
+        let output = place.command("cpu", &QUICK).env(variable, value).output()?;
+        let line = said(&output, 1)?;
+        assert_eq!(line.lines().count(), 1, "{line}");
+        assert!(line.starts_with(&format!("cpu: {variable}: ")), "{line}");
+        assert!(line.contains(expected), "{line}");
+        assert!(!Path::new(&place.0.path().join("cudamark")).exists());
+    }
+    Ok(())
+}
+
+fn all_runs_once() -> Result<(), Failed> {
+    let place = Place::new();
+    let output = place.command("cpu", &["--test"]).output()?;
+    said(&output, 0)?;
+    assert!(
+        text(&output.stdout).contains("Success"),
+        "{}",
+        text(&output.stdout)
+    );
+    assert!(place.records().is_empty());
+    let listed = place.command("cpu", &["--list", "--bench"]).output()?;
+    said(&listed, 0)?;
+    let names = text(&listed.stdout);
+    assert!(
+        names.contains("cpu/cpu-std/u32-uniform-1000/2: benchmark"),
+        "{names}"
+    );
+    Ok(())
+}
