@@ -13,7 +13,7 @@
 
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput};
 use cuda_std::emu::{Buffer, Checks, Options, launch};
-use gpu_kernels::{control, entries, onesweep, policy};
+use gpu_kernels::{control, entries, policy, tile};
 use std::time::Duration;
 
 const N: &str = "CUDAMARK_EMULATOR_N";
@@ -58,7 +58,7 @@ impl Sort {
             entries::histogram_small_u32(input, control, keys, tiles, 0, 0, 32, 0)
         })
         .map_err(|finding| finding.to_string())?;
-        let shared = onesweep::shared_bytes::<u32>(shape.threads, shape.items, false);
+        let shared = tile::shared_bytes::<u32>(shape.threads, shape.items, false);
         for place in 0..4 {
             launch(tiles, shape.threads as u32, shared, options, || unsafe {
                 let shift = 8 * place;

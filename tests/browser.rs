@@ -28,6 +28,9 @@ const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "c
 /// Longest that the browser may take to answer.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// What is shown of the page.
+type Test = fn(&mut Page) -> Result<(), Failed>;
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let browser = find();
@@ -37,7 +40,7 @@ fn main() -> ExitCode {
             BROWSERS.join(", ")
         );
     }
-    let tests: [(&str, fn(&mut Page) -> Result<(), Failed>); 6] = [
+    let tests: [(&str, Test); 6] = [
         (
             "loads_without_errors_or_requests",
             loads_without_errors_or_requests,

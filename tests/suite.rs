@@ -39,8 +39,10 @@ fn main() -> ExitCode {
     }
 }
 
+type Test = fn() -> Result<(), Failed>;
+
 fn trials() -> Vec<Trial> {
-    let all: [(&str, fn() -> Result<(), Failed>); 6] = [
+    let all: [(&str, Test); 6] = [
         ("a_wrong_result_fails_the_run", a_wrong_result_fails_the_run),
         (
             "samples_are_recorded_and_reported",
