@@ -126,14 +126,12 @@ pub fn over_sizes(
             points: line.iter().map(|figures| size_point(figures)).collect(),
         })
         .collect();
-    let xs = || {
-        series
-            .iter()
-            .flat_map(|series| &series.points)
-            .map(|point| point.x)
-    };
+    let points = series.iter().flat_map(|series| &series.points);
+    let xs: Vec<f64> = points.map(|point| point.x).collect();
+    let least = xs.iter().copied().fold(f64::INFINITY, f64::min);
+    let greatest = xs.iter().copied().fold(0.0, f64::max);
     let bound = bound.map(|bound| Bound {
-        points: xs().map(|x| (x, bound / 1e6)).collect(),
+        points: vec![(least, bound / 1e6), (greatest, bound / 1e6)],
     });
     let titles = ("elements (logarithmic)", "elements a second [millions]");
     draw_svg(&series, bound, titles, &|n| {
@@ -177,14 +175,16 @@ fn draw<B: DrawingBackend>(
     let points = || series.iter().flat_map(|series| &series.points);
     let least_x = points().map(|point| point.x).fold(f64::INFINITY, f64::min);
     let greatest_x = points().map(|point| point.x).fold(0.0, f64::max);
+    let limit = bound.iter().flat_map(|bound| &bound.points);
     let highs = points().map(|point| point.high);
+    let highs = highs.chain(limit.map(|(_, y)| *y));
     let top = highs.fold(0.0, f64::max).max(1e-9) * 1.08;
     let lows = points().map(|point| point.low).filter(|low| *low > 0.0);
     let least = lows.fold(f64::INFINITY, f64::min).min(top);
     let x = (least_x / 1.25..greatest_x * 1.25).log_scale().base(2.0);
     // From zero, so that heights compare; unless the lowest line would lie on it.
     let mut chart = ChartBuilder::on(area);
-    chart.margin(10).x_label_area_size(48).y_label_area_size(76);
+    chart.margin(10).x_label_area_size(54).y_label_area_size(90);
     if top / least > 30.0 {
         let y = (least / 1.3..top * 1.2).log_scale();
         let mut chart = chart.build_cartesian_2d(x, y)?;
@@ -217,8 +217,8 @@ where
         .y_labels(8)
         .x_label_formatter(label)
         .y_label_formatter(&|value| short(*value))
-        .label_style(text(14))
-        .axis_desc_style(text(15))
+        .label_style(text(17))
+        .axis_desc_style(text(18))
         .axis_style(INK)
         .bold_line_style(GRID)
         .light_line_style(TRANSPARENT)

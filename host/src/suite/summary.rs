@@ -140,7 +140,9 @@ impl Summary {
 
     fn compare_levels(&mut self) {
         let mut speeds = Vec::new();
-        for curve in self.all_curves() {
+        let mut curves = self.all_curves();
+        curves.retain(|curve| curve.points.len() > 1);
+        for curve in curves {
             let first = &curve.points[0];
             for point in &curve.points {
                 let speed_up = point.per_second / first.per_second;
