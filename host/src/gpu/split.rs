@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::device::failed;
-use super::merger::{merge_runs, wait_for};
+use super::merger::{self, merge_runs, wait_for};
 use super::sorter::stream;
 use super::transfer::Staging;
 use super::{Device, NAME, Order, Payload, Sort, Workspace};
@@ -102,11 +102,14 @@ impl<K: Key> Engine<K> for Split<K> {
                 limit: LEVEL_MAX,
             });
         }
+        let chunk = n.div_ceil(level).max(1);
+        let count = n.div_ceil(chunk).max(1);
+        if count > 1 && !merger::merges(K::FORM) {
+            return Err(Error::Merge { name: K::NAME });
+        }
         // What an earlier level made ready goes first: its memory may be needed.
         self.prepared = None;
         self.device.enter()?;
-        let chunk = n.div_ceil(level).max(1);
-        let count = n.div_ceil(chunk).max(1);
         let order = Order::ascending();
         let sort = Sort::new(self.device.clone(), chunk, Payload::None, order)?;
         self.check_memory(n, &sort, count)?;
