@@ -1,0 +1,11 @@
+//! Regression tracking: whether one build is slower than another.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`build`] | builds of revisions, in worktrees of their own |
+//! | [`stats`] | the verdict over paired blocks of processes |
+//! | [`store`] | what processes measured, a file a machine |
+
+pub mod build;
+pub mod stats;
+pub mod store;

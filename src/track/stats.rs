@@ -1,0 +1,306 @@
+//! The verdict over one benchmark: paired blocks, a rank interval, a noise floor.
+//!
+//! The sampling unit is the process, because what differs between two runs of the same
+//! program (where its memory lies, what else the machine does) is the same for all
+//! samples within one run: more samples in a process say nothing of it. A process gives
+//! one figure, the median of its samples.
+//!
+//! Processes come in blocks of four, base/head/head/base and, every second time,
+//! head/base/base/head, so that a drift that is linear in time cancels within a block.
+//! In logarithms, a block gives two contrasts of equal variance if nothing changed:
+//!
+//! - the *difference*: the mean of its heads less the mean of its bases;
+//! - the *null*: how its second base differs from its first, less the same of its heads,
+//!   halved. Each part compares a build with itself: this is the benchmark's A/A noise.
+//!
+//! With no change, base and head are exchangeable and a difference is as likely as its
+//! negative. That is all that Wilcoxon's signed-rank test asks for, whatever the tails of
+//! the noise. Its estimate is that of Hodges and Lehmann, the median of the Walsh
+//! averages (means of two blocks, each block also with itself), and its interval lies
+//! between two order statistics of them, by the exact distribution of the rank sum
+//! (Hollander, Wolfe, Chicken: Nonparametric Statistical Methods, 3rd edition, 3.1-3.3).
+//!
+//! A comparison of many benchmarks has many chances of a false alarm. The rate is held
+//! for all of them together by Bonferroni's correction: each interval has the confidence
+//! 1 - [`FALSE_ALARMS`] / benchmarks. A change must lie outside the interval's doubt and
+//! exceed the noise floor, the farther end of the same interval over the nulls.
+
+/// Chance that a comparison of a build with itself raises any alarm, at most.
+pub const FALSE_ALARMS: f64 = 0.05;
+
+/// Figures of the four processes of a block, in the order in which they ran.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Block {
+    /// First and second process of the base.
+    pub base: [f64; 2],
+    /// First and second process of the head.
+    pub head: [f64; 2],
+}
+
+impl Block {
+    fn difference(&self) -> f64 {
+        let [base, head] = [self.base, self.head].map(|side| (side[0].ln() + side[1].ln()) / 2.0);
+        head - base
+    }
+
+    fn null(&self) -> f64 {
+        let [base, head] = [self.base, self.head].map(|side| (side[1] / side[0]).ln());
+        (base - head) / 2.0
+    }
+}
+
+/// What is said of a benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The head takes less time.
+    Faster,
+    /// The head takes more time.
+    Slower,
+    /// A difference as large as the wanted one is ruled out.
+    Same,
+    /// Neither a change nor its absence was shown.
+    Unsure,
+}
+
+impl Verdict {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Faster => "faster",
+            Self::Slower => "slower",
+            Self::Same => "same",
+            Self::Unsure => "unsure",
+        }
+    }
+}
+
+/// A verdict with its figures: ratios of head to base, 1.05 being 5 % slower.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Judgement {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Hodges-Lehmann estimate of the ratio; absent without blocks.
+    pub ratio: Option<f64>,
+    /// Interval of the ratio; absent where there are too few blocks for one.
+    pub interval: Option<[f64; 2]>,
+    /// The noise floor, as the ratio that a change must exceed.
+    pub floor: Option<f64>,
+    /// Blocks that it rests on.
+    pub blocks: usize,
+}
+
+impl Judgement {
+    /// Whether more blocks would add little: a difference of `detect` could be told from
+    /// noise. It looks at widths alone and never at where an interval lies, so that
+    /// stopping by it does not choose a result.
+    pub fn sees(&self, detect: f64) -> bool {
+        let wanted = detect.ln_1p();
+        let width = self.interval.map(|[low, high]| (high / low).ln());
+        let floor = self.floor.map(f64::ln);
+        matches!((width, floor), (Some(width), Some(floor)) if width <= wanted && floor <= wanted)
+    }
+}
+
+/// Judges one of `benchmarks` benchmarks by its blocks, `detect` being the difference
+/// (0.05 for 5 %) below which two builds count as the same.
+pub fn judge(blocks: &[Block], benchmarks: usize, detect: f64) -> Judgement {
+    let differences: Vec<f64> = blocks.iter().map(Block::difference).collect();
+    let nulls: Vec<f64> = blocks.iter().map(Block::null).collect();
+    let error = FALSE_ALARMS / benchmarks.max(1) as f64;
+    let walsh = walsh_averages(&differences);
+    let estimate = median(&walsh);
+    let interval = interval(&walsh, blocks.len(), error);
+    let noise = self::interval(&walsh_averages(&nulls), blocks.len(), error);
+    let floor = noise.map(|[low, high]| low.abs().max(high.abs()));
+    let verdict = match (estimate, interval, floor) {
+        (Some(at), Some([low, _]), Some(floor)) if low > 0.0 && at > floor => Verdict::Slower,
+        (Some(at), Some([_, high]), Some(floor)) if high < 0.0 && -at > floor => Verdict::Faster,
+        (_, Some([low, high]), _) if low.abs().max(high.abs()) < detect.ln_1p() => Verdict::Same,
+        _ => Verdict::Unsure,
+    };
+    Judgement {
+        verdict,
+        ratio: estimate.map(f64::exp),
+        interval: interval.map(|ends| ends.map(f64::exp)),
+        floor: floor.map(f64::exp),
+        blocks: blocks.len(),
+    }
+}
+
+/// The fewest blocks that have an interval at all, for so many benchmarks.
+pub fn fewest_blocks(benchmarks: usize) -> usize {
+    let error = FALSE_ALARMS / benchmarks.max(1) as f64;
+    (1.0 - error.log2()).ceil() as usize
+}
+
+/// The median, of the two middle ones their mean.
+pub fn median(figures: &[f64]) -> Option<f64> {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let upper = *sorted.get(sorted.len() / 2)?;
+    let lower = sorted[(sorted.len() - 1) / 2];
+    Some(lower + (upper - lower) / 2.0)
+}
+
+/// Means of all pairs, each figure also with itself, in ascending order.
+fn walsh_averages(figures: &[f64]) -> Vec<f64> {
+    let pairs = figures.iter().enumerate().flat_map(|(index, one)| {
+        let others = &figures[index..];
+        others.iter().map(move |other| (one + other) / 2.0)
+    });
+    let mut averages: Vec<f64> = pairs.collect();
+    averages.sort_by(f64::total_cmp);
+    averages
+}
+
+/// The interval of confidence 1 - `error` between two of the Walsh averages of `n`
+/// figures; none if even the widest has less.
+fn interval(walsh: &[f64], n: usize, error: f64) -> Option<[f64; 2]> {
+    let mut below = 0.0;
+    let left_out = signed_rank_distribution(n)
+        .into_iter()
+        .take_while(|chance| {
+            below += chance;
+            below <= error / 2.0
+        })
+        .count();
+    let low = left_out.checked_sub(1)?;
+    Some([*walsh.get(low)?, *walsh.get(walsh.len() - 1 - low)?])
+}
+
+/// Chance of each sum of the positive ranks of `n` figures, each sign a fair coin's.
+fn signed_rank_distribution(n: usize) -> Vec<f64> {
+    let mut chances = vec![1.0];
+    for rank in 1..=n {
+        let mut next = vec![0.0; chances.len() + rank];
+        for (sum, chance) in chances.iter().enumerate() {
+            next[sum] += chance / 2.0;
+            next[sum + rank] += chance / 2.0;
+        }
+        chances = next;
+    }
+    chances
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process's figure: a slow drift, a normal-like core, and one in ten far out, as
+    /// where another program ran at the same time.
+    fn process(rng: &mut fastrand::Rng, time: f64, slower: f64) -> f64 {
+        let core: f64 = (0..12).map(|_| rng.f64()).sum::<f64>() - 6.0;
+        let tail = if rng.f64() < 0.1 {
+            0.1 / (rng.f64() + 0.05)
+        } else {
+            0.0
+        };
+        (1.0 + 0.0005 * time) * (1.0 + slower) * (0.015 * core + tail).exp()
+    }
+
+    fn block(rng: &mut fastrand::Rng, index: usize, slower: f64) -> Block {
+        let time = 4.0 * index as f64;
+        let mut at = |place: f64, slower| process(rng, time + place, slower);
+        let outer = if index.is_multiple_of(2) { 0.0 } else { slower };
+        let inner = slower - outer;
+        let [first, second, third, fourth] =
+            [(0.0, outer), (1.0, inner), (2.0, inner), (3.0, outer)]
+                .map(|(place, slower)| at(place, slower));
+        match index.is_multiple_of(2) {
+            true => Block {
+                base: [first, fourth],
+                head: [second, third],
+            },
+            false => Block {
+                base: [second, third],
+                head: [first, fourth],
+            },
+        }
+    }
+
+    /// A comparison as the command runs it: blocks until the difference can be seen, or
+    /// there are 30.
+    fn comparison(rng: &mut fastrand::Rng, benchmarks: usize, slower: f64) -> Vec<Verdict> {
+        let mut all = vec![Vec::new(); benchmarks];
+        for index in 0..30 {
+            all.iter_mut()
+                .for_each(|blocks| blocks.push(block(rng, index, slower)));
+            let sees = |blocks: &Vec<Block>| judge(blocks, benchmarks, 0.05).sees(0.05);
+            if all.iter().all(sees) {
+                break;
+            }
+        }
+        let verdict = |blocks: &Vec<Block>| judge(blocks, benchmarks, 0.05).verdict;
+        all.iter().map(verdict).collect()
+    }
+
+    #[test]
+    fn a_build_compared_with_itself_raises_few_alarms() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        for benchmarks in [1, 8] {
+            let alarm = |verdict| matches!(verdict, Verdict::Slower | Verdict::Faster);
+            let alarms = (0..400)
+                .filter(|_| comparison(&mut rng, benchmarks, 0.0).into_iter().any(alarm))
+                .count();
+            assert!(alarms < 20, "{alarms} of 400 with {benchmarks} benchmarks");
+        }
+    }
+
+    #[test]
+    fn planted_slowdowns_are_found() {
+        let mut rng = fastrand::Rng::with_seed(2);
+        for (slower, wanted) in [(0.05, 90), (0.20, 100)] {
+            let found = (0..100)
+                .filter(|_| comparison(&mut rng, 4, slower).contains(&Verdict::Slower))
+                .count();
+            assert!(found >= wanted, "{slower}: {found} of 100");
+        }
+    }
+
+    #[test]
+    fn a_faster_head_is_faster_and_a_noiseless_one_the_same() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        let blocks: Vec<Block> = (0..12).map(|at| block(&mut rng, at, -0.3)).collect();
+        assert_eq!(judge(&blocks, 1, 0.05).verdict, Verdict::Faster);
+        let still = Block {
+            base: [2.0; 2],
+            head: [2.0; 2],
+        };
+        let judged = judge(&[still; 6], 1, 0.05);
+        assert_eq!(
+            (judged.verdict, judged.ratio, judged.floor),
+            (Verdict::Same, Some(1.0), Some(1.0))
+        );
+        assert!(judged.sees(0.05));
+    }
+
+    #[test]
+    fn too_few_blocks_are_unsure() {
+        for benchmarks in [1, 10, 100] {
+            let fewest = fewest_blocks(benchmarks);
+            let slower = Block {
+                base: [1.0; 2],
+                head: [3.0; 2],
+            };
+            let blocks = vec![slower; fewest];
+            assert_eq!(judge(&blocks, benchmarks, 0.05).verdict, Verdict::Slower);
+            let few = judge(&blocks[1..], benchmarks, 0.05);
+            assert_eq!((few.verdict, few.interval), (Verdict::Unsure, None));
+        }
+        assert_eq!(judge(&[], 1, 0.05).ratio, None);
+    }
+
+    #[test]
+    fn the_interval_is_that_of_the_tables() {
+        // Six figures: the widest interval has 1 - 2/64; with ten, 8 averages may be
+        // left out on either side at 0.05 (critical value 8 of the signed-rank test).
+        let six = walsh_averages(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(interval(&six, 6, 0.05), Some([1.0, 6.0]));
+        assert_eq!(interval(&six, 6, 0.03), None);
+        let ten: Vec<f64> = (0..10).map(|power| f64::from(1 << power)).collect();
+        let walsh = walsh_averages(&ten);
+        let ends = [walsh[8], walsh[walsh.len() - 9]];
+        assert_eq!(interval(&walsh, 10, 0.05), Some(ends));
+    }
+}

@@ -1,0 +1,247 @@
+//! The store of processes' figures: JSON lines, appended only.
+//!
+//! There is one a machine, named by `Environment::machine_id`, because times of two
+//! machines do not compare. A line is written whole under an exclusive lock of the file
+//! and synced before the next process starts: two writers take turns, and a process that
+//! is killed loses what it was measuring and nothing before it. What a killed writer left
+//! of a line is moved to a file beside the store (`.torn`) by the next one; a line that a
+//! full disk cuts short is cut off again, and the store is as before.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use host::suite::Name;
+use serde::{Deserialize, Serialize};
+
+/// Version of the lines.
+pub const VERSION: u32 = 1;
+
+/// A side of a comparison.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// What is compared with.
+    Base,
+    /// What is judged.
+    Head,
+}
+
+/// One process: what it measured, and for which comparison.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The comparison: builds, cells and settings in one hash.
+    pub comparison: String,
+    /// How often the same comparison was finished before.
+    pub round: u32,
+    /// Block of four processes, from 0.
+    pub block: usize,
+    /// Place in the block, from 0.
+    pub place: usize,
+    /// Which build.
+    pub side: Side,
+    /// Hash of its executable.
+    pub executable_sha256: String,
+    /// Its commit, where it was built from one.
+    pub commit: Option<String>,
+    /// Hash of its kernels' PTX.
+    pub ptx_sha256: Option<String>,
+    /// When it ended: seconds since 1970-01-01 00:00 UTC.
+    pub unix_time_s: f64,
+    /// What it measured.
+    pub cells: BTreeMap<Name, Figures>,
+}
+
+/// What one process measured of one cell.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Seconds of a sort, sample by sample.
+    pub seconds: Vec<f64>,
+    /// The same in cycles of the GPU's multiprocessors, where all samples have them.
+    pub sm_cycles: Option<Vec<f64>>,
+    /// Samples right after which the GPU said that it was slowed down.
+    pub slowed_down: usize,
+}
+
+/// A line of the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "line", rename_all = "kebab-case")]
+pub enum Line {
+    /// A process.
+    Run(Box<Run>),
+    /// A comparison that came to its end.
+    Finished {
+        /// [`VERSION`].
+        version: u32,
+        /// [`Run::comparison`].
+        comparison: String,
+        /// [`Run::round`].
+        round: u32,
+    },
+}
+
+/// The store of one machine.
+#[derive(Clone, Debug)]
+pub struct Store {
+    path: PathBuf,
+}
+
+impl Store {
+    /// The store in `folder` of the machine of that id. Nothing is written yet.
+    pub fn of_machine(folder: &Path, machine_id: &str) -> Self {
+        Self {
+            path: folder.join(format!("{machine_id}.jsonl")),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// All whole lines.
+    ///
+    /// # Errors
+    /// It cannot be read; a line within it that is none, or of another version.
+    pub fn read(&self) -> Result<Vec<Line>> {
+        let said = || format!("cannot read the store {}", self.path.display());
+        let mut file = match File::open(&self.path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).with_context(said),
+        };
+        file.lock_shared().with_context(said)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).with_context(said)?;
+        let text = std::str::from_utf8(&bytes[..whole(&bytes)]).with_context(said)?;
+        text.lines()
+            .enumerate()
+            .map(|(index, text)| self.line(index + 1, text))
+            .collect()
+    }
+
+    fn line(&self, number: usize, text: &str) -> Result<Line> {
+        let place = || format!("{}:{number}", self.path.display());
+        let line: Line = serde_json::from_str(text).with_context(place)?;
+        let version = match &line {
+            Line::Run(run) => run.version,
+            Line::Finished { version, .. } => *version,
+        };
+        if version != VERSION {
+            bail!("{}: version {version}, and not {VERSION}", place());
+        }
+        Ok(line)
+    }
+
+    /// Adds a line, and returns once it is on the disk.
+    ///
+    /// # Errors
+    /// What the system says: a full disk. The store is then as it was.
+    pub fn add(&self, line: &Line) -> Result<()> {
+        let said = || format!("cannot add to the store {}", self.path.display());
+        let text = serde_json::to_string(line).with_context(said)? + "\n";
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder).with_context(said)?;
+        }
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&self.path)
+            .with_context(said)?;
+        file.lock().with_context(said)?;
+        let end = self.set_torn_aside(&mut file).with_context(said)?;
+        let written = file
+            .write_all(text.as_bytes())
+            .and_then(|()| file.sync_all());
+        if written.is_err() {
+            // The error that is told is the first; a line cut short is found later.
+            let _ = file.set_len(end);
+        }
+        written.with_context(said)
+    }
+
+    /// Moves part of a line at the end to a file beside; returns where lines go on.
+    fn set_torn_aside(&self, file: &mut File) -> io::Result<u64> {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let end = whole(&bytes);
+        if end < bytes.len() {
+            let beside = self.path.with_extension("jsonl.torn");
+            let mut torn = OpenOptions::new().append(true).create(true).open(beside)?;
+            torn.write_all(&bytes[end..])?;
+            torn.write_all(b"\n")?;
+            torn.sync_all()?;
+            file.set_len(end as u64)?;
+        }
+        file.seek(SeekFrom::Start(end as u64))
+    }
+}
+
+/// Bytes up to and with the last line that has an end.
+fn whole(bytes: &[u8]) -> usize {
+    let last = bytes.iter().rposition(|&byte| byte == b'\n');
+    last.map_or(0, |newline| newline + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(round: u32) -> Line {
+        Line::Finished {
+            version: VERSION,
+            comparison: "c".to_owned(),
+            round,
+        }
+    }
+
+    #[test]
+    fn two_writers_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::of_machine(folder.path(), "m");
+        std::thread::scope(|scope| {
+            for writer in 0..2 {
+                let store = &store;
+                scope.spawn(move || {
+                    for round in 0..25 {
+                        store.add(&finished(writer * 100 + round)).unwrap();
+                    }
+                });
+            }
+        });
+        let lines = store.read().unwrap();
+        let all = (0..25).chain(100..125).map(finished);
+        assert_eq!(lines.len(), 50);
+        assert!(all.into_iter().all(|line| lines.contains(&line)));
+    }
+
+    #[test]
+    fn a_torn_line_is_kept_aside() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::of_machine(folder.path(), "m");
+        assert!(store.read().unwrap().is_empty());
+        store.add(&finished(0)).unwrap();
+        let whole = fs::read_to_string(store.path()).unwrap();
+        fs::write(store.path(), format!("{whole}{{\"li")).unwrap();
+        assert_eq!(store.read().unwrap(), [finished(0)]);
+        store.add(&finished(1)).unwrap();
+        assert_eq!(store.read().unwrap(), [finished(0), finished(1)]);
+        let torn = fs::read_to_string(folder.path().join("m.jsonl.torn")).unwrap();
+        assert_eq!(torn, "{\"li\n");
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::of_machine(folder.path(), "m");
+        fs::write(store.path(), "nonsense\n").unwrap();
+        let error = format!("{:#}", store.read().unwrap_err());
+        assert!(error.contains("m.jsonl:1"), "{error}");
+    }
+}
