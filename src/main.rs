@@ -3,7 +3,8 @@
 //! Results go to standard output, everything said about them to standard error. The
 //! exit code is 0 if all was done, 1 if something could not be, 2 if the command line
 //! is wrong, 3 if this machine lacks what the command measures; each is explained in
-//! one line that begins with `cudamark:`.
+//! one line that begins with `cudamark:`. `compare` has exit codes of its own, for those
+//! that gate by them: its module says which.
 
 mod cmd;
 
@@ -28,6 +29,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Classic(cmd::classic::Options),
+    Compare(cmd::compare::Options),
     Peers(cmd::peers::Options),
     Report(cmd::report::Options),
     Sample(cmd::sample::Options),
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
     };
     let outcome = match cli.command {
         Command::Classic(options) => cmd::classic::run(&options),
+        Command::Compare(options) => return cmd::compare::run(&options),
         Command::Peers(options) => cmd::peers::run(&options),
         Command::Report(options) => cmd::report::run(&options),
         Command::Sample(options) => cmd::sample::run(&options),

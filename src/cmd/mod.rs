@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 pub mod classic;
+pub mod compare;
 pub mod peers;
 pub mod report;
 pub mod sample;

@@ -3,9 +3,11 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`build`] | builds of revisions, in worktrees of their own |
+//! | [`comparison`] | two executables, run in turns |
 //! | [`stats`] | the verdict over paired blocks of processes |
 //! | [`store`] | what processes measured, a file a machine |
 
 pub mod build;
+pub mod comparison;
 pub mod stats;
 pub mod store;

@@ -1,0 +1,261 @@
+//! Two executables, run in turns as processes of their own.
+//!
+//! Every process is bound to the same cores and is `cudamark sample` over all cells, which
+//! warms each cell up before it samples it. Each is added to the store as it ends. A
+//! comparison that was cut short goes on after its last whole block; the processes of a
+//! block that is not whole stay in the store and are not judged, because what pairs them
+//! is that they ran one right after the other.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use host::suite::Name;
+use host::suite::records::Contents;
+use sha2::{Digest, Sha256};
+
+use super::build::Build;
+use super::stats::{self, Block, Judgement, Verdict};
+use super::store::{Figures, Line, Run, Side, Store, VERSION};
+
+/// What a comparison is of, and how long it may take.
+#[derive(Debug)]
+pub struct Plan {
+    /// Base and head.
+    pub builds: [Build; 2],
+    /// Arguments of `cudamark sample` that choose and sample cells.
+    pub arguments: Vec<String>,
+    /// The difference that is to be seen: 0.05 for 5 %.
+    pub detect: f64,
+    /// Time after which no block begins.
+    pub budget: Duration,
+}
+
+/// A cell that was judged.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Row {
+    /// The cell.
+    pub cell: Name,
+    /// By its seconds. Where the verdict in cycles is another, it is `unsure`.
+    #[serde(flatten)]
+    pub judgement: Judgement,
+    /// The verdict by cycles of the GPU's multiprocessors, where they were counted.
+    pub in_cycles: Option<Verdict>,
+    /// It runs kernels, and their PTX is the same in both builds.
+    pub same_ptx: bool,
+    /// Samples right after which the GPU was slowed down.
+    pub slowed_down: usize,
+}
+
+/// The hash of an executable.
+pub fn hash(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(hex(&Sha256::digest(bytes)))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Runs blocks until the difference can be seen in all cells or the time is over.
+///
+/// # Errors
+/// A process that fails; a store that cannot be written; Ctrl-C.
+pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Vec<Row>> {
+    let [base, head] = [&plan.builds[0], &plan.builds[1]].map(|build| hash(&build.executable));
+    let hashes = [base?, head?];
+    let named = format!("{hashes:?} {:?}", plan.arguments);
+    let comparison = hex(&Sha256::digest(named))[..16].to_owned();
+    let (mut runs, round) = begun(&store.read()?, &comparison);
+    let begin = Instant::now();
+    loop {
+        let rows = judged(&runs, plan.detect);
+        let seen = !rows.is_empty() && rows.iter().all(|row| row.judgement.sees(plan.detect));
+        if seen || begin.elapsed() >= plan.budget {
+            break;
+        }
+        let block = runs.len() / 4;
+        let order = [Side::Base, Side::Head, Side::Head, Side::Base];
+        for (place, side) in order.into_iter().enumerate() {
+            let side = if block.is_multiple_of(2) {
+                side
+            } else {
+                other(side)
+            };
+            let build = &plan.builds[side as usize];
+            let (ptx_sha256, cells) = process(&build.executable, &plan.arguments)?;
+            if interrupted.load(Ordering::Relaxed) {
+                bail!("interrupted; {block} blocks are kept, and the same comparison goes on");
+            }
+            let run = Run {
+                version: VERSION,
+                comparison: comparison.clone(),
+                round,
+                block,
+                place,
+                side,
+                executable_sha256: hashes[side as usize].clone(),
+                commit: build.commit.clone(),
+                ptx_sha256,
+                unix_time_s: now(),
+                cells,
+            };
+            store.add(&Line::Run(Box::new(run.clone())))?;
+            runs.push(run);
+        }
+    }
+    store.add(&Line::Finished {
+        version: VERSION,
+        comparison,
+        round,
+    })?;
+    Ok(judged(&runs, plan.detect))
+}
+
+fn now() -> f64 {
+    let since = std::time::UNIX_EPOCH.elapsed();
+    since.map_or(0.0, |since| since.as_secs_f64())
+}
+
+fn other(side: Side) -> Side {
+    match side {
+        Side::Base => Side::Head,
+        Side::Head => Side::Base,
+    }
+}
+
+/// Whole blocks of a comparison that was not finished, in order, and its round.
+fn begun(lines: &[Line], comparison: &str) -> (Vec<Run>, u32) {
+    let finished =
+        |line: &&Line| matches!(line, Line::Finished { comparison: of, .. } if of == comparison);
+    let round = lines.iter().filter(finished).count() as u32;
+    // Of a block that was begun again, the later processes count.
+    let mut blocks: BTreeMap<usize, BTreeMap<usize, Run>> = BTreeMap::new();
+    for line in lines {
+        if let Line::Run(run) = line
+            && run.comparison == comparison
+            && run.round == round
+        {
+            let block = blocks.entry(run.block).or_default();
+            if run.place == 0 {
+                block.clear();
+            }
+            block.insert(run.place, run.as_ref().clone());
+        }
+    }
+    let whole = blocks.into_values().take_while(|block| block.len() == 4);
+    (whole.flat_map(BTreeMap::into_values).collect(), round)
+}
+
+/// One process of an executable: the hash of its PTX, and what it measured.
+fn process(
+    executable: &Path,
+    arguments: &[String],
+) -> Result<(Option<String>, BTreeMap<Name, Figures>)> {
+    let shown = executable.display();
+    let part = Part::new();
+    let output = Command::new(executable)
+        .arg("sample")
+        .args(arguments)
+        .arg("--json")
+        .arg(&part.0)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {shown}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said
+            .lines()
+            .next_back()
+            .unwrap_or("no reason given")
+            .to_owned();
+        if last.contains("unrecognized subcommand") {
+            bail!("{shown} has no `cudamark sample`: compare with a later revision");
+        }
+        bail!("{shown} sample ended with {}: {last}", output.status);
+    }
+    let contents = Contents::read(&part.0)?;
+    let ptx = contents.environments.into_values().next();
+    let cells = contents.cells.into_iter().map(|(name, samples)| {
+        let figures = Figures {
+            seconds: samples.iter().map(|sample| sample.seconds).collect(),
+            sm_cycles: samples.iter().map(|sample| sample.sm_cycles).collect(),
+            slowed_down: samples
+                .iter()
+                .filter(|sample| !sample.slowdowns.is_empty())
+                .count(),
+        };
+        (name, figures)
+    });
+    Ok((
+        ptx.and_then(|line| line.environment.ptx_sha256),
+        cells.collect(),
+    ))
+}
+
+/// A records file that goes when it was read.
+struct Part(PathBuf);
+
+impl Part {
+    fn new() -> Self {
+        let name = format!("cudamark-compare-{}.jsonl", std::process::id());
+        Self(std::env::temp_dir().join(name))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // It may not have been made.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The rows of all cells that every process measured.
+fn judged(runs: &[Run], detect: f64) -> Vec<Row> {
+    let Some(first) = runs.first() else {
+        return Vec::new();
+    };
+    let everywhere = |cell: &&Name| runs.iter().all(|run| run.cells.contains_key(*cell));
+    let cells: Vec<&Name> = first.cells.keys().filter(everywhere).collect();
+    let same_ptx =
+        first.ptx_sha256.is_some() && runs.iter().all(|run| run.ptx_sha256 == first.ptx_sha256);
+    let row = |cell: &&Name| {
+        let judge = |figure: &dyn Fn(&Figures) -> Option<f64>| {
+            let blocks: Option<Vec<Block>> = runs
+                .chunks_exact(4)
+                .map(|block| paired(block, &|run: &Run| figure(&run.cells[*cell])))
+                .collect();
+            blocks.map(|blocks| stats::judge(&blocks, cells.len(), detect))
+        };
+        let mut judgement = judge(&|figures| stats::median(&figures.seconds))?;
+        let in_cycles = judge(&|figures| stats::median(figures.sm_cycles.as_ref()?));
+        let in_cycles = in_cycles.map(|judgement| judgement.verdict);
+        if in_cycles.is_some_and(|verdict| verdict != judgement.verdict) {
+            judgement.verdict = Verdict::Unsure;
+        }
+        Some(Row {
+            cell: (*cell).clone(),
+            judgement,
+            in_cycles,
+            same_ptx: same_ptx && cell.engine.starts_with("gpu"),
+            slowed_down: runs.iter().map(|run| run.cells[*cell].slowed_down).sum(),
+        })
+    };
+    cells.iter().filter_map(row).collect()
+}
+
+/// The figures of four processes in a row, by side.
+fn paired(block: &[Run], figure: &dyn Fn(&Run) -> Option<f64>) -> Option<Block> {
+    let of = |side: Side| {
+        let mut figures = block.iter().filter(|run| run.side == side).map(figure);
+        Some([figures.next()??, figures.next()??])
+    };
+    Some(Block {
+        base: of(Side::Base)?,
+        head: of(Side::Head)?,
+    })
+}
