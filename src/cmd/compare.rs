@@ -113,14 +113,15 @@ fn compare(options: &Options) -> Result<u8> {
         side(&options.base_exe, &options.base)?,
         side(&options.head_exe, &options.head)?,
     ];
-    bind(&options.cores)?;
     let plan = Plan {
         builds,
         arguments: arguments(options),
         detect: options.detect,
         budget: options.budget,
     };
+    // Before cores are bound: the machine has those that it has.
     let machine = Environment::here(None).machine_id();
+    bind(&options.cores)?;
     let store = Store::of_machine(&paths::suite().join("track"), &machine);
     let rows = comparison::run(&plan, &store, &interrupted)?;
     print(&written(&rows, options.format)?)?;
