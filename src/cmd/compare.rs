@@ -116,6 +116,7 @@ fn compare(options: &Options) -> Result<u8> {
     let plan = Plan {
         builds,
         arguments: arguments(options),
+        cores: options.cores.clone(),
         detect: options.detect,
         budget: options.budget,
     };
@@ -125,6 +126,14 @@ fn compare(options: &Options) -> Result<u8> {
     let store = Store::of_machine(&paths::suite().join("track"), &machine);
     let rows = comparison::run(&plan, &store, &interrupted)?;
     print(&written(&rows, options.format)?)?;
+    let fewest = stats::fewest_blocks(rows.len());
+    if rows.iter().any(|row| row.judgement.blocks < fewest) {
+        eprintln!(
+            "fewer blocks than the {fewest} that {} cells take to be judged; give more --budget or \
+             fewer cells",
+            rows.len()
+        );
+    }
     let slower = |row: &Row| {
         let ratio = row.judgement.ratio.unwrap_or(1.0);
         row.judgement.verdict == Verdict::Slower && ratio > 1.0 + options.threshold

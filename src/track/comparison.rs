@@ -29,6 +29,8 @@ pub struct Plan {
     pub builds: [Build; 2],
     /// Arguments of `cudamark sample` that choose and sample cells.
     pub arguments: Vec<String>,
+    /// Cores that the processes are bound to; none where they are not.
+    pub cores: Vec<usize>,
     /// The difference that is to be seen: 0.05 for 5 %.
     pub detect: f64,
     /// Time after which no block begins.
@@ -68,7 +70,7 @@ fn hex(bytes: &[u8]) -> String {
 pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Vec<Row>> {
     let [base, head] = [&plan.builds[0], &plan.builds[1]].map(|build| hash(&build.executable));
     let hashes = [base?, head?];
-    let named = format!("{hashes:?} {:?}", plan.arguments);
+    let named = format!("{hashes:?} {:?} {:?}", plan.arguments, plan.cores);
     let comparison = hex(&Sha256::digest(named))[..16].to_owned();
     let (mut runs, round) = begun(&store.read()?, &comparison);
     let begin = Instant::now();
