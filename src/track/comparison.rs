@@ -9,16 +9,15 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use host::suite::Name;
-use host::suite::records::Contents;
 use sha2::{Digest, Sha256};
 
 use super::build::Build;
+use super::process;
 use super::stats::{self, Block, Judgement, Verdict};
 use super::store::{Figures, Line, Run, Side, Store, VERSION};
 
@@ -158,45 +157,9 @@ fn process(
     executable: &Path,
     arguments: &[String],
 ) -> Result<(Option<String>, BTreeMap<Name, Figures>)> {
-    let shown = executable.display();
     let part = Part::new();
-    let output = Command::new(executable)
-        .arg("sample")
-        .args(arguments)
-        .arg("--json")
-        .arg(&part.0)
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {shown}"))?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let last = said
-            .lines()
-            .next_back()
-            .unwrap_or("no reason given")
-            .to_owned();
-        if last.contains("unrecognized subcommand") {
-            bail!("{shown} has no `cudamark sample`: compare with a later revision");
-        }
-        bail!("{shown} sample ended with {}: {last}", output.status);
-    }
-    let contents = Contents::read(&part.0)?;
-    let ptx = contents.environments.into_values().next();
-    let cells = contents.cells.into_iter().map(|(name, samples)| {
-        let figures = Figures {
-            seconds: samples.iter().map(|sample| sample.seconds).collect(),
-            sm_cycles: samples.iter().map(|sample| sample.sm_cycles).collect(),
-            slowed_down: samples
-                .iter()
-                .filter(|sample| !sample.slowdowns.is_empty())
-                .count(),
-        };
-        (name, figures)
-    });
-    Ok((
-        ptx.and_then(|line| line.environment.ptx_sha256),
-        cells.collect(),
-    ))
+    let contents = process::sample(executable, arguments, &part.0)?;
+    Ok((process::ptx(&contents), process::cells(&contents)))
 }
 
 /// A records file that goes when it was read.

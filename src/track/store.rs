@@ -67,12 +67,56 @@ pub struct Figures {
     pub slowed_down: usize,
 }
 
+/// One process that measured a commit for its history.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// [`VERSION`].
+    pub version: u32,
+    /// The machine, by `Environment::machine_id`.
+    pub machine_id: String,
+    /// Names the commits that took turns.
+    pub session: String,
+    /// Which turn, from 0: in each, every commit of the session has one process.
+    pub round: u32,
+    /// The commit.
+    pub commit: String,
+    /// Hash of its executable.
+    pub executable_sha256: String,
+    /// Hash of its kernels' PTX.
+    pub ptx_sha256: Option<String>,
+    /// When it ended: seconds since 1970-01-01 00:00 UTC.
+    pub unix_time_s: f64,
+    /// The process's records file, from the folder of the store.
+    pub records: String,
+    /// What it measured.
+    pub cells: BTreeMap<Name, Distribution>,
+}
+
+/// How the samples of a cell in one process were spread.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Distribution {
+    /// How many there were.
+    pub samples: usize,
+    /// Median in seconds.
+    pub median_s: f64,
+    /// Lower end of the interval for the median.
+    pub low_s: f64,
+    /// Upper end of it.
+    pub high_s: f64,
+    /// Confidence of that interval, from 0 to 1.
+    pub confidence: f64,
+    /// Samples right after which the GPU said that it was slowed down.
+    pub slowed_down: usize,
+}
+
 /// A line of the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "line", rename_all = "kebab-case")]
 pub enum Line {
     /// A process.
     Run(Box<Run>),
+    /// A process of a history.
+    Measured(Box<Measured>),
     /// A comparison that came to its end.
     Finished {
         /// [`VERSION`].
@@ -129,6 +173,7 @@ impl Store {
         let line: Line = serde_json::from_str(text).with_context(place)?;
         let version = match &line {
             Line::Run(run) => run.version,
+            Line::Measured(measured) => measured.version,
             Line::Finished { version, .. } => *version,
         };
         if version != VERSION {

@@ -1,0 +1,61 @@
+//! One process of an executable: `cudamark sample`, and the records that it wrote.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use host::suite::Name;
+use host::suite::lines::Sample;
+use host::suite::records::Contents;
+
+use super::store::Figures;
+
+/// Runs `executable sample` with `arguments`, which choose cells and samples, and has it
+/// write its records to the file `records`.
+///
+/// # Errors
+/// It cannot be run, fails, or wrote what are no records.
+pub fn sample(executable: &Path, arguments: &[String], records: &Path) -> Result<Contents> {
+    let shown = executable.display();
+    let output = Command::new(executable)
+        .arg("sample")
+        .args(arguments)
+        .arg("--json")
+        .arg(records)
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run {shown}"))?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        let last = said.lines().next_back().unwrap_or("no reason given");
+        if last.contains("unrecognized subcommand") {
+            bail!("{shown} has no `cudamark sample`: take a later revision");
+        }
+        bail!("{shown} sample ended with {}: {last}", output.status);
+    }
+    Ok(Contents::read(records)?)
+}
+
+/// The hash of the PTX that the process ran, where it says.
+pub fn ptx(contents: &Contents) -> Option<String> {
+    let line = contents.environments.values().next()?;
+    line.environment.ptx_sha256.clone()
+}
+
+/// What the process measured, cell by cell.
+pub fn cells(contents: &Contents) -> BTreeMap<Name, Figures> {
+    let cells = contents.cells.iter();
+    cells
+        .map(|(name, samples)| (name.clone(), figures(samples)))
+        .collect()
+}
+
+fn figures(samples: &[Sample]) -> Figures {
+    let slowed = |sample: &&Sample| !sample.slowdowns.is_empty();
+    Figures {
+        seconds: samples.iter().map(|sample| sample.seconds).collect(),
+        sm_cycles: samples.iter().map(|sample| sample.sm_cycles).collect(),
+        slowed_down: samples.iter().filter(slowed).count(),
+    }
+}
