@@ -12,6 +12,7 @@
 //! | [`sweep`] | sorts by passes of shapes that are not in use |
 //! | [`resident`] | sorts of resident keys, timed and verified on the device |
 //! | [`sorter`] | [`GpuSorter`]: sorts in one call |
+//! | [`check`] | whether keys on the device are in order, and which they are |
 //! | [`merger`] | merges sorted runs pairwise |
 //! | [`transfer`] | copies between pageable host memory and the device |
 //! | [`split`] | the engine: one array cut over streams at a concurrency level |
@@ -19,6 +20,7 @@
 //! Everything goes through `cust`; where it has no name for a function of the
 //! driver, through the declarations it is built on.
 
+pub mod check;
 pub mod device;
 pub mod form;
 pub mod kernels;

@@ -11,17 +11,17 @@
 //! of their keys, so is the rest: every index once, each beside its own key, and equal
 //! keys in the order of their indices, which is stability.
 
-use std::ffi::c_void;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cust::event::{Event, EventFlags};
-use cust::memory::{CopyDestination, DeviceBuffer, DeviceSlice};
+use cust::memory::{DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
-use gpu_kernels::{control, verify};
+use gpu_kernels::verify;
 
+use super::check::{self, Found, wrong};
 use super::device::failed;
-use super::kernels::{Kernel, argument};
+use super::kernels::argument;
 use super::sorter::stream;
 use super::transfer::upload;
 use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace, launch, select};
@@ -84,7 +84,7 @@ impl<'a, K: GpuKey> Resident<'a, K> {
             sort: Arc::new(sort),
             order,
         };
-        resident.input_hash = resident.check(&resident.input)?[verify::HASH];
+        resident.input_hash = resident.found(&resident.input)?.hash;
         Ok(resident)
     }
 
@@ -168,19 +168,7 @@ impl<'a, K: GpuKey> Resident<'a, K> {
     /// # Errors
     /// A result out of order, of other keys than the input, or not stable.
     pub fn verify(&self) -> Result<(), Error> {
-        let found = self.check(&self.output)?;
-        let (disordered, hash) = (found[verify::DISORDERED], found[verify::HASH]);
-        if disordered != 0 {
-            return Err(wrong(format!(
-                "{disordered} keys are greater than the next"
-            )));
-        }
-        if hash != self.input_hash {
-            return Err(wrong(format!(
-                "the keys' hash is {hash:#x}, the input's {:#x}",
-                self.input_hash
-            )));
-        }
+        self.found(&self.output)?.judge(self.input_hash)?;
         let Some(values) = &self.values else {
             return Ok(());
         };
@@ -200,28 +188,12 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         self.sorter.device()
     }
 
-    /// What the kernel finds in `keys`: neighbours out of order, and the sum of their
-    /// hashes.
-    fn check(&self, keys: &DeviceSlice<K>) -> Result<[u64; verify::WORDS], Error> {
-        let form = K::FORM;
-        let kernel = select::verifier(self.device(), form.width)?;
-        let n = keys.len() as u64;
-        let address = keys.as_device_ptr().as_raw();
-        let flip = self.order.flip(form);
-        let options = if form.is_float() { control::ENCODE } else { 0 };
-        let arguments = [
-            argument(&address),
-            argument(&n),
-            argument(&flip),
-            argument(&options),
-        ];
-        // SAFETY: the arguments are the kernel's but for the last; the buffers are
-        // this value's own.
-        unsafe { self.find(kernel, &arguments) }
+    fn found(&self, keys: &DeviceSlice<K>) -> Result<Found, Error> {
+        check::keys(self.device(), keys, &self.order, &self.stream)
     }
 
-    /// The same of the output's `values`: those that are not the index of their key,
-    /// and equal neighbours that have changed places.
+    /// What the kernel finds in the output's `values`: those that are not the index of
+    /// their key, and equal neighbours that have changed places.
     fn check_values(&self, values: &DeviceSlice<u32>) -> Result<[u64; verify::WORDS], Error> {
         let kernel = select::values_verifier(self.device(), K::FORM.width)?;
         let n = values.len() as u64;
@@ -234,33 +206,9 @@ impl<'a, K: GpuKey> Resident<'a, K> {
             argument(&values),
             argument(&n),
         ];
-        // SAFETY: as in `check`.
-        unsafe { self.find(kernel, &arguments) }
-    }
-
-    /// Runs a kernel that checks, and returns what it adds to its last argument.
-    ///
-    /// # Safety
-    /// `arguments` and one pointer to [`verify::WORDS`] words are the kernel's, and
-    /// what they refer to is not being written.
-    unsafe fn find(
-        &self,
-        kernel: Kernel,
-        arguments: &[*mut c_void],
-    ) -> Result<[u64; verify::WORDS], Error> {
-        let device = self.device();
-        device.enter()?;
-        let result = DeviceBuffer::<u64>::zeroed(verify::WORDS);
-        let result = result.map_err(failed("allocating GPU memory"))?;
-        let address = result.as_device_ptr().as_raw();
-        let mut arguments = [arguments, &[argument(&address)]].concat();
-        // SAFETY: the caller's contract; the result outlives the wait below.
-        unsafe { kernel.launch(&self.stream, 8 * device.multiprocessors(), &mut arguments)? };
-        self.stream.synchronize().map_err(failed("verifying"))?;
-        let mut words = [0; verify::WORDS];
-        let copied = result.copy_to(&mut words);
-        copied.map_err(failed("copying a check from the GPU"))?;
-        Ok(words)
+        // SAFETY: the arguments are the kernel's but for the last; the buffers are
+        // this value's own.
+        unsafe { check::find(self.device(), kernel, &arguments, &self.stream) }
     }
 }
 
@@ -273,11 +221,4 @@ fn blank<T: GpuKey>(len: usize) -> Result<DeviceBuffer<T>, Error> {
     // SAFETY: every bit pattern is a key, and none is read before it is written.
     let buffer = unsafe { DeviceBuffer::uninitialized(len) };
     buffer.map_err(failed("allocating GPU memory"))
-}
-
-fn wrong(reason: String) -> Error {
-    Error::Gpu {
-        action: "verifying a sort",
-        reason,
-    }
 }

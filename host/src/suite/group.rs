@@ -99,7 +99,7 @@ impl Group {
     /// Who can be measured in it.
     pub fn engines(self) -> &'static [&'static str] {
         match self {
-            Self::Classic => &[gpu::NAME, cpu::RADIX, cpu::RAYON, cpu::STD, "cupy"],
+            Self::Classic => &[gpu::NAME, "cupy", cpu::RADIX, cpu::RAYON, cpu::STD],
             Self::Device => &[gpu::NAME, "cub", "cupy", "torch"],
             Self::DeviceCold | Self::DeviceGraph => &[gpu::NAME],
             Self::Split => &[gpu::NAME, cpu::STD],

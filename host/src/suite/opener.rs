@@ -9,13 +9,13 @@ use super::error::{Error, unknown};
 use super::group::{self, Group};
 use super::inputs::Inputs;
 use super::name::Name;
-use super::peer_cells::{self, StartedPeer};
+use super::peer_cells::{self, Handed, StartedPeer};
 use super::{copies, gpu_cells, host_cells, streams};
 use crate::engine;
 use crate::gpu::{self, Device};
 use crate::key::{F32, Key};
 use crate::peers::programs;
-use crate::peers::{KINDS, Shape};
+use crate::peers::{KINDS, Kind, Shape};
 use crate::{cpu, peers};
 
 /// Opens cells. It keeps the last input and the peers that run, so that one after the
@@ -23,10 +23,11 @@ use crate::{cpu, peers};
 pub struct Opener {
     inputs: Inputs,
     peers: RefCell<BTreeMap<String, Result<Rc<StartedPeer>, String>>>,
+    handed: RefCell<Option<(String, Rc<Handed>)>>,
 }
 
 /// A type of elements, and how its cells are opened.
-struct Kind {
+struct Type {
     name: &'static str,
     bytes: usize,
     open: fn(&Opener, Group, &Name) -> Opened,
@@ -35,7 +36,7 @@ struct Kind {
 type Opened = Result<Box<dyn Cell>, Error>;
 
 /// A type more is a line more.
-const TYPES: &[Kind] = &[
+const TYPES: &[Type] = &[
     keys::<u32>(),
     keys::<i32>(),
     keys::<F32>(),
@@ -44,16 +45,16 @@ const TYPES: &[Kind] = &[
     pairs::<u64>("u64+u32"),
 ];
 
-const fn keys<K: Key + Default>() -> Kind {
-    Kind {
+const fn keys<K: Key + Default>() -> Type {
+    Type {
         name: K::NAME,
         bytes: size_of::<K>(),
         open: open_keys::<K>,
     }
 }
 
-const fn pairs<K: Key + Default>(name: &'static str) -> Kind {
-    Kind {
+const fn pairs<K: Key + Default>(name: &'static str) -> Type {
+    Type {
         name,
         bytes: size_of::<K>() + size_of::<u32>(),
         open: open_pairs::<K>,
@@ -77,6 +78,7 @@ impl Opener {
         Self {
             inputs: Inputs::new(seed),
             peers: RefCell::default(),
+            handed: RefCell::default(),
         }
     }
 
@@ -150,14 +152,27 @@ impl Opener {
     /// The cell of a peer.
     fn open_peer(&self, group: Group, name: &Name) -> Opened {
         let peer = self.peer(&name.engine)?;
-        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
-        let kind = KINDS.iter().find(|kind| kind.name == name.kind);
-        let kind = kind.ok_or_else(|| unknown("type of peers", &name.kind, &names))?;
         let shape = match group {
             Group::Classic => Shape::EndToEnd,
             _ => Shape::Resident,
         };
-        peer_cells::open(peer, *kind, shape, self.inputs.workload(name)?)
+        peer_cells::require(&peer, &name.kind, shape)?;
+        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        let kind = KINDS.iter().find(|kind| kind.name == name.kind);
+        let kind = kind.ok_or_else(|| unknown("type of peers", &name.kind, &names))?;
+        peer_cells::open(peer, *kind, shape, self.handed(*kind, name)?)
+    }
+
+    /// The input of a cell for peers. The last one is kept: they follow one another.
+    fn handed(&self, kind: Kind, name: &Name) -> Result<Rc<Handed>, Error> {
+        let mut last = self.handed.borrow_mut();
+        if let Some((_, kept)) = last.as_ref().filter(|(known, _)| *known == name.input()) {
+            return Ok(Rc::clone(kept));
+        }
+        *last = None;
+        let handed = Rc::new(Handed::new(kind, self.inputs.workload(name)?)?);
+        *last = Some((name.input(), Rc::clone(&handed)));
+        Ok(handed)
     }
 }
 

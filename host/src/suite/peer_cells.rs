@@ -70,58 +70,76 @@ pub fn start(name: &str) -> Result<Rc<StartedPeer>, Error> {
     }))
 }
 
+/// An input as the file by which peers are handed it.
+pub struct Handed {
+    input: Box<dyn Input>,
+    folder: TempDir,
+}
+
+impl Handed {
+    /// Generates and writes an input.
+    ///
+    /// # Errors
+    /// Too little memory, or room for files.
+    pub fn new(kind: Kind, workload: Workload) -> Result<Self, PeerError> {
+        let bytes = (workload.n as u64).saturating_mul(kind.bytes as u64);
+        crate::memory::require(workload.n, bytes.saturating_mul(4))?;
+        let folder = arena::input_folder(bytes)?;
+        let input = (kind.input)(workload);
+        input.write(folder.path())?;
+        Ok(Self { input, folder })
+    }
+}
+
 /// A peer with an input loaded.
 struct PeerCell {
     peer: Rc<StartedPeer>,
-    input: Box<dyn Input>,
+    handed: Rc<Handed>,
     shape: Shape,
-    folder: TempDir,
     /// Sorts dropped before those that count.
     warm_ups: usize,
+}
+
+/// An error where `peer` does not sort what is called `kind`.
+///
+/// # Errors
+/// [`PeerError::Skipped`].
+pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), PeerError> {
+    let peer = peer.peer();
+    let greeting = peer.greeting();
+    let reason = match greeting.types.iter().any(|known| known == kind) {
+        false => format!("it does not sort {kind}"),
+        true if shape == Shape::EndToEnd && !greeting.end_to_end => {
+            "it does not sort from and to host memory".to_owned()
+        }
+        true => return Ok(()),
+    };
+    Err(PeerError::Skipped {
+        peer: greeting.peer.clone(),
+        reason,
+    })
 }
 
 /// Has `peer` load an input.
 ///
 /// # Errors
-/// A type that it does not sort; too little memory; whatever the peer says.
+/// Whatever the peer says.
 pub fn open(
     peer: Rc<StartedPeer>,
     kind: Kind,
     shape: Shape,
-    workload: Workload,
+    handed: Rc<Handed>,
 ) -> Result<Box<dyn Cell>, Error> {
-    let greeting = peer.peer().greeting().clone();
-    let sorts = greeting.types.iter().any(|known| known == kind.name);
-    if !sorts || (shape == Shape::EndToEnd && !greeting.end_to_end) {
-        let reason = match sorts {
-            true => "it does not sort from and to host memory".to_owned(),
-            false => format!("it does not sort {}", kind.name),
-        };
-        return Err(PeerError::Skipped {
-            peer: greeting.peer,
-            reason,
-        }
-        .into());
-    }
-    let bytes = (workload.n as u64).saturating_mul(kind.bytes as u64);
-    crate::memory::require(workload.n, bytes.saturating_mul(4))?;
-    let folder = arena::input_folder(bytes)?;
-    let input = (kind.input)(workload);
-    input.write(folder.path())?;
-    peer.asked(|peer| peer.load(kind.name, workload.n, folder.path()))?;
-    if shape == Shape::Resident {
-        // A library is measured in the best way to call it.
-        peer.asked(|peer| peer.choose_fastest(WARM_UP_SORTS + 1))?;
-    }
+    let (n, folder) = (handed.input.n(), handed.folder.path());
+    peer.asked(|peer| peer.load(kind.name, n, folder))?;
     if shape == Shape::Resident {
         // Of the ways in which it can be called, the one that serves it best.
         peer.asked(|peer| peer.choose_fastest(WARM_UP_SORTS + 1))?;
     }
     let mut cell = PeerCell {
         peer,
-        input,
+        handed,
         shape,
-        folder,
         warm_ups: 0,
     };
     let first = cell.run(WARM_UP_SORTS + 1)?;
@@ -141,11 +159,11 @@ impl PeerCell {
     }
 
     fn verify(&mut self) -> Result<(), Error> {
-        let folder = self.folder.path().join("result");
+        let folder = self.handed.folder.path().join("result");
         fs::create_dir(&folder).map_err(PeerError::file(&folder))?;
         let saved = self.peer.asked(|peer| peer.save(&folder));
         let peer = self.peer.peer();
-        let checked = saved.map(|()| self.input.check(&folder, &peer.greeting().orders));
+        let checked = saved.map(|()| self.handed.input.check(&folder, &peer.greeting().orders));
         // Results are large: each goes before the next comes.
         fs::remove_dir_all(&folder).map_err(PeerError::file(&folder))?;
         checked?.map_err(|error| match error {

@@ -4,7 +4,11 @@
 //! |---|---|---|
 //! | `quick` | does everything run, and about how fast | under 2 minutes on two cores |
 //! | `default` | every question once | under 10 minutes on two cores without a GPU |
-//! | `full` | every axis: sizes to 2^28, all types and distributions | hours on two cores, tens of minutes with a GPU |
+//! | `full` | every axis: sizes to 2^28, all types and distributions | about 10 minutes on 16 cores with a GPU |
+//!
+//! With a GPU, tiers leave out what would be most of their time: engines of the CPU on
+//! large inputs in groups where the GPU is measured, and of peers the largest inputs.
+//! Sizes that are asked for are measured by all.
 //!
 //! Settings come from the environment, because Criterion owns the command line of a
 //! benchmark:
@@ -227,9 +231,14 @@ impl Plan {
         cells: &mut Vec<Name>,
     ) {
         let levels = self.settings.levels.as_ref().unwrap_or(&axes.levels);
+        let bytes = n.saturating_mul(opener::bytes_of(kind).unwrap_or(1));
         for engine in group.engines() {
             let wanted = self.settings.engines.as_ref();
             if wanted.is_some_and(|wanted| !wanted.iter().any(|name| name == engine)) {
+                continue;
+            }
+            let asked = self.settings.sizes.is_some();
+            if !asked && !tiers::takes(group, engine, bytes, self.with_gpu) {
                 continue;
             }
             for level in levels_of(group, engine, levels) {
@@ -311,6 +320,30 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// A cell takes a second or two: the tier stays under ten minutes.
+    #[test]
+    fn the_full_tier_beside_a_gpu_is_of_a_few_hundred_cells() {
+        let settings = Settings {
+            tier: Tier::Full,
+            ..Settings::default()
+        };
+        let plan = Plan::new(settings, true);
+        let counts = Group::ALL.map(|group| plan.cells(group).len());
+        assert!(counts.iter().sum::<usize>() < 400, "{counts:?}");
+    }
+
+    #[test]
+    fn sizes_that_are_asked_for_are_measured_by_all() {
+        let full = |variables: &[(&str, &str)]| {
+            let variables = [&[("CUDAMARK_TIER", "full")][..], variables].concat();
+            let plan = Plan::new(settings(&variables).unwrap(), true);
+            names(&plan, Group::Split)
+        };
+        let large = "split/cpu-std/u32-uniform-67108864/1".to_owned();
+        assert!(!full(&[]).contains(&large));
+        assert!(full(&[("CUDAMARK_N", "2^26")]).contains(&large));
     }
 
     #[test]

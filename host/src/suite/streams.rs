@@ -28,7 +28,8 @@ use super::inputs::Keys;
 use crate::gpu::device::failed;
 use crate::gpu::merger::{merge_runs, wait_for};
 use crate::gpu::sorter::stream;
-use crate::gpu::{Device, Order, Payload, Sort, Workspace};
+use crate::gpu::transfer::upload;
+use crate::gpu::{Device, Order, Payload, Sort, Workspace, check};
 use crate::key::Key;
 
 /// Longest time for which the gate holds the streams. Launching everything takes less;
@@ -150,11 +151,27 @@ impl Drop for Gate {
     }
 }
 
+/// The mean times of `sorts` runs of `once` by the host's clock, without the gate, and
+/// of as many by the device's, behind it.
+fn by_both_clocks(
+    sorts: u32,
+    mut once: impl FnMut(bool) -> Result<Times, Error>,
+) -> Result<Times, Error> {
+    Times::mean_of(sorts, || {
+        let host = once(false)?;
+        Ok(Times {
+            host_s: host.host_s,
+            ..once(true)?
+        })
+    })
+}
+
 /// One array, cut into chunks that are sorted each on its stream and then merged.
 pub struct Split<K: Key> {
     device: Arc<Device>,
     input: Rc<Keys<K>>,
     source: DeviceBuffer<K>,
+    source_hash: u64,
     keys: DeviceBuffer<K>,
     other: DeviceBuffer<K>,
     workspaces: Vec<Workspace>,
@@ -185,16 +202,18 @@ impl<K: Key> Split<K> {
         let chunk = n.div_ceil(level).max(1);
         let count = n.div_ceil(chunk).max(1);
         let sort = sorter.prepare::<K>(chunk, Payload::None, Order::ascending())?;
-        let upload =
-            || DeviceBuffer::from_slice(input.keys()).map_err(failed("copying keys to the GPU"));
+        let streams = Streams::new(count)?;
+        let source = upload(input.keys())?;
+        let about = check::keys(&device, &source, &Order::ascending(), &streams.streams[0])?;
         Ok(Self {
-            source: upload()?,
-            keys: upload()?,
-            other: upload()?,
+            source_hash: about.hash,
+            source,
+            keys: upload(input.keys())?,
+            other: upload(input.keys())?,
             workspaces: (0..count)
                 .map(|_| sort.ping_pong_workspace())
                 .collect::<Result<_, _>>()?,
-            streams: Streams::new(count)?,
+            streams,
             device,
             input,
             sort,
@@ -231,20 +250,24 @@ impl<K: Key> Split<K> {
             },
         )?;
         wait()?;
-        judge(&self.input, if in_keys { keys } else { other }, self.level)?;
+        self.verify(if in_keys { keys } else { other })?;
         Ok(times)
+    }
+
+    /// Judges a result on the device; where one is wrong, the host says what differs.
+    fn verify(&self, result: &DeviceSlice<K>) -> Result<(), Error> {
+        let order = Order::ascending();
+        let found = check::keys(&self.device, result, &order, &self.streams.streams[0])?;
+        found.judge(self.source_hash).or_else(|wrong| {
+            judge(&self.input, result, self.level)?;
+            Err(wrong.into())
+        })
     }
 }
 
 impl<K: Key> Cell for Split<K> {
     fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
-        Times::mean_of(sorts, || {
-            let host = self.once(false)?;
-            Ok(Times {
-                host_s: host.host_s,
-                ..self.once(true)?
-            })
-        })
+        by_both_clocks(sorts, |gated| self.once(gated))
     }
 }
 
@@ -276,12 +299,9 @@ impl<K: Key> Batch<K> {
         let longest = inputs.iter().map(|input| input.keys().len()).max();
         let sort = sorter.prepare::<K>(longest.unwrap_or(0), Payload::None, Order::ascending())?;
         let lane = |input: &Keys<K>| {
-            let upload = || {
-                DeviceBuffer::from_slice(input.keys()).map_err(failed("copying keys to the GPU"))
-            };
             Ok(Lane {
-                source: upload()?,
-                output: upload()?,
+                source: upload(input.keys())?,
+                output: upload(input.keys())?,
                 workspace: sort.workspace()?,
             })
         };
@@ -330,13 +350,7 @@ impl<K: Key> Batch<K> {
 
 impl<K: Key> Cell for Batch<K> {
     fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
-        Times::mean_of(sorts, || {
-            let host = self.once(false)?;
-            Ok(Times {
-                host_s: host.host_s,
-                ..self.once(true)?
-            })
-        })
+        by_both_clocks(sorts, |gated| self.once(gated))
     }
 }
 
