@@ -58,7 +58,7 @@ pub fn hash(path: &Path) -> Result<String> {
     Ok(hex(&Sha256::digest(bytes)))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -117,7 +117,7 @@ pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Vec<R
     Ok(judged(&runs, plan.detect))
 }
 
-fn now() -> f64 {
+pub(super) fn now() -> f64 {
     let since = std::time::UNIX_EPOCH.elapsed();
     since.map_or(0.0, |since| since.as_secs_f64())
 }

@@ -3,13 +3,23 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`build`] | builds of revisions, in worktrees of their own |
+//! | [`change_points`] | steps in the times of a benchmark over commits |
+//! | [`commits`] | the commits that a history walks |
 //! | [`comparison`] | two executables, run in turns |
+//! | [`fill`] | measures commits that a history lacks |
+//! | [`history`] | a curve over commits for each benchmark |
 //! | [`process`] | one process of an executable, and what it measured |
+//! | [`selection`] | which cells are meant |
 //! | [`stats`] | the verdict over paired blocks of processes |
 //! | [`store`] | what processes measured, a file a machine |
 
 pub mod build;
+pub mod change_points;
+pub mod commits;
 pub mod comparison;
+pub mod fill;
+pub mod history;
 pub mod process;
+pub mod selection;
 pub mod stats;
 pub mod store;

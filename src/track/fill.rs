@@ -1,0 +1,313 @@
+//! Measures commits that a history lacks.
+//!
+//! Where not all of them are wanted, the first are the ends and the middle; from then on,
+//! as `git bisect` would, the middle of the gap that holds the largest step that may be
+//! one, and where none may, of the widest gap. A commit that cannot be built or measured
+//! is said and left out, and its neighbours stand for it.
+//!
+//! What is new is measured in a session with the measured commits on both sides of it, so
+//! that the session can be aligned with those before. Each commit has a process a round,
+//! in an order drawn anew: drift of the machine falls on all alike. Every process is in
+//! the store when the next one begins; when interrupted, a history has what was measured
+//! until then, and the same command goes on.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use host::measure;
+use host::suite::lines::Sample;
+use host::suite::records::Contents;
+use sha2::{Digest, Sha256};
+
+use super::build::{self, Build};
+use super::commits::{Commit, short};
+use super::comparison::{hash, hex, now};
+use super::history::{self, Curve, Search};
+use super::process;
+use super::selection::Selection;
+use super::store::{Distribution, Line, Measured, Store, VERSION};
+
+/// Chance of an alarm at which a gap is worth a look.
+const SUSPICION: f64 = 0.2;
+
+/// What is filled, and how long that may take.
+#[derive(Debug)]
+pub struct Plan<'a> {
+    /// The commits, the oldest first.
+    pub commits: &'a [Commit],
+    /// The cells that are measured.
+    pub cells: &'a Selection,
+    /// Arguments of `cudamark sample` that choose and sample them.
+    pub arguments: Vec<String>,
+    /// Commits to be filled in, at most.
+    pub most: usize,
+    /// Processes of each commit.
+    pub processes: u32,
+    /// Time in processes after which no round begins.
+    pub budget: Duration,
+    /// The least step of interest.
+    pub least: f64,
+    /// What builds a commit; cargo where there is none.
+    pub build_command: Option<String>,
+    /// This machine.
+    pub machine_id: String,
+}
+
+/// A commit that can be measured.
+struct Ready<'a> {
+    commit: &'a Commit,
+    build: Build,
+    executable_sha256: String,
+}
+
+/// Fills commits in; `say` is told what is done.
+///
+/// # Errors
+/// The store cannot be read or written; Ctrl-C.
+pub fn fill(
+    plan: &Plan,
+    store: &Store,
+    interrupted: &AtomicBool,
+    say: &dyn Fn(&str),
+) -> Result<()> {
+    let mut room = plan.most;
+    let mut spent = Duration::ZERO;
+    let mut left_out = BTreeSet::new();
+    while room > 0 {
+        let processes = history::processes(store.read()?);
+        let is_measured = |commit: &Commit| {
+            let of_commit = processes
+                .iter()
+                .filter(|process| process.commit == commit.id);
+            let names = of_commit.flat_map(|process| process.cells.keys());
+            names.clone().next().is_some() && plan.cells.is_covered(names)
+        };
+        let measured: Vec<bool> = plan.commits.iter().map(is_measured).collect();
+        let search = Search {
+            false_alarms: SUSPICION,
+            least: plan.least,
+        };
+        let wanted = |name: &_| plan.cells.takes(name);
+        let suspects = history::curves(&processes, plan.commits, &wanted, search);
+        let new = next(plan.commits, &measured, &left_out, &suspects, room);
+        if new.is_empty() {
+            break;
+        }
+        if spent >= plan.budget {
+            say("the --budget is spent; the same command goes on");
+            break;
+        }
+        let mut ready = Vec::new();
+        for place in beside(&new, &measured) {
+            match prepare(plan, &plan.commits[place]) {
+                Ok(commit) => ready.push(commit),
+                Err(_) if interrupted.load(Ordering::Relaxed) => bail!("interrupted"),
+                Err(error) => {
+                    say(&format!(
+                        "{}: left out: {error:#}",
+                        plan.commits[place].short()
+                    ));
+                    left_out.insert(place);
+                }
+            }
+        }
+        room -= new.iter().filter(|place| !left_out.contains(place)).count();
+        if new.iter().all(|place| left_out.contains(place)) {
+            continue;
+        }
+        spent += session(plan, ready, spent, store, interrupted, say, &mut left_out)?;
+    }
+    Ok(())
+}
+
+/// The commits to be measured next; none where none is missing.
+fn next(
+    commits: &[Commit],
+    measured: &[bool],
+    left_out: &BTreeSet<usize>,
+    suspects: &[Curve],
+    room: usize,
+) -> Vec<usize> {
+    let missing: Vec<usize> = (0..commits.len())
+        .filter(|place| !measured[*place] && !left_out.contains(place))
+        .collect();
+    let (Some(&first), Some(&last)) = (missing.first(), missing.last()) else {
+        return Vec::new();
+    };
+    if missing.len() <= room {
+        return missing;
+    }
+    let known: Vec<usize> = (0..commits.len())
+        .filter(|place| measured[*place])
+        .collect();
+    let (Some(&oldest), Some(&newest)) = (known.first(), known.last()) else {
+        let mut ends = vec![last, first, missing[missing.len() / 2]];
+        ends.dedup();
+        ends.truncate(room);
+        return ends;
+    };
+    if last > newest {
+        return vec![last];
+    }
+    if first < oldest {
+        return vec![first];
+    }
+    let middle = |from: usize, to: usize| {
+        let within: Vec<usize> = missing
+            .iter()
+            .copied()
+            .filter(|place| (from..to).contains(place))
+            .collect();
+        within.get(within.len() / 2).copied()
+    };
+    let place = |id: &str| commits.iter().position(|commit| commit.id == id);
+    let gaps = suspects
+        .iter()
+        .flat_map(|curve| &curve.steps)
+        .filter_map(|step| {
+            let middle = middle(place(&step.previous)?, place(&step.commit)?)?;
+            Some((middle, step.ratio.ln().abs()))
+        });
+    let suspected = gaps
+        .max_by(|a, b| a.1.total_cmp(&b.1))
+        .map(|(middle, _)| middle);
+    let widest = known
+        .windows(2)
+        .filter(|pair| middle(pair[0], pair[1]).is_some())
+        .max_by_key(|pair| pair[1] - pair[0])
+        .and_then(|pair| middle(pair[0], pair[1]));
+    suspected.or(widest).into_iter().collect()
+}
+
+/// The places of new commits with those of the nearest measured ones on both sides.
+fn beside(new: &[usize], measured: &[bool]) -> BTreeSet<usize> {
+    let mut places: BTreeSet<usize> = new.iter().copied().collect();
+    for &place in new {
+        places.extend((0..place).rev().find(|&before| measured[before]));
+        places.extend((place..measured.len()).find(|&after| measured[after]));
+    }
+    places
+}
+
+fn prepare<'a>(plan: &Plan<'a>, commit: &'a Commit) -> Result<Ready<'a>> {
+    let build = match &plan.build_command {
+        Some(command) => build::build_by(command, &commit.id)?,
+        None => build::build(&commit.id)?,
+    };
+    Ok(Ready {
+        commit,
+        executable_sha256: hash(&build.executable)?,
+        build,
+    })
+}
+
+/// Measures commits by turns; returns how long their processes took.
+fn session(
+    plan: &Plan,
+    mut ready: Vec<Ready>,
+    spent: Duration,
+    store: &Store,
+    interrupted: &AtomicBool,
+    say: &dyn Fn(&str),
+    left_out: &mut BTreeSet<usize>,
+) -> Result<Duration> {
+    let begin = Instant::now();
+    let ids: Vec<&str> = ready.iter().map(|ready| ready.commit.short()).collect();
+    say(&format!("measuring {} by turns", ids.join(", ")));
+    let named = format!("{ids:?} {:?} {}", plan.arguments, now());
+    let session = hex(&Sha256::digest(named)[..6]);
+    let mut rng = fastrand::Rng::new();
+    for round in 0..plan.processes {
+        if round > 0 && spent + begin.elapsed() >= plan.budget {
+            break;
+        }
+        rng.shuffle(&mut ready);
+        let mut failed = None;
+        for (index, commit) in ready.iter().enumerate() {
+            let measured = measure(plan, commit, &session, round, store);
+            if interrupted.load(Ordering::Relaxed) {
+                bail!("interrupted; what was measured is kept, and the same command goes on");
+            }
+            match measured {
+                Ok(measured) => store.add(&Line::Measured(Box::new(measured)))?,
+                Err(error) => {
+                    say(&format!("{}: left out: {error:#}", commit.commit.short()));
+                    failed = Some(index);
+                    break;
+                }
+            }
+        }
+        if let Some(index) = failed {
+            let gone = ready.remove(index).commit;
+            left_out.extend(plan.commits.iter().position(|commit| commit == gone));
+        }
+    }
+    Ok(begin.elapsed())
+}
+
+/// One process of a commit.
+fn measure(
+    plan: &Plan,
+    ready: &Ready,
+    session: &str,
+    round: u32,
+    store: &Store,
+) -> Result<Measured> {
+    let commit = &ready.commit.id;
+    let records = format!(
+        "records/{}/{}-{session}-{round}.jsonl",
+        plan.machine_id,
+        short(commit)
+    );
+    let path = store.folder().join(&records);
+    let contents = sample(&ready.build.executable, &plan.arguments, &path);
+    if contents.is_err() {
+        // It may not have been made.
+        let _ = fs::remove_file(&path);
+    }
+    let contents = contents?;
+    if contents.cells.is_empty() {
+        bail!("it measured none of the cells");
+    }
+    let cells = contents.cells.iter();
+    Ok(Measured {
+        version: VERSION,
+        machine_id: plan.machine_id.clone(),
+        session: session.to_owned(),
+        round,
+        commit: commit.clone(),
+        executable_sha256: ready.executable_sha256.clone(),
+        ptx_sha256: process::ptx(&contents),
+        unix_time_s: now(),
+        records,
+        cells: cells
+            .map(|(name, samples)| (name.clone(), distribution(samples)))
+            .collect(),
+    })
+}
+
+fn sample(executable: &Path, arguments: &[String], records: &Path) -> Result<Contents> {
+    if let Some(folder) = records.parent() {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
+    process::sample(executable, arguments, records)
+}
+
+fn distribution(samples: &[Sample]) -> Distribution {
+    let seconds: Vec<f64> = samples.iter().map(|sample| sample.seconds).collect();
+    let interval = measure::interval(&seconds);
+    let slowed = |sample: &&Sample| !sample.slowdowns.is_empty();
+    Distribution {
+        samples: samples.len(),
+        median_s: measure::median(&seconds),
+        low_s: interval.low,
+        high_s: interval.high,
+        confidence: interval.confidence,
+        slowed_down: samples.iter().filter(slowed).count(),
+    }
+}

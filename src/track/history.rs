@@ -1,0 +1,400 @@
+//! What the store says of commits, in their order: a curve a cell, and its steps.
+//!
+//! Every process counts that measured one of the commits, those of comparisons too. They
+//! ran in *sessions*: commits that took turns, a round after the other. A machine is not
+//! equally fast at all times, and what it did must not be read as what a commit did. So
+//! figures are aligned before steps are looked for:
+//!
+//! - within a session, each round is moved by the median of how far its processes are
+//!   from their commits' medians;
+//! - sessions are moved against each other by the median of how far the commits are apart
+//!   that they have in common. What fills a history therefore measures the neighbours
+//!   again, beside what is new.
+//!
+//! A session without a commit in common stays where it is, and is counted as unlinked. No
+//! false step comes of it: the test for steps compares within rounds alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use host::measure;
+use host::suite::Name;
+use serde::Serialize;
+
+use super::change_points::{self, FALSE_ALARMS, Observation};
+use super::commits::Commit;
+use super::stats::median;
+use super::store::{Line, Run};
+
+/// Where the permutations of every series start.
+const SEED: u64 = 42;
+
+/// A process that measured a commit.
+#[derive(Clone, Debug)]
+pub struct Process {
+    /// The commit.
+    pub commit: String,
+    /// The machine, where the store says.
+    pub machine_id: Option<String>,
+    /// When it ended: seconds since 1970-01-01 00:00 UTC.
+    pub unix_time_s: f64,
+    /// What it measured.
+    pub cells: BTreeMap<Name, Measurement>,
+    /// Its records.
+    pub records: Records,
+    session: String,
+    round: usize,
+}
+
+/// What a process measured of a cell.
+#[derive(Clone, Copy, Debug)]
+pub struct Measurement {
+    /// Median in seconds.
+    pub median_s: f64,
+    /// Samples that it is of.
+    pub samples: usize,
+    /// Samples right after which the GPU was slowed down.
+    pub slowed_down: usize,
+}
+
+/// Where the samples of a process are.
+#[derive(Clone, Debug)]
+pub enum Records {
+    /// In a file, from the folder of the store.
+    File(String),
+    /// In its line of the store.
+    Line(Box<Run>),
+}
+
+impl Records {
+    /// The name of a file that holds them.
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => {
+                let name = path.rsplit('/').next();
+                name.unwrap_or(path).to_owned()
+            }
+            Self::Line(run) => format!(
+                "compare-{}-{}-{}-{}.json",
+                run.comparison, run.round, run.block, run.place
+            ),
+        }
+    }
+}
+
+/// The processes in the lines of a store that measured a commit.
+pub fn processes(lines: Vec<Line>) -> Vec<Process> {
+    lines.into_iter().filter_map(process).collect()
+}
+
+fn process(line: Line) -> Option<Process> {
+    match line {
+        Line::Run(run) => {
+            let cells = run.cells.iter().filter_map(|(name, figures)| {
+                let measurement = Measurement {
+                    median_s: median(&figures.seconds)?,
+                    samples: figures.seconds.len(),
+                    slowed_down: figures.slowed_down,
+                };
+                Some((name.clone(), measurement))
+            });
+            Some(Process {
+                commit: run.commit.clone()?,
+                machine_id: None,
+                unix_time_s: run.unix_time_s,
+                cells: cells.collect(),
+                session: format!("{}/{}", run.comparison, run.round),
+                round: run.block,
+                records: Records::Line(run),
+            })
+        }
+        Line::Measured(measured) => {
+            let cells = measured.cells.into_iter().map(|(name, distribution)| {
+                let measurement = Measurement {
+                    median_s: distribution.median_s,
+                    samples: distribution.samples,
+                    slowed_down: distribution.slowed_down,
+                };
+                (name, measurement)
+            });
+            Some(Process {
+                commit: measured.commit,
+                machine_id: Some(measured.machine_id),
+                unix_time_s: measured.unix_time_s,
+                cells: cells.collect(),
+                session: measured.session,
+                round: measured.round as usize,
+                records: Records::File(measured.records),
+            })
+        }
+        Line::Finished { .. } => None,
+    }
+}
+
+/// A cell over commits.
+#[derive(Clone, Debug, Serialize)]
+pub struct Curve {
+    /// The cell.
+    pub cell: Name,
+    /// Commits that were measured, in their order.
+    pub points: Vec<Point>,
+    /// Where its time changed, in the order of commits.
+    pub steps: Vec<Step>,
+    /// Sessions that have no commit in common with the rest.
+    pub unlinked_sessions: usize,
+}
+
+/// A commit that was measured.
+#[derive(Clone, Debug, Serialize)]
+pub struct Point {
+    /// The commit.
+    pub commit: String,
+    /// Its place among all that were walked.
+    #[serde(skip)]
+    pub place: usize,
+    /// Processes, and samples in all of them.
+    pub processes: usize,
+    /// Samples in all of them.
+    pub samples: usize,
+    /// Median of the processes' medians in seconds, as measured.
+    pub median_s: f64,
+    /// The same when rounds and sessions are aligned.
+    pub aligned_s: f64,
+    /// Interval of the aligned median over processes.
+    pub interval_s: [f64; 2],
+    /// Samples right after which the GPU was slowed down.
+    pub slowed_down: usize,
+    /// Names of the processes' records files.
+    pub records: Vec<String>,
+}
+
+/// A change of level.
+#[derive(Clone, Debug, Serialize)]
+pub struct Step {
+    /// The first measured commit at the new level.
+    pub commit: String,
+    /// The last measured one at the old level.
+    pub previous: String,
+    /// Commits between these that were not measured: any of them may be it.
+    pub not_measured: Vec<String>,
+    /// New level over old: 1.05 is 5 % slower.
+    pub ratio: f64,
+    /// Interval of that; absent where there are too few processes for one.
+    pub interval: Option<[f64; 2]>,
+    /// Chance of a step as clear by the search's test, if there were none.
+    pub chance: f64,
+    /// What the ratio (or one over it) had to exceed by the series' own noise.
+    pub floor: Option<f64>,
+}
+
+/// How steps are looked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Search {
+    /// Chance of an alarm over all curves of a flat history.
+    pub false_alarms: f64,
+    /// The least step of interest: 0.02 for 2 %.
+    pub least: f64,
+}
+
+impl Search {
+    /// For steps of `least` and more.
+    pub fn of(least: f64) -> Self {
+        Self {
+            false_alarms: FALSE_ALARMS,
+            least,
+        }
+    }
+}
+
+/// The curves of all cells that `wanted` takes.
+pub fn curves(
+    processes: &[Process],
+    commits: &[Commit],
+    wanted: &dyn Fn(&Name) -> bool,
+    search: Search,
+) -> Vec<Curve> {
+    let place: BTreeMap<&str, usize> = commits
+        .iter()
+        .enumerate()
+        .map(|(place, commit)| (commit.id.as_str(), place))
+        .collect();
+    let on_the_way: Vec<(usize, &Process)> = processes
+        .iter()
+        .filter_map(|process| Some((*place.get(process.commit.as_str())?, process)))
+        .collect();
+    let names = on_the_way
+        .iter()
+        .flat_map(|(_, process)| process.cells.keys());
+    let names: BTreeSet<&Name> = names.filter(|name| wanted(name)).collect();
+    let error = search.false_alarms / names.len().max(1) as f64;
+    names
+        .into_iter()
+        .map(|cell| curve(cell, &on_the_way, commits, error, search.least))
+        .collect()
+}
+
+fn curve(
+    cell: &Name,
+    processes: &[(usize, &Process)],
+    commits: &[Commit],
+    error: f64,
+    least: f64,
+) -> Curve {
+    let mut measured: Vec<(usize, f64, &str, usize)> = Vec::new();
+    for &(place, process) in processes {
+        if let Some(of_cell) = process.cells.get(cell) {
+            measured.push((place, of_cell.median_s, &process.session, process.round));
+        }
+    }
+    let places: BTreeSet<usize> = measured.iter().map(|(place, ..)| *place).collect();
+    let places: Vec<usize> = places.into_iter().collect();
+    let mut sessions = BTreeMap::new();
+    let mut blocks = BTreeMap::new();
+    let mut observations: Vec<Observation> = measured
+        .iter()
+        .map(|&(place, seconds, session, round)| {
+            let (next_session, next_block) = (sessions.len(), blocks.len());
+            Observation {
+                commit: places.partition_point(|&before| before < place),
+                session: *sessions.entry(session).or_insert(next_session),
+                block: *blocks.entry((session, round)).or_insert(next_block),
+                value: seconds.ln(),
+            }
+        })
+        .collect();
+    let unlinked_sessions = align(&mut observations);
+    let found = change_points::find(&observations, error, least.ln_1p(), SEED);
+    let point = |(index, &place): (usize, &usize)| {
+        let of_commit = processes.iter().filter(|(at, _)| *at == place);
+        let of_commit = of_commit.map(|(_, process)| *process);
+        point(cell, place, of_commit, &values_of(&observations, index))
+    };
+    Curve {
+        cell: cell.clone(),
+        points: places.iter().enumerate().map(point).collect(),
+        steps: found
+            .iter()
+            .map(|step| between(step, &places, commits))
+            .collect(),
+        unlinked_sessions,
+    }
+}
+
+fn values_of(observations: &[Observation], commit: usize) -> Vec<f64> {
+    let of_commit = observations.iter().filter(|one| one.commit == commit);
+    of_commit.map(|one| one.value).collect()
+}
+
+/// The point of a commit with the aligned logarithms of its processes.
+fn point<'a>(
+    cell: &Name,
+    place: usize,
+    processes: impl Iterator<Item = &'a Process>,
+    aligned: &[f64],
+) -> Point {
+    let processes: Vec<(&Process, &Measurement)> = processes
+        .filter_map(|process| Some((process, process.cells.get(cell)?)))
+        .collect();
+    let medians: Vec<f64> = processes.iter().map(|(_, of)| of.median_s).collect();
+    let interval = measure::interval(aligned);
+    Point {
+        commit: processes[0].0.commit.clone(),
+        place,
+        processes: processes.len(),
+        samples: processes.iter().map(|(_, of)| of.samples).sum(),
+        median_s: measure::median(&medians),
+        aligned_s: measure::median(aligned).exp(),
+        interval_s: [interval.low.exp(), interval.high.exp()],
+        slowed_down: processes.iter().map(|(_, of)| of.slowed_down).sum(),
+        records: processes
+            .iter()
+            .map(|(process, _)| process.records.name())
+            .collect(),
+    }
+}
+
+/// A step with the commits that it lies between.
+fn between(step: &change_points::Step, places: &[usize], commits: &[Commit]) -> Step {
+    let (previous, at) = (places[step.at - 1], places[step.at]);
+    let id = |place: usize| commits[place].id.clone();
+    Step {
+        commit: id(at),
+        previous: id(previous),
+        not_measured: (previous + 1..at).map(id).collect(),
+        ratio: step.shift.exp(),
+        interval: step.interval.map(|ends| ends.map(f64::exp)),
+        chance: step.chance,
+        floor: step.floor.map(f64::exp),
+    }
+}
+
+/// Aligns rounds and sessions; returns how many sessions have no commit in common with
+/// the others.
+pub fn align(observations: &mut [Observation]) -> usize {
+    let mut sessions: BTreeMap<usize, Vec<Observation>> = BTreeMap::new();
+    for one in observations.iter() {
+        sessions.entry(one.session).or_default().push(*one);
+    }
+    let mut moved: BTreeMap<usize, f64> = BTreeMap::new();
+    let mut left: Vec<(usize, BTreeMap<usize, f64>)> = Vec::new();
+    for (session, mut of_session) in sessions {
+        let before = medians_by(&of_session, |one| one.commit);
+        for one in &mut of_session {
+            one.value -= before[&one.commit];
+        }
+        let rounds = medians_by(&of_session, |one| one.block);
+        for one in &mut of_session {
+            one.value += before[&one.commit] - rounds[&one.block];
+        }
+        moved.extend(rounds);
+        left.push((session, medians_by(&of_session, |one| one.commit)));
+    }
+    let (session_moved, unlinked) = link(left);
+    for one in observations {
+        one.value -= moved[&one.block] + session_moved[&one.session];
+    }
+    unlinked
+}
+
+/// By how much each session is to be moved, given its commits' medians; and how many
+/// stay where they are.
+fn link(mut left: Vec<(usize, BTreeMap<usize, f64>)>) -> (BTreeMap<usize, f64>, usize) {
+    let mut aligned: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    let mut moved = BTreeMap::new();
+    let mut unlinked = 0;
+    while !left.is_empty() {
+        let common = |medians: &BTreeMap<usize, f64>| {
+            let known = |commit: &&usize| aligned.contains_key(*commit);
+            medians.keys().filter(known).count()
+        };
+        let best = (0..left.len())
+            .rev()
+            .max_by_key(|&index| (common(&left[index].1), left[index].1.len()));
+        let (session, medians) = left.remove(best.unwrap_or(0));
+        let apart: Vec<f64> = medians
+            .iter()
+            .filter_map(|(commit, value)| Some(value - median(aligned.get(commit)?)?))
+            .collect();
+        unlinked += usize::from(apart.is_empty() && !aligned.is_empty());
+        let apart = median(&apart).unwrap_or(0.0);
+        for (commit, value) in medians {
+            aligned.entry(commit).or_default().push(value - apart);
+        }
+        moved.insert(session, apart);
+    }
+    (moved, unlinked)
+}
+
+/// The median of values by what they have in common.
+fn medians_by(
+    observations: &[Observation],
+    key: fn(&Observation) -> usize,
+) -> BTreeMap<usize, f64> {
+    let mut values: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    for one in observations {
+        values.entry(key(one)).or_default().push(one.value);
+    }
+    let medians = values.into_iter();
+    medians
+        .filter_map(|(key, values)| Some((key, median(&values)?)))
+        .collect()
+}

@@ -1,0 +1,79 @@
+//! Which cells are meant: names, or regular expressions over names.
+
+use anyhow::{Result, anyhow};
+use host::suite::Name;
+use regex::Regex;
+
+/// Cells that were chosen; none stands for all.
+#[derive(Clone, Debug)]
+pub struct Selection(Vec<Item>);
+
+#[derive(Clone, Debug)]
+enum Item {
+    Name(Name),
+    Matching(Regex),
+}
+
+impl Item {
+    fn takes(&self, name: &Name) -> bool {
+        match self {
+            Self::Name(named) => named == name,
+            Self::Matching(regex) => regex.is_match(&name.to_string()),
+        }
+    }
+}
+
+impl Selection {
+    /// By the texts of a command line.
+    ///
+    /// # Errors
+    /// One that is neither a name nor an expression.
+    pub fn new(items: &[String]) -> Result<Self> {
+        let items = items.iter().map(|text| {
+            if let Ok(name) = text.parse() {
+                return Ok(Item::Name(name));
+            }
+            let regex = Regex::new(text);
+            let regex = regex.map_err(|_| anyhow!("`{text}` is no regular expression"))?;
+            Ok(Item::Matching(regex))
+        });
+        items.collect::<Result<_>>().map(Self)
+    }
+
+    /// Whether the cell is meant.
+    pub fn takes(&self, name: &Name) -> bool {
+        self.0.is_empty() || self.0.iter().any(|item| item.takes(name))
+    }
+
+    /// Whether `names` have something of all that is meant.
+    pub fn is_covered<'a>(&self, names: impl Iterator<Item = &'a Name> + Clone) -> bool {
+        let mut items = self.0.iter();
+        items.all(|item| names.clone().any(|name| item.takes(name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_exact_and_expressions_match() {
+        let name = |text: &str| -> Name { text.parse().unwrap() };
+        let two = [
+            name("cpu/cpu-std/u32-uniform-10/1"),
+            name("cpu/cpu-std/u32-uniform-10/12"),
+        ];
+        let selection = |texts: &[&str]| {
+            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+            Selection::new(&texts)
+        };
+        let exact = selection(&["cpu/cpu-std/u32-uniform-10/1"]).unwrap();
+        assert!(exact.takes(&two[0]) && !exact.takes(&two[1]));
+        let both = selection(&["/12$", "10/1$"]).unwrap();
+        assert!(both.takes(&two[0]) && both.takes(&two[1]));
+        assert!(both.is_covered(two.iter()) && !both.is_covered(two[..1].iter()));
+        assert!(selection(&[]).unwrap().takes(&two[0]));
+        let error = selection(&["cpu/("]).unwrap_err().to_string();
+        assert_eq!(error, "`cpu/(` is no regular expression");
+    }
+}
