@@ -19,6 +19,7 @@ use host::record::Environment;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use super::classic::{print, sample_count};
+use super::table;
 
 /// Exit code where a cell is slower.
 const SLOWER: u8 = 1;
@@ -163,7 +164,7 @@ fn arguments(options: &Options) -> Vec<String> {
 }
 
 /// Binds this process, and with it those that it starts, to cores.
-fn bind(cores: &[usize]) -> Result<()> {
+pub(super) fn bind(cores: &[usize]) -> Result<()> {
     if cores.is_empty() {
         return Ok(());
     }
@@ -196,31 +197,12 @@ fn written(rows: &[Row], format: Format) -> Result<String> {
         "blocks",
         "notes",
     ];
-    let table: Vec<[String; 7]> = rows.iter().map(columns).collect();
-    if matches!(format, Format::Markdown) {
-        let rows: Vec<String> = table
-            .iter()
-            .map(|columns| format!("| {} |\n", columns.join(" | ")))
-            .collect();
-        let rule = "|---".repeat(head.len());
-        return Ok(format!(
-            "| {} |\n{rule}|\n{}",
-            head.join(" | "),
-            rows.concat()
-        ));
-    }
     let head = head.map(str::to_owned);
-    let all = || std::iter::once(&head).chain(&table);
-    let widths: [usize; 7] =
-        std::array::from_fn(|at| all().map(|columns| columns[at].len()).max().unwrap_or(0));
-    let line = |columns: &[String; 7]| {
-        let padded = columns.iter().zip(widths);
-        let line: String = padded
-            .map(|(text, width)| format!("{text:width$}  "))
-            .collect();
-        line.trim_end().to_owned() + "\n"
-    };
-    Ok(all().map(line).collect())
+    let table: Vec<Vec<String>> = rows.iter().map(|row| columns(row).into()).collect();
+    Ok(match format {
+        Format::Markdown => table::markdown(&head, &table),
+        _ => table::text(&head, &table),
+    })
 }
 
 fn columns(row: &Row) -> [String; 7] {
@@ -248,7 +230,7 @@ fn columns(row: &Row) -> [String; 7] {
     ]
 }
 
-fn percent(text: &str) -> Result<f64, String> {
+pub(super) fn percent(text: &str) -> Result<f64, String> {
     let number: Option<f64> = text.trim().trim_end_matches('%').trim().parse().ok();
     number
         .filter(|percent| (0.0..=1000.0).contains(percent))
@@ -256,7 +238,7 @@ fn percent(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "not a percentage from 0 to 1000; write it like 5%".to_owned())
 }
 
-fn budget(text: &str) -> Result<Duration, String> {
+pub(super) fn budget(text: &str) -> Result<Duration, String> {
     let number: Option<f64> = text.trim().trim_end_matches('s').trim().parse().ok();
     number
         .filter(|seconds| (1.0..=86_400.0).contains(seconds))
