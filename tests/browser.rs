@@ -18,7 +18,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use cudamark::report;
 use host::record::Environment;
 use host::suite::Summary;
-use host::suite::lines::{Clock, EnvironmentLine, Line, Sample, SkippedLine, VERSION};
+use host::suite::lines::{EnvironmentLine, Line, Sample, SkippedLine, VERSION};
 use host::suite::records::Contents;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
@@ -107,24 +107,8 @@ fn summary() -> Summary {
     let mut add = |cell: String, seconds: f64| {
         for index in 0..10 {
             let seconds = seconds * (1.0 + 0.01 * f64::from(index));
-            contents.add(Line::Sample(Box::new(Sample {
-                version: VERSION,
-                environment: "e".to_owned(),
-                cell: cell.parse().unwrap(),
-                index,
-                sorts: 1,
-                seconds,
-                clock: Clock::Host,
-                host_s: Some(seconds),
-                device_s: None,
-                overlap: None,
-                sm_clock_hz: None,
-                sm_cycles: None,
-                power_w: None,
-                temperature_c: None,
-                slowdowns: Vec::new(),
-                unix_time_s: 0.0,
-            })));
+            let sample = Sample::by_host("e", cell.parse().unwrap(), index, seconds);
+            contents.add(Line::Sample(Box::new(sample)));
         }
     };
     for level in [1, 2, 4, 8] {

@@ -10,12 +10,13 @@
 //!
 //! Every line carries the version, names its unit in the name of each figure (`_s`
 //! seconds, `_hz` hertz, `_w` watts, `_c` degrees Celsius), and says in words only what
-//! no number says. Fields may be added within a version.
+//! no number says. What was not seen is left out. Fields may be added within a version.
 
 use serde::{Deserialize, Serialize};
 
 use super::name::Name;
 use crate::record::Environment;
+use crate::slowdown::Slowdown;
 
 /// Version of the lines. It rises when a field changes its meaning or goes.
 pub const VERSION: u32 = 1;
@@ -62,6 +63,9 @@ pub struct EnvironmentLine {
     pub seed: u64,
     /// Tier of the run: `default`.
     pub tier: String,
+    /// What was planted: samples of that engine say nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slowdown: Option<Slowdown>,
     /// Bytes a second, read and written, that a plain copy moves in the GPU's memory.
     pub device_copy_bytes_per_s: Option<f64>,
     /// The same in host memory, with a thread a core.
@@ -79,6 +83,7 @@ impl EnvironmentLine {
             machine_id: environment.machine_id(),
             seed,
             tier: tier.to_owned(),
+            slowdown: None,
             device_copy_bytes_per_s: None,
             host_copy_bytes_per_s: None,
             environment,
@@ -126,25 +131,56 @@ pub struct Sample {
     /// The clock that the cell's figure is read from.
     pub clock: Clock,
     /// Seconds of one sort by the host's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub host_s: Option<f64>,
     /// Seconds of one sort by the device's.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub device_s: Option<f64>,
     /// Of several streams: the sum of their busy times over the time in which any was
     /// busy. 1 is one after the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub overlap: Option<f64>,
     /// Clock of the multiprocessors right after, in hertz.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sm_clock_hz: Option<f64>,
     /// `device_s` in cycles of that clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub sm_cycles: Option<f64>,
     /// Power drawn right after, in watts.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub power_w: Option<f64>,
     /// Temperature right after, in degrees Celsius.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<f64>,
     /// What slowed the GPU down right after. Such a sample is kept and flagged.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slowdowns: Vec<String>,
     /// When it was taken: seconds since 1970-01-01 00:00 UTC.
     pub unix_time_s: f64,
+}
+
+impl Sample {
+    /// Sample `index` of `cell`: one sort, seen by the host's clock alone.
+    pub fn by_host(environment: &str, cell: Name, index: u32, seconds: f64) -> Self {
+        Self {
+            version: VERSION,
+            environment: environment.to_owned(),
+            cell,
+            index,
+            sorts: 1,
+            seconds,
+            clock: Clock::Host,
+            host_s: Some(seconds),
+            device_s: None,
+            overlap: None,
+            sm_clock_hz: None,
+            sm_cycles: None,
+            power_w: None,
+            temperature_c: None,
+            slowdowns: Vec::new(),
+            unix_time_s: 0.0,
+        }
+    }
 }
 
 /// A cell that has all its samples.

@@ -166,27 +166,10 @@ impl Contents {
 mod tests {
     use super::*;
     use crate::record::Environment;
-    use crate::suite::lines::Clock;
 
     fn sample(cell: &str, index: u32) -> Line {
-        Line::Sample(Box::new(Sample {
-            version: VERSION,
-            environment: "e".to_owned(),
-            cell: cell.parse().unwrap(),
-            index,
-            sorts: 1,
-            seconds: 0.5,
-            clock: Clock::Host,
-            host_s: Some(0.5),
-            device_s: None,
-            overlap: None,
-            sm_clock_hz: None,
-            sm_cycles: None,
-            power_w: None,
-            temperature_c: None,
-            slowdowns: Vec::new(),
-            unix_time_s: 0.0,
-        }))
+        let cell = cell.parse().unwrap();
+        Line::Sample(Box::new(Sample::by_host("e", cell, index, 0.5)))
     }
 
     const CELL: &str = "classic/cpu-std/i32-classic-10/1";

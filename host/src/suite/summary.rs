@@ -359,7 +359,7 @@ fn pass_bytes(name: &Name) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::record::Environment;
-    use crate::suite::lines::{Line, VERSION};
+    use crate::suite::lines::Line;
 
     fn contents(cells: &[(&str, &[f64])]) -> Contents {
         let mut environment = EnvironmentLine::new(Environment::here(None), 42, "quick");
@@ -370,24 +370,9 @@ mod tests {
         contents.add(Line::Environment(Box::new(environment)));
         for (cell, seconds) in cells {
             for (index, &seconds) in seconds.iter().enumerate() {
-                contents.add(Line::Sample(Box::new(Sample {
-                    version: VERSION,
-                    environment: "e".to_owned(),
-                    cell: cell.parse().unwrap(),
-                    index: index as u32,
-                    sorts: 1,
-                    seconds,
-                    clock: Clock::Host,
-                    host_s: Some(seconds),
-                    device_s: None,
-                    overlap: None,
-                    sm_clock_hz: None,
-                    sm_cycles: None,
-                    power_w: None,
-                    temperature_c: None,
-                    slowdowns: Vec::new(),
-                    unix_time_s: 0.0,
-                })));
+                let cell = cell.parse().unwrap();
+                let sample = Sample::by_host("e", cell, index as u32, seconds);
+                contents.add(Line::Sample(Box::new(sample)));
             }
         }
         contents
