@@ -159,13 +159,12 @@ impl<K: GpuKey> Sort<K> {
     }
 
     fn layout(&self) -> Layout {
-        let tiles = self
-            .capacity
-            .div_ceil(u64::from(self.kernels.passes.onesweep.tile));
+        let tile = u64::from(self.kernels.passes.onesweep.tile);
+        let tiles = || self.capacity.div_ceil(tile) as usize;
         Layout::of(&Parts {
             n: self.capacity,
             width: self.form().width,
-            tiles: tiles as usize,
+            tiles: self.kernels.block.is_none().then(tiles),
             paired: self.paired(),
             numeric: self.numeric(),
             gathered_width: self.gathered_width(),
@@ -173,7 +172,8 @@ impl<K: GpuKey> Sort<K> {
         })
     }
 
-    /// Bytes of GPU memory that a run needs beside its arguments.
+    /// Bytes of GPU memory that a run needs beside its arguments: none where one block
+    /// sorts all keys, with values of 4 bytes or none.
     pub fn workspace_bytes(&self) -> u64 {
         self.layout().end
     }
@@ -375,16 +375,16 @@ impl<K: GpuKey> Sort<K> {
         self.device.enter()?;
         let layout = self.layout();
         let second = second.filter(|_| !self.numeric());
-        let needed = if second.is_some() {
-            layout.keys
-        } else {
-            layout.end
-        };
+        let needed = second.map_or(layout.end, |_| layout.keys);
         if workspace.bytes() < needed {
             return Err(Error::Workspace {
                 needed,
                 given: workspace.bytes(),
             });
+        }
+        if self.kernels.block.is_some() && needed > 0 {
+            // What a block sorts by index begins where other sorts have control words.
+            workspace.cleared_for = 0;
         }
         let base = workspace.memory.as_device_ptr().as_raw();
         let width = self.form().width as u64;

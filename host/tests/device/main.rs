@@ -42,6 +42,11 @@ const TESTS: &[OnDevice] = &[
         large_inputs_are_sorted_and_stable,
     ),
     ("buffers_may_take_turns", buffers_may_take_turns),
+    ("few_keys_take_no_workspace", few_keys_take_no_workspace),
+    (
+        "sorts_of_all_kinds_share_a_workspace",
+        sorts_of_all_kinds_share_a_workspace,
+    ),
     (
         "a_sort_is_captured_in_a_graph",
         a_sort_is_captured_in_a_graph,
@@ -264,6 +269,45 @@ fn buffers_may_take_turns(device: Arc<Device>) {
         sort.keys_in_place(&mut a, &mut workspace, &stream),
         Err(Error::Workspace { .. })
     ));
+}
+
+fn few_keys_take_no_workspace(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let keys = keys::<u64>(4096);
+    for payload in [Payload::None, Payload::Value(4), Payload::Index] {
+        let sort = sorter.prepare::<u64>(keys.len(), payload, Order::ascending());
+        assert_eq!(sort.unwrap().workspace_bytes(), 0);
+    }
+    let mut sorted_there = DeviceBuffer::from_slice(&keys).unwrap();
+    sorter.sort(&mut sorted_there).unwrap();
+    assert!(sorted_there.as_host_vec().unwrap() == sorted(&keys));
+}
+
+/// What a small sort gathers lies where a large one keeps what must be zero.
+fn sorts_of_all_kinds_share_a_workspace(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let (many, few) = (keys::<u32>(50_000), keys::<u32>(1000));
+    let ascending = Order::ascending;
+    let large = sorter.prepare::<u32>(many.len(), Payload::None, ascending());
+    let small = sorter.prepare::<u32>(few.len(), Payload::Value(16), ascending());
+    let (large, small) = (large.unwrap(), small.unwrap());
+    let mut workspace = large.workspace().unwrap();
+    let stream = stream();
+    let values: Vec<u128> = (0..few.len() as u128).rev().collect();
+    for _ in 0..3 {
+        let mut there = DeviceBuffer::from_slice(&many).unwrap();
+        large
+            .keys_in_place(&mut there, &mut workspace, &stream)
+            .unwrap();
+        let mut keys = DeviceBuffer::from_slice(&few).unwrap();
+        let mut values = DeviceBuffer::from_slice(&values).unwrap();
+        small
+            .pairs_in_place(&mut keys, &mut values, &mut workspace, &stream)
+            .unwrap();
+        stream.synchronize().unwrap();
+        assert!(there.as_host_vec().unwrap() == sorted(&many));
+        assert!(keys.as_host_vec().unwrap() == sorted(&few));
+    }
 }
 
 /// Captures a sort once and replays it on new keys.
