@@ -11,6 +11,7 @@
 //! | [`measure`] | samples, each verified, and what they say of the median |
 //! | [`verify`] | whether a result is the sorted input |
 //! | [`record`] | results and the machine they were measured on |
+//! | [`slowdown`] | a slowdown that is planted in an engine |
 //! | [`suite`] | the benchmark suite: cells, their samples, and what those say |
 //! | [`nvml`] | clocks, power and temperature of the GPU |
 //! | [`cases`] | the inputs on which sorts go wrong |
@@ -30,6 +31,7 @@ pub mod memory;
 pub mod nvml;
 pub mod peers;
 pub mod record;
+pub mod slowdown;
 pub mod suite;
 pub mod verify;
 pub mod workload;

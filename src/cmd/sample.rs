@@ -16,6 +16,7 @@ use clap::Args;
 use cudamark::interrupt;
 use host::engine::Unavailable;
 use host::gpu::Device;
+use host::slowdown::Slowdown;
 use host::suite::session::{self, Sink};
 use host::suite::{self, Group, Name, Plan, Records, Session, Settings, Tier};
 use host::workload::DEFAULT_SEED;
@@ -59,6 +60,10 @@ pub struct Options {
     #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED)]
     seed: u64,
 
+    /// Have an engine of the CPU take longer, like cpu-std=5%: to see that it is noticed.
+    #[arg(long, value_name = "ENGINE=PERCENT", conflicts_with = "list")]
+    slow_down: Option<Slowdown>,
+
     /// Print the names of the cells, and measure nothing.
     #[arg(long)]
     list: bool,
@@ -78,6 +83,15 @@ pub fn run(options: &Options) -> Result<()> {
     let interrupted = interrupt::flag()?;
     let gpu = session::any_needs_gpu(&cells);
     let mut session = Session::new(options.seed, options.tier.name(), gpu, sink);
+    if let Some(slowdown) = &options.slow_down {
+        if !cells.iter().any(|cell| cell.engine == slowdown.engine) {
+            bail!(
+                "--slow-down: `{}` is the engine of none of these cells",
+                slowdown.engine
+            );
+        }
+        session.slow_down(slowdown.clone());
+    }
     session.begin(false)?;
     let mut can_run = Vec::new();
     for cell in cells {
@@ -213,6 +227,7 @@ mod tests {
             warm_up: 0.0,
             tier: Tier::Quick,
             seed: 1,
+            slow_down: None,
             list: true,
         };
         let cells = chosen(&options).map_err(|error| error.to_string())?;

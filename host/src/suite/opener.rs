@@ -16,6 +16,7 @@ use crate::gpu::{self, Device};
 use crate::key::{F32, Key};
 use crate::peers::programs;
 use crate::peers::{KINDS, Kind, Shape};
+use crate::slowdown::{Slowdown, Slowed};
 use crate::{cpu, peers};
 
 /// Opens cells. It keeps the last input and the peers that run, so that one after the
@@ -24,6 +25,7 @@ pub struct Opener {
     inputs: Inputs,
     peers: RefCell<BTreeMap<String, Result<Rc<StartedPeer>, String>>>,
     handed: RefCell<Option<(String, Rc<Handed>)>>,
+    slowdown: Option<Slowdown>,
 }
 
 /// A type of elements, and how its cells are opened.
@@ -79,7 +81,20 @@ impl Opener {
             inputs: Inputs::new(seed),
             peers: RefCell::default(),
             handed: RefCell::default(),
+            slowdown: None,
         }
+    }
+
+    /// Has the cells of an engine opened with a slowdown planted in it.
+    pub fn slow_down(&mut self, slowdown: Slowdown) {
+        self.slowdown = Some(slowdown);
+    }
+
+    /// The slowdown of the engine called `name`, in percent.
+    fn slowdown_of(&self, name: &str) -> Option<f64> {
+        let slowdown = self.slowdown.as_ref();
+        let of_it = slowdown.filter(|slowdown| slowdown.engine == name);
+        of_it.map(|slowdown| slowdown.percent)
     }
 
     /// Opens the cell called `name`: generates its input, starts threads, allocates.
@@ -97,9 +112,28 @@ impl Opener {
             }
             let kind = TYPES.iter().find(|kind| kind.name == name.kind);
             let kind = kind.ok_or_else(|| unknown("type", &name.kind, &types()))?;
+            self.require_unslowed(group, name)?;
             (kind.open)(self, group, name)
         };
         opened().map_err(|error| error.of(name))
+    }
+
+    /// Refuses a cell that a planted slowdown would not reach.
+    fn require_unslowed(&self, group: Group, name: &Name) -> Result<(), Error> {
+        let by_host = matches!(group, Group::Classic | Group::Cpu | Group::Split);
+        let reached = by_host && name.engine.starts_with("cpu-");
+        if reached || self.slowdown_of(&name.engine).is_none() {
+            return Ok(());
+        }
+        Err(Error::Setting {
+            setting: "slow-down",
+            given: name.engine.clone(),
+            reason: format!(
+                "cells of {group}/{} cannot be slowed down; take an engine of the CPU in classic, \
+                 cpu or split",
+                name.engine
+            ),
+        })
     }
 
     /// Whether an engine can run on this machine, its version if it is of another
@@ -205,8 +239,11 @@ fn open_keys<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Op
         (Group::Transfer, group::CPU_COPY) => Box::new(host_cells::Copy::new(keys()?, name.level)?),
         (Group::Transfer, _) => copies::open(engine, keys()?, name.level)?,
         (Group::Classic | Group::Cpu | Group::Split, _) => {
-            let engine = engine::candidate::<K>(engine)?.open()?;
-            Box::new(host_cells::Sorted::new(engine, keys()?, name.level)?)
+            let mut opened = engine::candidate::<K>(engine)?.open()?;
+            if let Some(percent) = opener.slowdown_of(engine) {
+                opened = Box::new(Slowed::new(opened, percent));
+            }
+            Box::new(host_cells::Sorted::new(opened, keys()?, name.level)?)
         }
     })
 }
@@ -273,6 +310,18 @@ mod tests {
             assert!(error.starts_with(&format!("{name}: ")), "{error}");
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn a_slowdown_reaches_its_cells_and_is_refused_where_it_does_not() {
+        let mut opener = Opener::new(1);
+        opener.slow_down("cpu-std=50%".parse().unwrap());
+        let open = |name: &str| opener.open(&name.parse().unwrap());
+        let mut slow = open("cpu/cpu-std/u32-uniform-5000/1").unwrap();
+        assert!(slow.sample(1).unwrap().host_s.unwrap() > 0.0);
+        assert!(open("batch/cpu-radix/u32-uniform-500/2").is_ok());
+        let error = open("batch/cpu-std/u32-uniform-500/2").err().unwrap();
+        assert!(error.to_string().contains("batch/cpu-std"), "{error}");
     }
 
     #[test]

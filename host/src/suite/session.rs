@@ -15,6 +15,7 @@ use crate::gpu::Device;
 use crate::memory;
 use crate::nvml::Monitor;
 use crate::record::{self, Environment};
+use crate::slowdown::Slowdown;
 
 /// Takes the lines of a run.
 pub type Sink = Box<dyn FnMut(&Line) -> Result<(), Error>>;
@@ -48,6 +49,13 @@ impl Session {
             sink,
             engines: BTreeMap::new(),
         }
+    }
+
+    /// Plants a slowdown in an engine; to be called before [`begin`](Self::begin), which
+    /// writes it down.
+    pub fn slow_down(&mut self, slowdown: Slowdown) {
+        self.environment.slowdown = Some(slowdown.clone());
+        self.opener.slow_down(slowdown);
     }
 
     /// Where it measures.
