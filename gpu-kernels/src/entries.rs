@@ -188,10 +188,11 @@ macro_rules! merges {
         #[launch_bounds($shape.threads, $shape.blocks)]
         pub unsafe fn $name(
             a: Global<$key>, a_len: u32, b: Global<$key>, b_len: u32, output: Global<$key>, flip: $key,
+            magnitude: $key,
         ) {
             unsafe {
                 merge::merge::<$key, { $shape.threads }, { $shape.items }>(
-                    Merge { a, a_len, b, b_len, output, flip },
+                    Merge { a, a_len, b, b_len, output, flip, magnitude },
                 )
             }
         }
@@ -199,7 +200,8 @@ macro_rules! merges {
 }
 
 merges! {
-    merge_u32: u32, policy::MERGE;
+    merge_u32: u32, merge::shape::<u32>();
+    merge_u64: u64, merge::shape::<u64>();
 }
 
 macro_rules! checks {

@@ -10,8 +10,15 @@
 //!
 //! Equal keys are taken from `a` first: the merge is stable. One read and one
 //! write a key, plus two searches of `log2(n)` steps a tile.
+//!
+//! Floating-point numbers are compared by their [encoding](crate::key): the searches
+//! encode what they compare, and a tile is encoded as it is loaded and decoded as it is
+//! stored. Which bits that complements is a mask, none for other keys, and so without a
+//! branch: these loops stand between barriers, which a compiler that splits them in two
+//! would copy along.
 
 use crate::key::Key;
+use crate::policy::{self, Shape};
 use cuda_std::prelude::*;
 
 /// What a merge launch is about.
@@ -27,6 +34,25 @@ pub struct Merge<K> {
     pub output: Global<K>,
     /// What makes the order; see [`key`](crate::key).
     pub flip: K,
+    /// Bits that are complemented in keys whose highest one is set: all others of
+    /// floating-point numbers, and none of other keys.
+    pub magnitude: K,
+}
+
+impl<K: Key> Merge<K> {
+    /// A key of either run made to ascend in the order of unsigned words; and back.
+    #[inline(always)]
+    fn encode(&self, key: K) -> K {
+        key ^ (key.sign() & self.magnitude)
+    }
+}
+
+/// The shape for keys of this type: a tile has about as many bytes of each.
+pub const fn shape<K: Key>() -> Shape {
+    Shape {
+        items: (policy::MERGE.items * size_of::<u32>() / size_of::<K>()) | 1,
+        ..policy::MERGE
+    }
 }
 
 /// Bytes of dynamic shared memory of a block: the tile, and two words.
@@ -52,8 +78,10 @@ pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Merge
         // Two lanes of one warp search for the two ends of the tile.
         if t < 2 {
             let diagonal = begin + t * valid;
-            let less =
-                |i: u32, j: u32| in_order(arg.b.get(j as usize), arg.a.get(i as usize), arg.flip);
+            let less = |i: u32, j: u32| {
+                let (a, b) = (arg.a.get(i as usize), arg.b.get(j as usize));
+                in_order(arg.encode(b), arg.encode(a), arg.flip)
+            };
             bounds.set(t as usize, split(diagonal, arg.a_len, arg.b_len, less));
         }
         thread::sync_threads();
@@ -65,10 +93,11 @@ pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Merge
         for i in 0..ITEMS {
             let place = t + (i * THREADS) as u32;
             if place < from_a {
-                keys.set(place as usize, arg.a.get((a_begin + place) as usize));
+                let key = arg.a.get((a_begin + place) as usize);
+                keys.set(place as usize, arg.encode(key));
             } else if place < valid {
-                let j = b_begin + place - from_a;
-                keys.set(place as usize, arg.b.get(j as usize));
+                let key = arg.b.get((b_begin + place - from_a) as usize);
+                keys.set(place as usize, arg.encode(key));
             }
         }
         thread::sync_threads();
@@ -86,7 +115,7 @@ pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Merge
         for i in 0..ITEMS {
             let place = t + (i * THREADS) as u32;
             if place < valid {
-                output.set(place as usize, keys.get(place as usize));
+                output.set(place as usize, arg.encode(keys.get(place as usize)));
             }
         }
     }

@@ -74,13 +74,6 @@ pub enum Error {
         reason: String,
     },
 
-    /// Runs of a type that no kernel merges.
-    #[error("gpu: no kernel merges {name} keys; choose level 1, or keys of u32 or i32")]
-    Merge {
-        /// Name of the type.
-        name: &'static str,
-    },
-
     /// `sort` was handed more than `prepare` made room for.
     #[error(
         "{engine}: asked to sort {n} elements, prepared for {prepared}; call prepare({n}, level) first"

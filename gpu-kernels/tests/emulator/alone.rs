@@ -109,8 +109,9 @@ fn one_way<T: Word>(input: &Buffer<T>, output: &Buffer<T>) -> Buffers<T> {
     }
 }
 
-/// A merge kernel's parameters: the runs and their lengths, the output, the order.
-pub type MergeKernel<K> = unsafe fn(Global<K>, u32, Global<K>, u32, Global<K>, K);
+/// A merge kernel's parameters: the runs and their lengths, the output, what makes the
+/// order, and what is complemented in negative numbers.
+pub type MergeKernel<K> = unsafe fn(Global<K>, u32, Global<K>, u32, Global<K>, K, K);
 
 pub fn merges<K: Key>(
     case: &Case,
@@ -118,11 +119,20 @@ pub fn merges<K: Key>(
     geometry: Geometry,
 ) -> Result<(), String> {
     let flip: K = case.flip();
+    let key = case.key_of::<K>();
+    let magnitude = match key.is_float() {
+        true => !K::default() >> 1,
+        false => K::default(),
+    };
+    let rank = |word: &K| {
+        let rank = key.rank(word.to_u128());
+        if case.descending { !rank } else { rank }
+    };
     let a_len = (case.seed >> 8) as usize % (case.n + 1);
     let b_len = case.n - a_len;
     let sorted = |len, stream| {
         let mut keys = case.some_words::<K>(len, stream);
-        keys.sort_by_key(|&key| key ^ flip);
+        keys.sort_by_key(rank);
         keys
     };
     let (a, b) = (sorted(a_len, 1), sorted(b_len, 2));
@@ -134,10 +144,11 @@ pub fn merges<K: Key>(
     let (first, second, output) = (from_a.global(), from_b.global(), merged.global());
     let grid = case.n.div_ceil(geometry.tile);
     run(case, "merge", grid, geometry, || unsafe {
-        kernel(first, a_len as u32, second, b_len as u32, output, flip)
+        let (a_len, b_len) = (a_len as u32, b_len as u32);
+        kernel(first, a_len, second, b_len, output, flip, magnitude)
     })?;
     let mut expected = [a, b].concat();
-    expected.sort_by_key(|&key| key ^ flip);
+    expected.sort_by_key(rank);
     if merged.to_vec() == expected {
         Ok(())
     } else {

@@ -38,6 +38,9 @@ pub trait Emulated {
     /// What makes the order, of words of this width.
     fn flip<K: Key>(&self) -> K;
 
+    /// What words of this width are keys of.
+    fn key_of<K: Key>(&self) -> KeyType;
+
     /// The keys, as words of this width.
     fn words<K: Key>(&self) -> Vec<K>;
 
@@ -69,17 +72,20 @@ impl Emulated for Case {
         }
     }
 
+    fn key_of<K: Key>(&self) -> KeyType {
+        if self.key.bits == K::BITS {
+            self.key
+        } else {
+            KeyType::unsigned(K::BITS)
+        }
+    }
+
     fn words<K: Key>(&self) -> Vec<K> {
         self.some_words(self.n, 0)
     }
 
     fn some_words<K: Key>(&self, n: usize, stream: u64) -> Vec<K> {
-        let key = if self.key.bits == K::BITS {
-            self.key
-        } else {
-            KeyType::unsigned(K::BITS)
-        };
-        let words = self.some_keys(key, n, stream);
+        let words = self.some_keys(self.key_of::<K>(), n, stream);
         words.into_iter().map(K::from_u128).collect()
     }
 }

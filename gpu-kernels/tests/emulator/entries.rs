@@ -205,14 +205,24 @@ fn of(name: &str, key: KeyType, most: usize, test: impl Fn(&Case) -> Result<(), 
     draws(name, cases::ENTRY, (most / 3, most)).of(key, test);
 }
 
-stamp! { MERGES:
-    merge_u32 => |name| {
-        let Shape { threads, items, .. } = policy::MERGE;
-        let tile = threads * items;
-        let shared_bytes = merge::shared_bytes::<u32>(threads, items);
-        let geometry = Geometry { threads, tile, shared_bytes };
-        of(name, KeyType::U32, 3 * tile, |case| alone::merges(case, entries::merge_u32, geometry));
+macro_rules! merges {
+    ($($name:ident: $key:ty, $types:expr;)*) => {
+        stamp! { MERGES: $($name => |name| {
+            let Shape { threads, items, .. } = merge::shape::<$key>();
+            let tile = threads * items;
+            let shared_bytes = merge::shared_bytes::<$key>(threads, items);
+            let geometry = Geometry { threads, tile, shared_bytes };
+            for key in $types {
+                let draws = draws(name, 4 * cases::ENTRY, (tile, 3 * tile));
+                draws.of(key, |case| alone::merges(case, entries::$name, geometry));
+            }
+        };)* }
     };
+}
+
+merges! {
+    merge_u32: u32, [KeyType::U32, KeyType::I32, KeyType::F32];
+    merge_u64: u64, [KeyType::U64, KeyType::I64, KeyType::F64];
 }
 
 macro_rules! checks {

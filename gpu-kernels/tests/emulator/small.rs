@@ -68,7 +68,7 @@ fn histogram() {
 fn small_merge<K: Key, const THREADS: usize, const ITEMS: usize>(
     case: &Case,
 ) -> Result<(), String> {
-    let kernel: MergeKernel<K> = |a, a_len, b, b_len, output, flip| {
+    let kernel: MergeKernel<K> = |a, a_len, b, b_len, output, flip, magnitude| {
         let arg = Merge {
             a,
             a_len,
@@ -76,6 +76,7 @@ fn small_merge<K: Key, const THREADS: usize, const ITEMS: usize>(
             b_len,
             output,
             flip,
+            magnitude,
         };
         unsafe { merge::merge::<K, THREADS, ITEMS>(arg) }
     };
@@ -91,6 +92,13 @@ fn small_merge<K: Key, const THREADS: usize, const ITEMS: usize>(
 fn merge_u32() {
     let sizes = (192, 1000);
     for_all("merge_u32", cases::MERGE, sizes, small_merge::<u32, 64, 3>);
+}
+
+#[test]
+fn merge_floats() {
+    let count = cases::MERGE_OTHERS / 2;
+    draws("merge_floats", count, (192, 700)).of(KeyType::F32, small_merge::<u32, 64, 3>);
+    draws("merge_floats", count, (64, 300)).of(KeyType::F64, small_merge::<u64, 32, 2>);
 }
 
 #[test]

@@ -30,6 +30,12 @@ impl Form {
         self.flip
     }
 
+    /// The bits that are complemented in negative keys, so that they ascend: all but the
+    /// sign of floating-point numbers, and none of integers.
+    pub(super) fn magnitude(&self) -> u128 {
+        if self.is_float() { self.ones() >> 1 } else { 0 }
+    }
+
     /// Whether the keys are floating-point numbers.
     pub fn is_float(&self) -> bool {
         self.infinity.is_some()

@@ -6,16 +6,10 @@ use cust::stream::{Stream, StreamWaitEventFlags};
 
 use super::Device;
 use super::device::failed;
-use super::form::Form;
 use super::kernels::{Kernel, argument};
 use super::select;
 use crate::error::Error;
 use crate::key::Key;
-
-/// Whether there is a kernel that merges runs of this type: of integers of 4 bytes.
-pub fn merges(form: Form) -> bool {
-    form.width == 4 && !form.is_float()
-}
 
 /// Merges the runs of `chunk` keys (the last may be shorter) that lie one after the
 /// other in `keys`, pair by pair, until one is left. Run `i` is taken when what is
@@ -36,7 +30,7 @@ pub unsafe fn merge_runs<K: Key>(
     streams: &[Stream],
 ) -> Result<bool, Error> {
     device.enter()?;
-    let kernel = select::merger(device)?;
+    let kernel = select::merger::<K>(device)?;
     let n = keys.len();
     let mut length = chunk;
     let mut stride = 1;
@@ -95,7 +89,7 @@ unsafe fn merge<K: Key>(
     let (a_len, b_len) = (a.len() as u32, b.len() as u32);
     let address = |slice: &DeviceSlice<K>| slice.as_device_ptr().as_raw();
     let (a, b, output) = (address(a), address(b), address(output));
-    let flip = K::FORM.flip();
+    let (flip, magnitude) = (K::FORM.flip(), K::FORM.magnitude());
     let mut arguments = [
         argument(&a),
         argument(&a_len),
@@ -103,21 +97,9 @@ unsafe fn merge<K: Key>(
         argument(&b_len),
         argument(&output),
         argument(&flip),
+        argument(&magnitude),
     ];
     let blocks = (a_len + b_len).div_ceil(kernel.tile);
     // SAFETY: the caller's contract; the arguments are the kernel's.
     unsafe { kernel.launch(stream, blocks, &mut arguments) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gpu::GpuKey;
-    use crate::key::F32;
-
-    #[test]
-    fn what_no_kernel_merges_is_known_before_it_is_sorted() {
-        assert!(merges(u32::FORM) && merges(i32::FORM));
-        assert!(!merges(u64::FORM) && !merges(F32::FORM));
-    }
 }

@@ -8,6 +8,7 @@ use gpu_kernels::{block, control, merge, tile};
 use super::Device;
 use super::kernels::{Geometry, Kernel};
 use crate::error::Error;
+use crate::key::Key;
 
 /// Keys from which on the histogram's blocks count in as many copies as they can.
 const MANY_FROM: u64 = 1 << 22;
@@ -180,11 +181,19 @@ pub fn block(device: &Device, width: usize, paired: bool, n: u64) -> Result<Opti
         .map(Some)
 }
 
-/// The kernel that merges runs of 4-byte keys.
-pub fn merger(device: &Device) -> Result<Kernel, Error> {
-    let shape = policy::MERGE;
-    let shared_bytes = merge::shared_bytes::<u32>(shape.threads, shape.items);
-    device.kernels().load("merge_u32", of(shape, shared_bytes))
+/// The kernel that merges runs of keys of this type.
+pub fn merger<K: Key>(device: &Device) -> Result<Kernel, Error> {
+    let width = const {
+        assert!(
+            matches!(size_of::<K>(), 4 | 8),
+            "no entry point merges keys of this width"
+        );
+        size_of::<K>()
+    };
+    let shape = by_width!(width, merge::shape,);
+    let shared_bytes = by_width!(width, merge::shared_bytes, shape.threads, shape.items);
+    let name = format!("merge_u{}", 8 * width);
+    device.kernels().load(&name, of(shape, shared_bytes))
 }
 
 /// The kernel that checks order and hashes.

@@ -185,17 +185,9 @@ impl<K: Key> Split<K> {
     /// `input` on the device, to be cut into `level` chunks.
     ///
     /// # Errors
-    /// No GPU; too little memory; keys of another width than 4 bytes, which no kernel
-    /// merges.
+    /// No GPU; too little memory.
     pub fn new(input: Rc<Keys<K>>, level: usize) -> Result<Self, Error> {
         let sorter = sorter()?;
-        if size_of::<K>() != 4 {
-            return Err(super::error::unknown(
-                "type of split/gpu",
-                K::NAME,
-                &["u32", "i32", "f32"],
-            ));
-        }
         let device = Arc::clone(sorter.device());
         device.enter()?;
         let n = input.keys().len();

@@ -177,7 +177,10 @@ fn split(tier: Tier, with_gpu: bool, levels: &[usize]) -> Vec<Axes> {
         Tier::Quick => vec![powers(U32, UNIFORM, small, levels)],
         Tier::Default if with_gpu => vec![powers(U32, UNIFORM, &[22, 26], levels)],
         Tier::Default => vec![powers(U32, UNIFORM, &[20], levels)],
-        Tier::Full => vec![powers(U32, UNIFORM, &[22, 26], levels)],
+        Tier::Full => vec![
+            powers(U32, UNIFORM, &[22, 26], levels),
+            powers(&["u64", "f32"], UNIFORM, &[24], levels),
+        ],
     }
 }
 

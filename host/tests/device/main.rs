@@ -367,15 +367,22 @@ fn a_sort_is_captured_in_a_graph(device: Arc<Device>) {
 }
 
 fn every_level_sorts_every_case(device: Arc<Device>) {
-    let mut engine = Split::<i32>::new(device);
-    for level in [1, 2, 3, 8, 128] {
-        for case in cases::<i32>(&[100, 5000, 200_000]) {
-            engine.prepare(case.keys.len(), level).unwrap();
-            let mut keys = case.keys.clone();
-            engine.sort(&mut keys).unwrap();
-            assert!(keys == sorted(&case.keys), "level {level}, {}", case.name);
+    fn of<K: Key>(device: &Arc<Device>) {
+        let mut engine = Split::<K>::new(Arc::clone(device));
+        for level in [1, 2, 3, 8, 128] {
+            for case in cases::<K>(&[100, 5000, 200_000]) {
+                engine.prepare(case.keys.len(), level).unwrap();
+                let mut keys = case.keys.clone();
+                engine.sort(&mut keys).unwrap();
+                let same = keys == sorted(&case.keys);
+                assert!(same, "{} level {level}, {}", K::NAME, case.name);
+            }
         }
     }
+    of::<u32>(&device);
+    of::<i32>(&device);
+    of::<u64>(&device);
+    of::<host::key::F32>(&device);
 }
 
 fn a_corrupt_ptx_is_one_clear_error(device: Arc<Device>) {
@@ -474,6 +481,7 @@ fn every_embedded_text_has_every_kernel() {
             "histogram_large_u128",
             "block_small_keys_u8",
             "merge_u32",
+            "merge_u64",
             "verify_values_u8",
             "gather_u64",
             "numeric_codes_u16",
