@@ -30,7 +30,9 @@ struct Cli {
 enum Command {
     Classic(cmd::classic::Options),
     Compare(cmd::compare::Options),
+    History(cmd::history::Options),
     Peers(cmd::peers::Options),
+    Rank(cmd::rank::Options),
     Report(cmd::report::Options),
     Sample(cmd::sample::Options),
     Tune(cmd::tune::Options),
@@ -44,7 +46,9 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Classic(options) => cmd::classic::run(&options),
         Command::Compare(options) => return cmd::compare::run(&options),
+        Command::History(options) => cmd::history::run(&options),
         Command::Peers(options) => cmd::peers::run(&options),
+        Command::Rank(options) => cmd::rank::run(&options),
         Command::Report(options) => cmd::report::run(&options),
         Command::Sample(options) => cmd::sample::run(&options),
         Command::Tune(options) => cmd::tune::run(&options),

@@ -2,7 +2,9 @@
 
 pub mod classic;
 pub mod compare;
+pub mod history;
 pub mod peers;
+pub mod rank;
 pub mod report;
 pub mod sample;
 pub mod table;

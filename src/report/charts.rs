@@ -14,12 +14,15 @@ use plotters::prelude::*;
 use super::figures;
 
 const SIZE: (u32, u32) = (760, 400);
-const FONT: &str = "sans-serif";
+/// What texts are set in.
+pub(crate) const FONT: &str = "sans-serif";
 /// Series that have a colour and a mark of their own; more take turns.
 pub const SERIES: usize = 6;
 
-const INK: RGBColor = RGBColor(1, 1, 1);
-const GRID: RGBColor = RGBColor(2, 2, 2);
+/// The colour that stands for that of texts.
+pub(crate) const INK: RGBColor = RGBColor(1, 1, 1);
+/// The colour that stands for that of grids.
+pub(crate) const GRID: RGBColor = RGBColor(2, 2, 2);
 
 /// What a level curve shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -268,7 +271,7 @@ where
 }
 
 /// A figure on an axis.
-fn short(value: f64) -> String {
+pub(crate) fn short(value: f64) -> String {
     match value {
         1.0.. => figures::grouped(value.round() as usize),
         0.0 => "0".to_owned(),
@@ -277,12 +280,12 @@ fn short(value: f64) -> String {
 }
 
 /// The colour that stands for that of a series.
-fn colour_of(series: usize) -> RGBColor {
+pub(crate) fn colour_of(series: usize) -> RGBColor {
     RGBColor(3, 3, (series % SERIES) as u8)
 }
 
 /// The drawing with the page's colours, and scaled as the page likes it.
-fn themed(svg: &str) -> String {
+pub(crate) fn themed(svg: &str) -> String {
     let hex = |RGBColor(r, g, b): RGBColor| format!("#{r:02X}{g:02X}{b:02X}");
     let mut svg = svg.replace(&hex(INK), "var(--ink)");
     svg = svg.replace(&hex(GRID), "var(--grid)");

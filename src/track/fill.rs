@@ -45,7 +45,7 @@ pub struct Plan<'a> {
     pub arguments: Vec<String>,
     /// Commits to be filled in, at most.
     pub most: usize,
-    /// Processes of each commit.
+    /// Processes that each commit is to have; one with fewer is missing.
     pub processes: u32,
     /// Time in processes after which no round begins.
     pub budget: Duration,
@@ -83,8 +83,10 @@ pub fn fill(
             let of_commit = processes
                 .iter()
                 .filter(|process| process.commit == commit.id);
-            let names = of_commit.flat_map(|process| process.cells.keys());
-            names.clone().next().is_some() && plan.cells.is_covered(names)
+            let of_cells = of_commit
+                .filter(|process| plan.cells.is_covered(process.cells.keys()))
+                .count();
+            of_cells >= plan.processes as usize
         };
         let measured: Vec<bool> = plan.commits.iter().map(is_measured).collect();
         let search = Search {
@@ -304,6 +306,7 @@ fn distribution(samples: &[Sample]) -> Distribution {
     let slowed = |sample: &&Sample| !sample.slowdowns.is_empty();
     Distribution {
         samples: samples.len(),
+        least_s: seconds.iter().copied().fold(f64::INFINITY, f64::min),
         median_s: measure::median(&seconds),
         low_s: interval.low,
         high_s: interval.high,

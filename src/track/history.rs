@@ -1,7 +1,7 @@
 //! What the store says of commits, in their order: a curve a cell, and its steps.
 //!
-//! Every process counts that measured one of the commits, those of comparisons too. They
-//! ran in *sessions*: commits that took turns, a round after the other. A machine is not
+//! Every process counts that measured one of the commits, those of comparisons too. Its
+//! figure is the least of its samples, as in a comparison (`stats` says why). They ran in *sessions*: commits that took turns, a round after the other. A machine is not
 //! equally fast at all times, and what it did must not be read as what a commit did. So
 //! figures are aligned before steps are looked for:
 //!
@@ -48,6 +48,8 @@ pub struct Process {
 /// What a process measured of a cell.
 #[derive(Clone, Copy, Debug)]
 pub struct Measurement {
+    /// The least sample in seconds.
+    pub least_s: f64,
     /// Median in seconds.
     pub median_s: f64,
     /// Samples that it is of.
@@ -91,6 +93,7 @@ fn process(line: Line) -> Option<Process> {
         Line::Run(run) => {
             let cells = run.cells.iter().filter_map(|(name, figures)| {
                 let measurement = Measurement {
+                    least_s: figures.seconds.iter().copied().reduce(f64::min)?,
                     median_s: median(&figures.seconds)?,
                     samples: figures.seconds.len(),
                     slowed_down: figures.slowed_down,
@@ -110,6 +113,7 @@ fn process(line: Line) -> Option<Process> {
         Line::Measured(measured) => {
             let cells = measured.cells.into_iter().map(|(name, distribution)| {
                 let measurement = Measurement {
+                    least_s: distribution.least_s,
                     median_s: distribution.median_s,
                     samples: distribution.samples,
                     slowed_down: distribution.slowed_down,
@@ -126,7 +130,8 @@ fn process(line: Line) -> Option<Process> {
                 records: Records::File(measured.records),
             })
         }
-        Line::Finished { .. } => None,
+        // What else there is says how comparisons went.
+        _ => None,
     }
 }
 
@@ -157,9 +162,9 @@ pub struct Point {
     pub samples: usize,
     /// Median of the processes' medians in seconds, as measured.
     pub median_s: f64,
-    /// The same when rounds and sessions are aligned.
+    /// Median of their figures, rounds and sessions aligned.
     pub aligned_s: f64,
-    /// Interval of the aligned median over processes.
+    /// Interval of that over processes.
     pub interval_s: [f64; 2],
     /// Samples right after which the GPU was slowed down.
     pub slowed_down: usize,
@@ -239,28 +244,7 @@ fn curve(
     error: f64,
     least: f64,
 ) -> Curve {
-    let mut measured: Vec<(usize, f64, &str, usize)> = Vec::new();
-    for &(place, process) in processes {
-        if let Some(of_cell) = process.cells.get(cell) {
-            measured.push((place, of_cell.median_s, &process.session, process.round));
-        }
-    }
-    let places: BTreeSet<usize> = measured.iter().map(|(place, ..)| *place).collect();
-    let places: Vec<usize> = places.into_iter().collect();
-    let mut sessions = BTreeMap::new();
-    let mut blocks = BTreeMap::new();
-    let mut observations: Vec<Observation> = measured
-        .iter()
-        .map(|&(place, seconds, session, round)| {
-            let (next_session, next_block) = (sessions.len(), blocks.len());
-            Observation {
-                commit: places.partition_point(|&before| before < place),
-                session: *sessions.entry(session).or_insert(next_session),
-                block: *blocks.entry((session, round)).or_insert(next_block),
-                value: seconds.ln(),
-            }
-        })
-        .collect();
+    let (places, mut observations) = observations(cell, processes, |of_cell| of_cell.least_s);
     let unlinked_sessions = align(&mut observations);
     let found = change_points::find(&observations, error, least.ln_1p(), SEED);
     let point = |(index, &place): (usize, &usize)| {
@@ -277,6 +261,59 @@ fn curve(
             .collect(),
         unlinked_sessions,
     }
+}
+
+/// The places of commits that have the cell, and the processes of these in the order of
+/// the commits.
+fn observations(
+    cell: &Name,
+    processes: &[(usize, &Process)],
+    figure: fn(&Measurement) -> f64,
+) -> (Vec<usize>, Vec<Observation>) {
+    let mut measured: Vec<(usize, f64, &str, usize)> = Vec::new();
+    for &(place, process) in processes {
+        if let Some(of_cell) = process.cells.get(cell) {
+            measured.push((place, figure(of_cell), &process.session, process.round));
+        }
+    }
+    let places: BTreeSet<usize> = measured.iter().map(|(place, ..)| *place).collect();
+    let places: Vec<usize> = places.into_iter().collect();
+    let mut sessions = BTreeMap::new();
+    let mut blocks = BTreeMap::new();
+    let observations = measured.iter().map(|&(place, seconds, session, round)| {
+        let (next_session, next_block) = (sessions.len(), blocks.len());
+        Observation {
+            commit: places.partition_point(|&before| before < place),
+            session: *sessions.entry(session).or_insert(next_session),
+            block: *blocks.entry((session, round)).or_insert(next_block),
+            value: seconds.ln(),
+        }
+    });
+    let observations = observations.collect();
+    (places, observations)
+}
+
+/// The aligned medians in seconds of all commits of a store, cell by cell.
+pub fn medians(processes: &[Process]) -> BTreeMap<String, BTreeMap<Name, f64>> {
+    let ids: BTreeSet<&String> = processes.iter().map(|process| &process.commit).collect();
+    let ids: Vec<&String> = ids.into_iter().collect();
+    let place = |process: &Process| ids.partition_point(|id| **id < process.commit);
+    let placed: Vec<(usize, &Process)> = processes
+        .iter()
+        .map(|process| (place(process), process))
+        .collect();
+    let cells: BTreeSet<&Name> = processes.iter().flat_map(|of| of.cells.keys()).collect();
+    let mut medians: BTreeMap<String, BTreeMap<Name, f64>> = BTreeMap::new();
+    for cell in cells {
+        let (places, mut observations) = observations(cell, &placed, |of| of.median_s);
+        align(&mut observations);
+        for (index, place) in places.into_iter().enumerate() {
+            let of_commit = medians.entry(ids[place].clone()).or_default();
+            let seconds = median(&values_of(&observations, index));
+            of_commit.extend(seconds.map(|seconds| (cell.clone(), seconds.exp())));
+        }
+    }
+    medians
 }
 
 fn values_of(observations: &[Observation], commit: usize) -> Vec<f64> {

@@ -8,7 +8,11 @@
 //! | [`comparison`] | two executables, run in turns |
 //! | [`fill`] | measures commits that a history lacks |
 //! | [`history`] | a curve over commits for each benchmark |
+//! | [`history_chart`] | such a curve, drawn |
+//! | [`history_page`] | the page of a history |
+//! | [`machine`] | whose store it is |
 //! | [`process`] | one process of an executable, and what it measured |
+//! | [`rank`] | commits, engines and machines side by side |
 //! | [`selection`] | which cells are meant |
 //! | [`stats`] | the verdict over paired blocks of processes |
 //! | [`store`] | what processes measured, a file a machine |
@@ -19,7 +23,11 @@ pub mod commits;
 pub mod comparison;
 pub mod fill;
 pub mod history;
+pub mod history_chart;
+pub mod history_page;
+pub mod machine;
 pub mod process;
+pub mod rank;
 pub mod selection;
 pub mod stats;
 pub mod store;

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -97,6 +97,8 @@ pub struct Measured {
 pub struct Distribution {
     /// How many there were.
     pub samples: usize,
+    /// The least in seconds.
+    pub least_s: f64,
     /// Median in seconds.
     pub median_s: f64,
     /// Lower end of the interval for the median.
@@ -178,6 +180,19 @@ impl Store {
             .enumerate()
             .map(|(index, text)| self.line(index + 1, text))
             .collect()
+    }
+
+    /// The first line, if there is a whole one.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none of a store.
+    pub fn first(&self) -> Result<Option<Line>> {
+        let mut text = String::new();
+        let file = File::open(&self.path);
+        file.and_then(|file| BufReader::new(file).read_line(&mut text))
+            .with_context(|| format!("cannot read the store {}", self.path.display()))?;
+        let whole = text.strip_suffix('\n');
+        whole.map(|text| self.line(1, text)).transpose()
     }
 
     fn line(&self, number: usize, text: &str) -> Result<Line> {

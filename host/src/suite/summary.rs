@@ -229,31 +229,36 @@ impl Summary {
         }
         let cells = self.of_group(group);
         let keys: BTreeSet<Name> = cells.iter().map(|cell| cell.name.of_engine("")).collect();
-        let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
-        let mut count = 0;
-        for key in keys {
-            let times: Option<Vec<f64>> = engines
-                .iter()
-                .map(|engine| Some(self.cells.get(&key.of_engine(engine))?.median_s))
-                .collect();
-            let Some(times) = times else {
-                continue;
-            };
-            let least = times.iter().copied().fold(f64::INFINITY, f64::min);
-            for (engine, time) in engines.iter().zip(times) {
-                *sums.entry(engine).or_default() += (time / least).ln();
-            }
-            count += 1;
-        }
-        let rank = |(engine, sum): (&str, f64)| Rank {
-            engine: engine.to_owned(),
-            over_best: (sum / f64::from(count)).exp(),
-            cells: count as usize,
+        let times = keys.iter().filter_map(|key| {
+            let of = |engine: &&str| Some(self.cells.get(&key.of_engine(engine))?.median_s);
+            engines.iter().map(of).collect()
+        });
+        let times: Vec<Vec<f64>> = times.collect();
+        let rank = |(engine, over_best): (&&str, f64)| Rank {
+            engine: (*engine).to_owned(),
+            over_best,
+            cells: times.len(),
         };
-        let mut ranks: Vec<Rank> = sums.into_iter().map(rank).collect();
+        let means = over_best(&times);
+        let mut ranks: Vec<Rank> = engines.iter().zip(means).map(rank).collect();
         ranks.sort_by(|a, b| a.over_best.total_cmp(&b.over_best));
         ranks
     }
+}
+
+/// Of each column of times, the geometric mean over rows of its time over the least of the
+/// row; none without rows.
+pub fn over_best(rows: &[Vec<f64>]) -> Vec<f64> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let mut sums = vec![0.0; columns];
+    for row in rows {
+        let least = row.iter().copied().fold(f64::INFINITY, f64::min);
+        for (sum, time) in sums.iter_mut().zip(row) {
+            *sum += (time / least).ln();
+        }
+    }
+    let mean = |sum: f64| (sum / rows.len() as f64).exp();
+    sums.into_iter().map(mean).collect()
 }
 
 impl Curve {

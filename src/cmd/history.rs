@@ -1,0 +1,286 @@
+//! `cudamark history`: what every commit took, and at which commits that changed.
+//!
+//! The method is that of `cudamark::track`. What is shown is in the store of this
+//! machine; that of another is refused unless it is forced, and then said wherever its
+//! times are. Nothing is measured unless it is asked for.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use cudamark::report::figures::seconds;
+use cudamark::track::commits::{self, Commit, short};
+use cudamark::track::fill::{self, Plan};
+use cudamark::track::history::{self, Curve, Search, Step};
+use cudamark::track::history_page;
+use cudamark::track::machine::Source;
+use cudamark::track::selection::Selection;
+use cudamark::{interrupt, paths};
+use host::record::Environment;
+use serde::Serialize;
+
+use super::classic::{print, sample_count};
+use super::compare::{bind, budget, percent};
+use super::table;
+
+/// Show what each commit took, and name those at which that changed.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Cells: names, or regular expressions over names; without any, all in the store.
+    #[arg(value_name = "CELL")]
+    cells: Vec<String>,
+
+    /// Where to begin: a commit among the first parents of HEAD, or a day like
+    /// 2026-11-01; without it, at the oldest commit in the store, and at least 30 back.
+    #[arg(long, value_name = "REV|DAY")]
+    since: Option<String>,
+
+    /// Measure so many commits that the store lacks: the ends and the middle, then where
+    /// a step may be, as git bisect does.
+    #[arg(
+        long,
+        value_name = "N",
+        requires = "cells",
+        conflicts_with = "fill_missing"
+    )]
+    fill: Option<usize>,
+
+    /// Measure all commits that the store lacks.
+    #[arg(long, requires = "cells")]
+    fill_missing: bool,
+
+    /// Seconds after which no more rounds of processes begin, builds not counted.
+    #[arg(long, value_name = "SECONDS", default_value = "600s", value_parser = budget)]
+    budget: Duration,
+
+    /// Processes of each commit that is measured.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=100))]
+    processes: u32,
+
+    /// Samples of each cell in a process.
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = sample_count)]
+    samples: usize,
+
+    /// Seconds for which each cell is warmed up in each process.
+    #[arg(long, value_name = "SECONDS", default_value = "0.1")]
+    warm_up: String,
+
+    /// Tier whose cells expressions choose from when commits are measured.
+    #[arg(long, value_name = "TIER", default_value = "default")]
+    tier: String,
+
+    /// Cores that the processes are bound to, like 0,1.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    cores: Vec<usize>,
+
+    /// Build a commit by this command of the shell, run in a worktree of the commit; it
+    /// puts the executable where the variable CUDAMARK_EXECUTABLE says. Without it, cargo
+    /// builds.
+    #[arg(long, value_name = "COMMAND")]
+    build_command: Option<String>,
+
+    /// The least step that is of interest.
+    #[arg(long, value_name = "PERCENT", default_value = "2%", value_parser = percent)]
+    least: f64,
+
+    /// Show what this machine measured, by the name of its store.
+    #[arg(long, value_name = "ID", conflicts_with = "store")]
+    machine: Option<String>,
+
+    /// Show what is in this store.
+    #[arg(long, value_name = "FILE.jsonl")]
+    store: Option<PathBuf>,
+
+    /// Show what another machine measured all the same.
+    #[arg(long)]
+    force: bool,
+
+    /// Write the page to index.html in this folder, and records beside it.
+    #[arg(long, value_name = "FOLDER")]
+    page: Option<PathBuf>,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is written as JSON.
+#[derive(Serialize)]
+struct Json<'a> {
+    version: u32,
+    machines: &'a [String],
+    other_machine: bool,
+    false_alarms_at_most: f64,
+    commits: &'a [Commit],
+    cells: &'a [Curve],
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// No repository or store; another machine's store; what a fill could not do; a page that
+/// cannot be written.
+pub fn run(options: &Options) -> Result<()> {
+    // Before cores are bound: the machine has those that it has.
+    let here = Environment::here(None).machine_id();
+    let folder = paths::suite().join("track");
+    let source = match (&options.machine, &options.store) {
+        (Some(id), _) => Source::of_machine(&folder, id)?,
+        (None, Some(path)) => Source::at(path)?,
+        (None, None) => Source::here(&folder, &here),
+    };
+    let cells = Selection::new(&options.cells)?;
+    let fills = options.fill_missing || options.fill.is_some();
+    let other = source.require(&here, options.force)?;
+    if other && fills {
+        bail!("--fill: what is measured here belongs to the store of this machine, {here}");
+    }
+    let processes = history::processes(source.store.read()?);
+    let measured = |id: &str| processes.iter().any(|process| process.commit == id);
+    let commits = commits::walk(options.since.as_deref(), &measured)?;
+    if fills {
+        fill(options, &source, &cells, &commits, here)?;
+    }
+    let processes = history::processes(source.store.read()?);
+    let search = Search::of(options.least);
+    let curves = history::curves(&processes, &commits, &|name| cells.takes(name), search);
+    if curves.is_empty() {
+        bail!(
+            "none of these {} commits was measured in {}; give cells and --fill N, or an earlier \
+             --since",
+            commits.len(),
+            source.store.path().display()
+        );
+    }
+    let label = source.label(other);
+    let said = match options.json {
+        true => {
+            let json = Json {
+                version: 1,
+                machines: &source.machines,
+                other_machine: other,
+                false_alarms_at_most: search.false_alarms,
+                commits: &commits,
+                cells: &curves,
+            };
+            serde_json::to_string_pretty(&json)? + "\n"
+        }
+        false => text(&label, &commits, &curves),
+    };
+    print(&said)?;
+    if let Some(folder) = &options.page {
+        let shown = history_page::Shown {
+            label: &label,
+            other,
+            commits: &commits,
+            curves: &curves,
+            processes: &processes,
+            store: &source.store,
+        };
+        let page = history_page::write(&shown, folder)?;
+        eprintln!("page: {}", page.display());
+    }
+    Ok(())
+}
+
+fn fill(
+    options: &Options,
+    source: &Source,
+    cells: &Selection,
+    commits: &[Commit],
+    machine_id: String,
+) -> Result<()> {
+    let interrupted = interrupt::flag()?;
+    bind(&options.cores)?;
+    let mut arguments = Vec::new();
+    for cell in &options.cells {
+        arguments.extend(["--cells".to_owned(), cell.clone()]);
+    }
+    for (flag, value) in [
+        ("--samples", options.samples.to_string()),
+        ("--warm-up", options.warm_up.clone()),
+        ("--tier", options.tier.clone()),
+    ] {
+        arguments.extend([flag.to_owned(), value]);
+    }
+    let plan = Plan {
+        commits,
+        cells,
+        arguments,
+        most: options.fill.unwrap_or(usize::MAX),
+        processes: options.processes,
+        budget: options.budget,
+        least: options.least,
+        build_command: options.build_command.clone(),
+        machine_id,
+    };
+    let say = |line: &str| eprintln!("history: {line}");
+    fill::fill(&plan, &source.store, &interrupted, &say)
+}
+
+fn text(label: &str, commits: &[Commit], curves: &[Curve]) -> String {
+    let mut said = format!("{label}\n");
+    for curve in curves {
+        said += &format!("\n{}\n", curve.cell);
+        said += &points(curve, commits);
+        for step in &curve.steps {
+            said += &told(step, commits);
+        }
+        if curve.steps.is_empty() {
+            said += "no step\n";
+        }
+        if curve.unlinked_sessions > 0 {
+            said += &format!(
+                "{} sessions have no commit in common with the others: their levels do not \
+                 compare\n",
+                curve.unlinked_sessions
+            );
+        }
+    }
+    said
+}
+
+fn points(curve: &Curve, commits: &[Commit]) -> String {
+    let head = [
+        "commit",
+        "day",
+        "median",
+        "interval",
+        "processes",
+        "step",
+        "subject",
+    ];
+    let rows: Vec<Vec<String>> = curve
+        .points
+        .iter()
+        .map(|point| {
+            let step = curve.steps.iter().find(|step| step.commit == point.commit);
+            let [low, high] = point.interval_s.map(seconds);
+            let commit = &commits[point.place];
+            vec![
+                commit.short().to_owned(),
+                commit.day.clone(),
+                seconds(point.aligned_s),
+                format!("{low} to {high}"),
+                point.processes.to_string(),
+                step.map_or_else(String::new, |step| history_page::change(step.ratio)),
+                commit.subject.clone(),
+            ]
+        })
+        .collect();
+    table::text(&head.map(str::to_owned), &rows)
+}
+
+/// A step in a sentence.
+fn told(step: &Step, commits: &[Commit]) -> String {
+    let mut said = format!("step {}", history_page::sentence(step, commits));
+    if !step.not_measured.is_empty() {
+        said += &format!(
+            "; --fill {} finds which, or --since {} --fill-missing",
+            usize::BITS - step.not_measured.len().leading_zeros(),
+            short(&step.previous)
+        );
+    }
+    said + "\n"
+}

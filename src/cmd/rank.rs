@@ -1,0 +1,108 @@
+//! `cudamark rank`: commits, engines and machines side by side, best first.
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use cudamark::paths;
+use cudamark::report::figures::seconds;
+use cudamark::track::rank::{self, Places, Ranked, Ranking};
+use cudamark::track::selection::Selection;
+use host::record::Environment;
+
+use super::classic::print;
+use super::table;
+
+/// Rank commits, engines or machines by geometric means, best first.
+///
+/// Each is a revision in the store of this machine; a file of records; a store, or the
+/// name of one's machine, of its latest commit or with @REV; each with :ENGINE for one
+/// engine of it; or an engine in the last runs of the suite.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// What is ranked: `v1.0`, `HEAD`, `records/a.jsonl`, `other.jsonl@v1.0`,
+    /// `HEAD:cpu-std`, `cpu-radix`.
+    #[arg(value_name = "WHAT", required = true, num_args = 2..)]
+    what: Vec<String>,
+
+    /// Of the cells that all have, those of these names or regular expressions.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    cells: Vec<String>,
+
+    /// Rank times of different machines all the same.
+    #[arg(long)]
+    force: bool,
+
+    /// How the result is written.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    Text,
+    Markdown,
+    Json,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What is named and not there; times of different machines; no cell in common.
+pub fn run(options: &Options) -> Result<()> {
+    let machine_id = Environment::here(None).machine_id();
+    let places = Places {
+        machine_id: &machine_id,
+        track: paths::suite().join("track"),
+        records: paths::suite().join("records"),
+    };
+    let selection = Selection::new(&options.cells)?;
+    let columns = options.what.iter().map(|what| rank::column(what, &places));
+    let columns = columns.collect::<Result<Vec<_>>>()?;
+    let ranking = rank::rank(columns, &selection, options.force)?;
+    print(&written(&ranking, options.format)?)
+}
+
+fn written(ranking: &Ranking, format: Format) -> Result<String> {
+    let table = match format {
+        Format::Json => {
+            let mut json = serde_json::to_value(ranking)?;
+            json["version"] = 1.into();
+            return Ok(serde_json::to_string_pretty(&json)? + "\n");
+        }
+        Format::Markdown => table::markdown,
+        Format::Text => table::text,
+    };
+    let mut said = String::new();
+    if ranking.machines_differ {
+        said += "Different machines, ranked by --force: their times do not compare.\n\n";
+    }
+    let head = [
+        "rank",
+        "of",
+        "machine",
+        "mean of time over the least",
+        "cells",
+    ];
+    let row = |(place, column): (usize, &Ranked)| {
+        let machines: Vec<&str> = column.machines.iter().map(String::as_str).collect();
+        vec![
+            (place + 1).to_string(),
+            column.label.clone(),
+            machines.join(", "),
+            format!("{:.3}", column.over_best),
+            ranking.cells.len().to_string(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = ranking.columns.iter().enumerate().map(row).collect();
+    said += &table(&head.map(str::to_owned), &rows);
+    let labels = ranking.columns.iter().map(|column| column.label.clone());
+    let head: Vec<String> = std::iter::once("cell".to_owned()).chain(labels).collect();
+    let rows: Vec<Vec<String>> = ranking
+        .cells
+        .iter()
+        .map(|row| {
+            let times = row.seconds.iter().copied().map(seconds);
+            std::iter::once(row.cell.clone()).chain(times).collect()
+        })
+        .collect();
+    Ok(said + "\n" + &table(&head, &rows))
+}

@@ -1,0 +1,101 @@
+//! Whose store it is. Times of two machines do not compare, and what another one measured
+//! is not mistaken for what this one did.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::history;
+use super::store::Store;
+
+/// A store, and the machines that its times are of.
+#[derive(Debug)]
+pub struct Source {
+    /// The store.
+    pub store: Store,
+    /// The machines: by its name, and by its lines where they say.
+    pub machines: Vec<String>,
+}
+
+impl Source {
+    /// The store of this machine, which need not be there yet.
+    pub fn here(folder: &Path, machine_id: &str) -> Self {
+        Self {
+            store: Store::of_machine(folder, machine_id),
+            machines: vec![machine_id.to_owned()],
+        }
+    }
+
+    /// The store of a machine by its name.
+    ///
+    /// # Errors
+    /// There is none; it cannot be read.
+    pub fn of_machine(folder: &Path, machine_id: &str) -> Result<Self> {
+        let path = folder.join(format!("{machine_id}.jsonl"));
+        if !path.is_file() {
+            bail!(
+                "--machine: there is no store of `{machine_id}` in {}",
+                folder.display()
+            );
+        }
+        Self::at(&path)
+    }
+
+    /// The store that this file is.
+    ///
+    /// # Errors
+    /// There is none; it cannot be read.
+    pub fn at(path: &Path) -> Result<Self> {
+        if !path.is_file() {
+            bail!("there is no store {}", path.display());
+        }
+        let store = Store::at(path);
+        let processes = history::processes(store.read()?);
+        let silent = processes.iter().any(|process| process.machine_id.is_none());
+        let said = processes
+            .into_iter()
+            .filter_map(|process| process.machine_id);
+        let mut machines: BTreeSet<String> = said.collect();
+        if silent || machines.is_empty() {
+            // Comparisons do not say; the store's name does.
+            machines.extend(
+                path.file_stem()
+                    .map(|name| name.to_string_lossy().into_owned()),
+            );
+        }
+        Ok(Self {
+            store,
+            machines: machines.into_iter().collect(),
+        })
+    }
+
+    /// Whether it is of another machine than `here`.
+    ///
+    /// # Errors
+    /// It is, and that is not forced.
+    pub fn require(&self, here: &str, force: bool) -> Result<bool> {
+        let other = self.machines.iter().any(|machine| machine != here);
+        if other && !force {
+            bail!(
+                "{} is of {}, and this is {here}: times of different machines do not compare; \
+                 --force shows them all the same",
+                self.store.path().display(),
+                self.named()
+            );
+        }
+        Ok(other)
+    }
+
+    fn named(&self) -> String {
+        format!("machine {}", self.machines.join(" and "))
+    }
+
+    /// The machine in words.
+    pub fn label(&self, other: bool) -> String {
+        match other {
+            true => format!("{}: NOT THIS ONE, shown by --force", self.named()),
+            false => format!("{}, which is this one", self.named()),
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Commits, engines and machines side by side, best first.
+//!
+//! Each is a column: a time for each of its cells. What ranks a column is the geometric
+//! mean, over the cells that all columns have, of its time over the least time of the
+//! cell: 1 is fastest everywhere. A ratio of two means does not depend on which column is
+//! divided by; a sum of times would be that of the largest inputs alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use host::suite::records::Contents;
+use host::suite::{Group, Name, Summary, summary};
+use serde::Serialize;
+
+use super::build;
+use super::commits::short;
+use super::history::{self, Process};
+use super::machine::Source;
+use super::selection::Selection;
+use super::store::{Line, Store};
+use crate::report;
+
+/// Where columns are looked for.
+#[derive(Debug)]
+pub struct Places<'a> {
+    /// This machine.
+    pub machine_id: &'a str,
+    /// The folder of the stores.
+    pub track: PathBuf,
+    /// The folder of the suite's records.
+    pub records: PathBuf,
+}
+
+/// What is ranked.
+#[derive(Clone, Debug)]
+pub struct Column {
+    /// What it is called.
+    pub label: String,
+    /// Machines that its times are of.
+    pub machines: BTreeSet<String>,
+    /// Seconds by cell; of an engine, by cell without it.
+    pub seconds: BTreeMap<Name, f64>,
+    /// It is of one engine.
+    pub of_engine: bool,
+}
+
+/// Columns in their order, and the cells that all have.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ranking {
+    /// Best first.
+    pub columns: Vec<Ranked>,
+    /// Cells that all columns have.
+    pub cells: Vec<Row>,
+    /// They are of different machines.
+    pub machines_differ: bool,
+}
+
+/// A column in its place.
+#[derive(Clone, Debug, Serialize)]
+pub struct Ranked {
+    /// What it is called.
+    pub label: String,
+    /// Machines that its times are of.
+    pub machines: BTreeSet<String>,
+    /// Geometric mean of its time over the least.
+    pub over_best: f64,
+}
+
+/// A cell that all columns have.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// The cell; where columns are engines, without them.
+    pub cell: String,
+    /// A time for each column, in their order.
+    pub seconds: Vec<f64>,
+}
+
+/// The column that `text` names: a file of records; a store's, of its latest commit or
+/// with `@REV`; a revision in the store of this machine; each with `:ENGINE` for one
+/// engine of it; or an engine in the last runs of the suite.
+///
+/// # Errors
+/// There is no such thing, or it was not measured.
+pub fn column(text: &str, places: &Places) -> Result<Column> {
+    if let Some(column) = whole(text, places)? {
+        return Ok(column);
+    }
+    let is_engine = |text: &str| {
+        let mut groups = Group::ALL.iter();
+        groups.any(|group| group.engines().contains(&text))
+    };
+    if is_engine(text) {
+        let summary = report::last_runs(&places.records)?;
+        return of_engine(of_summary("last runs", &summary), text, text);
+    }
+    if let Some((source, engine)) = text.rsplit_once(':') {
+        let column = match whole(source, places)? {
+            Some(column) => column,
+            None => of_revision(source, places)?,
+        };
+        return of_engine(column, engine, text);
+    }
+    of_revision(text, places)
+}
+
+/// The column of a file, if `text` names one.
+fn whole(text: &str, places: &Places) -> Result<Option<Column>> {
+    let path = Path::new(text);
+    if path.is_file() {
+        return of_file(path, None).map(Some);
+    }
+    match text.rsplit_once('@') {
+        Some((path, revision)) if Path::new(path).is_file() => {
+            of_file(Path::new(path), Some(revision)).map(Some)
+        }
+        _ if text.ends_with(".jsonl") => bail!("there is no file {text}"),
+        _ => {
+            // A machine is named by its store.
+            let path = places.track.join(format!("{text}.jsonl"));
+            match !text.is_empty() && path.is_file() {
+                true => of_file(&path, None).map(Some),
+                false => Ok(None),
+            }
+        }
+    }
+}
+
+fn of_file(path: &Path, revision: Option<&str>) -> Result<Column> {
+    let shown = path.display().to_string();
+    if !is_store(path) {
+        if let Some(revision) = revision {
+            bail!("{shown} is no store, and has nothing of `{revision}`");
+        }
+        let contents = Contents::read(path)?;
+        let column = of_summary(&shown, &Summary::of(&contents));
+        if column.seconds.is_empty() {
+            bail!("{shown} has no samples");
+        }
+        return Ok(column);
+    }
+    let source = Source::at(path)?;
+    let processes = history::processes(source.store.read()?);
+    let commit = match revision {
+        Some(revision) => named(revision, &processes),
+        None => processes
+            .iter()
+            .max_by(|a, b| a.unix_time_s.total_cmp(&b.unix_time_s))
+            .map(|process| process.commit.clone()),
+    };
+    let commit = commit.with_context(|| match revision {
+        Some(revision) => format!("{shown} has no measurement of `{revision}`"),
+        None => format!("{shown} has no measurement of a commit"),
+    })?;
+    let label = format!("{shown}@{}", short(&commit));
+    Ok(of_commit(&label, source.machines, &processes, &commit))
+}
+
+/// Whether a file is a store and no records file, by its first line.
+fn is_store(path: &Path) -> bool {
+    let store = Store::at(path).first();
+    store.is_ok_and(|line| line.is_some_and(|line| !matches!(line, Line::Finished { .. })))
+}
+
+/// The commit that a revision names here, or that begins so among those measured: a store
+/// of another machine may know commits that this checkout does not.
+fn named(revision: &str, processes: &[Process]) -> Option<String> {
+    let resolved = build::resolve(Path::new("."), revision).ok();
+    let is_it = |process: &&Process| match &resolved {
+        Some(id) => process.commit == *id,
+        None => revision.len() >= 7 && process.commit.starts_with(revision),
+    };
+    let process = processes.iter().find(is_it);
+    process.map(|process| process.commit.clone())
+}
+
+fn of_revision(revision: &str, places: &Places) -> Result<Column> {
+    let source = Source::here(&places.track, places.machine_id);
+    let processes = history::processes(source.store.read()?);
+    let Some(commit) = named(revision, &processes) else {
+        build::resolve(Path::new("."), revision).with_context(|| {
+            format!("`{revision}` is no file, store, engine or revision that can be ranked")
+        })?;
+        bail!(
+            "`{revision}` was not measured on this machine; `cudamark history --fill 1` or \
+             `cudamark compare` does"
+        );
+    };
+    Ok(of_commit(revision, source.machines, &processes, &commit))
+}
+
+fn of_commit(label: &str, machines: Vec<String>, processes: &[Process], commit: &str) -> Column {
+    let mut medians = history::medians(processes);
+    Column {
+        label: label.to_owned(),
+        machines: machines.into_iter().collect(),
+        seconds: medians.remove(commit).unwrap_or_default(),
+        of_engine: false,
+    }
+}
+
+fn of_summary(label: &str, summary: &Summary) -> Column {
+    let cells = summary.cells.values();
+    Column {
+        label: label.to_owned(),
+        machines: (summary.environments.iter())
+            .map(|line| line.machine_id.clone())
+            .collect(),
+        seconds: cells
+            .map(|figures| (figures.name.clone(), figures.median_s))
+            .collect(),
+        of_engine: false,
+    }
+}
+
+/// What `column` has of one engine.
+fn of_engine(column: Column, engine: &str, label: &str) -> Result<Column> {
+    let cells = column.seconds.into_iter();
+    let seconds: BTreeMap<Name, f64> = cells
+        .filter(|(name, _)| name.engine == engine)
+        .map(|(name, seconds)| (name.of_engine(""), seconds))
+        .collect();
+    if seconds.is_empty() {
+        bail!("{} has no cell of the engine `{engine}`", column.label);
+    }
+    Ok(Column {
+        label: label.to_owned(),
+        seconds,
+        of_engine: true,
+        machines: column.machines,
+    })
+}
+
+/// Ranks columns by the cells of `selection` that all have.
+///
+/// # Errors
+/// Columns of different machines, unless that is forced; no cell that all have.
+pub fn rank(mut columns: Vec<Column>, selection: &Selection, force: bool) -> Result<Ranking> {
+    let machines: BTreeSet<&String> = columns.iter().flat_map(|of| &of.machines).collect();
+    let machines_differ = machines.len() > 1;
+    if machines_differ && !force {
+        let of = |column: &Column| {
+            let machines: Vec<&str> = column.machines.iter().map(String::as_str).collect();
+            format!("{} of {}", column.label, machines.join(" and "))
+        };
+        let named: Vec<String> = columns.iter().map(of).collect();
+        bail!(
+            "times of different machines do not compare ({}); --force ranks them all the same",
+            named.join(", ")
+        );
+    }
+    if columns.iter().any(|of| of.of_engine) && !columns.iter().all(|of| of.of_engine) {
+        bail!("name an engine for all that are ranked, as in HEAD:cpu-std, or for none");
+    }
+    let cells = common(&columns, selection)?;
+    let times = |columns: &[Column]| -> Vec<Vec<f64>> {
+        let row = |cell: &Name| columns.iter().map(|column| column.seconds[cell]).collect();
+        cells.iter().map(row).collect()
+    };
+    let means = summary::over_best(&times(&columns));
+    let mut order: Vec<usize> = (0..columns.len()).collect();
+    order.sort_by(|&a, &b| means[a].total_cmp(&means[b]));
+    columns = order.iter().map(|&index| columns[index].clone()).collect();
+    let rows = cells
+        .iter()
+        .zip(times(&columns))
+        .map(|(cell, seconds)| Row {
+            cell: shown(cell),
+            seconds,
+        });
+    Ok(Ranking {
+        cells: rows.collect(),
+        columns: columns
+            .into_iter()
+            .zip(order.iter().map(|&index| means[index]))
+            .map(|(column, over_best)| Ranked {
+                label: column.label,
+                machines: column.machines,
+                over_best,
+            })
+            .collect(),
+        machines_differ,
+    })
+}
+
+/// A cell's name; where its engine was left out, without.
+fn shown(cell: &Name) -> String {
+    cell.to_string().replace("//", "/")
+}
+
+fn common(columns: &[Column], selection: &Selection) -> Result<Vec<Name>> {
+    let Some(first) = columns.first() else {
+        bail!("nothing is named that can be ranked");
+    };
+    let everywhere = |cell: &&Name| columns.iter().all(|of| of.seconds.contains_key(*cell));
+    let cells: Vec<Name> = first.seconds.keys().filter(everywhere).cloned().collect();
+    if cells.is_empty() {
+        let of = |column: &Column| {
+            let cell = column.seconds.keys().next().map(shown);
+            let like = cell.map_or_else(String::new, |cell| format!(" like {cell}"));
+            format!("{} has {}{like}", column.label, column.seconds.len())
+        };
+        let of: Vec<String> = columns.iter().map(of).collect();
+        bail!("there is no cell that all have: {}", of.join("; "));
+    }
+    let chosen: Vec<Name> = cells
+        .into_iter()
+        .filter(|cell| selection.takes(cell))
+        .collect();
+    if chosen.is_empty() {
+        bail!("--cells: none of the cells that all have is meant");
+    }
+    Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn column(label: &str, machine: &str, cells: &[(&str, f64)]) -> Column {
+        let cells = cells.iter();
+        Column {
+            label: label.to_owned(),
+            machines: BTreeSet::from([machine.to_owned()]),
+            seconds: cells
+                .map(|(name, seconds)| (name.parse().unwrap(), *seconds))
+                .collect(),
+            of_engine: false,
+        }
+    }
+
+    const SMALL: &str = "cpu/cpu-std/u32-uniform-10/1";
+    const LARGE: &str = "cpu/cpu-std/u32-uniform-1000/1";
+
+    #[test]
+    fn the_best_is_first_by_the_cells_that_all_have() {
+        let all = Selection::new(&[]).unwrap();
+        let columns = vec![
+            column("slow", "m", &[(SMALL, 8.0), (LARGE, 900.0)]),
+            column("fast", "m", &[(SMALL, 1.0), (LARGE, 200.0)]),
+            column(
+                "mixed",
+                "m",
+                &[(SMALL, 2.0), (LARGE, 100.0), ("cpu/a/u32-b-1/1", 9.0)],
+            ),
+        ];
+        let ranking = rank(columns, &all, false).unwrap();
+        let ranked: Vec<(&str, f64)> = ranking
+            .columns
+            .iter()
+            .map(|column| {
+                (
+                    column.label.as_str(),
+                    (column.over_best * 1e6).round() / 1e6,
+                )
+            })
+            .collect();
+        let root = (2f64.sqrt() * 1e6).round() / 1e6;
+        // 8 and 9 times the least: the root of 72.
+        assert_eq!(ranked[..2], [("fast", root), ("mixed", root)]);
+        assert_eq!(ranked[2], ("slow", (72f64.sqrt() * 1e6).round() / 1e6));
+        assert_eq!(ranking.cells.len(), 2);
+        assert_eq!(ranking.cells[0].seconds, [1.0, 2.0, 8.0]);
+    }
+
+    #[test]
+    fn what_does_not_compare_is_refused() {
+        let all = Selection::new(&[]).unwrap();
+        let two = || {
+            vec![
+                column("a", "m", &[(SMALL, 1.0)]),
+                column("b", "n", &[(SMALL, 2.0)]),
+            ]
+        };
+        let error = rank(two(), &all, false).unwrap_err().to_string();
+        assert!(error.contains("(a of m, b of n); --force"), "{error}");
+        assert!(rank(two(), &all, true).unwrap().machines_differ);
+        let apart = vec![
+            column("a", "m", &[(SMALL, 1.0)]),
+            column("b", "m", &[(LARGE, 2.0)]),
+        ];
+        let error = rank(apart, &all, false).unwrap_err().to_string();
+        assert!(
+            error.contains("a has 1 like cpu/cpu-std/u32-uniform-10/1"),
+            "{error}"
+        );
+        let engine = of_engine(column("a", "m", &[(SMALL, 1.0)]), "cpu-std", "cpu-std").unwrap();
+        assert_eq!(
+            shown(engine.seconds.keys().next().unwrap()),
+            "cpu/u32-uniform-10/1"
+        );
+        let mixed = vec![engine, column("b", "m", &[(SMALL, 2.0)])];
+        let error = rank(mixed, &all, false).unwrap_err().to_string();
+        assert!(error.contains("name an engine for all"), "{error}");
+    }
+}
