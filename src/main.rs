@@ -28,6 +28,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Calibrate(cmd::calibrate::Options),
     Classic(cmd::classic::Options),
     Compare(cmd::compare::Options),
     History(cmd::history::Options),
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let outcome = match cli.command {
+        Command::Calibrate(options) => cmd::calibrate::run(&options),
         Command::Classic(options) => cmd::classic::run(&options),
         Command::Compare(options) => return cmd::compare::run(&options),
         Command::History(options) => cmd::history::run(&options),

@@ -6,20 +6,23 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
+use anyhow::Result;
+use clap::Args;
 use cudamark::track::build::{self, Build};
+use cudamark::track::calibration::{self, Summary};
 use cudamark::track::comparison::{self, Plan, Row};
 use cudamark::track::stats::{self, Verdict};
 use cudamark::track::store::Store;
+use cudamark::track::{cores, process};
 use cudamark::{interrupt, paths};
 use host::record::Environment;
-use rustix::thread::{CpuSet, sched_setaffinity};
+use host::suite::{Name, Tier};
 
 use super::classic::{print, sample_count};
-use super::table;
+use super::verdicts::{Format, Verdicts};
 
 /// Exit code where a cell is slower.
 const SLOWER: u8 = 1;
@@ -62,32 +65,89 @@ pub struct Options {
     #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = percent)]
     threshold: f64,
 
-    /// Samples of each cell in a process.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = sample_count)]
-    samples: usize,
+    #[command(flatten)]
+    sampling: Sampling,
 
-    /// Seconds for which each cell is warmed up in each process.
-    #[arg(long, value_name = "SECONDS", default_value = "0.1")]
-    warm_up: String,
-
-    /// Tier whose cells expressions choose from: quick, default or full.
-    #[arg(long, value_name = "TIER", default_value = "default")]
-    tier: String,
-
-    /// Cores that the processes are bound to, like 0,1.
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    cores: Vec<usize>,
+    /// Cores that the processes are bound to: a list like 0,1; `none`; or `auto`, the last
+    /// ones, as many as the cells have threads.
+    #[arg(long, value_name = "LIST", default_value = "auto")]
+    cores: Cores,
 
     /// How the result is written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Text,
-    Markdown,
-    Json,
+/// How each process takes its samples.
+#[derive(Args, Clone, Debug)]
+pub struct Sampling {
+    /// Samples of each cell in a process, the least of which counts.
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = sample_count)]
+    samples: usize,
+
+    /// Seconds for which each cell is warmed up in each process, by one sort at least.
+    #[arg(long, value_name = "SECONDS", default_value = "0.01")]
+    warm_up: String,
+
+    /// Tier whose cells expressions choose from: quick, default or full.
+    #[arg(long, value_name = "TIER", default_value_t = Tier::Default)]
+    tier: Tier,
+}
+
+impl Sampling {
+    /// What `cudamark sample` is told, to sample `cells`.
+    pub fn arguments(&self, cells: &[String]) -> Vec<String> {
+        let cells = cells
+            .iter()
+            .map(|cell| ["--cells".to_owned(), cell.clone()]);
+        let others = [
+            ("--samples", self.samples.to_string()),
+            ("--warm-up", self.warm_up.clone()),
+            ("--tier", self.tier.to_string()),
+        ];
+        let others = others.map(|(flag, value)| [flag.to_owned(), value]);
+        cells.chain(others).flatten().collect()
+    }
+}
+
+/// Cores that processes are bound to.
+#[derive(Clone, Debug)]
+pub enum Cores {
+    /// The last ones, as many as the cells have threads.
+    Auto,
+    /// They are not bound.
+    None,
+    /// These.
+    These(Vec<usize>),
+}
+
+impl Cores {
+    /// The cores for `cells`; none if processes are not to be bound.
+    pub fn choose(&self, cells: &[Name]) -> Result<Vec<usize>> {
+        Ok(match self {
+            Self::Auto => cores::for_cells(cells, &cores::allowed()?),
+            Self::None => Vec::new(),
+            Self::These(cores) => cores.clone(),
+        })
+    }
+}
+
+impl FromStr for Cores {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "none" => Ok(Self::None),
+            _ => {
+                let cores = text.split(',').map(|core| core.trim().parse());
+                let cores: Result<_, _> = cores.collect();
+                cores.map(Self::These).map_err(|_| {
+                    "neither `auto` nor `none` nor a list of cores; write it like 0,1".to_owned()
+                })
+            }
+        }
+    }
 }
 
 /// Runs the command; errors are told here, because they have an exit code of their own.
@@ -114,19 +174,34 @@ fn compare(options: &Options) -> Result<u8> {
         side(&options.base_exe, &options.base)?,
         side(&options.head_exe, &options.head)?,
     ];
+    let arguments = options.sampling.arguments(&options.cells);
+    let cores = match options.cores {
+        // Which cells an expression means, the base knows.
+        Cores::Auto => Cores::Auto.choose(&process::list(&builds[0].executable, &arguments)?)?,
+        _ => options.cores.choose(&[])?,
+    };
+    // Before cores are bound: the machine has those that it has.
+    let environment = Environment::here(None);
+    let machine = environment.machine_id();
+    cores::bind(&cores)?;
     let plan = Plan {
         builds,
-        arguments: arguments(options),
-        cores: options.cores.clone(),
+        arguments,
+        planted: Vec::new(),
+        cores,
         detect: options.detect,
         budget: options.budget,
     };
-    // Before cores are bound: the machine has those that it has.
-    let machine = Environment::here(None).machine_id();
-    bind(&options.cores)?;
-    let store = Store::of_machine(&paths::suite().join("track"), &machine);
-    let rows = comparison::run(&plan, &store, &interrupted)?;
-    print(&written(&rows, options.format)?)?;
+    let folder = paths::suite().join("track");
+    let calibration = Summary::of(&calibration::of_machine(&folder, &machine)?);
+    let store = Store::of_machine(&folder, &machine);
+    let rows = comparison::run(&plan, &store, &interrupted)?.rows;
+    let governor = environment.governor.as_deref();
+    if let Some(governor) = governor.filter(|governor| *governor != "performance") {
+        eprintln!("the CPU's clock is set by `{governor}`; `performance` has less noise");
+    }
+    let result = Verdicts::new(&rows, &machine, governor, calibration.as_ref());
+    print(&result.written(options.format)?)?;
     let fewest = stats::fewest_blocks(rows.len());
     if rows.iter().any(|row| row.judgement.blocks < fewest) {
         eprintln!(
@@ -147,90 +222,8 @@ fn compare(options: &Options) -> Result<u8> {
     })
 }
 
-/// What `cudamark sample` is told.
-fn arguments(options: &Options) -> Vec<String> {
-    let mut arguments = Vec::new();
-    for cell in &options.cells {
-        arguments.extend(["--cells".to_owned(), cell.clone()]);
-    }
-    for (flag, value) in [
-        ("--samples", options.samples.to_string()),
-        ("--warm-up", options.warm_up.clone()),
-        ("--tier", options.tier.clone()),
-    ] {
-        arguments.extend([flag.to_owned(), value]);
-    }
-    arguments
-}
-
-/// Binds this process, and with it those that it starts, to cores.
-pub(super) fn bind(cores: &[usize]) -> Result<()> {
-    if cores.is_empty() {
-        return Ok(());
-    }
-    let mut set = CpuSet::new();
-    for &core in cores {
-        if core >= CpuSet::MAX_CPU {
-            bail!("--cores: there is no core {core}");
-        }
-        set.set(core);
-    }
-    sched_setaffinity(None, &set)
-        .with_context(|| format!("--cores: cannot bind to {cores:?}; name cores of this machine"))
-}
-
-fn written(rows: &[Row], format: Format) -> Result<String> {
-    if matches!(format, Format::Json) {
-        let json = serde_json::json!({
-            "version": 1,
-            "false_alarms_at_most": stats::FALSE_ALARMS,
-            "cells": rows,
-        });
-        return Ok(serde_json::to_string_pretty(&json)? + "\n");
-    }
-    let head = [
-        "cell",
-        "verdict",
-        "change",
-        "interval",
-        "noise floor",
-        "blocks",
-        "notes",
-    ];
-    let head = head.map(str::to_owned);
-    let table: Vec<Vec<String>> = rows.iter().map(|row| columns(row).into()).collect();
-    Ok(match format {
-        Format::Markdown => table::markdown(&head, &table),
-        _ => table::text(&head, &table),
-    })
-}
-
-fn columns(row: &Row) -> [String; 7] {
-    let judgement = &row.judgement;
-    let change = |ratio: f64| format!("{:+.1} %", (ratio - 1.0) * 100.0);
-    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
-    let mut notes = Vec::new();
-    if row.same_ptx {
-        notes.push("the kernels' PTX is the same".to_owned());
-    }
-    if let Some(verdict) = row.in_cycles {
-        notes.push(format!("{} in cycles", verdict.name()));
-    }
-    if row.slowed_down > 0 {
-        notes.push(format!("GPU slowed down after {} samples", row.slowed_down));
-    }
-    [
-        row.cell.to_string(),
-        judgement.verdict.name().to_owned(),
-        or_none(judgement.ratio.map(change)),
-        or_none(judgement.interval.map(|ends| ends.map(change).join(" to "))),
-        or_none(judgement.floor.map(change)),
-        judgement.blocks.to_string(),
-        notes.join("; "),
-    ]
-}
-
-pub(super) fn percent(text: &str) -> Result<f64, String> {
+/// A percentage as a part: 0.05 for `5%`.
+pub fn percent(text: &str) -> Result<f64, String> {
     let number: Option<f64> = text.trim().trim_end_matches('%').trim().parse().ok();
     number
         .filter(|percent| (0.0..=1000.0).contains(percent))
@@ -238,7 +231,8 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
         .ok_or_else(|| "not a percentage from 0 to 1000; write it like 5%".to_owned())
 }
 
-pub(super) fn budget(text: &str) -> Result<Duration, String> {
+/// A time limit: `120s`.
+pub fn budget(text: &str) -> Result<Duration, String> {
     let number: Option<f64> = text.trim().trim_end_matches('s').trim().parse().ok();
     number
         .filter(|seconds| (1.0..=86_400.0).contains(seconds))

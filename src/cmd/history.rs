@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use cudamark::report::figures::seconds;
 use cudamark::track::commits::{self, Commit, short};
+use cudamark::track::cores;
 use cudamark::track::fill::{self, Plan};
 use cudamark::track::history::{self, Curve, Search, Step};
 use cudamark::track::history_page;
@@ -21,7 +22,7 @@ use host::record::Environment;
 use serde::Serialize;
 
 use super::classic::{print, sample_count};
-use super::compare::{bind, budget, percent};
+use super::compare::{budget, percent};
 use super::table;
 
 /// Show what each commit took, and name those at which that changed.
@@ -192,7 +193,7 @@ fn fill(
     machine_id: String,
 ) -> Result<()> {
     let interrupted = interrupt::flag()?;
-    bind(&options.cores)?;
+    cores::bind(&options.cores)?;
     let mut arguments = Vec::new();
     for cell in &options.cells {
         arguments.extend(["--cells".to_owned(), cell.clone()]);

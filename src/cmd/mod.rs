@@ -1,5 +1,6 @@
 //! The subcommands, one file each, and the tables that several print.
 
+pub mod calibrate;
 pub mod classic;
 pub mod compare;
 pub mod history;
@@ -9,3 +10,4 @@ pub mod report;
 pub mod sample;
 pub mod table;
 pub mod tune;
+mod verdicts;

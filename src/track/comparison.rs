@@ -4,10 +4,11 @@
 //! warms each cell up before it samples it. Each is added to the store as it ends. A
 //! comparison that was cut short goes on after its last whole block; the processes of a
 //! block that is not whole stay in the store and are not judged, because what pairs them
-//! is that they ran one right after the other.
+//! is that they ran one right after the other. For the same reason the same comparison
+//! runs once at a time: a lock is held that goes with the process, however that ends.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use host::suite::Name;
 use sha2::{Digest, Sha256};
 
 use super::build::Build;
+use super::noise::{Disturbance, Disturbed, Watch};
 use super::process;
 use super::stats::{self, Block, Judgement, Verdict};
 use super::store::{Figures, Line, Run, Side, Store, VERSION};
@@ -28,6 +30,8 @@ pub struct Plan {
     pub builds: [Build; 2],
     /// Arguments of `cudamark sample` that choose and sample cells.
     pub arguments: Vec<String>,
+    /// More arguments, for the head alone: what is planted in it.
+    pub planted: Vec<String>,
     /// Cores that the processes are bound to; none where they are not.
     pub cores: Vec<usize>,
     /// The difference that is to be seen: 0.05 for 5 %.
@@ -50,6 +54,27 @@ pub struct Row {
     pub same_ptx: bool,
     /// Samples right after which the GPU was slowed down.
     pub slowed_down: usize,
+    /// Processes during which the machine did something else as well.
+    pub disturbed: Disturbed,
+}
+
+/// What a comparison came to.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// A row a cell.
+    pub rows: Vec<Row>,
+    /// The processes that they rest on, in whole blocks.
+    pub runs: Vec<Run>,
+}
+
+impl Outcome {
+    /// The figures of a row's cell, block by block, in seconds.
+    pub fn blocks(&self, cell: &Name) -> Vec<Block> {
+        blocks(&self.runs, &|run| {
+            stats::least(&run.cells.get(cell)?.seconds)
+        })
+        .unwrap_or_default()
+    }
 }
 
 /// The hash of an executable.
@@ -65,12 +90,17 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// Runs blocks until the difference can be seen in all cells or the time is over.
 ///
 /// # Errors
-/// A process that fails; a store that cannot be written; Ctrl-C.
-pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Vec<Row>> {
+/// A process that fails; a store that cannot be written; the same comparison runs already;
+/// Ctrl-C.
+pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Outcome> {
     let [base, head] = [&plan.builds[0], &plan.builds[1]].map(|build| hash(&build.executable));
     let hashes = [base?, head?];
-    let named = format!("{hashes:?} {:?} {:?}", plan.arguments, plan.cores);
+    let named = format!(
+        "{hashes:?} {:?} {:?} {:?}",
+        plan.arguments, plan.planted, plan.cores
+    );
     let comparison = hex(&Sha256::digest(named))[..16].to_owned();
+    let _alone = alone(store, &comparison)?;
     let (mut runs, round) = begun(&store.read()?, &comparison);
     let begin = Instant::now();
     loop {
@@ -88,10 +118,12 @@ pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Vec<R
                 other(side)
             };
             let build = &plan.builds[side as usize];
-            let (ptx_sha256, cells) = process(&build.executable, &plan.arguments)?;
+            let measured = process(plan, side);
+            // Ctrl-C reaches the process too: that it failed then is no news.
             if interrupted.load(Ordering::Relaxed) {
                 bail!("interrupted; {block} blocks are kept, and the same comparison goes on");
             }
+            let (disturbance, ptx_sha256, cells) = measured?;
             let run = Run {
                 version: VERSION,
                 comparison: comparison.clone(),
@@ -103,6 +135,7 @@ pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Vec<R
                 commit: build.commit.clone(),
                 ptx_sha256,
                 unix_time_s: now(),
+                disturbance: Some(disturbance),
                 cells,
             };
             store.add(&Line::Run(Box::new(run.clone())))?;
@@ -114,9 +147,29 @@ pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Vec<R
         comparison,
         round,
     })?;
-    Ok(judged(&runs, plan.detect))
+    Ok(Outcome {
+        rows: judged(&runs, plan.detect),
+        runs,
+    })
 }
 
+/// Holds a lock until it is dropped, so that the same comparison does not run twice.
+pub(super) fn alone(store: &Store, comparison: &str) -> Result<File> {
+    let folder = store.path().with_extension("running");
+    let path = folder.join(comparison);
+    let said = || format!("cannot lock {}", path.display());
+    fs::create_dir_all(&folder).with_context(said)?;
+    let file = File::create(&path).with_context(said)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!("the same comparison runs already; wait until it has ended")
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(said),
+    }
+}
+
+/// Seconds since 1970-01-01 00:00 UTC.
 pub(super) fn now() -> f64 {
     let since = std::time::UNIX_EPOCH.elapsed();
     since.map_or(0.0, |since| since.as_secs_f64())
@@ -152,14 +205,21 @@ fn begun(lines: &[Line], comparison: &str) -> (Vec<Run>, u32) {
     (whole.flat_map(BTreeMap::into_values).collect(), round)
 }
 
-/// One process of an executable: the hash of its PTX, and what it measured.
-fn process(
-    executable: &Path,
-    arguments: &[String],
-) -> Result<(Option<String>, BTreeMap<Name, Figures>)> {
+/// What was seen while a process ran, the hash of its PTX, and what it measured.
+type Measured = (Disturbance, Option<String>, BTreeMap<Name, Figures>);
+
+/// One process of a side.
+fn process(plan: &Plan, side: Side) -> Result<Measured> {
     let part = Part::new();
-    let contents = process::sample(executable, arguments, &part.0)?;
-    Ok((process::ptx(&contents), process::cells(&contents)))
+    let mut arguments = plan.arguments.clone();
+    if side == Side::Head {
+        arguments.extend_from_slice(&plan.planted);
+    }
+    let watch = Watch::begin(&plan.cores);
+    let contents = process::sample(&plan.builds[side as usize].executable, &arguments, &part.0)?;
+    let disturbance = watch.end();
+    let (ptx, cells) = (process::ptx(&contents), process::cells(&contents));
+    Ok((disturbance, ptx, cells))
 }
 
 /// A records file that goes when it was read.
@@ -188,16 +248,14 @@ fn judged(runs: &[Run], detect: f64) -> Vec<Row> {
     let cells: Vec<&Name> = first.cells.keys().filter(everywhere).collect();
     let same_ptx =
         first.ptx_sha256.is_some() && runs.iter().all(|run| run.ptx_sha256 == first.ptx_sha256);
+    let disturbed = Disturbed::among(runs.iter().filter_map(|run| run.disturbance.as_ref()));
     let row = |cell: &&Name| {
         let judge = |figure: &dyn Fn(&Figures) -> Option<f64>| {
-            let blocks: Option<Vec<Block>> = runs
-                .chunks_exact(4)
-                .map(|block| paired(block, &|run: &Run| figure(&run.cells[*cell])))
-                .collect();
+            let blocks = blocks(runs, &|run: &Run| figure(&run.cells[*cell]));
             blocks.map(|blocks| stats::judge(&blocks, cells.len(), detect))
         };
-        let mut judgement = judge(&|figures| stats::median(&figures.seconds))?;
-        let in_cycles = judge(&|figures| stats::median(figures.sm_cycles.as_ref()?));
+        let mut judgement = judge(&|figures| stats::least(&figures.seconds))?;
+        let in_cycles = judge(&|figures| stats::least(figures.sm_cycles.as_ref()?));
         let in_cycles = in_cycles.map(|judgement| judgement.verdict);
         if in_cycles.is_some_and(|verdict| verdict != judgement.verdict) {
             judgement.verdict = Verdict::Unsure;
@@ -208,9 +266,17 @@ fn judged(runs: &[Run], detect: f64) -> Vec<Row> {
             in_cycles,
             same_ptx: same_ptx && cell.engine.starts_with("gpu"),
             slowed_down: runs.iter().map(|run| run.cells[*cell].slowed_down).sum(),
+            disturbed,
         })
     };
     cells.iter().filter_map(row).collect()
+}
+
+/// A figure of every process, block by block; none where a process lacks it.
+fn blocks(runs: &[Run], figure: &dyn Fn(&Run) -> Option<f64>) -> Option<Vec<Block>> {
+    runs.chunks_exact(4)
+        .map(|block| paired(block, figure))
+        .collect()
 }
 
 /// The figures of four processes in a row, by side.

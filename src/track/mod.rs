@@ -3,14 +3,17 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`build`] | builds of revisions, in worktrees of their own |
+//! | [`calibration`] | comparisons of which the answer is known |
 //! | [`change_points`] | steps in the times of a benchmark over commits |
 //! | [`commits`] | the commits that a history walks |
 //! | [`comparison`] | two executables, run in turns |
+//! | [`cores`] | which cores processes run on |
 //! | [`fill`] | measures commits that a history lacks |
 //! | [`history`] | a curve over commits for each benchmark |
 //! | [`history_chart`] | such a curve, drawn |
 //! | [`history_page`] | the page of a history |
 //! | [`machine`] | whose store it is |
+//! | [`noise`] | what else the machine did while a process ran |
 //! | [`process`] | one process of an executable, and what it measured |
 //! | [`rank`] | commits, engines and machines side by side |
 //! | [`selection`] | which cells are meant |
@@ -18,14 +21,17 @@
 //! | [`store`] | what processes measured, a file a machine |
 
 pub mod build;
+pub mod calibration;
 pub mod change_points;
 pub mod commits;
 pub mod comparison;
+pub mod cores;
 pub mod fill;
 pub mod history;
 pub mod history_chart;
 pub mod history_page;
 pub mod machine;
+pub mod noise;
 pub mod process;
 pub mod rank;
 pub mod selection;

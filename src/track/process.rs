@@ -17,15 +17,33 @@ use super::store::Figures;
 /// # Errors
 /// It cannot be run, fails, or wrote what are no records.
 pub fn sample(executable: &Path, arguments: &[String], records: &Path) -> Result<Contents> {
-    let shown = executable.display();
-    let output = Command::new(executable)
+    let mut command = Command::new(executable);
+    command
         .arg("sample")
         .args(arguments)
         .arg("--json")
-        .arg(records)
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("cannot run {shown}"))?;
+        .arg(records);
+    ended(&mut command)?;
+    Ok(Contents::read(records)?)
+}
+
+/// The cells that `executable sample` would sample with `arguments`.
+///
+/// # Errors
+/// It cannot be run, fails, or lists what are no cells.
+pub fn list(executable: &Path, arguments: &[String]) -> Result<Vec<Name>> {
+    let mut command = Command::new(executable);
+    command.arg("sample").args(arguments).arg("--list");
+    let listed = ended(&mut command)?;
+    let names = listed.lines().map(|line| Ok(line.parse()?));
+    names.collect()
+}
+
+/// Runs an executable's `sample` to its end; returns what it printed.
+fn ended(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output();
+    let shown = Path::new(command.get_program()).display();
+    let output = output.with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         let last = said.lines().next_back().unwrap_or("no reason given");
@@ -34,7 +52,7 @@ pub fn sample(executable: &Path, arguments: &[String], records: &Path) -> Result
         }
         bail!("{shown} sample ended with {}: {last}", output.status);
     }
-    Ok(Contents::read(records)?)
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// The hash of the PTX that the process ran, where it says.

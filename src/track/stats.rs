@@ -3,7 +3,11 @@
 //! The sampling unit is the process, because what differs between two runs of the same
 //! program (where its memory lies, what else the machine does) is the same for all
 //! samples within one run: more samples in a process say nothing of it. A process gives
-//! one figure, the median of its samples.
+//! one figure, the least of its samples: what other programs do only ever adds to a
+//! sample, so the least is the one least disturbed. Where other programs want the same
+//! cores, the differences of blocks spread a quarter as far as with medians
+//! (docs/REGRESSION.md); Chen and Revels, Robust benchmarking in noisy environments
+//! (2016), chose it for the same reason.
 //!
 //! Processes come in blocks of four, base/head/head/base and, every second time,
 //! head/base/base/head, so that a drift that is linear in time cancels within a block.
@@ -29,7 +33,7 @@
 pub const FALSE_ALARMS: f64 = 0.05;
 
 /// Figures of the four processes of a block, in the order in which they ran.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Block {
     /// First and second process of the base.
     pub base: [f64; 2],
@@ -50,7 +54,7 @@ impl Block {
 }
 
 /// What is said of a benchmark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// The head takes less time.
@@ -76,7 +80,7 @@ impl Verdict {
 }
 
 /// A verdict with its figures: ratios of head to base, 1.05 being 5 % slower.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Judgement {
     /// The verdict.
     pub verdict: Verdict,
@@ -91,14 +95,19 @@ pub struct Judgement {
 }
 
 impl Judgement {
-    /// Whether more blocks would add little: a difference of `detect` could be told from
-    /// noise. It looks at widths alone and never at where an interval lies, so that
+    /// The least difference (0.05 for 5 %) that would be called a change: half of the
+    /// interval's width above the floor. An estimate that is wrong by that half still
+    /// exceeds the floor, and its interval excludes no change.
+    pub fn visible(&self) -> Option<f64> {
+        let [low, high] = self.interval?;
+        Some(((high / low).ln() / 2.0 + self.floor?.ln()).exp_m1())
+    }
+
+    /// Whether a difference of `detect` would be called a change, so that more blocks are
+    /// not needed. It looks at widths alone and never at where the interval lies, so that
     /// stopping by it does not choose a result.
     pub fn sees(&self, detect: f64) -> bool {
-        let wanted = detect.ln_1p();
-        let width = self.interval.map(|[low, high]| (high / low).ln());
-        let floor = self.floor.map(f64::ln);
-        matches!((width, floor), (Some(width), Some(floor)) if width <= wanted && floor <= wanted)
+        self.visible().is_some_and(|visible| visible <= detect)
     }
 }
 
@@ -141,6 +150,47 @@ pub fn median(figures: &[f64]) -> Option<f64> {
     let upper = *sorted.get(sorted.len() / 2)?;
     let lower = sorted[(sorted.len() - 1) / 2];
     Some(lower + (upper - lower) / 2.0)
+}
+
+/// The interval of a rate of which `count` of `n` were seen, by the binomial distribution
+/// itself (Clopper and Pearson, 1934).
+pub fn rate_interval(count: usize, n: usize, confidence: f64) -> [f64; 2] {
+    let tail = (1.0 - confidence) / 2.0;
+    // Chance of `most` or fewer of `n` at a rate; it falls as the rate rises.
+    let at_most = |most: usize, rate: f64| -> f64 {
+        let mut chance = (1.0 - rate).powi(n as i32);
+        let mut sum = chance;
+        for k in 1..=most {
+            chance *= (n - k + 1) as f64 / k as f64 * rate / (1.0 - rate);
+            sum += chance;
+        }
+        sum
+    };
+    let rate_where = |most: usize, chance: f64| {
+        let (mut low, mut high) = (0.0, 1.0);
+        for _ in 0..60 {
+            let middle = (low + high) / 2.0;
+            match at_most(most, middle) > chance {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        low
+    };
+    let low = match count {
+        0 => 0.0,
+        _ => rate_where(count - 1, 1.0 - tail),
+    };
+    let high = match count == n {
+        true => 1.0,
+        false => rate_where(count, tail),
+    };
+    [low, high]
+}
+
+/// The least of a process's samples.
+pub fn least(figures: &[f64]) -> Option<f64> {
+    figures.iter().copied().reduce(f64::min)
 }
 
 /// Means of all pairs, each figure also with itself, in ascending order.
@@ -289,6 +339,24 @@ mod tests {
             assert_eq!((few.verdict, few.interval), (Verdict::Unsure, None));
         }
         assert_eq!(judge(&[], 1, 0.05).ratio, None);
+    }
+
+    #[test]
+    fn the_interval_of_a_rate_is_the_exact_one() {
+        // Where the tails have closed forms, and a value of the published tables.
+        for (count, n, wanted) in [
+            (0, 32, [0.0, 1.0 - 0.025f64.powf(1.0 / 32.0)]),
+            (10, 10, [0.025f64.powf(0.1), 1.0]),
+            (1, 20, [0.001265, 0.248733]),
+            (0, 0, [0.0, 1.0]),
+        ] {
+            let interval = rate_interval(count, n, 0.95);
+            let off = |at: usize| (interval[at] - wanted[at]).abs();
+            assert!(
+                off(0) < 1e-5 && off(1) < 1e-5,
+                "{count} of {n}: {interval:?}"
+            );
+        }
     }
 
     #[test]

@@ -16,8 +16,14 @@ use anyhow::{Context, Result, bail};
 use host::suite::Name;
 use serde::{Deserialize, Serialize};
 
+use super::calibration::Trial;
+use super::noise::Disturbance;
+
 /// Version of the lines.
 pub const VERSION: u32 = 1;
+
+/// Bytes at the end of a store that are read at a time, to find its last line.
+const TAIL: u64 = 1 << 16;
 
 /// A side of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +58,9 @@ pub struct Run {
     pub ptx_sha256: Option<String>,
     /// When it ended: seconds since 1970-01-01 00:00 UTC.
     pub unix_time_s: f64,
+    /// What else the machine did, where it was watched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disturbance: Option<Disturbance>,
     /// What it measured.
     pub cells: BTreeMap<Name, Figures>,
 }
@@ -119,6 +128,8 @@ pub enum Line {
     Run(Box<Run>),
     /// A process of a history.
     Measured(Box<Measured>),
+    /// A comparison of which the answer was known.
+    Trial(Box<Trial>),
     /// A comparison that came to its end.
     Finished {
         /// [`VERSION`].
@@ -201,6 +212,7 @@ impl Store {
         let version = match &line {
             Line::Run(run) => run.version,
             Line::Measured(measured) => measured.version,
+            Line::Trial(trial) => trial.version,
             Line::Finished { version, .. } => *version,
         };
         if version != VERSION {
@@ -240,18 +252,32 @@ impl Store {
 
     /// Moves part of a line at the end to a file beside; returns where lines go on.
     fn set_torn_aside(&self, file: &mut File) -> io::Result<u64> {
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        let end = whole(&bytes);
-        if end < bytes.len() {
+        let length = file.seek(SeekFrom::End(0))?;
+        // From the end backwards: a store is long, and its last line is short.
+        let mut end = length;
+        let mut part = Vec::new();
+        while end > 0 {
+            let from = end.saturating_sub(TAIL);
+            part.resize((end - from) as usize, 0);
+            file.seek(SeekFrom::Start(from))?;
+            file.read_exact(&mut part)?;
+            end = from + whole(&part) as u64;
+            if end > from {
+                break;
+            }
+        }
+        if end < length {
+            part.resize((length - end) as usize, 0);
+            file.seek(SeekFrom::Start(end))?;
+            file.read_exact(&mut part)?;
             let beside = self.path.with_extension("jsonl.torn");
             let mut torn = OpenOptions::new().append(true).create(true).open(beside)?;
-            torn.write_all(&bytes[end..])?;
+            torn.write_all(&part)?;
             torn.write_all(b"\n")?;
             torn.sync_all()?;
-            file.set_len(end as u64)?;
+            file.set_len(end)?;
         }
-        file.seek(SeekFrom::Start(end as u64))
+        file.seek(SeekFrom::Start(end))
     }
 }
 
@@ -304,8 +330,22 @@ mod tests {
         assert_eq!(store.read().unwrap(), [finished(0)]);
         store.add(&finished(1)).unwrap();
         assert_eq!(store.read().unwrap(), [finished(0), finished(1)]);
-        let torn = fs::read_to_string(folder.path().join("m.jsonl.torn")).unwrap();
-        assert_eq!(torn, "{\"li\n");
+        let torn = || fs::read_to_string(folder.path().join("m.jsonl.torn")).unwrap();
+        assert_eq!(torn(), "{\"li\n");
+        // One that is longer than what is read at a time, and one with nothing before it.
+        let long = "x".repeat(3 * TAIL as usize + 5);
+        for (before, after) in [(2, 3), (0, 1)] {
+            let text = fs::read_to_string(store.path()).unwrap();
+            let kept: String = text
+                .lines()
+                .take(before)
+                .map(|line| line.to_owned() + "\n")
+                .collect();
+            fs::write(store.path(), kept + &long).unwrap();
+            store.add(&finished(2)).unwrap();
+            assert_eq!(store.read().unwrap().len(), after);
+            assert!(torn().ends_with(&format!("\n{long}\n")));
+        }
     }
 
     #[test]

@@ -1,0 +1,207 @@
+//! `cudamark calibrate`: how far the verdicts of `cudamark compare` can be trusted here.
+//!
+//! It compares its own executable with itself, as it is and with slowdowns planted, as
+//! `cudamark::track::calibration` says, and keeps what came of it with the machine.
+//! Ctrl-C, or a kill, ends it after any process; the same command goes on.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use cudamark::output::Output;
+use cudamark::track::calibration::{self, Plan, Settings, Summary, Trial};
+use cudamark::track::{comparison, cores};
+use cudamark::{interrupt, paths};
+use host::engine;
+use host::record::Environment;
+use host::suite::Name;
+
+use super::classic::print;
+use super::compare::{Cores, Sampling, budget, percent};
+
+/// Cells that are compared unless others are named: short sorts, which many processes can
+/// repeat, of each engine of the CPU.
+const CELLS: &[&str] = &[
+    "cpu/cpu-std/u32-uniform-16384/1",
+    "cpu/cpu-radix/u32-uniform-65536/1",
+    "cpu/cpu-rayon/u32-uniform-16384/1",
+    "cpu/cpu-radix/u64-uniform-32768/1",
+];
+
+/// Measure how often this machine raises false alarms, and what it can see.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// Cells that are compared, by name.
+    #[arg(value_name = "CELL", default_values = CELLS)]
+    cells: Vec<Name>,
+
+    /// Comparisons of the executable with itself.
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    comparisons: u32,
+
+    /// Slowdowns that are planted.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "5%,20%", value_parser = percent)]
+    planted: Vec<f64>,
+
+    /// Comparisons with each of them.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    trials: u32,
+
+    /// Engine in which they are planted.
+    #[arg(long, value_name = "NAME", default_value = "cpu-std")]
+    engine: String,
+
+    /// Seconds after which a comparison begins no more blocks.
+    #[arg(long, value_name = "SECONDS", default_value = "60s", value_parser = budget)]
+    budget: Duration,
+
+    /// The difference that is to be seen.
+    #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = percent)]
+    detect: f64,
+
+    #[command(flatten)]
+    sampling: Sampling,
+
+    /// Cores that the processes are bound to: `auto`, `none`, or a list like 0,1.
+    #[arg(long, value_name = "LIST", default_value = "auto")]
+    cores: Cores,
+
+    /// Write the result to this file, and each comparison to one beside it that ends in
+    /// `.jsonl`.
+    #[arg(long, value_name = "FILE.json")]
+    json: Option<PathBuf>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What a comparison ended with; a file that cannot be written; Ctrl-C.
+pub fn run(options: &Options) -> Result<()> {
+    require_planted(options)?;
+    let raw = options
+        .json
+        .as_ref()
+        .map(|path| path.with_extension("jsonl"));
+    if raw == options.json && raw.is_some() {
+        bail!("--json: a name that ends in .jsonl is that of the comparisons; take one in .json");
+    }
+    let open = |path: &Option<PathBuf>| path.as_deref().map(Output::open).transpose();
+    let (json, raw) = (open(&options.json)?, open(&raw)?);
+    let interrupted = interrupt::flag()?;
+    let executable = std::env::current_exe().context("cannot find this executable")?;
+    // Before cores are bound: the machine has those that it has.
+    let environment = Environment::here(None);
+    let machine = environment.machine_id();
+    let cores = options.cores.choose(&options.cells)?;
+    cores::bind(&cores)?;
+    let plan = Plan {
+        settings: settings(options, &environment, &executable, cores)?,
+        executable,
+        comparisons: options.comparisons,
+        planted: options.planted.iter().map(|part| part * 100.0).collect(),
+        trials: options.trials,
+    };
+    let folder = paths::suite().join("track");
+    let trials = calibration::run(&plan, &folder, &machine, &interrupted, &mut say)?;
+    let summary = Summary::of(&trials).ok_or_else(|| anyhow!("no comparison was asked for"))?;
+    print(&summary.text())?;
+    if let (Some(json), Some(raw)) = (json, raw) {
+        raw.write(&lines(&trials)?)?;
+        json.write(&record(&summary, &environment, &trials)?)?;
+    }
+    Ok(())
+}
+
+/// Refuses slowdowns that would reach no cell, or all of them.
+fn require_planted(options: &Options) -> Result<()> {
+    let known: Vec<&str> = engine::candidates::<u32>()
+        .iter()
+        .map(|one| one.name)
+        .collect();
+    let engine = &options.engine;
+    if !known.contains(&engine.as_str()) || !engine.starts_with("cpu-") {
+        bail!(
+            "--engine: `{engine}` is no engine of the CPU; there are cpu-radix, cpu-rayon, cpu-std"
+        );
+    }
+    let planted = !options.planted.is_empty() && options.trials > 0;
+    if planted && !options.cells.iter().any(|cell| cell.engine == *engine) {
+        bail!("--engine: none of the cells is of `{engine}`; name one of its cells");
+    }
+    Ok(())
+}
+
+fn settings(
+    options: &Options,
+    environment: &Environment,
+    executable: &Path,
+    cores: Vec<usize>,
+) -> Result<Settings> {
+    let dirty = environment.dirty.unwrap_or(false);
+    let mark = if dirty { "-dirty" } else { "" };
+    let commit = environment.commit.as_ref();
+    let cells: Vec<String> = options.cells.iter().map(Name::to_string).collect();
+    Ok(Settings {
+        executable_sha256: comparison::hash(executable)?,
+        commit: commit.map(|commit| format!("{commit}{mark}")),
+        engine: options.engine.clone(),
+        arguments: options.sampling.arguments(&cells),
+        cores,
+        detect: options.detect,
+        budget_s: options.budget.as_secs_f64(),
+    })
+}
+
+/// Says how a comparison ended.
+fn say(trial: &Trial, place: &str) {
+    let what = match trial.percent > 0.0 {
+        true => format!("{} % planted", trial.percent),
+        false => "nothing planted".to_owned(),
+    };
+    let verdicts = trial.cells.iter().map(|cell| {
+        let change = cell.judgement.ratio.map(|ratio| (ratio - 1.0) * 100.0);
+        let change = change.map_or_else(String::new, |change| format!(" {change:+.1} %"));
+        format!(
+            "{} {}{change}",
+            cell.cell.engine,
+            cell.judgement.verdict.name()
+        )
+    });
+    let verdicts: Vec<String> = verdicts.collect();
+    let blocks = trial.cells.first().map_or(0, |cell| cell.judgement.blocks);
+    eprintln!(
+        "{place}: {what}: {} ({blocks} blocks, {:.0} s)",
+        verdicts.join(", "),
+        trial.seconds
+    );
+}
+
+fn lines(trials: &[Trial]) -> Result<String> {
+    let lines = trials
+        .iter()
+        .map(|trial| Ok(serde_json::to_string(trial)? + "\n"));
+    lines.collect()
+}
+
+/// The summary, what else the machine did meanwhile, and where it was measured.
+fn record(summary: &Summary, environment: &Environment, trials: &[Trial]) -> Result<String> {
+    let mut record = serde_json::to_value(summary)?;
+    let sum = |count: fn(&Trial) -> usize| trials.iter().map(count).sum::<usize>();
+    if let Some(fields) = record.as_object_mut() {
+        fields.insert("version".to_owned(), 1.into());
+        fields.insert("machine_id".to_owned(), environment.machine_id().into());
+        fields.insert("confidence".to_owned(), calibration::CONFIDENCE.into());
+        fields.insert(
+            "processes".to_owned(),
+            serde_json::json!({
+                "all": sum(|trial| trial.disturbed.processes),
+                "shared": sum(|trial| trial.disturbed.shared),
+                "stolen": sum(|trial| trial.disturbed.stolen),
+                "slowed": sum(|trial| trial.disturbed.slowed),
+            }),
+        );
+        fields.insert("environment".to_owned(), serde_json::to_value(environment)?);
+    }
+    Ok(serde_json::to_string_pretty(&record)? + "\n")
+}

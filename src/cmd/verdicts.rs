@@ -1,0 +1,114 @@
+//! The result of a comparison as it is written: a table for people, in text or Markdown,
+//! and JSON for programs.
+
+use anyhow::Result;
+use clap::ValueEnum;
+use cudamark::track::calibration::Summary;
+use cudamark::track::comparison::Row;
+use cudamark::track::stats;
+use serde::Serialize;
+
+use super::table;
+
+/// Version of the JSON. It rises when a field changes its meaning or goes.
+const VERSION: u32 = 1;
+
+/// Heads of the table's columns.
+const COLUMNS: [&str; 7] = [
+    "cell",
+    "verdict",
+    "change",
+    "interval",
+    "noise floor",
+    "blocks",
+    "notes",
+];
+
+/// What stands where there is no calibration.
+const NOT_CALIBRATED: &str = "this machine is not calibrated: `cudamark calibrate` measures how \
+                              often it raises false alarms, and what it can see\n";
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Format {
+    /// A table in columns.
+    Text,
+    /// A table in Markdown.
+    Markdown,
+    /// One object.
+    Json,
+}
+
+/// The result of a comparison.
+#[derive(Serialize)]
+pub struct Verdicts<'a> {
+    version: u32,
+    machine_id: &'a str,
+    governor: Option<&'a str>,
+    false_alarms_at_most: f64,
+    cells: &'a [Row],
+    calibration: Option<&'a Summary>,
+}
+
+impl<'a> Verdicts<'a> {
+    /// `rows` that were measured on a machine, what sets its CPU's clock, and how far its
+    /// verdicts can be trusted.
+    pub fn new(
+        rows: &'a [Row],
+        machine_id: &'a str,
+        governor: Option<&'a str>,
+        calibration: Option<&'a Summary>,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            machine_id,
+            governor,
+            false_alarms_at_most: stats::FALSE_ALARMS,
+            cells: rows,
+            calibration,
+        }
+    }
+
+    /// The result in a format.
+    ///
+    /// # Errors
+    /// A number that JSON cannot hold.
+    pub fn written(&self, format: Format) -> Result<String> {
+        let head = COLUMNS.map(str::to_owned);
+        let rows: Vec<Vec<String>> = self.cells.iter().map(|row| columns(row).into()).collect();
+        let trust = self.calibration.map(Summary::text);
+        let trust = trust.unwrap_or_else(|| NOT_CALIBRATED.to_owned());
+        Ok(match format {
+            Format::Text => table::text(&head, &rows) + "\n" + &trust,
+            Format::Markdown => table::markdown(&head, &rows) + "\n" + &trust,
+            Format::Json => serde_json::to_string_pretty(self)? + "\n",
+        })
+    }
+}
+
+/// A row of the table.
+fn columns(row: &Row) -> [String; COLUMNS.len()] {
+    let judgement = &row.judgement;
+    let change = |ratio: f64| format!("{:+.1} %", (ratio - 1.0) * 100.0);
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
+    let mut notes = Vec::new();
+    if row.same_ptx {
+        notes.push("the kernels' PTX is the same".to_owned());
+    }
+    if let Some(verdict) = row.in_cycles {
+        notes.push(format!("{} in cycles", verdict.name()));
+    }
+    if row.slowed_down > 0 {
+        notes.push(format!("GPU slowed down after {} samples", row.slowed_down));
+    }
+    notes.extend(row.disturbed.notes());
+    [
+        row.cell.to_string(),
+        judgement.verdict.name().to_owned(),
+        or_none(judgement.ratio.map(change)),
+        or_none(judgement.interval.map(|ends| ends.map(change).join(" to "))),
+        or_none(judgement.floor.map(change)),
+        judgement.blocks.to_string(),
+        notes.join("; "),
+    ]
+}

@@ -1,0 +1,72 @@
+//! Which cores the processes of a comparison run on.
+//!
+//! A process that moves from core to core pays for it at random. So all processes are
+//! bound to the same cores: the last ones, because the first takes most interrupts, and as
+//! many as the cells have threads.
+
+use anyhow::{Context, Result, bail};
+use host::suite::{Name, session};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The cores that this process may use, in ascending order.
+///
+/// # Errors
+/// What the system says.
+pub fn allowed() -> Result<Vec<usize>> {
+    let set = sched_getaffinity(None).context("cannot ask which cores there are")?;
+    Ok((0..CpuSet::MAX_CPU)
+        .filter(|&core| set.is_set(core))
+        .collect())
+}
+
+/// The last of `allowed`, as many as `cells` have threads; one more where a GPU's driver
+/// has threads of its own.
+pub fn for_cells(cells: &[Name], allowed: &[usize]) -> Vec<usize> {
+    let threads = |cell: &Name| {
+        let driver = session::any_needs_gpu(std::slice::from_ref(cell));
+        cell.level.saturating_add(usize::from(driver))
+    };
+    let wanted = cells.iter().map(threads).max().unwrap_or(1);
+    allowed[allowed.len().saturating_sub(wanted)..].to_vec()
+}
+
+/// Binds this process, and with it those that it starts, to `cores`; leaves it as it is
+/// where there are none.
+///
+/// # Errors
+/// Cores that there are not, or that this process may not use.
+pub fn bind(cores: &[usize]) -> Result<()> {
+    if cores.is_empty() {
+        return Ok(());
+    }
+    let mut set = CpuSet::new();
+    for &core in cores {
+        if core >= CpuSet::MAX_CPU {
+            bail!("--cores: there is no core {core}");
+        }
+        set.set(core);
+    }
+    sched_setaffinity(None, &set)
+        .with_context(|| format!("--cores: cannot bind to {cores:?}; name cores of this machine"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(cells: &[&str], allowed: &[usize]) -> Vec<usize> {
+        let cells: Vec<Name> = cells.iter().map(|cell| cell.parse().unwrap()).collect();
+        for_cells(&cells, allowed)
+    }
+
+    #[test]
+    fn there_are_as_many_cores_as_threads_and_no_more_than_are_allowed() {
+        let one = "cpu/cpu-std/u32-uniform-9/1";
+        let three = "cpu/cpu-rayon/u32-uniform-9/3";
+        assert_eq!(wanted(&[one], &[0, 2, 5, 6]), [6]);
+        assert_eq!(wanted(&[one, three], &[0, 2, 5, 6]), [2, 5, 6]);
+        assert_eq!(wanted(&[three], &[4]), [4]);
+        assert_eq!(wanted(&["device/gpu/u32-uniform-9/1"], &[0, 1, 2]), [1, 2]);
+        assert!(!allowed().unwrap().is_empty());
+    }
+}
