@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 type Test = fn() -> Result<(), Failed>;
 
 fn trials() -> Vec<Trial> {
-    let all: [(&str, Test); 6] = [
+    let all: [(&str, Test); 7] = [
         ("a_wrong_result_fails_the_run", a_wrong_result_fails_the_run),
         (
             "samples_are_recorded_and_reported",
@@ -56,6 +56,7 @@ fn trials() -> Vec<Trial> {
             "a_baseline_that_is_not_there_is_one_error",
             a_baseline_that_is_not_there_is_one_error,
         ),
+        ("one_run_compares_and_saves", one_run_compares_and_saves),
         (
             "settings_that_are_wrong_are_one_error",
             settings_that_are_wrong_are_one_error,
@@ -314,6 +315,46 @@ fn a_baseline_that_is_not_there_is_one_error() -> Result<(), Failed> {
             .output()?,
         0,
     )?;
+    Ok(())
+}
+
+fn one_run_compares_and_saves() -> Result<(), Failed> {
+    let place = Place::new();
+    let run = |arguments: &[&str]| {
+        let mut command = place.command("cpu", &[&QUICK[..], arguments].concat());
+        command.env("CUDAMARK_ENGINES", "cpu-std").output()
+    };
+    said(&run(&["--save-baseline", "before"])?, 0)?;
+    let both = run(&["--save-baseline=after", "--baseline", "before"])?;
+    said(&both, 0)?;
+    assert!(
+        text(&both.stdout).contains("change:"),
+        "{}",
+        text(&both.stdout)
+    );
+    let cell = "criterion/cpu/cpu-std/u32-uniform-1000_2";
+    let estimates = |name: &str| {
+        let path = place.0.path().join(cell).join(name).join("estimates.json");
+        fs::read_to_string(path)
+    };
+    // What was compared with stays, and what is saved is this run's.
+    assert_ne!(estimates("before")?, estimates("after")?);
+    assert_eq!(estimates("new")?, estimates("after")?);
+    let third = run(&["--baseline", "after"])?;
+    said(&third, 0)?;
+    assert!(
+        text(&third.stdout).contains("change:"),
+        "{}",
+        text(&third.stdout)
+    );
+    assert_ne!(estimates("new")?, estimates("after")?);
+    // What is not there is one error here too.
+    let line = said(&run(&["-s", "after", "-b", "nope"])?, 1)?;
+    assert_eq!(line.lines().count(), 1, "{line}");
+    assert!(
+        line.contains("`nope`: there is no baseline of this name"),
+        "{line}"
+    );
     Ok(())
 }
 

@@ -1,10 +1,18 @@
 //! What Criterion's command line says that we have to know too: which cells are meant,
 //! and whether they are measured. Criterion reads the same line and judges it.
 
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::process::Command;
+
 use clap::Parser;
 use cudamark::paths;
 use host::suite::Name;
 use regex::Regex;
+
+/// Names the baseline that a run saves which compares with another.
+const SAVE: &str = "CUDAMARK_SAVE_BASELINE";
 
 /// The part of Criterion's options that are of use here, and those that take a value,
 /// lest it be taken for the filter.
@@ -76,7 +84,43 @@ impl Arguments {
     /// Those of this process.
     pub fn of_process() -> Self {
         // Errors are ignored: what is wrong is for Criterion to say.
-        Self::try_parse_from(std::env::args_os().skip(1)).unwrap_or_default()
+        Self::try_parse_from(env::args_os().skip(1)).unwrap_or_default()
+    }
+
+    /// Where results are to be compared with one baseline and saved as another, what this
+    /// process is to become: Criterion takes one of the two options. It is given the one
+    /// to compare with, and the suite saves ([`save`](Self::save)).
+    pub fn again(&self) -> Option<Command> {
+        let name = self.save_baseline.as_ref()?;
+        if self.baseline.is_none() && self.baseline_lenient.is_none() {
+            return None;
+        }
+        let mut command = Command::new(env::current_exe().ok()?);
+        command.args(without_save(env::args_os().skip(1)));
+        command.env(SAVE, name);
+        Some(command)
+    }
+
+    /// Saves what Criterion has just found of a cell, if this run is one that
+    /// [`again`](Self::again) started.
+    pub fn save(&self, cell: &Name) -> Result<(), String> {
+        let compares = self.baseline.is_some() || self.baseline_lenient.is_some();
+        let Some(name) = env::var_os(SAVE).filter(|_| compares && self.measures()) else {
+            return Ok(());
+        };
+        let folder = paths::criterion_cell(cell);
+        let (new, saved) = (folder.join("new"), folder.join(&name));
+        let copy = || {
+            fs::create_dir_all(&saved)?;
+            for entry in fs::read_dir(&new)? {
+                let entry = entry?;
+                fs::copy(entry.path(), saved.join(entry.file_name()))?;
+            }
+            Ok(())
+        };
+        copy().map_err(|error: std::io::Error| {
+            format!("--save-baseline: cannot write {}: {error}", saved.display())
+        })
     }
 
     /// Whether anything is timed. Without `--bench`, or with `--test`, Criterion runs
@@ -131,4 +175,19 @@ impl Arguments {
         }
         Ok(())
     }
+}
+
+/// `arguments` without the option that saves, and its value.
+fn without_save(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut left = Vec::new();
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        let text = argument.to_string_lossy();
+        if text == "--save-baseline" || text == "-s" {
+            arguments.next();
+        } else if !text.starts_with("--save-baseline=") && !text.starts_with("-s") {
+            left.push(argument);
+        }
+    }
+    left
 }

@@ -9,6 +9,7 @@
 mod arguments;
 mod run;
 
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use cudamark::{interrupt, paths, report};
@@ -47,6 +48,9 @@ pub fn main_with(bench: &str, groups: &[Group], open: Open) -> ExitCode {
 
 fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), String> {
     let arguments = Arguments::of_process();
+    if let Some(mut again) = arguments.again() {
+        return Err(format!("cannot start again: {}", again.exec()));
+    }
     let text = |error: Error| error.to_string();
     let settings = settings(&arguments).map_err(text)?;
     let with_gpu = Device::open().is_ok();

@@ -200,7 +200,7 @@ impl<'a> Run<'a> {
             let finished = self.session.finish(cell, calls.kept);
             finished.map_err(|error| error.to_string())?;
         }
-        Ok(())
+        self.arguments.save(cell)
     }
 
     /// Has Criterion write its reports.
