@@ -111,7 +111,6 @@ pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const
                 }
             }
             place += 1;
-            thread::sync_threads();
         }
         store::<K, ITEMS, PAIRED>(arg, first, &keys, &values);
     }

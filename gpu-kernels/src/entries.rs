@@ -50,7 +50,7 @@ histograms! {
 
 macro_rules! keys_passes {
     ($($name:ident: $key:ty, $shape:expr, $atomics:literal, $wide:literal;)*) => { $(
-        synchronises!($name, synchronisation::onesweep($shape.items, $atomics));
+        synchronises!($name, synchronisation::onesweep($shape.items, $atomics, false));
 
         /// [`onesweep`](crate::onesweep) of keys alone.
         #[kernel]
@@ -95,11 +95,12 @@ keys_passes! {
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 keys_passes! {
     onesweep_keys_u32: u32, policy::onesweep::KEYS_U32, true, false;
+    onesweep_keys_many_u32: u32, policy::onesweep::KEYS_U32_MANY, true, false;
 }
 
 macro_rules! pairs_passes {
     ($($name:ident: $key:ty, $shape:expr, $wide:literal;)*) => { $(
-        synchronises!($name, synchronisation::onesweep($shape.items, false));
+        synchronises!($name, synchronisation::onesweep($shape.items, false, true));
 
         /// [`onesweep`](crate::onesweep) of keys with values of 4 bytes.
         #[kernel]
@@ -125,7 +126,6 @@ macro_rules! pairs_passes {
 pairs_passes! {
     onesweep_pairs_u8: u8, policy::onesweep::PAIRS_U8, false;
     onesweep_pairs_u16: u16, policy::onesweep::PAIRS_U16, false;
-    onesweep_pairs_u32: u32, policy::onesweep::PAIRS_U32, false;
     onesweep_pairs_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, false;
     onesweep_pairs_some_u32: u32, policy::onesweep::PAIRS_U32_SOME, false;
     onesweep_pairs_few_u32: u32, policy::onesweep::PAIRS_U32_FEW, false;
@@ -136,6 +136,11 @@ pairs_passes! {
     onesweep_pairs_wide_u32: u32, policy::onesweep::WIDE_U32, true;
     onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, true;
     onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, true;
+}
+
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+pairs_passes! {
+    onesweep_pairs_u32: u32, policy::onesweep::PAIRS_U32, false;
 }
 
 macro_rules! blocks {

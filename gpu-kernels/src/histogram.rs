@@ -229,7 +229,6 @@ unsafe fn plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
             plan_places::<K>(arg, base, warp_sums, largest);
             base += thread::block_dim_x() as usize;
         }
-        thread::sync_threads();
         if t == 0 {
             write_steps::<K>(arg, largest);
             let arrivals = control::ARRIVALS;
@@ -350,4 +349,4 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
 
 /// A place counts as spread, so that atomics rank faster than ballots, when no
 /// digit has more than one in this many keys; evenly spread digits have 256.
-const FLAT: u64 = 96;
+const FLAT: u64 = 8;

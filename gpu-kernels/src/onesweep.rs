@@ -35,7 +35,7 @@
 
 use crate::control::{self, Ranking, Step};
 use crate::key::{Key, RADIX};
-use crate::rank::{pack, unpack};
+use crate::rank::{is_crowded, pack, unpack};
 use crate::tile::{Pass, Tile, windows_for};
 use cuda_std::prelude::*;
 
@@ -101,7 +101,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let first = hint::opaque(again) == 0;
             // Not the last tile: what fills it up has to stay behind the keys of its
             // digit, and the check after the fact cannot tell the two apart.
-            let full = self.valid() == Self::SIZE;
+            let full = hint::opaque(self.valid()) == Self::SIZE;
             let atomics = first && full && self.step.ranking() == Ranking::Atomics;
             let atomics = warp::any(warp::FULL, atomics);
             let checked = atomics && !self.step.first();
@@ -133,6 +133,12 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let ranks = self.anew().rank(&keys, false);
             thread::sync_threads();
             self.anew().scan(true);
+            if self.anew().is_one_run(&keys, &ranks) {
+                self.anew().look_back();
+                thread::sync_threads();
+                self.anew().store_one_run(&keys);
+                return;
+            }
             let places = self.anew().scatter_keys(&keys, &ranks);
             let values = self.anew().load_values();
             self.anew().look_back();
@@ -177,12 +183,13 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Ranks of the keys in their warp, two to a word; the counters are left with
-    /// the warp's counts.
+    /// Ranks of the keys in their warp, two to a word; the counters are left with the
+    /// warp's counts.
     #[inline(always)]
     unsafe fn rank(&self, keys: &[K; ITEMS], atomics: bool) -> [u32; ITEMS] {
         unsafe {
             let counters = self.counters();
+            let atomics = atomics && !is_crowded(self.anew().digits()(keys[0]));
             counters.clear(self.thread);
             if atomics {
                 // The shift comes out of the plan and not from the arguments, or the
@@ -256,7 +263,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     /// This thread's values, in the order of its keys.
     #[inline(always)]
-    unsafe fn load_values(&self) -> [u32; ITEMS] {
+    pub(crate) unsafe fn load_values(&self) -> [u32; ITEMS] {
         unsafe {
             let first = self.first_item();
             let valid = self.valid();

@@ -33,8 +33,9 @@ impl Shape {
 ///
 /// Large inputs take large tiles, for their long runs. Small ones are bound by the
 /// time of one tile, and take tiles such that each multiprocessor has one: `LEAST`,
-/// `FEW` and `SOME`, in order of size. Items are odd where many tiles sort: then a
-/// warp's scatter of sorted input meets different banks.
+/// `FEW` and `SOME`, in order of size. A tile is no multiple of 1024 keys where many
+/// tiles sort: of dense sorted input it has equally many of each digit, and a warp's
+/// scatter, of 32 neighbouring digits, would meet few of the banks.
 pub mod onesweep {
     use super::Shape;
 
@@ -44,8 +45,11 @@ pub mod onesweep {
     pub const KEYS_U16: Shape = Shape::new(512, 23, 2);
     /// Keys of 4 bytes, ranked by atomics where the plan says so, from compute
     /// capability 9.0 on.
-    pub const KEYS_U32: Shape = Shape::new(512, 24, 2);
-    /// The same before it, where the registers of the above would spill.
+    pub const KEYS_U32: Shape = Shape::new(384, 34, 2);
+    /// The same for fewer, in tiles that a block is done with sooner.
+    pub const KEYS_U32_MANY: Shape = Shape::new(512, 25, 2);
+    /// The same before compute capability 9.0, where the registers of the above would
+    /// spill.
     pub const KEYS_U32_BASELINE: Shape = Shape::new(512, 21, 2);
     /// The same when that gives each multiprocessor one tile.
     pub const KEYS_U32_SOME: Shape = Shape::new(512, 16, 1);
@@ -67,9 +71,9 @@ pub mod onesweep {
     pub const PAIRS_U8: Shape = Shape::new(512, 15, 2);
     /// Pairs with keys of 2 bytes.
     pub const PAIRS_U16: Shape = Shape::new(512, 15, 2);
-    /// Pairs with keys of 4 bytes, where a block may have 111 KB of shared memory: the
-    /// longer the runs that a tile writes, the better.
-    pub const PAIRS_U32: Shape = Shape::new(512, 24, 2);
+    /// Pairs with keys of 4 bytes, from compute capability 9.0 on and where a block may
+    /// have 107 KB of shared memory: the longer the runs that a tile writes, the better.
+    pub const PAIRS_U32: Shape = Shape::new(512, 23, 2);
     /// The same where it may not.
     pub const PAIRS_U32_BASELINE: Shape = Shape::new(256, 15, 3);
     /// The same when that gives each multiprocessor one tile.

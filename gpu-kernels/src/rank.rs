@@ -17,6 +17,14 @@
 //! is stable by construction; of the second nothing promises that lower lanes get
 //! lower numbers, though every chip measured does so. Who ranks by atomics checks
 //! the result, or needs no order among equal digits.
+//!
+//! # Crowds
+//! Lanes that add to one counter wait for each other, all 32 if their keys have one
+//! digit. What the histogram says of a place does not rule that out: keys may come
+//! sorted, and digits in turns. So a warp looks at its first row before it ranks by
+//! atomics, and where many neighbours there have one digit it ranks by ballots. If
+//! then the first row has a single digit, it looks whether all its keys have, and
+//! if so they rank as they stand.
 
 use crate::key::RADIX;
 use crate::scan;
@@ -24,6 +32,16 @@ use cuda_std::prelude::*;
 
 /// Words of a warp's counters: two digits in each.
 pub const PAIRS: usize = RADIX / 2;
+
+/// Lanes of a row that have their neighbour's digit and make it a crowd.
+const CROWD: u32 = 8;
+
+/// Whether atomics would make many lanes of this row wait for each other.
+#[inline(always)]
+pub fn is_crowded(digit: u32) -> bool {
+    let next = warp::shuffle_idx(warp::FULL, digit, (warp::lane_id() + 1) % 32);
+    warp::ballot(warp::FULL, digit == next).count_ones() >= CROWD
+}
 
 /// The counters of a tile's warps, in shared memory.
 #[derive(Clone, Copy)]
@@ -63,12 +81,24 @@ impl Counters {
     ) -> [u32; ITEMS] {
         unsafe {
             let counters = self.own(thread).cast::<u16>();
-            let (below, above) = (warp::lane_mask_lt(), warp::lane_mask_gt());
             let ones = warp::all_ones();
+            let first = digit(0);
+            let first_same = warp::match_digit(first, ones);
+            if warp::all(warp::FULL, first_same == warp::FULL) {
+                let others = (1..ITEMS).fold(0, |others, i| others | (digit(i) ^ first));
+                if warp::all(warp::FULL, others == 0) {
+                    return self.rank_alike(thread, first);
+                }
+            }
+            let (below, above) = (warp::lane_mask_lt(), warp::lane_mask_gt());
             let mut ranks = [0; ITEMS];
             for i in 0..ITEMS {
-                let digit = digit(i);
-                let same = warp::match_digit(digit, ones);
+                let (digit, same) = if i == 0 {
+                    (first, first_same)
+                } else {
+                    let digit = digit(i);
+                    (digit, warp::match_digit(digit, ones))
+                };
                 let rank = counters.get(digit as usize) as u32 + (same & below).count_ones();
                 warp::sync_warp(warp::FULL);
                 if same & above == 0 {
@@ -79,6 +109,21 @@ impl Counters {
             }
             ranks
         }
+    }
+
+    /// Ranks where all keys of the warp have `digit`: they are in order.
+    #[inline(always)]
+    unsafe fn rank_alike<const ITEMS: usize>(self, thread: u32, digit: u32) -> [u32; ITEMS] {
+        let lane = thread % 32;
+        if lane == 0 {
+            let counters = unsafe { self.own(thread).cast::<u16>() };
+            unsafe { counters.set_low(digit as usize, 32 * ITEMS as u32) };
+        }
+        let mut ranks = [0; ITEMS];
+        for i in 0..ITEMS {
+            pack(&mut ranks, i, 32 * i as u32 + lane);
+        }
+        ranks
     }
 
     /// The same by atomics. A tile has fewer than 65536 keys, so no count carries

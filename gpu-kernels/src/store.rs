@@ -17,11 +17,17 @@
 //! digit and offset of each element, if more than one element is written for it:
 //! keys with values gain, keys alone lose (`docs/KERNELS.md`).
 //!
+//! # In one run
+//! Keys with values whose tile is a single run are where they belong among each other,
+//! and go from registers to the output: other tiles' writes would have to wait until
+//! one thread had cut the run.
+//!
 //! How many windows a run takes depends on where in a sector its first element
 //! goes, which is known only after the look-back. The scan has to number them
 //! before, and counts the most that there can be.
 
 use crate::key::{Key, RADIX};
+use crate::rank::unpack;
 use crate::tile::{Buffers, LANES, SECTOR, Tile};
 use cuda_std::prelude::*;
 
@@ -102,6 +108,57 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
+    /// Whether the tile is whole, and this run all of it.
+    #[inline(always)]
+    unsafe fn is_all(&self, run: Run) -> bool {
+        self.valid() == Self::SIZE && run.end() - run.begin() == Self::SIZE
+    }
+
+    /// Whether the tile is one run, of which all threads are told the same. After the
+    /// scan.
+    #[inline(always)]
+    pub(crate) unsafe fn is_one_run(&self, keys: &[K; ITEMS], ranks: &[u32; ITEMS]) -> bool {
+        // If it is, the warp has as many keys of that digit before this thread's last one
+        // as it has keys; hardly ever if not, and that is soon seen.
+        let last = 32 * (ITEMS as u32 - 1) + self.thread % 32;
+        if unpack(ranks, ITEMS - 1) != last {
+            return false;
+        }
+        unsafe {
+            let (begins, digit) = (self.begins(), self.digits_again()(keys[0]) as usize);
+            self.is_all(Run::new(begins.get(digit), begins.get(digit + 1)))
+        }
+    }
+
+    /// Writes out a tile that is one run of keys with values.
+    #[inline(always)]
+    pub(crate) unsafe fn store_one_run(&self, keys: &[K; ITEMS]) {
+        unsafe {
+            let offset = if Self::WINDOWED {
+                self.windows().get(0) >> 32
+            } else {
+                let digit = self.digits_again()(keys[0]) as usize;
+                if WIDE {
+                    self.offsets().cast::<u64>().get(digit)
+                } else {
+                    self.offsets().get(digit) as u64
+                }
+            };
+            let begin = offset as usize + self.first_item() as usize;
+            let target = self.arg.keys.choose(self.step.target()).offset(begin);
+            let decodes = self.encodes(self.step.last());
+            for i in 0..ITEMS {
+                target.set(32 * i, if decodes { keys[i].encode() } else { keys[i] });
+            }
+            let tile = self.anew();
+            let values = tile.load_values();
+            let target = tile.arg.values.choose(tile.step.target()).offset(begin);
+            for i in 0..ITEMS {
+                target.set(32 * i, values[i]);
+            }
+        }
+    }
+
     /// Writes the tile's keys and values out.
     #[inline(always)]
     pub(crate) unsafe fn store_pairs(&self) {
@@ -137,6 +194,10 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     pub(crate) unsafe fn cut(&self, run: Run, offset: u32) {
         unsafe {
             let windows = self.windows();
+            if self.is_all(run) {
+                windows.set(0, (offset as u64) << 32);
+                return;
+            }
             let end = run.end().min(self.valid());
             let mut first = run.begin();
             // The first window ends where a sector does.

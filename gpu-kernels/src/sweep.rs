@@ -75,6 +75,8 @@ sweep! {
         sweep_keys_u32_256x15x3_atomics: u32, 256 x 15 x 3, true;
         sweep_keys_u32_256x23x3_atomics: u32, 256 x 23 x 3, true;
         sweep_keys_u32_384x23x2_atomics: u32, 384 x 23 x 2, true;
+        sweep_keys_u32_384x34x2_atomics: u32, 384 x 34 x 2, true;
+        sweep_keys_u32_384x35x2_atomics: u32, 384 x 35 x 2, true;
         sweep_keys_u32_512x8x2_atomics: u32, 512 x 8 x 2, true;
         sweep_keys_u32_512x16x1_atomics: u32, 512 x 16 x 1, true;
         sweep_keys_u32_512x16x2_atomics: u32, 512 x 16 x 2, true;

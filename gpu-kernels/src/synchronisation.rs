@@ -29,26 +29,30 @@ impl Counts {
     }
 }
 
-/// Ballots that rank the keys of a thread: one for each bit of each digit.
+/// Votes that rank the keys of a thread: a ballot for each bit of each digit, and two
+/// on whether the first row has a single digit, and all others have it too.
 const fn ballots(items: usize) -> usize {
-    DIGIT_BITS as usize * items
+    DIGIT_BITS as usize * items + 2
 }
 
 /// A pass. Two barriers are the scan's, one stands before it and one before the
-/// store. Where atomics may rank, the warp votes on whether they do, and the block
-/// whether they have gone wrong; by ballots it is ranked in one place all the same.
-pub const fn onesweep(items: usize, atomics: bool) -> Counts {
-    Counts::new(ballots(items) + atomics as usize, 4 + atomics as usize)
+/// store; where there are values, a tile of one run is stored by itself, after one of
+/// its own. Where atomics may rank, the warp votes on whether they do and on whether its
+/// first row is a crowd, and the block whether they have gone wrong; by ballots it is
+/// ranked in one place all the same.
+pub const fn onesweep(items: usize, atomics: bool, paired: bool) -> Counts {
+    let (atomics, paired) = (atomics as usize, paired as usize);
+    Counts::new(ballots(items) + 2 * atomics, 4 + atomics + paired)
 }
 
-/// A sort in one block, whose turns are a loop: two barriers are the scan's, three lie
+/// A sort in one block, whose turns are a loop: two barriers are the scan's, two lie
 /// about the keys' way through shared memory and two about that of the values.
 pub const fn block(items: usize, paired: bool) -> Counts {
-    Counts::new(ballots(items), 5 + 2 * paired as usize)
+    Counts::new(ballots(items), 4 + 2 * paired as usize)
 }
 
 /// The histogram and the plan.
-pub const HISTOGRAM: Counts = Counts::new(0, 7);
+pub const HISTOGRAM: Counts = Counts::new(0, 6);
 
 /// A merge.
 pub const MERGE: Counts = Counts::new(0, 4);

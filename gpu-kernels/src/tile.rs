@@ -193,7 +193,8 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// The look-back table's row of `tile`, a number in the portion.
     #[inline(always)]
     pub(crate) unsafe fn row(&self, tile: u32) -> Global<u32> {
-        let row = (self.arg.first_tile + tile) as usize * RADIX;
+        // Opaque, or its address is kept, in registers that the keys need.
+        let row = hint::opaque(self.arg.first_tile + tile) as usize * RADIX;
         unsafe { self.arg.control.offset(control::table(K::PLACES) + row) }
     }
 

@@ -19,12 +19,15 @@ pub enum Distribution {
     Extremes,
     /// Five values, so that long runs of one digit occur.
     Few,
+    /// Stretches of one key, of a few keys to many, so that whole tiles have one digit
+    /// and others where it changes.
+    Stretches,
     Uniform,
 }
 
 impl Distribution {
     /// All of them, by name.
-    pub const ALL: [(Self, &str); 8] = [
+    pub const ALL: [(Self, &str); 9] = [
         (Self::Least, "least"),
         (Self::Greatest, "greatest"),
         (Self::Equal, "equal"),
@@ -32,6 +35,7 @@ impl Distribution {
         (Self::Reversed, "reversed"),
         (Self::Extremes, "extremes"),
         (Self::Few, "few"),
+        (Self::Stretches, "stretches"),
         (Self::Uniform, "uniform"),
     ];
 }
@@ -109,6 +113,14 @@ impl Case {
             Distribution::Few => {
                 let few = [draw(), draw(), draw(), draw(), draw()];
                 (0..n).map(|_| few[draw() as usize % 5]).collect()
+            }
+            Distribution::Stretches => {
+                let mut keys = Vec::with_capacity(n);
+                while keys.len() < n {
+                    let len = (1 << (draw() as usize % 17)).min(n - keys.len());
+                    keys.resize(keys.len() + len, draw());
+                }
+                keys
             }
             _ => (0..n).map(|_| draw()).collect(),
         };

@@ -10,7 +10,7 @@ use gpu_kernels::key::{Bits, Key};
 use gpu_kernels::policy::{self, Shape};
 use gpu_kernels::tile::Buffers;
 use gpu_kernels::{block, entries, merge, tile};
-use sort_cases::{Case, KeyType, Kind};
+use sort_cases::{Case, Distribution, KeyType, Kind, Payload};
 use std::collections::BTreeSet;
 
 /// A test for each of a family of entry points, and their names.
@@ -95,6 +95,7 @@ keys_passes! {
     onesweep_keys_u8: u8, KEYS_U8, false;
     onesweep_keys_u16: u16, KEYS_U16, false;
     onesweep_keys_u32: u32, KEYS_U32, false;
+    onesweep_keys_many_u32: u32, KEYS_U32_MANY, false;
     onesweep_keys_baseline_u32: u32, KEYS_U32_BASELINE, false;
     onesweep_keys_some_u32: u32, KEYS_U32_SOME, false;
     onesweep_keys_few_u32: u32, KEYS_U32_FEW, false;
@@ -158,6 +159,31 @@ fn sort<K: Key>(name: &str, kernels: Kernels<K>) {
         let sorter = Sorter::new(&case, kernels);
         sorter.sort(&keys, given.then_some(&values)).map(|_| ())
     });
+    if kernels.paired {
+        one_run_a_tile(kernels).unwrap_or_else(|failure| panic!("one run a tile: {failure}"));
+    }
+}
+
+/// Tiles of one run are stored in a way of their own, and hardly ever drawn.
+fn one_run_a_tile<K: Key>(kernels: Kernels<K>) -> Result<(), String> {
+    let case = Case {
+        key: KeyType::unsigned(K::BITS),
+        n: 2 * kernels.tile + 1,
+        seed: 1,
+        distribution: Distribution::Stretches,
+        payload: Payload::Value(4),
+        descending: false,
+        numeric: false,
+        bits: (0, K::BITS.min(8)),
+        in_place: false,
+        ballots: false,
+    };
+    let keys: Vec<K> = (0..case.n)
+        .map(|i| K::from_u64(2 - (i / kernels.tile) as u64))
+        .collect();
+    let values = case.some_words::<u32>(case.n, 2);
+    let sorter = Sorter::new(&case, kernels);
+    sorter.sort(&keys, Some(&values)).map(|_| ())
 }
 
 macro_rules! blocks {

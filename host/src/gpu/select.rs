@@ -16,6 +16,9 @@ const MANY_FROM: u64 = 1 << 22;
 /// what is gained by smaller ones is lost by longer look-backs.
 const LEAST_TO: u64 = 1 << 16;
 
+/// Keys of 4 bytes from which on the largest tiles are worth their time.
+const MOST_FROM: u64 = 1 << 24;
+
 /// `$f` of the word of `$width` bytes.
 macro_rules! by_width {
     ($width:expr, $module:ident :: $f:ident, $($argument:expr),*) => {
@@ -105,6 +108,8 @@ fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String
     let once = |shape: Shape| {
         n <= u64::from(device.multiprocessors()) * shape.tile() as u64 && fits(shape)
     };
+    // What is compiled for compute capability 9.0 only.
+    let recent = device.capability() >= (9, 0);
     let (variant, shape) = if n > control::ONE_PORTION {
         let shape = match (width, paired) {
             (1 | 2 | 4, _) => shapes::WIDE_U32,
@@ -122,14 +127,15 @@ fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String
             (2, _) => ("", shapes::KEYS_U16),
             (4, Kind::Pairs) if once(shapes::PAIRS_U32_FEW) => ("_few", shapes::PAIRS_U32_FEW),
             (4, Kind::Pairs) if once(shapes::PAIRS_U32_SOME) => ("_some", shapes::PAIRS_U32_SOME),
-            (4, Kind::Pairs) if fits(shapes::PAIRS_U32) => ("", shapes::PAIRS_U32),
+            (4, Kind::Pairs) if recent && fits(shapes::PAIRS_U32) => ("", shapes::PAIRS_U32),
             (4, Kind::Pairs) => ("_baseline", shapes::PAIRS_U32_BASELINE),
             (4, _) if n <= LEAST_TO => ("_least", shapes::KEYS_U32_LEAST),
             (4, _) if once(shapes::KEYS_U32_FEW) => ("_few", shapes::KEYS_U32_FEW),
             (4, _) if once(shapes::KEYS_U32_SOME) => ("_some", shapes::KEYS_U32_SOME),
             (4, Kind::Ballots) => ("_ballots", shapes::KEYS_U32_BALLOTS),
-            (4, _) if device.capability() >= (9, 0) => ("", shapes::KEYS_U32),
-            (4, _) => ("_baseline", shapes::KEYS_U32_BASELINE),
+            (4, _) if !recent => ("_baseline", shapes::KEYS_U32_BASELINE),
+            (4, _) if n < MOST_FROM => ("_many", shapes::KEYS_U32_MANY),
+            (4, _) => ("", shapes::KEYS_U32),
             (8, Kind::Pairs) => ("", shapes::PAIRS_U64),
             (8, _) if once(shapes::KEYS_U64_FEW) => ("_few", shapes::KEYS_U64_FEW),
             (8, _) if once(shapes::KEYS_U64_SOME) => ("_some", shapes::KEYS_U64_SOME),
