@@ -1,54 +1,58 @@
-//! The report's page in a browser: it loads without an error on its console and without
-//! a request to a network, and its controls work by keyboard, in light and dark.
+//! The report's page and the history's in a browser: they load without an error on its
+//! console and without a request to a network, and their controls work by keyboard, in
+//! light and dark.
 //!
-//! The browser is Chromium or Chrome, of the path or named by `CUDAMARK_BROWSER`. Where
-//! there is none, the tests show as ignored, and a line says why. It is told what to do
-//! by the DevTools protocol, over two pipes.
+//! Where there is no browser, the tests show as ignored, and a line says why.
 
-use std::env;
+mod chromium;
+
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write, pipe};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::Duration;
+use std::process::ExitCode;
 
-use command_fds::{CommandFdExt, FdMapping};
 use cudamark::report;
+use cudamark::track::commits::Commit;
+use cudamark::track::history::{self, Search};
+use cudamark::track::history_page::{self, Shown};
+use cudamark::track::store::{self, Distribution, Measured, Store};
 use host::record::Environment;
-use host::suite::Summary;
 use host::suite::lines::{EnvironmentLine, Line, Sample, SkippedLine, VERSION};
 use host::suite::records::Contents;
+use host::suite::{Name, Summary};
 use libtest_mimic::{Arguments, Failed, Trial};
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use serde_json::json;
 
-const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-/// Longest that the browser may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+use chromium::{BROWSERS, Page, Writer};
 
 /// What is shown of the page.
 type Test = fn(&mut Page) -> Result<(), Failed>;
 
+/// Tests of a page, by name.
+type Tests<'a> = &'a [(&'static str, Test)];
+
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let browser = find();
+    let browser = chromium::find();
     if browser.is_none() {
         eprintln!(
             "browser: ignored: none of {} in PATH; CUDAMARK_BROWSER may name one",
             BROWSERS.join(", ")
         );
     }
-    let tests: [(&str, Test); 6] = [
-        (
-            "loads_without_errors_or_requests",
-            loads_without_errors_or_requests,
-        ),
+    let of_both: [(&str, Test); 3] = [
+        ("asks_nothing_of_a_network", asks_nothing_of_a_network),
         (
             "colours_follow_the_system_and_the_control",
             colours_follow_the_system_and_the_control,
         ),
+        (
+            "nothing_overflows_a_narrow_window",
+            nothing_overflows_a_narrow_window,
+        ),
+    ];
+    let of_report: [(&str, Test); 4] = [
+        ("all_is_drawn", all_is_drawn),
         (
             "level_curves_change_by_keyboard",
             level_curves_change_by_keyboard,
@@ -58,38 +62,117 @@ fn main() -> ExitCode {
             "what_was_not_measured_shows_as_empty",
             what_was_not_measured_shows_as_empty,
         ),
-        (
-            "nothing_overflows_a_narrow_window",
-            nothing_overflows_a_narrow_window,
-        ),
     ];
-    let trials = tests.map(|(name, test)| {
-        let browser = browser.clone();
-        let ignored = browser.is_none();
-        let run = move || {
-            let browser = browser.ok_or("no browser")?;
-            let mut page = Page::open(&browser)?;
-            test(&mut page)?;
-            // Whatever a test does, the console stays clean.
-            page.settle()?;
-            assert_eq!(page.errors(), Vec::<String>::new());
-            Ok(())
-        };
-        Trial::test(name, run).with_ignored_flag(ignored)
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    let of_history: [(&str, Test); 3] = [
+        ("steps_are_marked", steps_are_marked),
+        ("curves_are_filtered", curves_are_filtered),
+        ("records_open_by_keyboard", records_open_by_keyboard),
+    ];
+    let pages: [(&str, Writer, Tests); 4] = [
+        ("report", write_report, &of_both),
+        ("report", write_report, &of_report),
+        ("history", write_history, &of_both),
+        ("history", write_history, &of_history),
+    ];
+    let mut trials = Vec::new();
+    for (page, write, tests) in pages {
+        for &(name, test) in tests {
+            let browser = browser.clone();
+            let ignored = browser.is_none();
+            let run = move || {
+                let browser = browser.ok_or("no browser")?;
+                let mut page = Page::open(&browser, write)?;
+                test(&mut page)?;
+                // Whatever a test does, the console stays clean.
+                page.settle()?;
+                assert_eq!(page.errors(), Vec::<String>::new());
+                Ok(())
+            };
+            let trial = Trial::test(format!("{page}::{name}"), run);
+            trials.push(trial.with_ignored_flag(ignored));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn find() -> Option<PathBuf> {
-    if let Some(named) = env::var_os("CUDAMARK_BROWSER") {
-        return Some(named.into());
+fn write_report(folder: &Path) -> Result<PathBuf, Failed> {
+    let written = report::write_page(&summary(), folder);
+    Ok(written.map_err(|error| format!("{error:#}"))?)
+}
+
+const CELLS: [&str; 2] = [
+    "cpu/cpu-std/u32-uniform-1000/1",
+    "cpu/cpu-radix/u32-uniform-1000/2",
+];
+
+/// Twelve commits, all but the fifth and sixth measured; a fifth slower from the eighth on.
+fn write_history(folder: &Path) -> Result<PathBuf, Failed> {
+    let commits: Vec<Commit> = (0..12)
+        .map(|index| Commit {
+            id: format!("{index:x}").repeat(40),
+            unix_time_s: 0,
+            day: format!("2026-11-{:02}", index + 1),
+            subject: format!("Say <b>{index}</b> & more"),
+        })
+        .collect();
+    let store = Store::of_machine(&folder.join("store"), "m");
+    let mut rng = fastrand::Rng::with_seed(1);
+    for round in 0..6 {
+        for (index, commit) in commits.iter().enumerate() {
+            if index == 4 || index == 5 {
+                continue;
+            }
+            let cells = CELLS.map(|cell| {
+                let slower = if index >= 7 && cell == CELLS[0] {
+                    1.2
+                } else {
+                    1.0
+                };
+                let median_s = 0.001 * slower * (1.0 + 0.02 * rng.f64());
+                let distribution = Distribution {
+                    samples: 5,
+                    least_s: median_s,
+                    median_s,
+                    low_s: median_s,
+                    high_s: median_s,
+                    confidence: 0.9,
+                    slowed_down: 0,
+                };
+                (cell.parse::<Name>().unwrap(), distribution)
+            });
+            let records = format!("records/m/{index}-{round}.jsonl");
+            let path = store.folder().join(&records);
+            fs::create_dir_all(path.parent().unwrap())?;
+            fs::write(path, "{}\n")?;
+            let measured = Measured {
+                version: store::VERSION,
+                machine_id: "m".to_owned(),
+                session: "s".to_owned(),
+                round,
+                commit: commit.id.clone(),
+                executable_sha256: String::new(),
+                ptx_sha256: None,
+                unix_time_s: 0.0,
+                records,
+                cells: BTreeMap::from(cells),
+            };
+            let added = store.add(&store::Line::Measured(Box::new(measured)));
+            added.map_err(|error| format!("{error:#}"))?;
+        }
     }
-    let path = env::var_os("PATH")?;
-    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    let mut all = BROWSERS
-        .iter()
-        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
-    all.find(|path| path.is_file())
+    let lines = store.read().map_err(|error| format!("{error:#}"))?;
+    let processes = history::processes(lines);
+    let curves = history::curves(&processes, &commits, &|_| true, Search::of(0.02));
+    let shown = Shown {
+        label: "machine m: NOT THIS ONE, shown by --force",
+        other: true,
+        commits: &commits,
+        curves: &curves,
+        processes: &processes,
+        store: &store,
+    };
+    let written = history_page::write(&shown, &folder.join("page"));
+    Ok(written.map_err(|error| format!("{error:#}"))?)
 }
 
 /// A summary of levels, sizes and engines, some of them missing.
@@ -137,198 +220,7 @@ fn summary() -> Summary {
     Summary::of(&contents)
 }
 
-/// The page, in a browser of its own.
-struct Page {
-    browser: Child,
-    requests: PipeWriter,
-    answers: Receiver<Value>,
-    events: Vec<Value>,
-    session: String,
-    last: u64,
-    _folder: TempDir,
-}
-
-impl Page {
-    fn open(browser: &Path) -> Result<Self, Failed> {
-        let folder = tempfile::tempdir()?;
-        let path =
-            report::write_page(&summary(), folder.path()).map_err(|error| format!("{error:#}"))?;
-        let (theirs_in, requests) = pipe()?;
-        let (ours_in, theirs_out) = pipe()?;
-        let profile = folder.path().join("profile");
-        fs::create_dir(&profile)?;
-        let mut command = Command::new(browser);
-        command
-            .args([
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-            ])
-            .args(["--disable-dev-shm-usage", "--remote-debugging-pipe"])
-            .arg(format!("--user-data-dir={}", profile.display()))
-            .arg("about:blank")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let mapping = |fd, child_fd| FdMapping {
-            parent_fd: fd,
-            child_fd,
-        };
-        let mappings = vec![mapping(theirs_in.into(), 3), mapping(theirs_out.into(), 4)];
-        command
-            .fd_mappings(mappings)
-            .map_err(|error| error.to_string())?;
-        let mut page = Self {
-            browser: command.spawn()?,
-            requests,
-            answers: listen(ours_in),
-            events: Vec::new(),
-            session: String::new(),
-            last: 0,
-            _folder: folder,
-        };
-        // The parent's copies of the browser's ends close with the command.
-        drop(command);
-        page.attach(&path)?;
-        Ok(page)
-    }
-
-    fn attach(&mut self, path: &Path) -> Result<(), Failed> {
-        let target = self.call("Target.createTarget", json!({"url": "about:blank"}))?;
-        let attach = json!({"targetId": target["targetId"], "flatten": true});
-        let attached = self.call("Target.attachToTarget", attach)?;
-        self.session = attached["sessionId"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
-        for domain in ["Page", "Runtime", "Log", "Network"] {
-            self.call(&format!("{domain}.enable"), json!({}))?;
-        }
-        let url = format!("file://{}", path.display());
-        self.call("Page.navigate", json!({"url": url}))?;
-        while !self
-            .events
-            .iter()
-            .any(|event| event["method"] == "Page.loadEventFired")
-        {
-            self.receive()?;
-        }
-        Ok(())
-    }
-
-    /// Asks the browser, and returns its answer.
-    fn call(&mut self, method: &str, params: Value) -> Result<Value, Failed> {
-        self.last += 1;
-        let mut request = json!({"id": self.last, "method": method, "params": params});
-        if !self.session.is_empty() {
-            request["sessionId"] = self.session.clone().into();
-        }
-        self.requests.write_all(format!("{request}\0").as_bytes())?;
-        loop {
-            let answer = self.receive()?;
-            if answer["id"] == self.last {
-                return match answer.get("error") {
-                    Some(error) => Err(format!("{method}: {error}").into()),
-                    None => Ok(answer["result"].clone()),
-                };
-            }
-        }
-    }
-
-    /// The next message; events are kept.
-    fn receive(&mut self) -> Result<Value, Failed> {
-        let message = self.answers.recv_timeout(PATIENCE);
-        let message = message.map_err(|_| "the browser does not answer")?;
-        if message.get("method").is_some() {
-            self.events.push(message.clone());
-        }
-        Ok(message)
-    }
-
-    /// The value of an expression.
-    fn value(&mut self, expression: &str) -> Result<Value, Failed> {
-        let params = json!({"expression": expression, "returnByValue": true});
-        let answer = self.call("Runtime.evaluate", params)?;
-        if let Some(thrown) = answer.get("exceptionDetails") {
-            return Err(format!("{expression}: {thrown}").into());
-        }
-        Ok(answer["result"]["value"].clone())
-    }
-
-    fn press(&mut self, key: &str, code: u32) -> Result<(), Failed> {
-        for kind in ["rawKeyDown", "keyUp"] {
-            let params =
-                json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
-            self.call("Input.dispatchKeyEvent", params)?;
-        }
-        Ok(())
-    }
-
-    /// Waits until the browser has drawn what was asked of it.
-    fn settle(&mut self) -> Result<(), Failed> {
-        let params = json!({
-            "expression": "new Promise(done => requestAnimationFrame(() => setTimeout(done, 20)))",
-            "awaitPromise": true,
-        });
-        self.call("Runtime.evaluate", params).map(drop)
-    }
-
-    /// What the console calls an error, and exceptions.
-    fn errors(&self) -> Vec<String> {
-        let bad = |event: &&Value| match event["method"].as_str() {
-            Some("Runtime.exceptionThrown") => true,
-            Some("Runtime.consoleAPICalled") => ["error", "warning", "assert"]
-                .contains(&event["params"]["type"].as_str().unwrap_or("")),
-            Some("Log.entryAdded") => event["params"]["entry"]["level"] == "error",
-            _ => false,
-        };
-        self.events
-            .iter()
-            .filter(bad)
-            .map(Value::to_string)
-            .collect()
-    }
-}
-
-impl Drop for Page {
-    fn drop(&mut self) {
-        let _ = self.browser.kill();
-        let _ = self.browser.wait();
-    }
-}
-
-/// Messages of the browser, each ended by a zero.
-fn listen(pipe: PipeReader) -> Receiver<Value> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for message in BufReader::new(pipe).split(0).map_while(Result::ok) {
-            if let Ok(message) = serde_json::from_slice(&message)
-                && sender.send(message).is_err()
-            {
-                break;
-            }
-        }
-    });
-    receiver
-}
-
-fn loads_without_errors_or_requests(page: &mut Page) -> Result<(), Failed> {
-    assert_eq!(
-        page.value("document.querySelectorAll('section').length")?,
-        10
-    );
-    assert_eq!(
-        page.value("document.querySelectorAll('table.cells tbody tr').length")?,
-        13
-    );
-    let drawn =
-        "[...document.querySelectorAll('figure svg')].every(svg => svg.querySelector('polyline'))";
-    assert_eq!(page.value(drawn)?, true);
-    assert!(
-        page.value("document.querySelectorAll('figure').length")?
-            .as_u64()
-            >= Some(2)
-    );
+fn asks_nothing_of_a_network(page: &mut Page) -> Result<(), Failed> {
     // The first Tab goes to the link past the controls.
     page.press("Tab", 9)?;
     assert_eq!(page.value("document.activeElement.className")?, "skip");
@@ -343,6 +235,82 @@ fn loads_without_errors_or_requests(page: &mut Page) -> Result<(), Failed> {
         assert!(
             url.starts_with("file:") || url.starts_with("data:"),
             "{url}"
+        );
+    }
+    Ok(())
+}
+
+const ALL_DRAWN: &str =
+    "[...document.querySelectorAll('figure svg')].every(svg => svg.querySelector('polyline'))";
+
+fn all_is_drawn(page: &mut Page) -> Result<(), Failed> {
+    assert_eq!(
+        page.value("document.querySelectorAll('section').length")?,
+        10
+    );
+    assert_eq!(
+        page.value("document.querySelectorAll('table.cells tbody tr').length")?,
+        13
+    );
+    assert_eq!(page.value(ALL_DRAWN)?, true);
+    assert!(
+        page.value("document.querySelectorAll('figure').length")?
+            .as_u64()
+            >= Some(2)
+    );
+    Ok(())
+}
+
+fn steps_are_marked(page: &mut Page) -> Result<(), Failed> {
+    assert_eq!(
+        page.value("document.querySelectorAll('section.curve').length")?,
+        2
+    );
+    assert_eq!(page.value(ALL_DRAWN)?, true);
+    let steps = "[...document.querySelectorAll('#steps tbody tr')].map(row => row.cells[0].textContent).join()";
+    assert_eq!(page.value(steps)?, "7777777777");
+    let subject = "document.querySelector('#steps tbody tr').cells[6].textContent";
+    assert_eq!(page.value(subject)?, "Say <b>7</b> & more");
+    // The step's colour is in the curve that has one, and in no other.
+    let marked = "[...document.querySelectorAll('section.curve')].map(curve => \
+                  curve.querySelector('svg').innerHTML.includes('--series-3')).join()";
+    assert_eq!(page.value(marked)?, "false,true");
+    // The link of the step leads to its curve.
+    let target = "document.querySelector(document.querySelector('#steps a').hash).dataset.name";
+    assert_eq!(page.value(target)?, CELLS[0]);
+    let machine = "document.getElementById('machine').className";
+    assert_eq!(page.value(machine)?, "other");
+    Ok(())
+}
+
+fn curves_are_filtered(page: &mut Page) -> Result<(), Failed> {
+    page.value("document.getElementById('filter').focus()")?;
+    page.call("Input.insertText", json!({"text": "RADIX u32"}))?;
+    let visible = "[...document.querySelectorAll('section.curve')].filter(curve => curve.offsetParent).map(curve => curve.dataset.name).join()";
+    assert_eq!(page.value(visible)?, CELLS[1]);
+    assert_eq!(
+        page.value("document.getElementById('shown').textContent")?,
+        "1 of 2 curves"
+    );
+    Ok(())
+}
+
+fn records_open_by_keyboard(page: &mut Page) -> Result<(), Failed> {
+    let visible = "[...document.querySelectorAll('table.commits a')].filter(link => link.checkVisibility()).length";
+    assert_eq!(page.value(visible)?, 0);
+    page.value("document.querySelector('summary').focus()")?;
+    page.press(" ", 32)?;
+    page.settle()?;
+    // Ten commits of six processes.
+    assert_eq!(page.value(visible)?, 60);
+    let links = "[...document.querySelectorAll('a[href^=records]')].map(link => link.getAttribute('href')).join()";
+    let links = page.value(links)?;
+    let links: Vec<&str> = links.as_str().unwrap_or_default().split(',').collect();
+    assert_eq!(links.len(), 120);
+    for link in links {
+        assert!(
+            page.folder.path().join("page").join(link).is_file(),
+            "{link}"
         );
     }
     Ok(())

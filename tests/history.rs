@@ -25,9 +25,11 @@ while [ $# -gt 0 ]; do
     --json) file=$2 ;;
     --samples) samples=$2 ;;
     --cells) cell=$2 ;;
+    --list) list=yes ;;
   esac
   shift
 done
+test -n "$list" && echo "$cell" && exit
 index=0
 while [ "$index" -lt "$samples" ]; do
   begin=$(date +%s%N)

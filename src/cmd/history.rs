@@ -11,7 +11,6 @@ use anyhow::{Result, bail};
 use clap::Args;
 use cudamark::report::figures::seconds;
 use cudamark::track::commits::{self, Commit, short};
-use cudamark::track::cores;
 use cudamark::track::fill::{self, Plan};
 use cudamark::track::history::{self, Curve, Search, Step};
 use cudamark::track::history_page;
@@ -21,8 +20,8 @@ use cudamark::{interrupt, paths};
 use host::record::Environment;
 use serde::Serialize;
 
-use super::classic::{print, sample_count};
-use super::compare::{budget, percent};
+use super::classic::print;
+use super::compare::{Cores, Sampling, budget, percent};
 use super::table;
 
 /// Show what each commit took, and name those at which that changed.
@@ -59,21 +58,13 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=100))]
     processes: u32,
 
-    /// Samples of each cell in a process.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = sample_count)]
-    samples: usize,
+    #[command(flatten)]
+    sampling: Sampling,
 
-    /// Seconds for which each cell is warmed up in each process.
-    #[arg(long, value_name = "SECONDS", default_value = "0.1")]
-    warm_up: String,
-
-    /// Tier whose cells expressions choose from when commits are measured.
-    #[arg(long, value_name = "TIER", default_value = "default")]
-    tier: String,
-
-    /// Cores that the processes are bound to, like 0,1.
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    cores: Vec<usize>,
+    /// Cores that the processes are bound to: a list like 0,1; `none`; or `auto`, the last
+    /// ones, as many as the cells have threads.
+    #[arg(long, value_name = "LIST", default_value = "auto")]
+    cores: Cores,
 
     /// Build a commit by this command of the shell, run in a worktree of the commit; it
     /// puts the executable where the variable CUDAMARK_EXECUTABLE says. Without it, cargo
@@ -123,7 +114,6 @@ struct Json<'a> {
 /// No repository or store; another machine's store; what a fill could not do; a page that
 /// cannot be written.
 pub fn run(options: &Options) -> Result<()> {
-    // Before cores are bound: the machine has those that it has.
     let here = Environment::here(None).machine_id();
     let folder = paths::suite().join("track");
     let source = match (&options.machine, &options.store) {
@@ -193,22 +183,11 @@ fn fill(
     machine_id: String,
 ) -> Result<()> {
     let interrupted = interrupt::flag()?;
-    cores::bind(&options.cores)?;
-    let mut arguments = Vec::new();
-    for cell in &options.cells {
-        arguments.extend(["--cells".to_owned(), cell.clone()]);
-    }
-    for (flag, value) in [
-        ("--samples", options.samples.to_string()),
-        ("--warm-up", options.warm_up.clone()),
-        ("--tier", options.tier.clone()),
-    ] {
-        arguments.extend([flag.to_owned(), value]);
-    }
     let plan = Plan {
         commits,
         cells,
-        arguments,
+        arguments: options.sampling.arguments(&options.cells),
+        cores: &|cells| options.cores.choose(cells),
         most: options.fill.unwrap_or(usize::MAX),
         processes: options.processes,
         budget: options.budget,

@@ -13,12 +13,15 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::panic;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use host::measure;
+use host::suite::Name;
 use host::suite::lines::Sample;
 use host::suite::records::Contents;
 use sha2::{Digest, Sha256};
@@ -26,16 +29,20 @@ use sha2::{Digest, Sha256};
 use super::build::{self, Build};
 use super::commits::{Commit, short};
 use super::comparison::{hash, hex, now};
+use super::cores;
 use super::history::{self, Curve, Search};
 use super::process;
 use super::selection::Selection;
+use super::stats;
 use super::store::{Distribution, Line, Measured, Store, VERSION};
 
 /// Chance of an alarm at which a gap is worth a look.
 const SUSPICION: f64 = 0.2;
 
+/// The cores for cells; none where processes are not bound.
+pub type CoresOf<'a> = dyn Fn(&[Name]) -> Result<Vec<usize>> + 'a;
+
 /// What is filled, and how long that may take.
-#[derive(Debug)]
 pub struct Plan<'a> {
     /// The commits, the oldest first.
     pub commits: &'a [Commit],
@@ -43,6 +50,8 @@ pub struct Plan<'a> {
     pub cells: &'a Selection,
     /// Arguments of `cudamark sample` that choose and sample them.
     pub arguments: Vec<String>,
+    /// Which cores processes are bound to, given the cells.
+    pub cores: &'a CoresOf<'a>,
     /// Commits to be filled in, at most.
     pub most: usize,
     /// Processes that each commit is to have; one with fewer is missing.
@@ -62,6 +71,7 @@ struct Ready<'a> {
     commit: &'a Commit,
     build: Build,
     executable_sha256: String,
+    cells: Vec<Name>,
 }
 
 /// Fills commits in; `say` is told what is done.
@@ -203,6 +213,7 @@ fn prepare<'a>(plan: &Plan<'a>, commit: &'a Commit) -> Result<Ready<'a>> {
     Ok(Ready {
         commit,
         executable_sha256: hash(&build.executable)?,
+        cells: process::list(&build.executable, &plan.arguments)?,
         build,
     })
 }
@@ -222,6 +233,9 @@ fn session(
     say(&format!("measuring {} by turns", ids.join(", ")));
     let named = format!("{ids:?} {:?} {}", plan.arguments, now());
     let session = hex(&Sha256::digest(named)[..6]);
+    // The same ones for all commits, whatever cells each has.
+    let cells: Vec<Name> = ready.iter().flat_map(|of| of.cells.clone()).collect();
+    let cores = (plan.cores)(&cells)?;
     let mut rng = fastrand::Rng::new();
     for round in 0..plan.processes {
         if round > 0 && spent + begin.elapsed() >= plan.budget {
@@ -230,7 +244,7 @@ fn session(
         rng.shuffle(&mut ready);
         let mut failed = None;
         for (index, commit) in ready.iter().enumerate() {
-            let measured = measure(plan, commit, &session, round, store);
+            let measured = measure(plan, commit, &cores, (&session, round), store);
             if interrupted.load(Ordering::Relaxed) {
                 bail!("interrupted; what was measured is kept, and the same command goes on");
             }
@@ -255,8 +269,8 @@ fn session(
 fn measure(
     plan: &Plan,
     ready: &Ready,
-    session: &str,
-    round: u32,
+    cores: &[usize],
+    (session, round): (&str, u32),
     store: &Store,
 ) -> Result<Measured> {
     let commit = &ready.commit.id;
@@ -266,7 +280,7 @@ fn measure(
         short(commit)
     );
     let path = store.folder().join(&records);
-    let contents = sample(&ready.build.executable, &plan.arguments, &path);
+    let contents = sample(&ready.build.executable, &plan.arguments, cores, &path);
     if contents.is_err() {
         // It may not have been made.
         let _ = fs::remove_file(&path);
@@ -292,12 +306,25 @@ fn measure(
     })
 }
 
-fn sample(executable: &Path, arguments: &[String], records: &Path) -> Result<Contents> {
+/// Runs a process on its cores.
+fn sample(
+    executable: &Path,
+    arguments: &[String],
+    cores: &[usize],
+    records: &Path,
+) -> Result<Contents> {
     if let Some(folder) = records.parent() {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    process::sample(executable, arguments, records)
+    // A process is bound to what the thread that starts it is bound to. Builds, which other
+    // threads start, have all cores.
+    let bound = || {
+        cores::bind(cores)?;
+        process::sample(executable, arguments, records)
+    };
+    thread::scope(|scope| scope.spawn(bound).join())
+        .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
 }
 
 fn distribution(samples: &[Sample]) -> Distribution {
@@ -306,7 +333,7 @@ fn distribution(samples: &[Sample]) -> Distribution {
     let slowed = |sample: &&Sample| !sample.slowdowns.is_empty();
     Distribution {
         samples: samples.len(),
-        least_s: seconds.iter().copied().fold(f64::INFINITY, f64::min),
+        least_s: stats::least(&seconds).unwrap_or(f64::NAN),
         median_s: measure::median(&seconds),
         low_s: interval.low,
         high_s: interval.high,

@@ -1,9 +1,10 @@
 //! What the store says of commits, in their order: a curve a cell, and its steps.
 //!
 //! Every process counts that measured one of the commits, those of comparisons too. Its
-//! figure is the least of its samples, as in a comparison (`stats` says why). They ran in *sessions*: commits that took turns, a round after the other. A machine is not
-//! equally fast at all times, and what it did must not be read as what a commit did. So
-//! figures are aligned before steps are looked for:
+//! figure is the least of its samples, as in a comparison (`stats` says why). They ran in
+//! *sessions*: commits that took turns, a round after the other. A machine is not equally
+//! fast at all times, and what it did must not be read as what a commit did. So figures
+//! are aligned before steps are looked for:
 //!
 //! - within a session, each round is moved by the median of how far its processes are
 //!   from their commits' medians;
@@ -22,7 +23,7 @@ use serde::Serialize;
 
 use super::change_points::{self, FALSE_ALARMS, Observation};
 use super::commits::Commit;
-use super::stats::median;
+use super::stats::{least, median};
 use super::store::{Line, Run};
 
 /// Where the permutations of every series start.
@@ -93,7 +94,7 @@ fn process(line: Line) -> Option<Process> {
         Line::Run(run) => {
             let cells = run.cells.iter().filter_map(|(name, figures)| {
                 let measurement = Measurement {
-                    least_s: figures.seconds.iter().copied().reduce(f64::min)?,
+                    least_s: least(&figures.seconds)?,
                     median_s: median(&figures.seconds)?,
                     samples: figures.seconds.len(),
                     slowed_down: figures.slowed_down,
