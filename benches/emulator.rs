@@ -1,7 +1,8 @@
 //! How long does a sort take in the emulator, and what does each check cost?
 //!
 //! Group `emulator`: the whole radix sort of uniform u32 keys, a histogram and four
-//! passes in the shape of `KEYS_U32_SOME`, on one core. One benchmark a level of
+//! passes in the shape of `KEYS_U32_SOME`, on one core, as in
+//! `emulator/races/u32-uniform-100000/1`. In place of engines there are levels of
 //! checking: `bounds` (which are always checked), `written` (and reads of what
 //! nobody wrote), `races` (and the order of all accesses), and `random` (and a random
 //! schedule with stale reads). Every sort is verified outside the timed interval.
@@ -11,7 +12,7 @@
 //!
 //! How to read it: the keys a second decide how many schedules a test can afford.
 
-use criterion::{BatchSize, Criterion, SamplingMode, Throughput};
+use criterion::{BatchSize, BenchmarkId, Criterion, SamplingMode, Throughput};
 use cuda_std::emu::{Buffer, Checks, Options, launch};
 use gpu_kernels::{control, entries, policy, tile};
 use std::time::Duration;
@@ -129,7 +130,8 @@ fn emulator(criterion: &mut Criterion) -> Result<(), String> {
     group.sampling_mode(SamplingMode::Flat);
     let mut failure = None;
     for (name, options) in levels {
-        group.bench_function(name, |bencher| {
+        let id = BenchmarkId::new(name, format!("u32-uniform-{n}/1"));
+        group.bench_function(id, |bencher| {
             bencher.iter_batched(
                 || Sort::new(n),
                 |sort| {
