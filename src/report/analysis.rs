@@ -3,7 +3,7 @@
 use host::suite::Group;
 use host::suite::summary::{Curve, Figures, Summary};
 
-use super::figures::{grouped, rate, seconds, share};
+use super::figures::{count, input, rate, seconds, share};
 use super::text::peers;
 
 /// Intervals wider than this share of their median are pointed out.
@@ -17,8 +17,16 @@ pub fn paragraph(summary: &Summary, group: Group) -> String {
     }
     let mut sentences = Vec::new();
     sentences.extend(fastest(summary, group));
-    for curve in summary.curves(group) {
-        sentences.extend(levels(&curve));
+    if group.asks_for_levels() {
+        let curves = summary.curves(group);
+        let several = curves.iter().any(|curve| curve.input != curves[0].input);
+        for curve in &curves {
+            sentences.extend(levels(curve, several));
+            if let (true, [copy]) = (group.is_copy(), &curve.points[..]) {
+                let (engine, time) = (&curve.engine, seconds(copy.median_s));
+                sentences.push(format!("{engine} takes {time}."));
+            }
+        }
     }
     sentences.extend(against_peers(summary, group));
     sentences.extend(peak(&cells));
@@ -43,39 +51,42 @@ fn fastest(summary: &Summary, group: Group) -> Option<String> {
     ))
 }
 
-fn levels(curve: &Curve) -> Option<String> {
+/// What a higher level changes; of several inputs, this one is named.
+fn levels(curve: &Curve, several: bool) -> Option<String> {
     let knee = curve.knee()?;
     let (first, best, last) = (curve.points.first()?, curve.best(), curve.points.last()?);
+    let who = match several {
+        true => format!("{} with {}", curve.engine, input(&first.name)),
+        false => curve.engine.clone(),
+    };
     let gain = best.per_second / first.per_second;
     let mut sentence = match best.name.level == first.name.level {
         true => format!(
-            "{} is at its best at level {} ({}): more gains nothing.",
-            curve.engine,
+            "{who} is at its best at level {} ({}): more gains nothing.",
             first.name.level,
             seconds(first.median_s)
         ),
         false => format!(
-            "{} reaches {gain:.2} times the throughput of level {} at level {} ({}); its knee is \
-             at level {}.",
-            curve.engine,
+            "{who} reaches {gain:.2} times the throughput of level {} at level {} ({}); its knee \
+             is at level {}.",
             first.name.level,
             best.name.level,
             seconds(best.median_s),
             knee.name.level
         ),
     };
+    if let Some(overlap) = best.overlap {
+        sentence += &format!(
+            " There {overlap:.1} of its {} streams were busy at a time.",
+            best.name.level
+        );
+    }
     let lost = 1.0 - last.per_second / best.per_second;
     if lost > 0.1 && last.name.level != best.name.level {
         sentence += &format!(
             " At level {} it is {:.0} % below its best.",
             last.name.level,
             100.0 * lost
-        );
-    }
-    if let Some(overlap) = best.overlap {
-        sentence += &format!(
-            " There {overlap:.1} of its {} streams were busy at a time.",
-            best.name.level
         );
     }
     Some(sentence)
@@ -120,10 +131,10 @@ fn peak(cells: &[&Figures]) -> Option<String> {
         None => String::new(),
     };
     Some(format!(
-        "The nearest to what a plain copy moves is {} at {} elements: {} elements a second, {} of \
-         the copy{passes}.",
+        "The nearest to what a plain copy moves is {} with {}: {} elements a second, {} of the \
+         copy{passes}.",
         best.name.engine,
-        grouped(best.name.n),
+        input(&best.name),
         rate(best.per_second),
         share(best.share_once)
     ))
@@ -145,19 +156,12 @@ fn noise(cells: &[&Figures]) -> Option<String> {
     }
     if slowed > 0 {
         parts.push(format!(
-            "{} taken of a GPU that was slowed down; they are kept, and marked.",
+            "Of a GPU that was slowed down there {}; all are kept, and marked.",
             match slowed {
-                1 => "One sample was".to_owned(),
-                _ => format!("{slowed} samples were"),
+                1 => "is one sample".to_owned(),
+                _ => format!("are {slowed} samples"),
             }
         ));
     }
     (!parts.is_empty()).then(|| parts.join(" "))
-}
-
-fn count(number: usize, what: &str) -> String {
-    match number {
-        1 => format!("one {what}"),
-        _ => format!("{number} {what}s"),
-    }
 }

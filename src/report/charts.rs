@@ -275,7 +275,8 @@ pub(crate) fn short(value: f64) -> String {
     match value {
         1.0.. => figures::grouped(value.round() as usize),
         0.0 => "0".to_owned(),
-        _ => format!("{value:.2}"),
+        // As many places as the first two digits that are not 0 take.
+        _ => format!("{value:.*}", 1 + (-value.log10()).ceil() as usize),
     }
 }
 

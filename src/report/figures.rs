@@ -1,5 +1,7 @@
 //! How figures are written: few digits, a unit that fits.
 
+use host::suite::Name;
+
 /// A time: `1.23 ms`.
 pub fn seconds(seconds: f64) -> String {
     let (unit, per_second) = unit(seconds);
@@ -62,6 +64,19 @@ pub fn power(n: usize) -> String {
         true => format!("2^{}", n.ilog2()),
         false => grouped(n),
     }
+}
+
+/// So many of what is called `what`: `one cell`, `2 cells`.
+pub fn count(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("one {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}
+
+/// The input of a cell, to be read: `u32 uniform 2^20`.
+pub fn input(name: &Name) -> String {
+    format!("{} {} {}", name.kind, name.distribution, power(name.n))
 }
 
 #[cfg(test)]

@@ -9,9 +9,12 @@ use host::suite::summary::{Curve, Figures, Rank};
 use host::suite::{Group, Summary, opener};
 
 use super::charts::{self, Metric};
-use super::figures::{grouped, power, rate, seconds, share};
+use super::figures::{grouped, input, rate, seconds, share};
 use super::text::peers;
 use super::{analysis, text};
+
+/// Most rows of a table that is open from the start.
+const ROWS_OPEN: usize = 40;
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -32,6 +35,8 @@ struct Section {
     heat: Option<Heat>,
     ranks: Vec<Rank>,
     rows: Vec<Row>,
+    /// Whether the rows are shown from the start.
+    open: bool,
 }
 
 /// A chart, in several metrics or in one.
@@ -114,6 +119,7 @@ pub fn render(summary: &Summary) -> Result<String> {
 fn section(summary: &Summary, group: Group) -> Result<Section> {
     let mut charts = level_charts(summary, group)?;
     charts.extend(size_charts(summary, group)?);
+    let rows: Vec<Row> = summary.of_group(group).into_iter().map(row).collect();
     Ok(Section {
         name: group.name(),
         question: group.question(),
@@ -121,7 +127,8 @@ fn section(summary: &Summary, group: Group) -> Result<Section> {
         charts,
         heat: heat(summary, group),
         ranks: summary.rank(group),
-        rows: summary.of_group(group).into_iter().map(row).collect(),
+        open: rows.len() <= ROWS_OPEN,
+        rows,
     })
 }
 
@@ -148,11 +155,13 @@ fn level_charts(summary: &Summary, group: Group) -> Result<Vec<Chart>> {
             inputs.push(&curve.input);
         }
     }
-    let chart = |input: &&str| {
+    let chart = |wanted: &&str| {
         let shown: Vec<&Curve> = curves
             .iter()
-            .filter(|curve| curve.input == **input)
+            .filter(|curve| curve.input == **wanted)
             .collect();
+        let first = shown.iter().flat_map(|curve| &curve.points).next();
+        let what = first.map_or_else(String::new, |figures| input(&figures.name));
         let engines: Vec<&str> = shown.iter().map(|curve| curve.engine.as_str()).collect();
         let colours: Vec<usize> = engines.iter().map(|engine| colour(group, engine)).collect();
         let drawing = |metric: Metric| {
@@ -162,7 +171,7 @@ fn level_charts(summary: &Summary, group: Group) -> Result<Vec<Chart>> {
             })
         };
         Ok(Chart {
-            title: format!("{input} over concurrency level, with intervals"),
+            title: format!("{what} over concurrency level, with intervals"),
             legend: legend(group, &engines),
             drawings: Metric::ALL
                 .into_iter()
@@ -263,7 +272,7 @@ fn heat(summary: &Summary, group: Group) -> Option<Heat> {
     let cells = summary.of_group(group);
     let rows = cells.iter().filter(|cell| cell.name.engine == *engine);
     let rows = rows.map(|cell| HeatRow {
-        input: format!("{}, level {}", shown_input(cell), cell.name.level),
+        input: format!("{}, level {}", input(&cell.name), cell.name.level),
         cells: (peers(&engines))
             .map(|peer| summary.ratio(cell, peer).map(heat_cell))
             .collect(),
@@ -285,11 +294,6 @@ fn heat_cell(ratio: f64) -> HeatCell {
     }
 }
 
-fn shown_input(figures: &Figures) -> String {
-    let name = &figures.name;
-    format!("{} {} {}", name.kind, name.distribution, power(name.n))
-}
-
 fn row(figures: &Figures) -> Row {
     let dash = "\u{2013}";
     let times = |value: Option<f64>| value.map_or(dash.to_owned(), |value| format!("{value:.2}"));
@@ -300,7 +304,7 @@ fn row(figures: &Figures) -> Row {
     Row {
         name: figures.name.to_string(),
         engine: figures.name.engine.clone(),
-        input: shown_input(figures),
+        input: input(&figures.name),
         level: figures.name.level,
         time: seconds(figures.median_s),
         interval: format!("{} to {}", seconds(figures.low_s), seconds(figures.high_s)),

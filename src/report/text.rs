@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use host::suite::Group;
 use host::suite::summary::{Figures, Summary};
 
-use super::figures::{grouped, rate, seconds, share};
+use super::figures::{count, grouped, rate, seconds, share};
 
 /// The table of a group, and what follows from it.
 pub fn group(summary: &Summary, group: Group) -> String {
@@ -57,15 +57,17 @@ pub fn group(summary: &Summary, group: Group) -> String {
     for rank in &ranks {
         let _ = writeln!(
             text,
-            "rank: {} {:.2} times the fastest (geometric mean of {} cells)",
-            rank.engine, rank.over_best, rank.cells
+            "rank: {} {:.2} times the fastest (geometric mean of {})",
+            rank.engine,
+            rank.over_best,
+            count(rank.cells, "cell")
         );
     }
     let slowed: usize = cells.iter().map(|figures| figures.slowed).sum();
     if slowed > 0 {
         let _ = writeln!(
             text,
-            "{slowed} samples were taken of a GPU that was slowed down"
+            "samples taken of a GPU that was slowed down: {slowed}"
         );
     }
     text

@@ -130,6 +130,14 @@ impl Group {
         self == Self::Batch
     }
 
+    /// Whether its question is what a higher level changes.
+    pub fn asks_for_levels(self) -> bool {
+        matches!(
+            self,
+            Self::Classic | Self::Split | Self::Batch | Self::Transfer
+        )
+    }
+
     /// Whether its cells copy and sort nothing.
     pub fn is_copy(self) -> bool {
         self == Self::Transfer

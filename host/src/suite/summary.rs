@@ -13,7 +13,8 @@
 //!   bytes that a radix sort by 8-bit digits moves: one read to count digits, then a
 //!   read and a write for each digit; it is given for the engines that sort so.
 //! - The *rank* of engines is the geometric mean, over the inputs and levels that all
-//!   of them have, of their median over the least: 1 is fastest everywhere.
+//!   of them have, of their median over the least: 1 is fastest everywhere. An engine
+//!   that has one level alone counts with it at every level.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -213,11 +214,23 @@ impl Summary {
     }
 
     /// How many times as long `peer` takes as the engine of `figures`, for the same
-    /// input at the same level or, of a peer without levels, at its only one.
+    /// input at the same level or, of a peer that has one level alone, at that.
     pub fn ratio(&self, figures: &Figures, peer: &str) -> Option<f64> {
-        let theirs = figures.name.of_engine(peer);
-        let theirs = self.cells.get(&theirs)?;
+        let theirs = self.at(&figures.name, peer)?;
         Some(theirs.median_s / figures.median_s)
+    }
+
+    /// The cell of `engine` that stands beside `name`: of the same input at the same
+    /// level or, where the engine has one level alone, at that.
+    fn at(&self, name: &Name, engine: &str) -> Option<&Figures> {
+        let theirs = name.of_engine(engine);
+        let level = theirs.level;
+        let mut of_input = self.cells.values().filter(|cell| {
+            let name = cell.name.clone();
+            Name { level, ..name } == theirs
+        });
+        let only = || of_input.next().filter(|_| of_input.next().is_none());
+        self.cells.get(&theirs).or_else(only)
     }
 
     /// The engines of a group in the order of their rank; empty where fewer than two
@@ -230,7 +243,7 @@ impl Summary {
         let cells = self.of_group(group);
         let keys: BTreeSet<Name> = cells.iter().map(|cell| cell.name.of_engine("")).collect();
         let times = keys.iter().filter_map(|key| {
-            let of = |engine: &&str| Some(self.cells.get(&key.of_engine(engine))?.median_s);
+            let of = |engine: &&str| Some(self.at(key, engine)?.median_s);
             engines.iter().map(of).collect()
         });
         let times: Vec<Vec<f64>> = times.collect();
@@ -489,5 +502,20 @@ mod tests {
         let ours = figures_of(&summary, "cpu/cpu-radix/u32-uniform-100/2");
         assert_eq!(summary.ratio(&ours, "cpu-std"), Some(4.0));
         assert_eq!(summary.ratio(&ours, "cpu-rayon"), None);
+    }
+
+    #[test]
+    fn a_peer_of_one_level_is_held_against_every_level() {
+        let summary = Summary::of(&contents(&[
+            ("classic/gpu/i32-classic-100/1", &[2.0]),
+            ("classic/gpu/i32-classic-100/8", &[0.5]),
+            ("classic/cupy/i32-classic-100/1", &[4.0]),
+            ("classic/cupy/i32-classic-200/1", &[9.0]),
+            ("classic/cpu-std/i32-classic-100/1", &[1.0]),
+            ("classic/cpu-std/i32-classic-100/2", &[1.0]),
+        ]));
+        let eight = figures_of(&summary, "classic/gpu/i32-classic-100/8");
+        assert_eq!(summary.ratio(&eight, "cupy"), Some(8.0));
+        assert_eq!(summary.ratio(&eight, "cpu-std"), None);
     }
 }
