@@ -2,6 +2,7 @@
 //! commit holds: it sleeps for as long as the commit says, and writes down how long that
 //! took. Its steps are planted far above what a busy machine does to a sleep.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -96,7 +97,10 @@ impl Repository {
     }
 
     fn command(&self, subcommand: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cudamark"));
+        // In a bundle, the program is elsewhere than it was built.
+        let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
+        let program = env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built);
+        let mut command = Command::new(program);
         command
             .arg(subcommand)
             .args(arguments)

@@ -1,6 +1,7 @@
 //! `cudamark rank` over records files, stores and engines.
 
 use std::collections::BTreeMap;
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,8 +34,9 @@ fn store(folder: &Path, machine: &str, commits: &[(&str, f64)]) -> PathBuf {
             let median_s = times * milliseconds / 1e3;
             let distribution = Distribution {
                 samples: 1,
+                // Commits are not ranked by what disturbed them.
                 least_s: median_s,
-                median_s,
+                median_s: median_s * (1 + index) as f64,
                 low_s: median_s,
                 high_s: median_s,
                 confidence: 0.0,
@@ -85,7 +87,10 @@ fn records(folder: &Path, file: &str, machine: Option<&str>, cells: &[(&str, f64
 
 /// The command: its exit code and what it said.
 fn rank(folder: &TempDir, arguments: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_cudamark"))
+    // In a bundle, the program is elsewhere than it was built.
+    let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
+    let program = env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built);
+    let output = Command::new(program)
         .arg("rank")
         .args(arguments)
         .env("CARGO_TARGET_DIR", folder.path().join("target"))
@@ -137,6 +142,7 @@ fn commits_of_the_store_are_ranked() {
     );
     assert_eq!(result["cells"].as_array().unwrap().len(), 2);
     assert_eq!(result["machines_differ"], false);
+    assert_eq!(result["times"], "least");
     // One engine of a commit beside another.
     let result = json(
         &folder,
@@ -183,6 +189,7 @@ fn records_and_engines_of_the_last_runs_are_ranked() {
         ranked(&result),
         [pair("new.jsonl", 1.0), pair("old.jsonl", 2.0)]
     );
+    assert_eq!(result["times"], "median");
     // Engines of the suite's last runs are their names.
     records(
         folder.path(),

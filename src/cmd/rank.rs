@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use cudamark::paths;
 use cudamark::report::figures::seconds;
-use cudamark::track::rank::{self, Places, Ranked, Ranking};
+use cudamark::track::rank::{self, Places, Ranked, Ranking, Times};
 use cudamark::track::selection::Selection;
 use host::record::Environment;
 
@@ -104,5 +104,9 @@ fn written(ranking: &Ranking, format: Format) -> Result<String> {
             std::iter::once(row.cell.clone()).chain(times).collect()
         })
         .collect();
-    Ok(said + "\n" + &table(&head, &rows))
+    let times = match ranking.times {
+        Times::Least => "Times: medians over processes of the least sample of each.",
+        Times::Median => "Times: medians.",
+    };
+    Ok(format!("{said}\n{}\n{times}\n", table(&head, &rows)))
 }

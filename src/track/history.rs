@@ -294,8 +294,12 @@ fn observations(
     (places, observations)
 }
 
-/// The aligned medians in seconds of all commits of a store, cell by cell.
-pub fn medians(processes: &[Process]) -> BTreeMap<String, BTreeMap<Name, f64>> {
+/// The times in seconds of all commits of a store, cell by cell: medians over processes of
+/// `figure`, rounds and sessions aligned.
+pub fn times(
+    processes: &[Process],
+    figure: fn(&Measurement) -> f64,
+) -> BTreeMap<String, BTreeMap<Name, f64>> {
     let ids: BTreeSet<&String> = processes.iter().map(|process| &process.commit).collect();
     let ids: Vec<&String> = ids.into_iter().collect();
     let place = |process: &Process| ids.partition_point(|id| **id < process.commit);
@@ -304,17 +308,17 @@ pub fn medians(processes: &[Process]) -> BTreeMap<String, BTreeMap<Name, f64>> {
         .map(|process| (place(process), process))
         .collect();
     let cells: BTreeSet<&Name> = processes.iter().flat_map(|of| of.cells.keys()).collect();
-    let mut medians: BTreeMap<String, BTreeMap<Name, f64>> = BTreeMap::new();
+    let mut times: BTreeMap<String, BTreeMap<Name, f64>> = BTreeMap::new();
     for cell in cells {
-        let (places, mut observations) = observations(cell, &placed, |of| of.median_s);
+        let (places, mut observations) = observations(cell, &placed, figure);
         align(&mut observations);
         for (index, place) in places.into_iter().enumerate() {
-            let of_commit = medians.entry(ids[place].clone()).or_default();
+            let of_commit = times.entry(ids[place].clone()).or_default();
             let seconds = median(&values_of(&observations, index));
             of_commit.extend(seconds.map(|seconds| (cell.clone(), seconds.exp())));
         }
     }
-    medians
+    times
 }
 
 fn values_of(observations: &[Observation], commit: usize) -> Vec<f64> {

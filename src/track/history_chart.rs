@@ -17,6 +17,8 @@ const CURVE: usize = 0;
 const STEP: usize = 3;
 /// Part of the heights that is left free above and below.
 const ROOM: f64 = 0.12;
+/// Part of the width that is left free beside a step.
+const BESIDE: f64 = 0.005;
 
 /// Draws `curve` over the places of `commits`.
 ///
@@ -47,6 +49,10 @@ fn draw<B: DrawingBackend>(
     let least = ends(0).fold(f64::INFINITY, f64::min);
     let greatest = ends(1).fold(0.0, f64::max);
     let room = ((greatest - least) * ROOM).max(greatest * 0.01);
+    // So many that neighbouring labels differ.
+    let decimals = (1.0 - (greatest - least + room).log10())
+        .ceil()
+        .clamp(0.0, 6.0) as usize;
     let last = commits.len().saturating_sub(1) as f64;
     let mut chart = ChartBuilder::on(area)
         .margin(10)
@@ -64,7 +70,7 @@ fn draw<B: DrawingBackend>(
         .x_labels(10)
         .y_labels(6)
         .x_label_formatter(&|place| label(*place, commits))
-        .y_label_formatter(&|value| format!("{value:.3}"))
+        .y_label_formatter(&|value| format!("{value:.decimals$}"))
         .label_style(text(15))
         .axis_desc_style(text(16))
         .axis_style(INK)
@@ -87,7 +93,8 @@ fn draw<B: DrawingBackend>(
         let line = [(x, (least - room).max(0.0)), (x, top)];
         let style = colour_of(STEP).stroke_width(2);
         chart.draw_series(DashedLineSeries::new(line, 6, 5, style))?;
-        let label = Text::new(format!(" {}", change(*ratio)), (x, top), text(15));
+        let beside = x + (last + 1.2) * BESIDE;
+        let label = Text::new(change(*ratio), (beside, top), text(15));
         chart.draw_series([label])?;
     }
     for level in levels(curve) {

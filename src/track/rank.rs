@@ -2,7 +2,8 @@
 //!
 //! Each is a column: a time for each of its cells. What ranks a column is the geometric
 //! mean, over the cells that all columns have, of its time over the least time of the
-//! cell: 1 is fastest everywhere. A ratio of two means does not depend on which column is
+//! cell: 1 is fastest everywhere. Commits of stores are ranked by what comparisons judge
+//! them by; where something else is among the columns, all are ranked by medians. A ratio of two means does not depend on which column is
 //! divided by; a sum of times would be that of the largest inputs alone.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,8 +40,10 @@ pub struct Column {
     pub label: String,
     /// Machines that its times are of.
     pub machines: BTreeSet<String>,
-    /// Seconds by cell; of an engine, by cell without it.
-    pub seconds: BTreeMap<Name, f64>,
+    /// Medians in seconds by cell; of an engine, by cell without it.
+    pub medians: BTreeMap<Name, f64>,
+    /// Of a commit in a store, the same by the least samples of its processes.
+    pub least: Option<BTreeMap<Name, f64>>,
     /// It is of one engine.
     pub of_engine: bool,
 }
@@ -54,6 +57,28 @@ pub struct Ranking {
     pub cells: Vec<Row>,
     /// They are of different machines.
     pub machines_differ: bool,
+    /// What the times are.
+    pub times: Times,
+}
+
+/// What the times of a ranking are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Times {
+    /// Medians over processes of the least sample of each, as in a comparison: of commits
+    /// alone.
+    Least,
+    /// Medians.
+    Median,
+}
+
+impl Times {
+    fn of(self, column: &Column) -> &BTreeMap<Name, f64> {
+        match (self, &column.least) {
+            (Self::Least, Some(least)) => least,
+            _ => &column.medians,
+        }
+    }
 }
 
 /// A column in its place.
@@ -134,7 +159,7 @@ fn of_file(path: &Path, revision: Option<&str>) -> Result<Column> {
         }
         let contents = Contents::read(path)?;
         let column = of_summary(&shown, &Summary::of(&contents));
-        if column.seconds.is_empty() {
+        if column.medians.is_empty() {
             bail!("{shown} has no samples");
         }
         return Ok(column);
@@ -190,11 +215,12 @@ fn of_revision(revision: &str, places: &Places) -> Result<Column> {
 }
 
 fn of_commit(label: &str, machines: Vec<String>, processes: &[Process], commit: &str) -> Column {
-    let mut medians = history::medians(processes);
+    let times = |figure| history::times(processes, figure).remove(commit);
     Column {
         label: label.to_owned(),
         machines: machines.into_iter().collect(),
-        seconds: medians.remove(commit).unwrap_or_default(),
+        medians: times(|of| of.median_s).unwrap_or_default(),
+        least: times(|of| of.least_s),
         of_engine: false,
     }
 }
@@ -206,26 +232,31 @@ fn of_summary(label: &str, summary: &Summary) -> Column {
         machines: (summary.environments.iter())
             .map(|line| line.machine_id.clone())
             .collect(),
-        seconds: cells
+        medians: cells
             .map(|figures| (figures.name.clone(), figures.median_s))
             .collect(),
+        least: None,
         of_engine: false,
     }
 }
 
 /// What `column` has of one engine.
 fn of_engine(column: Column, engine: &str, label: &str) -> Result<Column> {
-    let cells = column.seconds.into_iter();
-    let seconds: BTreeMap<Name, f64> = cells
-        .filter(|(name, _)| name.engine == engine)
-        .map(|(name, seconds)| (name.of_engine(""), seconds))
-        .collect();
-    if seconds.is_empty() {
+    let of_engine = |times: BTreeMap<Name, f64>| -> BTreeMap<Name, f64> {
+        let times = times.into_iter();
+        times
+            .filter(|(name, _)| name.engine == engine)
+            .map(|(name, seconds)| (name.of_engine(""), seconds))
+            .collect()
+    };
+    let medians = of_engine(column.medians);
+    if medians.is_empty() {
         bail!("{} has no cell of the engine `{engine}`", column.label);
     }
     Ok(Column {
         label: label.to_owned(),
-        seconds,
+        medians,
+        least: column.least.map(of_engine),
         of_engine: true,
         machines: column.machines,
     })
@@ -253,8 +284,12 @@ pub fn rank(mut columns: Vec<Column>, selection: &Selection, force: bool) -> Res
         bail!("name an engine for all that are ranked, as in HEAD:cpu-std, or for none");
     }
     let cells = common(&columns, selection)?;
+    let by = match columns.iter().all(|column| column.least.is_some()) {
+        true => Times::Least,
+        false => Times::Median,
+    };
     let times = |columns: &[Column]| -> Vec<Vec<f64>> {
-        let row = |cell: &Name| columns.iter().map(|column| column.seconds[cell]).collect();
+        let row = |cell: &Name| columns.iter().map(|column| by.of(column)[cell]).collect();
         cells.iter().map(row).collect()
     };
     let means = summary::over_best(&times(&columns));
@@ -280,6 +315,7 @@ pub fn rank(mut columns: Vec<Column>, selection: &Selection, force: bool) -> Res
             })
             .collect(),
         machines_differ,
+        times: by,
     })
 }
 
@@ -292,13 +328,13 @@ fn common(columns: &[Column], selection: &Selection) -> Result<Vec<Name>> {
     let Some(first) = columns.first() else {
         bail!("nothing is named that can be ranked");
     };
-    let everywhere = |cell: &&Name| columns.iter().all(|of| of.seconds.contains_key(*cell));
-    let cells: Vec<Name> = first.seconds.keys().filter(everywhere).cloned().collect();
+    let everywhere = |cell: &&Name| columns.iter().all(|of| of.medians.contains_key(*cell));
+    let cells: Vec<Name> = first.medians.keys().filter(everywhere).cloned().collect();
     if cells.is_empty() {
         let of = |column: &Column| {
-            let cell = column.seconds.keys().next().map(shown);
+            let cell = column.medians.keys().next().map(shown);
             let like = cell.map_or_else(String::new, |cell| format!(" like {cell}"));
-            format!("{} has {}{like}", column.label, column.seconds.len())
+            format!("{} has {}{like}", column.label, column.medians.len())
         };
         let of: Vec<String> = columns.iter().map(of).collect();
         bail!("there is no cell that all have: {}", of.join("; "));
@@ -322,9 +358,10 @@ mod tests {
         Column {
             label: label.to_owned(),
             machines: BTreeSet::from([machine.to_owned()]),
-            seconds: cells
+            medians: cells
                 .map(|(name, seconds)| (name.parse().unwrap(), *seconds))
                 .collect(),
+            least: None,
             of_engine: false,
         }
     }
@@ -386,7 +423,7 @@ mod tests {
         );
         let engine = of_engine(column("a", "m", &[(SMALL, 1.0)]), "cpu-std", "cpu-std").unwrap();
         assert_eq!(
-            shown(engine.seconds.keys().next().unwrap()),
+            shown(engine.medians.keys().next().unwrap()),
             "cpu/u32-uniform-10/1"
         );
         let mixed = vec![engine, column("b", "m", &[(SMALL, 2.0)])];
