@@ -384,7 +384,7 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::track::history::align;
+    use crate::track::alignment::align;
 
     const ERROR: f64 = FALSE_ALARMS;
     const LEAST: f64 = 0.02;

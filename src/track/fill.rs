@@ -341,3 +341,77 @@ fn distribution(samples: &[Sample]) -> Distribution {
         slowed_down: samples.iter().filter(slowed).count(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::track::history::Step;
+
+    fn commits(count: usize) -> Vec<Commit> {
+        let commit = |index: usize| Commit {
+            id: index.to_string(),
+            unix_time_s: 0,
+            day: String::new(),
+            subject: String::new(),
+        };
+        (0..count).map(commit).collect()
+    }
+
+    fn planned(
+        measured: &[usize],
+        left_out: &[usize],
+        gap: Option<[usize; 2]>,
+        room: usize,
+    ) -> Vec<usize> {
+        let commits = commits(17);
+        let is_measured: Vec<bool> = (0..17).map(|place| measured.contains(&place)).collect();
+        let step = gap.map(|[previous, commit]| Step {
+            commit: commit.to_string(),
+            previous: previous.to_string(),
+            not_measured: Vec::new(),
+            ratio: 1.5,
+            interval: None,
+            chance: 0.1,
+            floor: None,
+        });
+        let curve = Curve {
+            cell: "cpu/cpu-std/u32-uniform-10/1".parse().unwrap(),
+            points: Vec::new(),
+            steps: step.into_iter().collect(),
+            unlinked_sessions: 0,
+        };
+        let left_out = left_out.iter().copied().collect();
+        next(&commits, &is_measured, &left_out, &[curve], room)
+    }
+
+    #[test]
+    fn ends_and_middle_come_first_and_gaps_are_halved() {
+        assert_eq!(planned(&[], &[], None, 5), [16, 0, 8]);
+        assert_eq!(planned(&[], &[], None, 1), [16]);
+        assert_eq!(planned(&[], &[16], None, 2), [15, 0]);
+        // What is newer, then older than all that is known.
+        assert_eq!(planned(&[0, 8, 12], &[], None, 3), [16]);
+        assert_eq!(planned(&[8, 16], &[], None, 3), [0]);
+        // Into the gap of a step; where there is none, into the widest.
+        assert_eq!(planned(&[0, 8, 16], &[], Some([8, 16]), 3), [12]);
+        assert_eq!(planned(&[0, 8, 16], &[12], Some([8, 16]), 3), [13]);
+        assert_eq!(planned(&[0, 6, 16], &[], None, 3), [11]);
+        // A gap of which nothing is left gives way.
+        assert_eq!(planned(&[0, 8, 10, 16], &[9], Some([8, 10]), 3), [4]);
+        // All at once where there is room for all.
+        assert_eq!(
+            planned(&[0, 1, 16], &[], None, 14),
+            (2..16).collect::<Vec<_>>()
+        );
+        let all: Vec<usize> = (0..17).collect();
+        assert!(planned(&all, &[], None, 3).is_empty());
+    }
+
+    #[test]
+    fn what_is_new_is_measured_beside_its_neighbours() {
+        let measured = [true, false, false, true, false, true];
+        assert_eq!(beside(&[4], &measured), BTreeSet::from([3, 4, 5]));
+        assert_eq!(beside(&[1, 2], &measured), BTreeSet::from([0, 1, 2, 3]));
+        assert_eq!(beside(&[0], &[false, false]), BTreeSet::from([0]));
+    }
+}

@@ -3,14 +3,8 @@
 //! Every process counts that measured one of the commits, those of comparisons too. Its
 //! figure is the least of its samples, as in a comparison (`stats` says why). They ran in
 //! *sessions*: commits that took turns, a round after the other. A machine is not equally
-//! fast at all times, and what it did must not be read as what a commit did. So figures
-//! are aligned before steps are looked for:
-//!
-//! - within a session, each round is moved by the median of how far its processes are
-//!   from their commits' medians;
-//! - sessions are moved against each other by the median of how far the commits are apart
-//!   that they have in common. What fills a history therefore measures the neighbours
-//!   again, beside what is new.
+//! fast at all times, and what it did must not be read as what a commit did. So rounds and
+//! sessions are moved against each other (`alignment`) before steps are looked for.
 //!
 //! A session without a commit in common stays where it is, and is counted as unlinked. No
 //! false step comes of it: the test for steps compares within rounds alone.
@@ -21,6 +15,7 @@ use host::measure;
 use host::suite::Name;
 use serde::Serialize;
 
+use super::alignment::align;
 use super::change_points::{self, FALSE_ALARMS, Observation};
 use super::commits::Commit;
 use super::stats::{least, median};
@@ -369,74 +364,161 @@ fn between(step: &change_points::Step, places: &[usize], commits: &[Commit]) -> 
     }
 }
 
-/// Aligns rounds and sessions; returns how many sessions have no commit in common with
-/// the others.
-pub fn align(observations: &mut [Observation]) -> usize {
-    let mut sessions: BTreeMap<usize, Vec<Observation>> = BTreeMap::new();
-    for one in observations.iter() {
-        sessions.entry(one.session).or_default().push(*one);
-    }
-    let mut moved: BTreeMap<usize, f64> = BTreeMap::new();
-    let mut left: Vec<(usize, BTreeMap<usize, f64>)> = Vec::new();
-    for (session, mut of_session) in sessions {
-        let before = medians_by(&of_session, |one| one.commit);
-        for one in &mut of_session {
-            one.value -= before[&one.commit];
-        }
-        let rounds = medians_by(&of_session, |one| one.block);
-        for one in &mut of_session {
-            one.value += before[&one.commit] - rounds[&one.block];
-        }
-        moved.extend(rounds);
-        left.push((session, medians_by(&of_session, |one| one.commit)));
-    }
-    let (session_moved, unlinked) = link(left);
-    for one in observations {
-        one.value -= moved[&one.block] + session_moved[&one.session];
-    }
-    unlinked
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::track::store::{Distribution, Figures, Measured, Side, VERSION};
 
-/// By how much each session is to be moved, given its commits' medians; and how many
-/// stay where they are.
-fn link(mut left: Vec<(usize, BTreeMap<usize, f64>)>) -> (BTreeMap<usize, f64>, usize) {
-    let mut aligned: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    let mut moved = BTreeMap::new();
-    let mut unlinked = 0;
-    while !left.is_empty() {
-        let common = |medians: &BTreeMap<usize, f64>| {
-            let known = |commit: &&usize| aligned.contains_key(*commit);
-            medians.keys().filter(known).count()
+    const CELL: &str = "cpu/cpu-std/u32-uniform-10/1";
+
+    fn commits(count: usize) -> Vec<Commit> {
+        let commit = |index| Commit {
+            id: format!("{index:040}"),
+            unix_time_s: 0,
+            day: String::new(),
+            subject: String::new(),
         };
-        let best = (0..left.len())
-            .rev()
-            .max_by_key(|&index| (common(&left[index].1), left[index].1.len()));
-        let (session, medians) = left.remove(best.unwrap_or(0));
-        let apart: Vec<f64> = medians
-            .iter()
-            .filter_map(|(commit, value)| Some(value - median(aligned.get(commit)?)?))
-            .collect();
-        unlinked += usize::from(apart.is_empty() && !aligned.is_empty());
-        let apart = median(&apart).unwrap_or(0.0);
-        for (commit, value) in medians {
-            aligned.entry(commit).or_default().push(value - apart);
-        }
-        moved.insert(session, apart);
+        (0..count).map(commit).collect()
     }
-    (moved, unlinked)
-}
 
-/// The median of values by what they have in common.
-fn medians_by(
-    observations: &[Observation],
-    key: fn(&Observation) -> usize,
-) -> BTreeMap<usize, f64> {
-    let mut values: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-    for one in observations {
-        values.entry(key(one)).or_default().push(one.value);
+    /// Six rounds of the commits at `places` on a machine that is so much slower.
+    fn session(name: &str, places: &[usize], slower: f64, level: fn(usize) -> f64) -> Vec<Line> {
+        let mut rng = fastrand::Rng::with_seed(places.len() as u64);
+        let mut lines = Vec::new();
+        for round in 0..6 {
+            for &place in places {
+                let seconds = level(place) * slower * (1.0 + 0.01 * rng.f64());
+                let distribution = Distribution {
+                    samples: 5,
+                    least_s: seconds,
+                    median_s: 2.0 * seconds,
+                    low_s: seconds,
+                    high_s: seconds,
+                    confidence: 0.9,
+                    slowed_down: 1,
+                };
+                lines.push(Line::Measured(Box::new(Measured {
+                    version: VERSION,
+                    machine_id: "m".to_owned(),
+                    session: name.to_owned(),
+                    round,
+                    commit: format!("{place:040}"),
+                    executable_sha256: String::new(),
+                    ptx_sha256: None,
+                    unix_time_s: 0.0,
+                    records: format!("records/m/{name}-{place}-{round}.jsonl"),
+                    cells: BTreeMap::from([(CELL.parse().unwrap(), distribution)]),
+                })));
+            }
+        }
+        lines
     }
-    let medians = values.into_iter();
-    medians
-        .filter_map(|(key, values)| Some((key, median(&values)?)))
-        .collect()
+
+    fn only(lines: Vec<Line>, commits: &[Commit]) -> Curve {
+        let curves = curves(&processes(lines), commits, &|_| true, Search::of(0.02));
+        assert_eq!(curves.len(), 1);
+        curves.into_iter().next().unwrap()
+    }
+
+    /// Blocks of a comparison of the commits at two places.
+    fn comparison(places: [Option<usize>; 2], level: fn(usize) -> f64) -> Vec<Line> {
+        let mut lines = Vec::new();
+        for block in 0..6 {
+            for (place, side) in [Side::Base, Side::Head, Side::Head, Side::Base]
+                .into_iter()
+                .enumerate()
+            {
+                let of = places[side as usize];
+                let seconds = level(of.unwrap_or(0)) * (1.0 + 0.001 * place as f64);
+                let figures = Figures {
+                    seconds: vec![3.0 * seconds, seconds],
+                    sm_cycles: None,
+                    slowed_down: 0,
+                };
+                lines.push(Line::Run(Box::new(Run {
+                    version: VERSION,
+                    comparison: "c".to_owned(),
+                    round: 0,
+                    block,
+                    place,
+                    side,
+                    executable_sha256: String::new(),
+                    commit: of.map(|of| format!("{of:040}")),
+                    ptx_sha256: None,
+                    unix_time_s: 0.0,
+                    disturbance: None,
+                    cells: BTreeMap::from([(CELL.parse().unwrap(), figures)]),
+                })));
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn sessions_are_aligned_by_what_they_have_in_common() {
+        let commits = commits(8);
+        let flat = |_| 1.0;
+        let mut lines = session("a", &[0, 1, 2, 3, 4], 1.0, flat);
+        lines.extend(session("b", &[4, 5, 6, 7], 1.3, flat));
+        let curve = only(lines, &commits);
+        assert!(curve.steps.is_empty(), "{:?}", curve.steps);
+        assert_eq!(curve.unlinked_sessions, 0);
+        let point = &curve.points[7];
+        assert!((point.aligned_s - 1.0).abs() < 0.02, "{point:?}");
+        // As it was measured, by the samples' medians.
+        assert!((point.median_s - 2.6).abs() < 0.05, "{point:?}");
+        assert_eq!(
+            (point.processes, point.samples, point.slowed_down),
+            (6, 30, 6)
+        );
+        assert_eq!(point.records[0], "b-7-0.jsonl");
+    }
+
+    #[test]
+    fn a_step_is_found_across_sessions() {
+        let commits = commits(8);
+        let stepped = |place| if place < 6 { 1.0 } else { 1.2 };
+        let mut lines = session("a", &[0, 3, 7], 1.0, stepped);
+        lines.extend(session("b", &[3, 5, 7], 0.8, stepped));
+        lines.extend(session("c", &[5, 6, 7], 1.1, stepped));
+        let curve = only(lines, &commits);
+        let [step] = &curve.steps[..] else {
+            panic!("{:?}", curve.steps);
+        };
+        assert_eq!(
+            (&step.previous, &step.commit),
+            (&commits[5].id, &commits[6].id)
+        );
+        assert!((step.ratio - 1.2).abs() < 0.02, "{step:?}");
+        assert!(step.not_measured.is_empty());
+    }
+
+    #[test]
+    fn what_has_nothing_in_common_is_counted_and_no_step() {
+        let commits = commits(8);
+        let flat = |_| 1.0;
+        let mut lines = session("a", &[0, 1, 2, 3], 1.0, flat);
+        lines.extend(session("b", &[4, 5, 6, 7], 1.3, flat));
+        let curve = only(lines, &commits);
+        assert_eq!((curve.unlinked_sessions, curve.steps.len()), (1, 0));
+    }
+
+    #[test]
+    fn processes_of_comparisons_count_that_have_a_commit() {
+        let commits = commits(4);
+        let stepped = |place| if place < 2 { 1.0 } else { 1.5 };
+        let curve = only(comparison([Some(0), Some(3)], stepped), &commits);
+        let [step] = &curve.steps[..] else {
+            panic!("{:?}", curve.steps);
+        };
+        assert_eq!(
+            step.not_measured,
+            [commits[1].id.clone(), commits[2].id.clone()]
+        );
+        assert_eq!(curve.points[1].processes, 12);
+        assert_eq!(curve.points[1].records[0], "compare-c-0-0-1.json");
+        let curve = only(comparison([Some(0), None], stepped), &commits);
+        assert_eq!(curve.points.len(), 1);
+        assert!((curve.points[0].aligned_s - 1.0).abs() < 0.01);
+    }
 }

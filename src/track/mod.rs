@@ -2,6 +2,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`alignment`] | rounds and sessions of processes, moved against each other |
 //! | [`build`] | builds of revisions, in worktrees of their own |
 //! | [`calibration`] | comparisons of which the answer is known |
 //! | [`change_points`] | steps in the times of a benchmark over commits |
@@ -20,6 +21,7 @@
 //! | [`stats`] | the verdict over paired blocks of processes |
 //! | [`store`] | what processes measured, a file a machine |
 
+pub mod alignment;
 pub mod build;
 pub mod calibration;
 pub mod change_points;
