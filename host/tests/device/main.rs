@@ -71,7 +71,12 @@ fn main() {
             let device = device.clone();
             let skipped = device.is_err();
             Trial::test(name, move || {
-                test(device.map_err(|skipped| Failed::from(skipped.to_string()))?);
+                let device = device.map_err(|skipped| Failed::from(skipped.to_string()))?;
+                // Tests run in threads of their own.
+                device
+                    .enter()
+                    .map_err(|error| Failed::from(error.to_string()))?;
+                test(device);
                 Ok(())
             })
             .with_ignored_flag(skipped)
