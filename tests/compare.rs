@@ -31,6 +31,12 @@ echo turn >> "$here/turns"
 exec cp "$here/records-$turn" "$file"
 "#;
 
+/// The command. A bundle says where it is; else it is where cargo built it.
+fn program() -> String {
+    let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
+    env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built)
+}
+
 /// What a made-up process measured of its only cell.
 #[derive(Clone, Copy)]
 struct Made {
@@ -117,7 +123,7 @@ impl Place {
     }
 
     fn command(&self, base: &Path, head: &Path, more: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cudamark"));
+        let mut command = Command::new(program());
         command
             .env("CARGO_TARGET_DIR", self.path())
             .args(["compare", "cell", "--base-exe"])

@@ -1,6 +1,7 @@
 //! Comparisons and calibrations over the real command: every process sorts, and what is
 //! killed goes on.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -11,11 +12,16 @@ use cudamark::track::store::{Line, Run, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_cudamark");
 const CELL: &str = "cpu/cpu-std/u32-uniform-1000/1";
 const OTHER: &str = "cpu/cpu-radix/u32-uniform-1000/1";
 /// Longest that a command may take to write its first lines.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The command. A bundle says where it is; else it is where cargo built it.
+fn program() -> String {
+    let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
+    env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built)
+}
 
 /// A target folder.
 struct Place(TempDir);
@@ -26,7 +32,7 @@ impl Place {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program());
         command.env("CARGO_TARGET_DIR", self.0.path());
         // Nobody asks git: a commit while this runs changes nothing.
         command.env("CUDAMARK_COMMIT", "0123abc").args(arguments);
@@ -99,13 +105,14 @@ fn runs(path: &Path) -> Vec<Run> {
 #[test]
 fn a_comparison_that_is_killed_goes_on_and_its_store_is_whole() {
     let place = Place::new();
+    let program = program();
     let same = [
         "compare",
         CELL,
         "--base-exe",
-        PROGRAM,
+        &program,
         "--head-exe",
-        PROGRAM,
+        &program,
     ];
     let short = ["--samples", "2", "--warm-up", "0"];
     // What is to be seen is too little for it to end before it is killed.
@@ -198,13 +205,14 @@ fn a_planted_slowdown_is_found_and_what_is_killed_goes_on() {
         "nothing was done again"
     );
     assert_eq!(again.stdout, output.stdout);
+    let program = program();
     let compare = [
         "compare",
         CELL,
         "--base-exe",
-        PROGRAM,
+        &program,
         "--head-exe",
-        PROGRAM,
+        &program,
     ];
     let quick = ["--samples", "2", "--warm-up", "0", "--detect", "1000%"];
     let compared = place.run(&[&compare[..], &quick].concat());

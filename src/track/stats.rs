@@ -5,7 +5,7 @@
 //! samples within one run: more samples in a process say nothing of it. A process gives
 //! one figure, the least of its samples: what other programs do only ever adds to a
 //! sample, so the least is the one least disturbed. Where other programs want the same
-//! cores, the differences of blocks spread a quarter as far as with medians
+//! cores, the differences of blocks spread a quarter to a third as far as with medians
 //! (docs/REGRESSION.md); Chen and Revels, Robust benchmarking in noisy environments
 //! (2016), chose it for the same reason.
 //!
