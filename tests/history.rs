@@ -291,6 +291,17 @@ fn another_machines_store_is_refused_unless_forced() {
     );
     let html = fs::read_to_string(page.join("index.html")).unwrap();
     assert!(html.contains("NOT THIS ONE") && html.contains("class=\"other\""));
+    // Nor does a store that came from elsewhere have other files copied beside a page.
+    fs::write(repository.folder.path().join("private"), "private").unwrap();
+    let text = ours.replace(id, "fedcba987654");
+    fs::write(
+        theirs,
+        text.replace("records/fedcba987654/", "x/../private#"),
+    )
+    .unwrap();
+    output(repository.command("history", &forced));
+    let html = fs::read_to_string(page.join("index.html")).unwrap();
+    assert!(html.contains("(lost)"), "{html}");
     let json = json(repository.command("history", &["--store", theirs, "--force", "--json"]));
     assert_eq!(json["other_machine"], true);
     // What is measured here is never added to it.

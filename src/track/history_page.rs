@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 use askama::Template;
@@ -126,18 +126,22 @@ fn copy(records: &Records, store: &Store, to: &Path) -> io::Result<bool> {
             let line = serde_json::to_string(&Line::Run(run.clone()))?;
             fs::write(to, line + "\n")?;
         }
-        Records::File(path) => {
-            // Into place by its name, so that a page in the folder of the store is none of
-            // its files' end.
-            let part = to.with_extension("part");
-            match fs::copy(store.folder().join(path), &part) {
-                Ok(_) => fs::rename(&part, to)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-                Err(error) => return Err(error),
+        // A store may be another's: it names no file but below its own folder.
+        Records::File(path) if !is_below(Path::new(path)) => return Ok(false),
+        Records::File(path) => match fs::copy(store.folder().join(path), to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            copied => {
+                copied?;
             }
-        }
+        },
     }
     Ok(true)
+}
+
+/// Whether a path leads down alone.
+fn is_below(path: &Path) -> bool {
+    let mut parts = path.components();
+    parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
 fn subtitle(shown: &Shown) -> String {
