@@ -106,7 +106,7 @@ pub fn render(summary: &Summary) -> Result<String> {
         .collect();
     let page = Page {
         subtitle: text::environment(summary),
-        machine: summary.environments.last().map(machine).unwrap_or_default(),
+        machine: summary.environment().map(machine).unwrap_or_default(),
         skipped: (summary.skipped.iter())
             .map(|(engine, reason)| (engine.clone(), reason.clone()))
             .collect(),
@@ -254,7 +254,7 @@ fn size_chart(summary: &Summary, group: Group, (kind, spread): (&str, &str)) -> 
 
 /// Elements a second that no sort surpasses which reads and writes each once.
 fn bound(summary: &Summary, group: Group, kind: &str) -> Option<f64> {
-    let line = summary.environments.last()?;
+    let line = summary.environment()?;
     let copied = match group {
         Group::Cpu => line.host_copy_bytes_per_s,
         _ if line.environment.gpu.is_some() => line.device_copy_bytes_per_s,

@@ -143,7 +143,7 @@ pub fn classic_csv(summary: &Summary) -> Option<String> {
 
 /// One line on where the figures are from.
 pub fn environment(summary: &Summary) -> String {
-    let Some(line) = summary.environments.last() else {
+    let Some(line) = summary.environment() else {
         return String::new();
     };
     let environment = &line.environment;

@@ -102,6 +102,14 @@ pub struct Summary {
 }
 
 impl Summary {
+    /// The environment that stands for all: the last, or the last with a GPU where
+    /// benchmarks of the CPU alone were run beside others.
+    pub fn environment(&self) -> Option<&EnvironmentLine> {
+        let with_gpu = |line: &&EnvironmentLine| line.environment.gpu.is_some();
+        let last = self.environments.iter().rfind(with_gpu);
+        last.or(self.environments.last())
+    }
+
     /// Of what a file holds.
     pub fn of(contents: &Contents) -> Self {
         let mut cells = BTreeMap::new();
@@ -464,6 +472,28 @@ mod tests {
             before
         );
         assert_eq!(summary.environments.len(), 1);
+    }
+
+    #[test]
+    fn an_environment_with_a_gpu_stands_for_all() {
+        let cells: &[(&str, &[f64])] = &[("cpu/cpu-std/u32-uniform-100/1", &[1.0])];
+        let named = |id: &str, gpu: bool| {
+            let mut summary = Summary::of(&contents(cells));
+            let line = &mut summary.environments[0];
+            line.id = id.to_owned();
+            line.environment.gpu = gpu.then(|| crate::record::Gpu {
+                name: "a GPU".to_owned(),
+                driver_cuda: "13.0".to_owned(),
+                compute_capability: "9.0".to_owned(),
+                memory_bytes: 1,
+            });
+            summary
+        };
+        let mut summary = named("with", true);
+        summary.merge(named("without", false));
+        assert_eq!(summary.environments.len(), 2);
+        assert_eq!(summary.environment().unwrap().id, "with");
+        assert_eq!(named("alone", false).environment().unwrap().id, "alone");
     }
 
     #[test]
