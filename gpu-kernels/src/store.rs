@@ -17,14 +17,14 @@
 //! digit and offset of each element, if more than one element is written for it:
 //! keys with values gain, keys alone lose (`docs/KERNELS.md`).
 //!
-//! # In one run
-//! Keys with values whose tile is a single run are where they belong among each other,
-//! and go from registers to the output: other tiles' writes would have to wait until
-//! one thread had cut the run.
-//!
 //! How many windows a run takes depends on where in a sector its first element
 //! goes, which is known only after the look-back. The scan has to number them
 //! before, and counts the most that there can be.
+//!
+//! # In one run
+//! Keys with values whose tile is a single run stand in order already, and go from
+//! registers to the output: one thread would have to cut the run, and the others to
+//! wait for it.
 
 use crate::key::{Key, RADIX};
 use crate::rank::unpack;
