@@ -84,6 +84,7 @@ impl Counters {
             let ones = warp::all_ones();
             let first = digit(0);
             let first_same = warp::match_digit(first, ones);
+            // A vote, so that the assembler knows that the warp stays together.
             if warp::all(warp::FULL, first_same == warp::FULL) {
                 let others = (1..ITEMS).fold(0, |others, i| others | (digit(i) ^ first));
                 if warp::all(warp::FULL, others == 0) {
@@ -126,8 +127,8 @@ impl Counters {
         ranks
     }
 
-    /// The same by atomics. A tile has fewer than 65536 keys, so no count carries
-    /// into the other digit of its word.
+    /// Ranks of digits in their warp, by atomics; two to a word. A tile has fewer than
+    /// 65536 keys, so no count carries into the other digit of its word.
     #[inline(always)]
     pub unsafe fn rank_by_atomics<const ITEMS: usize>(
         self,
