@@ -213,8 +213,12 @@ fn the_exit_code_says_same_slower_or_not_judged() {
     );
     let (code, row) = place.row(&[Made::cpu(1.0)], &[Made::cpu(0.5)], &[]);
     assert_eq!((code, &row["verdict"]), (0, &"faster".into()));
-    // Two of its processes are a block's: half of the blocks say one thing, half another.
-    let restless = [0.5, 0.5, 2.0, 2.0].map(Made::cpu);
+    // Two of its processes are a block's: half of the blocks say one thing, half another,
+    // each by another amount, or their averages would all be nothing.
+    let restless: Vec<Made> = [0.5, 2.0, 0.6, 1.7, 0.7, 1.4, 0.8, 1.2]
+        .into_iter()
+        .flat_map(|seconds| [Made::cpu(seconds); 2])
+        .collect();
     let (code, row) = place.row(&[Made::cpu(1.0)], &restless, &["--budget", "1s"]);
     assert_eq!((code, &row["verdict"]), (2, &"unsure".into()));
 }
