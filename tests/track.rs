@@ -102,18 +102,23 @@ fn runs(path: &Path) -> Vec<Run> {
     lines.into_iter().filter_map(run).collect()
 }
 
+/// A comparison of an executable with itself.
+fn compare_with_itself(program: &str) -> [&str; 6] {
+    [
+        "compare",
+        CELL,
+        "--base-exe",
+        program,
+        "--head-exe",
+        program,
+    ]
+}
+
 #[test]
 fn a_comparison_that_is_killed_goes_on_and_its_store_is_whole() {
     let place = Place::new();
     let program = program();
-    let same = [
-        "compare",
-        CELL,
-        "--base-exe",
-        &program,
-        "--head-exe",
-        &program,
-    ];
+    let same = compare_with_itself(&program);
     let short = ["--samples", "2", "--warm-up", "0"];
     // What is to be seen is too little for it to end before it is killed.
     let never_ends = ["--detect", "0%", "--budget", "600s"];
@@ -206,14 +211,7 @@ fn a_planted_slowdown_is_found_and_what_is_killed_goes_on() {
     );
     assert_eq!(again.stdout, output.stdout);
     let program = program();
-    let compare = [
-        "compare",
-        CELL,
-        "--base-exe",
-        &program,
-        "--head-exe",
-        &program,
-    ];
+    let compare = compare_with_itself(&program);
     let quick = ["--samples", "2", "--warm-up", "0", "--detect", "1000%"];
     let compared = place.run(&[&compare[..], &quick].concat());
     assert!(

@@ -22,7 +22,8 @@
 //!
 //! **Values** go the way of their keys, to a buffer of their own in shared memory:
 //! loaded when the keys have been scattered, on their way while the block looks
-//! back, and stored beside the keys.
+//! back, and stored beside the keys. A tile of one digit is not scattered: it is
+//! stored as it was read.
 //!
 //! # Checking ranks by atomics
 //! Keys alone have no identity beyond their bits, so a wrong order of equal digits

@@ -15,7 +15,6 @@ const MANY_FROM: u64 = 1 << 22;
 /// Most keys of a sort whose tiles are least. Below a tile for each multiprocessor,
 /// what is gained by smaller ones is lost by longer look-backs.
 const LEAST_TO: u64 = 1 << 16;
-
 /// Keys of 4 bytes from which on the largest tiles are worth their time.
 const MOST_FROM: u64 = 1 << 24;
 
