@@ -27,6 +27,8 @@ use chromium::{BROWSERS, Page, Writer};
 
 /// Rows of a table too long to be open from the start.
 const LONG: usize = 41;
+/// Rows of all tables.
+const ROWS: usize = 15 + LONG;
 
 /// What is shown of the page.
 type Test = fn(&mut Page) -> Result<(), Failed>;
@@ -226,6 +228,9 @@ fn summary() -> Summary {
             1e-5 * level as f64,
         );
     }
+    for (engine, seconds) in [("bounds", 0.1), ("races", 0.4)] {
+        add(format!("emulator/{engine}/u32-uniform-100000/1"), seconds);
+    }
     Summary::of(&contents)
 }
 
@@ -255,11 +260,11 @@ const ALL_DRAWN: &str =
 fn all_is_drawn(page: &mut Page) -> Result<(), Failed> {
     assert_eq!(
         page.value("document.querySelectorAll('section').length")?,
-        10
+        11
     );
     assert_eq!(
         page.value("document.querySelectorAll('table.cells tbody tr').length")?,
-        13 + LONG
+        ROWS
     );
     assert_eq!(page.value(ALL_DRAWN)?, true);
     assert!(
@@ -366,20 +371,20 @@ fn level_curves_change_by_keyboard(page: &mut Page) -> Result<(), Failed> {
 
 fn rows_are_filtered(page: &mut Page) -> Result<(), Failed> {
     let open = "[...document.querySelectorAll('details')].map(details => details.open).join()";
-    // Of classic, batch and cpu, in which something was measured.
-    assert_eq!(page.value(open)?, "true,false,true");
+    // Of classic, batch, cpu and emulator, in which something was measured.
+    assert_eq!(page.value(open)?, "true,false,true,true");
     page.value("document.getElementById('filter').focus()")?;
     page.call("Input.insertText", json!({"text": "CPU-radix classic"}))?;
-    assert_eq!(page.value(open)?, "true,true,true");
+    assert_eq!(page.value(open)?, "true,true,true,true");
     let visible = "[...document.querySelectorAll('table.cells tbody tr')].filter(row => row.offsetParent).length";
     assert_eq!(page.value(visible)?, 4);
     assert_eq!(
         page.value("document.getElementById('shown').textContent")?,
-        format!("4 of {} cells", 13 + LONG)
+        format!("4 of {} cells", ROWS)
     );
     page.value("document.getElementById('filter').select()")?;
     page.press("Delete", 46)?;
-    assert_eq!(page.value(visible)?, 13 + LONG);
+    assert_eq!(page.value(visible)?, ROWS);
     assert_eq!(
         page.value("document.getElementById('shown').textContent")?,
         ""
@@ -393,6 +398,13 @@ fn what_was_not_measured_shows_as_empty(page: &mut Page) -> Result<(), Failed> {
     let empty =
         "[...document.querySelectorAll('#cpu td.empty')].map(cell => cell.textContent).join()";
     assert_eq!(page.value(empty)?, "not measured");
+    // Checks of the emulator are held against each other, and not ranked.
+    let ratios = "[...document.querySelectorAll('#emulator td.slower')].map(cell => cell.textContent).join()";
+    assert_eq!(page.value(ratios)?, "4.00");
+    assert_eq!(
+        page.value("document.querySelectorAll('#emulator ol').length")?,
+        0
+    );
     let skipped = "document.querySelector('#environment li').textContent";
     assert_eq!(page.value(skipped)?, "gpu: no NVIDIA driver <&>");
     Ok(())

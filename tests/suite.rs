@@ -31,6 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 fn main() -> ExitCode {
     match env::var(ACT_AS).as_deref() {
         Ok("planted") => suite::main_with("planted", &[Group::Cpu], planted),
+        Ok("emulator") => suite::main("emulator", &[Group::Emulator]),
         Ok(_) => suite::main("cpu", &[Group::Cpu]),
         Err(_) => {
             let arguments = Arguments::from_args();
@@ -42,11 +43,15 @@ fn main() -> ExitCode {
 type Test = fn() -> Result<(), Failed>;
 
 fn trials() -> Vec<Trial> {
-    let all: [(&str, Test); 7] = [
+    let all: [(&str, Test); 8] = [
         ("a_wrong_result_fails_the_run", a_wrong_result_fails_the_run),
         (
             "samples_are_recorded_and_reported",
             samples_are_recorded_and_reported,
+        ),
+        (
+            "the_emulator_is_measured_as_all_are_and_large_inputs_are_skipped",
+            the_emulator_is_measured,
         ),
         (
             "ctrl_c_keeps_samples_and_resume_goes_on",
@@ -220,6 +225,35 @@ fn samples_are_recorded_and_reported() -> Result<(), Failed> {
         .path()
         .join("criterion/cpu/cpu-std/u32-uniform-1000_2");
     assert!(folder.is_dir(), "{}", folder.display());
+    Ok(())
+}
+
+fn the_emulator_is_measured() -> Result<(), Failed> {
+    let place = Place::new();
+    let output = place
+        .command("emulator", &QUICK)
+        .env("CUDAMARK_ENGINES", "bounds,random")
+        .env("CUDAMARK_N", "1000,5000000")
+        .env("CUDAMARK_TYPES", "f32")
+        .output()?;
+    let said = said(&output, 0)?;
+    let contents = place.contents();
+    let cells: Vec<String> = contents.cells.keys().map(Name::to_string).collect();
+    let expected = ["bounds", "random"].map(|check| format!("emulator/{check}/f32-uniform-1000/1"));
+    assert_eq!(cells, expected);
+    assert_eq!(contents.finished.len(), 2);
+    for check in ["bounds", "random"] {
+        let reason = &contents.skipped[check];
+        assert!(
+            reason.starts_with("f32-uniform-5000000: 5000000 keys: "),
+            "{reason}"
+        );
+        let line = format!("emulator/{check}/f32-uniform-5000000/1: skipped: 5000000 keys: ");
+        assert!(said.contains(&line), "{said}");
+    }
+    let page = fs::read_to_string(place.0.path().join("cudamark/report/index.html"))?;
+    assert!(page.contains("With bounds alone checked (bounds), the emulator sorts"));
+    assert!(text(&output.stdout).contains("random /"));
     Ok(())
 }
 

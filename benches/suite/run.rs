@@ -154,12 +154,15 @@ impl<'a> Run<'a> {
     fn measure_cell(&mut self, cell: &Name) -> Result<(), String> {
         let opened = match (self.open)(&self.session, cell) {
             Ok(opened) => opened,
-            // A peer that runs, but does not sort this.
-            Err(error) if error.is_unavailable() => {
-                eprintln!("{cell}: skipped: {}", error.lacks().unwrap_or_default());
-                return Ok(());
+            // A peer that runs, but does not sort this; an input that is too large.
+            Err(error) => {
+                let Some(reason) = error.lacks() else {
+                    return Err(error.to_string());
+                };
+                eprintln!("{cell}: skipped: {reason}");
+                let written = self.session.skip(cell, reason);
+                return written.map_err(|error| error.to_string());
             }
-            Err(error) => return Err(error.to_string()),
         };
         let mut calls = Calls {
             sampler: self.session.sampler(cell, opened),

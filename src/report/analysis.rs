@@ -1,6 +1,7 @@
 //! What a group's figures say, in sentences for a reader who has just come to the page.
 
 use host::suite::Group;
+use host::suite::emulator_cells::{BOUNDS, RACES, RANDOM, WRITTEN};
 use host::suite::summary::{Curve, Figures, Summary};
 
 use super::figures::{count, input, rate, seconds, share};
@@ -16,6 +17,10 @@ pub fn paragraph(summary: &Summary, group: Group) -> String {
         return "Nothing was measured here.".to_owned();
     }
     let mut sentences = Vec::new();
+    if group == Group::Emulator {
+        let inputs = cells.chunk_by(|a, b| a.name.input() == b.name.input());
+        sentences.extend(inputs.filter_map(checks));
+    }
     sentences.extend(fastest(summary, group));
     if group.asks_for_levels() {
         let curves = summary.curves(group);
@@ -32,6 +37,40 @@ pub fn paragraph(summary: &Summary, group: Group) -> String {
     sentences.extend(peak(&cells));
     sentences.extend(noise(&cells));
     sentences.join(" ")
+}
+
+/// What each check of the emulator costs for one input, against the one of `cells` that
+/// checks least.
+fn checks(cells: &[&Figures]) -> Option<String> {
+    let what = [
+        (BOUNDS, "bounds alone checked"),
+        (WRITTEN, "reads of unwritten memory looked for as well"),
+        (RACES, "races looked for as well"),
+        (RANDOM, "a random schedule and stale reads besides"),
+    ];
+    let mut measured = what.into_iter().filter_map(|(engine, what)| {
+        let cell = cells.iter().find(|cell| cell.name.engine == engine)?;
+        Some((*cell, what))
+    });
+    let (least, what) = measured.next()?;
+    let mut sentence = format!(
+        "With {what} ({}), the emulator sorts {}, {} keys a second, in {}",
+        least.name.engine,
+        input(&least.name),
+        rate(least.per_second),
+        seconds(least.median_s)
+    );
+    let mut most = least;
+    for (cell, what) in measured {
+        let (engine, ratio) = (&cell.name.engine, cell.median_s / least.median_s);
+        sentence += &format!("; with {what} ({engine}), in {ratio:.2} times that time");
+        most = cell;
+    }
+    Some(format!(
+        "{sentence}. Under {}, a test affords {} such sorts a minute.",
+        most.name.engine,
+        rate(60.0 / most.median_s)
+    ))
 }
 
 fn fastest(summary: &Summary, group: Group) -> Option<String> {
@@ -95,7 +134,7 @@ fn levels(curve: &Curve, several: bool) -> Option<String> {
 fn against_peers(summary: &Summary, group: Group) -> Option<String> {
     let engines = summary.engines_of(group);
     let ours = engines.first()?;
-    if group.is_copy() {
+    if !group.has_rivals() {
         return None;
     }
     let cells = summary.of_group(group);
@@ -164,4 +203,47 @@ fn noise(cells: &[&Figures]) -> Option<String> {
         ));
     }
     (!parts.is_empty()).then(|| parts.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use host::record::Environment;
+    use host::suite::lines::{EnvironmentLine, Line, Sample};
+    use host::suite::records::Contents;
+
+    fn said(group: Group, cells: &[(&str, f64)]) -> String {
+        let environment = EnvironmentLine::new(Environment::here(None), 42, "quick");
+        let id = environment.id.clone();
+        let mut contents = Contents::default();
+        contents.add(Line::Environment(Box::new(environment)));
+        for &(cell, seconds) in cells {
+            let sample = Sample::by_host(&id, cell.parse().unwrap(), 0, seconds);
+            contents.add(Line::Sample(Box::new(sample)));
+        }
+        paragraph(&Summary::of(&contents), group)
+    }
+
+    #[test]
+    fn checks_are_held_against_the_least_of_them_and_not_ranked() {
+        let text = said(
+            Group::Emulator,
+            &[
+                ("emulator/bounds/u32-uniform-100000/1", 0.1),
+                ("emulator/races/u32-uniform-100000/1", 0.4),
+                ("emulator/random/u32-uniform-100000/1", 1.5),
+                ("emulator/races/u64-uniform-100000/1", 2.0),
+            ],
+        );
+        assert_eq!(
+            text,
+            "With bounds alone checked (bounds), the emulator sorts u32 uniform 100,000, 1.00 M \
+             keys a second, in 100 ms; with races looked for as well (races), in 4.00 times that \
+             time; with a random schedule and stale reads besides (random), in 15.00 times that \
+             time. Under random, a test affords 40.0 such sorts a minute. With races looked for \
+             as well (races), the emulator sorts u64 uniform 100,000, 50.0 k keys a second, in \
+             2.00 s. Under races, a test affords 30.0 such sorts a minute."
+        );
+        assert_eq!(said(Group::Emulator, &[]), "Nothing was measured here.");
+    }
 }

@@ -62,6 +62,14 @@ pub enum Error {
     #[error("wrong result: {0}")]
     WrongResult(String),
 
+    /// What a check of the emulator has found.
+    #[error("the emulator found: {0}")]
+    Finding(String),
+
+    /// More than an engine is measured with, and why.
+    #[error("{0}; choose a smaller n")]
+    TooLarge(String),
+
     /// A file that cannot be read or written.
     #[error("{}: {reason}", path.display())]
     File {
@@ -92,17 +100,18 @@ impl Error {
         }
     }
 
-    /// What the machine lacks, if that is what the error says.
+    /// What the machine lacks, or why this is not measured, if that is what the error
+    /// says.
     pub fn lacks(&self) -> Option<&str> {
         match self {
             Self::Host(crate::Error::Unavailable(missing)) => Some(&missing.reason),
-            Self::Peer(PeerError::Skipped { reason, .. }) => Some(reason),
+            Self::Peer(PeerError::Skipped { reason, .. }) | Self::TooLarge(reason) => Some(reason),
             Self::Cell { cause, .. } => cause.lacks(),
             _ => None,
         }
     }
 
-    /// Whether it says that the machine lacks what was asked for.
+    /// Whether it says that what was asked for is skipped, and nothing is wrong.
     pub fn is_unavailable(&self) -> bool {
         self.lacks().is_some()
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::emulator_cells;
 use super::error::{Error, unknown};
 use super::lines::Clock;
 use crate::{cpu, gpu};
@@ -41,11 +42,13 @@ pub enum Group {
     Cpu,
     /// Copies without a sort.
     Transfer,
+    /// The kernels in the emulator, under more and more checks.
+    Emulator,
 }
 
 impl Group {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Classic,
         Self::Device,
         Self::DeviceCold,
@@ -55,6 +58,7 @@ impl Group {
         Self::Pairs,
         Self::Cpu,
         Self::Transfer,
+        Self::Emulator,
     ];
 
     /// Its name in those of cells.
@@ -69,6 +73,7 @@ impl Group {
             Self::Pairs => "pairs",
             Self::Cpu => "cpu",
             Self::Transfer => "transfer",
+            Self::Emulator => "emulator",
         }
     }
 
@@ -93,6 +98,9 @@ impl Group {
             Self::Pairs => "What does it cost to move a value with each key, stably?",
             Self::Cpu => "Which engine of the CPU is fastest for which input?",
             Self::Transfer => "How long do the copies alone take, the floor under every sort?",
+            Self::Emulator => {
+                "How long does a sort take in the emulator, and what does each check cost?"
+            }
         }
     }
 
@@ -114,13 +122,14 @@ impl Group {
                 DEVICE_COPY,
                 CPU_COPY,
             ],
+            Self::Emulator => emulator_cells::NAMES,
         }
     }
 
     /// By whose clock its times are meant, where an engine is timed by both.
     pub fn clock(self) -> Clock {
         match self {
-            Self::Classic | Self::Cpu => Clock::Host,
+            Self::Classic | Self::Cpu | Self::Emulator => Clock::Host,
             _ => Clock::Device,
         }
     }
@@ -141,6 +150,11 @@ impl Group {
     /// Whether its cells copy and sort nothing.
     pub fn is_copy(self) -> bool {
         self == Self::Transfer
+    }
+
+    /// Whether its engines do the same thing, so that one can be called the fastest.
+    pub fn has_rivals(self) -> bool {
+        !matches!(self, Self::Transfer | Self::Emulator)
     }
 }
 

@@ -6,7 +6,7 @@
 //! | `engine` | version of another library's sort |
 //! | `sample` | one sample of one cell; every result in it was verified |
 //! | `finished` | the cell has as many samples as it was to have |
-//! | `skipped` | an engine cannot run on this machine, and why |
+//! | `skipped` | an engine cannot run on this machine, or not on an input, and why |
 //!
 //! Every line carries the version, names its unit in the name of each figure (`_s`
 //! seconds, `_hz` hertz, `_w` watts, `_c` degrees Celsius), and says in words only what
@@ -33,7 +33,7 @@ pub enum Line {
     Sample(Box<Sample>),
     /// A cell that has all its samples.
     Finished(FinishedLine),
-    /// An engine that cannot run.
+    /// An engine that cannot run, or not on an input.
     Skipped(SkippedLine),
 }
 
@@ -194,14 +194,14 @@ pub struct FinishedLine {
     pub samples: u32,
 }
 
-/// An engine that cannot run on this machine.
+/// An engine that cannot run on this machine, or not on an input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedLine {
     /// [`VERSION`].
     pub version: u32,
     /// The engine.
     pub engine: String,
-    /// What it lacks.
+    /// What it lacks; of an input, that and why: `f32-uniform-65536: it sorts no f32`.
     pub reason: String,
 }
 

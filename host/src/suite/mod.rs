@@ -40,6 +40,7 @@
 //! | [`streams`] | cells of many streams at once |
 //! | [`copies`] | cells of copies alone |
 //! | [`peer_cells`] | cells of other libraries |
+//! | [`emulator_cells`] | cells of the kernels in the emulator |
 //! | [`sampler`] | samples of an open cell |
 //! | [`session`] | a run over cells: environment, engines that can run, a sink for lines |
 //! | [`lines`] | the lines of a records file |
@@ -49,6 +50,7 @@
 
 pub mod cell;
 pub mod copies;
+pub mod emulator_cells;
 pub mod error;
 pub mod gpu_cells;
 pub mod group;

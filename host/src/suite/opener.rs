@@ -10,7 +10,7 @@ use super::group::{self, Group};
 use super::inputs::Inputs;
 use super::name::Name;
 use super::peer_cells::{self, Handed, StartedPeer};
-use super::{copies, gpu_cells, host_cells, streams};
+use super::{copies, emulator_cells, gpu_cells, host_cells, streams};
 use crate::engine;
 use crate::gpu::{self, Device};
 use crate::key::{F32, Key};
@@ -212,7 +212,7 @@ impl Opener {
 
 /// Whether an engine works on the GPU.
 pub fn needs_gpu(engine: &str) -> bool {
-    !engine.starts_with("cpu-")
+    !engine.starts_with("cpu-") && !emulator_cells::NAMES.contains(&engine)
 }
 
 fn open_keys<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Opened {
@@ -238,6 +238,7 @@ fn open_keys<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Op
         }
         (Group::Transfer, group::CPU_COPY) => Box::new(host_cells::Copy::new(keys()?, name.level)?),
         (Group::Transfer, _) => copies::open(engine, keys()?, name.level)?,
+        (Group::Emulator, _) => emulator_cells::open(name, keys)?,
         (Group::Classic | Group::Cpu | Group::Split, _) => {
             let mut opened = engine::candidate::<K>(engine)?.open()?;
             if let Some(percent) = opener.slowdown_of(engine) {
@@ -286,6 +287,8 @@ mod tests {
             "pairs/cpu-rayon/u32+u32-uniform-5000/2",
             "pairs/cpu-std/u64+u32-constant-5000/1",
             "transfer/cpu-copy/i32-classic-5000/2",
+            "emulator/bounds/f32-special-500/1",
+            "emulator/random/u64-uniform-500/1",
         ] {
             let times = open(name).unwrap().sample(2).unwrap();
             assert!(times.host_s.unwrap() > 0.0, "{name}");
@@ -351,6 +354,8 @@ mod tests {
             assert!(error.is_unavailable(), "{error}");
             assert!(error.to_string().contains(engine), "{error}");
         }
-        assert_eq!(opener.look_for("cpu-std").unwrap(), None);
+        for engine in ["cpu-std", "races"] {
+            assert_eq!(opener.look_for(engine).unwrap(), None);
+        }
     }
 }

@@ -270,7 +270,7 @@ fn chosen(setting: &Option<Vec<String>>, all: &[&str]) -> Vec<String> {
 fn levels_of(group: Group, engine: &str, levels: &[usize]) -> Vec<usize> {
     let one_only = match group {
         Group::Classic => engine == "cupy",
-        Group::Device | Group::DeviceCold | Group::DeviceGraph => true,
+        Group::Device | Group::DeviceCold | Group::DeviceGraph | Group::Emulator => true,
         Group::Pairs => engine != crate::cpu::RAYON,
         Group::Transfer => !(engine.starts_with("staged") || engine.starts_with("cpu")),
         Group::Split | Group::Batch | Group::Cpu => false,

@@ -128,16 +128,28 @@ impl Session {
                     return Err(error);
                 };
                 say(&format!("{engine}: skipped: {reason}"));
-                (self.sink)(&Line::Skipped(SkippedLine {
-                    version: VERSION,
-                    engine: engine.to_owned(),
-                    reason: reason.to_owned(),
-                }))?;
+                self.write_skipped(engine, reason.to_owned())?;
                 false
             }
         };
         self.engines.insert(engine.to_owned(), runs);
         Ok(runs)
+    }
+
+    /// Writes why an engine that runs is not measured with the input of this cell.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn skip(&mut self, cell: &Name, reason: &str) -> Result<(), Error> {
+        self.write_skipped(&cell.engine, format!("{}: {reason}", cell.input()))
+    }
+
+    fn write_skipped(&mut self, engine: &str, reason: String) -> Result<(), Error> {
+        (self.sink)(&Line::Skipped(SkippedLine {
+            version: VERSION,
+            engine: engine.to_owned(),
+            reason,
+        }))
     }
 
     /// Opens a cell.

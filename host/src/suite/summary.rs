@@ -242,10 +242,10 @@ impl Summary {
     }
 
     /// The engines of a group in the order of their rank; empty where fewer than two
-    /// have a cell in common.
+    /// have a cell in common, and where they are no rivals.
     pub fn rank(&self, group: Group) -> Vec<Rank> {
         let engines = self.engines_of(group);
-        if engines.len() < 2 || group.is_copy() {
+        if engines.len() < 2 || !group.has_rivals() {
             return Vec::new();
         }
         let cells = self.of_group(group);
@@ -358,7 +358,8 @@ fn copy_bandwidth(name: &Name, line: &EnvironmentLine) -> Option<f64> {
     match (name.group.as_str(), name.engine.as_str()) {
         ("transfer", DEVICE_COPY) => line.device_copy_bytes_per_s,
         ("transfer", CPU_COPY) => line.host_copy_bytes_per_s,
-        ("transfer", _) => None,
+        // The emulator's time is that of its checks.
+        ("transfer" | "emulator", _) => None,
         (_, engine) if engine.starts_with("cpu-") => line.host_copy_bytes_per_s,
         ("classic", _) => None,
         _ => line.device_copy_bytes_per_s,

@@ -114,6 +114,13 @@ pub fn axes(tier: Tier, group: Group, with_gpu: bool) -> Vec<Axes> {
                 ..one(I32, CLASSIC, n)
             }]
         }
+        Group::Emulator => {
+            let n = tier.of(20_000, 100_000, 100_000);
+            vec![Axes {
+                levels: vec![1],
+                ..one(U32, UNIFORM, n)
+            }]
+        }
     }
 }
 
