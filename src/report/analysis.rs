@@ -53,21 +53,29 @@ fn checks(cells: &[&Figures]) -> Option<String> {
         Some((*cell, what))
     });
     let (least, what) = measured.next()?;
-    let mut sentence = format!(
-        "With {what} ({}), the emulator sorts {}, {} keys a second, in {}",
+    let costs: Vec<(&Figures, String)> = measured
+        .map(|(cell, what)| {
+            let ratio = cell.median_s / least.median_s;
+            let engine = &cell.name.engine;
+            (
+                cell,
+                format!("{ratio:.2} times as long with {what} ({engine})"),
+            )
+        })
+        .collect();
+    let most = costs.last().map_or(least, |(cell, _)| *cell);
+    let costs: Vec<&str> = costs.iter().map(|(_, text)| text.as_str()).collect();
+    let costs = match costs.is_empty() {
+        true => String::new(),
+        false => format!("; a sort takes {}", costs.join(", ")),
+    };
+    Some(format!(
+        "With {what} ({}), the emulator sorts {} in {}, {} keys a second{costs}. Under {}, a test \
+         affords {} such sorts a minute.",
         least.name.engine,
         input(&least.name),
+        seconds(least.median_s),
         rate(least.per_second),
-        seconds(least.median_s)
-    );
-    let mut most = least;
-    for (cell, what) in measured {
-        let (engine, ratio) = (&cell.name.engine, cell.median_s / least.median_s);
-        sentence += &format!("; with {what} ({engine}), in {ratio:.2} times that time");
-        most = cell;
-    }
-    Some(format!(
-        "{sentence}. Under {}, a test affords {} such sorts a minute.",
         most.name.engine,
         rate(60.0 / most.median_s)
     ))
@@ -237,12 +245,12 @@ mod tests {
         );
         assert_eq!(
             text,
-            "With bounds alone checked (bounds), the emulator sorts u32 uniform 100,000, 1.00 M \
-             keys a second, in 100 ms; with races looked for as well (races), in 4.00 times that \
-             time; with a random schedule and stale reads besides (random), in 15.00 times that \
-             time. Under random, a test affords 40.0 such sorts a minute. With races looked for \
-             as well (races), the emulator sorts u64 uniform 100,000, 50.0 k keys a second, in \
-             2.00 s. Under races, a test affords 30.0 such sorts a minute."
+            "With bounds alone checked (bounds), the emulator sorts u32 uniform 100,000 in 100 ms, \
+             1.00 M keys a second; a sort takes 4.00 times as long with races looked for as well \
+             (races), 15.00 times as long with a random schedule and stale reads besides \
+             (random). Under random, a test affords 40.0 such sorts a minute. With races looked \
+             for as well (races), the emulator sorts u64 uniform 100,000 in 2.00 s, 50.0 k keys a \
+             second. Under races, a test affords 30.0 such sorts a minute."
         );
         assert_eq!(said(Group::Emulator, &[]), "Nothing was measured here.");
     }
