@@ -88,13 +88,14 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             if check {
                 let high = K::BITS - 8 - self.arg.shift;
                 let flip = self.arg.flip << high;
+                let unsorted = self.unsorted() << high;
                 for i in 0..ITEMS {
                     let place = self.thread + (i * THREADS) as u32;
                     let key = keys.get(place as usize);
                     // The last key has no right neighbour.
                     let last = i == ITEMS - 1 && place + 1 == Self::SIZE;
                     let next = keys.get(if last { place } else { place + 1 } as usize);
-                    disordered |= (key << high) ^ flip > (next << high) ^ flip;
+                    disordered |= (key << high) ^ flip > ((next << high) ^ flip) | unsorted;
                     put(place, digit_of(key), decoded(key));
                 }
             } else {
@@ -105,6 +106,18 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 }
             }
             disordered
+        }
+    }
+
+    /// The bits below the digit that are not sorted by yet: in a key's right neighbour
+    /// they count as ones, and so decide nothing.
+    #[inline(always)]
+    fn unsorted(&self) -> K {
+        let all = !K::from_u64(0);
+        if self.step.is_upper() {
+            all >> (K::BITS / 2)
+        } else {
+            !all
         }
     }
 
