@@ -325,17 +325,19 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
             _ => 0,
         };
         let count = running + spare;
+        let mut lower_spread = true;
         let mut index = 0;
         let mut place = 0;
         while place < places {
             let most = most(largest, place);
+            let spread = most <= arg.n / FLAT;
+            lower_spread &= spread || place >= places / 2;
             let mut step = Step::SKIPPED;
             if most != arg.n || spare > 0 {
                 if most == arg.n {
                     spare -= 1;
                 }
-                let spread = most <= arg.n / FLAT && arg.options & control::ALLOW_ATOMICS != 0;
-                let ranking = if spread {
+                let ranking = if spread && arg.options & control::ALLOW_ATOMICS != 0 {
                     Ranking::Atomics
                 } else {
                     Ranking::Ballots
@@ -347,7 +349,6 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
             step.write(arg.control, place);
             place += 1;
         }
-        let lower_spread = (0..places / 2).all(|place| most(largest, place) <= arg.n / FLAT);
         arg.control.set(control::LOCALLY, lower_spread as u32);
     }
 }

@@ -143,10 +143,13 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Writes out a tile that is one run of keys with values.
+    /// Writes out a tile that is one run of keys with values, of which the first half
+    /// has been loaded.
     #[inline(always)]
-    pub(crate) unsafe fn store_one_run(&self, keys: &[K; ITEMS]) {
+    pub(crate) unsafe fn store_one_run(&self, keys: &[K; ITEMS], mut values: [u32; ITEMS]) {
         unsafe {
+            self.anew()
+                .load_values_between(&mut values, ITEMS / 2, ITEMS);
             let offset = if Self::WINDOWED {
                 self.windows().get(0) >> 32
             } else {
@@ -163,9 +166,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             for i in 0..ITEMS {
                 target.set(32 * i, if decodes { keys[i].encode() } else { keys[i] });
             }
-            let tile = self.anew();
-            let values = tile.load_values();
-            let target = tile.arg.values.choose(tile.step.target()).offset(begin);
+            let target = self.arg.values.choose(self.step.target()).offset(begin);
             for i in 0..ITEMS {
                 target.set(32 * i, values[i]);
             }
