@@ -7,14 +7,14 @@
 //! | words | what |
 //! |---|---|
 //! | `PLACES_MAX` | the plan: one word a place, written by the histogram |
-//! | 16 | the histogram's arrival counter, alone |
+//! | 16 | the arrival counter and, where keys are counted by bucket, what that says |
 //! | 2 x places x 256 | bins: how many keys have each digit, 64 bits; zero between sorts |
 //! | 2 x 2 x places x 256 | starts: the exclusive prefix sums of the bins, for even and for odd portions |
 //! | 3 x 256 | nothing: a look-back reads four rows at once, and none of these is used |
 //! | tiles x 256 | the look-back table: a row a tile, a word a digit |
 //!
-//! The counter and the bins must be zero before the first sort, and each sort
-//! leaves them so; the rest may hold anything. The histogram clears the table.
+//! Those 16 and the bins must be zero before the first sort, and each sort leaves
+//! them so; the rest may hold anything. The histogram clears the table.
 //!
 //! # The plan
 //! A place in which all keys agree moves nothing and is skipped; which places
@@ -23,6 +23,12 @@
 //! output, the one before it the scratch buffer, and so on back, and the first
 //! one reads the input. When the sort is in place the input is the output, so the
 //! number of passes is made even by running one constant place after all.
+//!
+//! # Locally
+//! Where keys are counted by bucket as well (see [`buckets`](crate::buckets)) and each
+//! bucket is small, a second plan takes the first one's place: the upper two places
+//! run, as if there were no others, and then each bucket is sorted by itself
+//! ([`local_sort`](crate::local_sort)).
 //!
 //! # A look-back word
 //! Two bits of state and 30 bits of count (Adinets and Merrill 2022, Onesweep).
@@ -40,6 +46,15 @@
 pub const PLACES_MAX: usize = 16;
 /// Index of the arrival counter.
 pub const ARRIVALS: usize = PLACES_MAX;
+/// Index of how many blocks have not counted by bucket.
+pub const UNTALLIED: usize = ARRIVALS + 1;
+/// Index of how many blocks have seen a bucket that is too large.
+pub const OVERFULL: usize = ARRIVALS + 2;
+/// Index of whether buckets are sorted locally. Until that is decided: whether the
+/// digits are spread enough for it.
+pub const LOCALLY: usize = ARRIVALS + 3;
+/// Index of the next bucket that no block sorts yet.
+pub const NEXT_BUCKET: usize = ARRIVALS + 4;
 /// Index of the bins.
 pub const BINS: usize = 2 * PLACES_MAX;
 
@@ -120,6 +135,7 @@ impl Step {
     const FIRST: u32 = 8;
     const LAST: u32 = 16;
     const TOGGLED: u32 = 32;
+    const UPPER: u32 = 64;
     /// Where the lowest bit of the digit stands in the word.
     const SHIFT: u32 = 8;
 
@@ -148,6 +164,21 @@ impl Step {
             word |= Self::TOGGLED;
         }
         Step { word }
+    }
+
+    /// The same where it follows no pass over the lower half of the key, whose order
+    /// is made afterwards, and the keys' bits are given back then.
+    #[inline(always)]
+    pub fn upper(self) -> Self {
+        Step {
+            word: (self.word | Self::UPPER) & !Self::LAST,
+        }
+    }
+
+    /// Whether the lower half of the key is not sorted by yet.
+    #[inline(always)]
+    pub fn is_upper(self) -> bool {
+        self.word & Self::UPPER != 0
     }
 
     /// Whether the pass runs at all.

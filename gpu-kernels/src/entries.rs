@@ -1,6 +1,7 @@
 //! The entry points: one instantiation each, named `kernel_key`.
 
 use crate::block::{self, Block};
+use crate::buckets::{self, BucketStarts};
 use crate::gather;
 use crate::histogram::{self, Histogram};
 use crate::key::Bits;
@@ -46,6 +47,103 @@ histograms! {
     histogram_small_u32: u32, policy::HISTOGRAM_BYTES_SMALL;
     histogram_small_u64: u64, policy::HISTOGRAM_BYTES_SMALL;
     histogram_small_u128: u128, policy::HISTOGRAM_BYTES_SMALL;
+}
+
+synchronises!(
+    histogram_by_bucket_u32,
+    synchronisation::HISTOGRAM_BY_BUCKET
+);
+
+/// [`histogram_by_bucket`](buckets::histogram_by_bucket).
+#[kernel]
+#[launch_bounds(policy::HISTOGRAM_THREADS, 1)]
+#[allow(clippy::too_many_arguments)]
+pub unsafe fn histogram_by_bucket_u32(
+    input: Global<u32>,
+    control: Global<u32>,
+    n: u64,
+    tiles: u32,
+    flip: u32,
+    options: u32,
+    tallies: Global<u32>,
+) {
+    let bits = Bits { begin: 0, end: 32 };
+    unsafe {
+        buckets::histogram_by_bucket::<{ buckets::COPIES }>(
+            Histogram {
+                input,
+                control,
+                n,
+                tiles,
+                flip,
+                bits,
+                options,
+            },
+            tallies,
+        )
+    }
+}
+
+synchronises!(bucket_starts_u32, synchronisation::BUCKET_STARTS);
+
+/// [`bucket_starts`](buckets::bucket_starts).
+#[kernel]
+#[launch_bounds(buckets::THREADS, 4)]
+pub unsafe fn bucket_starts_u32(
+    tallies: Global<u32>,
+    count: u32,
+    control: Global<u32>,
+    starts: Global<u32>,
+    n: u32,
+    capacity: u32,
+) {
+    unsafe {
+        buckets::bucket_starts(BucketStarts {
+            tallies,
+            count,
+            control,
+            starts,
+            n,
+            capacity,
+        })
+    }
+}
+
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+macro_rules! local_sorts {
+    ($($name:ident: $key:ty, $shape:expr, $paired:literal;)*) => { $(
+        synchronises!($name, synchronisation::local_sort($shape.threads));
+
+        /// [`local_sort`](crate::local_sort) of one shape.
+        #[kernel]
+        #[launch_bounds($shape.threads, $shape.blocks)]
+        pub unsafe fn $name(
+            keys: Global<$key>, values: Global<u32>, control: Global<u32>, starts: Global<u32>,
+            flip: $key, options: u32,
+        ) {
+            unsafe {
+                crate::local_sort::local_sort::<{ $shape.threads }, { $shape.items }, $paired>(
+                    crate::local_sort::LocalSort { keys, values, control, starts, flip, options },
+                )
+            }
+        }
+    )* };
+}
+
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+local_sorts! {
+    local_sort_keys_384_u32: u32, policy::local::KEYS_384, false;
+    local_sort_keys_704_u32: u32, policy::local::KEYS_704, false;
+    local_sort_keys_1280_u32: u32, policy::local::KEYS_1280, false;
+    local_sort_keys_2304_u32: u32, policy::local::KEYS_2304, false;
+    local_sort_keys_4608_u32: u32, policy::local::KEYS_4608, false;
+    local_sort_keys_9216_u32: u32, policy::local::KEYS_9216, false;
+    local_sort_pairs_384_u32: u32, policy::local::KEYS_384, true;
+    local_sort_pairs_704_u32: u32, policy::local::KEYS_704, true;
+    local_sort_pairs_1280_u32: u32, policy::local::KEYS_1280, true;
+    local_sort_pairs_2304_u32: u32, policy::local::KEYS_2304, true;
+    local_sort_pairs_4608_u32: u32, policy::local::KEYS_4608, true;
+    local_sort_pairs_9216_u32: u32, policy::local::KEYS_9216, true;
 }
 
 macro_rules! keys_passes {

@@ -46,7 +46,7 @@ impl<K: Key> Histogram<K> {
 
     /// A key of the input as the passes sort it.
     #[inline(always)]
-    fn encoded(&self, key: K) -> K {
+    pub(crate) fn encoded(&self, key: K) -> K {
         if self.options & control::ENCODE != 0 {
             key.encode()
         } else {
@@ -88,7 +88,7 @@ pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
 }
 
 #[inline(always)]
-unsafe fn clear_table<K: Key>(arg: Histogram<K>) {
+pub(crate) unsafe fn clear_table<K: Key>(arg: Histogram<K>) {
     unsafe {
         let table = arg.control.offset(control::table(K::PLACES));
         let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
@@ -140,7 +140,7 @@ unsafe fn count<K: Key, const COPIES: usize>(arg: Histogram<K>, bins: Shared<u32
 }
 
 #[inline(always)]
-unsafe fn count_vector<K: Key, const COPIES: usize>(
+pub(crate) unsafe fn count_vector<K: Key, const COPIES: usize>(
     arg: Histogram<K>,
     whole: bool,
     column: Shared<u32>,
@@ -153,7 +153,7 @@ unsafe fn count_vector<K: Key, const COPIES: usize>(
 }
 
 #[inline(always)]
-unsafe fn count_key<K: Key, const COPIES: usize>(
+pub(crate) unsafe fn count_key<K: Key, const COPIES: usize>(
     arg: Histogram<K>,
     whole: bool,
     column: Shared<u32>,
@@ -181,7 +181,10 @@ unsafe fn count_key<K: Key, const COPIES: usize>(
 /// Sums the copies of each bin, starting each lane at another bank, and adds the
 /// sums to the device's bins.
 #[inline(always)]
-unsafe fn add_to_bins<K: Key, const COPIES: usize>(control: Global<u32>, bins: Shared<u32>) {
+pub(crate) unsafe fn add_to_bins<K: Key, const COPIES: usize>(
+    control: Global<u32>,
+    bins: Shared<u32>,
+) {
     unsafe {
         let lane = warp::lane_id() as usize;
         let mut bin = thread::thread_idx_x() as usize;
@@ -203,7 +206,7 @@ unsafe fn add_to_bins<K: Key, const COPIES: usize>(control: Global<u32>, bins: S
 /// block's additions before the counter's release, which carries them along; the
 /// counter's acquire and the second barrier hand them to the last block's threads.
 #[inline(always)]
-unsafe fn arrives_last(control: Global<u32>, shared: Shared<u32>) -> bool {
+pub(crate) unsafe fn arrives_last(control: Global<u32>, shared: Shared<u32>) -> bool {
     unsafe {
         thread::sync_threads();
         if thread::thread_idx_x() == 0 {
@@ -217,7 +220,7 @@ unsafe fn arrives_last(control: Global<u32>, shared: Shared<u32>) -> bool {
 
 /// The last block's part: starts from bins, the plan, and all as it was.
 #[inline(always)]
-unsafe fn plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
+pub(crate) unsafe fn plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
     unsafe {
         let t = thread::thread_idx_x() as usize;
         let shared = shared.offset(2).cast::<u64>();
@@ -322,17 +325,19 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
             _ => 0,
         };
         let count = running + spare;
+        let mut lower_spread = true;
         let mut index = 0;
         let mut place = 0;
         while place < places {
             let most = most(largest, place);
+            let spread = most <= arg.n / FLAT;
+            lower_spread &= spread || place >= places / 2;
             let mut step = Step::SKIPPED;
             if most != arg.n || spare > 0 {
                 if most == arg.n {
                     spare -= 1;
                 }
-                let spread = most <= arg.n / FLAT && arg.options & control::ALLOW_ATOMICS != 0;
-                let ranking = if spread {
+                let ranking = if spread && arg.options & control::ALLOW_ATOMICS != 0 {
                     Ranking::Atomics
                 } else {
                     Ranking::Ballots
@@ -344,6 +349,7 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
             step.write(arg.control, place);
             place += 1;
         }
+        arg.control.set(control::LOCALLY, lower_spread as u32);
     }
 }
 

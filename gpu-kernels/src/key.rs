@@ -12,7 +12,7 @@
 //!   reads them, and the last one undoes it as it writes; with the sign bit flipped
 //!   that is the total order of IEEE 754: -NaN, -infinity, .., -0, +0, .., NaN.
 
-use core::ops::{BitAnd, BitXor, Not, Shl, Shr};
+use core::ops::{BitAnd, BitOr, BitXor, Not, Shl, Shr};
 use cuda_std::word::Word;
 
 /// Bits of a digit.
@@ -26,6 +26,7 @@ pub trait Key:
     + Ord
     + BitXor<Output = Self>
     + BitAnd<Output = Self>
+    + BitOr<Output = Self>
     + Not<Output = Self>
     + Shl<u32, Output = Self>
     + Shr<u32, Output = Self>

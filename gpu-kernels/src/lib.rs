@@ -3,11 +3,13 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`histogram`] | counts every digit of every key in one read, and plans the passes |
+//! | [`buckets`] | counts buckets beside digits, and decides whether to sort them locally |
 //! | [`onesweep`] | one stable pass of the radix sort: reads and writes each key once |
 //! | [`tile`] | what the steps of a pass share |
 //! | `look_back` | where in the output a tile's digits begin |
 //! | [`store`] | writing a tile's runs out |
 //! | [`rank`] | where in its tile a key belongs |
+//! | [`local_sort`] | sorts each bucket of keys by itself |
 //! | [`block`] | sorts what fits one block, in one launch |
 //! | [`gather`] | fetches elements by index; codes of numeric order |
 //! | [`merge`] | merges two sorted runs along merge path |
@@ -34,6 +36,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 pub mod block;
+pub mod buckets;
 pub mod control;
 // Its macro is the entry points'.
 #[macro_use]
@@ -44,6 +47,7 @@ pub mod entries;
 pub mod gather;
 pub mod histogram;
 pub mod key;
+pub mod local_sort;
 mod look_back;
 pub mod merge;
 pub mod onesweep;

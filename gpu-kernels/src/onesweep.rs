@@ -135,9 +135,12 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             thread::sync_threads();
             self.anew().scan(true);
             if self.anew().is_one_run(&keys, &ranks) {
+                // As many values as there are registers for are on their way meanwhile.
+                let mut values = [0; ITEMS];
+                self.anew().load_values_between(&mut values, 0, ITEMS / 2);
                 self.anew().look_back();
                 thread::sync_threads();
-                self.anew().store_one_run(&keys);
+                self.anew().store_one_run(&keys, values);
                 return;
             }
             let places = self.anew().scatter_keys(&keys, &ranks);
@@ -264,26 +267,37 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     /// This thread's values, in the order of its keys.
     #[inline(always)]
-    pub(crate) unsafe fn load_values(&self) -> [u32; ITEMS] {
+    unsafe fn load_values(&self) -> [u32; ITEMS] {
+        let mut values = [0; ITEMS];
+        unsafe { self.load_values_between(&mut values, 0, ITEMS) };
+        values
+    }
+
+    /// The same, of those between two numbers.
+    #[inline(always)]
+    pub(crate) unsafe fn load_values_between(
+        &self,
+        values: &mut [u32; ITEMS],
+        from: usize,
+        to: usize,
+    ) {
         unsafe {
             let first = self.first_item();
             let valid = self.valid();
             let begin = self.begin() + first as u64;
-            let mut values = [0; ITEMS];
             if self.arg.options & control::INDEX != 0 && self.step.first() {
-                for i in 0..ITEMS {
+                for i in from..to {
                     values[i] = begin as u32 + 32 * i as u32;
                 }
             } else {
                 let source = self.arg.values.choose(self.step.source());
                 let source = source.offset(begin as usize);
-                for i in 0..ITEMS {
+                for i in from..to {
                     if first + 32 * (i as u32) < valid {
                         values[i] = source.get_streamed(32 * i);
                     }
                 }
             }
-            values
         }
     }
 }

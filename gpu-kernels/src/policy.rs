@@ -99,6 +99,30 @@ pub mod block {
     pub const MEDIUM: Shape = Shape::new(512, 8, 1);
 }
 
+/// Shapes of the local sort, in order of size: what a block has is one bucket. The least
+/// are of one warp, which needs no barriers.
+pub mod local {
+    use super::Shape;
+
+    /// For buckets of a few hundred keys.
+    pub const KEYS_384: Shape = Shape::new(32, 12, 32);
+    /// The next.
+    pub const KEYS_704: Shape = Shape::new(32, 22, 24);
+    /// The next.
+    pub const KEYS_1280: Shape = Shape::new(128, 10, 10);
+    /// The next.
+    pub const KEYS_2304: Shape = Shape::new(128, 18, 8);
+    /// The next.
+    pub const KEYS_4608: Shape = Shape::new(256, 18, 4);
+    /// For the largest.
+    pub const KEYS_9216: Shape = Shape::new(512, 18, 2);
+
+    /// All of them.
+    pub const SHAPES: [Shape; 6] = [
+        KEYS_384, KEYS_704, KEYS_1280, KEYS_2304, KEYS_4608, KEYS_9216,
+    ];
+}
+
 /// Merging two runs of 4-byte keys.
 pub const MERGE: Shape = Shape::new(256, 15, 4);
 

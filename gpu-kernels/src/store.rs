@@ -88,13 +88,14 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             if check {
                 let high = K::BITS - 8 - self.arg.shift;
                 let flip = self.arg.flip << high;
+                let unsorted = self.unsorted() << high;
                 for i in 0..ITEMS {
                     let place = self.thread + (i * THREADS) as u32;
                     let key = keys.get(place as usize);
                     // The last key has no right neighbour.
                     let last = i == ITEMS - 1 && place + 1 == Self::SIZE;
                     let next = keys.get(if last { place } else { place + 1 } as usize);
-                    disordered |= (key << high) ^ flip > (next << high) ^ flip;
+                    disordered |= (key << high) ^ flip > ((next << high) ^ flip) | unsorted;
                     put(place, digit_of(key), decoded(key));
                 }
             } else {
@@ -105,6 +106,18 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 }
             }
             disordered
+        }
+    }
+
+    /// The bits below the digit that are not sorted by yet: in a key's right neighbour
+    /// they count as ones, and so decide nothing.
+    #[inline(always)]
+    fn unsorted(&self) -> K {
+        let all = !K::from_u64(0);
+        if self.step.is_upper() {
+            all >> (K::BITS / 2)
+        } else {
+            !all
         }
     }
 
@@ -130,10 +143,13 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Writes out a tile that is one run of keys with values.
+    /// Writes out a tile that is one run of keys with values, of which the first half
+    /// has been loaded.
     #[inline(always)]
-    pub(crate) unsafe fn store_one_run(&self, keys: &[K; ITEMS]) {
+    pub(crate) unsafe fn store_one_run(&self, keys: &[K; ITEMS], mut values: [u32; ITEMS]) {
         unsafe {
+            self.anew()
+                .load_values_between(&mut values, ITEMS / 2, ITEMS);
             let offset = if Self::WINDOWED {
                 self.windows().get(0) >> 32
             } else {
@@ -150,9 +166,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             for i in 0..ITEMS {
                 target.set(32 * i, if decodes { keys[i].encode() } else { keys[i] });
             }
-            let tile = self.anew();
-            let values = tile.load_values();
-            let target = tile.arg.values.choose(tile.step.target()).offset(begin);
+            let target = self.arg.values.choose(self.step.target()).offset(begin);
             for i in 0..ITEMS {
                 target.set(32 * i, values[i]);
             }

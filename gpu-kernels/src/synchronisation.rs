@@ -54,6 +54,21 @@ pub const fn block(items: usize, paired: bool) -> Counts {
 /// The histogram and the plan.
 pub const HISTOGRAM: Counts = Counts::new(0, 6);
 
+/// The histogram by bucket: as above, two where a block looks at its tally, one before
+/// it adds to the device's bins, and two in each of two places that end with a tally.
+pub const HISTOGRAM_BY_BUCKET: Counts = Counts::new(0, 13);
+
+/// The starts of buckets: one barrier is its scan's, two those of the last arrival.
+pub const BUCKET_STARTS: Counts = Counts::new(0, 3);
+
+/// A local sort of blocks of so many threads, whose rounds are a loop: one barrier
+/// shows what was claimed, one stands before the scan, one after the scatter, one
+/// reduces what the check says, two are those of exchanging neighbours; a scan has two
+/// where a block is more than a warp.
+pub const fn local_sort(threads: usize) -> Counts {
+    Counts::new(0, 6 + if threads > 32 { 2 } else { 0 })
+}
+
 /// A merge.
 pub const MERGE: Counts = Counts::new(0, 4);
 

@@ -21,7 +21,7 @@ pub struct Geometry {
 }
 
 /// Runs `kernel` in so many blocks under the case's schedule.
-fn run(
+pub fn run(
     case: &Case,
     name: &str,
     grid: usize,

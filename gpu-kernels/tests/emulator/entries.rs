@@ -2,14 +2,16 @@
 //! that none is left out.
 
 use crate::alone::{self, Geometry};
+use crate::buckets::{ByBucket, sorts_locally};
 use crate::case::{Emulated, draws};
 use crate::cases;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::Buffer;
 use gpu_kernels::key::{Bits, Key};
+use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::policy::{self, Shape};
 use gpu_kernels::tile::Buffers;
-use gpu_kernels::{block, entries, merge, tile};
+use gpu_kernels::{block, buckets, entries, merge, tile};
 use sort_cases::{Case, Distribution, KeyType, Kind, Payload};
 use std::collections::BTreeSet;
 
@@ -60,6 +62,68 @@ fn histogram<K: Key>(name: &str, kernels: Kernels<K>) {
         let skip = (case.seed as usize % 16).min(case.n - 1);
         Sorter::new(case, kernels).histogram(&keys, skip)
     });
+}
+
+/// Sorts by bucket with these entry points, and the least local sort.
+fn by_bucket(name: &str) {
+    let Shape { threads, items, .. } = policy::local::KEYS_384;
+    let by_bucket = ByBucket {
+        histogram: |a, tallies| unsafe {
+            entries::histogram_by_bucket_u32(
+                a.input, a.control, a.n, a.tiles, a.flip, a.options, tallies,
+            )
+        },
+        histogram_threads: policy::HISTOGRAM_THREADS as u32,
+        histogram_shared: buckets::shared_bytes(buckets::COPIES),
+        starts: |a| unsafe {
+            entries::bucket_starts_u32(a.tallies, a.count, a.control, a.starts, a.n, a.capacity)
+        },
+        local: |a| unsafe {
+            let LocalSort { keys, values, .. } = a;
+            entries::local_sort_pairs_384_u32(keys, values, a.control, a.starts, a.flip, a.options)
+        },
+        geometry: crate::buckets::geometry(threads, items, true),
+        paired: true,
+    };
+    draws(name, cases::ENTRY_BY_BUCKET, (4096, 9000)).of(KeyType::U32, |case| {
+        let bits = (0, 32);
+        by_bucket.sorts(&Case { bits, ..*case }).map(|_| ())
+    });
+}
+
+stamp! { BY_BUCKET:
+    histogram_by_bucket_u32 => by_bucket;
+    bucket_starts_u32 => by_bucket;
+}
+
+macro_rules! local_sorts {
+    ($($name:ident: $key:ty, $shape:ident, $paired:literal;)*) => {
+        stamp! { LOCAL: $($name => |name| {
+            let Shape { threads, items, .. } = policy::local::$shape;
+            let geometry = crate::buckets::geometry(threads, items, $paired);
+            let draws = draws(name, cases::ENTRY_BY_BUCKET, (geometry.tile / 2, geometry.tile));
+            draws.of(KeyType::U32, |case| {
+                sorts_locally(case, |a| unsafe {
+                    entries::$name(a.keys, a.values, a.control, a.starts, a.flip, a.options)
+                }, geometry, $paired)
+            });
+        };)* }
+    };
+}
+
+local_sorts! {
+    local_sort_keys_384_u32: u32, KEYS_384, false;
+    local_sort_keys_704_u32: u32, KEYS_704, false;
+    local_sort_keys_1280_u32: u32, KEYS_1280, false;
+    local_sort_keys_2304_u32: u32, KEYS_2304, false;
+    local_sort_keys_4608_u32: u32, KEYS_4608, false;
+    local_sort_keys_9216_u32: u32, KEYS_9216, false;
+    local_sort_pairs_384_u32: u32, KEYS_384, true;
+    local_sort_pairs_704_u32: u32, KEYS_704, true;
+    local_sort_pairs_1280_u32: u32, KEYS_1280, true;
+    local_sort_pairs_2304_u32: u32, KEYS_2304, true;
+    local_sort_pairs_4608_u32: u32, KEYS_4608, true;
+    local_sort_pairs_9216_u32: u32, KEYS_9216, true;
 }
 
 /// A pass of this shape, after a small histogram. One of a wide sort gets a tile a
@@ -338,7 +402,7 @@ fn names_in_the_source() -> BTreeSet<&'static str> {
 #[test]
 fn every_entry_point_is_run() {
     let families = [
-        HISTOGRAMS, KEYS, PAIRS, BLOCKS, MERGES, CHECKS, VALUES, GATHERS, CODES,
+        HISTOGRAMS, BY_BUCKET, LOCAL, KEYS, PAIRS, BLOCKS, MERGES, CHECKS, VALUES, GATHERS, CODES,
     ];
     let run: BTreeSet<&str> = families.concat().into_iter().collect();
     let all = names_in_the_source();

@@ -8,9 +8,11 @@
 //! |---|---|
 //! | `sorts` | the list itself, as whole sorts in small shapes |
 //! | `small` | each kernel by itself, in small shapes |
+//! | `buckets` | sorts by bucket, in small shapes |
 //! | `entries` | each entry point, in the shape that devices run, on fewer cases |
 
 mod alone;
+mod buckets;
 mod case;
 mod entries;
 mod small;
@@ -33,6 +35,10 @@ mod cases {
     }
 
     pub const BLOCK: u32 = 600;
+    /// Of each type.
+    pub const BY_BUCKET: u32 = 10;
+    /// The same.
+    pub const LOCAL: u32 = 100;
     pub const GATHER: u32 = 400;
     pub const HISTOGRAM: u32 = 600;
     pub const MERGE: u32 = 2800;
@@ -42,6 +48,8 @@ mod cases {
     /// Of each entry point that passes over keys, and of each other one.
     pub const ENTRY_PASS: u32 = 4;
     pub const ENTRY: u32 = 4;
+    /// Of each that has to do with all buckets, which take their time.
+    pub const ENTRY_BY_BUCKET: u32 = 2;
 
     const fn sorts() -> u32 {
         let (mut sum, mut i) = (0, 0);

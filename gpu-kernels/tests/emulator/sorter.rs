@@ -106,7 +106,9 @@ impl<K: Key> Sorter<K> {
         let tiles = case.n.div_ceil(kernels.tile);
         let words = control::words(K::PLACES, tiles);
         let control = Buffer::from_slice(&vec![0xfeed_5eed; words]).named("control");
-        control.write(control::ARRIVALS, 0);
+        for word in control::ARRIVALS..control::LOCALLY {
+            control.write(word, 0);
+        }
         for word in control::BINS..control::starts(K::PLACES, 0) {
             control.write(word, 0);
         }
@@ -132,8 +134,18 @@ impl<K: Key> Sorter<K> {
         }
     }
 
+    /// The words that its launches share.
+    pub fn control(&self) -> &Buffer<u32> {
+        &self.control
+    }
+
+    /// Blocks of its histogram.
+    pub fn blocks(&self) -> u32 {
+        self.blocks
+    }
+
     /// Whether the first pass encodes keys and the last one decodes them.
-    fn encodes(&self) -> bool {
+    pub fn encodes(&self) -> bool {
         self.case.key.is_float() && !self.case.numeric
     }
 
@@ -172,7 +184,7 @@ impl<K: Key> Sorter<K> {
         let words = self.control.global();
         options
             .named(kernel)
-            .expect_zero(words, control::ARRIVALS..control::ARRIVALS + 1)
+            .expect_zero(words, control::ARRIVALS..control::LOCALLY)
             .expect_zero(words, control::BINS..control::starts(K::PLACES, 0))
     }
 
@@ -183,8 +195,19 @@ impl<K: Key> Sorter<K> {
     }
 
     fn plan(&self, input: &Buffer<K>, skip: usize, indexed: bool) -> Result<(), String> {
+        let histogram = self.kernels.histogram;
+        self.plan_by(input, skip, indexed, |arg| unsafe { histogram(arg) })
+    }
+
+    /// The same by another kernel in the place of the histogram.
+    pub fn plan_by(
+        &self,
+        input: &Buffer<K>,
+        skip: usize,
+        indexed: bool,
+        histogram: impl Fn(Histogram<K>),
+    ) -> Result<(), String> {
         let Kernels {
-            histogram,
             histogram_threads: threads,
             histogram_shared: shared,
             ..
@@ -201,10 +224,7 @@ impl<K: Key> Sorter<K> {
             options: self.what(indexed),
         };
         let options = self.options("histogram", self.blocks, threads);
-        launch(self.blocks, threads, shared, &options, || unsafe {
-            histogram(arg)
-        })
-        .map_err(fails)?;
+        launch(self.blocks, threads, shared, &options, || histogram(arg)).map_err(fails)?;
         self.check_starts(&input.to_vec()[skip..])
     }
 
@@ -249,6 +269,18 @@ impl<K: Key> Sorter<K> {
     /// none and the kernels are of pairs, with indices. Every pass is held against
     /// what it promises.
     pub fn sort(&self, keys: &[K], values: Option<&[u32]>) -> Result<(Vec<K>, Vec<u32>), String> {
+        let plan = |input: &_, indexed| self.plan(input, 0, indexed);
+        self.sort_around(keys, values, plan, |_| Ok(()))
+    }
+
+    /// The same with launches of the caller's before the passes and after them.
+    pub fn sort_around(
+        &self,
+        keys: &[K],
+        values: Option<&[u32]>,
+        plan: impl Fn(&Buffer<K>, bool) -> Result<(), String>,
+        after: impl Fn(Pass<K>) -> Result<(), String>,
+    ) -> Result<(Vec<K>, Vec<u32>), String> {
         let input = Buffer::from_slice(keys).named("input");
         let output = Buffer::uninitialised(keys.len()).named("output");
         let scratch = Buffer::uninitialised(keys.len()).named("scratch");
@@ -266,7 +298,7 @@ impl<K: Key> Sorter<K> {
             &output_values
         };
         let indexed = self.kernels.paired && values.is_none();
-        self.plan(&input, 0, indexed)?;
+        plan(&input, indexed)?;
         let mut arg = Pass {
             keys: Buffers {
                 input: input.global(),
@@ -304,6 +336,7 @@ impl<K: Key> Sorter<K> {
                     .map_err(|error| format!("place {place} ({step:?}): {error}"))?;
             }
         }
+        after(arg)?;
         if !self.case.in_place && input.to_vec() != keys {
             return Err("the input has changed".to_owned());
         }
@@ -379,7 +412,7 @@ impl<'a, K: Key> Oracle<'a, K> {
         let right = if self.stable {
             found == expected
         } else {
-            is_sorted_so_far(&found, place, sorter.flip) && same_keys(&found, &expected)
+            is_sorted_so_far(&found, place, step, sorter.flip) && same_keys(&found, &expected)
         };
         if !right {
             return Err("not sorted as it should be".to_owned());
@@ -397,11 +430,12 @@ impl<'a, K: Key> Oracle<'a, K> {
     }
 }
 
-/// Whether `codes` are in order by their digits up to `place`, of keys sorted by all
-/// their bits.
-fn is_sorted_so_far<K: Key>(codes: &[K], place: u32, flip: K) -> bool {
+/// Whether `codes` are in order by their digits up to `place`, from the least that the
+/// plan sorts by, of keys sorted by all their bits.
+fn is_sorted_so_far<K: Key>(codes: &[K], place: u32, step: Step, flip: K) -> bool {
     let high = K::BITS - 8 * (place + 1);
-    codes.is_sorted_by_key(|&code| (code ^ flip) << high)
+    let low = if step.is_upper() { K::BITS / 2 } else { 0 };
+    codes.is_sorted_by_key(|&code| ((code ^ flip) << high) >> (high + low))
 }
 
 fn same_keys<K: Key>(a: &[K], b: &[K]) -> bool {

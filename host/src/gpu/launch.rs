@@ -2,12 +2,12 @@
 
 use cust::stream::Stream;
 use cust::sys;
-use gpu_kernels::control;
 use gpu_kernels::key::Bits;
+use gpu_kernels::{buckets, control};
 
 use super::device::check;
 use super::kernels::{Kernel, argument};
-use super::select::Passes;
+use super::select::{Locally, Passes};
 use crate::error::Error;
 
 /// Addresses of input, output and scratch.
@@ -67,20 +67,32 @@ impl Launch<'_> {
         unsafe { kernel.launch(self.stream, 1, &mut arguments) }
     }
 
-    /// Sorts by passes, with the control words at `control`.
+    /// Sorts by passes, with the control words at `control` and, where buckets may be
+    /// sorted locally, their starts at `buckets`.
     ///
     /// # Safety
     /// As [`block`](Self::block), the scratch apart from both others; `control` has
-    /// words for the tiles of `n` keys, whose counter and bins are zero.
+    /// words for the tiles of `n` keys, whose counters and bins are zero, and `buckets`
+    /// one for each bucket and one more.
     pub unsafe fn passes(
         &self,
         passes: &Passes,
         control: u64,
+        buckets: u64,
         multiprocessors: u32,
     ) -> Result<(), Error> {
         let tiles = self.n.div_ceil(u64::from(passes.onesweep.tile));
+        let locally = passes.locally.filter(|locally| self.n >= locally.from);
         // SAFETY: the caller's contract.
-        unsafe { self.histogram(passes.histogram, control, tiles as u32, multiprocessors)? };
+        unsafe {
+            let (counts, tiles) = (passes.histogram, tiles as u32);
+            match &locally {
+                Some(locally) => {
+                    self.by_bucket(locally, control, buckets, tiles, multiprocessors)?
+                }
+                None => self.histogram(counts, control, tiles, multiprocessors)?,
+            }
+        }
         for place in 0..self.bits.places() {
             let mut first_tile = 0;
             let mut portion = 0u32;
@@ -93,7 +105,77 @@ impl Launch<'_> {
                 portion += 1;
             }
         }
+        if let Some(locally) = &locally {
+            // SAFETY: the caller's contract.
+            unsafe { self.locally(locally, control, buckets)? };
+        }
         Ok(())
+    }
+
+    /// Counts digits and buckets, and decides whether these are sorted locally.
+    ///
+    /// # Safety
+    /// As [`passes`](Self::passes).
+    unsafe fn by_bucket(
+        &self,
+        locally: &Locally,
+        control: u64,
+        buckets: u64,
+        tiles: u32,
+        multiprocessors: u32,
+    ) -> Result<(), Error> {
+        let options = self.options();
+        let tallies = self.keys.scratch;
+        let mut arguments = [
+            argument(&self.keys.input),
+            argument(&control),
+            argument(&self.n),
+            argument(&tiles),
+            argument(&self.flip),
+            argument(&options),
+            argument(&tallies),
+        ];
+        let (n, capacity) = (self.n as u32, locally.sort.tile);
+        let mut starts = [
+            argument(&tallies),
+            argument(&multiprocessors),
+            argument(&control),
+            argument(&buckets),
+            argument(&n),
+            argument(&capacity),
+        ];
+        // SAFETY: the caller's contract; the arguments are the kernels', and the second
+        // waits for its predecessor. There are enough keys for the scratch buffer to
+        // hold a tally of each block.
+        unsafe {
+            let histogram = &locally.histogram;
+            histogram.launch(self.stream, multiprocessors, &mut arguments)?;
+            let blocks = buckets::BLOCKS as u32;
+            locally
+                .starts
+                .launch_early(self.stream, blocks, &mut starts)
+        }
+    }
+
+    /// Sorts buckets locally, if that has been decided.
+    ///
+    /// # Safety
+    /// As [`passes`](Self::passes), which are on the stream.
+    unsafe fn locally(&self, locally: &Locally, control: u64, buckets: u64) -> Result<(), Error> {
+        let options = self.options();
+        let values = self.values.map_or(self.keys.output, |values| values.output);
+        let mut arguments = [
+            argument(&self.keys.output),
+            argument(&values),
+            argument(&control),
+            argument(&buckets),
+            argument(&self.flip),
+            argument(&options),
+        ];
+        let Locally { sort, blocks, .. } = locally;
+        // SAFETY: the caller's contract; the arguments are the kernel's, and it waits
+        // for its predecessor.
+        unsafe { sort.launch_early(self.stream, *blocks, &mut arguments) }
     }
 
     /// # Safety

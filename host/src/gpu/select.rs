@@ -1,9 +1,10 @@
 //! Which kernels sort keys of a width, and how they are launched: names and
 //! geometries from `gpu_kernels::policy`.
 
+use gpu_kernels::key::Bits;
 use gpu_kernels::policy::{self, Shape};
 use gpu_kernels::sweep::Candidate;
-use gpu_kernels::{block, control, merge, tile};
+use gpu_kernels::{block, buckets, control, local_sort, merge, tile};
 
 use super::Device;
 use super::kernels::{Geometry, Kernel};
@@ -17,6 +18,10 @@ const MANY_FROM: u64 = 1 << 22;
 const LEAST_TO: u64 = 1 << 16;
 /// Keys of 4 bytes from which on the largest tiles are worth their time.
 const MOST_FROM: u64 = 1 << 24;
+
+/// Keys of 4 bytes, with values and alone, from which on it pays to count buckets and
+/// sort them locally.
+const LOCALLY_FROM: [u64; 2] = [1 << 24, 1 << 25];
 
 /// `$f` of the word of `$width` bytes.
 macro_rules! by_width {
@@ -40,6 +45,23 @@ pub struct Passes {
     pub onesweep: Kernel,
     /// Tiles in one launch of a pass.
     pub portion: u64,
+    /// What sorts small buckets, if it is worth its time.
+    pub locally: Option<Locally>,
+}
+
+/// The kernels that sort each bucket by itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Locally {
+    /// Keys from which on it is done.
+    pub from: u64,
+    /// Counts buckets beside digits.
+    pub histogram: Kernel,
+    /// Adds the blocks' counts up.
+    pub starts: Kernel,
+    /// Sorts buckets of up to a tile.
+    pub sort: Kernel,
+    /// Blocks of it that the GPU holds.
+    pub blocks: u32,
 }
 
 /// What passes are of.
@@ -54,7 +76,13 @@ pub enum Kind {
 }
 
 /// The passes for up to `n` keys of `width` bytes.
-pub fn passes(device: &Device, width: usize, kind: Kind, n: u64) -> Result<Passes, Error> {
+pub fn passes(
+    device: &Device,
+    width: usize,
+    kind: Kind,
+    bits: Bits,
+    n: u64,
+) -> Result<Passes, Error> {
     let (name, shape) = onesweep_kernel(device, width, kind, n);
     let shared_bytes = by_width!(
         width,
@@ -68,7 +96,61 @@ pub fn passes(device: &Device, width: usize, kind: Kind, n: u64) -> Result<Passe
         histogram: histogram(device, width, n)?,
         onesweep,
         portion: control::portion(shape.tile()),
+        locally: locally(device, width, kind, bits, n)?,
     })
+}
+
+/// What sorts buckets of up to `n` keys in all: in blocks that hold them if the keys are
+/// evenly spread.
+fn locally(
+    device: &Device,
+    width: usize,
+    kind: Kind,
+    bits: Bits,
+    n: u64,
+) -> Result<Option<Locally>, Error> {
+    let from = LOCALLY_FROM[usize::from(kind != Kind::Pairs)];
+    let whole = width == 4 && bits.begin == 0 && bits.end == 32;
+    let shared_bytes = buckets::shared_bytes(buckets::COPIES);
+    let fits = device.capability() >= (9, 0) && shared_bytes <= device.shared_bytes() as usize;
+    // The blocks' tallies lie in the scratch buffer.
+    let tallies = u64::from(device.multiprocessors()) * buckets::TALLY as u64;
+    if !whole || !fits || kind == Kind::Ballots || n < from.max(tallies) {
+        return Ok(None);
+    }
+    // The largest of so many buckets is not five and a half deviations above the mean.
+    let mean = n as f64 / buckets::BUCKETS as f64;
+    let largest = mean + 5.5 * mean.sqrt();
+    let shapes = policy::local::SHAPES.into_iter();
+    let Some(shape) = shapes
+        .into_iter()
+        .find(|shape| largest <= shape.tile() as f64)
+    else {
+        return Ok(None);
+    };
+    let paired = kind == Kind::Pairs;
+    let prefix = if paired { "pairs" } else { "keys" };
+    let name = format!("local_sort_{prefix}_{}_u32", shape.tile());
+    let held = local_sort::shared_bytes(shape.threads, shape.items, paired);
+    let sort = device.kernels().load(&name, of(shape, held))?;
+    let histogram = Geometry {
+        threads: policy::HISTOGRAM_THREADS,
+        tile: policy::HISTOGRAM_THREADS * 16 / width,
+        shared_bytes,
+    };
+    let starts = Geometry {
+        threads: buckets::THREADS,
+        tile: 0,
+        shared_bytes: buckets::STARTS_SHARED_BYTES,
+    };
+    let kernels = device.kernels();
+    Ok(Some(Locally {
+        from: from.max(tallies),
+        histogram: kernels.load("histogram_by_bucket_u32", histogram)?,
+        starts: kernels.load("bucket_starts_u32", starts)?,
+        sort,
+        blocks: sort.resources()?.blocks * device.multiprocessors(),
+    }))
 }
 
 impl Passes {
@@ -77,6 +159,7 @@ impl Passes {
         Passes {
             onesweep,
             portion: control::portion(onesweep.tile as usize),
+            locally: None,
             ..self
         }
     }

@@ -100,7 +100,7 @@ impl<K: GpuKey> Sort<K> {
         let kind = kind(paired, &order);
         let kernels = Kernels {
             block: select::block(&device, width, paired, capacity)?,
-            passes: select::passes(&device, width, kind, capacity)?,
+            passes: select::passes(&device, width, kind, bits, capacity)?,
             coder: load(numeric, select::coder, width)?,
             gather_keys: load(numeric, select::gatherer, width)?,
             gather_values: load(
@@ -165,6 +165,7 @@ impl<K: GpuKey> Sort<K> {
             n: self.capacity,
             width: self.form().width,
             tiles: self.kernels.block.is_none().then(tiles),
+            by_bucket: self.kernels.passes.locally.is_some(),
             paired: self.paired(),
             numeric: self.numeric(),
             gathered_width: self.gathered_width(),
@@ -427,7 +428,7 @@ impl<K: GpuKey> Sort<K> {
         // SAFETY: the parts of the workspace are apart from each other and from the
         // caller's memory, whose contract covers the rest.
         unsafe {
-            self.sort(&launch, workspace, base)?;
+            self.sort(&launch, workspace, base, base + layout.buckets)?;
             if let (Some(gather), Some(index)) = (self.kernels.gather_keys, indices) {
                 // The codes have been sorted and are no longer needed.
                 let spare = base + layout.codes;
@@ -452,6 +453,7 @@ impl<K: GpuKey> Sort<K> {
         launch: &Launch<'_>,
         workspace: &mut Workspace,
         control: u64,
+        buckets: u64,
     ) -> Result<(), Error> {
         // SAFETY: the caller's contract. The bins are cleared for this width, once;
         // each sort leaves them so.
@@ -468,8 +470,12 @@ impl<K: GpuKey> Sort<K> {
             // may not allow: then the result goes to the second buffer, and from
             // there back.
             let in_place = launch.keys.input == launch.keys.output;
+            let multiprocessors = self.device.multiprocessors();
+            let sort = |launch: &Launch<'_>| {
+                launch.passes(&self.kernels.passes, control, buckets, multiprocessors)
+            };
             if !(in_place && launch.bits.places() % 2 == 1) {
-                return launch.passes(&self.kernels.passes, control, self.device.multiprocessors());
+                return sort(launch);
             }
             let apart = |from: Addresses| Addresses {
                 output: from.scratch,
@@ -481,7 +487,7 @@ impl<K: GpuKey> Sort<K> {
                 values: launch.values.map(apart),
                 ..*launch
             };
-            there.passes(&self.kernels.passes, control, self.device.multiprocessors())?;
+            sort(&there)?;
             let bytes = launch.n * launch.width as u64;
             launch::copy(there.keys.output, launch.keys.output, bytes, launch.stream)?;
             if let (Some(from), Some(to)) = (there.values, launch.values) {

@@ -1,7 +1,7 @@
 //! The device memory that a sort works in beside its arguments.
 
 use cust::memory::DeviceBuffer;
-use gpu_kernels::control;
+use gpu_kernels::{buckets, control};
 
 /// Alignment of the parts of a workspace.
 const ALIGNMENT: u64 = 256;
@@ -30,6 +30,8 @@ impl Workspace {
 
 /// Where the parts of a workspace begin, from its first byte.
 pub(super) struct Layout {
+    /// Where buckets begin, if they are counted.
+    pub(super) buckets: u64,
     /// Values' second buffer, or that of the indices that stand for them.
     pub(super) values: u64,
     /// Indices that stand for values, sorted.
@@ -51,6 +53,8 @@ pub(super) struct Parts {
     /// Tiles of a pass; none where one block sorts all, which needs neither control
     /// words nor second buffers.
     pub(super) tiles: Option<usize>,
+    /// Whether passes may go by buckets.
+    pub(super) by_bucket: bool,
     /// Whether 4-byte values pass along with the keys.
     pub(super) paired: bool,
     /// Whether codes are sorted in place of the keys.
@@ -76,6 +80,7 @@ impl Layout {
             }
             begin
         };
+        let buckets = part(parts.by_bucket, 4 * (buckets::BUCKETS as u64 + 1));
         let values = part(parts.paired && passes, n * 4);
         let index = part(parts.indexed, n * 4);
         let codes = part(parts.numeric, n * width);
@@ -83,6 +88,7 @@ impl Layout {
         // Last, because the caller may have one.
         let keys = part(passes, n * width);
         Layout {
+            buckets,
             keys,
             values,
             index,
@@ -103,6 +109,7 @@ mod tests {
             n,
             width,
             tiles,
+            by_bucket: false,
             paired: false,
             numeric: false,
             gathered_width: 0,
@@ -160,6 +167,7 @@ mod tests {
     #[test]
     fn parts_are_aligned_and_apart() {
         let parts = Parts {
+            by_bucket: true,
             paired: true,
             numeric: true,
             gathered_width: 8,
@@ -168,13 +176,15 @@ mod tests {
         };
         let layout = Layout::of(&parts);
         let begins = [
+            layout.buckets,
             layout.values,
             layout.index,
             layout.codes,
             layout.gathered,
             layout.keys,
         ];
-        let bytes = [4, 4, 2, 8, 2].map(|width| width * parts.n);
+        let mut bytes = [0, 4, 4, 2, 8, 2].map(|width| width * parts.n);
+        bytes[0] = 4 * (buckets::BUCKETS as u64 + 1);
         assert!(begins[0] >= 4 * control::words(2, 3) as u64);
         for (index, begin) in begins.into_iter().enumerate() {
             let next = begins.get(index + 1).copied().unwrap_or(layout.end);

@@ -1,0 +1,441 @@
+//! Sorts each bucket of keys by itself, within one multiprocessor: the last part of a
+//! hybrid radix sort (Stehle and Jacobsen 2017).
+//!
+//! When the keys stand in the order of their upper 16 bits, those that have them in
+//! common are neighbours, a *bucket*, and all that is left to do is to sort each by
+//! the lower 16. A bucket that a block's shared memory holds is read once, put in
+//! order there by two rounds of 8 bits, and written back to where it was. So four
+//! passes over the keys become three, and the last one writes what it read: whole
+//! sectors, without a look-back.
+//!
+//! # A word for a key
+//! In a bucket a key is what its lower half is, and its value is where it stood. Both
+//! fit one word of 32 bits, lower half first. Only these words move. Then the place of
+//! a word says where it belongs, its upper half completes the bucket's to a key, and
+//! its lower half fetches the value.
+//!
+//! # Checking
+//! The rounds rank by atomics, of whose order nothing is promised; see
+//! [`rank`](crate::rank). But words differ from each other, and those with equal keys
+//! in the order of their lower halves are in the order that they came in. So a bucket
+//! is sorted, and stable, exactly if each word is less than the next, which is looked
+//! at before anything is written. Else neighbours change places until it is so: digits
+//! would be in order all the same, and no word far from where it belongs.
+//!
+//! # Which bucket
+//! Blocks draw buckets from a counter, each its next one while it sorts another. Blocks
+//! that take fixed ones wait for the slowest multiprocessor in the end (`docs/KERNELS.md`),
+//! and a block a bucket, where nothing is sorted locally, costs a launch of 65536.
+
+use crate::buckets::{BUCKET_BITS, BUCKETS};
+use crate::control;
+use crate::key::{DIGIT_BITS, Key, RADIX};
+use crate::rank::{Counters, PAIRS, pack, unpack};
+use crate::scan;
+use cuda_std::prelude::*;
+
+/// What a launch is about.
+#[derive(Clone, Copy)]
+pub struct LocalSort {
+    /// Keys by bucket, in place.
+    pub keys: Global<u32>,
+    /// A value a key; untouched by a sort of keys alone.
+    pub values: Global<u32>,
+    /// The sort's control words; see [`control`](crate::control).
+    pub control: Global<u32>,
+    /// Where each bucket begins, and the last ends.
+    pub starts: Global<u32>,
+    /// What makes the order; see [`key`](crate::key).
+    pub flip: u32,
+    /// Options of the sort, from [`control`](crate::control).
+    pub options: u32,
+}
+
+/// Bytes of dynamic shared memory.
+pub const fn shared_bytes(threads: usize, items: usize, paired: bool) -> usize {
+    Layout::of(threads, items, paired).end
+}
+
+struct Layout {
+    values: usize,
+    counters: usize,
+    begins: usize,
+    sums: usize,
+    /// What the block sorts next: see [`Claim`].
+    claimed: usize,
+    end: usize,
+}
+
+impl Layout {
+    const fn of(threads: usize, items: usize, paired: bool) -> Self {
+        let values = (threads * items + 4) * 4;
+        let counters = values + if paired { threads * items * 4 } else { 0 };
+        let begins = counters + threads / 32 * PAIRS * 4;
+        let sums = begins + (RADIX + 8) * 4;
+        Layout {
+            values,
+            counters,
+            begins,
+            sums,
+            claimed: sums + 8 * 4,
+            end: sums + 12 * 4,
+        }
+    }
+}
+
+/// The kernel. Any number of blocks of `THREADS` threads: 32, or a multiple of it and
+/// at least 128. No bucket has more than `THREADS * ITEMS` keys.
+#[inline(always)]
+pub unsafe fn local_sort<const THREADS: usize, const ITEMS: usize, const PAIRED: bool>(
+    arg: LocalSort,
+) {
+    unsafe {
+        thread::trigger_dependents();
+        thread::sync_predecessor();
+        if arg.control.get(control::LOCALLY) == 0 {
+            return;
+        }
+        let layout = const { Layout::of(THREADS, ITEMS, PAIRED) };
+        let claimed = dynamic_shared::<u32>(layout.claimed, 3);
+        let claims = thread::thread_idx_x() == 0;
+        let mut claim = Claim::default();
+        if claims {
+            claim.after = draw(arg);
+            claim.advance(arg);
+        }
+        loop {
+            if claims {
+                claim.publish(arg, claimed);
+            }
+            thread::sync_threads();
+            if claimed.get(0) >= BUCKETS as u32 {
+                return;
+            }
+            if claims {
+                claim.advance(arg);
+            }
+            Bucket::<THREADS, ITEMS, PAIRED> { arg, claimed }.sort();
+        }
+    }
+}
+
+/// The bucket that a block sorts next: drawn from the device's counter, by one thread,
+/// while the block sorts another.
+#[derive(Clone, Copy, Default)]
+struct Claim {
+    number: u32,
+    begin: u32,
+    end: u32,
+    after: u32,
+}
+
+impl Claim {
+    /// Turns to the bucket drawn last, of which nothing is waited for yet, and draws the
+    /// one after it.
+    #[inline(always)]
+    unsafe fn advance(&mut self, arg: LocalSort) {
+        self.number = self.after;
+        if self.number < BUCKETS as u32 {
+            unsafe {
+                self.begin = arg.starts.get(self.number as usize);
+                self.end = arg.starts.get(self.number as usize + 1);
+                self.after = draw(arg);
+            }
+        }
+    }
+
+    /// Passes over empty buckets, and shows the block what it sorts next.
+    #[inline(always)]
+    unsafe fn publish(&mut self, arg: LocalSort, claimed: Shared<u32>) {
+        unsafe {
+            while self.number < BUCKETS as u32 && self.begin == self.end {
+                self.advance(arg);
+            }
+            claimed.set(0, self.number);
+            claimed.set(1, self.begin);
+            claimed.set(2, self.end - self.begin);
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn draw(arg: LocalSort) -> u32 {
+    let next = control::NEXT_BUCKET;
+    unsafe {
+        arg.control
+            .fetch_add(next, 1, Ordering::Relaxed, Scope::Device)
+    }
+}
+
+/// A block's view of its bucket: what it is about is read from shared memory where it
+/// is needed, because a register that holds it is one that the keys do not have.
+#[derive(Clone, Copy)]
+struct Bucket<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> {
+    arg: LocalSort,
+    /// Number, first key, and count of keys.
+    claimed: Shared<u32>,
+}
+
+/// Which of a bucket's keys a thread has: `first` and every 32nd after it, as far as
+/// there are any `left` from there on.
+#[derive(Clone, Copy)]
+struct Share {
+    first: u32,
+    left: u32,
+}
+
+impl Share {
+    #[inline(always)]
+    fn has(self, i: usize) -> bool {
+        32 * (i as u32) < self.left
+    }
+}
+
+impl<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> Bucket<THREADS, ITEMS, PAIRED> {
+    const LAYOUT: Layout = Layout::of(THREADS, ITEMS, PAIRED);
+
+    #[inline(always)]
+    unsafe fn buffer(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(0, THREADS * ITEMS + 1) }
+    }
+
+    #[inline(always)]
+    unsafe fn values(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(Self::LAYOUT.values, THREADS * ITEMS) }
+    }
+
+    #[inline(always)]
+    unsafe fn begin(&self) -> u32 {
+        unsafe { self.claimed.get(1) }
+    }
+
+    #[inline(always)]
+    unsafe fn count(&self) -> u32 {
+        unsafe { self.claimed.get(2) }
+    }
+
+    /// Every warp has equally many rows of 32 keys, but for the last ones.
+    #[inline(always)]
+    unsafe fn share(&self) -> Share {
+        let thread = hint::opaque(thread::thread_idx_x());
+        let count = unsafe { self.count() };
+        let keys = 32 * count.div_ceil(THREADS as u32);
+        let begin = thread / 32 * keys;
+        let first = begin + thread % 32;
+        let left = count.min(begin + keys).saturating_sub(first);
+        Share { first, left }
+    }
+
+    #[inline(always)]
+    unsafe fn sort(self) {
+        unsafe {
+            let mut words = self.load();
+            let mut shift = BUCKET_BITS;
+            while hint::opaque(shift) < 2 * BUCKET_BITS {
+                self.round(&mut words, shift);
+                shift += DIGIT_BITS;
+            }
+            loop {
+                // Read before the barrier: after it the first thread may claim another.
+                let (share, number, begin) = (self.share(), self.claimed.get(0), self.begin());
+                if !thread::sync_threads_or(self.is_disordered(share, &words)) {
+                    self.store(share, number, begin, &words);
+                    return;
+                }
+                self.exchange();
+                words = self.read_back(share, 0);
+            }
+        }
+    }
+
+    /// The bucket's words, and what stays behind them; values go to shared memory as
+    /// they stand.
+    #[inline(always)]
+    unsafe fn load(&self) -> [u32; ITEMS] {
+        unsafe {
+            let (share, begin) = (self.share(), self.begin());
+            let first = share.first;
+            let keys = self.arg.keys.offset((begin + first) as usize);
+            let mut words = [0; ITEMS];
+            for i in 0..ITEMS {
+                if share.has(i) {
+                    words[i] = keys.get(32 * i);
+                }
+            }
+            if PAIRED {
+                let from = self.arg.values.offset((begin + first) as usize);
+                let to = self.values().offset(first as usize);
+                let mut values = [0; ITEMS];
+                for i in 0..ITEMS {
+                    if share.has(i) {
+                        values[i] = from.get(32 * i);
+                    }
+                }
+                for i in 0..ITEMS {
+                    if share.has(i) {
+                        to.set(32 * i, values[i]);
+                    }
+                }
+            }
+            for i in 0..ITEMS {
+                // Opaque, or it is made where the key is read, and waits for that.
+                let key = hint::opaque(words[i]) ^ self.arg.flip;
+                words[i] = warp::pack_halves(first + 32 * i as u32, key);
+            }
+            if thread::thread_idx_x() == 0 {
+                self.buffer().set(self.count() as usize, u32::MAX);
+            }
+            words
+        }
+    }
+
+    /// This thread's words of the buffer, from `from` places on.
+    #[inline(always)]
+    unsafe fn read_back(&self, share: Share, from: usize) -> [u32; ITEMS] {
+        let mut words = [0; ITEMS];
+        unsafe {
+            let from = self.buffer().offset(share.first as usize + from);
+            for i in 0..ITEMS {
+                if share.has(i) {
+                    words[i] = from.get(32 * i);
+                }
+            }
+        }
+        words
+    }
+
+    /// Sorts the words by the digit from bit `shift` on, into the buffer and back.
+    #[inline(always)]
+    unsafe fn round(&self, words: &mut [u32; ITEMS], shift: u32) {
+        unsafe {
+            let thread = hint::opaque(thread::thread_idx_x());
+            let counters = dynamic_shared(Self::LAYOUT.counters, THREADS / 32 * PAIRS);
+            let counters = Counters { words: counters };
+            counters.clear(thread);
+            let own = counters.own(thread);
+            let share = self.share();
+            let digit = |word: u32, shift: u32| word.digit(shift, RADIX as u32 - 1, 0);
+            let mut ranks = [0; ITEMS];
+            for i in 0..ITEMS {
+                let mut before = 0;
+                if share.has(i) {
+                    let digit = digit(words[i], shift);
+                    let half = digit % 2 * 16;
+                    before = own.fetch_add(digit as usize / 2, 1 << half) >> half;
+                }
+                pack(&mut ranks, i, before);
+            }
+            thread::sync_threads();
+            if THREADS == 32 {
+                scan_alone(counters.words, thread);
+            } else {
+                let begins = dynamic_shared(Self::LAYOUT.begins, RADIX + 8);
+                let sums = dynamic_shared(Self::LAYOUT.sums, 8);
+                counters.scan(THREADS / 32, thread, sums, begins, |_| 0, |_, _| ());
+            }
+            let own = own.cast::<u16>();
+            // Opaque, or the digits are kept over the scan.
+            let (shift, share) = (hint::opaque(shift), self.share());
+            for i in 0..ITEMS {
+                if share.has(i) {
+                    let begin = own.get(digit(words[i], shift) as usize) as u32;
+                    let place = begin + unpack(&ranks, i);
+                    self.buffer().set(place as usize, words[i]);
+                }
+            }
+            thread::sync_threads();
+            *words = self.read_back(self.share(), 0);
+        }
+    }
+
+    /// Whether a word of this thread is not less than the next.
+    #[inline(always)]
+    unsafe fn is_disordered(&self, share: Share, words: &[u32; ITEMS]) -> bool {
+        let next = unsafe { self.read_back(share, 1) };
+        (0..ITEMS).fold(false, |found, i| {
+            found | (share.has(i) & (words[i] >= next[i]))
+        })
+    }
+
+    /// One turn of a sort by exchanging neighbours: every thread those that begin at an
+    /// even place, then those at an odd one.
+    #[inline(always)]
+    unsafe fn exchange(&self) {
+        unsafe {
+            let buffer = self.buffer();
+            for odd in 0..2 {
+                let mut place = 2 * thread::thread_idx_x() as usize + odd;
+                while place < self.count() as usize {
+                    let (a, b) = (buffer.get(place), buffer.get(place + 1));
+                    if a > b {
+                        buffer.set(place, b);
+                        buffer.set(place + 1, a);
+                    }
+                    place += 2 * THREADS;
+                }
+                thread::sync_threads();
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store(&self, share: Share, number: u32, begin: u32, words: &[u32; ITEMS]) {
+        unsafe {
+            let (upper, flip) = (number << BUCKET_BITS, self.arg.flip);
+            let begin = (begin + share.first) as usize;
+            let keys = self.arg.keys.offset(begin);
+            let key = |word: u32| (upper | word >> BUCKET_BITS) ^ flip;
+            if self.arg.options & control::ENCODE != 0 {
+                for i in 0..ITEMS {
+                    if share.has(i) {
+                        keys.set(32 * i, key(words[i]).encode());
+                    }
+                }
+            } else {
+                for i in 0..ITEMS {
+                    if share.has(i) {
+                        keys.set(32 * i, key(words[i]));
+                    }
+                }
+            }
+            if PAIRED {
+                let to = self.arg.values.offset(begin);
+                let mut values = [0; ITEMS];
+                for i in 0..ITEMS {
+                    if share.has(i) {
+                        values[i] = self.values().get(words[i] as usize & 0xffff);
+                    }
+                }
+                for i in 0..ITEMS {
+                    if share.has(i) {
+                        to.set(32 * i, values[i]);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// [`Counters::scan`] where a block is one warp: four words a lane.
+#[inline(always)]
+unsafe fn scan_alone(words: Shared<u32>, lane: u32) {
+    unsafe {
+        let words = words.cast::<u128>();
+        let counts = words.get(lane as usize);
+        let word = |i: u32| (counts >> (32 * i)) as u32;
+        // Sums of both digits of a word in its low half, of all that a lane has.
+        let mut sum = 0;
+        for i in 0..4 {
+            sum += (word(i) & 0xffff) + (word(i) >> 16);
+        }
+        let mut begin = scan::warp_inclusive(sum, lane) - sum;
+        let mut begins = 0;
+        for i in 0..4 {
+            let second = begin + (word(i) & 0xffff);
+            begins |= ((begin | second << 16) as u128) << (32 * i);
+            begin = second + (word(i) >> 16);
+        }
+        words.set(lane as usize, begins);
+        warp::sync_warp(warp::FULL);
+    }
+}
