@@ -1,7 +1,7 @@
 //! Kernels by themselves: what each is given, and what it has to make of it.
 
 use crate::case::Emulated;
-use cuda_std::emu::{Buffer, launch};
+use cuda_std::emu::{Buffer, Options, launch};
 use cuda_std::memory::Global;
 use cuda_std::word::Word;
 use gpu_kernels::block::Block;
@@ -21,15 +21,40 @@ pub struct Geometry {
 }
 
 /// Runs `kernel` in so many blocks under the case's schedule.
-pub fn run(
+fn run(
     case: &Case,
     name: &str,
     grid: usize,
     geometry: Geometry,
     kernel: impl Fn(),
 ) -> Result<(), String> {
+    launched(case, name, grid, geometry, false, kernel)
+}
+
+/// The same for a kernel that a host launches before the one before it has ended.
+pub fn run_early(
+    case: &Case,
+    name: &str,
+    grid: usize,
+    geometry: Geometry,
+    kernel: impl Fn(),
+) -> Result<(), String> {
+    launched(case, name, grid, geometry, true, kernel)
+}
+
+fn launched(
+    case: &Case,
+    name: &str,
+    grid: usize,
+    geometry: Geometry,
+    early: bool,
+    kernel: impl Fn(),
+) -> Result<(), String> {
     let (grid, block) = (grid as u32, geometry.threads as u32);
-    let options = case.options(grid, block).named(name);
+    let options = Options {
+        early,
+        ..case.options(grid, block).named(name)
+    };
     launch(grid, block, geometry.shared_bytes, &options, kernel)
         .map(|_| ())
         .map_err(|finding| finding.to_string())

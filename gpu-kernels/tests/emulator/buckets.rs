@@ -1,6 +1,6 @@
 //! Sorts by bucket: the counts, the decision, and the local sort, alone and together.
 
-use crate::alone::{Geometry, run};
+use crate::alone::{Geometry, run_early};
 use crate::case::{Emulated, draws};
 use crate::cases;
 use crate::sorter::{Kernels, Sorter};
@@ -89,7 +89,7 @@ pub fn sorts_locally(
         options: if encodes { control::ENCODE } else { 0 },
     };
     let blocks = 1 + (case.seed >> 8) as usize % 3;
-    run(case, "local_sort", blocks, geometry, || unsafe {
+    run_early(case, "local_sort", blocks, geometry, || unsafe {
         kernel(arg)
     })?;
     let mut expected: Vec<(u32, u32)> = keys.into_iter().zip(values).collect();
@@ -168,7 +168,7 @@ impl ByBucket {
                 shared_bytes: buckets::STARTS_SHARED_BYTES,
             };
             let start = || unsafe { starting(arg) };
-            run(case, "bucket_starts", buckets::BLOCKS, geometry, start)?;
+            run_early(case, "bucket_starts", buckets::BLOCKS, geometry, start)?;
             locally.set(sorter.control().read(control::LOCALLY) != 0);
             Ok(())
         };
@@ -182,7 +182,7 @@ impl ByBucket {
                 options: pass.options,
             };
             let kernel = self.local;
-            run(case, "local_sort", 2, self.geometry, || unsafe {
+            run_early(case, "local_sort", 2, self.geometry, || unsafe {
                 kernel(arg)
             })
         };
