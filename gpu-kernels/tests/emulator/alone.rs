@@ -12,47 +12,27 @@ use gpu_kernels::verify;
 use sort_cases::Case;
 
 /// How a kernel is launched.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Geometry {
     pub threads: usize,
     /// Keys of a block.
     pub tile: usize,
     pub shared_bytes: usize,
+    /// Whether a host launches it before the kernel before it has ended.
+    pub early: bool,
 }
 
 /// Runs `kernel` in so many blocks under the case's schedule.
-fn run(
+pub fn run(
     case: &Case,
     name: &str,
     grid: usize,
     geometry: Geometry,
-    kernel: impl Fn(),
-) -> Result<(), String> {
-    launched(case, name, grid, geometry, false, kernel)
-}
-
-/// The same for a kernel that a host launches before the one before it has ended.
-pub fn run_early(
-    case: &Case,
-    name: &str,
-    grid: usize,
-    geometry: Geometry,
-    kernel: impl Fn(),
-) -> Result<(), String> {
-    launched(case, name, grid, geometry, true, kernel)
-}
-
-fn launched(
-    case: &Case,
-    name: &str,
-    grid: usize,
-    geometry: Geometry,
-    early: bool,
     kernel: impl Fn(),
 ) -> Result<(), String> {
     let (grid, block) = (grid as u32, geometry.threads as u32);
     let options = Options {
-        early,
+        early: geometry.early,
         ..case.options(grid, block).named(name)
     };
     launch(grid, block, geometry.shared_bytes, &options, kernel)
@@ -187,6 +167,7 @@ fn sweep(threads: usize) -> Geometry {
         threads,
         tile: 1,
         shared_bytes: 0,
+        ..Geometry::default()
     }
 }
 

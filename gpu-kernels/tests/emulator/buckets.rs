@@ -1,6 +1,6 @@
 //! Sorts by bucket: the counts, the decision, and the local sort, alone and together.
 
-use crate::alone::{Geometry, run_early};
+use crate::alone::{Geometry, run};
 use crate::case::{Emulated, draws};
 use crate::cases;
 use crate::sorter::{Kernels, Sorter};
@@ -27,6 +27,7 @@ pub fn geometry(threads: usize, items: usize, paired: bool) -> Geometry {
         threads,
         tile: threads * items,
         shared_bytes: local_sort::shared_bytes(threads, items, paired),
+        early: true,
     }
 }
 
@@ -89,7 +90,7 @@ pub fn sorts_locally(
         options: if encodes { control::ENCODE } else { 0 },
     };
     let blocks = 1 + (case.seed >> 8) as usize % 3;
-    run_early(case, "local_sort", blocks, geometry, || unsafe {
+    run(case, "local_sort", blocks, geometry, || unsafe {
         kernel(arg)
     })?;
     let mut expected: Vec<(u32, u32)> = keys.into_iter().zip(values).collect();
@@ -166,9 +167,10 @@ impl ByBucket {
                 threads: buckets::THREADS,
                 tile: 0,
                 shared_bytes: buckets::STARTS_SHARED_BYTES,
+                early: true,
             };
             let start = || unsafe { starting(arg) };
-            run_early(case, "bucket_starts", buckets::BLOCKS, geometry, start)?;
+            run(case, "bucket_starts", buckets::BLOCKS, geometry, start)?;
             locally.set(sorter.control().read(control::LOCALLY) != 0);
             Ok(())
         };
@@ -182,7 +184,7 @@ impl ByBucket {
                 options: pass.options,
             };
             let kernel = self.local;
-            run_early(case, "local_sort", 2, self.geometry, || unsafe {
+            run(case, "local_sort", 2, self.geometry, || unsafe {
                 kernel(arg)
             })
         };

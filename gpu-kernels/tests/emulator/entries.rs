@@ -258,6 +258,7 @@ macro_rules! blocks {
                 threads,
                 tile: threads * items,
                 shared_bytes: block::shared_bytes::<$key>(threads, items),
+                ..Geometry::default()
             };
             let key = KeyType::unsigned(<$key>::BITS);
             draws(name, cases::ENTRY, (geometry.tile / 2, geometry.tile)).of(key, |case| {
@@ -301,7 +302,7 @@ macro_rules! merges {
             let Shape { threads, items, .. } = merge::shape::<$key>();
             let tile = threads * items;
             let shared_bytes = merge::shared_bytes::<$key>(threads, items);
-            let geometry = Geometry { threads, tile, shared_bytes };
+            let geometry = Geometry { threads, tile, shared_bytes, ..Geometry::default() };
             for key in $types {
                 let draws = draws(name, 4 * cases::ENTRY, (tile, 3 * tile));
                 draws.of(key, |case| alone::merges(case, entries::$name, geometry));

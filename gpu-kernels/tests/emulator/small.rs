@@ -20,6 +20,7 @@ fn small_block<K: Key, const PAIRED: bool>(case: &Case) -> Result<(), String> {
         threads: THREADS,
         tile: THREADS * ITEMS,
         shared_bytes: block::shared_bytes::<K>(THREADS, ITEMS),
+        ..Geometry::default()
     };
     let kernel = block::sort_block::<K, THREADS, ITEMS, PAIRED>;
     sorts_in_a_block(case, kernel, geometry, PAIRED)
@@ -84,6 +85,7 @@ fn small_merge<K: Key, const THREADS: usize, const ITEMS: usize>(
         threads: THREADS,
         tile: THREADS * ITEMS,
         shared_bytes: merge::shared_bytes::<K>(THREADS, ITEMS),
+        ..Geometry::default()
     };
     merges(case, kernel, geometry)
 }

@@ -1,5 +1,7 @@
 //! The launches of one sort, on addresses: what [`sort`](super::sort) has checked.
 
+use std::ffi::c_void;
+
 use cust::stream::Stream;
 use cust::sys;
 use gpu_kernels::key::Bits;
@@ -126,15 +128,8 @@ impl Launch<'_> {
     ) -> Result<(), Error> {
         let options = self.options();
         let tallies = self.keys.scratch;
-        let mut arguments = [
-            argument(&self.keys.input),
-            argument(&control),
-            argument(&self.n),
-            argument(&tiles),
-            argument(&self.flip),
-            argument(&options),
-            argument(&tallies),
-        ];
+        let mut arguments = self.counted(&control, &tiles).to_vec();
+        arguments.extend([argument(&options), argument(&tallies)]);
         let (n, capacity) = (self.n as u32, locally.sort.tile);
         let mut starts = [
             argument(&tallies),
@@ -190,18 +185,25 @@ impl Launch<'_> {
         let options = self.options();
         let blocks = self.n.div_ceil(u64::from(kernel.tile));
         let blocks = blocks.min(u64::from(multiprocessors)) as u32;
-        let mut arguments = [
-            argument(&self.keys.input),
-            argument(&control),
-            argument(&self.n),
-            argument(&tiles),
-            argument(&self.flip),
+        let mut arguments = self.counted(&control, &tiles).to_vec();
+        arguments.extend([
             argument(&self.bits.begin),
             argument(&self.bits.end),
             argument(&options),
-        ];
+        ]);
         // SAFETY: the caller's contract; the arguments are the kernel's.
         unsafe { kernel.launch(self.stream, blocks, &mut arguments) }
+    }
+
+    /// The first arguments of what counts.
+    fn counted(&self, control: &u64, tiles: &u32) -> [*mut c_void; 5] {
+        [
+            argument(&self.keys.input),
+            argument(control),
+            argument(&self.n),
+            argument(tiles),
+            argument(&self.flip),
+        ]
     }
 
     /// One portion, `(number, first tile, tiles)`, of the pass over a place.
