@@ -2,10 +2,10 @@
 //! that none is left out.
 
 use crate::alone::{self, Geometry};
-use crate::buckets::{ByBucket, sorts_locally};
 use crate::case::{Emulated, draws};
 use crate::cases;
 use crate::sorter::{Kernels, Sorter};
+use crate::sorts_by_bucket::{ByBucket, sorts_locally};
 use cuda_std::emu::Buffer;
 use gpu_kernels::key::{Bits, Key};
 use gpu_kernels::local_sort::LocalSort;
@@ -82,7 +82,7 @@ fn by_bucket(name: &str) {
             let LocalSort { keys, values, .. } = a;
             entries::local_sort_pairs_384_u32(keys, values, a.control, a.starts, a.flip, a.options)
         },
-        geometry: crate::buckets::geometry(threads, items, true),
+        geometry: crate::sorts_by_bucket::geometry(threads, items, true),
         paired: true,
     };
     draws(name, cases::ENTRY_BY_BUCKET, (4096, 9000)).of(KeyType::U32, |case| {
@@ -100,7 +100,7 @@ macro_rules! local_sorts {
     ($($name:ident: $key:ty, $shape:ident, $paired:literal;)*) => {
         stamp! { LOCAL: $($name => |name| {
             let Shape { threads, items, .. } = policy::local::$shape;
-            let geometry = crate::buckets::geometry(threads, items, $paired);
+            let geometry = crate::sorts_by_bucket::geometry(threads, items, $paired);
             let draws = draws(name, cases::ENTRY_BY_BUCKET, (geometry.tile / 2, geometry.tile));
             draws.of(KeyType::U32, |case| {
                 sorts_locally(case, |a| unsafe {

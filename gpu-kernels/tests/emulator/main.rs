@@ -7,17 +7,17 @@
 //! | module | what it runs |
 //! |---|---|
 //! | `sorts` | the list itself, as whole sorts in small shapes |
+//! | `sorts_by_bucket` | keys that are sorted by bucket, in small shapes |
 //! | `small` | each kernel by itself, in small shapes |
-//! | `buckets` | sorts by bucket, in small shapes |
 //! | `entries` | each entry point, in the shape that devices run, on fewer cases |
 
 mod alone;
-mod buckets;
 mod case;
 mod entries;
 mod small;
 mod sorter;
 mod sorts;
+mod sorts_by_bucket;
 
 /// Different cases of each test. Together at least 10,000.
 mod cases {
