@@ -134,7 +134,14 @@ impl ByBucket {
     /// Sorts the case's keys. Returns whether locally.
     pub fn sorts(&self, case: &Case) -> Result<bool, String> {
         // From a key a bucket to crowds.
-        let keys = keys_by_bucket(case, 1 + (case.seed >> 20) as usize % 12);
+        self.sorts_keys(
+            case,
+            keys_by_bucket(case, 1 + (case.seed >> 20) as usize % 12),
+        )
+    }
+
+    /// The same of keys that the case does not say.
+    fn sorts_keys(&self, case: &Case, keys: Vec<u32>) -> Result<bool, String> {
         let kernels = if self.paired {
             Kernels::<u32>::of_pairs::<128, 3, 1>()
         } else {
@@ -294,12 +301,11 @@ fn sort_by_bucket() {
     );
 }
 
-/// One bucket that overflows a counter of 16 bits, behind keys that do not show it.
-#[test]
-fn a_late_crowd_is_seen() {
-    let case = Case {
+/// Uniform keys of 4 bytes.
+fn uniform(n: usize) -> Case {
+    Case {
         key: KeyType::U32,
-        n: 90_000,
+        n,
         seed: 1,
         distribution: Distribution::Uniform,
         payload: Payload::None,
@@ -308,7 +314,27 @@ fn a_late_crowd_is_seen() {
         bits: (0, 32),
         in_place: false,
         ballots: true,
-    };
+    }
+}
+
+/// Buckets far from each other, each of which a block holds but for a few keys, and that
+/// the first keys do not show.
+#[test]
+fn buckets_too_large_are_left_to_the_passes() {
+    let case = uniform(22_400);
+    let mut keys: Vec<u32> = case.words();
+    for i in (0..keys.len()).step_by(320) {
+        keys[i] = 77 << 16 | keys[i] & 0xffff;
+        keys[i + 1] = 40_000 << 16 | keys[i + 1] & 0xffff;
+    }
+    let locally = ByBucket::small::<32, false>().sorts_keys(&case, keys);
+    assert_eq!(locally, Ok(false));
+}
+
+/// One bucket that overflows a counter of 16 bits, behind keys that do not show it.
+#[test]
+fn a_late_crowd_is_seen() {
+    let case = uniform(90_000);
     let mut keys: Vec<u32> = case.words();
     keys[10_000..]
         .iter_mut()
