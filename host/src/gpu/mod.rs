@@ -28,6 +28,7 @@ mod launch;
 pub mod merger;
 pub mod resident;
 mod select;
+mod slices;
 pub mod sort;
 pub mod sorter;
 pub mod split;

@@ -14,6 +14,7 @@ use super::form::{Form, GpuKey, Order};
 use super::kernels::Kernel;
 use super::launch::{self, Addresses, Launch};
 use super::select::{self, Kind, Passes};
+use super::slices::{address, check_apart, check_lengths};
 use super::workspace::{Layout, Parts, Workspace};
 use crate::error::Error;
 
@@ -574,32 +575,4 @@ fn kind(paired: bool, order: &Order) -> Kind {
     } else {
         Kind::Ballots
     }
-}
-
-fn address<T: DeviceCopy>(slice: &DeviceSlice<T>) -> u64 {
-    slice.as_device_ptr().as_raw()
-}
-
-fn check_lengths(a: usize, b: usize) -> Result<(), Error> {
-    if a == b {
-        return Ok(());
-    }
-    Err(Error::Lengths {
-        input: a,
-        output: b,
-    })
-}
-
-/// Whether two slices have one length and no byte in common.
-fn check_apart<T: DeviceCopy>(a: &DeviceSlice<T>, b: &DeviceSlice<T>) -> Result<(), Error> {
-    check_lengths(a.len(), b.len())?;
-    let bytes = (a.len() * size_of::<T>()) as u64;
-    let (first, second) = (address(a), address(b));
-    if first.abs_diff(second) >= bytes {
-        return Ok(());
-    }
-    Err(Error::Overlap {
-        bytes,
-        distance: first.abs_diff(second),
-    })
 }
