@@ -112,7 +112,7 @@ pub unsafe fn histogram_by_bucket<const COPIES: usize>(arg: Histogram<u32>, tall
         thread::sync_threads();
         histogram::add_to_bins::<u32, COPIES>(arg.control, bins);
         if histogram::arrives_last(arg.control, bins) {
-            histogram::plan(arg, bins);
+            histogram::make_plan(arg, bins);
         }
     }
 }

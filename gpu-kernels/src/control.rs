@@ -37,6 +37,20 @@
 //! nobody clears it between them: after a pass every word is INCLUSIVE, and the
 //! next pass reads the state through an exclusive or that makes INCLUSIVE EMPTY.
 //!
+//! # Few tiles
+//! Where there are few tiles no histogram is launched: see `look_around`. After the plan
+//! and 16 words that nothing uses come
+//!
+//! | words | what |
+//! |---|---|
+//! | `TILES_MAX` | a word a tile: in which places its keys differ from the first of all; zero between sorts |
+//! | tiles x 128 | rows: a row a tile, a word two digits |
+//!
+//! Half a word of a row is 14 bits of count and a mark, which tells the passes of a sort
+//! apart: 1 and 2 in turns, but 3 in the last one, and 0 where a pass was skipped. So a
+//! sort that begins finds no row marked 1, and no pass one with its own mark. Only a
+//! sort by a single place does: before it the rows have to be cleared.
+//!
 //! # Portions
 //! 30 bits count less than 2^30 keys. More are passed in portions of whole tiles,
 //! a launch each: the counts begin anew with each portion's first tile, and its
@@ -76,6 +90,35 @@ pub const fn table(places: usize) -> usize {
 /// Words of the whole array, for `tiles` tiles.
 pub const fn words(places: usize, tiles: usize) -> usize {
     table(places) + tiles * RADIX
+}
+
+/// Most tiles where tiles look at all others.
+pub const TILES_MAX: usize = 256;
+/// Index of the words that say in which places keys differ.
+pub const DIFFERING: usize = BINS;
+/// Set in such a word once it says so.
+pub const PUBLISHED: u32 = 1 << 31;
+/// Index of the rows.
+pub const ROWS: usize = DIFFERING + TILES_MAX;
+/// Words of a row.
+pub const ROW: usize = RADIX / 2;
+/// The bits of a count in a row.
+pub const ROW_COUNT: u32 = (1 << 14) - 1;
+
+/// What marks the rows of a pass over `place` of so many, in the bits above the count.
+#[inline(always)]
+pub const fn row_mark(place: u32, places: u32) -> u32 {
+    let mark = if place + 1 == places {
+        3
+    } else {
+        1 + place % 2
+    };
+    mark << 14
+}
+
+/// Words of the whole array where tiles look at all others, which are so many.
+pub const fn words_of_few(tiles: usize) -> usize {
+    ROWS + tiles * ROW
 }
 
 /// Most keys of one portion: a look-back word counts to less than 2^30.
@@ -179,6 +222,18 @@ impl Step {
     #[inline(always)]
     pub fn is_upper(self) -> bool {
         self.word & Self::UPPER != 0
+    }
+
+    /// Its word, to be kept elsewhere.
+    #[inline(always)]
+    pub(crate) fn word(self) -> u32 {
+        self.word
+    }
+
+    /// The step that has this word.
+    #[inline(always)]
+    pub(crate) fn from_word(word: u32) -> Self {
+        Step { word }
     }
 
     /// Whether the pass runs at all.

@@ -10,7 +10,7 @@ use crate::onesweep;
 use crate::policy;
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
-use crate::tile::{Buffers, Pass};
+use crate::tile::{Buffers, Pass, look};
 use crate::verify;
 use cuda_std::prelude::*;
 
@@ -147,8 +147,8 @@ local_sorts! {
 }
 
 macro_rules! keys_passes {
-    ($($name:ident: $key:ty, $shape:expr, $atomics:literal, $wide:literal;)*) => { $(
-        synchronises!($name, synchronisation::onesweep($shape.items, $atomics, false));
+    ($($name:ident: $key:ty, $shape:expr, $atomics:literal, $look:expr;)*) => { $(
+        synchronises!($name, synchronisation::onesweep($shape, $atomics, false, $look));
 
         /// [`onesweep`](crate::onesweep) of keys alone.
         #[kernel]
@@ -157,14 +157,15 @@ macro_rules! keys_passes {
         pub unsafe fn $name(
             input: Global<$key>, output: Global<$key>, scratch: Global<$key>, control: Global<u32>,
             n: u64, place: u32, shift: u32, mask: u32, flip: $key,
-            portion: u32, first_tile: u32, options: u32,
+            portion: u32, first_tile: u32, options: u32, begin: u32, end: u32,
         ) {
             let keys = Buffers { input, output, scratch };
             // There are none: nothing reads or writes them.
             let values = Buffers { input: control, output: control, scratch: control };
+            let bits = Bits { begin, end };
             unsafe {
-                onesweep::onesweep::<$key, { $shape.threads }, { $shape.items }, false, $atomics, $wide>(
-                    Pass { keys, values, control, n, place, shift, mask, flip, portion, first_tile, options },
+                onesweep::onesweep::<$key, { $shape.threads }, { $shape.items }, false, $atomics, { $look }>(
+                    Pass { keys, values, control, n, place, shift, mask, flip, bits, portion, first_tile, options },
                 )
             }
         }
@@ -172,33 +173,33 @@ macro_rules! keys_passes {
 }
 
 keys_passes! {
-    onesweep_keys_u8: u8, policy::onesweep::KEYS_U8, false, false;
-    onesweep_keys_u16: u16, policy::onesweep::KEYS_U16, false, false;
-    onesweep_keys_baseline_u32: u32, policy::onesweep::KEYS_U32_BASELINE, true, false;
-    onesweep_keys_some_u32: u32, policy::onesweep::KEYS_U32_SOME, true, false;
-    onesweep_keys_few_u32: u32, policy::onesweep::KEYS_U32_FEW, true, false;
-    onesweep_keys_least_u32: u32, policy::onesweep::KEYS_U32_LEAST, true, false;
-    onesweep_keys_ballots_u32: u32, policy::onesweep::KEYS_U32_BALLOTS, false, false;
-    onesweep_keys_u64: u64, policy::onesweep::KEYS_U64, true, false;
-    onesweep_keys_some_u64: u64, policy::onesweep::KEYS_U64_SOME, true, false;
-    onesweep_keys_few_u64: u64, policy::onesweep::KEYS_U64_FEW, true, false;
-    onesweep_keys_u128: u128, policy::onesweep::KEYS_U128, false, false;
-    onesweep_keys_wide_u8: u8, policy::onesweep::WIDE_U32, false, true;
-    onesweep_keys_wide_u16: u16, policy::onesweep::WIDE_U32, false, true;
-    onesweep_keys_wide_u32: u32, policy::onesweep::WIDE_U32, true, true;
-    onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64, true, true;
-    onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128, false, true;
+    onesweep_keys_u8: u8, policy::onesweep::KEYS_U8, false, look::BACK;
+    onesweep_keys_u16: u16, policy::onesweep::KEYS_U16, false, look::BACK;
+    onesweep_keys_baseline_u32: u32, policy::onesweep::KEYS_U32_BASELINE, true, look::BACK;
+    onesweep_keys_ballots_u32: u32, policy::onesweep::KEYS_U32_BALLOTS, false, look::BACK;
+    onesweep_keys_u64: u64, policy::onesweep::KEYS_U64, true, look::BACK;
+    onesweep_keys_u128: u128, policy::onesweep::KEYS_U128, false, look::BACK;
+    onesweep_keys_wide_u8: u8, policy::onesweep::WIDE_U32, false, look::BACK_IN_PORTION;
+    onesweep_keys_wide_u16: u16, policy::onesweep::WIDE_U32, false, look::BACK_IN_PORTION;
+    onesweep_keys_wide_u32: u32, policy::onesweep::WIDE_U32, true, look::BACK_IN_PORTION;
+    onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64, true, look::BACK_IN_PORTION;
+    onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128, false, look::BACK_IN_PORTION;
+    few_keys_2048_u32: u32, policy::few::LEAST, true, look::AROUND;
+    few_keys_4096_u32: u32, policy::few::FEW, true, look::AROUND;
+    few_keys_8192_u32: u32, policy::few::SOME, true, look::AROUND;
+    few_keys_4096_u64: u64, policy::few::FEW, true, look::AROUND;
+    few_keys_8192_u64: u64, policy::few::SOME, true, look::AROUND;
 }
 
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 keys_passes! {
-    onesweep_keys_u32: u32, policy::onesweep::KEYS_U32, true, false;
-    onesweep_keys_many_u32: u32, policy::onesweep::KEYS_U32_MANY, true, false;
+    onesweep_keys_u32: u32, policy::onesweep::KEYS_U32, true, look::BACK;
+    onesweep_keys_many_u32: u32, policy::onesweep::KEYS_U32_MANY, true, look::BACK;
 }
 
 macro_rules! pairs_passes {
-    ($($name:ident: $key:ty, $shape:expr, $wide:literal;)*) => { $(
-        synchronises!($name, synchronisation::onesweep($shape.items, false, true));
+    ($($name:ident: $key:ty, $shape:expr, $look:expr;)*) => { $(
+        synchronises!($name, synchronisation::onesweep($shape, false, true, $look));
 
         /// [`onesweep`](crate::onesweep) of keys with values of 4 bytes.
         #[kernel]
@@ -208,13 +209,14 @@ macro_rules! pairs_passes {
             input: Global<$key>, output: Global<$key>, scratch: Global<$key>,
             input_values: Global<u32>, output_values: Global<u32>, scratch_values: Global<u32>,
             control: Global<u32>, n: u64, place: u32, shift: u32, mask: u32, flip: $key,
-            portion: u32, first_tile: u32, options: u32,
+            portion: u32, first_tile: u32, options: u32, begin: u32, end: u32,
         ) {
             let keys = Buffers { input, output, scratch };
             let values = Buffers { input: input_values, output: output_values, scratch: scratch_values };
+            let bits = Bits { begin, end };
             unsafe {
-                onesweep::onesweep::<$key, { $shape.threads }, { $shape.items }, true, false, $wide>(
-                    Pass { keys, values, control, n, place, shift, mask, flip, portion, first_tile, options },
+                onesweep::onesweep::<$key, { $shape.threads }, { $shape.items }, true, false, { $look }>(
+                    Pass { keys, values, control, n, place, shift, mask, flip, bits, portion, first_tile, options },
                 )
             }
         }
@@ -222,23 +224,24 @@ macro_rules! pairs_passes {
 }
 
 pairs_passes! {
-    onesweep_pairs_u8: u8, policy::onesweep::PAIRS_U8, false;
-    onesweep_pairs_u16: u16, policy::onesweep::PAIRS_U16, false;
-    onesweep_pairs_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, false;
-    onesweep_pairs_some_u32: u32, policy::onesweep::PAIRS_U32_SOME, false;
-    onesweep_pairs_few_u32: u32, policy::onesweep::PAIRS_U32_FEW, false;
-    onesweep_pairs_u64: u64, policy::onesweep::PAIRS_U64, false;
-    onesweep_pairs_u128: u128, policy::onesweep::PAIRS_U128, false;
-    onesweep_pairs_wide_u8: u8, policy::onesweep::WIDE_U32, true;
-    onesweep_pairs_wide_u16: u16, policy::onesweep::WIDE_U32, true;
-    onesweep_pairs_wide_u32: u32, policy::onesweep::WIDE_U32, true;
-    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, true;
-    onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, true;
+    onesweep_pairs_u8: u8, policy::onesweep::PAIRS_U8, look::BACK;
+    onesweep_pairs_u16: u16, policy::onesweep::PAIRS_U16, look::BACK;
+    onesweep_pairs_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, look::BACK;
+    onesweep_pairs_u64: u64, policy::onesweep::PAIRS_U64, look::BACK;
+    onesweep_pairs_u128: u128, policy::onesweep::PAIRS_U128, look::BACK;
+    onesweep_pairs_wide_u8: u8, policy::onesweep::WIDE_U32, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_u16: u16, policy::onesweep::WIDE_U32, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_u32: u32, policy::onesweep::WIDE_U32, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, look::BACK_IN_PORTION;
+    few_pairs_2048_u32: u32, policy::few::LEAST, look::AROUND;
+    few_pairs_4096_u32: u32, policy::few::FEW, look::AROUND;
+    few_pairs_8192_u32: u32, policy::few::SOME, look::AROUND;
 }
 
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 pairs_passes! {
-    onesweep_pairs_u32: u32, policy::onesweep::PAIRS_U32, false;
+    onesweep_pairs_u32: u32, policy::onesweep::PAIRS_U32, look::BACK;
 }
 
 macro_rules! blocks {

@@ -14,8 +14,9 @@
 //!
 //! Meanwhile all blocks clear the look-back table.
 
-use crate::control::{self, Ranking, Step};
+use crate::control::{self, Ranking};
 use crate::key::{Bits, Key, RADIX};
+use crate::plan;
 use crate::scan;
 use cuda_std::prelude::*;
 
@@ -82,7 +83,7 @@ pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
         thread::sync_threads();
         add_to_bins::<K, COPIES>(arg.control, bins);
         if arrives_last(arg.control, bins) {
-            plan::<K>(arg, bins);
+            make_plan::<K>(arg, bins);
         }
     }
 }
@@ -220,7 +221,7 @@ pub(crate) unsafe fn arrives_last(control: Global<u32>, shared: Shared<u32>) -> 
 
 /// The last block's part: starts from bins, the plan, and all as it was.
 #[inline(always)]
-pub(crate) unsafe fn plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
+pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
     unsafe {
         let t = thread::thread_idx_x() as usize;
         let shared = shared.offset(2).cast::<u64>();
@@ -304,51 +305,21 @@ unsafe fn most(largest: Shared<u64>, place: usize) -> u64 {
 unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
     unsafe {
         let places = arg.bits.places() as usize;
-        let mut running = 0;
-        let mut place = 0;
-        while place < places {
-            if most(largest, place) != arg.n {
-                running += 1;
+        let most_of = |place: u32| most(largest, place as usize);
+        let is_spread = |place: u32| most_of(place) <= arg.n / FLAT;
+        let varies = |place: u32| most_of(place) != arg.n;
+        let ranking = |place: u32| {
+            if is_spread(place) && arg.options & control::ALLOW_ATOMICS != 0 {
+                Ranking::Atomics
+            } else {
+                Ranking::Ballots
             }
-            place += 1;
-        }
-        // Constant places that run all the same: to have a pass that moves the
-        // keys or writes their indices, and to end in the output when that is also
-        // the input.
-        let in_place = arg.options & control::IN_PLACE != 0;
-        let indexed = arg.options & control::INDEX != 0;
-        let mut spare = match running {
-            0 if in_place && !indexed => 0,
-            0 if in_place => 2,
-            0 => 1,
-            _ if in_place => running % 2,
-            _ => 0,
         };
-        let count = running + spare;
         let mut lower_spread = true;
-        let mut index = 0;
-        let mut place = 0;
-        while place < places {
-            let most = most(largest, place);
-            let spread = most <= arg.n / FLAT;
-            lower_spread &= spread || place >= places / 2;
-            let mut step = Step::SKIPPED;
-            if most != arg.n || spare > 0 {
-                if most == arg.n {
-                    spare -= 1;
-                }
-                let ranking = if spread && arg.options & control::ALLOW_ATOMICS != 0 {
-                    Ranking::Atomics
-                } else {
-                    Ranking::Ballots
-                };
-                let (shift, _) = arg.bits.place(place as u32);
-                step = Step::running(index, count, shift, ranking);
-                index += 1;
-            }
-            step.write(arg.control, place);
-            place += 1;
-        }
+        plan::steps(arg.bits, arg.options, varies, ranking, |place, step| {
+            lower_spread &= is_spread(place) || place as usize >= places / 2;
+            step.write(arg.control, place as usize);
+        });
         arg.control.set(control::LOCALLY, lower_spread as u32);
     }
 }

@@ -7,6 +7,8 @@
 //! | [`onesweep`] | one stable pass of the radix sort: reads and writes each key once |
 //! | [`tile`] | what the steps of a pass share |
 //! | `look_back` | where in the output a tile's digits begin |
+//! | `look_around` | the same of few tiles, which need no histogram |
+//! | `plan` | which places are passed over |
 //! | [`store`] | writing a tile's runs out |
 //! | [`rank`] | where in its tile a key belongs |
 //! | [`local_sort`] | sorts each bucket of keys by itself |
@@ -48,9 +50,11 @@ pub mod gather;
 pub mod histogram;
 pub mod key;
 pub mod local_sort;
+mod look_around;
 mod look_back;
 pub mod merge;
 pub mod onesweep;
+mod plan;
 pub mod policy;
 pub mod rank;
 mod scan;

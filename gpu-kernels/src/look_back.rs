@@ -20,8 +20,8 @@ use crate::store::Run;
 use crate::tile::Tile;
 use cuda_std::prelude::*;
 
-impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const WIDE: bool>
-    Tile<K, THREADS, ITEMS, PAIRED, WIDE>
+impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const LOOK: u32>
+    Tile<K, THREADS, ITEMS, PAIRED, LOOK>
 {
     /// Finds how many keys of earlier tiles have each digit, and from it what to
     /// add to a place in the tile to get the place in the output.
@@ -42,14 +42,14 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                         .store(digit, word, Ordering::Relaxed, Scope::Device);
                 }
                 let start = self.starts(self.arg.portion).get(digit) + earlier as u64;
-                if WIDE && last {
+                if Self::WIDE && last {
                     let next = start + (end - begin) as u64;
                     self.starts(self.arg.portion + 1).set(digit, next);
                 }
                 let offset = start.wrapping_sub(begin as u64);
                 if Self::WINDOWED {
                     self.cut(run, offset as u32);
-                } else if WIDE {
+                } else if Self::WIDE {
                     self.offsets().cast::<u64>().set(digit, offset);
                 } else {
                     self.offsets().set(digit, offset as u32);

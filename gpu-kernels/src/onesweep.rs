@@ -17,6 +17,7 @@
 //!    is known, it is published for the tiles that follow.
 //! 3. **Scatter** into shared memory, where the tile then stands sorted by digit.
 //! 4. [**Look-back**](crate::look_back), a thread a digit: where each digit's keys go.
+//!    If there are few tiles they look [around](crate::look_around) instead.
 //! 5. [**Store**](crate::store): neighbours in shared memory with one digit are
 //!    neighbours in device memory, so the writes are runs.
 //!
@@ -35,10 +36,10 @@
 //! look-back do not change. The first pass is not checked: there is no order yet that
 //! it could lose.
 
-use crate::control::{self, Ranking, Step};
+use crate::control::{self, Ranking};
 use crate::key::{Key, RADIX};
 use crate::rank::{is_crowded, pack, unpack};
-use crate::tile::{Pass, Tile, windows_for};
+use crate::tile::{Pass, Tile, look, windows_for};
 use cuda_std::prelude::*;
 
 /// The kernel: a block of `THREADS` threads a tile of `THREADS * ITEMS` keys.
@@ -51,19 +52,22 @@ pub unsafe fn onesweep<
     const ITEMS: usize,
     const PAIRED: bool,
     const ATOMICS: bool,
-    const WIDE: bool,
+    const LOOK: u32,
 >(
     arg: Pass<K>,
 ) {
     unsafe {
         thread::trigger_dependents();
         thread::sync_predecessor();
-        let step = Step::read(arg.control, arg.place as usize);
+        let step = Tile::<K, THREADS, ITEMS, PAIRED, LOOK>::first_step(&arg);
+        let thread = thread::thread_idx_x();
+        let tile = Tile::<K, THREADS, ITEMS, PAIRED, LOOK> { arg, step, thread };
+        if LOOK == look::AROUND {
+            tile.clear_behind();
+        }
         if !step.runs() {
             return;
         }
-        let thread = thread::thread_idx_x();
-        let tile = Tile::<K, THREADS, ITEMS, PAIRED, WIDE> { arg, step, thread };
         tile.keep_digits();
         if PAIRED {
             tile.pass_pairs();
@@ -75,21 +79,25 @@ pub unsafe fn onesweep<
     }
 }
 
-impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const WIDE: bool>
-    Tile<K, THREADS, ITEMS, PAIRED, WIDE>
+impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const LOOK: u32>
+    Tile<K, THREADS, ITEMS, PAIRED, LOOK>
 {
     /// Keys by ballots.
     #[inline(always)]
     unsafe fn pass_keys(self) {
         unsafe {
             let keys = self.load_keys();
+            self.anew().prepare(&keys);
             let ranks = self.anew().rank(&keys, false);
             thread::sync_threads();
             self.anew().scan(true);
             self.anew().scatter_keys(&keys, &ranks);
-            self.anew().look_back();
+            self.anew().look();
             thread::sync_threads();
-            self.anew().store_keys(false);
+            let tile = self.settled();
+            if !tile.was_in_vain() {
+                tile.anew().store_keys(false);
+            }
         }
     }
 
@@ -110,14 +118,21 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let tile = self.anew();
             unsafe {
                 let keys = tile.load_keys();
+                if first {
+                    tile.anew().prepare(&keys);
+                }
                 let ranks = tile.anew().rank(&keys, atomics);
                 thread::sync_threads();
                 tile.anew().scan(first);
                 tile.anew().scatter_keys(&keys, &ranks);
                 if first {
-                    tile.anew().look_back();
+                    tile.anew().look();
                 }
                 thread::sync_threads();
+                let tile = tile.settled();
+                if tile.was_in_vain() {
+                    return;
+                }
                 let disordered = tile.anew().store_keys(checked);
                 if !checked || !thread::sync_threads_or(disordered) {
                     return;
@@ -132,6 +147,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     unsafe fn pass_pairs(self) {
         unsafe {
             let keys = self.load_keys();
+            self.anew().prepare(&keys);
             let ranks = self.anew().rank(&keys, false);
             thread::sync_threads();
             self.anew().scan(true);
@@ -139,20 +155,38 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 // As many values as there are registers for are on their way meanwhile.
                 let mut values = [0; ITEMS];
                 self.anew().load_values_between(&mut values, 0, ITEMS / 2);
-                self.anew().look_back();
+                self.anew().look();
                 thread::sync_threads();
-                self.anew().store_one_run(&keys, values);
+                let tile = self.settled();
+                if !tile.was_in_vain() {
+                    tile.anew().store_one_run(&keys, values);
+                }
                 return;
             }
             let places = self.anew().scatter_keys(&keys, &ranks);
             let values = self.anew().load_values();
-            self.anew().look_back();
+            self.anew().look();
             let staged = self.values();
             for i in 0..ITEMS {
                 staged.set(unpack(&places, i) as usize, values[i]);
             }
             thread::sync_threads();
-            self.anew().store_pairs();
+            let tile = self.settled();
+            if !tile.was_in_vain() {
+                tile.anew().store_pairs();
+            }
+        }
+    }
+
+    /// Finds where the tile's digits begin in the output.
+    #[inline(always)]
+    unsafe fn look(&self) {
+        unsafe {
+            if Self::AROUND {
+                self.look_around();
+            } else {
+                self.look_back();
+            }
         }
     }
 
@@ -213,7 +247,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// The scan of the tile's counts, which shows them to later tiles.
+    /// The scan of the tile's counts, which shows them to other tiles.
     #[inline(always)]
     unsafe fn scan(&self, publish: bool) {
         // The first tile's counts are inclusive at once.
@@ -224,7 +258,9 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         };
         let state = state ^ self.step.toggle();
         unsafe {
-            let row = self.row(self.number());
+            if Self::AROUND && publish {
+                self.publish_differing();
+            }
             self.counters().scan(
                 Self::WARPS,
                 self.thread,
@@ -237,9 +273,12 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                         0
                     }
                 },
-                |digit, [first, second]| {
-                    if publish {
-                        let words = [first | state, second | state];
+                |digit, counts| {
+                    if publish && Self::AROUND {
+                        self.publish_counts(digit, counts);
+                    } else if publish {
+                        let words = counts.map(|count| count | state);
+                        let row = self.row(self.number());
                         row.store_pair(digit as usize, words, Scope::Device);
                     }
                 },

@@ -29,13 +29,11 @@ impl Shape {
     }
 }
 
-/// Shapes of the radix passes.
+/// Shapes of the radix passes of many tiles.
 ///
-/// Large inputs take large tiles, for their long runs. Small ones are bound by the
-/// time of one tile, and take tiles such that each multiprocessor has one: `LEAST`,
-/// `FEW` and `SOME`, in order of size. A tile is no multiple of 1024 keys where many
-/// tiles sort: of dense sorted input it has equally many of each digit, and a warp's
-/// scatter, of 32 neighbouring digits, would meet few of the banks.
+/// Large inputs take large tiles, for their long runs. A tile is no multiple of 1024 keys
+/// where many tiles sort: of dense sorted input it has equally many of each digit, and a
+/// warp's scatter, of 32 neighbouring digits, would meet few of the banks.
 pub mod onesweep {
     use super::Shape;
 
@@ -51,20 +49,10 @@ pub mod onesweep {
     /// The same before compute capability 9.0, where the registers of the above would
     /// spill.
     pub const KEYS_U32_BASELINE: Shape = Shape::new(512, 21, 2);
-    /// The same when that gives each multiprocessor one tile.
-    pub const KEYS_U32_SOME: Shape = Shape::new(512, 16, 1);
-    /// The same for fewer.
-    pub const KEYS_U32_FEW: Shape = Shape::new(256, 16, 2);
-    /// The same for least.
-    pub const KEYS_U32_LEAST: Shape = Shape::new(256, 8, 2);
     /// Keys of 4 bytes, always ranked by ballots.
     pub const KEYS_U32_BALLOTS: Shape = Shape::new(256, 33, 3);
     /// Keys of 8 bytes, ranked by atomics where the plan says so.
     pub const KEYS_U64: Shape = Shape::new(512, 13, 2);
-    /// The same when that gives each multiprocessor one tile.
-    pub const KEYS_U64_SOME: Shape = Shape::new(512, 16, 1);
-    /// The same for fewer.
-    pub const KEYS_U64_FEW: Shape = Shape::new(512, 8, 2);
     /// Keys of 16 bytes.
     pub const KEYS_U128: Shape = Shape::new(256, 7, 2);
     /// Pairs with keys of 1 byte.
@@ -76,16 +64,31 @@ pub mod onesweep {
     pub const PAIRS_U32: Shape = Shape::new(512, 23, 2);
     /// The same where it may not.
     pub const PAIRS_U32_BASELINE: Shape = Shape::new(256, 15, 3);
-    /// The same when that gives each multiprocessor one tile.
-    pub const PAIRS_U32_SOME: Shape = Shape::new(512, 16, 1);
-    /// The same for fewer.
-    pub const PAIRS_U32_FEW: Shape = Shape::new(256, 8, 2);
     /// Pairs with keys of 8 bytes.
     pub const PAIRS_U64: Shape = Shape::new(384, 11, 2);
     /// Pairs with keys of 16 bytes.
     pub const PAIRS_U128: Shape = Shape::new(256, 7, 2);
     /// Keys of 4 bytes or less in portions, alone or in pairs.
     pub const WIDE_U32: Shape = Shape::new(512, 13, 2);
+}
+
+/// Shapes of the passes of few tiles, which look at each other (`look_around`): small
+/// inputs are bound by the time of one tile, and take tiles such that each
+/// multiprocessor has at most one. So a block has all registers to itself.
+pub mod few {
+    use super::Shape;
+
+    /// For the least inputs.
+    pub const LEAST: Shape = Shape::new(256, 8, 1);
+    /// For the next.
+    pub const FEW: Shape = Shape::new(512, 8, 1);
+    /// For the largest.
+    pub const SOME: Shape = Shape::new(512, 16, 1);
+
+    /// Those of keys of 4 bytes, alone or with values.
+    pub const SHAPES_U32: [Shape; 3] = [LEAST, FEW, SOME];
+    /// Those of keys of 8 bytes.
+    pub const SHAPES_U64: [Shape; 2] = [FEW, SOME];
 }
 
 /// Shapes of the sort in one block, in order of size; the blocks do not share a

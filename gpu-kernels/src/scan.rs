@@ -1,15 +1,22 @@
-//! Prefix sums and sums over a warp. All 32 lanes call.
+//! Prefix sums and reductions over a warp. All 32 lanes call.
 
 use cuda_std::prelude::*;
 
 /// The sum of `value` over this lane and those below it.
 #[inline(always)]
 pub fn warp_inclusive(value: u32, lane: u32) -> u32 {
+    group_inclusive(32, value, lane)
+}
+
+/// The sum of `value` over this lane and those below it in its group of so many, a power
+/// of two.
+#[inline(always)]
+pub fn group_inclusive(lanes: u32, value: u32, lane: u32) -> u32 {
     let mut sum = value;
     let mut delta = 1;
-    while delta < 32 {
+    while delta < lanes {
         let below = warp::shuffle_up(warp::FULL, sum, delta);
-        if lane >= delta {
+        if lane % lanes >= delta {
             sum += below;
         }
         delta *= 2;
@@ -54,6 +61,18 @@ pub fn warp_most(value: u64) -> u64 {
         distance /= 2;
     }
     most
+}
+
+/// The bits that `value` has in any lane, in every lane.
+#[inline(always)]
+pub fn warp_or(value: u32) -> u32 {
+    let mut bits = value;
+    let mut distance = 16;
+    while distance > 0 {
+        bits |= warp::shuffle_xor(warp::FULL, bits, distance);
+        distance /= 2;
+    }
+    bits
 }
 
 #[inline(always)]

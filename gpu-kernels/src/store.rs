@@ -17,6 +17,9 @@
 //! digit and offset of each element, if more than one element is written for it:
 //! keys with values gain, keys alone lose (`docs/KERNELS.md`).
 //!
+//! The lanes of a warp cut a run each; where keys are few or skewed one of them would have
+//! hundreds of windows and all others wait, so such a run the lanes cut together.
+//!
 //! How many windows a run takes depends on where in a sector its first element
 //! goes, which is known only after the look-back. The scan has to number them
 //! before, and counts the most that there can be.
@@ -33,6 +36,8 @@ use cuda_std::prelude::*;
 
 /// Windows whose descriptions a warp reads at once.
 const TOGETHER: usize = 4;
+/// Most windows of a run that a lane cuts by itself.
+const LONG: u32 = 8;
 
 /// Where a run stands: what the scan says of its digit and of the next. The low
 /// halves are places in the tile, the high ones numbers of windows.
@@ -65,14 +70,15 @@ impl Run {
         self.this >> 16
     }
 
+    /// Windows set aside for it.
     #[inline(always)]
-    fn end_window(self) -> u32 {
-        self.next >> 16
+    fn windows(self) -> u32 {
+        (self.next >> 16) - self.first_window()
     }
 }
 
-impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const WIDE: bool>
-    Tile<K, THREADS, ITEMS, PAIRED, WIDE>
+impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const LOOK: u32>
+    Tile<K, THREADS, ITEMS, PAIRED, LOOK>
 {
     /// Writes the tile's keys out. Returns whether `check` found one greater than
     /// its right neighbour in the bits sorted so far.
@@ -154,7 +160,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 self.windows().get(0) >> 32
             } else {
                 let digit = self.digits_again()(keys[0]) as usize;
-                if WIDE {
+                if Self::WIDE {
                     self.offsets().cast::<u64>().get(digit)
                 } else {
                     self.offsets().get(digit) as u64
@@ -202,29 +208,56 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Cuts the run of a digit, whose elements go to their place in the tile plus
-    /// `offset`, into its windows. Those it does not need stay empty.
+    /// Cuts the run of each lane's digit, whose elements go to their place in the tile
+    /// plus `offset`, into its windows; a long one all lanes together. Those that it does
+    /// not need stay empty. All lanes call.
     #[inline(always)]
     pub(crate) unsafe fn cut(&self, run: Run, offset: u32) {
         unsafe {
-            let windows = self.windows();
-            if self.is_all(run) {
-                windows.set(0, (offset as u64) << 32);
-                return;
+            // Of a tile that is one run only the offset is asked for.
+            let count = if self.is_all(run) { 1 } else { run.windows() };
+            // Opaque, or the compiler makes a ballot for each of the two.
+            let count = hint::opaque(count);
+            let lane = self.thread % LANES;
+            // The lanes have waited for rows, each for its own.
+            warp::sync_warp(warp::FULL);
+            let mut long = warp::ballot(warp::FULL, count > LONG);
+            if count <= LONG {
+                let mut window = 0;
+                while window < count {
+                    self.set_window(run, offset, window);
+                    window += 1;
+                }
             }
-            let end = run.end().min(self.valid());
-            let mut first = run.begin();
-            // The first window ends where a sector does.
-            let mut room = LANES - offset.wrapping_add(first) % SECTOR;
-            let mut window = run.first_window();
-            while window < run.end_window() {
-                let len = room.min(end.saturating_sub(first));
-                let word = (first | len << 16) as u64 | (offset as u64) << 32;
-                windows.set(window as usize, word);
-                first += len;
-                room = LANES;
-                window += 1;
+            while long != 0 {
+                let of = |word: u32| warp::shuffle_idx(warp::FULL, word, long.trailing_zeros());
+                let (run, offset) = (Run::new(of(run.this), of(run.next)), of(offset));
+                let mut window = lane;
+                while window < run.windows() {
+                    self.set_window(run, offset, window);
+                    window += LANES;
+                }
+                long &= long - 1;
             }
+        }
+    }
+
+    /// Describes window number `window` of a run.
+    #[inline(always)]
+    unsafe fn set_window(&self, run: Run, offset: u32, window: u32) {
+        // The first window ends where a sector does.
+        let room = LANES - offset.wrapping_add(run.begin()) % SECTOR;
+        let end = run.end().min(self.valid());
+        let (first, room) = if window == 0 {
+            (run.begin(), room)
+        } else {
+            (run.begin() + room + LANES * (window - 1), LANES)
+        };
+        let len = room.min(end.saturating_sub(first));
+        let word = (first | len << 16) as u64 | (offset as u64) << 32;
+        unsafe {
+            let number = run.first_window() + window;
+            self.windows().set(number as usize, word);
         }
     }
 
@@ -265,7 +298,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         let offsets = unsafe { self.offsets() };
         let valid = self.valid();
         move |place, digit, element| unsafe {
-            let index = if WIDE {
+            let index = if Self::WIDE {
                 let offset = offsets.cast::<u64>().get(digit as usize);
                 offset.wrapping_add(place as u64) as usize
             } else {

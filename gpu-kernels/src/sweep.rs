@@ -10,8 +10,9 @@
 
 #[cfg(all(target_os = "cuda", sweep))]
 use crate::{
+    key::Bits,
     onesweep, policy, synchronisation,
-    tile::{Buffers, Pass},
+    tile::{Buffers, Pass, look},
 };
 #[cfg(all(target_os = "cuda", sweep))]
 use cuda_std::prelude::*;
@@ -40,12 +41,12 @@ macro_rules! sweep {
     ) => {
         #[cfg(all(target_os = "cuda", sweep))]
         keys_passes! { $(
-            $keys: $key, policy::Shape { threads: $kt, items: $ki, blocks: $kb }, $atomics, false;
+            $keys: $key, policy::Shape { threads: $kt, items: $ki, blocks: $kb }, $atomics, look::BACK;
         )* }
 
         #[cfg(all(target_os = "cuda", sweep))]
         pairs_passes! { $(
-            $pairs: $first, policy::Shape { threads: $pt, items: $pi, blocks: $pb }, false;
+            $pairs: $first, policy::Shape { threads: $pt, items: $pi, blocks: $pb }, look::BACK;
         )* }
 
         /// All there are.

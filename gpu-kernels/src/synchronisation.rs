@@ -13,6 +13,8 @@
 //! several forms, and what it adds itself where threads may have parted.
 
 use crate::key::DIGIT_BITS;
+use crate::policy::Shape;
+use crate::tile::{self, look};
 
 /// Instructions in a kernel's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,10 +41,16 @@ const fn ballots(items: usize) -> usize {
 /// store; where there are values, a tile of one run is stored by itself, after one of
 /// its own. Where atomics may rank, the warp votes on whether they do and on whether its
 /// first row is a crowd, and the block whether they have gone wrong; by ballots it is
-/// ranked in one place all the same.
-pub const fn onesweep(items: usize, atomics: bool, paired: bool) -> Counts {
-    let (atomics, paired) = (atomics as usize, paired as usize);
-    Counts::new(ballots(items) + 2 * atomics, 4 + atomics + paired)
+/// ranked in one place all the same. Looking back, for which values have two places, warps
+/// vote in each of them on long runs that they cut into windows together; looking around
+/// has a barrier.
+pub const fn onesweep(shape: Shape, atomics: bool, paired: bool, look: u32) -> Counts {
+    let looks = 1 + paired as usize;
+    let cuts = look == look::BACK && tile::windowed(shape.tile(), paired);
+    let around = look == look::AROUND;
+    let votes = ballots(shape.items) + 2 * atomics as usize + cuts as usize * looks;
+    let barriers = 4 + atomics as usize + paired as usize + around as usize * looks;
+    Counts::new(votes, barriers)
 }
 
 /// A sort in one block, whose turns are a loop: two barriers are the scan's, two lie

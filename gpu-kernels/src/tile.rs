@@ -2,9 +2,20 @@
 //! where that stands in shared memory.
 
 use crate::control::{self, Buffer, Step};
-use crate::key::{Key, RADIX};
+use crate::key::{Bits, Key, RADIX};
+use crate::look_around;
 use crate::rank::{Counters, PAIRS};
 use cuda_std::prelude::*;
+
+/// Which other tiles a tile looks at: the last parameter of a pass.
+pub mod look {
+    /// All: see `look_around`.
+    pub const AROUND: u32 = 0;
+    /// Those before it: see `look_back`.
+    pub const BACK: u32 = 1;
+    /// Those before it in its portion; see [`control`](crate::control).
+    pub const BACK_IN_PORTION: u32 = 2;
+}
 
 /// Input, output and scratch.
 #[derive(Clone, Copy)]
@@ -43,6 +54,8 @@ pub struct Pass<K> {
     pub mask: u32,
     /// What makes the order; see [`key`](crate::key).
     pub flip: K,
+    /// What the whole sort is by: asked by tiles that look at all others.
+    pub bits: Bits,
     /// The portion this launch is, and its first tile.
     pub portion: u32,
     pub first_tile: u32,
@@ -51,8 +64,13 @@ pub struct Pass<K> {
 }
 
 /// Bytes of dynamic shared memory of a block.
-pub const fn shared_bytes<K: Key>(threads: usize, items: usize, paired: bool) -> usize {
-    Layout::of::<K>(threads, items, paired).end
+pub const fn shared_bytes<K: Key>(threads: usize, items: usize, paired: bool, look: u32) -> usize {
+    let Layout { around, .. } = Layout::of::<K>(threads, items, paired);
+    if look == look::AROUND {
+        around + look_around::shared_bytes(threads)
+    } else {
+        around
+    }
 }
 
 /// Where things stand in shared memory, in bytes.
@@ -66,7 +84,8 @@ struct Layout {
     offsets: usize,
     /// Sums of the scan, then what [`Tile::keep_digits`] leaves.
     sums: usize,
-    end: usize,
+    /// What tiles need that look at all others, from here on.
+    around: usize,
 }
 
 impl Layout {
@@ -88,26 +107,28 @@ impl Layout {
             begins,
             offsets,
             sums,
-            end: sums + 16 * 4,
+            around: sums + 16 * 4,
         }
     }
 }
 
 /// Words after the scan's sums: the digit's shift, mask and flip.
 const DIGIT: usize = 8;
+/// And the step, where it is not known from the start.
+const STEP: usize = DIGIT + 3;
 
 /// A block's view of its work. It holds little on purpose: what can be computed
 /// from the launch's arguments is computed where it is needed, because a register
 /// held from the load to the store is one that the keys do not have.
 ///
-/// `WIDE` is for sorts in portions: places take 64 bits, and the starts move on.
+/// `LOOK` is one of [`look`].
 #[derive(Clone, Copy)]
 pub(crate) struct Tile<
     K,
     const THREADS: usize,
     const ITEMS: usize,
     const PAIRED: bool,
-    const WIDE: bool,
+    const LOOK: u32,
 > {
     pub(crate) arg: Pass<K>,
     pub(crate) step: Step,
@@ -142,18 +163,29 @@ pub const fn windows_max(tile: usize) -> usize {
     (tile + RADIX * (SECTOR + LANES - 2) as usize) / LANES as usize
 }
 
-impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const WIDE: bool>
-    Tile<K, THREADS, ITEMS, PAIRED, WIDE>
+impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const LOOK: u32>
+    Tile<K, THREADS, ITEMS, PAIRED, LOOK>
 {
     /// Keys of a whole tile.
     pub(crate) const SIZE: u32 = (THREADS * ITEMS) as u32;
     pub(crate) const WARPS: usize = THREADS / 32;
     const LAYOUT: Layout = Layout::of::<K>(THREADS, ITEMS, PAIRED);
 
+    /// Whether this is a sort in portions: places take 64 bits, and the starts move on.
+    pub(crate) const WIDE: bool = LOOK == look::BACK_IN_PORTION;
+    /// Whether tiles look at all others, whose counts must add up in half a word.
+    pub(crate) const AROUND: bool = {
+        let around = LOOK == look::AROUND;
+        assert!(!around || THREADS * ITEMS <= control::ROW_COUNT as usize);
+        around
+    };
+    /// The thread that makes the plan: one that has little else to do.
+    pub(crate) const PLANNER: u32 = (THREADS - 32) as u32;
+
     /// Whether this tile is stored in windows, which have offsets of 32 bits.
     pub(crate) const WINDOWED: bool = {
         let windowed = windowed(THREADS * ITEMS, PAIRED);
-        assert!(!(windowed && WIDE));
+        assert!(!(windowed && Self::WIDE));
         windowed
     };
 
@@ -209,7 +241,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     /// What takes the digit of this place from a key.
     #[inline(always)]
-    pub(crate) fn digits(&self) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, WIDE> {
+    pub(crate) fn digits(&self) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, LOOK> {
         let (shift, mask) = (self.arg.shift, self.arg.mask);
         // Opaque, or the compiler flips the whole key first: one more instruction.
         let flip = hint::opaque(self.arg.flip.digit(shift, mask, 0));
@@ -226,8 +258,28 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 self.sums().set(DIGIT + 1, mask);
                 self.sums()
                     .set(DIGIT + 2, self.arg.flip.digit(shift, mask, 0));
+                if Self::AROUND {
+                    self.keep_step(self.step);
+                }
             }
         }
+    }
+
+    /// Leaves what [`settled`](Self::settled) reads after a barrier.
+    #[inline(always)]
+    pub(crate) unsafe fn keep_step(&self, step: Step) {
+        unsafe { self.sums().set(STEP, step.word()) };
+    }
+
+    /// The same tile with the step that has been made of it.
+    #[inline(always)]
+    pub(crate) unsafe fn settled(self) -> Self {
+        let step = if Self::AROUND {
+            Step::from_word(unsafe { self.sums().get(STEP) })
+        } else {
+            self.step
+        };
+        Tile { step, ..self }
     }
 
     /// [`digits`](Self::digits), by way of shared memory: the compiler and the
@@ -236,7 +288,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     #[inline(always)]
     pub(crate) unsafe fn digits_again(
         &self,
-    ) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, WIDE> {
+    ) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, LOOK> {
         let digit = unsafe { self.sums().offset(DIGIT) };
         let (shift, mask, flip) = unsafe { (digit.get(0), digit.get(1), digit.get(2)) };
         move |key| key.digit(shift, mask, flip)
@@ -277,6 +329,18 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     #[inline(always)]
     pub(crate) unsafe fn sums(&self) -> Shared<u32> {
         unsafe { dynamic_shared(Self::LAYOUT.sums, 16) }
+    }
+
+    /// Sums over rows: of those before this tile, then of all.
+    #[inline(always)]
+    pub(crate) unsafe fn sums_around(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(Self::LAYOUT.around, 2 * RADIX) }
+    }
+
+    /// A word a warp.
+    #[inline(always)]
+    pub(crate) unsafe fn words_of_warps(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(Self::LAYOUT.around + 2 * RADIX * 4, Self::WARPS) }
     }
 
     /// Place in the tile of this thread's first item; the next are 32 apart.

@@ -10,7 +10,7 @@ use cuda_std::emu::Buffer;
 use gpu_kernels::key::{Bits, Key};
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::policy::{self, Shape};
-use gpu_kernels::tile::Buffers;
+use gpu_kernels::tile::{Buffers, look};
 use gpu_kernels::{block, buckets, entries, merge, tile};
 use sort_cases::{Case, Distribution, KeyType, Kind, Payload};
 use std::collections::BTreeSet;
@@ -126,86 +126,92 @@ local_sorts! {
     local_sort_pairs_9216_u32: u32, KEYS_9216, true;
 }
 
-/// A pass of this shape, after a small histogram. One of a wide sort gets a tile a
-/// launch.
-fn pass<K: Key>(shape: Shape, paired: bool, wide: bool) -> Kernels<K> {
+/// A pass of this shape, after a small histogram if it needs one. One of a wide sort gets
+/// a tile a launch.
+fn pass<K: Key>(shape: Shape, paired: bool, look: u32) -> Kernels<K> {
     Kernels {
         tile: shape.tile(),
         paired,
-        portion: if wide { 1 } else { usize::MAX },
+        look,
+        portion: if look == look::BACK_IN_PORTION {
+            1
+        } else {
+            usize::MAX
+        },
         patient: true,
         pass_threads: shape.threads as u32,
-        pass_shared: tile::shared_bytes::<K>(shape.threads, shape.items, paired),
+        pass_shared: tile::shared_bytes::<K>(shape.threads, shape.items, paired, look),
         ..Kernels::of::<128, 1, 1>()
     }
 }
 
 macro_rules! keys_passes {
-    ($($name:ident: $key:ty, $shape:ident, $wide:literal;)*) => {
+    ($($name:ident: $key:ty, $shape:path, $look:ident;)*) => {
         stamp! { KEYS: $($name => |name| sort::<$key>(name, Kernels {
             pass: |a| unsafe {
                 let Buffers { input, output, scratch } = a.keys;
                 entries::$name(
                     input, output, scratch, a.control, a.n, a.place, a.shift, a.mask, a.flip,
-                    a.portion, a.first_tile, a.options,
+                    a.portion, a.first_tile, a.options, a.bits.begin, a.bits.end,
                 )
             },
-            ..pass(policy::onesweep::$shape, false, $wide)
+            ..pass($shape, false, look::$look)
         });)* }
     };
 }
 
 keys_passes! {
-    onesweep_keys_u8: u8, KEYS_U8, false;
-    onesweep_keys_u16: u16, KEYS_U16, false;
-    onesweep_keys_u32: u32, KEYS_U32, false;
-    onesweep_keys_many_u32: u32, KEYS_U32_MANY, false;
-    onesweep_keys_baseline_u32: u32, KEYS_U32_BASELINE, false;
-    onesweep_keys_some_u32: u32, KEYS_U32_SOME, false;
-    onesweep_keys_few_u32: u32, KEYS_U32_FEW, false;
-    onesweep_keys_least_u32: u32, KEYS_U32_LEAST, false;
-    onesweep_keys_ballots_u32: u32, KEYS_U32_BALLOTS, false;
-    onesweep_keys_u64: u64, KEYS_U64, false;
-    onesweep_keys_few_u64: u64, KEYS_U64_FEW, false;
-    onesweep_keys_some_u64: u64, KEYS_U64_SOME, false;
-    onesweep_keys_u128: u128, KEYS_U128, false;
-    onesweep_keys_wide_u8: u8, WIDE_U32, true;
-    onesweep_keys_wide_u16: u16, WIDE_U32, true;
-    onesweep_keys_wide_u32: u32, WIDE_U32, true;
-    onesweep_keys_wide_u64: u64, KEYS_U64, true;
-    onesweep_keys_wide_u128: u128, KEYS_U128, true;
+    onesweep_keys_u8: u8, policy::onesweep::KEYS_U8, BACK;
+    onesweep_keys_u16: u16, policy::onesweep::KEYS_U16, BACK;
+    onesweep_keys_u32: u32, policy::onesweep::KEYS_U32, BACK;
+    onesweep_keys_many_u32: u32, policy::onesweep::KEYS_U32_MANY, BACK;
+    onesweep_keys_baseline_u32: u32, policy::onesweep::KEYS_U32_BASELINE, BACK;
+    onesweep_keys_ballots_u32: u32, policy::onesweep::KEYS_U32_BALLOTS, BACK;
+    onesweep_keys_u64: u64, policy::onesweep::KEYS_U64, BACK;
+    onesweep_keys_u128: u128, policy::onesweep::KEYS_U128, BACK;
+    onesweep_keys_wide_u8: u8, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
+    onesweep_keys_wide_u16: u16, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
+    onesweep_keys_wide_u32: u32, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
+    onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64, BACK_IN_PORTION;
+    onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128, BACK_IN_PORTION;
+    few_keys_2048_u32: u32, policy::few::LEAST, AROUND;
+    few_keys_4096_u32: u32, policy::few::FEW, AROUND;
+    few_keys_8192_u32: u32, policy::few::SOME, AROUND;
+    few_keys_4096_u64: u64, policy::few::FEW, AROUND;
+    few_keys_8192_u64: u64, policy::few::SOME, AROUND;
 }
 
 macro_rules! pairs_passes {
-    ($($name:ident: $key:ty, $shape:ident, $wide:literal;)*) => {
+    ($($name:ident: $key:ty, $shape:path, $look:ident;)*) => {
         stamp! { PAIRS: $($name => |name| sort::<$key>(name, Kernels {
             pass: |a| unsafe {
                 let (keys, values) = (a.keys, a.values);
                 entries::$name(
                     keys.input, keys.output, keys.scratch, values.input, values.output,
                     values.scratch, a.control, a.n, a.place, a.shift, a.mask, a.flip,
-                    a.portion, a.first_tile, a.options,
+                    a.portion, a.first_tile, a.options, a.bits.begin, a.bits.end,
                 )
             },
-            ..pass(policy::onesweep::$shape, true, $wide)
+            ..pass($shape, true, look::$look)
         });)* }
     };
 }
 
 pairs_passes! {
-    onesweep_pairs_u8: u8, PAIRS_U8, false;
-    onesweep_pairs_u16: u16, PAIRS_U16, false;
-    onesweep_pairs_u32: u32, PAIRS_U32, false;
-    onesweep_pairs_some_u32: u32, PAIRS_U32_SOME, false;
-    onesweep_pairs_baseline_u32: u32, PAIRS_U32_BASELINE, false;
-    onesweep_pairs_few_u32: u32, PAIRS_U32_FEW, false;
-    onesweep_pairs_u64: u64, PAIRS_U64, false;
-    onesweep_pairs_u128: u128, PAIRS_U128, false;
-    onesweep_pairs_wide_u8: u8, WIDE_U32, true;
-    onesweep_pairs_wide_u16: u16, WIDE_U32, true;
-    onesweep_pairs_wide_u32: u32, WIDE_U32, true;
-    onesweep_pairs_wide_u64: u64, PAIRS_U64, true;
-    onesweep_pairs_wide_u128: u128, PAIRS_U128, true;
+    onesweep_pairs_u8: u8, policy::onesweep::PAIRS_U8, BACK;
+    onesweep_pairs_u16: u16, policy::onesweep::PAIRS_U16, BACK;
+    onesweep_pairs_u32: u32, policy::onesweep::PAIRS_U32, BACK;
+    onesweep_pairs_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, BACK;
+    onesweep_pairs_u64: u64, policy::onesweep::PAIRS_U64, BACK;
+    onesweep_pairs_u128: u128, policy::onesweep::PAIRS_U128, BACK;
+    onesweep_pairs_wide_u8: u8, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
+    onesweep_pairs_wide_u16: u16, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
+    onesweep_pairs_wide_u32: u32, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
+    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, BACK_IN_PORTION;
+    onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, BACK_IN_PORTION;
+    few_pairs_2048_u32: u32, policy::few::LEAST, AROUND;
+    few_pairs_4096_u32: u32, policy::few::FEW, AROUND;
+    few_pairs_8192_u32: u32, policy::few::SOME, AROUND;
 }
 
 /// Sorts of up to two tiles. Of the widest keys only some bits, for the time it takes.

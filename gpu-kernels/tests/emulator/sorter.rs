@@ -7,7 +7,7 @@ use gpu_kernels::control::{self, Ranking, Step};
 use gpu_kernels::histogram::{self, Histogram};
 use gpu_kernels::key::{Bits, Key, RADIX};
 use gpu_kernels::onesweep;
-use gpu_kernels::tile::{self, Buffers, Pass};
+use gpu_kernels::tile::{self, Buffers, Pass, look};
 use sort_cases::Case;
 use std::cell::Cell;
 
@@ -24,6 +24,8 @@ pub struct Kernels<K> {
     pub tile: usize,
     /// Whether the pass is of keys with values.
     pub paired: bool,
+    /// Which other tiles a tile of a pass looks at.
+    pub look: u32,
     /// Tiles in a launch of a pass.
     pub portion: usize,
     /// Whether blocks wait as long as it takes.
@@ -43,14 +45,15 @@ impl<K: Key> Kernels<K> {
         Kernels {
             tile: THREADS * ITEMS,
             paired: false,
+            look: look::BACK,
             portion: usize::MAX,
             patient: false,
             histogram_threads: RADIX as u32,
             histogram_shared: K::PLACES * RADIX * COPIES * 4,
             histogram: histogram::histogram::<K, COPIES>,
             pass_threads: THREADS as u32,
-            pass_shared: tile::shared_bytes::<K>(THREADS, ITEMS, false),
-            pass: onesweep::onesweep::<K, THREADS, ITEMS, false, true, false>,
+            pass_shared: tile::shared_bytes::<K>(THREADS, ITEMS, false, look::BACK),
+            pass: onesweep::onesweep::<K, THREADS, ITEMS, false, true, { look::BACK }>,
         }
     }
 
@@ -58,8 +61,8 @@ impl<K: Key> Kernels<K> {
     pub fn of_pairs<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
         Kernels {
             paired: true,
-            pass_shared: tile::shared_bytes::<K>(THREADS, ITEMS, true),
-            pass: onesweep::onesweep::<K, THREADS, ITEMS, true, false, false>,
+            pass_shared: tile::shared_bytes::<K>(THREADS, ITEMS, true, look::BACK),
+            pass: onesweep::onesweep::<K, THREADS, ITEMS, true, false, { look::BACK }>,
             ..Self::of::<THREADS, ITEMS, COPIES>()
         }
     }
@@ -67,7 +70,8 @@ impl<K: Key> Kernels<K> {
     /// The same for sorts in portions.
     pub fn of_portions<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
         Kernels {
-            pass: onesweep::onesweep::<K, THREADS, ITEMS, false, true, true>,
+            look: look::BACK_IN_PORTION,
+            pass: onesweep::onesweep::<K, THREADS, ITEMS, false, true, { look::BACK_IN_PORTION }>,
             ..Self::of::<THREADS, ITEMS, COPIES>()
         }
     }
@@ -76,11 +80,37 @@ impl<K: Key> Kernels<K> {
     pub fn of_paired_portions<const THREADS: usize, const ITEMS: usize, const COPIES: usize>()
     -> Self {
         Kernels {
-            pass: onesweep::onesweep::<K, THREADS, ITEMS, true, false, true>,
+            look: look::BACK_IN_PORTION,
+            pass: onesweep::onesweep::<K, THREADS, ITEMS, true, false, { look::BACK_IN_PORTION }>,
             ..Self::of_pairs::<THREADS, ITEMS, COPIES>()
         }
     }
+
+    /// Kernels of few tiles, with values or without.
+    pub fn of_few<const THREADS: usize, const ITEMS: usize, const PAIRED: bool>() -> Self {
+        Kernels {
+            paired: PAIRED,
+            look: look::AROUND,
+            pass_shared: tile::shared_bytes::<K>(THREADS, ITEMS, PAIRED, look::AROUND),
+            pass: if PAIRED {
+                onesweep::onesweep::<K, THREADS, ITEMS, true, false, { look::AROUND }>
+            } else {
+                onesweep::onesweep::<K, THREADS, ITEMS, false, true, { look::AROUND }>
+            },
+            ..Self::of::<THREADS, ITEMS, 1>()
+        }
+    }
+
+    fn is_few(&self) -> bool {
+        self.look == look::AROUND
+    }
 }
+
+/// The words that are zero between sorts that look back, of keys of so many places.
+const ZERO: [fn(usize) -> std::ops::Range<usize>; 2] = [
+    |_| control::ARRIVALS..control::LOCALLY,
+    |places| control::BINS..control::starts(places, 0),
+];
 
 /// Kernels, with the words that the launches of a sort share.
 pub struct Sorter<K> {
@@ -104,12 +134,18 @@ impl<K: Key> Sorter<K> {
     /// asked for.
     pub fn new(case: &Case, kernels: Kernels<K>) -> Self {
         let tiles = case.n.div_ceil(kernels.tile);
-        let words = control::words(K::PLACES, tiles);
+        let words = if kernels.is_few() {
+            control::words_of_few(tiles)
+        } else {
+            control::words(K::PLACES, tiles)
+        };
         let control = Buffer::from_slice(&vec![0xfeed_5eed; words]).named("control");
-        for word in control::ARRIVALS..control::LOCALLY {
-            control.write(word, 0);
-        }
-        for word in control::BINS..control::starts(K::PLACES, 0) {
+        let zero = if kernels.is_few() {
+            [0..0, control::DIFFERING..words]
+        } else {
+            ZERO.map(|words| words(K::PLACES))
+        };
+        for word in zero.into_iter().flatten() {
             control.write(word, 0);
         }
         let (begin, end) = if case.key.bits == K::BITS {
@@ -173,7 +209,7 @@ impl<K: Key> Sorter<K> {
         what
     }
 
-    /// The schedule of a launch, which begins with the counter and the bins at zero.
+    /// The schedule of a launch, which begins with the words at zero that have to be.
     fn options(&self, kernel: &str, grid: u32, block: u32) -> Options {
         let options = self.case.options(grid, block);
         let options = if self.kernels.patient {
@@ -181,11 +217,36 @@ impl<K: Key> Sorter<K> {
         } else {
             options
         };
+        let options = options.named(kernel);
+        if self.kernels.is_few() {
+            return options;
+        }
         let words = self.control.global();
-        options
-            .named(kernel)
-            .expect_zero(words, control::ARRIVALS..control::LOCALLY)
-            .expect_zero(words, control::BINS..control::starts(K::PLACES, 0))
+        ZERO.into_iter().fold(options, |options, zero| {
+            options.expect_zero(words, zero(K::PLACES))
+        })
+    }
+
+    /// Before a pass of few tiles: no row has the pass's mark, and before the first one
+    /// nothing has been said of places.
+    fn check_rows(&self, place: u32) -> Result<(), String> {
+        let mark = control::row_mark(place, self.bits.places());
+        let rows = control::ROWS..control::words_of_few(self.tiles);
+        let halves = rows.flat_map(|word| {
+            let word = self.control.read(word);
+            [word & 0xffff, word >> 16]
+        });
+        if halves
+            .into_iter()
+            .any(|half| half & !control::ROW_COUNT == mark)
+        {
+            return Err("a row has the mark of the pass to come".to_owned());
+        }
+        let mut said = control::DIFFERING..control::ROWS;
+        if place == 0 && said.any(|word| self.control.read(word) != 0) {
+            return Err("places are said to differ before the first pass".to_owned());
+        }
+        Ok(())
     }
 
     /// Counts and plans the keys from number `skip` on, wherever that is aligned, and
@@ -298,7 +359,13 @@ impl<K: Key> Sorter<K> {
             &output_values
         };
         let indexed = self.kernels.paired && values.is_none();
-        plan(&input, indexed)?;
+        if !self.kernels.is_few() {
+            plan(&input, indexed)?;
+        } else if self.bits.places() == 1 {
+            // As the host does.
+            let words = control::DIFFERING..control::words_of_few(self.tiles);
+            words.for_each(|word| self.control.write(word, 0));
+        }
         let mut arg = Pass {
             keys: Buffers {
                 input: input.global(),
@@ -316,6 +383,7 @@ impl<K: Key> Sorter<K> {
             shift: 0,
             mask: 0,
             flip: self.flip,
+            bits: self.bits,
             portion: 0,
             first_tile: 0,
             options: self.what(indexed),
@@ -357,13 +425,16 @@ impl<K: Key> Sorter<K> {
             pass_shared: shared,
             ..
         } = self.kernels;
+        if self.kernels.is_few() {
+            self.check_rows(arg.place)?;
+        }
         (arg.portion, arg.first_tile) = (0, 0);
         for first in (0..self.tiles).step_by(portion.min(self.tiles)) {
             let grid = portion.min(self.tiles - first) as u32;
             arg.first_tile = first as u32;
             let options = Options {
                 // As the host launches it.
-                early: true,
+                early: !(self.kernels.is_few() && arg.place == 0),
                 ..self.options("onesweep", grid, threads)
             };
             launch(grid, threads, shared, &options, || unsafe { pass(arg) }).map_err(fails)?;

@@ -36,17 +36,19 @@ fn sorts<K: Key>(name: &str, key: KeyType) {
 }
 
 /// The kernels for a case. One in four is sorted in portions of a few tiles, as very
-/// many keys are.
+/// many keys are, and one as if its tiles were few.
 fn kernels<K: Key>(case: &Case, paired: bool) -> Kernels<K> {
     let portion = 1 + (case.seed >> 16) as usize % 3;
-    match (paired, case.seed.is_multiple_of(4)) {
-        (false, false) => Kernels::of::<128, 2, 2>(),
-        (true, false) => Kernels::of_pairs::<128, 3, 1>(),
-        (false, true) => Kernels {
+    match (paired, case.seed >> 8 & 3) {
+        (false, 2..) => Kernels::of::<128, 2, 2>(),
+        (true, 2..) => Kernels::of_pairs::<128, 3, 1>(),
+        (false, 1) => Kernels::of_few::<128, 2, false>(),
+        (true, 1) => Kernels::of_few::<128, 3, true>(),
+        (false, 0) => Kernels {
             portion,
             ..Kernels::of_portions::<128, 2, 1>()
         },
-        (true, true) => Kernels {
+        (true, 0) => Kernels {
             portion,
             ..Kernels::of_paired_portions::<128, 2, 1>()
         },

@@ -89,6 +89,8 @@ impl Launch<'_> {
         unsafe {
             let (counts, tiles) = (passes.histogram, tiles as u32);
             match &locally {
+                // The first pass makes the plan.
+                _ if passes.few => {}
                 Some(locally) => {
                     self.by_bucket(locally, control, buckets, tiles, multiprocessors)?
                 }
@@ -102,7 +104,8 @@ impl Launch<'_> {
                 let count = (tiles - first_tile).min(passes.portion);
                 let part = (portion, first_tile as u32, count as u32);
                 // SAFETY: the caller's contract.
-                unsafe { self.pass(passes.onesweep, control, place, part)? };
+                let early = !(passes.few && place == 0);
+                unsafe { self.pass(passes.onesweep, early, control, place, part)? };
                 first_tile += count;
                 portion += 1;
             }
@@ -206,7 +209,8 @@ impl Launch<'_> {
         ]
     }
 
-    /// One portion, `(number, first tile, tiles)`, of the pass over a place.
+    /// One portion, `(number, first tile, tiles)`, of the pass over a place; `early` if it
+    /// may begin while what comes before it on the stream ends.
     ///
     /// # Safety
     /// As [`passes`](Self::passes); the histogram and what comes before this pass
@@ -214,6 +218,7 @@ impl Launch<'_> {
     unsafe fn pass(
         &self,
         kernel: Kernel,
+        early: bool,
         control: u64,
         place: u32,
         (portion, first_tile, tiles): (u32, u32, u32),
@@ -243,10 +248,18 @@ impl Launch<'_> {
             argument(&portion),
             argument(&first_tile),
             argument(&options),
+            argument(&self.bits.begin),
+            argument(&self.bits.end),
         ]);
         // SAFETY: the caller's contract; the arguments are the kernel's, and it waits
         // for its predecessor.
-        unsafe { kernel.launch_early(self.stream, tiles, &mut arguments) }
+        unsafe {
+            if early {
+                kernel.launch_early(self.stream, tiles, &mut arguments)
+            } else {
+                kernel.launch(self.stream, tiles, &mut arguments)
+            }
+        }
     }
 }
 

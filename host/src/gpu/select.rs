@@ -4,7 +4,8 @@
 use gpu_kernels::key::Bits;
 use gpu_kernels::policy::{self, Shape};
 use gpu_kernels::sweep::Candidate;
-use gpu_kernels::{block, buckets, control, local_sort, merge, tile};
+use gpu_kernels::tile::{self, look};
+use gpu_kernels::{block, buckets, control, local_sort, merge};
 
 use super::Device;
 use super::kernels::{Geometry, Kernel};
@@ -13,9 +14,9 @@ use crate::key::Key;
 
 /// Keys from which on the histogram's blocks count in as many copies as they can.
 const MANY_FROM: u64 = 1 << 22;
-/// Most keys of a sort whose tiles are least. Below a tile for each multiprocessor,
-/// what is gained by smaller ones is lost by longer look-backs.
-const LEAST_TO: u64 = 1 << 16;
+/// Most tiles where these are least: more of them read more of each other than is gained
+/// by a smaller one, and take more memory than CUB does.
+const LEAST_TO: u64 = 16;
 /// Keys of 4 bytes from which on the largest tiles are worth their time.
 const MOST_FROM: u64 = 1 << 24;
 
@@ -43,6 +44,8 @@ pub struct Passes {
     pub histogram: Kernel,
     /// Passes over one place.
     pub onesweep: Kernel,
+    /// Whether its tiles are so few that they look at each other, without a histogram.
+    pub few: bool,
     /// Tiles in one launch of a pass.
     pub portion: u64,
     /// What sorts small buckets, if it is worth its time.
@@ -83,18 +86,18 @@ pub fn passes(
     bits: Bits,
     n: u64,
 ) -> Result<Passes, Error> {
-    let (name, shape) = onesweep_kernel(device, width, kind, n);
-    let shared_bytes = by_width!(
-        width,
-        tile::shared_bytes,
-        shape.threads,
-        shape.items,
-        kind == Kind::Pairs
-    );
-    let onesweep = device.kernels().load(&name, of(shape, shared_bytes))?;
+    let paired = kind == Kind::Pairs;
+    let few = few_kernel(device, width, paired, n);
+    let (look, (name, shape)) = match few {
+        Some(few) => (look::AROUND, few),
+        None => (look::BACK, onesweep_kernel(device, width, kind, n)),
+    };
+    let geometry = of(shape, pass_bytes(width, shape, paired, look));
+    let onesweep = device.kernels().load(&name, geometry)?;
     Ok(Passes {
         histogram: histogram(device, width, n)?,
         onesweep,
+        few: look == look::AROUND,
         portion: control::portion(shape.tile()),
         locally: locally(device, width, kind, bits, n)?,
     })
@@ -158,6 +161,7 @@ impl Passes {
     pub fn by(self, onesweep: Kernel) -> Self {
         Passes {
             onesweep,
+            few: false,
             portion: control::portion(onesweep.tile as usize),
             locally: None,
             ..self
@@ -167,9 +171,14 @@ impl Passes {
 
 /// Bytes of shared memory that a block of `candidate` takes.
 pub fn shared_bytes(candidate: &Candidate) -> usize {
-    let Shape { threads, items, .. } = candidate.shape;
-    let paired = candidate.paired;
-    by_width!(candidate.width, tile::shared_bytes, threads, items, paired)
+    let Candidate { width, shape, .. } = *candidate;
+    pass_bytes(width, shape, candidate.paired, look::BACK)
+}
+
+/// The same of a pass.
+fn pass_bytes(width: usize, shape: Shape, paired: bool, look: u32) -> usize {
+    let Shape { threads, items, .. } = shape;
+    by_width!(width, tile::shared_bytes, threads, items, paired, look)
 }
 
 /// The pass of a shape that is not necessarily in use.
@@ -178,17 +187,34 @@ pub fn candidate(device: &Device, candidate: &Candidate) -> Result<Kernel, Error
     device.kernels().load(candidate.name, geometry)
 }
 
+/// The pass of tiles that look at each other, if each multiprocessor has at most one of
+/// the largest.
+fn few_kernel(device: &Device, width: usize, paired: bool, n: u64) -> Option<(String, Shape)> {
+    let shapes: &[Shape] = match (width, paired) {
+        (4, _) => &policy::few::SHAPES_U32,
+        (8, false) => &policy::few::SHAPES_U64,
+        _ => return None,
+    };
+    let most = u64::from(device.multiprocessors()).min(control::TILES_MAX as u64);
+    let shape = shapes.iter().find(|&&shape| {
+        let most = if shape == policy::few::LEAST {
+            LEAST_TO
+        } else {
+            most
+        };
+        let shared_bytes = pass_bytes(width, shape, paired, look::AROUND);
+        n <= most * shape.tile() as u64 && shared_bytes <= device.shared_bytes() as usize
+    })?;
+    let prefix = if paired { "pairs" } else { "keys" };
+    let name = format!("few_{prefix}_{}_u{}", shape.tile(), 8 * width);
+    Some((name, *shape))
+}
+
 fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String, Shape) {
     use policy::onesweep as shapes;
     let paired = kind == Kind::Pairs;
     let fits = |shape: Shape| {
-        let Shape { threads, items, .. } = shape;
-        let bytes = by_width!(width, tile::shared_bytes, threads, items, paired);
-        bytes <= device.shared_bytes() as usize
-    };
-    // Whether each multiprocessor has at most one such tile, and room for it.
-    let once = |shape: Shape| {
-        n <= u64::from(device.multiprocessors()) * shape.tile() as u64 && fits(shape)
+        pass_bytes(width, shape, paired, look::BACK) <= device.shared_bytes() as usize
     };
     // What is compiled for compute capability 9.0 only.
     let recent = device.capability() >= (9, 0);
@@ -207,20 +233,13 @@ fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String
             (1, _) => ("", shapes::KEYS_U8),
             (2, Kind::Pairs) => ("", shapes::PAIRS_U16),
             (2, _) => ("", shapes::KEYS_U16),
-            (4, Kind::Pairs) if once(shapes::PAIRS_U32_FEW) => ("_few", shapes::PAIRS_U32_FEW),
-            (4, Kind::Pairs) if once(shapes::PAIRS_U32_SOME) => ("_some", shapes::PAIRS_U32_SOME),
             (4, Kind::Pairs) if recent && fits(shapes::PAIRS_U32) => ("", shapes::PAIRS_U32),
             (4, Kind::Pairs) => ("_baseline", shapes::PAIRS_U32_BASELINE),
-            (4, _) if n <= LEAST_TO => ("_least", shapes::KEYS_U32_LEAST),
-            (4, _) if once(shapes::KEYS_U32_FEW) => ("_few", shapes::KEYS_U32_FEW),
-            (4, _) if once(shapes::KEYS_U32_SOME) => ("_some", shapes::KEYS_U32_SOME),
             (4, Kind::Ballots) => ("_ballots", shapes::KEYS_U32_BALLOTS),
             (4, _) if !recent => ("_baseline", shapes::KEYS_U32_BASELINE),
             (4, _) if n < MOST_FROM => ("_many", shapes::KEYS_U32_MANY),
             (4, _) => ("", shapes::KEYS_U32),
             (8, Kind::Pairs) => ("", shapes::PAIRS_U64),
-            (8, _) if once(shapes::KEYS_U64_FEW) => ("_few", shapes::KEYS_U64_FEW),
-            (8, _) if once(shapes::KEYS_U64_SOME) => ("_some", shapes::KEYS_U64_SOME),
             (8, _) => ("", shapes::KEYS_U64),
             (_, Kind::Pairs) => ("", shapes::PAIRS_U128),
             (_, _) => ("", shapes::KEYS_U128),

@@ -15,7 +15,7 @@ use super::kernels::Kernel;
 use super::launch::{self, Addresses, Launch};
 use super::select::{self, Kind, Passes};
 use super::slices::{address, check_apart, check_lengths};
-use super::workspace::{Layout, Parts, Workspace};
+use super::workspace::{Cleared, Layout, Parts, Workspace};
 use crate::error::Error;
 
 /// What goes with each key.
@@ -163,18 +163,30 @@ impl<K: GpuKey> Sort<K> {
     }
 
     fn layout(&self) -> Layout {
-        let tile = u64::from(self.kernels.passes.onesweep.tile);
-        let tiles = || self.capacity.div_ceil(tile) as usize;
+        let words = || self.control_words(self.capacity);
         Layout::of(&Parts {
             n: self.capacity,
             width: self.form().width,
-            tiles: self.kernels.block.is_none().then(tiles),
+            words: self.kernels.block.is_none().then(words),
             by_bucket: self.kernels.passes.locally.is_some(),
             paired: self.paired(),
             numeric: self.numeric(),
             gathered_width: self.gathered_width(),
             indexed: self.gathered_width() > 0 || self.numeric() && self.payload == Payload::None,
         })
+    }
+
+    /// Tiles of a pass over `n` keys.
+    fn tiles(&self, n: u64) -> usize {
+        n.div_ceil(u64::from(self.kernels.passes.onesweep.tile)) as usize
+    }
+
+    fn control_words(&self, n: u64) -> usize {
+        if self.kernels.passes.few {
+            control::words_of_few(self.tiles(n))
+        } else {
+            control::words(self.form().width, self.tiles(n))
+        }
     }
 
     /// Bytes of GPU memory that a run needs beside its arguments: none where one block
@@ -389,7 +401,7 @@ impl<K: GpuKey> Sort<K> {
         }
         if self.kernels.block.is_some() && needed > 0 {
             // What a block sorts by index begins where other sorts have control words.
-            workspace.cleared_for = 0;
+            workspace.cleared = Cleared::Nothing;
         }
         let base = workspace.memory.as_device_ptr().as_raw();
         let width = self.form().width as u64;
@@ -459,17 +471,19 @@ impl<K: GpuKey> Sort<K> {
         control: u64,
         buckets: u64,
     ) -> Result<(), Error> {
-        // SAFETY: the caller's contract. The bins are cleared for this width, once;
-        // each sort leaves them so.
+        // SAFETY: the caller's contract. The control words are cleared for this kind of
+        // sort, once; each leaves them so.
         unsafe {
             if let Some(block) = self.kernels.block {
                 return launch.block(block);
             }
-            if workspace.cleared_for != launch.width {
-                let bytes = 4 * control::table(launch.width) as u64;
-                launch::fill(control, 0, bytes, launch.stream)?;
-                workspace.cleared_for = launch.width;
+            let needed = self.to_be_clear();
+            // A sort by a single place is the one that does not.
+            let leaves = !(self.kernels.passes.few && launch.bits.places() == 1);
+            if !(leaves && workspace.cleared.covers(needed)) {
+                launch::fill(control, 0, 4 * needed.words() as u64, launch.stream)?;
             }
+            workspace.cleared = if leaves { needed } else { Cleared::Nothing };
             // In place takes an even number of passes, which an odd number of places
             // may not allow: then the result goes to the second buffer, and from
             // there back.
@@ -499,6 +513,17 @@ impl<K: GpuKey> Sort<K> {
             }
         }
         Ok(())
+    }
+
+    /// What control words have to be before a sort.
+    fn to_be_clear(&self) -> Cleared {
+        if self.kernels.passes.few {
+            let tiles = self.tiles(self.capacity);
+            Cleared::Rows { tiles }
+        } else {
+            let width = self.form().width;
+            Cleared::Bins { width }
+        }
     }
 
     /// Gathers into `to`, by way of `spare` if that is also where it gathers from.

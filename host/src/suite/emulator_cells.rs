@@ -26,9 +26,9 @@ use gpu_kernels::control;
 use gpu_kernels::histogram::{Histogram, histogram};
 use gpu_kernels::key::{Bits, Key as Word};
 use gpu_kernels::onesweep::onesweep;
-use gpu_kernels::policy::onesweep::{KEYS_U32_SOME, KEYS_U64_SOME};
+use gpu_kernels::policy::onesweep::{KEYS_U32_BASELINE, KEYS_U64};
 use gpu_kernels::policy::{HISTOGRAM_BYTES_SMALL, Shape, histogram_copies, histogram_shared_bytes};
-use gpu_kernels::tile::{self, Buffers, Pass};
+use gpu_kernels::tile::{self, Buffers, Pass, look};
 
 use super::cell::{Cell, Times};
 use super::error::{Error, unknown};
@@ -86,15 +86,22 @@ struct Kernels<W> {
 }
 
 const OF_4_BYTES: Kernels<u32> = Kernels {
-    shape: KEYS_U32_SOME,
+    shape: KEYS_U32_BASELINE,
     histogram: histogram::<u32, { histogram_copies(4, HISTOGRAM_BYTES_SMALL) }>,
-    pass: onesweep::<u32, { KEYS_U32_SOME.threads }, { KEYS_U32_SOME.items }, false, true, false>,
+    pass: onesweep::<
+        u32,
+        { KEYS_U32_BASELINE.threads },
+        { KEYS_U32_BASELINE.items },
+        false,
+        true,
+        { look::BACK },
+    >,
 };
 
 const OF_8_BYTES: Kernels<u64> = Kernels {
-    shape: KEYS_U64_SOME,
+    shape: KEYS_U64,
     histogram: histogram::<u64, { histogram_copies(8, HISTOGRAM_BYTES_SMALL) }>,
-    pass: onesweep::<u64, { KEYS_U64_SOME.threads }, { KEYS_U64_SOME.items }, false, true, false>,
+    pass: onesweep::<u64, { KEYS_U64.threads }, { KEYS_U64.items }, false, true, { look::BACK }>,
 };
 
 /// Opens the cell called `name`, whose input `keys` makes.
@@ -219,7 +226,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
         launch(blocks, threads, shared, &named("histogram"), || unsafe {
             histogram(counted);
         })?;
-        let shared = tile::shared_bytes::<W>(shape.threads, shape.items, false);
+        let shared = tile::shared_bytes::<W>(shape.threads, shape.items, false, look::BACK);
         let options = named("onesweep");
         for place in 0..bits.places() {
             let (shift, mask) = bits.place(place);
@@ -241,6 +248,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
                 shift,
                 mask,
                 flip,
+                bits,
                 portion: 0,
                 first_tile: 0,
                 options: what,
@@ -337,7 +345,7 @@ mod tests {
 
     /// A pass that moves no key to another place.
     unsafe fn copies(pass: Pass<u32>) {
-        let tile = KEYS_U32_SOME.items;
+        let tile = KEYS_U32_BASELINE.items;
         let thread = thread::block_idx_x() * thread::block_dim_x() + thread::thread_idx_x();
         for index in (0..tile).map(|item| thread as usize * tile + item) {
             if index < pass.n as usize {

@@ -197,6 +197,18 @@ impl<T: AtomicWord> Global<T> {
 }
 
 impl Global<u32> {
+    /// Atomically reads elements `i` to `i + 3`, relaxed, each by itself but in one
+    /// instruction; `i` must be a multiple of 4.
+    #[inline(always)]
+    pub unsafe fn load_four(self, i: usize, scope: Scope) -> [u32; 4] {
+        let (a, b, c, d): (u32, u32, u32, u32);
+        unsafe {
+            let p = self.0.add(i);
+            scoped!(scope, "ld.relaxed", ".global.v4.u32 {{{}, {}, {}, {}}}, [{}];", out(reg32) a, out(reg32) b, out(reg32) c, out(reg32) d, in(reg64) p, options(nostack))
+        }
+        [a, b, c, d]
+    }
+
     /// Atomically writes elements `i` and `i + 1`, relaxed, each by itself but in
     /// one instruction; `i` must be even.
     #[inline(always)]

@@ -188,6 +188,21 @@ impl<T: AtomicWord> Global<T> {
 }
 
 impl Global<u32> {
+    /// Atomically reads elements `i` to `i + 3`, relaxed, each by itself but in one
+    /// instruction; `i` must be a multiple of 4.
+    #[track_caller]
+    pub unsafe fn load_four(self, i: usize, scope: Scope) -> [u32; 4] {
+        let at = Location::caller();
+        let whole = self.access(i, 16, Kind::READ.atomic(scope), at);
+        current(|launch| {
+            launch.require_valid(&whole);
+            [0, 1, 2, 3].map(|j| {
+                let access = self.atomic(i + j, Kind::READ, scope, at);
+                launch.load(&access, Ordering::Relaxed, scope) as u32
+            })
+        })
+    }
+
     /// Atomically writes elements `i` and `i + 1`, relaxed, each by itself but in
     /// one instruction; `i` must be even.
     #[track_caller]

@@ -1,0 +1,52 @@
+//! Which places are passed over, in which order of buffers, and how they rank.
+
+use crate::control::{self, Ranking, Step};
+use crate::key::Bits;
+
+/// Tells `write` the step of each place: of those in which keys vary, and what else has
+/// to run.
+///
+/// Places in which all keys agree run all the same to have a pass that moves the keys or
+/// writes their indices, and to end in the output when that is also the input.
+#[inline(always)]
+pub(crate) fn steps(
+    bits: Bits,
+    options: u32,
+    varies: impl Fn(u32) -> bool,
+    ranking: impl Fn(u32) -> Ranking,
+    mut write: impl FnMut(u32, Step),
+) {
+    let places = bits.places();
+    let mut running = 0;
+    let mut place = 0;
+    while place < places {
+        running += varies(place) as u32;
+        place += 1;
+    }
+    let in_place = options & control::IN_PLACE != 0;
+    let indexed = options & control::INDEX != 0;
+    let mut spare = match running {
+        0 if in_place && !indexed => 0,
+        0 if in_place => 2,
+        0 => 1,
+        _ if in_place => running % 2,
+        _ => 0,
+    };
+    let count = running + spare;
+    let mut index = 0;
+    let mut place = 0;
+    while place < places {
+        let mut step = Step::SKIPPED;
+        let varies = varies(place);
+        if varies || spare > 0 {
+            if !varies {
+                spare -= 1;
+            }
+            let (shift, _) = bits.place(place);
+            step = Step::running(index, count, shift, ranking(place));
+            index += 1;
+        }
+        write(place, step);
+        place += 1;
+    }
+}
