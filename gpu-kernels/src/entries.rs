@@ -184,11 +184,11 @@ keys_passes! {
     onesweep_keys_wide_u32: u32, policy::onesweep::WIDE_U32, true, look::BACK_IN_PORTION;
     onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64, true, look::BACK_IN_PORTION;
     onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128, false, look::BACK_IN_PORTION;
-    few_keys_2048_u32: u32, policy::few::LEAST, true, look::AROUND;
-    few_keys_4096_u32: u32, policy::few::FEW, true, look::AROUND;
-    few_keys_8192_u32: u32, policy::few::SOME, true, look::AROUND;
-    few_keys_4096_u64: u64, policy::few::FEW, true, look::AROUND;
-    few_keys_8192_u64: u64, policy::few::SOME, true, look::AROUND;
+    few_keys_2048_u32: u32, policy::few::KEYS_LEAST, true, look::AROUND;
+    few_keys_4096_u32: u32, policy::few::KEYS_FEW, true, look::AROUND;
+    few_keys_8192_u32: u32, policy::few::KEYS_SOME, true, look::AROUND;
+    few_keys_4096_u64: u64, policy::few::KEYS_FEW, true, look::AROUND;
+    few_keys_8192_u64: u64, policy::few::KEYS_SOME, true, look::AROUND;
 }
 
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
@@ -234,9 +234,9 @@ pairs_passes! {
     onesweep_pairs_wide_u32: u32, policy::onesweep::WIDE_U32, look::BACK_IN_PORTION;
     onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, look::BACK_IN_PORTION;
     onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, look::BACK_IN_PORTION;
-    few_pairs_2048_u32: u32, policy::few::LEAST, look::AROUND;
-    few_pairs_4096_u32: u32, policy::few::FEW, look::AROUND;
-    few_pairs_8192_u32: u32, policy::few::SOME, look::AROUND;
+    few_pairs_2048_u32: u32, policy::few::PAIRS_LEAST, look::AROUND;
+    few_pairs_4096_u32: u32, policy::few::PAIRS_FEW, look::AROUND;
+    few_pairs_8192_u32: u32, policy::few::PAIRS_SOME, look::AROUND;
 }
 
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]

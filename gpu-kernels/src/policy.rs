@@ -73,22 +73,34 @@ pub mod onesweep {
 }
 
 /// Shapes of the passes of few tiles, which look at each other (`look_around`): small
-/// inputs are bound by the time of one tile, and take tiles such that each
-/// multiprocessor has at most one. So a block has all registers to itself.
+/// inputs are bound by the time of one tile, and take tiles such that each multiprocessor
+/// has at most one. Where several fit it all the same, sorts on other streams are done
+/// beside; the largest have no registers to spare for that, nor have pairs.
 pub mod few {
     use super::Shape;
 
     /// For the least inputs.
-    pub const LEAST: Shape = Shape::new(256, 8, 1);
+    pub const KEYS_LEAST: Shape = Shape::new(256, 8, 4);
     /// For the next.
-    pub const FEW: Shape = Shape::new(512, 8, 1);
+    pub const KEYS_FEW: Shape = Shape::new(512, 8, 2);
     /// For the largest.
-    pub const SOME: Shape = Shape::new(512, 16, 1);
+    pub const KEYS_SOME: Shape = Shape::new(512, 16, 1);
+    /// Pairs, for the least inputs.
+    pub const PAIRS_LEAST: Shape = Shape::new(256, 8, 2);
+    /// Pairs, for the next.
+    pub const PAIRS_FEW: Shape = Shape::new(512, 8, 1);
+    /// Pairs, for the largest.
+    pub const PAIRS_SOME: Shape = Shape::new(512, 16, 1);
 
-    /// Those of keys of 4 bytes, alone or with values.
-    pub const SHAPES_U32: [Shape; 3] = [LEAST, FEW, SOME];
+    /// Those of keys of 4 bytes.
+    pub const SHAPES_U32: &[Shape] = &[KEYS_LEAST, KEYS_FEW, KEYS_SOME];
+    /// Those of keys of 4 bytes with values.
+    pub const SHAPES_PAIRS_U32: &[Shape] = &[PAIRS_LEAST, PAIRS_FEW, PAIRS_SOME];
     /// Those of keys of 8 bytes.
-    pub const SHAPES_U64: [Shape; 2] = [FEW, SOME];
+    pub const SHAPES_U64: &[Shape] = &[KEYS_FEW, KEYS_SOME];
+
+    /// The largest tile of the least shapes.
+    pub const LEAST_TILE: usize = KEYS_LEAST.tile();
 }
 
 /// Shapes of the sort in one block, in order of size; the blocks do not share a

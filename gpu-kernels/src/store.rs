@@ -219,8 +219,6 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             // Opaque, or the compiler makes a ballot for each of the two.
             let count = hint::opaque(count);
             let lane = self.thread % LANES;
-            // The lanes have waited for rows, each for its own.
-            warp::sync_warp(warp::FULL);
             let mut long = warp::ballot(warp::FULL, count > LONG);
             if count <= LONG {
                 let mut window = 0;

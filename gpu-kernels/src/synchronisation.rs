@@ -10,7 +10,8 @@
 //! counts changes them here.
 //!
 //! What is not counted: syncs and shuffles of a warp, of which the assembler makes
-//! several forms, and what it adds itself where threads may have parted.
+//! several forms, and what it adds itself where threads may have parted, as after a wait
+//! for other blocks.
 
 use crate::key::DIGIT_BITS;
 use crate::policy::Shape;

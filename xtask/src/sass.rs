@@ -3,8 +3,9 @@
 //!
 //! Not counted is what the assembler puts there itself: votes of all active threads
 //! (`PT` in place of a predicate), uniform votes (`VOTEU`), which tell it whether a
-//! branch is taken by all, and its own subroutines behind a kernel, to which code for
-//! chips before 9.0 turns where the threads of a warp may have parted. On 7.5 it calls
+//! branch is taken by all, and the second copy of a vote that it makes where the threads
+//! of a warp may have parted: between `WARPSYNC.COLLECTIVE` and `ENDCOLLECTIVE`, or, for
+//! chips before 9.0, in a subroutine of its own behind the kernel. On 7.5 it calls
 //! them in place of some votes, so that counts there say nothing; they hold from
 //! [`CHECKED_FROM`] on.
 
@@ -61,6 +62,7 @@ pub fn count(nvdisasm: &Path, cubin: &Path) -> Result<BTreeMap<String, Counts>> 
 fn counts(listing: &str) -> BTreeMap<String, Counts> {
     let mut found = BTreeMap::new();
     let mut kernel = None;
+    let mut copied = false;
     for line in listing.lines() {
         if line.starts_with("$__internal") {
             kernel = None;
@@ -76,7 +78,9 @@ fn counts(listing: &str) -> BTreeMap<String, Counts> {
         };
         let operation = instruction.split(['.', ' ']).next();
         match operation {
-            Some("VOTE") if !instruction.ends_with(" PT") => counts.votes += 1,
+            Some("WARPSYNC") => copied = instruction.starts_with("WARPSYNC.COLLECTIVE"),
+            Some("ENDCOLLECTIVE") => copied = false,
+            Some("VOTE") if !copied && !instruction.ends_with(" PT") => counts.votes += 1,
             Some("BAR") => counts.barriers += 1,
             _ => {}
         }
@@ -135,6 +139,12 @@ mod tests {
 .L_x_1:
         /*0460*/              @P1  BRA `(.L_x_1) ;
         /*0470*/                   BAR.RED.OR.DEFER_BLOCKING 0x0, P0 ;
+        /*0474*/                   WARPSYNC.COLLECTIVE R35, `(.L_x_2) ;
+        /*0475*/                   VOTE.ANY R35, PT, P0 ;
+        /*0476*/                   ENDCOLLECTIVE ;
+.L_x_2:
+        /*0477*/                   WARPSYNC.ALL ;
+        /*0478*/                   VOTE.ANY R36, PT, P0 ;
         .type           $__internal_0_$__cuda_sm70_votesync_any,@function
 $__internal_0_$__cuda_sm70_votesync_any:
         /*0480*/                   VOTE.ANY R11, PT, !P0 ;
@@ -146,7 +156,7 @@ $__internal_0_$__cuda_sm70_votesync_any:
     fn votes_and_barriers_of_a_kernel_are_counted_and_no_others() {
         let found = counts(LISTING);
         let sort = Counts {
-            votes: 3,
+            votes: 4,
             barriers: 2,
         };
         assert_eq!(found.len(), 2);

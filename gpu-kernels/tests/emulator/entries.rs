@@ -174,11 +174,11 @@ keys_passes! {
     onesweep_keys_wide_u32: u32, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
     onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64, BACK_IN_PORTION;
     onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128, BACK_IN_PORTION;
-    few_keys_2048_u32: u32, policy::few::LEAST, AROUND;
-    few_keys_4096_u32: u32, policy::few::FEW, AROUND;
-    few_keys_8192_u32: u32, policy::few::SOME, AROUND;
-    few_keys_4096_u64: u64, policy::few::FEW, AROUND;
-    few_keys_8192_u64: u64, policy::few::SOME, AROUND;
+    few_keys_2048_u32: u32, policy::few::KEYS_LEAST, AROUND;
+    few_keys_4096_u32: u32, policy::few::KEYS_FEW, AROUND;
+    few_keys_8192_u32: u32, policy::few::KEYS_SOME, AROUND;
+    few_keys_4096_u64: u64, policy::few::KEYS_FEW, AROUND;
+    few_keys_8192_u64: u64, policy::few::KEYS_SOME, AROUND;
 }
 
 macro_rules! pairs_passes {
@@ -209,9 +209,9 @@ pairs_passes! {
     onesweep_pairs_wide_u32: u32, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
     onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, BACK_IN_PORTION;
     onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, BACK_IN_PORTION;
-    few_pairs_2048_u32: u32, policy::few::LEAST, AROUND;
-    few_pairs_4096_u32: u32, policy::few::FEW, AROUND;
-    few_pairs_8192_u32: u32, policy::few::SOME, AROUND;
+    few_pairs_2048_u32: u32, policy::few::PAIRS_LEAST, AROUND;
+    few_pairs_4096_u32: u32, policy::few::PAIRS_FEW, AROUND;
+    few_pairs_8192_u32: u32, policy::few::PAIRS_SOME, AROUND;
 }
 
 /// Sorts of up to two tiles. Of the widest keys only some bits, for the time it takes.

@@ -323,6 +323,16 @@ pub unsafe fn copy(from: u64, to: u64, bytes: u64, stream: &Stream) -> Result<()
     check(status, "copying on the GPU")
 }
 
+/// Whether what is put on the stream is captured in a graph instead of run.
+pub fn is_captured(stream: &Stream) -> Result<bool, Error> {
+    let none = sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
+    let mut status = none;
+    // SAFETY: the stream is live, and the status an out-parameter.
+    let found = unsafe { sys::cuStreamIsCapturing(stream.as_inner(), &mut status) };
+    check(found, "asking a stream for its capture")?;
+    Ok(status != none)
+}
+
 /// Sets `bytes` to `value`.
 ///
 /// # Safety

@@ -190,18 +190,16 @@ pub fn candidate(device: &Device, candidate: &Candidate) -> Result<Kernel, Error
 /// The pass of tiles that look at each other, if each multiprocessor has at most one of
 /// the largest.
 fn few_kernel(device: &Device, width: usize, paired: bool, n: u64) -> Option<(String, Shape)> {
-    let shapes: &[Shape] = match (width, paired) {
-        (4, _) => &policy::few::SHAPES_U32,
-        (8, false) => &policy::few::SHAPES_U64,
+    let shapes = match (width, paired) {
+        (4, false) => policy::few::SHAPES_U32,
+        (4, true) => policy::few::SHAPES_PAIRS_U32,
+        (8, false) => policy::few::SHAPES_U64,
         _ => return None,
     };
     let most = u64::from(device.multiprocessors()).min(control::TILES_MAX as u64);
     let shape = shapes.iter().find(|&&shape| {
-        let most = if shape == policy::few::LEAST {
-            LEAST_TO
-        } else {
-            most
-        };
+        let least = shape.tile() <= policy::few::LEAST_TILE;
+        let most = if least { LEAST_TO.min(most) } else { most };
         let shared_bytes = pass_bytes(width, shape, paired, look::AROUND);
         n <= most * shape.tile() as u64 && shared_bytes <= device.shared_bytes() as usize
     })?;

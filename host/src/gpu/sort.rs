@@ -32,9 +32,9 @@ pub enum Payload {
 /// A sort of up to so many keys, ready to be run any number of times.
 ///
 /// Stable in every order. It is asynchronous: each run puts launches on the
-/// caller's stream and returns, and may be captured in a CUDA graph. It allocates
-/// nothing: what it needs beside its arguments is a [`Workspace`], whose size is
-/// asked first.
+/// caller's stream and returns, and may be captured in a CUDA graph, which then has the
+/// workspace to itself. It allocates nothing: what it needs beside its arguments is a
+/// [`Workspace`], whose size is asked first.
 ///
 /// Time: one read of the keys, and one read and one write of keys and values for
 /// each byte of the bits sorted by; places in which all keys agree are skipped. Very
@@ -471,19 +471,15 @@ impl<K: GpuKey> Sort<K> {
         control: u64,
         buckets: u64,
     ) -> Result<(), Error> {
-        // SAFETY: the caller's contract. The control words are cleared for this kind of
-        // sort, once; each leaves them so.
+        // SAFETY: the caller's contract.
         unsafe {
             if let Some(block) = self.kernels.block {
                 return launch.block(block);
             }
-            let needed = self.to_be_clear();
-            // A sort by a single place is the one that does not.
+            // A sort of few tiles by a single place is the one that does not leave the
+            // control words as it needs them.
             let leaves = !(self.kernels.passes.few && launch.bits.places() == 1);
-            if !(leaves && workspace.cleared.covers(needed)) {
-                launch::fill(control, 0, 4 * needed.words() as u64, launch.stream)?;
-            }
-            workspace.cleared = if leaves { needed } else { Cleared::Nothing };
+            workspace.clear(self.to_be_clear(), leaves, launch.stream)?;
             // In place takes an even number of passes, which an odd number of places
             // may not allow: then the result goes to the second buffer, and from
             // there back.

@@ -1,7 +1,11 @@
 //! The device memory that a sort works in beside its arguments.
 
 use cust::memory::DeviceBuffer;
+use cust::stream::Stream;
 use gpu_kernels::{buckets, control};
+
+use super::launch;
+use crate::error::Error;
 
 /// Alignment of the parts of a workspace.
 const ALIGNMENT: u64 = 256;
@@ -54,6 +58,31 @@ impl Workspace {
     /// Its size.
     pub fn bytes(&self) -> u64 {
         self.memory.len() as u64
+    }
+
+    /// Clears the control words as `needed`, unless the sort before has left them so;
+    /// `leaves` says whether the one to come will.
+    ///
+    /// # Safety
+    /// There are as many words; nothing else uses them until the stream has run.
+    pub(super) unsafe fn clear(
+        &mut self,
+        needed: Cleared,
+        leaves: bool,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        let covered = leaves && self.cleared.covers(needed);
+        self.cleared = if leaves { needed } else { Cleared::Nothing };
+        if covered {
+            return Ok(());
+        }
+        if launch::is_captured(stream)? {
+            // The graph clears them when it runs; a sort before that has to do so, too.
+            self.cleared = Cleared::Nothing;
+        }
+        let control = self.memory.as_device_ptr().as_raw();
+        // SAFETY: the caller's contract.
+        unsafe { launch::fill(control, 0, 4 * needed.words() as u64, stream) }
     }
 }
 

@@ -9,6 +9,7 @@ mod buckets;
 mod full;
 mod list;
 mod oracle;
+mod workspaces;
 
 use std::sync::Arc;
 
@@ -47,14 +48,25 @@ const TESTS: &[OnDevice] = &[
         buckets::buckets_are_sorted_locally_or_not,
     ),
     ("buffers_may_take_turns", buffers_may_take_turns),
-    ("few_keys_take_no_workspace", few_keys_take_no_workspace),
+    (
+        "few_keys_take_no_workspace",
+        workspaces::few_keys_take_no_workspace,
+    ),
     (
         "sorts_of_all_kinds_share_a_workspace",
-        sorts_of_all_kinds_share_a_workspace,
+        workspaces::sorts_of_all_kinds_share_a_workspace,
     ),
     (
         "a_sort_is_captured_in_a_graph",
-        a_sort_is_captured_in_a_graph,
+        workspaces::a_sort_is_captured_in_a_graph,
+    ),
+    (
+        "sorts_of_few_and_many_tiles_share_a_workspace",
+        workspaces::sorts_of_few_and_many_tiles_share_a_workspace,
+    ),
+    (
+        "a_capture_alone_clears_nothing",
+        workspaces::a_capture_alone_clears_nothing,
     ),
     ("every_level_sorts_every_case", every_level_sorts_every_case),
     (
@@ -279,101 +291,6 @@ fn buffers_may_take_turns(device: Arc<Device>) {
         sort.keys_in_place(&mut a, &mut workspace, &stream),
         Err(Error::Workspace { .. })
     ));
-}
-
-fn few_keys_take_no_workspace(device: Arc<Device>) {
-    let sorter = GpuSorter::new(device);
-    let keys = keys::<u64>(4096);
-    for payload in [Payload::None, Payload::Value(4), Payload::Index] {
-        let sort = sorter.prepare::<u64>(keys.len(), payload, Order::ascending());
-        assert_eq!(sort.unwrap().workspace_bytes(), 0);
-    }
-    let mut sorted_there = DeviceBuffer::from_slice(&keys).unwrap();
-    sorter.sort(&mut sorted_there).unwrap();
-    assert!(sorted_there.as_host_vec().unwrap() == sorted(&keys));
-}
-
-/// What a small sort gathers lies where a large one keeps what must be zero.
-fn sorts_of_all_kinds_share_a_workspace(device: Arc<Device>) {
-    let sorter = GpuSorter::new(device);
-    let (many, few) = (keys::<u32>(50_000), keys::<u32>(1000));
-    let ascending = Order::ascending;
-    let large = sorter.prepare::<u32>(many.len(), Payload::None, ascending());
-    let small = sorter.prepare::<u32>(few.len(), Payload::Value(16), ascending());
-    let (large, small) = (large.unwrap(), small.unwrap());
-    let mut workspace = large.workspace().unwrap();
-    let stream = stream();
-    let values: Vec<u128> = (0..few.len() as u128).rev().collect();
-    for _ in 0..3 {
-        let mut there = DeviceBuffer::from_slice(&many).unwrap();
-        large
-            .keys_in_place(&mut there, &mut workspace, &stream)
-            .unwrap();
-        let mut keys = DeviceBuffer::from_slice(&few).unwrap();
-        let mut values = DeviceBuffer::from_slice(&values).unwrap();
-        small
-            .pairs_in_place(&mut keys, &mut values, &mut workspace, &stream)
-            .unwrap();
-        stream.synchronize().unwrap();
-        assert!(there.as_host_vec().unwrap() == sorted(&many));
-        assert!(keys.as_host_vec().unwrap() == sorted(&few));
-    }
-}
-
-/// Captures a sort once and replays it on new keys.
-fn a_sort_is_captured_in_a_graph(device: Arc<Device>) {
-    use cust::sys;
-    let sorter = GpuSorter::new(device);
-    let n = 50_000;
-    let sort = sorter
-        .prepare::<u32>(n, Payload::None, Order::ascending())
-        .unwrap();
-    let mut workspace = sort.workspace().unwrap();
-    let stream = stream();
-    let mut buffer = DeviceBuffer::from_slice(&vec![0u32; n]).unwrap();
-    let (mut graph, mut executable) = (std::ptr::null_mut(), std::ptr::null_mut());
-    let success = sys::cudaError_enum::CUDA_SUCCESS;
-    // SAFETY: the handles are out-parameters of these calls, the stream is live.
-    unsafe {
-        let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_RELAXED;
-        assert_eq!(
-            sys::cuStreamBeginCapture_v2(stream.as_inner(), mode),
-            success
-        );
-        sort.keys_in_place(&mut buffer, &mut workspace, &stream)
-            .unwrap();
-        assert_eq!(
-            sys::cuStreamEndCapture(stream.as_inner(), &mut graph),
-            success
-        );
-        let (no_node, no_log) = (std::ptr::null_mut(), std::ptr::null_mut());
-        let made = sys::cuGraphInstantiate_v2(&mut executable, graph, no_node, no_log, 0);
-        assert_eq!(made, success);
-    }
-    for seed in 0..3 {
-        let workload = Workload {
-            n,
-            distribution: Distribution::Uniform,
-            seed,
-        };
-        let keys = workload.generate::<u32>();
-        buffer.copy_from(&keys).unwrap();
-        // SAFETY: the graph's buffers are live.
-        assert_eq!(
-            unsafe { sys::cuGraphLaunch(executable, stream.as_inner()) },
-            success
-        );
-        stream.synchronize().unwrap();
-        assert!(
-            buffer.as_host_vec().unwrap() == sorted(&keys),
-            "seed {seed}"
-        );
-    }
-    // SAFETY: both were made above and are not in use.
-    unsafe {
-        sys::cuGraphExecDestroy(executable);
-        sys::cuGraphDestroy(graph);
-    }
 }
 
 fn every_level_sorts_every_case(device: Arc<Device>) {
