@@ -3,19 +3,18 @@
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use cust::memory::{DeviceBuffer, DeviceCopy, DeviceSlice};
+use cust::memory::{DeviceCopy, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::control;
 use gpu_kernels::key::Bits;
 
 use super::Device;
-use super::device::failed;
 use super::form::{Form, GpuKey, Order};
 use super::kernels::Kernel;
 use super::launch::{self, Addresses, Launch};
 use super::select::{self, Kind, Passes};
 use super::slices::{address, check_apart, check_lengths};
-use super::workspace::{Cleared, Layout, Parts, Workspace};
+use super::workspace::{Cleared, Workspace};
 use crate::error::Error;
 
 /// What goes with each key.
@@ -43,19 +42,19 @@ pub enum Payload {
 /// Least-significant-digit passes after Onesweep (Adinets and Merrill 2022), buckets
 /// after Stehle and Jacobsen (2017).
 pub struct Sort<K: GpuKey> {
-    device: Arc<Device>,
-    capacity: u64,
-    payload: Payload,
+    pub(super) device: Arc<Device>,
+    pub(super) capacity: u64,
+    pub(super) payload: Payload,
     order: Order,
     bits: Bits,
-    kernels: Kernels,
+    pub(super) kernels: Kernels,
     key: PhantomData<K>,
 }
 
 /// The kernels of a sort, loaded.
-struct Kernels {
-    block: Option<Kernel>,
-    passes: Passes,
+pub(super) struct Kernels {
+    pub(super) block: Option<Kernel>,
+    pub(super) passes: Passes,
     coder: Option<Kernel>,
     gather_keys: Option<Kernel>,
     gather_values: Option<Kernel>,
@@ -141,16 +140,16 @@ impl<K: GpuKey> Sort<K> {
         self.capacity as usize
     }
 
-    fn form(&self) -> Form {
+    pub(super) fn form(&self) -> Form {
         K::FORM
     }
 
-    fn numeric(&self) -> bool {
+    pub(super) fn numeric(&self) -> bool {
         self.kernels.coder.is_some()
     }
 
     /// Bytes of a value that is gathered at the end, 0 if none is.
-    fn gathered_width(&self) -> u64 {
+    pub(super) fn gathered_width(&self) -> u64 {
         match self.payload {
             Payload::Value(width) if self.kernels.gather_values.is_some() => width as u64,
             _ => 0,
@@ -158,84 +157,8 @@ impl<K: GpuKey> Sort<K> {
     }
 
     /// Whether 4-byte values or indices pass along with the keys.
-    fn paired(&self) -> bool {
+    pub(super) fn paired(&self) -> bool {
         self.numeric() || self.payload != Payload::None
-    }
-
-    fn layout(&self) -> Layout {
-        let words = || self.control_words(self.capacity);
-        Layout::of(&Parts {
-            n: self.capacity,
-            width: self.form().width,
-            words: self.kernels.block.is_none().then(words),
-            by_bucket: self.kernels.passes.locally.is_some(),
-            paired: self.paired(),
-            numeric: self.numeric(),
-            gathered_width: self.gathered_width(),
-            indexed: self.gathered_width() > 0 || self.numeric() && self.payload == Payload::None,
-        })
-    }
-
-    /// Tiles of a pass over `n` keys.
-    fn tiles(&self, n: u64) -> usize {
-        n.div_ceil(u64::from(self.kernels.passes.onesweep.tile)) as usize
-    }
-
-    fn control_words(&self, n: u64) -> usize {
-        if self.kernels.passes.few {
-            control::words_of_few(self.tiles(n))
-        } else {
-            control::words(self.form().width, self.tiles(n))
-        }
-    }
-
-    /// Bytes of GPU memory that a run needs beside its arguments: none where one block
-    /// sorts all keys, with values of 4 bytes or none.
-    pub fn workspace_bytes(&self) -> u64 {
-        self.layout().end
-    }
-
-    /// The same when the caller gives the keys' second buffer
-    /// ([`keys_ping_pong`](Self::keys_ping_pong)); not in numeric order.
-    pub fn ping_pong_bytes(&self) -> u64 {
-        if self.numeric() {
-            self.layout().end
-        } else {
-            self.layout().keys
-        }
-    }
-
-    /// Allocates what a run needs.
-    ///
-    /// # Errors
-    /// Too little GPU memory.
-    pub fn workspace(&self) -> Result<Workspace, Error> {
-        self.allocate(self.workspace_bytes())
-    }
-
-    /// Allocates what a run with the caller's second buffer needs.
-    ///
-    /// # Errors
-    /// Too little GPU memory.
-    pub fn ping_pong_workspace(&self) -> Result<Workspace, Error> {
-        self.allocate(self.ping_pong_bytes())
-    }
-
-    fn allocate(&self, needed: u64) -> Result<Workspace, Error> {
-        let (available, _) = self.device.memory()?;
-        if needed > available {
-            return Err(Error::Memory {
-                n: self.capacity(),
-                what: "GPU memory",
-                needed,
-                available,
-            });
-        }
-        // SAFETY: what a run reads of a workspace, it has written.
-        let memory = unsafe { DeviceBuffer::uninitialized(needed as usize) };
-        Ok(Workspace::over(
-            memory.map_err(failed("allocating a workspace"))?,
-        ))
     }
 
     /// Sorts `input` into `output` and leaves `input` as it is.
@@ -293,9 +216,13 @@ impl<K: GpuKey> Sort<K> {
         self.check_payload(Payload::None)?;
         let n = self.check_apart(keys, other)?;
         let keys = address(keys);
+        let second = Second {
+            keys: address(other),
+            values: 0,
+        };
         // SAFETY: checked to be of n keys and apart; borrowed until the launches are
         // on the stream.
-        unsafe { self.run(n, keys, keys, Some(address(other)), None, workspace, stream) }
+        unsafe { self.run(n, keys, keys, Some(second), None, workspace, stream) }
     }
 
     /// Sorts keys with values. Errors as [`keys`](Self::keys); values of another
@@ -343,6 +270,29 @@ impl<K: GpuKey> Sort<K> {
         unsafe { self.run(n, keys, keys, None, values, workspace, stream) }
     }
 
+    /// Sorts keys with values where they lie, with `other` buffers as their second ones,
+    /// which end with any content. Errors as [`pairs`](Self::pairs).
+    pub fn pairs_ping_pong<V: DeviceCopy>(
+        &self,
+        (keys, values): (&mut DeviceSlice<K>, &mut DeviceSlice<V>),
+        (other_keys, other_values): (&mut DeviceSlice<K>, &mut DeviceSlice<V>),
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        self.check_payload(Payload::Value(size_of::<V>()))?;
+        let n = self.check_apart(keys, other_keys)?;
+        check_lengths(keys.len(), values.len())?;
+        check_apart(values, other_values)?;
+        let second = Second {
+            keys: address(other_keys),
+            values: address(other_values),
+        };
+        let (keys, values) = (address(keys), address(values));
+        let values = Some((values, values));
+        // SAFETY: as in `keys_ping_pong`, and the values likewise.
+        unsafe { self.run(n, keys, keys, Some(second), values, workspace, stream) }
+    }
+
     /// Sorts `input` into `output`, and tells for each place which index of the
     /// input its key had. Errors as [`keys`](Self::keys).
     pub fn indices(
@@ -381,7 +331,7 @@ impl<K: GpuKey> Sort<K> {
         n: u64,
         input: u64,
         output: u64,
-        second: Option<u64>,
+        second: Option<Second>,
         values: Option<(u64, u64)>,
         workspace: &mut Workspace,
         stream: &Stream,
@@ -391,8 +341,8 @@ impl<K: GpuKey> Sort<K> {
         }
         self.device.enter()?;
         let layout = self.layout();
-        let second = second.filter(|_| !self.numeric());
-        let needed = second.map_or(layout.end, |_| layout.keys);
+        let second = second.filter(|_| self.takes_second());
+        let needed = second.map_or(layout.end, |_| layout.values);
         if workspace.bytes() < needed {
             return Err(Error::Workspace {
                 needed,
@@ -428,12 +378,12 @@ impl<K: GpuKey> Sort<K> {
             keys: Addresses {
                 input: keys.0,
                 output: keys.1,
-                scratch: second.unwrap_or(base + layout.keys),
+                scratch: second.map_or(base + layout.keys, |second| second.keys),
             },
             values: passing.map(|(input, output)| Addresses {
                 input,
                 output,
-                scratch: base + layout.values,
+                scratch: second.map_or(base + layout.values, |second| second.values),
             }),
             n,
             flip: self.order.flip(self.form()),
@@ -511,17 +461,6 @@ impl<K: GpuKey> Sort<K> {
         Ok(())
     }
 
-    /// What control words have to be before a sort.
-    fn to_be_clear(&self) -> Cleared {
-        if self.kernels.passes.few {
-            let tiles = self.tiles(self.capacity);
-            Cleared::Rows { tiles }
-        } else {
-            let width = self.form().width;
-            Cleared::Bins { width }
-        }
-    }
-
     /// Gathers into `to`, by way of `spare` if that is also where it gathers from.
     ///
     /// # Safety
@@ -586,6 +525,13 @@ impl<K: GpuKey> Sort<K> {
         check_apart(a, b)?;
         self.check_count(a.len())
     }
+}
+
+/// Addresses of the caller's second buffers; that of values where there are any.
+#[derive(Clone, Copy)]
+struct Second {
+    keys: u64,
+    values: u64,
 }
 
 fn kind(paired: bool, order: &Order) -> Kind {

@@ -47,7 +47,11 @@ const TESTS: &[OnDevice] = &[
         "buckets_are_sorted_locally_or_not",
         buckets::buckets_are_sorted_locally_or_not,
     ),
-    ("buffers_may_take_turns", buffers_may_take_turns),
+    ("buffers_may_take_turns", workspaces::buffers_may_take_turns),
+    (
+        "buffers_of_pairs_may_take_turns",
+        workspaces::buffers_of_pairs_may_take_turns,
+    ),
     (
         "few_keys_take_no_workspace",
         workspaces::few_keys_take_no_workspace,
@@ -268,29 +272,6 @@ fn large_inputs_are_sorted_and_stable(device: Arc<Device>) {
             of::<host::key::F32>(&sorter, workload);
         }
     }
-}
-
-fn buffers_may_take_turns(device: Arc<Device>) {
-    let sorter = GpuSorter::new(device);
-    let keys = keys::<u32>(100_000);
-    let sort = sorter
-        .prepare::<u32>(keys.len(), Payload::None, Order::ascending())
-        .unwrap();
-    let mut workspace = sort.ping_pong_workspace().unwrap();
-    assert!(workspace.bytes() < 4 * keys.len() as u64);
-    let (mut a, mut b) = (
-        DeviceBuffer::from_slice(&keys).unwrap(),
-        DeviceBuffer::from_slice(&keys).unwrap(),
-    );
-    let stream = stream();
-    sort.keys_ping_pong(&mut a, &mut b, &mut workspace, &stream)
-        .unwrap();
-    stream.synchronize().unwrap();
-    assert!(a.as_host_vec().unwrap() == sorted(&keys));
-    assert!(matches!(
-        sort.keys_in_place(&mut a, &mut workspace, &stream),
-        Err(Error::Workspace { .. })
-    ));
 }
 
 fn every_level_sorts_every_case(device: Arc<Device>) {

@@ -6,11 +6,68 @@ use std::sync::Arc;
 use cust::memory::{CopyDestination, DeviceBuffer};
 use cust::stream::Stream;
 use cust::sys;
+use host::Error;
 use host::gpu::{Device, GpuSorter, Order, Payload, Workspace};
 use host::workload::{Distribution, Workload};
 
 use crate::oracle::{Ranked, keys, stream};
 use crate::sorted;
+
+pub fn buffers_may_take_turns(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let keys = keys::<u32>(100_000);
+    let sort = sorter
+        .prepare::<u32>(keys.len(), Payload::None, Order::ascending())
+        .unwrap();
+    let mut workspace = sort.ping_pong_workspace().unwrap();
+    assert!(workspace.bytes() < 4 * keys.len() as u64);
+    let (mut a, mut b) = (
+        DeviceBuffer::from_slice(&keys).unwrap(),
+        DeviceBuffer::from_slice(&keys).unwrap(),
+    );
+    let stream = stream();
+    sort.keys_ping_pong(&mut a, &mut b, &mut workspace, &stream)
+        .unwrap();
+    stream.synchronize().unwrap();
+    assert!(a.as_host_vec().unwrap() == sorted(&keys));
+    assert!(matches!(
+        sort.keys_in_place(&mut a, &mut workspace, &stream),
+        Err(Error::Workspace { .. })
+    ));
+}
+
+/// Pairs whose second buffers are the caller's, of few tiles, of many and by bucket; and
+/// values that passes do not move, which take what they take elsewhere.
+pub fn buffers_of_pairs_may_take_turns(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let stream = stream();
+    for n in [100_000, 2_000_000, 1 << 24] {
+        let keys = keys::<u32>(n);
+        let values: Vec<u32> = (0..n as u32).collect();
+        let sort = sorter.prepare::<u32>(n, Payload::Value(4), Order::ascending());
+        let sort = sort.unwrap();
+        let mut workspace = sort.ping_pong_workspace().unwrap();
+        assert!(workspace.bytes() < 4 * n as u64);
+        let buffer = |of: &[u32]| DeviceBuffer::from_slice(of).unwrap();
+        let (mut a, mut b) = (buffer(&keys), buffer(&keys));
+        let (mut with_a, mut with_b) = (buffer(&values), buffer(&values));
+        let other = (&mut *b, &mut *with_b);
+        sort.pairs_ping_pong((&mut a, &mut with_a), other, &mut workspace, &stream)
+            .unwrap();
+        stream.synchronize().unwrap();
+        let mut order = values;
+        order.sort_by_key(|&i| keys[i as usize]);
+        let found = (a.as_host_vec().unwrap(), with_a.as_host_vec().unwrap());
+        assert!(found.0 == sorted(&keys) && found.1 == order, "{n} pairs");
+        assert!(matches!(
+            sort.pairs_in_place(&mut a, &mut with_a, &mut workspace, &stream),
+            Err(Error::Workspace { .. })
+        ));
+    }
+    let wide = sorter.prepare::<u32>(100_000, Payload::Value(8), Order::ascending());
+    let wide = wide.unwrap();
+    assert_eq!(wide.ping_pong_bytes(), wide.workspace_bytes());
+}
 
 pub fn few_keys_take_no_workspace(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
