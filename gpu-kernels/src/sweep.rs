@@ -1,5 +1,5 @@
 //! The shapes that `cudamark tune` holds against those of [`policy`](crate::policy):
-//! neighbours of the ones in use, in both ways to rank.
+//! neighbours of the ones in use, of each [`Family`], in both ways to rank.
 //!
 //! Their kernels are compiled on request only (`cfg(sweep)`, which the feature `tune`
 //! of the host crate sets for the device): they would double the program and the time
@@ -11,7 +11,7 @@
 #[cfg(all(target_os = "cuda", sweep))]
 use crate::{
     key::Bits,
-    onesweep, policy, synchronisation,
+    onesweep, synchronisation,
     tile::{Buffers, Pass, look},
 };
 #[cfg(all(target_os = "cuda", sweep))]
@@ -19,53 +19,94 @@ use cuda_std::prelude::*;
 
 use crate::policy::Shape;
 
-/// A pass of a shape that is not necessarily in use.
+/// What a shape is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Passes of tiles that look back.
+    Passes,
+    /// Passes of few tiles, which look at each other.
+    Few,
+    /// The local sort of buckets.
+    Local,
+}
+
+/// A kernel of a shape that is not necessarily in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
     /// Name of its kernel.
     pub name: &'static str,
+    /// What it does.
+    pub family: Family,
     /// Bytes of a key.
     pub width: usize,
     /// With values of 4 bytes.
     pub paired: bool,
     /// How it cuts its input.
     pub shape: Shape,
-    /// Ranks by atomics where the plan says so.
+    /// Ranks by atomics, where the plan says so if there is one.
     pub atomics: bool,
+}
+
+/// The shape `$t x $i x $b`.
+macro_rules! shape {
+    ($t:literal x $i:literal x $b:literal) => {
+        Shape {
+            threads: $t,
+            items: $i,
+            blocks: $b,
+        }
+    };
 }
 
 macro_rules! sweep {
     (
         keys { $($keys:ident: $key:ty, $kt:literal x $ki:literal x $kb:literal, $atomics:literal;)* }
         pairs { $($pairs:ident: $first:ty, $pt:literal x $pi:literal x $pb:literal;)* }
+        few_keys { $($few:ident: $few_key:ty, $ft:literal x $fi:literal x $fb:literal;)* }
+        few_pairs { $($fpairs:ident: $fp_key:ty, $qt:literal x $qi:literal x $qb:literal;)* }
+        local_keys { $($local:ident: $local_key:ty, $lt:literal x $li:literal x $lb:literal;)* }
+        local_pairs { $($lpairs:ident: $lp_key:ty, $mt:literal x $mi:literal x $mb:literal;)* }
     ) => {
         #[cfg(all(target_os = "cuda", sweep))]
-        keys_passes! { $(
-            $keys: $key, policy::Shape { threads: $kt, items: $ki, blocks: $kb }, $atomics, look::BACK;
-        )* }
+        keys_passes! {
+            $($keys: $key, shape!($kt x $ki x $kb), $atomics, look::BACK;)*
+            $($few: $few_key, shape!($ft x $fi x $fb), true, look::AROUND;)*
+        }
 
         #[cfg(all(target_os = "cuda", sweep))]
-        pairs_passes! { $(
-            $pairs: $first, policy::Shape { threads: $pt, items: $pi, blocks: $pb }, look::BACK;
-        )* }
+        pairs_passes! {
+            $($pairs: $first, shape!($pt x $pi x $pb), look::BACK;)*
+            $($fpairs: $fp_key, shape!($qt x $qi x $qb), look::AROUND;)*
+        }
+
+        #[cfg(all(target_os = "cuda", sweep, target_feature = "sm_90"))]
+        local_sorts! {
+            $($local: $local_key, shape!($lt x $li x $lb), false;)*
+            $($lpairs: $lp_key, shape!($mt x $mi x $mb), true;)*
+        }
 
         /// All there are.
         pub const CANDIDATES: &[Candidate] = &[
-            $(Candidate {
-                name: stringify!($keys),
-                width: size_of::<$key>(),
-                paired: false,
-                shape: Shape { threads: $kt, items: $ki, blocks: $kb },
-                atomics: $atomics,
-            },)*
-            $(Candidate {
-                name: stringify!($pairs),
-                width: size_of::<$first>(),
-                paired: true,
-                shape: Shape { threads: $pt, items: $pi, blocks: $pb },
-                atomics: false,
-            },)*
+            $(candidate!($keys, Passes, $key, false, shape!($kt x $ki x $kb), $atomics),)*
+            $(candidate!($pairs, Passes, $first, true, shape!($pt x $pi x $pb), false),)*
+            $(candidate!($few, Few, $few_key, false, shape!($ft x $fi x $fb), true),)*
+            $(candidate!($fpairs, Few, $fp_key, true, shape!($qt x $qi x $qb), false),)*
+            $(candidate!($local, Local, $local_key, false, shape!($lt x $li x $lb), true),)*
+            $(candidate!($lpairs, Local, $lp_key, true, shape!($mt x $mi x $mb), true),)*
         ];
+    };
+}
+
+macro_rules! candidate {
+    ($name:ident, $family:ident, $key:ty, $paired:literal, $shape:expr, $atomics:literal) => {
+        Candidate {
+            name: stringify!($name),
+            family: Family::$family,
+            width: size_of::<$key>(),
+            paired: $paired,
+            shape: $shape,
+            atomics: $atomics,
+        }
     };
 }
 
@@ -125,12 +166,79 @@ sweep! {
         sweep_pairs_u64_384x11x2_ballots: u64, 384 x 11 x 2;
         sweep_pairs_u64_512x9x2_ballots: u64, 512 x 9 x 2;
         sweep_pairs_u64_512x11x2_ballots: u64, 512 x 11 x 2;
+    }    few_keys {
+        sweep_few_keys_u32_256x8x2_atomics: u32, 256 x 8 x 2;
+        sweep_few_keys_u32_256x8x4_atomics: u32, 256 x 8 x 4;
+        sweep_few_keys_u32_256x16x2_atomics: u32, 256 x 16 x 2;
+        sweep_few_keys_u32_512x4x1_atomics: u32, 512 x 4 x 1;
+        sweep_few_keys_u32_512x8x1_atomics: u32, 512 x 8 x 1;
+        sweep_few_keys_u32_512x8x2_atomics: u32, 512 x 8 x 2;
+        sweep_few_keys_u32_512x16x1_atomics: u32, 512 x 16 x 1;
+        sweep_few_keys_u32_512x16x2_atomics: u32, 512 x 16 x 2;
+        sweep_few_keys_u32_768x6x1_atomics: u32, 768 x 6 x 1;
+        sweep_few_keys_u32_768x11x1_atomics: u32, 768 x 11 x 1;
+        sweep_few_keys_u64_256x8x2_atomics: u64, 256 x 8 x 2;
+        sweep_few_keys_u64_512x4x2_atomics: u64, 512 x 4 x 2;
+        sweep_few_keys_u64_512x8x1_atomics: u64, 512 x 8 x 1;
+        sweep_few_keys_u64_512x8x2_atomics: u64, 512 x 8 x 2;
+        sweep_few_keys_u64_512x16x1_atomics: u64, 512 x 16 x 1;
+        sweep_few_keys_u64_768x6x1_atomics: u64, 768 x 6 x 1;
+        sweep_few_keys_u64_768x11x1_atomics: u64, 768 x 11 x 1;
+    }
+    few_pairs {
+        sweep_few_pairs_u32_256x8x2_ballots: u32, 256 x 8 x 2;
+        sweep_few_pairs_u32_512x4x2_ballots: u32, 512 x 4 x 2;
+        sweep_few_pairs_u32_512x8x1_ballots: u32, 512 x 8 x 1;
+        sweep_few_pairs_u32_512x16x1_ballots: u32, 512 x 16 x 1;
+        sweep_few_pairs_u32_768x6x1_ballots: u32, 768 x 6 x 1;
+        sweep_few_pairs_u32_768x11x1_ballots: u32, 768 x 11 x 1;
+    }
+    local_keys {
+        sweep_local_keys_u32_32x11x32_atomics: u32, 32 x 11 x 32;
+        sweep_local_keys_u32_32x12x32_atomics: u32, 32 x 12 x 32;
+        sweep_local_keys_u32_32x13x32_atomics: u32, 32 x 13 x 32;
+        sweep_local_keys_u32_32x22x24_atomics: u32, 32 x 22 x 24;
+        sweep_local_keys_u32_32x23x20_atomics: u32, 32 x 23 x 20;
+        sweep_local_keys_u32_128x6x12_atomics: u32, 128 x 6 x 12;
+        sweep_local_keys_u32_128x10x10_atomics: u32, 128 x 10 x 10;
+        sweep_local_keys_u32_128x11x10_atomics: u32, 128 x 11 x 10;
+        sweep_local_keys_u32_256x5x6_atomics: u32, 256 x 5 x 6;
+        sweep_local_keys_u32_128x18x8_atomics: u32, 128 x 18 x 8;
+        sweep_local_keys_u32_256x9x6_atomics: u32, 256 x 9 x 6;
+        sweep_local_keys_u32_128x19x7_atomics: u32, 128 x 19 x 7;
+        sweep_local_keys_u32_256x18x4_atomics: u32, 256 x 18 x 4;
+        sweep_local_keys_u32_512x9x3_atomics: u32, 512 x 9 x 3;
+        sweep_local_keys_u32_256x19x4_atomics: u32, 256 x 19 x 4;
+        sweep_local_keys_u32_512x18x2_atomics: u32, 512 x 18 x 2;
+        sweep_local_keys_u32_1024x9x1_atomics: u32, 1024 x 9 x 1;
+        sweep_local_keys_u32_512x19x2_atomics: u32, 512 x 19 x 2;
+    }
+    local_pairs {
+        sweep_local_pairs_u32_32x11x32_atomics: u32, 32 x 11 x 32;
+        sweep_local_pairs_u32_32x12x32_atomics: u32, 32 x 12 x 32;
+        sweep_local_pairs_u32_32x13x32_atomics: u32, 32 x 13 x 32;
+        sweep_local_pairs_u32_32x22x24_atomics: u32, 32 x 22 x 24;
+        sweep_local_pairs_u32_32x23x20_atomics: u32, 32 x 23 x 20;
+        sweep_local_pairs_u32_128x6x12_atomics: u32, 128 x 6 x 12;
+        sweep_local_pairs_u32_128x10x10_atomics: u32, 128 x 10 x 10;
+        sweep_local_pairs_u32_128x11x10_atomics: u32, 128 x 11 x 10;
+        sweep_local_pairs_u32_256x5x6_atomics: u32, 256 x 5 x 6;
+        sweep_local_pairs_u32_128x18x8_atomics: u32, 128 x 18 x 8;
+        sweep_local_pairs_u32_256x9x6_atomics: u32, 256 x 9 x 6;
+        sweep_local_pairs_u32_128x19x7_atomics: u32, 128 x 19 x 7;
+        sweep_local_pairs_u32_256x18x4_atomics: u32, 256 x 18 x 4;
+        sweep_local_pairs_u32_512x9x3_atomics: u32, 512 x 9 x 3;
+        sweep_local_pairs_u32_256x19x4_atomics: u32, 256 x 19 x 4;
+        sweep_local_pairs_u32_512x18x2_atomics: u32, 512 x 18 x 2;
+        sweep_local_pairs_u32_1024x9x1_atomics: u32, 1024 x 9 x 1;
+        sweep_local_pairs_u32_512x19x2_atomics: u32, 512 x 19 x 2;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control;
 
     #[test]
     fn names_say_what_the_kernels_are() {
@@ -141,6 +249,11 @@ mod tests {
                 blocks,
             } = candidate.shape;
             let kind = if candidate.paired { "pairs" } else { "keys" };
+            let family = match candidate.family {
+                Family::Passes => "",
+                Family::Few => "few_",
+                Family::Local => "local_",
+            };
             let bits = 8 * candidate.width;
             let ranking = if candidate.atomics {
                 "atomics"
@@ -149,11 +262,16 @@ mod tests {
             };
             assert_eq!(
                 candidate.name,
-                format!("sweep_{kind}_u{bits}_{threads}x{items}x{blocks}_{ranking}")
+                format!("sweep_{family}{kind}_u{bits}_{threads}x{items}x{blocks}_{ranking}")
             );
-            // What the passes take for granted.
-            assert!(threads % 32 == 0 && threads >= 128);
-            assert!(candidate.shape.tile() < 1 << 16);
+            // What the kernels take for granted.
+            let (least, most) = match candidate.family {
+                Family::Passes => (128, (1 << 16) - 1),
+                Family::Few => (256, control::ROW_COUNT as usize),
+                Family::Local => (32, (1 << 16) - 1),
+            };
+            assert!(threads % 32 == 0 && threads >= least && threads * blocks <= 2048);
+            assert!(candidate.shape.tile() <= most);
         }
     }
 }

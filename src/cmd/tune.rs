@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use host::gpu::sweep::{self, Entrant, Fit, Line, Name, Ranking};
+use host::gpu::sweep::{self, Entrant, Family, Fit, Line, Name, Ranking};
 use host::gpu::{Device, GpuSorter, Order, Resident};
 use host::key::Key;
 use host::measure::Samples;
@@ -23,9 +23,11 @@ const WITH_KERNELS: &str = "cargo run --release --features tune -- tune";
 /// Rounds before the first that counts.
 const WARM_UPS: usize = 2;
 
-/// Time the sort's passes in other shapes than those in use, and print which is fastest.
+/// Time the sort's kernels in other shapes than those in use, and print which is fastest.
 ///
-/// A shape is threads in a block, elements of a thread, and blocks on a multiprocessor.
+/// A shape is threads in a block, elements of a thread, and blocks on a multiprocessor: of
+/// passes after a histogram, of passes of few tiles, or of the local sort of buckets, each
+/// where it can be used.
 /// All shapes sort one input by turns, out of place in GPU memory; times are medians by
 /// events, and every result is verified. The shapes are compiled on request only: cargo
 /// run --release --features tune -- tune.
@@ -225,13 +227,22 @@ fn table(title: &str, n: usize, mut rows: Vec<Row>) -> String {
     rows.sort_by(|a, b| a.median_s.total_cmp(&b.median_s));
     let best = rows.first().map_or(0.0, |row| row.median_s);
     let mut table = format!(
-        "{title}\n  {:14} {:10} {:>9} {:>6} {:>10} {:>21} {:>8} {:>7}\n",
-        "shape", "ranking", "registers", "blocks", "median ms", "interval", "G/s", "to best",
+        "{title}\n  {:10} {:14} {:10} {:>9} {:>6} {:>10} {:>21} {:>8} {:>7}\n",
+        "kernels",
+        "shape",
+        "ranking",
+        "registers",
+        "blocks",
+        "median ms",
+        "interval",
+        "G/s",
+        "to best",
     );
     for row in &rows {
         table += &format!(
-            "{} {:14} {:10} {:>9} {:>6} {:>10.4} {:>10.4}-{:>10.4} {:>8.2} {:>7.3}\n",
+            "{} {:10} {:14} {:10} {:>9} {:>6} {:>10.4} {:>10.4}-{:>10.4} {:>8.2} {:>7.3}\n",
             if row.name.in_use { '*' } else { ' ' },
+            family(row.name.family),
             size(&row.name),
             ranking(row.name.ranking),
             row.registers,
@@ -277,7 +288,20 @@ impl Row {
 
 /// A shape in a line of its own.
 fn shape(name: &Name) -> String {
-    format!("{} {}", size(name), ranking(name.ranking))
+    let Name {
+        family: of,
+        ranking: by,
+        ..
+    } = *name;
+    format!("{} {} {}", family(of), size(name), ranking(by))
+}
+
+fn family(family: Family) -> &'static str {
+    match family {
+        Family::Passes => "passes",
+        Family::FewTiles => "few tiles",
+        Family::LocalSort => "local sort",
+    }
 }
 
 fn size(name: &Name) -> String {
@@ -359,6 +383,7 @@ mod tests {
     fn the_fastest_is_first_and_the_one_in_use_marked() {
         let row = |threads, in_use: bool, median_s| Row {
             name: Name {
+                family: Family::Passes,
                 threads,
                 items: 7,
                 blocks: (!in_use).then_some(2),
@@ -379,9 +404,13 @@ mod tests {
                 .map(str::to_owned)
                 .collect::<Vec<_>>()
         };
-        let faster = ["512", "x", "7", "x", "2", "ballots", "40", "2", "1.0000"];
-        assert_eq!(words(lines[2])[..9], faster);
-        assert!(lines[3].starts_with("* 256 x 7 "), "{}", lines[3]);
+        let faster = "passes 512 x 7 x 2 ballots 40 2 1.0000";
+        assert_eq!(words(lines[2])[..10].join(" "), faster);
+        assert!(
+            lines[3].starts_with("* passes     256 x 7 "),
+            "{}",
+            lines[3]
+        );
         assert!(lines[3].ends_with(" 2.000"), "{}", lines[3]);
     }
 }

@@ -3,7 +3,7 @@
 
 use gpu_kernels::key::Bits;
 use gpu_kernels::policy::{self, Shape};
-use gpu_kernels::sweep::Candidate;
+use gpu_kernels::sweep::{Candidate, Family};
 use gpu_kernels::tile::{self, look};
 use gpu_kernels::{block, buckets, control, local_sort, merge};
 
@@ -121,14 +121,8 @@ fn locally(
     if !whole || !fits || kind == Kind::Ballots || n < from.max(tallies) {
         return Ok(None);
     }
-    // The largest of so many buckets is not five and a half deviations above the mean.
-    let mean = n as f64 / buckets::BUCKETS as f64;
-    let largest = mean + 5.5 * mean.sqrt();
-    let shapes = policy::local::SHAPES.into_iter();
-    let Some(shape) = shapes
-        .into_iter()
-        .find(|shape| largest <= shape.tile() as f64)
-    else {
+    let holds = |shape: &Shape| largest_bucket(n) <= shape.tile() as f64;
+    let Some(shape) = policy::local::SHAPES.into_iter().find(holds) else {
         return Ok(None);
     };
     let paired = kind == Kind::Pairs;
@@ -156,32 +150,95 @@ fn locally(
     }))
 }
 
+/// Keys in the largest of all buckets, of `n` evenly spread keys: it is not five and a half
+/// deviations above the mean.
+fn largest_bucket(n: u64) -> f64 {
+    let mean = n as f64 / buckets::BUCKETS as f64;
+    mean + 5.5 * mean.sqrt()
+}
+
 impl Passes {
-    /// The same by passes of another kernel.
-    pub fn by(self, onesweep: Kernel) -> Self {
-        Passes {
-            onesweep,
-            few: false,
-            portion: control::portion(onesweep.tile as usize),
+    /// The same by a kernel of this family.
+    pub fn by(self, device: &Device, family: Family, kernel: Kernel) -> Result<Self, Error> {
+        if family == Family::Local {
+            let locally = self.locally.map(|locally| locally.by(device, kernel));
+            let locally = locally.transpose()?;
+            return Ok(Passes { locally, ..self });
+        }
+        Ok(Passes {
+            onesweep: kernel,
+            few: family == Family::Few,
+            portion: control::portion(kernel.tile as usize),
             locally: None,
             ..self
-        }
+        })
+    }
+}
+
+impl Locally {
+    /// The same by another local sort.
+    fn by(self, device: &Device, sort: Kernel) -> Result<Self, Error> {
+        Ok(Locally {
+            sort,
+            blocks: sort.resources()?.blocks * device.multiprocessors(),
+            ..self
+        })
+    }
+}
+
+/// Whether a sort of `n` elements can use `candidate`, on a GPU of so many
+/// multiprocessors, where sorts of so many go by bucket or not.
+///
+/// # Errors
+/// Why it cannot, in a few words.
+pub fn usable(
+    candidate: &Candidate,
+    n: u64,
+    multiprocessors: u32,
+    by_bucket: bool,
+) -> Result<(), String> {
+    let tile = candidate.shape.tile() as u64;
+    let most = most_few(multiprocessors) * tile;
+    match candidate.family {
+        Family::Few if n > most => Err(format!(
+            "{n} elements are more than a tile a multiprocessor, {most}"
+        )),
+        Family::Local if !by_bucket => Err(format!("{n} elements are not sorted by bucket")),
+        Family::Local if largest_bucket(n) > tile as f64 => Err(format!(
+            "a bucket of {n} elements may have {:.0}",
+            largest_bucket(n).ceil()
+        )),
+        _ => Ok(()),
     }
 }
 
 /// Bytes of shared memory that a block of `candidate` takes.
 pub fn shared_bytes(candidate: &Candidate) -> usize {
-    let Candidate { width, shape, .. } = *candidate;
-    pass_bytes(width, shape, candidate.paired, look::BACK)
+    let Candidate {
+        width,
+        shape,
+        paired,
+        ..
+    } = *candidate;
+    match candidate.family {
+        Family::Passes => pass_bytes(width, shape, paired, look::BACK),
+        Family::Few => pass_bytes(width, shape, paired, look::AROUND),
+        Family::Local => local_sort::shared_bytes(shape.threads, shape.items, paired),
+    }
 }
 
-/// The same of a pass.
+/// Most tiles that look at each other: one a multiprocessor.
+fn most_few(multiprocessors: u32) -> u64 {
+    u64::from(multiprocessors).min(control::TILES_MAX as u64)
+}
+
+/// Bytes of shared memory of a pass.
 fn pass_bytes(width: usize, shape: Shape, paired: bool, look: u32) -> usize {
     let Shape { threads, items, .. } = shape;
     by_width!(width, tile::shared_bytes, threads, items, paired, look)
 }
 
-/// The pass of a shape that is not necessarily in use.
+/// The kernel of a shape that is not necessarily in use.
 pub fn candidate(device: &Device, candidate: &Candidate) -> Result<Kernel, Error> {
     let geometry = of(candidate.shape, shared_bytes(candidate));
     device.kernels().load(candidate.name, geometry)
@@ -196,7 +253,7 @@ fn few_kernel(device: &Device, width: usize, paired: bool, n: u64) -> Option<(St
         (8, false) => policy::few::SHAPES_U64,
         _ => return None,
     };
-    let most = u64::from(device.multiprocessors()).min(control::TILES_MAX as u64);
+    let most = most_few(device.multiprocessors());
     let shape = shapes.iter().find(|&&shape| {
         let least = shape.tile() <= policy::few::LEAST_TILE;
         let most = if least { LEAST_TO.min(most) } else { most };
@@ -330,5 +387,58 @@ fn of(shape: Shape, shared_bytes: usize) -> Geometry {
         threads: shape.threads,
         tile: shape.tile(),
         shared_bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gpu_kernels::sweep::CANDIDATES;
+
+    fn usable_of(family: Family, n: u64, by_bucket: bool) -> Vec<usize> {
+        let of_u32 = |candidate: &&Candidate| {
+            candidate.family == family && candidate.width == 4 && !candidate.paired
+        };
+        let usable = |candidate: &&Candidate| usable(candidate, n, 132, by_bucket).is_ok();
+        let usable = CANDIDATES.iter().filter(of_u32).filter(usable);
+        usable.map(|candidate| candidate.shape.tile()).collect()
+    }
+
+    #[test]
+    fn candidates_are_entered_where_they_can_be_used() {
+        // A tile a multiprocessor, of which there are 132.
+        let few = |n| usable_of(Family::Few, n, false);
+        assert!(few(1 << 14).contains(&2048) && few(1 << 14).contains(&8192));
+        assert!(few(1 << 20).iter().all(|&tile| tile >= 7944));
+        assert!(few(1 << 20).contains(&8192) && few(1 << 21).is_empty());
+        // Buckets of 512 keys in the mean, and up to 637.
+        assert!(usable_of(Family::Local, 1 << 25, false).is_empty());
+        let local = usable_of(Family::Local, 1 << 25, true);
+        assert!(local.contains(&704) && local.iter().all(|&tile| tile >= 637));
+        assert!(!usable_of(Family::Passes, 1 << 25, true).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_why() {
+        let of = |family| {
+            CANDIDATES
+                .iter()
+                .find(|candidate| candidate.family == family)
+        };
+        let few = usable(of(Family::Few).unwrap(), 1 << 21, 132, false);
+        assert_eq!(
+            few.unwrap_err(),
+            "2097152 elements are more than a tile a multiprocessor, 270336"
+        );
+        let local = usable(of(Family::Local).unwrap(), 1 << 20, 132, false);
+        assert_eq!(
+            local.unwrap_err(),
+            "1048576 elements are not sorted by bucket"
+        );
+        let small = usable(of(Family::Local).unwrap(), 1 << 25, 132, true);
+        assert_eq!(
+            small.unwrap_err(),
+            "a bucket of 33554432 elements may have 637"
+        );
     }
 }

@@ -7,6 +7,7 @@ use cust::memory::{DeviceCopy, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::control;
 use gpu_kernels::key::Bits;
+use gpu_kernels::sweep::Family;
 
 use super::Device;
 use super::form::{Form, GpuKey, Order};
@@ -123,16 +124,27 @@ impl<K: GpuKey> Sort<K> {
         })
     }
 
-    /// The same by passes of this kernel, whatever the number of keys.
-    pub(super) fn by(mut self, onesweep: Kernel) -> Self {
+    /// The same by this kernel, whatever the number of keys.
+    pub(super) fn by(mut self, family: Family, kernel: Kernel) -> Result<Self, Error> {
         self.kernels.block = None;
-        self.kernels.passes = self.kernels.passes.by(onesweep);
-        self
+        self.kernels.passes = self.kernels.passes.by(&self.device, family, kernel)?;
+        Ok(self)
     }
 
-    /// What moves the keys: the pass, or the block that does it all.
-    pub(super) fn kernel(&self) -> Kernel {
-        self.kernels.block.unwrap_or(self.kernels.passes.onesweep)
+    /// What makes a sort of so many keys what it is: the block that does it all, the local
+    /// sort or the pass.
+    pub(super) fn kernel(&self) -> (Family, Kernel) {
+        let passes = &self.kernels.passes;
+        match (self.kernels.block, passes.locally) {
+            (None, Some(locally)) => (Family::Local, locally.sort),
+            (None, None) if passes.few => (Family::Few, passes.onesweep),
+            (block, _) => (Family::Passes, block.unwrap_or(passes.onesweep)),
+        }
+    }
+
+    /// Whether buckets may be sorted locally.
+    pub(super) fn goes_by_bucket(&self) -> bool {
+        self.kernels.passes.locally.is_some()
     }
 
     /// Keys it is prepared for.

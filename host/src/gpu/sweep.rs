@@ -1,4 +1,4 @@
-//! Sorts by passes of other shapes than those in use, and what is recorded of them:
+//! Sorts by kernels of other shapes than those in use, and what is recorded of them:
 //! `cudamark tune`.
 //!
 //! A record is a line of JSON. The first of a file is the environment; each other is a
@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use gpu_kernels::control;
-use gpu_kernels::sweep::{CANDIDATES, Candidate};
+use gpu_kernels::sweep::{self, CANDIDATES, Candidate};
 use serde::Serialize;
 
 use super::kernels::{Kernel, Resources};
@@ -23,7 +23,29 @@ pub const BUILT: bool = cfg!(feature = "tune");
 pub const MOST: usize = control::ONE_PORTION as usize;
 
 /// Version of [`Line`]. It rises when a field changes its meaning or goes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// What a shape is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Passes of tiles that look back, after a histogram; or a sort in one block.
+    Passes,
+    /// Passes of few tiles, which look at each other.
+    FewTiles,
+    /// The local sort of buckets, after two passes.
+    LocalSort,
+}
+
+impl From<sweep::Family> for Family {
+    fn from(family: sweep::Family) -> Self {
+        match family {
+            sweep::Family::Passes => Family::Passes,
+            sweep::Family::Few => Family::FewTiles,
+            sweep::Family::Local => Family::LocalSort,
+        }
+    }
+}
 
 /// How the passes of a shape rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -40,6 +62,8 @@ pub enum Ranking {
 /// A shape, told from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Name {
+    /// What it is of.
+    pub family: Family,
     /// Threads in a block.
     pub threads: u32,
     /// Elements of a thread.
@@ -53,7 +77,7 @@ pub struct Name {
     pub in_use: bool,
 }
 
-/// A sort by passes of some shape.
+/// A sort by a kernel of some shape.
 pub struct Entrant<K: GpuKey> {
     pub name: Name,
     pub sort: Arc<Sort<K>>,
@@ -99,8 +123,9 @@ pub fn field<K: GpuKey>(sorter: &GpuSorter, n: usize, paired: bool) -> Result<Ve
 }
 
 fn in_use<K: GpuKey>(sort: Sort<K>, ranking: Ranking) -> Result<Fit<K>, Error> {
-    let kernel = sort.kernel();
+    let (family, kernel) = sort.kernel();
     let name = Name {
+        family: family.into(),
         threads: kernel.threads,
         items: kernel.tile / kernel.threads,
         blocks: None,
@@ -118,14 +143,15 @@ fn entrant<K: GpuKey>(name: Name, sort: Sort<K>, kernel: Kernel) -> Result<Fit<K
     }))
 }
 
-/// `sort` by the passes of `candidate`, if the GPU has room for a block and its keys
-/// stay in registers.
+/// `sort` by the kernel of `candidate`, if it does for so many elements, the GPU has room
+/// for a block, and its keys stay in registers.
 fn enter<K: GpuKey>(
     device: &Device,
     sort: Sort<K>,
     candidate: &Candidate,
 ) -> Result<Fit<K>, Error> {
     let name = Name {
+        family: candidate.family.into(),
         threads: candidate.shape.threads as u32,
         items: candidate.shape.items as u32,
         blocks: Some(candidate.shape.blocks as u32),
@@ -136,6 +162,10 @@ fn enter<K: GpuKey>(
         },
         in_use: false,
     };
+    let (n, multiprocessors) = (sort.capacity() as u64, device.multiprocessors());
+    if let Err(reason) = select::usable(candidate, n, multiprocessors, sort.goes_by_bucket()) {
+        return Ok(Fit::Skipped { name, reason });
+    }
     let (needed, most) = (select::shared_bytes(candidate), device.shared_bytes());
     if needed > most as usize {
         let reason = format!("a block takes {needed} bytes of shared memory, the GPU has {most}");
@@ -148,7 +178,7 @@ fn enter<K: GpuKey>(
         let reason = format!("spills: {registers} registers and {bytes} bytes of local memory");
         return Ok(Fit::Skipped { name, reason });
     }
-    entrant(name, sort.by(kernel), kernel)
+    entrant(name, sort.by(candidate.family, kernel)?, kernel)
 }
 
 /// A line of the record.
@@ -238,6 +268,7 @@ mod tests {
     fn a_skipped_shape_is_a_line_with_its_reason() {
         let fit = Fit::<u32>::Skipped {
             name: Name {
+                family: Family::FewTiles,
                 threads: 512,
                 items: 24,
                 blocks: Some(2),
@@ -254,7 +285,7 @@ mod tests {
         let line = serde_json::to_value(Line::shape("u32", workload, &fit, &[])).unwrap();
         let expected = json!({"version": VERSION, "shape": {
             "type": "u32", "n": 1024, "distribution": "uniform", "seed": 7,
-            "threads": 512, "items": 24, "blocks": 2, "ranking": "ballots", "in_use": false,
+            "family": "few-tiles", "threads": 512, "items": 24, "blocks": 2, "ranking": "ballots", "in_use": false,
             "registers": Value::Null, "resident_blocks": Value::Null,
             "skipped": "spills", "samples_s": [],
         }});
