@@ -110,8 +110,30 @@ impl Executables {
             files.insert(name.clone(), contents);
         }
         files.insert("run.sh".to_owned(), RUN_SCRIPT.as_bytes().to_owned());
+        if let Some(commit) = commit() {
+            files.insert("commit".to_owned(), commit.into_bytes());
+        }
         Ok(files)
     }
+}
+
+/// The commit that the executables are of, with `-dirty` after it if tracked files differ
+/// from it; none where there is no repository.
+fn commit() -> Option<String> {
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        let output = command
+            .args(arguments)
+            .current_dir(cargo::root())
+            .output()
+            .ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "HEAD"])?;
+    let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    let dirty = if changes.is_empty() { "" } else { "-dirty" };
+    Some(commit + dirty)
 }
 
 /// Whether this is compiled with the test harness, and of use on another machine.
@@ -152,6 +174,8 @@ fn pack(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
 
     fn files() -> BTreeMap<String, Vec<u8>> {
         let script = ("run.sh".to_owned(), RUN_SCRIPT.as_bytes().to_owned());
@@ -161,6 +185,57 @@ mod tests {
     #[test]
     fn the_same_files_make_the_same_archive() {
         assert_eq!(pack("b", &files()).unwrap(), pack("b", &files()).unwrap());
+    }
+
+    /// A bundle's folder whose programs are these scripts.
+    fn bundle(programs: &[(&str, &str)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, script) in [("run.sh", RUN_SCRIPT)].iter().chain(programs) {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, script).unwrap();
+        }
+        fs::write(folder.path().join("commit"), "0123abc").unwrap();
+        for (name, _) in programs {
+            let executable = Permissions::from_mode(0o755);
+            fs::set_permissions(folder.path().join(name), executable).unwrap();
+        }
+        folder
+    }
+
+    /// What `run.sh records out` makes of some parts, and its last words.
+    fn records(bundle: &Path, parts: &[&str]) -> (bool, String) {
+        let output = Command::new("sh")
+            .arg(bundle.join("run.sh"))
+            .args(["records", "out"])
+            .args(parts)
+            .current_dir(bundle)
+            .env_remove("CUDAMARK_COMMIT")
+            .output()
+            .unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        let last = words.lines().last().unwrap_or_default().to_owned();
+        (output.status.success(), last)
+    }
+
+    #[test]
+    fn records_are_made_by_parts_and_failures_named() {
+        let bundle = bundle(&[
+            ("bin/cudamark", "#!/bin/sh\necho $CUDAMARK_COMMIT \"$@\"\n"),
+            ("tests/host-device", "#!/bin/sh\necho $2\nexit 7\n"),
+        ]);
+        let read = |name: &str| fs::read_to_string(bundle.path().join("out").join(name)).unwrap();
+        assert!(records(bundle.path(), &["peers", "small"]).0);
+        assert!(read("peers.txt").starts_with("0123abc peers --peers cub"));
+        assert!(read("distributions_small.txt").contains("--sizes 2^14..2^20:2"));
+        let (success, last) = records(bundle.path(), &["full", "middle"]);
+        assert!(!success);
+        assert_eq!(last, "failed: full");
+        assert_eq!(read("device_full.txt").trim(), "full::");
+        assert!(read("distributions_middle.txt").contains("2^22,2^24"));
+        let (success, last) = records(bundle.path(), &["most"]);
+        assert!(!success);
+        assert_eq!(last, "no part is called most; see run.sh --help");
     }
 
     #[test]

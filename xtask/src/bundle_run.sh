@@ -8,6 +8,9 @@ usage() {
     cat <<END
 usage: run.sh test [ARGUMENT..]      run every test; arguments go to each
        run.sh bench [ARGUMENT..]     run every benchmark; arguments are Criterion's
+       run.sh records FOLDER [PART..]
+                                     make the records of a GPU, in FOLDER: all parts, or
+                                     some of: tests full peers small middle large sanitizer
        run.sh COMMAND [ARGUMENT..]   run cudamark, such as: run.sh classic --help
 
 Criterion writes its report to target/criterion/report/index.html, below the
@@ -30,9 +33,89 @@ run_all() {
     fi
 }
 
+# Runs a command for so many seconds at most, its output in a file of FOLDER, which is
+# there as soon as the command ends.
+part() {
+    file=$1
+    limit=$2
+    shift 2
+    begin=$(date +%s)
+    timeout "$limit" "$@" >"$folder/$file" 2>&1
+    status=$?
+    echo "$file: exit status $status after $(($(date +%s) - begin)) s" >&2
+    [ "$status" = 0 ]
+}
+
+# Our sort beside CUB on every distribution, at these sizes.
+distributions() {
+    part "distributions_$1.txt" "$3" "$here/bin/cudamark" peers --peers cub \
+        --types u32,u64,u32+u32 --distributions all --sizes "$2" \
+        --json "$folder/distributions_$1.json" --records "$folder/distributions_$1.jsonl"
+}
+
+# The device tests that run every kernel, under each tool of NVIDIA's sanitizer.
+sanitizer() {
+    for tool in memcheck synccheck initcheck racecheck; do
+        tests='sort_ every_payload'
+        [ "$tool" = racecheck ] || tests="$tests large_inputs buckets_are buffers_of sorts_of_all"
+        for test in $tests; do
+            echo "== $tool $test"
+            timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 9 \
+                "$here/tests/host-device" "$test" --test-threads=1 || echo "exit status $?"
+        done
+    done | grep -E '^==|test result|SUMMARY|exit status|Error|hazard'
+}
+
+make_records() {
+    folder=$1
+    shift
+    mkdir -p "$folder" || return 1
+    failed=
+    for name in ${*:-tests full peers small middle large sanitizer}; do
+        case $name in
+            tests) part device_tests.txt 120 "$here/tests/host-device" ;;
+            full)
+                part device_full.txt 240 "$here/tests/host-device" --ignored full:: \
+                    --test-threads=1
+                ;;
+            peers)
+                part peers.txt 300 "$here/bin/cudamark" peers --peers cub \
+                    --ours gpu,gpu-ballots --json "$folder/peers.json" \
+                    --records "$folder/peers.jsonl"
+                ;;
+            small) distributions small '2^14..2^20:2' 200 ;;
+            middle) distributions middle '2^22,2^24' 200 ;;
+            large) distributions large '2^26' 300 ;;
+            sanitizer)
+                command -v compute-sanitizer >/dev/null || {
+                    echo "sanitizer: skipped: no compute-sanitizer in PATH" >&2
+                    failed="$failed $name"
+                    continue
+                }
+                sanitizer >"$folder/sanitizer.txt" 2>&1
+                ! grep -q 'exit status' "$folder/sanitizer.txt"
+                ;;
+            *)
+                echo "no part is called $name; see run.sh --help" >&2
+                return 1
+                ;;
+        esac || failed="$failed $name"
+    done
+    if [ -n "$failed" ]; then
+        echo "failed:$failed" >&2
+        return 1
+    fi
+}
+
 # Without cargo to ask, Criterion takes this.
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}
 export CARGO_TARGET_DIR
+
+# Without a repository to ask, records name this commit.
+if [ -z "${CUDAMARK_COMMIT:-}" ] && [ -f "$here/commit" ]; then
+    CUDAMARK_COMMIT=$(cat "$here/commit")
+    export CUDAMARK_COMMIT
+fi
 
 # Where tests that start the command find it.
 CARGO_BIN_EXE_cudamark=$here/bin/cudamark
@@ -46,6 +129,14 @@ case ${1:-} in
     bench)
         shift
         run_all benches --bench "$@"
+        ;;
+    records)
+        shift
+        if [ $# = 0 ]; then
+            echo "records go into a folder; see run.sh --help" >&2
+            exit 1
+        fi
+        make_records "$@"
         ;;
     '' | -h | --help)
         usage
