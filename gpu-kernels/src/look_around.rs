@@ -45,12 +45,6 @@ const DIGITS: usize = RADIX / 32;
 /// Counts in both halves of a word.
 const COUNTS: u32 = control::ROW_COUNT | control::ROW_COUNT << 16;
 
-/// Bytes of shared memory beside those of other passes: sums of the rows before the tile
-/// and of all, and a word a warp.
-pub(crate) const fn shared_bytes(threads: usize) -> usize {
-    2 * RADIX * 4 + threads / 32 * 4
-}
-
 /// Where the sum of `digit` stands among those of its kind. A lane adds the digits `8 l`
 /// to `8 l + 7` of a row, all lanes one of theirs at a time; then a warp reads 32
 /// neighbouring digits. Neither meets a bank twice.

@@ -3,7 +3,6 @@
 
 use crate::control::{self, Buffer, Step};
 use crate::key::{Bits, Key, RADIX};
-use crate::look_around;
 use crate::rank::{Counters, PAIRS};
 use cuda_std::prelude::*;
 
@@ -67,11 +66,14 @@ pub struct Pass<K> {
 pub const fn shared_bytes<K: Key>(threads: usize, items: usize, paired: bool, look: u32) -> usize {
     let Layout { around, .. } = Layout::of::<K>(threads, items, paired);
     if look == look::AROUND {
-        around + look_around::shared_bytes(threads)
+        around + SUMS_AROUND * 4 + threads / 32 * 4
     } else {
         around
     }
 }
+
+/// Sums over rows: of those before the tile, then of all.
+const SUMS_AROUND: usize = 2 * RADIX;
 
 /// Where things stand in shared memory, in bytes.
 struct Layout {
@@ -84,7 +86,8 @@ struct Layout {
     offsets: usize,
     /// Sums of the scan, then what [`Tile::keep_digits`] leaves.
     sums: usize,
-    /// What tiles need that look at all others, from here on.
+    /// What tiles need that look at all others, from here on: the sums over rows, and a
+    /// word a warp.
     around: usize,
 }
 
@@ -331,16 +334,16 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         unsafe { dynamic_shared(Self::LAYOUT.sums, 16) }
     }
 
-    /// Sums over rows: of those before this tile, then of all.
+    /// The sums over rows.
     #[inline(always)]
     pub(crate) unsafe fn sums_around(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.around, 2 * RADIX) }
+        unsafe { dynamic_shared(Self::LAYOUT.around, SUMS_AROUND) }
     }
 
     /// A word a warp.
     #[inline(always)]
     pub(crate) unsafe fn words_of_warps(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.around + 2 * RADIX * 4, Self::WARPS) }
+        unsafe { dynamic_shared(Self::LAYOUT.around + SUMS_AROUND * 4, Self::WARPS) }
     }
 
     /// Place in the tile of this thread's first item; the next are 32 apart.

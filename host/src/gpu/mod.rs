@@ -8,8 +8,9 @@
 //! | `select` | which kernels sort what |
 //! | `launch` | the launches of one sort |
 //! | [`sort`] | [`Sort`]: a sort, prepared |
-//! | [`workspace`] | the device memory that a sort works in |
-//! | [`sweep`] | sorts by passes of shapes that are not in use |
+//! | `needs` | how much device memory a sort works in, and what has to be zero in it |
+//! | [`workspace`] | that memory, and how it is parted |
+//! | [`sweep`] | sorts by kernels of shapes that are not in use |
 //! | [`resident`] | sorts of resident keys, timed and verified on the device |
 //! | [`sorter`] | [`GpuSorter`]: sorts in one call |
 //! | [`check`] | whether keys on the device are in order, and which they are |
@@ -26,6 +27,7 @@ pub mod form;
 pub mod kernels;
 mod launch;
 pub mod merger;
+mod needs;
 pub mod resident;
 mod select;
 mod slices;
