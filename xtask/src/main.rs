@@ -3,6 +3,8 @@
 mod bench;
 mod bundle;
 mod cargo;
+#[cfg(test)]
+mod figures;
 mod mutate_sync;
 mod programs;
 mod ptx;

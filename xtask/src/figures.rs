@@ -1,0 +1,192 @@
+//! The figures of the documents are those of the records: each table of
+//! `docs/KERNELS.md` that compares with CUB, and what the README says of it, is held
+//! against `records/h200`. A record that is made again fails here until they follow.
+
+use crate::cargo;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fs;
+
+/// A table: names of its columns, and rows of as many cells.
+struct Table {
+    columns: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(cargo::root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn tables(document: &str) -> Vec<Table> {
+    let mut tables: Vec<Table> = Vec::new();
+    let mut inside = false;
+    for line in document.lines() {
+        let Some(cells) = line
+            .strip_prefix("| ")
+            .and_then(|line| line.strip_suffix(" |"))
+        else {
+            inside &= line.starts_with("|---");
+            continue;
+        };
+        let cells = cells.split(" | ").map(|cell| cell.trim().to_owned());
+        match tables.last_mut() {
+            Some(table) if inside => table.rows.push(cells.collect()),
+            _ => tables.push(Table {
+                columns: cells.collect(),
+                rows: Vec::new(),
+            }),
+        }
+        inside = true;
+    }
+    tables
+}
+
+/// The tables of the kernels' page whose first column has this name.
+fn tables_by(first: &str) -> Vec<Table> {
+    let tables = tables(&read("docs/KERNELS.md")).into_iter();
+    tables.filter(|table| table.columns[0] == first).collect()
+}
+
+/// The number `2^e`.
+fn power(text: &str) -> u64 {
+    let exponent = text.strip_prefix("2^").and_then(|e| e.parse::<u32>().ok());
+    1 << exponent.unwrap_or_else(|| panic!("{text} is no power of two"))
+}
+
+/// Cells of the ratios' record by sort, type and number of elements.
+fn peers() -> BTreeMap<(String, String, u64), Value> {
+    let record: Value = serde_json::from_str(&read("records/h200/peers.json")).unwrap();
+    let text = |cell: &Value, field: &str| cell[field].as_str().unwrap().to_owned();
+    let cells = record["cells"].as_array().unwrap().iter().map(|cell| {
+        assert_eq!(cell["verified"], true);
+        let n = cell["n"].as_u64().unwrap();
+        ((text(cell, "ours"), text(cell, "type"), n), cell.clone())
+    });
+    cells.collect()
+}
+
+/// Ratios by type, size, distribution and sort, of a table that `cudamark peers` prints.
+fn printed(file: &str) -> BTreeMap<[String; 4], String> {
+    let text = read(&format!("records/h200/{file}"));
+    let words = text.lines().map(|line| {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        words
+    });
+    let rows = words.filter(|words| words.len() == 8 && words[1].starts_with("2^"));
+    rows.map(|words| {
+        (
+            [0, 1, 2, 3].map(|i| words[i].to_owned()),
+            words[7].to_owned(),
+        )
+    })
+    .collect()
+}
+
+#[test]
+fn ratios_are_those_of_the_record() {
+    let peers = peers();
+    let tables = tables_by("n");
+    for (table, ours) in tables.iter().zip(["gpu", "gpu-ballots"]) {
+        assert!(!table.rows.is_empty());
+        for row in &table.rows {
+            for (kind, cell) in table.columns.iter().zip(row).skip(1) {
+                let key = (ours.to_owned(), kind.clone(), power(&row[0]));
+                let ratio = peers[&key]["ratio"].as_f64().unwrap();
+                assert_eq!(*cell, format!("{ratio:.2}"), "{key:?}");
+            }
+        }
+    }
+    let planned = peers.keys().filter(|(ours, ..)| ours == "gpu").count();
+    assert_eq!(
+        tables[0].rows.len() * (tables[0].columns.len() - 1),
+        planned
+    );
+}
+
+#[test]
+fn temporary_memory_is_that_of_the_record_and_not_above_cubs() {
+    let peers = peers();
+    let table = &tables_by("n")[2];
+    for row in &table.rows {
+        for (kind, cell) in table.columns.iter().zip(row).skip(1) {
+            let n = power(&row[0]);
+            let record = &peers[&("gpu".to_owned(), kind.clone(), n)];
+            let width = if kind == "u32" { 4 } else { 8 };
+            let ours = record["ours_temporary_bytes"].as_u64().unwrap() - n * width;
+            let variants = record["variants"].as_array().unwrap().iter();
+            let given = variants.filter(|v| v["name"].as_str().unwrap().ends_with("double-buffer"));
+            let cub = given.map(|v| v["temporary_bytes"].as_u64().unwrap()).min();
+            let cub = cub.unwrap();
+            assert!(ours <= cub, "{kind} {n}: {ours} bytes and {cub}");
+            let thousands = |bytes: u64| format!("{:.0}", bytes as f64 / 1e3);
+            let found = cell.replace(',', "");
+            assert_eq!(found, format!("{} / {}", thousands(ours), thousands(cub)));
+        }
+    }
+}
+
+/// Where a column's ratios are: the file, and the sort. Where a table has a type and size
+/// twice, the second is of an older record.
+fn source(column: &str, few: bool) -> (&'static str, &'static str) {
+    if few {
+        return ("distributions_few.txt", "gpu");
+    }
+    match column {
+        "u32 2^26" => ("distributions_u32.txt", "gpu"),
+        "u32 2^26 by ballots" => ("distributions.txt", "gpu-ballots"),
+        "u64 2^26" => ("distributions_u64.txt", "gpu"),
+        "u32+u32 2^26 before" => ("distributions.txt", "gpu"),
+        _ => ("lab_long_runs.txt", "gpu"),
+    }
+}
+
+#[test]
+fn distributions_are_those_of_the_records() {
+    let tables = tables_by("distribution");
+    assert_eq!(tables.len(), 2);
+    for (table, few) in tables.iter().zip([true, false]) {
+        assert_eq!(table.rows.len(), 16);
+        for (index, column) in table.columns.iter().enumerate().skip(1) {
+            let (file, ours) = source(column, few);
+            let ratios = printed(file);
+            let mut words = column.split(' ').map(str::to_owned);
+            let (kind, size) = (words.next().unwrap(), words.next().unwrap());
+            for row in &table.rows {
+                let key = [&kind, &size, &row[0], ours].map(|part: &str| part.to_owned());
+                // An empty cell has not been measured.
+                let ratio = ratios.get(&key).map_or("", |ratio| ratio.as_str());
+                assert_eq!(row[index], ratio, "{file}: {key:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_readme_says_what_the_record_says() {
+    let peers = peers();
+    let of = |kind: &str, n: u64, field: &str| {
+        let key = ("gpu".to_owned(), kind.to_owned(), n);
+        peers[&key][field].as_f64().unwrap()
+    };
+    let range = |sizes: &[u32]| {
+        let of_four = |&e: &u32| ["u32", "i32", "f32"].map(|kind| of(kind, 1 << e, "ratio"));
+        let ratios = sizes.iter().flat_map(of_four);
+        ratios.fold((f64::MAX, 0f64), |(least, most), ratio| {
+            (least.min(ratio), most.max(ratio))
+        })
+    };
+    let ((least, most), (few_least, few_most)) = (range(&[28]), range(&[14, 16, 18, 20]));
+    let readme = read("README.md");
+    for figure in [
+        format!("(2^28 `u32`, {:.2} ms)", of("u32", 1 << 28, "ours_ms")),
+        format!("{least:.2} to {most:.2} times as fast"),
+        format!("{few_least:.1} to {few_most:.1} times for 2^14 to 2^20"),
+        format!("2^28 take {:.2} ms", of("u32+u32", 1 << 28, "ours_ms")),
+        format!("{:.2} times as fast", of("u32+u32", 1 << 28, "ratio")),
+    ] {
+        assert!(
+            readme.contains(&figure),
+            "the README does not say: {figure}"
+        );
+    }
+}
