@@ -37,8 +37,9 @@ pub enum Payload {
 /// [`Workspace`], whose size is asked first.
 ///
 /// Time: one read of the keys, and one read and one write of keys and values for
-/// each byte of the bits sorted by; places in which all keys agree are skipped. Very
-/// many keys of 4 bytes that are evenly spread take one read and one write less: the
+/// each byte of the bits sorted by; places in which all keys agree are skipped. Keys of 4
+/// or 8 bytes that are at most a tile for each multiprocessor need no read beforehand.
+/// Very many keys of 4 bytes that are evenly spread take one read and one write less: the
 /// last half of their bits is sorted bucket by bucket, within a multiprocessor.
 /// Least-significant-digit passes after Onesweep (Adinets and Merrill 2022), buckets
 /// after Stehle and Jacobsen (2017).
