@@ -35,6 +35,8 @@ mod cases {
     }
 
     pub const BLOCK: u32 = 600;
+    /// Of few tiles that are more than a warp reads the rows of at once.
+    pub const ROUNDS: u32 = 10;
     /// Of each type.
     pub const BY_BUCKET: u32 = 10;
     /// The same.
