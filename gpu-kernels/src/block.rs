@@ -4,10 +4,15 @@
 //! last part: there is no other tile to look back to, and the keys never leave the
 //! multiprocessor between two places. A launch costs a few microseconds and each of
 //! these passes one or two, so up to a few thousand keys nothing is faster.
+//!
+//! Keys alone may be ranked by atomics, as there; but they are checked once, at the end.
+//! All their bits are sorted by, so equal ones cannot be told apart, and the result is
+//! right exactly if it never decreases. If it does, all is done again by ballots: the
+//! input is untouched until then.
 
 use crate::control;
 use crate::key::{Bits, Key, RADIX};
-use crate::rank::{Counters, PAIRS, unpack};
+use crate::rank::{Counters, PAIRS, is_crowded, unpack};
 use crate::tile::Buffers;
 use cuda_std::prelude::*;
 
@@ -74,46 +79,89 @@ pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const
         let sums = dynamic_shared(layout.sums, 16);
         let first = thread / 32 * (32 * ITEMS as u32) + thread % 32;
 
-        let mut keys = load_keys::<K, ITEMS>(arg, first);
-        let mut values = [0; ITEMS];
-        if PAIRED {
-            values = load_values::<K, ITEMS>(arg, first);
-        }
-        let mut place = 0;
-        while place < arg.bits.places() {
-            let (shift, mask) = arg.bits.place(place);
-            let flip = arg.flip.digit(shift, mask, 0);
-            let digit_of = |key: K| key.digit(shift, mask, flip);
-            counters.clear(thread);
-            let ranks: [u32; ITEMS] = counters.rank_by_ballots(thread, |i| digit_of(keys[i]));
-            thread::sync_threads();
-            counters.scan(THREADS / 32, thread, sums, begins, |_| 0, |_, _| ());
-            let own = counters.own(thread).cast::<u16>();
-            let mut places = [0; ITEMS];
-            for i in 0..ITEMS {
-                let begin = own.get(digit_of(keys[i]) as usize) as u32;
-                places[i] = begin + unpack(&ranks, i);
-                buffer.set(places[i] as usize, keys[i]);
-            }
-            thread::sync_threads();
-            for i in 0..ITEMS {
-                keys[i] = buffer.get(first as usize + 32 * i);
-            }
+        let mut again = 0;
+        loop {
+            // Opaque and a vote for the reasons that `onesweep` has.
+            let allowed = hint::opaque(again) == 0 && arg.options & control::ALLOW_ATOMICS != 0;
+            let atomics = !PAIRED && warp::any(warp::FULL, allowed);
+            let mut keys = load_keys::<K, ITEMS>(arg, first);
+            let mut values = [0; ITEMS];
             if PAIRED {
-                thread::sync_threads();
-                let buffer = dynamic_shared::<u32>(0, THREADS * ITEMS);
-                for i in 0..ITEMS {
-                    buffer.set(places[i] as usize, values[i]);
-                }
-                thread::sync_threads();
-                for i in 0..ITEMS {
-                    values[i] = buffer.get(first as usize + 32 * i);
-                }
+                values = load_values::<K, ITEMS>(arg, first);
             }
-            place += 1;
+            let mut place = 0;
+            while place < arg.bits.places() {
+                let (shift, mask) = arg.bits.place(place);
+                let flip = arg.flip.digit(shift, mask, 0);
+                let digit_of = |key: K| key.digit(shift, mask, flip);
+                counters.clear(thread);
+                let ranks: [u32; ITEMS] = if atomics && !is_crowded(digit_of(keys[0])) {
+                    counters.rank_by_atomics(thread, |i| digit_of(keys[i]))
+                } else {
+                    counters.rank_by_ballots(thread, |i| digit_of(keys[i]))
+                };
+                thread::sync_threads();
+                counters.scan(THREADS / 32, thread, sums, begins, |_| 0, |_, _| ());
+                let own = counters.own(thread).cast::<u16>();
+                let mut places = [0; ITEMS];
+                for i in 0..ITEMS {
+                    let begin = own.get(digit_of(keys[i]) as usize) as u32;
+                    places[i] = begin + unpack(&ranks, i);
+                }
+                keys = exchange(buffer, first, &places, &keys);
+                if PAIRED {
+                    thread::sync_threads();
+                    let buffer = dynamic_shared(0, THREADS * ITEMS);
+                    values = exchange(buffer, first, &places, &values);
+                }
+                place += 1;
+            }
+            let last = THREADS * ITEMS - 1;
+            if !atomics || !thread::sync_threads_or(decreases(buffer, last, first, arg.flip, &keys))
+            {
+                return store::<K, ITEMS, PAIRED>(arg, first, &keys, &values);
+            }
+            again = 1;
         }
-        store::<K, ITEMS, PAIRED>(arg, first, &keys, &values);
     }
+}
+
+/// Leaves each of a thread's items at its place of the buffer, and returns those that come
+/// to stand where the items stood: `first` and every 32nd after it.
+#[inline(always)]
+unsafe fn exchange<T: Word, const ITEMS: usize>(
+    buffer: Shared<T>,
+    first: u32,
+    places: &[u32; ITEMS],
+    items: &[T; ITEMS],
+) -> [T; ITEMS] {
+    let mut exchanged = *items;
+    unsafe {
+        for i in 0..ITEMS {
+            buffer.set(places[i] as usize, items[i]);
+        }
+        thread::sync_threads();
+        for i in 0..ITEMS {
+            exchanged[i] = buffer.get(first as usize + 32 * i);
+        }
+    }
+    exchanged
+}
+
+/// Whether one of these keys of the buffer, which ends with place `last`, has a right
+/// neighbour that ranks before it.
+#[inline(always)]
+unsafe fn decreases<K: Key, const ITEMS: usize>(
+    buffer: Shared<K>,
+    last: usize,
+    first: u32,
+    flip: K,
+    keys: &[K; ITEMS],
+) -> bool {
+    (0..ITEMS).fold(false, |decreases, i| {
+        let right = (first as usize + 32 * i + 1).min(last);
+        decreases | (keys[i] ^ flip > unsafe { buffer.get(right) } ^ flip)
+    })
 }
 
 /// Items beyond the input get keys that rank last, and so end behind all others.

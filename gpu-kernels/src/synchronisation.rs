@@ -55,9 +55,14 @@ pub const fn onesweep(shape: Shape, atomics: bool, paired: bool, look: u32) -> C
 }
 
 /// A sort in one block, whose turns are a loop: two barriers are the scan's, two lie
-/// about the keys' way through shared memory and two about that of the values.
+/// about the keys' way through shared memory and two about that of the values. Keys alone
+/// are ranked and checked as in a pass.
 pub const fn block(items: usize, paired: bool) -> Counts {
-    Counts::new(ballots(items), 4 + 2 * paired as usize)
+    if paired {
+        Counts::new(ballots(items), 6)
+    } else {
+        Counts::new(ballots(items) + 2, 5)
+    }
 }
 
 /// The histogram and the plan.

@@ -84,7 +84,11 @@ pub fn sorts_in_a_block<K: Key>(
         n: n as u32,
         flip,
         bits,
-        options: if indexed { control::INDEX } else { 0 },
+        options: match (paired, bits.end - bits.begin == K::BITS) {
+            (true, _) if indexed => control::INDEX,
+            (false, true) if indexed => control::ALLOW_ATOMICS,
+            _ => 0,
+        },
     };
     run(case, "block", 1, geometry, || unsafe { kernel(arg) })?;
     let rank = |key: K| ((key ^ flip) << (K::BITS - bits.end)) >> (K::BITS - bits.end + begin);
