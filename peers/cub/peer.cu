@@ -14,9 +14,12 @@
 // the sort's own stream around that one call, on a stream that is idle when the first is
 // recorded; so what a caller waits for is counted, launches included.
 
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <fstream>
+#include <future>
 #include <iostream>
 #include <limits>
 #include <memory>
@@ -50,8 +53,10 @@ constexpr variant variants[] = {
     {"count64-double-buffer", true, true},
 };
 
-// Bytes moved between a file and the device at a time.
-constexpr std::size_t chunk_bytes = std::size_t{64} << 20;
+// Bytes moved between a file and the device at a time, and threads that do so: one alone
+// moves no more than a gigabyte or two a second.
+constexpr std::size_t chunk_bytes = std::size_t{16} << 20;
+constexpr unsigned movers = 8;
 
 // A request that could not be served. The peer goes on with the next.
 struct failure : std::runtime_error {
@@ -82,31 +87,49 @@ private:
     void *address_ = nullptr;
 };
 
-void read_file(const std::string &path, char *to, std::size_t bytes) {
-    std::ifstream file(path, std::ios::binary);
-    std::vector<char> chunk(bytes < chunk_bytes ? bytes : chunk_bytes);
-    for (std::size_t done = 0; done < bytes; done += chunk.size()) {
-        chunk.resize(bytes - done < chunk_bytes ? bytes - done : chunk_bytes);
-        if (!file.read(chunk.data(), static_cast<std::streamsize>(chunk.size()))) {
-            throw failure("cannot read " + std::to_string(bytes) + " bytes of " + path);
+// Calls `move(begin, chunk)` for each chunk of so many bytes, in several threads.
+template <class Move> void in_chunks(std::size_t bytes, Move move) {
+    std::atomic<std::size_t> next{0};
+    const auto work = [&] {
+        std::vector<char> chunk(std::min(bytes, chunk_bytes));
+        for (std::size_t begin; (begin = next.fetch_add(chunk_bytes)) < bytes;) {
+            chunk.resize(std::min(bytes - begin, chunk_bytes));
+            move(begin, chunk);
         }
-        check(cudaMemcpy(to + done, chunk.data(), chunk.size(), cudaMemcpyHostToDevice),
-              "copying to the GPU");
+    };
+    std::vector<std::future<void>> running;
+    for (unsigned i = 0; i < movers && i * chunk_bytes < bytes; ++i) {
+        running.push_back(std::async(std::launch::async, work));
+    }
+    for (std::future<void> &part : running) {
+        part.get();
     }
 }
 
+void read_file(const std::string &path, char *to, std::size_t bytes) {
+    in_chunks(bytes, [&](std::size_t begin, std::vector<char> &chunk) {
+        std::ifstream file(path, std::ios::binary);
+        file.seekg(static_cast<std::streamoff>(begin));
+        if (!file.read(chunk.data(), static_cast<std::streamsize>(chunk.size()))) {
+            throw failure("cannot read " + std::to_string(bytes) + " bytes of " + path);
+        }
+        check(cudaMemcpy(to + begin, chunk.data(), chunk.size(), cudaMemcpyHostToDevice),
+              "copying to the GPU");
+    });
+}
+
 void write_file(const std::string &path, const char *from, std::size_t bytes) {
-    std::ofstream file(path, std::ios::binary);
-    std::vector<char> chunk(bytes < chunk_bytes ? bytes : chunk_bytes);
-    for (std::size_t done = 0; done < bytes; done += chunk.size()) {
-        chunk.resize(bytes - done < chunk_bytes ? bytes - done : chunk_bytes);
-        check(cudaMemcpy(chunk.data(), from + done, chunk.size(), cudaMemcpyDeviceToHost),
+    std::ofstream(path, std::ios::binary);
+    in_chunks(bytes, [&](std::size_t begin, std::vector<char> &chunk) {
+        check(cudaMemcpy(chunk.data(), from + begin, chunk.size(), cudaMemcpyDeviceToHost),
               "copying from the GPU");
+        std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(static_cast<std::streamoff>(begin));
         file.write(chunk.data(), static_cast<std::streamsize>(chunk.size()));
-    }
-    if (!file.flush()) {
-        throw failure("cannot write " + path);
-    }
+        if (!file.flush()) {
+            throw failure("cannot write " + path);
+        }
+    });
 }
 
 // A loaded input and where its sorted form goes.

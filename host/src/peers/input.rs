@@ -6,7 +6,7 @@
 //! does not tell apart; that the very keys are those of the input is asked besides.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -22,7 +22,7 @@ use crate::key::{F32, Key};
 use crate::verify::{Difference, Fingerprint, Verifier};
 use crate::workload::Workload;
 
-/// Keys converted to or from bytes at a time.
+/// Keys converted to or from bytes at a time, by one thread.
 const BLOCK: usize = 1 << 20;
 
 /// A type whose sorts are compared: its name and how an input of it is made.
@@ -202,45 +202,51 @@ fn first_other<K: Key>(input: &[K], result: &[K]) -> Difference {
     }
 }
 
-/// Writes keys as they lie in the memory of a little-endian machine.
+/// Writes keys as they lie in the memory of a little-endian machine, blocks of them at
+/// once: one thread alone is slow to fill new pages.
 pub(super) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), PeerError> {
     let failed = PeerError::file(path);
-    let mut file = File::create(path).map_err(&failed)?;
-    let mut bytes = vec![0; keys.len().min(BLOCK) * size_of::<K>()];
-    for block in keys.chunks(BLOCK) {
-        let bytes = &mut bytes[..size_of_val(block)];
-        let words = bytes.par_chunks_exact_mut(size_of::<K>()).zip(block);
-        words.for_each(|(word, key)| {
-            word.copy_from_slice(&key.to_bits().to_le_bytes()[..size_of::<K>()]);
-        });
-        file.write_all(bytes).map_err(&failed)?;
-    }
-    Ok(())
+    let file = File::create(path).map_err(&failed)?;
+    let blocks = keys.par_chunks(BLOCK).enumerate();
+    let write = |(number, block): (usize, &[K])| {
+        let mut bytes = Vec::with_capacity(size_of_val(block));
+        for key in block {
+            bytes.extend_from_slice(&key.to_bits().to_le_bytes()[..size_of::<K>()]);
+        }
+        file.write_all_at(&bytes, offset::<K>(number))
+    };
+    blocks.try_for_each(write).map_err(&failed)
 }
 
 /// Reads `n` keys that were written so. A file of another length is a wrong result.
 pub(super) fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, CheckError> {
     let failed = PeerError::file(path);
-    let mut file = File::open(path).map_err(&failed)?;
+    let file = File::open(path).map_err(&failed)?;
     let length = file.metadata().map_err(&failed)?.len();
     if length != (n * size_of::<K>()) as u64 {
         let result = length / size_of::<K>() as u64;
         let input = n as u64;
         return Err(Difference::Count { input, result }.into());
     }
-    let mut keys = vec![K::least(); n];
-    let mut bytes = vec![0; n.min(BLOCK) * size_of::<K>()];
-    for block in keys.chunks_mut(BLOCK) {
-        let bytes = &mut bytes[..size_of_val(block)];
-        file.read_exact(bytes).map_err(&failed)?;
-        let words = bytes.par_chunks_exact(size_of::<K>()).zip(block);
-        words.for_each(|(word, key)| {
+    let mut keys = vec![K::from_bits(0); n];
+    let blocks = keys.par_chunks_mut(BLOCK).enumerate();
+    let read = |(number, block): (usize, &mut [K])| {
+        let mut bytes = vec![0; size_of_val(block)];
+        file.read_exact_at(&mut bytes, offset::<K>(number))?;
+        for (word, key) in bytes.chunks_exact(size_of::<K>()).zip(block) {
             let mut bits = [0; 8];
             bits[..size_of::<K>()].copy_from_slice(word);
             *key = K::from_bits(u64::from_le_bytes(bits));
-        });
-    }
+        }
+        Ok(())
+    };
+    blocks.try_for_each(read).map_err(&failed)?;
     Ok(keys)
+}
+
+/// Where in a file a block of keys begins.
+fn offset<K>(number: usize) -> u64 {
+    (number * BLOCK * size_of::<K>()) as u64
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ impl Tools {
             Err(missing) => return Ok(Err(missing.clone())),
         };
         let architecture = format!("-arch=sm_{major}{minor}");
-        let flags = ["-O3", "-std=c++17", &architecture];
+        let flags = ["-O3", "-std=c++17", "-Xcompiler=-pthread", &architecture];
         let version = run(Command::new(nvcc).arg("--version"))?;
         let kept = self.cache.as_deref().unwrap_or(folder);
         fs::create_dir_all(kept).map_err(PeerError::file(kept))?;
@@ -289,7 +289,7 @@ cp "$0" "$2"
         let calls: Vec<&str> = calls.lines().collect();
         assert_eq!(calls.len(), 2, "{calls:?}");
         assert!(
-            calls[0].contains("-O3 -std=c++17 -arch=sm_90 -o "),
+            calls[0].contains("-O3 -std=c++17 -Xcompiler=-pthread -arch=sm_90 -o "),
             "{calls:?}"
         );
         assert!(calls[1].contains("-arch=sm_120"), "{calls:?}");
