@@ -50,7 +50,7 @@ pub mod onesweep {
     /// spill.
     pub const KEYS_U32_BASELINE: Shape = Shape::new(512, 21, 2);
     /// Keys of 4 bytes, always ranked by ballots.
-    pub const KEYS_U32_BALLOTS: Shape = Shape::new(256, 33, 3);
+    pub const KEYS_U32_BALLOTS: Shape = Shape::new(256, 35, 3);
     /// Keys of 8 bytes, ranked by atomics where the plan says so.
     pub const KEYS_U64: Shape = Shape::new(512, 13, 2);
     /// Keys of 16 bytes.
