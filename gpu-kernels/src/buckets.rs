@@ -12,9 +12,10 @@
 //! the tally. It is the blocks' tallies that are kept, in the scratch buffer, which
 //! nothing uses before the first pass, and [`bucket_starts`] adds them up.
 //!
-//! Crowded buckets would make lanes wait for each other, and overflow. So a block looks
-//! at its tally after the first few keys, and from time to time, and where a bucket has
-//! too many for all to be small it counts on without one. A counter that is below
+//! Crowded buckets would make lanes wait for each other, and overflow. So a block begins
+//! without a tally if too many neighbours among its first keys share a bucket. Else it
+//! looks at its tally after the first few keys, and from time to time, and where a bucket
+//! has too many for all to be small it counts on without one. A counter that is below
 //! [`CROWDED`] when it is looked at stays below 2^16 until it is looked at again.
 
 use crate::control::{self, Step};
@@ -41,6 +42,9 @@ const TURN: usize = 12;
 const TOGETHER: usize = 4;
 /// Keys in a vector.
 const KEYS: usize = 4;
+/// Lanes of a warp in whose first vector neighbours share a bucket, and which make a crowd:
+/// of evenly spread keys, one lane in twenty thousand.
+const CROWDED_LANES: u32 = 3;
 /// A bucket of so many keys is crowded, of the first few.
 const CROWDED_AT_FIRST: u32 = 1 << 4;
 /// The same later.
@@ -91,12 +95,15 @@ pub unsafe fn histogram_by_bucket<const COPIES: usize>(arg: Histogram<u32>, tall
         let words = dynamic_shared::<u32>(layout.tally, TALLY);
         let upper = dynamic_shared::<u32>(layout.upper, UPPER);
         let tally = Tally { words, upper, arg };
+        let first = first_vector(arg);
         clear(bins, PLACES / 2 * RADIX * COPIES);
         clear(words, TALLY);
         clear(upper, UPPER);
         histogram::clear_table(arg);
-        thread::sync_threads();
-        if count::<COPIES>(arg, bins, tally) {
+        let shares = warp::ballot(warp::FULL, first.is_some_and(shares_buckets));
+        let crowded = shares.count_ones() >= CROWDED_LANES;
+        let tallied = !thread::sync_threads_or(crowded);
+        if count::<COPIES>(arg, bins, tally, tallied) {
             tally.save(tallies.offset(thread::block_idx_x() as usize * TALLY));
             tally.fold::<COPIES>();
         } else if thread::thread_idx_x() == 0 {
@@ -126,27 +133,62 @@ unsafe fn clear(words: Shared<u32>, len: usize) {
     }
 }
 
-/// Counts the block's keys. Returns whether the tally has all of them, and the bins
-/// their lower digits only. Ends in a barrier.
+/// Keys before the first vector of the input, and how many vectors there are.
 #[inline(always)]
-unsafe fn count<const COPIES: usize>(arg: Histogram<u32>, bins: Shared<u32>, tally: Tally) -> bool {
+fn vectors(arg: &Histogram<u32>) -> (usize, usize) {
+    let n = arg.n as usize;
+    let head = (arg.input.address().wrapping_neg() % 16 / 4).min(n);
+    (head, (n - head) / KEYS)
+}
+
+/// The first vector that this thread counts, if there is one.
+#[inline(always)]
+unsafe fn first_vector(arg: Histogram<u32>) -> Option<u128> {
+    let (head, vectors) = vectors(&arg);
+    let first = thread::block_idx_x() as usize * thread::block_dim_x() as usize
+        + thread::thread_idx_x() as usize;
+    (first < vectors).then(|| unsafe { arg.input.offset(head).get_vector(KEYS * first) })
+}
+
+/// Whether two neighbours in a vector have one bucket: codes have if keys have.
+#[inline(always)]
+fn shares_buckets(vector: u128) -> bool {
+    let differences = vector ^ vector >> 32;
+    (0..KEYS - 1).any(|i| (differences >> (32 * i)) as u32 >> BUCKET_BITS == 0)
+}
+
+/// Counts the block's keys, at first with a tally or without. Returns whether the tally has
+/// all of them, and the bins their lower digits only. Ends in a barrier.
+#[inline(always)]
+unsafe fn count<const COPIES: usize>(
+    arg: Histogram<u32>,
+    bins: Shared<u32>,
+    tally: Tally,
+    mut tallied: bool,
+) -> bool {
     unsafe {
         let column = bins.offset(warp::lane_id() as usize & (COPIES - 1));
         let n = arg.n as usize;
-        let head = (arg.input.address().wrapping_neg() % 16 / 4).min(n);
-        let vectors = (n - head) / KEYS;
+        let (head, vectors) = vectors(&arg);
         let body = arg.input.offset(head);
         let tail = head + vectors * KEYS;
 
         let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
         let begin = thread::block_idx_x() as usize * thread::block_dim_x() as usize;
         let first = begin + thread::thread_idx_x() as usize;
-        if first < head {
-            tally.count_key::<COPIES>(column, arg.input.get(first));
-        } else if first < head + n - tail {
-            tally.count_key::<COPIES>(column, arg.input.get(tail + first - head));
+        if first < head + n - tail {
+            let single = if first < head {
+                first
+            } else {
+                tail + first - head
+            };
+            let key = arg.input.get(single);
+            if tallied {
+                tally.count_key::<COPIES>(column, key);
+            } else {
+                histogram::count_key::<u32, COPIES>(arg, true, column, key);
+            }
         }
-        let mut tallied = true;
         let (mut i, mut turn, mut most) = (0, FIRST, CROWDED_AT_FIRST);
         while begin + i * step < vectors {
             let end = i + turn;
