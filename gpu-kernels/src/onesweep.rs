@@ -96,7 +96,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             thread::sync_threads();
             let tile = self.settled();
             if !tile.was_in_vain() {
-                tile.anew().store_keys(false);
+                tile.anew().store_keys();
             }
         }
     }
@@ -133,7 +133,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 if tile.was_in_vain() {
                     return;
                 }
-                let disordered = tile.anew().store_keys(checked);
+                let disordered = tile.anew().store_checked(checked);
                 if !checked || !thread::sync_threads_or(disordered) {
                     return;
                 }

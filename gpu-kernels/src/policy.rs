@@ -79,10 +79,14 @@ pub mod onesweep {
 pub mod few {
     use super::Shape;
 
+    /// Whether kernels are compiled for chips before compute capability 9.0, where blocks
+    /// of 64 registers a thread would spill.
+    const BASELINE: bool = cfg!(all(target_os = "cuda", not(target_feature = "sm_90")));
+
     /// For the least inputs.
-    pub const KEYS_LEAST: Shape = Shape::new(256, 8, 4);
+    pub const KEYS_LEAST: Shape = Shape::new(256, 8, if BASELINE { 3 } else { 4 });
     /// For the next.
-    pub const KEYS_FEW: Shape = Shape::new(512, 8, 2);
+    pub const KEYS_FEW: Shape = Shape::new(512, 8, if BASELINE { 1 } else { 2 });
     /// For the largest.
     pub const KEYS_SOME: Shape = Shape::new(512, 16, 1);
     /// Pairs, for the least inputs.

@@ -10,6 +10,12 @@
 //! Where a warp's part begins within a run, it begins anywhere in a 32-byte sector,
 //! which two warps then write in part.
 //!
+//! How fast a warp goes about it matters in both directions (`docs/KERNELS.md`). Whole
+//! tiles ranked as the plan says are stored by loops that have only what they need and are
+//! kept loops: unrolled, all is read first and then written at once, and what other blocks
+//! read and write meanwhile waits. The smaller tiles of blocks that rank by ballots alone
+//! are stored faster by more instructions.
+//!
 //! # In windows
 //! A run is cut where sectors of the output begin, into windows of up to 32
 //! elements, and a warp writes a window at a time. Then a sector is written in part
@@ -34,6 +40,8 @@ use crate::rank::unpack;
 use crate::tile::{Buffers, LANES, SECTOR, Tile};
 use cuda_std::prelude::*;
 
+/// Rows that a warp stores in a turn, where it has turns.
+const ROWS: usize = 3;
 /// Windows whose descriptions a warp reads at once.
 const TOGETHER: usize = 4;
 /// Most windows of a run that a lane cuts by itself.
@@ -80,38 +88,128 @@ impl Run {
 impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const LOOK: u32>
     Tile<K, THREADS, ITEMS, PAIRED, LOOK>
 {
-    /// Writes the tile's keys out. Returns whether `check` found one greater than
-    /// its right neighbour in the bits sorted so far.
+    /// Writes the tile's keys out.
     #[inline(always)]
-    pub(crate) unsafe fn store_keys(&self, check: bool) -> bool {
+    pub(crate) unsafe fn store_keys(&self) {
         unsafe {
             let keys = self.keys();
             let digit_of = self.digits_again();
             let put = self.putter(self.arg.keys);
             let decodes = self.encodes(self.step.last());
-            let decoded = |key: K| if decodes { key.encode() } else { key };
+            for i in 0..ITEMS {
+                let place = self.thread + (i * THREADS) as u32;
+                let key = keys.get(place as usize);
+                let decoded = if decodes { key.encode() } else { key };
+                put(place, digit_of(key), decoded);
+            }
+        }
+    }
+
+    /// The same of keys that may have been ranked by atomics. Returns whether `check`, of a
+    /// whole tile, found one greater than its right neighbour in the bits sorted so far.
+    #[inline(always)]
+    pub(crate) unsafe fn store_checked(&self, check: bool) -> bool {
+        let whole = self.valid() == Self::SIZE;
+        let decodes = self.encodes(self.step.last());
+        unsafe {
+            match (whole, check, decodes) {
+                (false, _, _) => self.store_some(decodes),
+                (true, false, false) => self.store_turns(false, false),
+                (true, false, true) => self.store_turns(false, true),
+                (true, true, false) => self.store_turns(true, false),
+                (true, true, true) => self.store_turns(true, true),
+            }
+        }
+    }
+
+    /// Of a tile that the input ends in.
+    #[inline(always)]
+    unsafe fn store_some(&self, decodes: bool) -> bool {
+        unsafe {
+            let keys = self.keys();
+            let digit_of = self.digits_again();
+            let put = self.putter(self.arg.keys);
+            let mut place = self.thread;
+            while place < Self::SIZE {
+                let key = keys.get(place as usize);
+                let decoded = if decodes { key.encode() } else { key };
+                put(place, digit_of(key), decoded);
+                place = hint::opaque(place + THREADS as u32);
+            }
+        }
+        false
+    }
+
+    /// Of a whole tile, a few rows in each turn of a loop.
+    #[inline(always)]
+    unsafe fn store_turns(&self, check: bool, decodes: bool) -> bool {
+        unsafe {
+            // By a shuffle the assembler cannot tell that it knows the thread, and does not
+            // keep what it has computed from it.
+            let thread = warp::shuffle_idx(warp::FULL, self.thread, warp::lane_id());
+            let keys = self.keys().offset(thread as usize);
+            let digit_of = self.digits_again();
+            let target = self.arg.keys.choose(self.step.target());
+            let target = target.offset(thread as usize);
+            let greater = self.greater(check);
             let mut disordered = false;
-            if check {
-                let high = K::BITS - 8 - self.arg.shift;
-                let flip = self.arg.flip << high;
-                let unsorted = self.unsorted() << high;
-                for i in 0..ITEMS {
-                    let place = self.thread + (i * THREADS) as u32;
-                    let key = keys.get(place as usize);
+            let mut store = |done: u32, row: usize, last: bool| {
+                let keys = keys.offset(done as usize);
+                let key = keys.get(row * THREADS);
+                if check {
                     // The last key has no right neighbour.
-                    let last = i == ITEMS - 1 && place + 1 == Self::SIZE;
-                    let next = keys.get(if last { place } else { place + 1 } as usize);
-                    disordered |= (key << high) ^ flip > ((next << high) ^ flip) | unsorted;
-                    put(place, digit_of(key), decoded(key));
+                    let last = last && thread == THREADS as u32 - 1;
+                    disordered |= greater(key, keys.get(row * THREADS + if last { 0 } else { 1 }));
                 }
-            } else {
-                for i in 0..ITEMS {
-                    let place = self.thread + (i * THREADS) as u32;
-                    let key = keys.get(place as usize);
-                    put(place, digit_of(key), decoded(key));
+                target
+                    .displaced(self.displacement(digit_of(key), done))
+                    .set(row * THREADS, if decodes { key.encode() } else { key });
+            };
+            let turns = const { (ITEMS - 1) / ROWS };
+            let mut done = 0;
+            while done < (turns * ROWS * THREADS) as u32 {
+                hint::keep_loop();
+                for row in 0..ROWS {
+                    store(done, row, false);
                 }
+                done = hint::opaque(done + (ROWS * THREADS) as u32);
+            }
+            let rest = ITEMS - turns * ROWS;
+            for row in 0..rest {
+                store(done, row, row == rest - 1);
             }
             disordered
+        }
+    }
+
+    /// What tells, of a pass that is `checked`, whether a key is greater than its right
+    /// neighbour in the bits sorted so far: those are whole digits.
+    #[inline(always)]
+    fn greater(
+        &self,
+        checked: bool,
+    ) -> impl Fn(K, K) -> bool + use<K, THREADS, ITEMS, PAIRED, LOOK> {
+        let above = if checked {
+            K::BITS - 8 - self.arg.shift
+        } else {
+            0
+        };
+        let flip = self.arg.flip << above;
+        let unsorted = self.unsorted() << above;
+        move |key, next| (key << above) ^ flip > ((next << above) ^ flip) | unsorted
+    }
+
+    /// What leads from a digit's elements in the tile to the output, `done` further on.
+    #[inline(always)]
+    unsafe fn displacement(&self, digit: u32, done: u32) -> isize {
+        unsafe {
+            if Self::WIDE {
+                let offset = self.offsets().cast::<u64>().get(digit as usize);
+                offset.wrapping_add(done as u64) as isize
+            } else {
+                // One portion has less than 2^30 elements.
+                self.offsets().get(digit as usize).wrapping_add(done) as i32 as isize
+            }
         }
     }
 
@@ -185,16 +283,24 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         unsafe {
             let (keys, values) = (self.keys(), self.values());
             let decodes = self.encodes(self.step.last());
-            let decoded = |key: K| if decodes { key.encode() } else { key };
             if Self::WINDOWED {
                 let to_keys = self.arg.keys.choose(self.step.target());
                 let to_values = self.arg.values.choose(self.step.target());
-                self.each_in_windows(|place, index| {
-                    to_keys.set(index, decoded(keys.get(place)));
-                    to_values.set(index, values.get(place));
-                });
+                // Loops of their own, as of keys alone.
+                if decodes {
+                    self.each_in_windows(|place, index| {
+                        to_keys.set(index, keys.get(place).encode());
+                        to_values.set(index, values.get(place));
+                    });
+                } else {
+                    self.each_in_windows(|place, index| {
+                        to_keys.set(index, keys.get(place));
+                        to_values.set(index, values.get(place));
+                    });
+                }
                 return;
             }
+            let decoded = |key: K| if decodes { key.encode() } else { key };
             let digit_of = self.digits_again();
             let put_key = self.putter(self.arg.keys);
             let put_value = self.putter(self.arg.values);
@@ -293,17 +399,11 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     #[inline(always)]
     unsafe fn putter<T: Word>(&self, buffers: Buffers<T>) -> impl Fn(u32, u32, T) {
         let target = unsafe { buffers.choose(self.step.target()) };
-        let offsets = unsafe { self.offsets() };
         let valid = self.valid();
         move |place, digit, element| unsafe {
-            let index = if Self::WIDE {
-                let offset = offsets.cast::<u64>().get(digit as usize);
-                offset.wrapping_add(place as u64) as usize
-            } else {
-                offsets.get(digit as usize).wrapping_add(place) as usize
-            };
+            let target = target.displaced(self.displacement(digit, 0));
             if place < valid {
-                target.set(index, element);
+                target.set(place as usize, element);
             }
         }
     }

@@ -11,6 +11,17 @@ pub fn opaque(x: u32) -> u32 {
     y
 }
 
+/// First in the body of a loop: the assembler is to leave it a loop.
+#[inline(always)]
+pub fn keep_loop() {
+    unsafe {
+        asm!(
+            ".pragma \"nounroll\";",
+            options(nomem, nostack, preserves_flags)
+        )
+    };
+}
+
 /// Counts the turns of a loop that waits for another block, so that it can do
 /// something else when that block may not be running.
 #[derive(Clone, Copy)]

@@ -54,6 +54,13 @@ impl<T: Word> Global<T> {
         Self(unsafe { self.0.add(i) })
     }
 
+    /// The array from the element `i` away on, before element 0 where that is negative: an
+    /// address, of which only elements of the array may be read or written.
+    #[inline(always)]
+    pub fn displaced(self, i: isize) -> Self {
+        Self(self.0.wrapping_offset(i))
+    }
+
     /// The address of element 0, in bytes: to see how it is aligned.
     #[inline(always)]
     pub fn address(self) -> usize {

@@ -8,6 +8,9 @@ pub fn opaque(x: u32) -> u32 {
     x
 }
 
+/// First in the body of a loop: the assembler is to leave it a loop.
+pub fn keep_loop() {}
+
 /// Bounds a wait for another block. On the device it counts turns; here it ends
 /// when nobody else can go on, and now and then at random
 /// ([`Options::impatience`](super::Options::impatience)), so that what a kernel

@@ -122,6 +122,18 @@ impl<T: Word> Global<T> {
         }
     }
 
+    /// The array from the element `i` away on, before element 0 where that is negative: an
+    /// address, of which only elements of the array may be read or written.
+    #[inline(always)]
+    pub fn displaced(self, i: isize) -> Self {
+        Self {
+            offset: self
+                .offset
+                .wrapping_add_signed(i.wrapping_mul(size_of::<T>() as isize)),
+            ..self
+        }
+    }
+
     /// The address of element 0, in bytes: to see how it is aligned.
     pub fn address(self) -> usize {
         // SAFETY: as for an access; only the address is looked at.
