@@ -133,6 +133,7 @@ sweep! {
         sweep_keys_u32_256x23x3_ballots: u32, 256 x 23 x 3, false;
         sweep_keys_u32_256x31x3_ballots: u32, 256 x 31 x 3, false;
         sweep_keys_u32_256x33x3_ballots: u32, 256 x 33 x 3, false;
+        sweep_keys_u32_256x35x3_ballots: u32, 256 x 35 x 3, false;
         sweep_keys_u32_384x23x2_ballots: u32, 384 x 23 x 2, false;
         sweep_keys_u32_512x23x2_ballots: u32, 512 x 23 x 2, false;
         sweep_keys_u64_256x8x2_atomics: u64, 256 x 8 x 2, true;
