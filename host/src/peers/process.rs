@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -21,6 +21,8 @@ use super::protocol::{self, First, Greeting, Loaded, NoAnswer, Saved, Timed, Var
 pub const LIMIT: Duration = Duration::from_secs(180);
 /// How long a peer that was told to end is left to do so.
 const LEAVE: Duration = Duration::from_secs(5);
+/// How long to sleep before looking again whether it has ended.
+const POLL: Duration = Duration::from_millis(2);
 /// What stands for a request in errors over the greeting.
 const GREETING: &str = "(greeting)";
 /// Most characters of a peer's line that an error shows.
@@ -219,6 +221,8 @@ struct Pipe {
     lines: Receiver<String>,
     /// The last line on standard error that is not empty.
     said: Arc<Mutex<String>>,
+    /// Ends with standard error.
+    listener: Option<JoinHandle<()>>,
     limit: Duration,
 }
 
@@ -238,7 +242,7 @@ impl Pipe {
         read_lines(child.stdout.take(), move |line| sender.send(line).is_ok());
         let said = Arc::new(Mutex::new(String::new()));
         let last = Arc::clone(&said);
-        read_lines(child.stderr.take(), move |line| {
+        let listener = read_lines(child.stderr.take(), move |line| {
             if !line.trim().is_empty() {
                 *last.lock().unwrap_or_else(PoisonError::into_inner) = line;
             }
@@ -250,6 +254,7 @@ impl Pipe {
             requests,
             lines,
             said,
+            listener,
             limit,
         })
     }
@@ -284,6 +289,12 @@ impl Pipe {
             Some(status) => status,
             None => "its output closed, but running".to_owned(),
         };
+        // What it said may not have been read yet when it has ended.
+        let deadline = Instant::now() + LEAVE;
+        let listens = |listener: &JoinHandle<()>| !listener.is_finished();
+        while self.listener.as_ref().is_some_and(listens) && Instant::now() < deadline {
+            thread::sleep(POLL);
+        }
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         PeerError::Ended {
             peer: self.name.clone(),
@@ -305,7 +316,7 @@ impl Pipe {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Some(status.to_string());
             }
-            thread::sleep(Duration::from_millis(2));
+            thread::sleep(POLL);
         }
         self.stop();
         None
@@ -326,18 +337,19 @@ impl Drop for Pipe {
     }
 }
 
-/// Hands the lines of `from` to `take` on a thread of their own, while it returns true.
+/// Hands the lines of `from` to `take` on a thread of their own, which ends when there are
+/// no more or `take` returns false.
 fn read_lines(
     from: Option<impl Read + Send + 'static>,
     mut take: impl FnMut(String) -> bool + Send + 'static,
-) {
-    let Some(from) = from else { return };
-    thread::spawn(move || {
+) -> Option<JoinHandle<()>> {
+    let from = from?;
+    Some(thread::spawn(move || {
         for line in BufReader::new(from).split(b'\n') {
             let Ok(line) = line else { return };
             if !take(String::from_utf8_lossy(&line).trim_end().to_owned()) {
                 return;
             }
         }
-    });
+    }))
 }

@@ -1,9 +1,15 @@
-//! Contests without a GPU: ours is the standard library's sort, and the peers are
-//! scripts that speak the protocol, well or badly.
+//! Contests without a GPU: ours is the standard library's sort, and the peers speak the
+//! protocol, well or badly.
+//!
+//! This program starts itself: with a variable that names a fault, it is a peer that has
+//! it.
 
+mod fake;
+
+use std::env;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use host::peers::{
@@ -11,62 +17,42 @@ use host::peers::{
     Variant, contest,
 };
 use host::workload::{Distribution, Workload};
+use libtest_mimic::{Arguments, Trial};
 
-/// A peer in Python's standard library. The argument is what is wrong with it.
-const PEER: &str = r#"
-import array, json, os, sys, time
-fault = sys.argv[1]
-def say(**line): print(json.dumps(line), flush=True)
-if fault == "skips":
-    say(protocol=2, skipped="No module named 'cupy'")
-    sys.exit()
-if fault == "dies at once":
-    sys.exit("Traceback: it is broken\n")
-if fault == "hangs at once":
-    time.sleep(1000)
-say(protocol=2, peer="fake", peer_version="1.2.3", device="none", orders=["total"],
-    types=["i32" if fault == "other type" else "u32"], end_to_end=fault == "end to end")
-for line in sys.stdin:
-    verb, *rest = line.rstrip("\n").split(" ", 1)
-    if verb == "load":
-        kind, n, folder = rest[0].split(" ", 2)
-        code = "i" if kind == "i32" else "I"
-        keys = array.array(code, open(os.path.join(folder, "keys"), "rb").read())
-        assert len(keys) == int(n), len(keys)
-        variants = [dict(name="slow", temporary_bytes=0), dict(name="fast", temporary_bytes=4 * int(n))]
-        if fault == "has no room":
-            say(error="out of memory")
-        else:
-            say(loaded=int(n) + (fault == "loads another number"),
-                variants=[] if fault == "knows no way" else variants)
-    elif verb == "run" or verb == "end_to_end" and fault == "end to end":
-        *variant, count = rest[0].split(" ")
-        count = int(count)
-        if fault == "crashes":
-            sys.exit("illegal memory access\n")
-        if fault == "hangs":
-            time.sleep(1000)
-        if fault == "babbles":
-            print("warming up ...", flush=True)
-            continue
-        times = [3.0 if variant == ["fast"] else 4.0] * count
-        if fault == "gives one time too few": times.pop()
-        if fault == "takes no time": times[0] = 0
-        say(times_ms=times)
-    elif verb == "save":
-        result = sorted(keys)
-        if fault == "loses a key": result[0] = result[1]
-        if fault == "is wrong when slow" and variant == ["slow"]: result[0] = result[1]
-        if fault == "leaves two exchanged": result[5], result[6] = result[6], result[5]
-        if fault == "writes half": result = result[:len(result) // 2]
-        if fault != "writes nothing":
-            array.array(code, result).tofile(open(os.path.join(rest[0], "keys"), "wb"))
-        say(saved=True)
-    elif verb == "quit":
-        break
-"#;
+/// Says what is wrong with the peer that this process is to be.
+const ACT_AS: &str = "CUDAMARK_TEST_ACT_AS";
 
-/// Time enough for Python to start, and none for it to hang.
+fn main() -> ExitCode {
+    if let Ok(fault) = env::var(ACT_AS) {
+        return fake::run(&fault);
+    }
+    macro_rules! trials {
+        ($($test:ident,)*) => {
+            vec![$(Trial::test(stringify!($test), || {
+                $test();
+                Ok(())
+            })),*]
+        };
+    }
+    let trials = trials![
+        a_good_peer_has_its_times,
+        a_peer_is_asked_for_what_it_sorts_and_while_it_lives,
+        a_peer_can_be_left_to_choose_its_fastest_variant,
+        a_peer_on_another_gpu_is_refused,
+        wrong_results_are_found,
+        a_wrong_result_of_ours_leaves_the_peer_its_times,
+        a_peer_that_cannot_run_is_skipped,
+        a_peer_that_crashes_says_what_it_said,
+        a_dead_peer_stays_dead_and_says_so,
+        a_peer_that_hangs_is_stopped,
+        a_peer_that_talks_nonsense_is_told_so,
+        a_peer_without_room_goes_on_with_the_next_input,
+        a_program_that_is_not_there_cannot_be_started,
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Time enough for a process to start on a busy machine, and none for it to hang.
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn peer(fault: &str, limit: Duration) -> Result<Peer, PeerError> {
@@ -74,8 +60,8 @@ fn peer(fault: &str, limit: Duration) -> Result<Peer, PeerError> {
 }
 
 fn started(name: &str, fault: &str, limit: Duration) -> Result<Peer, PeerError> {
-    let mut command = Command::new("python3");
-    command.args(["-c", PEER, fault]);
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.env(ACT_AS, fault);
     Peer::start(name, command, limit)
 }
 
@@ -178,7 +164,6 @@ fn failure(fault: &str) -> PeerError {
     theirs.unwrap_err()
 }
 
-#[test]
 fn a_good_peer_has_its_times() {
     let mut peer = peer("none", LIMIT).unwrap();
     assert_eq!(peer.greeting().peer_version, "1.2.3");
@@ -206,7 +191,6 @@ fn a_good_peer_has_its_times() {
     }
 }
 
-#[test]
 fn a_peer_is_asked_for_what_it_sorts_and_while_it_lives() {
     let faults = ["none", "other type", "crashes", "end to end"];
     let peers = faults.map(|fault| started(fault, fault, LIMIT).unwrap());
@@ -233,7 +217,6 @@ fn a_peer_is_asked_for_what_it_sorts_and_while_it_lives() {
     assert_eq!(met(Shape::EndToEnd, "u32"), of(&[std, end_to_end]));
 }
 
-#[test]
 fn a_peer_can_be_left_to_choose_its_fastest_variant() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("keys"), [0; 8]).unwrap();
@@ -244,7 +227,6 @@ fn a_peer_can_be_left_to_choose_its_fastest_variant() {
     assert_eq!(peer.run(1).unwrap(), [3.0]);
 }
 
-#[test]
 fn a_peer_on_another_gpu_is_refused() {
     let error = peer("none", LIMIT).unwrap().on("NVIDIA H200").unwrap_err();
     assert_eq!(
@@ -254,7 +236,6 @@ fn a_peer_on_another_gpu_is_refused() {
     assert!(peer("none", LIMIT).unwrap().on("none").is_ok());
 }
 
-#[test]
 fn wrong_results_are_found() {
     for (fault, message) in [
         (
@@ -287,7 +268,6 @@ fn wrong_results_are_found() {
     );
 }
 
-#[test]
 fn a_wrong_result_of_ours_leaves_the_peer_its_times() {
     let mut peer = peer("none", LIMIT).unwrap();
     let [ours, theirs] = outcomes(&mut Std { wrong: true }, &mut peer, 6);
@@ -295,14 +275,12 @@ fn a_wrong_result_of_ours_leaves_the_peer_its_times() {
     assert_eq!(theirs.unwrap().best().times_ms.len(), 10);
 }
 
-#[test]
 fn a_peer_that_cannot_run_is_skipped() {
     let error = peer("skips", LIMIT).unwrap_err();
     assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
     assert_eq!(error.to_string(), "fake: skipped: No module named 'cupy'");
 }
 
-#[test]
 fn a_peer_that_crashes_says_what_it_said() {
     let error = peer("dies at once", LIMIT).unwrap_err();
     assert_eq!(
@@ -317,7 +295,6 @@ fn a_peer_that_crashes_says_what_it_said() {
     );
 }
 
-#[test]
 fn a_dead_peer_stays_dead_and_says_so() {
     let mut peer = peer("crashes", LIMIT).unwrap();
     peer.run(1).unwrap_err();
@@ -325,7 +302,6 @@ fn a_dead_peer_stays_dead_and_says_so() {
     assert!(matches!(error, PeerError::Ended { .. }), "{error:?}");
 }
 
-#[test]
 fn a_peer_that_hangs_is_stopped() {
     let start = Instant::now();
     let limit = Duration::from_millis(200);
@@ -342,7 +318,6 @@ fn a_peer_that_hangs_is_stopped() {
     assert!(start.elapsed() < Duration::from_secs(500));
 }
 
-#[test]
 fn a_peer_that_talks_nonsense_is_told_so() {
     for (fault, wrong) in [
         ("knows no way", "it names no variant"),
@@ -357,14 +332,12 @@ fn a_peer_that_talks_nonsense_is_told_so() {
     }
 }
 
-#[test]
 fn a_peer_without_room_goes_on_with_the_next_input() {
     let error = failure("has no room");
     assert!(!error.ends_the_peer());
     assert!(error.to_string().ends_with("`: out of memory"), "{error}");
 }
 
-#[test]
 fn a_program_that_is_not_there_cannot_be_started() {
     let error = Peer::start("fake", Command::new("/no/such/program"), LIMIT).unwrap_err();
     let start = "fake: cannot start `/no/such/program`: No such file";
