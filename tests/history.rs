@@ -1,14 +1,17 @@
 //! `cudamark history` over repositories made here. What is measured is a script that each
 //! commit holds: it sleeps for as long as the commit says, and writes down how long that
 //! took. Its steps are planted far above what a busy machine does to a sleep.
+//!
+//! Where there is no git, the tests show as ignored, and a line says so.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, ExitCode, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -44,6 +47,50 @@ done
 
 /// Builds a commit: the script with its delay. A commit without one cannot be built.
 const BUILD: &str = r#"sed "s/DELAY/$(cat delay)/" measure.sh > "$CUDAMARK_EXECUTABLE" && test -s delay && chmod +x "$CUDAMARK_EXECUTABLE""#;
+
+const TESTS: [(&str, fn()); 7] = [
+    (
+        "the_slow_commit_of_twelve_is_named",
+        the_slow_commit_of_twelve_is_named,
+    ),
+    (
+        "bisection_measures_few_commits",
+        bisection_measures_few_commits,
+    ),
+    (
+        "a_commit_that_cannot_be_built_is_left_out",
+        a_commit_that_cannot_be_built_is_left_out,
+    ),
+    (
+        "another_machines_store_is_refused_unless_forced",
+        another_machines_store_is_refused_unless_forced,
+    ),
+    (
+        "a_torn_store_is_read_and_gone_on_with",
+        a_torn_store_is_read_and_gone_on_with,
+    ),
+    (
+        "ctrl_c_keeps_what_was_measured",
+        ctrl_c_keeps_what_was_measured,
+    ),
+    ("what_is_wrong_is_one_error", what_is_wrong_is_one_error),
+];
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let git = Command::new("git").arg("--version").output();
+    if let Err(error) = &git {
+        eprintln!("history: ignored: cannot run git: {error}");
+    }
+    let trials = TESTS.map(|(name, test)| {
+        let trial = Trial::test(name, move || {
+            test();
+            Ok(())
+        });
+        trial.with_ignored_flag(git.is_err())
+    });
+    libtest_mimic::run(&arguments, trials.into()).exit_code()
+}
 
 /// A repository, and a target folder beside it.
 struct Repository {
@@ -173,7 +220,6 @@ fn delays(count: usize, slow: impl Fn(usize) -> bool) -> Vec<&'static str> {
     (0..count).map(delay).collect()
 }
 
-#[test]
 fn the_slow_commit_of_twelve_is_named() {
     let repository = Repository::new(&delays(12, |index| index == 8));
     let page = repository.folder.path().join("page");
@@ -220,7 +266,6 @@ fn the_slow_commit_of_twelve_is_named() {
     assert_eq!(repository.git(&["worktree", "list"], 0).lines().count(), 1);
 }
 
-#[test]
 fn bisection_measures_few_commits() {
     let repository = Repository::new(&delays(16, |index| index >= 11));
     // The ends and the middle: a range.
@@ -245,7 +290,6 @@ fn bisection_measures_few_commits() {
     assert_eq!(curve["unlinked_sessions"], 0);
 }
 
-#[test]
 fn a_commit_that_cannot_be_built_is_left_out() {
     let mut delays = delays(5, |index| index >= 3);
     delays[2] = "";
@@ -263,7 +307,6 @@ fn a_commit_that_cannot_be_built_is_left_out() {
     assert_eq!(step["not_measured"][0], *repository.commits[2]);
 }
 
-#[test]
 fn another_machines_store_is_refused_unless_forced() {
     let repository = Repository::new(&delays(2, |_| false));
     output(repository.filling(&["--fill-missing", "--processes", "2"]));
@@ -319,7 +362,6 @@ fn another_machines_store_is_refused_unless_forced() {
     assert!(said.contains("no store of `nobody`"), "{said}");
 }
 
-#[test]
 fn a_torn_store_is_read_and_gone_on_with() {
     let repository = Repository::new(&delays(2, |_| false));
     output(repository.filling(&["--fill-missing", "--processes", "2"]));
@@ -347,7 +389,6 @@ fn a_torn_store_is_read_and_gone_on_with() {
     assert!(said.contains(".jsonl:1"), "{said}");
 }
 
-#[test]
 fn ctrl_c_keeps_what_was_measured() {
     let repository = Repository::new(&delays(3, |_| true));
     let mut command = repository.filling(&["--fill-missing", "--processes", "100"]);
@@ -378,7 +419,6 @@ fn has_lines(folder: &Path, lines: usize) -> bool {
     texts.map(|text| text.lines().count()).sum::<usize>() >= lines
 }
 
-#[test]
 fn what_is_wrong_is_one_error() {
     let repository = Repository::new(&delays(3, |_| false));
     repository.git(&["checkout", "--quiet", "-b", "side", "HEAD~1"], 3);
