@@ -67,14 +67,8 @@ impl Executables {
     /// builds, and names, the command for benchmarks and tests that start it.
     fn add(&mut self, folder: &str, arguments: &[&str]) -> Result<()> {
         for (path, artifact) in cargo::executables(arguments)? {
-            let is_bench = artifact.target.kind.iter().any(|kind| kind == "bench");
-            let name = match folder {
-                "tests" if is_test_for_bundle(&artifact) => {
-                    format!("{}-{}", package(&artifact), artifact.target.name)
-                }
-                "bin" => artifact.target.name,
-                "benches" if is_bench => artifact.target.name,
-                _ => continue,
+            let Some(name) = name_in(folder, &artifact) else {
+                continue;
             };
             let name = format!("{folder}/{name}");
             if self.0.insert(name.clone(), path).is_some() {
@@ -136,6 +130,19 @@ fn commit() -> Option<String> {
     Some(commit + dirty)
 }
 
+/// The name of an executable in this folder of the bundle, if it belongs there.
+fn name_in(folder: &str, artifact: &Artifact) -> Option<String> {
+    let target = &artifact.target;
+    let is = |wanted: &str| target.kind.iter().any(|kind| kind == wanted);
+    match folder {
+        "bin" => Some(target.name.clone()),
+        "benches" => is("bench").then(|| target.name.clone()),
+        // A command and its library have the same name and each its own tests.
+        _ if is("bin") => is_test_for_bundle(artifact).then(|| format!("{}-bin", target.name)),
+        _ => is_test_for_bundle(artifact).then(|| format!("{}-{}", package(artifact), target.name)),
+    }
+}
+
 /// Whether this is compiled with the test harness, and of use on another machine.
 fn is_test_for_bundle(artifact: &Artifact) -> bool {
     artifact.profile.test && !BUILD_PACKAGES.contains(&package(artifact).as_str())
@@ -185,6 +192,48 @@ mod tests {
     #[test]
     fn the_same_files_make_the_same_archive() {
         assert_eq!(pack("b", &files()).unwrap(), pack("b", &files()).unwrap());
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Package {
+        manifest_path: PathBuf,
+        targets: Vec<cargo::Target>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Metadata {
+        packages: Vec<Package>,
+    }
+
+    #[test]
+    fn every_test_of_the_workspace_has_a_name_of_its_own() {
+        let output = Command::new(env!("CARGO"))
+            .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+            .current_dir(cargo::root())
+            .output()
+            .unwrap();
+        let metadata: Metadata = serde_json::from_slice(&output.stdout).unwrap();
+        let mut names = Vec::new();
+        for package in metadata.packages {
+            for target in package.targets {
+                if ["bench", "example", "custom-build"].contains(&&*target.kind[0]) {
+                    continue;
+                }
+                let artifact = Artifact {
+                    target,
+                    manifest_path: package.manifest_path.clone(),
+                    profile: cargo::Profile { test: true },
+                    executable: None,
+                };
+                names.extend(name_in("tests", &artifact));
+            }
+        }
+        let of_command = names.iter().filter(|name| name.starts_with("cudamark-"));
+        assert!(of_command.count() > 2, "{names:?}");
+        names.sort();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all, "{names:?}");
     }
 
     /// A bundle's folder whose programs are these scripts.
