@@ -10,7 +10,8 @@ usage: run.sh test [ARGUMENT..]      run every test; arguments go to each
        run.sh bench [ARGUMENT..]     run every benchmark; arguments are Criterion's
        run.sh records FOLDER [PART..]
                                      make the records of a GPU, in FOLDER: all parts, or
-                                     some of: tests full peers small middle large sanitizer
+                                     some of: tests full peers small middle large huge
+                                     sanitizer
        run.sh COMMAND [ARGUMENT..]   run cudamark, such as: run.sh classic --help
 
 Criterion writes its report to target/criterion/report/index.html, below the
@@ -73,7 +74,7 @@ make_records() {
     shift
     mkdir -p "$folder" || return 1
     failed=
-    for name in ${*:-tests full peers small middle large sanitizer}; do
+    for name in ${*:-tests full peers small middle large huge sanitizer}; do
         case $name in
             tests) part device_tests.txt 120 "$here/tests/host-device" ;;
             full)
@@ -88,6 +89,7 @@ make_records() {
             small) distributions small '2^14..2^20:2' 200 u32,u64,u32+u32 gpu ;;
             middle) distributions middle '2^22,2^24' 200 u32,u64,u32+u32 gpu ;;
             large) distributions large '2^26' 400 u32,i32,f32,u64,u32+u32 gpu,gpu-ballots ;;
+            huge) distributions huge '2^28' 900 u32,i32,f32,u64,u32+u32 gpu,gpu-ballots ;;
             sanitizer)
                 command -v compute-sanitizer >/dev/null || {
                     echo "sanitizer: skipped: no compute-sanitizer in PATH" >&2
