@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
-use cudamark::{output, plot};
+use cudamark::{output, plot, tell};
 use host::engine::Unavailable;
 
 /// Exit code where this machine lacks what the command measures.
@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // The causes in one line, the outermost first.
-            eprintln!("cudamark: {error:#}");
+            tell!("cudamark: {error:#}");
             let named = matches!(error.downcast_ref(), Some(host::Error::Unavailable(_)));
             match named || error.is::<Unavailable>() {
                 true => ExitCode::from(NOTHING_MEASURED),
@@ -86,6 +86,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     let lines = text.lines().take_while(|line| !line.trim().is_empty());
     let line = lines.map(str::trim).collect::<Vec<_>>().join(" ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
-    eprintln!("cudamark: {line}; see cudamark --help");
+    tell!("cudamark: {line}; see cudamark --help");
     ExitCode::from(2)
 }

@@ -1,11 +1,22 @@
 //! Files that are written at the end of long work, and opened at its start: a file
-//! that cannot be written is reported before anything is measured.
+//! that cannot be written is reported before anything is measured. And words to the user,
+//! which end no work if there is nobody to hear them.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+
+/// Says a line on standard error, as `eprintln` does. Where that is closed nobody is left
+/// to tell, and what was being done goes on.
+#[macro_export]
+macro_rules! tell {
+    ($($line:tt)*) => {{
+        use std::io::Write;
+        let _ = writeln!(std::io::stderr(), $($line)*);
+    }};
+}
 
 /// A file that is open for writing and keeps what it held until then.
 #[derive(Debug)]

@@ -3,7 +3,8 @@
 
 use std::env;
 use std::fs;
-use std::process::{Command, Output};
+use std::io;
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
@@ -275,6 +276,24 @@ fn files_that_cannot_be_written_are_refused_before_anything_is_measured() {
         "{line}"
     );
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn nobody_who_listens_to_errors_changes_no_exit_code() {
+    let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
+    let program = env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built);
+    let classic = ["classic", "--engine", "cpu-std", "--levels", "1", "--n"];
+    for (n, code) in [("1000", 0), ("-1", 2), ("1000000000000000", 1)] {
+        let (reader, writer) = io::pipe().unwrap();
+        drop(reader);
+        let status = Command::new(&program)
+            .args([&classic[..], &[n]].concat())
+            .stdout(Stdio::null())
+            .stderr(writer)
+            .status()
+            .unwrap();
+        assert_eq!(status.code(), Some(code), "{n}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ mod run;
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
-use cudamark::{interrupt, paths, report};
+use cudamark::{interrupt, paths, report, tell};
 use host::gpu::Device;
 use host::suite::records::Contents;
 use host::suite::session::{self, Session};
@@ -40,7 +40,7 @@ pub fn main_with(bench: &str, groups: &[Group], open: Open) -> ExitCode {
     match measure(bench, groups, open) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            eprintln!("{bench}: {message}");
+            tell!("{bench}: {message}");
             ExitCode::FAILURE
         }
     }
@@ -65,7 +65,7 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), String> {
         return Ok(());
     }
     if cells.is_empty() {
-        eprintln!("{bench}: no cell has these engines, or matches the filter: nothing to measure");
+        tell!("{bench}: no cell has these engines, or matches the filter: nothing to measure");
         return Ok(());
     }
     let (records, known) = records(bench, &arguments)?;
@@ -73,7 +73,7 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), String> {
     let sink = run::sink(records);
     let gpu = with_gpu && session::any_needs_gpu(&cells);
     let mut session = Session::new(settings.seed(), settings.tier.name(), gpu, sink);
-    eprintln!(
+    tell!(
         "{bench}: tier {}, seed {}, environment {}",
         settings.tier,
         settings.seed(),

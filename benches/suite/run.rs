@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput};
+use cudamark::tell;
 use host::suite::session::Sink;
 use host::suite::{Group, Name, Records, Sampler, Session, Tier};
 use indicatif::HumanDuration;
@@ -117,13 +118,13 @@ impl<'a> Run<'a> {
             }
         }
         for line in &missing {
-            eprintln!("{line}");
+            tell!("{line}");
         }
         if insisted && !missing.is_empty() {
             return Err(format!("CUDAMARK_ENGINES: {}", missing.join("; ")));
         }
         if !finished.is_empty() {
-            eprintln!(
+            tell!(
                 "{}: {} cells are finished already",
                 self.bench,
                 finished.len()
@@ -148,7 +149,7 @@ impl<'a> Run<'a> {
                 format!(", about {} left", HumanDuration(each * (all - done) as u32))
             }
         };
-        eprintln!("{}: cell {} of {all}{left}", self.bench, done + 1);
+        tell!("{}: cell {} of {all}{left}", self.bench, done + 1);
     }
 
     fn measure_cell(&mut self, cell: &Name) -> Result<(), String> {
@@ -159,7 +160,7 @@ impl<'a> Run<'a> {
                 let Some(reason) = error.lacks() else {
                     return Err(error.to_string());
                 };
-                eprintln!("{cell}: skipped: {reason}");
+                tell!("{cell}: skipped: {reason}");
                 let written = self.session.skip(cell, reason);
                 return written.map_err(|error| error.to_string());
             }
@@ -184,7 +185,7 @@ impl<'a> Run<'a> {
                 let taken = calls.call(iterations, session);
                 if interrupted.load(Ordering::Relaxed) {
                     let kept = before + calls.kept as usize;
-                    eprintln!(
+                    tell!(
                         "\n{bench}: interrupted; {kept} finished samples are kept; \
                          {}=1 goes on from there",
                         super::RESUME
@@ -192,7 +193,7 @@ impl<'a> Run<'a> {
                     process::exit(INTERRUPTED);
                 }
                 taken.unwrap_or_else(|message| {
-                    eprintln!("\n{bench}: {message}");
+                    tell!("\n{bench}: {message}");
                     process::exit(1);
                 })
             });

@@ -12,7 +12,7 @@ use clap::Args;
 use cudamark::output::Output;
 use cudamark::track::calibration::{self, Plan, Settings, Summary, Trial};
 use cudamark::track::{comparison, cores};
-use cudamark::{interrupt, paths};
+use cudamark::{interrupt, paths, tell};
 use host::engine;
 use host::record::Environment;
 use host::suite::Name;
@@ -170,7 +170,7 @@ fn say(trial: &Trial, place: &str) {
     });
     let verdicts: Vec<String> = verdicts.collect();
     let blocks = trial.cells.first().map_or(0, |cell| cell.judgement.blocks);
-    eprintln!(
+    tell!(
         "{place}: {what}: {} ({blocks} blocks, {:.0} s)",
         verdicts.join(", "),
         trial.seconds

@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use cudamark::tell;
 use host::Error;
 use host::engine::{self, Engine};
 use host::measure::{self, Measurement, Samples};
@@ -77,7 +78,7 @@ pub fn run(options: &Options) -> Result<()> {
     let outputs = Outputs::open(options)?;
 
     let workload = Workload::classic(options.n, options.seed);
-    say(&format!(
+    tell!(
         "engine: {}{}, n: {}, seed: {}, samples per level: {}",
         engine.name(),
         if options.engine == AUTO {
@@ -88,7 +89,7 @@ pub fn run(options: &Options) -> Result<()> {
         options.n,
         options.seed,
         options.samples
-    ));
+    );
     let samples = measure_levels(&mut *engine, workload, levels, options.samples)?;
     let csv = csv(&samples);
     print(&format!("\n{csv}"))?;
@@ -107,7 +108,7 @@ fn choose(name: &str) -> Result<Box<dyn Engine<ClassicKey>>> {
     for candidate in engine::candidates() {
         match candidate.open() {
             Ok(engine) => return Ok(engine),
-            Err(unavailable) => say(&unavailable.to_string()),
+            Err(unavailable) => tell!("{unavailable}"),
         }
     }
     bail!("no engine can run on this machine")
@@ -164,11 +165,6 @@ pub(super) fn print(text: &str) -> Result<()> {
         .write_all(text.as_bytes())
         .and_then(|()| stdout.flush());
     written.context("cannot write to standard output")
-}
-
-/// All else, to standard error; where nobody listens there, the work goes on.
-pub(super) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// The files that were asked for.

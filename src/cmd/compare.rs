@@ -17,7 +17,7 @@ use cudamark::track::comparison::{self, Plan, Row};
 use cudamark::track::stats::{self, Verdict};
 use cudamark::track::store::Store;
 use cudamark::track::{cores, process};
-use cudamark::{interrupt, paths};
+use cudamark::{interrupt, paths, tell};
 use host::record::Environment;
 use host::suite::{Name, Tier};
 
@@ -155,7 +155,7 @@ pub fn run(options: &Options) -> ExitCode {
     match compare(options) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("cudamark: {error:#}");
+            tell!("cudamark: {error:#}");
             ExitCode::from(NOT_JUDGED)
         }
     }
@@ -198,13 +198,13 @@ fn compare(options: &Options) -> Result<u8> {
     let rows = comparison::run(&plan, &store, &interrupted)?.rows;
     let governor = environment.governor.as_deref();
     if let Some(governor) = governor.filter(|governor| *governor != "performance") {
-        eprintln!("the CPU's clock is set by `{governor}`; `performance` has less noise");
+        tell!("the CPU's clock is set by `{governor}`; `performance` has less noise");
     }
     let result = Verdicts::new(&rows, &machine, governor, calibration.as_ref());
     print(&result.written(options.format)?)?;
     let fewest = stats::fewest_blocks(rows.len());
     if rows.iter().any(|row| row.judgement.blocks < fewest) {
-        eprintln!(
+        tell!(
             "fewer blocks than the {fewest} that {} cells take to be judged; give more --budget or \
              fewer cells",
             rows.len()

@@ -16,7 +16,7 @@ use cudamark::track::history::{self, Curve, Search, Step};
 use cudamark::track::history_page;
 use cudamark::track::machine::Source;
 use cudamark::track::selection::Selection;
-use cudamark::{interrupt, paths};
+use cudamark::{interrupt, paths, tell};
 use host::record::Environment;
 use serde::Serialize;
 
@@ -170,7 +170,7 @@ pub fn run(options: &Options) -> Result<()> {
             store: &source.store,
         };
         let page = history_page::write(&shown, folder)?;
-        eprintln!("page: {}", page.display());
+        tell!("page: {}", page.display());
     }
     Ok(())
 }
@@ -195,7 +195,7 @@ fn fill(
         build_command: options.build_command.clone(),
         machine_id,
     };
-    let say = |line: &str| eprintln!("history: {line}");
+    let say = |line: &str| tell!("history: {line}");
     fill::fill(&plan, &source.store, &interrupted, &say)
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use cudamark::interrupt;
+use cudamark::{interrupt, tell};
 use host::engine::Unavailable;
 use host::gpu::Device;
 use host::slowdown::Slowdown;
@@ -23,7 +23,7 @@ use host::workload::DEFAULT_SEED;
 use indicatif::{ProgressBar, ProgressStyle};
 use regex::Regex;
 
-use super::classic::{print, sample_count, say};
+use super::classic::{print, sample_count};
 
 /// Take verified samples of cells and write them down, a line of JSON each.
 ///
@@ -95,7 +95,7 @@ pub fn run(options: &Options) -> Result<()> {
     session.begin(false)?;
     let mut can_run = Vec::new();
     for cell in cells {
-        if session.can_run(&cell.engine, &mut |line| say(line))? {
+        if session.can_run(&cell.engine, &mut |line| tell!("{line}"))? {
             can_run.push(cell);
         }
     }

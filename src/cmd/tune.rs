@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
+use cudamark::tell;
 use host::gpu::sweep::{self, Entrant, Family, Fit, Line, Name, Ranking};
 use host::gpu::{Device, GpuSorter, Order, Resident};
 use host::key::Key;
@@ -15,7 +16,7 @@ use host::record::Environment;
 use host::workload::sizes::sizes;
 use host::workload::{DEFAULT_SEED, Distribution, Workload};
 
-use super::classic::{print, sample_count, say};
+use super::classic::{print, sample_count};
 use crate::output::Output;
 
 /// What runs the command with the kernels that it needs.
@@ -204,11 +205,7 @@ impl Sweep<'_> {
         for (fit, samples) in field.iter().zip(&samples) {
             record.add(&Line::shape(self.kind, self.workload, fit, samples))?;
             if let Fit::Skipped { name, reason } = fit {
-                say(&format!(
-                    "{}: {}: skipped: {reason}",
-                    self.title(),
-                    shape(name)
-                ));
+                tell!("{}: {}: skipped: {reason}", self.title(), shape(name));
             }
         }
         let ran = field

@@ -16,6 +16,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
+use cudamark::tell;
 use host::engine::Unavailable;
 use host::gpu::{Device, GpuSorter};
 use host::peers::process::LIMIT;
@@ -26,7 +27,7 @@ use host::record::Environment;
 
 pub use options::Options;
 
-use super::classic::{print, say};
+use super::classic::print;
 use crate::output::Output;
 use table::{Table, title};
 
@@ -96,12 +97,12 @@ impl Tournament {
         for name in names {
             match start(name).and_then(|peer| peer.on(&self.report.device)) {
                 Ok(peer) => {
-                    say(&format!("{name}: {}", peer.greeting().peer_version));
+                    tell!("{name}: {}", peer.greeting().peer_version);
                     self.table.peers.push((*name).to_owned());
                     peers.push(peer);
                 }
                 Err(skipped @ PeerError::Skipped { .. }) => {
-                    say(&skipped.to_string());
+                    tell!("{skipped}");
                     self.report.skipped.push(skipped.to_string());
                 }
                 Err(error) => self.failed(error.to_string()),
@@ -141,7 +142,7 @@ impl Tournament {
     }
 
     fn failed(&mut self, line: String) {
-        say(&line);
+        tell!("{line}");
         self.report.failures.push(line);
     }
 
