@@ -192,7 +192,7 @@ sweep! {
         sweep_few_pairs_u32_512x8x1_ballots: u32, 512 x 8 x 1;
         sweep_few_pairs_u32_512x16x1_ballots: u32, 512 x 16 x 1;
         sweep_few_pairs_u32_768x6x1_ballots: u32, 768 x 6 x 1;
-        sweep_few_pairs_u32_768x11x1_ballots: u32, 768 x 11 x 1;
+        sweep_few_pairs_u32_768x10x1_ballots: u32, 768 x 10 x 1;
     }
     local_keys {
         sweep_local_keys_u32_32x11x32_atomics: u32, 32 x 11 x 32;
