@@ -135,7 +135,8 @@ fn source(column: &str) -> (&'static str, &'static str) {
     let file = match power(words[1]) {
         ..=0x10_0000 => "distributions_few.txt",
         0x40_0000 | 0x100_0000 => "distributions_middle.txt",
-        _ => "distributions_large.txt",
+        0x400_0000 => "distributions_large.txt",
+        _ => "distributions_huge.txt",
     };
     (file, ours)
 }
@@ -143,7 +144,7 @@ fn source(column: &str) -> (&'static str, &'static str) {
 #[test]
 fn distributions_are_those_of_the_records() {
     let tables = tables_by("distribution");
-    assert_eq!(tables.len(), 2);
+    assert_eq!(tables.len(), 3);
     for table in &tables {
         assert_eq!(table.rows.len(), 16);
         for (index, column) in table.columns.iter().enumerate().skip(1) {
@@ -155,6 +156,33 @@ fn distributions_are_those_of_the_records() {
                 let key = [&kind, &size, &row[0], ours].map(|part: &str| part.to_owned());
                 assert_eq!(row[index], ratios[&key], "{file}: {key:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn the_least_ratio_is_that_of_all_distributions() {
+    let table = &tables_by("least at")[0];
+    assert_eq!(table.rows.len(), 8);
+    for row in &table.rows {
+        for (column, cell) in table.columns.iter().zip(row).skip(1) {
+            let (kind, way) = column.split_once(' ').unwrap_or((column, ""));
+            let (file, ours) = source(&format!("{kind} {} {way}", row[0]));
+            let ratios = printed(file).into_iter();
+            let of_all =
+                ratios.filter(|([of, n, _, by], _)| (&**of, n, &**by) == (kind, &row[0], ours));
+            let of_all: Vec<String> = of_all.map(|(_, ratio)| ratio).collect();
+            let least = of_all
+                .iter()
+                .min_by(|a, b| a.len().cmp(&b.len()).then(a.cmp(b)));
+            let count = if cell == "-" { 0 } else { 16 };
+            assert_eq!(of_all.len(), count, "{column} at {}", row[0]);
+            assert_eq!(
+                least.map_or("-", String::as_str),
+                cell,
+                "{column} at {}",
+                row[0]
+            );
         }
     }
 }
