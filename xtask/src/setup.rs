@@ -109,29 +109,48 @@ impl Setup {
         println!("installing {}, by apt", PACKAGES.join(" and "));
         let mut install = vec!["install", "-y", "--no-install-recommends"];
         install.extend(PACKAGES);
-        if self.apt_knows_packages() {
+        if self.apt_offers_pinned() {
             match programs::run(&mut as_root(&install)?) {
                 Ok(()) => return Ok(()),
                 Err(error) => println!("{error:#}; once more with fresh package lists"),
             }
         }
-        programs::run(&mut as_root(&["update"])?)?;
+        // It fails, too, where one list of many cannot be had, which need not be ours.
+        if let Err(error) = programs::run(&mut as_root(&["update"])?) {
+            println!("{error:#}; going on with what lists there are");
+        }
         programs::run(&mut as_root(&install)?)
     }
 
-    /// Whether the package lists on this machine have the packages. A fresh
-    /// container has no lists at all.
-    fn apt_knows_packages(&self) -> bool {
+    /// Whether apt would install the pinned release, by the package lists on this machine.
+    /// Those of a fresh container are empty, and those of an old image have a release that
+    /// cannot build the kernels.
+    fn apt_offers_pinned(&self) -> bool {
         let Some(apt_cache) = programs::find("apt-cache", &self.path) else {
             return false;
         };
+        let Some(pinned) = &self.search.pinned else {
+            return false;
+        };
         let shown = Command::new(apt_cache)
-            .arg("show")
+            .args(["show", "--no-all-versions"])
             .args(PACKAGES)
-            .stdout(Stdio::null())
             .stderr(Stdio::null())
-            .status();
-        shown.is_ok_and(|status| status.success())
+            .output();
+        let Ok(shown) = shown else {
+            return false;
+        };
+        let shown = String::from_utf8_lossy(&shown.stdout);
+        let versions = shown
+            .lines()
+            .filter_map(|line| line.strip_prefix("Version: "));
+        // Debian's version is the release, `+` or `-`, and more.
+        let of_pinned = |version: &&str| {
+            version
+                .strip_prefix(pinned)
+                .is_some_and(|rest| rest.starts_with(['+', '-']))
+        };
+        versions.filter(of_pinned).count() == PACKAGES.len()
     }
 }
 

@@ -80,6 +80,12 @@ fn script(path: &Path, text: &str) {
 }
 
 const INSTALL: &str = "apt-get install -y --no-install-recommends rustc-web rust-web-src";
+const SHOW: &str = "apt-cache show --no-all-versions rustc-web rust-web-src";
+
+/// What `apt-cache` says of both packages where lists have this version of them.
+fn offer(version: &str) -> String {
+    format!("printf 'Version: {version}\\nVersion: {version}\\n'")
+}
 
 #[test]
 fn with_a_compiler_nothing_is_run() {
@@ -117,13 +123,10 @@ fn rustup_is_left_alone_when_it_must_not_install() {
     let mut machine = Machine::bare();
     machine.setup.rustup_allowed = false;
     machine.program("rustup", "exit 0");
-    machine.program("apt-cache", "exit 0");
+    machine.program("apt-cache", &offer("1.96.0+dfsg1-1~deb12u2"));
     machine.program("apt-get", &machine.install(&machine.at("usr")));
     machine.setup.run().unwrap();
-    assert_eq!(
-        machine.calls(),
-        ["apt-cache show rustc-web rust-web-src", INSTALL]
-    );
+    assert_eq!(machine.calls(), [SHOW, INSTALL]);
 }
 
 #[test]
@@ -133,21 +136,40 @@ fn apt_comes_after_a_rustup_that_fails_and_updates_its_lists_when_needed() {
     machine.program("apt-cache", "exit 100");
     machine.program("apt-get", &machine.install(&machine.at("usr")));
     machine.setup.run().unwrap();
-    assert_eq!(
-        machine.calls()[1..],
-        [
-            "apt-cache show rustc-web rust-web-src",
-            "apt-get update",
-            INSTALL
-        ]
+    assert_eq!(machine.calls()[1..], [SHOW, "apt-get update", INSTALL]);
+}
+
+#[test]
+fn package_lists_of_another_release_are_updated_first() {
+    for version in ["1.85.0+dfsg3-1~deb12u3", "1.96.01-1"] {
+        let mut machine = Machine::bare();
+        machine.setup.rustup_allowed = false;
+        machine.program("apt-cache", &offer(version));
+        machine.program("apt-get", &machine.install(&machine.at("usr")));
+        machine.setup.run().unwrap();
+        assert_eq!(machine.calls(), [SHOW, "apt-get update", INSTALL]);
+    }
+}
+
+#[test]
+fn a_list_that_cannot_be_had_is_no_reason_to_stop() {
+    let mut machine = Machine::bare();
+    machine.setup.rustup_allowed = false;
+    machine.program("apt-cache", "exit 100");
+    let install = machine.install(&machine.at("usr"));
+    machine.program(
+        "apt-get",
+        &format!("case \"$1\" in update) exit 100 ;; *) {install} ;; esac"),
     );
+    machine.setup.run().unwrap();
+    assert_eq!(machine.calls(), [SHOW, "apt-get update", INSTALL]);
 }
 
 #[test]
 fn stale_package_lists_are_updated_once() {
     let mut machine = Machine::bare();
     machine.setup.rustup_allowed = false;
-    machine.program("apt-cache", "exit 0");
+    machine.program("apt-cache", &offer("1.96.0+dfsg1-1~deb12u1"));
     let fresh = machine.at("fresh");
     let install = machine.install(&machine.at("usr"));
     machine.program(
@@ -166,7 +188,7 @@ fn without_root_apt_is_run_by_sudo_or_not_at_all() {
     let mut machine = Machine::bare();
     machine.setup.rustup_allowed = false;
     machine.setup.is_root = false;
-    machine.program("apt-cache", "exit 0");
+    machine.program("apt-cache", &offer("1.96.0+dfsg1-1~deb12u2"));
     machine.program("apt-get", &machine.install(&machine.at("usr")));
     let error = machine.setup.run().unwrap_err().to_string();
     assert!(error.contains("RUSTUP_AUTO_INSTALL=0"), "{error}");
