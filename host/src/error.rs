@@ -188,6 +188,17 @@ pub enum Error {
         limit: u64,
     },
 
+    /// More keys than runs are merged of.
+    #[error(
+        "n = {n} is more than the {limit} keys that are merged on the GPU; sort them at level 1"
+    )]
+    TooManyToMerge {
+        /// Keys of all runs.
+        n: usize,
+        /// Most keys.
+        limit: u64,
+    },
+
     /// A result that is not the sorted input. Its timing must not be used.
     #[error("{engine}: wrong result at level {level}: {difference}")]
     WrongResult {

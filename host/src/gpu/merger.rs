@@ -19,6 +19,13 @@ use crate::key::Key;
 ///
 /// Each of the `log2(runs)` rounds reads and writes every key once.
 ///
+/// # Errors
+/// More keys in several runs than [`check_count`] allows; kernels that do not load; what the driver
+/// reports.
+///
+/// # Panics
+/// With fewer streams than runs.
+///
 /// # Safety
 /// `keys` and `other` have one length and do not overlap; no work but that on the
 /// streams uses them.
@@ -29,9 +36,12 @@ pub unsafe fn merge_runs<K: Key>(
     chunk: usize,
     streams: &[Stream],
 ) -> Result<bool, Error> {
+    let n = keys.len();
+    if chunk < n {
+        check_count(n)?;
+    }
     device.enter()?;
     let kernel = select::merger::<K>(device)?;
-    let n = keys.len();
     let mut length = chunk;
     let mut stride = 1;
     let mut in_keys = true;
@@ -63,6 +73,18 @@ pub unsafe fn merge_runs<K: Key>(
         stride *= 2;
     }
     Ok(in_keys)
+}
+
+/// Whether so many keys can be merged: the kernel counts them in 32 bits.
+///
+/// # Errors
+/// More keys than that.
+pub fn check_count(n: usize) -> Result<(), Error> {
+    let limit = u64::from(u32::MAX);
+    if n as u64 > limit {
+        return Err(Error::TooManyToMerge { n, limit });
+    }
+    Ok(())
 }
 
 /// Holds `stream` until what is on `earlier` now has run.
@@ -102,4 +124,19 @@ unsafe fn merge<K: Key>(
     let blocks = (a_len + b_len).div_ceil(kernel.tile);
     // SAFETY: the caller's contract; the arguments are the kernel's.
     unsafe { kernel.launch(stream, blocks, &mut arguments) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_keys_than_are_counted_are_refused() {
+        assert!(check_count(u32::MAX as usize).is_ok());
+        let error = check_count(1 << 32).unwrap_err().to_string();
+        assert!(
+            error.contains("4294967296") && error.contains("level 1"),
+            "{error}"
+        );
+    }
 }

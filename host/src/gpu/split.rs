@@ -19,7 +19,7 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::device::failed;
-use super::merger::{merge_runs, wait_for};
+use super::merger::{check_count, merge_runs, wait_for};
 use super::sorter::stream;
 use super::transfer::Staging;
 use super::{Device, NAME, Order, Payload, Sort, Workspace};
@@ -104,6 +104,9 @@ impl<K: Key> Engine<K> for Split<K> {
         }
         let chunk = n.div_ceil(level).max(1);
         let count = n.div_ceil(chunk).max(1);
+        if count > 1 {
+            check_count(n)?;
+        }
         // What an earlier level made ready goes first: its memory may be needed.
         self.prepared = None;
         self.device.enter()?;
