@@ -274,9 +274,9 @@ mod tests {
             ("tests/host-device", "#!/bin/sh\necho $2\nexit 7\n"),
         ]);
         let read = |name: &str| fs::read_to_string(bundle.path().join("out").join(name)).unwrap();
-        assert!(records(bundle.path(), &["peers", "small"]).0);
+        assert!(records(bundle.path(), &["peers", "few"]).0);
         assert!(read("peers.txt").starts_with("0123abc peers --peers cub"));
-        assert!(read("distributions_small.txt").contains("--sizes 2^14..2^20:2"));
+        assert!(read("distributions_few.txt").contains("--sizes 2^14..2^20:2"));
         let (success, last) = records(bundle.path(), &["full", "middle"]);
         assert!(!success);
         assert_eq!(last, "failed: full");

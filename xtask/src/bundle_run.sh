@@ -10,7 +10,7 @@ usage: run.sh test [ARGUMENT..]      run every test; arguments go to each
        run.sh bench [ARGUMENT..]     run every benchmark; arguments are Criterion's
        run.sh records FOLDER [PART..]
                                      make the records of a GPU, in FOLDER: all parts, or
-                                     some of: tests full peers small middle large huge
+                                     some of: tests full peers few middle large huge
                                      sanitizer
        run.sh COMMAND [ARGUMENT..]   run cudamark, such as: run.sh classic --help
 
@@ -74,7 +74,7 @@ make_records() {
     shift
     mkdir -p "$folder" || return 1
     failed=
-    for name in ${*:-tests full peers small middle large huge sanitizer}; do
+    for name in ${*:-tests full peers few middle large huge sanitizer}; do
         case $name in
             tests) part device_tests.txt 120 "$here/tests/host-device" ;;
             full)
@@ -86,8 +86,10 @@ make_records() {
                     --ours gpu,gpu-ballots --json "$folder/peers.json" \
                     --records "$folder/peers.jsonl"
                 ;;
-            small) distributions small '2^14..2^20:2' 200 u32,u64,u32+u32 gpu ;;
-            middle) distributions middle '2^22,2^24' 200 u32,u64,u32+u32 gpu ;;
+            few) distributions few '2^14..2^20:2' 300 u32,i32,f32,u64,u32+u32 gpu ;;
+            middle)
+                distributions middle '2^22,2^24' 300 u32,i32,f32,u64,u32+u32 gpu,gpu-ballots
+                ;;
             large) distributions large '2^26' 400 u32,i32,f32,u64,u32+u32 gpu,gpu-ballots ;;
             huge) distributions huge '2^28' 900 u32,i32,f32,u64,u32+u32 gpu,gpu-ballots ;;
             sanitizer)
