@@ -1,7 +1,7 @@
 //! How long does a sort take in the emulator, and what does each check cost?
 //!
 //! Group `emulator`: the whole radix sort of uniform u32 keys, a histogram and four
-//! passes in the shape that small inputs take on the GPU, on one core, as in
+//! passes in a shape that large inputs take on the GPU, on one core, as in
 //! `emulator/races/u32-uniform-100000/1`. In place of engines there are levels of
 //! checking: `bounds` (which are always checked), `written` (and reads of what
 //! nobody wrote), `races` (and the order of all accesses), and `random` (and a random

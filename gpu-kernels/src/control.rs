@@ -13,8 +13,9 @@
 //! | 3 x 256 | nothing: a look-back reads four rows at once, and none of these is used |
 //! | tiles x 256 | the look-back table: a row a tile, a word a digit |
 //!
-//! Those 16 and the bins must be zero before the first sort, and each sort leaves
-//! them so; the rest may hold anything. The histogram clears the table.
+//! The arrivals, the blocks that have not tallied or have seen too much, and the bins must
+//! be zero before the first sort, and each sort leaves them so; the rest may hold
+//! anything, and is written before it is read. The histogram clears the table.
 //!
 //! # The plan
 //! A place in which all keys agree moves nothing and is skipped; which places

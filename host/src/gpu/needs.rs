@@ -37,7 +37,8 @@ impl<K: GpuKey> Sort<K> {
     }
 
     /// Bytes of GPU memory that a run needs beside its arguments: none where one block
-    /// sorts all keys, with values of 4 bytes or none.
+    /// sorts all keys, with values of 4 bytes, indices or nothing, and not in numeric
+    /// order.
     pub fn workspace_bytes(&self) -> u64 {
         self.layout().end
     }

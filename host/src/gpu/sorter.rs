@@ -87,7 +87,17 @@ impl GpuSorter {
         Sort::new(self.device.clone(), n, payload, order)
     }
 
-    /// Sorts `keys`, which lie on the device, ascending.
+    /// Sorts `keys`, which lie on the device, ascending; floating-point numbers in their
+    /// total order. Returns when they are sorted.
+    ///
+    /// It sorts on a stream of its own, which waits for no other: work on others that
+    /// writes `keys` must have ended. Each call allocates and frees
+    /// [`workspace_bytes`](Sort::workspace_bytes): a second copy of the keys and a few
+    /// hundredths of it, or nothing where one block sorts all keys.
+    /// [`prepare`](Self::prepare) does that once for many sorts.
+    ///
+    /// # Errors
+    /// Too little GPU memory; kernels that do not load; what the driver reports.
     pub fn sort<K: GpuKey>(&self, keys: &mut DeviceSlice<K>) -> Result<(), Error> {
         let sort = self.prepare(keys.len(), Payload::None, Order::ascending())?;
         let mut workspace = sort.workspace()?;
@@ -96,7 +106,14 @@ impl GpuSorter {
         stream.synchronize().map_err(failed("sorting"))
     }
 
-    /// Sorts a slice of the host: there, sorted, and back.
+    /// Sorts a slice of the host: there, sorted, and back. Returns when that is done.
+    ///
+    /// Allocates a copy of the keys on the device beside what
+    /// [`workspace_bytes`](Sort::workspace_bytes) says, and frees both.
+    ///
+    /// # Errors
+    /// Bits that the keys do not have; too little GPU memory; kernels that do not load;
+    /// what the driver reports.
     pub fn sort_slice<K: GpuKey>(&self, keys: &mut [K], order: Order) -> Result<(), Error> {
         if keys.is_empty() {
             return Ok(());

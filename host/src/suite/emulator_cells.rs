@@ -2,7 +2,7 @@
 //! keys a second a test affords.
 //!
 //! The engines of these cells are no rivals. They are one sort, a histogram and a pass
-//! a digit in the shape that small inputs take on the GPU, under four levels of
+//! a digit in a shape that large inputs take on the GPU, under four levels of
 //! checking, each of which holds the one before it:
 //!
 //! | engine | what is checked | order |
