@@ -112,6 +112,15 @@ macro_rules! candidate {
 
 sweep! {
     keys {
+        sweep_keys_u8_256x17x4_ballots: u8, 256 x 17 x 4, false;
+        sweep_keys_u8_512x13x2_ballots: u8, 512 x 13 x 2, false;
+        sweep_keys_u8_512x17x2_ballots: u8, 512 x 17 x 2, false;
+        sweep_keys_u8_512x17x2_atomics: u8, 512 x 17 x 2, true;
+        sweep_keys_u16_384x34x2_atomics: u16, 384 x 34 x 2, true;
+        sweep_keys_u16_512x25x2_atomics: u16, 512 x 25 x 2, true;
+        sweep_keys_u16_256x35x3_ballots: u16, 256 x 35 x 3, false;
+        sweep_keys_u16_512x17x2_ballots: u16, 512 x 17 x 2, false;
+        sweep_keys_u16_512x23x2_ballots: u16, 512 x 23 x 2, false;
         sweep_keys_u32_256x8x2_atomics: u32, 256 x 8 x 2, true;
         sweep_keys_u32_256x16x2_atomics: u32, 256 x 16 x 2, true;
         sweep_keys_u32_256x15x3_atomics: u32, 256 x 15 x 3, true;
@@ -139,6 +148,7 @@ sweep! {
         sweep_keys_u64_256x8x2_atomics: u64, 256 x 8 x 2, true;
         sweep_keys_u64_256x15x3_atomics: u64, 256 x 15 x 3, true;
         sweep_keys_u64_384x15x2_atomics: u64, 384 x 15 x 2, true;
+        sweep_keys_u64_384x21x2_atomics: u64, 384 x 21 x 2, true;
         sweep_keys_u64_512x8x2_atomics: u64, 512 x 8 x 2, true;
         sweep_keys_u64_512x11x2_atomics: u64, 512 x 11 x 2, true;
         sweep_keys_u64_512x13x2_atomics: u64, 512 x 13 x 2, true;
@@ -148,8 +158,24 @@ sweep! {
         sweep_keys_u64_256x11x3_ballots: u64, 256 x 11 x 3, false;
         sweep_keys_u64_256x15x3_ballots: u64, 256 x 15 x 3, false;
         sweep_keys_u64_512x13x2_ballots: u64, 512 x 13 x 2, false;
+        sweep_keys_u64_512x15x2_ballots: u64, 512 x 15 x 2, false;
+        sweep_keys_u128_256x7x2_ballots: u128, 256 x 7 x 2, false;
+        sweep_keys_u128_256x9x2_ballots: u128, 256 x 9 x 2, false;
+        sweep_keys_u128_256x11x2_ballots: u128, 256 x 11 x 2, false;
+        sweep_keys_u128_384x9x2_ballots: u128, 384 x 9 x 2, false;
+        sweep_keys_u128_512x5x2_ballots: u128, 512 x 5 x 2, false;
+        sweep_keys_u128_512x7x2_ballots: u128, 512 x 7 x 2, false;
+        sweep_keys_u128_512x7x2_atomics: u128, 512 x 7 x 2, true;
     }
     pairs {
+        sweep_pairs_u8_512x13x2_ballots: u8, 512 x 13 x 2;
+        sweep_pairs_u8_512x15x2_ballots: u8, 512 x 15 x 2;
+        sweep_pairs_u16_256x23x3_ballots: u16, 256 x 23 x 3;
+        sweep_pairs_u16_512x15x2_ballots: u16, 512 x 15 x 2;
+        sweep_pairs_u16_512x19x2_ballots: u16, 512 x 19 x 2;
+        sweep_pairs_u16_512x21x2_ballots: u16, 512 x 21 x 2;
+        sweep_pairs_u16_512x23x2_ballots: u16, 512 x 23 x 2;
+        sweep_pairs_u16_384x31x2_ballots: u16, 384 x 31 x 2;
         sweep_pairs_u32_256x7x4_ballots: u32, 256 x 7 x 4;
         sweep_pairs_u32_256x8x2_ballots: u32, 256 x 8 x 2;
         sweep_pairs_u32_256x11x4_ballots: u32, 256 x 11 x 4;
@@ -167,9 +193,24 @@ sweep! {
         sweep_pairs_u64_384x11x2_ballots: u64, 384 x 11 x 2;
         sweep_pairs_u64_512x9x2_ballots: u64, 512 x 9 x 2;
         sweep_pairs_u64_512x11x2_ballots: u64, 512 x 11 x 2;
-    }    few_keys {
+        sweep_pairs_u64_512x13x2_ballots: u64, 512 x 13 x 2;
+        sweep_pairs_u64_384x17x2_ballots: u64, 384 x 17 x 2;
+        sweep_pairs_u128_256x7x2_ballots: u128, 256 x 7 x 2;
+        sweep_pairs_u128_256x11x2_ballots: u128, 256 x 11 x 2;
+        sweep_pairs_u128_384x7x2_ballots: u128, 384 x 7 x 2;
+        sweep_pairs_u128_384x9x2_ballots: u128, 384 x 9 x 2;
+    }
+    few_keys {
+        sweep_few_keys_u8_256x8x4_atomics: u8, 256 x 8 x 4;
+        sweep_few_keys_u8_512x8x1_atomics: u8, 512 x 8 x 1;
+        sweep_few_keys_u8_512x8x2_atomics: u8, 512 x 8 x 2;
+        sweep_few_keys_u8_512x16x1_atomics: u8, 512 x 16 x 1;
+        sweep_few_keys_u16_256x8x4_atomics: u16, 256 x 8 x 4;
+        sweep_few_keys_u16_512x8x2_atomics: u16, 512 x 8 x 2;
+        sweep_few_keys_u16_512x16x1_atomics: u16, 512 x 16 x 1;
         sweep_few_keys_u32_256x8x2_atomics: u32, 256 x 8 x 2;
         sweep_few_keys_u32_256x8x4_atomics: u32, 256 x 8 x 4;
+        sweep_few_keys_u32_256x12x4_atomics: u32, 256 x 12 x 4;
         sweep_few_keys_u32_256x16x2_atomics: u32, 256 x 16 x 2;
         sweep_few_keys_u32_512x4x1_atomics: u32, 512 x 4 x 1;
         sweep_few_keys_u32_512x8x1_atomics: u32, 512 x 8 x 1;
@@ -179,20 +220,35 @@ sweep! {
         sweep_few_keys_u32_768x6x1_atomics: u32, 768 x 6 x 1;
         sweep_few_keys_u32_768x11x1_atomics: u32, 768 x 11 x 1;
         sweep_few_keys_u64_256x8x2_atomics: u64, 256 x 8 x 2;
+        sweep_few_keys_u64_256x8x4_atomics: u64, 256 x 8 x 4;
         sweep_few_keys_u64_512x4x2_atomics: u64, 512 x 4 x 2;
         sweep_few_keys_u64_512x8x1_atomics: u64, 512 x 8 x 1;
         sweep_few_keys_u64_512x8x2_atomics: u64, 512 x 8 x 2;
         sweep_few_keys_u64_512x16x1_atomics: u64, 512 x 16 x 1;
         sweep_few_keys_u64_768x6x1_atomics: u64, 768 x 6 x 1;
         sweep_few_keys_u64_768x11x1_atomics: u64, 768 x 11 x 1;
+        sweep_few_keys_u128_256x8x2_atomics: u128, 256 x 8 x 2;
+        sweep_few_keys_u128_512x8x1_atomics: u128, 512 x 8 x 1;
     }
     few_pairs {
+        sweep_few_pairs_u8_256x8x2_ballots: u8, 256 x 8 x 2;
+        sweep_few_pairs_u8_512x8x1_ballots: u8, 512 x 8 x 1;
+        sweep_few_pairs_u8_512x16x1_ballots: u8, 512 x 16 x 1;
+        sweep_few_pairs_u16_256x8x2_ballots: u16, 256 x 8 x 2;
+        sweep_few_pairs_u16_512x8x1_ballots: u16, 512 x 8 x 1;
+        sweep_few_pairs_u16_512x16x1_ballots: u16, 512 x 16 x 1;
         sweep_few_pairs_u32_256x8x2_ballots: u32, 256 x 8 x 2;
+        sweep_few_pairs_u32_256x12x2_ballots: u32, 256 x 12 x 2;
         sweep_few_pairs_u32_512x4x2_ballots: u32, 512 x 4 x 2;
         sweep_few_pairs_u32_512x8x1_ballots: u32, 512 x 8 x 1;
         sweep_few_pairs_u32_512x16x1_ballots: u32, 512 x 16 x 1;
         sweep_few_pairs_u32_768x6x1_ballots: u32, 768 x 6 x 1;
         sweep_few_pairs_u32_768x10x1_ballots: u32, 768 x 10 x 1;
+        sweep_few_pairs_u64_256x8x2_ballots: u64, 256 x 8 x 2;
+        sweep_few_pairs_u64_512x8x1_ballots: u64, 512 x 8 x 1;
+        sweep_few_pairs_u64_512x16x1_ballots: u64, 512 x 16 x 1;
+        sweep_few_pairs_u128_256x8x2_ballots: u128, 256 x 8 x 2;
+        sweep_few_pairs_u128_512x8x1_ballots: u128, 512 x 8 x 1;
     }
     local_keys {
         sweep_local_keys_u32_32x11x32_atomics: u32, 32 x 11 x 32;

@@ -9,8 +9,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use cudamark::tell;
 use host::gpu::sweep::{self, Entrant, Family, Fit, Line, Name, Ranking};
-use host::gpu::{Device, GpuSorter, Order, Resident};
-use host::key::Key;
+use host::gpu::{Device, GpuKey, GpuSorter, Order, Resident};
 use host::measure::Samples;
 use host::record::Environment;
 use host::workload::sizes::sizes;
@@ -65,26 +64,70 @@ pub struct Options {
 /// What is sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Type {
+    #[value(name = "u8")]
+    U8,
+    #[value(name = "u16")]
+    U16,
     #[value(name = "u32")]
     U32,
     #[value(name = "u64")]
     U64,
+    #[value(name = "u128")]
+    U128,
+    #[value(name = "u8+u32")]
+    PairsU8,
+    #[value(name = "u16+u32")]
+    PairsU16,
     /// Pairs with values of 4 bytes.
     #[value(name = "u32+u32", alias = "pairs")]
     PairsU32,
     #[value(name = "u64+u32")]
     PairsU64,
+    #[value(name = "u128+u32")]
+    PairsU128,
 }
 
 impl Type {
     fn name(self) -> &'static str {
         match self {
+            Type::U8 => "u8",
+            Type::U16 => "u16",
             Type::U32 => "u32",
             Type::U64 => "u64",
+            Type::U128 => "u128",
+            Type::PairsU8 => "u8+u32",
+            Type::PairsU16 => "u16+u32",
             Type::PairsU32 => "u32+u32",
             Type::PairsU64 => "u64+u32",
+            Type::PairsU128 => "u128+u32",
         }
     }
+}
+
+/// Keys that shapes are timed with. What is generated has 4 or 8 bytes; narrower keys are
+/// the upper bits of 8 bytes, and the widest the same 8 bytes twice, so each of their
+/// digits is spread like one of a generated key.
+trait Swept: GpuKey {
+    fn keys(workload: &Workload) -> Vec<Self>;
+}
+
+macro_rules! swept {
+    ($($key:ty: $from:ty, $convert:expr;)*) => { $(
+        impl Swept for $key {
+            fn keys(workload: &Workload) -> Vec<Self> {
+                let keys = workload.generate::<$from>();
+                keys.into_iter().map($convert).collect()
+            }
+        }
+    )* };
+}
+
+swept! {
+    u8: u64, |key| (key >> 56) as u8;
+    u16: u64, |key| (key >> 48) as u16;
+    u32: u32, |key| key;
+    u64: u64, |key| key;
+    u128: u64, |key| u128::from(key) << 64 | u128::from(key);
 }
 
 /// What one item of a list of sizes stands for.
@@ -145,10 +188,16 @@ impl Options {
                     samples: self.samples,
                 };
                 let swept = match kind {
+                    Type::U8 => sweep.run::<u8>(false, record),
+                    Type::U16 => sweep.run::<u16>(false, record),
                     Type::U32 => sweep.run::<u32>(false, record),
                     Type::U64 => sweep.run::<u64>(false, record),
+                    Type::U128 => sweep.run::<u128>(false, record),
+                    Type::PairsU8 => sweep.run::<u8>(true, record),
+                    Type::PairsU16 => sweep.run::<u16>(true, record),
                     Type::PairsU32 => sweep.run::<u32>(true, record),
                     Type::PairsU64 => sweep.run::<u64>(true, record),
+                    Type::PairsU128 => sweep.run::<u128>(true, record),
                 };
                 swept.with_context(|| sweep.title())?;
             }
@@ -184,8 +233,8 @@ impl Sweep<'_> {
         format!("{}, {n} elements, {distribution}", self.kind)
     }
 
-    fn run<K: Key>(&self, paired: bool, record: &mut Record) -> Result<()> {
-        let keys = self.workload.generate::<K>();
+    fn run<K: Swept>(&self, paired: bool, record: &mut Record) -> Result<()> {
+        let keys = K::keys(&self.workload);
         let field = sweep::field::<K>(self.sorter, keys.len(), paired)?;
         let mut resident = Resident::new(self.sorter, &keys, paired, Order::ascending())?;
         let mut samples = vec![Vec::new(); field.len()];
@@ -270,7 +319,7 @@ struct Row {
 }
 
 impl Row {
-    fn of<K: Key>(entrant: &Entrant<K>, seconds: Vec<f64>) -> Self {
+    fn of<K: GpuKey>(entrant: &Entrant<K>, seconds: Vec<f64>) -> Self {
         let samples = Samples {
             engine: host::gpu::NAME,
             level: 1,
