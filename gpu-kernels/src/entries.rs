@@ -174,27 +174,37 @@ macro_rules! keys_passes {
 
 keys_passes! {
     onesweep_keys_u8: u8, policy::onesweep::KEYS_U8, false, look::BACK;
-    onesweep_keys_u16: u16, policy::onesweep::KEYS_U16, false, look::BACK;
+    onesweep_keys_baseline_u16: u16, policy::onesweep::KEYS_U16_BASELINE, false, look::BACK;
     onesweep_keys_baseline_u32: u32, policy::onesweep::KEYS_U32_BASELINE, true, look::BACK;
     onesweep_keys_ballots_u32: u32, policy::onesweep::KEYS_U32_BALLOTS, false, look::BACK;
-    onesweep_keys_u64: u64, policy::onesweep::KEYS_U64, true, look::BACK;
-    onesweep_keys_u128: u128, policy::onesweep::KEYS_U128, false, look::BACK;
+    onesweep_keys_baseline_u64: u64, policy::onesweep::KEYS_U64_BASELINE, true, look::BACK;
+    onesweep_keys_baseline_u128: u128, policy::onesweep::KEYS_U128_BASELINE, false, look::BACK;
     onesweep_keys_wide_u8: u8, policy::onesweep::WIDE_U32, false, look::BACK_IN_PORTION;
     onesweep_keys_wide_u16: u16, policy::onesweep::WIDE_U32, false, look::BACK_IN_PORTION;
     onesweep_keys_wide_u32: u32, policy::onesweep::WIDE_U32, true, look::BACK_IN_PORTION;
-    onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64, true, look::BACK_IN_PORTION;
-    onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128, false, look::BACK_IN_PORTION;
+    onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64_BASELINE, true, look::BACK_IN_PORTION;
+    onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128_BASELINE, false, look::BACK_IN_PORTION;
+    few_keys_4096_u8: u8, policy::few::PAIRS_FEW, true, look::AROUND;
+    few_keys_8192_u8: u8, policy::few::KEYS_SOME, true, look::AROUND;
+    few_keys_4096_u16: u16, policy::few::KEYS_FEW, true, look::AROUND;
+    few_keys_8192_u16: u16, policy::few::KEYS_SOME, true, look::AROUND;
     few_keys_2048_u32: u32, policy::few::KEYS_LEAST, true, look::AROUND;
     few_keys_4096_u32: u32, policy::few::KEYS_FEW, true, look::AROUND;
     few_keys_8192_u32: u32, policy::few::KEYS_SOME, true, look::AROUND;
+    few_keys_2048_u64: u64, policy::few::KEYS_LEAST, true, look::AROUND;
     few_keys_4096_u64: u64, policy::few::KEYS_FEW, true, look::AROUND;
     few_keys_8192_u64: u64, policy::few::KEYS_SOME, true, look::AROUND;
+    few_keys_2048_u128: u128, policy::few::PAIRS_LEAST, false, look::AROUND;
+    few_keys_4096_u128: u128, policy::few::PAIRS_FEW, false, look::AROUND;
 }
 
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 keys_passes! {
+    onesweep_keys_u16: u16, policy::onesweep::KEYS_U16, true, look::BACK;
     onesweep_keys_u32: u32, policy::onesweep::KEYS_U32, true, look::BACK;
     onesweep_keys_many_u32: u32, policy::onesweep::KEYS_U32_MANY, true, look::BACK;
+    onesweep_keys_u64: u64, policy::onesweep::KEYS_U64, true, look::BACK;
+    onesweep_keys_u128: u128, policy::onesweep::KEYS_U128, false, look::BACK;
 }
 
 macro_rules! pairs_passes {
@@ -225,23 +235,38 @@ macro_rules! pairs_passes {
 
 pairs_passes! {
     onesweep_pairs_u8: u8, policy::onesweep::PAIRS_U8, look::BACK;
-    onesweep_pairs_u16: u16, policy::onesweep::PAIRS_U16, look::BACK;
+    onesweep_pairs_baseline_u16: u16, policy::onesweep::PAIRS_U16_BASELINE, look::BACK;
     onesweep_pairs_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, look::BACK;
-    onesweep_pairs_u64: u64, policy::onesweep::PAIRS_U64, look::BACK;
-    onesweep_pairs_u128: u128, policy::onesweep::PAIRS_U128, look::BACK;
+    onesweep_pairs_baseline_u64: u64, policy::onesweep::PAIRS_U64_BASELINE, look::BACK;
+    onesweep_pairs_baseline_u128: u128, policy::onesweep::PAIRS_U128_BASELINE, look::BACK;
     onesweep_pairs_wide_u8: u8, policy::onesweep::WIDE_U32, look::BACK_IN_PORTION;
     onesweep_pairs_wide_u16: u16, policy::onesweep::WIDE_U32, look::BACK_IN_PORTION;
     onesweep_pairs_wide_u32: u32, policy::onesweep::WIDE_U32, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64_BASELINE, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128_BASELINE, look::BACK_IN_PORTION;
+    few_pairs_2048_u8: u8, policy::few::PAIRS_LEAST, look::AROUND;
+    few_pairs_4096_u8: u8, policy::few::PAIRS_FEW, look::AROUND;
+    few_pairs_8192_u8: u8, policy::few::PAIRS_SOME, look::AROUND;
+    few_pairs_2048_u16: u16, policy::few::PAIRS_LEAST, look::AROUND;
+    few_pairs_4096_u16: u16, policy::few::PAIRS_FEW, look::AROUND;
+    few_pairs_8192_u16: u16, policy::few::PAIRS_SOME, look::AROUND;
     few_pairs_2048_u32: u32, policy::few::PAIRS_LEAST, look::AROUND;
+    few_pairs_3072_u32: u32, policy::few::PAIRS_NEXT, look::AROUND;
     few_pairs_4096_u32: u32, policy::few::PAIRS_FEW, look::AROUND;
     few_pairs_8192_u32: u32, policy::few::PAIRS_SOME, look::AROUND;
+    few_pairs_2048_u64: u64, policy::few::PAIRS_LEAST, look::AROUND;
+    few_pairs_4096_u64: u64, policy::few::PAIRS_FEW, look::AROUND;
+    few_pairs_8192_u64: u64, policy::few::PAIRS_SOME, look::AROUND;
+    few_pairs_2048_u128: u128, policy::few::PAIRS_LEAST, look::AROUND;
+    few_pairs_4096_u128: u128, policy::few::PAIRS_FEW, look::AROUND;
 }
 
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 pairs_passes! {
+    onesweep_pairs_u16: u16, policy::onesweep::PAIRS_U16, look::BACK;
     onesweep_pairs_u32: u32, policy::onesweep::PAIRS_U32, look::BACK;
+    onesweep_pairs_u64: u64, policy::onesweep::PAIRS_U64, look::BACK;
+    onesweep_pairs_u128: u128, policy::onesweep::PAIRS_U128, look::BACK;
 }
 
 macro_rules! blocks {

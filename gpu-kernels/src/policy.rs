@@ -39,45 +39,135 @@ pub mod onesweep {
 
     /// Keys of 1 byte.
     pub const KEYS_U8: Shape = Shape::new(512, 17, 2);
-    /// Keys of 2 bytes.
-    pub const KEYS_U16: Shape = Shape::new(512, 23, 2);
+    /// Keys of 2 bytes, ranked by atomics where the plan says so, from compute capability
+    /// 9.0 on.
+    pub const KEYS_U16: Shape = Shape::new(384, 34, 2);
+    /// The same before compute capability 9.0, always ranked by ballots.
+    pub const KEYS_U16_BASELINE: Shape = Shape::new(512, 23, 2);
     /// Keys of 4 bytes, ranked by atomics where the plan says so, from compute
     /// capability 9.0 on.
     pub const KEYS_U32: Shape = Shape::new(384, 34, 2);
     /// The same for fewer, in tiles that a block is done with sooner.
     pub const KEYS_U32_MANY: Shape = Shape::new(512, 25, 2);
-    /// The same before compute capability 9.0, where the registers of the above would
-    /// spill.
+    /// The same for the fewest that many tiles sort, and before compute capability 9.0,
+    /// where the registers of the above would spill.
     pub const KEYS_U32_BASELINE: Shape = Shape::new(512, 21, 2);
     /// Keys of 4 bytes, always ranked by ballots.
     pub const KEYS_U32_BALLOTS: Shape = Shape::new(256, 35, 3);
-    /// Keys of 8 bytes, ranked by atomics where the plan says so.
-    pub const KEYS_U64: Shape = Shape::new(512, 13, 2);
-    /// Keys of 16 bytes.
-    pub const KEYS_U128: Shape = Shape::new(256, 7, 2);
+    /// Keys of 8 bytes, ranked by atomics where the plan says so, from compute capability
+    /// 9.0 on and where a block may have 73 KB of shared memory.
+    pub const KEYS_U64: Shape = Shape::new(512, 15, 2);
+    /// The same elsewhere.
+    pub const KEYS_U64_BASELINE: Shape = Shape::new(512, 13, 2);
+    /// Keys of 16 bytes, from compute capability 9.0 on and where a block may have 68 KB of
+    /// shared memory.
+    pub const KEYS_U128: Shape = Shape::new(512, 7, 2);
+    /// The same elsewhere.
+    pub const KEYS_U128_BASELINE: Shape = Shape::new(256, 7, 2);
     /// Pairs with keys of 1 byte.
     pub const PAIRS_U8: Shape = Shape::new(512, 15, 2);
-    /// Pairs with keys of 2 bytes.
-    pub const PAIRS_U16: Shape = Shape::new(512, 15, 2);
+    /// Pairs with keys of 2 bytes, from compute capability 9.0 on.
+    pub const PAIRS_U16: Shape = Shape::new(384, 31, 2);
+    /// The same for fewer, and before compute capability 9.0.
+    pub const PAIRS_U16_BASELINE: Shape = Shape::new(512, 15, 2);
     /// Pairs with keys of 4 bytes, from compute capability 9.0 on and where a block may
     /// have 107 KB of shared memory: the longer the runs that a tile writes, the better.
     pub const PAIRS_U32: Shape = Shape::new(512, 23, 2);
     /// The same where it may not.
     pub const PAIRS_U32_BASELINE: Shape = Shape::new(256, 15, 3);
-    /// Pairs with keys of 8 bytes.
-    pub const PAIRS_U64: Shape = Shape::new(384, 11, 2);
-    /// Pairs with keys of 16 bytes.
-    pub const PAIRS_U128: Shape = Shape::new(256, 7, 2);
-    /// Keys of 4 bytes or less in portions, alone or in pairs.
+    /// Pairs with keys of 8 bytes, from compute capability 9.0 on and where a block may
+    /// have 93 KB of shared memory.
+    pub const PAIRS_U64: Shape = Shape::new(512, 13, 2);
+    /// The same for fewer, and elsewhere.
+    pub const PAIRS_U64_BASELINE: Shape = Shape::new(384, 11, 2);
+    /// Pairs with keys of 16 bytes, from compute capability 9.0 on and where a block may
+    /// have 79 KB of shared memory.
+    pub const PAIRS_U128: Shape = Shape::new(384, 9, 2);
+    /// The same elsewhere.
+    pub const PAIRS_U128_BASELINE: Shape = Shape::new(256, 7, 2);
+    /// Keys of 4 bytes or less in portions, alone or in pairs. Wider ones have the shapes
+    /// that fit every GPU.
     pub const WIDE_U32: Shape = Shape::new(512, 13, 2);
+
+    /// The pass of a shape, and where it is taken.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Choice {
+        /// What its entry point's name has after `onesweep_keys` or `onesweep_pairs`.
+        pub variant: &'static str,
+        /// How a tile is cut.
+        pub shape: Shape,
+        /// Elements from which on it is worth its time.
+        pub from: u64,
+    }
+
+    const fn choice(variant: &'static str, shape: Shape, from: u64) -> Choice {
+        Choice {
+            variant,
+            shape,
+            from,
+        }
+    }
+
+    /// What sorts keys of 4 bytes by ballots.
+    pub const BALLOTS_U32: Choice = choice("_ballots", KEYS_U32_BALLOTS, 0);
+
+    /// What is compiled from compute capability 9.0 on, for keys of `width` bytes, alone
+    /// or `paired` with values: the first that has enough elements and shared memory.
+    pub const fn recent(width: usize, paired: bool) -> &'static [Choice] {
+        match (width, paired) {
+            (2, false) => const { &[choice("", KEYS_U16, 0)] },
+            (2, true) => const { &[choice("", PAIRS_U16, 1 << 24)] },
+            (4, false) => {
+                const {
+                    &[
+                        choice("", KEYS_U32, 1 << 24),
+                        choice("_many", KEYS_U32_MANY, 1 << 23),
+                    ]
+                }
+            }
+            (4, true) => const { &[choice("", PAIRS_U32, 0)] },
+            (8, false) => const { &[choice("", KEYS_U64, 0)] },
+            (8, true) => const { &[choice("", PAIRS_U64, 1 << 22)] },
+            (16, false) => const { &[choice("", KEYS_U128, 0)] },
+            (16, true) => const { &[choice("", PAIRS_U128, 0)] },
+            _ => &[],
+        }
+    }
+
+    /// What is compiled for every GPU.
+    pub const fn everywhere(width: usize, paired: bool) -> Choice {
+        match (width, paired) {
+            (1, false) => choice("", KEYS_U8, 0),
+            (1, true) => choice("", PAIRS_U8, 0),
+            (2, false) => choice("_baseline", KEYS_U16_BASELINE, 0),
+            (2, true) => choice("_baseline", PAIRS_U16_BASELINE, 0),
+            (4, false) => choice("_baseline", KEYS_U32_BASELINE, 0),
+            (4, true) => choice("_baseline", PAIRS_U32_BASELINE, 0),
+            (8, false) => choice("_baseline", KEYS_U64_BASELINE, 0),
+            (8, true) => choice("_baseline", PAIRS_U64_BASELINE, 0),
+            (_, false) => choice("_baseline", KEYS_U128_BASELINE, 0),
+            (_, true) => choice("_baseline", PAIRS_U128_BASELINE, 0),
+        }
+    }
+
+    /// What sorts in portions, on every GPU.
+    pub const fn in_portions(width: usize, paired: bool) -> Choice {
+        let shape = if width <= 4 {
+            WIDE_U32
+        } else {
+            everywhere(width, paired).shape
+        };
+        choice("_wide", shape, 0)
+    }
 }
 
 /// Shapes of the passes of few tiles, which look at each other (`look_around`): small
 /// inputs are bound by the time of one tile, and take tiles such that each multiprocessor
 /// has at most one. Where several fit it all the same, sorts on other streams are done
-/// beside; the largest have no registers to spare for that, nor have pairs.
+/// beside; the largest have no registers to spare for that, nor have most pairs.
 pub mod few {
     use super::Shape;
+    use crate::control::TILES_MAX;
 
     /// Whether kernels are compiled for chips before compute capability 9.0, where blocks
     /// of 64 registers a thread would spill.
@@ -89,22 +179,61 @@ pub mod few {
     pub const KEYS_FEW: Shape = Shape::new(512, 8, if BASELINE { 1 } else { 2 });
     /// For the largest.
     pub const KEYS_SOME: Shape = Shape::new(512, 16, 1);
-    /// Pairs, for the least inputs.
+    /// Pairs, and keys of 16 bytes, for the least inputs.
     pub const PAIRS_LEAST: Shape = Shape::new(256, 8, 2);
-    /// Pairs, for the next.
+    /// Pairs with keys of 4 bytes, for the next.
+    pub const PAIRS_NEXT: Shape = Shape::new(256, 12, 2);
+    /// Pairs, and keys of 1 and 16 bytes, for more.
     pub const PAIRS_FEW: Shape = Shape::new(512, 8, 1);
     /// Pairs, for the largest.
     pub const PAIRS_SOME: Shape = Shape::new(512, 16, 1);
 
-    /// Those of keys of 4 bytes.
-    pub const SHAPES_U32: &[Shape] = &[KEYS_LEAST, KEYS_FEW, KEYS_SOME];
-    /// Those of keys of 4 bytes with values.
-    pub const SHAPES_PAIRS_U32: &[Shape] = &[PAIRS_LEAST, PAIRS_FEW, PAIRS_SOME];
-    /// Those of keys of 8 bytes.
-    pub const SHAPES_U64: &[Shape] = &[KEYS_FEW, KEYS_SOME];
+    /// A shape, and the most tiles of it: a tile a multiprocessor, if that is fewer.
+    #[derive(Clone, Copy, Debug)]
+    pub struct Few {
+        /// How a tile is cut.
+        pub shape: Shape,
+        /// Most tiles.
+        pub most: usize,
+    }
 
-    /// The largest tile of the least shapes.
-    pub const LEAST_TILE: usize = KEYS_LEAST.tile();
+    /// As many tiles as there are multiprocessors.
+    const fn any(shape: Shape) -> Few {
+        Few {
+            shape,
+            most: TILES_MAX,
+        }
+    }
+
+    /// Fewer: more tiles read more of each other than is gained by smaller ones, and take
+    /// more memory than CUB does.
+    const fn up_to(most: usize, shape: Shape) -> Few {
+        Few { shape, most }
+    }
+
+    /// The shapes of keys of `width` bytes, alone or `paired` with values, in order of
+    /// size.
+    pub const fn shapes(width: usize, paired: bool) -> &'static [Few] {
+        match (width, paired) {
+            (1, false) => const { &[any(PAIRS_FEW), any(KEYS_SOME)] },
+            (2, false) => const { &[any(KEYS_FEW), any(KEYS_SOME)] },
+            (1 | 2, true) => const { &[up_to(32, PAIRS_LEAST), any(PAIRS_FEW), any(PAIRS_SOME)] },
+            (4, false) => const { &[up_to(16, KEYS_LEAST), any(KEYS_FEW), any(KEYS_SOME)] },
+            (4, true) => {
+                const {
+                    &[
+                        up_to(16, PAIRS_LEAST),
+                        up_to(24, PAIRS_NEXT),
+                        any(PAIRS_FEW),
+                        any(PAIRS_SOME),
+                    ]
+                }
+            }
+            (8, false) => const { &[up_to(32, KEYS_LEAST), any(KEYS_FEW), any(KEYS_SOME)] },
+            (8, true) => const { &[up_to(64, PAIRS_LEAST), any(PAIRS_FEW), any(PAIRS_SOME)] },
+            _ => const { &[up_to(64, PAIRS_LEAST), any(PAIRS_FEW)] },
+        }
+    }
 }
 
 /// Shapes of the sort in one block, in order of size; the blocks do not share a

@@ -2,6 +2,7 @@
 //! geometries from `gpu_kernels::policy`.
 
 use gpu_kernels::key::Bits;
+use gpu_kernels::policy::onesweep::Choice;
 use gpu_kernels::policy::{self, Shape};
 use gpu_kernels::sweep::{Candidate, Family};
 use gpu_kernels::tile::{self, look};
@@ -14,12 +15,6 @@ use crate::key::Key;
 
 /// Keys from which on the histogram's blocks count in as many copies as they can.
 const MANY_FROM: u64 = 1 << 22;
-/// Most tiles where these are least: more of them read more of each other than is gained
-/// by a smaller one, and take more memory than CUB does.
-const LEAST_TO: u64 = 16;
-/// Keys of 4 bytes from which on the largest tiles are worth their time.
-const MOST_FROM: u64 = 1 << 24;
-
 /// Keys of 4 bytes, with values and alone, from which on it pays to count buckets and
 /// sort them locally.
 const LOCALLY_FROM: [u64; 2] = [1 << 24, 1 << 25];
@@ -87,11 +82,7 @@ pub fn passes(
     n: u64,
 ) -> Result<Passes, Error> {
     let paired = kind == Kind::Pairs;
-    let few = few_kernel(device, width, paired, n);
-    let (look, (name, shape)) = match few {
-        Some(few) => (look::AROUND, few),
-        None => (look::BACK, onesweep_kernel(device, width, kind, n)),
-    };
+    let (name, shape, look) = pass_kernel(Room::of(device), width, kind, n);
     let geometry = of(shape, pass_bytes(width, shape, paired, look));
     let onesweep = device.kernels().load(&name, geometry)?;
     Ok(Passes {
@@ -244,65 +235,68 @@ pub fn candidate(device: &Device, candidate: &Candidate) -> Result<Kernel, Error
     device.kernels().load(candidate.name, geometry)
 }
 
-/// The pass of tiles that look at each other, if each multiprocessor has at most one of
-/// the largest.
-fn few_kernel(device: &Device, width: usize, paired: bool, n: u64) -> Option<(String, Shape)> {
-    let shapes = match (width, paired) {
-        (4, false) => policy::few::SHAPES_U32,
-        (4, true) => policy::few::SHAPES_PAIRS_U32,
-        (8, false) => policy::few::SHAPES_U64,
-        _ => return None,
-    };
-    let most = most_few(device.multiprocessors());
-    let shape = shapes.iter().find(|&&shape| {
-        let least = shape.tile() <= policy::few::LEAST_TILE;
-        let most = if least { LEAST_TO.min(most) } else { most };
-        let shared_bytes = pass_bytes(width, shape, paired, look::AROUND);
-        n <= most * shape.tile() as u64 && shared_bytes <= device.shared_bytes() as usize
-    })?;
-    let prefix = if paired { "pairs" } else { "keys" };
-    let name = format!("few_{prefix}_{}_u{}", shape.tile(), 8 * width);
-    Some((name, *shape))
+/// What a GPU has room for.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// Whether it runs what is compiled for compute capability 9.0.
+    recent: bool,
+    multiprocessors: u32,
+    /// Bytes of shared memory that a block may have.
+    shared_bytes: usize,
 }
 
-fn onesweep_kernel(device: &Device, width: usize, kind: Kind, n: u64) -> (String, Shape) {
-    use policy::onesweep as shapes;
-    let paired = kind == Kind::Pairs;
-    let fits = |shape: Shape| {
-        pass_bytes(width, shape, paired, look::BACK) <= device.shared_bytes() as usize
-    };
-    // What is compiled for compute capability 9.0 only.
-    let recent = device.capability() >= (9, 0);
-    let (variant, shape) = if n > control::ONE_PORTION {
-        let shape = match (width, paired) {
-            (1 | 2 | 4, _) => shapes::WIDE_U32,
-            (8, false) => shapes::KEYS_U64,
-            (8, true) => shapes::PAIRS_U64,
-            (_, false) => shapes::KEYS_U128,
-            (_, true) => shapes::PAIRS_U128,
-        };
-        ("_wide", shape)
-    } else {
-        match (width, kind) {
-            (1, Kind::Pairs) => ("", shapes::PAIRS_U8),
-            (1, _) => ("", shapes::KEYS_U8),
-            (2, Kind::Pairs) => ("", shapes::PAIRS_U16),
-            (2, _) => ("", shapes::KEYS_U16),
-            (4, Kind::Pairs) if recent && fits(shapes::PAIRS_U32) => ("", shapes::PAIRS_U32),
-            (4, Kind::Pairs) => ("_baseline", shapes::PAIRS_U32_BASELINE),
-            (4, Kind::Ballots) => ("_ballots", shapes::KEYS_U32_BALLOTS),
-            (4, _) if !recent => ("_baseline", shapes::KEYS_U32_BASELINE),
-            (4, _) if n < MOST_FROM => ("_many", shapes::KEYS_U32_MANY),
-            (4, _) => ("", shapes::KEYS_U32),
-            (8, Kind::Pairs) => ("", shapes::PAIRS_U64),
-            (8, _) => ("", shapes::KEYS_U64),
-            (_, Kind::Pairs) => ("", shapes::PAIRS_U128),
-            (_, _) => ("", shapes::KEYS_U128),
+impl Room {
+    fn of(device: &Device) -> Self {
+        Room {
+            recent: device.capability() >= (9, 0),
+            multiprocessors: device.multiprocessors(),
+            shared_bytes: device.shared_bytes() as usize,
         }
+    }
+}
+
+/// The entry point, its shape and which tiles a tile looks at, of a pass of up to `n` keys.
+fn pass_kernel(room: Room, width: usize, kind: Kind, n: u64) -> (String, Shape, u32) {
+    let prefix = if kind == Kind::Pairs { "pairs" } else { "keys" };
+    let bits = 8 * width;
+    if let Some(shape) = few_shape(room, width, kind == Kind::Pairs, n) {
+        let name = format!("few_{prefix}_{}_u{bits}", shape.tile());
+        return (name, shape, look::AROUND);
+    }
+    let Choice { variant, shape, .. } = choice(room, width, kind, n);
+    let name = format!("onesweep_{prefix}{variant}_u{bits}");
+    (name, shape, look::BACK)
+}
+
+/// The shape of tiles that look at each other, if each multiprocessor has at most one of
+/// the largest.
+fn few_shape(room: Room, width: usize, paired: bool, n: u64) -> Option<Shape> {
+    let most = most_few(room.multiprocessors);
+    let mut shapes = policy::few::shapes(width, paired).iter();
+    let few = shapes.find(|few| {
+        let most = most.min(few.most as u64);
+        let shared_bytes = pass_bytes(width, few.shape, paired, look::AROUND);
+        n <= most * few.shape.tile() as u64 && shared_bytes <= room.shared_bytes
+    });
+    few.map(|few| few.shape)
+}
+
+/// The pass of tiles that look back.
+fn choice(room: Room, width: usize, kind: Kind, n: u64) -> Choice {
+    use policy::onesweep as passes;
+    let paired = kind == Kind::Pairs;
+    if n > control::ONE_PORTION {
+        return passes::in_portions(width, paired);
+    }
+    if (width, kind) == (4, Kind::Ballots) {
+        return passes::BALLOTS_U32;
+    }
+    let usable = |choice: &&Choice| {
+        let shared_bytes = pass_bytes(width, choice.shape, paired, look::BACK);
+        room.recent && n >= choice.from && shared_bytes <= room.shared_bytes
     };
-    let prefix = if paired { "pairs" } else { "keys" };
-    let name = format!("onesweep_{prefix}{variant}_u{}", 8 * width);
-    (name, shape)
+    let recent = passes::recent(width, paired).iter().find(usable);
+    recent.copied().unwrap_or(passes::everywhere(width, paired))
 }
 
 fn histogram(device: &Device, width: usize, n: u64) -> Result<Kernel, Error> {
@@ -393,7 +387,10 @@ fn of(shape: Shape, shared_bytes: usize) -> Geometry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::kernels::embedded_texts;
     use gpu_kernels::sweep::CANDIDATES;
+
+    const WIDTHS: [usize; 5] = [1, 2, 4, 8, 16];
 
     fn usable_of(family: Family, n: u64, by_bucket: bool) -> Vec<usize> {
         let of_u32 = |candidate: &&Candidate| {
@@ -402,6 +399,69 @@ mod tests {
         let usable = |candidate: &&Candidate| usable(candidate, n, 132, by_bucket).is_ok();
         let usable = CANDIDATES.iter().filter(of_u32).filter(usable);
         usable.map(|candidate| candidate.shape.tile()).collect()
+    }
+
+    /// Compute capability 7.5, 8.0, 8.9, an H200 and 12.0.
+    const ROOMS: [Room; 5] = [
+        room(false, 40, 64),
+        room(false, 108, 163),
+        room(false, 128, 99),
+        room(true, 132, 227),
+        room(true, 170, 99),
+    ];
+
+    const fn room(recent: bool, multiprocessors: u32, shared_kb: usize) -> Room {
+        Room {
+            recent,
+            multiprocessors,
+            shared_bytes: shared_kb << 10,
+        }
+    }
+
+    #[test]
+    fn every_gpu_has_a_pass_for_every_sort() {
+        // The newest text and the baseline, if there is a compiler of kernels.
+        let texts: Vec<&str> = embedded_texts().collect();
+        for room in ROOMS {
+            let text = if room.recent {
+                texts.first()
+            } else {
+                texts.last()
+            };
+            for (width, exponent) in WIDTHS.iter().flat_map(|&w| (10..33).map(move |e| (w, e))) {
+                for kind in [Kind::Keys, Kind::Ballots, Kind::Pairs] {
+                    let (name, shape, look) = pass_kernel(room, width, kind, 1 << exponent);
+                    let taken = pass_bytes(width, shape, kind == Kind::Pairs, look);
+                    assert!(taken <= room.shared_bytes, "{room:?}: {name} takes {taken}");
+                    let entry = format!(".entry {name}(");
+                    assert!(text.is_none_or(|text| text.contains(&entry)), "{entry}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_h200_passes_over_keys_by_these_shapes() {
+        let name = |width, kind, n| pass_kernel(ROOMS[3], width, kind, n).0;
+        for (width, kind, n, expected) in [
+            (4, Kind::Keys, 1 << 15, "few_keys_2048_u32"),
+            (4, Kind::Keys, 1 << 16, "few_keys_4096_u32"),
+            (4, Kind::Keys, 1 << 20, "few_keys_8192_u32"),
+            (4, Kind::Keys, 1 << 22, "onesweep_keys_baseline_u32"),
+            (4, Kind::Keys, 1 << 23, "onesweep_keys_many_u32"),
+            (4, Kind::Keys, 1 << 24, "onesweep_keys_u32"),
+            (4, Kind::Ballots, 1 << 24, "onesweep_keys_ballots_u32"),
+            (4, Kind::Keys, 1 << 31, "onesweep_keys_wide_u32"),
+            (4, Kind::Pairs, 1 << 16, "few_pairs_3072_u32"),
+            (8, Kind::Keys, 1 << 16, "few_keys_2048_u64"),
+            (8, Kind::Keys, (1 << 16) + 1, "few_keys_4096_u64"),
+            (8, Kind::Keys, 1 << 22, "onesweep_keys_u64"),
+            (8, Kind::Pairs, 1 << 21, "onesweep_pairs_baseline_u64"),
+            (8, Kind::Pairs, 1 << 22, "onesweep_pairs_u64"),
+            (1, Kind::Keys, 1 << 22, "onesweep_keys_u8"),
+        ] {
+            assert_eq!(name(width, kind, n), expected, "{width} {kind:?} {n}");
+        }
     }
 
     #[test]

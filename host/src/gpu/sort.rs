@@ -33,12 +33,17 @@ pub enum Payload {
 ///
 /// Stable in every order. It is asynchronous: each run puts launches on the
 /// caller's stream and returns, and may be captured in a CUDA graph, which then has the
-/// workspace to itself. It allocates nothing: what it needs beside its arguments is a
-/// [`Workspace`], whose size is asked first.
+/// workspace to itself. Until that stream has run, no slice of a run may be read, written
+/// or freed by other work, nor its workspace be given to a run on another stream. It
+/// allocates nothing: what it needs beside its arguments is a [`Workspace`], whose size is
+/// asked first.
+///
+/// Most keys: what the GPU's memory holds, past 2^32; 2^32 - 1 in numeric order, with
+/// indices, and with values that are not of 4 bytes.
 ///
 /// Time: one read of the keys, and one read and one write of keys and values for
-/// each byte of the bits sorted by; places in which all keys agree are skipped. Keys of 4
-/// or 8 bytes that are at most a tile for each multiprocessor need no read beforehand.
+/// each byte of the bits sorted by; places in which all keys agree are skipped. Keys that
+/// are at most a tile for each multiprocessor need no read beforehand.
 /// Very many keys of 4 bytes that are evenly spread take one read and one write less: the
 /// last half of their bits is sorted bucket by bucket, within a multiprocessor.
 /// Least-significant-digit passes after Onesweep (Adinets and Merrill 2022), buckets
