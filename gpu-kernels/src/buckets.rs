@@ -1,27 +1,34 @@
-//! Counts the keys of each bucket beside their digits, and decides whether buckets are
-//! sorted locally.
+//! Counts the keys of each bucket, and decides whether these are sorted locally.
 //!
-//! A *bucket* is the keys of 4 bytes that have their upper 16 bits in common. If none
-//! is larger than what a block holds, two passes over the upper places and a
-//! [local sort](crate::local_sort) of each bucket do for all four passes. Whether that
-//! is so, and where each bucket begins, takes a count of all 65536.
+//! A *bucket* is the keys that have their upper 16 bits in common. If none is larger than
+//! what a block holds, two passes over the upper places and a
+//! [local sort](crate::local_sort) of each bucket do for all passes. Whether that is so,
+//! and where each bucket begins, takes a count of all 65536.
 //!
 //! # Tallies
 //! A block counts buckets in shared memory: its *tally*, of 16 bits a bucket, two to a
-//! word. The upper two digits are not counted then, because their counts are sums over
-//! the tally. It is the blocks' tallies that are kept, in the scratch buffer, which
-//! nothing uses before the first pass, and [`bucket_starts`] adds them up.
+//! word. Digits are not counted then: those of the upper two places are sums over the
+//! tally, and no other place is passed over. It is the blocks' tallies that are kept, in
+//! the scratch buffer, which nothing uses before the first pass, and [`bucket_starts`]
+//! adds them up.
 //!
-//! Crowded buckets would make lanes wait for each other, and overflow. So a block begins
-//! without a tally if too many neighbours among its first keys share a bucket. Else it
-//! looks at its tally after the first few keys, and from time to time, and where a bucket
-//! has too many for all to be small it counts on without one. A counter that is below
-//! [`CROWDED`] when it is looked at stays below 2^16 until it is looked at again.
+//! # Which keys are for it
+//! The first few keys of a block are a *sample*, of which all digits are counted, too. If
+//! neighbours among them share buckets, if one bucket has many of them, or one digit more
+//! than an eighth, the block counts digits to the end, as a [histogram](crate::histogram)
+//! does. Later crowds would make lanes wait for each other: a warp looks at one vector in
+//! so many of its keys, and where neighbours share buckets it gives up, and the block
+//! with it. So it does if a count has overflowed; then the tally as a whole has too few
+//! keys, for each carry takes 65535 or more off.
+//!
+//! If all blocks have tallied, what follows may sort locally; if all have counted digits,
+//! that is the histogram. Else, and if a bucket turns out to be too large, all keys are
+//! counted again: the host launches a histogram behind [`bucket_starts`] that counts only
+//! then. Few inputs make it, such as those whose second half is not as their first.
 
 use crate::control::{self, Step};
 use crate::histogram::{self, Histogram};
 use crate::key::{Key, RADIX};
-use crate::policy;
 use crate::scan;
 use cuda_std::prelude::*;
 
@@ -31,95 +38,488 @@ pub const BUCKET_BITS: u32 = 16;
 pub const BUCKETS: usize = 1 << BUCKET_BITS;
 /// Words of a tally.
 pub const TALLY: usize = BUCKETS / 2;
+/// Places that buckets are made by: the upper ones.
+const UPPER_PLACES: usize = BUCKET_BITS as usize / 8;
+/// Bins of these.
+const UPPER: usize = UPPER_PLACES * RADIX;
 
-/// Digits of a key.
-const PLACES: usize = <u32 as Key>::PLACES;
-/// Vectors that each thread counts before the block first looks at its tally.
-const FIRST: usize = 4;
-/// The same from then on.
-const TURN: usize = 12;
+/// Vectors of each thread that are the sample.
+const SAMPLE: u32 = 4;
 /// Vectors that a thread has on their way at once.
 const TOGETHER: usize = 4;
-/// Keys in a vector.
-const KEYS: usize = 4;
-/// Lanes of a warp in whose first vector neighbours share a bucket, and which make a crowd:
-/// of evenly spread keys, one lane in twenty thousand.
+/// Lanes of a warp in whose vector neighbours share a bucket, and which make a crowd: of
+/// evenly spread keys, one lane in twenty thousand.
 const CROWDED_LANES: u32 = 3;
-/// A bucket of so many keys is crowded, of the first few.
-const CROWDED_AT_FIRST: u32 = 1 << 4;
-/// The same later.
-const CROWDED: u32 = 1 << 13;
-const _: () = assert!(CROWDED as usize + TURN * KEYS * policy::HISTOGRAM_THREADS < 1 << 16);
+/// A bucket of so many keys is crowded, of a sample.
+const CROWDED: u32 = 1 << 4;
+/// A digit that more than one key in so many of a sample has is not spread.
+const SPREAD: u32 = 8;
 
-/// Copies of each bin beside a tally.
-pub const COPIES: usize = policy::histogram_copies(PLACES, policy::HISTOGRAM_BYTES_LARGE);
+/// Copies of each bin of the sample.
+pub const COPIES_SAMPLED: usize = 8;
 
-/// Bins of the upper digits.
-const UPPER: usize = PLACES / 2 * RADIX;
-
-/// Bytes of dynamic shared memory of [`histogram_by_bucket`].
-pub const fn shared_bytes(copies: usize) -> usize {
-    Layout::of(copies).end
+/// Copies of each bin where digits are counted: as many as the tally has room for.
+pub const fn copies<K: Key>() -> usize {
+    TALLY / (K::PLACES * RADIX)
 }
 
-/// Where things stand in shared memory, in bytes. The bins are first, in copies.
+/// Bytes of dynamic shared memory of [`histogram_by_bucket`].
+pub const fn shared_bytes<K: Key>(sampled: usize) -> usize {
+    Layout::of::<K>(sampled).end
+}
+
+/// Where things stand in shared memory, in bytes. The sample's bins are first, in copies.
 struct Layout {
-    /// The tally, where without one the bins of the upper digits are.
+    /// The tally, or bins in its place.
     tally: usize,
-    /// What tallies have said of the upper digits.
+    /// What the tally says of the upper digits.
     upper: usize,
+    /// The block's [`Words`].
+    words: usize,
     end: usize,
 }
 
 impl Layout {
-    const fn of(copies: usize) -> Self {
-        let tally = PLACES / 2 * RADIX * copies * 4;
+    const fn of<K: Key>(sampled: usize) -> Self {
+        let tally = K::PLACES * RADIX * sampled * 4;
         let upper = tally + TALLY * 4;
-        assert!(UPPER * copies <= TALLY);
+        let words = upper + UPPER * 4;
         Layout {
             tally,
             upper,
-            end: upper + UPPER * 4,
+            words,
+            end: words + 16,
         }
     }
 }
 
+/// Words of a block.
+#[derive(Clone, Copy)]
+struct Words(Shared<u32>);
+
+impl Words {
+    /// How many warps have given up.
+    const GIVEN_UP: usize = 0;
+    /// Keys of the block.
+    const KEYS: usize = 1;
+    /// Keys of the tally.
+    const TALLIED: usize = 2;
+    const COUNT: usize = 4;
+}
+
+/// What has become of a block's counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Counts {
+    /// The tally has all keys.
+    Tallied,
+    /// The bins have all digits.
+    Digits,
+    /// Neither.
+    GivenUp,
+}
+
 /// The kernel that counts. As [`histogram`](histogram::histogram), of up to 1024
-/// threads a block, for sorts by whole keys. Each block has `TALLY` words of `tallies`.
+/// threads a block, for sorts by whole keys; `COPIES` are at most [`copies`]. Each block
+/// has `TALLY` words of `tallies`.
 #[inline(always)]
-pub unsafe fn histogram_by_bucket<const COPIES: usize>(arg: Histogram<u32>, tallies: Global<u32>) {
+pub unsafe fn histogram_by_bucket<K: Key, const SAMPLED: usize, const COPIES: usize>(
+    arg: Histogram<K>,
+    tallies: Global<u32>,
+) {
     unsafe {
         thread::trigger_dependents();
-        let layout = const { Layout::of(COPIES) };
-        let bins = dynamic_shared::<u32>(0, PLACES * RADIX * COPIES);
-        let words = dynamic_shared::<u32>(layout.tally, TALLY);
-        let upper = dynamic_shared::<u32>(layout.upper, UPPER);
-        let tally = Tally { words, upper, arg };
-        let first = first_vector(arg);
-        clear(bins, PLACES / 2 * RADIX * COPIES);
-        clear(words, TALLY);
-        clear(upper, UPPER);
+        let block = Block::<K, SAMPLED, COPIES>::of(arg);
+        block.clear();
         histogram::clear_table(arg);
-        let shares = warp::ballot(warp::FULL, first.is_some_and(shares_buckets));
-        let crowded = shares.count_ones() >= CROWDED_LANES;
-        let tallied = !thread::sync_threads_or(crowded);
-        if count::<COPIES>(arg, bins, tally, tallied) {
-            tally.save(tallies.offset(thread::block_idx_x() as usize * TALLY));
-            tally.fold::<COPIES>();
-        } else if thread::thread_idx_x() == 0 {
-            let untallied = control::UNTALLIED;
-            arg.control
-                .fetch_add(untallied, 1, Ordering::Relaxed, Scope::Device);
+        match block.count() {
+            Counts::Tallied => {
+                block.save(tallies.offset(thread::block_idx_x() as usize * TALLY));
+                block.add_upper();
+            }
+            Counts::Digits => {
+                histogram::add_to_bins::<K, COPIES>(arg.control, block.wide());
+                histogram::add_to_bins::<K, SAMPLED>(arg.control, block.sample());
+                block.signal(control::DIGITS_COUNTED);
+            }
+            Counts::GivenUp => block.signal(control::AGAIN),
         }
-        let mut i = thread::thread_idx_x() as usize;
-        while i < UPPER {
-            bins.add((UPPER + i) * COPIES, upper.get(i));
+        if histogram::arrives_last(arg.control, block.upper()) {
+            histogram::make_plan(arg, block.sample());
+            decide(arg.control);
+        }
+    }
+}
+
+/// What the blocks have come to, by the last of them.
+#[inline(always)]
+unsafe fn decide(control: Global<u32>) {
+    if thread::thread_idx_x() != 0 {
+        return;
+    }
+    unsafe {
+        let of = |word| control.load(word, Ordering::Relaxed, Scope::Device);
+        let (digits, given_up) = (of(control::DIGITS_COUNTED), of(control::AGAIN) != 0);
+        let mixed = digits != 0 && digits != thread::grid_dim_x();
+        let set = |word, value| control.store(word, value, Ordering::Relaxed, Scope::Device);
+        set(control::LOCALLY, (digits == 0 && !given_up) as u32);
+        set(control::AGAIN, (given_up || mixed) as u32);
+        set(control::DIGITS_COUNTED, 0);
+    }
+}
+
+/// A block's view of what it counts, and where.
+#[derive(Clone, Copy)]
+struct Block<K, const SAMPLED: usize, const COPIES: usize> {
+    arg: Histogram<K>,
+    /// Keys before the first vector of the input.
+    head: u32,
+    /// How many vectors there are.
+    vectors: u32,
+    /// The first vector of the block, and of this thread.
+    begin: u32,
+    first: u32,
+    /// Vectors between two that a thread counts.
+    step: u32,
+}
+
+impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES> {
+    const LAYOUT: Layout = Layout::of::<K>(SAMPLED);
+    /// Keys in a vector.
+    const KEYS: u32 = 16 / size_of::<K>() as u32;
+
+    #[inline(always)]
+    unsafe fn of(arg: Histogram<K>) -> Self {
+        const { assert!(COPIES <= copies::<K>()) };
+        let n = arg.n as u32;
+        let head = (arg.input.address() as u32).wrapping_neg() % 16 / size_of::<K>() as u32;
+        let head = head.min(n);
+        let threads = thread::block_dim_x();
+        let begin = thread::block_idx_x() * threads;
+        Block {
+            arg,
+            head,
+            vectors: (n - head) / Self::KEYS,
+            begin,
+            first: begin + thread::thread_idx_x(),
+            step: thread::grid_dim_x() * threads,
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn sample(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(0, K::PLACES * RADIX * SAMPLED) }
+    }
+
+    #[inline(always)]
+    unsafe fn tally(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(Self::LAYOUT.tally, TALLY) }
+    }
+
+    /// Bins in the place of the tally.
+    #[inline(always)]
+    unsafe fn wide(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(Self::LAYOUT.tally, K::PLACES * RADIX * COPIES) }
+    }
+
+    #[inline(always)]
+    unsafe fn upper(&self) -> Shared<u32> {
+        unsafe { dynamic_shared(Self::LAYOUT.upper, UPPER) }
+    }
+
+    #[inline(always)]
+    unsafe fn words(&self) -> Words {
+        Words(unsafe { dynamic_shared(Self::LAYOUT.words, Words::COUNT) })
+    }
+
+    #[inline(always)]
+    unsafe fn clear(&self) {
+        unsafe {
+            clear(self.sample(), K::PLACES * RADIX * SAMPLED);
+            clear(self.tally(), TALLY);
+            clear(self.upper(), UPPER);
+            clear(self.words().0, Words::COUNT);
+        }
+    }
+
+    /// Counts the block's keys. Ends in a barrier.
+    #[inline(always)]
+    unsafe fn count(&self) -> Counts {
+        unsafe {
+            let first = (self.first < self.vectors).then(|| self.vector(self.first));
+            let tallies = !thread::sync_threads_or(self.is_crowd(first));
+            self.count_sample(tallies);
+            thread::sync_threads();
+            let fits = tallies && !self.is_crowded() && self.is_spread();
+            if thread::sync_threads_or(!fits) {
+                clear(self.wide(), K::PLACES * RADIX * COPIES);
+                thread::sync_threads();
+                let goes_on = |_| true;
+                self.each(SAMPLE, u32::MAX, goes_on, |vector| {
+                    self.count_digits::<COPIES>(self.wide(), vector);
+                });
+                thread::sync_threads();
+                return Counts::Digits;
+            }
+            self.count_tally();
+            thread::sync_threads();
+            self.fold();
+            let words = self.words().0;
+            let given_up = words.get(Words::GIVEN_UP) != 0;
+            if given_up || words.get(Words::KEYS) != words.get(Words::TALLIED) {
+                Counts::GivenUp
+            } else {
+                Counts::Tallied
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn vector(&self, number: u32) -> u128 {
+        unsafe {
+            let body = self.arg.input.offset(self.head as usize);
+            body.get_vector((Self::KEYS * number) as usize)
+        }
+    }
+
+    /// Calls `count` with this thread's vectors, from number `from` to before `to`, which
+    /// are [`TOGETHER`] apart or more than there are, as long as `goes_on` says so of the
+    /// first of so many, if there is one.
+    #[inline(always)]
+    unsafe fn each(
+        &self,
+        from: u32,
+        to: u32,
+        goes_on: impl Fn(Option<u128>) -> bool,
+        count: impl Fn(u128),
+    ) {
+        let mut i = from;
+        while i < to && self.begin + i * self.step < self.vectors {
+            let mut vectors = [0; TOGETHER];
+            let at = |j: usize| self.first + (i + j as u32) * self.step;
+            for j in 0..TOGETHER {
+                if at(j) < self.vectors {
+                    vectors[j] = unsafe { self.vector(at(j)) };
+                }
+            }
+            if !goes_on((at(0) < self.vectors).then_some(vectors[0])) {
+                return;
+            }
+            for j in 0..TOGETHER {
+                if at(j) < self.vectors {
+                    count(vectors[j]);
+                }
+            }
+            i += TOGETHER as u32;
+        }
+    }
+
+    /// Counts all digits of the sample, and its buckets where it `tallies`. The keys
+    /// before the first vector and after the last are of it.
+    #[inline(always)]
+    unsafe fn count_sample(&self, tallies: bool) {
+        unsafe {
+            let (first, head) = (self.first, self.head);
+            let behind = Self::KEYS * self.vectors;
+            let singles = self.arg.n as u32 - behind;
+            let mut keys = 0;
+            if first < singles {
+                let single = if first < head { first } else { first + behind };
+                let key = self.arg.input.get(single as usize);
+                let column = self.column::<SAMPLED>(self.sample());
+                histogram::count_key::<K, SAMPLED>(self.arg, true, column, key);
+                if tallies {
+                    self.tally_key(key);
+                }
+                keys += 1;
+            }
+            if first < self.vectors {
+                keys += Self::KEYS * ((self.vectors - 1 - first) / self.step + 1);
+            }
+            self.words().0.add(Words::KEYS, keys);
+            let goes_on = |_| true;
+            self.each(0, SAMPLE, goes_on, |vector| {
+                self.count_digits::<SAMPLED>(self.sample(), vector);
+                if tallies {
+                    self.tally_vector(vector);
+                }
+            });
+        }
+    }
+
+    /// Tallies all keys after the sample, or until the warp gives up.
+    #[inline(always)]
+    unsafe fn count_tally(&self) {
+        let goes_on = |vector: Option<u128>| {
+            let crowded = self.is_crowd(vector);
+            if crowded && warp::lane_id() == 0 {
+                unsafe { self.words().0.add(Words::GIVEN_UP, 1) };
+            }
+            !crowded
+        };
+        unsafe {
+            self.each(SAMPLE, u32::MAX, goes_on, |vector| {
+                self.tally_vector(vector)
+            });
+        }
+    }
+
+    /// Whether so many of the warp's vectors have neighbours that share a bucket.
+    #[inline(always)]
+    fn is_crowd(&self, vector: Option<u128>) -> bool {
+        let shares = vector.is_some_and(|vector| self.shares_buckets(vector));
+        warp::ballot(warp::FULL, shares).count_ones() >= CROWDED_LANES
+    }
+
+    /// This lane's copy of the bins.
+    #[inline(always)]
+    unsafe fn column<const OF: usize>(&self, bins: Shared<u32>) -> Shared<u32> {
+        unsafe { bins.offset(warp::lane_id() as usize & (OF - 1)) }
+    }
+
+    #[inline(always)]
+    unsafe fn count_digits<const OF: usize>(&self, bins: Shared<u32>, vector: u128) {
+        unsafe {
+            let column = self.column::<OF>(bins);
+            histogram::count_vector::<K, OF>(self.arg, true, column, vector);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tally_vector(&self, vector: u128) {
+        for i in 0..Self::KEYS {
+            unsafe { self.tally_key(K::from_u128(vector >> (K::BITS * i))) };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tally_key(&self, key: K) {
+        let bucket = (self.arg.encoded(key) ^ self.arg.flip) >> (K::BITS - BUCKET_BITS);
+        let bucket = bucket.to_u64() as u32;
+        unsafe {
+            self.tally()
+                .add(bucket as usize / 2, 1 << (bucket % 2 * 16))
+        };
+    }
+
+    /// Whether two neighbours in a vector have one bucket: codes have if keys have.
+    #[inline(always)]
+    fn shares_buckets(&self, vector: u128) -> bool {
+        let differences = vector ^ vector >> K::BITS;
+        (0..Self::KEYS - 1).any(|i| {
+            let difference = K::from_u128(differences >> (K::BITS * i));
+            difference >> (K::BITS - BUCKET_BITS) == K::from_u64(0)
+        })
+    }
+
+    /// Whether a thread's part of the buckets has a crowded one.
+    #[inline(always)]
+    unsafe fn is_crowded(&self) -> bool {
+        let high = (CROWDED.wrapping_neg() & 0xffff) * 0x10001;
+        let vectors = unsafe { self.tally().cast::<u128>() };
+        let (mut all, mut i) = (0, thread::thread_idx_x() as usize);
+        while i < TALLY / 4 {
+            all |= unsafe { vectors.get(i) };
             i += thread::block_dim_x() as usize;
         }
-        thread::sync_threads();
-        histogram::add_to_bins::<u32, COPIES>(arg.control, bins);
-        if histogram::arrives_last(arg.control, bins) {
-            histogram::make_plan(arg, bins);
+        (0..4).any(|word| (all >> (32 * word)) as u32 & high != 0)
+    }
+
+    /// Whether the digits of a thread's part of the sample's bins are spread.
+    #[inline(always)]
+    unsafe fn is_spread(&self) -> bool {
+        let threads = thread::block_dim_x();
+        let most = SAMPLE * Self::KEYS * threads / SPREAD;
+        let (mut spread, mut bin) = (true, thread::thread_idx_x() as usize);
+        while bin < K::PLACES * RADIX {
+            let mut sum = 0;
+            for copy in 0..SAMPLED {
+                sum += unsafe { self.sample().get(bin * SAMPLED + copy) };
+            }
+            spread &= sum <= most;
+            bin += threads as usize;
+        }
+        spread
+    }
+
+    /// Adds up what the tally says of the upper digits, and how many keys it has. A
+    /// barrier stands before, and this ends in one.
+    #[inline(always)]
+    unsafe fn fold(&self) {
+        unsafe {
+            let thread = thread::thread_idx_x() as usize;
+            let threads = thread::block_dim_x() as usize;
+            let flip = |place: usize| {
+                let place = (K::PLACES - UPPER_PLACES + place) as u32;
+                self.arg.flip.digit(8 * place, RADIX as u32 - 1, 0)
+            };
+            let (tally, upper) = (self.tally(), self.upper());
+            let add = |place: usize, digit: u32, count: u32| {
+                let bin = (digit ^ flip(place)) as usize;
+                upper.add(place * RADIX + bin, count);
+            };
+            // A row of the tally has one upper digit; a column two lower ones.
+            const COLUMNS: usize = RADIX / 2;
+            let (mut low, mut high) = (0, 0);
+            let column = thread % COLUMNS;
+            let mut row = thread / COLUMNS;
+            while row < RADIX {
+                let word = tally.get(row * COLUMNS + column);
+                low += word & 0xffff;
+                high += word >> 16;
+                row += threads / COLUMNS;
+            }
+            add(0, 2 * column as u32, low);
+            add(0, 2 * column as u32 + 1, high);
+            self.words().0.add(Words::TALLIED, low + high);
+            // A warp a row.
+            let mut row = thread / 32;
+            while row < RADIX {
+                let mut sum = 0;
+                for i in 0..COLUMNS / 32 {
+                    let word = tally.get(row * COLUMNS + 32 * i + thread % 32);
+                    sum += (word & 0xffff) + (word >> 16);
+                }
+                let sum = scan::warp_sum(sum as u64) as u32;
+                if thread.is_multiple_of(32) {
+                    add(1, row as u32, sum);
+                }
+                row += threads / 32;
+            }
+            thread::sync_threads();
+        }
+    }
+
+    /// Writes the tally out.
+    #[inline(always)]
+    unsafe fn save(&self, to: Global<u32>) {
+        let mut i = thread::thread_idx_x() as usize;
+        while i < TALLY {
+            unsafe { to.set(i, self.tally().get(i)) };
+            i += thread::block_dim_x() as usize;
+        }
+    }
+
+    /// Adds the counts of the upper digits to the device's bins.
+    #[inline(always)]
+    unsafe fn add_upper(&self) {
+        unsafe {
+            let bins = self.arg.control.offset(control::BINS).cast::<u64>();
+            let bins = bins.offset(K::PLACES * RADIX - UPPER);
+            let mut i = thread::thread_idx_x() as usize;
+            while i < UPPER {
+                let count = self.upper().get(i) as u64;
+                bins.fetch_add(i, count, Ordering::Relaxed, Scope::Device);
+                i += thread::block_dim_x() as usize;
+            }
+        }
+    }
+
+    /// Adds one to a control word, for the block.
+    #[inline(always)]
+    unsafe fn signal(&self, word: usize) {
+        if thread::thread_idx_x() == 0 {
+            let control = self.arg.control;
+            unsafe { control.fetch_add(word, 1, Ordering::Relaxed, Scope::Device) };
         }
     }
 }
@@ -130,197 +530,6 @@ unsafe fn clear(words: Shared<u32>, len: usize) {
     while i < len {
         unsafe { words.set(i, 0) };
         i += thread::block_dim_x() as usize;
-    }
-}
-
-/// Keys before the first vector of the input, and how many vectors there are.
-#[inline(always)]
-fn vectors(arg: &Histogram<u32>) -> (usize, usize) {
-    let n = arg.n as usize;
-    let head = (arg.input.address().wrapping_neg() % 16 / 4).min(n);
-    (head, (n - head) / KEYS)
-}
-
-/// The first vector that this thread counts, if there is one.
-#[inline(always)]
-unsafe fn first_vector(arg: Histogram<u32>) -> Option<u128> {
-    let (head, vectors) = vectors(&arg);
-    let first = thread::block_idx_x() as usize * thread::block_dim_x() as usize
-        + thread::thread_idx_x() as usize;
-    (first < vectors).then(|| unsafe { arg.input.offset(head).get_vector(KEYS * first) })
-}
-
-/// Whether two neighbours in a vector have one bucket: codes have if keys have.
-#[inline(always)]
-fn shares_buckets(vector: u128) -> bool {
-    let differences = vector ^ vector >> 32;
-    (0..KEYS - 1).any(|i| (differences >> (32 * i)) as u32 >> BUCKET_BITS == 0)
-}
-
-/// Counts the block's keys, at first with a tally or without. Returns whether the tally has
-/// all of them, and the bins their lower digits only. Ends in a barrier.
-#[inline(always)]
-unsafe fn count<const COPIES: usize>(
-    arg: Histogram<u32>,
-    bins: Shared<u32>,
-    tally: Tally,
-    mut tallied: bool,
-) -> bool {
-    unsafe {
-        let column = bins.offset(warp::lane_id() as usize & (COPIES - 1));
-        let n = arg.n as usize;
-        let (head, vectors) = vectors(&arg);
-        let body = arg.input.offset(head);
-        let tail = head + vectors * KEYS;
-
-        let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
-        let begin = thread::block_idx_x() as usize * thread::block_dim_x() as usize;
-        let first = begin + thread::thread_idx_x() as usize;
-        if first < head + n - tail {
-            let single = if first < head {
-                first
-            } else {
-                tail + first - head
-            };
-            let key = arg.input.get(single);
-            if tallied {
-                tally.count_key::<COPIES>(column, key);
-            } else {
-                histogram::count_key::<u32, COPIES>(arg, true, column, key);
-            }
-        }
-        let (mut i, mut turn, mut most) = (0, FIRST, CROWDED_AT_FIRST);
-        while begin + i * step < vectors {
-            let end = i + turn;
-            while i < end {
-                let mut keys = [0; TOGETHER];
-                for j in 0..TOGETHER {
-                    let vector = first + (i + j) * step;
-                    if vector < vectors {
-                        keys[j] = body.get_vector(KEYS * vector);
-                    }
-                }
-                for j in 0..TOGETHER {
-                    if first + (i + j) * step < vectors {
-                        if tallied {
-                            tally.count_vector::<COPIES>(column, keys[j]);
-                        } else {
-                            histogram::count_vector::<u32, COPIES>(arg, true, column, keys[j]);
-                        }
-                    }
-                }
-                i += TOGETHER;
-            }
-            if tallied {
-                thread::sync_threads();
-                if thread::sync_threads_or(tally.is_crowded(most)) {
-                    tally.fold::<COPIES>();
-                    tallied = false;
-                }
-            }
-            (turn, most) = (TURN, CROWDED);
-        }
-        thread::sync_threads();
-        tallied
-    }
-}
-
-/// A block's counts of the buckets.
-#[derive(Clone, Copy)]
-struct Tally {
-    words: Shared<u32>,
-    /// Counts of the upper digits.
-    upper: Shared<u32>,
-    arg: Histogram<u32>,
-}
-
-impl Tally {
-    #[inline(always)]
-    unsafe fn count_vector<const COPIES: usize>(self, column: Shared<u32>, vector: u128) {
-        for i in 0..KEYS {
-            unsafe { self.count_key::<COPIES>(column, (vector >> (32 * i)) as u32) };
-        }
-    }
-
-    /// Counts a key's bucket, and its lower digits.
-    #[inline(always)]
-    unsafe fn count_key<const COPIES: usize>(self, column: Shared<u32>, key: u32) {
-        let key = self.arg.encoded(key);
-        for place in 0..PLACES / 2 {
-            let digit = key.digit(8 * place as u32, RADIX as u32 - 1, 0);
-            unsafe { column.add((place * RADIX + digit as usize) * COPIES, 1) };
-        }
-        let bucket = (key ^ self.arg.flip) >> BUCKET_BITS;
-        unsafe { self.words.add(bucket as usize / 2, 1 << (bucket % 2 * 16)) };
-    }
-
-    /// Whether a thread's part of the buckets has one of `most` keys, a power of two,
-    /// or more.
-    #[inline(always)]
-    unsafe fn is_crowded(self, most: u32) -> bool {
-        let high = (most.wrapping_neg() & 0xffff) * 0x10001;
-        let vectors = unsafe { self.words.cast::<u128>() };
-        let (mut all, mut i) = (0, thread::thread_idx_x() as usize);
-        while i < TALLY / 4 {
-            all |= unsafe { vectors.get(i) };
-            i += thread::block_dim_x() as usize;
-        }
-        (0..4).any(|word| (all >> (32 * word)) as u32 & high != 0)
-    }
-
-    /// Adds up what the tally says of the upper digits, and leaves bins of them in its
-    /// place. A barrier stands before, and this ends in one.
-    #[inline(always)]
-    unsafe fn fold<const COPIES: usize>(self) {
-        unsafe {
-            let thread = thread::thread_idx_x() as usize;
-            let threads = thread::block_dim_x() as usize;
-            let flip = |place: u32| self.arg.flip.digit(8 * place, RADIX as u32 - 1, 0);
-            let add = |place: usize, digit: u32, count: u32| {
-                let bin = (digit ^ flip(place as u32)) as usize;
-                self.upper.add(place * RADIX - UPPER + bin, count);
-            };
-            // A row of the tally has one upper digit; a column two lower ones.
-            const COLUMNS: usize = RADIX / 2;
-            let (mut low, mut high) = (0, 0);
-            let column = thread % COLUMNS;
-            let mut row = thread / COLUMNS;
-            while row < RADIX {
-                let word = self.words.get(row * COLUMNS + column);
-                low += word & 0xffff;
-                high += word >> 16;
-                row += threads / COLUMNS;
-            }
-            add(PLACES - 2, 2 * column as u32, low);
-            add(PLACES - 2, 2 * column as u32 + 1, high);
-            // A warp a row.
-            let mut row = thread / 32;
-            while row < RADIX {
-                let mut sum = 0;
-                for i in 0..COLUMNS / 32 {
-                    let word = self.words.get(row * COLUMNS + 32 * i + thread % 32);
-                    sum += (word & 0xffff) + (word >> 16);
-                }
-                let sum = scan::warp_sum(sum as u64) as u32;
-                if thread.is_multiple_of(32) {
-                    add(PLACES - 1, row as u32, sum);
-                }
-                row += threads / 32;
-            }
-            thread::sync_threads();
-            clear(self.words, UPPER * COPIES);
-            thread::sync_threads();
-        }
-    }
-
-    /// Writes the tally out.
-    #[inline(always)]
-    unsafe fn save(self, to: Global<u32>) {
-        let mut i = thread::thread_idx_x() as usize;
-        while i < TALLY {
-            unsafe { to.set(i, self.words.get(i)) };
-            i += thread::block_dim_x() as usize;
-        }
     }
 }
 
@@ -351,27 +560,28 @@ pub const STARTS_SHARED_BYTES: usize = THREADS / 32 * 4;
 
 /// The kernel that adds tallies up: `BLOCKS` blocks of `THREADS` threads.
 #[inline(always)]
-pub unsafe fn bucket_starts(arg: BucketStarts) {
+pub unsafe fn bucket_starts<K: Key>(arg: BucketStarts) {
     unsafe {
         thread::trigger_dependents();
         thread::sync_predecessor();
         let control = arg.control;
-        let tallied = control.get(control::LOCALLY) != 0 && control.get(control::UNTALLIED) == 0;
+        let tallied = control.get(control::LOCALLY) != 0;
         let shared = dynamic_shared::<u32>(0, THREADS / 32);
         if tallied {
-            write_starts(arg, shared);
+            write_starts::<K>(arg, shared);
         }
         if histogram::arrives_last(control, shared) && thread::thread_idx_x() == 0 {
             let overfull = control.load(control::OVERFULL, Ordering::Relaxed, Scope::Device);
             let locally = tallied && overfull == 0;
             if locally {
-                plan_locally(control);
+                plan_locally::<K>(control);
+            } else if tallied {
+                control.set(control::AGAIN, 1);
             }
             control.set(control::LOCALLY, locally as u32);
             control.set(control::NEXT_BUCKET, 0);
             let clear = |word| control.store(word, 0, Ordering::Relaxed, Scope::Device);
             clear(control::ARRIVALS);
-            clear(control::UNTALLIED);
             clear(control::OVERFULL);
         }
     }
@@ -379,7 +589,7 @@ pub unsafe fn bucket_starts(arg: BucketStarts) {
 
 /// The starts of the block's buckets, and whether one of them is too large.
 #[inline(always)]
-unsafe fn write_starts(arg: BucketStarts, shared: Shared<u32>) {
+unsafe fn write_starts<K: Key>(arg: BucketStarts, shared: Shared<u32>) {
     unsafe {
         let thread = thread::thread_idx_x();
         let block = thread::block_idx_x() as usize;
@@ -407,8 +617,8 @@ unsafe fn write_starts(arg: BucketStarts, shared: Shared<u32>) {
             shared.set(thread as usize / 32, inclusive);
         }
         thread::sync_threads();
-        let places = arg.control.offset(control::starts(PLACES, 0));
-        let upper = places.cast::<u64>().offset((PLACES - 1) * RADIX);
+        let places = arg.control.offset(control::starts(K::PLACES, 0));
+        let upper = places.cast::<u64>().offset((K::PLACES - 1) * RADIX);
         let mut begin = upper.get(2 * block) as u32 + inclusive - low - high;
         for warp in 0..THREADS / 32 {
             let earlier = shared.get(warp);
@@ -426,16 +636,18 @@ unsafe fn write_starts(arg: BucketStarts, shared: Shared<u32>) {
 
 /// The plan by which the upper places run alone.
 #[inline(always)]
-unsafe fn plan_locally(control: Global<u32>) {
+unsafe fn plan_locally<K: Key>(control: Global<u32>) {
     unsafe {
-        for place in 0..PLACES {
-            let mut step = Step::SKIPPED;
-            if place >= PLACES / 2 {
-                let ranking = Step::read(control, place).ranking();
-                let index = (place - PLACES / 2) as u32;
-                step = Step::running(index, PLACES as u32 / 2, 8 * place as u32, ranking).upper();
-            }
-            step.write(control, place);
+        let lower = K::PLACES - UPPER_PLACES;
+        for place in 0..lower {
+            Step::SKIPPED.write(control, place);
+        }
+        for index in 0..UPPER_PLACES {
+            let place = lower + index;
+            let ranking = Step::read(control, place).ranking();
+            let (index, count) = (index as u32, UPPER_PLACES as u32);
+            let step = Step::running(index, count, 8 * place as u32, ranking);
+            step.upper().write(control, place);
         }
     }
 }

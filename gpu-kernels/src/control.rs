@@ -13,9 +13,9 @@
 //! | 3 x 256 | nothing: a look-back reads four rows at once, and none of these is used |
 //! | tiles x 256 | the look-back table: a row a tile, a word a digit |
 //!
-//! The arrivals, the blocks that have not tallied or have seen too much, and the bins must
-//! be zero before the first sort, and each sort leaves them so; the rest may hold
-//! anything, and is written before it is read. The histogram clears the table.
+//! The counts of blocks and the bins must be zero before the first sort, and each sort
+//! leaves them so; the rest may hold anything, and is written before it is read. The
+//! histogram clears the table.
 //!
 //! # The plan
 //! A place in which all keys agree moves nothing and is skipped; which places
@@ -26,9 +26,9 @@
 //! number of passes is made even by running one constant place after all.
 //!
 //! # Locally
-//! Where keys are counted by bucket as well (see [`buckets`](crate::buckets)) and each
-//! bucket is small, a second plan takes the first one's place: the upper two places
-//! run, as if there were no others, and then each bucket is sorted by itself
+//! Where keys are counted by bucket (see [`buckets`](crate::buckets)) and each bucket is
+//! small, another plan takes the first one's place: the upper two places run, as if there
+//! were no others, and then each bucket is sorted by itself
 //! ([`local_sort`](crate::local_sort)).
 //!
 //! # A look-back word
@@ -61,15 +61,18 @@
 pub const PLACES_MAX: usize = 16;
 /// Index of the arrival counter.
 pub const ARRIVALS: usize = PLACES_MAX;
-/// Index of how many blocks have not counted by bucket.
-pub const UNTALLIED: usize = ARRIVALS + 1;
+/// Index of how many blocks have counted digits instead of buckets.
+pub const DIGITS_COUNTED: usize = ARRIVALS + 1;
 /// Index of how many blocks have seen a bucket that is too large.
 pub const OVERFULL: usize = ARRIVALS + 2;
-/// Index of whether buckets are sorted locally. Until that is decided: whether the
-/// digits are spread enough for it.
-pub const LOCALLY: usize = ARRIVALS + 3;
+/// Index of whether all digits have to be counted again, because buckets were counted in
+/// vain. Until that is decided: how many blocks have given up.
+pub const AGAIN: usize = ARRIVALS + 3;
+/// Index of whether buckets are sorted locally. Until that is decided: whether all blocks
+/// have counted them.
+pub const LOCALLY: usize = ARRIVALS + 4;
 /// Index of the next bucket that no block sorts yet.
-pub const NEXT_BUCKET: usize = ARRIVALS + 4;
+pub const NEXT_BUCKET: usize = ARRIVALS + 5;
 /// Index of the bins.
 pub const BINS: usize = 2 * PLACES_MAX;
 
@@ -150,6 +153,9 @@ pub const ALLOW_ATOMICS: u32 = 2;
 pub const ENCODE: u32 = 4;
 /// An option of a sort: a key's value is its index in the input.
 pub const INDEX: u32 = 8;
+/// An option of a histogram: it follows a count of buckets, and counts only if that was in
+/// vain.
+pub const ONLY_AGAIN: u32 = 16;
 
 /// How a pass finds the rank of a key: see [`rank`](crate::rank).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -210,8 +216,8 @@ impl Step {
         Step { word }
     }
 
-    /// The same where it follows no pass over the lower half of the key, whose order
-    /// is made afterwards, and the keys' bits are given back then.
+    /// The same where it follows no pass over the places below those of buckets, whose
+    /// order is made afterwards, and the keys' bits are given back then.
     #[inline(always)]
     pub fn upper(self) -> Self {
         Step {
@@ -219,7 +225,7 @@ impl Step {
         }
     }
 
-    /// Whether the lower half of the key is not sorted by yet.
+    /// Whether the places below those of buckets are not sorted by yet.
     #[inline(always)]
     pub fn is_upper(self) -> bool {
         self.word & Self::UPPER != 0

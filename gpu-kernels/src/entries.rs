@@ -49,64 +49,42 @@ histograms! {
     histogram_small_u128: u128, policy::HISTOGRAM_BYTES_SMALL;
 }
 
-synchronises!(
-    histogram_by_bucket_u32,
-    synchronisation::HISTOGRAM_BY_BUCKET
-);
+macro_rules! by_bucket {
+    ($($histogram:ident, $starts:ident: $key:ty;)*) => { $(
+        synchronises!($histogram, synchronisation::HISTOGRAM_BY_BUCKET);
+        synchronises!($starts, synchronisation::BUCKET_STARTS);
 
-/// [`histogram_by_bucket`](buckets::histogram_by_bucket).
-#[kernel]
-#[launch_bounds(policy::HISTOGRAM_THREADS, 1)]
-#[allow(clippy::too_many_arguments)]
-pub unsafe fn histogram_by_bucket_u32(
-    input: Global<u32>,
-    control: Global<u32>,
-    n: u64,
-    tiles: u32,
-    flip: u32,
-    options: u32,
-    tallies: Global<u32>,
-) {
-    let bits = Bits { begin: 0, end: 32 };
-    unsafe {
-        buckets::histogram_by_bucket::<{ buckets::COPIES }>(
-            Histogram {
-                input,
-                control,
-                n,
-                tiles,
-                flip,
-                bits,
-                options,
-            },
-            tallies,
-        )
-    }
+        /// [`histogram_by_bucket`](buckets::histogram_by_bucket) of one key width.
+        #[kernel]
+        #[launch_bounds(policy::HISTOGRAM_THREADS, 1)]
+        #[allow(clippy::too_many_arguments)]
+        pub unsafe fn $histogram(
+            input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, flip: $key,
+            options: u32, tallies: Global<u32>,
+        ) {
+            let bits = Bits { begin: 0, end: <$key>::BITS };
+            let arg = Histogram { input, control, n, tiles, flip, bits, options };
+            const SAMPLED: usize = buckets::COPIES_SAMPLED;
+            const COPIES: usize = buckets::copies::<$key>();
+            unsafe { buckets::histogram_by_bucket::<$key, SAMPLED, COPIES>(arg, tallies) }
+        }
+
+        /// [`bucket_starts`](buckets::bucket_starts) of one key width.
+        #[kernel]
+        #[launch_bounds(buckets::THREADS, 4)]
+        pub unsafe fn $starts(
+            tallies: Global<u32>, count: u32, control: Global<u32>, starts: Global<u32>,
+            n: u32, capacity: u32,
+        ) {
+            let arg = BucketStarts { tallies, count, control, starts, n, capacity };
+            unsafe { buckets::bucket_starts::<$key>(arg) }
+        }
+    )* };
 }
 
-synchronises!(bucket_starts_u32, synchronisation::BUCKET_STARTS);
-
-/// [`bucket_starts`](buckets::bucket_starts).
-#[kernel]
-#[launch_bounds(buckets::THREADS, 4)]
-pub unsafe fn bucket_starts_u32(
-    tallies: Global<u32>,
-    count: u32,
-    control: Global<u32>,
-    starts: Global<u32>,
-    n: u32,
-    capacity: u32,
-) {
-    unsafe {
-        buckets::bucket_starts(BucketStarts {
-            tallies,
-            count,
-            control,
-            starts,
-            n,
-            capacity,
-        })
-    }
+by_bucket! {
+    histogram_by_bucket_u32, bucket_starts_u32: u32;
+    histogram_by_bucket_u64, bucket_starts_u64: u64;
 }
 
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
@@ -122,7 +100,7 @@ macro_rules! local_sorts {
             flip: $key, options: u32,
         ) {
             unsafe {
-                crate::local_sort::local_sort::<{ $shape.threads }, { $shape.items }, $paired>(
+                crate::local_sort::local_sort::<$key, { $shape.threads }, { $shape.items }, $paired>(
                     crate::local_sort::LocalSort { keys, values, control, starts, flip, options },
                 )
             }
@@ -132,18 +110,30 @@ macro_rules! local_sorts {
 
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 local_sorts! {
-    local_sort_keys_384_u32: u32, policy::local::KEYS_384, false;
-    local_sort_keys_704_u32: u32, policy::local::KEYS_704, false;
-    local_sort_keys_1280_u32: u32, policy::local::KEYS_1280, false;
-    local_sort_keys_2304_u32: u32, policy::local::KEYS_2304, false;
-    local_sort_keys_4608_u32: u32, policy::local::KEYS_4608, false;
-    local_sort_keys_9216_u32: u32, policy::local::KEYS_9216, false;
-    local_sort_pairs_384_u32: u32, policy::local::KEYS_384, true;
-    local_sort_pairs_704_u32: u32, policy::local::KEYS_704, true;
-    local_sort_pairs_1280_u32: u32, policy::local::KEYS_1280, true;
-    local_sort_pairs_2304_u32: u32, policy::local::KEYS_2304, true;
-    local_sort_pairs_4608_u32: u32, policy::local::KEYS_4608, true;
-    local_sort_pairs_9216_u32: u32, policy::local::KEYS_9216, true;
+    local_sort_keys_384_u32: u32, policy::local::U32_384, false;
+    local_sort_keys_704_u32: u32, policy::local::U32_704, false;
+    local_sort_keys_1280_u32: u32, policy::local::U32_1280, false;
+    local_sort_keys_2304_u32: u32, policy::local::U32_2304, false;
+    local_sort_keys_4608_u32: u32, policy::local::U32_4608, false;
+    local_sort_keys_9216_u32: u32, policy::local::U32_9216, false;
+    local_sort_pairs_384_u32: u32, policy::local::U32_384, true;
+    local_sort_pairs_704_u32: u32, policy::local::U32_704, true;
+    local_sort_pairs_1280_u32: u32, policy::local::U32_1280, true;
+    local_sort_pairs_2304_u32: u32, policy::local::U32_2304, true;
+    local_sort_pairs_4608_u32: u32, policy::local::U32_4608, true;
+    local_sort_pairs_9216_u32: u32, policy::local::U32_9216, true;
+    local_sort_keys_384_u64: u64, policy::local::U64_384, false;
+    local_sort_keys_704_u64: u64, policy::local::U64_704, false;
+    local_sort_keys_1280_u64: u64, policy::local::U64_1280, false;
+    local_sort_keys_2304_u64: u64, policy::local::U64_2304, false;
+    local_sort_keys_4608_u64: u64, policy::local::U64_4608, false;
+    local_sort_keys_9216_u64: u64, policy::local::U64_9216, false;
+    local_sort_pairs_384_u64: u64, policy::local::U64_384, true;
+    local_sort_pairs_704_u64: u64, policy::local::U64_704, true;
+    local_sort_pairs_1280_u64: u64, policy::local::U64_1280, true;
+    local_sort_pairs_2304_u64: u64, policy::local::U64_2304_PAIRS, true;
+    local_sort_pairs_4608_u64: u64, policy::local::U64_4608_PAIRS, true;
+    local_sort_pairs_9216_u64: u64, policy::local::U64_9216, true;
 }
 
 macro_rules! keys_passes {

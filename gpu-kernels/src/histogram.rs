@@ -12,6 +12,8 @@
 //! plan (see [`control`](crate::control)), and leaves the bins zero for the next
 //! sort. Only it knows the whole, and no launch has to follow for it.
 //!
+//! Behind a count of [buckets](crate::buckets) it runs only if that was in vain.
+//!
 //! Meanwhile all blocks clear the look-back table.
 
 use crate::control::{self, Ranking};
@@ -68,6 +70,13 @@ impl<K: Key> Histogram<K> {
 pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
     unsafe {
         thread::trigger_dependents();
+        let only_again = arg.options & control::ONLY_AGAIN != 0;
+        if only_again {
+            thread::sync_predecessor();
+            if arg.control.get(control::AGAIN) == 0 {
+                return;
+            }
+        }
         let bins = dynamic_shared::<u32>(0, K::PLACES * RADIX * COPIES);
         let t = thread::thread_idx_x() as usize;
         let threads = thread::block_dim_x() as usize;
@@ -84,6 +93,9 @@ pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
         add_to_bins::<K, COPIES>(arg.control, bins);
         if arrives_last(arg.control, bins) {
             make_plan::<K>(arg, bins);
+            if only_again && t == 0 {
+                arg.control.set(control::AGAIN, 0);
+            }
         }
     }
 }
@@ -235,7 +247,9 @@ pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
         }
         if t == 0 {
             write_steps::<K>(arg, largest);
-            let arrivals = control::ARRIVALS;
+            // Opaque, or its address is kept from the arrival on, in registers that there
+            // are not.
+            let arrivals = hint::opaque(control::ARRIVALS as u32) as usize;
             arg.control
                 .store(arrivals, 0, Ordering::Relaxed, Scope::Device);
         }
@@ -304,7 +318,6 @@ unsafe fn most(largest: Shared<u64>, place: usize) -> u64 {
 #[inline(always)]
 unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
     unsafe {
-        let places = arg.bits.places() as usize;
         let most_of = |place: u32| most(largest, place as usize);
         let is_spread = |place: u32| most_of(place) <= arg.n / FLAT;
         let varies = |place: u32| most_of(place) != arg.n;
@@ -315,12 +328,9 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
                 Ranking::Ballots
             }
         };
-        let mut lower_spread = true;
         plan::steps(arg.bits, arg.options, varies, ranking, |place, step| {
-            lower_spread &= is_spread(place) || place as usize >= places / 2;
             step.write(arg.control, place as usize);
         });
-        arg.control.set(control::LOCALLY, lower_spread as u32);
     }
 }
 

@@ -2,25 +2,32 @@
 //! hybrid radix sort (Stehle and Jacobsen 2017).
 //!
 //! When the keys stand in the order of their upper 16 bits, those that have them in
-//! common are neighbours, a *bucket*, and all that is left to do is to sort each by
-//! the lower 16. A bucket that a block's shared memory holds is read once, put in
-//! order there by two rounds of 8 bits, and written back to where it was. So four
-//! passes over the keys become three, and the last one writes what it read: whole
-//! sectors, without a look-back.
+//! common are neighbours, a *bucket*, and all that is left to do is to sort each by the
+//! others. A bucket that a block's shared memory holds is read once, put in order there
+//! by rounds of 8 bits, and written back to where it was. So four passes over keys of 4
+//! bytes become three, eight over keys of 8 bytes three, too, and the last one writes
+//! what it read: whole sectors, without a look-back.
 //!
 //! # A word for a key
-//! In a bucket a key is what its lower half is, and its value is where it stood. Both
-//! fit one word of 32 bits, lower half first. Only these words move. Then the place of
-//! a word says where it belongs, its upper half completes the bucket's to a key, and
-//! its lower half fetches the value.
+//! In a bucket a key is what its other bits are, and its value is where it stood. Both
+//! fit one word as wide as a key, the bits first. Only these words move. Then the place
+//! of a word says where it belongs, its upper bits complete the bucket's to a key, and
+//! its lowest 16 fetch the value.
+//!
+//! # Rounds and exchanges
+//! Keys of 4 bytes take two rounds. Of the six that keys of 8 bytes would take, the upper
+//! two or three do for nearly all words of a bucket as small as that: of 4096 evenly
+//! spread ones half a pair has 24 bits in common. What is not in order yet is put so by
+//! neighbours that change places, a few turns of it; if those do not suffice, all rounds
+//! follow.
 //!
 //! # Checking
 //! The rounds rank by atomics, of whose order nothing is promised; see
 //! [`rank`](crate::rank). But words differ from each other, and those with equal keys
-//! in the order of their lower halves are in the order that they came in. So a bucket
+//! in the order of their lowest bits are in the order that they came in. So a bucket
 //! is sorted, and stable, exactly if each word is less than the next, which is looked
-//! at before anything is written. Else neighbours change places until it is so: digits
-//! would be in order all the same, and no word far from where it belongs.
+//! at before anything is written, and exchanges go on until it is so: after all rounds
+//! digits would be in order all the same, and no word far from where it belongs.
 //!
 //! # Which bucket
 //! Blocks draw buckets from a counter, each its next one while it sorts another. Blocks
@@ -36,9 +43,9 @@ use cuda_std::prelude::*;
 
 /// What a launch is about.
 #[derive(Clone, Copy)]
-pub struct LocalSort {
+pub struct LocalSort<K> {
     /// Keys by bucket, in place.
-    pub keys: Global<u32>,
+    pub keys: Global<K>,
     /// A value a key; untouched by a sort of keys alone.
     pub values: Global<u32>,
     /// The sort's control words; see [`control`](crate::control).
@@ -46,14 +53,19 @@ pub struct LocalSort {
     /// Where each bucket begins, and the last ends.
     pub starts: Global<u32>,
     /// What makes the order; see [`key`](crate::key).
-    pub flip: u32,
+    pub flip: K,
     /// Options of the sort, from [`control`](crate::control).
     pub options: u32,
 }
 
+/// Turns of exchanges after which all rounds follow.
+const TURNS: u32 = 4;
+/// Words of a bucket from which on keys of 8 bytes take a third round.
+const LARGE: usize = 1536;
+
 /// Bytes of dynamic shared memory.
-pub const fn shared_bytes(threads: usize, items: usize, paired: bool) -> usize {
-    Layout::of(threads, items, paired).end
+pub const fn shared_bytes<K: Key>(threads: usize, items: usize, paired: bool) -> usize {
+    Layout::of::<K>(threads, items, paired).end
 }
 
 struct Layout {
@@ -67,8 +79,8 @@ struct Layout {
 }
 
 impl Layout {
-    const fn of(threads: usize, items: usize, paired: bool) -> Self {
-        let values = (threads * items + 4) * 4;
+    const fn of<K: Key>(threads: usize, items: usize, paired: bool) -> Self {
+        let values = threads * items * size_of::<K>() + 16;
         let counters = values + if paired { threads * items * 4 } else { 0 };
         let begins = counters + threads / 32 * PAIRS * 4;
         let sums = begins + (RADIX + 8) * 4;
@@ -86,8 +98,8 @@ impl Layout {
 /// The kernel. Any number of blocks of `THREADS` threads: 32, or a multiple of it and
 /// at least 128. No bucket has more than `THREADS * ITEMS` keys.
 #[inline(always)]
-pub unsafe fn local_sort<const THREADS: usize, const ITEMS: usize, const PAIRED: bool>(
-    arg: LocalSort,
+pub unsafe fn local_sort<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>(
+    arg: LocalSort<K>,
 ) {
     unsafe {
         thread::trigger_dependents();
@@ -95,7 +107,7 @@ pub unsafe fn local_sort<const THREADS: usize, const ITEMS: usize, const PAIRED:
         if arg.control.get(control::LOCALLY) == 0 {
             return;
         }
-        let layout = const { Layout::of(THREADS, ITEMS, PAIRED) };
+        let layout = const { Layout::of::<K>(THREADS, ITEMS, PAIRED) };
         let claimed = dynamic_shared::<u32>(layout.claimed, 3);
         let claims = thread::thread_idx_x() == 0;
         let mut claim = Claim::default();
@@ -114,7 +126,7 @@ pub unsafe fn local_sort<const THREADS: usize, const ITEMS: usize, const PAIRED:
             if claims {
                 claim.advance(arg);
             }
-            Bucket::<THREADS, ITEMS, PAIRED> { arg, claimed }.sort();
+            Bucket::<K, THREADS, ITEMS, PAIRED> { arg, claimed }.sort();
         }
     }
 }
@@ -133,7 +145,7 @@ impl Claim {
     /// Turns to the bucket drawn last, of which nothing is waited for yet, and draws the
     /// one after it.
     #[inline(always)]
-    unsafe fn advance(&mut self, arg: LocalSort) {
+    unsafe fn advance<K: Key>(&mut self, arg: LocalSort<K>) {
         self.number = self.after;
         if self.number < BUCKETS as u32 {
             unsafe {
@@ -146,7 +158,7 @@ impl Claim {
 
     /// Passes over empty buckets, and shows the block what it sorts next.
     #[inline(always)]
-    unsafe fn publish(&mut self, arg: LocalSort, claimed: Shared<u32>) {
+    unsafe fn publish<K: Key>(&mut self, arg: LocalSort<K>, claimed: Shared<u32>) {
         unsafe {
             while self.number < BUCKETS as u32 && self.begin == self.end {
                 self.advance(arg);
@@ -159,7 +171,7 @@ impl Claim {
 }
 
 #[inline(always)]
-unsafe fn draw(arg: LocalSort) -> u32 {
+unsafe fn draw<K: Key>(arg: LocalSort<K>) -> u32 {
     let next = control::NEXT_BUCKET;
     unsafe {
         arg.control
@@ -170,8 +182,8 @@ unsafe fn draw(arg: LocalSort) -> u32 {
 /// A block's view of its bucket: what it is about is read from shared memory where it
 /// is needed, because a register that holds it is one that the keys do not have.
 #[derive(Clone, Copy)]
-struct Bucket<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> {
-    arg: LocalSort,
+struct Bucket<K, const THREADS: usize, const ITEMS: usize, const PAIRED: bool> {
+    arg: LocalSort<K>,
     /// Number, first key, and count of keys.
     claimed: Shared<u32>,
 }
@@ -191,11 +203,18 @@ impl Share {
     }
 }
 
-impl<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> Bucket<THREADS, ITEMS, PAIRED> {
-    const LAYOUT: Layout = Layout::of(THREADS, ITEMS, PAIRED);
+impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
+    Bucket<K, THREADS, ITEMS, PAIRED>
+{
+    const LAYOUT: Layout = Layout::of::<K>(THREADS, ITEMS, PAIRED);
+    /// The lowest bit of the first round's digit.
+    const FIRST_SHIFT: u32 = {
+        let rounds = 2 + (K::BITS > 32 && THREADS * ITEMS >= LARGE) as u32;
+        K::BITS - rounds * DIGIT_BITS
+    };
 
     #[inline(always)]
-    unsafe fn buffer(&self) -> Shared<u32> {
+    unsafe fn buffer(&self) -> Shared<K> {
         unsafe { dynamic_shared(0, THREADS * ITEMS + 1) }
     }
 
@@ -230,20 +249,26 @@ impl<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> Bucket<THREAD
     unsafe fn sort(self) {
         unsafe {
             let mut words = self.load();
-            let mut shift = BUCKET_BITS;
-            while hint::opaque(shift) < 2 * BUCKET_BITS {
-                self.round(&mut words, shift);
-                shift += DIGIT_BITS;
-            }
+            let mut shift = Self::FIRST_SHIFT;
+            let mut turns = 0;
             loop {
+                while hint::opaque(shift) < K::BITS {
+                    self.round(&mut words, shift);
+                    shift += DIGIT_BITS;
+                }
                 // Read before the barrier: after it the first thread may claim another.
                 let (share, number, begin) = (self.share(), self.claimed.get(0), self.begin());
                 if !thread::sync_threads_or(self.is_disordered(share, &words)) {
                     self.store(share, number, begin, &words);
                     return;
                 }
-                self.exchange();
-                words = self.read_back(share, 0);
+                turns += 1;
+                if turns == TURNS {
+                    shift = BUCKET_BITS;
+                } else {
+                    self.exchange();
+                    words = self.read_back(share, 0);
+                }
             }
         }
     }
@@ -251,12 +276,12 @@ impl<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> Bucket<THREAD
     /// The bucket's words, and what stays behind them; values go to shared memory as
     /// they stand.
     #[inline(always)]
-    unsafe fn load(&self) -> [u32; ITEMS] {
+    unsafe fn load(&self) -> [K; ITEMS] {
         unsafe {
             let (share, begin) = (self.share(), self.begin());
             let first = share.first;
             let keys = self.arg.keys.offset((begin + first) as usize);
-            let mut words = [0; ITEMS];
+            let mut words = [K::from_u64(0); ITEMS];
             for i in 0..ITEMS {
                 if share.has(i) {
                     words[i] = keys.get(32 * i);
@@ -279,20 +304,42 @@ impl<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> Bucket<THREAD
             }
             for i in 0..ITEMS {
                 // Opaque, or it is made where the key is read, and waits for that.
-                let key = hint::opaque(words[i]) ^ self.arg.flip;
-                words[i] = warp::pack_halves(first + 32 * i as u32, key);
+                let key = Self::opaque(words[i]) ^ self.arg.flip;
+                words[i] = Self::word(key, first + 32 * i as u32);
             }
             if thread::thread_idx_x() == 0 {
-                self.buffer().set(self.count() as usize, u32::MAX);
+                self.buffer().set(self.count() as usize, !K::from_u64(0));
             }
             words
         }
     }
 
+    /// The same, unknown to the compiler.
+    #[inline(always)]
+    fn opaque(key: K) -> K {
+        let half = |shift: u32| hint::opaque((key >> shift).to_u64() as u32) as u64;
+        if K::BITS == 32 {
+            K::from_u64(half(0))
+        } else {
+            K::from_u64(half(0) | half(K::BITS / 2) << (K::BITS / 2))
+        }
+    }
+
+    /// The word of a key that stood at `place`.
+    #[inline(always)]
+    fn word(key: K, place: u32) -> K {
+        if K::BITS == 32 {
+            let word = warp::pack_halves(place, key.to_u64() as u32);
+            K::from_u64(word as u64)
+        } else {
+            key << BUCKET_BITS | K::from_u64(place as u64)
+        }
+    }
+
     /// This thread's words of the buffer, from `from` places on.
     #[inline(always)]
-    unsafe fn read_back(&self, share: Share, from: usize) -> [u32; ITEMS] {
-        let mut words = [0; ITEMS];
+    unsafe fn read_back(&self, share: Share, from: usize) -> [K; ITEMS] {
+        let mut words = [K::from_u64(0); ITEMS];
         unsafe {
             let from = self.buffer().offset(share.first as usize + from);
             for i in 0..ITEMS {
@@ -306,7 +353,7 @@ impl<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> Bucket<THREAD
 
     /// Sorts the words by the digit from bit `shift` on, into the buffer and back.
     #[inline(always)]
-    unsafe fn round(&self, words: &mut [u32; ITEMS], shift: u32) {
+    unsafe fn round(&self, words: &mut [K; ITEMS], shift: u32) {
         unsafe {
             let thread = hint::opaque(thread::thread_idx_x());
             let counters = dynamic_shared(Self::LAYOUT.counters, THREADS / 32 * PAIRS);
@@ -314,7 +361,7 @@ impl<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> Bucket<THREAD
             counters.clear(thread);
             let own = counters.own(thread);
             let share = self.share();
-            let digit = |word: u32, shift: u32| word.digit(shift, RADIX as u32 - 1, 0);
+            let digit = |word: K, shift: u32| word.digit(shift, RADIX as u32 - 1, 0);
             let mut ranks = [0; ITEMS];
             for i in 0..ITEMS {
                 let mut before = 0;
@@ -350,7 +397,7 @@ impl<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> Bucket<THREAD
 
     /// Whether a word of this thread is not less than the next.
     #[inline(always)]
-    unsafe fn is_disordered(&self, share: Share, words: &[u32; ITEMS]) -> bool {
+    unsafe fn is_disordered(&self, share: Share, words: &[K; ITEMS]) -> bool {
         let next = unsafe { self.read_back(share, 1) };
         (0..ITEMS).fold(false, |found, i| {
             found | (share.has(i) & (words[i] >= next[i]))
@@ -379,12 +426,13 @@ impl<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> Bucket<THREAD
     }
 
     #[inline(always)]
-    unsafe fn store(&self, share: Share, number: u32, begin: u32, words: &[u32; ITEMS]) {
+    unsafe fn store(&self, share: Share, number: u32, begin: u32, words: &[K; ITEMS]) {
         unsafe {
-            let (upper, flip) = (number << BUCKET_BITS, self.arg.flip);
+            let upper = K::from_u64(number as u64) << (K::BITS - BUCKET_BITS);
+            let flip = self.arg.flip;
             let begin = (begin + share.first) as usize;
             let keys = self.arg.keys.offset(begin);
-            let key = |word: u32| (upper | word >> BUCKET_BITS) ^ flip;
+            let key = |word: K| (upper | word >> BUCKET_BITS) ^ flip;
             if self.arg.options & control::ENCODE != 0 {
                 for i in 0..ITEMS {
                     if share.has(i) {
@@ -403,7 +451,7 @@ impl<const THREADS: usize, const ITEMS: usize, const PAIRED: bool> Bucket<THREAD
                 let mut values = [0; ITEMS];
                 for i in 0..ITEMS {
                     if share.has(i) {
-                        values[i] = self.values().get(words[i] as usize & 0xffff);
+                        values[i] = self.values().get(words[i].to_u64() as usize & 0xffff);
                     }
                 }
                 for i in 0..ITEMS {

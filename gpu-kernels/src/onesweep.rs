@@ -30,7 +30,7 @@
 //! Keys alone have no identity beyond their bits, so a wrong order of equal digits
 //! shows: as the input of a place is sorted by all lower places, the tile is right
 //! exactly if, sorted by digit, it never decreases in the bits up to and including
-//! the digit (from the upper half on, where the lower half is sorted afterwards). Every
+//! the digit (from those of buckets on, where the lower ones are sorted afterwards). Every
 //! key is compared with its right neighbour while it is stored. A tile that fails is
 //! ranked again by ballots and stored again to the same places: counts, starts and
 //! look-back do not change. The first pass is not checked: there is no order yet that

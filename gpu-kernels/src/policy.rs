@@ -252,23 +252,56 @@ pub mod block {
 pub mod local {
     use super::Shape;
 
-    /// For buckets of a few hundred keys.
-    pub const KEYS_384: Shape = Shape::new(32, 12, 32);
+    /// For buckets of a few hundred keys of 4 bytes.
+    pub const U32_384: Shape = Shape::new(32, 12, 32);
     /// The next.
-    pub const KEYS_704: Shape = Shape::new(32, 22, 24);
+    pub const U32_704: Shape = Shape::new(32, 22, 24);
     /// The next.
-    pub const KEYS_1280: Shape = Shape::new(128, 10, 10);
+    pub const U32_1280: Shape = Shape::new(128, 10, 10);
     /// The next.
-    pub const KEYS_2304: Shape = Shape::new(128, 18, 8);
+    pub const U32_2304: Shape = Shape::new(128, 18, 8);
     /// The next.
-    pub const KEYS_4608: Shape = Shape::new(256, 18, 4);
+    pub const U32_4608: Shape = Shape::new(256, 18, 4);
     /// For the largest.
-    pub const KEYS_9216: Shape = Shape::new(512, 18, 2);
+    pub const U32_9216: Shape = Shape::new(512, 18, 2);
 
-    /// All of them.
-    pub const SHAPES: [Shape; 6] = [
-        KEYS_384, KEYS_704, KEYS_1280, KEYS_2304, KEYS_4608, KEYS_9216,
-    ];
+    /// For buckets of a few hundred keys of 8 bytes.
+    pub const U64_384: Shape = Shape::new(32, 12, 32);
+    /// The next.
+    pub const U64_704: Shape = Shape::new(32, 22, 20);
+    /// The next.
+    pub const U64_1280: Shape = Shape::new(128, 10, 8);
+    /// The next.
+    pub const U64_2304: Shape = Shape::new(128, 18, 6);
+    /// The same with values.
+    pub const U64_2304_PAIRS: Shape = Shape::new(256, 9, 5);
+    /// The next.
+    pub const U64_4608: Shape = Shape::new(256, 18, 3);
+    /// The same with values.
+    pub const U64_4608_PAIRS: Shape = Shape::new(384, 12, 3);
+    /// For the largest.
+    pub const U64_9216: Shape = Shape::new(1024, 9, 1);
+
+    /// All of them, for keys of `width` bytes, alone or `paired` with values.
+    pub const fn shapes(width: usize, paired: bool) -> &'static [Shape] {
+        match (width, paired) {
+            (4, _) => &[U32_384, U32_704, U32_1280, U32_2304, U32_4608, U32_9216],
+            (8, false) => &[U64_384, U64_704, U64_1280, U64_2304, U64_4608, U64_9216],
+            (8, true) => {
+                const {
+                    &[
+                        U64_384,
+                        U64_704,
+                        U64_1280,
+                        U64_2304_PAIRS,
+                        U64_4608_PAIRS,
+                        U64_9216,
+                    ]
+                }
+            }
+            _ => &[],
+        }
+    }
 }
 
 /// Merging two runs of 4-byte keys.

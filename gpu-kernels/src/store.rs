@@ -35,6 +35,7 @@
 //! registers to the output: one thread would have to cut the run, and the others to
 //! wait for it.
 
+use crate::buckets::BUCKET_BITS;
 use crate::key::{Key, RADIX};
 use crate::rank::unpack;
 use crate::tile::{Buffers, LANES, SECTOR, Tile};
@@ -219,7 +220,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     fn unsorted(&self) -> K {
         let all = !K::from_u64(0);
         if self.step.is_upper() {
-            all >> (K::BITS / 2)
+            all >> BUCKET_BITS
         } else {
             !all
         }

@@ -269,6 +269,20 @@ sweep! {
         sweep_local_keys_u32_512x18x2_atomics: u32, 512 x 18 x 2;
         sweep_local_keys_u32_1024x9x1_atomics: u32, 1024 x 9 x 1;
         sweep_local_keys_u32_512x19x2_atomics: u32, 512 x 19 x 2;
+        sweep_local_keys_u64_32x12x32_atomics: u64, 32 x 12 x 32;
+        sweep_local_keys_u64_32x22x20_atomics: u64, 32 x 22 x 20;
+        sweep_local_keys_u64_128x6x10_atomics: u64, 128 x 6 x 10;
+        sweep_local_keys_u64_128x10x8_atomics: u64, 128 x 10 x 8;
+        sweep_local_keys_u64_256x5x6_atomics: u64, 256 x 5 x 6;
+        sweep_local_keys_u64_128x18x6_atomics: u64, 128 x 18 x 6;
+        sweep_local_keys_u64_256x9x4_atomics: u64, 256 x 9 x 4;
+        sweep_local_keys_u64_256x9x5_atomics: u64, 256 x 9 x 5;
+        sweep_local_keys_u64_256x18x3_atomics: u64, 256 x 18 x 3;
+        sweep_local_keys_u64_512x9x2_atomics: u64, 512 x 9 x 2;
+        sweep_local_keys_u64_384x12x3_atomics: u64, 384 x 12 x 3;
+        sweep_local_keys_u64_512x18x1_atomics: u64, 512 x 18 x 1;
+        sweep_local_keys_u64_1024x9x1_atomics: u64, 1024 x 9 x 1;
+        sweep_local_keys_u64_768x12x1_atomics: u64, 768 x 12 x 1;
     }
     local_pairs {
         sweep_local_pairs_u32_32x11x32_atomics: u32, 32 x 11 x 32;
@@ -289,6 +303,20 @@ sweep! {
         sweep_local_pairs_u32_512x18x2_atomics: u32, 512 x 18 x 2;
         sweep_local_pairs_u32_1024x9x1_atomics: u32, 1024 x 9 x 1;
         sweep_local_pairs_u32_512x19x2_atomics: u32, 512 x 19 x 2;
+        sweep_local_pairs_u64_32x12x32_atomics: u64, 32 x 12 x 32;
+        sweep_local_pairs_u64_32x22x20_atomics: u64, 32 x 22 x 20;
+        sweep_local_pairs_u64_128x6x10_atomics: u64, 128 x 6 x 10;
+        sweep_local_pairs_u64_128x10x8_atomics: u64, 128 x 10 x 8;
+        sweep_local_pairs_u64_256x5x6_atomics: u64, 256 x 5 x 6;
+        sweep_local_pairs_u64_128x18x6_atomics: u64, 128 x 18 x 6;
+        sweep_local_pairs_u64_256x9x4_atomics: u64, 256 x 9 x 4;
+        sweep_local_pairs_u64_256x9x5_atomics: u64, 256 x 9 x 5;
+        sweep_local_pairs_u64_256x18x3_atomics: u64, 256 x 18 x 3;
+        sweep_local_pairs_u64_512x9x2_atomics: u64, 512 x 9 x 2;
+        sweep_local_pairs_u64_384x12x3_atomics: u64, 384 x 12 x 3;
+        sweep_local_pairs_u64_512x18x1_atomics: u64, 512 x 18 x 1;
+        sweep_local_pairs_u64_1024x9x1_atomics: u64, 1024 x 9 x 1;
+        sweep_local_pairs_u64_768x12x1_atomics: u64, 768 x 12 x 1;
     }
 }
 

@@ -68,10 +68,12 @@ pub const fn block(items: usize, paired: bool) -> Counts {
 /// The histogram and the plan.
 pub const HISTOGRAM: Counts = Counts::new(0, 6);
 
-/// The histogram by bucket: as above, of which a barrier reduces what warps have voted on;
-/// two where a block looks at its tally, one before it adds to the device's bins, and two in
-/// each of two places that end with a tally.
-pub const HISTOGRAM_BY_BUCKET: Counts = Counts::new(1, 13);
+/// The histogram by bucket: as above, of which four barriers are the last two arrivals' and
+/// the plan's. Warps vote on whether their keys are a crowd, before the sample and behind
+/// it, and the block on what they have found; on what the sample shows; and there is a
+/// barrier after the sample, one after each way to count, one before digits are counted in
+/// the tally's place, and one when its sums have been taken.
+pub const HISTOGRAM_BY_BUCKET: Counts = Counts::new(2, 11);
 
 /// The starts of buckets: one barrier is its scan's, two those of the last arrival.
 pub const BUCKET_STARTS: Counts = Counts::new(0, 3);

@@ -8,7 +8,6 @@ use crate::sorter::{Kernels, Sorter};
 use crate::sorts_by_bucket::{ByBucket, sorts_locally};
 use cuda_std::emu::Buffer;
 use gpu_kernels::key::{Bits, Key};
-use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::policy::{self, Shape};
 use gpu_kernels::tile::{Buffers, look};
 use gpu_kernels::{block, buckets, entries, merge, tile};
@@ -64,46 +63,66 @@ fn histogram<K: Key>(name: &str, kernels: Kernels<K>) {
     });
 }
 
-/// Sorts by bucket with these entry points, and the least local sort.
-fn by_bucket(name: &str) {
-    let Shape { threads, items, .. } = policy::local::KEYS_384;
-    let by_bucket = ByBucket {
-        histogram: |a, tallies| unsafe {
-            entries::histogram_by_bucket_u32(
-                a.input, a.control, a.n, a.tiles, a.flip, a.options, tallies,
-            )
-        },
-        histogram_threads: policy::HISTOGRAM_THREADS as u32,
-        histogram_shared: buckets::shared_bytes(buckets::COPIES),
-        starts: |a| unsafe {
-            entries::bucket_starts_u32(a.tallies, a.count, a.control, a.starts, a.n, a.capacity)
-        },
-        local: |a| unsafe {
-            let LocalSort { keys, values, .. } = a;
-            entries::local_sort_pairs_384_u32(keys, values, a.control, a.starts, a.flip, a.options)
-        },
-        geometry: crate::sorts_by_bucket::geometry(threads, items, true),
-        paired: true,
+/// What sorts by bucket, of a width: its entry points, and the least local sort.
+trait Entries: Key {
+    const BY_BUCKET: ByBucket<Self>;
+}
+
+macro_rules! by_bucket {
+    ($($histogram:ident, $starts:ident, $again:ident, $local:ident: $key:ty;)*) => {
+        $(impl Entries for $key {
+            const BY_BUCKET: ByBucket<Self> = ByBucket {
+                histogram: |a, tallies| unsafe {
+                    entries::$histogram(a.input, a.control, a.n, a.tiles, a.flip, a.options, tallies)
+                },
+                histogram_threads: policy::HISTOGRAM_THREADS as u32,
+                histogram_shared: buckets::shared_bytes::<$key>(buckets::COPIES_SAMPLED),
+                starts: |a| unsafe {
+                    entries::$starts(a.tallies, a.count, a.control, a.starts, a.n, a.capacity)
+                },
+                again: |a| unsafe {
+                    let Bits { begin, end } = a.bits;
+                    entries::$again(a.input, a.control, a.n, a.tiles, a.flip, begin, end, a.options)
+                },
+                again_shared: policy::histogram_shared_bytes(
+                    size_of::<$key>(),
+                    policy::HISTOGRAM_BYTES_LARGE,
+                ),
+                local: |a| unsafe {
+                    entries::$local(a.keys, a.values, a.control, a.starts, a.flip, a.options)
+                },
+                geometry: {
+                    let Shape { threads, items, .. } = policy::local::shapes(size_of::<$key>(), true)[0];
+                    crate::sorts_by_bucket::geometry::<$key>(threads, items, true)
+                },
+                paired: true,
+            };
+        })*
+        stamp! { BY_BUCKET: $($histogram => by_bucket::<$key>; $starts => by_bucket::<$key>;)* }
     };
-    draws(name, cases::ENTRY_BY_BUCKET, (4096, 9000)).of(KeyType::U32, |case| {
-        let bits = (0, 32);
-        by_bucket.sorts(&Case { bits, ..*case }).map(|_| ())
+}
+
+fn by_bucket<K: Entries>(name: &str) {
+    let key = KeyType::unsigned(K::BITS);
+    draws(name, cases::ENTRY_BY_BUCKET, (4096, 9000)).of(key, |case| {
+        let bits = (0, K::BITS);
+        K::BY_BUCKET.sorts(&Case { bits, ..*case }).map(|_| ())
     });
 }
 
-stamp! { BY_BUCKET:
-    histogram_by_bucket_u32 => by_bucket;
-    bucket_starts_u32 => by_bucket;
+by_bucket! {
+    histogram_by_bucket_u32, bucket_starts_u32, histogram_large_u32, local_sort_pairs_384_u32: u32;
+    histogram_by_bucket_u64, bucket_starts_u64, histogram_large_u64, local_sort_pairs_384_u64: u64;
 }
 
 macro_rules! local_sorts {
     ($($name:ident: $key:ty, $shape:ident, $paired:literal;)*) => {
         stamp! { LOCAL: $($name => |name| {
             let Shape { threads, items, .. } = policy::local::$shape;
-            let geometry = crate::sorts_by_bucket::geometry(threads, items, $paired);
+            let geometry = crate::sorts_by_bucket::geometry::<$key>(threads, items, $paired);
             let draws = draws(name, cases::ENTRY_BY_BUCKET, (geometry.tile / 2, geometry.tile));
-            draws.of(KeyType::U32, |case| {
-                sorts_locally(case, |a| unsafe {
+            draws.of(KeyType::unsigned(<$key>::BITS), |case| {
+                sorts_locally::<$key>(case, |a| unsafe {
                     entries::$name(a.keys, a.values, a.control, a.starts, a.flip, a.options)
                 }, geometry, $paired)
             });
@@ -112,18 +131,30 @@ macro_rules! local_sorts {
 }
 
 local_sorts! {
-    local_sort_keys_384_u32: u32, KEYS_384, false;
-    local_sort_keys_704_u32: u32, KEYS_704, false;
-    local_sort_keys_1280_u32: u32, KEYS_1280, false;
-    local_sort_keys_2304_u32: u32, KEYS_2304, false;
-    local_sort_keys_4608_u32: u32, KEYS_4608, false;
-    local_sort_keys_9216_u32: u32, KEYS_9216, false;
-    local_sort_pairs_384_u32: u32, KEYS_384, true;
-    local_sort_pairs_704_u32: u32, KEYS_704, true;
-    local_sort_pairs_1280_u32: u32, KEYS_1280, true;
-    local_sort_pairs_2304_u32: u32, KEYS_2304, true;
-    local_sort_pairs_4608_u32: u32, KEYS_4608, true;
-    local_sort_pairs_9216_u32: u32, KEYS_9216, true;
+    local_sort_keys_384_u32: u32, U32_384, false;
+    local_sort_keys_704_u32: u32, U32_704, false;
+    local_sort_keys_1280_u32: u32, U32_1280, false;
+    local_sort_keys_2304_u32: u32, U32_2304, false;
+    local_sort_keys_4608_u32: u32, U32_4608, false;
+    local_sort_keys_9216_u32: u32, U32_9216, false;
+    local_sort_pairs_384_u32: u32, U32_384, true;
+    local_sort_pairs_704_u32: u32, U32_704, true;
+    local_sort_pairs_1280_u32: u32, U32_1280, true;
+    local_sort_pairs_2304_u32: u32, U32_2304, true;
+    local_sort_pairs_4608_u32: u32, U32_4608, true;
+    local_sort_pairs_9216_u32: u32, U32_9216, true;
+    local_sort_keys_384_u64: u64, U64_384, false;
+    local_sort_keys_704_u64: u64, U64_704, false;
+    local_sort_keys_1280_u64: u64, U64_1280, false;
+    local_sort_keys_2304_u64: u64, U64_2304, false;
+    local_sort_keys_4608_u64: u64, U64_4608, false;
+    local_sort_keys_9216_u64: u64, U64_9216, false;
+    local_sort_pairs_384_u64: u64, U64_384, true;
+    local_sort_pairs_704_u64: u64, U64_704, true;
+    local_sort_pairs_1280_u64: u64, U64_1280, true;
+    local_sort_pairs_2304_u64: u64, U64_2304_PAIRS, true;
+    local_sort_pairs_4608_u64: u64, U64_4608_PAIRS, true;
+    local_sort_pairs_9216_u64: u64, U64_9216, true;
 }
 
 /// A pass of this shape, after a small histogram if it needs one. One of a wide sort gets

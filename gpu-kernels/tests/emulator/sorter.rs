@@ -3,6 +3,7 @@
 
 use crate::case::{Emulated, patient};
 use cuda_std::emu::{Buffer, Options, launch};
+use gpu_kernels::buckets::BUCKET_BITS;
 use gpu_kernels::control::{self, Ranking, Step};
 use gpu_kernels::histogram::{self, Histogram};
 use gpu_kernels::key::{Bits, Key, RADIX};
@@ -256,41 +257,41 @@ impl<K: Key> Sorter<K> {
     }
 
     fn plan(&self, input: &Buffer<K>, skip: usize, indexed: bool) -> Result<(), String> {
-        let histogram = self.kernels.histogram;
-        self.plan_by(input, skip, indexed, |arg| unsafe { histogram(arg) })
-    }
-
-    /// The same by another kernel in the place of the histogram.
-    pub fn plan_by(
-        &self,
-        input: &Buffer<K>,
-        skip: usize,
-        indexed: bool,
-        histogram: impl Fn(Histogram<K>),
-    ) -> Result<(), String> {
         let Kernels {
+            histogram,
             histogram_threads: threads,
             histogram_shared: shared,
             ..
         } = self.kernels;
-        // SAFETY: the buffer has as many keys.
-        let keys = unsafe { input.global().offset(skip) };
-        let arg = Histogram {
-            input: keys,
+        let arg = self.counted(input, skip, indexed);
+        self.count(threads, shared, || unsafe { histogram(arg) })?;
+        self.check_starts(&input.to_vec()[skip..], 0)
+    }
+
+    /// What a histogram is told.
+    pub fn counted(&self, input: &Buffer<K>, skip: usize, indexed: bool) -> Histogram<K> {
+        Histogram {
+            // SAFETY: the buffer has as many keys.
+            input: unsafe { input.global().offset(skip) },
             control: self.control.global(),
             n: (input.len() - skip) as u64,
             tiles: self.tiles as u32,
             flip: self.flip,
             bits: self.bits,
             options: self.what(indexed),
-        };
-        let options = self.options("histogram", self.blocks, threads);
-        launch(self.blocks, threads, shared, &options, || histogram(arg)).map_err(fails)?;
-        self.check_starts(&input.to_vec()[skip..])
+        }
     }
 
-    fn check_starts(&self, keys: &[K]) -> Result<(), String> {
-        for place in 0..self.bits.places() {
+    /// Runs what comes first in a sort.
+    pub fn count(&self, threads: u32, shared: usize, kernel: impl Fn()) -> Result<(), String> {
+        let options = self.options("histogram", self.blocks, threads);
+        let counted = launch(self.blocks, threads, shared, &options, kernel);
+        counted.map(|_| ()).map_err(fails)
+    }
+
+    /// Compares the starts of the places from `lowest` on with the oracle's.
+    pub fn check_starts(&self, keys: &[K], lowest: u32) -> Result<(), String> {
+        for place in lowest..self.bits.places() {
             let mut counts = [0; RADIX];
             for &key in keys {
                 counts[self.digit(self.code(key), place)] += 1;
@@ -505,7 +506,11 @@ impl<'a, K: Key> Oracle<'a, K> {
 /// plan sorts by, of keys sorted by all their bits.
 fn is_sorted_so_far<K: Key>(codes: &[K], place: u32, step: Step, flip: K) -> bool {
     let high = K::BITS - 8 * (place + 1);
-    let low = if step.is_upper() { K::BITS / 2 } else { 0 };
+    let low = if step.is_upper() {
+        K::BITS - BUCKET_BITS
+    } else {
+        0
+    };
     codes.is_sorted_by_key(|&code| ((code ^ flip) << high) >> (high + low))
 }
 

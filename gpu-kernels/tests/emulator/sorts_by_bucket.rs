@@ -6,65 +6,85 @@ use crate::cases;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::Buffer;
 use cuda_std::memory::Global;
-use gpu_kernels::buckets::{self, BUCKETS, BucketStarts, TALLY};
+use gpu_kernels::buckets::{self, BUCKET_BITS, BUCKETS, BucketStarts, TALLY};
 use gpu_kernels::control;
-use gpu_kernels::histogram::Histogram;
-use gpu_kernels::key::Key;
+use gpu_kernels::histogram::{self, Histogram};
+use gpu_kernels::key::{Key, RADIX};
 use gpu_kernels::local_sort::{self, LocalSort};
 use gpu_kernels::tile::Pass;
 use sort_cases::{Case, Distribution, KeyType, Payload};
 use std::cell::Cell;
 
 /// A histogram by bucket.
-pub type HistogramKernel = unsafe fn(Histogram<u32>, Global<u32>);
+pub type HistogramKernel<K> = unsafe fn(Histogram<K>, Global<u32>);
 
 /// A local sort.
-pub type LocalKernel = unsafe fn(LocalSort);
+pub type LocalKernel<K> = unsafe fn(LocalSort<K>);
 
 /// What a local sort is launched as.
-pub fn geometry(threads: usize, items: usize, paired: bool) -> Geometry {
+pub const fn geometry<K: Key>(threads: usize, items: usize, paired: bool) -> Geometry {
     Geometry {
         threads,
         tile: threads * items,
-        shared_bytes: local_sort::shared_bytes(threads, items, paired),
+        shared_bytes: local_sort::shared_bytes::<K>(threads, items, paired),
         early: true,
     }
 }
 
-/// The case's keys, of which so many share their upper half, or thereabouts.
-fn keys_by_bucket(case: &Case, shared: usize) -> Vec<u32> {
-    let buckets = (case.n / shared).clamp(1, BUCKETS) as u32;
-    let apart = BUCKETS as u32 / buckets;
-    let bucket = |key: u32| ((key >> 16) % buckets * apart) << 16;
-    let keys = case.words::<u32>().into_iter();
-    keys.map(|key| bucket(key) | key & 0xffff).collect()
+/// The key of a bucket that has its lower bits in common with `key`.
+fn in_bucket<K: Key>(bucket: u64, key: K) -> K {
+    let lower = !K::from_u64(0) >> BUCKET_BITS;
+    K::from_u64(bucket) << (K::BITS - BUCKET_BITS) | key & lower
+}
+
+/// The bucket of a code.
+fn bucket_of<K: Key>(code: K) -> usize {
+    (code >> (K::BITS - BUCKET_BITS)).to_u64() as usize
+}
+
+/// The case's keys, of which so many share their bucket, or thereabouts.
+fn keys_by_bucket<K: Key>(case: &Case, shared: usize) -> Vec<K> {
+    let buckets = (case.n / shared).clamp(1, BUCKETS);
+    let apart = BUCKETS / buckets;
+    let keys = case.words::<K>().into_iter();
+    keys.map(|key| in_bucket((bucket_of(key) % buckets * apart) as u64, key))
+        .collect()
+}
+
+/// Keys without the bits that the first rounds of a local sort are by, but for buckets'.
+fn alike_at_first<K: Key>(keys: &mut [K]) {
+    let kept = !K::from_u64(0) >> (BUCKET_BITS + 24);
+    for key in keys {
+        *key = in_bucket(bucket_of(*key) as u64, *key & kept);
+    }
 }
 
 /// The local sort of keys that stand by bucket already. The last bucket is one that the
-/// block's shared memory just holds.
-pub fn sorts_locally(
+/// block's shared memory just holds. Of some cases of wide keys no two differ in what the
+/// first rounds are by.
+pub fn sorts_locally<K: Key>(
     case: &Case,
-    kernel: LocalKernel,
+    kernel: LocalKernel<K>,
     geometry: Geometry,
     paired: bool,
 ) -> Result<(), String> {
-    let flip: u32 = case.flip();
+    let flip: K = case.flip();
     let encodes = case.key.is_float() && !case.numeric;
-    let code = |key: u32| if encodes { key.encode() } else { key };
-    let rank = |key: u32| code(key) ^ flip;
-    let mut keys = keys_by_bucket(case, geometry.tile / 2);
-    keys.sort_by_key(|&key| rank(key) >> 16);
-    let last = keys.last().map_or(0, |&key| rank(key) >> 16);
-    let so_far = keys.iter().filter(|&&key| rank(key) >> 16 == last).count();
-    let fills = case.some_words::<u32>(geometry.tile.saturating_sub(so_far), 5);
-    keys.extend(
-        fills
-            .iter()
-            .map(|&low| code((last << 16 | low & 0xffff) ^ flip)),
-    );
+    let code = |key: K| if encodes { key.encode() } else { key };
+    let rank = |key: K| code(key) ^ flip;
+    let mut keys = keys_by_bucket::<K>(case, geometry.tile / 2);
+    keys.sort_by_key(|&key| bucket_of(rank(key)));
+    let last = keys.last().map_or(0, |&key| bucket_of(rank(key)));
+    let so_far = keys.iter().filter(|&&key| bucket_of(rank(key)) == last);
+    let room = geometry.tile.saturating_sub(so_far.count());
+    let fills = case.some_words::<K>(room, 5).into_iter();
+    keys.extend(fills.map(|low| code(in_bucket(last as u64, low) ^ flip)));
+    if K::BITS > 32 && (case.seed >> 12).is_multiple_of(3) && !encodes {
+        alike_at_first(&mut keys);
+    }
     let mut starts = vec![0; BUCKETS + 1];
     for &key in &keys {
-        starts[(rank(key) >> 16) as usize + 1] += 1;
+        starts[bucket_of(rank(key)) + 1] += 1;
     }
     if starts.iter().any(|&count| count as usize > geometry.tile) {
         // What is not sorted locally.
@@ -74,7 +94,7 @@ pub fn sorts_locally(
         starts[i + 1] += starts[i];
     }
     let values: Vec<u32> = case.some_words(keys.len(), 2);
-    let coded: Vec<u32> = keys.iter().map(|&key| code(key)).collect();
+    let coded: Vec<K> = keys.iter().map(|&key| code(key)).collect();
     let words = vec![0; control::BINS];
     let control = Buffer::from_slice(&words).named("control");
     control.write(control::LOCALLY, 1);
@@ -93,9 +113,9 @@ pub fn sorts_locally(
     run(case, "local_sort", blocks, geometry, || unsafe {
         kernel(arg)
     })?;
-    let mut expected: Vec<(u32, u32)> = keys.into_iter().zip(values).collect();
+    let mut expected: Vec<(K, u32)> = keys.into_iter().zip(values).collect();
     expected.sort_by_key(|&(key, _)| rank(key));
-    let (keys, values): (Vec<u32>, Vec<u32>) = expected.into_iter().unzip();
+    let (keys, values): (Vec<K>, Vec<u32>) = expected.into_iter().unzip();
     if held.to_vec() != keys {
         return Err("the buckets are not sorted".to_owned());
     }
@@ -107,26 +127,31 @@ pub fn sorts_locally(
 
 /// What sorts by bucket: all but the passes.
 #[derive(Clone, Copy)]
-pub struct ByBucket {
-    pub histogram: HistogramKernel,
+pub struct ByBucket<K> {
+    pub histogram: HistogramKernel<K>,
     pub histogram_threads: u32,
     pub histogram_shared: usize,
     pub starts: unsafe fn(BucketStarts),
-    pub local: LocalKernel,
+    /// The histogram that follows.
+    pub again: unsafe fn(Histogram<K>),
+    pub again_shared: usize,
+    pub local: LocalKernel<K>,
     pub geometry: Geometry,
     pub paired: bool,
 }
 
-impl ByBucket {
+impl<K: Key> ByBucket<K> {
     /// Small shapes.
     fn small<const THREADS: usize, const PAIRED: bool>() -> Self {
         ByBucket {
-            histogram: buckets::histogram_by_bucket::<2>,
+            histogram: buckets::histogram_by_bucket::<K, 1, 2>,
             histogram_threads: 256,
-            histogram_shared: buckets::shared_bytes(2),
-            starts: buckets::bucket_starts,
-            local: local_sort::local_sort::<THREADS, 2, PAIRED>,
-            geometry: geometry(THREADS, 2, PAIRED),
+            histogram_shared: buckets::shared_bytes::<K>(1),
+            starts: buckets::bucket_starts::<K>,
+            again: histogram::histogram::<K, 2>,
+            again_shared: K::PLACES * RADIX * 2 * 4,
+            local: local_sort::local_sort::<K, THREADS, 2, PAIRED>,
+            geometry: geometry::<K>(THREADS, 2, PAIRED),
             paired: PAIRED,
         }
     }
@@ -140,48 +165,87 @@ impl ByBucket {
         )
     }
 
+    fn sorter(&self, case: &Case) -> Sorter<K> {
+        Sorter::new(
+            case,
+            if self.paired {
+                Kernels::<K>::of_pairs::<128, 3, 1>()
+            } else {
+                Kernels::<K>::of::<128, 2, 2>()
+            },
+        )
+    }
+
+    /// Counts the keys by bucket.
+    fn count(
+        &self,
+        sorter: &Sorter<K>,
+        input: &Buffer<K>,
+        indexed: bool,
+    ) -> Result<Buffer<u32>, String> {
+        let words = sorter.blocks() as usize * TALLY;
+        let tallies = Buffer::uninitialised(words).named("tallies");
+        let (kernel, to) = (self.histogram, tallies.global());
+        let arg = sorter.counted(input, 0, indexed);
+        sorter.count(self.histogram_threads, self.histogram_shared, || unsafe {
+            kernel(arg, to)
+        })?;
+        Ok(tallies)
+    }
+
+    /// What follows the count: the starts of buckets, and where there are none to sort
+    /// locally, all digits again. Returns whether buckets are sorted locally.
+    fn decide(
+        &self,
+        (case, sorter): (&Case, &Sorter<K>),
+        input: &Buffer<K>,
+        indexed: bool,
+        (tallies, starts): (Buffer<u32>, &Buffer<u32>),
+    ) -> Result<bool, String> {
+        let arg = BucketStarts {
+            tallies: tallies.global(),
+            count: sorter.blocks(),
+            control: sorter.control().global(),
+            starts: starts.global(),
+            n: input.len() as u32,
+            capacity: self.geometry.tile as u32,
+        };
+        let early = |threads, shared_bytes| Geometry {
+            threads,
+            tile: 0,
+            shared_bytes,
+            early: true,
+        };
+        let (starting, again) = (self.starts, self.again);
+        let geometry = early(buckets::THREADS, buckets::STARTS_SHARED_BYTES);
+        let start = || unsafe { starting(arg) };
+        run(case, "bucket_starts", buckets::BLOCKS, geometry, start)?;
+        let mut arg = sorter.counted(input, 0, indexed);
+        arg.options |= control::ONLY_AGAIN;
+        let geometry = early(self.histogram_threads as usize, self.again_shared);
+        let blocks = sorter.blocks() as usize;
+        run(case, "histogram", blocks, geometry, || unsafe {
+            again(arg)
+        })?;
+        let locally = sorter.control().read(control::LOCALLY) != 0;
+        let lowest = if locally { K::PLACES as u32 - 2 } else { 0 };
+        sorter.check_starts(&input.to_vec(), lowest)?;
+        Ok(locally)
+    }
+
     /// The same of keys that the case does not say.
-    fn sorts_keys(&self, case: &Case, keys: Vec<u32>) -> Result<bool, String> {
-        let kernels = if self.paired {
-            Kernels::<u32>::of_pairs::<128, 3, 1>()
-        } else {
-            Kernels::<u32>::of::<128, 2, 2>()
-        };
-        let kernels = Kernels {
-            histogram_threads: self.histogram_threads,
-            histogram_shared: self.histogram_shared,
-            ..kernels
-        };
-        let sorter = Sorter::new(case, kernels);
-        let (blocks, n) = (sorter.blocks(), keys.len() as u32);
-        let tallies = Buffer::uninitialised(blocks as usize * TALLY).named("tallies");
+    fn sorts_keys(&self, case: &Case, keys: Vec<K>) -> Result<bool, String> {
+        let sorter = self.sorter(case);
         let starts = Buffer::uninitialised(BUCKETS + 1).named("starts");
-        let (to, from) = (tallies.global(), tallies.global());
         let values: Vec<u32> = case.some_words(keys.len(), 2);
         let locally = Cell::new(false);
-        let plan = |input: &Buffer<u32>, indexed| {
-            let (kernel, starting) = (self.histogram, self.starts);
-            sorter.plan_by(input, 0, indexed, |arg| unsafe { kernel(arg, to) })?;
-            let arg = BucketStarts {
-                tallies: from,
-                count: blocks,
-                control: sorter.control().global(),
-                starts: starts.global(),
-                n,
-                capacity: self.geometry.tile as u32,
-            };
-            let geometry = Geometry {
-                threads: buckets::THREADS,
-                tile: 0,
-                shared_bytes: buckets::STARTS_SHARED_BYTES,
-                early: true,
-            };
-            let start = || unsafe { starting(arg) };
-            run(case, "bucket_starts", buckets::BLOCKS, geometry, start)?;
-            locally.set(sorter.control().read(control::LOCALLY) != 0);
+        let plan = |input: &Buffer<K>, indexed| {
+            let tallies = self.count(&sorter, input, indexed)?;
+            let decided = self.decide((case, &sorter), input, indexed, (tallies, &starts))?;
+            locally.set(decided);
             Ok(())
         };
-        let after = |pass: Pass<u32>| {
+        let after = |pass: Pass<K>| {
             let arg = LocalSort {
                 keys: pass.keys.output,
                 values: pass.values.output,
@@ -205,13 +269,13 @@ impl ByBucket {
     fn check(
         &self,
         case: &Case,
-        keys: &[u32],
+        keys: &[K],
         values: Option<&[u32]>,
-        (sorted, order): (Vec<u32>, Vec<u32>),
+        (sorted, order): (Vec<K>, Vec<u32>),
         locally: bool,
     ) -> Result<(), String> {
-        let rank = |key: u32| {
-            case.flip::<u32>()
+        let rank = |key: K| {
+            case.flip::<K>()
                 ^ if case.key.is_float() {
                     key.encode()
                 } else {
@@ -219,11 +283,11 @@ impl ByBucket {
                 }
         };
         let value = |i: usize| values.map_or(i as u32, |values| values[i]);
-        let mut expected: Vec<(u32, u32)> = (0..keys.len()).map(|i| (keys[i], value(i))).collect();
+        let mut expected: Vec<(K, u32)> = (0..keys.len()).map(|i| (keys[i], value(i))).collect();
         expected.sort_by_key(|&(key, _)| rank(key));
         let mut counts = vec![0; BUCKETS];
         keys.iter()
-            .for_each(|&key| counts[(rank(key) >> 16) as usize] += 1);
+            .for_each(|&key| counts[bucket_of(rank(key))] += 1);
         if locally && counts.iter().any(|&count| count > self.geometry.tile) {
             return Err("sorted locally what a block does not hold".to_owned());
         }
@@ -237,57 +301,79 @@ impl ByBucket {
     }
 }
 
+fn sort_alone<K: Key>(case: &Case) -> Result<(), String> {
+    use local_sort::local_sort as sort;
+    match case.seed % 4 {
+        0 => sorts_locally(
+            case,
+            sort::<K, 32, 4, true>,
+            geometry::<K>(32, 4, true),
+            true,
+        ),
+        1 => sorts_locally(
+            case,
+            sort::<K, 32, 4, false>,
+            geometry::<K>(32, 4, false),
+            false,
+        ),
+        2 => sorts_locally(
+            case,
+            sort::<K, 128, 2, true>,
+            geometry::<K>(128, 2, true),
+            true,
+        ),
+        _ => sorts_locally(
+            case,
+            sort::<K, 128, 2, false>,
+            geometry::<K>(128, 2, false),
+            false,
+        ),
+    }
+}
+
+/// The types that are sorted by bucket.
+const BY_BUCKET: [KeyType; 6] = [
+    KeyType::U32,
+    KeyType::I32,
+    KeyType::F32,
+    KeyType::U64,
+    KeyType::I64,
+    KeyType::F64,
+];
+
 #[test]
 fn local_sort_alone() {
-    for key in [KeyType::U32, KeyType::I32, KeyType::F32] {
+    for key in BY_BUCKET {
         let draws = draws("local_sort_alone", cases::LOCAL, (128, 700));
-        draws.of(key, |case| {
-            let paired = case.seed.is_multiple_of(2);
-            match (case.seed % 4, paired) {
-                (0, _) => sorts_locally(
-                    case,
-                    local_sort::local_sort::<32, 4, true>,
-                    geometry(32, 4, true),
-                    true,
-                ),
-                (1, _) => sorts_locally(
-                    case,
-                    local_sort::local_sort::<32, 4, false>,
-                    geometry(32, 4, false),
-                    false,
-                ),
-                (2, _) => sorts_locally(
-                    case,
-                    local_sort::local_sort::<128, 2, true>,
-                    geometry(128, 2, true),
-                    true,
-                ),
-                _ => sorts_locally(
-                    case,
-                    local_sort::local_sort::<128, 2, false>,
-                    geometry(128, 2, false),
-                    false,
-                ),
-            }
+        draws.of(key, |case| match key.bits {
+            32 => sort_alone::<u32>(case),
+            _ => sort_alone::<u64>(case),
         });
+    }
+}
+
+fn sort_small<K: Key>(case: &Case) -> Result<bool, String> {
+    let case = Case {
+        bits: (0, K::BITS),
+        numeric: false,
+        ..*case
+    };
+    match case.seed % 4 {
+        0 => ByBucket::<K>::small::<32, true>().sorts(&case),
+        1 => ByBucket::<K>::small::<32, false>().sorts(&case),
+        2 => ByBucket::<K>::small::<128, true>().sorts(&case),
+        _ => ByBucket::<K>::small::<128, false>().sorts(&case),
     }
 }
 
 #[test]
 fn sort_by_bucket() {
     let (locally, not) = (Cell::new(0), Cell::new(0));
-    for key in [KeyType::U32, KeyType::I32, KeyType::F32] {
+    for key in BY_BUCKET {
         draws("sort_by_bucket", cases::BY_BUCKET, (512, 6000)).of(key, |case| {
-            let case = Case {
-                bits: (0, 32),
-                numeric: false,
-                ..*case
-            };
-            let done = match case.seed % 4 {
-                0 => ByBucket::small::<32, true>().sorts(&case)?,
-                1 => ByBucket::small::<32, false>().sorts(&case)?,
-                2 => ByBucket::small::<128, true>().sorts(&case)?,
-                _ => ByBucket::small::<128, false>().sorts(&case)?,
+            let done = match key.bits {
+                32 => sort_small::<u32>(case)?,
+                _ => sort_small::<u64>(case)?,
             };
             let counted = if done { &locally } else { &not };
             counted.set(counted.get() + 1);
@@ -301,17 +387,17 @@ fn sort_by_bucket() {
     );
 }
 
-/// Uniform keys of 4 bytes.
-fn uniform(n: usize) -> Case {
+/// Uniform keys.
+fn uniform(key: KeyType, n: usize) -> Case {
     Case {
-        key: KeyType::U32,
+        key,
         n,
         seed: 1,
         distribution: Distribution::Uniform,
         payload: Payload::None,
         descending: false,
         numeric: false,
-        bits: (0, 32),
+        bits: (0, key.bits),
         in_place: false,
         ballots: true,
     }
@@ -321,35 +407,64 @@ fn uniform(n: usize) -> Case {
 /// the first keys do not show.
 #[test]
 fn buckets_too_large_are_left_to_the_passes() {
-    let case = uniform(22_400);
-    let mut keys: Vec<u32> = case.words();
-    for i in (0..keys.len()).step_by(320) {
-        keys[i] = 77 << 16 | keys[i] & 0xffff;
-        keys[i + 1] = 40_000 << 16 | keys[i + 1] & 0xffff;
+    fn of<K: Key>(key: KeyType) {
+        let case = uniform(key, 22_400);
+        let mut keys: Vec<K> = case.words();
+        for i in (0..keys.len()).step_by(320) {
+            keys[i] = in_bucket(77, keys[i]);
+            keys[i + 1] = in_bucket(40_000, keys[i + 1]);
+        }
+        let locally = ByBucket::small::<32, false>().sorts_keys(&case, keys);
+        assert_eq!(locally, Ok(false));
+    }
+    of::<u32>(KeyType::U32);
+    of::<u64>(KeyType::U64);
+}
+
+/// Digits that most keys share, below those that buckets are made by.
+#[test]
+fn crowded_lower_digits_are_left_to_the_passes() {
+    let case = uniform(KeyType::U64, 7000);
+    let mut keys: Vec<u64> = case.words();
+    for key in &mut keys {
+        *key &= !0xff00;
     }
     let locally = ByBucket::small::<32, false>().sorts_keys(&case, keys);
     assert_eq!(locally, Ok(false));
 }
 
-/// One bucket that overflows a counter of 16 bits, behind keys that do not show it.
+/// Many of one bucket next to each other, behind keys that do not show it.
 #[test]
 fn a_late_crowd_is_seen() {
-    let case = uniform(90_000);
+    let case = uniform(KeyType::U32, 24_000);
     let mut keys: Vec<u32> = case.words();
-    keys[10_000..]
-        .iter_mut()
-        .for_each(|key| *key = 7 << 16 | *key & 0xffff);
-    let kernels = Kernels {
-        histogram_threads: 256,
-        histogram_shared: buckets::shared_bytes(2),
-        ..Kernels::<u32>::of::<128, 2, 2>()
-    };
-    let tallies = Buffer::uninitialised(3 * TALLY);
-    let to = tallies.global();
-    let sorter = Sorter::new(&case, kernels);
-    let input = Buffer::from_slice(&keys);
-    let counted = sorter.plan_by(&input, 0, false, |arg| unsafe {
-        buckets::histogram_by_bucket::<2>(arg, to)
-    });
-    counted.unwrap_or_else(|failure| panic!("{failure}"));
+    for key in &mut keys[20_000..] {
+        *key = in_bucket(7, *key);
+    }
+    let locally = ByBucket::small::<128, false>().sorts_keys(&case, keys);
+    assert_eq!(locally, Ok(false));
+}
+
+/// One bucket that overflows a counter of 16 bits, in either half of a word, though no two
+/// neighbours share it.
+#[test]
+fn a_count_that_overflows_is_seen() {
+    for bucket in [6, 7] {
+        let case = Case {
+            // One block.
+            seed: 3,
+            ..uniform(KeyType::U32, 150_000)
+        };
+        let mut keys: Vec<u32> = case.words();
+        for key in keys[9000..].iter_mut().step_by(2) {
+            *key = in_bucket(bucket, *key);
+        }
+        let by_bucket = ByBucket::small::<128, false>();
+        let sorter = by_bucket.sorter(&case);
+        assert_eq!(sorter.blocks(), 1);
+        let input = Buffer::from_slice(&keys);
+        by_bucket.count(&sorter, &input, false).unwrap();
+        let of = |word| sorter.control().read(word);
+        assert_eq!((of(control::AGAIN), of(control::LOCALLY)), (1, 0));
+    }
 }

@@ -92,9 +92,10 @@ impl Launch<'_> {
                 // The first pass makes the plan.
                 _ if passes.few => {}
                 Some(locally) => {
-                    self.by_bucket(locally, control, buckets, tiles, multiprocessors)?
+                    self.by_bucket(locally, control, buckets, tiles, multiprocessors)?;
+                    self.histogram(counts, control, tiles, multiprocessors, true)?
                 }
-                None => self.histogram(counts, control, tiles, multiprocessors)?,
+                None => self.histogram(counts, control, tiles, multiprocessors, false)?,
             }
         }
         for place in 0..self.bits.places() {
@@ -117,7 +118,7 @@ impl Launch<'_> {
         Ok(())
     }
 
-    /// Counts digits and buckets, and decides whether these are sorted locally.
+    /// Counts buckets, and decides whether these are sorted locally.
     ///
     /// # Safety
     /// As [`passes`](Self::passes).
@@ -176,6 +177,8 @@ impl Launch<'_> {
         unsafe { sort.launch_early(self.stream, *blocks, &mut arguments) }
     }
 
+    /// Counts digits; or, behind a count of buckets, only if that was in vain.
+    ///
     /// # Safety
     /// As [`passes`](Self::passes).
     unsafe fn histogram(
@@ -184,8 +187,12 @@ impl Launch<'_> {
         control: u64,
         tiles: u32,
         multiprocessors: u32,
+        only_again: bool,
     ) -> Result<(), Error> {
-        let options = self.options();
+        let mut options = self.options();
+        if only_again {
+            options |= control::ONLY_AGAIN;
+        }
         let blocks = self.n.div_ceil(u64::from(kernel.tile));
         let blocks = blocks.min(u64::from(multiprocessors)) as u32;
         let mut arguments = self.counted(&control, &tiles).to_vec();
@@ -194,8 +201,15 @@ impl Launch<'_> {
             argument(&self.bits.end),
             argument(&options),
         ]);
-        // SAFETY: the caller's contract; the arguments are the kernel's.
-        unsafe { kernel.launch(self.stream, blocks, &mut arguments) }
+        // SAFETY: the caller's contract; the arguments are the kernel's, which waits for its
+        // predecessor where it has one.
+        unsafe {
+            if only_again {
+                kernel.launch_early(self.stream, blocks, &mut arguments)
+            } else {
+                kernel.launch(self.stream, blocks, &mut arguments)
+            }
+        }
     }
 
     /// The first arguments of what counts.

@@ -15,9 +15,17 @@ use crate::key::Key;
 
 /// Keys from which on the histogram's blocks count in as many copies as they can.
 const MANY_FROM: u64 = 1 << 22;
-/// Keys of 4 bytes, with values and alone, from which on it pays to count buckets and
-/// sort them locally.
-const LOCALLY_FROM: [u64; 2] = [1 << 24, 1 << 25];
+
+/// Keys of `width` bytes, alone or `paired` with values, from which on it pays to count
+/// buckets and sort them locally.
+fn locally_from(width: usize, paired: bool) -> Option<u64> {
+    match (width, paired) {
+        (4, false) => Some(1 << 25),
+        (4, true) => Some(1 << 24),
+        (8, _) => Some(1 << 23),
+        _ => None,
+    }
+}
 
 /// `$f` of the word of `$width` bytes.
 macro_rules! by_width {
@@ -103,23 +111,30 @@ fn locally(
     bits: Bits,
     n: u64,
 ) -> Result<Option<Locally>, Error> {
-    let from = LOCALLY_FROM[usize::from(kind != Kind::Pairs)];
-    let whole = width == 4 && bits.begin == 0 && bits.end == 32;
-    let shared_bytes = buckets::shared_bytes(buckets::COPIES);
+    let paired = kind == Kind::Pairs;
+    let Some(from) = locally_from(width, paired) else {
+        return Ok(None);
+    };
+    let whole = bits.begin == 0 && bits.end as usize == 8 * width;
+    let shared_bytes = match width {
+        4 => buckets::shared_bytes::<u32>(buckets::COPIES_SAMPLED),
+        _ => buckets::shared_bytes::<u64>(buckets::COPIES_SAMPLED),
+    };
     let fits = device.capability() >= (9, 0) && shared_bytes <= device.shared_bytes() as usize;
     // The blocks' tallies lie in the scratch buffer.
-    let tallies = u64::from(device.multiprocessors()) * buckets::TALLY as u64;
+    let tallies = u64::from(device.multiprocessors()) * (buckets::TALLY * 4 / width) as u64;
     if !whole || !fits || kind == Kind::Ballots || n < from.max(tallies) {
         return Ok(None);
     }
     let holds = |shape: &Shape| largest_bucket(n) <= shape.tile() as f64;
-    let Some(shape) = policy::local::SHAPES.into_iter().find(holds) else {
+    let mut shapes = policy::local::shapes(width, paired).iter().copied();
+    let Some(shape) = shapes.find(holds) else {
         return Ok(None);
     };
-    let paired = kind == Kind::Pairs;
     let prefix = if paired { "pairs" } else { "keys" };
-    let name = format!("local_sort_{prefix}_{}_u32", shape.tile());
-    let held = local_sort::shared_bytes(shape.threads, shape.items, paired);
+    let bits = 8 * width;
+    let name = format!("local_sort_{prefix}_{}_u{bits}", shape.tile());
+    let held = local_bytes(width, shape, paired);
     let sort = device.kernels().load(&name, of(shape, held))?;
     let histogram = Geometry {
         threads: policy::HISTOGRAM_THREADS,
@@ -134,8 +149,8 @@ fn locally(
     let kernels = device.kernels();
     Ok(Some(Locally {
         from: from.max(tallies),
-        histogram: kernels.load("histogram_by_bucket_u32", histogram)?,
-        starts: kernels.load("bucket_starts_u32", starts)?,
+        histogram: kernels.load(&format!("histogram_by_bucket_u{bits}"), histogram)?,
+        starts: kernels.load(&format!("bucket_starts_u{bits}"), starts)?,
         sort,
         blocks: sort.resources()?.blocks * device.multiprocessors(),
     }))
@@ -214,7 +229,7 @@ pub fn shared_bytes(candidate: &Candidate) -> usize {
     match candidate.family {
         Family::Passes => pass_bytes(width, shape, paired, look::BACK),
         Family::Few => pass_bytes(width, shape, paired, look::AROUND),
-        Family::Local => local_sort::shared_bytes(shape.threads, shape.items, paired),
+        Family::Local => local_bytes(width, shape, paired),
     }
 }
 
@@ -227,6 +242,15 @@ fn most_few(multiprocessors: u32) -> u64 {
 fn pass_bytes(width: usize, shape: Shape, paired: bool, look: u32) -> usize {
     let Shape { threads, items, .. } = shape;
     by_width!(width, tile::shared_bytes, threads, items, paired, look)
+}
+
+/// Bytes of shared memory of a local sort of keys of 4 or 8 bytes.
+fn local_bytes(width: usize, shape: Shape, paired: bool) -> usize {
+    let Shape { threads, items, .. } = shape;
+    match width {
+        4 => local_sort::shared_bytes::<u32>(threads, items, paired),
+        _ => local_sort::shared_bytes::<u64>(threads, items, paired),
+    }
 }
 
 /// The kernel of a shape that is not necessarily in use.

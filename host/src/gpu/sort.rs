@@ -44,8 +44,9 @@ pub enum Payload {
 /// Time: one read of the keys, and one read and one write of keys and values for
 /// each byte of the bits sorted by; places in which all keys agree are skipped. Keys that
 /// are at most a tile for each multiprocessor need no read beforehand.
-/// Very many keys of 4 bytes that are evenly spread take one read and one write less: the
-/// last half of their bits is sorted bucket by bucket, within a multiprocessor.
+/// Very many keys of 4 or 8 bytes that are evenly spread take four reads and three writes
+/// in all: what is below their upper 16 bits is sorted bucket by bucket, within a
+/// multiprocessor.
 /// Least-significant-digit passes after Onesweep (Adinets and Merrill 2022), buckets
 /// after Stehle and Jacobsen (2017).
 pub struct Sort<K: GpuKey> {

@@ -7,7 +7,7 @@ use host::gpu::{Device, GpuSorter, Order, Payload, Resident};
 use host::key::{F32, Key};
 use host::workload::{Distribution, Workload};
 
-use crate::oracle::stream;
+use crate::oracle::{Ranked, check, oracle, stream};
 use crate::sorted;
 
 /// Keys enough to be sorted by bucket: evenly spread, so that each is sorted locally,
@@ -21,6 +21,11 @@ pub fn buckets_are_sorted_locally_or_not(device: Arc<Device>) {
             }
         }
     }
+    fn with_values_and_without<K: Key>(sorter: &GpuSorter, keys: &[K], order: &Order, what: &str) {
+        for paired in [false, true] {
+            of(sorter, keys, paired, order, what);
+        }
+    }
     let sorter = GpuSorter::new(device);
     let n = (1 << 25) + 17;
     let workload = Workload {
@@ -29,37 +34,73 @@ pub fn buckets_are_sorted_locally_or_not(device: Arc<Device>) {
         seed: 25,
     };
     let spread = workload.generate::<u32>();
-    let (mut large, mut crowded) = (spread.clone(), spread.clone());
-    // A twentieth of the keys of a crowd, and several times what a block holds.
-    for i in (0..n).step_by(9973) {
-        large[i] = large[i] % 65536 + (77 << 16);
-    }
-    for i in (0..n).step_by(20) {
-        crowded[i] = 77 << 16;
-    }
+    let wide = workload.generate::<u64>();
     for order in &[Order::ascending(), Order::descending()] {
-        for paired in [false, true] {
-            of(&sorter, &spread, paired, order, "spread");
-            of(&sorter, &large, paired, order, "one too large");
-            of(&sorter, &crowded, paired, order, "one crowded");
-            of(&sorter, &spread[..(1 << 24) + 1], paired, order, "half");
-            of(
-                &sorter,
-                &workload.generate::<i32>(),
-                paired,
-                order,
-                "spread",
-            );
-            of(
-                &sorter,
-                &workload.generate::<F32>(),
-                paired,
-                order,
-                "spread",
-            );
+        with_values_and_without(&sorter, &spread, order, "spread");
+        with_values_and_without(&sorter, &spread[..(1 << 24) + 1], order, "half");
+        with_values_and_without(&sorter, &workload.generate::<i32>(), order, "spread");
+        with_values_and_without(&sorter, &workload.generate::<F32>(), order, "spread");
+        for (what, spoil) in SPOILT {
+            let spoilt: Vec<u32> = self::spoilt(&wide, spoil, |key| (key >> 32) as u32);
+            with_values_and_without(&sorter, &spoilt, order, what);
+            let spoilt: Vec<u64> = self::spoilt(&wide, spoil, |key| key);
+            with_values_and_without(&sorter, &spoilt, order, what);
+        }
+        // Every shape of the local sort but the largest.
+        for exponent in 23..26 {
+            with_values_and_without(&sorter, &wide[..(1 << exponent) + 5], order, "spread");
         }
     }
+    in_every_way::<i64>(&sorter, &wide);
+    in_every_way::<f64>(&sorter, &wide);
     in_place_and_by_index(&sorter, &spread);
+}
+
+/// Keys of 8 bytes that the suite has not.
+fn in_every_way<K: Ranked>(sorter: &GpuSorter, words: &[u64]) {
+    let words = words[..(1 << 23) + 5].iter();
+    let keys: Vec<K> = words.map(|&word| K::from_word(word.into())).collect();
+    for (order, descending) in [(Order::ascending(), false), (Order::descending(), true)] {
+        let expected = oracle(&keys, K::rank, descending);
+        check(sorter, &keys, order, &expected);
+    }
+}
+
+/// What becomes of key number `i` of `n`.
+type Spoil = fn(i: usize, n: usize, key: u64) -> u64;
+
+/// Keys that are not sorted by bucket, or not by the first rounds, and why.
+const SPOILT: [(&str, Spoil); 6] = [
+    ("one bucket too large", |i, _, key| match i % 9973 {
+        // Several times what a block holds.
+        0 => key >> 16 | 77 << 48,
+        _ => key,
+    }),
+    ("one crowded", |i, _, key| match i % 20 {
+        0 => 77 << 48,
+        _ => key,
+    }),
+    ("crowded later", |i, n, key| match i < n / 2 {
+        true => key,
+        false => key >> 16 | 77 << 48,
+    }),
+    ("sorted later", |i, n, key| match i < n / 2 {
+        true => key,
+        false => ((i as u128) << 64).wrapping_div(n as u128) as u64,
+    }),
+    ("lower bits alike", |_, _, key| key & !0xffff_ffff_ffff),
+    ("middle bits alike but in pairs", |_, _, key| {
+        // As spread as a sample sees, and all of a bucket in two values.
+        let bucket = key >> 48;
+        let middle = ((bucket * 0x9e37_79b9) ^ (key & 1)) & 0xff_ffff;
+        bucket << 48 | middle << 24 | key & 0xff_ffff
+    }),
+];
+
+fn spoilt<K>(keys: &[u64], spoil: Spoil, narrow: fn(u64) -> K) -> Vec<K> {
+    let n = keys.len();
+    let keys = keys.iter().enumerate();
+    keys.map(|(i, &key)| narrow(spoil(i, n, key))).collect()
 }
 
 /// The ways to sort that do not leave the input as it is, or make the values.
