@@ -10,10 +10,55 @@ use host::workload::{Distribution, Workload};
 use crate::oracle::{Ranked, check, oracle, stream};
 use crate::sorted;
 
-/// Keys enough to be sorted by bucket: evenly spread, so that each is sorted locally,
-/// and with one bucket that is too large, or crowded.
+/// Keys of 4 bytes enough to be sorted by bucket: evenly spread, so that each is sorted
+/// locally, and spoilt in some way.
 pub fn buckets_are_sorted_locally_or_not(device: Arc<Device>) {
-    fn of<K: Key>(sorter: &GpuSorter, keys: &[K], paired: bool, order: &Order, what: &str) {
+    let sorter = GpuSorter::new(device);
+    let workload = uniform((1 << 25) + 17);
+    let spread = workload.generate::<u32>();
+    let wide = workload.generate::<u64>();
+    for order in &[Order::ascending(), Order::descending()] {
+        sorts(&sorter, &spread, order, "spread");
+        sorts(&sorter, &spread[..(1 << 24) + 1], order, "half");
+        sorts(&sorter, &workload.generate::<i32>(), order, "spread");
+        sorts(&sorter, &workload.generate::<F32>(), order, "spread");
+        for (what, spoil) in SPOILT {
+            let spoilt = spoilt(&wide, spoil, |key| (key >> 32) as u32);
+            sorts(&sorter, &spoilt, order, what);
+        }
+    }
+    in_place_and_by_index(&sorter, &spread);
+}
+
+/// The same of 8 bytes, by every shape of the local sort but the largest.
+pub fn wide_buckets_are_sorted_locally_or_not(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let keys = uniform((1 << 26) + 5).generate::<u64>();
+    for exponent in 23..=26 {
+        let keys = &keys[..(1 << exponent) + 5];
+        sorts(&sorter, keys, &Order::ascending(), "spread");
+    }
+    let keys = &keys[..(1 << 23) + 5];
+    for order in &[Order::ascending(), Order::descending()] {
+        for (what, spoil) in SPOILT {
+            sorts(&sorter, &spoilt(keys, spoil, |key| key), order, what);
+        }
+    }
+    in_every_way::<i64>(&sorter, keys, false);
+    in_every_way::<f64>(&sorter, keys, true);
+}
+
+fn uniform(n: usize) -> Workload {
+    Workload {
+        n,
+        distribution: Distribution::Uniform,
+        seed: 25,
+    }
+}
+
+/// Sorts keys twice, with values and without.
+fn sorts<K: Key>(sorter: &GpuSorter, keys: &[K], order: &Order, what: &str) {
+    for paired in [false, true] {
         let mut resident = Resident::new(sorter, keys, paired, order.clone()).unwrap();
         for _ in 0..2 {
             if let Err(error) = resident.verified_sample() {
@@ -21,49 +66,17 @@ pub fn buckets_are_sorted_locally_or_not(device: Arc<Device>) {
             }
         }
     }
-    fn with_values_and_without<K: Key>(sorter: &GpuSorter, keys: &[K], order: &Order, what: &str) {
-        for paired in [false, true] {
-            of(sorter, keys, paired, order, what);
-        }
-    }
-    let sorter = GpuSorter::new(device);
-    let n = (1 << 25) + 17;
-    let workload = Workload {
-        n,
-        distribution: Distribution::Uniform,
-        seed: 25,
-    };
-    let spread = workload.generate::<u32>();
-    let wide = workload.generate::<u64>();
-    for order in &[Order::ascending(), Order::descending()] {
-        with_values_and_without(&sorter, &spread, order, "spread");
-        with_values_and_without(&sorter, &spread[..(1 << 24) + 1], order, "half");
-        with_values_and_without(&sorter, &workload.generate::<i32>(), order, "spread");
-        with_values_and_without(&sorter, &workload.generate::<F32>(), order, "spread");
-        for (what, spoil) in SPOILT {
-            let spoilt: Vec<u32> = self::spoilt(&wide, spoil, |key| (key >> 32) as u32);
-            with_values_and_without(&sorter, &spoilt, order, what);
-            let spoilt: Vec<u64> = self::spoilt(&wide, spoil, |key| key);
-            with_values_and_without(&sorter, &spoilt, order, what);
-        }
-        // Every shape of the local sort but the largest.
-        for exponent in 23..26 {
-            with_values_and_without(&sorter, &wide[..(1 << exponent) + 5], order, "spread");
-        }
-    }
-    in_every_way::<i64>(&sorter, &wide);
-    in_every_way::<f64>(&sorter, &wide);
-    in_place_and_by_index(&sorter, &spread);
 }
 
-/// Keys of 8 bytes that the suite has not.
-fn in_every_way<K: Ranked>(sorter: &GpuSorter, words: &[u64]) {
-    let words = words[..(1 << 23) + 5].iter();
+/// Sorts keys of a type that the suite has not.
+fn in_every_way<K: Ranked>(sorter: &GpuSorter, words: &[u64], descending: bool) {
+    let words = words.iter();
     let keys: Vec<K> = words.map(|&word| K::from_word(word.into())).collect();
-    for (order, descending) in [(Order::ascending(), false), (Order::descending(), true)] {
-        let expected = oracle(&keys, K::rank, descending);
-        check(sorter, &keys, order, &expected);
-    }
+    let order = match descending {
+        true => Order::descending(),
+        false => Order::ascending(),
+    };
+    check(sorter, &keys, order, &oracle(&keys, K::rank, descending));
 }
 
 /// What becomes of key number `i` of `n`.

@@ -57,6 +57,10 @@ const TESTS: &[OnDevice] = &[
         "buckets_are_sorted_locally_or_not",
         buckets::buckets_are_sorted_locally_or_not,
     ),
+    (
+        "wide_buckets_are_sorted_locally_or_not",
+        buckets::wide_buckets_are_sorted_locally_or_not,
+    ),
     ("buffers_may_take_turns", workspaces::buffers_may_take_turns),
     (
         "buffers_of_pairs_may_take_turns",
