@@ -8,6 +8,8 @@
 use crate::cargo::{self, Artifact};
 use crate::programs;
 use anyhow::{Context, Result, bail};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use std::collections::BTreeMap;
 use std::env;
 use std::fs;
@@ -27,9 +29,6 @@ const BUILDS: [(&str, &[&str]); 3] = [
 /// What stands beside the executables.
 const RUN_SCRIPT: &str = include_str!("bundle_run.sh");
 
-/// zstd's level: above it the archive shrinks little and takes much longer.
-const LEVEL: i32 = 12;
-
 pub fn run() -> Result<()> {
     crate::setup::run()?;
     let folder = cargo::target_directory()?.join("bundle");
@@ -48,13 +47,13 @@ pub fn run() -> Result<()> {
         env::consts::ARCH,
         env::consts::OS
     );
-    let archive = folder.join(format!("{name}.tar.zst"));
+    let archive = folder.join(format!("{name}.tar.gz"));
     let contents = pack(&name, &files)?;
     fs::write(&archive, &contents)
         .with_context(|| format!("cannot write {}", archive.display()))?;
     let megabytes = contents.len() as f64 / 1e6;
     println!("{} ({megabytes:.1} MB)", archive.display());
-    println!("there: tar --zstd -xf {name}.tar.zst && {name}/run.sh --help");
+    println!("there: tar -xzf {name}.tar.gz && {name}/run.sh --help");
     Ok(())
 }
 
@@ -163,7 +162,8 @@ fn package(artifact: &Artifact) -> String {
 
 /// Packs executable files, below a folder of this name.
 fn pack(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>> {
-    let compressor = zstd::Encoder::new(Vec::new(), LEVEL).context("cannot start zstd")?;
+    // What every machine can unpack.
+    let compressor = GzEncoder::new(Vec::new(), Compression::default());
     let mut archive = tar::Builder::new(compressor);
     for (name, contents) in files {
         let mut header = tar::Header::new_gnu();
@@ -181,6 +181,7 @@ fn pack(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flate2::read::GzDecoder;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
@@ -291,10 +292,8 @@ mod tests {
     fn what_is_packed_comes_out_executable() {
         let packed = pack("b", &files()).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let plain = zstd::decode_all(packed.as_slice()).unwrap();
-        tar::Archive::new(plain.as_slice())
-            .unpack(folder.path())
-            .unwrap();
+        let plain = GzDecoder::new(packed.as_slice());
+        tar::Archive::new(plain).unpack(folder.path()).unwrap();
         for (name, contents) in files() {
             let path = folder.path().join("b").join(name);
             assert!(programs::is_executable(&path));
