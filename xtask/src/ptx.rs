@@ -6,6 +6,7 @@ use crate::sass::{self, Counts};
 use anyhow::{Context, Result, bail};
 use cuda_builder::ptx::{Entry, entries};
 use cuda_builder::{CudaBuilder, NvvmArch};
+use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,23 +58,30 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         return without(ptxas::HOW_TO_GET, arguments.check);
     };
     let nvdisasm = sass::find(&ptxas)?;
+    let of = |chip| {
+        let runs = files.iter().filter(move |file| file.arch <= chip);
+        runs.map(move |file| (chip, file))
+    };
+    let tasks: Vec<(NvvmArch, &Ptx)> = chips.iter().copied().flat_map(of).collect();
+    // The assembler has one thread and most of the time.
+    let assembled = tasks
+        .par_iter()
+        .map(|(chip, file)| assemble(file, *chip, &ptxas, nvdisasm.as_deref()))
+        .collect::<Result<Vec<_>>>()?;
     let mut faults = Vec::new();
     show_head();
-    for chip in chips {
-        for file in files.iter().filter(|file| file.arch <= chip) {
-            let assembled = assemble(file, chip, &ptxas, nvdisasm.as_deref())?;
-            for (kernel, source) in &file.kernels {
-                let code = assembled
-                    .get(kernel)
-                    .with_context(|| format!("ptxas says nothing of kernel `{kernel}`"))?;
-                show(kernel, file.arch, chip, source.size, code);
-                let fault = code.fault(source.stated, chip);
-                faults.extend(
-                    fault.map(|fault| format!("{kernel} ({} on {chip}) {fault}", file.arch)),
-                );
-            }
+    for ((chip, file), assembled) in tasks.into_iter().zip(assembled) {
+        for (kernel, source) in &file.kernels {
+            let code = assembled
+                .get(kernel)
+                .with_context(|| format!("ptxas says nothing of kernel `{kernel}`"))?;
+            show(kernel, file.arch, chip, source.size, code);
+            let fault = code.fault(source.stated, chip);
+            faults.extend(fault.map(|fault| format!("{kernel} ({} on {chip}) {fault}", file.arch)));
         }
-        if arguments.check && chip < sass::CHECKED_FROM {
+    }
+    for chip in chips.iter().filter(|&&chip| chip < sass::CHECKED_FROM) {
+        if arguments.check {
             println!("votes and barriers are not checked on {chip}: see xtask/src/sass.rs");
         }
     }
