@@ -1,4 +1,4 @@
-//! Counts the keys of each bucket, and decides whether these are sorted locally.
+//! Counts the keys of each bucket, or their digits where they are not for it.
 //!
 //! A *bucket* is the keys that have their upper 16 bits in common. If none is larger than
 //! what a block holds, two passes over the upper places and a
@@ -9,8 +9,8 @@
 //! A block counts buckets in shared memory: its *tally*, of 16 bits a bucket, two to a
 //! word. Digits are not counted then: those of the upper two places are sums over the
 //! tally, and no other place is passed over. It is the blocks' tallies that are kept, in
-//! the scratch buffer, which nothing uses before the first pass, and [`bucket_starts`]
-//! adds them up.
+//! the scratch buffer, which nothing uses before the first pass, and
+//! [`bucket_starts`](crate::bucket_starts) adds them up.
 //!
 //! # Which keys are for it
 //! The first few keys of a block are a *sample*, of which all digits are counted, too. If
@@ -23,10 +23,10 @@
 //!
 //! If all blocks have tallied, what follows may sort locally; if all have counted digits,
 //! that is the histogram. Else, and if a bucket turns out to be too large, all keys are
-//! counted again: the host launches a histogram behind [`bucket_starts`] that counts only
-//! then. Few inputs make it, such as those whose second half is not as their first.
+//! counted again: the host launches a histogram behind the starts that counts only then.
+//! Few inputs make it, such as those whose second half is not as their first.
 
-use crate::control::{self, Step};
+use crate::control;
 use crate::histogram::{self, Histogram};
 use crate::key::{Key, RADIX};
 use crate::scan;
@@ -39,7 +39,7 @@ pub const BUCKETS: usize = 1 << BUCKET_BITS;
 /// Words of a tally.
 pub const TALLY: usize = BUCKETS / 2;
 /// Places that buckets are made by: the upper ones.
-const UPPER_PLACES: usize = BUCKET_BITS as usize / 8;
+pub(crate) const UPPER_PLACES: usize = BUCKET_BITS as usize / 8;
 /// Bins of these.
 const UPPER: usize = UPPER_PLACES * RADIX;
 
@@ -530,124 +530,5 @@ unsafe fn clear(words: Shared<u32>, len: usize) {
     while i < len {
         unsafe { words.set(i, 0) };
         i += thread::block_dim_x() as usize;
-    }
-}
-
-/// What a launch of [`bucket_starts`] is about.
-#[derive(Clone, Copy)]
-pub struct BucketStarts {
-    /// The blocks' tallies, and how many there are.
-    pub tallies: Global<u32>,
-    pub count: u32,
-    /// The sort's control words; see [`control`](crate::control).
-    pub control: Global<u32>,
-    /// Where each bucket begins, and the last ends: to be written.
-    pub starts: Global<u32>,
-    pub n: u32,
-    /// Keys of the largest bucket that can be sorted locally.
-    pub capacity: u32,
-}
-
-/// Blocks of [`bucket_starts`]: each has the buckets of two upper digits.
-pub const BLOCKS: usize = RADIX / 2;
-/// Tallies that a thread reads at once.
-const READ: usize = 12;
-/// Threads of a block, each with two buckets.
-pub const THREADS: usize = TALLY / BLOCKS;
-
-/// Bytes of dynamic shared memory.
-pub const STARTS_SHARED_BYTES: usize = THREADS / 32 * 4;
-
-/// The kernel that adds tallies up: `BLOCKS` blocks of `THREADS` threads.
-#[inline(always)]
-pub unsafe fn bucket_starts<K: Key>(arg: BucketStarts) {
-    unsafe {
-        thread::trigger_dependents();
-        thread::sync_predecessor();
-        let control = arg.control;
-        let tallied = control.get(control::LOCALLY) != 0;
-        let shared = dynamic_shared::<u32>(0, THREADS / 32);
-        if tallied {
-            write_starts::<K>(arg, shared);
-        }
-        if histogram::arrives_last(control, shared) && thread::thread_idx_x() == 0 {
-            let overfull = control.load(control::OVERFULL, Ordering::Relaxed, Scope::Device);
-            let locally = tallied && overfull == 0;
-            if locally {
-                plan_locally::<K>(control);
-            } else if tallied {
-                control.set(control::AGAIN, 1);
-            }
-            control.set(control::LOCALLY, locally as u32);
-            control.set(control::NEXT_BUCKET, 0);
-            let clear = |word| control.store(word, 0, Ordering::Relaxed, Scope::Device);
-            clear(control::ARRIVALS);
-            clear(control::OVERFULL);
-        }
-    }
-}
-
-/// The starts of the block's buckets, and whether one of them is too large.
-#[inline(always)]
-unsafe fn write_starts<K: Key>(arg: BucketStarts, shared: Shared<u32>) {
-    unsafe {
-        let thread = thread::thread_idx_x();
-        let block = thread::block_idx_x() as usize;
-        let word = block * THREADS + thread as usize;
-        let (mut low, mut high, mut i) = (0, 0, 0);
-        while i < arg.count as usize {
-            let mut counts = [0; READ];
-            for j in 0..READ {
-                if i + j < arg.count as usize {
-                    counts[j] = arg.tallies.get((i + j) * TALLY + word);
-                }
-            }
-            for j in 0..READ {
-                low += counts[j] & 0xffff;
-                high += counts[j] >> 16;
-            }
-            i += READ;
-        }
-        if low.max(high) > arg.capacity {
-            arg.control
-                .fetch_add(control::OVERFULL, 1, Ordering::Relaxed, Scope::Device);
-        }
-        let inclusive = scan::warp_inclusive(low + high, thread % 32);
-        if thread % 32 == 31 {
-            shared.set(thread as usize / 32, inclusive);
-        }
-        thread::sync_threads();
-        let places = arg.control.offset(control::starts(K::PLACES, 0));
-        let upper = places.cast::<u64>().offset((K::PLACES - 1) * RADIX);
-        let mut begin = upper.get(2 * block) as u32 + inclusive - low - high;
-        for warp in 0..THREADS / 32 {
-            let earlier = shared.get(warp);
-            if warp < thread as usize / 32 {
-                begin += earlier;
-            }
-        }
-        arg.starts.set(2 * word, begin);
-        arg.starts.set(2 * word + 1, begin + low);
-        if 2 * word + 2 == BUCKETS {
-            arg.starts.set(BUCKETS, arg.n);
-        }
-    }
-}
-
-/// The plan by which the upper places run alone.
-#[inline(always)]
-unsafe fn plan_locally<K: Key>(control: Global<u32>) {
-    unsafe {
-        let lower = K::PLACES - UPPER_PLACES;
-        for place in 0..lower {
-            Step::SKIPPED.write(control, place);
-        }
-        for index in 0..UPPER_PLACES {
-            let place = lower + index;
-            let ranking = Step::read(control, place).ranking();
-            let (index, count) = (index as u32, UPPER_PLACES as u32);
-            let step = Step::running(index, count, 8 * place as u32, ranking);
-            step.upper().write(control, place);
-        }
     }
 }

@@ -1,7 +1,8 @@
 //! The entry points: one instantiation each, named `kernel_key`.
 
 use crate::block::{self, Block};
-use crate::buckets::{self, BucketStarts};
+use crate::bucket_starts::{self, BucketStarts};
+use crate::buckets;
 use crate::gather;
 use crate::histogram::{self, Histogram};
 use crate::key::Bits;
@@ -69,15 +70,15 @@ macro_rules! by_bucket {
             unsafe { buckets::histogram_by_bucket::<$key, SAMPLED, COPIES>(arg, tallies) }
         }
 
-        /// [`bucket_starts`](buckets::bucket_starts) of one key width.
+        /// [`bucket_starts`](bucket_starts::bucket_starts) of one key width.
         #[kernel]
-        #[launch_bounds(buckets::THREADS, 4)]
+        #[launch_bounds(bucket_starts::THREADS, 4)]
         pub unsafe fn $starts(
             tallies: Global<u32>, count: u32, control: Global<u32>, starts: Global<u32>,
             n: u32, capacity: u32,
         ) {
             let arg = BucketStarts { tallies, count, control, starts, n, capacity };
-            unsafe { buckets::bucket_starts::<$key>(arg) }
+            unsafe { bucket_starts::bucket_starts::<$key>(arg) }
         }
     )* };
 }

@@ -3,7 +3,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`histogram`] | counts every digit of every key in one read, and plans the passes |
-//! | [`buckets`] | counts buckets beside digits, and decides whether to sort them locally |
+//! | [`buckets`] | counts buckets, or digits where the keys are not for it |
+//! | [`bucket_starts`] | where buckets begin, and whether they are sorted locally |
 //! | [`onesweep`] | one stable pass of the radix sort: reads and writes each key once |
 //! | [`tile`] | what the steps of a pass share |
 //! | `look_back` | where in the output a tile's digits begin |
@@ -38,6 +39,7 @@
 #![allow(clippy::missing_safety_doc)]
 
 pub mod block;
+pub mod bucket_starts;
 pub mod buckets;
 pub mod control;
 // Its macro is the entry points'.

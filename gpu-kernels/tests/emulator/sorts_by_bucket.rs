@@ -6,7 +6,8 @@ use crate::cases;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::Buffer;
 use cuda_std::memory::Global;
-use gpu_kernels::buckets::{self, BUCKET_BITS, BUCKETS, BucketStarts, TALLY};
+use gpu_kernels::bucket_starts::{self, BucketStarts};
+use gpu_kernels::buckets::{self, BUCKET_BITS, BUCKETS, TALLY};
 use gpu_kernels::control;
 use gpu_kernels::histogram::{self, Histogram};
 use gpu_kernels::key::{Key, RADIX};
@@ -147,7 +148,7 @@ impl<K: Key> ByBucket<K> {
             histogram: buckets::histogram_by_bucket::<K, 1, 2>,
             histogram_threads: 256,
             histogram_shared: buckets::shared_bytes::<K>(1),
-            starts: buckets::bucket_starts::<K>,
+            starts: bucket_starts::bucket_starts::<K>,
             again: histogram::histogram::<K, 2>,
             again_shared: K::PLACES * RADIX * 2 * 4,
             local: local_sort::local_sort::<K, THREADS, 2, PAIRED>,
@@ -217,9 +218,15 @@ impl<K: Key> ByBucket<K> {
             early: true,
         };
         let (starting, again) = (self.starts, self.again);
-        let geometry = early(buckets::THREADS, buckets::STARTS_SHARED_BYTES);
+        let geometry = early(bucket_starts::THREADS, bucket_starts::SHARED_BYTES);
         let start = || unsafe { starting(arg) };
-        run(case, "bucket_starts", buckets::BLOCKS, geometry, start)?;
+        run(
+            case,
+            "bucket_starts",
+            bucket_starts::BLOCKS,
+            geometry,
+            start,
+        )?;
         let mut arg = sorter.counted(input, 0, indexed);
         arg.options |= control::ONLY_AGAIN;
         let geometry = early(self.histogram_threads as usize, self.again_shared);

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use cust::stream::Stream;
 use cust::sys;
 use gpu_kernels::key::Bits;
-use gpu_kernels::{buckets, control};
+use gpu_kernels::{bucket_starts, control};
 
 use super::device::check;
 use super::kernels::{Kernel, argument};
@@ -149,7 +149,7 @@ impl Launch<'_> {
         unsafe {
             let histogram = &locally.histogram;
             histogram.launch(self.stream, multiprocessors, &mut arguments)?;
-            let blocks = buckets::BLOCKS as u32;
+            let blocks = bucket_starts::BLOCKS as u32;
             locally
                 .starts
                 .launch_early(self.stream, blocks, &mut starts)

@@ -6,7 +6,7 @@ use gpu_kernels::policy::onesweep::Choice;
 use gpu_kernels::policy::{self, Shape};
 use gpu_kernels::sweep::{Candidate, Family};
 use gpu_kernels::tile::{self, look};
-use gpu_kernels::{block, buckets, control, local_sort, merge};
+use gpu_kernels::{block, bucket_starts, buckets, control, local_sort, merge};
 
 use super::Device;
 use super::kernels::{Geometry, Kernel};
@@ -142,9 +142,9 @@ fn locally(
         shared_bytes,
     };
     let starts = Geometry {
-        threads: buckets::THREADS,
+        threads: bucket_starts::THREADS,
         tile: 0,
-        shared_bytes: buckets::STARTS_SHARED_BYTES,
+        shared_bytes: bucket_starts::SHARED_BYTES,
     };
     let kernels = device.kernels();
     Ok(Some(Locally {
