@@ -281,9 +281,9 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         }
     }
 
-    /// Calls `count` with this thread's vectors, from number `from` to before `to`, which
-    /// are [`TOGETHER`] apart or more than there are, as long as `goes_on` says so of the
-    /// first of so many, if there is one.
+    /// Calls `count` with this thread's vectors from number `from` to before `to`, by
+    /// [`TOGETHER`] of them, as long as `goes_on` says so of the first of these, if there is
+    /// one. That many divide `to - from`, or `to` is beyond the last.
     #[inline(always)]
     unsafe fn each(
         &self,

@@ -68,11 +68,11 @@ pub const fn block(items: usize, paired: bool) -> Counts {
 /// The histogram and the plan.
 pub const HISTOGRAM: Counts = Counts::new(0, 6);
 
-/// The histogram by bucket: as above, of which four barriers are the last two arrivals' and
-/// the plan's. Warps vote on whether their keys are a crowd, before the sample and behind
-/// it, and the block on what they have found; on what the sample shows; and there is a
-/// barrier after the sample, one after each way to count, one before digits are counted in
-/// the tally's place, and one when its sums have been taken.
+/// The histogram by bucket. Warps vote in two places on whether their keys are a crowd:
+/// before the sample and while they tally. Two barriers reduce, what warps have voted and
+/// what the sample shows. One stands behind the sample, one before and one behind the
+/// digits that are counted in the tally's place, one behind the tally and one behind its
+/// sums; four are the last arrival's and the plan's, as above.
 pub const HISTOGRAM_BY_BUCKET: Counts = Counts::new(2, 11);
 
 /// The starts of buckets: one barrier is its scan's, two those of the last arrival.

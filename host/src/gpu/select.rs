@@ -131,10 +131,9 @@ fn locally(
     let Some(shape) = shapes.find(holds) else {
         return Ok(None);
     };
-    let prefix = if paired { "pairs" } else { "keys" };
     let bits = 8 * width;
-    let name = format!("local_sort_{prefix}_{}_u{bits}", shape.tile());
     let held = local_bytes(width, shape, paired);
+    let name = local_name(width, shape, paired);
     let sort = device.kernels().load(&name, of(shape, held))?;
     let histogram = Geometry {
         threads: policy::HISTOGRAM_THREADS,
@@ -242,6 +241,12 @@ fn most_few(multiprocessors: u32) -> u64 {
 fn pass_bytes(width: usize, shape: Shape, paired: bool, look: u32) -> usize {
     let Shape { threads, items, .. } = shape;
     by_width!(width, tile::shared_bytes, threads, items, paired, look)
+}
+
+/// The entry point of a local sort.
+fn local_name(width: usize, shape: Shape, paired: bool) -> String {
+    let prefix = if paired { "pairs" } else { "keys" };
+    format!("local_sort_{prefix}_{}_u{}", shape.tile(), 8 * width)
 }
 
 /// Bytes of shared memory of a local sort of keys of 4 or 8 bytes.
@@ -457,8 +462,33 @@ mod tests {
                     let (name, shape, look) = pass_kernel(room, width, kind, 1 << exponent);
                     let taken = pass_bytes(width, shape, kind == Kind::Pairs, look);
                     assert!(taken <= room.shared_bytes, "{room:?}: {name} takes {taken}");
-                    let entry = format!(".entry {name}(");
-                    assert!(text.is_none_or(|text| text.contains(&entry)), "{entry}");
+                    if let Some(text) = text {
+                        assert_eq!(threads_of(text, &name), Some(shape.threads), "{name}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Threads of a block that the kernel called `name` is compiled for, if there is one.
+    fn threads_of(text: &str, name: &str) -> Option<usize> {
+        let (_, entry) = text.split_once(&format!(".entry {name}("))?;
+        let (_, bounds) = entry.split_once("\n.maxntid ")?;
+        bounds.lines().next()?.parse().ok()
+    }
+
+    #[test]
+    fn local_sorts_are_compiled_as_they_are_launched() {
+        let h200 = ROOMS[3];
+        for (width, paired) in [(4, false), (4, true), (8, false), (8, true)] {
+            let shapes = policy::local::shapes(width, paired);
+            assert!(shapes.is_sorted_by_key(Shape::tile));
+            for &shape in shapes {
+                let taken = local_bytes(width, shape, paired) * shape.blocks;
+                let name = local_name(width, shape, paired);
+                assert!(taken <= h200.shared_bytes, "{name}: {taken} bytes");
+                if let Some(text) = embedded_texts().next() {
+                    assert_eq!(threads_of(text, &name), Some(shape.threads), "{name}");
                 }
             }
         }
