@@ -170,11 +170,11 @@ keys_passes! {
     onesweep_keys_ballots_u32: u32, policy::onesweep::KEYS_U32_BALLOTS, false, look::BACK;
     onesweep_keys_baseline_u64: u64, policy::onesweep::KEYS_U64_BASELINE, true, look::BACK;
     onesweep_keys_baseline_u128: u128, policy::onesweep::KEYS_U128_BASELINE, false, look::BACK;
-    onesweep_keys_wide_u8: u8, policy::onesweep::WIDE_U32, false, look::BACK_IN_PORTION;
-    onesweep_keys_wide_u16: u16, policy::onesweep::WIDE_U32, false, look::BACK_IN_PORTION;
-    onesweep_keys_wide_u32: u32, policy::onesweep::WIDE_U32, true, look::BACK_IN_PORTION;
-    onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64_BASELINE, true, look::BACK_IN_PORTION;
-    onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128_BASELINE, false, look::BACK_IN_PORTION;
+    onesweep_keys_wide_u8: u8, policy::onesweep::KEYS_U8, false, look::BACK_IN_PORTION;
+    onesweep_keys_wide_baseline_u16: u16, policy::onesweep::KEYS_U16_BASELINE, false, look::BACK_IN_PORTION;
+    onesweep_keys_wide_baseline_u32: u32, policy::onesweep::KEYS_U32_BASELINE, true, look::BACK_IN_PORTION;
+    onesweep_keys_wide_baseline_u64: u64, policy::onesweep::KEYS_U64_BASELINE, true, look::BACK_IN_PORTION;
+    onesweep_keys_wide_baseline_u128: u128, policy::onesweep::KEYS_U128_BASELINE, false, look::BACK_IN_PORTION;
     few_keys_4096_u8: u8, policy::few::PAIRS_FEW, true, look::AROUND;
     few_keys_8192_u8: u8, policy::few::KEYS_SOME, true, look::AROUND;
     few_keys_4096_u16: u16, policy::few::KEYS_FEW, true, look::AROUND;
@@ -196,6 +196,10 @@ keys_passes! {
     onesweep_keys_many_u32: u32, policy::onesweep::KEYS_U32_MANY, true, look::BACK;
     onesweep_keys_u64: u64, policy::onesweep::KEYS_U64, true, look::BACK;
     onesweep_keys_u128: u128, policy::onesweep::KEYS_U128, false, look::BACK;
+    onesweep_keys_wide_u16: u16, policy::onesweep::KEYS_U16, true, look::BACK_IN_PORTION;
+    onesweep_keys_wide_u32: u32, policy::onesweep::KEYS_U32, true, look::BACK_IN_PORTION;
+    onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64, true, look::BACK_IN_PORTION;
+    onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128, false, look::BACK_IN_PORTION;
 }
 
 macro_rules! pairs_passes {
@@ -230,11 +234,11 @@ pairs_passes! {
     onesweep_pairs_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, look::BACK;
     onesweep_pairs_baseline_u64: u64, policy::onesweep::PAIRS_U64_BASELINE, look::BACK;
     onesweep_pairs_baseline_u128: u128, policy::onesweep::PAIRS_U128_BASELINE, look::BACK;
-    onesweep_pairs_wide_u8: u8, policy::onesweep::WIDE_U32, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_u16: u16, policy::onesweep::WIDE_U32, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_u32: u32, policy::onesweep::WIDE_U32, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64_BASELINE, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128_BASELINE, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_u8: u8, policy::onesweep::PAIRS_U8, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_baseline_u16: u16, policy::onesweep::PAIRS_U16_BASELINE, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_baseline_u64: u64, policy::onesweep::PAIRS_U64_BASELINE, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_baseline_u128: u128, policy::onesweep::PAIRS_U128_BASELINE, look::BACK_IN_PORTION;
     few_pairs_2048_u8: u8, policy::few::PAIRS_LEAST, look::AROUND;
     few_pairs_4096_u8: u8, policy::few::PAIRS_FEW, look::AROUND;
     few_pairs_8192_u8: u8, policy::few::PAIRS_SOME, look::AROUND;
@@ -258,6 +262,10 @@ pairs_passes! {
     onesweep_pairs_u32: u32, policy::onesweep::PAIRS_U32, look::BACK;
     onesweep_pairs_u64: u64, policy::onesweep::PAIRS_U64, look::BACK;
     onesweep_pairs_u128: u128, policy::onesweep::PAIRS_U128, look::BACK;
+    onesweep_pairs_wide_u16: u16, policy::onesweep::PAIRS_U16, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_u32: u32, policy::onesweep::PAIRS_U32, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, look::BACK_IN_PORTION;
+    onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, look::BACK_IN_PORTION;
 }
 
 macro_rules! blocks {

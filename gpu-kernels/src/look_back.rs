@@ -29,7 +29,6 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     pub(crate) unsafe fn look_back(&self) {
         unsafe {
             let number = self.number();
-            let last = number == thread::grid_dim_x() - 1;
             let mut digit = self.thread as usize;
             while digit < RADIX {
                 let run = Run::new(self.begins().get(digit), self.begins().get(digit + 1));
@@ -42,13 +41,20 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                         .store(digit, word, Ordering::Relaxed, Scope::Device);
                 }
                 let start = self.starts(self.arg.portion).get(digit) + earlier as u64;
-                if Self::WIDE && last {
+                // Opaque, or the answer is kept from the start, in a register that values need.
+                if Self::WIDE && hint::opaque(number) == thread::grid_dim_x() - 1 {
                     let next = start + (end - begin) as u64;
                     self.starts(self.arg.portion + 1).set(digit, next);
                 }
                 let offset = start.wrapping_sub(begin as u64);
+                // In one portion, 32 bits lead everywhere.
+                let offset = if Self::WIDE {
+                    offset
+                } else {
+                    offset as u32 as u64
+                };
                 if Self::WINDOWED {
-                    self.cut(run, offset as u32);
+                    self.cut(run, offset);
                 } else if Self::WIDE {
                     self.offsets().cast::<u64>().set(digit, offset);
                 } else {

@@ -85,14 +85,11 @@ pub mod onesweep {
     pub const PAIRS_U128: Shape = Shape::new(384, 9, 2);
     /// The same elsewhere.
     pub const PAIRS_U128_BASELINE: Shape = Shape::new(256, 7, 2);
-    /// Keys of 4 bytes or less in portions, alone or in pairs. Wider ones have the shapes
-    /// that fit every GPU.
-    pub const WIDE_U32: Shape = Shape::new(512, 13, 2);
-
     /// The pass of a shape, and where it is taken.
     #[derive(Clone, Copy, Debug)]
     pub struct Choice {
-        /// What its entry point's name has after `onesweep_keys` or `onesweep_pairs`.
+        /// What its entry point's name has after `onesweep_keys` or `onesweep_pairs`, or
+        /// after `_wide` behind these, which is the same shape for sorts in portions.
         pub variant: &'static str,
         /// How a tile is cut.
         pub shape: Shape,
@@ -148,16 +145,6 @@ pub mod onesweep {
             (_, false) => choice("_baseline", KEYS_U128_BASELINE, 0),
             (_, true) => choice("_baseline", PAIRS_U128_BASELINE, 0),
         }
-    }
-
-    /// What sorts in portions, on every GPU.
-    pub const fn in_portions(width: usize, paired: bool) -> Choice {
-        let shape = if width <= 4 {
-            WIDE_U32
-        } else {
-            everywhere(width, paired).shape
-        };
-        choice("_wide", shape, 0)
     }
 }
 

@@ -256,7 +256,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             self.anew()
                 .load_values_between(&mut values, ITEMS / 2, ITEMS);
             let offset = if Self::WINDOWED {
-                self.windows().get(0) >> 32
+                Self::window_parts(self.windows().get(0)).2
             } else {
                 let digit = self.digits_again()(keys[0]) as usize;
                 if Self::WIDE {
@@ -319,7 +319,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// plus `offset`, into its windows; a long one all lanes together. Those that it does
     /// not need stay empty. All lanes call.
     #[inline(always)]
-    pub(crate) unsafe fn cut(&self, run: Run, offset: u32) {
+    pub(crate) unsafe fn cut(&self, run: Run, offset: u64) {
         unsafe {
             // Of a tile that is one run only the offset is asked for.
             let count = if self.is_all(run) { 1 } else { run.windows() };
@@ -336,7 +336,13 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             }
             while long != 0 {
                 let of = |word: u32| warp::shuffle_idx(warp::FULL, word, long.trailing_zeros());
-                let (run, offset) = (Run::new(of(run.this), of(run.next)), of(offset));
+                let run = Run::new(of(run.this), of(run.next));
+                let high = if Self::WIDE {
+                    of((offset >> 32) as u32)
+                } else {
+                    0
+                };
+                let offset = of(offset as u32) as u64 | (high as u64) << 32;
                 let mut window = lane;
                 while window < run.windows() {
                     self.set_window(run, offset, window);
@@ -349,9 +355,9 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     /// Describes window number `window` of a run.
     #[inline(always)]
-    unsafe fn set_window(&self, run: Run, offset: u32, window: u32) {
+    unsafe fn set_window(&self, run: Run, offset: u64, window: u32) {
         // The first window ends where a sector does.
-        let room = LANES - offset.wrapping_add(run.begin()) % SECTOR;
+        let room = LANES - (offset as u32).wrapping_add(run.begin()) % SECTOR;
         let end = run.end().min(self.valid());
         let (first, room) = if window == 0 {
             (run.begin(), room)
@@ -359,10 +365,35 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             (run.begin() + room + LANES * (window - 1), LANES)
         };
         let len = room.min(end.saturating_sub(first));
-        let word = (first | len << 16) as u64 | (offset as u64) << 32;
         unsafe {
             let number = run.first_window() + window;
-            self.windows().set(number as usize, word);
+            self.windows()
+                .set(number as usize, Self::window(first, len, offset));
+        }
+    }
+
+    /// The word of a window: its first place in the tile, how many elements it has, and
+    /// the offset of its digit. That has 32 bits, or in a sort in portions as many as a
+    /// tile leaves.
+    #[inline(always)]
+    fn window(first: u32, len: u32, offset: u64) -> u64 {
+        const { assert!(!Self::WINDOWED || THREADS * ITEMS <= 1 << 14) };
+        if Self::WIDE {
+            (first | len << 14) as u64 | offset << 20
+        } else {
+            (first | len << 16) as u64 | (offset as u32 as u64) << 32
+        }
+    }
+
+    /// What [`window`](Self::window) has made a word of.
+    #[inline(always)]
+    fn window_parts(word: u64) -> (u32, u32, u64) {
+        let at = word as u32;
+        if Self::WIDE {
+            let offset = (word as i64 >> 20) as u64;
+            (at & 0x3fff, at >> 14 & 0x3f, offset)
+        } else {
+            (at & 0xffff, at >> 16, word >> 32)
         }
     }
 
@@ -385,10 +416,15 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                     }
                 }
                 for j in 0..TOGETHER {
-                    let (at, offset) = (words[j] as u32, (words[j] >> 32) as u32);
-                    if lane < at >> 16 {
-                        let place = (at & 0xffff) + lane;
-                        put(place as usize, offset.wrapping_add(place) as usize);
+                    let (at, len, offset) = Self::window_parts(words[j]);
+                    if lane < len {
+                        let place = at + lane;
+                        let index = if Self::WIDE {
+                            offset.wrapping_add(place as u64)
+                        } else {
+                            (offset as u32).wrapping_add(place) as u64
+                        };
+                        put(place as usize, index as usize);
                     }
                 }
                 first += TOGETHER as u32 * warps;
@@ -405,6 +441,24 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let target = target.displaced(self.displacement(digit, 0));
             if place < valid {
                 target.set(place as usize, element);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tile::look;
+
+    #[test]
+    fn windows_of_portions_lead_anywhere() {
+        type Wide = Tile<u32, 512, 23, true, { look::BACK_IN_PORTION }>;
+        let below = |places: u64| places.wrapping_neg();
+        for offset in [0, 7, below(1), below(11_776), 1 << 33, (1 << 42) + 5] {
+            for (first, len) in [(0, 32), (11_775, 1), (9, 0)] {
+                let word = Wide::window(first, len, offset);
+                assert_eq!(Wide::window_parts(word), (first, len, offset));
             }
         }
     }

@@ -47,7 +47,7 @@ const fn ballots(items: usize) -> usize {
 /// has a barrier.
 pub const fn onesweep(shape: Shape, atomics: bool, paired: bool, look: u32) -> Counts {
     let looks = 1 + paired as usize;
-    let cuts = look == look::BACK && tile::windowed(shape.tile(), paired);
+    let cuts = look != look::AROUND && tile::windowed(shape.tile(), paired);
     let around = look == look::AROUND;
     let votes = ballots(shape.items) + 2 * atomics as usize + cuts as usize * looks;
     let barriers = 4 + atomics as usize + paired as usize + around as usize * looks;

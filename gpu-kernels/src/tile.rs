@@ -185,11 +185,10 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// The thread that makes the plan: one that has little else to do.
     pub(crate) const PLANNER: u32 = (THREADS - 32) as u32;
 
-    /// Whether this tile is stored in windows, which have offsets of 32 bits and are cut by
-    /// the look-back.
+    /// Whether this tile is stored in windows, which are cut by the look-back.
     pub(crate) const WINDOWED: bool = {
         let windowed = windowed(THREADS * ITEMS, PAIRED);
-        assert!(!(windowed && (Self::WIDE || Self::AROUND)));
+        assert!(!(windowed && Self::AROUND));
         windowed
     };
 

@@ -198,11 +198,11 @@ keys_passes! {
     onesweep_keys_ballots_u32: u32, policy::onesweep::KEYS_U32_BALLOTS, BACK;
     onesweep_keys_baseline_u64: u64, policy::onesweep::KEYS_U64_BASELINE, BACK;
     onesweep_keys_baseline_u128: u128, policy::onesweep::KEYS_U128_BASELINE, BACK;
-    onesweep_keys_wide_u8: u8, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
-    onesweep_keys_wide_u16: u16, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
-    onesweep_keys_wide_u32: u32, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
-    onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64_BASELINE, BACK_IN_PORTION;
-    onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128_BASELINE, BACK_IN_PORTION;
+    onesweep_keys_wide_u8: u8, policy::onesweep::KEYS_U8, BACK_IN_PORTION;
+    onesweep_keys_wide_baseline_u16: u16, policy::onesweep::KEYS_U16_BASELINE, BACK_IN_PORTION;
+    onesweep_keys_wide_baseline_u32: u32, policy::onesweep::KEYS_U32_BASELINE, BACK_IN_PORTION;
+    onesweep_keys_wide_baseline_u64: u64, policy::onesweep::KEYS_U64_BASELINE, BACK_IN_PORTION;
+    onesweep_keys_wide_baseline_u128: u128, policy::onesweep::KEYS_U128_BASELINE, BACK_IN_PORTION;
     few_keys_4096_u8: u8, policy::few::PAIRS_FEW, AROUND;
     few_keys_8192_u8: u8, policy::few::KEYS_SOME, AROUND;
     few_keys_4096_u16: u16, policy::few::KEYS_FEW, AROUND;
@@ -220,6 +220,10 @@ keys_passes! {
     onesweep_keys_many_u32: u32, policy::onesweep::KEYS_U32_MANY, BACK;
     onesweep_keys_u64: u64, policy::onesweep::KEYS_U64, BACK;
     onesweep_keys_u128: u128, policy::onesweep::KEYS_U128, BACK;
+    onesweep_keys_wide_u16: u16, policy::onesweep::KEYS_U16, BACK_IN_PORTION;
+    onesweep_keys_wide_u32: u32, policy::onesweep::KEYS_U32, BACK_IN_PORTION;
+    onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64, BACK_IN_PORTION;
+    onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128, BACK_IN_PORTION;
 }
 
 macro_rules! pairs_passes {
@@ -244,11 +248,11 @@ pairs_passes! {
     onesweep_pairs_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, BACK;
     onesweep_pairs_baseline_u64: u64, policy::onesweep::PAIRS_U64_BASELINE, BACK;
     onesweep_pairs_baseline_u128: u128, policy::onesweep::PAIRS_U128_BASELINE, BACK;
-    onesweep_pairs_wide_u8: u8, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
-    onesweep_pairs_wide_u16: u16, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
-    onesweep_pairs_wide_u32: u32, policy::onesweep::WIDE_U32, BACK_IN_PORTION;
-    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64_BASELINE, BACK_IN_PORTION;
-    onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128_BASELINE, BACK_IN_PORTION;
+    onesweep_pairs_wide_u8: u8, policy::onesweep::PAIRS_U8, BACK_IN_PORTION;
+    onesweep_pairs_wide_baseline_u16: u16, policy::onesweep::PAIRS_U16_BASELINE, BACK_IN_PORTION;
+    onesweep_pairs_wide_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, BACK_IN_PORTION;
+    onesweep_pairs_wide_baseline_u64: u64, policy::onesweep::PAIRS_U64_BASELINE, BACK_IN_PORTION;
+    onesweep_pairs_wide_baseline_u128: u128, policy::onesweep::PAIRS_U128_BASELINE, BACK_IN_PORTION;
     few_pairs_2048_u8: u8, policy::few::PAIRS_LEAST, AROUND;
     few_pairs_4096_u8: u8, policy::few::PAIRS_FEW, AROUND;
     few_pairs_8192_u8: u8, policy::few::PAIRS_SOME, AROUND;
@@ -268,6 +272,10 @@ pairs_passes! {
     onesweep_pairs_u32: u32, policy::onesweep::PAIRS_U32, BACK;
     onesweep_pairs_u64: u64, policy::onesweep::PAIRS_U64, BACK;
     onesweep_pairs_u128: u128, policy::onesweep::PAIRS_U128, BACK;
+    onesweep_pairs_wide_u16: u16, policy::onesweep::PAIRS_U16, BACK_IN_PORTION;
+    onesweep_pairs_wide_u32: u32, policy::onesweep::PAIRS_U32, BACK_IN_PORTION;
+    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, BACK_IN_PORTION;
+    onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, BACK_IN_PORTION;
 }
 
 /// Sorts of up to two tiles. Of the widest keys only some bits, for the time it takes.

@@ -293,8 +293,12 @@ fn pass_kernel(room: Room, width: usize, kind: Kind, n: u64) -> (String, Shape, 
         return (name, shape, look::AROUND);
     }
     let Choice { variant, shape, .. } = choice(room, width, kind, n);
-    let name = format!("onesweep_{prefix}{variant}_u{bits}");
-    (name, shape, look::BACK)
+    let (wide, look) = match n > control::ONE_PORTION {
+        true => ("_wide", look::BACK_IN_PORTION),
+        false => ("", look::BACK),
+    };
+    let name = format!("onesweep_{prefix}{wide}{variant}_u{bits}");
+    (name, shape, look)
 }
 
 /// The shape of tiles that look at each other, if each multiprocessor has at most one of
@@ -314,10 +318,8 @@ fn few_shape(room: Room, width: usize, paired: bool, n: u64) -> Option<Shape> {
 fn choice(room: Room, width: usize, kind: Kind, n: u64) -> Choice {
     use policy::onesweep as passes;
     let paired = kind == Kind::Pairs;
-    if n > control::ONE_PORTION {
-        return passes::in_portions(width, paired);
-    }
-    if (width, kind) == (4, Kind::Ballots) {
+    // In portions tiles have one shape, and rank by ballots where the plan says so.
+    if (width, kind) == (4, Kind::Ballots) && n <= control::ONE_PORTION {
         return passes::BALLOTS_U32;
     }
     let usable = |choice: &&Choice| {
@@ -505,7 +507,10 @@ mod tests {
             (4, Kind::Keys, 1 << 23, "onesweep_keys_many_u32"),
             (4, Kind::Keys, 1 << 24, "onesweep_keys_u32"),
             (4, Kind::Ballots, 1 << 24, "onesweep_keys_ballots_u32"),
-            (4, Kind::Keys, 1 << 31, "onesweep_keys_wide_u32"),
+            (4, Kind::Keys, 1 << 29, "onesweep_keys_u32"),
+            (4, Kind::Keys, 1 << 30, "onesweep_keys_wide_u32"),
+            (4, Kind::Ballots, 1 << 31, "onesweep_keys_wide_u32"),
+            (4, Kind::Pairs, 1 << 30, "onesweep_pairs_wide_u32"),
             (4, Kind::Pairs, 1 << 16, "few_pairs_3072_u32"),
             (8, Kind::Keys, 1 << 16, "few_keys_2048_u64"),
             (8, Kind::Keys, (1 << 16) + 1, "few_keys_4096_u64"),
@@ -513,6 +518,7 @@ mod tests {
             (8, Kind::Pairs, 1 << 21, "onesweep_pairs_baseline_u64"),
             (8, Kind::Pairs, 1 << 22, "onesweep_pairs_u64"),
             (1, Kind::Keys, 1 << 22, "onesweep_keys_u8"),
+            (1, Kind::Pairs, 1 << 32, "onesweep_pairs_wide_u8"),
         ] {
             assert_eq!(name(width, kind, n), expected, "{width} {kind:?} {n}");
         }

@@ -26,9 +26,10 @@ use crate::oracle::{self, CHECKED_SORTS, Ranked, check, for_every_type, oracle, 
 /// A test: its name, and what it does.
 type Test = (&'static str, fn(&GpuSorter, &mut Coverage));
 
-const TESTS: [Test; 6] = [
+const TESTS: [Test; 7] = [
     ("every_size_to_20000", every_size_to_20000),
     ("powers_of_two", powers_of_two),
+    ("in_portions", in_portions),
     ("about_2_to_the_32", about_2_to_the_32),
     ("2_to_the_33", two_to_the_33),
     ("every_type", every_type),
@@ -277,6 +278,27 @@ fn powers_of_two(sorter: &GpuSorter, covered: &mut Coverage) {
 }
 
 /// Sizes about the first that 32 bits do not hold.
+/// Keys of every width, more than one portion holds, alone and with values.
+fn in_portions(sorter: &GpuSorter, covered: &mut Coverage) {
+    fn of<K: Ranked>(sorter: &GpuSorter, covered: &mut Coverage, times: usize) {
+        let some = oracle::keys::<K>((1 << 20) + 3);
+        let n = some.len() * times;
+        if covered.fits_host::<K>(n, false, &format!("{n} keys")) {
+            let keys = some.repeat(times);
+            for paired in [false, true] {
+                let what = "any bits, over and over";
+                covered.sort(sorter, &keys, paired, Order::ascending(), what);
+            }
+        }
+    }
+    of::<u8>(sorter, covered, 1 << 10);
+    of::<u16>(sorter, covered, 1 << 10);
+    // Three portions: places that 31 bits do not count.
+    of::<u32>(sorter, covered, 1 << 11);
+    of::<u64>(sorter, covered, 1 << 10);
+    of::<u128>(sorter, covered, 1 << 10);
+}
+
 fn about_2_to_the_32(sorter: &GpuSorter, covered: &mut Coverage) {
     let most = (1usize << 32) + 1;
     if covered.fits_host::<u32>(most, false, "about 2^32") {
