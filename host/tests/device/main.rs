@@ -406,7 +406,7 @@ fn every_embedded_text_has_every_kernel() {
     for text in texts {
         for name in [
             "onesweep_keys_baseline_u32",
-            "onesweep_pairs_wide_u128",
+            "onesweep_pairs_wide_baseline_u128",
             "few_keys_2048_u32",
             "histogram_large_u128",
             "block_small_keys_u8",
