@@ -66,7 +66,7 @@ sanitizer() {
             timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 9 \
                 "$here/tests/host-device" "$test" --test-threads=1 || echo "exit status $?"
         done
-    done | grep -E '^==|test result|SUMMARY|exit status|Error|hazard'
+    done 2>&1 | grep -E '^==|test result|SUMMARY|exit status|Error|hazard'
 }
 
 make_records() {
