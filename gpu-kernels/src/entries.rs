@@ -140,6 +140,7 @@ local_sorts! {
 macro_rules! keys_passes {
     ($($name:ident: $key:ty, $shape:expr, $atomics:literal, $look:expr;)*) => { $(
         synchronises!($name, synchronisation::onesweep($shape, $atomics, false, $look));
+        takes!($name, crate::tile::shared_bytes::<$key>($shape.threads, $shape.items, false, $look));
 
         /// [`onesweep`](crate::onesweep) of keys alone.
         #[kernel]
@@ -205,6 +206,7 @@ keys_passes! {
 macro_rules! pairs_passes {
     ($($name:ident: $key:ty, $shape:expr, $look:expr;)*) => { $(
         synchronises!($name, synchronisation::onesweep($shape, false, true, $look));
+        takes!($name, crate::tile::shared_bytes::<$key>($shape.threads, $shape.items, true, $look));
 
         /// [`onesweep`](crate::onesweep) of keys with values of 4 bytes.
         #[kernel]
@@ -264,7 +266,6 @@ pairs_passes! {
     onesweep_pairs_u128: u128, policy::onesweep::PAIRS_U128, look::BACK;
     onesweep_pairs_wide_u16: u16, policy::onesweep::PAIRS_U16, look::BACK_IN_PORTION;
     onesweep_pairs_wide_u32: u32, policy::onesweep::PAIRS_U32, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, look::BACK_IN_PORTION;
     onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, look::BACK_IN_PORTION;
 }
 

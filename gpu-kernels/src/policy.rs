@@ -131,6 +131,15 @@ pub mod onesweep {
         }
     }
 
+    /// The same for sorts in portions, of which the largest pairs would spill registers from
+    /// compute capability 10.0 on.
+    pub const fn recent_in_portions(width: usize, paired: bool) -> &'static [Choice] {
+        match (width, paired) {
+            (8, true) => &[],
+            _ => recent(width, paired),
+        }
+    }
+
     /// What is compiled for every GPU.
     pub const fn everywhere(width: usize, paired: bool) -> Choice {
         match (width, paired) {

@@ -22,8 +22,8 @@ pub struct Arguments {
     /// Chips to assemble for, such as sm_80: each gets every PTX that it can run
     #[arg(long = "arch", value_name = "CHIP")]
     chips: Vec<NvvmArch>,
-    /// Fail if a kernel spills, has a stack frame or uses local memory, or if its code
-    /// has more or fewer votes and barriers than its source
+    /// Fail if a kernel spills, has a stack frame or uses local memory on a chip that can
+    /// launch it, or if its code has more or fewer votes and barriers than its source
     #[arg(long)]
     check: bool,
 }
@@ -41,6 +41,23 @@ struct Source {
     size: usize,
     /// Votes and barriers that it states.
     stated: Option<Counts>,
+    /// Bytes of shared memory that a launch takes, if it states them.
+    shared_bytes: usize,
+}
+
+/// What stands in a PTX before the bytes of shared memory that a kernel states.
+const SHARED_BYTES: &str = "// .shared_bytes ";
+
+/// Bytes of shared memory that a block may have: "Technical Specifications per Compute
+/// Capability" of NVIDIA's programming guide.
+fn most_shared_bytes(chip: NvvmArch) -> usize {
+    let kb = match chip {
+        NvvmArch::Compute75 => 64,
+        NvvmArch::Compute80 => 163,
+        NvvmArch::Compute86 | NvvmArch::Compute89 | NvvmArch::Compute120 => 99,
+        NvvmArch::Compute90 | NvvmArch::Compute100 => 227,
+    };
+    kb << 10
 }
 
 pub fn run(arguments: Arguments) -> Result<ExitCode> {
@@ -76,7 +93,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
                 .get(kernel)
                 .with_context(|| format!("ptxas says nothing of kernel `{kernel}`"))?;
             show(kernel, file.arch, chip, source.size, code);
-            let fault = code.fault(source.stated, chip);
+            let fault = code.fault(source, chip);
             faults.extend(fault.map(|fault| format!("{kernel} ({} on {chip}) {fault}", file.arch)));
         }
     }
@@ -116,9 +133,11 @@ fn build(arch: NvvmArch, shown: &str) -> Result<Ptx> {
     let text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let stated = sass::stated(&text)?;
+    let taken = shared_bytes(&text)?;
     let source = |entry: &Entry| Source {
         size: entry.text.len(),
         stated: stated.get(entry.name).copied(),
+        shared_bytes: taken.get(entry.name).copied().unwrap_or(0),
     };
     let all: BTreeMap<String, Source> = entries(&text)
         .iter()
@@ -145,6 +164,19 @@ fn build(arch: NvvmArch, shown: &str) -> Result<Ptx> {
     })
 }
 
+/// The bytes of shared memory that the kernels state of themselves in their PTX.
+fn shared_bytes(ptx: &str) -> Result<BTreeMap<String, usize>> {
+    let lines = ptx.lines().filter_map(|line| {
+        let stated = line.trim().strip_prefix(SHARED_BYTES)?;
+        Some((line, stated.split_once(' ')))
+    });
+    let read = |(line, stated): (&str, Option<(&str, &str)>)| {
+        let bytes = stated.and_then(|(name, bytes)| Some((name.to_owned(), bytes.parse().ok()?)));
+        bytes.with_context(|| format!("`{line}` has no name with a number"))
+    };
+    lines.map(read).collect()
+}
+
 /// What the assembler has made of a kernel.
 struct Code {
     usage: Usage,
@@ -154,12 +186,13 @@ struct Code {
 
 impl Code {
     /// What a check finds wrong with it.
-    fn fault(&self, stated: Option<Counts>, chip: NvvmArch) -> Option<String> {
-        if self.usage.uses_local_memory() {
+    fn fault(&self, source: &Source, chip: NvvmArch) -> Option<String> {
+        let launched = source.shared_bytes <= most_shared_bytes(chip);
+        if launched && self.usage.uses_local_memory() {
             return Some("spills or uses local memory".to_owned());
         }
         let counts = self.counts.filter(|_| chip >= sass::CHECKED_FROM)?;
-        let Some(stated) = stated else {
+        let Some(stated) = source.stated else {
             return Some(
                 "states no votes and barriers: see gpu-kernels/src/synchronisation.rs".to_owned(),
             );
@@ -256,7 +289,12 @@ mod tests {
             counts: Some(counts),
         };
         let chip = NvvmArch::Compute90;
-        let stated = Some(counts(192, 4));
+        let source = |stated| Source {
+            size: 0,
+            stated,
+            shared_bytes: 0,
+        };
+        let stated = &source(Some(counts(192, 4)));
         assert_eq!(code(counts(192, 4)).fault(stated, chip), None);
         for wrong in [
             counts(191, 4),
@@ -267,8 +305,31 @@ mod tests {
             let fault = code(wrong).fault(stated, chip).unwrap();
             assert!(fault.ends_with("its source 192 and 4"), "{fault}");
         }
-        let fault = code(counts(0, 0)).fault(None, chip).unwrap();
+        let fault = code(counts(0, 0)).fault(&source(None), chip).unwrap();
         assert!(fault.contains("states no votes"), "{fault}");
         assert_eq!(code(counts(1, 1)).fault(stated, NvvmArch::Compute75), None);
+    }
+
+    #[test]
+    fn spilt_registers_are_a_fault_where_the_kernel_can_be_launched() {
+        let text = "\t// .shared_bytes sort 101377\n// .synchronisation sort 0 0\n";
+        let shared_bytes = shared_bytes(text).unwrap()["sort"];
+        let source = Source {
+            size: 0,
+            stated: Some(Counts::default()),
+            shared_bytes,
+        };
+        let code = Code {
+            usage: Usage {
+                spill_stores: 4,
+                ..Usage::default()
+            },
+            counts: Some(Counts::default()),
+        };
+        // 99 KB and a byte.
+        assert_eq!(code.fault(&source, NvvmArch::Compute120), None);
+        let fault = code.fault(&source, NvvmArch::Compute90).unwrap();
+        assert_eq!(fault, "spills or uses local memory");
+        assert!(super::shared_bytes("// .shared_bytes sort many").is_err());
     }
 }

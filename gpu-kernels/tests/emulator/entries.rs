@@ -274,7 +274,6 @@ pairs_passes! {
     onesweep_pairs_u128: u128, policy::onesweep::PAIRS_U128, BACK;
     onesweep_pairs_wide_u16: u16, policy::onesweep::PAIRS_U16, BACK_IN_PORTION;
     onesweep_pairs_wide_u32: u32, policy::onesweep::PAIRS_U32, BACK_IN_PORTION;
-    onesweep_pairs_wide_u64: u64, policy::onesweep::PAIRS_U64, BACK_IN_PORTION;
     onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, BACK_IN_PORTION;
 }
 

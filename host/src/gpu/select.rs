@@ -326,7 +326,11 @@ fn choice(room: Room, width: usize, kind: Kind, n: u64) -> Choice {
         let shared_bytes = pass_bytes(width, choice.shape, paired, look::BACK);
         room.recent && n >= choice.from && shared_bytes <= room.shared_bytes
     };
-    let recent = passes::recent(width, paired).iter().find(usable);
+    let recent = match n > control::ONE_PORTION {
+        true => passes::recent_in_portions(width, paired),
+        false => passes::recent(width, paired),
+    };
+    let recent = recent.iter().find(usable);
     recent.copied().unwrap_or(passes::everywhere(width, paired))
 }
 
@@ -519,6 +523,7 @@ mod tests {
             (8, Kind::Pairs, 1 << 22, "onesweep_pairs_u64"),
             (1, Kind::Keys, 1 << 22, "onesweep_keys_u8"),
             (1, Kind::Pairs, 1 << 32, "onesweep_pairs_wide_u8"),
+            (8, Kind::Pairs, 1 << 30, "onesweep_pairs_wide_baseline_u64"),
         ] {
             assert_eq!(name(width, kind, n), expected, "{width} {kind:?} {n}");
         }
