@@ -137,6 +137,18 @@ local_sorts! {
     local_sort_pairs_9216_u64: u64, policy::local::U64_9216, true;
 }
 
+/// States in the PTX how many bytes of shared memory a launch of the pass `$name` takes:
+/// where a chip has fewer, nobody launches it, and `cargo xtask ptx --check` lets it spill.
+macro_rules! takes {
+    ($name:ident, $bytes:expr) => {
+        #[cfg(target_os = "cuda")]
+        core::arch::global_asm!(
+            concat!("// .shared_bytes ", stringify!($name), " {}"),
+            const $bytes,
+        );
+    };
+}
+
 macro_rules! keys_passes {
     ($($name:ident: $key:ty, $shape:expr, $atomics:literal, $look:expr;)*) => { $(
         synchronises!($name, synchronisation::onesweep($shape, $atomics, false, $look));

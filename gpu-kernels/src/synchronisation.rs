@@ -92,18 +92,6 @@ pub const MERGE: Counts = Counts::new(0, 4);
 /// What threads or warps do each for themselves.
 pub const NONE: Counts = Counts::new(0, 0);
 
-/// States in the PTX how many bytes of shared memory a launch of the pass `$name` takes:
-/// where a chip has fewer, nobody launches it, and the check leaves it alone.
-macro_rules! takes {
-    ($name:ident, $bytes:expr) => {
-        #[cfg(target_os = "cuda")]
-        core::arch::global_asm!(
-            concat!("// .shared_bytes ", stringify!($name), " {}"),
-            const $bytes,
-        );
-    };
-}
-
 /// States the counts of the kernel `$name` in the PTX.
 macro_rules! synchronises {
     ($name:ident, $counts:expr) => {
