@@ -132,12 +132,13 @@ fn commit() -> Option<String> {
 /// The name of an executable in this folder of the bundle, if it belongs there.
 fn name_in(folder: &str, artifact: &Artifact) -> Option<String> {
     let target = &artifact.target;
-    let is = |wanted: &str| target.kind.iter().any(|kind| kind == wanted);
     match folder {
         "bin" => Some(target.name.clone()),
-        "benches" => is("bench").then(|| target.name.clone()),
+        "benches" => target.is_bench().then(|| target.name.clone()),
         // A command and its library have the same name and each its own tests.
-        _ if is("bin") => is_test_for_bundle(artifact).then(|| format!("{}-bin", target.name)),
+        _ if target.is_bin() => {
+            is_test_for_bundle(artifact).then(|| format!("{}-bin", target.name))
+        }
         _ => is_test_for_bundle(artifact).then(|| format!("{}-{}", package(artifact), target.name)),
     }
 }
@@ -151,11 +152,7 @@ fn is_test_for_bundle(artifact: &Artifact) -> bool {
 fn package(artifact: &Artifact) -> String {
     let folder = artifact.manifest_path.parent();
     match folder.filter(|folder| *folder != cargo::root()) {
-        Some(folder) => folder
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned(),
+        Some(folder) => folder.file_name().unwrap_or_default().to_owned(),
         None => "cudamark".to_owned(),
     }
 }
@@ -195,17 +192,6 @@ mod tests {
         assert_eq!(pack("b", &files()).unwrap(), pack("b", &files()).unwrap());
     }
 
-    #[derive(serde::Deserialize)]
-    struct Package {
-        manifest_path: PathBuf,
-        targets: Vec<cargo::Target>,
-    }
-
-    #[derive(serde::Deserialize)]
-    struct Metadata {
-        packages: Vec<Package>,
-    }
-
     #[test]
     fn every_test_of_the_workspace_has_a_name_of_its_own() {
         let output = Command::new(env!("CARGO"))
@@ -213,19 +199,28 @@ mod tests {
             .current_dir(cargo::root())
             .output()
             .unwrap();
-        let metadata: Metadata = serde_json::from_slice(&output.stdout).unwrap();
+        let metadata: cargo_metadata::Metadata = serde_json::from_slice(&output.stdout).unwrap();
         let mut names = Vec::new();
         for package in metadata.packages {
             for target in package.targets {
-                if ["bench", "example", "custom-build"].contains(&&*target.kind[0]) {
+                if target.is_bench() || target.is_example() || target.is_custom_build() {
                     continue;
                 }
-                let artifact = Artifact {
-                    target,
-                    manifest_path: package.manifest_path.clone(),
-                    profile: cargo::Profile { test: true },
-                    executable: None,
-                };
+                let message = serde_json::json!({
+                    "package_id": package.id,
+                    "manifest_path": package.manifest_path,
+                    "target": target,
+                    "profile": {
+                        "opt_level": "3",
+                        "debug_assertions": false,
+                        "overflow_checks": false,
+                        "test": true,
+                    },
+                    "features": [],
+                    "filenames": [],
+                    "fresh": true,
+                });
+                let artifact: Artifact = serde_json::from_value(message).unwrap();
                 names.extend(name_in("tests", &artifact));
             }
         }

@@ -1,11 +1,13 @@
 //! Running cargo in this workspace.
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
+use cargo_metadata::{Message, Metadata};
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
+
+pub use cargo_metadata::Artifact;
 
 /// The root of the workspace.
 pub fn root() -> &'static Path {
@@ -46,11 +48,6 @@ pub fn pass_on_with(
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-#[derive(Deserialize)]
-struct Metadata {
-    target_directory: PathBuf,
-}
-
 /// Cargo's target folder, wherever the user has put it.
 pub fn target_directory() -> Result<PathBuf> {
     let output = command()
@@ -63,35 +60,7 @@ pub fn target_directory() -> Result<PathBuf> {
     }
     let metadata: Metadata =
         serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
-    Ok(metadata.target_directory)
-}
-
-/// What cargo says of one thing that it has built.
-#[derive(Deserialize)]
-pub struct Artifact {
-    pub target: Target,
-    /// The folder of its package has this manifest in it.
-    pub manifest_path: PathBuf,
-    pub profile: Profile,
-    pub executable: Option<PathBuf>,
-}
-
-#[derive(Deserialize)]
-pub struct Profile {
-    /// Compiled with the test harness, or to take its place.
-    pub test: bool,
-}
-
-#[derive(Deserialize)]
-pub struct Target {
-    pub name: String,
-    /// `bin`, `bench`, `test`, `lib`, ..
-    pub kind: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct Message {
-    reason: String,
+    Ok(metadata.target_directory.into())
 }
 
 /// Builds, and returns what is executable of it.
@@ -122,17 +91,12 @@ fn executables_of(mut cargo: Command, arguments: &[&str]) -> Result<Vec<(PathBuf
         bail!("cargo {} failed", arguments.join(" "));
     }
     let mut found = Vec::new();
-    for line in output.stdout.split(|&byte| byte == b'\n') {
-        let artifact = serde_json::from_slice(line)
-            .ok()
-            .filter(|message: &Message| message.reason == "compiler-artifact");
-        if artifact.is_none() {
-            continue;
-        }
-        let artifact: Artifact =
-            serde_json::from_slice(line).context("cannot read what cargo says it has built")?;
-        if let Some(executable) = &artifact.executable {
-            found.push((executable.clone(), artifact));
+    for message in Message::parse_stream(&*output.stdout) {
+        let message = message.context("cannot read what cargo says it has built")?;
+        if let Message::CompilerArtifact(artifact) = message
+            && let Some(executable) = &artifact.executable
+        {
+            found.push((executable.clone().into(), artifact));
         }
     }
     Ok(found)
