@@ -3,16 +3,21 @@
 
 use std::env;
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::process::{Command, Output, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
-/// Runs the command. A bundle says where it is; else it is where cargo built it.
-fn cudamark(arguments: &[&str]) -> Output {
+/// The command. A bundle says where it is; else it is where cargo built it.
+fn program() -> String {
     let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
-    let program = env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built);
-    Command::new(program).args(arguments).output().unwrap()
+    env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built)
+}
+
+fn cudamark(arguments: &[&str]) -> Output {
+    Command::new(program()).args(arguments).output().unwrap()
 }
 
 /// Runs `classic` small enough for a test, on the CPU.
@@ -278,15 +283,162 @@ fn files_that_cannot_be_written_are_refused_before_anything_is_measured() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// Starts the command, waits until its standard output has a line, and sends Ctrl-C.
+fn interrupted(arguments: &[&str]) -> Output {
+    let mut command = Command::new(program());
+    let piped = command.args(arguments).stdout(Stdio::piped());
+    let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    let id = child.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &id]).status();
+    assert!(killed.unwrap().success());
+    stdout.read_to_string(&mut line).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+#[test]
+fn ctrl_c_leaves_files_as_they_were() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (csv, json) = (path("new.csv"), path("old.json"));
+    fs::write(&json, "before").unwrap();
+    let engine = ["classic", "--engine", "cpu-std", "--samples", "100000"];
+    let output = interrupted(&[&engine[..], &["--csv", &csv, "--json", &json]].concat());
+    assert!(!output.status.success());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_to_string(&json).unwrap(), "before");
+}
+
+#[test]
+fn samples_replace_those_before_once_there_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("records.jsonl");
+    fs::write(&file, "before\n").unwrap();
+    let sample = |cell: &'static str, json: &str| {
+        let mut command = Command::new(program());
+        // No GPU, whatever machine this is.
+        command.env("CUDA_VISIBLE_DEVICES", "-1");
+        command.args([
+            "sample",
+            "--cells",
+            cell,
+            "--samples",
+            "2",
+            "--warm-up",
+            "0",
+        ]);
+        command.args(["--json", json]).output().unwrap()
+    };
+    let (gpu, cpu) = (
+        "device/gpu/u32-uniform-1000/1",
+        "cpu/cpu-std/u32-uniform-1000/1",
+    );
+    let output = sample(gpu, file.to_str().unwrap());
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    assert_eq!(fs::read_to_string(&file).unwrap(), "before\n");
+    let output = sample(cpu, file.to_str().unwrap());
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let records = fs::read_to_string(&file).unwrap();
+    let lines: Vec<Value> = records
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let kinds: Vec<&Value> = lines.iter().map(|line| &line["line"]).collect();
+    assert_eq!(kinds, ["environment", "sample", "sample", "finished"]);
+    // A pipe takes the lines as they come.
+    let output = sample(cpu, "/dev/stdout");
+    assert_eq!(text(&output.stdout).lines().count(), 4);
+    let output = sample(cpu, "/dev/full");
+    assert!(
+        text(&output.stderr).starts_with("cudamark: /dev/full: "),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn ctrl_c_keeps_what_was_sampled() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("records.jsonl");
+    fs::write(&file, "before\n").unwrap();
+    let cell = ["sample", "--cells", "cpu/cpu-std/u32-uniform-1000/1"];
+    let many = ["--samples", "100000000", "--warm-up", "0", "--json"];
+    for signal in ["-INT", "-TERM"] {
+        let mut command = Command::new(program());
+        command.args(cell).args(many).arg(&file);
+        let child = command.stderr(Stdio::piped()).spawn().unwrap();
+        while fs::read_to_string(&file).unwrap().lines().count() < 5 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let id = child.id().to_string();
+        let killed = Command::new("kill").args([signal, &id]).status();
+        assert!(killed.unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let said = text(&output.stderr);
+        assert!(said.contains("that were finished are kept"), "{said}");
+        let records = fs::read_to_string(&file).unwrap();
+        let kept = records.matches("\"line\":\"sample\"").count();
+        assert!(said.contains(&format!("the {kept} samples")), "{said}");
+        fs::write(&file, "before\n").unwrap();
+    }
+}
+
+#[test]
+fn standard_output_may_be_a_file_of_results() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("all");
+    let status = Command::new(program())
+        .args([
+            "classic", "--engine", "cpu-std", "--n", "1000", "--levels", "1",
+        ])
+        .args(["--samples", "1", "--json", "/dev/stdout"])
+        .stdout(fs::File::create(&path).unwrap())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let all = fs::read_to_string(path).unwrap();
+    assert!(all.starts_with("CPU cores: "), "{all}");
+    let record = &all[all.find('{').unwrap()..];
+    let record: Value = serde_json::from_str(record).unwrap();
+    assert_eq!(record["n"], 1000);
+}
+
+#[test]
+fn a_full_disk_leaves_the_file_that_was_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let json = folder.path().join("record.json");
+    fs::write(&json, "before").unwrap();
+    // Files may not grow at all: the system then says what it says of a full disk.
+    let output = Command::new("bash")
+        .args([
+            "-c",
+            "trap '' XFSZ; ulimit -f 0; exec \"$@\"",
+            "bash",
+            &program(),
+        ])
+        .args([
+            "classic", "--engine", "cpu-std", "--n", "1000", "--levels", "1",
+        ])
+        .args(["--samples", "1", "--json"])
+        .arg(&json)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("cannot write"), "{output:?}");
+    assert_eq!(fs::read_to_string(&json).unwrap(), "before");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
 #[test]
 fn nobody_who_listens_to_errors_changes_no_exit_code() {
-    let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
-    let program = env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built);
     let classic = ["classic", "--engine", "cpu-std", "--levels", "1", "--n"];
     for (n, code) in [("1000", 0), ("-1", 2), ("1000000000000000", 1)] {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let status = Command::new(&program)
+        let status = Command::new(program())
             .args([&classic[..], &[n]].concat())
             .stdout(Stdio::null())
             .stderr(writer)

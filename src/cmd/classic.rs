@@ -177,20 +177,8 @@ struct Outputs {
 impl Outputs {
     fn open(options: &Options) -> Result<Self> {
         let paths = [&options.csv, &options.plot, &options.json];
-        let mut given: Vec<&PathBuf> = paths.into_iter().flatten().collect();
-        given.sort();
-        if let Some(twice) = given.windows(2).find(|pair| pair[0] == pair[1]) {
-            bail!(
-                "{} is named for two outputs; give each its own file",
-                twice[0].display()
-            );
-        }
-        let open = |path: &Option<PathBuf>| path.as_deref().map(Output::open).transpose();
-        Ok(Self {
-            csv: open(&options.csv)?,
-            plot: open(&options.plot)?,
-            json: open(&options.json)?,
-        })
+        let [csv, plot, json] = Output::open_all(paths.map(Option::as_deref))?;
+        Ok(Self { csv, plot, json })
     }
 
     fn write(self, csv: &str, record: &Classic) -> Result<()> {

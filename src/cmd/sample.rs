@@ -3,7 +3,7 @@
 //! This is what measures for those that compare: one build beside another, one machine
 //! beside another. A cell is named as everywhere, and what is written are the lines of
 //! a records file (`host::suite::lines`): the environment, then a line a sample, each
-//! as it is taken. Ctrl-C ends the command after the sample that it is taking; what was
+//! as it is taken. The first sample replaces what the file held before. Ctrl-C ends the command after the sample that it is taking; what was
 //! taken before is in the file.
 
 use std::collections::BTreeSet;
@@ -13,12 +13,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
+use cudamark::output::Output;
 use cudamark::{interrupt, tell};
 use host::engine::Unavailable;
 use host::gpu::Device;
 use host::slowdown::Slowdown;
+use host::suite::lines::Line;
 use host::suite::session::{self, Sink};
-use host::suite::{self, Group, Name, Plan, Records, Session, Settings, Tier};
+use host::suite::{self, Group, Name, Plan, Session, Settings, Tier};
 use host::workload::DEFAULT_SEED;
 use indicatif::{ProgressBar, ProgressStyle};
 use regex::Regex;
@@ -127,11 +129,9 @@ fn measure(
     sampler.warm_up(Duration::from_secs_f64(options.warm_up))?;
     for _ in 0..options.samples {
         if interrupted.load(Ordering::Relaxed) {
+            let taken = progress.position();
             progress.finish_and_clear();
-            bail!(
-                "interrupted; the {} samples that were finished are kept",
-                progress.position()
-            );
+            bail!("interrupted; the {taken} samples that were finished are kept");
         }
         session.keep(sampler.take()?)?;
         progress.inc(1);
@@ -151,8 +151,21 @@ fn sink(options: &Options) -> Result<Sink> {
             print(&(text + "\n")).map_err(|error| failed(format!("{error:#}")))
         }));
     };
-    let mut records = Records::create(path)?;
-    Ok(Box::new(move |line| records.add(line)))
+    let mut output = Output::open(path)?;
+    let path = path.clone();
+    Ok(Box::new(move |line| {
+        let failed = |reason| suite::Error::File {
+            path: path.clone(),
+            reason,
+        };
+        let text = serde_json::to_string(line).map_err(|error| failed(error.to_string()))? + "\n";
+        let added = match line {
+            // What says where and by what is no reason to replace samples.
+            Line::Environment(_) | Line::Engine(_) | Line::Skipped(_) => output.hold(&text),
+            Line::Sample(_) | Line::Finished(_) => output.add(&text),
+        };
+        added.map_err(|error| failed(error.root_cause().to_string()))
+    }))
 }
 
 /// A bar over all samples, shown where standard error is a terminal.

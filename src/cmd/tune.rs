@@ -155,17 +155,10 @@ pub fn run(options: &Options) -> Result<()> {
         bail!("built without the kernels of the sweep; run `{WITH_KERNELS}`");
     }
     let device = Device::open()?;
-    let json = options.json.as_deref().map(Output::open).transpose()?;
-    let mut record = Record(String::new());
-    record.add(&Line::environment(&Environment::here(Some(
-        device.describe()?,
-    ))))?;
-    let swept = options.sweep(&GpuSorter::new(device), &mut record);
-    // Also what was measured before a failure.
-    if let Some(json) = json {
-        json.write(&record.0)?;
-    }
-    swept
+    let mut record = Record(options.json.as_deref().map(Output::open).transpose()?);
+    let environment = Environment::here(Some(device.describe()?));
+    record.put(Output::hold, &Line::environment(&environment))?;
+    options.sweep(&GpuSorter::new(device), &mut record)
 }
 
 impl Options {
@@ -206,14 +199,17 @@ impl Options {
     }
 }
 
-/// The lines of the record.
-struct Record(String);
+/// The lines of the record, each written as it comes to be.
+struct Record(Option<Output>);
 
 impl Record {
     fn add(&mut self, line: &Line<'_>) -> Result<()> {
-        self.0 += &serde_json::to_string(line).context("cannot write a record")?;
-        self.0.push('\n');
-        Ok(())
+        self.put(Output::add, line)
+    }
+
+    fn put(&mut self, how: fn(&mut Output, &str) -> Result<()>, line: &Line<'_>) -> Result<()> {
+        let text = serde_json::to_string(line).context("cannot write a record")? + "\n";
+        self.0.as_mut().map_or(Ok(()), |output| how(output, &text))
     }
 }
 

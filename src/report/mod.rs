@@ -16,12 +16,13 @@ pub mod files;
 pub mod page;
 pub mod text;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use host::suite::records::Contents;
 use host::suite::{Group, Summary};
+
+use crate::output;
 
 /// What the last run of each benchmark measured, of records in `folder`.
 ///
@@ -60,7 +61,7 @@ pub fn after_run(folder: &Path, groups: &[Group]) -> Result<String> {
         && let Some(csv) = text::classic_csv(&summary)
     {
         let path = folder.join("classic.csv");
-        write(&path, &csv)?;
+        output::replace(&path, csv.as_bytes())?;
         said += &format!("\n{csv}\nCSV: {}\n", path.display());
     }
     let page = write_page(&summary, &folder.join("report"))?;
@@ -74,14 +75,6 @@ pub fn after_run(folder: &Path, groups: &[Group]) -> Result<String> {
 /// What cannot be drawn or written.
 pub fn write_page(summary: &Summary, folder: &Path) -> Result<PathBuf> {
     let path = folder.join("index.html");
-    write(&path, &page::render(summary)?)?;
+    output::replace(&path, page::render(summary)?.as_bytes())?;
     Ok(path)
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    let written = path
-        .parent()
-        .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| fs::write(path, text));
-    written.with_context(|| format!("cannot write {}", path.display()))
 }

@@ -11,10 +11,6 @@
 mod options;
 mod table;
 
-use std::fs::File;
-use std::io::Write as _;
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, bail};
 use cudamark::tell;
 use host::engine::Unavailable;
@@ -39,8 +35,8 @@ use table::{Table, title};
 pub fn run(options: &Options) -> Result<()> {
     let device = Device::open()?;
     let gpu = device.describe()?;
-    let json = options.json.as_deref().map(Output::open).transpose()?;
-    let records = options.records.as_ref().map(Records::create).transpose()?;
+    let paths = [&options.json, &options.records];
+    let [json, records] = Output::open_all(paths.map(Option::as_deref))?;
     let plan = Plan::new(options.samples);
     let environment = Environment::here(Some(gpu));
     let report = Report::new(environment, report::driver_version(), options.seed, plan);
@@ -81,7 +77,7 @@ fn none_can_run(names: &[&str]) -> Unavailable {
 /// The table and the report, as they come to be.
 struct Tournament {
     report: Report,
-    records: Option<Records>,
+    records: Option<Output>,
     table: Table,
 }
 
@@ -132,7 +128,8 @@ impl Tournament {
             }
             if let Some(records) = &mut self.records {
                 for record in TimesRecord::of(case, outcome, self.report.plan) {
-                    records.add(&record)?;
+                    let line = serde_json::to_string(&record).context("cannot write a record")?;
+                    records.add(&(line + "\n"))?;
                 }
             }
         }
@@ -147,7 +144,8 @@ impl Tournament {
     }
 
     fn finish(self, json: Option<Output>) -> Result<()> {
-        if let Some(json) = json {
+        // A report without a figure is no reason to replace one.
+        if let Some(json) = json.filter(|_| !self.report.cells.is_empty()) {
             let text = serde_json::to_string_pretty(&self.report);
             json.write(&(text.context("cannot write the report")? + "\n"))?;
         }
@@ -156,29 +154,6 @@ impl Tournament {
             1 => bail!("one figure is missing: {}", self.report.failures[0]),
             count => bail!("{count} figures are missing: see above"),
         }
-    }
-}
-
-/// The file of all times.
-struct Records {
-    path: PathBuf,
-    file: File,
-}
-
-impl Records {
-    fn create(path: &PathBuf) -> Result<Self> {
-        let file =
-            File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self {
-            path: path.clone(),
-            file,
-        })
-    }
-
-    fn add(&mut self, record: &TimesRecord<'_>) -> Result<()> {
-        let line = serde_json::to_string(record).context("cannot write a record")?;
-        let written = writeln!(self.file, "{line}");
-        written.with_context(|| format!("cannot write {}", self.path.display()))
     }
 }
 
