@@ -439,6 +439,66 @@ fn two_comparisons_at_once_lose_nothing_and_the_same_one_waits_its_turn() {
 }
 
 #[test]
+fn a_script_that_changes_while_it_is_measured_is_not_judged() {
+    let place = Place::new();
+    let base = place.executable("base", &[Made::cpu(1.0)]);
+    let head = place.executable("head", &[Made::cpu(1.0)]);
+    let script = fs::read_to_string(&head).unwrap();
+    fs::write(&head, script + "# Said nothing.\n").unwrap();
+    let script = fs::read_to_string(&head).unwrap();
+    let changes = format!("echo '# more' >> {}\nexec cp", head.display());
+    fs::write(&head, script.replace("exec cp", &changes)).unwrap();
+    let output = place.compare(&base, &head, &[]);
+    let said = refusal(&output);
+    assert!(
+        said.contains("head") && said.contains("changed while it was measured"),
+        "{said}"
+    );
+    // It is not finished, and begins anew with the executable as it is now.
+    let finished = |line: &Line| matches!(line, Line::Finished { .. });
+    assert!(!place.store().read().unwrap().iter().any(finished));
+}
+
+#[test]
+fn an_executable_may_be_built_anew_while_a_copy_of_it_is_measured() {
+    let place = Place::new();
+    let same = place.path().join("same");
+    fs::copy(program(), &same).unwrap();
+    let mut command = Command::new(program());
+    let track = place.track();
+    command
+        .env("CARGO_TARGET_DIR", place.path())
+        .args(["compare", CELL, "--samples", "2", "--warm-up", "0"])
+        .args(["--detect", "1000%", "--format", "json", "--base-exe"])
+        .arg(program())
+        .arg("--head-exe")
+        .arg(&same)
+        .stdout(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    let is_measuring = |file: std::io::Result<fs::DirEntry>| {
+        let path = file.unwrap().path();
+        path.extension().is_some_and(|ending| ending == "jsonl")
+    };
+    while !fs::read_dir(&track).is_ok_and(|mut files| files.any(is_measuring)) {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    fs::write(&same, "no program").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let hashes = ["base", "head"].map(|side| &json[side]["executable_sha256"]);
+    assert_eq!(hashes[0], hashes[1]);
+    assert!(
+        json["notes"][0]
+            .as_str()
+            .unwrap()
+            .contains("the same executable")
+    );
+    // The copies are gone.
+    let copies = fs::read_dir(place.path().join("cudamark/builds/copies")).unwrap();
+    assert_eq!(copies.count(), 1);
+}
+
+#[test]
 fn a_full_disk_is_one_error_and_leaves_the_store_whole() {
     let place = Place::new();
     let base = place.executable("base", &[Made::cpu(1.0)]);

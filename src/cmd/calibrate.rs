@@ -4,14 +4,15 @@
 //! `cudamark::track::calibration` says, and keeps what came of it with the machine.
 //! Ctrl-C, or a kill, ends it after any process; the same command goes on.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use cudamark::output::Output;
+use cudamark::track::build::Build;
 use cudamark::track::calibration::{self, Plan, Settings, Summary, Trial};
-use cudamark::track::{comparison, cores};
+use cudamark::track::cores;
 use cudamark::{interrupt, paths, tell};
 use host::engine;
 use host::record::Environment;
@@ -86,24 +87,22 @@ pub fn run(options: &Options) -> Result<()> {
     if raw == options.json && raw.is_some() {
         bail!("--json: a name that ends in .jsonl is that of the comparisons; take one in .json");
     }
-    let open = |path: &Option<PathBuf>| path.as_deref().map(Output::open).transpose();
-    let (json, raw) = (open(&options.json)?, open(&raw)?);
+    let [json, raw] = Output::open_all([options.json.as_deref(), raw.as_deref()])?;
     let interrupted = interrupt::flag()?;
-    let executable = std::env::current_exe().context("cannot find this executable")?;
+    let build = Build::of_this_program()?;
     // Before cores are bound: the machine has those that it has.
     let environment = Environment::here(None);
     let machine = environment.machine_id();
     let cores = options.cores.choose(&options.cells)?;
     cores::bind(&cores)?;
     let plan = Plan {
-        settings: settings(options, &environment, &executable, cores)?,
-        executable,
+        settings: settings(options, &environment, &build, cores),
         comparisons: options.comparisons,
         planted: options.planted.iter().map(|part| part * 100.0).collect(),
         trials: options.trials,
     };
     let folder = paths::suite().join("track");
-    let trials = calibration::run(&plan, &folder, &machine, &interrupted, &mut say)?;
+    let trials = calibration::run(&plan, &build, &folder, &machine, &interrupted, &mut say)?;
     let summary = Summary::of(&trials).ok_or_else(|| anyhow!("no comparison was asked for"))?;
     print(&summary.text())?;
     if let (Some(json), Some(raw)) = (json, raw) {
@@ -135,22 +134,22 @@ fn require_planted(options: &Options) -> Result<()> {
 fn settings(
     options: &Options,
     environment: &Environment,
-    executable: &Path,
+    build: &Build,
     cores: Vec<usize>,
-) -> Result<Settings> {
+) -> Settings {
     let dirty = environment.dirty.unwrap_or(false);
     let mark = if dirty { "-dirty" } else { "" };
     let commit = environment.commit.as_ref();
     let cells: Vec<String> = options.cells.iter().map(Name::to_string).collect();
-    Ok(Settings {
-        executable_sha256: comparison::hash(executable)?,
+    Settings {
+        executable_sha256: build.executable_sha256.clone(),
         commit: commit.map(|commit| format!("{commit}{mark}")),
         engine: options.engine.clone(),
         arguments: options.sampling.arguments(&cells),
         cores,
         detect: options.detect,
         budget_s: options.budget.as_secs_f64(),
-    })
+    }
 }
 
 /// Says how a comparison ended.

@@ -164,11 +164,8 @@ pub fn run(options: &Options) -> ExitCode {
 fn compare(options: &Options) -> Result<u8> {
     let interrupted = interrupt::flag()?;
     let side = |executable: &Option<PathBuf>, revision: &str| match executable {
-        Some(executable) => Ok(Build {
-            executable: executable.clone(),
-            commit: None,
-        }),
-        None => build::build(revision),
+        Some(executable) => Build::of_executable(executable),
+        None => build::build(revision, &interrupted),
     };
     let builds = [
         side(&options.base_exe, &options.base)?,
@@ -177,7 +174,7 @@ fn compare(options: &Options) -> Result<u8> {
     let arguments = options.sampling.arguments(&options.cells);
     let cores = match options.cores {
         // Which cells an expression means, the base knows.
-        Cores::Auto => Cores::Auto.choose(&process::list(&builds[0].executable, &arguments)?)?,
+        Cores::Auto => Cores::Auto.choose(&process::list(&builds[0], &arguments)?)?,
         _ => options.cores.choose(&[])?,
     };
     // Before cores are bound: the machine has those that it has.
@@ -200,7 +197,13 @@ fn compare(options: &Options) -> Result<u8> {
     if let Some(governor) = governor.filter(|governor| *governor != "performance") {
         tell!("the CPU's clock is set by `{governor}`; `performance` has less noise");
     }
-    let result = Verdicts::new(&rows, &machine, governor, calibration.as_ref());
+    let result = Verdicts::new(
+        &plan.builds,
+        &rows,
+        &machine,
+        governor,
+        calibration.as_ref(),
+    );
     print(&result.written(options.format)?)?;
     let fewest = stats::fewest_blocks(rows.len());
     if rows.iter().any(|row| row.judgement.blocks < fewest) {

@@ -66,9 +66,8 @@ pub struct Options {
     #[arg(long, value_name = "LIST", default_value = "auto")]
     cores: Cores,
 
-    /// Build a commit by this command of the shell, run in a worktree of the commit; it
-    /// puts the executable where the variable CUDAMARK_EXECUTABLE says. Without it, cargo
-    /// builds.
+    /// Build a commit by this command of the shell, run where its files are; it puts
+    /// the executable where the variable CUDAMARK_EXECUTABLE says. Without it, cargo builds.
     #[arg(long, value_name = "COMMAND")]
     build_command: Option<String>,
 
@@ -210,13 +209,7 @@ fn text(label: &str, commits: &[Commit], curves: &[Curve]) -> String {
         if curve.steps.is_empty() {
             said += "no step\n";
         }
-        if curve.unlinked_sessions > 0 {
-            said += &format!(
-                "{} sessions have no commit in common with the others: their levels do not \
-                 compare\n",
-                curve.unlinked_sessions
-            );
-        }
+        said.extend(curve.notes.iter().map(|note| format!("{note}\n")));
     }
     said
 }

@@ -108,5 +108,7 @@ fn written(ranking: &Ranking, format: Format) -> Result<String> {
         Times::Least => "Times: medians over processes of the least sample of each.",
         Times::Median => "Times: medians.",
     };
-    Ok(format!("{said}\n{}\n{times}\n", table(&head, &rows)))
+    let mut said = format!("{said}\n{}\n{times}\n", table(&head, &rows));
+    said.extend(ranking.notes.iter().map(|note| format!("\n{note}\n")));
+    Ok(said)
 }

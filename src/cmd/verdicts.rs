@@ -3,6 +3,7 @@
 
 use anyhow::Result;
 use clap::ValueEnum;
+use cudamark::track::build::{self, Build};
 use cudamark::track::calibration::Summary;
 use cudamark::track::comparison::Row;
 use cudamark::track::stats;
@@ -46,14 +47,39 @@ pub struct Verdicts<'a> {
     machine_id: &'a str,
     governor: Option<&'a str>,
     false_alarms_at_most: f64,
+    base: Side<'a>,
+    head: Side<'a>,
+    /// What to know of the two, a sentence each.
+    notes: Vec<String>,
     cells: &'a [Row],
     calibration: Option<&'a Summary>,
 }
 
+/// One of the two builds.
+#[derive(Serialize)]
+struct Side<'a> {
+    name: &'a str,
+    commit: Option<&'a str>,
+    identity: Option<&'a str>,
+    executable_sha256: &'a str,
+}
+
+impl<'a> Side<'a> {
+    fn new(build: &'a Build) -> Self {
+        Self {
+            name: &build.name,
+            commit: build.commit.as_deref(),
+            identity: build.identity.as_deref(),
+            executable_sha256: &build.executable_sha256,
+        }
+    }
+}
+
 impl<'a> Verdicts<'a> {
-    /// `rows` that were measured on a machine, what sets its CPU's clock, and how far its
-    /// verdicts can be trusted.
+    /// `rows` of two builds that were measured on a machine, what sets its CPU's clock, and
+    /// how far its verdicts can be trusted.
     pub fn new(
+        [base, head]: &'a [Build; 2],
         rows: &'a [Row],
         machine_id: &'a str,
         governor: Option<&'a str>,
@@ -64,6 +90,12 @@ impl<'a> Verdicts<'a> {
             machine_id,
             governor,
             false_alarms_at_most: stats::FALSE_ALARMS,
+            notes: match base.executable_sha256 == head.executable_sha256 {
+                true => vec![build::same_executable(&["base", "head"])],
+                false => Vec::new(),
+            },
+            base: Side::new(base),
+            head: Side::new(head),
             cells: rows,
             calibration,
         }
@@ -77,7 +109,9 @@ impl<'a> Verdicts<'a> {
         let head = COLUMNS.map(str::to_owned);
         let rows: Vec<Vec<String>> = self.cells.iter().map(|row| columns(row).into()).collect();
         let trust = self.calibration.map(Summary::text);
-        let trust = trust.unwrap_or_else(|| NOT_CALIBRATED.to_owned());
+        let notes = self.notes.iter().map(|note| format!("{note}\n\n"));
+        let said: String = notes.collect();
+        let trust = said + &trust.unwrap_or_else(|| NOT_CALIBRATED.to_owned());
         Ok(match format {
             Format::Text => table::text(&head, &rows) + "\n" + &trust,
             Format::Markdown => table::markdown(&head, &rows) + "\n" + &trust,

@@ -1,20 +1,40 @@
-//! Builds of a revision, in a git worktree of its own.
+//! Builds, and what runs of them.
 //!
-//! The sources of the user are not touched: a revision is checked out in a temporary
-//! folder, built there, and its executable kept by its commit, so that a second
-//! comparison with the same commit builds nothing. All worktrees share one target folder,
-//! in which cargo builds again what differs. The worktree is removed however the build
-//! ends; Ctrl-C ends cargo, which is a build that failed.
+//! The sources of the user are not touched: a revision, or a copy of the worktree, is put
+//! in a folder of its own outside of every repository and built there, always the same
+//! folder, so that sources that do not differ make executables that do not. A build is kept
+//! by all that it depends on (`identity`), so that a second comparison of the same builds
+//! builds nothing. A lock is held meanwhile: comparisons that share a target folder build
+//! one after the other. The executable is where cargo says that it is.
+//!
+//! What runs is a copy that nobody else writes to, hashed before its first process and
+//! again after the last. Only a script, which may look for files beside itself, runs where
+//! it is.
 
-use std::fs;
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, TryLockError};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use cargo_metadata::Message;
+use host::record::COMMIT_VARIABLE;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
+use tempfile::{Builder, TempDir};
 
-use super::comparison::hex;
-use crate::paths;
+use super::comparison::{hash, hex};
+use super::git::{Repository, outside_hooks, resolve};
+use super::identity;
+use crate::{paths, tell};
 
 /// What stands for the sources as they are, changes and all.
 pub const WORKTREE: &str = "worktree";
@@ -22,56 +42,165 @@ pub const WORKTREE: &str = "worktree";
 /// Environment variable that tells a build command where its executable is to be.
 pub const EXECUTABLE: &str = "CUDAMARK_EXECUTABLE";
 
+/// How often a wait looks whether it is over.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// An executable that measures.
 #[derive(Clone, Debug)]
 pub struct Build {
-    /// Where it is.
+    /// What the user calls it: a revision, a file.
+    pub name: String,
+    /// What runs.
     pub executable: PathBuf,
+    /// The hash of that.
+    pub executable_sha256: String,
     /// The commit that it was built from.
     pub commit: Option<String>,
+    /// A hash of all that the build depended on, where it was built here.
+    pub identity: Option<String>,
+    /// The commit as records name it: `-dirty` follows where the sources differed.
+    described: Option<String>,
+    /// The folder of the copy, removed with the last one that runs it.
+    _copy: Option<Arc<Copy>>,
+}
+
+impl Build {
+    /// An executable that is there.
+    ///
+    /// # Errors
+    /// It cannot be read or copied.
+    pub fn of_executable(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let mut start = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(2).read_to_end(&mut start))
+            .with_context(|| format!("cannot read {shown}"))?;
+        let (executable, copy) = match &start[..] {
+            b"#!" => (fs::canonicalize(path)?, None),
+            _ => {
+                let copy = Copy::new(path).with_context(|| format!("cannot copy {shown}"))?;
+                (copy.executable(), Some(Arc::new(copy)))
+            }
+        };
+        Ok(Self {
+            name: shown.to_string(),
+            executable_sha256: hash(&executable)?,
+            executable,
+            commit: None,
+            identity: None,
+            described: None,
+            _copy: copy,
+        })
+    }
+
+    /// This program, whatever has become of its file since it was started.
+    ///
+    /// # Errors
+    /// It cannot be read or copied.
+    pub fn of_this_program() -> Result<Self> {
+        Self::of_executable(Path::new("/proc/self/exe"))
+    }
+
+    /// A process of it that is yet to be started.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(&self.executable);
+        outside_hooks(&mut command);
+        if let Some(commit) = &self.described {
+            // Its sources are gone, so it cannot ask git.
+            command.env(COMMIT_VARIABLE, commit);
+        }
+        command
+    }
+
+    /// To be called after its last process.
+    ///
+    /// # Errors
+    /// It is not what it was before the first.
+    pub fn require_unchanged(&self) -> Result<()> {
+        if hash(&self.executable)? != self.executable_sha256 {
+            bail!(
+                "the executable of {} changed while it was measured, so nothing can be said of \
+                 it; compare again",
+                self.name
+            );
+        }
+        Ok(())
+    }
+}
+
+/// A copy of an executable. Its folder goes when it is dropped; one of a process that was
+/// killed goes when the next is made.
+#[derive(Debug)]
+struct Copy {
+    folder: TempDir,
+    /// Locked for as long as the copy is in use.
+    _used: File,
+}
+
+impl Copy {
+    fn new(path: &Path) -> Result<Self> {
+        let copies = builds()?.join("copies");
+        fs::create_dir_all(&copies)?;
+        let guard = File::create(copies.join("lock"))?;
+        guard.lock()?;
+        for entry in fs::read_dir(&copies)?.flatten() {
+            let used = File::open(entry.path().join("used"));
+            if used.is_ok_and(|used| used.try_lock().is_ok()) {
+                // Another user's stays.
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        let folder = Builder::new().prefix("copy-").tempdir_in(&copies)?;
+        let used = File::create(folder.path().join("used"))?;
+        used.lock()?;
+        let copy = Self {
+            folder,
+            _used: used,
+        };
+        fs::copy(path, copy.executable())?;
+        Ok(copy)
+    }
+
+    fn executable(&self) -> PathBuf {
+        self.folder.path().join("cudamark")
+    }
 }
 
 /// Builds `revision`, or the sources as they are.
 ///
 /// # Errors
-/// A revision that git does not know; a build that fails.
-pub fn build(revision: &str) -> Result<Build> {
-    let place = Place::here()?;
-    if revision == WORKTREE {
-        let executable = cargo(&place.sources, &place.builds)?;
-        return Ok(Build {
-            executable,
-            commit: None,
-        });
-    }
-    let commit = resolve(&place.sources, revision)?;
-    let name = format!("cudamark-{commit}");
-    place.keep(&commit, &name, |worktree, part| {
-        let built =
-            cargo(worktree, &place.builds).with_context(|| format!("cannot build {revision}"))?;
+/// A revision that git does not know; a build that fails; a signal.
+pub fn build(revision: &str, interrupted: &AtomicBool) -> Result<Build> {
+    let repository = Repository::here()?;
+    let commit = match revision {
+        WORKTREE => None,
+        _ => Some(resolve(Path::new("."), revision)?),
+    };
+    let configs = identity::configs_above(repository.top.as_deref().unwrap_or(Path::new("/")));
+    let place = Place::new(&repository, interrupted)?;
+    place.keep(revision, commit, "", &configs, |sources, part| {
+        let built = place.cargo(sources, &configs)?;
         fs::copy(&built, part).with_context(|| format!("cannot keep {}", built.display()))?;
         Ok(())
     })
 }
 
-/// Builds `commit` by a command of the shell, run in its worktree, that puts an executable
-/// where [`EXECUTABLE`] says.
+/// Builds `commit` by a command of the shell, run where its files are, that puts an
+/// executable where [`EXECUTABLE`] says.
 ///
 /// # Errors
-/// No such commit; a command that fails, or puts nothing there.
-pub fn build_by(command: &str, commit: &str) -> Result<Build> {
-    let name = format!("cudamark-{commit}-{}", &hex(&Sha256::digest(command))[..8]);
-    Place::here()?.keep(commit, &name, |worktree, part| {
-        let status = Command::new("sh")
-            .args(["-c", command])
-            .env(EXECUTABLE, part)
-            .current_dir(worktree)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .status()
-            .context("cannot run sh")?;
-        if !status.success() {
-            bail!("`{command}` ended with {status}");
+/// No such commit; a command that fails, or puts nothing there; a signal.
+pub fn build_by(command: &str, commit: &str, interrupted: &AtomicBool) -> Result<Build> {
+    let repository = Repository::here()?;
+    let place = Place::new(&repository, interrupted)?;
+    let named = commit.to_owned();
+    place.keep(commit, Some(named), command, &[], |sources, part| {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", command]).env(EXECUTABLE, part);
+        shell.env(COMMIT_VARIABLE, commit).current_dir(sources);
+        let output = place.ended(shell.stdout(Stdio::null()))?;
+        if !output.status.success() {
+            bail!("`{command}` ended with {}", output.status);
         }
         if !part.is_file() {
             bail!("`{command}` has put no executable where {EXECUTABLE} says");
@@ -80,100 +209,144 @@ pub fn build_by(command: &str, commit: &str) -> Result<Build> {
     })
 }
 
-/// The sources, and where builds of them are kept.
-struct Place {
-    sources: PathBuf,
-    builds: PathBuf,
+/// What to know where builds with these names are one and the same.
+pub fn same_executable(names: &[&str]) -> String {
+    let (last, others) = names.split_last().unwrap_or((&"", &[]));
+    format!(
+        "{} and {last} are the same executable: what differs between them is noise",
+        others.join(", ")
+    )
 }
 
-impl Place {
-    fn here() -> Result<Self> {
-        let target = paths::target();
-        let target = fs::create_dir_all(&target)
-            .and_then(|()| fs::canonicalize(&target))
-            .with_context(|| format!("cannot find cargo's target folder {}", target.display()))?;
-        let sources = git(Path::new("."), &["rev-parse", "--show-toplevel"])?;
+/// Cargo's target folder for builds: what is kept is below.
+fn builds() -> Result<PathBuf> {
+    let builds = paths::suite().join("builds");
+    fs::create_dir_all(&builds)
+        .and_then(|()| fs::canonicalize(&builds))
+        .with_context(|| format!("cannot make the folder {}", builds.display()))
+}
+
+/// The repository, and where builds of it are made and kept. Others wait until it is
+/// dropped.
+struct Place<'a> {
+    repository: &'a Repository,
+    interrupted: &'a AtomicBool,
+    builds: PathBuf,
+    sources: PathBuf,
+    _lock: File,
+}
+
+impl<'a> Place<'a> {
+    fn new(repository: &'a Repository, interrupted: &'a AtomicBool) -> Result<Self> {
+        let builds = builds()?;
+        let path = builds.join("lock");
+        let said = || format!("cannot lock {}", path.display());
+        let lock = File::create(&path).with_context(said)?;
+        let mut told = false;
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(error).with_context(said),
+                Err(TryLockError::WouldBlock) if interrupted.load(Ordering::Relaxed) => {
+                    bail!("interrupted")
+                }
+                Err(TryLockError::WouldBlock) => {
+                    if !told {
+                        tell!("waiting for another build in {}", builds.display());
+                        told = true;
+                    }
+                    thread::sleep(LOOK);
+                }
+            }
+        }
+        // Outside of the repository: cargo reads settings in all folders above, and those of
+        // the worktree are not those of a commit.
+        let user = fs::metadata("/proc/self").map_or(0, |own| own.uid());
+        let of_folder = &hex(&Sha256::digest(builds.as_os_str().as_encoded_bytes()))[..8];
+        let sources = std::env::temp_dir().join(format!("cudamark-build-{user}-{of_folder}"));
         Ok(Self {
-            sources: sources.into(),
-            builds: target.join("cudamark/builds"),
+            repository,
+            interrupted,
+            builds,
+            sources,
+            _lock: lock,
         })
     }
 
-    /// The build of that name, made in a worktree of `commit` if it is not there yet.
+    /// The build of `revision`, made by `make` unless it is kept.
     fn keep(
         &self,
-        commit: &str,
-        name: &str,
+        revision: &str,
+        commit: Option<String>,
+        command: &str,
+        configs: &[PathBuf],
         make: impl FnOnce(&Path, &Path) -> Result<()>,
     ) -> Result<Build> {
-        let kept = self.builds.join(name);
+        let failed = || format!("cannot build {revision}");
+        let sources = Sources::new(&self.sources)?;
+        let described = match &commit {
+            Some(commit) => {
+                let checked_out = self.repository.check_out(commit, &sources.0);
+                checked_out.with_context(failed)?;
+                Some(commit.clone())
+            }
+            None => self.repository.described(),
+        };
+        let content = match &commit {
+            Some(commit) => commit.clone(),
+            None => {
+                let target = self.builds.parent().and_then(Path::parent);
+                let target = target.unwrap_or(&self.builds);
+                let copied = self.repository.copy_worktree(&sources.0, target);
+                copied.with_context(failed)?
+            }
+        };
+        let around = identity::around(&self.folder_of(&sources.0), configs);
+        let prefix = self.repository.prefix.display();
+        let named = format!("{content}\n{prefix}\n{command}\n{around}");
+        let identity = hex(&Sha256::digest(named))[..16].to_owned();
+        let folder = self.builds.join("kept");
+        let kept = folder.join(format!(
+            "{}-{identity}",
+            commit.as_deref().unwrap_or(WORKTREE)
+        ));
         if !kept.exists() {
-            let worktree = self.builds.join("sources").join(commit);
-            let worktree = Worktree::new(&self.sources, commit, worktree)?;
+            fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
             // What is cut short must not be taken for the build.
-            let part = kept.with_extension("part");
-            make(&worktree.path, &part)?;
-            fs::rename(&part, &kept).with_context(|| format!("cannot keep {}", kept.display()))?;
+            let part = Builder::new().prefix("part-").tempdir_in(&folder);
+            let part = part.with_context(|| format!("cannot write to {}", folder.display()))?;
+            let executable = part.path().join("cudamark");
+            make(&sources.0, &executable).with_context(failed)?;
+            File::open(&executable)
+                .and_then(|file| file.sync_all())
+                .and_then(|()| fs::rename(&executable, &kept))
+                .with_context(|| format!("cannot keep {}", kept.display()))?;
+            if commit.is_none() {
+                // A worktree is edited and built again and again: the last build is kept.
+                remove_others(&folder, &kept);
+            }
         }
-        Ok(Build {
-            executable: kept,
-            commit: Some(commit.to_owned()),
-        })
-    }
-}
-
-/// The commit that `revision` names.
-///
-/// # Errors
-/// It names none.
-pub fn resolve(folder: &Path, revision: &str) -> Result<String> {
-    let commit = format!("{revision}^{{commit}}");
-    git(
-        folder,
-        &["rev-parse", "--verify", "--end-of-options", &commit],
-    )
-    .with_context(|| format!("`{revision}` is no revision; name a commit, branch or tag"))
-}
-
-/// A git worktree that is removed when it is dropped.
-struct Worktree<'a> {
-    sources: &'a Path,
-    path: PathBuf,
-}
-
-impl<'a> Worktree<'a> {
-    fn new(sources: &'a Path, commit: &str, path: PathBuf) -> Result<Self> {
-        // What a killed process left there goes first: `Drop` would have removed it.
-        let worktree = Self { sources, path };
-        worktree.remove();
-        let place = worktree.path.display().to_string();
-        git(
-            sources,
-            &["worktree", "add", "--detach", "--force", &place, commit],
-        )?;
-        Ok(worktree)
+        let mut build = Build::of_executable(&kept)?;
+        build.name = revision.to_owned();
+        build.commit = commit;
+        build.identity = Some(identity);
+        build.described = described;
+        Ok(build)
     }
 
-    fn remove(&self) {
-        if self.path.exists() {
-            let place = self.path.display().to_string();
-            let _ = git(self.sources, &["worktree", "remove", "--force", &place]);
-            let _ = fs::remove_dir_all(&self.path);
-            let _ = git(self.sources, &["worktree", "prune"]);
-        }
+    /// Where cargo is run: as far from the top as the user is, or as the revision goes.
+    fn folder_of(&self, sources: &Path) -> PathBuf {
+        let folder = sources.join(&self.repository.prefix);
+        let mut above = folder.ancestors();
+        let there = above.find(|folder| folder.is_dir());
+        there.unwrap_or(sources).to_owned()
     }
-}
 
-impl Drop for Worktree<'_> {
-    fn drop(&mut self) {
-        self.remove();
-    }
-}
-
-/// Builds the command from `sources`; returns where cargo put it.
-fn cargo(sources: &Path, target: &Path) -> Result<PathBuf> {
-    let status = Command::new("cargo")
-        .args([
+    /// Builds the command from `sources`; returns where cargo says that it is.
+    fn cargo(&self, sources: &Path, configs: &[PathBuf]) -> Result<PathBuf> {
+        let mut cargo = Command::new("cargo");
+        cargo.args([
             "build",
             "--release",
             "--locked",
@@ -181,33 +354,91 @@ fn cargo(sources: &Path, target: &Path) -> Result<PathBuf> {
             "cudamark",
             "--bin",
             "cudamark",
-        ])
-        .arg("--target-dir")
-        .arg(target)
-        .current_dir(sources)
-        .stdout(Stdio::null())
-        .status()
-        .context("cannot run cargo")?;
-    if !status.success() {
-        bail!("cargo build ended with {status}");
+        ]);
+        cargo.arg("--message-format=json-render-diagnostics");
+        cargo.arg("--target-dir").arg(&self.builds);
+        let configs = configs.iter().map(PathBuf::as_path);
+        cargo.args(configs.flat_map(|path| [OsStr::new("--config"), path.as_os_str()]));
+        cargo.current_dir(self.folder_of(sources));
+        let output = self.ended(cargo.stdout(Stdio::piped()))?;
+        if !output.status.success() {
+            bail!("cargo build ended with {}", output.status);
+        }
+        for message in Message::parse_stream(&*output.stdout) {
+            let message = message.context("cannot read what cargo says it has built")?;
+            if let Message::CompilerArtifact(artifact) = message
+                && artifact.target.is_bin()
+                && artifact.target.name == "cudamark"
+                && let Some(executable) = artifact.executable
+            {
+                return Ok(executable.into());
+            }
+        }
+        bail!("cargo build names no executable `cudamark` of it")
     }
-    Ok(target.join("release/cudamark"))
+
+    /// Runs a command to its end, or ends it and all that it has started when a signal asks
+    /// for that.
+    fn ended(&self, command: &mut Command) -> Result<Output> {
+        let shown = command.get_program().to_string_lossy().into_owned();
+        // A group of its own: a signal that reaches this process alone is passed on to all.
+        let child = outside_hooks(command)
+            .stdin(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot run {shown}"))?;
+        let group = Pid::from_raw(child.id() as i32);
+        let is_over = AtomicBool::new(false);
+        let output = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    if self.interrupted.load(Ordering::Relaxed) {
+                        // It may have ended by itself.
+                        let _ = killpg(group, Signal::SIGTERM);
+                        break;
+                    }
+                    thread::sleep(LOOK);
+                }
+            });
+            let output = child.wait_with_output();
+            is_over.store(true, Ordering::Relaxed);
+            output
+        });
+        if self.interrupted.load(Ordering::Relaxed) {
+            bail!("interrupted");
+        }
+        output.with_context(|| format!("cannot run {shown}"))
+    }
 }
 
-/// What git says in `folder`, without the end of the line.
-pub(super) fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(folder)
-        .args(arguments)
-        .output()
-        .context("cannot run git")?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "git: {}",
-            said.lines().next_back().unwrap_or("no reason given")
-        );
+/// Removes builds of the worktree other than `kept`.
+fn remove_others(folder: &Path, kept: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_worktree = entry.file_name().to_string_lossy().starts_with(WORKTREE);
+        if is_worktree && entry.path() != kept {
+            // One that stays takes room and nothing else.
+            let _ = fs::remove_file(entry.path());
+        }
     }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// The folder that sources are built in, which goes when it is dropped.
+struct Sources(PathBuf);
+
+impl Sources {
+    fn new(path: &Path) -> Result<Self> {
+        let removed = match fs::remove_dir_all(path) {
+            // What a killed process left there goes first: `Drop` would have removed it.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => DirBuilder::new().mode(0o700).create(path),
+        };
+        removed.with_context(|| format!("cannot make the folder {}", path.display()))?;
+        Ok(Self(path.to_owned()))
+    }
+}
+
+impl Drop for Sources {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }

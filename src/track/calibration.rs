@@ -12,7 +12,7 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
@@ -248,8 +248,6 @@ fn with_settings(mut trials: Vec<Trial>, settings: &Settings) -> Vec<Trial> {
 /// What is to be calibrated.
 #[derive(Debug)]
 pub struct Plan {
-    /// The executable.
-    pub executable: PathBuf,
     /// What is compared, and how.
     pub settings: Settings,
     /// How many A/A comparisons.
@@ -279,12 +277,14 @@ impl Plan {
     }
 }
 
-/// Runs what is missing of a calibration; returns all its trials. `say` is told of each.
+/// Runs what is missing of a calibration of `build`; returns all its trials. `say` is told
+/// of each.
 ///
 /// # Errors
 /// Those of a comparison; Ctrl-C.
 pub fn run(
     plan: &Plan,
+    build: &Build,
     folder: &Path,
     machine_id: &str,
     interrupted: &AtomicBool,
@@ -303,7 +303,7 @@ pub fn run(
         {
             continue;
         }
-        let trial = trial(plan, percent, index, &store, interrupted)?;
+        let trial = trial(plan, build, (percent, index), &store, interrupted)?;
         store.add(&Line::Trial(Box::new(trial.clone())))?;
         let place = format!("{} of {}", done.len() + 1, schedule.len());
         say(&trial, &place);
@@ -315,16 +315,12 @@ pub fn run(
 /// One comparison, in a store of its own that goes when it has ended.
 fn trial(
     plan: &Plan,
-    percent: f64,
-    index: u32,
+    build: &Build,
+    (percent, index): (f64, u32),
     store: &Store,
     interrupted: &AtomicBool,
 ) -> Result<Trial> {
     let settings = &plan.settings;
-    let build = Build {
-        executable: plan.executable.clone(),
-        commit: settings.commit.clone(),
-    };
     let planted = match percent > 0.0 {
         true => vec![
             "--slow-down".to_owned(),
@@ -333,7 +329,7 @@ fn trial(
         false => Vec::new(),
     };
     let comparison = comparison::Plan {
-        builds: [build.clone(), build],
+        builds: [build.clone(), build.clone()],
         arguments: settings.arguments.clone(),
         planted,
         cores: settings.cores.clone(),
@@ -460,7 +456,6 @@ mod tests {
     #[test]
     fn kinds_take_turns_and_each_comes_as_often_as_wanted() {
         let plan = Plan {
-            executable: PathBuf::new(),
             settings: settings(),
             comparisons: 6,
             planted: vec![5.0, 20.0],

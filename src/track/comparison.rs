@@ -93,8 +93,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// A process that fails; a store that cannot be written; the same comparison runs already;
 /// Ctrl-C.
 pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Outcome> {
-    let [base, head] = [&plan.builds[0], &plan.builds[1]].map(|build| hash(&build.executable));
-    let hashes = [base?, head?];
+    let hashes = plan.builds.each_ref().map(|build| &build.executable_sha256);
     let named = format!(
         "{hashes:?} {:?} {:?} {:?}",
         plan.arguments, plan.planted, plan.cores
@@ -131,7 +130,7 @@ pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Outco
                 block,
                 place,
                 side,
-                executable_sha256: hashes[side as usize].clone(),
+                executable_sha256: build.executable_sha256.clone(),
                 commit: build.commit.clone(),
                 ptx_sha256,
                 unix_time_s: now(),
@@ -141,6 +140,9 @@ pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Outco
             store.add(&Line::Run(Box::new(run.clone())))?;
             runs.push(run);
         }
+    }
+    for build in &plan.builds {
+        build.require_unchanged()?;
     }
     store.add(&Line::Finished {
         version: VERSION,
@@ -216,7 +218,7 @@ fn process(plan: &Plan, side: Side) -> Result<Measured> {
         arguments.extend_from_slice(&plan.planted);
     }
     let watch = Watch::begin(&plan.cores);
-    let contents = process::sample(&plan.builds[side as usize].executable, &arguments, &part.0)?;
+    let contents = process::sample(&plan.builds[side as usize], &arguments, &part.0)?;
     let disturbance = watch.end();
     let (ptx, cells) = (process::ptx(&contents), process::cells(&contents));
     Ok((disturbance, ptx, cells))

@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 
 use super::build::{self, Build};
 use super::commits::{Commit, short};
-use super::comparison::{hash, hex, now};
+use super::comparison::{hex, now};
 use super::cores;
 use super::history::{self, Curve, Search};
 use super::process;
@@ -70,7 +70,6 @@ pub struct Plan<'a> {
 struct Ready<'a> {
     commit: &'a Commit,
     build: Build,
-    executable_sha256: String,
     cells: Vec<Name>,
 }
 
@@ -115,7 +114,7 @@ pub fn fill(
         }
         let mut ready = Vec::new();
         for place in beside(&new, &measured) {
-            match prepare(plan, &plan.commits[place]) {
+            match prepare(plan, &plan.commits[place], interrupted) {
                 Ok(commit) => ready.push(commit),
                 Err(_) if interrupted.load(Ordering::Relaxed) => bail!("interrupted"),
                 Err(error) => {
@@ -205,15 +204,14 @@ fn beside(new: &[usize], measured: &[bool]) -> BTreeSet<usize> {
     places
 }
 
-fn prepare<'a>(plan: &Plan<'a>, commit: &'a Commit) -> Result<Ready<'a>> {
+fn prepare<'a>(plan: &Plan<'a>, commit: &'a Commit, interrupted: &AtomicBool) -> Result<Ready<'a>> {
     let build = match &plan.build_command {
-        Some(command) => build::build_by(command, &commit.id)?,
-        None => build::build(&commit.id)?,
+        Some(command) => build::build_by(command, &commit.id, interrupted)?,
+        None => build::build(&commit.id, interrupted)?,
     };
     Ok(Ready {
         commit,
-        executable_sha256: hash(&build.executable)?,
-        cells: process::list(&build.executable, &plan.arguments)?,
+        cells: process::list(&build, &plan.arguments)?,
         build,
     })
 }
@@ -262,6 +260,9 @@ fn session(
             left_out.extend(plan.commits.iter().position(|commit| commit == gone));
         }
     }
+    for of in &ready {
+        of.build.require_unchanged()?;
+    }
     Ok(begin.elapsed())
 }
 
@@ -280,7 +281,7 @@ fn measure(
         short(commit)
     );
     let path = store.folder().join(&records);
-    let contents = sample(&ready.build.executable, &plan.arguments, cores, &path);
+    let contents = sample(&ready.build, &plan.arguments, cores, &path);
     if contents.is_err() {
         // It may not have been made.
         let _ = fs::remove_file(&path);
@@ -296,7 +297,7 @@ fn measure(
         session: session.to_owned(),
         round,
         commit: commit.clone(),
-        executable_sha256: ready.executable_sha256.clone(),
+        executable_sha256: ready.build.executable_sha256.clone(),
         ptx_sha256: process::ptx(&contents),
         unix_time_s: now(),
         records,
@@ -308,7 +309,7 @@ fn measure(
 
 /// Runs a process on its cores.
 fn sample(
-    executable: &Path,
+    build: &Build,
     arguments: &[String],
     cores: &[usize],
     records: &Path,
@@ -321,7 +322,7 @@ fn sample(
     // threads start, have all cores.
     let bound = || {
         cores::bind(cores)?;
-        process::sample(executable, arguments, records)
+        process::sample(build, arguments, records)
     };
     thread::scope(|scope| scope.spawn(bound).join())
         .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
@@ -379,6 +380,7 @@ mod tests {
             points: Vec::new(),
             steps: step.into_iter().collect(),
             unlinked_sessions: 0,
+            notes: Vec::new(),
         };
         let left_out = left_out.iter().copied().collect();
         next(&commits, &is_measured, &left_out, &[curve], room)

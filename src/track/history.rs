@@ -16,8 +16,9 @@ use host::suite::Name;
 use serde::Serialize;
 
 use super::alignment::align;
+use super::build::same_executable;
 use super::change_points::{self, FALSE_ALARMS, Observation};
-use super::commits::Commit;
+use super::commits::{Commit, short};
 use super::stats::{least, median};
 use super::store::{Line, Run};
 
@@ -33,6 +34,8 @@ pub struct Process {
     pub machine_id: Option<String>,
     /// When it ended: seconds since 1970-01-01 00:00 UTC.
     pub unix_time_s: f64,
+    /// Hash of its executable.
+    pub executable_sha256: String,
     /// What it measured.
     pub cells: BTreeMap<Name, Measurement>,
     /// Its records.
@@ -100,6 +103,7 @@ fn process(line: Line) -> Option<Process> {
                 commit: run.commit.clone()?,
                 machine_id: None,
                 unix_time_s: run.unix_time_s,
+                executable_sha256: run.executable_sha256.clone(),
                 cells: cells.collect(),
                 session: format!("{}/{}", run.comparison, run.round),
                 round: run.block,
@@ -120,6 +124,7 @@ fn process(line: Line) -> Option<Process> {
                 commit: measured.commit,
                 machine_id: Some(measured.machine_id),
                 unix_time_s: measured.unix_time_s,
+                executable_sha256: measured.executable_sha256,
                 cells: cells.collect(),
                 session: measured.session,
                 round: measured.round as usize,
@@ -142,6 +147,8 @@ pub struct Curve {
     pub steps: Vec<Step>,
     /// Sessions that have no commit in common with the rest.
     pub unlinked_sessions: usize,
+    /// What else to know of it, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// A commit that was measured.
@@ -164,6 +171,8 @@ pub struct Point {
     pub interval_s: [f64; 2],
     /// Samples right after which the GPU was slowed down.
     pub slowed_down: usize,
+    /// Hashes of the executables that it was measured as.
+    pub executables: BTreeSet<String>,
     /// Names of the processes' records files.
     pub records: Vec<String>,
 }
@@ -248,15 +257,43 @@ fn curve(
         let of_commit = of_commit.map(|(_, process)| *process);
         point(cell, place, of_commit, &values_of(&observations, index))
     };
+    let points: Vec<Point> = places.iter().enumerate().map(point).collect();
     Curve {
         cell: cell.clone(),
-        points: places.iter().enumerate().map(point).collect(),
+        notes: notes(&points, unlinked_sessions),
+        points,
         steps: found
             .iter()
             .map(|step| between(step, &places, commits))
             .collect(),
         unlinked_sessions,
     }
+}
+
+fn notes(points: &[Point], unlinked_sessions: usize) -> Vec<String> {
+    let mut notes = Vec::new();
+    if unlinked_sessions > 0 {
+        notes.push(format!(
+            "{unlinked_sessions} sessions have no commit in common with the others: their levels \
+             do not compare"
+        ));
+    }
+    let is_same = |one: &Point, next: &Point| {
+        one.executables.len() == 1 && one.executables == next.executables
+    };
+    for same in points.chunk_by(is_same).filter(|same| same.len() > 1) {
+        let commits: Vec<&str> = same.iter().map(|point| short(&point.commit)).collect();
+        notes.push(same_executable(&commits));
+    }
+    for point in points.iter().filter(|point| point.executables.len() > 1) {
+        notes.push(format!(
+            "{} was measured as {} executables: compilers, flags or settings differed, and so may \
+             its times",
+            short(&point.commit),
+            point.executables.len()
+        ));
+    }
+    notes
 }
 
 /// The places of commits that have the cell, and the processes of these in the order of
@@ -342,6 +379,11 @@ fn point<'a>(
         aligned_s: measure::median(aligned).exp(),
         interval_s: [interval.low.exp(), interval.high.exp()],
         slowed_down: processes.iter().map(|(_, of)| of.slowed_down).sum(),
+        executables: processes
+            .iter()
+            .map(|(process, _)| process.executable_sha256.clone())
+            .filter(|hash| !hash.is_empty())
+            .collect(),
         records: processes
             .iter()
             .map(|(process, _)| process.records.name())

@@ -13,6 +13,7 @@ use super::commits::{Commit, short};
 use super::history::{Curve, Point, Process, Records, Step};
 use super::history_chart;
 use super::store::{Line, Store};
+use crate::output;
 use crate::report::figures::seconds;
 
 /// What a page shows.
@@ -115,24 +116,22 @@ pub fn write(shown: &Shown, folder: &Path) -> Result<PathBuf> {
     };
     let text = page.render().context("cannot write the history's page")?;
     let path = folder.join("index.html");
-    fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    output::replace(&path, text.as_bytes())?;
     Ok(path)
 }
 
 /// Copies a process's records to `to`; false if they are gone.
-fn copy(records: &Records, store: &Store, to: &Path) -> io::Result<bool> {
+fn copy(records: &Records, store: &Store, to: &Path) -> Result<bool> {
     match records {
         Records::Line(run) => {
             let line = serde_json::to_string(&Line::Run(run.clone()))?;
-            fs::write(to, line + "\n")?;
+            output::replace(to, (line + "\n").as_bytes())?;
         }
         // A store may be another's: it names no file but below its own folder.
         Records::File(path) if !is_below(Path::new(path)) => return Ok(false),
-        Records::File(path) => match fs::copy(store.folder().join(path), to) {
+        Records::File(path) => match fs::read(store.folder().join(path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-            copied => {
-                copied?;
-            }
+            records => output::replace(to, &records?)?,
         },
     }
     Ok(true)
@@ -198,12 +197,7 @@ fn section(
     if sentences.is_empty() {
         sentences.push("No step was found.".to_owned());
     }
-    if curve.unlinked_sessions > 0 {
-        sentences.push(format!(
-            "{} sessions have no commit in common with the others: their levels do not compare.",
-            curve.unlinked_sessions
-        ));
-    }
+    sentences.extend(curve.notes.iter().map(|note| format!("{note}.")));
     let row = |point: &Point| {
         let commit = &commits[point.place];
         let step = curve.steps.iter().find(|step| step.commit == point.commit);

@@ -3,16 +3,18 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`alignment`] | rounds and sessions of processes, moved against each other |
-//! | [`build`] | builds of revisions, in worktrees of their own |
+//! | [`build`] | builds of revisions and of the worktree, and what runs of them |
 //! | [`calibration`] | comparisons of which the answer is known |
 //! | [`change_points`] | steps in the times of a benchmark over commits |
 //! | [`commits`] | the commits that a history walks |
 //! | [`comparison`] | two executables, run in turns |
 //! | [`cores`] | which cores processes run on |
 //! | [`fill`] | measures commits that a history lacks |
+//! | `git` | git, outside of hooks |
 //! | [`history`] | a curve over commits for each benchmark |
 //! | [`history_chart`] | such a curve, drawn |
 //! | [`history_page`] | the page of a history |
+//! | `identity` | what a build depends on beside its sources |
 //! | [`machine`] | whose store it is |
 //! | [`noise`] | what else the machine did while a process ran |
 //! | [`process`] | one process of an executable, and what it measured |
@@ -29,9 +31,11 @@ pub mod commits;
 pub mod comparison;
 pub mod cores;
 pub mod fill;
+mod git;
 pub mod history;
 pub mod history_chart;
 pub mod history_page;
+mod identity;
 pub mod machine;
 pub mod noise;
 pub mod process;

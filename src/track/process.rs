@@ -1,6 +1,7 @@
 //! One process of an executable: `cudamark sample`, and the records that it wrote.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -9,40 +10,44 @@ use host::suite::Name;
 use host::suite::lines::Sample;
 use host::suite::records::Contents;
 
+use super::build::Build;
 use super::store::Figures;
 
-/// Runs `executable sample` with `arguments`, which choose cells and samples, and has it
+/// Runs `build sample` with `arguments`, which choose cells and samples, and has it
 /// write its records to the file `records`.
 ///
 /// # Errors
 /// It cannot be run, fails, or wrote what are no records.
-pub fn sample(executable: &Path, arguments: &[String], records: &Path) -> Result<Contents> {
-    let mut command = Command::new(executable);
-    command
-        .arg("sample")
-        .args(arguments)
-        .arg("--json")
-        .arg(records);
-    ended(&mut command)?;
+pub fn sample(build: &Build, arguments: &[String], records: &Path) -> Result<Contents> {
+    let records_to = [OsStr::new("--json"), records.as_os_str()];
+    ended(
+        build,
+        build
+            .command()
+            .arg("sample")
+            .args(arguments)
+            .args(records_to),
+    )?;
     Ok(Contents::read(records)?)
 }
 
-/// The cells that `executable sample` would sample with `arguments`.
+/// The cells that `build sample` would sample with `arguments`.
 ///
 /// # Errors
 /// It cannot be run, fails, or lists what are no cells.
-pub fn list(executable: &Path, arguments: &[String]) -> Result<Vec<Name>> {
-    let mut command = Command::new(executable);
-    command.arg("sample").args(arguments).arg("--list");
-    let listed = ended(&mut command)?;
+pub fn list(build: &Build, arguments: &[String]) -> Result<Vec<Name>> {
+    let listed = ended(
+        build,
+        build.command().arg("sample").args(arguments).arg("--list"),
+    )?;
     let names = listed.lines().map(|line| Ok(line.parse()?));
     names.collect()
 }
 
-/// Runs an executable's `sample` to its end; returns what it printed.
-fn ended(command: &mut Command) -> Result<String> {
+/// Runs a build's `sample` to its end; returns what it printed.
+fn ended(build: &Build, command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output();
-    let shown = Path::new(command.get_program()).display();
+    let shown = &build.name;
     let output = output.with_context(|| format!("cannot run {shown}"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

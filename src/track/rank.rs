@@ -14,8 +14,9 @@ use host::suite::records::Contents;
 use host::suite::{Group, Name, Summary, summary};
 use serde::Serialize;
 
-use super::build;
+use super::build::same_executable;
 use super::commits::short;
+use super::git::resolve;
 use super::history::{self, Process};
 use super::machine::Source;
 use super::selection::Selection;
@@ -44,6 +45,8 @@ pub struct Column {
     pub medians: BTreeMap<Name, f64>,
     /// Of a commit in a store, the same by the least samples of its processes.
     pub least: Option<BTreeMap<Name, f64>>,
+    /// Hashes of the executables that were measured, of a commit in a store.
+    pub executables: BTreeSet<String>,
     /// It is of one engine.
     pub of_engine: bool,
 }
@@ -59,6 +62,8 @@ pub struct Ranking {
     pub machines_differ: bool,
     /// What the times are.
     pub times: Times,
+    /// What else to know of the columns, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// What the times of a ranking are.
@@ -190,7 +195,7 @@ fn is_store(path: &Path) -> bool {
 /// The commit that a revision names here, or that begins so among those measured: a store
 /// of another machine may know commits that this checkout does not.
 fn named(revision: &str, processes: &[Process]) -> Option<String> {
-    let resolved = build::resolve(Path::new("."), revision).ok();
+    let resolved = resolve(Path::new("."), revision).ok();
     let is_it = |process: &&Process| match &resolved {
         Some(id) => process.commit == *id,
         None => revision.len() >= 7 && process.commit.starts_with(revision),
@@ -203,7 +208,7 @@ fn of_revision(revision: &str, places: &Places) -> Result<Column> {
     let source = Source::here(&places.track, places.machine_id);
     let processes = history::processes(source.store.read()?);
     let Some(commit) = named(revision, &processes) else {
-        build::resolve(Path::new("."), revision).with_context(|| {
+        resolve(Path::new("."), revision).with_context(|| {
             format!("`{revision}` is no file, store, engine or revision that can be ranked")
         })?;
         bail!(
@@ -221,6 +226,11 @@ fn of_commit(label: &str, machines: Vec<String>, processes: &[Process], commit: 
         machines: machines.into_iter().collect(),
         medians: times(|of| of.median_s).unwrap_or_default(),
         least: times(|of| of.least_s),
+        executables: processes
+            .iter()
+            .filter(|process| process.commit == commit && !process.executable_sha256.is_empty())
+            .map(|process| process.executable_sha256.clone())
+            .collect(),
         of_engine: false,
     }
 }
@@ -236,6 +246,7 @@ fn of_summary(label: &str, summary: &Summary) -> Column {
             .map(|figures| (figures.name.clone(), figures.median_s))
             .collect(),
         least: None,
+        executables: BTreeSet::new(),
         of_engine: false,
     }
 }
@@ -256,6 +267,7 @@ fn of_engine(column: Column, engine: &str, label: &str) -> Result<Column> {
     Ok(Column {
         label: label.to_owned(),
         medians,
+        executables: column.executables,
         least: column.least.map(of_engine),
         of_engine: true,
         machines: column.machines,
@@ -305,6 +317,7 @@ pub fn rank(mut columns: Vec<Column>, selection: &Selection, force: bool) -> Res
         });
     Ok(Ranking {
         cells: rows.collect(),
+        notes: notes(&columns),
         columns: columns
             .into_iter()
             .zip(order.iter().map(|&index| means[index]))
@@ -317,6 +330,22 @@ pub fn rank(mut columns: Vec<Column>, selection: &Selection, force: bool) -> Res
         machines_differ,
         times: by,
     })
+}
+
+/// Columns that are the same executable. Engines of one commit always are.
+fn notes(columns: &[Column]) -> Vec<String> {
+    let mut labels: BTreeMap<&BTreeSet<String>, Vec<&str>> = BTreeMap::new();
+    for column in columns
+        .iter()
+        .filter(|of| of.executables.len() == 1 && !of.of_engine)
+    {
+        labels
+            .entry(&column.executables)
+            .or_default()
+            .push(&column.label);
+    }
+    let same = labels.values().filter(|labels| labels.len() > 1);
+    same.map(|labels| same_executable(labels)).collect()
 }
 
 /// A cell's name; where its engine was left out, without.
@@ -356,6 +385,7 @@ mod tests {
     fn column(label: &str, machine: &str, cells: &[(&str, f64)]) -> Column {
         let cells = cells.iter();
         Column {
+            executables: BTreeSet::new(),
             label: label.to_owned(),
             machines: BTreeSet::from([machine.to_owned()]),
             medians: cells
