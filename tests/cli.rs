@@ -316,6 +316,7 @@ fn samples_replace_those_before_once_there_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("records.jsonl");
     fs::write(&file, "before\n").unwrap();
+    let below = folder.path().join("new/folder/records.jsonl");
     let sample = |cell: &'static str, json: &str| {
         let mut command = Command::new(program());
         // No GPU, whatever machine this is.
@@ -347,7 +348,9 @@ fn samples_replace_those_before_once_there_is_one() {
         .collect();
     let kinds: Vec<&Value> = lines.iter().map(|line| &line["line"]).collect();
     assert_eq!(kinds, ["environment", "sample", "sample", "finished"]);
-    // A pipe takes the lines as they come.
+    // Folders above are made. A pipe takes the lines as they come.
+    sample(cpu, below.to_str().unwrap());
+    assert_eq!(fs::read_to_string(&below).unwrap().lines().count(), 4);
     let output = sample(cpu, "/dev/stdout");
     assert_eq!(text(&output.stdout).lines().count(), 4);
     let output = sample(cpu, "/dev/full");

@@ -7,6 +7,7 @@
 //! taken before is in the file.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -151,6 +152,10 @@ fn sink(options: &Options) -> Result<Sink> {
             print(&(text + "\n")).map_err(|error| failed(format!("{error:#}")))
         }));
     };
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
     let mut output = Output::open(path)?;
     let path = path.clone();
     Ok(Box::new(move |line| {

@@ -61,7 +61,7 @@ pub struct Build {
     /// The commit as records name it: `-dirty` follows where the sources differed.
     described: Option<String>,
     /// The folder of the copy, removed with the last one that runs it.
-    _copy: Option<Arc<Copy>>,
+    _copy: Option<Arc<PrivateCopy>>,
 }
 
 impl Build {
@@ -78,7 +78,8 @@ impl Build {
         let (executable, copy) = match &start[..] {
             b"#!" => (fs::canonicalize(path)?, None),
             _ => {
-                let copy = Copy::new(path).with_context(|| format!("cannot copy {shown}"))?;
+                let copy =
+                    PrivateCopy::new(path).with_context(|| format!("cannot copy {shown}"))?;
                 (copy.executable(), Some(Arc::new(copy)))
             }
         };
@@ -131,13 +132,13 @@ impl Build {
 /// A copy of an executable. Its folder goes when it is dropped; one of a process that was
 /// killed goes when the next is made.
 #[derive(Debug)]
-struct Copy {
+struct PrivateCopy {
     folder: TempDir,
     /// Locked for as long as the copy is in use.
     _used: File,
 }
 
-impl Copy {
+impl PrivateCopy {
     fn new(path: &Path) -> Result<Self> {
         let copies = builds()?.join("copies");
         fs::create_dir_all(&copies)?;
