@@ -315,13 +315,17 @@ impl<'a> Place<'a> {
             fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make the folder {}", folder.display()))?;
             // What is cut short must not be taken for the build.
-            let part = Builder::new().prefix("part-").tempdir_in(&folder);
-            let part = part.with_context(|| format!("cannot write to {}", folder.display()))?;
-            let executable = part.path().join("cudamark");
-            make(&sources.0, &executable).with_context(failed)?;
-            File::open(&executable)
+            let part = folder.join("part");
+            // It is there where a process was killed.
+            let _ = fs::remove_file(&part);
+            let made = make(&sources.0, &part).with_context(failed);
+            if made.is_err() {
+                let _ = fs::remove_file(&part);
+            }
+            made?;
+            File::open(&part)
                 .and_then(|file| file.sync_all())
-                .and_then(|()| fs::rename(&executable, &kept))
+                .and_then(|()| fs::rename(&part, &kept))
                 .with_context(|| format!("cannot keep {}", kept.display()))?;
             if commit.is_none() {
                 // A worktree is edited and built again and again: the last build is kept.
