@@ -385,7 +385,13 @@ fn a_signal_ends_a_build_and_leaves_nothing() {
         let place = Place::new();
         let slow = place.beside("slow");
         fs::write(&slow, "").unwrap();
-        let child = place.command("HEAD~1", "HEAD", &[]).spawn().unwrap();
+        let compare = place.command("HEAD~1", "HEAD", &[]);
+        // Whatever this test was started with: under `nohup`, SIGHUP would be ignored.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP,INT,TERM").arg(program());
+        command.args(compare.get_args()).current_dir(&place.sources);
+        place.surround(command.stdout(Stdio::null()).stderr(Stdio::piped()));
+        let child = command.spawn().unwrap();
         let begun = Instant::now();
         let started = loop {
             let started = fs::read_to_string(&slow).unwrap();
