@@ -106,8 +106,8 @@ fn write_report(folder: &Path) -> Result<PathBuf, Failed> {
 }
 
 const CELLS: [&str; 2] = [
-    "cpu/cpu-std/u32-uniform-1000/1",
-    "cpu/cpu-radix/u32-uniform-1000/2",
+    "cpu/u32-uniform/cpu-std/1/1000",
+    "cpu/u32-uniform/cpu-radix/2/1000",
 ];
 
 /// Twelve commits, all but the fifth and sixth measured; a fifth slower from the eighth on.
@@ -212,12 +212,12 @@ fn summary() -> Summary {
     for exponent in [10, 16, 20] {
         let n = 1 << exponent;
         add(
-            format!("cpu/cpu-radix/u32-uniform-{n}/2"),
+            format!("cpu/u32-uniform/cpu-radix/2/{n}"),
             1e-9 * f64::from(n),
         );
         if exponent < 20 {
             add(
-                format!("cpu/cpu-std/u32-uniform-{n}/2"),
+                format!("cpu/u32-uniform/cpu-std/2/{n}"),
                 3e-9 * f64::from(n),
             );
         }
@@ -229,7 +229,7 @@ fn summary() -> Summary {
         );
     }
     for (engine, seconds) in [("bounds", 0.1), ("races", 0.4)] {
-        add(format!("emulator/{engine}/u32-uniform-100000/1"), seconds);
+        add(format!("emulator/u32-uniform/{engine}/1/100000"), seconds);
     }
     Summary::of(&contents)
 }

@@ -14,8 +14,8 @@ use host::suite::{Name, Sample};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const CELL: &str = "cpu/cpu-std/u32-uniform-1000/1";
-const GPU_CELL: &str = "device/gpu/u32-uniform-1000/1";
+const CELL: &str = "cpu/u32-uniform/cpu-std/1/1000";
+const GPU_CELL: &str = "device/u32-uniform/gpu/1/1000";
 
 /// Made-up `cudamark sample`: hands out the records beside it, in turns if there are two.
 const SCRIPT: &str = r#"#!/bin/sh

@@ -15,7 +15,7 @@ use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const CELL: &str = "cpu/cpu-std/u32-uniform-1000/1";
+const CELL: &str = "cpu/u32-uniform/cpu-std/1/1000";
 /// Seconds that a commit sleeps, and one that is slow.
 const QUICK: &str = "0.01";
 const SLOW: &str = "0.05";

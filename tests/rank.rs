@@ -43,7 +43,7 @@ fn store(folder: &Path, machine: &str, commits: &[(&str, f64)]) -> PathBuf {
                 slowed_down: 0,
             };
             (
-                name(&format!("cpu/{engine}/u32-uniform-1000/1")),
+                name(&format!("cpu/u32-uniform/{engine}/1/1000")),
                 distribution,
             )
         });
@@ -174,15 +174,15 @@ fn commits_of_the_store_are_ranked() {
 fn records_and_engines_of_the_last_runs_are_ranked() {
     let folder = tempfile::tempdir().unwrap();
     let cells = [
-        ("cpu/cpu-std/u32-uniform-9/1", 0.4),
-        ("cpu/cpu-radix/u32-uniform-9/1", 0.1),
+        ("cpu/u32-uniform/cpu-std/1/9", 0.4),
+        ("cpu/u32-uniform/cpu-radix/1/9", 0.1),
     ];
     records(folder.path(), "old.jsonl", None, &cells);
     records(
         folder.path(),
         "new.jsonl",
         None,
-        &[("cpu/cpu-std/u32-uniform-9/1", 0.2)],
+        &[("cpu/u32-uniform/cpu-std/1/9", 0.2)],
     );
     let result = json(&folder, &["old.jsonl", "new.jsonl"]);
     assert_eq!(
@@ -240,7 +240,7 @@ fn other_machines_are_refused_unless_forced() {
         folder.path(),
         "other.jsonl",
         Some("m"),
-        &[("cpu/cpu-std/u32-uniform-1000/1", 1.0)],
+        &[("cpu/u32-uniform/cpu-std/1/1000", 1.0)],
     );
     let (code, said) = rank(&folder, &["1111111", other.to_str().unwrap()]);
     assert_eq!(code, Some(1), "{said}");
@@ -254,7 +254,7 @@ fn what_is_wrong_is_one_error() {
         folder.path(),
         "a.jsonl",
         None,
-        &[("cpu/cpu-std/u32-uniform-9/1", 0.4)],
+        &[("cpu/u32-uniform/cpu-std/1/9", 0.4)],
     );
     fs::write(folder.path().join("empty.jsonl"), "").unwrap();
     for (arguments, expected) in [

@@ -12,8 +12,8 @@ use cudamark::track::store::{Line, Run, Store};
 use serde_json::Value;
 use tempfile::TempDir;
 
-const CELL: &str = "cpu/cpu-std/u32-uniform-1000/1";
-const OTHER: &str = "cpu/cpu-radix/u32-uniform-1000/1";
+const CELL: &str = "cpu/u32-uniform/cpu-std/1/1000";
+const OTHER: &str = "cpu/u32-uniform/cpu-radix/1/1000";
 /// Longest that a command may take to write its first lines.
 const PATIENCE: Duration = Duration::from_secs(120);
 

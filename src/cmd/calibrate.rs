@@ -24,10 +24,10 @@ use super::compare::{Cores, Sampling, budget, percent};
 /// Cells that are compared unless others are named: short sorts, which many processes can
 /// repeat, of each engine of the CPU.
 const CELLS: &[&str] = &[
-    "cpu/cpu-std/u32-uniform-16384/1",
-    "cpu/cpu-radix/u32-uniform-65536/1",
-    "cpu/cpu-rayon/u32-uniform-16384/1",
-    "cpu/cpu-radix/u64-uniform-32768/1",
+    "cpu/u32-uniform/cpu-std/1/16384",
+    "cpu/u32-uniform/cpu-radix/1/65536",
+    "cpu/u32-uniform/cpu-rayon/1/16384",
+    "cpu/u64-uniform/cpu-radix/1/32768",
 ];
 
 /// Measure how often this machine raises false alarms, and what it can see.

@@ -97,9 +97,14 @@ pub struct Sampling {
 impl Sampling {
     /// What `cudamark sample` is told, to sample `cells`.
     pub fn arguments(&self, cells: &[String]) -> Vec<String> {
+        // Builds from before names changed read the former form alone.
+        let former = |cell: &String| match cell.parse::<Name>() {
+            Ok(name) => name.former(),
+            Err(_) => cell.clone(),
+        };
         let cells = cells
             .iter()
-            .map(|cell| ["--cells".to_owned(), cell.clone()]);
+            .map(|cell| ["--cells".to_owned(), former(cell)]);
         let others = [
             ("--samples", self.samples.to_string()),
             ("--warm-up", self.warm_up.clone()),

@@ -30,8 +30,8 @@ use super::classic::{print, sample_count};
 
 /// Take verified samples of cells and write them down, a line of JSON each.
 ///
-/// A cell is named group/engine/type-distribution-n/level, like
-/// cpu/cpu-radix/u32-uniform-65536/2.
+/// A cell is named like classic/i32-classic-50000000/cpu-std/4, whose last part is the
+/// level, or like cpu/u32-uniform/cpu-std/4/65536, whose last parts are level and n.
 #[derive(Args, Debug)]
 pub struct Options {
     /// Cells: names, or regular expressions over the names of the tier's cells.
@@ -222,7 +222,7 @@ fn matching(expression: &str, planned: &[Name]) -> Result<Vec<Name>> {
     })?;
     let matches = planned
         .iter()
-        .filter(|name| regex.is_match(&name.to_string()));
+        .filter(|name| name.is_matched(|text| regex.is_match(text)));
     Ok(matches.cloned().collect())
 }
 
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn cells_are_named_or_matched_and_each_comes_once() {
-        let name = "cpu/cpu-std/u32-uniform-777/3";
+        let name = "cpu/u32-uniform/cpu-std/3/777";
         assert_eq!(cells(&[name, name]).unwrap(), [name]);
         let all = cells(&[]).unwrap();
         let copies = cells(&["^transfer/.*/1$", "cpu-copy"]).unwrap();

@@ -237,10 +237,10 @@ mod tests {
         let text = said(
             Group::Emulator,
             &[
-                ("emulator/bounds/u32-uniform-100000/1", 0.1),
-                ("emulator/races/u32-uniform-100000/1", 0.4),
-                ("emulator/random/u32-uniform-100000/1", 1.5),
-                ("emulator/races/u64-uniform-100000/1", 2.0),
+                ("emulator/u32-uniform/bounds/1/100000", 0.1),
+                ("emulator/u32-uniform/races/1/100000", 0.4),
+                ("emulator/u32-uniform/random/1/100000", 1.5),
+                ("emulator/u64-uniform/races/1/100000", 2.0),
             ],
         );
         assert_eq!(

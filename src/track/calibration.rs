@@ -418,8 +418,8 @@ mod tests {
             seconds: 2.0,
             disturbed: Disturbed::default(),
             cells: vec![
-                cell("cpu/cpu-std/u32-uniform-9/1", verdicts[0]),
-                cell("cpu/cpu-radix/u32-uniform-9/1", verdicts[1]),
+                cell("cpu/u32-uniform/cpu-std/1/9", verdicts[0]),
+                cell("cpu/u32-uniform/cpu-radix/1/9", verdicts[1]),
             ],
         }
     }

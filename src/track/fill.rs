@@ -376,7 +376,7 @@ mod tests {
             floor: None,
         });
         let curve = Curve {
-            cell: "cpu/cpu-std/u32-uniform-10/1".parse().unwrap(),
+            cell: "cpu/u32-uniform/cpu-std/1/10".parse().unwrap(),
             points: Vec::new(),
             steps: step.into_iter().collect(),
             unlinked_sessions: 0,

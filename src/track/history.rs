@@ -411,7 +411,7 @@ mod tests {
     use super::*;
     use crate::track::store::{Distribution, Figures, Measured, Side, VERSION};
 
-    const CELL: &str = "cpu/cpu-std/u32-uniform-10/1";
+    const CELL: &str = "cpu/u32-uniform/cpu-std/1/10";
 
     fn commits(count: usize) -> Vec<Commit> {
         let commit = |index| Commit {

@@ -396,8 +396,8 @@ mod tests {
         }
     }
 
-    const SMALL: &str = "cpu/cpu-std/u32-uniform-10/1";
-    const LARGE: &str = "cpu/cpu-std/u32-uniform-1000/1";
+    const SMALL: &str = "cpu/u32-uniform/cpu-std/1/10";
+    const LARGE: &str = "cpu/u32-uniform/cpu-std/1/1000";
 
     #[test]
     fn the_best_is_first_by_the_cells_that_all_have() {
@@ -408,7 +408,7 @@ mod tests {
             column(
                 "mixed",
                 "m",
-                &[(SMALL, 2.0), (LARGE, 100.0), ("cpu/a/u32-b-1/1", 9.0)],
+                &[(SMALL, 2.0), (LARGE, 100.0), ("cpu/u32-b/a/1/1", 9.0)],
             ),
         ];
         let ranking = rank(columns, &all, false).unwrap();
@@ -448,7 +448,7 @@ mod tests {
         ];
         let error = rank(apart, &all, false).unwrap_err().to_string();
         assert!(
-            error.contains("a has 1 like cpu/cpu-std/u32-uniform-10/1"),
+            error.contains("a has 1 like cpu/u32-uniform/cpu-std/1/10"),
             "{error}"
         );
         let engine = of_engine(column("a", "m", &[(SMALL, 1.0)]), "cpu-std", "cpu-std").unwrap();

@@ -18,7 +18,7 @@ impl Item {
     fn takes(&self, name: &Name) -> bool {
         match self {
             Self::Name(named) => named == name,
-            Self::Matching(regex) => regex.is_match(&name.to_string()),
+            Self::Matching(regex) => name.is_matched(|name| regex.is_match(name)),
         }
     }
 }
@@ -60,14 +60,14 @@ mod tests {
     fn names_are_exact_and_expressions_match() {
         let name = |text: &str| -> Name { text.parse().unwrap() };
         let two = [
-            name("cpu/cpu-std/u32-uniform-10/1"),
-            name("cpu/cpu-std/u32-uniform-10/12"),
+            name("cpu/u32-uniform/cpu-std/1/10"),
+            name("cpu/u32-uniform/cpu-std/12/10"),
         ];
         let selection = |texts: &[&str]| {
             let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
             Selection::new(&texts)
         };
-        let exact = selection(&["cpu/cpu-std/u32-uniform-10/1"]).unwrap();
+        let exact = selection(&["cpu/u32-uniform/cpu-std/1/10"]).unwrap();
         assert!(exact.takes(&two[0]) && !exact.takes(&two[1]));
         let both = selection(&["/12$", "10/1$"]).unwrap();
         assert!(both.takes(&two[0]) && both.takes(&two[1]));

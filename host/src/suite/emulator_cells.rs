@@ -389,10 +389,10 @@ mod tests {
     fn what_the_emulator_is_not_measured_with_is_named() {
         let none = || -> Result<Rc<Keys<u32>>, Error> { panic!("an input was made") };
         let said = |name: &str| open(&name.parse().unwrap(), none).err().unwrap();
-        let large = said("emulator/races/u32-uniform-4194305/1");
+        let large = said("emulator/u32-uniform/races/1/4194305");
         assert!(large.is_unavailable(), "{large}");
         assert!(large.to_string().contains("4194305 keys"), "{large}");
-        let level = said("emulator/races/u32-uniform-1000/4").to_string();
+        let level = said("emulator/u32-uniform/races/4/1000").to_string();
         assert!(level.starts_with("races: level 4 is more than"), "{level}");
     }
 }

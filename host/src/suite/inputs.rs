@@ -112,17 +112,17 @@ mod tests {
     #[test]
     fn the_last_input_is_kept_and_another_is_made() {
         let inputs = Inputs::new(7);
-        let name: Name = "cpu/cpu-std/u32-uniform-1000/1".parse().unwrap();
+        let name: Name = "cpu/u32-uniform/cpu-std/1/1000".parse().unwrap();
         let first = inputs.keys::<u32>(&name).unwrap();
         let again = inputs.keys::<u32>(&name.of_engine("cpu-radix")).unwrap();
         assert!(Rc::ptr_eq(&first, &again));
-        let other: Name = "cpu/cpu-std/u32-sorted-1000/1".parse().unwrap();
+        let other: Name = "cpu/u32-sorted/cpu-std/1/1000".parse().unwrap();
         assert!(inputs.keys::<u32>(&other).unwrap().keys().is_sorted());
     }
 
     #[test]
     fn arrays_differ() {
-        let name: Name = "batch/cpu-std/u32-uniform-100/3".parse().unwrap();
+        let name: Name = "batch/u32-uniform-100/cpu-std/3".parse().unwrap();
         let arrays = Inputs::new(7).arrays::<u32>(&name).unwrap();
         assert_eq!(arrays.len(), 3);
         assert_ne!(arrays[0].keys(), arrays[1].keys());

@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn a_sample_is_read_as_it_was_written_and_may_hold_more() {
         let text = r#"{"line":"sample","version":1,"environment":"0123456789ab",
-            "cell":"classic/gpu/i32-classic-50000000/8","index":3,"sorts":1,"seconds":0.0101,
+            "cell":"classic/i32-classic-50000000/gpu/8","index":3,"sorts":1,"seconds":0.0101,
             "clock":"host","host_s":0.0101,"device_s":null,"overlap":null,"sm_clock_hz":1.98e9,
             "sm_cycles":null,"power_w":300.0,"temperature_c":41.0,"slowdowns":["power-cap"],
             "unix_time_s":1795372647.5,"something_new":[1]}"#;

@@ -12,7 +12,7 @@
 //! use host::suite::{Opener, Sampler};
 //!
 //! # fn main() -> Result<(), host::suite::Error> {
-//! let name = "cpu/cpu-radix/u32-uniform-10000/2".parse()?;
+//! let name = "cpu/u32-uniform/cpu-radix/2/10000".parse()?;
 //! let opener = Opener::new(42);
 //! let mut sampler = Sampler::new(&name, opener.open(&name)?);
 //! sampler.warm_up(Duration::from_millis(10))?;

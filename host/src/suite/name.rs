@@ -1,22 +1,30 @@
-//! The name of a cell: what was measured, in one word that a file name, a filter and
-//! a table can hold.
+//! The name of a cell: one word that a file name, a filter and a table can hold, and
+//! Criterion's name of its benchmark.
 //!
 //! ```text
-//! group/engine/type-distribution-n/level
-//! classic/cpu-std/i32-classic-50000000/4
-//! pairs/gpu/u32+u32-nearly-sorted-1048576/1
+//! group/type-distribution-n/engine/level         classic/i32-classic-50000000/cpu-std/4
+//! group/type-distribution/engine/level/n         pairs/u32+u32-nearly-sorted/gpu/1/1048576
 //! ```
+//!
+//! The first form is that of groups whose question is what a higher level changes
+//! ([`Group::asks_for_levels`]), the second that of the others, which ask it of n. Either
+//! way the name has three parts: a *chart*, which is one group of Criterion's with a page
+//! of its own, a *curve* in it, and the *point* on its x axis.
 //!
 //! The type has no hyphen and `n` is a number, so the distribution is what lies
 //! between, hyphens and all. Names outlive the program that wrote them: one is read
-//! by its grammar alone, whether or not this version has such a group or engine.
+//! by its grammar alone, whether or not this version has such a group or engine. Records
+//! of earlier versions hold `group/engine/type-distribution-n/level`, the
+//! [former](Name::former) form, which is read as well.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a cell. `Display` and `FromStr` are inverse to each other.
+use super::group::Group;
+
+/// The name of a cell. `FromStr` reads what `Display` writes, and the former form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Name {
@@ -34,11 +42,16 @@ pub struct Name {
     pub level: usize,
 }
 
+/// The form of names in groups that ask for levels.
+const LEVELS: &str = "group/type-distribution-n/engine/level";
+/// The form of names in other groups.
+const SIZES: &str = "group/type-distribution/engine/level/n";
+
 /// A text that is not the name of a cell.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{text}` is not the name of a cell: {reason}; write group/engine/type-distribution-n/level, \
-     like classic/cpu-std/i32-classic-50000000/4"
+    "`{text}` is not the name of a cell: {reason}; write {LEVELS}, like \
+     classic/i32-classic-50000000/cpu-std/4, or {SIZES}, like cpu/u32-uniform/cpu-std/4/65536"
 )]
 pub struct NameError {
     /// The text.
@@ -48,9 +61,56 @@ pub struct NameError {
 }
 
 impl Name {
-    /// The part between engine and level: `i32-classic-50000000`.
+    /// The input: `i32-classic-50000000`.
     pub fn input(&self) -> String {
         format!("{}-{}-{}", self.kind, self.distribution, self.n)
+    }
+
+    /// The chart: `classic/i32-classic-50000000`, `cpu/u32-uniform`.
+    pub fn chart(&self) -> String {
+        match self.is_over_levels() {
+            true => format!("{}/{}", self.group, self.input()),
+            false => format!("{}/{}-{}", self.group, self.kind, self.distribution),
+        }
+    }
+
+    /// The curve within the chart: `cpu-std`, `cpu-std/4`.
+    pub fn curve(&self) -> String {
+        match self.is_over_levels() {
+            true => self.engine.clone(),
+            false => format!("{}/{}", self.engine, self.level),
+        }
+    }
+
+    /// The point on the curve: the level, or n.
+    pub fn point(&self) -> usize {
+        match self.is_over_levels() {
+            true => self.level,
+            false => self.n,
+        }
+    }
+
+    /// True if the chart is over levels, and not over n.
+    pub fn is_over_levels(&self) -> bool {
+        // Of a group that this version has not, either form would do.
+        self.group.parse().map_or(true, Group::asks_for_levels)
+    }
+
+    /// The form that names had before: `classic/cpu-std/i32-classic-50000000/4`. Every
+    /// version reads it.
+    pub fn former(&self) -> String {
+        format!(
+            "{}/{}/{}/{}",
+            self.group,
+            self.engine,
+            self.input(),
+            self.level
+        )
+    }
+
+    /// True if an expression matches the name, in either form.
+    pub fn is_matched(&self, matches: impl Fn(&str) -> bool) -> bool {
+        matches(&self.to_string()) || matches(&self.former())
     }
 
     /// The same cell at another level.
@@ -72,15 +132,7 @@ impl Name {
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            group,
-            engine,
-            kind,
-            distribution,
-            n,
-            level,
-        } = self;
-        write!(f, "{group}/{engine}/{kind}-{distribution}-{n}/{level}")
+        write!(f, "{}/{}/{}", self.chart(), self.curve(), self.point())
     }
 }
 
@@ -93,13 +145,19 @@ impl FromStr for Name {
             reason,
         };
         let parts: Vec<&str> = text.split('/').collect();
-        let [group, engine, input, level] = parts[..] else {
-            return Err(wrong("it has not four parts"));
+        let (group, input, engine, level) = match parts[..] {
+            [group, spread, engine, level, n] => (group, format!("{spread}-{n}"), engine, level),
+            // The former form, unless its second part is an input too.
+            [group, engine, input, level] if is_input(input) && !is_input(engine) => {
+                (group, input.to_owned(), engine, level)
+            }
+            [group, input, engine, level] => (group, input.to_owned(), engine, level),
+            _ => return Err(wrong("it has neither four parts nor five")),
         };
         let (kind, rest) = input.split_once('-').ok_or(wrong("its input has no `-`"))?;
         let (distribution, n) = rest
             .rsplit_once('-')
-            .ok_or(wrong("its input has no number of elements"))?;
+            .ok_or(wrong("its input lacks type, distribution or n"))?;
         if [group, engine, kind, distribution]
             .iter()
             .any(|word| !is_word(word))
@@ -119,6 +177,12 @@ impl FromStr for Name {
                 .ok_or(wrong("its level is no number of 1 or more"))?,
         })
     }
+}
+
+/// True if `text` has the form `type-distribution-n`.
+fn is_input(text: &str) -> bool {
+    let parts = text.split_once('-').and_then(|(_, rest)| rest.rsplit_once('-'));
+    parts.is_some_and(|(_, n)| number(n).is_some())
 }
 
 /// Letters and digits of ASCII, and what joins them.
@@ -154,10 +218,11 @@ mod tests {
     #[test]
     fn names_come_back_as_they_were() {
         for text in [
-            "classic/cpu-std/i32-classic-50000000/4",
-            "pairs/gpu/u32+u32-nearly-sorted-1048576/1",
-            "device/cub/f32-and-entropy-0.544-1024/1",
-            "transfer/pinned-in/i32-classic-0/128",
+            "classic/i32-classic-50000000/cpu-std/4",
+            "pairs/u32+u32-nearly-sorted/gpu/1/1048576",
+            "device/f32-and-entropy-0.544/cub/1/1024",
+            "transfer/i32-classic-0/pinned-in/128",
+            "classics/i32-classic-5/cpu-std/4",
         ] {
             let name: Name = text.parse().unwrap();
             assert_eq!(name.to_string(), text);
@@ -168,8 +233,8 @@ mod tests {
     }
 
     #[test]
-    fn every_name_that_can_be_made_can_be_read() {
-        for group in ["classic", "device-cold"] {
+    fn every_name_that_can_be_made_can_be_read_in_both_forms() {
+        for group in ["classic", "device-cold", "tomorrow"] {
             for (kind, distribution) in [("u32", "uniform"), ("u64+u32", "few-distinct")] {
                 for n in [0, 1, 1 << 20, usize::MAX] {
                     let name = Name {
@@ -180,15 +245,36 @@ mod tests {
                         n,
                         level: 128,
                     };
-                    assert_eq!(name.to_string().parse::<Name>(), Ok(name));
+                    assert_eq!(name.to_string().parse(), Ok(name.clone()));
+                    assert_eq!(name.former().parse(), Ok(name));
                 }
             }
         }
     }
 
     #[test]
+    fn the_former_form_is_read_and_matched() {
+        for (former, text) in [
+            (
+                "classic/cpu-std/i32-classic-50000000/4",
+                "classic/i32-classic-50000000/cpu-std/4",
+            ),
+            (
+                "pairs/gpu/u32+u32-nearly-sorted-1048576/1",
+                "pairs/u32+u32-nearly-sorted/gpu/1/1048576",
+            ),
+        ] {
+            let name: Name = former.parse().unwrap();
+            assert_eq!((name.to_string(), name.former()), (text.into(), former.into()));
+            assert!(name.is_matched(|name| name == text));
+            assert!(name.is_matched(|name| name == former));
+            assert!(!name.is_matched(|name| name.is_empty()));
+        }
+    }
+
+    #[test]
     fn hyphens_belong_to_the_distribution() {
-        let name: Name = "cpu/cpu-radix/u64-organ-pipe-7/2".parse().unwrap();
+        let name: Name = "cpu/u64-organ-pipe/cpu-radix/2/7".parse().unwrap();
         assert_eq!(
             (name.kind.as_str(), name.distribution.as_str()),
             ("u64", "organ-pipe")
@@ -200,17 +286,20 @@ mod tests {
     #[test]
     fn what_is_no_name_says_why() {
         for (text, reason) in [
-            ("", "four parts"),
-            ("classic/cpu-std/i32-classic-5", "four parts"),
-            ("classic/cpu-std/i32/4", "no `-`"),
-            ("classic/cpu-std/i32-classic/4", "number of elements"),
-            ("classic/cpu-std/i32-classic-many/4", "no number"),
-            ("classic/cpu-std/i32-classic-07/4", "no number"),
-            ("classic/cpu-std/i32-classic-7/0", "level"),
-            ("classic/cpu-std/i32-classic-7/four", "level"),
-            ("classic//i32-classic-7/4", "empty"),
-            ("classic/cpu std/i32-classic-7/4", "character"),
-            ("classic/cpu-std/i32--7/4", "empty"),
+            ("", "four parts nor five"),
+            ("classic/i32-classic-5/cpu-std", "four parts nor five"),
+            ("classic/i32/cpu-std/4", "no `-`"),
+            ("classic/i32-classic/cpu-std/4", "type, distribution or n"),
+            ("classic/i32-classic-many/cpu-std/4", "no number"),
+            ("classic/i32-classic-07/cpu-std/4", "no number"),
+            ("classic/i32-classic-7/cpu-std/0", "level"),
+            ("classic/i32-classic-7/cpu-std/four", "level"),
+            ("classic/i32-classic-7//4", "empty"),
+            ("classic/i32-classic-7/cpu std/4", "character"),
+            ("classic/i32--7/cpu-std/4", "empty"),
+            ("cpu/u32-uniform/cpu-std/4/many", "no number"),
+            ("cpu/u32-uniform/cpu-std/0/7", "level"),
+            ("cpu/u32/cpu-std/1/7", "type, distribution or n"),
         ] {
             let error = text.parse::<Name>().unwrap_err();
             assert!(error.reason.contains(reason), "{text}: {error}");

@@ -278,17 +278,17 @@ mod tests {
     #[test]
     fn every_cpu_cell_opens_and_gives_a_verified_sample() {
         for name in [
-            "classic/cpu-std/i32-classic-5000/4",
-            "cpu/cpu-radix/u64-sorted-5000/2",
-            "cpu/cpu-rayon/f32-uniform-5000/2",
-            "split/cpu-std/u32-uniform-5000/3",
-            "batch/cpu-std/u32-uniform-500/3",
-            "batch/cpu-radix/u32-constant-500/2",
-            "pairs/cpu-rayon/u32+u32-uniform-5000/2",
-            "pairs/cpu-std/u64+u32-constant-5000/1",
-            "transfer/cpu-copy/i32-classic-5000/2",
-            "emulator/bounds/f32-special-500/1",
-            "emulator/random/u64-uniform-500/1",
+            "classic/i32-classic-5000/cpu-std/4",
+            "cpu/u64-sorted/cpu-radix/2/5000",
+            "cpu/f32-uniform/cpu-rayon/2/5000",
+            "split/u32-uniform-5000/cpu-std/3",
+            "batch/u32-uniform-500/cpu-std/3",
+            "batch/u32-constant-500/cpu-radix/2",
+            "pairs/u32+u32-uniform/cpu-rayon/2/5000",
+            "pairs/u64+u32-constant/cpu-std/1/5000",
+            "transfer/i32-classic-5000/cpu-copy/2",
+            "emulator/f32-special/bounds/1/500",
+            "emulator/u64-uniform/random/1/500",
         ] {
             let times = open(name).unwrap().sample(2).unwrap();
             assert!(times.host_s.unwrap() > 0.0, "{name}");
@@ -299,15 +299,15 @@ mod tests {
     #[test]
     fn what_is_not_known_is_named_with_what_there_is() {
         for (name, said) in [
-            ("classics/gpu/u32-uniform-9/1", "group `classics`"),
-            ("cpu/gpu/u32-uniform-9/1", "engine of the group cpu `gpu`"),
-            ("cpu/cpu-std/u33-uniform-9/1", "type `u33`"),
+            ("classics/u32-uniform-9/gpu/1", "group `classics`"),
+            ("cpu/u32-uniform/gpu/1/9", "engine of the group cpu `gpu`"),
+            ("cpu/u33-uniform/cpu-std/1/9", "type `u33`"),
             (
-                "cpu/cpu-std/u32-even-9/1",
+                "cpu/u32-even/cpu-std/1/9",
                 "no distribution is called `even`",
             ),
-            ("pairs/cpu-std/u32-uniform-9/1", "type of pairs `u32`"),
-            ("cpu/cpu-std/u32+u32-uniform-9/1", "type of keys alone"),
+            ("pairs/u32-uniform/cpu-std/1/9", "type of pairs `u32`"),
+            ("cpu/u32+u32-uniform/cpu-std/1/9", "type of keys alone"),
         ] {
             let error = open(name).err().unwrap().to_string();
             assert!(error.starts_with(&format!("{name}: ")), "{error}");
@@ -320,10 +320,10 @@ mod tests {
         let mut opener = Opener::new(1);
         opener.slow_down("cpu-std=50%".parse().unwrap());
         let open = |name: &str| opener.open(&name.parse().unwrap());
-        let mut slow = open("cpu/cpu-std/u32-uniform-5000/1").unwrap();
+        let mut slow = open("cpu/u32-uniform/cpu-std/1/5000").unwrap();
         assert!(slow.sample(1).unwrap().host_s.unwrap() > 0.0);
-        assert!(open("batch/cpu-radix/u32-uniform-500/2").is_ok());
-        let error = open("batch/cpu-std/u32-uniform-500/2").err().unwrap();
+        assert!(open("batch/u32-uniform-500/cpu-radix/2").is_ok());
+        let error = open("batch/u32-uniform-500/cpu-std/2").err().unwrap();
         assert!(error.to_string().contains("batch/cpu-std"), "{error}");
     }
 
@@ -334,16 +334,16 @@ mod tests {
             return;
         }
         for name in [
-            "classic/gpu/i32-classic-9/1",
-            "device/gpu/u32-uniform-9/1",
-            "device-graph/gpu/u32-uniform-9/1",
-            "device/cub/u32-uniform-9/1",
-            "split/gpu/u32-uniform-9/2",
-            "batch/gpu/u32-uniform-9/2",
-            "pairs/gpu/u32+u32-uniform-9/1",
-            "transfer/pinned-in/i32-classic-9/1",
-            "transfer/staged-out/i32-classic-9/2",
-            "transfer/device-copy/i32-classic-9/1",
+            "classic/i32-classic-9/gpu/1",
+            "device/u32-uniform/gpu/1/9",
+            "device-graph/u32-uniform/gpu/1/9",
+            "device/u32-uniform/cub/1/9",
+            "split/u32-uniform-9/gpu/2",
+            "batch/u32-uniform-9/gpu/2",
+            "pairs/u32+u32-uniform/gpu/1/9",
+            "transfer/i32-classic-9/pinned-in/1",
+            "transfer/i32-classic-9/staged-out/2",
+            "transfer/i32-classic-9/device-copy/1",
         ] {
             let error = open(name).err().unwrap();
             assert!(error.is_unavailable(), "{error}");

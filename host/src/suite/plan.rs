@@ -206,8 +206,9 @@ impl Plan {
         Self { settings, with_gpu }
     }
 
-    /// The cells of `group`, in the order in which they are measured: all of one input
-    /// together. Cells of engines that cannot run are among them.
+    /// The cells of `group`, in the order in which they are measured: all of one chart
+    /// together, and in it all of one input. Cells of engines that cannot run are among
+    /// them.
     pub fn cells(&self, group: Group) -> Vec<Name> {
         let mut cells = Vec::new();
         for axes in tiers::axes(self.settings.tier, group, self.with_gpu) {
@@ -219,7 +220,12 @@ impl Plan {
                 }
             }
         }
-        cells.dedup();
+        // Criterion draws a chart of the benchmarks that follow one another.
+        let charts: Vec<String> = cells.iter().map(Name::chart).collect();
+        cells.sort_by_cached_key(|cell| {
+            let chart = cell.chart();
+            charts.iter().position(|known| *known == chart)
+        });
         cells
     }
 
@@ -284,6 +290,7 @@ fn levels_of(group: Group, engine: &str, levels: &[usize]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     fn settings(variables: &[(&str, &str)]) -> Result<Settings, Error> {
         Settings::of(|name| {
@@ -310,6 +317,10 @@ mod tests {
                 for group in Group::ALL {
                     let mut names = names(&plan, group);
                     assert!(!names.is_empty(), "{group}");
+                    let cells = plan.cells(group);
+                    let charts = cells.chunk_by(|a, b| a.chart() == b.chart()).count();
+                    let distinct: BTreeSet<String> = cells.iter().map(Name::chart).collect();
+                    assert_eq!(charts, distinct.len(), "{group}: a chart is left and come back to");
                     for name in &names {
                         assert_eq!(name.parse::<Name>().unwrap().to_string(), *name);
                     }
@@ -341,7 +352,7 @@ mod tests {
             let plan = Plan::new(settings(&variables).unwrap(), true);
             names(&plan, Group::Split)
         };
-        let large = "split/cpu-std/u32-uniform-67108864/1".to_owned();
+        let large = "split/u32-uniform-67108864/cpu-std/1".to_owned();
         assert!(!full(&[]).contains(&large));
         assert!(full(&[("CUDAMARK_N", "2^26")]).contains(&large));
     }
@@ -363,10 +374,10 @@ mod tests {
         assert_eq!(
             names(&plan, Group::Classic),
             [
-                "classic/cpu-std/u64-sorted-1000/1",
-                "classic/cpu-std/u64-sorted-1000/3",
-                "classic/cpu-std/u64-sorted-16/1",
-                "classic/cpu-std/u64-sorted-16/3",
+                "classic/u64-sorted-1000/cpu-std/1",
+                "classic/u64-sorted-1000/cpu-std/3",
+                "classic/u64-sorted-16/cpu-std/1",
+                "classic/u64-sorted-16/cpu-std/3",
             ]
         );
         assert!(names(&plan, Group::Device).is_empty());
@@ -401,12 +412,12 @@ mod tests {
     fn engines_are_measured_at_the_levels_that_change_them() {
         let plan = Plan::new(Settings::default(), true);
         let classic = names(&plan, Group::Classic);
-        assert!(classic.contains(&"classic/gpu/i32-classic-50000000/128".to_owned()));
+        assert!(classic.contains(&"classic/i32-classic-50000000/gpu/128".to_owned()));
         let cupy: Vec<_> = classic
             .iter()
             .filter(|name| name.contains("/cupy/"))
             .collect();
-        assert_eq!(cupy, ["classic/cupy/i32-classic-50000000/1"]);
+        assert_eq!(cupy, ["classic/i32-classic-50000000/cupy/1"]);
         let transfer = names(&plan, Group::Transfer);
         let pinned = transfer.iter().filter(|name| name.contains("/pinned-in/"));
         assert_eq!(pinned.count(), 1);

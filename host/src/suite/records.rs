@@ -172,8 +172,8 @@ mod tests {
         Line::Sample(Box::new(Sample::by_host("e", cell, index, 0.5)))
     }
 
-    const CELL: &str = "classic/cpu-std/i32-classic-10/1";
-    const OTHER: &str = "classic/cpu-std/i32-classic-10/2";
+    const CELL: &str = "classic/i32-classic-10/cpu-std/1";
+    const OTHER: &str = "classic/i32-classic-10/cpu-std/2";
 
     fn finished(cell: &str) -> Line {
         Line::Finished(FinishedLine {

@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn samples_are_counted_and_name_their_cell_and_environment() {
-        let name: Name = "cpu/cpu-std/u32-uniform-5000/2".parse().unwrap();
+        let name: Name = "cpu/u32-uniform/cpu-std/2/5000".parse().unwrap();
         let cell = Opener::new(3).open(&name).unwrap();
         let mut sampler = Sampler::new(&name, cell).in_environment("abc");
         sampler.warm_up(Duration::ZERO).unwrap();

@@ -207,7 +207,7 @@ mod tests {
         });
         let mut session = Session::new(1, "quick", false, sink);
         session.begin(false).unwrap();
-        let name: Name = "cpu/cpu-std/u32-uniform-1000/1".parse().unwrap();
+        let name: Name = "cpu/u32-uniform/cpu-std/1/1000".parse().unwrap();
         let mut said = Vec::new();
         assert!(session.can_run(&name.engine, &mut |_| panic!()).unwrap());
         if Device::open().is_err() {

@@ -412,30 +412,30 @@ mod tests {
     #[test]
     fn a_cell_has_its_median_throughput_and_share() {
         let summary = Summary::of(&contents(&[
-            ("cpu/cpu-std/u32-uniform-1000000/2", &[0.3, 0.1, 0.2]),
-            ("device/gpu/u32-uniform-1000000000/1", &[0.025]),
-            ("pairs/gpu/u32+u32-uniform-1000000000/1", &[0.034]),
+            ("cpu/u32-uniform/cpu-std/2/1000000", &[0.3, 0.1, 0.2]),
+            ("device/u32-uniform/gpu/1/1000000000", &[0.025]),
+            ("pairs/u32+u32-uniform/gpu/1/1000000000", &[0.034]),
         ]));
-        let cell = figures_of(&summary, "cpu/cpu-std/u32-uniform-1000000/2");
+        let cell = figures_of(&summary, "cpu/u32-uniform/cpu-std/2/1000000");
         assert_eq!((cell.median_s, cell.low_s, cell.high_s), (0.2, 0.1, 0.3));
         assert!((cell.per_second - 5e6).abs() < 1e-3);
         assert!((cell.share_once.unwrap() - 8e6 / 0.2 / 10e9).abs() < 1e-9);
         assert_eq!(cell.share_passes, None);
         // 36 bytes a key: one read to count, four passes of a read and a write.
-        let device = figures_of(&summary, "device/gpu/u32-uniform-1000000000/1");
+        let device = figures_of(&summary, "device/u32-uniform/gpu/1/1000000000");
         assert!((device.share_passes.unwrap() - 36e9 / 0.025 / 4e12).abs() < 1e-9);
-        let pairs = figures_of(&summary, "pairs/gpu/u32+u32-uniform-1000000000/1");
+        let pairs = figures_of(&summary, "pairs/u32+u32-uniform/gpu/1/1000000000");
         assert!((pairs.share_passes.unwrap() - 68e9 / 0.034 / 4e12).abs() < 1e-9);
     }
 
     #[test]
     fn a_curve_has_speed_ups_and_a_knee() {
         let summary = Summary::of(&contents(&[
-            ("classic/cpu-std/i32-classic-100/1", &[1.0]),
-            ("classic/cpu-std/i32-classic-100/2", &[0.5]),
-            ("classic/cpu-std/i32-classic-100/4", &[0.26]),
-            ("classic/cpu-std/i32-classic-100/8", &[0.25]),
-            ("classic/cpu-std/i32-classic-100/128", &[0.4]),
+            ("classic/i32-classic-100/cpu-std/1", &[1.0]),
+            ("classic/i32-classic-100/cpu-std/2", &[0.5]),
+            ("classic/i32-classic-100/cpu-std/4", &[0.26]),
+            ("classic/i32-classic-100/cpu-std/8", &[0.25]),
+            ("classic/i32-classic-100/cpu-std/128", &[0.4]),
         ]));
         let curves = summary.curves(Group::Classic);
         assert_eq!(curves.len(), 1);
@@ -447,7 +447,7 @@ mod tests {
         assert_eq!(levels, [1, 2, 4, 8, 128]);
         assert_eq!(curves[0].best().name.level, 8);
         assert_eq!(curves[0].knee().unwrap().name.level, 4);
-        let four = figures_of(&summary, "classic/cpu-std/i32-classic-100/4");
+        let four = figures_of(&summary, "classic/i32-classic-100/cpu-std/4");
         assert!((four.speed_up.unwrap() - 1.0 / 0.26).abs() < 1e-9);
         assert!((four.efficiency.unwrap() - 0.25 / 0.26).abs() < 1e-9);
     }
@@ -455,21 +455,21 @@ mod tests {
     #[test]
     fn a_later_run_replaces_figures_and_leaves_the_others() {
         let mut summary = Summary::of(&contents(&[
-            ("cpu/cpu-std/u32-uniform-100/1", &[1.0]),
-            ("cpu/cpu-std/u32-uniform-200/1", &[1.0]),
+            ("cpu/u32-uniform/cpu-std/1/100", &[1.0]),
+            ("cpu/u32-uniform/cpu-std/1/200", &[1.0]),
         ]));
-        let mut later = contents(&[("cpu/cpu-std/u32-uniform-100/1", &[2.0])]);
+        let mut later = contents(&[("cpu/u32-uniform/cpu-std/1/100", &[2.0])]);
         later
             .environments
             .values_mut()
             .for_each(|line| line.host_copy_bytes_per_s = Some(1e9));
-        let before = figures_of(&summary, "cpu/cpu-std/u32-uniform-200/1");
+        let before = figures_of(&summary, "cpu/u32-uniform/cpu-std/1/200");
         summary.merge(Summary::of(&later));
-        let replaced = figures_of(&summary, "cpu/cpu-std/u32-uniform-100/1");
+        let replaced = figures_of(&summary, "cpu/u32-uniform/cpu-std/1/100");
         assert_eq!(replaced.median_s, 2.0);
         assert!((replaced.share_once.unwrap() - 800.0 / 2.0 / 1e9).abs() < 1e-12);
         assert_eq!(
-            figures_of(&summary, "cpu/cpu-std/u32-uniform-200/1"),
+            figures_of(&summary, "cpu/u32-uniform/cpu-std/1/200"),
             before
         );
         assert_eq!(summary.environments.len(), 1);
@@ -477,7 +477,7 @@ mod tests {
 
     #[test]
     fn an_environment_with_a_gpu_stands_for_all() {
-        let cells: &[(&str, &[f64])] = &[("cpu/cpu-std/u32-uniform-100/1", &[1.0])];
+        let cells: &[(&str, &[f64])] = &[("cpu/u32-uniform/cpu-std/1/100", &[1.0])];
         let named = |id: &str, gpu: bool| {
             let mut summary = Summary::of(&contents(cells));
             let line = &mut summary.environments[0];
@@ -500,11 +500,11 @@ mod tests {
     #[test]
     fn a_batch_is_measured_by_all_its_arrays() {
         let summary = Summary::of(&contents(&[
-            ("batch/cpu-std/u32-uniform-100/1", &[1.0]),
-            ("batch/cpu-std/u32-uniform-100/4", &[2.0]),
-            ("batch/cpu-std/u32-uniform-100/8", &[4.0]),
+            ("batch/u32-uniform-100/cpu-std/1", &[1.0]),
+            ("batch/u32-uniform-100/cpu-std/4", &[2.0]),
+            ("batch/u32-uniform-100/cpu-std/8", &[4.0]),
         ]));
-        let four = figures_of(&summary, "batch/cpu-std/u32-uniform-100/4");
+        let four = figures_of(&summary, "batch/u32-uniform-100/cpu-std/4");
         assert_eq!(
             (four.per_second, four.speed_up, four.efficiency),
             (200.0, Some(2.0), Some(0.5))
@@ -516,12 +516,12 @@ mod tests {
     #[test]
     fn engines_are_ranked_over_the_cells_that_all_have() {
         let summary = Summary::of(&contents(&[
-            ("cpu/cpu-std/u32-uniform-100/2", &[4.0]),
-            ("cpu/cpu-std/u32-uniform-200/2", &[1.0]),
-            ("cpu/cpu-radix/u32-uniform-100/2", &[1.0]),
-            ("cpu/cpu-radix/u32-uniform-200/2", &[1.0]),
+            ("cpu/u32-uniform/cpu-std/2/100", &[4.0]),
+            ("cpu/u32-uniform/cpu-std/2/200", &[1.0]),
+            ("cpu/u32-uniform/cpu-radix/2/100", &[1.0]),
+            ("cpu/u32-uniform/cpu-radix/2/200", &[1.0]),
             // The other has no such cell.
-            ("cpu/cpu-radix/u32-uniform-300/2", &[1e9]),
+            ("cpu/u32-uniform/cpu-radix/2/300", &[1e9]),
         ]));
         let ranks = summary.rank(Group::Cpu);
         assert_eq!(
@@ -530,7 +530,7 @@ mod tests {
         );
         assert_eq!((ranks[1].engine.as_str(), ranks[1].cells), ("cpu-std", 2));
         assert!((ranks[1].over_best - 2.0).abs() < 1e-12);
-        let ours = figures_of(&summary, "cpu/cpu-radix/u32-uniform-100/2");
+        let ours = figures_of(&summary, "cpu/u32-uniform/cpu-radix/2/100");
         assert_eq!(summary.ratio(&ours, "cpu-std"), Some(4.0));
         assert_eq!(summary.ratio(&ours, "cpu-rayon"), None);
     }
@@ -538,14 +538,14 @@ mod tests {
     #[test]
     fn a_peer_of_one_level_is_held_against_every_level() {
         let summary = Summary::of(&contents(&[
-            ("classic/gpu/i32-classic-100/1", &[2.0]),
-            ("classic/gpu/i32-classic-100/8", &[0.5]),
-            ("classic/cupy/i32-classic-100/1", &[4.0]),
-            ("classic/cupy/i32-classic-200/1", &[9.0]),
-            ("classic/cpu-std/i32-classic-100/1", &[1.0]),
-            ("classic/cpu-std/i32-classic-100/2", &[1.0]),
+            ("classic/i32-classic-100/gpu/1", &[2.0]),
+            ("classic/i32-classic-100/gpu/8", &[0.5]),
+            ("classic/i32-classic-100/cupy/1", &[4.0]),
+            ("classic/i32-classic-200/cupy/1", &[9.0]),
+            ("classic/i32-classic-100/cpu-std/1", &[1.0]),
+            ("classic/i32-classic-100/cpu-std/2", &[1.0]),
         ]));
-        let eight = figures_of(&summary, "classic/gpu/i32-classic-100/8");
+        let eight = figures_of(&summary, "classic/i32-classic-100/gpu/8");
         assert_eq!(summary.ratio(&eight, "cupy"), Some(8.0));
         assert_eq!(summary.ratio(&eight, "cpu-std"), None);
     }
