@@ -1,7 +1,7 @@
 //! How long does the classic workload take on each engine, and what does a higher
 //! concurrency level change?
 //!
-//! Group `classic`: `classic/cpu-std/i32-classic-2000000/4`. The keys are i32, uniform
+//! Group `classic`: `classic/i32-classic-2000000/cpu-std/4`. The keys are i32, uniform
 //! over 0..=1,000,000, in ordinary host memory before and after the sort; times are the
 //! host's. Where there is a GPU, the keys go there and come back within the time. CuPy
 //! sorts the same, at its only level.

@@ -2,7 +2,7 @@
 //!
 //! Group `emulator`: the whole radix sort of uniform u32 keys, a histogram and four
 //! passes in a shape that large inputs take on the GPU, on one core, as in
-//! `emulator/races/u32-uniform-100000/1`. In place of engines there are levels of
+//! `emulator/u32-uniform/races/1/100000`. In place of engines there are levels of
 //! checking: `bounds` (which are always checked), `written` (and reads of what
 //! nobody wrote), `races` (and the order of all accesses), and `random` (and a random
 //! schedule with stale reads). Every sort is verified outside the timed interval.

@@ -4,6 +4,7 @@
 //! This program starts itself: with a variable that names a benchmark, it is that
 //! benchmark.
 
+mod options;
 #[path = "../benches/suite/mod.rs"]
 mod suite;
 
@@ -31,8 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 fn main() -> ExitCode {
     match env::var(ACT_AS).as_deref() {
         Ok("planted") => suite::main_with("planted", &[Group::Cpu], planted),
-        Ok("emulator") => suite::main("emulator", &[Group::Emulator]),
-        Ok(_) => suite::main("cpu", &[Group::Cpu]),
+        Ok(name) => {
+            let group: Group = name.parse().expect("the name of a group");
+            suite::main(name, &[group])
+        }
         Err(_) => {
             let arguments = Arguments::from_args();
             libtest_mimic::run(&arguments, trials()).exit_code()
@@ -43,7 +46,7 @@ fn main() -> ExitCode {
 type Test = fn() -> Result<(), Failed>;
 
 fn trials() -> Vec<Trial> {
-    let all: [(&str, Test); 8] = [
+    let all: [(&str, Test); 7] = [
         ("a_wrong_result_fails_the_run", a_wrong_result_fails_the_run),
         (
             "samples_are_recorded_and_reported",
@@ -58,20 +61,20 @@ fn trials() -> Vec<Trial> {
             ctrl_c_keeps_samples_and_resume_goes_on,
         ),
         (
-            "a_baseline_that_is_not_there_is_one_error",
-            a_baseline_that_is_not_there_is_one_error,
+            "every_group_has_a_chart_with_a_line_an_engine",
+            every_group_has_a_chart,
         ),
-        ("one_run_compares_and_saves", one_run_compares_and_saves),
+        (
+            "a_resumed_run_draws_what_was_finished_before",
+            a_resumed_run_draws_what_was_finished_before,
+        ),
         (
             "settings_that_are_wrong_are_one_error",
             settings_that_are_wrong_are_one_error,
         ),
-        (
-            "without_bench_all_runs_once_and_nothing_is_written",
-            all_runs_once,
-        ),
     ];
-    all.map(|(name, test)| Trial::test(name, test)).into()
+    let all = all.into_iter().chain(options::TESTS);
+    all.map(|(name, test)| Trial::test(name, test)).collect()
 }
 
 /// An engine that sorts, and then exchanges two keys.
@@ -125,14 +128,10 @@ impl Place {
             .env("CUDAMARK_LEVELS", "2")
             .env("CUDAMARK_ENGINES", "cpu-radix,cpu-std")
             .env("CUDAMARK_DISTRIBUTIONS", "uniform")
+            .env("CUDAMARK_TYPES", "u32")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        for variable in [
-            "CRITERION_HOME",
-            "CUDAMARK_RESUME",
-            "CUDAMARK_TYPES",
-            "CUDAMARK_SEED",
-        ] {
+        for variable in ["CRITERION_HOME", "CUDAMARK_RESUME", "CUDAMARK_SEED"] {
             command.env_remove(variable);
         }
         command
@@ -142,6 +141,13 @@ impl Place {
         let folder = self.0.path().join("cudamark/records");
         let entries = fs::read_dir(folder).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
+    }
+
+    /// A file of Criterion's on one chart.
+    fn chart(&self, chart: &str, file: &str) -> Result<String, Failed> {
+        let path = self.0.path().join("criterion").join(chart);
+        let path = path.join("report").join(file);
+        fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()).into())
     }
 
     fn contents(&self) -> Contents {
@@ -180,7 +186,7 @@ fn a_wrong_result_fails_the_run() -> Result<(), Failed> {
     let place = Place::new();
     let output = place.command("planted", &QUICK).output()?;
     let said = said(&output, 1)?;
-    let expected = "planted: cpu/cpu-std/u32-uniform-1000/2: planted: wrong result at level 2: \
+    let expected = "planted: cpu/u32-uniform/cpu-std/2/1000: planted: wrong result at level 2: \
                     out of order: key 400 at index 10, then 11 at index 11";
     assert!(said.contains(expected), "{said}");
     // The engine that sorts was measured before, and has its samples; the other none.
@@ -208,7 +214,7 @@ fn samples_are_recorded_and_reported() -> Result<(), Failed> {
     }
     let stdout = text(&output.stdout);
     for expected in [
-        "cpu/cpu-std/u32-uniform-1000/2",
+        "cpu/u32-uniform/cpu-std/2/1000",
         "time:",
         "thrpt:",
         "95 % interval",
@@ -219,11 +225,11 @@ fn samples_are_recorded_and_reported() -> Result<(), Failed> {
         assert!(stdout.contains(expected), "{expected}: {stdout}");
     }
     let page = fs::read_to_string(place.0.path().join("cudamark/report/index.html"))?;
-    assert!(page.contains("cpu/cpu-radix/u32-uniform-1000/2"));
+    assert!(page.contains("cpu/u32-uniform/cpu-radix/2/1000"));
     let folder = place
         .0
         .path()
-        .join("criterion/cpu/cpu-std/u32-uniform-1000_2");
+        .join("criterion/cpu_u32-uniform/cpu-std_2/1000");
     assert!(folder.is_dir(), "{}", folder.display());
     Ok(())
 }
@@ -239,7 +245,7 @@ fn the_emulator_is_measured() -> Result<(), Failed> {
     let said = said(&output, 0)?;
     let contents = place.contents();
     let cells: Vec<String> = contents.cells.keys().map(Name::to_string).collect();
-    let expected = ["bounds", "random"].map(|check| format!("emulator/{check}/f32-uniform-1000/1"));
+    let expected = ["bounds", "random"].map(|check| format!("emulator/f32-uniform/{check}/1/1000"));
     assert_eq!(cells, expected);
     assert_eq!(contents.finished.len(), 2);
     for check in ["bounds", "random"] {
@@ -248,7 +254,7 @@ fn the_emulator_is_measured() -> Result<(), Failed> {
             reason.starts_with("f32-uniform-5000000: 5000000 keys: "),
             "{reason}"
         );
-        let line = format!("emulator/{check}/f32-uniform-5000000/1: skipped: 5000000 keys: ");
+        let line = format!("emulator/f32-uniform/{check}/1/5000000: skipped: 5000000 keys: ");
         assert!(said.contains(&line), "{said}");
     }
     let page = fs::read_to_string(place.0.path().join("cudamark/report/index.html"))?;
@@ -280,7 +286,8 @@ fn wait_for_samples(place: &Place, child: &mut Child, samples: usize) -> Result<
 fn ctrl_c_keeps_samples_and_resume_goes_on() -> Result<(), Failed> {
     let place = Place::new();
     let sizes = [("CUDAMARK_N", "1000..1019")];
-    let mut child = place.command("cpu", &QUICK).envs(sizes).spawn()?;
+    let drawn = &QUICK[..QUICK.len() - 1];
+    let mut child = place.command("cpu", drawn).envs(sizes).spawn()?;
     wait_for_samples(&place, &mut child, 25)?;
     let killed = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
@@ -292,6 +299,12 @@ fn ctrl_c_keeps_samples_and_resume_goes_on() -> Result<(), Failed> {
     let expected = format!("interrupted; {kept} finished samples are kept");
     assert!(said_before.contains(&expected), "{kept}: {said_before}");
     assert!(!before.finished.is_empty() && before.finished.len() < 40);
+    let page = place.chart("cpu_u32-uniform", "index.html")?;
+    for name in &before.finished {
+        assert!(page.contains(&format!("<h4>{name}</h4>")), "{name}: {page}");
+    }
+    let own = fs::read_to_string(place.0.path().join("cudamark/report/index.html"))?;
+    assert!(own.contains("cpu/u32-uniform/"), "{own}");
 
     let resumed = [("CUDAMARK_RESUME", "1")];
     let output = place
@@ -310,85 +323,121 @@ fn ctrl_c_keeps_samples_and_resume_goes_on() -> Result<(), Failed> {
     Ok(())
 }
 
-fn a_baseline_that_is_not_there_is_one_error() -> Result<(), Failed> {
-    let place = Place::new();
-    let with = |option, name| [&QUICK[..], &[option, name]].concat();
-    let output = place.command("cpu", &with("--baseline", "nope")).output()?;
-    let line = said(&output, 1)?;
-    assert_eq!(line.lines().count(), 1, "{line}");
-    assert!(
-        line.contains("`nope`: there is no baseline of this name"),
-        "{line}"
-    );
-    assert!(line.contains("--save-baseline nope"), "{line}");
-    assert!(place.records().is_empty());
+/// What `--noplot` leaves out is wanted here.
+const DRAWN: [&str; 7] = [
+    "--bench",
+    "--warm-up-time",
+    "0.01",
+    "--measurement-time",
+    "0.05",
+    "--plotting-backend",
+    "plotters",
+];
 
-    said(
-        &place
-            .command("cpu", &with("--save-baseline", "kept"))
-            .output()?,
-        0,
-    )?;
-    said(
-        &place.command("cpu", &with("--baseline", "kept")).output()?,
-        0,
-    )?;
-    // With one size more, half of the benchmarks have none.
-    let mut more = place.command("cpu", &with("--baseline", "kept"));
-    let line = said(&more.env("CUDAMARK_N", "1000,2000").output()?, 1)?;
-    assert!(
-        line.contains("2 of 4 benchmarks lack it: cpu/cpu-radix/u32-uniform-2000/2"),
-        "{line}"
-    );
-    // A filter that leaves these out is no error.
-    let arguments = [&with("--baseline", "kept")[..], &["uniform-1000"]].concat();
-    said(
-        &place
-            .command("cpu", &arguments)
-            .env("CUDAMARK_N", "1000,2000")
-            .output()?,
-        0,
-    )?;
+fn every_group_has_a_chart() -> Result<(), Failed> {
+    // Groups, engines with a curve each, the chart's folder, and what is on its x axis.
+    let all: [(&str, &[&str], &str, &str); 7] = [
+        (
+            "classic",
+            &["cpu-std", "cpu-radix"],
+            "classic_u32-uniform-1000",
+            "Input",
+        ),
+        ("split", &["cpu-std"], "split_u32-uniform-1000", "Input"),
+        (
+            "batch",
+            &["cpu-std", "cpu-radix"],
+            "batch_u32-uniform-1000",
+            "Input",
+        ),
+        (
+            "transfer",
+            &["cpu-copy"],
+            "transfer_u32-uniform-1000",
+            "Input",
+        ),
+        (
+            "cpu",
+            &["cpu-std", "cpu-radix"],
+            "cpu_u32-uniform",
+            "Input Size (Elements)",
+        ),
+        (
+            "pairs",
+            &["cpu-std"],
+            "pairs_u32+u32-uniform",
+            "Input Size (Elements)",
+        ),
+        (
+            "emulator",
+            &["bounds", "races"],
+            "emulator_u32-uniform",
+            "Input Size (Elements)",
+        ),
+    ];
+    for (group, engines, chart, axis) in all {
+        let place = Place::new();
+        let types = if group == "pairs" { "u32+u32" } else { "u32" };
+        let variables = [
+            ("CUDAMARK_ENGINES", engines.join(",").as_str()),
+            ("CUDAMARK_LEVELS", "1,2"),
+            ("CUDAMARK_N", "1000,2000"),
+            ("CUDAMARK_TYPES", types),
+        ]
+        .map(|(name, value)| (name, value.to_owned()));
+        let output = place.command(group, &DRAWN).envs(variables).output()?;
+        said(&output, 0)?;
+        let page = place.chart(chart, "index.html")?;
+        let lines = place.chart(chart, "lines.svg")?;
+        assert!(
+            page.contains("Violin Plot") && page.contains("Line Chart"),
+            "{page}"
+        );
+        let violin = place.chart(chart, "violin.svg")?;
+        assert!(violin.contains(engines[0]), "{group}: {violin}");
+        assert!(
+            lines.lines().any(|line| line.trim() == axis),
+            "{group}: {lines}"
+        );
+        for engine in engines {
+            let curve = |line: &str| line == *engine || line.starts_with(&format!("{engine}/"));
+            assert!(
+                lines.lines().any(|line| curve(line.trim())),
+                "{group}, {engine}: {lines}"
+            );
+        }
+        let sizes = axis != "Input";
+        assert_eq!(page.contains("Throughput Chart"), sizes, "{group}: {page}");
+        let index = place.0.path().join("criterion/report/index.html");
+        let index = fs::read_to_string(index)?;
+        assert!(
+            index.contains(&format!("../{chart}/report/index.html")),
+            "{index}"
+        );
+    }
     Ok(())
 }
 
-fn one_run_compares_and_saves() -> Result<(), Failed> {
+fn a_resumed_run_draws_what_was_finished_before() -> Result<(), Failed> {
     let place = Place::new();
-    let run = |arguments: &[&str]| {
-        let mut command = place.command("cpu", &[&QUICK[..], arguments].concat());
-        command.env("CUDAMARK_ENGINES", "cpu-std").output()
+    let run = |levels: &str| {
+        let variables = [("CUDAMARK_LEVELS", levels), ("CUDAMARK_ENGINES", "cpu-std")];
+        let mut command = place.command("classic", &DRAWN);
+        command.envs(variables).env("CUDAMARK_RESUME", "1").output()
     };
-    said(&run(&["--save-baseline", "before"])?, 0)?;
-    let both = run(&["--save-baseline=after", "--baseline", "before"])?;
-    said(&both, 0)?;
-    assert!(
-        text(&both.stdout).contains("change:"),
-        "{}",
-        text(&both.stdout)
-    );
-    let cell = "criterion/cpu/cpu-std/u32-uniform-1000_2";
-    let estimates = |name: &str| {
-        let path = place.0.path().join(cell).join(name).join("estimates.json");
-        fs::read_to_string(path)
-    };
-    // What was compared with stays, and what is saved is this run's.
-    assert_ne!(estimates("before")?, estimates("after")?);
-    assert_eq!(estimates("new")?, estimates("after")?);
-    let third = run(&["--baseline", "after"])?;
-    said(&third, 0)?;
-    assert!(
-        text(&third.stdout).contains("change:"),
-        "{}",
-        text(&third.stdout)
-    );
-    assert_ne!(estimates("new")?, estimates("after")?);
-    // What is not there is one error here too.
-    let line = said(&run(&["-s", "after", "-b", "nope"])?, 1)?;
-    assert_eq!(line.lines().count(), 1, "{line}");
-    assert!(
-        line.contains("`nope`: there is no baseline of this name"),
-        "{line}"
-    );
+    said(&run("1")?, 0)?;
+    let first = place.contents();
+    let again = said(&run("1,2")?, 0)?;
+    assert!(again.contains("1 cells are finished already"), "{again}");
+    let page = place.chart("classic_u32-uniform-1000", "index.html")?;
+    for level in [1, 2] {
+        let name = format!("<h4>classic/u32-uniform-1000/cpu-std/{level}</h4>");
+        assert!(page.contains(&name), "{level}: {page}");
+    }
+    let second = place.contents();
+    for (name, samples) in &first.cells {
+        assert_eq!(&second.cells[name], samples, "{name}");
+    }
     Ok(())
 }
 
@@ -407,25 +456,5 @@ fn settings_that_are_wrong_are_one_error() -> Result<(), Failed> {
         assert!(line.contains(expected), "{line}");
         assert!(!Path::new(&place.0.path().join("cudamark")).exists());
     }
-    Ok(())
-}
-
-fn all_runs_once() -> Result<(), Failed> {
-    let place = Place::new();
-    let output = place.command("cpu", &["--test"]).output()?;
-    said(&output, 0)?;
-    assert!(
-        text(&output.stdout).contains("Success"),
-        "{}",
-        text(&output.stdout)
-    );
-    assert!(place.records().is_empty());
-    let listed = place.command("cpu", &["--list", "--bench"]).output()?;
-    said(&listed, 0)?;
-    let names = text(&listed.stdout);
-    assert!(
-        names.contains("cpu/cpu-std/u32-uniform-1000/2: benchmark"),
-        "{names}"
-    );
     Ok(())
 }

@@ -3,12 +3,18 @@
 //!
 //! Criterion says how many sorts make a sample and calls for them; `host::suite` sorts,
 //! times and verifies. Warm-up is Criterion's, and is verified and not written down.
-//! A wrong result, or Ctrl-C, ends the run at once: Criterion's closures return times
-//! and nothing else.
+//! A wrong result, or Ctrl-C, ends the run at once, with Criterion's pages on what was
+//! finished.
+//!
+//! The cells and their names are the same whether they are listed, run once or measured.
 
 mod arguments;
 mod run;
+mod samples;
+mod selection;
+mod stop;
 
+use std::cell::LazyCell;
 use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
@@ -16,16 +22,16 @@ use cudamark::{interrupt, paths, report, tell};
 use host::gpu::Device;
 use host::suite::records::Contents;
 use host::suite::session::{self, Session};
-use host::suite::{Cell, Error, Group, Name, Plan, Records, Settings, Tier};
+use host::suite::{Cell, Error, Group, Name, Plan, Records, Settings};
 
-use arguments::Arguments;
+use arguments::{Arguments, Mode};
 use run::Run;
+use samples::Samples;
+use selection::Answer;
+use stop::Stop;
 
 /// Set, a run goes on with the records of the last one.
 const RESUME: &str = "CUDAMARK_RESUME";
-
-/// Elements where nothing is measured, only run once (`cargo test --benches`).
-const TEST_SIZE: usize = 10_000;
 
 /// How a cell is opened. Tests plant engines here.
 pub type Open = fn(&Session, &Name) -> Result<Box<dyn Cell>, Error>;
@@ -39,39 +45,53 @@ pub fn main(bench: &str, groups: &[Group]) -> ExitCode {
 pub fn main_with(bench: &str, groups: &[Group], open: Open) -> ExitCode {
     match measure(bench, groups, open) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            tell!("{bench}: {message}");
-            ExitCode::FAILURE
+        Err(stop) => {
+            tell!("{bench}: {}", stop.message);
+            ExitCode::from(stop.code)
         }
     }
 }
 
-fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), String> {
+fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), Stop> {
     let arguments = Arguments::of_process();
-    if let Some(mut again) = arguments.again() {
-        return Err(format!("cannot start again: {}", again.exec()));
+    let settings = Settings::of_environment()?;
+    if selection::is_asked() {
+        selection::answer(run::criterion(settings.tier));
+        return Ok(());
     }
-    let text = |error: Error| error.to_string();
-    let settings = settings(&arguments).map_err(text)?;
+    if arguments.has("version") {
+        return stop::print(&format!("{bench} {}\n", env!("CARGO_PKG_VERSION")));
+    }
+    if let Some(mut again) = arguments.again() {
+        arguments.require_use()?;
+        return Err(format!("cannot start again: {}", again.exec()).into());
+    }
     let with_gpu = Device::open().is_ok();
     let plan = Plan::new(settings.clone(), with_gpu);
     let planned: Vec<Name> = groups.iter().flat_map(|&group| plan.cells(group)).collect();
-    let cells: Vec<Name> = (planned.into_iter())
-        .filter(|cell| arguments.selects(cell))
-        .collect();
-    arguments.require_baseline(&cells)?;
-    if arguments.list {
-        run::list(run::criterion(settings.tier), &cells);
-        return Ok(());
+    let selected = match selection::ask(&planned, &arguments)? {
+        Answer::Text(text) => return stop::print(&text),
+        Answer::Selected(cells) => cells,
+    };
+    arguments.require_use()?;
+    let mode = arguments.mode();
+    if mode == Mode::List {
+        return list(selected, with_gpu || arguments.has("bench"));
     }
-    if cells.is_empty() {
+    if selected.is_empty() {
+        require_known(&arguments, groups)?;
         tell!("{bench}: no cell has these engines, or matches the filter: nothing to measure");
         return Ok(());
     }
-    let (records, known) = records(bench, &arguments)?;
+    stop::where_nobody_reads(bench);
+    let looking = LazyCell::new(|| Session::new(settings.seed(), "", false, run::sink(None)));
+    arguments.require_baseline(&selected, |cell| {
+        open(&looking, cell).is_err_and(|error| error.is_unavailable())
+    })?;
+    let (records, known) = records(bench, mode)?;
     let path = records.as_ref().map(|records| records.path().to_owned());
+    let gpu = with_gpu && session::any_needs_gpu(&selected);
     let sink = run::sink(records);
-    let gpu = with_gpu && session::any_needs_gpu(&cells);
     let mut session = Session::new(settings.seed(), settings.tier.name(), gpu, sink);
     tell!(
         "{bench}: tier {}, seed {}, environment {}",
@@ -80,29 +100,62 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), String> {
         session.environment().id
     );
     let known = known.for_seed(settings.seed(), &session.environment().machine_id)?;
-    session.begin(arguments.measures()).map_err(text)?;
-    let interrupted = interrupt::flag().map_err(|error| format!("{error:#}"))?;
+    let finished = known.finished;
+    session.begin(mode == Mode::Measure)?;
+    let run = Run {
+        bench,
+        arguments: &arguments,
+        samples: Samples::new(session, mode == Mode::Measure),
+        open,
+        interrupted: interrupt::flag()?,
+    };
     // Engines that were asked for by name must be able to run.
-    let insisted = settings.engines.is_some();
-    let mut run = Run::new(bench, settings.tier, &arguments, session, open, interrupted);
-    run.measure(&cells, &known.finished, insisted)?;
-    run.finish();
-    if let Some(path) = path {
-        let said = report::after_run(&paths::suite(), groups);
-        println!("{}", said.map_err(|error| format!("{error:#}"))?);
-        println!("Records: {}", path.display());
+    let mut cells = run.runnable(selected, settings.engines.is_some())?;
+    cells.retain(|cell| !finished.contains(cell));
+    if !finished.is_empty() {
+        tell!("{bench}: {} cells are finished already", finished.len());
     }
-    Ok(())
+    if matches!(mode, Mode::Profile | Mode::Load) {
+        tell!("{bench}: no sample is kept of this run");
+    }
+    let measured = run.measure(&planned, &cells, settings.tier);
+    let shown = measured
+        .as_ref()
+        .map_or_else(Stop::is_interrupted, |()| true);
+    if let Some(path) = path.filter(|_| shown) {
+        let said = report::after_run(&paths::suite(), groups)?;
+        stop::print(&format!("{said}\nRecords: {}\n", path.display()))?;
+    }
+    measured
 }
 
-/// The settings of the environment; small where nothing is measured.
-fn settings(arguments: &Arguments) -> Result<Settings, Error> {
-    let mut settings = Settings::of_environment()?;
-    if !arguments.measures() && !arguments.list {
-        settings.tier = Tier::Quick;
-        settings.sizes.get_or_insert_with(|| vec![TEST_SIZE]);
+/// Prints names as Criterion does; those that take a GPU only `with_gpu`: a test of what
+/// is skipped would pass.
+fn list(cells: Vec<Name>, with_gpu: bool) -> Result<(), Stop> {
+    let takes = |cell: &&Name| with_gpu || !session::any_needs_gpu(std::slice::from_ref(*cell));
+    let lines = cells.iter().filter(takes);
+    let lines: Vec<String> = lines.map(|cell| format!("{cell}: benchmark\n")).collect();
+    stop::print(&lines.concat())
+}
+
+/// An error if `--exact` names no cell of any benchmark, or one of `groups`: no cell is
+/// selected.
+fn require_known(arguments: &Arguments, groups: &[Group]) -> Result<(), Stop> {
+    if !arguments.has("exact") || arguments.has("ignored") {
+        return Ok(());
     }
-    Ok(settings)
+    let mut named = arguments
+        .names()
+        .filter_map(|name| name.group.parse::<Group>().ok());
+    match named.next() {
+        Some(group) if !groups.contains(&group) => Ok(()),
+        _ => Err(format!(
+            "`{}`: no cell of this run has this name; --list shows them, and CUDAMARK_N and \
+             other variables choose them",
+            arguments.shown()
+        )
+        .into()),
+    }
 }
 
 /// What an earlier run has finished.
@@ -126,8 +179,8 @@ impl Known {
 }
 
 /// The records file of this run, if it measures, and what it holds already.
-fn records(bench: &str, arguments: &Arguments) -> Result<(Option<Records>, Known), String> {
-    if !arguments.measures() {
+fn records(bench: &str, mode: Mode) -> Result<(Option<Records>, Known), Stop> {
+    if mode != Mode::Measure {
         return Ok((None, Known::default()));
     }
     let folder = paths::suite().join("records");
@@ -139,5 +192,5 @@ fn records(bench: &str, arguments: &Arguments) -> Result<(Option<Records>, Known
         None => Records::create(&report::files::new(&folder, bench))
             .map(|records| (Some(records), Known::default())),
     };
-    opened.map_err(|error| error.to_string())
+    Ok(opened?)
 }
