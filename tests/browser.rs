@@ -201,11 +201,11 @@ fn summary() -> Summary {
     };
     for level in [1, 2, 4, 8] {
         add(
-            format!("classic/cpu-std/i32-classic-1000000/{level}"),
+            format!("classic/i32-classic-1000000/cpu-std/{level}"),
             0.05 / level as f64,
         );
         add(
-            format!("classic/cpu-radix/i32-classic-1000000/{level}"),
+            format!("classic/i32-classic-1000000/cpu-radix/{level}"),
             0.02,
         );
     }
@@ -224,7 +224,7 @@ fn summary() -> Summary {
     }
     for level in 1..=LONG {
         add(
-            format!("batch/cpu-std/u32-uniform-1024/{level}"),
+            format!("batch/u32-uniform-1024/cpu-std/{level}"),
             1e-5 * level as f64,
         );
     }

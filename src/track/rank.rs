@@ -454,7 +454,7 @@ mod tests {
         let engine = of_engine(column("a", "m", &[(SMALL, 1.0)]), "cpu-std", "cpu-std").unwrap();
         assert_eq!(
             shown(engine.medians.keys().next().unwrap()),
-            "cpu/u32-uniform-10/1"
+            "cpu/u32-uniform/1/10"
         );
         let mixed = vec![engine, column("b", "m", &[(SMALL, 2.0)])];
         let error = rank(mixed, &all, false).unwrap_err().to_string();

@@ -72,6 +72,8 @@ mod tests {
         let both = selection(&["/12$", "10/1$"]).unwrap();
         assert!(both.takes(&two[0]) && both.takes(&two[1]));
         assert!(both.is_covered(two.iter()) && !both.is_covered(two[..1].iter()));
+        let former = selection(&["^cpu/cpu-std/u32-uniform-10/1$"]).unwrap();
+        assert!(former.takes(&two[0]) && !former.takes(&two[1]));
         assert!(selection(&[]).unwrap().takes(&two[0]));
         let error = selection(&["cpu/("]).unwrap_err().to_string();
         assert_eq!(error, "`cpu/(` is no regular expression");

@@ -181,7 +181,9 @@ impl FromStr for Name {
 
 /// True if `text` has the form `type-distribution-n`.
 fn is_input(text: &str) -> bool {
-    let parts = text.split_once('-').and_then(|(_, rest)| rest.rsplit_once('-'));
+    let parts = text
+        .split_once('-')
+        .and_then(|(_, rest)| rest.rsplit_once('-'));
     parts.is_some_and(|(_, n)| number(n).is_some())
 }
 
@@ -265,7 +267,10 @@ mod tests {
             ),
         ] {
             let name: Name = former.parse().unwrap();
-            assert_eq!((name.to_string(), name.former()), (text.into(), former.into()));
+            assert_eq!(
+                (name.to_string(), name.former()),
+                (text.into(), former.into())
+            );
             assert!(name.is_matched(|name| name == text));
             assert!(name.is_matched(|name| name == former));
             assert!(!name.is_matched(|name| name.is_empty()));

@@ -320,7 +320,11 @@ mod tests {
                     let cells = plan.cells(group);
                     let charts = cells.chunk_by(|a, b| a.chart() == b.chart()).count();
                     let distinct: BTreeSet<String> = cells.iter().map(Name::chart).collect();
-                    assert_eq!(charts, distinct.len(), "{group}: a chart is left and come back to");
+                    assert_eq!(
+                        charts,
+                        distinct.len(),
+                        "{group}: a chart is left and come back to"
+                    );
                     for name in &names {
                         assert_eq!(name.parse::<Name>().unwrap().to_string(), *name);
                     }
