@@ -154,7 +154,7 @@ fn commits_of_the_store_are_ranked() {
         pair("1111111:cpu-std", 2.0),
     ];
     assert_eq!(ranked(&result), means);
-    assert_eq!(result["cells"][0]["cell"], "cpu/u32-uniform-1000/1");
+    assert_eq!(result["cells"][0]["cell"], "cpu/u32-uniform/1/1000");
     // As text and as Markdown.
     let (_, text) = rank(&folder, &["1111111", "2222222", "--cells", "cpu-std"]);
     let first = text.lines().nth(1).unwrap();
