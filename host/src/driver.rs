@@ -1,10 +1,9 @@
 //! The CUDA driver, opened at run time.
 //!
-//! `cust` declares the driver's functions as ordinary symbols and asks the linker
-//! for `libcuda`. A program linked so does not start where there is no driver. So
-//! the linker is given an empty `libcuda` (see `.cargo/config.toml`), and the
-//! symbols are defined here: each is two instructions that jump to an address in a
-//! table. [`open`] loads the real driver and fills the table. Until then, and where
+//! `cust` declares the driver's functions as ordinary symbols. A program linked with
+//! `libcuda` does not start where there is no driver, so it is not linked
+//! (`cuda/find_cuda_helper`), and the symbols are defined here: each is two instructions
+//! that jump to an address in a table. [`open`] loads the real driver and fills the table. Until then, and where
 //! the driver lacks a function, the address is that of one that returns an error,
 //! so that a call that should not have been made is an error value and no crash.
 //!
