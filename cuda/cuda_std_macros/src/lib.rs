@@ -43,7 +43,8 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 ///
 /// On the device, `pub unsafe fn name(..)` becomes
 /// `#[unsafe(no_mangle)] pub unsafe extern "ptx-kernel" fn name(..)`, for which
-/// the crate enables the feature `abi_ptx`. On the host it stays what it is.
+/// the crate enables the feature `abi_ptx`. On the host it stays what it is, but for
+/// `#[inline]`: only a crate that calls it, as tests do, spends time on its code.
 ///
 /// Each `shared_array![T; LEN]` in the body is given a symbol of its own, by the
 /// kernel's name; `cuda_std` says what such an array is.
@@ -96,7 +97,7 @@ fn expand_kernel(arguments: TokenStream, item: TokenStream) -> Result<TokenStrea
     device.extend(function.onward());
 
     let mut both = device;
-    both.extend(parsed("#[cfg(not(target_os = \"cuda\"))]"));
+    both.extend(parsed("#[cfg(not(target_os = \"cuda\"))] #[inline]"));
     both.extend(function.whole());
     Ok(both)
 }
