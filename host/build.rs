@@ -1,16 +1,25 @@
-//! Compiles the kernels to PTX, for a portable baseline and for what gains by more,
-//! and lists the texts for `src/gpu/kernels.rs`. Without a kernel compiler the list
-//! is empty, and the program says so when it is asked for a GPU.
+//! Compiles the kernels to PTX, for a portable baseline and for what gains by more, side
+//! by side, and lists the texts, packed, for `src/gpu/kernels.rs`. Without a kernel
+//! compiler the list is empty, and the program says so when it is asked for a GPU.
 
-use std::fmt::Write;
-use std::path::Path;
-use std::{env, fs};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::{env, fs, io, thread};
 
 use cuda_builder::{CudaBuilder, CudaBuilderError, NvvmArch};
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
+use sha2::{Digest, Sha256};
 
 /// Newest first, each with the compute capability from which on it runs.
 const ARCHITECTURES: [(NvvmArch, (u32, u32)); 2] =
     [(NvvmArch::Compute90, (9, 0)), (NvvmArch::Compute75, (7, 5))];
+
+/// A text, and what is embedded of it.
+struct Compiled {
+    text: Vec<u8>,
+    packed: PathBuf,
+}
 
 fn main() {
     if let Err(message) = build() {
@@ -20,27 +29,57 @@ fn main() {
 }
 
 fn build() -> Result<(), String> {
-    let out = env::var("OUT_DIR").map_err(|error| format!("OUT_DIR: {error}"))?;
-    let mut list = String::from("&[\n");
-    for (arch, (major, minor)) in ARCHITECTURES {
-        let copy = Path::new(&out).join(format!("kernels_{major}{minor}.ptx"));
-        let mut builder = CudaBuilder::new("../gpu-kernels").arch(arch).copy_to(&copy);
-        if env::var_os("CARGO_FEATURE_TUNE").is_some() {
-            builder = builder.rustc_arg("--cfg=sweep");
-        }
-        match builder.build() {
-            Ok(_) => writeln!(
-                list,
-                "Ptx {{ capability: ({major}, {minor}), text: include_str!({copy:?}) }},"
-            )
-            .map_err(|error| error.to_string())?,
-            Err(error @ CudaBuilderError::NoCompiler { .. }) => {
-                println!("cargo:warning=building without GPU kernels: {error}");
-            }
-            Err(error) => return Err(error.to_string()),
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
+    let builds = ARCHITECTURES.map(|(arch, (major, minor))| {
+        let copy = out.join(format!("kernels_{major}{minor}.ptx"));
+        thread::spawn(move || compile(arch, &copy))
+    });
+    let mut list = Vec::new();
+    let mut hash = Sha256::new();
+    for (build, (_, capability)) in builds.into_iter().zip(ARCHITECTURES) {
+        let built = build
+            .join()
+            .map_err(|_| "a build of the kernels panicked")?;
+        if let Some(Compiled { text, packed }) = built? {
+            hash.update(text);
+            list.push(format!(
+                "Ptx::new({capability:?}, include_bytes!({packed:?}))"
+            ));
         }
     }
-    list.push_str("]\n");
-    fs::write(Path::new(&out).join("embedded_ptx.rs"), list)
-        .map_err(|error| format!("{out}/embedded_ptx.rs: {error}"))
+    let hash = hash.finalize();
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    let list = format!(
+        "const SHA256: &str = {hash:?};\nstatic EMBEDDED: [Ptx; {}] = [{}];\n",
+        list.len(),
+        list.join(", ")
+    );
+    let path = out.join("embedded_ptx.rs");
+    fs::write(&path, list).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// Compiles and packs; none without a compiler.
+fn compile(arch: NvvmArch, copy: &Path) -> Result<Option<Compiled>, String> {
+    let mut builder = CudaBuilder::new("../gpu-kernels").arch(arch).copy_to(copy);
+    if env::var_os("CARGO_FEATURE_TUNE").is_some() {
+        builder = builder.rustc_arg("--cfg=sweep");
+    }
+    match builder.build() {
+        Ok(_) => {}
+        Err(error @ CudaBuilderError::NoCompiler { .. }) => {
+            println!("cargo:warning=building without GPU kernels: {error}");
+            return Ok(None);
+        }
+        Err(error) => return Err(error.to_string()),
+    }
+    let packed = copy.with_extension("ptx.z");
+    let read_and_pack = || {
+        let text = fs::read(copy)?;
+        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(&text)?;
+        fs::write(&packed, encoder.finish()?)?;
+        Ok::<_, io::Error>(text)
+    };
+    let text = read_and_pack().map_err(|error| format!("{}: {error}", copy.display()))?;
+    Ok(Some(Compiled { text, packed }))
 }

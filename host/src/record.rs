@@ -101,7 +101,7 @@ impl Environment {
             dirty,
             toolchain: rustc_version_runtime::version_meta().short_version_string,
             debug_assertions: cfg!(debug_assertions),
-            ptx_sha256: ptx_sha256(),
+            ptx_sha256: kernels::embedded_sha256().map(str::to_owned),
             governor: governor(),
             cpu: cpu.map(|cpu| cpu.brand().trim().to_owned()),
             cores: cores(),
@@ -151,15 +151,6 @@ fn short_hash(environment: &Environment) -> String {
 
 fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// The hash of the PTX in this program, all its texts one after the other.
-fn ptx_sha256() -> Option<String> {
-    let mut texts = kernels::embedded_texts().peekable();
-    texts.peek()?;
-    let mut hash = Sha256::new();
-    texts.for_each(|text| hash.update(text));
-    Some(hexadecimal(&hash.finalize()))
 }
 
 /// What sets the clock of the first core, on a Linux that says.

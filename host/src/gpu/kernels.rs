@@ -1,36 +1,66 @@
 //! The PTX, and how a kernel is launched.
 //!
 //! `host/build.rs` has `cuda_builder` compile the kernels for a portable baseline
-//! and for each chip that gains by it, and the texts are part of the program. The
-//! driver compiles the newest that fits the GPU, and of it only the kernels that
+//! and for each chip that gains by it, and the texts are part of the program, packed
+//! until the first use of each. The driver compiles the newest that fits the GPU, and of it only the kernels that
 //! are used, each when it is first asked for: all of them together would take
 //! seconds. `CUDAMARK_PTX` names a file to take instead: kernels under work.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_void};
 use std::fs;
-use std::sync::{Mutex, PoisonError};
+use std::io::Read;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use cust::module::Module;
 use cust::stream::Stream;
 use cust::sys;
+use flate2::read::ZlibDecoder;
 
 use super::device::check;
 use crate::error::Error;
+
+// `EMBEDDED`, the texts, newest first, and none where the program was built without a kernel
+// compiler; `SHA256`, the hash of all texts, one after the other.
+include!(concat!(env!("OUT_DIR"), "/embedded_ptx.rs"));
 
 /// A compiled text of all kernels.
 struct Ptx {
     /// The least compute capability it runs on.
     capability: (u32, u32),
-    text: &'static str,
+    packed: &'static [u8],
+    text: OnceLock<String>,
 }
 
-/// Newest first. Empty where the program was built without a kernel compiler.
-const EMBEDDED: &[Ptx] = include!(concat!(env!("OUT_DIR"), "/embedded_ptx.rs"));
+impl Ptx {
+    const fn new(capability: (u32, u32), packed: &'static [u8]) -> Self {
+        Self {
+            capability,
+            packed,
+            text: OnceLock::new(),
+        }
+    }
+
+    fn text(&self) -> &str {
+        self.text.get_or_init(|| {
+            let mut text = String::new();
+            ZlibDecoder::new(self.packed)
+                .read_to_string(&mut text)
+                .expect("it was packed by build.rs");
+            text
+        })
+    }
+}
 
 /// The texts that are part of the program, the newest first.
 pub fn embedded_texts() -> impl Iterator<Item = &'static str> {
-    EMBEDDED.iter().map(|ptx| ptx.text)
+    EMBEDDED.iter().map(Ptx::text)
+}
+
+/// The hash of the texts that are part of the program, one after the other, if there are
+/// any.
+pub fn embedded_sha256() -> Option<&'static str> {
+    (!EMBEDDED.is_empty()).then_some(SHA256)
 }
 
 /// A kernel and what its launches have in common.
@@ -87,7 +117,7 @@ impl Kernels {
                 let ptx = embedded(capability)?;
                 let (major, minor) = ptx.capability;
                 let origin = format!("the kernels for compute capability {major}.{minor}");
-                Self::of(origin, ptx.text)
+                Self::of(origin, ptx.text())
             }
         }
     }
@@ -430,6 +460,20 @@ fn jit_log(text: &CStr) -> (sys::CUresult, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sha2::{Digest, Sha256};
+
+    #[test]
+    fn the_hash_is_that_of_the_texts_one_after_the_other() {
+        let texts: Vec<&str> = embedded_texts().collect();
+        let Some(expected) = embedded_sha256() else {
+            assert!(texts.is_empty());
+            return;
+        };
+        assert!(texts.iter().all(|text| !split(text).1.is_empty()));
+        let hash = Sha256::digest(texts.concat());
+        let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hash, expected);
+    }
 
     #[test]
     fn a_text_is_split_into_its_kernels() {
