@@ -6,12 +6,12 @@
 //! they try, compilers and a source tree, is not there.
 
 use crate::cargo::{self, Artifact};
-use crate::programs;
+use crate::glibc::{self, Version};
 use anyhow::{Context, Result, bail};
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use lzma_rust2::{XzOptions, XzWriter};
 use std::collections::BTreeMap;
 use std::env;
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,32 +29,81 @@ const BUILDS: [(&str, &[&str]); 3] = [
 /// What stands beside the executables.
 const RUN_SCRIPT: &str = include_str!("bundle_run.sh");
 
+/// How far back the archive looks for what it repeats. The executables have most of their
+/// bytes in common; gzip, which looks back 32 KB, makes it five times as large.
+const WINDOW: u32 = 128 << 20;
+
 pub fn run() -> Result<()> {
     crate::setup::run()?;
-    let folder = cargo::target_directory()?.join("bundle");
+    let target = cargo::target_directory()?;
+    let folder = target.join("bundle");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
 
+    let linker = match cfg!(all(target_os = "linux", target_env = "gnu")) {
+        true => linker(&target),
+        false => None,
+    };
+    let variables = variables(&target, linker.as_deref());
     let mut executables = Executables::default();
     for (folder, arguments) in BUILDS {
-        executables.add(folder, arguments)?;
+        executables.add(folder, arguments, &variables)?;
+    }
+    let floor = executables.floor()?;
+    match &floor {
+        Some((version, name)) if linker.is_some() && *version > glibc::OLD => {
+            bail!(
+                "{name} needs glibc {version}, though linked for {}",
+                glibc::OLD
+            );
+        }
+        Some((version, _)) => println!("starts with glibc {version} or later"),
+        None => println!("starts without glibc"),
     }
 
-    let stripped = tempfile::tempdir_in(&folder).context("cannot make a temporary folder")?;
-    let files = executables.stripped(stripped.path())?;
+    let files = executables.files(floor.map(|(version, _)| version))?;
     let name = format!(
         "cudamark-{}-{}-{}",
         env!("CARGO_PKG_VERSION"),
         env::consts::ARCH,
         env::consts::OS
     );
-    let archive = folder.join(format!("{name}.tar.gz"));
+    let archive = folder.join(format!("{name}.tar.xz"));
     let contents = pack(&name, &files)?;
     fs::write(&archive, &contents)
         .with_context(|| format!("cannot write {}", archive.display()))?;
     let megabytes = contents.len() as f64 / 1e6;
     println!("{} ({megabytes:.1} MB)", archive.display());
-    println!("there: tar -xzf {name}.tar.gz && {name}/run.sh --help");
+    println!("there: tar -xJf {name}.tar.xz && {name}/run.sh --help");
     Ok(())
+}
+
+/// The linker for an old glibc; none, and a warning, where it cannot be had.
+fn linker(target: &Path) -> Option<PathBuf> {
+    let linker = glibc::linker(target);
+    if let Err(error) = &linker {
+        let old = glibc::OLD;
+        eprintln!("warning: going on with the system's linker, not one for glibc {old}: {error:#}");
+    }
+    linker.ok()
+}
+
+/// What cargo is told beside what to build: no symbols, which are most of the bytes;
+/// another linker; and a folder for both, as all in the usual one would be built anew for
+/// them, and then again without. The kernels are taken from where they are.
+fn variables(target: &Path, linker: Option<&Path>) -> Vec<(String, OsString)> {
+    let mut variables = vec![(
+        "CARGO_TARGET_DIR".to_owned(),
+        target.join("bundle/build").into(),
+    )];
+    let cache = env::var_os("CUDA_BUILDER_CACHE").filter(|folder| !folder.is_empty());
+    let cache = cache.unwrap_or_else(|| target.join("cuda_builder").into());
+    variables.push(("CUDA_BUILDER_CACHE".to_owned(), cache));
+    for profile in ["DEV", "RELEASE"] {
+        variables.push((format!("CARGO_PROFILE_{profile}_STRIP"), "symbols".into()));
+        variables.push((format!("CARGO_PROFILE_{profile}_DEBUG"), "none".into()));
+    }
+    variables.extend(linker.map(|linker| (glibc::variable(), linker.into())));
+    variables
 }
 
 /// Executables by their name in the archive.
@@ -64,8 +113,14 @@ struct Executables(BTreeMap<String, PathBuf>);
 impl Executables {
     /// Has cargo build, and takes what belongs into `folder` of it. Cargo also
     /// builds, and names, the command for benchmarks and tests that start it.
-    fn add(&mut self, folder: &str, arguments: &[&str]) -> Result<()> {
-        for (path, artifact) in cargo::executables(arguments)? {
+    fn add(
+        &mut self,
+        folder: &str,
+        arguments: &[&str],
+        variables: &[(String, OsString)],
+    ) -> Result<()> {
+        println!("building {folder}: cargo {}", arguments.join(" "));
+        for (path, artifact) in cargo::executables(arguments, variables)? {
             let Some(name) = name_in(folder, &artifact) else {
                 continue;
             };
@@ -80,29 +135,27 @@ impl Executables {
         Ok(())
     }
 
-    /// Copies without symbols, which are most of the bytes.
-    fn stripped(&self, folder: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
-        let path = env::var_os("PATH").unwrap_or_default();
-        let strip =
-            programs::find("strip", &path).context("no `strip` in PATH; install binutils")?;
-        let copy = folder.join("executable");
+    /// The oldest glibc on which all of them start, and one that starts on none older.
+    fn floor(&self) -> Result<Option<(Version, &str)>> {
+        let mut floor = None;
+        for (name, path) in &self.0 {
+            floor = floor.max(glibc::needed(path)?.map(|version| (version, name.as_str())));
+        }
+        Ok(floor)
+    }
+
+    /// The files of the archive.
+    fn files(&self, floor: Option<Version>) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut files = BTreeMap::new();
         for (name, path) in &self.0 {
-            let output = Command::new(&strip)
-                .arg("-o")
-                .arg(&copy)
-                .arg(path)
-                .output()
-                .with_context(|| format!("cannot run {}", strip.display()))?;
-            if !output.status.success() {
-                let stderr = String::from_utf8_lossy(&output.stderr);
-                bail!("cannot strip {}: {}", path.display(), stderr.trim());
-            }
             let contents =
-                fs::read(&copy).with_context(|| format!("cannot read {}", copy.display()))?;
+                fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
             files.insert(name.clone(), contents);
         }
         files.insert("run.sh".to_owned(), RUN_SCRIPT.as_bytes().to_owned());
+        if let Some(floor) = floor {
+            files.insert("glibc".to_owned(), floor.to_string().into_bytes());
+        }
         if let Some(commit) = commit() {
             files.insert("commit".to_owned(), commit.into_bytes());
         }
@@ -159,8 +212,10 @@ fn package(artifact: &Artifact) -> String {
 
 /// Packs executable files, below a folder of this name.
 fn pack(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>> {
-    // What every machine can unpack.
-    let compressor = GzEncoder::new(Vec::new(), Compression::default());
+    // The fastest: the window is what matters.
+    let mut options = XzOptions::with_preset(1);
+    options.lzma_options.dict_size = WINDOW;
+    let compressor = XzWriter::new(Vec::new(), options).context("cannot begin the archive")?;
     let mut archive = tar::Builder::new(compressor);
     for (name, contents) in files {
         let mut header = tar::Header::new_gnu();
@@ -178,7 +233,8 @@ fn pack(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flate2::read::GzDecoder;
+    use crate::programs;
+    use lzma_rust2::XzReader;
     use std::fs::Permissions;
     use std::os::unix::fs::PermissionsExt;
 
@@ -283,11 +339,63 @@ mod tests {
         assert_eq!(last, "no part is called most; see run.sh --help");
     }
 
+    /// `run.sh` on a system whose `getconf` prints this and fails or not, or has none and this
+    /// `ldd`: its exit status and first words.
+    fn on_a_system(getconf: &str, ldd: &str) -> (Option<i32>, String) {
+        let bundle = bundle(&[
+            ("bin/cudamark", "#!/bin/sh\necho started >&2\n"),
+            ("system/getconf", &format!("#!/bin/sh\n{getconf}\n")),
+            (
+                "system/ldd",
+                &format!("#!/bin/sh\necho '{ldd}' >&2\nexit 1\n"),
+            ),
+        ]);
+        fs::write(bundle.path().join("glibc"), "2.28").unwrap();
+        let path = env::var("PATH").unwrap();
+        let output = Command::new("sh")
+            .arg(bundle.path().join("run.sh"))
+            .arg("classic")
+            .env("PATH", format!("{}/system:{path}", bundle.path().display()))
+            .output()
+            .unwrap();
+        let words = String::from_utf8(output.stderr).unwrap();
+        let first = words.lines().next().unwrap_or_default().to_owned();
+        (output.status.code(), first)
+    }
+
+    #[test]
+    fn a_system_older_than_the_bundle_is_told_the_floor() {
+        let starts = |getconf: &str, ldd: &str| {
+            let (status, words) = on_a_system(getconf, ldd);
+            assert_eq!(
+                (status, words.as_str()),
+                (Some(0), "started"),
+                "{getconf} {ldd}"
+            );
+        };
+        let refuses = |getconf: &str, ldd: &str, found: &str| {
+            let (status, words) = on_a_system(getconf, ldd);
+            let expected =
+                format!("this bundle needs glibc 2.28 or later, and this system has {found}: ");
+            assert!(words.starts_with(&expected), "{words}");
+            assert_eq!(status, Some(1));
+        };
+        starts("echo glibc 2.28", "");
+        starts("echo glibc 2.41", "");
+        starts("echo glibc 3.0", "");
+        starts("exit 1", "ldd (Debian GLIBC 2.36-9+deb12u7) 2.36");
+        starts("exit 1", "cannot say");
+        refuses("echo glibc 2.17", "", "glibc 2.17");
+        refuses("echo glibc 2.9", "", "glibc 2.9");
+        refuses("exit 1", "ldd (GNU libc) 2.17", "glibc 2.17");
+        refuses("exit 1", "musl libc (x86_64)", "musl libc (x86_64)");
+    }
+
     #[test]
     fn what_is_packed_comes_out_executable() {
         let packed = pack("b", &files()).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let plain = GzDecoder::new(packed.as_slice());
+        let plain = XzReader::new(packed.as_slice(), false);
         tar::Archive::new(plain).unpack(folder.path()).unwrap();
         for (name, contents) in files() {
             let path = folder.path().join("b").join(name);

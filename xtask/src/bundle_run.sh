@@ -1,8 +1,32 @@
 #!/bin/sh
-# Runs what is in this bundle. It needs an NVIDIA driver for the GPU engines, and
-# nothing else.
+# Runs what is in this bundle. It needs a glibc as new as the file `glibc` says, an NVIDIA
+# driver for the GPU engines, and nothing else.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+
+# Says that the system is too old, before the loader says it symbol by symbol. Where the
+# system does not tell its version, the loader has the word.
+check_glibc() {
+    [ -f "$here/glibc" ] || return 0
+    needed=$(cat "$here/glibc")
+    found=$(getconf GNU_LIBC_VERSION 2>/dev/null) || found=$(ldd --version 2>&1 | head -n 1)
+    case $found in
+        musl*) ;;
+        *[0-9].[0-9]*)
+            found=${found##* }
+            major=${found%%.*}
+            minor=${found#*.}
+            minor=${minor%%[!0-9]*}
+            [ "$major" -gt "${needed%.*}" ] && return 0
+            [ "$major" -eq "${needed%.*}" ] && [ "$minor" -ge "${needed#*.}" ] && return 0
+            found="glibc $found"
+            ;;
+        *) return 0 ;;
+    esac
+    echo "this bundle needs glibc $needed or later, and this system has $found: run it in a" \
+        "container of a later system, or build it here (cargo xtask bundle)" >&2
+    exit 1
+}
 
 usage() {
     cat <<END
@@ -112,6 +136,11 @@ make_records() {
         return 1
     fi
 }
+
+case ${1:-} in
+    '' | -h | --help) ;;
+    *) check_glibc ;;
+esac
 
 # Without cargo to ask, Criterion takes this.
 CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$PWD/target}

@@ -63,9 +63,14 @@ pub fn target_directory() -> Result<PathBuf> {
     Ok(metadata.target_directory.into())
 }
 
-/// Builds, and returns what is executable of it.
-pub fn executables(arguments: &[&str]) -> Result<Vec<(PathBuf, Artifact)>> {
-    executables_of(command(), arguments)
+/// Builds with these environment variables set, and returns what is executable of it.
+pub fn executables(
+    arguments: &[&str],
+    variables: &[(String, OsString)],
+) -> Result<Vec<(PathBuf, Artifact)>> {
+    let mut cargo = command();
+    cargo.envs(variables.iter().cloned());
+    executables_of(cargo, arguments)
 }
 
 /// [`executables`] of another workspace, built into `target`.
@@ -100,4 +105,27 @@ fn executables_of(mut cargo: Command, arguments: &[&str]) -> Result<Vec<(PathBuf
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn from_every_folder_no_build_script_looks_for_cuda() {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let output = command()
+            .current_dir(elsewhere.path())
+            .args(["tree", "--package=host", "--invert=find_cuda_helper"])
+            .args(["--depth=0", "--manifest-path"])
+            .arg(root().join("Cargo.toml"))
+            .output()
+            .unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        // A package of the registry has no path.
+        let ours = root().join("cuda/find_cuda_helper");
+        let ours = format!("find_cuda_helper v0.2.0 ({})", ours.display());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(shown.lines().next(), Some(ours.as_str()), "{said}");
+    }
 }

@@ -5,6 +5,7 @@ mod bundle;
 mod cargo;
 #[cfg(test)]
 mod figures;
+mod glibc;
 mod mutate_sync;
 mod programs;
 mod ptx;

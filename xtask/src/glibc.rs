@@ -1,0 +1,167 @@
+//! The oldest glibc on which an executable starts, and a linker that lowers it.
+//!
+//! The system's linker binds to the newest versions of glibc's symbols that it sees, so
+//! what it links needs a glibc as new as the one here. zig's linker has the symbols of
+//! every glibc and binds to those of the one that it is told.
+
+use crate::programs;
+use anyhow::{Context, Result, bail};
+use std::env;
+use std::fmt;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// That of RHEL 8 and Debian 10. Ubuntu 20.04 has a later one.
+pub const OLD: Version = Version(2, 28);
+
+/// The release of zig, on PyPI as `ziglang`.
+const ZIG: &str = "0.15.2";
+
+/// A version of glibc.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Version(u32, u32);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// The variable by which cargo is told of a linker.
+pub fn variable() -> String {
+    let arch = env::consts::ARCH.to_uppercase();
+    format!("CARGO_TARGET_{arch}_UNKNOWN_LINUX_GNU_LINKER")
+}
+
+/// A linker against [`OLD`], in cargo's target folder: installed by pip if it is not there.
+///
+/// # Errors
+/// It cannot be installed, or does not run.
+pub fn linker(target: &Path) -> Result<PathBuf> {
+    linker_by("python3", target)
+}
+
+fn linker_by(python: &str, target: &Path) -> Result<PathBuf> {
+    let folder = target.join(format!("tools/ziglang-{ZIG}"));
+    let zig = folder.join("ziglang/zig");
+    if !programs::is_executable(&zig) {
+        println!("installing a linker for glibc {OLD}, zig {ZIG}, by pip: 94 MB");
+        let mut pip = Command::new(python);
+        pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"]);
+        pip.arg(&folder).arg(format!("ziglang=={ZIG}"));
+        programs::run(&mut pip).context("install python3 with pip (Debian: python3-pip)")?;
+    }
+    // Cargo takes one path: it has no way to say the arguments that come first. By its name
+    // rustc takes it for a C compiler.
+    let script = folder.join("zigcc");
+    let old = format!("{}-linux-gnu.{OLD}", env::consts::ARCH);
+    let text = format!(
+        "#!/bin/sh\n\
+         here=$(dirname \"$0\")\n\
+         export ZIG_GLOBAL_CACHE_DIR=\"$here/cache\" ZIG_LOCAL_CACHE_DIR=\"$here/cache\"\n\
+         exec \"$here/ziglang/zig\" cc -target {old} \"$@\"\n"
+    );
+    let written = fs::write(&script, text)
+        .and_then(|()| fs::set_permissions(&script, Permissions::from_mode(0o755)));
+    written.with_context(|| format!("cannot write {}", script.display()))?;
+    let answers = Command::new(&script).arg("--version").output();
+    let answers = answers.with_context(|| format!("cannot run {}", script.display()))?;
+    if !answers.status.success() {
+        let said = String::from_utf8_lossy(&answers.stderr);
+        bail!("{} does not run: {}", zig.display(), said.trim());
+    }
+    Ok(script)
+}
+
+/// The oldest glibc that has every symbol an executable asks for; none if it asks for none.
+///
+/// # Errors
+/// There is no readelf, or it cannot read the file.
+pub fn needed(executable: &Path) -> Result<Option<Version>> {
+    let output = Command::new("readelf")
+        .args(["--version-info", "--wide"])
+        .arg(executable)
+        .env("LC_ALL", "C")
+        .output()
+        .context("cannot run readelf; install binutils")?;
+    let read = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("cannot read {}: {}", executable.display(), said.trim());
+    }
+    Ok(newest(&read))
+}
+
+/// The newest version in what readelf prints of the versions that a file needs.
+fn newest(read: &str) -> Option<Version> {
+    let needs = read.lines().filter_map(|line| {
+        let (_, behind) = line.split_once("Name: GLIBC_")?;
+        let (major, minor) = behind.split_whitespace().next()?.split_once('.')?;
+        // `2.2.5` is `2.2` to whoever asks for a floor.
+        let minor = minor.split('.').next()?;
+        Some(Version(major.parse().ok()?, minor.parse().ok()?))
+    });
+    needs.max()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_version_is_the_floor_whatever_its_spelling() {
+        let read = "Version needs section '.gnu.version_r' contains 2 entries:
+  000000: Version: 1  File: libm.so.6  Cnt: 1
+  0x0050:   Name: GLIBC_2.2.5  Flags: none  Version: 3
+  0x0080:   Name: GLIBC_2.9  Flags: none  Version: 2
+  0x00a0:   Name: GLIBC_2.28  Flags: none  Version: 14
+  0x00b0:   Name: GLIBC_PRIVATE  Flags: none  Version: 4
+  0x00c0:   Name: GCC_3.3  Flags: none  Version: 12";
+        assert_eq!(newest(read), Some(Version(2, 28)));
+        assert_eq!(newest("No version information found in this file."), None);
+    }
+
+    #[test]
+    fn without_pip_the_error_names_the_remedy() {
+        let target = tempfile::tempdir().unwrap();
+        for python in ["false", "no-such-python"] {
+            let error = linker_by(python, target.path()).unwrap_err();
+            assert!(format!("{error:#}").contains("python3-pip"), "{error:#}");
+        }
+    }
+
+    #[test]
+    fn a_linker_that_is_installed_is_called_as_a_c_compiler_for_the_old_glibc() {
+        let target = tempfile::tempdir().unwrap();
+        let zig = target
+            .path()
+            .join(format!("tools/ziglang-{ZIG}/ziglang/zig"));
+        fs::create_dir_all(zig.parent().unwrap()).unwrap();
+        let executable = Permissions::from_mode(0o755);
+        fs::write(&zig, "#!/bin/sh\necho \"$@\"\n").unwrap();
+        fs::set_permissions(&zig, executable).unwrap();
+        let linker = linker_by("false", target.path()).unwrap();
+        let said = Command::new(&linker).args(["-o", "a b"]).output().unwrap();
+        let expected = format!("cc -target {}-linux-gnu.2.28 -o a b\n", env::consts::ARCH);
+        assert_eq!(String::from_utf8(said.stdout).unwrap(), expected);
+        fs::write(&zig, "#!/bin/sh\necho broken >&2\nexit 1\n").unwrap();
+        let error = linker_by("false", target.path()).unwrap_err();
+        assert!(
+            error.to_string().ends_with("does not run: broken"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn this_executable_needs_a_glibc_that_it_runs_on() {
+        let executable = env::current_exe().unwrap();
+        let needed = needed(&executable).unwrap();
+        if cfg!(target_env = "gnu") {
+            let needed = needed.expect("the standard library is linked against glibc");
+            assert!(needed >= Version(2, 17), "{needed}");
+        }
+        assert!(super::needed(Path::new("no such file")).is_err());
+    }
+}
