@@ -3,7 +3,11 @@
 //! Criterion owns what follows `--`, and cargo the rest; settings of the suite are
 //! environment variables to both. Here they are options too: `--tier quick` is
 //! `CUDAMARK_TIER=quick`. What a setting may hold is said by who reads it.
+//!
+//! Where no target is chosen, cargo is run once for each benchmark, `classic` first: it
+//! would build all of them before it runs one.
 
+use crate::cargo;
 use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,7 +30,35 @@ type Variable = (&'static str, OsString);
 pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     let (variables, arguments) = split(arguments)?;
     crate::setup::or_without_kernels();
-    crate::cargo::pass_on_with(&["bench"], arguments, variables)
+    if !runs_all(&arguments) {
+        return cargo::pass_on_with(&["bench"], arguments, variables);
+    }
+    for name in benchmarks()? {
+        let first = ["bench", "--bench", name.as_str()];
+        let status = cargo::pass_on_with(&first, arguments.clone(), variables.clone())?;
+        if status != ExitCode::SUCCESS {
+            return Ok(status);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether cargo's `arguments` leave it at all benchmarks, run and not only built: they
+/// are filters, and options that say nothing of it.
+fn runs_all(arguments: &[OsString]) -> bool {
+    const OTHERS: [&str; 6] = ["-v", "-q", "--verbose", "--quiet", "--locked", "--offline"];
+    let of_cargo = arguments.iter().take_while(|argument| *argument != "--");
+    let mut of_cargo = of_cargo.map(|argument| argument.to_string_lossy());
+    of_cargo.all(|argument| !argument.starts_with('-') || OTHERS.contains(&&*argument))
+}
+
+/// The benchmarks of the suite, `classic` first.
+fn benchmarks() -> Result<Vec<String>> {
+    let targets = cargo::packages()?.into_iter().flat_map(|package| package.targets);
+    let benches = targets.filter(|target| target.is_bench());
+    let mut names: Vec<String> = benches.map(|target| target.name).collect();
+    names.sort_by_key(|name| name != "classic");
+    Ok(names)
 }
 
 /// The settings among `arguments`, and the others. What follows `--` is left alone.
@@ -83,6 +115,27 @@ mod tests {
             expected.map(|(name, value)| (name, value.into()))
         );
         assert_eq!(others, words("--bench cpu -- --tier x filter"));
+    }
+
+    #[test]
+    fn without_a_choice_of_targets_benchmarks_run_one_by_one_and_classic_first() {
+        for all in [
+            "",
+            "cpu-std",
+            "-q --offline cpu-std",
+            "-- --bench cpu --list",
+        ] {
+            assert!(runs_all(&words(all)), "{all}");
+        }
+        for some in ["--bench cpu", "--benches", "--no-run", "--help", "-p host"] {
+            assert!(!runs_all(&words(some)), "{some}");
+        }
+        let names = benchmarks().unwrap();
+        assert_eq!(names[0], "classic");
+        assert!(
+            names.len() > 6 && names.contains(&"emulator".to_owned()),
+            "{names:?}"
+        );
     }
 
     #[test]

@@ -250,14 +250,8 @@ mod tests {
 
     #[test]
     fn every_test_of_the_workspace_has_a_name_of_its_own() {
-        let output = Command::new(env!("CARGO"))
-            .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
-            .current_dir(cargo::root())
-            .output()
-            .unwrap();
-        let metadata: cargo_metadata::Metadata = serde_json::from_slice(&output.stdout).unwrap();
         let mut names = Vec::new();
-        for package in metadata.packages {
+        for package in cargo::packages().unwrap() {
             for target in package.targets {
                 if target.is_bench() || target.is_example() || target.is_custom_build() {
                     continue;

@@ -1,7 +1,7 @@
 //! Running cargo in this workspace.
 
 use anyhow::{Context, Result, bail};
-use cargo_metadata::{Message, Metadata};
+use cargo_metadata::{Message, Metadata, Package};
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -48,8 +48,7 @@ pub fn pass_on_with(
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
-/// Cargo's target folder, wherever the user has put it.
-pub fn target_directory() -> Result<PathBuf> {
+fn metadata() -> Result<Metadata> {
     let output = command()
         .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
         .stderr(Stdio::inherit())
@@ -58,9 +57,17 @@ pub fn target_directory() -> Result<PathBuf> {
     if !output.status.success() {
         bail!("cargo metadata failed");
     }
-    let metadata: Metadata =
-        serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")?;
-    Ok(metadata.target_directory.into())
+    serde_json::from_slice(&output.stdout).context("cannot read cargo's metadata")
+}
+
+/// Cargo's target folder, wherever the user has put it.
+pub fn target_directory() -> Result<PathBuf> {
+    Ok(metadata()?.target_directory.into())
+}
+
+/// The packages of the workspace.
+pub fn packages() -> Result<Vec<Package>> {
+    Ok(metadata()?.packages)
 }
 
 /// Builds with these environment variables set, and returns what is executable of it.
