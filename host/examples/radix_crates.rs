@@ -109,7 +109,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// All candidates on one input, by turns.
 fn contest(workload: Workload) -> Result<Vec<Row>, Box<dyn Error>> {
-    let input: Vec<i32> = workload.generate();
+    let input: Vec<i32> = workload.generate()?;
     let mut sorted = input.clone();
     sorted.par_sort_unstable();
     let mut work = input.clone();

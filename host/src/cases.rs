@@ -62,7 +62,8 @@ fn keys<K: Key>(n: usize, shape: Shape) -> Vec<K> {
             distribution,
             seed: n as u64,
         }
-        .generate(),
+        .generate()
+        .expect("cases are small"),
         Shape::Least => vec![K::least(); n],
         Shape::Greatest => vec![K::greatest(); n],
         Shape::Extremes => {

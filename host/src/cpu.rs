@@ -11,14 +11,15 @@
 //! thread's work, so the last round leaves all threads but one idle. That is a
 //! property of the shape, which is why it is kept; the other two have no such round.
 
+use rayon::ThreadPool;
 use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 use rdst::RadixSort;
 
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::key::Key;
 use crate::memory;
+use crate::threads;
 
 /// Name of [`Std`].
 pub const STD: &str = "cpu-std";
@@ -60,9 +61,9 @@ impl<K: Key> Engine<K> for Std<K> {
     fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
         self.prepared = None;
         self.prepared = Some(Classic {
-            pool: pool(STD, level)?,
+            pool: threads::pool(STD, level)?,
             level,
-            scratch: vec![K::least(); n],
+            scratch: memory::filled(K::least(), n)?,
         });
         Ok(())
     }
@@ -155,7 +156,7 @@ impl<K: Key> Engine<K> for Rayon {
 
     fn prepare(&mut self, _n: usize, level: usize) -> Result<(), Error> {
         self.pool = None;
-        self.pool = Some(pool(RAYON, level)?);
+        self.pool = Some(threads::pool(RAYON, level)?);
         Ok(())
     }
 
@@ -182,9 +183,11 @@ impl<K: Key> Engine<K> for Radix {
         memory::bytes_of::<K>(n)
     }
 
-    fn prepare(&mut self, _n: usize, level: usize) -> Result<(), Error> {
+    fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
         self.pool = None;
-        self.pool = Some(pool(RADIX, level)?);
+        self.pool = Some(threads::pool(RADIX, level)?);
+        // After the threads, which take memory as well.
+        memory::require(n, memory::bytes_of::<K>(n))?;
         Ok(())
     }
 
@@ -193,28 +196,6 @@ impl<K: Key> Engine<K> for Radix {
         started(&self.pool, RADIX, keys.len())?.install(|| keys.radix_sort_unstable());
         Ok(())
     }
-}
-
-/// A pool of `level` threads.
-pub(crate) fn pool(engine: &'static str, level: usize) -> Result<ThreadPool, Error> {
-    if level == 0 {
-        return Err(Error::LevelZero);
-    }
-    // Above its limit rayon would take fewer threads without a word.
-    let limit = rayon::max_num_threads();
-    if level > limit {
-        return Err(Error::LevelTooHigh {
-            engine,
-            level,
-            limit,
-        });
-    }
-    let pool = ThreadPoolBuilder::new().num_threads(level).build();
-    pool.map_err(|error| Error::Threads {
-        engine,
-        level,
-        reason: error.to_string(),
-    })
 }
 
 /// The pool that `prepare` started.

@@ -1,123 +1,172 @@
-//! The CUDA driver, opened at run time.
+//! The CUDA driver, opened at run time, and what its status codes mean.
 //!
 //! `cust` declares the driver's functions as ordinary symbols. A program linked with
 //! `libcuda` does not start where there is no driver, so it is not linked
-//! (`cuda/find_cuda_helper`), and the symbols are defined here: each is two instructions
-//! that jump to an address in a table. [`open`] loads the real driver and fills the table. Until then, and where
-//! the driver lacks a function, the address is that of one that returns an error,
-//! so that a call that should not have been made is an error value and no crash.
+//! (`cuda/find_cuda_helper`), and the symbols are defined here: each calls the address in
+//! a table that [`open`] fills from the real driver.
 //!
-//! The jump leaves arguments and stack as they are, so one form serves functions
-//! of every signature.
+//! Each forwarder stands between the driver and `cust`, and holds two things:
+//!
+//! - A function that the driver lacks, or that is called before the driver is open,
+//!   returns an error.
+//! - `cust` gets only codes that its enum has, because any other value of an enum is
+//!   undefined behaviour. Other codes become `CUDA_ERROR_UNKNOWN`; the thread keeps the
+//!   raw one, and [`Status`] names it.
 
+mod status;
+
+use std::ffi::c_char;
+use std::fs;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
 
+pub use status::Status;
+
 /// File name of the driver's library.
 const LIBRARY: &str = "libcuda.so.1";
 
-/// A function of the driver, its signature left out.
-type Address = AtomicPtr<()>;
-
-/// What every entry of the table calls before the driver is opened, and for good
-/// where the driver has no such function: `CUDA_ERROR_STUB_LIBRARY`.
-extern "C" fn absent() -> u32 {
-    34
-}
-
 macro_rules! forward {
-    ($($name:ident)*) => {
-        /// Place of each function in the table.
-        #[allow(non_camel_case_types, clippy::enum_variant_names)]
-        enum Place { $($name),* }
-
-        const NAMES: &[&str] = &[$(stringify!($name)),*];
-
-        static TABLE: [Address; NAMES.len()] =
-            [const { Address::new(absent as extern "C" fn() -> u32 as *mut ()) }; NAMES.len()];
-
-        $(
-            /// Jumps to the driver's function of this name.
-            ///
-            /// # Safety
-            /// That of the driver's function.
-            #[unsafe(no_mangle)]
-            #[unsafe(naked)]
-            unsafe extern "C" fn $name() {
-                #[cfg(target_arch = "x86_64")]
-                std::arch::naked_asm!(
-                    "jmp qword ptr [rip + {table} + 8 * {place}]",
-                    table = sym TABLE,
-                    place = const Place::$name as usize,
-                );
-                #[cfg(target_arch = "aarch64")]
-                std::arch::naked_asm!(
-                    "adrp x16, {table}",
-                    "add x16, x16, :lo12:{table}",
-                    "ldr x16, [x16, 8 * {place}]",
-                    "br x16",
-                    table = sym TABLE,
-                    place = const Place::$name as usize,
-                );
+    (@ $name:ident ($($argument:ident)*)) => {
+        /// Calls the driver's function of this name.
+        ///
+        /// # Safety
+        /// That of the driver's function. `cust` declares it with as many arguments, all
+        /// integers or pointers, each of which is passed in a register or stack slot of
+        /// its own: as a word here, whose unused upper bits the callee ignores.
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($($argument: usize),*) -> u32 {
+            let address = TABLE[Symbol::$name as usize].load(Ordering::Acquire);
+            if address.is_null() {
+                return status::passed_on(status::ABSENT);
             }
-        )*
+            // SAFETY: the address is that of the driver's function of this name.
+            let function: unsafe extern "C" fn($($argument: usize),*) -> u32 =
+                unsafe { std::mem::transmute(address) };
+            // SAFETY: the caller's contract.
+            status::passed_on(unsafe { function($($argument),*) })
+        }
+    };
+    ($($arguments:tt [$($name:ident)*])*) => {
+        /// Index of each function in the table.
+        #[allow(non_camel_case_types, clippy::enum_variant_names)]
+        enum Symbol { $($($name,)*)* }
+
+        const NAMES: &[&str] = &[$($(stringify!($name),)*)*];
+
+        /// Addresses of the driver's functions; null until it is open, and for good where
+        /// it has no such function.
+        static TABLE: [AtomicPtr<()>; NAMES.len()] =
+            [const { AtomicPtr::new(std::ptr::null_mut()) }; NAMES.len()];
+
+        $($(forward!(@ $name $arguments);)*)*
     };
 }
 
-// What cust 0.3.2 refers to, and what this crate calls beside it.
+// What cust 0.3.2 refers to, and what this crate calls beside it, by their arguments.
 forward! {
-    cuArray3DCreate_v2 cuArray3DGetDescriptor_v2 cuArrayDestroy
-    cuCtxCreate_v2 cuCtxDestroy_v2 cuCtxGetApiVersion cuCtxGetCacheConfig cuCtxGetCurrent
-    cuCtxGetDevice cuCtxGetFlags cuCtxGetLimit cuCtxGetSharedMemConfig
-    cuCtxGetStreamPriorityRange cuCtxPopCurrent_v2 cuCtxPushCurrent_v2 cuCtxSetCacheConfig
-    cuCtxSetCurrent cuCtxSetLimit cuCtxSetSharedMemConfig cuCtxSynchronize
-    cuDestroyExternalMemory cuDeviceGet cuDeviceGetAttribute cuDeviceGetCount cuDeviceGetName
-    cuDeviceGetUuid cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxReset_v2
-    cuDevicePrimaryCtxRetain cuDevicePrimaryCtxSetFlags_v2 cuDeviceTotalMem_v2
-    cuDriverGetVersion cuEventCreate cuEventDestroy_v2 cuEventElapsedTime cuEventQuery
-    cuEventRecord cuEventSynchronize cuExternalMemoryGetMappedBuffer cuFuncGetAttribute
-    cuFuncSetAttribute cuFuncSetCacheConfig cuFuncSetSharedMemConfig cuGetErrorName
-    cuGetErrorString cuGraphAddKernelNode cuGraphCreate cuGraphDebugDotPrint cuGraphDestroy
-    cuGraphExecDestroy cuGraphGetEdges cuGraphGetNodes cuGraphInstantiate_v2
-    cuGraphKernelNodeGetParams cuGraphLaunch cuGraphNodeGetType cuImportExternalMemory cuInit
-    cuLaunchHostFunc cuLaunchKernel cuLaunchKernelEx cuLinkAddData_v2 cuLinkComplete cuLinkCreate_v2
-    cuLinkDestroy cuMemAdvise cuMemAllocAsync cuMemAllocHost_v2 cuMemAllocManaged
-    cuMemAlloc_v2 cuMemFreeAsync cuMemFreeHost cuMemFree_v2
-    cuMemGetInfo_v2 cuMemPrefetchAsync cuMemcpy2D_v2 cuMemcpyAtoH_v2
-    cuMemcpyDtoDAsync_v2 cuMemcpyDtoD_v2 cuMemcpyDtoHAsync_v2 cuMemcpyDtoH_v2
-    cuMemcpyHtoA_v2 cuMemcpyHtoDAsync_v2 cuMemcpyHtoD_v2 cuMemsetD16Async cuMemsetD16_v2
-    cuMemsetD32Async cuMemsetD32_v2 cuMemsetD8Async cuMemsetD8_v2 cuModuleGetFunction
-    cuModuleGetGlobal_v2 cuModuleLoad cuModuleLoadData cuModuleLoadDataEx cuModuleUnload
-    cuOccupancyAvailableDynamicSMemPerBlock cuOccupancyMaxActiveBlocksPerMultiprocessor
-    cuOccupancyMaxPotentialBlockSize cuStreamBeginCapture_v2 cuStreamCreateWithPriority
-    cuStreamDestroy_v2 cuStreamEndCapture cuStreamGetFlags cuStreamGetPriority cuStreamIsCapturing
-    cuStreamSynchronize cuStreamWaitEvent cuSurfObjectCreate cuSurfObjectDestroy
-    cuSurfObjectGetResourceDesc cuTexObjectCreate cuTexObjectDestroy
-    cuTexObjectGetResourceDesc cuTexObjectGetResourceViewDesc
+    () [
+        cuCtxSynchronize
+    ]
+    (a) [
+        cuArrayDestroy cuCtxDestroy_v2 cuCtxGetCacheConfig cuCtxGetCurrent cuCtxGetDevice
+        cuCtxGetFlags cuCtxGetSharedMemConfig cuCtxPopCurrent_v2 cuCtxPushCurrent_v2
+        cuCtxSetCacheConfig cuCtxSetCurrent cuCtxSetSharedMemConfig cuDestroyExternalMemory
+        cuDeviceGetCount cuDevicePrimaryCtxRelease_v2 cuDevicePrimaryCtxReset_v2 cuDriverGetVersion
+        cuEventDestroy_v2 cuEventQuery cuEventSynchronize cuGraphDestroy cuGraphExecDestroy cuInit
+        cuLinkDestroy cuMemFreeHost cuMemFree_v2 cuMemcpy2D_v2 cuModuleUnload cuStreamDestroy_v2
+        cuStreamSynchronize cuSurfObjectDestroy cuTexObjectDestroy
+    ]
+    (a b) [
+        cuArray3DCreate_v2 cuArray3DGetDescriptor_v2 cuCtxGetApiVersion cuCtxGetLimit
+        cuCtxGetStreamPriorityRange cuCtxSetLimit cuDeviceGet cuDeviceGetUuid
+        cuDevicePrimaryCtxRetain cuDevicePrimaryCtxSetFlags_v2 cuDeviceTotalMem_v2 cuEventCreate
+        cuEventRecord cuFuncSetCacheConfig cuFuncSetSharedMemConfig cuGetErrorName cuGetErrorString
+        cuGraphCreate cuGraphKernelNodeGetParams cuGraphLaunch cuGraphNodeGetType
+        cuImportExternalMemory cuMemAllocHost_v2 cuMemAlloc_v2 cuMemFreeAsync cuMemGetInfo_v2
+        cuModuleLoad cuModuleLoadData cuStreamBeginCapture_v2 cuStreamEndCapture cuStreamGetFlags
+        cuStreamGetPriority cuStreamIsCapturing cuSurfObjectCreate cuSurfObjectGetResourceDesc
+        cuTexObjectGetResourceDesc cuTexObjectGetResourceViewDesc
+    ]
+    (a b c) [
+        cuCtxCreate_v2 cuDeviceGetAttribute cuDeviceGetName cuEventElapsedTime
+        cuExternalMemoryGetMappedBuffer cuFuncGetAttribute cuFuncSetAttribute cuGraphDebugDotPrint
+        cuGraphGetNodes cuLaunchHostFunc cuLinkComplete cuMemAllocAsync cuMemAllocManaged
+        cuMemcpyDtoD_v2 cuMemcpyDtoH_v2 cuMemcpyHtoD_v2 cuMemsetD16_v2 cuMemsetD32_v2 cuMemsetD8_v2
+        cuModuleGetFunction cuStreamCreateWithPriority cuStreamWaitEvent
+    ]
+    (a b c d) [
+        cuGraphGetEdges cuLaunchKernelEx cuLinkCreate_v2 cuMemAdvise cuMemPrefetchAsync
+        cuMemcpyAtoH_v2 cuMemcpyDtoDAsync_v2 cuMemcpyDtoHAsync_v2 cuMemcpyHtoA_v2
+        cuMemcpyHtoDAsync_v2 cuMemsetD16Async cuMemsetD32Async cuMemsetD8Async cuModuleGetGlobal_v2
+        cuOccupancyAvailableDynamicSMemPerBlock cuOccupancyMaxActiveBlocksPerMultiprocessor
+        cuTexObjectCreate
+    ]
+    (a b c d e) [
+        cuGraphAddKernelNode cuGraphInstantiate_v2 cuModuleLoadDataEx
+    ]
+    (a b c d e f) [
+        cuOccupancyMaxPotentialBlockSize
+    ]
+    (a b c d e f g h) [
+        cuLinkAddData_v2
+    ]
+    (a b c d e f g h i j k) [
+        cuLaunchKernel
+    ]
 }
 
-/// Opens the driver, once a process.
+/// Why the driver cannot be used, and what to do about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{finding}; {remedy}")]
+pub struct Reason {
+    /// What the driver returned, if it was loaded.
+    pub status: Option<Status>,
+    /// What is wrong: `no NVIDIA driver (libcuda.so.1 not found)`.
+    pub finding: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Opens and initialises the driver, once a process.
 ///
 /// # Errors
-/// No driver on this machine: the reason, fit for a line such as
-/// `gpu: skipped: no NVIDIA driver (libcuda.so.1 not found)`.
-pub fn open() -> Result<(), String> {
-    static OPENED: OnceLock<Result<(), String>> = OnceLock::new();
-    OPENED.get_or_init(|| fill_table(LIBRARY)).clone()
+/// No driver on this machine, a stub in its place, or one that does not start.
+pub fn open() -> Result<(), Reason> {
+    static OPENED: OnceLock<Result<(), Reason>> = OnceLock::new();
+    let opened = OPENED.get_or_init(|| {
+        fill_table(LIBRARY)?;
+        // SAFETY: no argument is a pointer.
+        let started = unsafe { cuInit(0) };
+        match started {
+            0 => Ok(()),
+            code => Err(not_started(Status::of_raw(code))),
+        }
+    });
+    opened.clone()
 }
 
-fn fill_table(library: &str) -> Result<(), String> {
+fn fill_table(library: &str) -> Result<(), Reason> {
     // SAFETY: loading the driver runs its initialisers, which is what it is for.
     let opened = unsafe { Library::open(Some(library), RTLD_NOW | RTLD_GLOBAL) };
     let driver = opened.map_err(|error| {
         // What the system says is the error's cause, where it has one.
         let text = std::error::Error::source(&error).map_or(error.to_string(), |e| e.to_string());
-        if text.contains("No such file") {
-            format!("no NVIDIA driver ({library} not found)")
-        } else {
-            format!("the NVIDIA driver does not load ({text})")
+        let (finding, remedy) = match text.contains("No such file") && text.starts_with(library) {
+            true => (
+                format!("no NVIDIA driver ({library} not found)"),
+                "install it, or start the container with its GPUs (--gpus all)",
+            ),
+            false => (
+                format!("the NVIDIA driver does not load ({text})"),
+                "install the driver for this system again",
+            ),
+        };
+        Reason {
+            status: None,
+            finding,
+            remedy: remedy.to_owned(),
         }
     })?;
     for (name, place) in NAMES.iter().zip(&TABLE) {
@@ -131,6 +180,50 @@ fn fill_table(library: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn not_started(status: Status) -> Reason {
+    let mut finding = format!("the NVIDIA driver does not start: {}", status.named());
+    if status.is_stub() {
+        let file = loaded_file().unwrap_or_else(|| LIBRARY.to_owned());
+        finding = format!(
+            "{file} is the CUDA toolkit's stub library and no driver: {}",
+            status.named()
+        );
+    }
+    let unknown = "see what nvidia-smi and dmesg say";
+    Reason {
+        status: Some(status),
+        finding,
+        remedy: status.remedy().unwrap_or(unknown).to_owned(),
+    }
+}
+
+/// The file that the driver's library was loaded from.
+fn loaded_file() -> Option<String> {
+    let maps = fs::read_to_string("/proc/self/maps").ok()?;
+    let file = maps.lines().filter_map(|line| line.split_once('/'));
+    let mut paths = file.map(|(_, path)| format!("/{path}"));
+    paths.find(|path| path.contains("libcuda.so"))
+}
+
+/// The driver's own name of a code, if it is open and knows the code.
+fn name_of(code: u32) -> Option<String> {
+    type GetErrorName = unsafe extern "C" fn(u32, *mut *const c_char) -> u32;
+    let address = TABLE[Symbol::cuGetErrorName as usize].load(Ordering::Acquire);
+    if address.is_null() {
+        return None;
+    }
+    // SAFETY: the driver declares the function so.
+    let function: GetErrorName = unsafe { std::mem::transmute(address) };
+    let mut name = std::ptr::null();
+    // SAFETY: the pointer is to a word that lives through the call.
+    if unsafe { function(code, &mut name) } != 0 || name.is_null() {
+        return None;
+    }
+    // SAFETY: the driver returns a text that ends in a zero and lives as long as itself.
+    let name = unsafe { std::ffi::CStr::from_ptr(name) };
+    Some(name.to_string_lossy().into_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,7 +232,7 @@ mod tests {
     fn a_missing_library_is_named() {
         let error = fill_table("libcudamark-no-such-driver.so.1").unwrap_err();
         assert_eq!(
-            error,
+            error.finding,
             "no NVIDIA driver (libcudamark-no-such-driver.so.1 not found)"
         );
     }

@@ -55,12 +55,24 @@ pub enum Error {
     Memory {
         /// Elements to be sorted.
         n: usize,
-        /// Which memory: "memory", "GPU memory".
-        what: &'static str,
+        /// Which memory: "memory", "GPU memory", "address space (ulimit -v)".
+        what: String,
         /// Bytes that the work would take.
         needed: u64,
         /// Bytes that can be had.
         available: u64,
+    },
+
+    /// Memory that the system refused, though it seemed to be there.
+    #[error(
+        "n = {n} needs {} more memory, which the system refuses; choose a smaller n",
+        Bytes(*needed)
+    )]
+    Refused {
+        /// Elements to be stored.
+        n: usize,
+        /// Bytes that they take.
+        needed: u64,
     },
 
     /// The threads of a level could not be started.

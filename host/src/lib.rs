@@ -15,7 +15,8 @@
 //! | [`suite`] | the benchmark suite: cells, their samples, and what those say |
 //! | [`nvml`] | clocks, power and temperature of the GPU |
 //! | [`cases`] | the inputs on which sorts go wrong |
-//! | [`memory`] | how much memory there is |
+//! | [`memory`] | how much memory there is, and allocations that are errors where there is none |
+//! | [`threads`] | threads, of which there may be none |
 //! | [`peers`] | sorts of other libraries, measured beside ours |
 //! | [`error`] | what can go wrong |
 
@@ -33,6 +34,7 @@ pub mod peers;
 pub mod record;
 pub mod slowdown;
 pub mod suite;
+pub mod threads;
 pub mod verify;
 pub mod workload;
 

@@ -54,18 +54,20 @@ impl<'a, K: Key> Measurement<'a, K> {
     /// Prepares `engine` to sort the verifier's input at `level`.
     ///
     /// # Errors
-    /// Those of [`Engine::prepare`].
+    /// Those of [`Engine::prepare`]; too little memory.
     pub fn new(
         engine: &'a mut dyn Engine<K>,
         verifier: &'a Verifier<'a, K>,
         level: usize,
     ) -> Result<Self, Error> {
         let n = verifier.input().len();
+        // Before the engine finds out whether there is room for what it takes itself.
+        let work = memory::filled(K::least(), n)?;
         engine.prepare(n, level)?;
         Ok(Self {
             engine,
             verifier,
-            work: vec![K::least(); n],
+            work,
             level,
         })
     }
@@ -259,7 +261,7 @@ mod tests {
     }
 
     fn measure_planted(spoiled_call: usize, spoil: fn(&mut [u32])) -> Result<Samples, Error> {
-        let input: Vec<u32> = Workload::classic(10_000, 1).generate();
+        let input: Vec<u32> = Workload::classic(10_000, 1).generate().unwrap();
         let verifier = Verifier::new(&input);
         let mut engine = Planted {
             calls: 0,
@@ -301,7 +303,7 @@ mod tests {
     #[test]
     fn unsorted_input_is_not_a_result() {
         let untouched = |keys: &mut [u32]| {
-            keys.copy_from_slice(&Workload::classic(10_000, 1).generate::<u32>())
+            keys.copy_from_slice(&Workload::classic(10_000, 1).generate::<u32>().unwrap())
         };
         assert!(matches!(
             measure_planted(0, untouched),
@@ -314,7 +316,7 @@ mod tests {
 
     #[test]
     fn samples_are_counted_and_each_sorts_fresh_input() {
-        let input: Vec<u32> = Workload::classic(100_000, 1).generate();
+        let input: Vec<u32> = Workload::classic(100_000, 1).generate().unwrap();
         let before = input.clone();
         let verifier = Verifier::new(&input);
         let mut engine = Std::default();

@@ -6,6 +6,7 @@
 
 use std::env;
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -15,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use crate::gpu::kernels;
+use crate::gpu::{self, kernels};
 use crate::key::Key;
 use crate::measure::Samples;
 use crate::nvml::{Monitor, Setup};
@@ -41,6 +42,71 @@ pub struct Gpu {
     pub memory_bytes: u64,
 }
 
+/// What makes a machine the same one as before: times of one machine compare. It is the
+/// hardware, and neither what of it a process may use (`taskset`, a CPU quota), nor what is
+/// installed, nor how much memory there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model of the CPU.
+    pub cpu: Option<String>,
+    /// Logical CPUs that are there, in use or not: `0-63`.
+    pub cpus: Option<String>,
+    /// Instruction set: `x86_64`.
+    pub arch: String,
+    /// Product name of the GPU that CUDA shows first, used or not.
+    pub gpu: Option<String>,
+}
+
+impl Machine {
+    /// This machine; `used` is its GPU where that has been opened.
+    fn here(used: Option<&Gpu>, cpu: Option<&str>) -> Self {
+        let cpus = fs::read_to_string("/sys/devices/system/cpu/present").ok();
+        Self {
+            cpu: cpu.map(str::to_owned),
+            cpus: cpus.map(|text| text.trim().to_owned()),
+            arch: env::consts::ARCH.to_owned(),
+            gpu: used.map(|gpu| gpu.name.clone()).or_else(gpu_name),
+        }
+    }
+
+    /// A short name for it.
+    fn id(&self) -> String {
+        short_hash(self)
+    }
+}
+
+/// Name of the GPU that CUDA shows first. The kernel's module says it at once if its GPUs
+/// are of one model and not cut into instances; else the driver is started.
+fn gpu_name() -> Option<String> {
+    match models(Path::new("/proc/driver/nvidia")) {
+        Some(model) => Some(model),
+        None => gpu::device::first_name(),
+    }
+}
+
+/// The one model of all GPUs under this folder of the kernel's module.
+fn models(folder: &Path) -> Option<String> {
+    let capabilities = fs::read_dir(folder.join("capabilities"));
+    let is_cut =
+        |gpu: &Path| fs::read_dir(gpu.join("mig")).is_ok_and(|mut any| any.any(is_instance));
+    if capabilities.is_ok_and(|gpus| gpus.flatten().any(|gpu| is_cut(&gpu.path()))) {
+        return None;
+    }
+    let mut gpus = fs::read_dir(folder.join("gpus")).ok()?.flatten();
+    let model = |gpu: fs::DirEntry| {
+        let text = fs::read_to_string(gpu.path().join("information")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Model:"))?;
+        Some(line.trim().to_owned())
+    };
+    let first = model(gpus.next()?)?;
+    gpus.all(|gpu| model(gpu).as_ref() == Some(&first))
+        .then_some(first)
+}
+
+fn is_instance(entry: io::Result<fs::DirEntry>) -> bool {
+    entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("gi"))
+}
+
 /// Sources, tools and machine. What could not be found out is `None`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -58,6 +124,9 @@ pub struct Environment {
     /// kernels have the same. `None` where it was built without a kernel compiler.
     #[serde(default)]
     pub ptx_sha256: Option<String>,
+    /// What the machine is named by. Records from before it have none.
+    #[serde(default)]
+    pub machine: Machine,
     /// Model of the CPU.
     pub cpu: Option<String>,
     /// What sets the CPU's clock: `performance`, `schedutil`, ...
@@ -93,6 +162,7 @@ impl Environment {
             .with_memory(MemoryRefreshKind::nothing().with_ram());
         let system = System::new_with_specifics(wanted).ok();
         let cpu = system.as_ref().and_then(|system| system.cpus().first());
+        let cpu = cpu.map(|cpu| cpu.brand().trim().to_owned());
         Self {
             unix_time_s: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
@@ -103,7 +173,8 @@ impl Environment {
             debug_assertions: cfg!(debug_assertions),
             ptx_sha256: kernels::embedded_sha256().map(str::to_owned),
             governor: governor(),
-            cpu: cpu.map(|cpu| cpu.brand().trim().to_owned()),
+            machine: Machine::here(gpu.as_ref(), cpu.as_deref()),
+            cpu,
             cores: cores(),
             physical_cores: System::physical_core_count().ok(),
             memory_bytes: system.as_ref().map(System::total_memory),
@@ -131,21 +202,13 @@ impl Environment {
 
     /// A short name for the machine alone, whatever was built and run on it.
     pub fn machine_id(&self) -> String {
-        short_hash(&Self {
-            unix_time_s: 0,
-            commit: None,
-            dirty: None,
-            toolchain: String::new(),
-            debug_assertions: false,
-            ptx_sha256: None,
-            ..self.clone()
-        })
+        self.machine.id()
     }
 }
 
-fn short_hash(environment: &Environment) -> String {
-    // Its fields are numbers and texts, which always become JSON.
-    let json = serde_json::to_vec(environment).unwrap_or_default();
+fn short_hash(fields: &impl Serialize) -> String {
+    // They are numbers and texts, which always become JSON.
+    let json = serde_json::to_vec(fields).unwrap_or_default();
     hexadecimal(&Sha256::digest(json)[..6])
 }
 
@@ -313,11 +376,84 @@ mod tests {
         };
         assert_ne!(rebuilt.id(), here.id());
         assert_eq!(rebuilt.machine_id(), here.machine_id());
-        let moved = Environment {
+    }
+
+    #[test]
+    fn a_machine_keeps_its_id_with_other_limits_software_and_memory() {
+        let here = Environment::here(None);
+        let other = Environment {
             cores: here.cores + 1,
+            physical_cores: None,
+            governor: Some("another".to_owned()),
+            kernel: Some("another".to_owned()),
+            os: Some("another".to_owned()),
+            memory_bytes: here.memory_bytes.map(|bytes| bytes + 1),
+            container: Some("another".to_owned()),
             ..here.clone()
         };
-        assert_ne!(moved.machine_id(), here.machine_id());
+        assert_eq!(other.machine_id(), here.machine_id());
+    }
+
+    #[test]
+    fn machines_with_other_gpus_or_cpus_have_other_ids() {
+        let machine = |gpu: &str, cpus: &str| Machine {
+            gpu: Some(gpu.to_owned()),
+            cpus: Some(cpus.to_owned()),
+            ..Machine::default()
+        };
+        let ids = [
+            machine("NVIDIA H100 80GB HBM3", "0-63").id(),
+            machine("NVIDIA H200", "0-63").id(),
+            machine("NVIDIA H200", "0-127").id(),
+            Machine::default().id(),
+        ];
+        let all: std::collections::BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(all.len(), ids.len());
+    }
+
+    #[test]
+    fn a_gpu_has_the_same_name_whether_it_was_used_or_not() {
+        let used = |gpu: &Gpu| Machine::here(Some(gpu), None);
+        let gpu = Gpu {
+            name: gpu_name().unwrap_or_else(|| "NVIDIA H200".to_owned()),
+            driver_cuda: "13.0".to_owned(),
+            compute_capability: "9.0".to_owned(),
+            memory_bytes: 1,
+        };
+        let newer = Gpu {
+            driver_cuda: "13.1".to_owned(),
+            ..gpu.clone()
+        };
+        assert_eq!(used(&gpu), used(&newer));
+        if gpu_name().is_some() {
+            assert_eq!(used(&gpu), Machine::here(None, None));
+        }
+    }
+
+    #[test]
+    fn gpus_are_named_by_the_kernels_module_if_they_are_of_one_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        assert_eq!(models(folder.path()), None);
+        write(
+            "gpus/0000:01:00.0/information",
+            "Model: \t\t NVIDIA H200\nIRQ:   1\n",
+        );
+        write(
+            "gpus/0000:02:00.0/information",
+            "Model: \t\t NVIDIA H200\nIRQ:   2\n",
+        );
+        write("capabilities/gpu0/mig/config", "");
+        assert_eq!(models(folder.path()).as_deref(), Some("NVIDIA H200"));
+        write("capabilities/gpu0/mig/gi3/access", "");
+        assert_eq!(models(folder.path()), None);
+        fs::remove_dir_all(folder.path().join("capabilities")).unwrap();
+        write("gpus/0000:03:00.0/information", "Model: \t\t NVIDIA A10\n");
+        assert_eq!(models(folder.path()), None);
     }
 
     #[test]

@@ -22,6 +22,8 @@ use std::fmt;
 use rayon::prelude::*;
 
 use crate::key::Key;
+use crate::memory;
+use crate::threads;
 
 /// Keys checked by one task.
 const BLOCK: usize = 1 << 16;
@@ -39,6 +41,7 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// The fingerprint of `keys`, taken in parallel.
     pub fn of<K: Key>(keys: &[K]) -> Self {
+        threads::start();
         let hash = |block: &[K]| {
             block
                 .iter()
@@ -92,6 +95,8 @@ pub enum Difference {
         /// What the result has there.
         found: String,
     },
+    /// As [`Keys`](Self::Keys), where there is too little memory to say at which index.
+    Foreign,
 }
 
 impl fmt::Display for Difference {
@@ -115,6 +120,10 @@ impl fmt::Display for Difference {
                 f,
                 "not the keys of the input: at index {index} the sorted input has {expected}, \
                  the result {found}"
+            ),
+            Self::Foreign => write!(
+                f,
+                "not the keys of the input; there is too little memory to find where"
             ),
         }
     }
@@ -170,7 +179,9 @@ impl<'a, K: Key> Verifier<'a, K> {
 
     /// Where `result`, known to hold other keys, first differs from the sorted input.
     fn first_foreign_key(&self, result: &[K]) -> Difference {
-        let mut expected = self.input.to_vec();
+        let Ok(mut expected) = memory::collect(self.input.par_iter().copied()) else {
+            return Difference::Foreign;
+        };
         expected.par_sort_unstable();
         let pairs = expected.iter().zip(result);
         let (index, (expected, found)) = pairs

@@ -73,8 +73,9 @@ pub fn run(options: &Options) -> Result<()> {
     let levels = &options.levels.0;
     let mut engine = choose(&options.engine)?;
     measure::require_memory(&*engine, options.n, levels)?;
-    // A level that cannot be started is better known now than after the others.
-    engine.prepare(0, levels.iter().copied().max().unwrap_or(1))?;
+    // A level that cannot be started is better known now than after the others, and memory
+    // of the GPU that is too small before the keys are generated.
+    engine.prepare(options.n, levels.iter().copied().max().unwrap_or(1))?;
     let outputs = Outputs::open(options)?;
 
     let workload = Workload::classic(options.n, options.seed);
@@ -105,10 +106,16 @@ fn choose(name: &str) -> Result<Box<dyn Engine<ClassicKey>>> {
         let candidate = engine::candidate(name)?;
         return Ok(candidate.open().map_err(Error::from)?);
     }
+    let mut skipped = Vec::new();
     for candidate in engine::candidates() {
         match candidate.open() {
-            Ok(engine) => return Ok(engine),
-            Err(unavailable) => tell!("{unavailable}"),
+            Ok(engine) => {
+                for unavailable in skipped {
+                    tell!("{unavailable}; {} is taken instead", engine.name());
+                }
+                return Ok(engine);
+            }
+            Err(unavailable) => skipped.push(unavailable),
         }
     }
     bail!("no engine can run on this machine")
@@ -122,7 +129,7 @@ fn measure_levels(
     count: usize,
 ) -> Result<Vec<Samples>> {
     print(&format!("CPU cores: {}\n", record::cores()))?;
-    let input: Vec<ClassicKey> = workload.generate();
+    let input: Vec<ClassicKey> = workload.generate()?;
     let verifier = Verifier::new(&input);
     let progress = progress(levels.len() * count)?;
     let mut measured = Vec::with_capacity(levels.len());

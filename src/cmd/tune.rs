@@ -108,15 +108,15 @@ impl Type {
 /// the upper bits of 8 bytes, and the widest the same 8 bytes twice, so each of their
 /// digits is spread like one of a generated key.
 trait Swept: GpuKey {
-    fn keys(workload: &Workload) -> Vec<Self>;
+    fn keys(workload: &Workload) -> Result<Vec<Self>, host::Error>;
 }
 
 macro_rules! swept {
     ($($key:ty: $from:ty, $convert:expr;)*) => { $(
         impl Swept for $key {
-            fn keys(workload: &Workload) -> Vec<Self> {
-                let keys = workload.generate::<$from>();
-                keys.into_iter().map($convert).collect()
+            fn keys(workload: &Workload) -> Result<Vec<Self>, host::Error> {
+                let keys = workload.generate::<$from>()?;
+                Ok(keys.into_iter().map($convert).collect())
             }
         }
     )* };
@@ -230,7 +230,7 @@ impl Sweep<'_> {
     }
 
     fn run<K: Swept>(&self, paired: bool, record: &mut Record) -> Result<()> {
-        let keys = K::keys(&self.workload);
+        let keys = K::keys(&self.workload)?;
         let field = sweep::field::<K>(self.sorter, keys.len(), paired)?;
         let mut resident = Resident::new(self.sorter, &keys, paired, Order::ascending())?;
         let mut samples = vec![Vec::new(); field.len()];

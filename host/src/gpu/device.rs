@@ -5,11 +5,11 @@ use std::sync::{Arc, OnceLock};
 use cust::context::{Context, CurrentContext};
 use cust::device::{Device as CudaDevice, DeviceAttribute};
 use cust::error::CudaError;
-use cust::{CudaApiVersion, CudaFlags, sys};
+use cust::{CudaApiVersion, sys};
 
-use super::NAME;
 use super::kernels::Kernels;
-use crate::driver;
+use super::{NAME, select};
+use crate::driver::{self, Status};
 use crate::engine::Unavailable;
 use crate::error::Error;
 use crate::record;
@@ -31,14 +31,13 @@ impl Device {
     /// once a process: later calls return the same one.
     ///
     /// # Errors
-    /// No driver, no GPU, one too old for the kernels, or kernels that do not load.
+    /// No driver, no GPU, one too old for the kernels, or kernels that do not load: what
+    /// the driver says, and what to do.
     pub fn open() -> Result<Arc<Device>, Unavailable> {
         static OPENED: OnceLock<Result<Arc<Device>, String>> = OnceLock::new();
         let opened = OPENED.get_or_init(|| {
-            driver::open()?;
-            Device::create()
-                .map(Arc::new)
-                .map_err(|error| error.to_string())
+            driver::open().map_err(|reason| reason.to_string())?;
+            Device::create().map_err(|error| error.to_string())
         });
         opened.clone().map_err(|reason| Unavailable {
             engine: NAME,
@@ -46,8 +45,7 @@ impl Device {
         })
     }
 
-    fn create() -> Result<Device, Error> {
-        cust::init(CudaFlags::empty()).map_err(failed("starting the driver"))?;
+    fn create() -> Result<Arc<Device>, Error> {
         let driver = driver_version()?;
         if CudaDevice::num_devices().map_err(failed("counting the GPUs"))? == 0 {
             return Err(Error::Gpu {
@@ -71,7 +69,7 @@ impl Device {
         let shared_bytes = shared_bytes_optin(device)?;
         let context = Context::new(device).map_err(failed("creating a context on the GPU"))?;
         let kernels = Kernels::find(capability)?;
-        Ok(Device {
+        let device = Device {
             kernels,
             context,
             name,
@@ -79,7 +77,11 @@ impl Device {
             multiprocessors,
             shared_bytes,
             driver,
-        })
+        };
+        // Every sort is verified by this kernel: a driver that compiles no PTX, or none of
+        // this version, is found here and not in the middle of a run.
+        select::verifier(&device, size_of::<u32>())?;
+        Ok(Arc::new(device))
     }
 
     /// Makes this GPU the one that the calling thread's calls go to. Every thread
@@ -135,6 +137,12 @@ impl Device {
     }
 }
 
+/// Name of the GPU that CUDA shows first, without opening it.
+pub(crate) fn first_name() -> Option<String> {
+    driver::open().ok()?;
+    CudaDevice::get_device(0).ok()?.name().ok()
+}
+
 fn driver_version() -> Result<String, Error> {
     let version = CudaApiVersion::get().map_err(failed("reading the driver's version"))?;
     Ok(format!("{}.{}", version.major(), version.minor()))
@@ -158,9 +166,9 @@ fn shared_bytes_optin(device: CudaDevice) -> Result<u32, Error> {
 pub(crate) fn failed(action: &'static str) -> impl Fn(CudaError) -> Error {
     move |error| Error::Gpu {
         action,
-        reason: match error {
-            CudaError::OutOfMemory => "out of GPU memory; choose a smaller n".to_owned(),
-            other => format!("{other} ({other:?})"),
+        reason: match Status::of_error(error) {
+            Some(status) => status.to_string(),
+            None => format!("{error:?}"),
         },
     }
 }
@@ -172,7 +180,7 @@ pub(crate) fn check(status: sys::CUresult, action: &'static str) -> Result<(), E
     } else {
         Err(Error::Gpu {
             action,
-            reason: format!("{status:?}"),
+            reason: Status::of(status).to_string(),
         })
     }
 }

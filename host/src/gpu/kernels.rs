@@ -18,6 +18,7 @@ use cust::sys;
 use flate2::read::ZlibDecoder;
 
 use super::device::check;
+use crate::driver::Status;
 use crate::error::Error;
 
 // `EMBEDDED`, the texts, newest first, and none where the program was built without a kernel
@@ -185,7 +186,7 @@ fn kernel(module: &Module, name: &str, geometry: Geometry) -> Result<Kernel, Err
         .get_function(name)
         .map_err(|error| Error::Ptx {
             origin: format!("kernel {name}"),
-            reason: format!("{error:?}"),
+            reason: Status::of_error(error).map_or_else(|| format!("{error:?}"), Status::named),
             remedy: "build it again".to_owned(),
         })?
         .to_raw();
@@ -405,7 +406,7 @@ pub fn load_module(origin: &str, text: &str) -> Result<Module, Error> {
         .map_err(|_| corrupt("it contains a zero byte".to_owned(), "build it again"))?;
     match Module::from_ptx_cstr(&text, &[]) {
         Ok(module) => Ok(module),
-        Err(error) => Err(match jit_log(&text) {
+        Err(_) => Err(match jit_log(&text) {
             (sys::cudaError_enum::CUDA_ERROR_UNSUPPORTED_PTX_VERSION, log) => corrupt(
                 format!("the driver is too old for it{log}"),
                 "update the NVIDIA driver",
@@ -414,10 +415,14 @@ pub fn load_module(origin: &str, text: &str) -> Result<Module, Error> {
                 format!("the driver cannot read it{log}"),
                 "build it again: `cargo xtask ptx` shows what the assembler says",
             ),
-            (_, log) => corrupt(
-                format!("{error:?}{log}"),
-                "see what else uses the GPU, and its memory",
-            ),
+            (status, log) => {
+                let status = Status::of(status);
+                let unknown = "see what else uses the GPU, and its memory";
+                corrupt(
+                    format!("{}{log}", status.named()),
+                    status.remedy().unwrap_or(unknown),
+                )
+            }
         }),
     }
 }

@@ -82,7 +82,7 @@ impl<K: GpuKey> Sort<K> {
         if needed > available {
             return Err(Error::Memory {
                 n: self.capacity(),
-                what: "GPU memory",
+                what: "GPU memory".to_owned(),
                 needed,
                 available,
             });

@@ -18,6 +18,7 @@ use cust::event::{Event, EventFlags};
 use cust::memory::{DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::verify;
+use rayon::prelude::*;
 
 use super::check::{self, Found, wrong};
 use super::device::failed;
@@ -26,6 +27,7 @@ use super::sorter::stream;
 use super::transfer::upload;
 use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace, launch, select};
 use crate::error::Error;
+use crate::memory;
 
 /// An input on the device and all that sorting it there takes.
 pub struct Resident<'a, K: GpuKey> {
@@ -64,7 +66,8 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         };
         let sort = sorter.prepare(keys.len(), payload, order.clone())?;
         let event = || Event::new(EventFlags::DEFAULT).map_err(failed("creating an event"));
-        let indices: Vec<u32> = (0..keys.len() as u32 * u32::from(paired)).collect();
+        let count = if paired { keys.len() } else { 0 };
+        let indices = indices(count)?;
         let values = || {
             Ok::<_, Error>(Values {
                 input: upload(&indices)?,
@@ -214,6 +217,24 @@ impl<'a, K: GpuKey> Resident<'a, K> {
 
 fn record(event: &Event, stream: &Stream) -> Result<(), Error> {
     event.record(stream).map_err(failed("recording an event"))
+}
+
+/// The index of each of `n` keys, as its value.
+///
+/// # Errors
+/// More keys than 32 bits tell apart; too little memory.
+pub(crate) fn indices(n: usize) -> Result<Vec<u32>, Error> {
+    require_indices(n)?;
+    memory::collect((0..n).into_par_iter().map(|index| index as u32))
+}
+
+/// An error if the indices of `n` keys are more than 32 bits tell apart.
+pub(crate) fn require_indices(n: usize) -> Result<(), Error> {
+    let limit = 1 << 32;
+    match n as u64 > limit {
+        true => Err(Error::TooMany { n, limit }),
+        false => Ok(()),
+    }
 }
 
 /// Room for what a sample writes.

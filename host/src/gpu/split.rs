@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use cust::memory::{DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
+use rayon::ThreadPool;
 use rayon::prelude::*;
-use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::device::failed;
 use super::merger::{check_count, merge_runs, wait_for};
@@ -27,6 +27,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::key::Key;
 use crate::record;
+use crate::threads;
 
 /// Most streams, and host threads, that a level is given.
 const LEVEL_MAX: usize = 1024;
@@ -72,7 +73,7 @@ impl<K: Key> Split<K> {
         if needed > available {
             return Err(Error::Memory {
                 n,
-                what: "GPU memory",
+                what: "GPU memory".to_owned(),
                 needed,
                 available,
             });
@@ -113,12 +114,7 @@ impl<K: Key> Engine<K> for Split<K> {
         let order = Order::ascending();
         let sort = Sort::new(self.device.clone(), chunk, Payload::None, order)?;
         self.check_memory(n, &sort, count)?;
-        let pool = ThreadPoolBuilder::new().num_threads(count).build();
-        let threads = pool.map_err(|error| Error::Threads {
-            engine: NAME,
-            level,
-            reason: error.to_string(),
-        })?;
+        let threads = threads::pool(NAME, count)?;
         let buffer = || {
             // SAFETY: uploads write what the sorts read.
             unsafe { DeviceBuffer::uninitialized(n) }.map_err(failed("allocating GPU memory"))

@@ -8,12 +8,15 @@
 
 use cust::context::CurrentContext;
 use cust::event::{Event, EventFlags};
-use cust::memory::{AsyncCopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice, LockedBuffer};
+use cust::memory::{
+    AsyncCopyDestination, CopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice, LockedBuffer,
+};
 use cust::stream::Stream;
 
 use super::device::failed;
 use crate::error::Error;
 use crate::key::Key;
+use crate::memory;
 
 /// Most bytes of a piece: long enough for the copy engine to run at full speed.
 const PIECE_BYTES_MAX: usize = 4 << 20;
@@ -28,6 +31,14 @@ pub(crate) fn upload<T: DeviceCopy>(elements: &[T]) -> Result<DeviceBuffer<T>, E
     let copied = DeviceBuffer::from_slice(elements);
     let there = copied.and_then(|buffer| CurrentContext::synchronize().map(|()| buffer));
     there.map_err(failed("copying keys to the GPU"))
+}
+
+/// Keys of the device, on the host.
+pub(crate) fn download<K: Key>(slice: &DeviceSlice<K>) -> Result<Vec<K>, Error> {
+    let mut keys = memory::filled(K::least(), slice.len())?;
+    let copied = slice.copy_to(&mut keys[..]);
+    copied.map_err(failed("copying keys from the GPU"))?;
+    Ok(keys)
 }
 
 /// Two pinned pieces and what says that the copy engine is done with each.

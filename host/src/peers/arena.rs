@@ -68,7 +68,7 @@ impl<'a> Arena<'a> {
         // The input, a result, and what judging it takes at most: a copy of either.
         memory::require(workload.n, bytes.saturating_mul(4))?;
         let folder = input_folder(bytes)?;
-        let input = (kind.input)(workload);
+        let input = (kind.input)(workload)?;
         input.write(folder.path())?;
         let cell = Cell {
             case,

@@ -33,7 +33,7 @@ pub struct Kind {
     /// Bytes of one element.
     pub bytes: usize,
     /// An input of it.
-    pub input: fn(Workload) -> Box<dyn Input>,
+    pub input: fn(Workload) -> Result<Box<dyn Input>, Error>,
 }
 
 /// All of them, in the order in which they are shown. A type more is a line more.
@@ -45,7 +45,7 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "u32+u32",
         bytes: 8,
-        input: |workload| Box::new(Pairs::<u32>::new(workload)),
+        input: |workload| Ok(Box::new(Pairs::<u32>::new(workload)?)),
     },
 ];
 
@@ -53,7 +53,7 @@ const fn keys<K: Key + Default>() -> Kind {
     Kind {
         name: K::NAME,
         bytes: size_of::<K>(),
-        input: |workload| Box::new(Keys::<K>::new(workload)),
+        input: |workload| Ok(Box::new(Keys::<K>::new(workload)?)),
     }
 }
 
@@ -114,8 +114,11 @@ pub struct Keys<K>(Vec<K>);
 
 impl<K: Key> Keys<K> {
     /// Generates them.
-    pub fn new(workload: Workload) -> Self {
-        Self(workload.generate())
+    ///
+    /// # Errors
+    /// Too little memory.
+    pub fn new(workload: Workload) -> Result<Self, Error> {
+        workload.generate().map(Self)
     }
 }
 

@@ -14,6 +14,7 @@ use super::error::PeerError;
 use super::input::{CheckError, Input, read, write};
 use super::protocol;
 use crate::error::Error;
+use crate::gpu::resident::{indices, require_indices};
 use crate::gpu::{GpuSorter, Order, Payload, Resident};
 use crate::key::Key;
 use crate::workload::Workload;
@@ -23,8 +24,12 @@ pub struct Pairs<K>(Vec<K>);
 
 impl<K: Key> Pairs<K> {
     /// Generates the keys.
-    pub fn new(workload: Workload) -> Self {
-        Self(workload.generate())
+    ///
+    /// # Errors
+    /// More keys than indices tell apart; too little memory.
+    pub fn new(workload: Workload) -> Result<Self, Error> {
+        require_indices(workload.n)?;
+        workload.generate().map(Self)
     }
 }
 
@@ -35,8 +40,7 @@ impl<K: Key> Input for Pairs<K> {
 
     fn write(&self, folder: &Path) -> Result<(), PeerError> {
         write(&folder.join("keys"), &self.0)?;
-        let indices: Vec<u32> = (0..self.n() as u32).collect();
-        write(&folder.join("values"), &indices)
+        write(&folder.join("values"), &indices(self.n())?)
     }
 
     /// Keys are integers, which all orders have in one order.
@@ -141,13 +145,24 @@ mod tests {
     }
 
     #[test]
+    fn more_pairs_than_indices_tell_apart_are_refused_before_any_is_drawn() {
+        let pairs = Pairs::<u32>::new(Workload::classic((1 << 32) + 1, 0));
+        let error = pairs.err().unwrap().to_string();
+        assert!(
+            error.starts_with("n = 4294967297 is more than the 4294967296 keys"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn pairs_are_written_as_keys_and_their_indices() {
         let folder = tempfile::tempdir().unwrap();
         let pairs = Pairs::<u32>::new(Workload {
             n: 5,
             distribution: Distribution::Sorted,
             seed: 0,
-        });
+        })
+        .unwrap();
         pairs.write(folder.path()).unwrap();
         // Sorted as they are, they are their own result.
         pairs.check(folder.path(), &[]).unwrap();

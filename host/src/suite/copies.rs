@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cust::event::Event;
-use cust::memory::{AsyncCopyDestination, DeviceBuffer, DeviceSlice, LockedBuffer};
+use cust::memory::{AsyncCopyDestination, DeviceBuffer, LockedBuffer};
 use cust::stream::Stream;
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -15,12 +15,13 @@ use super::error::Error;
 use super::gpu_cells::{between, event, record, sorter, spoil};
 use super::group::{DEVICE_COPY, PINNED_IN, PINNED_OUT, STAGED_IN, STAGED_OUT};
 use super::inputs::Keys;
-use crate::cpu;
 use crate::gpu::Device;
 use crate::gpu::device::failed;
 use crate::gpu::sorter::stream;
-use crate::gpu::transfer::{Staging, upload};
+use crate::gpu::transfer::{Staging, download, upload};
 use crate::key::Key;
+use crate::memory;
+use crate::threads;
 
 /// Opens a cell of the group `transfer` on the GPU: `engine` says which copy.
 ///
@@ -50,11 +51,6 @@ fn judge<K: Key>(input: &Keys<K>, copy: &[K]) -> Result<(), Error> {
             "the copy is not what was copied".to_owned(),
         )),
     }
-}
-
-fn download<K: Key>(slice: &DeviceSlice<K>) -> Result<Vec<K>, crate::Error> {
-    let copied = slice.as_host_vec();
-    copied.map_err(failed("copying keys from the GPU"))
 }
 
 /// One copy on one stream, timed by events.
@@ -157,10 +153,10 @@ impl<K: Key> Staged<K> {
         Ok(Self {
             device,
             inwards: engine == STAGED_IN,
-            host: input.keys().to_vec(),
+            host: memory::collect(input.keys().par_iter().copied())?,
             there: upload(input.keys())?,
             lanes: (0..count).map(lane).collect::<Result<_, crate::Error>>()?,
-            pool: cpu::pool(engine, count)?,
+            pool: threads::pool(engine, count)?,
             chunk,
             input,
         })

@@ -62,6 +62,16 @@ pub enum Error {
     #[error("wrong result: {0}")]
     WrongResult(String),
 
+    /// Launches that wait for the device, so that what the device takes cannot be timed
+    /// apart from what the host does.
+    #[error(
+        "launches wait for the device, so that what is timed would be the host's launching: {remedy}"
+    )]
+    Gate {
+        /// What makes them wait, and what to do.
+        remedy: String,
+    },
+
     /// What a check of the emulator has found.
     #[error("the emulator found: {0}")]
     Finding(String),

@@ -22,7 +22,7 @@ use super::inputs::Keys;
 use crate::engine::Unavailable;
 use crate::gpu::device::{check, failed};
 use crate::gpu::sorter::stream;
-use crate::gpu::transfer::upload;
+use crate::gpu::transfer::{download, upload};
 use crate::gpu::{self, Device, GpuSorter, Order, Payload, Sort, Workspace};
 use crate::key::Key;
 use crate::peers::ours;
@@ -62,8 +62,7 @@ pub(super) fn judge<K: Key>(
     result: &DeviceSlice<K>,
     level: usize,
 ) -> Result<(), Error> {
-    let result = result.as_host_vec();
-    let result = result.map_err(failed("copying keys from the GPU"))?;
+    let result = download(result)?;
     let checked = input.verifier().check(&result);
     checked.map_err(|difference| crate::Error::WrongResult {
         engine: gpu::NAME,

@@ -15,6 +15,7 @@ use crate::engine::Engine;
 use crate::key::Key;
 use crate::measure;
 use crate::memory;
+use crate::threads;
 
 /// One array, sorted by an engine at a level.
 pub struct Sorted<K: Key> {
@@ -37,10 +38,11 @@ impl<K: Key> Sorted<K> {
         let n = input.keys().len();
         let needed = memory::bytes_of::<K>(n).saturating_add(engine.scratch_bytes(n, level));
         memory::require(n, needed)?;
+        let work = memory::filled(K::least(), n)?;
         engine.prepare(n, level)?;
         Ok(Self {
             engine,
-            work: vec![K::least(); n],
+            work,
             input,
             level,
         })
@@ -83,8 +85,10 @@ impl<K: Key> Batch<K> {
         };
         Ok(Self {
             engine,
-            pool: cpu::pool(engine, inputs.len())?,
-            work: inputs.iter().map(|input| input.keys().to_vec()).collect(),
+            pool: threads::pool(engine, inputs.len())?,
+            work: (inputs.iter())
+                .map(|input| memory::collect(input.keys().par_iter().copied()))
+                .collect::<Result<_, _>>()?,
             inputs,
             sort,
         })
@@ -140,8 +144,8 @@ impl<K: Key> Pairs<K> {
             false => |pairs| pairs.sort_by_key(|pair| pair.0),
         };
         Ok(Self {
-            pool: cpu::pool(engine, level)?,
-            work: vec![(K::least(), 0); n],
+            pool: threads::pool(engine, level)?,
+            work: memory::filled((K::least(), 0), n)?,
             input,
             sort,
         })
@@ -209,8 +213,8 @@ impl<K: Key> Copy<K> {
         let n = input.keys().len();
         memory::require(n, memory::bytes_of::<K>(n))?;
         Ok(Self {
-            pool: cpu::pool(super::group::CPU_COPY, level)?,
-            output: vec![K::least(); n],
+            pool: threads::pool(super::group::CPU_COPY, level)?,
+            output: memory::filled(K::least(), n)?,
             input,
             level,
         })

@@ -69,39 +69,43 @@ impl Inputs {
     /// The keys of a cell.
     ///
     /// # Errors
-    /// No distribution has that name.
+    /// No distribution has that name; too little memory.
     pub fn keys<K: Key>(&self, name: &Name) -> Result<Rc<Keys<K>>, Error> {
         let workload = self.workload(name)?;
-        Ok(self.kept(name.input(), || Keys::new(workload.generate())))
+        self.kept(name.input(), || Ok(Keys::new(workload.generate()?)))
     }
 
     /// As many arrays as the level of a cell, each from a seed of its own.
     ///
     /// # Errors
-    /// No distribution has that name.
+    /// No distribution has that name; too little memory.
     pub fn arrays<K: Key>(&self, name: &Name) -> Result<Rc<Vec<Keys<K>>>, Error> {
         let workload = self.workload(name)?;
         let array = |index: usize| {
             let seed = workload.seed.wrapping_add(index as u64);
-            Keys::new(Workload { seed, ..workload }.generate())
+            Ok(Keys::new(Workload { seed, ..workload }.generate()?))
         };
         let key = format!("{} arrays of {}", name.level, name.input());
-        Ok(self.kept(key, || (0..name.level).map(array).collect()))
+        self.kept(key, || (0..name.level).map(array).collect())
     }
 
     /// What was made last under this key, or else what `make` makes. The one before is
     /// dropped first: memory may not hold both.
-    fn kept<T: 'static>(&self, key: String, make: impl FnOnce() -> T) -> Rc<T> {
+    fn kept<T: 'static>(
+        &self,
+        key: String,
+        make: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<Rc<T>, Error> {
         let mut last = self.last.borrow_mut();
         if let Some((_, kept)) = last.as_ref().filter(|(known, _)| *known == key)
             && let Ok(kept) = Rc::clone(kept).downcast()
         {
-            return kept;
+            return Ok(kept);
         }
         *last = None;
-        let made = Rc::new(make());
+        let made = Rc::new(make()?);
         *last = Some((key, made.clone()));
-        made
+        Ok(made)
     }
 }
 

@@ -12,6 +12,7 @@ use super::name::Name;
 use super::peer_cells::{self, Handed, StartedPeer};
 use super::{copies, emulator_cells, gpu_cells, host_cells, streams};
 use crate::engine;
+use crate::gpu::resident::require_indices;
 use crate::gpu::{self, Device};
 use crate::key::{F32, Key};
 use crate::peers::programs;
@@ -113,6 +114,7 @@ impl Opener {
             let kind = TYPES.iter().find(|kind| kind.name == name.kind);
             let kind = kind.ok_or_else(|| unknown("type", &name.kind, &types()))?;
             self.require_unslowed(group, name)?;
+            require_gpu_memory(group, name, kind.bytes)?;
             (kind.open)(self, group, name)
         };
         opened().map_err(|error| error.of(name))
@@ -215,6 +217,35 @@ pub fn needs_gpu(engine: &str) -> bool {
     !engine.starts_with("cpu-") && !emulator_cells::NAMES.contains(&engine)
 }
 
+/// Refuses what the GPU's memory cannot hold, before any of it is drawn: of a sort input,
+/// output and workspace, which is a copy of the input at least where that is large.
+fn require_gpu_memory(group: Group, name: &Name, bytes: usize) -> Result<(), Error> {
+    let engine = name.engine.as_str();
+    if !needs_gpu(engine) || programs::NAMES.contains(&engine) {
+        return Ok(());
+    }
+    let (arrays, buffers) = match group {
+        Group::Transfer => (1, 1),
+        Group::Classic => (1, 2),
+        Group::Batch => (name.level, 3),
+        _ => (1, 3),
+    };
+    let keys = (name.n as u64).saturating_mul(arrays as u64);
+    let needed = keys.saturating_mul(buffers * bytes as u64);
+    let (available, _) = Device::open()?.memory()?;
+    // A small sort has no copy.
+    let small = 16 << 20;
+    match needed > available.saturating_add(small) {
+        true => Err(Error::Host(crate::Error::Memory {
+            n: name.n,
+            what: "GPU memory".to_owned(),
+            needed,
+            available,
+        })),
+        false => Ok(()),
+    }
+}
+
 fn open_keys<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Opened {
     let engine = name.engine.as_str();
     if programs::NAMES.contains(&engine) {
@@ -258,6 +289,7 @@ fn open_pairs<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> O
     if group != Group::Pairs {
         return Err(unknown("type of keys alone", &name.kind, &types));
     }
+    require_indices(name.n)?;
     let keys = || opener.inputs.keys::<K>(name);
     Ok(match name.engine.as_str() {
         gpu::NAME => Box::new(gpu_cells::Resident::new(&*keys()?, true, false)?),
@@ -308,6 +340,14 @@ mod tests {
             ),
             ("pairs/u32-uniform/cpu-std/1/9", "type of pairs `u32`"),
             ("cpu/u32+u32-uniform/cpu-std/1/9", "type of keys alone"),
+            (
+                "pairs/u32+u32-uniform/cpu-std/1/4294967297",
+                "n = 4294967297 is more than the 4294967296 keys",
+            ),
+            (
+                "cpu/u64-uniform/cpu-std/1/99999999999999",
+                "needs 800.0 TB of ",
+            ),
         ] {
             let error = open(name).err().unwrap().to_string();
             assert!(error.starts_with(&format!("{name}: ")), "{error}");

@@ -85,7 +85,7 @@ impl Handed {
         let bytes = (workload.n as u64).saturating_mul(kind.bytes as u64);
         crate::memory::require(workload.n, bytes.saturating_mul(4))?;
         let folder = arena::input_folder(bytes)?;
-        let input = (kind.input)(workload);
+        let input = (kind.input)(workload)?;
         input.write(folder.path())?;
         Ok(Self { input, folder })
     }

@@ -5,16 +5,20 @@
 //! wait (the fork), and ends with one on it after it has waited for all others (the
 //! join), so that it spans whatever any stream does. The first stream is held back by a
 //! gate until the host has launched everything: what is timed is the device, and not
-//! how fast one thread of the host can launch. The time by the host's clock is of a
-//! second run, without the gate, from the first launch until the result is there.
+//! how fast one thread of the host can launch. A launch that waits for the device, as all
+//! do under `CUDA_LAUNCH_BLOCKING` and some under a profiler or at a kernel's first use,
+//! waits until the gate gives way. Such a run is not timed: it is made again a few times,
+//! and then refused. The time by the host's clock is of a second run, without the gate,
+//! from the first launch until the result is there.
 //!
 //! Each stream's own work lies between two events of its own. The sum of these
 //! intervals over the length of their union is the *overlap*: 1 says that the streams
 //! ran one after the other, whatever their number.
 
+use std::env;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use cust::event::Event;
@@ -32,9 +36,10 @@ use crate::gpu::transfer::upload;
 use crate::gpu::{Device, Order, Payload, Sort, Workspace, check};
 use crate::key::Key;
 
-/// Longest time for which the gate holds the streams. Launching everything takes less;
-/// should the driver wait for room in a queue, this is what it waits.
+/// Longest time for which the gate holds the streams. Launching everything takes less.
 const GATE: Duration = Duration::from_millis(100);
+/// Runs after which a cell is refused whose gate held in none of them.
+const GATED_RUNS: usize = 4;
 
 /// Streams between a fork and a join, and what times them.
 struct Streams {
@@ -56,15 +61,16 @@ impl Streams {
     }
 
     /// Forks, has `launch` put its work on each stream, joins by `join`, and waits.
-    /// With the gate, the times are the device's; without it, the host's.
+    /// With the gate, the times are the device's, and none if the gate did not hold;
+    /// without it, the host's.
     fn run(
         &self,
         gated: bool,
         mut launch: impl FnMut(usize, &Stream) -> Result<(), crate::Error>,
         join: impl FnOnce(&[Stream]) -> Result<(), crate::Error>,
-    ) -> Result<Times, crate::Error> {
+    ) -> Result<Option<Times>, crate::Error> {
         let first = &self.streams[0];
-        let gate = Gate::new();
+        let gate = Gate::default();
         if gated {
             gate.hold(first)?;
         }
@@ -80,17 +86,20 @@ impl Streams {
         }
         join(&self.streams)?;
         record(&self.end, first)?;
-        gate.open();
+        let held = gate.open();
         self.end.synchronize().map_err(failed("sorting"))?;
         let host = begun.elapsed();
         if !gated {
-            return Ok(Times::of_host(host.as_secs_f64()));
+            return Ok(Some(Times::of_host(host.as_secs_f64())));
         }
-        Ok(Times {
+        if !held {
+            return Ok(None);
+        }
+        Ok(Some(Times {
             device_s: Some(between(&self.start, &self.end)?),
             overlap: self.overlap()?,
             host_s: None,
-        })
+        }))
     }
 
     /// The overlap of the streams in the last run; none of one stream.
@@ -120,27 +129,44 @@ fn overlap(mut spans: Vec<(f64, f64)>) -> Option<f64> {
 }
 
 /// Holds a stream back until it is opened, and no longer than [`GATE`].
-struct Gate(Arc<AtomicBool>);
+#[derive(Clone, Default)]
+struct Gate(Arc<AtomicU8>);
+
+/// The gate's state to begin with; the one that leaves it first decides.
+const SHUT: u8 = 0;
+/// All was launched, and the gate was opened.
+const OPENED: u8 = 1;
+/// The gate gave way before.
+const EXPIRED: u8 = 2;
 
 impl Gate {
-    fn new() -> Self {
-        Self(Arc::default())
-    }
-
     fn hold(&self, stream: &Stream) -> Result<(), crate::Error> {
-        let opened = Arc::clone(&self.0);
-        let wait = move || {
-            let begun = Instant::now();
-            while !opened.load(Ordering::Acquire) && begun.elapsed() < GATE {
-                std::hint::spin_loop();
-            }
-        };
-        let held = stream.add_callback(Box::new(wait));
+        let gate = self.clone();
+        let held = stream.add_callback(Box::new(move || gate.wait(GATE)));
         held.map_err(failed("holding a stream"))
     }
 
-    fn open(&self) {
-        self.0.store(true, Ordering::Release);
+    /// Returns once the gate is open, or has been shut for `limit`.
+    fn wait(&self, limit: Duration) {
+        let begun = Instant::now();
+        while self.0.load(Ordering::Acquire) == SHUT {
+            if begun.elapsed() >= limit {
+                self.leave_shut(EXPIRED);
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Opens the gate; returns false if it had given way before.
+    fn open(&self) -> bool {
+        self.leave_shut(OPENED)
+    }
+
+    fn leave_shut(&self, to: u8) -> bool {
+        let left = self
+            .0
+            .compare_exchange(SHUT, to, Ordering::AcqRel, Ordering::Acquire);
+        left.is_ok()
     }
 }
 
@@ -155,14 +181,41 @@ impl Drop for Gate {
 /// of as many by the device's, behind it.
 fn by_both_clocks(
     sorts: u32,
-    mut once: impl FnMut(bool) -> Result<Times, Error>,
+    mut once: impl FnMut(bool) -> Result<Option<Times>, Error>,
 ) -> Result<Times, Error> {
+    let blocking = env::var("CUDA_LAUNCH_BLOCKING").ok();
     Times::mean_of(sorts, || {
-        let host = once(false)?;
+        let host = once(false)?.and_then(|times| times.host_s);
+        let gated = until_held(|| once(true), blocking.as_deref())?;
         Ok(Times {
-            host_s: host.host_s,
-            ..once(true)?
+            host_s: host,
+            ..gated
         })
+    })
+}
+
+/// The times of the first of a few gated runs whose gate held.
+///
+/// # Errors
+/// Those of `run`; a gate that held in none, with what `CUDA_LAUNCH_BLOCKING` is.
+fn until_held(
+    mut run: impl FnMut() -> Result<Option<Times>, Error>,
+    blocking: Option<&str>,
+) -> Result<Times, Error> {
+    for _ in 0..GATED_RUNS {
+        if let Some(times) = run()? {
+            return Ok(times);
+        }
+    }
+    Err(Error::Gate {
+        remedy: match blocking {
+            Some(value) if value != "0" => {
+                format!("CUDA_LAUNCH_BLOCKING is {value}: unset it")
+            }
+            _ => "end the profiler or debugger that makes them wait (CUDA_LAUNCH_BLOCKING is not \
+                  set), or choose a lower level"
+                .to_owned(),
+        },
     })
 }
 
@@ -214,10 +267,10 @@ impl<K: Key> Split<K> {
         })
     }
 
-    fn once(&mut self, gated: bool) -> Result<Times, Error> {
+    fn once(&mut self, gated: bool) -> Result<Option<Times>, Error> {
         self.device.enter()?;
         if self.input.keys().is_empty() {
-            return Ok(Times::of_host(0.0));
+            return Ok(Some(Times::of_host(0.0)));
         }
         let restored = self.keys.copy_from(&self.source);
         restored.map_err(failed("restoring the input"))?;
@@ -309,7 +362,7 @@ impl<K: Key> Batch<K> {
         })
     }
 
-    fn once(&mut self, gated: bool) -> Result<Times, Error> {
+    fn once(&mut self, gated: bool) -> Result<Option<Times>, Error> {
         self.device.enter()?;
         for (lane, stream) in self.lanes.iter().zip(&self.streams.streams) {
             spoil(&lane.output, stream)?;
@@ -355,6 +408,87 @@ fn wait() -> Result<(), crate::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Launches on a device that is a thread: the gate is the first work of its stream.
+    /// A launch that waits for the device returns when the gate has let it through.
+    fn launched_behind_a_gate(limit: Duration, launches_wait: bool) -> bool {
+        let gate = Gate::default();
+        let stream = gate.clone();
+        std::thread::scope(|scope| {
+            let device = scope.spawn(move || stream.wait(limit));
+            if launches_wait {
+                device.join().unwrap();
+            }
+            gate.open()
+        })
+    }
+
+    #[test]
+    fn a_gate_holds_unless_a_launch_waits_for_the_device() {
+        let long = Duration::from_secs(3600);
+        assert!(launched_behind_a_gate(long, false));
+        assert!(!launched_behind_a_gate(Duration::from_millis(1), true));
+    }
+
+    #[test]
+    fn a_gate_that_gave_way_is_not_opened_and_one_opened_does_not_give_way() {
+        let gate = Gate::default();
+        gate.wait(Duration::ZERO);
+        assert!(!gate.open());
+        let gate = Gate::default();
+        assert!(gate.open());
+        gate.wait(Duration::ZERO);
+        assert_eq!(gate.0.load(Ordering::Acquire), OPENED);
+    }
+
+    #[test]
+    fn a_run_whose_gate_gave_way_is_made_again_and_does_not_count() {
+        let mut runs = 0;
+        let times = until_held(
+            || {
+                runs += 1;
+                Ok((runs == GATED_RUNS).then(|| Times::of_host(7.0)))
+            },
+            None,
+        );
+        assert_eq!(times.unwrap().host_s, Some(7.0));
+        assert_eq!(runs, GATED_RUNS);
+    }
+
+    #[test]
+    fn a_gate_that_never_holds_is_refused_with_the_cause() {
+        let refused = |blocking| {
+            let mut runs = 0;
+            let never = || {
+                runs += 1;
+                Ok(None)
+            };
+            let error = until_held(never, blocking).unwrap_err().to_string();
+            assert_eq!(runs, GATED_RUNS);
+            error
+        };
+        let set = refused(Some("1"));
+        assert!(set.contains("CUDA_LAUNCH_BLOCKING is 1: unset it"), "{set}");
+        for unset in [None, Some("0")] {
+            let error = refused(unset);
+            assert!(error.contains("profiler"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_gates_own_times_are_by_the_device_and_the_others_by_the_host() {
+        let times = by_both_clocks(2, |gated| {
+            Ok(Some(match gated {
+                true => Times {
+                    device_s: Some(1.0),
+                    ..Times::default()
+                },
+                false => Times::of_host(3.0),
+            }))
+        });
+        let times = times.unwrap();
+        assert_eq!((times.host_s, times.device_s), (Some(3.0), Some(1.0)));
+    }
 
     #[test]
     fn overlap_is_one_in_turn_and_the_number_of_streams_at_once() {

@@ -22,7 +22,9 @@ use rayon::prelude::*;
 
 use super::draws::{Draws, draw, draw_below, seed_of_values};
 use super::{CLASSIC_MAX, Distribution, Workload};
+use crate::error::Error;
 use crate::key::Key;
+use crate::memory;
 
 /// Keys of an input with few distinct ones.
 const FEW: u64 = 16;
@@ -35,17 +37,14 @@ const KEYS_TO_AN_EXCHANGE: usize = 100;
 const BLOCK: usize = 4096;
 
 /// The keys of a workload.
-pub(super) fn generate<K: Key>(workload: &Workload) -> Vec<K> {
+pub(super) fn generate<K: Key>(workload: &Workload) -> Result<Vec<K>, Error> {
     let key = Maker::new(workload);
-    let mut keys: Vec<K> = (0..workload.n)
-        .into_par_iter()
-        .with_min_len(1 << 14)
-        .map(|index| key.at(index))
-        .collect();
+    let indices = (0..workload.n).into_par_iter().with_min_len(1 << 14);
+    let mut keys = memory::collect(indices.map(|index| key.at(index)))?;
     if workload.distribution == Distribution::NearlySorted {
         exchange(&mut keys, workload.seed);
     }
-    keys
+    Ok(keys)
 }
 
 /// Exchanges random pairs of places.
@@ -167,7 +166,7 @@ mod tests {
             distribution,
             seed,
         };
-        workload.generate()
+        workload.generate().unwrap()
     }
 
     /// Six standard deviations of the number of successes in `n` trials.

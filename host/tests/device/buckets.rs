@@ -15,13 +15,23 @@ use crate::sorted;
 pub fn buckets_are_sorted_locally_or_not(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let workload = uniform((1 << 25) + 17);
-    let spread = workload.generate::<u32>();
-    let wide = workload.generate::<u64>();
+    let spread = workload.generate::<u32>().unwrap();
+    let wide = workload.generate::<u64>().unwrap();
     for order in &[Order::ascending(), Order::descending()] {
         sorts(&sorter, &spread, order, "spread");
         sorts(&sorter, &spread[..(1 << 24) + 1], order, "half");
-        sorts(&sorter, &workload.generate::<i32>(), order, "spread");
-        sorts(&sorter, &workload.generate::<F32>(), order, "spread");
+        sorts(
+            &sorter,
+            &workload.generate::<i32>().unwrap(),
+            order,
+            "spread",
+        );
+        sorts(
+            &sorter,
+            &workload.generate::<F32>().unwrap(),
+            order,
+            "spread",
+        );
         for (what, spoil) in SPOILT {
             let spoilt = spoilt(&wide, spoil, |key| (key >> 32) as u32);
             sorts(&sorter, &spoilt, order, what);
@@ -33,7 +43,7 @@ pub fn buckets_are_sorted_locally_or_not(device: Arc<Device>) {
 /// The same of 8 bytes, by every shape of the local sort but the largest.
 pub fn wide_buckets_are_sorted_locally_or_not(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
-    let keys = uniform((1 << 26) + 5).generate::<u64>();
+    let keys = uniform((1 << 26) + 5).generate::<u64>().unwrap();
     for exponent in 23..=26 {
         let keys = &keys[..(1 << exponent) + 5];
         sorts(&sorter, keys, &Order::ascending(), "spread");

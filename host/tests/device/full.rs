@@ -119,7 +119,7 @@ impl Coverage {
     /// Whether the host has memory for `n` keys, and as many indices if `paired`.
     fn fits_host<K>(&mut self, n: usize, paired: bool, what: &str) -> bool {
         let element = size_of::<K>() + if paired { 4 } else { 0 };
-        let available = memory::available().unwrap_or(u64::MAX);
+        let available = memory::available().map_or(u64::MAX, |room| room.bytes);
         self.holds(what, "host", (n * element) as u64 + (1 << 30), available)
     }
 
@@ -141,7 +141,7 @@ fn workload<K: Key>(n: usize, distribution: Distribution) -> Vec<K> {
         distribution,
         seed: n as u64,
     };
-    workload.generate()
+    workload.generate().unwrap()
 }
 
 /// Keys alone, in place and not, and pairs of which many have equal keys, by every

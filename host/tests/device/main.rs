@@ -264,7 +264,7 @@ fn bit_ranges_are_sorted_stably(device: Arc<Device>) {
 
 fn large_inputs_are_sorted_and_stable(device: Arc<Device>) {
     fn of<K: Key>(sorter: &GpuSorter, workload: Workload) {
-        let keys = workload.generate::<K>();
+        let keys = workload.generate::<K>().unwrap();
         for paired in [false, true] {
             let mut resident = Resident::new(sorter, &keys, paired, Order::ascending()).unwrap();
             for _ in 0..3 {

@@ -193,7 +193,7 @@ pub fn a_sort_is_captured_in_a_graph(device: Arc<Device>) {
                 distribution: Distribution::Uniform,
                 seed,
             };
-            let keys = workload.generate::<u32>();
+            let keys = workload.generate::<u32>().unwrap();
             buffer.copy_from(&keys).unwrap();
             graph.launch(&stream);
             let found = buffer.as_host_vec().unwrap();

@@ -141,7 +141,7 @@ fn outcomes(ours: &mut Std, peer: &mut Peer, samples: usize) -> [Result<AllTimes
         .tempdir()
         .unwrap();
     let case = case(Shape::Resident, "u32");
-    let input = (case.kind.input)(case.workload);
+    let input = (case.kind.input)(case.workload).unwrap();
     input.write(folder.path()).unwrap();
     let cell = Cell {
         case,
