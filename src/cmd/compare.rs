@@ -16,7 +16,7 @@ use cudamark::track::calibration::{self, Summary};
 use cudamark::track::comparison::{self, Plan, Row};
 use cudamark::track::stats::{self, Verdict};
 use cudamark::track::store::Store;
-use cudamark::track::{cores, process};
+use cudamark::track::{cores, machine, process};
 use cudamark::{interrupt, paths, tell};
 use host::record::Environment;
 use host::suite::{Name, Tier};
@@ -196,6 +196,9 @@ fn compare(options: &Options) -> Result<u8> {
     };
     let folder = paths::suite().join("track");
     let calibration = Summary::of(&calibration::of_machine(&folder, &machine)?);
+    if let Some(said) = machine::renamed(&folder, &machine) {
+        tell!("compare: {said}");
+    }
     let store = Store::of_machine(&folder, &machine);
     let rows = comparison::run(&plan, &store, &interrupted)?.rows;
     let governor = environment.governor.as_deref();

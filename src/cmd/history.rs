@@ -14,7 +14,7 @@ use cudamark::track::commits::{self, Commit, short};
 use cudamark::track::fill::{self, Plan};
 use cudamark::track::history::{self, Curve, Search, Step};
 use cudamark::track::history_page;
-use cudamark::track::machine::Source;
+use cudamark::track::machine::{self, Source};
 use cudamark::track::selection::Selection;
 use cudamark::{interrupt, paths, tell};
 use host::record::Environment;
@@ -118,7 +118,12 @@ pub fn run(options: &Options) -> Result<()> {
     let source = match (&options.machine, &options.store) {
         (Some(id), _) => Source::of_machine(&folder, id)?,
         (None, Some(path)) => Source::at(path)?,
-        (None, None) => Source::here(&folder, &here),
+        (None, None) => {
+            if let Some(said) = machine::renamed(&folder, &here) {
+                tell!("history: {said}");
+            }
+            Source::here(&folder, &here)
+        }
     };
     let cells = Selection::new(&options.cells)?;
     let fills = options.fill_missing || options.fill.is_some();

@@ -2,10 +2,11 @@
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use cudamark::paths;
 use cudamark::report::figures::seconds;
+use cudamark::track::machine;
 use cudamark::track::rank::{self, Places, Ranked, Ranking, Times};
 use cudamark::track::selection::Selection;
+use cudamark::{paths, tell};
 use host::record::Environment;
 
 use super::classic::print;
@@ -49,6 +50,9 @@ enum Format {
 /// What is named and not there; times of different machines; no cell in common.
 pub fn run(options: &Options) -> Result<()> {
     let machine_id = Environment::here(None).machine_id();
+    if let Some(said) = machine::renamed(&paths::suite().join("track"), &machine_id) {
+        tell!("rank: {said}");
+    }
     let places = Places {
         machine_id: &machine_id,
         track: paths::suite().join("track"),

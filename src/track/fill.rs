@@ -324,8 +324,11 @@ fn sample(
         cores::bind(cores)?;
         process::sample(build, arguments, records)
     };
-    thread::scope(|scope| scope.spawn(bound).join())
-        .unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().spawn_scoped(scope, bound);
+        let ended = thread.context("cannot start a thread")?.join();
+        ended.unwrap_or_else(|panicked| panic::resume_unwind(panicked))
+    })
 }
 
 fn distribution(samples: &[Sample]) -> Distribution {

@@ -2,12 +2,33 @@
 //! is not mistaken for what this one did.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 
 use super::history;
 use super::store::Store;
+
+/// What to do where `folder` has stores, and none of this machine: its name may have changed,
+/// which until version 0.1 was made of the kernel, the cores in use and the memory as well.
+pub fn renamed(folder: &Path, machine_id: &str) -> Option<String> {
+    let own = folder.join(format!("{machine_id}.jsonl"));
+    if own.is_file() {
+        return None;
+    }
+    let files = fs::read_dir(folder).ok()?.flatten();
+    let paths = files.map(|file| file.path());
+    let stores = paths.filter(|path| path.extension().is_some_and(|end| end == "jsonl"));
+    let stores: BTreeSet<String> = stores.map(|path| path.display().to_string()).collect();
+    let first = stores.first()?;
+    Some(format!(
+        "no store of this machine, {machine_id}, yet; machines are named by CPU and GPU now: if one \
+         of these is its store under a former name, `mv {first} {}` goes on with it: {}",
+        own.display(),
+        stores.iter().cloned().collect::<Vec<_>>().join(", ")
+    ))
+}
 
 /// A store, and the machines that its times are of.
 #[derive(Debug)]
@@ -97,5 +118,23 @@ impl Source {
             true => format!("{}: NOT THIS ONE, shown by --force", self.named()),
             false => format!("{}, which is this one", self.named()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_under_a_former_name_is_pointed_to_until_it_is_moved() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(renamed(folder.path(), "new"), None);
+        let [former, own] = ["old.jsonl", "new.jsonl"].map(|name| folder.path().join(name));
+        fs::write(&former, "").unwrap();
+        let said = renamed(folder.path(), "new").unwrap();
+        let command = format!("`mv {} {}`", former.display(), own.display());
+        assert!(said.contains(&command) && !said.contains('\n'), "{said}");
+        fs::rename(former, own).unwrap();
+        assert_eq!(renamed(folder.path(), "new"), None);
     }
 }

@@ -344,12 +344,14 @@ fn read_lines(
     mut take: impl FnMut(String) -> bool + Send + 'static,
 ) -> Option<JoinHandle<()>> {
     let from = from?;
-    Some(thread::spawn(move || {
+    let read = move || {
         for line in BufReader::new(from).split(b'\n') {
             let Ok(line) = line else { return };
             if !take(String::from_utf8_lossy(&line).trim_end().to_owned()) {
                 return;
             }
         }
-    }))
+    };
+    // Without a thread, the output is closed, as that of a process that ended.
+    thread::Builder::new().spawn(read).ok()
 }
