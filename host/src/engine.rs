@@ -41,11 +41,16 @@ pub trait Engine<K: Key>: Send {
     }
 }
 
+/// The line that stands for the results of what cannot run here.
+pub fn skip_line(name: &str, reason: &str) -> String {
+    format!("{name}: skipped: {reason}; see `cudamark doctor`")
+}
+
 /// An engine that cannot run on this machine, and why.
 ///
-/// Shown as the line that stands for its results: `gpu: skipped: no NVIDIA driver`.
+/// Shown as the [`skip_line`] that stands for its results.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{engine}: skipped: {reason}")]
+#[error("{}", skip_line(engine, reason))]
 pub struct Unavailable {
     /// Name of the engine.
     pub engine: &'static str,

@@ -43,7 +43,7 @@ pub enum Error {
     },
 
     /// The engine exists, but cannot run on this machine.
-    #[error("{}: not available on this machine: {}; choose another engine", .0.engine, .0.reason)]
+    #[error("{}: not available on this machine: {}; choose another engine, or see `cudamark doctor`", .0.engine, .0.reason)]
     Unavailable(Unavailable),
 
     /// More memory would be needed than there is. Found before any of it is allocated.

@@ -3,11 +3,21 @@
 A request is a line of words on standard input, an answer a JSON object on a line of
 standard output. docs/PEERS.md has the protocol. What is sorted and timed, and how, is the
 peer's own: see the class Sorter there.
+
+A library may fail to import in any way, and print while it does. Whatever it raises is the
+reason why the peer cannot run here, and whatever it prints goes to standard error: from
+here on, standard output is for answers alone.
+
+`python3 serve.py NAME` imports the library NAME and says its version.
 """
 
+import importlib
 import json
 import os
 import sys
+
+ANSWERS = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
 
 PROTOCOL = 2
 
@@ -16,19 +26,47 @@ DTYPES = {"u32": "<u4", "i32": "<i4", "f32": "<f4", "u64": "<u8"}
 
 
 def say(**answer):
-    print(json.dumps(answer), flush=True)
+    print(json.dumps(answer), file=ANSWERS, flush=True)
 
 
 def skip(reason):
     """Tells that this peer cannot run here, and ends it."""
     say(protocol=PROTOCOL, skipped=" ".join(str(reason).split()))
-    sys.exit(0)
+    ANSWERS.close()
+    # What a library that failed to load left behind may fail again, or hang, at the end.
+    os._exit(0)
 
 
-try:
-    import numpy
-except ImportError as missing:
-    skip(missing)
+def described(error):
+    """An exception in words: the one that it came from, where it says."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # It cannot say what it is.
+        text = ""
+    if name == "ModuleNotFoundError" and text:
+        return text
+    return f"{name}: {text}" if text else name
+
+
+def or_skip(act):
+    """What `act` returns; whatever it raises instead ends the peer, with the reason."""
+    try:
+        return act()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # An import may even raise SystemExit.
+        skip(described(error))
+
+
+def library(name):
+    """A library, imported."""
+    return or_skip(lambda: importlib.import_module(name))
+
+
+numpy = library("numpy")
 
 
 def read_keys(folder, type_name, n):
@@ -64,8 +102,17 @@ def answer(sorter, line):
     raise ValueError(f"unknown request `{line}`")
 
 
-def serve(sorter):
-    """Greets, then answers requests until one says quit or none can come any more."""
+def version(module):
+    """The version of a library, as text."""
+    return str(module.__version__)
+
+
+def serve(make):
+    """Greets, then answers requests until one says quit or none can come any more.
+
+    `make` returns the sorter, and may raise whatever keeps the library from the GPU.
+    """
+    sorter = or_skip(make)
     say(
         protocol=PROTOCOL,
         peer=sorter.name,
@@ -83,3 +130,10 @@ def serve(sorter):
             say(**answer(sorter, line))
         except Exception as error:  # Whatever it is, the parent has to be told.
             say(error=" ".join(f"{type(error).__name__}: {error}".split()))
+
+
+if __name__ == "__main__":
+    found = library(sys.argv[1])
+    say(protocol=PROTOCOL, library_version=or_skip(lambda: version(found)))
+    ANSWERS.close()
+    os._exit(0)

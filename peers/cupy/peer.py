@@ -10,23 +10,20 @@ clock: copied to the device, sorted, copied back.
 
 import time
 
-from serve import serve, skip
+from serve import library, serve, version
 
-try:
-    import cupy as cp
-except ImportError as error:
-    skip(error)
+cp = library("cupy")
 
 
 class Sorter:
     name = "cupy"
     call = "cupy.sort"
-    version = cp.__version__
     # NaN comes last by the documentation; a radix sort puts those with a sign first.
     orders = ("nan-last", "zeros-equal")
     types = ("u32", "i32", "f32", "u64")
 
     def __init__(self):
+        self.version = version(cp)
         properties = cp.cuda.runtime.getDeviceProperties(cp.cuda.Device().id)
         self.device = properties["name"].decode()
         self.start, self.end = cp.cuda.Event(), cp.cuda.Event()
@@ -65,8 +62,4 @@ class Sorter:
         return cp.asnumpy(self.sorted)
 
 
-try:
-    sorter = Sorter()
-except cp.cuda.runtime.CUDARuntimeError as error:
-    skip(error)
-serve(sorter)
+serve(Sorter)

@@ -5,28 +5,25 @@ caller of it waits for, so that is what is timed. Memory comes from PyTorch's po
 nothing is allocated once a sort has run. Timed by events on the current stream.
 """
 
-from serve import serve, skip
+from serve import library, serve, version
 
-try:
-    import torch
-except ImportError as error:
-    skip(error)
+torch = library("torch")
 
 # PyTorch's names of the types, and the signed ones of their size, which numpy's arrays
 # of any type can be handed over as.
 DTYPES = {
-    "u32": (torch.uint32, "<i4"),
-    "i32": (torch.int32, "<i4"),
-    "f32": (torch.float32, "<i4"),
-    "u64": (torch.uint64, "<i8"),
+    "u32": ("uint32", "<i4"),
+    "i32": ("int32", "<i4"),
+    "f32": ("float32", "<i4"),
+    "u64": ("uint64", "<i8"),
 }
 
 
-def sortable(dtype):
-    """Whether this PyTorch sorts keys of a type on the GPU: it does not say."""
+def sortable(name):
+    """Whether this PyTorch has a type and sorts keys of it on the GPU: it does not say."""
     try:
-        torch.sort(torch.zeros(2, dtype=dtype, device="cuda"))
-    except (RuntimeError, NotImplementedError):
+        torch.sort(torch.zeros(2, dtype=getattr(torch, name), device="cuda"))
+    except (AttributeError, RuntimeError, NotImplementedError):
         return False
     return True
 
@@ -34,11 +31,13 @@ def sortable(dtype):
 class Sorter:
     name = "torch"
     call = "torch.sort"
-    version = torch.__version__
     # NaN comes last by the documentation; a radix sort puts those with a sign first.
     orders = ("nan-last", "zeros-equal")
 
     def __init__(self):
+        if not torch.cuda.is_available():
+            raise RuntimeError("PyTorch sees no GPU")
+        self.version = version(torch)
         self.device = torch.cuda.get_device_name()
         self.types = [name for name, (dtype, _) in DTYPES.items() if sortable(dtype)]
         self.start = torch.cuda.Event(enable_timing=True)
@@ -51,7 +50,7 @@ class Sorter:
         torch.cuda.empty_cache()
         name = {"<u4": "u32", "<i4": "i32", "<f4": "f32", "<u8": "u64"}[keys.dtype.str]
         dtype, carrier = DTYPES[name]
-        self.keys = torch.from_numpy(keys.view(carrier)).cuda().view(dtype)
+        self.keys = torch.from_numpy(keys.view(carrier)).cuda().view(getattr(torch, dtype))
 
     def spoil(self):
         """Overwrites the last result, so that what is left of it passes for no other."""
@@ -75,6 +74,4 @@ class Sorter:
         return keys.view(carrier).cpu().numpy()
 
 
-if not torch.cuda.is_available():
-    skip("PyTorch sees no GPU")
-serve(Sorter())
+serve(Sorter)

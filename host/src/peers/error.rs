@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::engine::skip_line;
 use crate::error::Error;
 
 /// Why a contender has no figure.
@@ -10,22 +11,11 @@ use crate::error::Error;
 #[non_exhaustive]
 pub enum PeerError {
     /// It cannot run on this machine: no failure, and no result either.
-    #[error("{peer}: skipped: {reason}")]
+    #[error("{}", skip_line(peer, reason))]
     Skipped {
         /// Name of the peer.
         peer: String,
         /// What is missing.
-        reason: String,
-    },
-
-    /// Its sources do not compile.
-    #[error("{peer}: `{command}` failed: {reason}")]
-    Build {
-        /// Name of the peer.
-        peer: String,
-        /// What was run.
-        command: String,
-        /// The first error it printed.
         reason: String,
     },
 

@@ -19,6 +19,7 @@
 //! |---|---|
 //! | [`protocol`] | what is said over the pipe |
 //! | [`process`] | a peer's process, which may crash, hang or talk nonsense |
+//! | [`python`] | the machine's Pythons, and what they can import |
 //! | [`programs`] | the peers there are: sources, compilers, interpreters |
 //! | [`input`] | what is sorted, as a file for peers; whether a result is its sorted form |
 //! | [`pairs`] | pairs of key and value: as files, and whether a result is right |
@@ -37,6 +38,7 @@ pub mod pairs;
 pub mod process;
 pub mod programs;
 pub mod protocol;
+pub mod python;
 pub mod report;
 
 pub use arena::{Arena, Outcome, Outcomes};

@@ -1,12 +1,12 @@
 //! A peer's process. It is another's code: it may be missing, crash, hang or talk
-//! nonsense, and each of these has to end as an error that says which it was. Lines
-//! are read by a thread, so that an answer can be waited for and no longer than a
+//! nonsense, and each of these has to end as an error that says which it was. One that
+//! never greets cannot run here, and is skipped with the reason. Lines are read by a thread, so that an answer can be waited for and no longer than a
 //! limit; what a peer writes to standard error is kept for the day it crashes.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -25,8 +25,12 @@ const LEAVE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(2);
 /// What stands for a request in errors over the greeting.
 const GREETING: &str = "(greeting)";
+/// How the status of a process begins that Ctrl-C ended.
+const INTERRUPTED: &str = "signal: 2 ";
 /// Most characters of a peer's line that an error shows.
 const SHOWN: usize = 200;
+/// Lines that are read ahead of those that are asked for.
+const READ_AHEAD: usize = 64;
 
 /// A peer, running.
 #[derive(Debug)]
@@ -44,25 +48,16 @@ impl Peer {
     /// longer than `limit`.
     ///
     /// # Errors
-    /// [`PeerError::Skipped`] if the peer says that it cannot run here; whatever else
-    /// keeps it from greeting.
+    /// [`PeerError::Skipped`], with what keeps the peer from greeting.
     pub fn start(name: &str, command: Command, limit: Duration) -> Result<Self, PeerError> {
-        let mut pipe = Pipe::open(name, command, limit)?;
-        let line = pipe.line(GREETING)?;
-        match protocol::first(&line) {
-            Ok(First::Ready(greeting)) => Ok(Self {
-                name: name.to_owned(),
-                greeting,
-                pipe,
-                variants: Vec::new(),
-                chosen: 0,
-            }),
-            Ok(First::Skipped(reason)) => Err(PeerError::Skipped {
-                peer: name.to_owned(),
-                reason,
-            }),
-            Err(reason) => Err(malformed(name, GREETING, &line, reason)),
-        }
+        let (pipe, greeting) = greet(name, command, limit)?;
+        Ok(Self {
+            name: name.to_owned(),
+            greeting,
+            pipe,
+            variants: Vec::new(),
+            chosen: 0,
+        })
     }
 
     /// It, if it runs on the GPU called `device`.
@@ -202,6 +197,42 @@ impl Peer {
     }
 }
 
+/// Starts `command` and waits, no longer than `limit`, for what it says of itself.
+///
+/// # Errors
+/// [`PeerError::Skipped`], with what keeps it from saying it; or that it was interrupted.
+pub(super) fn greet<T: DeserializeOwned>(
+    name: &str,
+    command: Command,
+    limit: Duration,
+) -> Result<(Pipe, T), PeerError> {
+    let opened = Pipe::open(name, command, limit).and_then(|mut pipe| {
+        let first = pipe.first()?;
+        Ok((pipe, first))
+    });
+    let reason = match opened {
+        Ok((pipe, First::Ready(words))) => return Ok((pipe, words)),
+        Ok((_, First::Skipped(reason))) => reason,
+        Err(PeerError::Ended { status, said, .. }) if !status.starts_with(INTERRUPTED) => {
+            format!("it ended ({status}) before it was ready, and last said: {said}")
+        }
+        Err(PeerError::TimedOut { limit, .. }) => {
+            format!("it was not ready in {} s", limit.as_secs_f64())
+        }
+        Err(PeerError::Protocol { answer, reason, .. }) => format!("it said `{answer}`: {reason}"),
+        Err(PeerError::Start {
+            program, reason, ..
+        }) => {
+            format!("cannot start `{program}`: {reason}")
+        }
+        Err(error) => return Err(error),
+    };
+    Err(PeerError::Skipped {
+        peer: name.to_owned(),
+        reason,
+    })
+}
+
 fn malformed(peer: &str, request: &str, line: &str, reason: String) -> PeerError {
     PeerError::Protocol {
         peer: peer.to_owned(),
@@ -213,7 +244,7 @@ fn malformed(peer: &str, request: &str, line: &str, reason: String) -> PeerError
 
 /// The process and the ends of its pipes.
 #[derive(Debug)]
-struct Pipe {
+pub(super) struct Pipe {
     name: String,
     child: Child,
     /// Taken away to tell the peer that no request will come.
@@ -232,14 +263,16 @@ impl Pipe {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| PeerError::Start {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let cannot = |error: io::Error| PeerError::Start {
             peer: name.to_owned(),
-            program: command.get_program().to_string_lossy().into_owned(),
+            program: program.clone(),
             reason: error.to_string(),
-        })?;
+        };
+        let mut child = command.spawn().map_err(cannot)?;
         let requests = child.stdin.take();
-        let (sender, lines) = channel();
-        read_lines(child.stdout.take(), move |line| sender.send(line).is_ok());
+        let (sender, lines) = sync_channel(READ_AHEAD);
+        let reader = read_lines(child.stdout.take(), move |line| sender.send(line).is_ok());
         let said = Arc::new(Mutex::new(String::new()));
         let last = Arc::clone(&said);
         let listener = read_lines(child.stderr.take(), move |line| {
@@ -248,6 +281,14 @@ impl Pipe {
             }
             true
         });
+        let listener = match reader.and(listener) {
+            Ok(listener) => listener,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(cannot(error));
+            }
+        };
         Ok(Self {
             name: name.to_owned(),
             child,
@@ -262,14 +303,38 @@ impl Pipe {
     fn send(&mut self, request: &str) -> Result<(), PeerError> {
         let sent = match &mut self.requests {
             Some(requests) => writeln!(requests, "{request}").and_then(|()| requests.flush()),
-            None => Err(std::io::ErrorKind::BrokenPipe.into()),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
         };
         sent.map_err(|_| self.ended(request))
     }
 
+    /// The first line of the protocol. One before it counts as what the process said last.
+    fn first<T: DeserializeOwned>(&mut self) -> Result<First<T>, PeerError> {
+        let deadline = Instant::now() + self.limit;
+        loop {
+            let line = self.line_by(GREETING, deadline)?;
+            match protocol::first(&line) {
+                Ok(Some(first)) => return Ok(first),
+                Ok(None) if line.trim().is_empty() => {}
+                Ok(None) => *self.said.lock().unwrap_or_else(PoisonError::into_inner) = line,
+                Err(reason) => return Err(malformed(&self.name, GREETING, &line, reason)),
+            }
+        }
+    }
+
     /// The next line the peer says.
     fn line(&mut self, request: &str) -> Result<String, PeerError> {
-        match self.lines.recv_timeout(self.limit) {
+        self.line_by(request, Instant::now() + self.limit)
+    }
+
+    fn line_by(&mut self, request: &str, deadline: Instant) -> Result<String, PeerError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        // One that never stops talking has lines left at the end of its time.
+        let line = match left.is_zero() {
+            true => Err(RecvTimeoutError::Timeout),
+            false => self.lines.recv_timeout(left),
+        };
+        match line {
             Ok(line) => Ok(line),
             Err(RecvTimeoutError::Disconnected) => Err(self.ended(request)),
             Err(RecvTimeoutError::Timeout) => {
@@ -342,8 +407,8 @@ impl Drop for Pipe {
 fn read_lines(
     from: Option<impl Read + Send + 'static>,
     mut take: impl FnMut(String) -> bool + Send + 'static,
-) -> Option<JoinHandle<()>> {
-    let from = from?;
+) -> io::Result<Option<JoinHandle<()>>> {
+    let Some(from) = from else { return Ok(None) };
     let read = move || {
         for line in BufReader::new(from).split(b'\n') {
             let Ok(line) = line else { return };
@@ -352,6 +417,5 @@ fn read_lines(
             }
         }
     };
-    // Without a thread, the output is closed, as that of a process that ended.
-    thread::Builder::new().spawn(read).ok()
+    thread::Builder::new().spawn(read).map(Some)
 }

@@ -8,11 +8,14 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::error::PeerError;
+use super::process::Peer;
+use super::python::Library;
 
 /// Names of the peers, in the order in which they are shown.
 pub const NAMES: [&str; 3] = ["cub", "cupy", "torch"];
@@ -23,7 +26,7 @@ pub const NVCC_VARIABLE: &str = "NVCC";
 pub const PYTHON_VARIABLE: &str = "CUDAMARK_PYTHON";
 
 const CUB: &str = include_str!("../../../peers/cub/peer.cu");
-const SERVE: &str = include_str!("../../../peers/common/serve.py");
+pub(super) const SERVE: &str = include_str!("../../../peers/common/serve.py");
 const CUPY: &str = include_str!("../../../peers/cupy/peer.py");
 const TORCH: &str = include_str!("../../../peers/torch/peer.py");
 
@@ -57,12 +60,31 @@ impl Tools {
         })
     }
 
-    /// What starts the peer called `name` on a GPU of this compute capability.
+    /// Starts the peer called `name` on a GPU of this compute capability, and waits for its
+    /// greeting, as for every later answer, no longer than `limit`.
     ///
     /// # Errors
-    /// [`PeerError::Skipped`] if there is no compiler or interpreter for it, or no peer
-    /// of that name; a compiler that fails; files that cannot be written.
-    pub fn command(&self, name: &str, capability: (u32, u32)) -> Result<Command, PeerError> {
+    /// [`PeerError::Skipped`] with the remedy, if the peer does not come to greet here, or
+    /// there is none of that name; files that cannot be written.
+    pub fn start(
+        &self,
+        name: &str,
+        capability: (u32, u32),
+        limit: Duration,
+    ) -> Result<Peer, PeerError> {
+        let command = self.command(name, capability)?;
+        let started = Peer::start(name, command, limit);
+        started.map_err(|error| match (error, Library::of(name), &self.python) {
+            (PeerError::Skipped { peer, reason }, Some(library), Ok(python)) => {
+                let reason = library.explain(python, &reason);
+                PeerError::Skipped { peer, reason }
+            }
+            (error, ..) => error,
+        })
+    }
+
+    /// What starts the peer called `name`.
+    fn command(&self, name: &str, capability: (u32, u32)) -> Result<Command, PeerError> {
         let folder = self.folder.path().join(name);
         fs::create_dir_all(&folder).map_err(PeerError::file(&folder))?;
         let started = match name {
@@ -102,7 +124,10 @@ impl Tools {
         };
         let architecture = format!("-arch=sm_{major}{minor}");
         let flags = ["-O3", "-std=c++17", "-Xcompiler=-pthread", &architecture];
-        let version = run(Command::new(nvcc).arg("--version"))?;
+        let version = match run(Command::new(nvcc).arg("--version")) {
+            Ok(version) => version,
+            Err(reason) => return Ok(Err(reason)),
+        };
         let kept = self.cache.as_deref().unwrap_or(folder);
         fs::create_dir_all(kept).map_err(PeerError::file(kept))?;
         let built = kept.join(format!("cub-{}", key(&[CUB, &version, &flags.join(" ")])));
@@ -111,38 +136,39 @@ impl Tools {
             write(&source, CUB)?;
             // Compiled beside its place and moved there, so that half a file is never run.
             let half = built.with_extension(std::process::id().to_string());
-            run(Command::new(nvcc)
+            let compiled = run(Command::new(nvcc)
                 .args(flags)
                 .arg("-o")
                 .arg(&half)
-                .arg(&source))?;
+                .arg(&source));
+            if let Err(reason) = compiled {
+                return Ok(Err(reason));
+            }
             fs::rename(&half, &built).map_err(PeerError::file(&built))?;
         }
         Ok(Ok(built))
     }
 }
 
-/// What a command prints; its first error if it fails.
-fn run(command: &mut Command) -> Result<String, PeerError> {
+/// What nvcc prints; its first error, with the remedy, if it fails.
+fn run(command: &mut Command) -> Result<String, String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();
     let line = format!("{program} {}", arguments.join(" "));
-    let output = command.output().map_err(|error| PeerError::Start {
-        peer: "cub".to_owned(),
-        program,
-        reason: error.to_string(),
-    })?;
+    let failed = |reason: &str| {
+        format!("`{line}` failed: {reason}; {NVCC_VARIABLE}=PATH names another nvcc, for this GPU")
+    };
+    let output = command
+        .output()
+        .map_err(|error| failed(&error.to_string()))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let first = said.lines().find(|line| line.contains("error"));
     let first = first.or_else(|| said.lines().find(|line| !line.trim().is_empty()));
-    Err(PeerError::Build {
-        peer: "cub".to_owned(),
-        command: line,
-        reason: first.map_or_else(|| output.status.to_string(), |line| line.trim().to_owned()),
-    })
+    let status = output.status.to_string();
+    Err(failed(first.map_or(&*status, str::trim)))
 }
 
 /// Where nvcc is: where the environment says, on the path, or where CUDA is installed.
@@ -268,7 +294,8 @@ cp "$0" "$2"
         ] {
             let error = tools.command(name, (9, 0)).unwrap_err();
             assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
-            assert_eq!(error.to_string(), line);
+            let pointer = "; see `cudamark doctor`";
+            assert_eq!(error.to_string().strip_suffix(pointer), Some(line));
         }
     }
 
@@ -296,7 +323,7 @@ cp "$0" "$2"
     }
 
     #[test]
-    fn a_compiler_that_fails_is_an_error_with_its_first_one() {
+    fn a_compiler_that_fails_is_a_reason_to_skip() {
         let nvcc = r#"#!/bin/sh
 [ "$1" = --version ] && exit
 echo "peer.cu(1): warning: something" >&2
@@ -305,9 +332,9 @@ exit 2
 "#;
         let error = tools(nvcc).command("cub", (9, 0)).unwrap_err();
         let message = error.to_string();
-        assert!(matches!(error, PeerError::Build { .. }), "{message}");
-        let end = "failed: peer.cu(2): error: cub/cub.cuh: no such file";
-        assert!(message.ends_with(end), "{message}");
+        assert!(matches!(error, PeerError::Skipped { .. }), "{message}");
+        let reason = "failed: peer.cu(2): error: cub/cub.cuh: no such file; NVCC=PATH names";
+        assert!(message.contains(reason), "{message}");
     }
 
     #[test]

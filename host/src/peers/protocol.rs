@@ -14,7 +14,8 @@
 //!
 //! A variant is a way to call the peer's library: there is one at least, and which
 //! there are may depend on what is loaded. `{"error":"why"}` answers what cannot be
-//! done. The greeting of a peer that cannot run here is
+//! done. Lines before the greeting that are not of the protocol are passed over: an
+//! interpreter may print them. The greeting of a peer that cannot run here is
 //! `{"protocol":2,"skipped":"why"}`, after which it ends.
 
 use serde::Deserialize;
@@ -54,11 +55,11 @@ pub struct Greeting {
     pub end_to_end: bool,
 }
 
-/// The first line of a peer.
+/// The first line of a process that speaks the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum First {
-    /// It is ready.
-    Ready(Greeting),
+pub enum First<T> {
+    /// It is ready, and says this of itself: a peer greets.
+    Ready(T),
     /// It cannot run here, and says why.
     Skipped(String),
 }
@@ -104,12 +105,13 @@ pub struct Saved {
     pub saved: bool,
 }
 
-/// Reads the first line of a peer.
+/// Reads a line that may be the first one of the protocol. `None` if it is not: what an
+/// interpreter prints before a peer's program begins.
 ///
 /// # Errors
-/// What is wrong with it: no JSON, another version of the protocol, a field missing.
-pub fn first(line: &str) -> Result<First, String> {
-    let value: Value = serde_json::from_str(line).map_err(|error| error.to_string())?;
+/// What is wrong with it: another version of the protocol, a field missing.
+pub fn first<T: DeserializeOwned>(line: &str) -> Result<Option<First<T>>, String> {
+    let value: Value = serde_json::from_str(line).unwrap_or_default();
     match value.get("protocol").and_then(Value::as_u64) {
         Some(PROTOCOL) => {}
         Some(other) => {
@@ -117,14 +119,13 @@ pub fn first(line: &str) -> Result<First, String> {
                 "it speaks version {other} of the protocol, and this program {PROTOCOL}"
             ));
         }
-        None => return Err("it does not say which version of the protocol it speaks".to_owned()),
+        None => return Ok(None),
     }
     if let Some(reason) = value.get("skipped").and_then(Value::as_str) {
-        return Ok(First::Skipped(reason.to_owned()));
+        return Ok(Some(First::Skipped(reason.to_owned())));
     }
-    serde_json::from_value(value)
-        .map(First::Ready)
-        .map_err(|error| error.to_string())
+    let ready = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    Ok(Some(First::Ready(ready)))
 }
 
 /// Reads the answer to a request.
@@ -157,21 +158,20 @@ mod tests {
             types: vec!["u32".to_owned(), "u32+u32".to_owned()],
             end_to_end: false,
         };
-        assert_eq!(first(READY), Ok(First::Ready(expected)));
+        assert_eq!(first(READY), Ok(Some(First::Ready(expected))));
         let skipped = r#"{"protocol":2,"skipped":"No module named 'cupy'"}"#;
         assert_eq!(
-            first(skipped),
-            Ok(First::Skipped("No module named 'cupy'".to_owned()))
+            first::<Greeting>(skipped),
+            Ok(Some(First::Skipped("No module named 'cupy'".to_owned())))
         );
     }
 
     #[test]
     fn a_greeting_that_is_none_says_what_is_wrong() {
+        for line in ["Hello!", "[1]", r#"{"peer":"cub"}"#, r#"{"protocol":"1"}"#] {
+            assert_eq!(first::<Greeting>(line), Ok(None), "{line}");
+        }
         for (line, wrong) in [
-            ("Hello!", "expected value"),
-            ("[1]", "does not say which version"),
-            (r#"{"peer":"cub"}"#, "does not say which version"),
-            (r#"{"protocol":"1"}"#, "does not say which version"),
             (
                 r#"{"protocol":1,"skipped":"x"}"#,
                 "version 1 of the protocol",
@@ -179,7 +179,7 @@ mod tests {
             (r#"{"protocol":2}"#, "missing field `peer`"),
             (&READY.replace("zeros-equal", "any"), "unknown variant"),
         ] {
-            let reason = first(line).unwrap_err();
+            let reason = first::<Greeting>(line).unwrap_err();
             assert!(reason.contains(wrong), "{line}: {reason}");
         }
     }

@@ -60,9 +60,7 @@ pub fn start(name: &str) -> Result<Rc<StartedPeer>, Error> {
         peer: name.to_owned(),
         reason: missing.reason,
     })?;
-    let tools = Tools::find()?;
-    let command = tools.command(name, device.capability())?;
-    let peer = Peer::start(name, command, LIMIT)?;
+    let peer = Tools::find()?.start(name, device.capability(), LIMIT)?;
     let peer = peer.on(&device.describe()?.name)?;
     Ok(Rc::new(StartedPeer {
         peer: RefCell::new(peer),

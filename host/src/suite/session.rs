@@ -11,6 +11,7 @@ use super::name::Name;
 use super::opener::{self, Opener};
 use super::sampler::Sampler;
 use super::{Cell, group};
+use crate::engine::skip_line;
 use crate::gpu::Device;
 use crate::memory;
 use crate::nvml::Monitor;
@@ -127,7 +128,7 @@ impl Session {
                 let Some(reason) = error.lacks() else {
                     return Err(error);
                 };
-                say(&format!("{engine}: skipped: {reason}"));
+                say(&skip_line(engine, reason));
                 self.write_skipped(engine, reason.to_owned())?;
                 false
             }

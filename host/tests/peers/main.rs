@@ -5,6 +5,7 @@
 //! it.
 
 mod fake;
+mod python;
 
 use std::env;
 use std::fs;
@@ -27,14 +28,14 @@ fn main() -> ExitCode {
         return fake::run(&fault);
     }
     macro_rules! trials {
-        ($($test:ident,)*) => {
+        ($($test:path,)*) => {
             vec![$(Trial::test(stringify!($test), || {
                 $test();
                 Ok(())
             })),*]
         };
     }
-    let trials = trials![
+    let mut trials = trials![
         a_good_peer_has_its_times,
         a_peer_is_asked_for_what_it_sorts_and_while_it_lives,
         a_peer_can_be_left_to_choose_its_fastest_variant,
@@ -49,6 +50,19 @@ fn main() -> ExitCode {
         a_peer_without_room_goes_on_with_the_next_input,
         a_program_that_is_not_there_cannot_be_started,
     ];
+    let in_python = trials![
+        python::whatever_an_import_raises_is_the_reason,
+        python::an_interpreter_that_dies_or_hangs_is_a_reason,
+        python::an_interpreter_that_is_no_python_3_is_a_reason,
+        python::an_interrupted_import_is_no_reason_to_go_on,
+        python::what_an_import_prints_does_not_hide_the_library,
+    ];
+    let missing = !python::is_here();
+    trials.extend(
+        in_python
+            .into_iter()
+            .map(|trial| trial.with_ignored_flag(missing)),
+    );
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -278,14 +292,18 @@ fn a_wrong_result_of_ours_leaves_the_peer_its_times() {
 fn a_peer_that_cannot_run_is_skipped() {
     let error = peer("skips", LIMIT).unwrap_err();
     assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
-    assert_eq!(error.to_string(), "fake: skipped: No module named 'cupy'");
+    assert_eq!(
+        error.to_string(),
+        "fake: skipped: No module named 'cupy'; see `cudamark doctor`"
+    );
 }
 
 fn a_peer_that_crashes_says_what_it_said() {
     let error = peer("dies at once", LIMIT).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "fake: ended (exit status: 1) at `(greeting)`; it last said: Traceback: it is broken"
+        "fake: skipped: it ended (exit status: 1) before it was ready, and last said: Traceback: \
+         it is broken; see `cudamark doctor`"
     );
     let error = failure("crashes");
     assert!(error.ends_the_peer());
@@ -308,7 +326,7 @@ fn a_peer_that_hangs_is_stopped() {
     let error = peer("hangs at once", limit).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "fake: no answer to `(greeting)` in 0.2 s; stopped"
+        "fake: skipped: it was not ready in 0.2 s; see `cudamark doctor`"
     );
     let mut peer = peer("hangs", Duration::from_secs(5)).unwrap();
     let error = peer.run(1).unwrap_err();
@@ -340,6 +358,6 @@ fn a_peer_without_room_goes_on_with_the_next_input() {
 
 fn a_program_that_is_not_there_cannot_be_started() {
     let error = Peer::start("fake", Command::new("/no/such/program"), LIMIT).unwrap_err();
-    let start = "fake: cannot start `/no/such/program`: No such file";
+    let start = "fake: skipped: cannot start `/no/such/program`: No such file";
     assert!(error.to_string().starts_with(start), "{error}");
 }

@@ -48,10 +48,7 @@ pub fn run(options: &Options) -> Result<()> {
     };
     let (tools, capability) = (Tools::find()?, device.capability());
     let names = options.peers();
-    let peers = tournament.start(&names, |name| {
-        let command = tools.command(name, capability)?;
-        Peer::start(name, command, LIMIT)
-    });
+    let peers = tournament.start(&names, |name| tools.start(name, capability, LIMIT));
     if peers.is_empty() && tournament.report.failures.is_empty() {
         return Err(none_can_run(&names).into());
     }
