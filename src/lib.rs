@@ -1,5 +1,7 @@
-//! What the command and the benchmarks have in common: plots, reports, files, comparisons.
+//! What the command and the benchmarks have in common: plots, reports, files, comparisons,
+//! and what a machine lacks.
 
+pub mod doctor;
 pub mod interrupt;
 pub mod output;
 pub mod paths;

@@ -3,8 +3,8 @@
 //! Results go to standard output, everything said about them to standard error. The
 //! exit code is 0 if all was done, 1 if something could not be, 2 if the command line
 //! is wrong, 3 if this machine lacks what the command measures; each is explained in
-//! one line that begins with `cudamark:`. `compare` has exit codes of its own, for those
-//! that gate by them: its module says which.
+//! one line that begins with `cudamark:`. `compare` and `doctor` have exit codes of their
+//! own, for those that gate by them: their modules say which.
 
 mod cmd;
 
@@ -31,6 +31,7 @@ enum Command {
     Calibrate(cmd::calibrate::Options),
     Classic(cmd::classic::Options),
     Compare(cmd::compare::Options),
+    Doctor(cmd::doctor::Options),
     History(cmd::history::Options),
     Peers(cmd::peers::Options),
     Rank(cmd::rank::Options),
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         Command::Calibrate(options) => cmd::calibrate::run(&options),
         Command::Classic(options) => cmd::classic::run(&options),
         Command::Compare(options) => return cmd::compare::run(&options),
+        Command::Doctor(options) => return cmd::doctor::run(&options),
         Command::History(options) => cmd::history::run(&options),
         Command::Peers(options) => cmd::peers::run(&options),
         Command::Rank(options) => cmd::rank::run(&options),

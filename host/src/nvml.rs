@@ -7,7 +7,9 @@
 
 use cust::sys;
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
-use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
+use nvml_wrapper::enum_wrappers::device::{
+    Clock, ComputeMode, EccCounter, MemoryError, TemperatureSensor,
+};
 use nvml_wrapper::{Device, Nvml};
 use serde::{Deserialize, Serialize};
 
@@ -68,16 +70,90 @@ pub struct Reading {
     pub slowdowns: Vec<String>,
 }
 
+/// The driver and every GPU that it has, whether or not CUDA is shown them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Survey {
+    /// Version of the driver: `580.65.06`.
+    pub driver: Option<String>,
+    /// Version of CUDA that it supports, major and minor.
+    pub cuda: Option<(u32, u32)>,
+    /// The GPUs, in NVML's order.
+    pub gpus: Vec<Surveyed>,
+}
+
+/// What matters of a GPU before anything is measured on it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Surveyed {
+    /// Product name.
+    pub name: String,
+    /// Compute capability.
+    pub capability: Option<(u32, u32)>,
+    /// Whether it is cut into instances (MIG).
+    pub mig: bool,
+    /// `Prohibited` or `ExclusiveProcess`, where programs are kept off it.
+    pub restricted: Option<&'static str>,
+    /// Memory errors since the driver was loaded that were not corrected.
+    pub uncorrected_errors: u64,
+    /// Bytes of memory that are in use, and all.
+    pub memory: Option<(u64, u64)>,
+    /// Programs that compute on it.
+    pub programs: usize,
+    /// What slows it down, as in [`Reading`].
+    pub slowdowns: Vec<String>,
+}
+
+/// Looks at every GPU.
+///
+/// # Errors
+/// No library: the reason.
+pub fn survey() -> Result<Survey, String> {
+    let nvml = load()?;
+    let version = nvml.sys_cuda_driver_version().ok();
+    let count = nvml.device_count().unwrap_or(0);
+    let gpus = (0..count).map(|index| nvml.device_by_index(index).map(|gpu| surveyed(&gpu)));
+    Ok(Survey {
+        driver: nvml.sys_driver_version().ok(),
+        cuda: version.map(|version| (version as u32 / 1000, version as u32 % 1000 / 10)),
+        gpus: gpus.map(Result::unwrap_or_default).collect(),
+    })
+}
+
+fn surveyed(gpu: &Device<'_>) -> Surveyed {
+    let capability = gpu.cuda_compute_capability().ok();
+    let errors = gpu.total_ecc_errors(MemoryError::Uncorrected, EccCounter::Volatile);
+    Surveyed {
+        name: gpu.name().unwrap_or_default(),
+        capability: capability.map(|found| (found.major as u32, found.minor as u32)),
+        mig: gpu.mig_mode().is_ok_and(|mode| mode.current != 0),
+        restricted: match gpu.compute_mode() {
+            Ok(ComputeMode::Prohibited) => Some("Prohibited"),
+            Ok(ComputeMode::ExclusiveProcess) => Some("ExclusiveProcess"),
+            _ => None,
+        },
+        uncorrected_errors: errors.unwrap_or(0),
+        memory: gpu
+            .memory_info()
+            .ok()
+            .map(|memory| (memory.used, memory.total)),
+        programs: gpu.running_compute_processes().map_or(0, |all| all.len()),
+        slowdowns: reading(gpu).slowdowns,
+    }
+}
+
+fn load() -> Result<Nvml, String> {
+    let opened = Nvml::builder().lib_path(LIBRARY.as_ref()).init();
+    opened
+        .or_else(|_| Nvml::init())
+        .map_err(|error| format!("NVML: {error}"))
+}
+
 impl Monitor {
     /// The monitor of the GPU that this process works on.
     ///
     /// # Errors
     /// No library, or the GPU is not among those it shows: the reason.
     pub fn open() -> Result<Self, String> {
-        let opened = Nvml::builder().lib_path(LIBRARY.as_ref()).init();
-        let nvml = opened
-            .or_else(|_| Nvml::init())
-            .map_err(|error| format!("NVML: {error}"))?;
+        let nvml = load()?;
         let index = find(&nvml)?;
         Ok(Self { nvml, index })
     }

@@ -3,6 +3,7 @@
 pub mod calibrate;
 pub mod classic;
 pub mod compare;
+pub mod doctor;
 pub mod history;
 pub mod peers;
 pub mod rank;

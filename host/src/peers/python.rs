@@ -62,7 +62,7 @@ pub const LIBRARIES: [Library; 2] = [
 ];
 
 /// What an interpreter says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct Interpreter {
     /// Its version: `3.11.7`.
     pub version: String,
