@@ -187,7 +187,10 @@ fn every_cpu_engine_can_be_named_and_auto_takes_one() {
     assert_eq!(output.status.code(), Some(0), "{said}");
     let on_gpu = said.contains("engine: gpu (auto)");
     let skipped = said.starts_with("gpu: skipped: ") && said.contains("engine: cpu-radix (auto)");
-    assert!(on_gpu || skipped, "{said}");
+    assert!(
+        on_gpu || skipped && said.contains("; see `cudamark doctor`\n"),
+        "{said}"
+    );
 }
 
 #[test]

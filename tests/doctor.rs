@@ -1,0 +1,334 @@
+//! `cudamark doctor` from outside, on machines that are faked: a driver's libraries made by
+//! the C compiler, interpreters and tools that are scripts, an environment.
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::{Arguments, Trial};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A driver's library of which every function says that it is a stub.
+const STUB: &str = "int cuInit(unsigned f) { return 34; }";
+
+/// A driver that shows no GPU: `CUDA_VISIBLE_DEVICES` hides it.
+const HIDDEN: &str = "
+int cuInit(unsigned f) { return 0; }
+int cuDriverGetVersion(int *v) { *v = 11000; return 0; }
+int cuDeviceGetCount(int *n) { *n = 0; return 0; }
+int cuGetErrorString(int e, const char **s) { *s = \"an error\"; return 0; }
+int cuGetErrorName(int e, const char **s) { *s = \"CUDA_ERROR\"; return 0; }";
+
+/// NVML of an old driver with a GPU of which all is amiss.
+const NVML: &str = r#"
+#include <string.h>
+typedef unsigned u; typedef unsigned long long ull; typedef void *dev;
+int nvmlInit_v2(void) { return 0; }
+int nvmlShutdown(void) { return 0; }
+int nvmlSystemGetDriverVersion(char *s, u n) { strcpy(s, "450.80.02"); return 0; }
+int nvmlSystemGetCudaDriverVersion_v2(int *v) { *v = 11000; return 0; }
+int nvmlSystemGetCudaDriverVersion(int *v) { *v = 11000; return 0; }
+int nvmlDeviceGetCount_v2(u *n) { *n = 1; return 0; }
+int nvmlDeviceGetHandleByIndex_v2(u i, dev *d) { *d = (dev)1; return 0; }
+int nvmlDeviceGetName(dev d, char *s, u n) { strcpy(s, "NVIDIA A100"); return 0; }
+int nvmlDeviceGetCudaComputeCapability(dev d, int *a, int *b) { *a = 8; *b = 0; return 0; }
+int nvmlDeviceGetMigMode(dev d, u *now, u *then) { *now = *then = 1; return 0; }
+int nvmlDeviceGetComputeMode(dev d, int *mode) { *mode = 2; return 0; }
+int nvmlDeviceGetTotalEccErrors(dev d, int kind, int count, ull *n) { *n = kind * 5; return 0; }
+struct memory { u version; ull total, reserved, free, used; };
+int nvmlDeviceGetMemoryInfo_v2(dev d, struct memory *m) {
+    m->total = 80000000000; m->used = 30000000000; return 0;
+}
+int nvmlDeviceGetCurrentClocksThrottleReasons(dev d, ull *r) { *r = 0x4; return 0; }
+"#;
+
+fn main() -> ExitCode {
+    macro_rules! trials {
+        ($needs:expr, $($test:ident,)*) => {
+            [$(Trial::test(stringify!($test), || {
+                $test();
+                Ok(())
+            }).with_ignored_flag(!$needs)),*]
+        };
+    }
+    let can = |program| Command::new(program).arg("--version").output().is_ok();
+    let mut trials = Vec::from(trials![
+        true,
+        both_forms_say_what_can_run,
+        missing_and_broken_tools_are_named,
+        a_container_without_gpu_is_told_how_to_get_one,
+        a_python_that_is_none_is_named,
+    ]);
+    trials.extend(trials![
+        can("cc"),
+        a_stub_driver_is_named_by_its_file,
+        each_trouble_of_a_gpu_is_read_from_the_driver,
+    ]);
+    trials.extend(trials![
+        can("python3"),
+        every_python_has_its_libraries_or_the_reason,
+    ]);
+    trials.extend(trials![
+        can("taskset"),
+        cores_that_may_not_be_used_are_counted,
+    ]);
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// A machine: a folder of programs that are its whole path, and one of libraries.
+struct Machine {
+    folder: TempDir,
+    command: Command,
+}
+
+impl Machine {
+    fn new() -> Self {
+        Self::started_by(&[])
+    }
+
+    fn started_by(words: &[&str]) -> Self {
+        let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
+        let program = env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built);
+        let words = [words, &[program.as_str(), "doctor"]].concat();
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
+        for variable in [
+            "CUDAMARK_PYTHON",
+            "NVCC",
+            "CUDA_HOME",
+            "CUDA_PATH",
+            "container",
+        ] {
+            command.env_remove(variable);
+        }
+        command.env("CUDA_VISIBLE_DEVICES", "");
+        command.env("PATH", folder.path());
+        Self { folder, command }
+    }
+
+    /// Adds a program that is a script of the shell.
+    fn program(&self, name: &str, script: &str) {
+        let path = self.folder.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Adds a library, compiled from C.
+    fn library(&mut self, name: &str, source: &str) {
+        let path = self.folder.path().join("source.c");
+        fs::write(&path, source).unwrap();
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-w", "-o"]);
+        cc.arg(self.folder.path().join(name)).arg(path);
+        assert!(cc.status().unwrap().success(), "{name}");
+        self.command.env("LD_LIBRARY_PATH", self.folder.path());
+    }
+
+    /// What the command prints, once it has ended with `code`.
+    fn says(&mut self, code: i32) -> String {
+        let output = self.command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(!said.contains("panicked"), "{said}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// What is amiss, by name: state, sentence and remedy in one text.
+    fn amiss(&mut self) -> Vec<(String, String)> {
+        self.command.arg("--json");
+        let report: Value = serde_json::from_str(&self.says(3)).unwrap();
+        assert_eq!(report["can_run"], "cpu");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let findings = report["findings"].as_array().unwrap().iter();
+        let amiss = findings.filter(|finding| finding["state"] != "ok");
+        let parts = ["state", "finding", "remedy"];
+        let words = |finding: &Value| parts.map(|part| text(&finding[part])).join(" | ");
+        amiss
+            .map(|finding| (text(&finding["name"]), words(finding)))
+            .collect()
+    }
+}
+
+/// Asserts that a finding of this name has all these parts.
+#[track_caller]
+fn has(found: &[(String, String)], name: &str, parts: &[&str]) {
+    let fits = |words: &str| parts.iter().all(|part| words.contains(part));
+    let met = found.iter().any(|(one, words)| one == name && fits(words));
+    assert!(met, "{name}: {parts:?}: {found:#?}");
+}
+
+fn both_forms_say_what_can_run() {
+    let text = Machine::new().says(3);
+    assert!(text.contains("remedy: "), "{text}");
+    assert!(
+        text.ends_with("run on the CPU; those of a GPU are skipped.\n"),
+        "{text}"
+    );
+    let found = Machine::new().amiss();
+    assert!(
+        found.iter().any(|(_, words)| words.starts_with("fault | ")),
+        "{found:#?}"
+    );
+    let healthy = ["cores", "governor", "memory", "noise", "sort-cpu"];
+    let named = |name: &str| text.contains(&format!(" {name} "));
+    assert!(healthy[..4].iter().all(|name| named(name)), "{text}");
+    assert!(!named("sort-cpu"), "{text}");
+}
+
+fn missing_and_broken_tools_are_named() {
+    let mut machine = Machine::new();
+    machine.program(
+        "git",
+        "echo 'fatal: detected dubious ownership in repository' >&2; exit 128",
+    );
+    machine.program("cc", "echo 'ld: cannot find crt1.o' >&2; exit 1");
+    let found = machine.amiss();
+    has(&found, "cargo", &["cargo is not on the path", "rustup.rs"]);
+    has(&found, "git", &["fails: fatal: detected dubious ownership"]);
+    has(
+        &found,
+        "linker",
+        &["fails: ld: cannot find crt1.o", "libc6-dev"],
+    );
+    has(
+        &found,
+        "python",
+        &["no Python is found", "CUDAMARK_PYTHON=PATH"],
+    );
+    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("gpu-kernels/Cargo.toml");
+    if kernels.is_file() {
+        let mut machine = Machine::new();
+        let path = env::var("PATH").unwrap();
+        machine
+            .command
+            .env("PATH", path)
+            .env("CUDA_BUILDER_RUSTC", "/no/such/rustc");
+        has(
+            &machine.amiss(),
+            "kernel-compiler",
+            &["CUDA_BUILDER_RUSTC=/no/such/rustc cannot"],
+        );
+    }
+}
+
+fn a_container_without_gpu_is_told_how_to_get_one() {
+    let mut machine = Machine::new();
+    machine.command.env("container", "podman");
+    let found = machine.amiss();
+    // One whose driver works has another reason why it shows no GPU.
+    if found.iter().any(|(name, _)| name == "driver") {
+        has(
+            &found,
+            "driver",
+            &["fault", "podman container was given no GPU", "--gpus all"],
+        );
+    }
+}
+
+fn a_stub_driver_is_named_by_its_file() {
+    let mut machine = Machine::new();
+    machine.library("libcuda.so.1", STUB);
+    let folder = machine.folder.path().display().to_string();
+    let file = format!("{folder}/libcuda.so.1");
+    has(
+        &machine.amiss(),
+        "driver",
+        &["fault", &file, "stub library", "LD_LIBRARY_PATH"],
+    );
+}
+
+fn each_trouble_of_a_gpu_is_read_from_the_driver() {
+    let mut machine = Machine::new();
+    machine.library("libcuda.so.1", HIDDEN);
+    machine.library("libnvidia-ml.so.1", NVML);
+    let found = machine.amiss();
+    has(
+        &found,
+        "driver",
+        &[
+            "driver 450.80.02 (CUDA 11.0) is older",
+            "driver 470 or later",
+        ],
+    );
+    has(
+        &found,
+        "visible-devices",
+        &["CUDA_VISIBLE_DEVICES=`` hides", "unset"],
+    );
+    has(&found, "mig", &["GPU 0 is cut into instances", "-mig 0"]);
+    has(
+        &found,
+        "compute-mode",
+        &["fault", "mode Prohibited", "-c DEFAULT"],
+    );
+    has(&found, "ecc", &["had 5 memory errors"]);
+    has(
+        &found,
+        "memory-held",
+        &["30.0 GB in use", "nvidia-smi -i 0"],
+    );
+    has(&found, "slowdown", &["is slowed down by power-cap"]);
+}
+
+fn a_python_that_is_none_is_named() {
+    let mut machine = Machine::new();
+    machine.program("python3", "echo hello");
+    machine.program("python3.99", "exit 4");
+    let found = machine.amiss();
+    has(
+        &found,
+        "python",
+        &["warning", "/python3 does not answer", "last said: hello"],
+    );
+    has(
+        &found,
+        "python",
+        &["note", "/python3.99 does not answer", "exit status: 4"],
+    );
+}
+
+fn every_python_has_its_libraries_or_the_reason() {
+    let mut machine = Machine::new();
+    let here = machine.folder.path().display().to_string();
+    let output = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]);
+    let real = String::from_utf8(output.output().unwrap().stdout).unwrap();
+    let real = real.trim();
+    for (module, text) in [
+        ("numpy", ""),
+        ("torch", "print('loading ..')\n__version__ = '2.9.1'"),
+        (
+            "cupy",
+            "raise AttributeError(\"attribute '__name__' of .. is not writable\")",
+        ),
+    ] {
+        fs::write(format!("{here}/{module}.py"), text).unwrap();
+    }
+    machine.program("python3", &format!("PYTHONPATH={here} exec {real} \"$@\""));
+    let found = machine.amiss();
+    has(
+        &found,
+        "cupy",
+        &[
+            "warning",
+            &format!("CuPy does not import in {here}/python3 (Python 3."),
+            "AttributeError: attribute '__name__' of .. is not writable",
+            "CuPy 14 takes Python 3.10 to 3.14",
+        ],
+    );
+    assert!(!found.iter().any(|(name, _)| name == "torch"), "{found:#?}");
+}
+
+fn cores_that_may_not_be_used_are_counted() {
+    if std::thread::available_parallelism().unwrap().get() > 1 {
+        let taskset = ["/usr/bin/taskset", "-c", "0"];
+        has(
+            &Machine::started_by(&taskset).amiss(),
+            "cores",
+            &["1 of ", "taskset -cp"],
+        );
+    }
+}
