@@ -294,8 +294,9 @@ fn a_python_that_is_none_is_named() {
 fn every_python_has_its_libraries_or_the_reason() {
     let mut machine = Machine::new();
     let here = machine.folder.path().display().to_string();
-    let output = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]);
-    let real = String::from_utf8(output.output().unwrap().stdout).unwrap();
+    let which = ["-c", "import sys; print(sys.executable)"];
+    let output = Command::new("python3").args(which).output().unwrap();
+    let real = String::from_utf8(output.stdout).unwrap();
     let real = real.trim();
     for (module, text) in [
         ("numpy", ""),
