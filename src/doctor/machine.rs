@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use host::engine;
 use host::measure::require_memory;
-use host::memory::{self, Bytes};
+use host::memory::{self, Bytes, Room};
 use host::record::{self, Environment};
 use host::workload::CLASSIC_N;
 use host::{Error, cpu};
@@ -40,8 +40,8 @@ pub struct Facts {
     pub online: Option<usize>,
     /// What sets the clock, where the system says.
     pub governor: Option<String>,
-    /// Bytes of memory that can be had.
-    pub memory: Option<u64>,
+    /// Memory that can be had, and the limit that leaves so much.
+    pub memory: Option<Room>,
     /// The classic workload's need of memory, if it is more.
     pub classic: Result<(), String>,
     /// Sorts on the CPU.
@@ -103,16 +103,16 @@ impl Facts {
 
     fn memory(&self) -> Finding {
         let remedy = "lift the limit (`ulimit -v unlimited`, a container's --memory)";
-        match (&self.classic, self.memory) {
+        match (&self.classic, &self.memory) {
             (Err(reason), _) => Finding::amiss(
                 State::Warning,
                 "memory",
                 reason.split("; ").next().unwrap_or(reason),
                 format!("{remedy}, or give `--n` a smaller number"),
             ),
-            (Ok(()), Some(bytes)) => Finding::ok(
+            (Ok(()), Some(room)) => Finding::ok(
                 "memory",
-                format!("{} of memory are available", Bytes(bytes)),
+                format!("{} of {} are available", Bytes(room.bytes), room.what),
             ),
             (Ok(()), None) => Finding::ok("memory", "the system does not say what is available"),
         }
@@ -190,7 +190,10 @@ pub mod tests {
             cores: 8,
             online: Some(8),
             governor: Some("performance".to_owned()),
-            memory: Some(16_000_000_000),
+            memory: Some(Room {
+                bytes: 16_000_000_000,
+                what: "memory".to_owned(),
+            }),
             classic: Ok(()),
             trial: Ok(Noise {
                 median_s: 2e-3,

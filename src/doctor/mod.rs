@@ -181,7 +181,9 @@ fn try_engine(
     };
     let candidate = engine::candidate::<i32>(name).map_err(words)?;
     let mut engine = candidate.open().map_err(|missing| missing.reason)?;
-    let input: Vec<i32> = Workload::classic(n, DEFAULT_SEED).generate();
+    let input: Vec<i32> = Workload::classic(n, DEFAULT_SEED)
+        .generate()
+        .map_err(words)?;
     let verifier = Verifier::new(&input);
     let mut measurement = Measurement::new(&mut *engine, &verifier, 1).map_err(words)?;
     let mut seconds = Vec::new();

@@ -54,7 +54,9 @@ fn runs_all(arguments: &[OsString]) -> bool {
 
 /// The benchmarks of the suite, `classic` first.
 fn benchmarks() -> Result<Vec<String>> {
-    let targets = cargo::packages()?.into_iter().flat_map(|package| package.targets);
+    let targets = cargo::packages()?
+        .into_iter()
+        .flat_map(|package| package.targets);
     let benches = targets.filter(|target| target.is_bench());
     let mut names: Vec<String> = benches.map(|target| target.name).collect();
     names.sort_by_key(|name| name != "classic");
