@@ -7,12 +7,12 @@
 //! How to read it: throughput counts the keys of all arrays. Arrays too small to fill
 //! the machine alone gain with the level, up to the knee; large ones do not.
 
-mod suite;
+mod harness;
 
 use std::process::ExitCode;
 
-use host::suite::Group;
+use suite::Group;
 
 fn main() -> ExitCode {
-    suite::main("batch", &[Group::Batch])
+    harness::main("batch", &[Group::Batch])
 }

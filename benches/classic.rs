@@ -11,15 +11,15 @@
 //! the run has the knee, and `classic.csv` the times as the scripts before this program
 //! gave them.
 //!
-//! `host::suite::plan` has the environment variables that choose tier, sizes, levels,
+//! `suite::plan` has the environment variables that choose tier, sizes, levels,
 //! engines and seed, for this benchmark and all others.
 
-mod suite;
+mod harness;
 
 use std::process::ExitCode;
 
-use host::suite::Group;
+use suite::Group;
 
 fn main() -> ExitCode {
-    suite::main("classic", &[Group::Classic])
+    harness::main("classic", &[Group::Classic])
 }

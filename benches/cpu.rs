@@ -7,12 +7,12 @@
 //! and more for wider keys; the others gain from input that is sorted already. The rank
 //! after the table is the geometric mean over all inputs.
 
-mod suite;
+mod harness;
 
 use std::process::ExitCode;
 
-use host::suite::Group;
+use suite::Group;
 
 fn main() -> ExitCode {
-    suite::main("cpu", &[Group::Cpu])
+    harness::main("cpu", &[Group::Cpu])
 }

@@ -12,14 +12,14 @@
 //! peak says how near the memory's limit that is. A ratio above 1 is a peer that takes
 //! longer. Without a GPU there is nothing to measure, and the reason is said.
 
-mod suite;
+mod harness;
 
 use std::process::ExitCode;
 
-use host::suite::Group;
+use suite::Group;
 
 fn main() -> ExitCode {
-    suite::main(
+    harness::main(
         "device",
         &[Group::Device, Group::DeviceCold, Group::DeviceGraph],
     )

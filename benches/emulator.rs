@@ -11,12 +11,12 @@
 //! the ratios to `bounds` what a check costs. The time is linear in the number of keys,
 //! so one size says all; `CUDAMARK_N` chooses others, up to 4,194,304.
 
-mod suite;
+mod harness;
 
 use std::process::ExitCode;
 
-use host::suite::Group;
+use suite::Group;
 
 fn main() -> ExitCode {
-    suite::main("emulator", &[Group::Emulator])
+    harness::main("emulator", &[Group::Emulator])
 }

@@ -7,12 +7,12 @@
 //! How to read it: compare with `device` (or `cpu`) of the same keys; twice the bytes a
 //! pass make twice the time where memory is the limit.
 
-mod suite;
+mod harness;
 
 use std::process::ExitCode;
 
-use host::suite::Group;
+use suite::Group;
 
 fn main() -> ExitCode {
-    suite::main("pairs", &[Group::Pairs])
+    harness::main("pairs", &[Group::Pairs])
 }

@@ -8,12 +8,12 @@
 //! busy at a time: near 1, the device ran them one after the other, and what a level
 //! adds is merging. Efficiency is speed-up over c.
 
-mod suite;
+mod harness;
 
 use std::process::ExitCode;
 
-use host::suite::Group;
+use suite::Group;
 
 fn main() -> ExitCode {
-    suite::main("split", &[Group::Split])
+    harness::main("split", &[Group::Split])
 }

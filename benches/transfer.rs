@@ -9,12 +9,12 @@
 //! How to read it: `staged-in` and `staged-out` of a level together are what `classic`
 //! would take if sorting were free. Throughput is elements copied.
 
-mod suite;
+mod harness;
 
 use std::process::ExitCode;
 
-use host::suite::Group;
+use suite::Group;
 
 fn main() -> ExitCode {
-    suite::main("transfer", &[Group::Transfer])
+    harness::main("transfer", &[Group::Transfer])
 }

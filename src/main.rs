@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use cudamark::{output, plot, tell};
-use host::engine::Unavailable;
+use suite::engine::Unavailable;
 
 /// Exit code where this machine lacks what the command measures.
 const NOTHING_MEASURED: u8 = 3;
@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // The causes in one line, the outermost first.
             tell!("cudamark: {error:#}");
-            let named = matches!(error.downcast_ref(), Some(host::Error::Unavailable(_)));
+            let named = matches!(error.downcast_ref(), Some(suite::Error::Unavailable(_)));
             match named || error.is::<Unavailable>() {
                 true => ExitCode::from(NOTHING_MEASURED),
                 false => ExitCode::FAILURE,

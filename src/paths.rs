@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use host::suite::Name;
+use suite::Name;
 
 /// Cargo's own file in its target folder, whatever triple or profile is built there.
 const MARK: &str = ".rustc_info.json";

@@ -1,9 +1,9 @@
 //! Plots, as SVG.
 
 use anyhow::{Result, anyhow};
-use host::record::Classic;
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use suite::record::Classic;
 
 use crate::report::figures::{grouped, unit};
 

@@ -16,12 +16,12 @@ use cudamark::track::commits::Commit;
 use cudamark::track::history::{self, Search};
 use cudamark::track::history_page::{self, Shown};
 use cudamark::track::store::{self, Distribution, Measured, Store};
-use host::record::Environment;
-use host::suite::lines::{EnvironmentLine, Line, Sample, SkippedLine, VERSION};
-use host::suite::records::Contents;
-use host::suite::{Name, Summary};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::json;
+use suite::lines::{EnvironmentLine, Line, Sample, SkippedLine, VERSION};
+use suite::record::Environment;
+use suite::records::Contents;
+use suite::{Name, Summary};
 
 use chromium::{BROWSERS, Page, Writer};
 

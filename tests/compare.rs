@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use cudamark::track::store::{Line, Run, Store};
-use host::record::Environment;
-use host::suite::lines::{self, EnvironmentLine};
-use host::suite::{Name, Sample};
 use serde_json::Value;
+use suite::lines::{self, EnvironmentLine};
+use suite::record::Environment;
+use suite::{Name, Sample};
 use tempfile::TempDir;
 
 const CELL: &str = "cpu/u32-uniform/cpu-std/1/1000";

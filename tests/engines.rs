@@ -5,15 +5,15 @@
 
 use std::process::ExitCode;
 
-use host::cases::cases;
-use host::engine::{self, Engine, Unavailable};
-use host::error::Error;
-use host::key::Key;
-use host::workload::{Distribution, Workload};
 use libtest_mimic::{Arguments, Failed, Trial};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use suite::Error;
+use suite::cases::cases;
+use suite::engine::{self, Engine, Unavailable};
+use suite::key::Key;
+use suite::workload::{Distribution, Workload};
 
 /// Levels at which every case is sorted: one, even and odd, and more than many cases
 /// have keys.
@@ -109,7 +109,7 @@ fn prepared_sorts<K: Key>(
 fn runner() -> TestRunner {
     TestRunner::new(Config {
         cases: RANDOM_INPUTS,
-        // A failure shows its smallest input, which belongs into `host::cases`.
+        // A failure shows its smallest input, which belongs into `suite::cases`.
         failure_persistence: None,
         ..Config::default()
     })

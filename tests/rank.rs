@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use cudamark::track::store::{Distribution, Line, Measured, Store, VERSION};
-use host::record::Environment;
-use host::suite::lines::{self, EnvironmentLine, Sample};
-use host::suite::{Name, Records};
 use serde_json::Value;
+use suite::lines::{self, EnvironmentLine, Sample};
+use suite::record::Environment;
+use suite::{Name, Records};
 use tempfile::TempDir;
 
 const COMMITS: [&str; 2] = [

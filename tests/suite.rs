@@ -4,9 +4,9 @@
 //! This program starts itself: with a variable that names a benchmark, it is that
 //! benchmark.
 
+#[path = "../benches/harness/mod.rs"]
+mod harness;
 mod options;
-#[path = "../benches/suite/mod.rs"]
-mod suite;
 
 use std::env;
 use std::fs;
@@ -16,12 +16,12 @@ use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use host::engine::Engine;
-use host::suite::host_cells::Sorted;
-use host::suite::inputs::Keys;
-use host::suite::records::Contents;
-use host::suite::{Cell, Error, Group, Name, Session};
 use libtest_mimic::{Arguments, Failed, Trial};
+use suite::engine::Engine;
+use suite::host_cells::Sorted;
+use suite::inputs::Keys;
+use suite::records::Contents;
+use suite::{Cell, Error, Group, Name, Session};
 use tempfile::TempDir;
 
 /// Names the benchmark that this process is to be.
@@ -31,10 +31,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     match env::var(ACT_AS).as_deref() {
-        Ok("planted") => suite::main_with("planted", &[Group::Cpu], planted),
+        Ok("planted") => harness::main_with("planted", &[Group::Cpu], planted),
         Ok(name) => {
             let group: Group = name.parse().expect("the name of a group");
-            suite::main(name, &[group])
+            harness::main(name, &[group])
         }
         Err(_) => {
             let arguments = Arguments::from_args();
@@ -89,11 +89,11 @@ impl Engine<u32> for Planted {
         0
     }
 
-    fn prepare(&mut self, _n: usize, _level: usize) -> Result<(), host::Error> {
+    fn prepare(&mut self, _n: usize, _level: usize) -> Result<(), suite::Error> {
         Ok(())
     }
 
-    fn sort(&mut self, keys: &mut [u32]) -> Result<(), host::Error> {
+    fn sort(&mut self, keys: &mut [u32]) -> Result<(), suite::Error> {
         keys.sort_unstable();
         keys.swap(10, 400);
         Ok(())

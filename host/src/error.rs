@@ -1,50 +1,15 @@
 //! What can go wrong, one variant a cause. Each message is one line that names
 //! the value at fault and the remedy, fit to be shown to a user as it is.
 
-use crate::engine::Unavailable;
-use crate::memory::Bytes;
-use crate::verify::Difference;
+use std::fmt;
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A concurrency level of zero was asked for.
-    #[error("level 0: no thread or stream would do the work; give levels of 1 or more")]
-    LevelZero,
-
-    /// A level above what the engine can start.
-    #[error("{engine}: level {level} is more than the {limit} it can run; choose a lower level")]
-    LevelTooHigh {
-        /// Engine that refused.
-        engine: &'static str,
-        /// Level asked for.
-        level: usize,
-        /// Highest level the engine takes.
-        limit: usize,
-    },
-
-    /// A text that is not a list of levels.
-    #[error("levels `{text}`: `{item}` is not a whole number of 1 or more; write them like 1,2,4")]
-    Levels {
-        /// The whole list as given.
-        text: String,
-        /// The item that could not be read.
-        item: String,
-    },
-
-    /// No engine has this name.
-    #[error("unknown engine `{name}`; known engines: {known}")]
-    UnknownEngine {
-        /// Name asked for.
-        name: String,
-        /// Names that exist, separated by commas.
-        known: String,
-    },
-
-    /// The engine exists, but cannot run on this machine.
-    #[error("{}: not available on this machine: {}; choose another engine, or see `cudamark doctor`", .0.engine, .0.reason)]
-    Unavailable(Unavailable),
+    /// No GPU can be used here.
+    #[error(transparent)]
+    NoGpu(#[from] NoGpu),
 
     /// More memory would be needed than there is. Found before any of it is allocated.
     #[error(
@@ -73,30 +38,6 @@ pub enum Error {
         n: usize,
         /// Bytes that they take.
         needed: u64,
-    },
-
-    /// The threads of a level could not be started.
-    #[error("{engine}: could not start {level} threads: {reason}; choose a lower level")]
-    Threads {
-        /// Engine that wanted them.
-        engine: &'static str,
-        /// Level asked for, a thread each.
-        level: usize,
-        /// The system's message.
-        reason: String,
-    },
-
-    /// `sort` was handed more than `prepare` made room for.
-    #[error(
-        "{engine}: asked to sort {n} elements, prepared for {prepared}; call prepare({n}, level) first"
-    )]
-    NotPrepared {
-        /// Engine that refused.
-        engine: &'static str,
-        /// Elements handed to `sort`.
-        n: usize,
-        /// Elements that `prepare` made room for.
-        prepared: usize,
     },
 
     /// The driver reported a failure.
@@ -210,21 +151,43 @@ pub enum Error {
         /// Most keys.
         limit: u64,
     },
-
-    /// A result that is not the sorted input. Its timing must not be used.
-    #[error("{engine}: wrong result at level {level}: {difference}")]
-    WrongResult {
-        /// Engine that produced it.
-        engine: &'static str,
-        /// Concurrency level it ran at.
-        level: usize,
-        /// What differs from the sorted input.
-        difference: Difference,
-    },
 }
 
-impl From<Unavailable> for Error {
-    fn from(unavailable: Unavailable) -> Self {
-        Self::Unavailable(unavailable)
+/// The reason why no GPU can be used, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoGpu(pub String);
+
+/// A number of bytes, shown with a decimal unit: `600.0 MB`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+        if self.0 < 1000 {
+            return write!(f, "{} bytes", self.0);
+        }
+        let mut value = self.0 as f64 / 1000.0;
+        let mut unit = 0;
+        while value >= 1000.0 && unit + 1 < UNITS.len() {
+            value /= 1000.0;
+            unit += 1;
+        }
+        write!(f, "{value:.1} {}", UNITS[unit])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_shown_with_a_decimal_unit() {
+        assert_eq!(Bytes(0).to_string(), "0 bytes");
+        assert_eq!(Bytes(999).to_string(), "999 bytes");
+        assert_eq!(Bytes(1000).to_string(), "1.0 kB");
+        assert_eq!(Bytes(600_000_000).to_string(), "600.0 MB");
+        assert_eq!(Bytes(u64::MAX).to_string(), "18.4 EB");
     }
 }

@@ -1,7 +1,7 @@
 //! What every back end of the kernels has to sort: one list, stamped on each.
 //!
 //! A back end is something that runs the kernels: the emulator
-//! (`gpu-kernels/tests/emulator`) or a GPU (`host/tests/device`). It stamps a test for
+//! (`gpu-kernels/tests/emulator`) or a GPU (`suite/tests/device`). It stamps a test for
 //! each line of [`for_every_type!`], draws cases of that type from [`Draws`], sorts
 //! each in its own way and hands back what came out. What a case is made of (type,
 //! size, distribution, order, payload, bits, place) and what has to come out is said

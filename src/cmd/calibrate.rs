@@ -14,9 +14,9 @@ use cudamark::track::build::Build;
 use cudamark::track::calibration::{self, Plan, Settings, Summary, Trial};
 use cudamark::track::cores;
 use cudamark::{interrupt, paths, tell};
-use host::engine;
-use host::record::Environment;
-use host::suite::Name;
+use suite::Name;
+use suite::engine;
+use suite::record::Environment;
 
 use super::classic::print;
 use super::compare::{Cores, Sampling, budget, percent};

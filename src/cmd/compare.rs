@@ -18,8 +18,8 @@ use cudamark::track::stats::{self, Verdict};
 use cudamark::track::store::Store;
 use cudamark::track::{cores, machine, process};
 use cudamark::{interrupt, paths, tell};
-use host::record::Environment;
-use host::suite::{Name, Tier};
+use suite::record::Environment;
+use suite::{Name, Tier};
 
 use super::classic::{print, sample_count};
 use super::verdicts::{Format, Verdicts};

@@ -17,8 +17,8 @@ use cudamark::track::history_page;
 use cudamark::track::machine::{self, Source};
 use cudamark::track::selection::Selection;
 use cudamark::{interrupt, paths, tell};
-use host::record::Environment;
 use serde::Serialize;
+use suite::record::Environment;
 
 use super::classic::print;
 use super::compare::{Cores, Sampling, budget, percent};

@@ -7,7 +7,7 @@ use cudamark::track::machine;
 use cudamark::track::rank::{self, Places, Ranked, Ranking, Times};
 use cudamark::track::selection::Selection;
 use cudamark::{paths, tell};
-use host::record::Environment;
+use suite::record::Environment;
 
 use super::classic::print;
 use super::table;

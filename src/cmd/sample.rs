@@ -2,7 +2,7 @@
 //!
 //! This is what measures for those that compare: one build beside another, one machine
 //! beside another. A cell is named as everywhere, and what is written are the lines of
-//! a records file (`host::suite::lines`): the environment, then a line a sample, each
+//! a records file (`suite::lines`): the environment, then a line a sample, each
 //! as it is taken. The first sample replaces what the file held before. Ctrl-C ends the command after the sample that it is taking; what was
 //! taken before is in the file.
 
@@ -16,15 +16,15 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use cudamark::output::Output;
 use cudamark::{interrupt, tell};
-use host::engine::Unavailable;
 use host::gpu::Device;
-use host::slowdown::Slowdown;
-use host::suite::lines::Line;
-use host::suite::session::{self, Sink};
-use host::suite::{self, Group, Name, Plan, Session, Settings, Tier};
-use host::workload::DEFAULT_SEED;
 use indicatif::{ProgressBar, ProgressStyle};
 use regex::Regex;
+use suite::engine::Unavailable;
+use suite::lines::Line;
+use suite::session::{self, Sink};
+use suite::slowdown::Slowdown;
+use suite::workload::DEFAULT_SEED;
+use suite::{Group, Name, Plan, Session, Settings, Tier};
 
 use super::classic::{print, sample_count};
 

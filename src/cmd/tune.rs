@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use cudamark::tell;
-use host::gpu::sweep::{self, Entrant, Family, Fit, Line, Name, Ranking};
+use host::gpu::sweep::{self, Entrant, Family, Fit, Name, Ranking};
 use host::gpu::{Device, GpuKey, GpuSorter, Order, Resident};
-use host::measure::Samples;
-use host::record::Environment;
-use host::workload::sizes::sizes;
-use host::workload::{DEFAULT_SEED, Distribution, Workload};
+use suite::engine::Unavailable;
+use suite::measure::Samples;
+use suite::record::{Environment, Gpu};
+use suite::tune::Line;
+use suite::workload::sizes::sizes;
+use suite::workload::{DEFAULT_SEED, Distribution, Workload};
 
 use super::classic::{print, sample_count};
 use crate::output::Output;
@@ -108,13 +110,13 @@ impl Type {
 /// the upper bits of 8 bytes, and the widest the same 8 bytes twice, so each of their
 /// digits is spread like one of a generated key.
 trait Swept: GpuKey {
-    fn keys(workload: &Workload) -> Result<Vec<Self>, host::Error>;
+    fn keys(workload: &Workload) -> Result<Vec<Self>, suite::Error>;
 }
 
 macro_rules! swept {
     ($($key:ty: $from:ty, $convert:expr;)*) => { $(
         impl Swept for $key {
-            fn keys(workload: &Workload) -> Result<Vec<Self>, host::Error> {
+            fn keys(workload: &Workload) -> Result<Vec<Self>, suite::Error> {
                 let keys = workload.generate::<$from>()?;
                 Ok(keys.into_iter().map($convert).collect())
             }
@@ -148,15 +150,15 @@ fn some_sizes(text: &str) -> Result<Sizes, String> {
 /// Runs the command.
 ///
 /// # Errors
-/// A program without the kernels of the sweep; [`host::engine::Unavailable`] if there
+/// A program without the kernels of the sweep; [`Unavailable`] if there
 /// is no GPU; a sort that fails, or whose result is wrong.
 pub fn run(options: &Options) -> Result<()> {
     if !sweep::BUILT {
         bail!("built without the kernels of the sweep; run `{WITH_KERNELS}`");
     }
-    let device = Device::open()?;
+    let device = Device::open().map_err(Unavailable::from)?;
     let mut record = Record(options.json.as_deref().map(Output::open).transpose()?);
-    let environment = Environment::here(Some(device.describe()?));
+    let environment = Environment::here(Some(Gpu::of(&device)?));
     record.put(Output::hold, &Line::environment(&environment))?;
     options.sweep(&GpuSorter::new(device), &mut record)
 }
@@ -317,7 +319,7 @@ struct Row {
 impl Row {
     fn of<K: GpuKey>(entrant: &Entrant<K>, seconds: Vec<f64>) -> Self {
         let samples = Samples {
-            engine: host::gpu::NAME,
+            engine: suite::gpu_engine::NAME,
             level: 1,
             seconds,
         };

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::{env, fs};
 
 use cuda_builder::CompilerSearch;
-use host::peers::programs::Tools;
+use suite::peers::programs::Tools;
 
 use super::{Finding, State};
 

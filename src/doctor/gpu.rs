@@ -4,12 +4,13 @@ use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::{env, io};
 
+use host::driver;
+use host::error::Bytes;
 use host::gpu::Device;
 use host::gpu::kernels::embedded_texts;
-use host::memory::Bytes;
-use host::nvml::{self, Survey, Surveyed};
-use host::record::Environment;
-use host::{driver, gpu};
+use suite::gpu_engine;
+use suite::nvml::{self, Survey, Surveyed};
+use suite::record::{Environment, Gpu};
 
 use super::{Finding, State, try_engine};
 
@@ -335,9 +336,9 @@ impl Facts {
 
 /// Sorts on the first GPU; returns its name.
 fn sort() -> Result<String, String> {
-    let device = Device::open().map_err(|missing| missing.reason)?;
-    try_engine(gpu::NAME, KEYS, |sorts| !sorts.is_empty())?;
-    let described = device.describe().map_err(|error| error.to_string())?;
+    let device = Device::open().map_err(|missing| missing.0)?;
+    try_engine(gpu_engine::NAME, KEYS, |sorts| !sorts.is_empty())?;
+    let described = Gpu::of(&device).map_err(|error| error.to_string())?;
     Ok(described.name)
 }
 

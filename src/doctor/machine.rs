@@ -4,12 +4,13 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use host::engine;
-use host::measure::require_memory;
-use host::memory::{self, Bytes, Room};
-use host::record::{self, Environment};
-use host::workload::CLASSIC_N;
-use host::{Error, cpu};
+use host::error::Bytes;
+use suite::engine;
+use suite::measure::require_memory;
+use suite::memory::{self, Room};
+use suite::record::{self, Environment};
+use suite::workload::CLASSIC_N;
+use suite::{Error, cpu};
 
 use super::{Finding, State, try_engine};
 

@@ -18,11 +18,11 @@ pub mod python;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use host::engine;
-use host::measure::Measurement;
-use host::verify::Verifier;
-use host::workload::{DEFAULT_SEED, Workload};
 use serde::Serialize;
+use suite::engine;
+use suite::measure::Measurement;
+use suite::verify::Verifier;
+use suite::workload::{DEFAULT_SEED, Workload};
 
 /// Version of the JSON form. It rises when a field changes its meaning or goes.
 const VERSION: u32 = 1;
@@ -175,8 +175,8 @@ fn try_engine(
     n: usize,
     mut enough: impl FnMut(&[f64]) -> bool,
 ) -> Result<Vec<f64>, String> {
-    let words = |error: host::Error| match error {
-        host::Error::Unavailable(missing) => missing.reason,
+    let words = |error: suite::Error| match error {
+        suite::Error::Unavailable(missing) => missing.reason,
         error => error.to_string(),
     };
     let candidate = engine::candidate::<i32>(name).map_err(words)?;

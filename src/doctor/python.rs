@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use host::peers::programs::Tools;
-use host::peers::python::{ASK_LIMIT, LIBRARIES, Library, ask, import};
+use suite::peers::programs::Tools;
+use suite::peers::python::{ASK_LIMIT, LIBRARIES, Library, ask, import};
 
 use super::{Finding, State};
 

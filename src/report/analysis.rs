@@ -1,8 +1,8 @@
 //! What a group's figures say, in sentences for a reader who has just come to the page.
 
-use host::suite::Group;
-use host::suite::emulator_cells::{BOUNDS, RACES, RANDOM, WRITTEN};
-use host::suite::summary::{Curve, Figures, Summary};
+use suite::Group;
+use suite::emulator_cells::{BOUNDS, RACES, RANDOM, WRITTEN};
+use suite::summary::{Curve, Figures, Summary};
 
 use super::figures::{count, input, rate, seconds, share};
 use super::text::peers;
@@ -216,9 +216,9 @@ fn noise(cells: &[&Figures]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use host::record::Environment;
-    use host::suite::lines::{EnvironmentLine, Line, Sample};
-    use host::suite::records::Contents;
+    use suite::lines::{EnvironmentLine, Line, Sample};
+    use suite::record::Environment;
+    use suite::records::Contents;
 
     fn said(group: Group, cells: &[(&str, f64)]) -> String {
         let environment = EnvironmentLine::new(Environment::here(None), 42, "quick");

@@ -6,10 +6,10 @@
 //! marks of their own too, and the table beside a chart has every figure.
 
 use anyhow::{Result, anyhow};
-use host::suite::summary::{Curve, Figures};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
+use suite::summary::{Curve, Figures};
 
 use super::figures;
 

@@ -1,6 +1,6 @@
 //! How figures are written: few digits, a unit that fits.
 
-use host::suite::Name;
+use suite::Name;
 
 /// A time: `1.23 ms`.
 pub fn seconds(seconds: f64) -> String {

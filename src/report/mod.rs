@@ -19,8 +19,8 @@ pub mod text;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
-use host::suite::records::Contents;
-use host::suite::{Group, Summary};
+use suite::records::Contents;
+use suite::{Group, Summary};
 
 use crate::output;
 

@@ -4,9 +4,9 @@
 
 use anyhow::{Context, Result};
 use askama::Template;
-use host::suite::lines::EnvironmentLine;
-use host::suite::summary::{Curve, Figures, Rank};
-use host::suite::{Group, Summary, opener};
+use suite::lines::EnvironmentLine;
+use suite::summary::{Curve, Figures, Rank};
+use suite::{Group, Summary, opener};
 
 use super::charts::{self, Metric};
 use super::figures::{grouped, input, rate, seconds, share};

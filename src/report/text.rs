@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use host::suite::Group;
-use host::suite::summary::{Figures, Summary};
+use suite::Group;
+use suite::summary::{Figures, Summary};
 
 use super::figures::{count, grouped, rate, seconds, share};
 

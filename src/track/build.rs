@@ -25,10 +25,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::Message;
-use host::record::COMMIT_VARIABLE;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use sha2::{Digest, Sha256};
+use suite::record::COMMIT_VARIABLE;
 use tempfile::{Builder, TempDir};
 
 use super::comparison::{hash, hex};

@@ -2,7 +2,7 @@
 //!
 //! An executable is compared with itself: whatever is called a change is a false alarm
 //! (an *A/A comparison*). And it is compared with itself with a slowdown planted in one
-//! engine (`host::slowdown`): that engine's cells must be called slower. Both take the
+//! engine (`suite::slowdown`): that engine's cells must be called slower. Both take the
 //! whole way of `cudamark compare`, with real processes, on the machine as it is. Kinds of
 //! comparisons take turns, so that a noisy hour falls on all of them.
 //!
@@ -17,8 +17,8 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use host::suite::Name;
 use serde::{Deserialize, Serialize};
+use suite::Name;
 
 use super::build::Build;
 use super::comparison::{self, Outcome, now};

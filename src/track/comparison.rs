@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use host::suite::Name;
 use sha2::{Digest, Sha256};
+use suite::Name;
 
 use super::build::Build;
 use super::noise::{Disturbance, Disturbed, Watch};

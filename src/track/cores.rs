@@ -5,8 +5,8 @@
 //! many as the cells have threads.
 
 use anyhow::{Context, Result, bail};
-use host::suite::{Name, session};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use suite::{Name, session};
 
 /// The cores that this process may use, in ascending order.
 ///

@@ -20,11 +20,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use host::measure;
-use host::suite::Name;
-use host::suite::lines::Sample;
-use host::suite::records::Contents;
 use sha2::{Digest, Sha256};
+use suite::Name;
+use suite::lines::Sample;
+use suite::measure;
+use suite::records::Contents;
 
 use super::build::{self, Build};
 use super::commits::{Commit, short};

@@ -11,9 +11,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use host::measure;
-use host::suite::Name;
 use serde::Serialize;
+use suite::Name;
+use suite::measure;
 
 use super::alignment::align;
 use super::build::same_executable;

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use host::suite::Name;
-use host::suite::lines::Sample;
-use host::suite::records::Contents;
+use suite::Name;
+use suite::lines::Sample;
+use suite::records::Contents;
 
 use super::build::Build;
 use super::store::Figures;

@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use host::suite::records::Contents;
-use host::suite::{Group, Name, Summary, summary};
 use serde::Serialize;
+use suite::records::Contents;
+use suite::{Group, Name, Summary, summary};
 
 use super::build::same_executable;
 use super::commits::short;

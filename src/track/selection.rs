@@ -1,8 +1,8 @@
 //! Which cells are meant: names, or regular expressions over names.
 
 use anyhow::{Result, anyhow};
-use host::suite::Name;
 use regex::Regex;
+use suite::Name;
 
 /// Cells that were chosen; none stands for all.
 #[derive(Clone, Debug)]

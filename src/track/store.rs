@@ -13,8 +13,8 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use host::suite::Name;
 use serde::{Deserialize, Serialize};
+use suite::Name;
 
 use super::calibration::Trial;
 use super::noise::Disturbance;

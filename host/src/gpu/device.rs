@@ -8,11 +8,9 @@ use cust::error::CudaError;
 use cust::{CudaApiVersion, sys};
 
 use super::kernels::Kernels;
-use super::{NAME, select};
+use super::select;
 use crate::driver::{self, Status};
-use crate::engine::Unavailable;
-use crate::error::Error;
-use crate::record;
+use crate::error::{Error, NoGpu};
 
 /// A GPU with its context and the kernels loaded into it.
 pub struct Device {
@@ -33,16 +31,13 @@ impl Device {
     /// # Errors
     /// No driver, no GPU, one too old for the kernels, or kernels that do not load: what
     /// the driver says, and what to do.
-    pub fn open() -> Result<Arc<Device>, Unavailable> {
+    pub fn open() -> Result<Arc<Device>, NoGpu> {
         static OPENED: OnceLock<Result<Arc<Device>, String>> = OnceLock::new();
         let opened = OPENED.get_or_init(|| {
             driver::open().map_err(|reason| reason.to_string())?;
             Device::create().map_err(|error| error.to_string())
         });
-        opened.clone().map_err(|reason| Unavailable {
-            engine: NAME,
-            reason,
-        })
+        opened.clone().map_err(NoGpu)
     }
 
     fn create() -> Result<Arc<Device>, Error> {
@@ -115,15 +110,9 @@ impl Device {
         Ok((free as u64, total as u64))
     }
 
-    /// What records say of this GPU.
-    pub fn describe(&self) -> Result<record::Gpu, Error> {
-        let (major, minor) = self.capability;
-        Ok(record::Gpu {
-            name: self.name.clone(),
-            driver_cuda: self.driver.clone(),
-            compute_capability: format!("{major}.{minor}"),
-            memory_bytes: self.memory()?.1,
-        })
+    /// Product name, as the driver reports it.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Compute capability, major and minor.
@@ -138,7 +127,7 @@ impl Device {
 }
 
 /// Name of the GPU that CUDA shows first, without opening it.
-pub(crate) fn first_name() -> Option<String> {
+pub fn first_name() -> Option<String> {
     driver::open().ok()?;
     CudaDevice::get_device(0).ok()?.name().ok()
 }
@@ -163,7 +152,7 @@ fn shared_bytes_optin(device: CudaDevice) -> Result<u32, Error> {
 }
 
 /// Turns a failed call of `cust` into an error that says what was being done.
-pub(crate) fn failed(action: &'static str) -> impl Fn(CudaError) -> Error {
+pub fn failed(action: &'static str) -> impl Fn(CudaError) -> Error {
     move |error| Error::Gpu {
         action,
         reason: match Status::of_error(error) {
@@ -174,7 +163,7 @@ pub(crate) fn failed(action: &'static str) -> impl Fn(CudaError) -> Error {
 }
 
 /// The same for a status of the driver itself.
-pub(crate) fn check(status: sys::CUresult, action: &'static str) -> Result<(), Error> {
+pub fn check(status: sys::CUresult, action: &'static str) -> Result<(), Error> {
     if status == sys::cudaError_enum::CUDA_SUCCESS {
         Ok(())
     } else {

@@ -4,7 +4,6 @@ use cust::memory::DeviceCopy;
 use gpu_kernels::key::Bits;
 
 use crate::error::Error;
-use crate::key::F32;
 
 /// A type of key: what the kernels have to know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,27 +41,25 @@ impl Form {
     }
 
     /// The bits of infinity; of a type that has none, 0.
-    pub(crate) fn infinity(&self) -> u128 {
+    pub fn infinity(&self) -> u128 {
         self.infinity.unwrap_or(0)
     }
 }
 
-mod sealed {
-    pub trait Sealed {}
-}
-
 /// A key that the kernels sort.
-pub trait GpuKey:
-    sealed::Sealed + DeviceCopy + Default + PartialEq + Send + Sync + 'static
-{
+///
+/// # Safety
+/// The type is a word of `FORM.width` bytes without padding, of which every pattern of
+/// bits is a key: an integer, a floating-point number, or a transparent wrapper of one
+/// with the `FORM` of what it wraps.
+pub unsafe trait GpuKey: DeviceCopy + Default + PartialEq + Send + Sync + 'static {
     /// What the kernels have to know of it.
     const FORM: Form;
 
     /// Its bits, zero-extended.
     fn to_word(self) -> u128 {
         let mut word = [0u8; 16];
-        // SAFETY: a key is a word of at most 16 bytes without padding (the trait is
-        // implemented here alone).
+        // SAFETY: a key is a word of at most 16 bytes without padding.
         unsafe {
             let from = std::ptr::from_ref(&self).cast::<u8>();
             std::ptr::copy_nonoverlapping(from, word.as_mut_ptr(), size_of::<Self>());
@@ -86,13 +83,11 @@ pub struct Bf16(pub u16);
 unsafe impl DeviceCopy for F16 {}
 // SAFETY: a transparent wrapper of a word.
 unsafe impl DeviceCopy for Bf16 {}
-// SAFETY: a transparent wrapper of a word.
-unsafe impl DeviceCopy for F32 {}
 
 macro_rules! forms {
     ($($key:ty, $name:literal, $flip:expr, $infinity:expr;)*) => { $(
-        impl sealed::Sealed for $key {}
-        impl GpuKey for $key {
+        // SAFETY: a word, or a transparent wrapper of one, of this form.
+        unsafe impl GpuKey for $key {
             const FORM: Form = Form {
                 width: size_of::<$key>(),
                 name: $name,
@@ -117,7 +112,6 @@ forms! {
     F16, "f16", 1 << 15, Some(0x7C00);
     Bf16, "bf16", 1 << 15, Some(0x7F80);
     f32, "f32", 1 << 31, Some(0x7F80_0000);
-    F32, "f32", 1 << 31, Some(0x7F80_0000);
     f64, "f64", 1 << 63, Some(0x7FF0_0000_0000_0000);
 }
 

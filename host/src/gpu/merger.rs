@@ -4,12 +4,11 @@ use cust::event::{Event, EventFlags};
 use cust::memory::{AsyncCopyDestination, DeviceSlice};
 use cust::stream::{Stream, StreamWaitEventFlags};
 
-use super::Device;
 use super::device::failed;
 use super::kernels::{Kernel, argument};
 use super::select;
+use super::{Device, GpuKey};
 use crate::error::Error;
-use crate::key::Key;
 
 /// Merges the runs of `chunk` keys (the last may be shorter) that lie one after the
 /// other in `keys`, pair by pair, until one is left. Run `i` is taken when what is
@@ -29,7 +28,7 @@ use crate::key::Key;
 /// # Safety
 /// `keys` and `other` have one length and do not overlap; no work but that on the
 /// streams uses them.
-pub unsafe fn merge_runs<K: Key>(
+pub unsafe fn merge_runs<K: GpuKey>(
     device: &Device,
     keys: &DeviceSlice<K>,
     other: &DeviceSlice<K>,
@@ -101,7 +100,7 @@ pub fn wait_for(stream: &Stream, earlier: &Stream) -> Result<(), Error> {
 /// # Safety
 /// The runs are sorted when the stream comes here; `output` is as long as both and
 /// apart from them.
-unsafe fn merge<K: Key>(
+unsafe fn merge<K: GpuKey>(
     kernel: Kernel,
     a: &DeviceSlice<K>,
     b: &DeviceSlice<K>,

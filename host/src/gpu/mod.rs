@@ -16,7 +16,6 @@
 //! | [`check`] | whether keys on the device are in order, and which they are |
 //! | [`merger`] | merges sorted runs pairwise |
 //! | [`transfer`] | copies between pageable host memory and the device |
-//! | [`split`] | the engine: one array cut over streams at a concurrency level |
 //!
 //! Everything goes through `cust`; where it has no name for a function of the
 //! driver, through the declarations it is built on.
@@ -33,7 +32,6 @@ mod select;
 mod slices;
 pub mod sort;
 pub mod sorter;
-pub mod split;
 pub mod sweep;
 pub mod transfer;
 pub mod workspace;
@@ -44,18 +42,3 @@ pub use resident::Resident;
 pub use sort::{Payload, Sort};
 pub use sorter::GpuSorter;
 pub use workspace::Workspace;
-
-use crate::engine::{Engine, Unavailable};
-use crate::key::Key;
-
-/// Name of the GPU engine.
-pub const NAME: &str = "gpu";
-
-/// The GPU engine, opened.
-///
-/// # Errors
-/// No driver, no GPU, or none that the kernels run on: the reason.
-pub fn engine<K: Key>() -> Result<Box<dyn Engine<K>>, Unavailable> {
-    let device = Device::open()?;
-    Ok(Box::new(split::Split::new(device)))
-}

@@ -18,7 +18,6 @@ use cust::event::{Event, EventFlags};
 use cust::memory::{DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::verify;
-use rayon::prelude::*;
 
 use super::check::{self, Found, wrong};
 use super::device::failed;
@@ -27,7 +26,6 @@ use super::sorter::stream;
 use super::transfer::upload;
 use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace, launch, select};
 use crate::error::Error;
-use crate::memory;
 
 /// An input on the device and all that sorting it there takes.
 pub struct Resident<'a, K: GpuKey> {
@@ -223,13 +221,20 @@ fn record(event: &Event, stream: &Stream) -> Result<(), Error> {
 ///
 /// # Errors
 /// More keys than 32 bits tell apart; too little memory.
-pub(crate) fn indices(n: usize) -> Result<Vec<u32>, Error> {
+pub fn indices(n: usize) -> Result<Vec<u32>, Error> {
     require_indices(n)?;
-    memory::collect((0..n).into_par_iter().map(|index| index as u32))
+    let mut indices = Vec::new();
+    let reserved = indices.try_reserve_exact(n);
+    reserved.map_err(|_| Error::Refused {
+        n,
+        needed: (n * size_of::<u32>()) as u64,
+    })?;
+    indices.extend((0..n).map(|index| index as u32));
+    Ok(indices)
 }
 
 /// An error if the indices of `n` keys are more than 32 bits tell apart.
-pub(crate) fn require_indices(n: usize) -> Result<(), Error> {
+pub fn require_indices(n: usize) -> Result<(), Error> {
     let limit = 1 << 32;
     match n as u64 > limit {
         true => Err(Error::TooMany { n, limit }),

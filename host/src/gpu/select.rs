@@ -9,9 +9,9 @@ use gpu_kernels::tile::{self, look};
 use gpu_kernels::{block, bucket_starts, buckets, control, local_sort, merge};
 
 use super::Device;
+use super::GpuKey;
 use super::kernels::{Geometry, Kernel};
 use crate::error::Error;
-use crate::key::Key;
 
 /// Keys from which on the histogram's blocks count in as many copies as they can.
 const MANY_FROM: u64 = 1 << 22;
@@ -373,7 +373,7 @@ pub fn block(device: &Device, width: usize, paired: bool, n: u64) -> Result<Opti
 }
 
 /// The kernel that merges runs of keys of this type.
-pub fn merger<K: Key>(device: &Device) -> Result<Kernel, Error> {
+pub fn merger<K: GpuKey>(device: &Device) -> Result<Kernel, Error> {
     let width = const {
         assert!(
             matches!(size_of::<K>(), 4 | 8),

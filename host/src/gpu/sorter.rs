@@ -130,6 +130,6 @@ impl GpuSorter {
 }
 
 /// A stream of one's own.
-pub(crate) fn stream() -> Result<Stream, Error> {
+pub fn stream() -> Result<Stream, Error> {
     Stream::new(StreamFlags::NON_BLOCKING, None).map_err(failed("creating a stream"))
 }

@@ -1,20 +1,13 @@
-//! Sorts by kernels of other shapes than those in use, and what is recorded of them:
-//! `cudamark tune`.
-//!
-//! A record is a line of JSON. The first of a file is the environment; each other is a
-//! shape at a size, with every sample, or with the reason why it was skipped.
+//! Sorts by kernels of other shapes than those in use, to choose shapes by.
 
 use std::sync::Arc;
 
 use gpu_kernels::control;
 use gpu_kernels::sweep::{self, CANDIDATES, Candidate};
-use serde::Serialize;
 
 use super::kernels::{Kernel, Resources};
 use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, select};
 use crate::error::Error;
-use crate::record::Environment;
-use crate::workload::Workload;
 
 /// Whether this program holds the kernels of shapes that are not in use.
 pub const BUILT: bool = cfg!(feature = "tune");
@@ -22,12 +15,8 @@ pub const BUILT: bool = cfg!(feature = "tune");
 /// Most elements that a sort by these shapes takes: it is in one portion.
 pub const MOST: usize = control::ONE_PORTION as usize;
 
-/// Version of [`Line`]. It rises when a field changes its meaning or goes.
-pub const VERSION: u32 = 2;
-
 /// What a shape is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// Passes of tiles that look back, after a histogram; or a sort in one block.
     Passes,
@@ -48,8 +37,7 @@ impl From<sweep::Family> for Family {
 }
 
 /// How the passes of a shape rank.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ranking {
     /// By atomics where the plan says so, else by ballots.
     Atomics,
@@ -60,7 +48,7 @@ pub enum Ranking {
 }
 
 /// A shape, told from all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Name {
     /// What it is of.
     pub family: Family,
@@ -179,116 +167,4 @@ fn enter<K: GpuKey>(
         return Ok(Fit::Skipped { name, reason });
     }
     entrant(name, sort.by(candidate.family, kernel)?, kernel)
-}
-
-/// A line of the record.
-#[derive(Debug, Serialize)]
-pub struct Line<'a> {
-    /// [`VERSION`].
-    pub version: u32,
-    #[serde(flatten)]
-    pub content: Content<'a>,
-}
-
-/// What it says.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Content<'a> {
-    /// Where all that follows was measured.
-    Environment(&'a Environment),
-    /// A shape at a size.
-    Shape(ShapeRecord<'a>),
-}
-
-/// The samples of a shape at a size.
-#[derive(Debug, Serialize)]
-pub struct ShapeRecord<'a> {
-    /// Type of the elements: `u32+u32` are pairs.
-    #[serde(rename = "type")]
-    pub kind: &'a str,
-    /// The input.
-    #[serde(flatten)]
-    pub workload: Workload,
-    /// The shape.
-    #[serde(flatten)]
-    pub name: Name,
-    /// Registers of a thread.
-    pub registers: Option<u32>,
-    /// Blocks that a multiprocessor holds at once.
-    pub resident_blocks: Option<u32>,
-    /// Why there are no samples.
-    pub skipped: Option<&'a str>,
-    /// Seconds of each sort by the device's clock, in the order taken. The result of
-    /// each was verified.
-    pub samples_s: &'a [f64],
-}
-
-impl<'a> Line<'a> {
-    /// The first line.
-    pub fn environment(environment: &'a Environment) -> Self {
-        Line {
-            version: VERSION,
-            content: Content::Environment(environment),
-        }
-    }
-
-    /// Of a shape that was timed, or of one that was skipped, without samples.
-    pub fn shape<K: GpuKey>(
-        kind: &'a str,
-        workload: Workload,
-        fit: &'a Fit<K>,
-        samples_s: &'a [f64],
-    ) -> Self {
-        let (name, resources, skipped) = match fit {
-            Fit::Runs(entrant) => (entrant.name, Some(entrant.resources), None),
-            Fit::Skipped { name, reason } => (*name, None, Some(reason.as_str())),
-        };
-        Line {
-            version: VERSION,
-            content: Content::Shape(ShapeRecord {
-                kind,
-                workload,
-                name,
-                registers: resources.map(|resources| resources.registers),
-                resident_blocks: resources.map(|resources| resources.blocks),
-                skipped,
-                samples_s,
-            }),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::workload::Distribution;
-    use serde_json::{Value, json};
-
-    #[test]
-    fn a_skipped_shape_is_a_line_with_its_reason() {
-        let fit = Fit::<u32>::Skipped {
-            name: Name {
-                family: Family::FewTiles,
-                threads: 512,
-                items: 24,
-                blocks: Some(2),
-                ranking: Ranking::Ballots,
-                in_use: false,
-            },
-            reason: "spills".to_owned(),
-        };
-        let workload = Workload {
-            n: 1024,
-            distribution: Distribution::Uniform,
-            seed: 7,
-        };
-        let line = serde_json::to_value(Line::shape("u32", workload, &fit, &[])).unwrap();
-        let expected = json!({"version": VERSION, "shape": {
-            "type": "u32", "n": 1024, "distribution": "uniform", "seed": 7,
-            "family": "few-tiles", "threads": 512, "items": 24, "blocks": 2, "ranking": "ballots", "in_use": false,
-            "registers": Value::Null, "resident_blocks": Value::Null,
-            "skipped": "spills", "samples_s": [],
-        }});
-        assert_eq!(line, expected);
-    }
 }

@@ -8,15 +8,12 @@
 
 use cust::context::CurrentContext;
 use cust::event::{Event, EventFlags};
-use cust::memory::{
-    AsyncCopyDestination, CopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice, LockedBuffer,
-};
+use cust::memory::{AsyncCopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice, LockedBuffer};
 use cust::stream::Stream;
 
+use super::GpuKey;
 use super::device::failed;
 use crate::error::Error;
-use crate::key::Key;
-use crate::memory;
 
 /// Most bytes of a piece: long enough for the copy engine to run at full speed.
 const PIECE_BYTES_MAX: usize = 4 << 20;
@@ -27,38 +24,30 @@ const PIECE_BYTES_MIN: usize = 64 << 10;
 ///
 /// A copy from pageable memory may return with its last bytes still on their way, and
 /// the streams here wait for nobody's: so this waits until they are there.
-pub(crate) fn upload<T: DeviceCopy>(elements: &[T]) -> Result<DeviceBuffer<T>, Error> {
+pub fn upload<T: DeviceCopy>(elements: &[T]) -> Result<DeviceBuffer<T>, Error> {
     let copied = DeviceBuffer::from_slice(elements);
     let there = copied.and_then(|buffer| CurrentContext::synchronize().map(|()| buffer));
     there.map_err(failed("copying keys to the GPU"))
 }
 
-/// Keys of the device, on the host.
-pub(crate) fn download<K: Key>(slice: &DeviceSlice<K>) -> Result<Vec<K>, Error> {
-    let mut keys = memory::filled(K::least(), slice.len())?;
-    let copied = slice.copy_to(&mut keys[..]);
-    copied.map_err(failed("copying keys from the GPU"))?;
-    Ok(keys)
-}
-
 /// Two pinned pieces and what says that the copy engine is done with each.
-pub struct Staging<K: Key> {
+pub struct Staging<K: GpuKey> {
     pieces: [Piece<K>; 2],
 }
 
-struct Piece<K: Key> {
+struct Piece<K: GpuKey> {
     buffer: LockedBuffer<K>,
     copied: Event,
 }
 
-impl<K: Key> Staging<K> {
+impl<K: GpuKey> Staging<K> {
     /// Staging for chunks of up to `keys` keys: pieces of a quarter of that, within
     /// bounds, so that a small chunk overlaps its copies too.
     pub fn new(keys: usize) -> Result<Self, Error> {
         let bytes = (keys * size_of::<K>() / 4).clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX);
         let piece = || {
             Ok::<_, Error>(Piece {
-                buffer: LockedBuffer::new(&K::least(), bytes / size_of::<K>())
+                buffer: LockedBuffer::new(&K::default(), bytes / size_of::<K>())
                     .map_err(failed("allocating pinned memory"))?,
                 copied: Event::new(EventFlags::DISABLE_TIMING)
                     .map_err(failed("creating an event"))?,
@@ -138,7 +127,7 @@ impl<K: Key> Staging<K> {
     }
 }
 
-impl<K: Key> Piece<K> {
+impl<K: GpuKey> Piece<K> {
     fn wait(&self) -> Result<(), Error> {
         self.copied.synchronize().map_err(failed("copying keys"))
     }

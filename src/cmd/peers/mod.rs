@@ -13,13 +13,13 @@ mod table;
 
 use anyhow::{Context, Result, bail};
 use cudamark::tell;
-use host::engine::Unavailable;
 use host::gpu::{Device, GpuSorter};
-use host::peers::process::LIMIT;
-use host::peers::programs::Tools;
-use host::peers::report::{self, Cache, CellRecord, Report, TimesRecord};
-use host::peers::{Arena, Case, Contender, Ours, Outcomes, Peer, PeerError, Plan, ours};
-use host::record::Environment;
+use suite::engine::Unavailable;
+use suite::peers::process::LIMIT;
+use suite::peers::programs::Tools;
+use suite::peers::report::{self, Cache, CellRecord, Report, TimesRecord};
+use suite::peers::{Arena, Case, Contender, Ours, Outcomes, Peer, PeerError, Plan, ours};
+use suite::record::{Environment, Gpu};
 
 pub use options::Options;
 
@@ -33,8 +33,8 @@ use table::{Table, title};
 /// [`Unavailable`] if nothing can be measured here: no GPU, or no peer. Figures that
 /// could not be had, after all others were.
 pub fn run(options: &Options) -> Result<()> {
-    let device = Device::open()?;
-    let gpu = device.describe()?;
+    let device = Device::open().map_err(Unavailable::from)?;
+    let gpu = Gpu::of(&device)?;
     let paths = [&options.json, &options.records];
     let [json, records] = Output::open_all(paths.map(Option::as_deref))?;
     let plan = Plan::new(options.samples);
@@ -158,7 +158,7 @@ impl Tournament {
 mod tests {
     use super::options::tests::parsed;
     use super::*;
-    use host::peers::{AllTimes, Outcome, Times, Variant};
+    use suite::peers::{AllTimes, Outcome, Times, Variant};
 
     fn tournament() -> Tournament {
         Tournament {

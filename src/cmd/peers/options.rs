@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use host::peers::{Case, KINDS, Kind, Scheme, Shape, programs};
-use host::workload::sizes::sizes;
-use host::workload::{CLASSIC_N, DEFAULT_SEED, Distribution, Workload};
+use suite::peers::{Case, KINDS, Kind, Scheme, Shape, programs};
+use suite::workload::sizes::sizes;
+use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution, Workload};
 
 use crate::cmd::classic::sample_count;
 

@@ -1,6 +1,6 @@
 //! The table: a line an input and sort of ours.
 
-use host::peers::{Case, Outcome, Outcomes, Shape};
+use suite::peers::{Case, Outcome, Outcomes, Shape};
 
 /// Columns of a table.
 pub struct Table {

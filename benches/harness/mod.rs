@@ -1,0 +1,196 @@
+//! What all benchmarks of the suite have in common: cells become benchmarks of
+//! Criterion, and each of Criterion's samples a line of a records file.
+//!
+//! Criterion says how many sorts make a sample and calls for them; `suite` sorts,
+//! times and verifies. Warm-up is Criterion's, and is verified and not written down.
+//! A wrong result, or Ctrl-C, ends the run at once, with Criterion's pages on what was
+//! finished.
+//!
+//! The cells and their names are the same whether they are listed, run once or measured.
+
+mod arguments;
+mod run;
+mod samples;
+mod selection;
+mod stop;
+
+use std::cell::LazyCell;
+use std::os::unix::process::CommandExt;
+use std::process::ExitCode;
+
+use cudamark::{interrupt, paths, report, tell};
+use host::gpu::Device;
+use suite::records::Contents;
+use suite::session::{self, Session};
+use suite::{Cell, Error, Group, Name, Plan, Records, Settings};
+
+use arguments::{Arguments, Mode};
+use run::Run;
+use samples::Samples;
+use selection::Answer;
+use stop::Stop;
+
+/// Set, a run goes on with the records of the last one.
+const RESUME: &str = "CUDAMARK_RESUME";
+
+/// How a cell is opened. Tests plant engines here.
+pub type Open = fn(&Session, &Name) -> Result<Box<dyn Cell>, Error>;
+
+/// Runs the benchmark called `bench`, which measures `groups`.
+pub fn main(bench: &str, groups: &[Group]) -> ExitCode {
+    main_with(bench, groups, |session, name| session.open(name))
+}
+
+/// [`main`] with another way to open cells.
+pub fn main_with(bench: &str, groups: &[Group], open: Open) -> ExitCode {
+    match measure(bench, groups, open) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            tell!("{bench}: {}", stop.message);
+            ExitCode::from(stop.code)
+        }
+    }
+}
+
+fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), Stop> {
+    let arguments = Arguments::of_process();
+    let settings = Settings::of_environment()?;
+    if selection::is_asked() {
+        selection::answer(run::criterion(settings.tier));
+        return Ok(());
+    }
+    if arguments.has("version") {
+        return stop::print(&format!("{bench} {}\n", env!("CARGO_PKG_VERSION")));
+    }
+    if let Some(mut again) = arguments.again() {
+        arguments.require_use()?;
+        return Err(format!("cannot start again: {}", again.exec()).into());
+    }
+    let with_gpu = Device::open().is_ok();
+    let plan = Plan::new(settings.clone(), with_gpu);
+    let planned: Vec<Name> = groups.iter().flat_map(|&group| plan.cells(group)).collect();
+    let selected = match selection::ask(&planned, &arguments)? {
+        Answer::Text(text) => return stop::print(&text),
+        Answer::Selected(cells) => cells,
+    };
+    arguments.require_use()?;
+    let mode = arguments.mode();
+    if mode == Mode::List {
+        return list(selected, with_gpu || arguments.has("bench"));
+    }
+    if selected.is_empty() {
+        require_known(&arguments, groups)?;
+        tell!("{bench}: no cell has these engines, or matches the filter: nothing to measure");
+        return Ok(());
+    }
+    stop::where_nobody_reads(bench);
+    let looking = LazyCell::new(|| Session::new(settings.seed(), "", false, run::sink(None)));
+    arguments.require_baseline(&selected, |cell| {
+        open(&looking, cell).is_err_and(|error| error.is_unavailable())
+    })?;
+    let (records, known) = records(bench, mode)?;
+    let path = records.as_ref().map(|records| records.path().to_owned());
+    let gpu = with_gpu && session::any_needs_gpu(&selected);
+    let sink = run::sink(records);
+    let mut session = Session::new(settings.seed(), settings.tier.name(), gpu, sink);
+    tell!(
+        "{bench}: tier {}, seed {}, environment {}",
+        settings.tier,
+        settings.seed(),
+        session.environment().id
+    );
+    let known = known.for_seed(settings.seed(), &session.environment().machine_id)?;
+    let finished = known.finished;
+    session.begin(mode == Mode::Measure)?;
+    let run = Run {
+        bench,
+        arguments: &arguments,
+        samples: Samples::new(session, mode == Mode::Measure),
+        open,
+        interrupted: interrupt::flag()?,
+    };
+    // Engines that were asked for by name must be able to run.
+    let mut cells = run.runnable(selected, settings.engines.is_some())?;
+    cells.retain(|cell| !finished.contains(cell));
+    if !finished.is_empty() {
+        tell!("{bench}: {} cells are finished already", finished.len());
+    }
+    if matches!(mode, Mode::Profile | Mode::Load) {
+        tell!("{bench}: no sample is kept of this run");
+    }
+    let measured = run.measure(&planned, &cells, settings.tier);
+    let shown = measured
+        .as_ref()
+        .map_or_else(Stop::is_interrupted, |()| true);
+    if let Some(path) = path.filter(|_| shown) {
+        let said = report::after_run(&paths::suite(), groups)?;
+        stop::print(&format!("{said}\nRecords: {}\n", path.display()))?;
+    }
+    measured
+}
+
+/// Prints names as Criterion does; those that take a GPU only `with_gpu`: a test of what
+/// is skipped would pass.
+fn list(cells: Vec<Name>, with_gpu: bool) -> Result<(), Stop> {
+    let takes = |cell: &&Name| with_gpu || !session::any_needs_gpu(std::slice::from_ref(*cell));
+    let lines = cells.iter().filter(takes);
+    let lines: Vec<String> = lines.map(|cell| format!("{cell}: benchmark\n")).collect();
+    stop::print(&lines.concat())
+}
+
+/// An error if `--exact` names no cell of any benchmark, or one of `groups`: no cell is
+/// selected.
+fn require_known(arguments: &Arguments, groups: &[Group]) -> Result<(), Stop> {
+    if !arguments.has("exact") || arguments.has("ignored") {
+        return Ok(());
+    }
+    let mut named = arguments
+        .names()
+        .filter_map(|name| name.group.parse::<Group>().ok());
+    match named.next() {
+        Some(group) if !groups.contains(&group) => Ok(()),
+        _ => Err(format!(
+            "`{}`: no cell of this run has this name; --list shows them, and CUDAMARK_N and \
+             other variables choose them",
+            arguments.shown()
+        )
+        .into()),
+    }
+}
+
+/// What an earlier run has finished.
+#[derive(Default)]
+struct Known(Contents);
+
+impl Known {
+    /// What may be gone on with here.
+    fn for_seed(self, seed: u64, machine_id: &str) -> Result<Contents, String> {
+        let other = self.0.environments.values();
+        let mut other = other.filter(|line| line.seed != seed || line.machine_id != machine_id);
+        match other.next() {
+            None => Ok(self.0),
+            Some(line) => Err(format!(
+                "{RESUME}: the last run had seed {} on machine {}, and this one has seed {seed} on \
+                 {machine_id}; unset {RESUME} to begin anew",
+                line.seed, line.machine_id
+            )),
+        }
+    }
+}
+
+/// The records file of this run, if it measures, and what it holds already.
+fn records(bench: &str, mode: Mode) -> Result<(Option<Records>, Known), Stop> {
+    if mode != Mode::Measure {
+        return Ok((None, Known::default()));
+    }
+    let folder = paths::suite().join("records");
+    let resume = std::env::var_os(RESUME).is_some_and(|value| !value.is_empty() && value != "0");
+    let last = report::files::newest(&folder, bench).filter(|_| resume);
+    let opened = match &last {
+        Some(path) => Contents::read(path)
+            .and_then(|contents| Ok((Some(Records::append(path)?), Known(contents)))),
+        None => Records::create(&report::files::new(&folder, bench))
+            .map(|records| (Some(records), Known::default())),
+    };
+    Ok(opened?)
+}

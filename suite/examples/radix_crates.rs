@@ -1,0 +1,182 @@
+//! Which radix sort is `cpu-radix` to be? Holds the crates that sort integers by radix
+//! against each other on this machine, and prints the tables that docs/PEERS.md shows:
+//!
+//! ```console
+//! $ cargo run --release -p suite --example radix_crates -- records/cpu-2-cores/radix_crates.json
+//! ```
+//!
+//! Candidates take turns on fresh copies of one input, and every result is compared with
+//! that of `sort_unstable`. The file gets every time and the machine.
+
+use std::error::Error;
+use std::fs;
+use std::time::Instant;
+
+use radsort::sort as radsort;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use rdst::RadixSort as _;
+use serde::Serialize;
+use suite::measure::Samples;
+use suite::record::Environment;
+use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution, Workload};
+use voracious_radix_sort::RadixSort as _;
+
+/// Version of the file.
+const VERSION: u32 = 1;
+/// Sorts of each candidate, input and number of threads.
+const SAMPLES: usize = 7;
+const THREADS: [usize; 4] = [1, 2, 8, 128];
+const DISTRIBUTIONS: [Distribution; 2] = [Distribution::Classic, Distribution::Uniform];
+
+/// A sort, of a slice by a number of threads.
+struct Candidate {
+    name: &'static str,
+    /// Whether it can use more than one.
+    parallel: bool,
+    sort: fn(&mut [i32], usize),
+}
+
+const CANDIDATES: [Candidate; 5] = [
+    Candidate {
+        name: "rdst",
+        parallel: true,
+        sort: |keys, _| keys.radix_sort_unstable(),
+    },
+    Candidate {
+        name: "rdst, low memory",
+        parallel: true,
+        sort: |keys, _| keys.radix_sort_builder().with_low_mem_tuner().sort(),
+    },
+    Candidate {
+        name: "voracious_mt_sort",
+        parallel: true,
+        sort: |keys, threads| keys.voracious_mt_sort(threads),
+    },
+    Candidate {
+        name: "radsort",
+        parallel: false,
+        sort: |keys, _| radsort(keys),
+    },
+    Candidate {
+        name: "rayon's par_sort_unstable",
+        parallel: true,
+        sort: |keys, _| keys.par_sort_unstable(),
+    },
+];
+
+/// The file.
+#[derive(Serialize)]
+struct Record {
+    version: u32,
+    environment: Environment,
+    n: usize,
+    seed: u64,
+    rows: Vec<Row>,
+}
+
+/// The times of one candidate.
+#[derive(Serialize)]
+struct Row {
+    distribution: Distribution,
+    candidate: &'static str,
+    threads: usize,
+    seconds: Vec<f64>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let path = std::env::args().nth(1);
+    let path = path.ok_or("the file to write is missing: records/MACHINE/radix_crates.json")?;
+    let mut record = Record {
+        version: VERSION,
+        environment: Environment::here(None),
+        n: CLASSIC_N,
+        seed: DEFAULT_SEED,
+        rows: Vec::new(),
+    };
+    for distribution in DISTRIBUTIONS {
+        let rows = contest(Workload {
+            n: record.n,
+            distribution,
+            seed: record.seed,
+        })?;
+        print!("{}", table(distribution, &rows));
+        record.rows.extend(rows);
+    }
+    fs::write(path, serde_json::to_string_pretty(&record)? + "\n")?;
+    Ok(())
+}
+
+/// All candidates on one input, by turns.
+fn contest(workload: Workload) -> Result<Vec<Row>, Box<dyn Error>> {
+    let input: Vec<i32> = workload.generate()?;
+    let mut sorted = input.clone();
+    sorted.par_sort_unstable();
+    let mut work = input.clone();
+    let mut rows = Vec::new();
+    for threads in THREADS {
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
+        let able = |candidate: &&Candidate| threads == 1 || candidate.parallel;
+        let candidates: Vec<&Candidate> = CANDIDATES.iter().filter(able).collect();
+        let mut seconds = vec![Vec::new(); candidates.len()];
+        for _ in 0..SAMPLES {
+            for (candidate, seconds) in candidates.iter().zip(&mut seconds) {
+                work.copy_from_slice(&input);
+                seconds.push(timed(candidate, &mut work, &pool));
+                if work != sorted {
+                    return Err(format!("{}: wrong result", candidate.name).into());
+                }
+            }
+        }
+        rows.extend(
+            candidates
+                .iter()
+                .zip(seconds)
+                .map(|(candidate, seconds)| Row {
+                    distribution: workload.distribution,
+                    candidate: candidate.name,
+                    threads,
+                    seconds,
+                }),
+        );
+    }
+    Ok(rows)
+}
+
+/// Seconds of one sort, in a pool that has started.
+fn timed(candidate: &Candidate, keys: &mut [i32], pool: &ThreadPool) -> f64 {
+    let threads = pool.current_num_threads();
+    pool.broadcast(|_| ());
+    let start = Instant::now();
+    pool.install(|| (candidate.sort)(keys, threads));
+    start.elapsed().as_secs_f64()
+}
+
+/// Medians in milliseconds, least and greatest in brackets, as a table in Markdown.
+fn table(distribution: Distribution, rows: &[Row]) -> String {
+    let threads = THREADS.map(|threads| threads.to_string()).join(" | ");
+    let rule = "---|".repeat(THREADS.len() + 1);
+    let mut table = format!("\n{distribution}\n\n| threads | {threads} |\n|{rule}\n");
+    for candidate in &CANDIDATES {
+        let of = |threads| {
+            let mut rows = rows.iter();
+            rows.find(|row| (row.candidate, row.threads) == (candidate.name, threads))
+        };
+        let cells = THREADS.map(|threads| of(threads).map_or_else(String::new, figure));
+        table += &format!("| {} | {} |\n", candidate.name, cells.join(" | "));
+    }
+    table
+}
+
+fn figure(row: &Row) -> String {
+    let samples = Samples {
+        engine: "",
+        level: row.threads,
+        seconds: row.seconds.clone(),
+    };
+    let least = row.seconds.iter().copied().fold(f64::INFINITY, f64::min);
+    let greatest = row.seconds.iter().copied().fold(0.0, f64::max);
+    let [median, least, greatest] =
+        [samples.median(), least, greatest].map(|seconds| (seconds * 1e3).round());
+    format!("{median} ({least}..{greatest})")
+}

@@ -1,0 +1,204 @@
+//! Copies alone: what lies under every sort whose keys have to come from somewhere.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use cust::event::Event;
+use cust::memory::{AsyncCopyDestination, DeviceBuffer, LockedBuffer};
+use cust::stream::Stream;
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use crate::cell::{Cell, Times};
+use crate::error::Error;
+use crate::gpu_cells::{between, download, event, record, sorter, spoil};
+use crate::group::{DEVICE_COPY, PINNED_IN, PINNED_OUT, STAGED_IN, STAGED_OUT};
+use crate::inputs::Keys;
+use crate::key::Key;
+use crate::memory;
+use crate::threads;
+use host::gpu::Device;
+use host::gpu::device::failed;
+use host::gpu::sorter::stream;
+use host::gpu::transfer::{Staging, upload};
+
+/// Opens a cell of the group `transfer` on the GPU: `engine` says which copy.
+///
+/// # Errors
+/// No GPU; too little memory; threads that do not start.
+pub fn open<K: Key>(
+    engine: &str,
+    input: Rc<Keys<K>>,
+    level: usize,
+) -> Result<Box<dyn Cell>, Error> {
+    let device = Arc::clone(sorter()?.device());
+    device.enter()?;
+    Ok(match engine {
+        STAGED_IN => Box::new(Staged::new(device, STAGED_IN, input, level)?),
+        STAGED_OUT => Box::new(Staged::new(device, STAGED_OUT, input, level)?),
+        PINNED_IN => Box::new(Plain::new(device, PINNED_IN, input)?),
+        PINNED_OUT => Box::new(Plain::new(device, PINNED_OUT, input)?),
+        _ => Box::new(Plain::new(device, DEVICE_COPY, input)?),
+    })
+}
+
+/// Whether the copy is what was copied.
+fn judge<K: Key>(input: &Keys<K>, copy: &[K]) -> Result<(), Error> {
+    match copy == input.keys() {
+        true => Ok(()),
+        false => Err(Error::Wrong("the copy is not what was copied".to_owned())),
+    }
+}
+
+/// One copy on one stream, timed by events.
+struct Plain<K: Key> {
+    device: Arc<Device>,
+    engine: &'static str,
+    input: Rc<Keys<K>>,
+    pinned: LockedBuffer<K>,
+    source: DeviceBuffer<K>,
+    there: DeviceBuffer<K>,
+    stream: Stream,
+    start: Event,
+    end: Event,
+}
+
+impl<K: Key> Plain<K> {
+    fn new(device: Arc<Device>, engine: &'static str, input: Rc<Keys<K>>) -> Result<Self, Error> {
+        let pinned = LockedBuffer::from_slice(input.keys());
+        Ok(Self {
+            device,
+            engine,
+            pinned: pinned.map_err(failed("allocating pinned memory"))?,
+            source: upload(input.keys())?,
+            there: upload(input.keys())?,
+            input,
+            stream: stream()?,
+            start: event()?,
+            end: event()?,
+        })
+    }
+
+    fn once(&mut self) -> Result<Times, Error> {
+        self.device.enter()?;
+        match self.engine {
+            PINNED_OUT => self.pinned.as_mut_slice().fill(K::least()),
+            PINNED_IN => self
+                .pinned
+                .as_mut_slice()
+                .copy_from_slice(self.input.keys()),
+            _ => {}
+        }
+        spoil(&self.there, &self.stream)?;
+        let idle = self.stream.synchronize();
+        idle.map_err(failed("overwriting the last copy"))?;
+        let begun = Instant::now();
+        record(&self.start, &self.stream)?;
+        let pinned = self.pinned.as_mut_slice();
+        // SAFETY: the buffers are this value's own, and the wait below ends the copy.
+        let copied = unsafe {
+            match self.engine {
+                PINNED_IN => self.there.async_copy_from(&*pinned, &self.stream),
+                PINNED_OUT => self.source.async_copy_to(pinned, &self.stream),
+                _ => self.there.async_copy_from(&self.source, &self.stream),
+            }
+        };
+        copied.map_err(failed("copying"))?;
+        record(&self.end, &self.stream)?;
+        self.end.synchronize().map_err(failed("copying"))?;
+        let host = begun.elapsed();
+        match self.engine {
+            PINNED_OUT => judge(&self.input, self.pinned.as_slice())?,
+            _ => judge(&self.input, &download(&self.there)?)?,
+        }
+        Ok(Times {
+            device_s: Some(between(&self.start, &self.end)?),
+            ..Times::of_host(host.as_secs_f64())
+        })
+    }
+}
+
+impl<K: Key> Cell for Plain<K> {
+    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
+        Times::mean_of(sorts, || self.once())
+    }
+}
+
+/// A copy from or to ordinary memory in chunks, each staged by a thread of its own as
+/// the GPU engine does it, timed by the host's clock.
+struct Staged<K: Key> {
+    device: Arc<Device>,
+    inwards: bool,
+    input: Rc<Keys<K>>,
+    host: Vec<K>,
+    there: DeviceBuffer<K>,
+    lanes: Vec<(Staging<K>, Stream)>,
+    pool: ThreadPool,
+    chunk: usize,
+}
+
+impl<K: Key> Staged<K> {
+    fn new(
+        device: Arc<Device>,
+        engine: &'static str,
+        input: Rc<Keys<K>>,
+        level: usize,
+    ) -> Result<Self, Error> {
+        let chunk = input.keys().len().div_ceil(level).max(1);
+        let count = input.keys().len().div_ceil(chunk).max(1);
+        let lane = |_| Ok((Staging::new(chunk)?, stream()?));
+        Ok(Self {
+            device,
+            inwards: engine == STAGED_IN,
+            host: memory::collect(input.keys().par_iter().copied())?,
+            there: upload(input.keys())?,
+            lanes: (0..count).map(lane).collect::<Result<_, crate::Error>>()?,
+            pool: threads::pool(engine, count)?,
+            chunk,
+            input,
+        })
+    }
+
+    fn once(&mut self) -> Result<Times, Error> {
+        self.device.enter()?;
+        if self.inwards {
+            spoil(&self.there, &self.lanes[0].1)?;
+            let idle = self.lanes[0].1.synchronize();
+            idle.map_err(failed("overwriting the last copy"))?;
+        } else {
+            self.host.fill(K::least());
+        }
+        let (device, there, chunk) = (&self.device, &self.there, self.chunk);
+        let (host, lanes, inwards) = (&mut self.host, &mut self.lanes, self.inwards);
+        let begun = Instant::now();
+        self.pool.install(|| {
+            let chunks = host.par_chunks_mut(chunk).zip(lanes.par_iter_mut());
+            let chunks = chunks.with_max_len(1).enumerate();
+            chunks.try_for_each(|(index, (keys, (staging, stream)))| {
+                device.enter()?;
+                let there = there.index(index * chunk..index * chunk + keys.len());
+                if inwards {
+                    staging.upload(keys, &there, stream)?;
+                    stream
+                        .synchronize()
+                        .map_err(failed("copying keys to the GPU"))
+                } else {
+                    staging.download(&there, keys, stream)
+                }
+            })
+        })?;
+        let elapsed = begun.elapsed();
+        match self.inwards {
+            true => judge(&self.input, &download(&self.there)?)?,
+            false => judge(&self.input, &self.host)?,
+        }
+        Ok(Times::of_host(elapsed.as_secs_f64()))
+    }
+}
+
+impl<K: Key> Cell for Staged<K> {
+    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
+        Times::mean_of(sorts, || self.once())
+    }
+}

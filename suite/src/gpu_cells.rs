@@ -1,0 +1,298 @@
+//! Cells on the GPU whose keys lie in its memory, on one stream.
+//!
+//! [`Resident`] times one sort by two events on an idle stream, as peers are timed, so
+//! that what the host takes to launch is part of it. Warm, a dropped sort precedes the
+//! timed one, so that the cache holds of input and output what fits; cold, something
+//! else as large as two caches has been written in between. [`Graph`] leaves the host
+//! out: the sorts are one CUDA graph, launched at once.
+
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use cust::context::CurrentContext;
+use cust::event::{Event, EventFlags};
+use cust::memory::{CopyDestination, DeviceBuffer, DeviceSlice};
+use cust::stream::Stream;
+use cust::sys;
+
+use crate::cell::{Cell, Times};
+use crate::engine::Unavailable;
+use crate::error::Error;
+use crate::gpu_engine;
+use crate::inputs::Keys;
+use crate::key::Key;
+use crate::memory;
+use crate::peers::ours;
+use host::gpu::device::{check, failed};
+use host::gpu::sorter::stream;
+use host::gpu::transfer::upload;
+use host::gpu::{self, Device, GpuSorter, Order, Payload, Sort, Workspace};
+
+/// Keys of the device, on the host.
+pub(crate) fn download<K: Key>(slice: &DeviceSlice<K>) -> Result<Vec<K>, Error> {
+    let mut keys = memory::filled(K::least(), slice.len())?;
+    let copied = slice.copy_to(&mut keys[..]);
+    copied.map_err(failed("copying keys from the GPU"))?;
+    Ok(keys)
+}
+
+/// What stands in an output before a sort writes to it.
+const SPOILT: u8 = 0xA5;
+/// Bytes of a cache whose size the driver does not say.
+const CACHE_BYTES: u64 = 128 << 20;
+
+/// The sorter of this process.
+pub(crate) fn sorter() -> Result<&'static GpuSorter, Unavailable> {
+    static SORTER: OnceLock<GpuSorter> = OnceLock::new();
+    let device = Device::open()?;
+    Ok(SORTER.get_or_init(|| GpuSorter::new(device)))
+}
+
+/// An event that is timed.
+pub(crate) fn event() -> Result<Event, host::Error> {
+    Event::new(EventFlags::DEFAULT).map_err(failed("creating an event"))
+}
+
+/// Records `event` on `stream`.
+pub(crate) fn record(event: &Event, stream: &Stream) -> Result<(), host::Error> {
+    event.record(stream).map_err(failed("recording an event"))
+}
+
+/// Seconds between two events that have come to pass.
+pub(crate) fn between(start: &Event, end: &Event) -> Result<f64, host::Error> {
+    let elapsed = end.elapsed_time_f32(start);
+    let milliseconds = elapsed.map_err(failed("reading the time between events"))?;
+    Ok(f64::from(milliseconds) / 1e3)
+}
+
+/// Whether what lies in `result` is `input`, sorted: judged on the host.
+pub(crate) fn judge<K: Key>(
+    input: &Keys<K>,
+    result: &DeviceSlice<K>,
+    level: usize,
+) -> Result<(), Error> {
+    let result = download(result)?;
+    let checked = input.verifier().check(&result);
+    checked.map_err(|difference| Error::WrongResult {
+        engine: gpu_engine::NAME,
+        level,
+        difference,
+    })?;
+    Ok(())
+}
+
+/// Fills `buffer` so that what it holds after a sort is that sort's.
+pub(crate) fn spoil<K: Key>(buffer: &DeviceSlice<K>, stream: &Stream) -> Result<(), host::Error> {
+    let bytes = buffer.len() * size_of::<K>();
+    let address = buffer.as_device_ptr().as_raw();
+    // SAFETY: the memory is that of the slice; work that follows is on the same stream.
+    let status = unsafe { sys::cuMemsetD8Async(address, SPOILT, bytes, stream.as_inner()) };
+    check(status, "overwriting the last result")
+}
+
+/// Keys, alone or with values, sorted out of place.
+pub struct Resident<K: Key> {
+    resident: gpu::Resident<'static, K>,
+    /// Of a cold cell: what is written before each sort.
+    other: Option<DeviceBuffer<u8>>,
+}
+
+impl<K: Key + Default> Resident<K> {
+    /// `input` on the device, `paired` with indices or alone.
+    ///
+    /// # Errors
+    /// No GPU; too little memory.
+    pub fn new(input: &Keys<K>, paired: bool, cold: bool) -> Result<Self, Error> {
+        let sorter = sorter()?;
+        sorter.device().enter()?;
+        let resident = gpu::Resident::new(sorter, input.keys(), paired, Order::ascending())?;
+        let bytes = 2 * ours::cache_bytes().unwrap_or(CACHE_BYTES);
+        let other =
+            || DeviceBuffer::zeroed(bytes as usize).map_err(failed("allocating GPU memory"));
+        Ok(Self {
+            resident,
+            other: cold.then(other).transpose()?,
+        })
+    }
+
+    fn once(&mut self) -> Result<Times, Error> {
+        match &mut self.other {
+            None => {
+                self.resident.sample()?;
+                self.resident.spoil()?;
+            }
+            Some(other) => {
+                self.resident.spoil()?;
+                let written = other
+                    .set_8(SPOILT)
+                    .and_then(|()| CurrentContext::synchronize());
+                written.map_err(failed("emptying the cache"))?;
+            }
+        }
+        let start = Instant::now();
+        let device = self.resident.sample()?;
+        let host = start.elapsed();
+        self.resident.verify()?;
+        Ok(Times {
+            device_s: Some(device.as_secs_f64()),
+            ..Times::of_host(host.as_secs_f64())
+        })
+    }
+}
+
+impl<K: Key + Default> Cell for Resident<K> {
+    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
+        Times::mean_of(sorts, || self.once())
+    }
+}
+
+/// Sorts of one graph.
+const GRAPH_SORTS: usize = 16;
+
+/// Few keys, sorted many times by one launch of a graph, each time to another output.
+pub struct Graph<K: Key> {
+    input: Rc<Keys<K>>,
+    // Declared in this order: the graph goes before what it refers to.
+    graph: Captured,
+    outputs: Vec<DeviceBuffer<K>>,
+    _source: DeviceBuffer<K>,
+    _workspace: Workspace,
+    _sort: Sort<K>,
+    stream: Stream,
+    start: Event,
+    end: Event,
+}
+
+impl<K: Key> Graph<K> {
+    /// `input` on the device, and the graph.
+    ///
+    /// # Errors
+    /// No GPU; too little memory; a driver that does not capture.
+    pub fn new(input: Rc<Keys<K>>) -> Result<Self, Error> {
+        let sorter = sorter()?;
+        sorter.device().enter()?;
+        let n = input.keys().len();
+        let sort = sorter.prepare::<K>(n, Payload::None, Order::ascending())?;
+        let mut workspace = sort.workspace()?;
+        let source = upload(input.keys())?;
+        let mut outputs = Vec::new();
+        for _ in 0..GRAPH_SORTS {
+            outputs.push(upload(input.keys())?);
+        }
+        let stream = stream()?;
+        // The first sort of a workspace clears it, which is not to be in the graph.
+        sort.keys(&source, &mut outputs[0], &mut workspace, &stream)?;
+        let graph = Captured::of(&stream, || {
+            let mut each = outputs.iter_mut();
+            each.try_for_each(|output| sort.keys(&source, output, &mut workspace, &stream))
+        })?;
+        Ok(Self {
+            input,
+            graph,
+            outputs,
+            _source: source,
+            _workspace: workspace,
+            _sort: sort,
+            stream,
+            start: event()?,
+            end: event()?,
+        })
+    }
+
+    fn once(&mut self) -> Result<Times, Error> {
+        sorter()?.device().enter()?;
+        // SAFETY: what the graph refers to lives as long as this value.
+        unsafe { self.graph.launch(&self.stream)? };
+        for output in &self.outputs {
+            spoil(output, &self.stream)?;
+        }
+        let idle = self.stream.synchronize();
+        idle.map_err(failed("overwriting the last result"))?;
+        let start = Instant::now();
+        record(&self.start, &self.stream)?;
+        // SAFETY: as above.
+        unsafe { self.graph.launch(&self.stream)? };
+        record(&self.end, &self.stream)?;
+        self.end.synchronize().map_err(failed("sorting"))?;
+        let host = start.elapsed();
+        for output in &self.outputs {
+            judge(&self.input, output, 1)?;
+        }
+        let sorts = GRAPH_SORTS as f64;
+        Ok(Times {
+            device_s: Some(between(&self.start, &self.end)? / sorts),
+            ..Times::of_host(host.as_secs_f64() / sorts)
+        })
+    }
+}
+
+impl<K: Key> Cell for Graph<K> {
+    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
+        // A sample of `sorts` sorts, in whole graphs.
+        Times::mean_of(sorts.div_ceil(GRAPH_SORTS as u32), || self.once())
+    }
+}
+
+/// A graph, captured from a stream and made ready to be launched.
+struct Captured {
+    graph: sys::CUgraph,
+    executable: sys::CUgraphExec,
+}
+
+impl Captured {
+    /// What `work` puts on `stream`.
+    fn of(
+        stream: &Stream,
+        work: impl FnOnce() -> Result<(), host::Error>,
+    ) -> Result<Self, host::Error> {
+        const CAPTURING: &str = "capturing a graph";
+        let mut captured = Self {
+            graph: std::ptr::null_mut(),
+            executable: std::ptr::null_mut(),
+        };
+        // SAFETY: the stream is live, and the graph an out-parameter; every capture that
+        // begins is ended.
+        let worked = unsafe {
+            let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_RELAXED;
+            check(
+                sys::cuStreamBeginCapture_v2(stream.as_inner(), mode),
+                CAPTURING,
+            )?;
+            let worked = work();
+            let ended = sys::cuStreamEndCapture(stream.as_inner(), &mut captured.graph);
+            worked.and(check(ended, CAPTURING))
+        };
+        worked?;
+        let (no_node, no_log) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: the graph was captured above; the executable is an out-parameter.
+        let made = unsafe {
+            let Self { graph, executable } = &mut captured;
+            sys::cuGraphInstantiate_v2(executable, *graph, no_node, no_log, 0)
+        };
+        check(made, "instantiating a graph")?;
+        Ok(captured)
+    }
+
+    /// # Safety
+    /// What the graph refers to is live until the launch has run.
+    unsafe fn launch(&self, stream: &Stream) -> Result<(), host::Error> {
+        // SAFETY: the caller's contract; the executable is this value's own.
+        let status = unsafe { sys::cuGraphLaunch(self.executable, stream.as_inner()) };
+        check(status, "launching a graph")
+    }
+}
+
+impl Drop for Captured {
+    fn drop(&mut self) {
+        // SAFETY: both are this value's own, or null where one could not be made.
+        unsafe {
+            if !self.executable.is_null() {
+                sys::cuGraphExecDestroy(self.executable);
+            }
+            if !self.graph.is_null() {
+                sys::cuGraphDestroy(self.graph);
+            }
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The questions that the suite answers, each a group of cells.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::emulator_cells;
+use crate::error::{Error, unknown};
+use crate::lines::Clock;
+use crate::{cpu, gpu_engine};
+
+/// Copies of host memory by threads of the CPU.
+pub const CPU_COPY: &str = "cpu-copy";
+/// Copies from ordinary host memory to the GPU, staged as the GPU engine does it.
+pub const STAGED_IN: &str = "staged-in";
+/// The same back.
+pub const STAGED_OUT: &str = "staged-out";
+/// Copies from pinned host memory to the GPU.
+pub const PINNED_IN: &str = "pinned-in";
+/// The same back.
+pub const PINNED_OUT: &str = "pinned-out";
+/// Copies within the memory of the GPU.
+pub const DEVICE_COPY: &str = "device-copy";
+
+/// A group of cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// From host memory to host memory, level by level.
+    Classic,
+    /// Keys that lie on the device, found in its cache if they fit.
+    Device,
+    /// The same, with the cache emptied before each sort.
+    DeviceCold,
+    /// Few keys on the device, many sorts in one CUDA graph.
+    DeviceGraph,
+    /// One array, cut into as many pieces as the level says.
+    Split,
+    /// As many arrays at once as the level says.
+    Batch,
+    /// Keys with values, stably.
+    Pairs,
+    /// Engines of the CPU over types, sizes and distributions.
+    Cpu,
+    /// Copies without a sort.
+    Transfer,
+    /// The kernels in the emulator, under more and more checks.
+    Emulator,
+}
+
+impl Group {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 10] = [
+        Self::Classic,
+        Self::Device,
+        Self::DeviceCold,
+        Self::DeviceGraph,
+        Self::Split,
+        Self::Batch,
+        Self::Pairs,
+        Self::Cpu,
+        Self::Transfer,
+        Self::Emulator,
+    ];
+
+    /// Its name in those of cells.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Device => "device",
+            Self::DeviceCold => "device-cold",
+            Self::DeviceGraph => "device-graph",
+            Self::Split => "split",
+            Self::Batch => "batch",
+            Self::Pairs => "pairs",
+            Self::Cpu => "cpu",
+            Self::Transfer => "transfer",
+            Self::Emulator => "emulator",
+        }
+    }
+
+    /// The question that it answers.
+    pub fn question(self) -> &'static str {
+        match self {
+            Self::Classic => {
+                "How long does the classic workload take from host memory to host memory, \
+                 and what does a higher concurrency level change?"
+            }
+            Self::Device => "How fast are keys sorted that lie on the device already?",
+            Self::DeviceCold => "What does it cost that the device's cache holds none of the keys?",
+            Self::DeviceGraph => {
+                "How long does a small sort take on the device alone, without the host's \
+                 launches?"
+            }
+            Self::Split => {
+                "What does it change to cut one array into pieces that are sorted at the same \
+                 time and then merged?"
+            }
+            Self::Batch => "How many independent arrays are sorted in a second, so many at a time?",
+            Self::Pairs => "What does it cost to move a value with each key, stably?",
+            Self::Cpu => "Which engine of the CPU is fastest for which input?",
+            Self::Transfer => "How long do the copies alone take, the floor under every sort?",
+            Self::Emulator => {
+                "How long does a sort take in the emulator, and what does each check cost?"
+            }
+        }
+    }
+
+    /// Who can be measured in it.
+    pub fn engines(self) -> &'static [&'static str] {
+        match self {
+            Self::Classic => &[gpu_engine::NAME, "cupy", cpu::RADIX, cpu::RAYON, cpu::STD],
+            Self::Device => &[gpu_engine::NAME, "cub", "cupy", "torch"],
+            Self::DeviceCold | Self::DeviceGraph => &[gpu_engine::NAME],
+            Self::Split => &[gpu_engine::NAME, cpu::STD],
+            Self::Batch => &[gpu_engine::NAME, cpu::RADIX, cpu::STD],
+            Self::Pairs => &[gpu_engine::NAME, "cub", cpu::RAYON, cpu::STD],
+            Self::Cpu => &[cpu::RADIX, cpu::RAYON, cpu::STD],
+            Self::Transfer => &[
+                STAGED_IN,
+                STAGED_OUT,
+                PINNED_IN,
+                PINNED_OUT,
+                DEVICE_COPY,
+                CPU_COPY,
+            ],
+            Self::Emulator => emulator_cells::NAMES,
+        }
+    }
+
+    /// By whose clock its times are meant, where an engine is timed by both.
+    pub fn clock(self) -> Clock {
+        match self {
+            Self::Classic | Self::Cpu | Self::Emulator => Clock::Host,
+            _ => Clock::Device,
+        }
+    }
+
+    /// Whether a level of c sorts c arrays, and not one.
+    pub fn is_batch(self) -> bool {
+        self == Self::Batch
+    }
+
+    /// Whether its question is what a higher level changes.
+    pub fn asks_for_levels(self) -> bool {
+        matches!(
+            self,
+            Self::Classic | Self::Split | Self::Batch | Self::Transfer
+        )
+    }
+
+    /// Whether its cells copy and sort nothing.
+    pub fn is_copy(self) -> bool {
+        self == Self::Transfer
+    }
+
+    /// Whether its engines do the same thing, so that one can be called the fastest.
+    pub fn has_rivals(self) -> bool {
+        !matches!(self, Self::Transfer | Self::Emulator)
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Group {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|group| group.name() == text);
+        found.ok_or_else(|| unknown("group", text, &Self::ALL.map(Self::name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_found_by_name() {
+        for group in Group::ALL {
+            assert_eq!(group.to_string().parse::<Group>().unwrap(), group);
+            assert!(!group.engines().is_empty());
+        }
+        let error = "classics".parse::<Group>().unwrap_err().to_string();
+        assert!(
+            error.contains("`classics`") && error.contains("classic, device"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! Inputs by the names of types and distributions. The last one is kept, because many
+//! cells in a row sort the same.
+
+use std::any::Any;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use crate::error::Error;
+use crate::key::Key;
+use crate::name::Name;
+use crate::verify::{Fingerprint, Verifier};
+use crate::workload::Workload;
+
+/// Keys, and what results of sorting them are held against.
+#[derive(Debug)]
+pub struct Keys<K> {
+    keys: Vec<K>,
+    fingerprint: Fingerprint,
+}
+
+impl<K: Key> Keys<K> {
+    /// Takes the fingerprint of `keys`.
+    pub fn new(keys: Vec<K>) -> Self {
+        Self {
+            fingerprint: Fingerprint::of(&keys),
+            keys,
+        }
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &[K] {
+        &self.keys
+    }
+
+    /// What judges results.
+    pub fn verifier(&self) -> Verifier<'_, K> {
+        Verifier::with_fingerprint(&self.keys, self.fingerprint)
+    }
+}
+
+/// Generates inputs, and keeps the last.
+#[derive(Debug)]
+pub struct Inputs {
+    seed: u64,
+    last: RefCell<Option<(String, Rc<dyn Any>)>>,
+}
+
+impl Inputs {
+    /// Inputs drawn from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            last: RefCell::default(),
+        }
+    }
+
+    /// How to generate the input of a cell.
+    ///
+    /// # Errors
+    /// No distribution has that name.
+    pub fn workload(&self, name: &Name) -> Result<Workload, Error> {
+        Ok(Workload {
+            n: name.n,
+            distribution: name.distribution.parse()?,
+            seed: self.seed,
+        })
+    }
+
+    /// The keys of a cell.
+    ///
+    /// # Errors
+    /// No distribution has that name; too little memory.
+    pub fn keys<K: Key>(&self, name: &Name) -> Result<Rc<Keys<K>>, Error> {
+        let workload = self.workload(name)?;
+        self.kept(name.input(), || Ok(Keys::new(workload.generate()?)))
+    }
+
+    /// As many arrays as the level of a cell, each from a seed of its own.
+    ///
+    /// # Errors
+    /// No distribution has that name; too little memory.
+    pub fn arrays<K: Key>(&self, name: &Name) -> Result<Rc<Vec<Keys<K>>>, Error> {
+        let workload = self.workload(name)?;
+        let array = |index: usize| {
+            let seed = workload.seed.wrapping_add(index as u64);
+            Ok(Keys::new(Workload { seed, ..workload }.generate()?))
+        };
+        let key = format!("{} arrays of {}", name.level, name.input());
+        self.kept(key, || (0..name.level).map(array).collect())
+    }
+
+    /// What was made last under this key, or else what `make` makes. The one before is
+    /// dropped first: memory may not hold both.
+    fn kept<T: 'static>(
+        &self,
+        key: String,
+        make: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<Rc<T>, Error> {
+        let mut last = self.last.borrow_mut();
+        if let Some((_, kept)) = last.as_ref().filter(|(known, _)| *known == key)
+            && let Ok(kept) = Rc::clone(kept).downcast()
+        {
+            return Ok(kept);
+        }
+        *last = None;
+        let made = Rc::new(make()?);
+        *last = Some((key, made.clone()));
+        Ok(made)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_input_is_kept_and_another_is_made() {
+        let inputs = Inputs::new(7);
+        let name: Name = "cpu/u32-uniform/cpu-std/1/1000".parse().unwrap();
+        let first = inputs.keys::<u32>(&name).unwrap();
+        let again = inputs.keys::<u32>(&name.of_engine("cpu-radix")).unwrap();
+        assert!(Rc::ptr_eq(&first, &again));
+        let other: Name = "cpu/u32-sorted/cpu-std/1/1000".parse().unwrap();
+        assert!(inputs.keys::<u32>(&other).unwrap().keys().is_sorted());
+    }
+
+    #[test]
+    fn arrays_differ() {
+        let name: Name = "batch/u32-uniform-100/cpu-std/3".parse().unwrap();
+        let arrays = Inputs::new(7).arrays::<u32>(&name).unwrap();
+        assert_eq!(arrays.len(), 3);
+        assert_ne!(arrays[0].keys(), arrays[1].keys());
+    }
+}

@@ -1,0 +1,400 @@
+//! Opens a cell by its name: finds the type, the engine and the input that it names.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::cell::Cell;
+use crate::engine;
+use crate::error::{Error, unknown};
+use crate::gpu_engine;
+use crate::group::{self, Group};
+use crate::inputs::Inputs;
+use crate::key::{F32, Key};
+use crate::name::Name;
+use crate::peer_cells::{self, Handed, StartedPeer};
+use crate::peers::programs;
+use crate::peers::{KINDS, Kind, Shape};
+use crate::slowdown::{Slowdown, Slowed};
+use crate::{copies, emulator_cells, gpu_cells, host_cells, streams};
+use crate::{cpu, peers};
+use host::gpu::Device;
+use host::gpu::resident::require_indices;
+
+/// Opens cells. It keeps the last input and the peers that run, so that one after the
+/// other is opened without making them again.
+pub struct Opener {
+    inputs: Inputs,
+    peers: RefCell<BTreeMap<String, Result<Rc<StartedPeer>, String>>>,
+    handed: RefCell<Option<(String, Rc<Handed>)>>,
+    slowdown: Option<Slowdown>,
+}
+
+/// A type of elements, and how its cells are opened.
+struct Type {
+    name: &'static str,
+    bytes: usize,
+    open: fn(&Opener, Group, &Name) -> Opened,
+}
+
+type Opened = Result<Box<dyn Cell>, Error>;
+
+/// A type more is a line more.
+const TYPES: &[Type] = &[
+    keys::<u32>(),
+    keys::<i32>(),
+    keys::<F32>(),
+    keys::<u64>(),
+    pairs::<u32>("u32+u32"),
+    pairs::<u64>("u64+u32"),
+];
+
+const fn keys<K: Key + Default>() -> Type {
+    Type {
+        name: K::NAME,
+        bytes: size_of::<K>(),
+        open: open_keys::<K>,
+    }
+}
+
+const fn pairs<K: Key + Default>(name: &'static str) -> Type {
+    Type {
+        name,
+        bytes: size_of::<K>() + size_of::<u32>(),
+        open: open_pairs::<K>,
+    }
+}
+
+/// Names of all types.
+pub fn types() -> Vec<&'static str> {
+    TYPES.iter().map(|kind| kind.name).collect()
+}
+
+/// Bytes of an element of the type called `name`, if there is one.
+pub fn bytes_of(name: &str) -> Option<usize> {
+    let kind = TYPES.iter().find(|kind| kind.name == name)?;
+    Some(kind.bytes)
+}
+
+impl Opener {
+    /// An opener of cells whose inputs are drawn from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            inputs: Inputs::new(seed),
+            peers: RefCell::default(),
+            handed: RefCell::default(),
+            slowdown: None,
+        }
+    }
+
+    /// Has the cells of an engine opened with a slowdown planted in it.
+    pub fn slow_down(&mut self, slowdown: Slowdown) {
+        self.slowdown = Some(slowdown);
+    }
+
+    /// The slowdown of the engine called `name`, in percent.
+    fn slowdown_of(&self, name: &str) -> Option<f64> {
+        let slowdown = self.slowdown.as_ref();
+        let of_it = slowdown.filter(|slowdown| slowdown.engine == name);
+        of_it.map(|slowdown| slowdown.percent)
+    }
+
+    /// Opens the cell called `name`: generates its input, starts threads, allocates.
+    ///
+    /// # Errors
+    /// A part of the name that is not known; an engine that cannot run on this machine
+    /// ([`Error::is_unavailable`]); too little memory.
+    pub fn open(&self, name: &Name) -> Opened {
+        let opened = || {
+            let group: Group = name.group.parse()?;
+            let engines = group.engines();
+            if !engines.contains(&name.engine.as_str()) {
+                let what = format!("engine of the group {group}");
+                return Err(unknown(&what, &name.engine, engines));
+            }
+            let kind = TYPES.iter().find(|kind| kind.name == name.kind);
+            let kind = kind.ok_or_else(|| unknown("type", &name.kind, &types()))?;
+            self.require_unslowed(group, name)?;
+            require_gpu_memory(group, name, kind.bytes)?;
+            (kind.open)(self, group, name)
+        };
+        opened().map_err(|error| error.of(name))
+    }
+
+    /// Refuses a cell that a planted slowdown would not reach.
+    fn require_unslowed(&self, group: Group, name: &Name) -> Result<(), Error> {
+        let by_host = matches!(group, Group::Classic | Group::Cpu | Group::Split);
+        let reached = by_host && name.engine.starts_with("cpu-");
+        if reached || self.slowdown_of(&name.engine).is_none() {
+            return Ok(());
+        }
+        Err(Error::Setting {
+            setting: "slow-down",
+            given: name.engine.clone(),
+            reason: format!(
+                "cells of {group}/{} cannot be slowed down; take an engine of the CPU in classic, \
+                 cpu or split",
+                name.engine
+            ),
+        })
+    }
+
+    /// Whether an engine can run on this machine, its version if it is of another
+    /// library. Starts a peer.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub fn look_for(&self, engine: &str) -> Result<Option<String>, Error> {
+        if programs::NAMES.contains(&engine) {
+            let peer = self.peer(engine)?;
+            let version = peer.peer().greeting().peer_version.clone();
+            return Ok(Some(version));
+        }
+        if needs_gpu(engine) {
+            Device::open().map_err(|missing| match engine {
+                gpu_engine::NAME => Error::from(missing),
+                _ => Error::from(peers::PeerError::Skipped {
+                    peer: engine.to_owned(),
+                    reason: missing.0,
+                }),
+            })?;
+        }
+        Ok(None)
+    }
+
+    /// The peer called `name`, started when it is first asked for.
+    fn peer(&self, name: &str) -> Result<Rc<StartedPeer>, Error> {
+        let mut started = self.peers.borrow_mut();
+        let peer = match started.get(name) {
+            Some(Ok(peer)) if !peer.has_ended() => return Ok(Rc::clone(peer)),
+            Some(Err(reason)) => Err(reason.clone()),
+            _ => {
+                let peer = peer_cells::start(name);
+                let reason = |error: &Error| error.lacks().map_or(error.to_string(), str::to_owned);
+                let kept = peer.as_ref().map(Rc::clone).map_err(reason);
+                started.insert(name.to_owned(), kept);
+                return peer;
+            }
+        };
+        peer.map_err(|reason| {
+            Error::from(peers::PeerError::Skipped {
+                peer: name.to_owned(),
+                reason,
+            })
+        })
+    }
+
+    /// The cell of a peer.
+    fn open_peer(&self, group: Group, name: &Name) -> Opened {
+        let peer = self.peer(&name.engine)?;
+        let shape = match group {
+            Group::Classic => Shape::EndToEnd,
+            _ => Shape::Resident,
+        };
+        peer_cells::require(&peer, &name.kind, shape)?;
+        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        let kind = KINDS.iter().find(|kind| kind.name == name.kind);
+        let kind = kind.ok_or_else(|| unknown("type of peers", &name.kind, &names))?;
+        peer_cells::open(peer, *kind, shape, self.handed(*kind, name)?)
+    }
+
+    /// The input of a cell for peers. The last one is kept: they follow one another.
+    fn handed(&self, kind: Kind, name: &Name) -> Result<Rc<Handed>, Error> {
+        let mut last = self.handed.borrow_mut();
+        if let Some((_, kept)) = last.as_ref().filter(|(known, _)| *known == name.input()) {
+            return Ok(Rc::clone(kept));
+        }
+        *last = None;
+        let handed = Rc::new(Handed::new(kind, self.inputs.workload(name)?)?);
+        *last = Some((name.input(), Rc::clone(&handed)));
+        Ok(handed)
+    }
+}
+
+/// Whether an engine works on the GPU.
+pub fn needs_gpu(engine: &str) -> bool {
+    !engine.starts_with("cpu-") && !emulator_cells::NAMES.contains(&engine)
+}
+
+/// Refuses what the GPU's memory cannot hold, before any of it is drawn: of a sort input,
+/// output and workspace, which is a copy of the input at least where that is large.
+fn require_gpu_memory(group: Group, name: &Name, bytes: usize) -> Result<(), Error> {
+    let engine = name.engine.as_str();
+    if !needs_gpu(engine) || programs::NAMES.contains(&engine) {
+        return Ok(());
+    }
+    let (arrays, buffers) = match group {
+        Group::Transfer => (1, 1),
+        Group::Classic => (1, 2),
+        Group::Batch => (name.level, 3),
+        _ => (1, 3),
+    };
+    let keys = (name.n as u64).saturating_mul(arrays as u64);
+    let needed = keys.saturating_mul(buffers * bytes as u64);
+    let (available, _) = Device::open()?.memory()?;
+    // A small sort has no copy.
+    let small = 16 << 20;
+    match needed > available.saturating_add(small) {
+        true => Err(Error::Host(host::Error::Memory {
+            n: name.n,
+            what: "GPU memory".to_owned(),
+            needed,
+            available,
+        })),
+        false => Ok(()),
+    }
+}
+
+fn open_keys<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Opened {
+    let engine = name.engine.as_str();
+    if programs::NAMES.contains(&engine) {
+        return opener.open_peer(group, name);
+    }
+    let keys = || opener.inputs.keys::<K>(name);
+    Ok(match (group, engine) {
+        (Group::Pairs, _) => {
+            return Err(unknown("type of pairs", K::NAME, &["u32+u32", "u64+u32"]));
+        }
+        (Group::Device, _) => Box::new(gpu_cells::Resident::new(&*keys()?, false, false)?),
+        (Group::DeviceCold, _) => Box::new(gpu_cells::Resident::new(&*keys()?, false, true)?),
+        (Group::DeviceGraph, _) => Box::new(gpu_cells::Graph::new(keys()?)?),
+        (Group::Split, gpu_engine::NAME) => Box::new(streams::Split::new(keys()?, name.level)?),
+        (Group::Batch, gpu_engine::NAME) => {
+            Box::new(streams::Batch::new(opener.inputs.arrays::<K>(name)?)?)
+        }
+        (Group::Batch, _) => {
+            let arrays = opener.inputs.arrays::<K>(name)?;
+            Box::new(host_cells::Batch::new(arrays, engine == cpu::RADIX)?)
+        }
+        (Group::Transfer, group::CPU_COPY) => Box::new(host_cells::Copy::new(keys()?, name.level)?),
+        (Group::Transfer, _) => copies::open(engine, keys()?, name.level)?,
+        (Group::Emulator, _) => emulator_cells::open(name, keys)?,
+        (Group::Classic | Group::Cpu | Group::Split, _) => {
+            let mut opened = engine::candidate::<K>(engine)?.open()?;
+            if let Some(percent) = opener.slowdown_of(engine) {
+                opened = Box::new(Slowed::new(opened, percent));
+            }
+            Box::new(host_cells::Sorted::new(opened, keys()?, name.level)?)
+        }
+    })
+}
+
+fn open_pairs<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Opened {
+    let types: Vec<&str> = TYPES
+        .iter()
+        .map(|kind| kind.name)
+        .filter(|name| !name.contains('+'))
+        .collect();
+    if group != Group::Pairs {
+        return Err(unknown("type of keys alone", &name.kind, &types));
+    }
+    require_indices(name.n)?;
+    let keys = || opener.inputs.keys::<K>(name);
+    Ok(match name.engine.as_str() {
+        gpu_engine::NAME => Box::new(gpu_cells::Resident::new(&*keys()?, true, false)?),
+        cpu::RAYON => Box::new(host_cells::Pairs::new(keys()?, name.level, cpu::RAYON)?),
+        cpu::STD => Box::new(host_cells::Pairs::new(keys()?, name.level, cpu::STD)?),
+        _ => return opener.open_peer(group, name),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(name: &str) -> Result<Box<dyn Cell>, Error> {
+        Opener::new(1).open(&name.parse().unwrap())
+    }
+
+    #[test]
+    fn every_cpu_cell_opens_and_gives_a_verified_sample() {
+        for name in [
+            "classic/i32-classic-5000/cpu-std/4",
+            "cpu/u64-sorted/cpu-radix/2/5000",
+            "cpu/f32-uniform/cpu-rayon/2/5000",
+            "split/u32-uniform-5000/cpu-std/3",
+            "batch/u32-uniform-500/cpu-std/3",
+            "batch/u32-constant-500/cpu-radix/2",
+            "pairs/u32+u32-uniform/cpu-rayon/2/5000",
+            "pairs/u64+u32-constant/cpu-std/1/5000",
+            "transfer/i32-classic-5000/cpu-copy/2",
+            "emulator/f32-special/bounds/1/500",
+            "emulator/u64-uniform/random/1/500",
+        ] {
+            let times = open(name).unwrap().sample(2).unwrap();
+            assert!(times.host_s.unwrap() > 0.0, "{name}");
+            assert_eq!(times.device_s, None);
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_named_with_what_there_is() {
+        for (name, said) in [
+            ("classics/u32-uniform-9/gpu/1", "group `classics`"),
+            ("cpu/u32-uniform/gpu/1/9", "engine of the group cpu `gpu`"),
+            ("cpu/u33-uniform/cpu-std/1/9", "type `u33`"),
+            (
+                "cpu/u32-even/cpu-std/1/9",
+                "no distribution is called `even`",
+            ),
+            ("pairs/u32-uniform/cpu-std/1/9", "type of pairs `u32`"),
+            ("cpu/u32+u32-uniform/cpu-std/1/9", "type of keys alone"),
+            (
+                "pairs/u32+u32-uniform/cpu-std/1/4294967297",
+                "n = 4294967297 is more than the 4294967296 keys",
+            ),
+            (
+                "cpu/u64-uniform/cpu-std/1/99999999999999",
+                "needs 800.0 TB of ",
+            ),
+        ] {
+            let error = open(name).err().unwrap().to_string();
+            assert!(error.starts_with(&format!("{name}: ")), "{error}");
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_slowdown_reaches_its_cells_and_is_refused_where_it_does_not() {
+        let mut opener = Opener::new(1);
+        opener.slow_down("cpu-std=50%".parse().unwrap());
+        let open = |name: &str| opener.open(&name.parse().unwrap());
+        let mut slow = open("cpu/u32-uniform/cpu-std/1/5000").unwrap();
+        assert!(slow.sample(1).unwrap().host_s.unwrap() > 0.0);
+        assert!(open("batch/u32-uniform-500/cpu-radix/2").is_ok());
+        let error = open("batch/u32-uniform-500/cpu-std/2").err().unwrap();
+        assert!(error.to_string().contains("batch/cpu-std"), "{error}");
+    }
+
+    #[test]
+    fn an_engine_without_its_gpu_is_unavailable() {
+        if Device::open().is_ok() {
+            eprintln!("skipped: this machine has a GPU");
+            return;
+        }
+        for name in [
+            "classic/i32-classic-9/gpu/1",
+            "device/u32-uniform/gpu/1/9",
+            "device-graph/u32-uniform/gpu/1/9",
+            "device/u32-uniform/cub/1/9",
+            "split/u32-uniform-9/gpu/2",
+            "batch/u32-uniform-9/gpu/2",
+            "pairs/u32+u32-uniform/gpu/1/9",
+            "transfer/i32-classic-9/pinned-in/1",
+            "transfer/i32-classic-9/staged-out/2",
+            "transfer/i32-classic-9/device-copy/1",
+        ] {
+            let error = open(name).err().unwrap();
+            assert!(error.is_unavailable(), "{error}");
+        }
+        let opener = Opener::new(1);
+        for engine in ["gpu", "cub", "pinned-in"] {
+            let error = opener.look_for(engine).unwrap_err();
+            assert!(error.is_unavailable(), "{error}");
+            assert!(error.to_string().contains(engine), "{error}");
+        }
+        for engine in ["cpu-std", "races"] {
+            assert_eq!(opener.look_for(engine).unwrap(), None);
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! What is sorted: made once, kept in memory to judge results by, and written to a
+//! file for the peers, so that all sort the same bytes.
+//!
+//! A peer may order floats otherwise than we do, and says how. Its result is then held
+//! against the input with every key replaced by one that stands for all that its order
+//! does not tell apart; that the very keys are those of the input is asked besides.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use super::contest::Loaded;
+use super::error::PeerError;
+use super::ours::EndToEnd;
+use super::pairs::Pairs;
+use super::protocol::Order;
+use crate::error::Error;
+use crate::key::{F32, Key};
+use crate::verify::{Difference, Fingerprint, Verifier};
+use crate::workload::Workload;
+use host::gpu::{self, GpuSorter, Resident};
+
+/// Keys converted to or from bytes at a time, by one thread.
+const BLOCK: usize = 1 << 20;
+
+/// A type whose sorts are compared: its name and how an input of it is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// Name of the type: `u32`, or of pairs `u32+u32`.
+    pub name: &'static str,
+    /// Bytes of one element.
+    pub bytes: usize,
+    /// An input of it.
+    pub input: fn(Workload) -> Result<Box<dyn Input>, Error>,
+}
+
+/// All of them, in the order in which they are shown. A type more is a line more.
+pub const KINDS: &[Kind] = &[
+    keys::<u32>(),
+    keys::<i32>(),
+    keys::<F32>(),
+    keys::<u64>(),
+    Kind {
+        name: "u32+u32",
+        bytes: 8,
+        input: |workload| Ok(Box::new(Pairs::<u32>::new(workload)?)),
+    },
+];
+
+const fn keys<K: Key + Default>() -> Kind {
+    Kind {
+        name: K::NAME,
+        bytes: size_of::<K>(),
+        input: |workload| Ok(Box::new(Keys::<K>::new(workload)?)),
+    }
+}
+
+/// An input of some type.
+pub trait Input {
+    /// Number of elements.
+    fn n(&self) -> usize;
+
+    /// Writes it to the files in `folder` that `load` is told of.
+    ///
+    /// # Errors
+    /// Whatever the system says.
+    fn write(&self, folder: &Path) -> Result<(), PeerError>;
+
+    /// Judges the result that a peer wrote to files of the same names in `folder`,
+    /// which orders floats by one of `orders`.
+    ///
+    /// # Errors
+    /// A [`CheckError`]: the result is not the sorted input, or cannot be read.
+    fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), CheckError>;
+
+    /// Loads it to the GPU for our own sorts, which make this order.
+    ///
+    /// # Errors
+    /// Whatever the GPU reports.
+    fn resident<'a>(
+        &self,
+        sorter: &'a GpuSorter,
+        order: gpu::Order,
+    ) -> Result<Box<dyn Loaded + 'a>, Error>;
+
+    /// Makes the GPU engine ready to sort it from and to host memory.
+    ///
+    /// # Errors
+    /// No GPU.
+    fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error>;
+}
+
+/// Why a result does not pass.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// It is not the sorted input: how it differs.
+    #[error("{0}")]
+    Wrong(String),
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] PeerError),
+}
+
+impl From<Difference> for CheckError {
+    fn from(difference: Difference) -> Self {
+        Self::Wrong(difference.to_string())
+    }
+}
+
+/// Keys alone.
+pub struct Keys<K>(Vec<K>);
+
+impl<K: Key> Keys<K> {
+    /// Generates them.
+    ///
+    /// # Errors
+    /// Too little memory.
+    pub fn new(workload: Workload) -> Result<Self, Error> {
+        workload.generate().map(Self)
+    }
+}
+
+impl<K: Key + Default> Input for Keys<K> {
+    fn n(&self) -> usize {
+        self.0.len()
+    }
+
+    fn write(&self, folder: &Path) -> Result<(), PeerError> {
+        write(&folder.join("keys"), &self.0)
+    }
+
+    fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), CheckError> {
+        let result = read(&folder.join("keys"), self.n())?;
+        if K::NAME == "f32" {
+            return Ok(check_floats(&self.0, &result, orders)?);
+        }
+        Ok(Verifier::new(&self.0).check(&result)?)
+    }
+
+    fn resident<'a>(
+        &self,
+        sorter: &'a GpuSorter,
+        order: gpu::Order,
+    ) -> Result<Box<dyn Loaded + 'a>, Error> {
+        Ok(Box::new(Resident::new(sorter, &self.0, false, order)?))
+    }
+
+    fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error> {
+        Ok(Box::new(EndToEnd::new(&self.0)?))
+    }
+}
+
+/// Whether `result` is `input` sorted by one of `orders`; else how it differs from that
+/// by the last of them.
+fn check_floats<K: Key>(input: &[K], result: &[K], orders: &[Order]) -> Result<(), Difference> {
+    let mut checked = Ok(());
+    for &order in orders {
+        let ranked = |keys: &[K]| -> Vec<K> {
+            keys.par_iter()
+                .map(|key| K::from_bits(u64::from(representative(order, key.to_bits() as u32))))
+                .collect()
+        };
+        checked = Verifier::new(&ranked(input)).check(&ranked(result));
+        if checked.is_ok() {
+            break;
+        }
+    }
+    checked?;
+    // In order, but for what the order does not tell apart: that is told apart here.
+    match Fingerprint::of(input) == Fingerprint::of(result) {
+        true => Ok(()),
+        false => Err(first_other(input, result)),
+    }
+}
+
+/// Bits of the f32 that stands for all that `order` does not tell from that of `bits`.
+fn representative(order: Order, bits: u32) -> u32 {
+    const MAGNITUDE: u32 = u32::MAX >> 1;
+    let magnitude = bits & MAGNITUDE;
+    match order {
+        Order::ZerosEqual | Order::NanLast if magnitude == 0 => 0,
+        Order::NanLast if magnitude > f32::INFINITY.to_bits() => MAGNITUDE,
+        _ => bits,
+    }
+}
+
+/// Where two slices of other keys, sorted by their bits, first differ.
+fn first_other<K: Key>(input: &[K], result: &[K]) -> Difference {
+    let sorted = |keys: &[K]| {
+        let mut bits: Vec<u64> = keys.iter().map(|key| key.to_bits()).collect();
+        bits.par_sort_unstable();
+        bits
+    };
+    let (expected, found) = (sorted(input), sorted(result));
+    let pairs = expected.iter().zip(&found);
+    let index = pairs
+        .take_while(|(expected, found)| expected == found)
+        .count();
+    Difference::Keys {
+        index,
+        expected: format!("bits {:#x}", expected[index]),
+        found: format!("bits {:#x}", found[index]),
+    }
+}
+
+/// Writes keys as they lie in the memory of a little-endian machine, blocks of them at
+/// once: one thread alone is slow to fill new pages.
+pub(super) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), PeerError> {
+    let failed = PeerError::file(path);
+    let file = File::create(path).map_err(&failed)?;
+    let blocks = keys.par_chunks(BLOCK).enumerate();
+    let write = |(number, block): (usize, &[K])| {
+        let mut bytes = Vec::with_capacity(size_of_val(block));
+        for key in block {
+            bytes.extend_from_slice(&key.to_bits().to_le_bytes()[..size_of::<K>()]);
+        }
+        file.write_all_at(&bytes, offset::<K>(number))
+    };
+    blocks.try_for_each(write).map_err(&failed)
+}
+
+/// Reads `n` keys that were written so. A file of another length is a wrong result.
+pub(super) fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, CheckError> {
+    let failed = PeerError::file(path);
+    let file = File::open(path).map_err(&failed)?;
+    let length = file.metadata().map_err(&failed)?.len();
+    if length != (n * size_of::<K>()) as u64 {
+        let result = length / size_of::<K>() as u64;
+        let input = n as u64;
+        return Err(Difference::Count { input, result }.into());
+    }
+    let mut keys = vec![K::from_bits(0); n];
+    let blocks = keys.par_chunks_mut(BLOCK).enumerate();
+    let read = |(number, block): (usize, &mut [K])| {
+        let mut bytes = vec![0; size_of_val(block)];
+        file.read_exact_at(&mut bytes, offset::<K>(number))?;
+        for (word, key) in bytes.chunks_exact(size_of::<K>()).zip(block) {
+            let mut bits = [0; 8];
+            bits[..size_of::<K>()].copy_from_slice(word);
+            *key = K::from_bits(u64::from_le_bytes(bits));
+        }
+        Ok(())
+    };
+    blocks.try_for_each(read).map_err(&failed)?;
+    Ok(keys)
+}
+
+/// Where in a file a block of keys begins.
+fn offset<K>(number: usize) -> u64 {
+    (number * BLOCK * size_of::<K>()) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Bits of floats, whose order is that of the bits as long as the sign is clear.
+    const ONE: u32 = 1f32.to_bits();
+    const TWO: u32 = 2f32.to_bits();
+    const MINUS_ZERO: u32 = 1 << 31;
+    const NAN: u32 = 0x7FC0_0001;
+    const MINUS_NAN: u32 = 0xFFC0_0001;
+
+    #[test]
+    fn keys_come_back_from_a_file_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let keys: Vec<i32> = (0..BLOCK as i32 + 7).map(|i| i * -1001).collect();
+        write(&path, &keys).unwrap();
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes[4..8], (-1001i32).to_le_bytes());
+        assert_eq!(read::<i32>(&path, keys.len()).unwrap(), keys);
+        let error = read::<i32>(&path, 3).unwrap_err().to_string();
+        let count = keys.len();
+        assert_eq!(error, format!("the input has 3 keys, the result {count}"));
+    }
+
+    #[test]
+    fn floats_pass_by_an_order_that_the_peer_names_and_by_no_other() {
+        let input = [TWO, NAN, 0, MINUS_ZERO, ONE];
+        let zeros_exchanged = [0, MINUS_ZERO, ONE, TWO, NAN];
+        for orders in [
+            &[Order::ZerosEqual][..],
+            &[Order::NanLast],
+            &[Order::Total, Order::NanLast],
+        ] {
+            assert_eq!(check_floats(&input, &zeros_exchanged, orders), Ok(()));
+        }
+        let total = check_floats(&input, &zeros_exchanged, &[Order::Total]);
+        assert!(
+            matches!(total, Err(Difference::Order { index: 1, .. })),
+            "{total:?}"
+        );
+
+        let input = [TWO, MINUS_NAN, NAN, ONE];
+        for last in [[NAN, MINUS_NAN], [MINUS_NAN, NAN]] {
+            let result = [ONE, TWO, last[0], last[1]];
+            assert_eq!(check_floats(&input, &result, &[Order::NanLast]), Ok(()));
+        }
+    }
+
+    #[test]
+    fn floats_in_order_are_still_those_of_the_input() {
+        let input = [ONE, 0, NAN];
+        let other = [MINUS_ZERO, ONE, NAN];
+        let difference = check_floats(&input, &other, &[Order::NanLast]).unwrap_err();
+        assert_eq!(
+            difference.to_string(),
+            "not the keys of the input: at index 0 the sorted input has bits 0x0, the result bits \
+             0x3f800000"
+        );
+        let exchanged = check_floats(&input, &[0, NAN, ONE], &[Order::NanLast]);
+        assert!(matches!(exchanged, Err(Difference::Order { index: 1, .. })));
+    }
+}

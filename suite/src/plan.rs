@@ -1,0 +1,429 @@
+//! Which cells a run has: a tier, and settings that choose among them.
+//!
+//! | tier | what it is for | how long |
+//! |---|---|---|
+//! | `quick` | does everything run, and about how fast | under 2 minutes on two cores |
+//! | `default` | every question once | under 10 minutes on two cores without a GPU |
+//! | `full` | every axis: sizes to 2^28, all types and distributions | about 10 minutes on 16 cores with a GPU |
+//!
+//! With a GPU, tiers leave out what would be most of their time: engines of the CPU on
+//! large inputs in groups where the GPU is measured, and of peers the largest inputs.
+//! Sizes that are asked for are measured by all.
+//!
+//! Settings come from the environment, because Criterion owns the command line of a
+//! benchmark:
+//!
+//! | variable | what it chooses | where it is not set |
+//! |---|---|---|
+//! | `CUDAMARK_TIER` | the tier | `default` |
+//! | `CUDAMARK_N` | numbers of elements, as in `1000000` or `2^16..2^20:2` | by tier and group |
+//! | `CUDAMARK_TYPES` | types, as in `u32,u64` | by tier and group |
+//! | `CUDAMARK_DISTRIBUTIONS` | distributions, as in `uniform,sorted` | by tier and group |
+//! | `CUDAMARK_LEVELS` | concurrency levels, as in `1,2,4` | by tier and group |
+//! | `CUDAMARK_ENGINES` | engines, as in `gpu,cpu-std` | all that can run |
+//! | `CUDAMARK_SEED` | seed of the inputs | 42 |
+
+use std::env::{self, VarError};
+use std::fmt::{self, Display};
+use std::str::FromStr;
+
+use crate::engine;
+use crate::error::{Error, unknown};
+use crate::group::Group;
+use crate::name::Name;
+use crate::opener;
+use crate::tiers::{self, Axes};
+use crate::workload::{self, DEFAULT_SEED, Distribution, UnknownDistribution};
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tier {
+    /// Whether all runs.
+    Quick,
+    /// Every question once.
+    #[default]
+    Default,
+    /// Every axis.
+    Full,
+}
+
+impl Tier {
+    const ALL: [Self; 3] = [Self::Quick, Self::Default, Self::Full];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Default => "default",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Tier {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|tier| tier.name() == text);
+        found.ok_or_else(|| unknown("tier", text, &Self::ALL.map(Self::name)))
+    }
+}
+
+/// What was chosen; `None` where nothing was.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// How much is measured.
+    pub tier: Tier,
+    /// Numbers of elements.
+    pub sizes: Option<Vec<usize>>,
+    /// Names of types.
+    pub types: Option<Vec<String>>,
+    /// Names of distributions.
+    pub distributions: Option<Vec<String>>,
+    /// Concurrency levels.
+    pub levels: Option<Vec<usize>>,
+    /// Names of engines.
+    pub engines: Option<Vec<String>>,
+    /// Seed of the inputs, if not 42.
+    pub seed: Option<u64>,
+}
+
+impl Settings {
+    /// Those of the environment.
+    ///
+    /// # Errors
+    /// A variable that cannot be read, with how to write it.
+    pub fn of_environment() -> Result<Self, Error> {
+        Self::of(|name| env::var(name))
+    }
+
+    fn of(get: impl Fn(&str) -> Result<String, VarError>) -> Result<Self, Error> {
+        let variables = Variables(get);
+        let types = opener::types();
+        let all = engines();
+        Ok(Self {
+            tier: (variables.one("CUDAMARK_TIER", str::parse)?).unwrap_or_default(),
+            sizes: variables.list("CUDAMARK_N", workload::sizes::sizes)?,
+            types: variables.list("CUDAMARK_TYPES", |word| {
+                known("type", word, &types).map(|word| vec![word])
+            })?,
+            distributions: variables.list("CUDAMARK_DISTRIBUTIONS", |word| {
+                let distribution: Distribution = word.parse()?;
+                Ok::<_, UnknownDistribution>(vec![distribution.to_string()])
+            })?,
+            levels: variables.one("CUDAMARK_LEVELS", engine::parse_levels)?,
+            engines: variables.list("CUDAMARK_ENGINES", |word| {
+                known("engine", word, &all).map(|word| vec![word])
+            })?,
+            seed: variables.one("CUDAMARK_SEED", |text| {
+                text.parse()
+                    .map_err(|_| "not a whole number in range; write it like 42")
+            })?,
+        })
+    }
+
+    /// The seed of the inputs.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(DEFAULT_SEED)
+    }
+}
+
+/// The engines of all groups, each once.
+pub fn engines() -> Vec<&'static str> {
+    let mut all: Vec<&str> = Vec::new();
+    for engine in Group::ALL.iter().flat_map(|group| group.engines()) {
+        if !all.contains(engine) {
+            all.push(engine);
+        }
+    }
+    all
+}
+
+/// `word`, if it is one of these.
+fn known(what: &str, word: &str, all: &[&str]) -> Result<String, Error> {
+    match all.contains(&word) {
+        true => Ok(word.to_owned()),
+        false => Err(unknown(what, word, all)),
+    }
+}
+
+/// Where variables are looked up.
+struct Variables<F>(F);
+
+impl<F: Fn(&str) -> Result<String, VarError>> Variables<F> {
+    /// The variable `setting`, if it is set, as `parse` reads it.
+    fn one<T, E: Display>(
+        &self,
+        setting: &'static str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Option<T>, Error> {
+        let wrong = |given: &str, reason: String| Error::Setting {
+            setting,
+            given: given.to_owned(),
+            reason,
+        };
+        match (self.0)(setting) {
+            Ok(text) => parse(text.trim())
+                .map(Some)
+                .map_err(|error| wrong(&text, error.to_string())),
+            Err(VarError::NotPresent) => Ok(None),
+            Err(VarError::NotUnicode(text)) => {
+                Err(wrong(&text.to_string_lossy(), "not text".to_owned()))
+            }
+        }
+    }
+
+    /// The same for items with commas between them, each of which may stand for several.
+    fn list<T, E: Display>(
+        &self,
+        setting: &'static str,
+        parse: impl Fn(&str) -> Result<Vec<T>, E>,
+    ) -> Result<Option<Vec<T>>, Error> {
+        self.one(setting, |text| {
+            let items = text.split(',').map(|item| parse(item.trim()));
+            let items: Vec<Vec<T>> = items.collect::<Result<_, E>>()?;
+            Ok::<_, E>(items.into_iter().flatten().collect())
+        })
+    }
+}
+
+/// The cells of a run, group by group.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    settings: Settings,
+    with_gpu: bool,
+}
+
+impl Plan {
+    /// The cells of `settings` on a machine with or without a GPU.
+    pub fn new(settings: Settings, with_gpu: bool) -> Self {
+        Self { settings, with_gpu }
+    }
+
+    /// The cells of `group`, in the order in which they are measured: all of one chart
+    /// together, and in it all of one input. Cells of engines that cannot run are among
+    /// them.
+    pub fn cells(&self, group: Group) -> Vec<Name> {
+        let mut cells = Vec::new();
+        for axes in tiers::axes(self.settings.tier, group, self.with_gpu) {
+            for kind in chosen(&self.settings.types, axes.types) {
+                for distribution in chosen(&self.settings.distributions, axes.distributions) {
+                    for &n in self.settings.sizes.as_ref().unwrap_or(&axes.sizes) {
+                        self.add_levels(group, &axes, (&kind, &distribution, n), &mut cells);
+                    }
+                }
+            }
+        }
+        // Criterion draws a chart of the benchmarks that follow one another.
+        let charts: Vec<String> = cells.iter().map(Name::chart).collect();
+        cells.sort_by_cached_key(|cell| {
+            let chart = cell.chart();
+            charts.iter().position(|known| *known == chart)
+        });
+        cells
+    }
+
+    fn add_levels(
+        &self,
+        group: Group,
+        axes: &Axes,
+        (kind, distribution, n): (&str, &str, usize),
+        cells: &mut Vec<Name>,
+    ) {
+        let levels = self.settings.levels.as_ref().unwrap_or(&axes.levels);
+        let bytes = n.saturating_mul(opener::bytes_of(kind).unwrap_or(1));
+        for engine in group.engines() {
+            let wanted = self.settings.engines.as_ref();
+            if wanted.is_some_and(|wanted| !wanted.iter().any(|name| name == engine)) {
+                continue;
+            }
+            let asked = self.settings.sizes.is_some();
+            if !asked && !tiers::takes(group, engine, bytes, self.with_gpu) {
+                continue;
+            }
+            for level in levels_of(group, engine, levels) {
+                let cell = Name {
+                    group: group.name().to_owned(),
+                    engine: (*engine).to_owned(),
+                    kind: kind.to_owned(),
+                    distribution: distribution.to_owned(),
+                    n,
+                    level,
+                };
+                if !cells.contains(&cell) {
+                    cells.push(cell);
+                }
+            }
+        }
+    }
+}
+
+/// The words that a setting chose, or else `all`.
+fn chosen(setting: &Option<Vec<String>>, all: &[&str]) -> Vec<String> {
+    match setting {
+        Some(words) => words.clone(),
+        None => all.iter().map(|word| (*word).to_owned()).collect(),
+    }
+}
+
+/// The levels at which an engine is measured: those where a level changes what it does.
+fn levels_of(group: Group, engine: &str, levels: &[usize]) -> Vec<usize> {
+    let one_only = match group {
+        Group::Classic => engine == "cupy",
+        Group::Device | Group::DeviceCold | Group::DeviceGraph | Group::Emulator => true,
+        Group::Pairs => engine != crate::cpu::RAYON,
+        Group::Transfer => !(engine.starts_with("staged") || engine.starts_with("cpu")),
+        Group::Split | Group::Batch | Group::Cpu => false,
+    };
+    match one_only {
+        true => vec![1],
+        false => levels.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn settings(variables: &[(&str, &str)]) -> Result<Settings, Error> {
+        Settings::of(|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found
+                .map(|(_, text)| (*text).to_owned())
+                .ok_or(VarError::NotPresent)
+        })
+    }
+
+    fn names(plan: &Plan, group: Group) -> Vec<String> {
+        plan.cells(group).iter().map(Name::to_string).collect()
+    }
+
+    #[test]
+    fn every_cell_of_every_tier_has_a_name_of_its_own_that_is_read_back() {
+        for tier in Tier::ALL {
+            for with_gpu in [false, true] {
+                let settings = Settings {
+                    tier,
+                    ..Settings::default()
+                };
+                let plan = Plan::new(settings, with_gpu);
+                for group in Group::ALL {
+                    let mut names = names(&plan, group);
+                    assert!(!names.is_empty(), "{group}");
+                    let cells = plan.cells(group);
+                    let charts = cells.chunk_by(|a, b| a.chart() == b.chart()).count();
+                    let distinct: BTreeSet<String> = cells.iter().map(Name::chart).collect();
+                    assert_eq!(
+                        charts,
+                        distinct.len(),
+                        "{group}: a chart is left and come back to"
+                    );
+                    for name in &names {
+                        assert_eq!(name.parse::<Name>().unwrap().to_string(), *name);
+                    }
+                    let count = names.len();
+                    names.sort();
+                    names.dedup();
+                    assert_eq!(names.len(), count, "{group}");
+                }
+            }
+        }
+    }
+
+    /// A cell takes a second or two: the tier stays under ten minutes.
+    #[test]
+    fn the_full_tier_beside_a_gpu_is_of_a_few_hundred_cells() {
+        let settings = Settings {
+            tier: Tier::Full,
+            ..Settings::default()
+        };
+        let plan = Plan::new(settings, true);
+        let counts = Group::ALL.map(|group| plan.cells(group).len());
+        assert!(counts.iter().sum::<usize>() < 400, "{counts:?}");
+    }
+
+    #[test]
+    fn sizes_that_are_asked_for_are_measured_by_all() {
+        let full = |variables: &[(&str, &str)]| {
+            let variables = [&[("CUDAMARK_TIER", "full")][..], variables].concat();
+            let plan = Plan::new(settings(&variables).unwrap(), true);
+            names(&plan, Group::Split)
+        };
+        let large = "split/u32-uniform-67108864/cpu-std/1".to_owned();
+        assert!(!full(&[]).contains(&large));
+        assert!(full(&[("CUDAMARK_N", "2^26")]).contains(&large));
+    }
+
+    #[test]
+    fn settings_choose() {
+        let settings = settings(&[
+            ("CUDAMARK_N", "1000, 2^4"),
+            ("CUDAMARK_LEVELS", "1,3"),
+            ("CUDAMARK_ENGINES", "cpu-std"),
+            ("CUDAMARK_TYPES", "u64"),
+            ("CUDAMARK_DISTRIBUTIONS", "sorted"),
+            ("CUDAMARK_SEED", "7"),
+            ("CUDAMARK_TIER", "quick"),
+        ]);
+        let settings = settings.unwrap();
+        assert_eq!((settings.seed(), settings.tier), (7, Tier::Quick));
+        let plan = Plan::new(settings, false);
+        assert_eq!(
+            names(&plan, Group::Classic),
+            [
+                "classic/u64-sorted-1000/cpu-std/1",
+                "classic/u64-sorted-1000/cpu-std/3",
+                "classic/u64-sorted-16/cpu-std/1",
+                "classic/u64-sorted-16/cpu-std/3",
+            ]
+        );
+        assert!(names(&plan, Group::Device).is_empty());
+    }
+
+    #[test]
+    fn settings_that_cannot_be_read_are_named() {
+        for (variable, text, said) in [
+            ("CUDAMARK_TIER", "slow", "there are quick, default, full"),
+            ("CUDAMARK_N", "many", "1000000"),
+            ("CUDAMARK_N", "0", "take 1 or more"),
+            ("CUDAMARK_N", "2^99", "in range"),
+            ("CUDAMARK_LEVELS", "1,0", "level 0"),
+            ("CUDAMARK_LEVELS", "1,two", "`two`"),
+            (
+                "CUDAMARK_ENGINES",
+                "gpu,abacus",
+                "`abacus` is not known here; there are gpu",
+            ),
+            ("CUDAMARK_TYPES", "u33", "there are u32"),
+            ("CUDAMARK_DISTRIBUTIONS", "even", "there are uniform"),
+            ("CUDAMARK_SEED", "x", "whole number"),
+        ] {
+            let error = settings(&[(variable, text)]).unwrap_err().to_string();
+            let start = format!("{variable}: `{text}`: ");
+            assert!(error.starts_with(&start) && error.contains(said), "{error}");
+        }
+        assert_eq!(settings(&[]).unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn engines_are_measured_at_the_levels_that_change_them() {
+        let plan = Plan::new(Settings::default(), true);
+        let classic = names(&plan, Group::Classic);
+        assert!(classic.contains(&"classic/i32-classic-50000000/gpu/128".to_owned()));
+        let cupy: Vec<_> = classic
+            .iter()
+            .filter(|name| name.contains("/cupy/"))
+            .collect();
+        assert_eq!(cupy, ["classic/i32-classic-50000000/cupy/1"]);
+        let transfer = names(&plan, Group::Transfer);
+        let pinned = transfer.iter().filter(|name| name.contains("/pinned-in/"));
+        assert_eq!(pinned.count(), 1);
+    }
+}

@@ -1,0 +1,481 @@
+//! Records: results as they were, with the machine they were measured on.
+//!
+//! A record is read long after it was written, so it carries a version, says nothing
+//! in words that a number can say, keeps every sample, and names in its fields the
+//! unit of each figure (`_s` seconds, `_bytes`).
+
+use std::env;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
+
+use crate::key::Key;
+use crate::measure::Samples;
+use crate::nvml::{Monitor, Setup};
+use crate::workload::{Distribution, Workload};
+use host::gpu::{self, Device, kernels};
+
+/// Version of the records below. It rises when a field changes its meaning or goes.
+pub const VERSION: u32 = 1;
+
+/// Environment variable that names the commit where there is no checkout to ask, as
+/// in a bundle: the hash, with `-dirty` after it if the sources differed from it.
+pub const COMMIT_VARIABLE: &str = "CUDAMARK_COMMIT";
+
+/// A GPU and the driver it is used through.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gpu {
+    /// Product name, as the driver reports it.
+    pub name: String,
+    /// Version of CUDA that the driver supports: `13.0`.
+    pub driver_cuda: String,
+    /// Compute capability: `9.0`.
+    pub compute_capability: String,
+    /// Device memory in bytes.
+    pub memory_bytes: u64,
+}
+
+/// What makes a machine the same one as before: times of one machine compare. It is the
+/// hardware, and neither what of it a process may use (`taskset`, a CPU quota), nor what is
+/// installed, nor how much memory there is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// Model of the CPU.
+    pub cpu: Option<String>,
+    /// Logical CPUs that are there, in use or not: `0-63`.
+    pub cpus: Option<String>,
+    /// Instruction set: `x86_64`.
+    pub arch: String,
+    /// Product name of the GPU that CUDA shows first, used or not.
+    pub gpu: Option<String>,
+}
+
+impl Machine {
+    /// This machine; `used` is its GPU where that has been opened.
+    fn here(used: Option<&Gpu>, cpu: Option<&str>) -> Self {
+        let cpus = fs::read_to_string("/sys/devices/system/cpu/present").ok();
+        Self {
+            cpu: cpu.map(str::to_owned),
+            cpus: cpus.map(|text| text.trim().to_owned()),
+            arch: env::consts::ARCH.to_owned(),
+            gpu: used.map(|gpu| gpu.name.clone()).or_else(gpu_name),
+        }
+    }
+
+    /// A short name for it.
+    fn id(&self) -> String {
+        short_hash(self)
+    }
+}
+
+/// Name of the GPU that CUDA shows first. The kernel's module says it at once if its GPUs
+/// are of one model and not cut into instances; else the driver is started.
+fn gpu_name() -> Option<String> {
+    match models(Path::new("/proc/driver/nvidia")) {
+        Some(model) => Some(model),
+        None => gpu::device::first_name(),
+    }
+}
+
+/// The one model of all GPUs under this folder of the kernel's module.
+fn models(folder: &Path) -> Option<String> {
+    let capabilities = fs::read_dir(folder.join("capabilities"));
+    let is_cut =
+        |gpu: &Path| fs::read_dir(gpu.join("mig")).is_ok_and(|mut any| any.any(is_instance));
+    if capabilities.is_ok_and(|gpus| gpus.flatten().any(|gpu| is_cut(&gpu.path()))) {
+        return None;
+    }
+    let mut gpus = fs::read_dir(folder.join("gpus")).ok()?.flatten();
+    let model = |gpu: fs::DirEntry| {
+        let text = fs::read_to_string(gpu.path().join("information")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Model:"))?;
+        Some(line.trim().to_owned())
+    };
+    let first = model(gpus.next()?)?;
+    gpus.all(|gpu| model(gpu).as_ref() == Some(&first))
+        .then_some(first)
+}
+
+fn is_instance(entry: io::Result<fs::DirEntry>) -> bool {
+    entry.is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("gi"))
+}
+
+/// Sources, tools and machine. What could not be found out is `None`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    /// Seconds since 1970-01-01 00:00 UTC when this was taken.
+    pub unix_time_s: u64,
+    /// Commit of the checkout that the program was built in.
+    pub commit: Option<String>,
+    /// Whether tracked files there differ from the commit.
+    pub dirty: Option<bool>,
+    /// Compiler of the host code.
+    pub toolchain: String,
+    /// Whether the host code was built with debug assertions, which slow it down.
+    pub debug_assertions: bool,
+    /// SHA-256 of the kernels' PTX that the program holds, in hexadecimal: the same
+    /// kernels have the same. `None` where it was built without a kernel compiler.
+    #[serde(default)]
+    pub ptx_sha256: Option<String>,
+    /// What the machine is named by. Records from before it have none.
+    #[serde(default)]
+    pub machine: Machine,
+    /// Model of the CPU.
+    pub cpu: Option<String>,
+    /// What sets the CPU's clock: `performance`, `schedutil`, ...
+    #[serde(default)]
+    pub governor: Option<String>,
+    /// Logical cores that this process may use.
+    pub cores: usize,
+    /// Physical cores of the machine.
+    pub physical_cores: Option<usize>,
+    /// Memory of the machine in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Operating system and its version.
+    pub os: Option<String>,
+    /// Version of its kernel.
+    pub kernel: Option<String>,
+    /// Instruction set: `x86_64`.
+    pub arch: String,
+    /// What kind of container the process seems to run in.
+    pub container: Option<String>,
+    /// The GPU that was used, if one was.
+    pub gpu: Option<Gpu>,
+    /// How that GPU was set up, where NVML says.
+    #[serde(default)]
+    pub gpu_setup: Option<Setup>,
+}
+
+impl Gpu {
+    /// The description of `device`.
+    ///
+    /// # Errors
+    /// The driver does not say how much memory it has.
+    pub fn of(device: &Device) -> Result<Self, host::Error> {
+        let (major, minor) = device.capability();
+        Ok(Self {
+            name: device.name().to_owned(),
+            driver_cuda: device.driver().to_owned(),
+            compute_capability: format!("{major}.{minor}"),
+            memory_bytes: device.memory()?.1,
+        })
+    }
+}
+
+impl Environment {
+    /// This machine and the checkout this program was built in, as they are now.
+    pub fn here(gpu: Option<Gpu>) -> Self {
+        let (commit, dirty) = commit();
+        let wanted = RefreshKind::nothing()
+            .with_cpu(CpuRefreshKind::nothing())
+            .with_memory(MemoryRefreshKind::nothing().with_ram());
+        let system = System::new_with_specifics(wanted).ok();
+        let cpu = system.as_ref().and_then(|system| system.cpus().first());
+        let cpu = cpu.map(|cpu| cpu.brand().trim().to_owned());
+        Self {
+            unix_time_s: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+            commit,
+            dirty,
+            toolchain: rustc_version_runtime::version_meta().short_version_string,
+            debug_assertions: cfg!(debug_assertions),
+            ptx_sha256: kernels::embedded_sha256().map(str::to_owned),
+            governor: governor(),
+            machine: Machine::here(gpu.as_ref(), cpu.as_deref()),
+            cpu,
+            cores: cores(),
+            physical_cores: System::physical_core_count().ok(),
+            memory_bytes: system.as_ref().map(System::total_memory),
+            os: System::long_os_version().ok(),
+            kernel: System::kernel_version().ok(),
+            arch: env::consts::ARCH.to_owned(),
+            container: container(),
+            gpu_setup: gpu
+                .as_ref()
+                .and_then(|_| Monitor::open().ok())
+                .map(|monitor| monitor.setup()),
+            gpu,
+        }
+    }
+
+    /// A short name for all of this but the time: two runs of the same build on the
+    /// same machine have the same.
+    pub fn id(&self) -> String {
+        let timeless = Self {
+            unix_time_s: 0,
+            ..self.clone()
+        };
+        short_hash(&timeless)
+    }
+
+    /// A short name for the machine alone, whatever was built and run on it.
+    pub fn machine_id(&self) -> String {
+        self.machine.id()
+    }
+}
+
+fn short_hash(fields: &impl Serialize) -> String {
+    // They are numbers and texts, which always become JSON.
+    let json = serde_json::to_vec(fields).unwrap_or_default();
+    hexadecimal(&Sha256::digest(json)[..6])
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What sets the clock of the first core, on a Linux that says.
+fn governor() -> Option<String> {
+    let path = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
+    let text = fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// Logical cores that this process may use, 1 if the system does not say.
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Commit and dirty flag, from [`COMMIT_VARIABLE`] or else from git.
+fn commit() -> (Option<String>, Option<bool>) {
+    if let Ok(given) = env::var(COMMIT_VARIABLE) {
+        return match given.strip_suffix("-dirty") {
+            Some(commit) => (Some(commit.to_owned()), Some(true)),
+            None => (Some(given), Some(false)),
+        };
+    }
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(checkout)
+            .args(arguments)
+            .output();
+        let output = output.ok().filter(|output| output.status.success())?;
+        Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let dirty = git(&["status", "--porcelain", "--untracked-files=no"]);
+    (
+        git(&["rev-parse", "HEAD"]),
+        dirty.map(|changes| !changes.is_empty()),
+    )
+}
+
+/// The marks that container runtimes leave.
+fn container() -> Option<String> {
+    if let Ok(kind) = env::var("container") {
+        return Some(kind);
+    }
+    let marks = [
+        ("/.dockerenv", "docker"),
+        ("/run/.containerenv", "podman"),
+        ("/var/run/secrets/kubernetes.io", "kubernetes"),
+    ];
+    let mark = marks.iter().find(|(path, _)| Path::new(path).exists())?;
+    Some(mark.1.to_owned())
+}
+
+/// A run of the classic workload.
+#[derive(Clone, Debug, Serialize)]
+pub struct Classic {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Number of keys.
+    pub n: usize,
+    /// Type of the keys: `i32`.
+    pub key: &'static str,
+    /// How they are spread.
+    pub distribution: Distribution,
+    /// Seed they were drawn from.
+    pub seed: u64,
+    /// Confidence of every level's interval, from 0 to 1.
+    pub confidence: f64,
+    /// Where it was measured.
+    pub environment: Environment,
+    /// One entry a level, in the order measured.
+    pub levels: Vec<Level>,
+}
+
+/// The samples of one engine at one level.
+#[derive(Clone, Debug, Serialize)]
+pub struct Level {
+    /// Concurrency level.
+    pub level: usize,
+    /// Name of the engine.
+    pub engine: &'static str,
+    /// Median of the samples.
+    pub median_s: f64,
+    /// Lower end of the interval for the median.
+    pub low_s: f64,
+    /// Upper end of it.
+    pub high_s: f64,
+    /// Whether every sample's result was checked and right.
+    pub verified: bool,
+    /// Every sample, in the order taken.
+    pub samples_s: Vec<f64>,
+}
+
+impl Classic {
+    /// The record of `samples`, which were taken of `workload` with keys of type `K`.
+    ///
+    /// # Panics
+    /// If there is no level, or one without samples.
+    pub fn new<K: Key>(workload: Workload, environment: Environment, samples: &[Samples]) -> Self {
+        Self {
+            version: VERSION,
+            n: workload.n,
+            key: K::NAME,
+            distribution: workload.distribution,
+            seed: workload.seed,
+            confidence: samples[0].interval().confidence,
+            environment,
+            levels: samples.iter().map(Level::new).collect(),
+        }
+    }
+}
+
+impl Level {
+    fn new(samples: &Samples) -> Self {
+        let interval = samples.interval();
+        Self {
+            level: samples.level,
+            engine: samples.engine,
+            median_s: samples.median(),
+            low_s: interval.low,
+            high_s: interval.high,
+            // Samples exist of verified results only: see `measure`.
+            verified: true,
+            samples_s: samples.seconds.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_of_a_test_is_known() {
+        let environment = Environment::here(None);
+        assert!(
+            environment.toolchain.starts_with("rustc 1."),
+            "{environment:?}"
+        );
+        assert!(environment.cores >= 1);
+        assert!(environment.unix_time_s > 1_700_000_000);
+        if let Some(commit) = &environment.commit {
+            assert!(!commit.is_empty());
+            assert!(environment.dirty.is_some());
+        }
+    }
+
+    #[test]
+    fn an_id_is_of_the_build_and_a_machine_id_of_the_machine() {
+        let here = Environment::here(None);
+        let later = Environment {
+            unix_time_s: 0,
+            ..here.clone()
+        };
+        assert_eq!(later.id(), here.id());
+        let rebuilt = Environment {
+            commit: Some("another".to_owned()),
+            ptx_sha256: Some("another".to_owned()),
+            ..here.clone()
+        };
+        assert_ne!(rebuilt.id(), here.id());
+        assert_eq!(rebuilt.machine_id(), here.machine_id());
+    }
+
+    #[test]
+    fn a_machine_keeps_its_id_with_other_limits_software_and_memory() {
+        let here = Environment::here(None);
+        let other = Environment {
+            cores: here.cores + 1,
+            physical_cores: None,
+            governor: Some("another".to_owned()),
+            kernel: Some("another".to_owned()),
+            os: Some("another".to_owned()),
+            memory_bytes: here.memory_bytes.map(|bytes| bytes + 1),
+            container: Some("another".to_owned()),
+            ..here.clone()
+        };
+        assert_eq!(other.machine_id(), here.machine_id());
+    }
+
+    #[test]
+    fn machines_with_other_gpus_or_cpus_have_other_ids() {
+        let machine = |gpu: &str, cpus: &str| Machine {
+            gpu: Some(gpu.to_owned()),
+            cpus: Some(cpus.to_owned()),
+            ..Machine::default()
+        };
+        let ids = [
+            machine("NVIDIA H100 80GB HBM3", "0-63").id(),
+            machine("NVIDIA H200", "0-63").id(),
+            machine("NVIDIA H200", "0-127").id(),
+            Machine::default().id(),
+        ];
+        let all: std::collections::BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(all.len(), ids.len());
+    }
+
+    #[test]
+    fn a_gpu_has_the_same_name_whether_it_was_used_or_not() {
+        let used = |gpu: &Gpu| Machine::here(Some(gpu), None);
+        let gpu = Gpu {
+            name: gpu_name().unwrap_or_else(|| "NVIDIA H200".to_owned()),
+            driver_cuda: "13.0".to_owned(),
+            compute_capability: "9.0".to_owned(),
+            memory_bytes: 1,
+        };
+        let newer = Gpu {
+            driver_cuda: "13.1".to_owned(),
+            ..gpu.clone()
+        };
+        assert_eq!(used(&gpu), used(&newer));
+        if gpu_name().is_some() {
+            assert_eq!(used(&gpu), Machine::here(None, None));
+        }
+    }
+
+    #[test]
+    fn gpus_are_named_by_the_kernels_module_if_they_are_of_one_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        assert_eq!(models(folder.path()), None);
+        write(
+            "gpus/0000:01:00.0/information",
+            "Model: \t\t NVIDIA H200\nIRQ:   1\n",
+        );
+        write(
+            "gpus/0000:02:00.0/information",
+            "Model: \t\t NVIDIA H200\nIRQ:   2\n",
+        );
+        write("capabilities/gpu0/mig/config", "");
+        assert_eq!(models(folder.path()).as_deref(), Some("NVIDIA H200"));
+        write("capabilities/gpu0/mig/gi3/access", "");
+        assert_eq!(models(folder.path()), None);
+        fs::remove_dir_all(folder.path().join("capabilities")).unwrap();
+        write("gpus/0000:03:00.0/information", "Model: \t\t NVIDIA A10\n");
+        assert_eq!(models(folder.path()), None);
+    }
+
+    #[test]
+    fn an_environment_is_read_as_it_was_written() {
+        let here = Environment::here(None);
+        let json = serde_json::to_string(&here).unwrap();
+        assert_eq!(serde_json::from_str::<Environment>(&json).unwrap(), here);
+    }
+}

@@ -1,0 +1,217 @@
+//! Samples of an open cell: warmed up, then one after the other.
+//!
+//! The first sorts of a process carry start-up: pages that are touched for the first
+//! time, kernels that are loaded, clocks that are low. They are made and verified like
+//! all others and then dropped. They also tell how long a sort takes: one so short
+//! that reading a clock would be what is measured is made many times for one sample,
+//! each over its input restored, and the sample is the mean.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::cell::{Cell, Times};
+use crate::error::Error;
+use crate::group::Group;
+use crate::lines::{Clock, Sample, VERSION};
+use crate::name::Name;
+use crate::nvml::Monitor;
+
+/// What all sorts of a sample take together, at least, where that takes more than one:
+/// ten thousand times what a reading of the clock takes.
+const SAMPLE: Duration = Duration::from_micros(500);
+/// Most sorts of one sample.
+const SORTS_MAX: f64 = 1000.0;
+
+/// Takes samples of one cell.
+pub struct Sampler {
+    name: Name,
+    cell: Box<dyn Cell>,
+    clock: Clock,
+    environment: String,
+    monitor: Option<Rc<Monitor>>,
+    sorts: u32,
+    taken: u32,
+}
+
+impl Sampler {
+    /// A sampler of the open cell `cell`, whose name is `name`.
+    pub fn new(name: &Name, cell: Box<dyn Cell>) -> Self {
+        let group: Option<Group> = name.group.parse().ok();
+        Self {
+            name: name.clone(),
+            cell,
+            clock: group.map_or(Clock::Host, Group::clock),
+            environment: String::new(),
+            monitor: None,
+            sorts: 1,
+            taken: 0,
+        }
+    }
+
+    /// Has samples refer to the environment of this id.
+    pub fn in_environment(mut self, id: &str) -> Self {
+        id.clone_into(&mut self.environment);
+        self
+    }
+
+    /// Has samples say what the GPU did.
+    pub fn watched_by(mut self, monitor: Option<Rc<Monitor>>) -> Self {
+        self.monitor = monitor;
+        self
+    }
+
+    /// Sorts for `duration`, once at least, and chooses how many sorts make a sample.
+    ///
+    /// # Errors
+    /// Those of [`Cell::sample`].
+    pub fn warm_up(&mut self, duration: Duration) -> Result<(), Error> {
+        let start = Instant::now();
+        let mut shortest = f64::INFINITY;
+        loop {
+            shortest = shortest.min(self.drop_of(1)?);
+            if start.elapsed() >= duration {
+                break;
+            }
+        }
+        let enough = (SAMPLE.as_secs_f64() / shortest.max(1e-9)).ceil();
+        self.sorts = enough.clamp(1.0, SORTS_MAX) as u32;
+        Ok(())
+    }
+
+    /// One sample.
+    ///
+    /// # Errors
+    /// Those of [`Cell::sample`], with the name of the cell.
+    pub fn take(&mut self) -> Result<Sample, Error> {
+        self.take_of(self.sorts)
+    }
+
+    /// Sorts `sorts` times as for a sample, and returns the mean seconds: part of a
+    /// warm-up that the caller conducts.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn drop_of(&mut self, sorts: u32) -> Result<f64, Error> {
+        let times = self.sample(sorts)?;
+        Ok(self.figure(&times)?.1)
+    }
+
+    /// One sample of `sorts` sorts.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn take_of(&mut self, sorts: u32) -> Result<Sample, Error> {
+        let times = self.sample(sorts)?;
+        let (clock, seconds) = self.figure(&times)?;
+        let reading = self.monitor.as_ref().map(|monitor| monitor.read());
+        let reading = reading.unwrap_or_default();
+        let index = self.taken;
+        self.taken += 1;
+        let cycles = times.device_s.zip(reading.sm_clock_hz);
+        Ok(Sample {
+            version: VERSION,
+            environment: self.environment.clone(),
+            cell: self.name.clone(),
+            index,
+            sorts,
+            seconds,
+            clock,
+            host_s: times.host_s,
+            device_s: times.device_s,
+            overlap: times.overlap,
+            sm_clock_hz: reading.sm_clock_hz,
+            sm_cycles: cycles.map(|(seconds, hertz)| seconds * hertz),
+            power_w: reading.power_w,
+            temperature_c: reading.temperature_c,
+            slowdowns: reading.slowdowns,
+            unix_time_s: now(),
+        })
+    }
+
+    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
+        let times = self.cell.sample(sorts);
+        times.map_err(|error| error.of(&self.name))
+    }
+
+    /// The time that counts, by the clock of the group where it saw the sort.
+    fn figure(&self, times: &Times) -> Result<(Clock, f64), Error> {
+        let by = |clock| match clock {
+            Clock::Host => times.host_s.map(|seconds| (clock, seconds)),
+            Clock::Device => times.device_s.map(|seconds| (clock, seconds)),
+        };
+        by(self.clock)
+            .or_else(|| by(Clock::Host))
+            .or_else(|| by(Clock::Device))
+            .ok_or_else(|| Error::Wrong("no clock saw the sort".to_owned()).of(&self.name))
+    }
+}
+
+fn now() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Opener, cell::Times};
+
+    struct Fixed(Times);
+
+    impl Cell for Fixed {
+        fn sample(&mut self, _sorts: u32) -> Result<Times, Error> {
+            Ok(self.0)
+        }
+    }
+
+    fn sampler(group: &str, times: Times) -> Sampler {
+        let name = format!("{group}/gpu/u32-uniform-10/1").parse().unwrap();
+        Sampler::new(&name, Box::new(Fixed(times)))
+    }
+
+    #[test]
+    fn the_clock_is_the_groups_where_it_saw_the_sort() {
+        let both = Times {
+            device_s: Some(1.0),
+            ..Times::of_host(2.0)
+        };
+        for (group, clock, seconds) in [
+            ("classic", Clock::Host, 2.0),
+            ("device", Clock::Device, 1.0),
+        ] {
+            let sample = sampler(group, both).take().unwrap();
+            assert_eq!((sample.clock, sample.seconds), (clock, seconds));
+            assert_eq!((sample.host_s, sample.device_s), (Some(2.0), Some(1.0)));
+        }
+        let host = sampler("device", Times::of_host(2.0)).take().unwrap();
+        assert_eq!((host.clock, host.seconds), (Clock::Host, 2.0));
+        assert!(sampler("device", Times::default()).take().is_err());
+    }
+
+    #[test]
+    fn short_sorts_are_made_many_times_for_a_sample() {
+        let mut long = sampler("cpu", Times::of_host(0.1));
+        long.warm_up(Duration::ZERO).unwrap();
+        assert_eq!(long.take().unwrap().sorts, 1);
+        let mut short = sampler("cpu", Times::of_host(1e-5));
+        short.warm_up(Duration::ZERO).unwrap();
+        assert_eq!(short.take().unwrap().sorts, 50);
+        let mut none = sampler("cpu", Times::of_host(0.0));
+        none.warm_up(Duration::ZERO).unwrap();
+        assert_eq!(none.take().unwrap().sorts, 1000);
+    }
+
+    #[test]
+    fn samples_are_counted_and_name_their_cell_and_environment() {
+        let name: Name = "cpu/u32-uniform/cpu-std/2/5000".parse().unwrap();
+        let cell = Opener::new(3).open(&name).unwrap();
+        let mut sampler = Sampler::new(&name, cell).in_environment("abc");
+        sampler.warm_up(Duration::ZERO).unwrap();
+        for index in 0..3 {
+            let sample = sampler.take().unwrap();
+            assert_eq!((sample.index, &sample.cell), (index, &name));
+            assert_eq!(sample.environment, "abc");
+            assert!(sample.seconds > 0.0 && sample.unix_time_s > 1.7e9);
+        }
+    }
+}

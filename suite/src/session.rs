@@ -1,0 +1,230 @@
+//! A run over cells: what all of them have in common. It knows which engines can run
+//! here, takes samples in one environment, and hands every line that is to be kept to
+//! a sink.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use crate::engine::skip_line;
+use crate::error::Error;
+use crate::lines::{EngineLine, EnvironmentLine, FinishedLine, Line, Sample, SkippedLine, VERSION};
+use crate::memory;
+use crate::name::Name;
+use crate::nvml::Monitor;
+use crate::opener::{self, Opener};
+use crate::record::{self, Environment, Gpu};
+use crate::sampler::Sampler;
+use crate::slowdown::Slowdown;
+use crate::{Cell, group};
+use host::gpu::Device;
+
+/// Takes the lines of a run.
+pub type Sink = Box<dyn FnMut(&Line) -> Result<(), Error>>;
+
+/// Keys of the copies by which bandwidth is measured: more than any cache holds.
+const COPIED: usize = 1 << 26;
+/// Copies made for that; the fastest counts.
+const COPIES: usize = 5;
+
+/// A run over cells.
+pub struct Session {
+    opener: Opener,
+    monitor: Option<Rc<Monitor>>,
+    environment: EnvironmentLine,
+    sink: Sink,
+    /// Engines that were looked for, and whether they can run.
+    engines: BTreeMap<String, bool>,
+}
+
+impl Session {
+    /// A run whose inputs are drawn from `seed`; `gpu` says whether any of its cells
+    /// may need one. Nothing is written yet.
+    pub fn new(seed: u64, tier: &str, gpu: bool, sink: Sink) -> Self {
+        let device = if gpu { Device::open().ok() } else { None };
+        let gpu = device.and_then(|device| Gpu::of(&device).ok());
+        let monitor = gpu.as_ref().and_then(|_| Monitor::open().ok()).map(Rc::new);
+        Self {
+            opener: Opener::new(seed),
+            monitor,
+            environment: EnvironmentLine::new(Environment::here(gpu), seed, tier),
+            sink,
+            engines: BTreeMap::new(),
+        }
+    }
+
+    /// Plants a slowdown in an engine; to be called before [`begin`](Self::begin), which
+    /// writes it down.
+    pub fn slow_down(&mut self, slowdown: Slowdown) {
+        self.environment.slowdown = Some(slowdown.clone());
+        self.opener.slow_down(slowdown);
+    }
+
+    /// Where it measures.
+    pub fn environment(&self) -> &EnvironmentLine {
+        &self.environment
+    }
+
+    /// Measures what plain copies move, and writes the environment.
+    ///
+    /// # Errors
+    /// A copy that fails; those of the sink.
+    pub fn begin(&mut self, with_bandwidth: bool) -> Result<(), Error> {
+        if with_bandwidth {
+            let cores = record::cores();
+            self.environment.host_copy_bytes_per_s = self.copy(group::CPU_COPY, cores)?;
+            if self.environment.environment.gpu.is_some() {
+                self.environment.device_copy_bytes_per_s = self.copy(group::DEVICE_COPY, 1)?;
+            }
+        }
+        let line = Line::Environment(Box::new(self.environment.clone()));
+        (self.sink)(&line)
+    }
+
+    /// Bytes a second, read and written, that a copy moves; none where memory is short.
+    fn copy(&self, engine: &str, level: usize) -> Result<Option<f64>, Error> {
+        let bytes = memory::bytes_of::<u32>(COPIED);
+        if memory::require(COPIED, bytes.saturating_mul(4)).is_err() {
+            return Ok(None);
+        }
+        let name = Name {
+            group: group::Group::Transfer.name().to_owned(),
+            engine: engine.to_owned(),
+            kind: "u32".to_owned(),
+            distribution: "uniform".to_owned(),
+            n: COPIED,
+            level,
+        };
+        let mut cell = self.opener.open(&name)?;
+        let mut shortest = f64::INFINITY;
+        for _ in 0..COPIES {
+            let times = cell.sample(1)?;
+            let seconds = times.device_s.or(times.host_s);
+            shortest = shortest.min(seconds.unwrap_or(f64::INFINITY));
+        }
+        Ok(Some(2.0 * bytes as f64 / shortest))
+    }
+
+    /// Whether `engine` can run. The first time that it cannot, `say` is handed the
+    /// reason, which is written down.
+    ///
+    /// # Errors
+    /// An engine that fails for another reason than that this machine lacks something;
+    /// those of the sink.
+    pub fn can_run(&mut self, engine: &str, say: &mut dyn FnMut(&str)) -> Result<bool, Error> {
+        if let Some(&known) = self.engines.get(engine) {
+            return Ok(known);
+        }
+        let runs = match self.opener.look_for(engine) {
+            Ok(None) => true,
+            Ok(Some(engine_version)) => {
+                (self.sink)(&Line::Engine(EngineLine {
+                    version: VERSION,
+                    engine: engine.to_owned(),
+                    engine_version,
+                }))?;
+                true
+            }
+            Err(error) => {
+                let Some(reason) = error.lacks() else {
+                    return Err(error);
+                };
+                say(&skip_line(engine, reason));
+                self.write_skipped(engine, reason.to_owned())?;
+                false
+            }
+        };
+        self.engines.insert(engine.to_owned(), runs);
+        Ok(runs)
+    }
+
+    /// Writes why an engine that runs is not measured with the input of this cell.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn skip(&mut self, cell: &Name, reason: &str) -> Result<(), Error> {
+        self.write_skipped(&cell.engine, format!("{}: {reason}", cell.input()))
+    }
+
+    fn write_skipped(&mut self, engine: &str, reason: String) -> Result<(), Error> {
+        (self.sink)(&Line::Skipped(SkippedLine {
+            version: VERSION,
+            engine: engine.to_owned(),
+            reason,
+        }))
+    }
+
+    /// Opens a cell.
+    ///
+    /// # Errors
+    /// Those of [`Opener::open`].
+    pub fn open(&self, name: &Name) -> Result<Box<dyn Cell>, Error> {
+        self.opener.open(name)
+    }
+
+    /// A sampler of an open cell of this run.
+    pub fn sampler(&self, name: &Name, cell: Box<dyn Cell>) -> Sampler {
+        let sampler = Sampler::new(name, cell).in_environment(&self.environment.id);
+        sampler.watched_by(self.monitor.clone())
+    }
+
+    /// Writes a sample.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn keep(&mut self, sample: Sample) -> Result<(), Error> {
+        (self.sink)(&Line::Sample(Box::new(sample)))
+    }
+
+    /// Writes that a cell has all its samples.
+    ///
+    /// # Errors
+    /// Those of the sink.
+    pub fn finish(&mut self, cell: &Name, samples: u32) -> Result<(), Error> {
+        (self.sink)(&Line::Finished(FinishedLine {
+            version: VERSION,
+            cell: cell.clone(),
+            samples,
+        }))
+    }
+}
+
+/// Whether any of `cells` needs a GPU.
+pub fn any_needs_gpu(cells: &[Name]) -> bool {
+    cells.iter().any(|cell| opener::needs_gpu(&cell.engine))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    #[test]
+    fn what_happens_is_handed_to_the_sink_and_a_missing_engine_is_said_once() {
+        let lines = Rc::new(RefCell::new(Vec::new()));
+        let kept = Rc::clone(&lines);
+        let sink: Sink = Box::new(move |line| {
+            kept.borrow_mut().push(line.clone());
+            Ok(())
+        });
+        let mut session = Session::new(1, "quick", false, sink);
+        session.begin(false).unwrap();
+        let name: Name = "cpu/u32-uniform/cpu-std/1/1000".parse().unwrap();
+        let mut said = Vec::new();
+        assert!(session.can_run(&name.engine, &mut |_| panic!()).unwrap());
+        if Device::open().is_err() {
+            for _ in 0..2 {
+                let mut say = |line: &str| said.push(line.to_owned());
+                assert!(!session.can_run("gpu", &mut say).unwrap());
+            }
+            assert_eq!(said.len(), 1);
+        }
+        let cell = session.open(&name).unwrap();
+        let sample = session.sampler(&name, cell).take().unwrap();
+        assert_eq!(sample.environment, session.environment().id);
+        session.keep(sample).unwrap();
+        session.finish(&name, 1).unwrap();
+        let lines = lines.borrow();
+        assert!(matches!(lines[0], Line::Environment(_)), "{lines:?}");
+        assert!(matches!(lines.last(), Some(Line::Finished(_))), "{lines:?}");
+    }
+}

@@ -1,0 +1,505 @@
+//! Cells of many streams at once, on keys that lie on the device: one array cut over
+//! them, or an array for each.
+//!
+//! The timed interval begins with an event on the first stream, for which all others
+//! wait (the fork), and ends with one on it after it has waited for all others (the
+//! join), so that it spans whatever any stream does. The first stream is held back by a
+//! gate until the host has launched everything: what is timed is the device, and not
+//! how fast one thread of the host can launch. A launch that waits for the device, as all
+//! do under `CUDA_LAUNCH_BLOCKING` and some under a profiler or at a kernel's first use,
+//! waits until the gate gives way. Such a run is not timed: it is made again a few times,
+//! and then refused. The time by the host's clock is of a second run, without the gate,
+//! from the first launch until the result is there.
+//!
+//! Each stream's own work lies between two events of its own. The sum of these
+//! intervals over the length of their union is the *overlap*: 1 says that the streams
+//! ran one after the other, whatever their number.
+
+use std::env;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use cust::event::Event;
+use cust::memory::{CopyDestination, DeviceBuffer, DeviceSlice};
+use cust::stream::Stream;
+
+use crate::cell::{Cell, Times};
+use crate::error::Error;
+use crate::gpu_cells::{between, event, judge, record, sorter, spoil};
+use crate::inputs::Keys;
+use crate::key::Key;
+use host::gpu::device::failed;
+use host::gpu::merger::{merge_runs, wait_for};
+use host::gpu::sorter::stream;
+use host::gpu::transfer::upload;
+use host::gpu::{Device, Order, Payload, Sort, Workspace, check};
+
+/// Longest time for which the gate holds the streams. Launching everything takes less.
+const GATE: Duration = Duration::from_millis(100);
+/// Runs after which a cell is refused whose gate held in none of them.
+const GATED_RUNS: usize = 4;
+
+/// Streams between a fork and a join, and what times them.
+struct Streams {
+    streams: Vec<Stream>,
+    spans: Vec<(Event, Event)>,
+    start: Event,
+    end: Event,
+}
+
+impl Streams {
+    fn new(count: usize) -> Result<Self, host::Error> {
+        let span = |_| Ok((event()?, event()?));
+        Ok(Self {
+            streams: (0..count).map(|_| stream()).collect::<Result<_, _>>()?,
+            spans: (0..count).map(span).collect::<Result<_, host::Error>>()?,
+            start: event()?,
+            end: event()?,
+        })
+    }
+
+    /// Forks, has `launch` put its work on each stream, joins by `join`, and waits.
+    /// With the gate, the times are the device's, and none if the gate did not hold;
+    /// without it, the host's.
+    fn run(
+        &self,
+        gated: bool,
+        mut launch: impl FnMut(usize, &Stream) -> Result<(), host::Error>,
+        join: impl FnOnce(&[Stream]) -> Result<(), host::Error>,
+    ) -> Result<Option<Times>, host::Error> {
+        let first = &self.streams[0];
+        let gate = Gate::default();
+        if gated {
+            gate.hold(first)?;
+        }
+        let begun = Instant::now();
+        record(&self.start, first)?;
+        for other in &self.streams[1..] {
+            wait_for(other, first)?;
+        }
+        for (index, (stream, (from, to))) in self.streams.iter().zip(&self.spans).enumerate() {
+            record(from, stream)?;
+            launch(index, stream)?;
+            record(to, stream)?;
+        }
+        join(&self.streams)?;
+        record(&self.end, first)?;
+        let held = gate.open();
+        self.end.synchronize().map_err(failed("sorting"))?;
+        let host = begun.elapsed();
+        if !gated {
+            return Ok(Some(Times::of_host(host.as_secs_f64())));
+        }
+        if !held {
+            return Ok(None);
+        }
+        Ok(Some(Times {
+            device_s: Some(between(&self.start, &self.end)?),
+            overlap: self.overlap()?,
+            host_s: None,
+        }))
+    }
+
+    /// The overlap of the streams in the last run; none of one stream.
+    fn overlap(&self) -> Result<Option<f64>, host::Error> {
+        if self.streams.len() < 2 {
+            return Ok(None);
+        }
+        let span = |(from, to): &(Event, Event)| {
+            Ok((between(&self.start, from)?, between(&self.start, to)?))
+        };
+        let spans: Vec<(f64, f64)> =
+            (self.spans.iter().map(span)).collect::<Result<_, host::Error>>()?;
+        Ok(overlap(spans))
+    }
+}
+
+/// The sum of intervals over the length of their union; none if they have no length.
+fn overlap(mut spans: Vec<(f64, f64)>) -> Option<f64> {
+    spans.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (mut sum, mut union, mut reached) = (0.0, 0.0, f64::NEG_INFINITY);
+    for (from, to) in spans {
+        sum += to - from;
+        union += (to - from.max(reached)).max(0.0);
+        reached = reached.max(to);
+    }
+    (union > 0.0).then(|| sum / union)
+}
+
+/// Holds a stream back until it is opened, and no longer than [`GATE`].
+#[derive(Clone, Default)]
+struct Gate(Arc<AtomicU8>);
+
+/// The gate's state to begin with; the one that leaves it first decides.
+const SHUT: u8 = 0;
+/// All was launched, and the gate was opened.
+const OPENED: u8 = 1;
+/// The gate gave way before.
+const EXPIRED: u8 = 2;
+
+impl Gate {
+    fn hold(&self, stream: &Stream) -> Result<(), host::Error> {
+        let gate = self.clone();
+        let held = stream.add_callback(Box::new(move || gate.wait(GATE)));
+        held.map_err(failed("holding a stream"))
+    }
+
+    /// Returns once the gate is open, or has been shut for `limit`.
+    fn wait(&self, limit: Duration) {
+        let begun = Instant::now();
+        while self.0.load(Ordering::Acquire) == SHUT {
+            if begun.elapsed() >= limit {
+                self.leave_shut(EXPIRED);
+            }
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Opens the gate; returns false if it had given way before.
+    fn open(&self) -> bool {
+        self.leave_shut(OPENED)
+    }
+
+    fn leave_shut(&self, to: u8) -> bool {
+        let left = self
+            .0
+            .compare_exchange(SHUT, to, Ordering::AcqRel, Ordering::Acquire);
+        left.is_ok()
+    }
+}
+
+impl Drop for Gate {
+    /// An error on the way must not leave the device waiting.
+    fn drop(&mut self) {
+        self.open();
+    }
+}
+
+/// The mean times of `sorts` runs of `once` by the host's clock, without the gate, and
+/// of as many by the device's, behind it.
+fn by_both_clocks(
+    sorts: u32,
+    mut once: impl FnMut(bool) -> Result<Option<Times>, Error>,
+) -> Result<Times, Error> {
+    let blocking = env::var("CUDA_LAUNCH_BLOCKING").ok();
+    Times::mean_of(sorts, || {
+        let host = once(false)?.and_then(|times| times.host_s);
+        let gated = until_held(|| once(true), blocking.as_deref())?;
+        Ok(Times {
+            host_s: host,
+            ..gated
+        })
+    })
+}
+
+/// The times of the first of a few gated runs whose gate held.
+///
+/// # Errors
+/// Those of `run`; a gate that held in none, with what `CUDA_LAUNCH_BLOCKING` is.
+fn until_held(
+    mut run: impl FnMut() -> Result<Option<Times>, Error>,
+    blocking: Option<&str>,
+) -> Result<Times, Error> {
+    for _ in 0..GATED_RUNS {
+        if let Some(times) = run()? {
+            return Ok(times);
+        }
+    }
+    Err(Error::Gate {
+        remedy: match blocking {
+            Some(value) if value != "0" => {
+                format!("CUDA_LAUNCH_BLOCKING is {value}: unset it")
+            }
+            _ => "end the profiler or debugger that makes them wait (CUDA_LAUNCH_BLOCKING is not \
+                  set), or choose a lower level"
+                .to_owned(),
+        },
+    })
+}
+
+/// One array, cut into chunks that are sorted each on its stream and then merged.
+pub struct Split<K: Key> {
+    device: Arc<Device>,
+    input: Rc<Keys<K>>,
+    source: DeviceBuffer<K>,
+    source_hash: u64,
+    keys: DeviceBuffer<K>,
+    other: DeviceBuffer<K>,
+    workspaces: Vec<Workspace>,
+    streams: Streams,
+    sort: Sort<K>,
+    chunk: usize,
+    level: usize,
+}
+
+impl<K: Key> Split<K> {
+    /// `input` on the device, to be cut into `level` chunks.
+    ///
+    /// # Errors
+    /// No GPU; too little memory.
+    pub fn new(input: Rc<Keys<K>>, level: usize) -> Result<Self, Error> {
+        let sorter = sorter()?;
+        let device = Arc::clone(sorter.device());
+        device.enter()?;
+        let n = input.keys().len();
+        let chunk = n.div_ceil(level).max(1);
+        let count = n.div_ceil(chunk).max(1);
+        let sort = sorter.prepare::<K>(chunk, Payload::None, Order::ascending())?;
+        let streams = Streams::new(count)?;
+        let source = upload(input.keys())?;
+        let about = check::keys(&device, &source, &Order::ascending(), &streams.streams[0])?;
+        Ok(Self {
+            source_hash: about.hash,
+            source,
+            keys: upload(input.keys())?,
+            other: upload(input.keys())?,
+            workspaces: (0..count)
+                .map(|_| sort.ping_pong_workspace())
+                .collect::<Result<_, _>>()?,
+            streams,
+            device,
+            input,
+            sort,
+            chunk,
+            level,
+        })
+    }
+
+    fn once(&mut self, gated: bool) -> Result<Option<Times>, Error> {
+        self.device.enter()?;
+        if self.input.keys().is_empty() {
+            return Ok(Some(Times::of_host(0.0)));
+        }
+        let restored = self.keys.copy_from(&self.source);
+        restored.map_err(failed("restoring the input"))?;
+        spoil(&self.other, &self.streams.streams[0])?;
+        wait()?;
+        let (keys, other): (&DeviceSlice<K>, &DeviceSlice<K>) = (&self.keys, &self.other);
+        let (n, chunk) = (keys.len(), self.chunk);
+        let mut in_keys = true;
+        let (sort, workspaces) = (&self.sort, &mut self.workspaces);
+        let times = self.streams.run(
+            gated,
+            |index, stream| {
+                let range = index * chunk..((index + 1) * chunk).min(n);
+                let mut here = keys.index(range.clone());
+                let mut scratch = other.index(range);
+                sort.keys_ping_pong(&mut here, &mut scratch, &mut workspaces[index], stream)
+            },
+            |streams| {
+                // SAFETY: the buffers are apart; the streams have all the work there is.
+                in_keys = unsafe { merge_runs(&self.device, keys, other, chunk, streams)? };
+                Ok(())
+            },
+        )?;
+        wait()?;
+        self.verify(if in_keys { keys } else { other })?;
+        Ok(times)
+    }
+
+    /// Judges a result on the device; where one is wrong, the host says what differs.
+    fn verify(&self, result: &DeviceSlice<K>) -> Result<(), Error> {
+        let order = Order::ascending();
+        let found = check::keys(&self.device, result, &order, &self.streams.streams[0])?;
+        found.judge(self.source_hash).or_else(|wrong| {
+            judge(&self.input, result, self.level)?;
+            Err(wrong.into())
+        })
+    }
+}
+
+impl<K: Key> Cell for Split<K> {
+    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
+        by_both_clocks(sorts, |gated| self.once(gated))
+    }
+}
+
+/// An array for each stream, all sorted at the same time.
+pub struct Batch<K: Key> {
+    device: Arc<Device>,
+    inputs: Rc<Vec<Keys<K>>>,
+    lanes: Vec<Lane<K>>,
+    streams: Streams,
+    sort: Sort<K>,
+}
+
+/// What one array has for itself, beside its stream.
+struct Lane<K: Key> {
+    source: DeviceBuffer<K>,
+    output: DeviceBuffer<K>,
+    workspace: Workspace,
+}
+
+impl<K: Key> Batch<K> {
+    /// All of `inputs` on the device.
+    ///
+    /// # Errors
+    /// No GPU; too little memory.
+    pub fn new(inputs: Rc<Vec<Keys<K>>>) -> Result<Self, Error> {
+        let sorter = sorter()?;
+        let device = Arc::clone(sorter.device());
+        device.enter()?;
+        let longest = inputs.iter().map(|input| input.keys().len()).max();
+        let sort = sorter.prepare::<K>(longest.unwrap_or(0), Payload::None, Order::ascending())?;
+        let lane = |input: &Keys<K>| {
+            Ok(Lane {
+                source: upload(input.keys())?,
+                output: upload(input.keys())?,
+                workspace: sort.workspace()?,
+            })
+        };
+        Ok(Self {
+            lanes: inputs
+                .iter()
+                .map(lane)
+                .collect::<Result<_, host::Error>>()?,
+            streams: Streams::new(inputs.len())?,
+            device,
+            inputs,
+            sort,
+        })
+    }
+
+    fn once(&mut self, gated: bool) -> Result<Option<Times>, Error> {
+        self.device.enter()?;
+        for (lane, stream) in self.lanes.iter().zip(&self.streams.streams) {
+            spoil(&lane.output, stream)?;
+        }
+        wait()?;
+        let (sort, lanes) = (&self.sort, &mut self.lanes);
+        let times = self.streams.run(
+            gated,
+            |index, stream| {
+                let Lane {
+                    source,
+                    output,
+                    workspace,
+                } = &mut lanes[index];
+                sort.keys(source, output, workspace, stream)
+            },
+            |streams| {
+                let (first, others) = streams.split_at(1);
+                others
+                    .iter()
+                    .try_for_each(|other| wait_for(&first[0], other))
+            },
+        )?;
+        for (lane, input) in self.lanes.iter().zip(&*self.inputs) {
+            judge(input, &lane.output, self.inputs.len())?;
+        }
+        Ok(times)
+    }
+}
+
+impl<K: Key> Cell for Batch<K> {
+    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
+        by_both_clocks(sorts, |gated| self.once(gated))
+    }
+}
+
+/// Waits until the device has nothing to do.
+fn wait() -> Result<(), host::Error> {
+    let idle = cust::context::CurrentContext::synchronize();
+    idle.map_err(failed("waiting for the GPU"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Launches on a device that is a thread: the gate is the first work of its stream.
+    /// A launch that waits for the device returns when the gate has let it through.
+    fn launched_behind_a_gate(limit: Duration, launches_wait: bool) -> bool {
+        let gate = Gate::default();
+        let stream = gate.clone();
+        std::thread::scope(|scope| {
+            let device = scope.spawn(move || stream.wait(limit));
+            if launches_wait {
+                device.join().unwrap();
+            }
+            gate.open()
+        })
+    }
+
+    #[test]
+    fn a_gate_holds_unless_a_launch_waits_for_the_device() {
+        let long = Duration::from_secs(3600);
+        assert!(launched_behind_a_gate(long, false));
+        assert!(!launched_behind_a_gate(Duration::from_millis(1), true));
+    }
+
+    #[test]
+    fn a_gate_that_gave_way_is_not_opened_and_one_opened_does_not_give_way() {
+        let gate = Gate::default();
+        gate.wait(Duration::ZERO);
+        assert!(!gate.open());
+        let gate = Gate::default();
+        assert!(gate.open());
+        gate.wait(Duration::ZERO);
+        assert_eq!(gate.0.load(Ordering::Acquire), OPENED);
+    }
+
+    #[test]
+    fn a_run_whose_gate_gave_way_is_made_again_and_does_not_count() {
+        let mut runs = 0;
+        let times = until_held(
+            || {
+                runs += 1;
+                Ok((runs == GATED_RUNS).then(|| Times::of_host(7.0)))
+            },
+            None,
+        );
+        assert_eq!(times.unwrap().host_s, Some(7.0));
+        assert_eq!(runs, GATED_RUNS);
+    }
+
+    #[test]
+    fn a_gate_that_never_holds_is_refused_with_the_cause() {
+        let refused = |blocking| {
+            let mut runs = 0;
+            let never = || {
+                runs += 1;
+                Ok(None)
+            };
+            let error = until_held(never, blocking).unwrap_err().to_string();
+            assert_eq!(runs, GATED_RUNS);
+            error
+        };
+        let set = refused(Some("1"));
+        assert!(set.contains("CUDA_LAUNCH_BLOCKING is 1: unset it"), "{set}");
+        for unset in [None, Some("0")] {
+            let error = refused(unset);
+            assert!(error.contains("profiler"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_gates_own_times_are_by_the_device_and_the_others_by_the_host() {
+        let times = by_both_clocks(2, |gated| {
+            Ok(Some(match gated {
+                true => Times {
+                    device_s: Some(1.0),
+                    ..Times::default()
+                },
+                false => Times::of_host(3.0),
+            }))
+        });
+        let times = times.unwrap();
+        assert_eq!((times.host_s, times.device_s), (Some(3.0), Some(1.0)));
+    }
+
+    #[test]
+    fn overlap_is_one_in_turn_and_the_number_of_streams_at_once() {
+        assert_eq!(overlap(vec![(0.0, 1.0), (1.0, 3.0), (4.0, 5.0)]), Some(1.0));
+        assert_eq!(overlap(vec![(1.0, 3.0); 4]), Some(4.0));
+        assert_eq!(overlap(vec![(2.0, 4.0), (0.0, 3.0)]), Some(1.25));
+        assert_eq!(
+            overlap(vec![(0.0, 9.0), (1.0, 2.0), (3.0, 4.0)]),
+            Some(11.0 / 9.0)
+        );
+        assert_eq!(overlap(vec![]), None);
+        assert_eq!(overlap(vec![(1.0, 1.0)]), None);
+    }
+}

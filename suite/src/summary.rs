@@ -1,0 +1,552 @@
+//! What samples say: a median and its interval for each cell, and what follows from
+//! holding cells side by side.
+//!
+//! - *Throughput* is elements over the median; of a batch, those of all its arrays.
+//! - *Speed-up* is throughput over that of the least level of the same engine and
+//!   input; *efficiency* is speed-up over how many times the level is that level.
+//! - The *knee* of a level curve is the least level whose throughput is within 5 % of
+//!   the best, or whose median lies within the interval of the best: from there on, a
+//!   higher level gains nothing that can be seen.
+//! - *Share of peak* compares with what a plain copy moves, read and written, in the
+//!   memory where the elements lie. Read-once-write-once counts each element once each
+//!   way, which no comparison between algorithms can get around. Pass-aware counts the
+//!   bytes that a radix sort by 8-bit digits moves: one read to count digits, then a
+//!   read and a write for each digit; it is given for the engines that sort so.
+//! - The *rank* of engines is the geometric mean, over the inputs and levels that all
+//!   of them have, of their median over the least: 1 is fastest everywhere. An engine
+//!   that has one level alone counts with it at every level.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::gpu_engine;
+use crate::group::{CPU_COPY, DEVICE_COPY, Group};
+use crate::lines::{Clock, EnvironmentLine, Sample};
+use crate::measure;
+use crate::name::Name;
+use crate::opener;
+use crate::records::Contents;
+
+/// How far from the best throughput a level may be and still be the knee.
+const KNEE: f64 = 0.05;
+
+/// The figures of one cell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figures {
+    /// The cell.
+    pub name: Name,
+    /// Whose clock they are read from.
+    pub clock: Clock,
+    /// Number of samples.
+    pub samples: usize,
+    /// Median in seconds.
+    pub median_s: f64,
+    /// Lower end of the interval for the median.
+    pub low_s: f64,
+    /// Upper end of it.
+    pub high_s: f64,
+    /// Confidence of that interval, from 0 to 1.
+    pub confidence: f64,
+    /// Median by the host's clock, if it saw the sorts.
+    pub host_s: Option<f64>,
+    /// Median by the device's.
+    pub device_s: Option<f64>,
+    /// Median overlap of the streams.
+    pub overlap: Option<f64>,
+    /// Elements a second.
+    pub per_second: f64,
+    /// Share of what a copy moves, each element read once and written once.
+    pub share_once: Option<f64>,
+    /// The same for all bytes that the engine's passes move.
+    pub share_passes: Option<f64>,
+    /// Throughput over that of the least level.
+    pub speed_up: Option<f64>,
+    /// Speed-up over the number of times that the level is the least.
+    pub efficiency: Option<f64>,
+    /// Samples before which something slowed the GPU down.
+    pub slowed: usize,
+}
+
+/// The figures of one engine and input, level by level.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// Who sorts.
+    pub engine: String,
+    /// What: `i32-classic-50000000`.
+    pub input: String,
+    /// In ascending order of levels.
+    pub points: Vec<Figures>,
+}
+
+/// An engine's place among the engines of a group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rank {
+    /// The engine.
+    pub engine: String,
+    /// Geometric mean of its median over the least: 1 is fastest everywhere.
+    pub over_best: f64,
+    /// Inputs and levels in the mean.
+    pub cells: usize,
+}
+
+/// What a records file says.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// Figures by cell.
+    pub cells: BTreeMap<Name, Figures>,
+    /// Where they were measured, the latest last.
+    pub environments: Vec<EnvironmentLine>,
+    /// Versions of engines that are other libraries'.
+    pub engines: BTreeMap<String, String>,
+    /// Engines that could not run, and why.
+    pub skipped: BTreeMap<String, String>,
+}
+
+impl Summary {
+    /// The environment that stands for all: the last, or the last with a GPU where
+    /// benchmarks of the CPU alone were run beside others.
+    pub fn environment(&self) -> Option<&EnvironmentLine> {
+        let with_gpu = |line: &&EnvironmentLine| line.environment.gpu.is_some();
+        let last = self.environments.iter().rfind(with_gpu);
+        last.or(self.environments.last())
+    }
+
+    /// Of what a file holds.
+    pub fn of(contents: &Contents) -> Self {
+        let mut cells = BTreeMap::new();
+        for (name, samples) in &contents.cells {
+            let environment = samples.last().map(|sample| &sample.environment);
+            let environment = environment.and_then(|id| contents.environments.get(id));
+            if let Some(figures) = figures(name, samples, environment) {
+                cells.insert(name.clone(), figures);
+            }
+        }
+        let mut summary = Self {
+            cells,
+            environments: contents.environments.values().cloned().collect(),
+            engines: contents.engines.clone(),
+            skipped: contents.skipped.clone(),
+        };
+        summary
+            .environments
+            .sort_by_key(|line| line.environment.unix_time_s);
+        summary.compare_levels();
+        summary
+    }
+
+    /// Adds what a later run measured; its figures replace those of the same cells. Each
+    /// run's shares are of the copies that it made itself.
+    pub fn merge(&mut self, later: Self) {
+        self.cells.extend(later.cells);
+        self.engines.extend(later.engines);
+        self.skipped.extend(later.skipped);
+        for line in later.environments {
+            self.environments.retain(|known| known.id != line.id);
+            self.environments.push(line);
+        }
+        self.environments
+            .sort_by_key(|line| line.environment.unix_time_s);
+    }
+
+    fn compare_levels(&mut self) {
+        let mut speeds = Vec::new();
+        let mut curves = self.all_curves();
+        curves.retain(|curve| curve.points.len() > 1);
+        for curve in curves {
+            let first = &curve.points[0];
+            for point in &curve.points {
+                let speed_up = point.per_second / first.per_second;
+                let times = point.name.level as f64 / first.name.level as f64;
+                speeds.push((point.name.clone(), speed_up, speed_up / times));
+            }
+        }
+        for (name, speed_up, efficiency) in speeds {
+            if let Some(figures) = self.cells.get_mut(&name) {
+                figures.speed_up = Some(speed_up);
+                figures.efficiency = Some(efficiency);
+            }
+        }
+    }
+
+    /// Groups that have cells, in the order in which they are shown.
+    pub fn groups(&self) -> Vec<Group> {
+        let has = |group: &Group| self.cells.keys().any(|name| name.group == group.name());
+        Group::ALL.into_iter().filter(has).collect()
+    }
+
+    /// The cells of a group: by input, then engine, then level.
+    pub fn of_group(&self, group: Group) -> Vec<&Figures> {
+        let mut cells: Vec<&Figures> = self.cells.values().collect();
+        cells.retain(|figures| figures.name.group == group.name());
+        cells.sort_by_key(|figures| {
+            let name = &figures.name;
+            let input = (name.kind.clone(), name.distribution.clone(), name.n);
+            (input, name.engine.clone(), name.level)
+        });
+        cells
+    }
+
+    /// The curves of a group.
+    pub fn curves(&self, group: Group) -> Vec<Curve> {
+        let mut curves: Vec<Curve> = Vec::new();
+        for figures in self.of_group(group) {
+            let (engine, input) = (&figures.name.engine, figures.name.input());
+            match curves.last_mut() {
+                Some(curve) if curve.engine == *engine && curve.input == input => {
+                    curve.points.push(figures.clone());
+                }
+                _ => curves.push(Curve {
+                    engine: engine.clone(),
+                    input,
+                    points: vec![figures.clone()],
+                }),
+            }
+        }
+        curves
+    }
+
+    fn all_curves(&self) -> Vec<Curve> {
+        let groups = self.groups();
+        groups
+            .into_iter()
+            .flat_map(|group| self.curves(group))
+            .collect()
+    }
+
+    /// The engines of a group that have cells, in the group's order.
+    pub fn engines_of(&self, group: Group) -> Vec<&'static str> {
+        let has = |engine: &&str| {
+            let mut names = self.cells.keys();
+            names.any(|name| name.group == group.name() && name.engine == **engine)
+        };
+        group.engines().iter().copied().filter(has).collect()
+    }
+
+    /// How many times as long `peer` takes as the engine of `figures`, for the same
+    /// input at the same level or, of a peer that has one level alone, at that.
+    pub fn ratio(&self, figures: &Figures, peer: &str) -> Option<f64> {
+        let theirs = self.at(&figures.name, peer)?;
+        Some(theirs.median_s / figures.median_s)
+    }
+
+    /// The cell of `engine` that stands beside `name`: of the same input at the same
+    /// level or, where the engine has one level alone, at that.
+    fn at(&self, name: &Name, engine: &str) -> Option<&Figures> {
+        let theirs = name.of_engine(engine);
+        let level = theirs.level;
+        let mut of_input = self.cells.values().filter(|cell| {
+            let name = cell.name.clone();
+            Name { level, ..name } == theirs
+        });
+        let only = || of_input.next().filter(|_| of_input.next().is_none());
+        self.cells.get(&theirs).or_else(only)
+    }
+
+    /// The engines of a group in the order of their rank; empty where fewer than two
+    /// have a cell in common, and where they are no rivals.
+    pub fn rank(&self, group: Group) -> Vec<Rank> {
+        let engines = self.engines_of(group);
+        if engines.len() < 2 || !group.has_rivals() {
+            return Vec::new();
+        }
+        let cells = self.of_group(group);
+        let keys: BTreeSet<Name> = cells.iter().map(|cell| cell.name.of_engine("")).collect();
+        let times = keys.iter().filter_map(|key| {
+            let of = |engine: &&str| Some(self.at(key, engine)?.median_s);
+            engines.iter().map(of).collect()
+        });
+        let times: Vec<Vec<f64>> = times.collect();
+        let rank = |(engine, over_best): (&&str, f64)| Rank {
+            engine: (*engine).to_owned(),
+            over_best,
+            cells: times.len(),
+        };
+        let means = over_best(&times);
+        let mut ranks: Vec<Rank> = engines.iter().zip(means).map(rank).collect();
+        ranks.sort_by(|a, b| a.over_best.total_cmp(&b.over_best));
+        ranks
+    }
+}
+
+/// Of each column of times, the geometric mean over rows of its time over the least of the
+/// row; none without rows.
+pub fn over_best(rows: &[Vec<f64>]) -> Vec<f64> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let mut sums = vec![0.0; columns];
+    for row in rows {
+        let least = row.iter().copied().fold(f64::INFINITY, f64::min);
+        for (sum, time) in sums.iter_mut().zip(row) {
+            *sum += (time / least).ln();
+        }
+    }
+    let mean = |sum: f64| (sum / rows.len() as f64).exp();
+    sums.into_iter().map(mean).collect()
+}
+
+impl Curve {
+    /// The point of the best throughput.
+    pub fn best(&self) -> &Figures {
+        let better = |a: &&Figures, b: &&Figures| a.per_second.total_cmp(&b.per_second);
+        // A curve has a point: it is made from one.
+        self.points.iter().max_by(better).unwrap_or(&self.points[0])
+    }
+
+    /// The knee; none of a single point.
+    pub fn knee(&self) -> Option<&Figures> {
+        if self.points.len() < 2 {
+            return None;
+        }
+        let best = self.best();
+        let elements = best.per_second * best.median_s;
+        let within = |point: &&Figures| {
+            // Batches grow with the level: times of one element are what compare.
+            let scale = elements / (point.per_second * point.median_s);
+            point.per_second >= best.per_second * (1.0 - KNEE)
+                || point.median_s * scale <= best.high_s
+        };
+        self.points.iter().find(within)
+    }
+}
+
+/// The figures of a cell; none without samples.
+fn figures(
+    name: &Name,
+    samples: &[Sample],
+    environment: Option<&EnvironmentLine>,
+) -> Option<Figures> {
+    let clock = samples.first()?.clock;
+    let seconds: Vec<f64> = samples.iter().map(|sample| sample.seconds).collect();
+    let median_s = measure::median(&seconds);
+    let interval = measure::interval(&seconds);
+    let median_of = |figure: fn(&Sample) -> Option<f64>| {
+        let all: Option<Vec<f64>> = samples.iter().map(figure).collect();
+        all.map(|all| measure::median(&all))
+    };
+    let group: Option<Group> = name.group.parse().ok();
+    let arrays = match group.is_some_and(Group::is_batch) {
+        true => name.level,
+        false => 1,
+    };
+    let elements = name.n as f64 * arrays as f64;
+    let copied = environment.and_then(|line| copy_bandwidth(name, line));
+    let share = |bytes: Option<f64>| Some(elements * bytes? / median_s / copied?);
+    Some(Figures {
+        name: name.clone(),
+        clock,
+        samples: samples.len(),
+        median_s,
+        low_s: interval.low,
+        high_s: interval.high,
+        confidence: interval.confidence,
+        host_s: median_of(|sample| sample.host_s),
+        device_s: median_of(|sample| sample.device_s),
+        overlap: median_of(|sample| sample.overlap),
+        per_second: elements / median_s,
+        share_once: share(opener::bytes_of(&name.kind).map(|bytes| 2.0 * bytes as f64)),
+        share_passes: share(pass_bytes(name)),
+        speed_up: None,
+        efficiency: None,
+        slowed: samples
+            .iter()
+            .filter(|sample| !sample.slowdowns.is_empty())
+            .count(),
+    })
+}
+
+/// What a copy moves in the memory where a cell's elements lie; none where they are on
+/// their way between two memories.
+fn copy_bandwidth(name: &Name, line: &EnvironmentLine) -> Option<f64> {
+    match (name.group.as_str(), name.engine.as_str()) {
+        ("transfer", DEVICE_COPY) => line.device_copy_bytes_per_s,
+        ("transfer", CPU_COPY) => line.host_copy_bytes_per_s,
+        // The emulator's time is that of its checks.
+        ("transfer" | "emulator", _) => None,
+        (_, engine) if engine.starts_with("cpu-") => line.host_copy_bytes_per_s,
+        ("classic", _) => None,
+        _ => line.device_copy_bytes_per_s,
+    }
+}
+
+/// Bytes that an element costs a radix sort by 8-bit digits: of the engines known to
+/// sort so where keys lie on the device.
+fn pass_bytes(name: &Name) -> Option<f64> {
+    if ![gpu_engine::NAME, "cub"].contains(&name.engine.as_str()) || name.group == "classic" {
+        return None;
+    }
+    let all = opener::bytes_of(&name.kind)?;
+    let value = match name.kind.contains('+') {
+        true => size_of::<u32>(),
+        false => 0,
+    };
+    let key = all - value;
+    let digits = key;
+    Some((key + digits * 2 * all) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lines::Line;
+    use crate::record::Environment;
+
+    fn contents(cells: &[(&str, &[f64])]) -> Contents {
+        let mut environment = EnvironmentLine::new(Environment::here(None), 42, "quick");
+        environment.id = "e".to_owned();
+        environment.host_copy_bytes_per_s = Some(10e9);
+        environment.device_copy_bytes_per_s = Some(4e12);
+        let mut contents = Contents::default();
+        contents.add(Line::Environment(Box::new(environment)));
+        for (cell, seconds) in cells {
+            for (index, &seconds) in seconds.iter().enumerate() {
+                let cell = cell.parse().unwrap();
+                let sample = Sample::by_host("e", cell, index as u32, seconds);
+                contents.add(Line::Sample(Box::new(sample)));
+            }
+        }
+        contents
+    }
+
+    fn figures_of(summary: &Summary, cell: &str) -> Figures {
+        summary.cells[&cell.parse().unwrap()].clone()
+    }
+
+    #[test]
+    fn a_cell_has_its_median_throughput_and_share() {
+        let summary = Summary::of(&contents(&[
+            ("cpu/u32-uniform/cpu-std/2/1000000", &[0.3, 0.1, 0.2]),
+            ("device/u32-uniform/gpu/1/1000000000", &[0.025]),
+            ("pairs/u32+u32-uniform/gpu/1/1000000000", &[0.034]),
+        ]));
+        let cell = figures_of(&summary, "cpu/u32-uniform/cpu-std/2/1000000");
+        assert_eq!((cell.median_s, cell.low_s, cell.high_s), (0.2, 0.1, 0.3));
+        assert!((cell.per_second - 5e6).abs() < 1e-3);
+        assert!((cell.share_once.unwrap() - 8e6 / 0.2 / 10e9).abs() < 1e-9);
+        assert_eq!(cell.share_passes, None);
+        // 36 bytes a key: one read to count, four passes of a read and a write.
+        let device = figures_of(&summary, "device/u32-uniform/gpu/1/1000000000");
+        assert!((device.share_passes.unwrap() - 36e9 / 0.025 / 4e12).abs() < 1e-9);
+        let pairs = figures_of(&summary, "pairs/u32+u32-uniform/gpu/1/1000000000");
+        assert!((pairs.share_passes.unwrap() - 68e9 / 0.034 / 4e12).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_curve_has_speed_ups_and_a_knee() {
+        let summary = Summary::of(&contents(&[
+            ("classic/i32-classic-100/cpu-std/1", &[1.0]),
+            ("classic/i32-classic-100/cpu-std/2", &[0.5]),
+            ("classic/i32-classic-100/cpu-std/4", &[0.26]),
+            ("classic/i32-classic-100/cpu-std/8", &[0.25]),
+            ("classic/i32-classic-100/cpu-std/128", &[0.4]),
+        ]));
+        let curves = summary.curves(Group::Classic);
+        assert_eq!(curves.len(), 1);
+        let levels: Vec<usize> = curves[0]
+            .points
+            .iter()
+            .map(|point| point.name.level)
+            .collect();
+        assert_eq!(levels, [1, 2, 4, 8, 128]);
+        assert_eq!(curves[0].best().name.level, 8);
+        assert_eq!(curves[0].knee().unwrap().name.level, 4);
+        let four = figures_of(&summary, "classic/i32-classic-100/cpu-std/4");
+        assert!((four.speed_up.unwrap() - 1.0 / 0.26).abs() < 1e-9);
+        assert!((four.efficiency.unwrap() - 0.25 / 0.26).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_later_run_replaces_figures_and_leaves_the_others() {
+        let mut summary = Summary::of(&contents(&[
+            ("cpu/u32-uniform/cpu-std/1/100", &[1.0]),
+            ("cpu/u32-uniform/cpu-std/1/200", &[1.0]),
+        ]));
+        let mut later = contents(&[("cpu/u32-uniform/cpu-std/1/100", &[2.0])]);
+        later
+            .environments
+            .values_mut()
+            .for_each(|line| line.host_copy_bytes_per_s = Some(1e9));
+        let before = figures_of(&summary, "cpu/u32-uniform/cpu-std/1/200");
+        summary.merge(Summary::of(&later));
+        let replaced = figures_of(&summary, "cpu/u32-uniform/cpu-std/1/100");
+        assert_eq!(replaced.median_s, 2.0);
+        assert!((replaced.share_once.unwrap() - 800.0 / 2.0 / 1e9).abs() < 1e-12);
+        assert_eq!(
+            figures_of(&summary, "cpu/u32-uniform/cpu-std/1/200"),
+            before
+        );
+        assert_eq!(summary.environments.len(), 1);
+    }
+
+    #[test]
+    fn an_environment_with_a_gpu_stands_for_all() {
+        let cells: &[(&str, &[f64])] = &[("cpu/u32-uniform/cpu-std/1/100", &[1.0])];
+        let named = |id: &str, gpu: bool| {
+            let mut summary = Summary::of(&contents(cells));
+            let line = &mut summary.environments[0];
+            line.id = id.to_owned();
+            line.environment.gpu = gpu.then(|| crate::record::Gpu {
+                name: "a GPU".to_owned(),
+                driver_cuda: "13.0".to_owned(),
+                compute_capability: "9.0".to_owned(),
+                memory_bytes: 1,
+            });
+            summary
+        };
+        let mut summary = named("with", true);
+        summary.merge(named("without", false));
+        assert_eq!(summary.environments.len(), 2);
+        assert_eq!(summary.environment().unwrap().id, "with");
+        assert_eq!(named("alone", false).environment().unwrap().id, "alone");
+    }
+
+    #[test]
+    fn a_batch_is_measured_by_all_its_arrays() {
+        let summary = Summary::of(&contents(&[
+            ("batch/u32-uniform-100/cpu-std/1", &[1.0]),
+            ("batch/u32-uniform-100/cpu-std/4", &[2.0]),
+            ("batch/u32-uniform-100/cpu-std/8", &[4.0]),
+        ]));
+        let four = figures_of(&summary, "batch/u32-uniform-100/cpu-std/4");
+        assert_eq!(
+            (four.per_second, four.speed_up, four.efficiency),
+            (200.0, Some(2.0), Some(0.5))
+        );
+        let curve = &summary.curves(Group::Batch)[0];
+        assert_eq!(curve.knee().unwrap().name.level, 4);
+    }
+
+    #[test]
+    fn engines_are_ranked_over_the_cells_that_all_have() {
+        let summary = Summary::of(&contents(&[
+            ("cpu/u32-uniform/cpu-std/2/100", &[4.0]),
+            ("cpu/u32-uniform/cpu-std/2/200", &[1.0]),
+            ("cpu/u32-uniform/cpu-radix/2/100", &[1.0]),
+            ("cpu/u32-uniform/cpu-radix/2/200", &[1.0]),
+            // The other has no such cell.
+            ("cpu/u32-uniform/cpu-radix/2/300", &[1e9]),
+        ]));
+        let ranks = summary.rank(Group::Cpu);
+        assert_eq!(
+            (ranks[0].engine.as_str(), ranks[0].over_best),
+            ("cpu-radix", 1.0)
+        );
+        assert_eq!((ranks[1].engine.as_str(), ranks[1].cells), ("cpu-std", 2));
+        assert!((ranks[1].over_best - 2.0).abs() < 1e-12);
+        let ours = figures_of(&summary, "cpu/u32-uniform/cpu-radix/2/100");
+        assert_eq!(summary.ratio(&ours, "cpu-std"), Some(4.0));
+        assert_eq!(summary.ratio(&ours, "cpu-rayon"), None);
+    }
+
+    #[test]
+    fn a_peer_of_one_level_is_held_against_every_level() {
+        let summary = Summary::of(&contents(&[
+            ("classic/i32-classic-100/gpu/1", &[2.0]),
+            ("classic/i32-classic-100/gpu/8", &[0.5]),
+            ("classic/i32-classic-100/cupy/1", &[4.0]),
+            ("classic/i32-classic-200/cupy/1", &[9.0]),
+            ("classic/i32-classic-100/cpu-std/1", &[1.0]),
+            ("classic/i32-classic-100/cpu-std/2", &[1.0]),
+        ]));
+        let eight = figures_of(&summary, "classic/i32-classic-100/gpu/8");
+        assert_eq!(summary.ratio(&eight, "cupy"), Some(8.0));
+        assert_eq!(summary.ratio(&eight, "cpu-std"), None);
+    }
+}

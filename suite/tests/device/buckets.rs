@@ -1,0 +1,167 @@
+//! Sorts of keys enough to go by bucket.
+
+use std::sync::Arc;
+
+use cust::memory::DeviceBuffer;
+use host::gpu::{Device, GpuSorter, Order, Payload, Resident};
+use suite::key::{F32, Key};
+use suite::workload::{Distribution, Workload};
+
+use crate::oracle::{Ranked, check, oracle, stream};
+use crate::sorted;
+
+/// Keys of 4 bytes enough to be sorted by bucket: evenly spread, so that each is sorted
+/// locally, and spoilt in some way.
+pub fn buckets_are_sorted_locally_or_not(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let workload = uniform((1 << 25) + 17);
+    let spread = workload.generate::<u32>().unwrap();
+    let wide = workload.generate::<u64>().unwrap();
+    for order in &[Order::ascending(), Order::descending()] {
+        sorts(&sorter, &spread, order, "spread");
+        sorts(&sorter, &spread[..(1 << 24) + 1], order, "half");
+        sorts(
+            &sorter,
+            &workload.generate::<i32>().unwrap(),
+            order,
+            "spread",
+        );
+        sorts(
+            &sorter,
+            &workload.generate::<F32>().unwrap(),
+            order,
+            "spread",
+        );
+        for (what, spoil) in SPOILT {
+            let spoilt = spoilt(&wide, spoil, |key| (key >> 32) as u32);
+            sorts(&sorter, &spoilt, order, what);
+        }
+    }
+    in_place_and_by_index(&sorter, &spread);
+}
+
+/// The same of 8 bytes, by every shape of the local sort but the largest.
+pub fn wide_buckets_are_sorted_locally_or_not(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let keys = uniform((1 << 26) + 5).generate::<u64>().unwrap();
+    for exponent in 23..=26 {
+        let keys = &keys[..(1 << exponent) + 5];
+        sorts(&sorter, keys, &Order::ascending(), "spread");
+    }
+    let keys = &keys[..(1 << 23) + 5];
+    for order in &[Order::ascending(), Order::descending()] {
+        for (what, spoil) in SPOILT {
+            sorts(&sorter, &spoilt(keys, spoil, |key| key), order, what);
+        }
+    }
+    in_every_way::<i64>(&sorter, keys, false);
+    in_every_way::<f64>(&sorter, keys, true);
+}
+
+fn uniform(n: usize) -> Workload {
+    Workload {
+        n,
+        distribution: Distribution::Uniform,
+        seed: 25,
+    }
+}
+
+/// Sorts keys twice, with values and without.
+fn sorts<K: Key>(sorter: &GpuSorter, keys: &[K], order: &Order, what: &str) {
+    for paired in [false, true] {
+        let mut resident = Resident::new(sorter, keys, paired, order.clone()).unwrap();
+        for _ in 0..2 {
+            if let Err(error) = resident.verified_sample() {
+                panic!("{} {order:?}, {what}, paired {paired}: {error}", K::NAME);
+            }
+        }
+    }
+}
+
+/// Sorts keys of a type that the suite has not.
+fn in_every_way<K: Ranked>(sorter: &GpuSorter, words: &[u64], descending: bool) {
+    let words = words.iter();
+    let keys: Vec<K> = words.map(|&word| K::from_word(word.into())).collect();
+    let order = match descending {
+        true => Order::descending(),
+        false => Order::ascending(),
+    };
+    check(sorter, &keys, order, &oracle(&keys, K::rank, descending));
+}
+
+/// What becomes of key number `i` of `n`.
+type Spoil = fn(i: usize, n: usize, key: u64) -> u64;
+
+/// Keys that are not sorted by bucket, or not by the first rounds, and why.
+const SPOILT: [(&str, Spoil); 6] = [
+    ("one bucket too large", |i, _, key| match i % 9973 {
+        // Several times what a block holds.
+        0 => key >> 16 | 77 << 48,
+        _ => key,
+    }),
+    ("one crowded", |i, _, key| match i % 20 {
+        0 => 77 << 48,
+        _ => key,
+    }),
+    ("crowded later", |i, n, key| match i < n / 2 {
+        true => key,
+        false => key >> 16 | 77 << 48,
+    }),
+    ("sorted later", |i, n, key| match i < n / 2 {
+        true => key,
+        false => ((i as u128) << 64).wrapping_div(n as u128) as u64,
+    }),
+    ("lower bits alike", |_, _, key| key & !0xffff_ffff_ffff),
+    ("middle bits alike but in pairs", |_, _, key| {
+        // As spread as a sample sees, and all of a bucket in two values.
+        let bucket = key >> 48;
+        let middle = ((bucket * 0x9e37_79b9) ^ (key & 1)) & 0xff_ffff;
+        bucket << 48 | middle << 24 | key & 0xff_ffff
+    }),
+];
+
+fn spoilt<K>(keys: &[u64], spoil: Spoil, narrow: fn(u64) -> K) -> Vec<K> {
+    let n = keys.len();
+    let keys = keys.iter().enumerate();
+    keys.map(|(i, &key)| narrow(spoil(i, n, key))).collect()
+}
+
+/// The ways to sort that do not leave the input as it is, or make the values.
+fn in_place_and_by_index(sorter: &GpuSorter, keys: &[u32]) {
+    let expected = sorted(keys);
+    let stream = stream();
+    let sort = sorter
+        .prepare::<u32>(keys.len(), Payload::None, Order::ascending())
+        .unwrap();
+    let mut workspace = sort.workspace().unwrap();
+    let mut buffer = DeviceBuffer::from_slice(keys).unwrap();
+    sort.keys_in_place(&mut buffer, &mut workspace, &stream)
+        .unwrap();
+    stream.synchronize().unwrap();
+    assert!(buffer.as_host_vec().unwrap() == expected);
+    // Fewer than are worth it, with the same preparation.
+    let few = DeviceBuffer::from_slice(&keys[..100_000]).unwrap();
+    let mut output = DeviceBuffer::from_slice(&keys[..100_000]).unwrap();
+    sort.keys(&few, &mut output, &mut workspace, &stream)
+        .unwrap();
+    stream.synchronize().unwrap();
+    assert!(output.as_host_vec().unwrap() == sorted(&keys[..100_000]));
+
+    let sort = sorter
+        .prepare::<u32>(keys.len(), Payload::Index, Order::ascending())
+        .unwrap();
+    let mut workspace = sort.workspace().unwrap();
+    let input = DeviceBuffer::from_slice(keys).unwrap();
+    let mut indices = DeviceBuffer::from_slice(keys).unwrap();
+    sort.indices(&input, &mut buffer, &mut indices, &mut workspace, &stream)
+        .unwrap();
+    stream.synchronize().unwrap();
+    assert!(buffer.as_host_vec().unwrap() == expected);
+    let indices = indices.as_host_vec().unwrap();
+    let follows = |pair: &[u32]| {
+        let (a, b) = (keys[pair[0] as usize], keys[pair[1] as usize]);
+        a < b || a == b && pair[0] < pair[1]
+    };
+    assert!(indices.windows(2).all(follows));
+    assert!(keys[indices[0] as usize] == expected[0]);
+}

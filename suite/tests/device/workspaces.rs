@@ -1,0 +1,248 @@
+//! Workspaces, which sorts leave as the next ones need them, and graphs, which hold one.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use cust::memory::{CopyDestination, DeviceBuffer};
+use cust::stream::Stream;
+use cust::sys;
+use host::Error;
+use host::gpu::{Device, GpuSorter, Order, Payload, Workspace};
+use suite::workload::{Distribution, Workload};
+
+use crate::oracle::{Ranked, keys, stream};
+use crate::sorted;
+
+pub fn buffers_may_take_turns(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let keys = keys::<u32>(100_000);
+    let sort = sorter
+        .prepare::<u32>(keys.len(), Payload::None, Order::ascending())
+        .unwrap();
+    let mut workspace = sort.ping_pong_workspace().unwrap();
+    assert!(workspace.bytes() < 4 * keys.len() as u64);
+    let (mut a, mut b) = (
+        DeviceBuffer::from_slice(&keys).unwrap(),
+        DeviceBuffer::from_slice(&keys).unwrap(),
+    );
+    let stream = stream();
+    sort.keys_ping_pong(&mut a, &mut b, &mut workspace, &stream)
+        .unwrap();
+    stream.synchronize().unwrap();
+    assert!(a.as_host_vec().unwrap() == sorted(&keys));
+    assert!(matches!(
+        sort.keys_in_place(&mut a, &mut workspace, &stream),
+        Err(Error::Workspace { .. })
+    ));
+}
+
+/// Pairs whose second buffers are the caller's, of few tiles, of many and by bucket; and
+/// values that passes do not move, which take what they take elsewhere.
+pub fn buffers_of_pairs_may_take_turns(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let stream = stream();
+    for n in [100_000, 2_000_000, 1 << 24] {
+        let keys = keys::<u32>(n);
+        let values: Vec<u32> = (0..n as u32).collect();
+        let sort = sorter.prepare::<u32>(n, Payload::Value(4), Order::ascending());
+        let sort = sort.unwrap();
+        let mut workspace = sort.ping_pong_workspace().unwrap();
+        assert!(workspace.bytes() < 4 * n as u64);
+        let buffer = |of: &[u32]| DeviceBuffer::from_slice(of).unwrap();
+        let (mut a, mut b) = (buffer(&keys), buffer(&keys));
+        let (mut with_a, mut with_b) = (buffer(&values), buffer(&values));
+        let other = (&mut *b, &mut *with_b);
+        sort.pairs_ping_pong((&mut a, &mut with_a), other, &mut workspace, &stream)
+            .unwrap();
+        stream.synchronize().unwrap();
+        let mut order = values;
+        order.sort_by_key(|&i| keys[i as usize]);
+        let found = (a.as_host_vec().unwrap(), with_a.as_host_vec().unwrap());
+        assert!(found.0 == sorted(&keys) && found.1 == order, "{n} pairs");
+        assert!(matches!(
+            sort.pairs_in_place(&mut a, &mut with_a, &mut workspace, &stream),
+            Err(Error::Workspace { .. })
+        ));
+    }
+    let wide = sorter.prepare::<u32>(100_000, Payload::Value(8), Order::ascending());
+    let wide = wide.unwrap();
+    assert_eq!(wide.ping_pong_bytes(), wide.workspace_bytes());
+}
+
+pub fn few_keys_take_no_workspace(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let keys = keys::<u64>(4096);
+    for payload in [Payload::None, Payload::Value(4), Payload::Index] {
+        let sort = sorter.prepare::<u64>(keys.len(), payload, Order::ascending());
+        assert_eq!(sort.unwrap().workspace_bytes(), 0);
+    }
+    let mut sorted_there = DeviceBuffer::from_slice(&keys).unwrap();
+    sorter.sort(&mut sorted_there).unwrap();
+    assert!(sorted_there.as_host_vec().unwrap() == sorted(&keys));
+}
+
+/// What a small sort gathers lies where a large one keeps what must be zero.
+pub fn sorts_of_all_kinds_share_a_workspace(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let (many, few) = (keys::<u32>(50_000), keys::<u32>(1000));
+    let ascending = Order::ascending;
+    let large = sorter.prepare::<u32>(many.len(), Payload::None, ascending());
+    let small = sorter.prepare::<u32>(few.len(), Payload::Value(16), ascending());
+    let (large, small) = (large.unwrap(), small.unwrap());
+    let mut workspace = large.workspace().unwrap();
+    let stream = stream();
+    let values: Vec<u128> = (0..few.len() as u128).rev().collect();
+    for _ in 0..3 {
+        let mut there = DeviceBuffer::from_slice(&many).unwrap();
+        large
+            .keys_in_place(&mut there, &mut workspace, &stream)
+            .unwrap();
+        let mut keys = DeviceBuffer::from_slice(&few).unwrap();
+        let mut values = DeviceBuffer::from_slice(&values).unwrap();
+        small
+            .pairs_in_place(&mut keys, &mut values, &mut workspace, &stream)
+            .unwrap();
+        stream.synchronize().unwrap();
+        assert!(there.as_host_vec().unwrap() == sorted(&many));
+        assert!(keys.as_host_vec().unwrap() == sorted(&few));
+    }
+}
+
+/// Sorts of few tiles and of many, of two widths, by all bits, by one digit and by two,
+/// in turns: each begins with what another has left behind.
+pub fn sorts_of_few_and_many_tiles_share_a_workspace(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let stream = stream();
+    let largest = sorter.prepare::<u64>(3_000_000, Payload::None, Order::ascending());
+    let mut workspace = largest.unwrap().workspace().unwrap();
+    let ranges = [0..32, 3..11, 5..19];
+    for turn in 0..3 {
+        for n in [5000, 3_000_000, 20_000, 300_000, 5001, 1_000_000, 1_500_000] {
+            let bits = ranges[(turn + n) % 3].clone();
+            sorts_by(&sorter, &keys::<u32>(n), bits, &mut workspace, &stream);
+            let bits = ranges[(turn + n / 7) % 3].clone();
+            sorts_by(&sorter, &keys::<u64>(n), bits, &mut workspace, &stream);
+        }
+    }
+}
+
+/// Sorts `keys` by `bits` in place, twice, and holds the result against the standard
+/// library's.
+fn sorts_by<K: Ranked>(
+    sorter: &GpuSorter,
+    keys: &[K],
+    bits: Range<u32>,
+    workspace: &mut Workspace,
+    stream: &Stream,
+) {
+    let order = Order::ascending().bits(bits.clone());
+    let sort = sorter.prepare::<K>(keys.len(), Payload::None, order);
+    let sort = sort.unwrap();
+    let mut expected = keys.to_vec();
+    expected.sort_by_key(|key| key.rank() >> bits.start & ((1 << bits.len()) - 1));
+    for _ in 0..2 {
+        let mut there = DeviceBuffer::from_slice(keys).unwrap();
+        sort.keys_in_place(&mut there, workspace, stream).unwrap();
+        stream.synchronize().unwrap();
+        let found = there.as_host_vec().unwrap();
+        let n = keys.len();
+        assert!(found == expected, "{n} keys by bits {bits:?}");
+    }
+}
+
+/// What is only captured has cleared nothing.
+pub fn a_capture_alone_clears_nothing(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let keys = keys::<u32>(50_000);
+    let sort = sorter.prepare::<u32>(keys.len(), Payload::None, Order::ascending());
+    let sort = sort.unwrap();
+    let memory = vec![0x55u8; sort.workspace_bytes() as usize];
+    let mut workspace = Workspace::over(DeviceBuffer::from_slice(&memory).unwrap());
+    let stream = stream();
+    let mut buffer = DeviceBuffer::from_slice(&keys).unwrap();
+    let graph = Graph::of(&stream, || {
+        let sorted = sort.keys_in_place(&mut buffer, &mut workspace, &stream);
+        sorted.unwrap();
+    });
+    let sorted_there = sort.keys_in_place(&mut buffer, &mut workspace, &stream);
+    sorted_there.unwrap();
+    stream.synchronize().unwrap();
+    assert!(buffer.as_host_vec().unwrap() == sorted(&keys));
+    graph.launch(&stream);
+    assert!(buffer.as_host_vec().unwrap() == sorted(&keys));
+}
+
+/// Captures a sort once and replays it on new keys.
+pub fn a_sort_is_captured_in_a_graph(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    // Of few tiles, and of many.
+    for n in [50_000, 2_000_000] {
+        let sort = sorter
+            .prepare::<u32>(n, Payload::None, Order::ascending())
+            .unwrap();
+        let mut workspace = sort.workspace().unwrap();
+        let stream = stream();
+        let mut buffer = DeviceBuffer::from_slice(&vec![0u32; n]).unwrap();
+        let graph = Graph::of(&stream, || {
+            let sorted = sort.keys_in_place(&mut buffer, &mut workspace, &stream);
+            sorted.unwrap();
+        });
+        for seed in 0..3 {
+            let workload = Workload {
+                n,
+                distribution: Distribution::Uniform,
+                seed,
+            };
+            let keys = workload.generate::<u32>().unwrap();
+            buffer.copy_from(&keys).unwrap();
+            graph.launch(&stream);
+            let found = buffer.as_host_vec().unwrap();
+            assert!(found == sorted(&keys), "{n} keys, seed {seed}");
+        }
+    }
+}
+
+/// A graph of what was put on a stream, ready to be launched.
+struct Graph {
+    graph: sys::CUgraph,
+    executable: sys::CUgraphExec,
+}
+
+impl Graph {
+    fn of(stream: &Stream, work: impl FnOnce()) -> Self {
+        let (mut graph, mut executable) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_RELAXED;
+        // SAFETY: the handles are out-parameters of these calls, the stream is live.
+        unsafe {
+            succeeded(sys::cuStreamBeginCapture_v2(stream.as_inner(), mode));
+            work();
+            succeeded(sys::cuStreamEndCapture(stream.as_inner(), &mut graph));
+            let (no_node, no_log) = (std::ptr::null_mut(), std::ptr::null_mut());
+            let made = sys::cuGraphInstantiate_v2(&mut executable, graph, no_node, no_log, 0);
+            succeeded(made);
+        }
+        Graph { graph, executable }
+    }
+
+    /// Launches it and waits for it. What it works on is live.
+    fn launch(&self, stream: &Stream) {
+        // SAFETY: the callers keep the graph's buffers as long as the graph.
+        succeeded(unsafe { sys::cuGraphLaunch(self.executable, stream.as_inner()) });
+        stream.synchronize().unwrap();
+    }
+}
+
+impl Drop for Graph {
+    fn drop(&mut self) {
+        // SAFETY: both were made above and are not in use.
+        unsafe {
+            sys::cuGraphExecDestroy(self.executable);
+            sys::cuGraphDestroy(self.graph);
+        }
+    }
+}
+
+#[track_caller]
+fn succeeded(status: sys::CUresult) {
+    assert_eq!(status, sys::cudaError_enum::CUDA_SUCCESS);
+}
