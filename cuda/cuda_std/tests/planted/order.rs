@@ -1,19 +1,8 @@
-//! Bugs of memory order: what is only wrong because memory is weak.
+//! Bugs of memory order, which only weak memory shows.
 
-use crate::Case;
+use crate::{Case, Launched, Run, case, finds};
 use cuda_std::emu::{Buffer, Checks, Kind, MemoryModel, Options};
 use cuda_std::prelude::*;
-
-/// Hands values from block to block, as a look-back does: each waits for the flag
-/// of the one before, adds one to its value, and passes it on. How a block publishes
-/// and how it receives are what the cases differ in.
-fn relay(block: usize, publish: impl Fn(usize, u32), receive: impl Fn(usize) -> u32) {
-    if thread::thread_idx_x() == 0 {
-        let value = if block == 0 { 0 } else { receive(block - 1) };
-        assert_eq!(value, block as u32, "the relayed value");
-        publish(block, value + 1);
-    }
-}
 
 const BLOCKS: u32 = 12;
 
@@ -25,76 +14,107 @@ fn options(seed: u64) -> Options {
     }
 }
 
-/// A relay with an atomic value and an atomic flag, in these orders.
-fn relaxed_value(
-    case: &Case,
-    options: &Options,
+/// The order of a relay's accesses.
+struct Relay {
+    /// The value is written and read plainly.
+    plain: bool,
+    flag_first: bool,
     store: Ordering,
     load: Ordering,
-    flag_first: bool,
-) -> Result<cuda_std::emu::Stats, cuda_std::emu::Finding> {
-    let values = Buffer::<u32>::zeroed(BLOCKS as usize).named("values");
-    let flags = Buffer::<u32>::zeroed(BLOCKS as usize).named("flags");
-    let (values, flags) = (values.global(), flags.global());
-    let options = Options {
-        resident: BLOCKS,
-        ..options.clone()
+    release_fence: Option<Scope>,
+    acquire_fence: Option<Scope>,
+}
+
+const ATOMIC: Relay = Relay {
+    plain: false,
+    flag_first: false,
+    store: Ordering::Release,
+    load: Ordering::Acquire,
+    release_fence: None,
+    acquire_fence: None,
+};
+
+/// Fences on both sides do what release and acquire do.
+const FENCED: Relay = Relay {
+    plain: true,
+    store: Ordering::Relaxed,
+    load: Ordering::Relaxed,
+    release_fence: Some(Scope::Device),
+    acquire_fence: Some(Scope::Device),
+    ..ATOMIC
+};
+
+/// Hands values from block to block, as a look-back does: each waits for the flag of
+/// the one before, adds one to its value, and passes it on.
+fn relay(mut run: Run, order: Relay) -> Launched {
+    run.options.resident = BLOCKS;
+    let values = match order.plain {
+        true => Buffer::<u32>::uninitialised(BLOCKS as usize),
+        false => Buffer::zeroed(BLOCKS as usize),
     };
-    case.launch(&options, || unsafe {
-        let set_value = |i, value| values.store(i, value, Ordering::Relaxed, Scope::Device);
-        let set_flag = |i| flags.store(i, 1, store, Scope::Device);
-        relay(
-            thread::block_idx_x() as usize,
-            |i, value| {
-                if flag_first {
-                    set_flag(i);
-                    set_value(i, value);
-                } else {
-                    set_value(i, value);
-                    set_flag(i);
-                }
-            },
-            |i| {
-                while flags.load(i, load, Scope::Device) == 0 {}
-                values.load(i, Ordering::Relaxed, Scope::Device)
-            },
-        )
+    let values = run.keep(values.named("values"));
+    let flags = run.keep(Buffer::<u32>::zeroed(BLOCKS as usize).named("flags"));
+    run.launch(|| unsafe {
+        let block = thread::block_idx_x() as usize;
+        if thread::thread_idx_x() != 0 {
+            return;
+        }
+        let mut value = 0;
+        if block > 0 {
+            while flags.load(block - 1, order.load, Scope::Device) == 0 {}
+            order.acquire_fence.map(fence);
+            value = match order.plain {
+                true => values.get(block - 1),
+                false => values.load(block - 1, Ordering::Relaxed, Scope::Device),
+            };
+        }
+        assert_eq!(value, block as u32, "the relayed value");
+        let set_flag = || flags.store(block, 1, order.store, Scope::Device);
+        if order.flag_first {
+            set_flag();
+        }
+        match order.plain {
+            true => values.set(block, value + 1),
+            false => values.store(block, value + 1, Ordering::Relaxed, Scope::Device),
+        }
+        order.release_fence.map(fence);
+        if !order.flag_first {
+            set_flag();
+        }
     })
+}
+
+/// `weak` with the bug, else `strong`.
+fn weakened<T>(run: &Run, weak: T, strong: T) -> T {
+    if run.bug { weak } else { strong }
 }
 
 /// Wrong values show in the kernel's own assertion.
 const WRONG: Kind = Kind::Panic;
 
+const RELAY: crate::Shape = (BLOCKS, 32, 0);
+
 #[test]
 fn flag_stored_before_the_value() {
-    let case = Case {
-        kind: WRONG,
-        grid: BLOCKS,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            relaxed_value(case, options, Ordering::Release, Ordering::Acquire, bug)
-        },
-    };
-    case.is_found(options);
+    case(WRONG, RELAY, |run| {
+        let flag_first = run.bug;
+        relay(
+            run,
+            Relay {
+                flag_first,
+                ..ATOMIC
+            },
+        )
+    })
+    .is_found(options);
 }
 
 #[test]
 fn flag_stored_without_release() {
-    let case = Case {
-        kind: WRONG,
-        grid: BLOCKS,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            let store = if bug {
-                Ordering::Relaxed
-            } else {
-                Ordering::Release
-            };
-            relaxed_value(case, options, store, Ordering::Acquire, false)
-        },
-    };
+    let case = case(WRONG, RELAY, |run| {
+        let store = weakened(&run, Ordering::Relaxed, Ordering::Release);
+        relay(run, Relay { store, ..ATOMIC })
+    });
     case.is_found(options);
     case.is_found(|seed| Options {
         memory: MemoryModel::StoreBuffers,
@@ -104,187 +124,109 @@ fn flag_stored_without_release() {
 
 #[test]
 fn flag_loaded_without_acquire() {
-    let case = Case {
-        kind: WRONG,
-        grid: BLOCKS,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            let load = if bug {
-                Ordering::Relaxed
-            } else {
-                Ordering::Acquire
-            };
-            relaxed_value(case, options, Ordering::Release, load, false)
-        },
-    };
-    case.is_found(options);
+    case(WRONG, RELAY, |run| {
+        let load = weakened(&run, Ordering::Relaxed, Ordering::Acquire);
+        relay(run, Relay { load, ..ATOMIC })
+    })
+    .is_found(options);
 }
 
 #[test]
 fn plain_value_with_a_relaxed_flag() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: BLOCKS,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            let values = Buffer::<u32>::uninitialised(BLOCKS as usize).named("values");
-            let flags = Buffer::<u32>::zeroed(BLOCKS as usize).named("flags");
-            let (values, flags) = (values.global(), flags.global());
-            let options = Options {
-                resident: BLOCKS,
-                ..options.clone()
-            };
-            let store = if bug {
-                Ordering::Relaxed
-            } else {
-                Ordering::Release
-            };
-            case.launch(&options, || unsafe {
-                relay(
-                    thread::block_idx_x() as usize,
-                    |i, value| {
-                        values.set(i, value);
-                        flags.store(i, 1, store, Scope::Device);
-                    },
-                    |i| {
-                        while flags.load(i, Ordering::Acquire, Scope::Device) == 0 {}
-                        values.get(i)
-                    },
-                )
-            })
-        },
-    };
+    let case = case(Kind::Race, RELAY, |run| {
+        let store = weakened(&run, Ordering::Relaxed, Ordering::Release);
+        relay(
+            run,
+            Relay {
+                plain: true,
+                store,
+                ..ATOMIC
+            },
+        )
+    });
     case.is_found(options);
     case.is_found(|seed| Options {
         memory: MemoryModel::Sequential,
         ..options(seed)
     });
     // Without the race check, the store buffers show the wrong value itself.
-    let unchecked = |seed| Options {
-        memory: MemoryModel::StoreBuffers,
-        checks: Checks::Bounds,
-        ..options(seed)
-    };
     Case {
         kind: WRONG,
         ..case
     }
-    .is_found(unchecked);
-}
-
-/// Fences on both sides do what release and acquire do.
-fn fenced(
-    case: &Case,
-    options: &Options,
-    publishes: Option<Scope>,
-    receives: Option<Scope>,
-) -> Result<cuda_std::emu::Stats, cuda_std::emu::Finding> {
-    let values = Buffer::<u32>::uninitialised(BLOCKS as usize).named("values");
-    let flags = Buffer::<u32>::zeroed(BLOCKS as usize).named("flags");
-    let (values, flags) = (values.global(), flags.global());
-    let options = Options {
-        resident: BLOCKS,
-        ..options.clone()
-    };
-    case.launch(&options, || unsafe {
-        relay(
-            thread::block_idx_x() as usize,
-            |i, value| {
-                values.set(i, value);
-                if let Some(scope) = publishes {
-                    fence(scope);
-                }
-                flags.store(i, 1, Ordering::Relaxed, Scope::Device);
-            },
-            |i| {
-                while flags.load(i, Ordering::Relaxed, Scope::Device) == 0 {}
-                if let Some(scope) = receives {
-                    fence(scope);
-                }
-                values.get(i)
-            },
-        )
-    })
+    .is_found(|seed| Options {
+        memory: MemoryModel::StoreBuffers,
+        checks: Checks::Bounds,
+        ..options(seed)
+    });
 }
 
 #[test]
 fn missing_fences() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: BLOCKS,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            fenced(
-                case,
-                options,
-                (!bug).then_some(Scope::Device),
-                Some(Scope::Device),
+    let kernels: [fn(Run) -> Launched; 3] = [
+        |run| {
+            let release_fence = weakened(&run, None, FENCED.release_fence);
+            relay(
+                run,
+                Relay {
+                    release_fence,
+                    ..FENCED
+                },
             )
         },
-    };
-    case.is_found(options);
-    Case {
-        run: |case, options, bug| {
-            fenced(
-                case,
-                options,
-                Some(Scope::Device),
-                (!bug).then_some(Scope::Device),
+        |run| {
+            let release_fence = weakened(&run, Some(Scope::Block), FENCED.release_fence);
+            relay(
+                run,
+                Relay {
+                    release_fence,
+                    ..FENCED
+                },
             )
         },
-        ..case
-    }
-    .is_found(options);
-    Case {
-        run: |case, options, bug| {
-            let scope = if bug { Scope::Block } else { Scope::Device };
-            fenced(case, options, Some(scope), Some(Scope::Device))
+        |run| {
+            let acquire_fence = weakened(&run, None, FENCED.acquire_fence);
+            relay(
+                run,
+                Relay {
+                    acquire_fence,
+                    ..FENCED
+                },
+            )
         },
-        ..case
+    ];
+    for kernel in kernels {
+        case(Kind::Race, RELAY, kernel).is_found(options);
     }
-    .is_found(options);
 }
 
 /// One block's threads write, a barrier, one thread of it publishes: that carries
 /// all of them. Without the barrier it does not.
 #[test]
 fn release_carries_the_block_only_past_a_barrier() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: 2,
-        block: 64,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            let values = Buffer::<u32>::zeroed(64).named("values");
-            let flag = Buffer::<u32>::zeroed(1).named("flag");
-            let (values, flag) = (values.global(), flag.global());
-            let options = Options {
-                resident: 2,
-                ..options.clone()
-            };
-            case.launch(&options, || unsafe {
-                let t = thread::thread_idx_x() as usize;
-                if thread::block_idx_x() == 0 {
-                    values.set(t, 1);
-                    if !bug {
-                        thread::sync_threads();
-                    }
-                    if t == 0 {
-                        flag.store(0, 1, Ordering::Release, Scope::Device);
-                    }
-                } else {
-                    if t == 0 {
-                        while flag.load(0, Ordering::Acquire, Scope::Device) == 0 {}
-                    }
+    let case = case(Kind::Race, (2, 64, 0), |mut run| {
+        let values = run.keep(Buffer::<u32>::zeroed(64).named("values"));
+        let flag = run.keep(Buffer::<u32>::zeroed(1).named("flag"));
+        run.options.resident = 2;
+        run.launch(|| unsafe {
+            let t = thread::thread_idx_x() as usize;
+            if thread::block_idx_x() == 0 {
+                values.set(t, 1);
+                if !run.bug {
                     thread::sync_threads();
-                    values.get(63 - t);
                 }
-            })
-        },
-    };
+                if t == 0 {
+                    flag.store(0, 1, Ordering::Release, Scope::Device);
+                }
+            } else {
+                if t == 0 {
+                    while flag.load(0, Ordering::Acquire, Scope::Device) == 0 {}
+                }
+                thread::sync_threads();
+                values.get(63 - t);
+            }
+        })
+    });
     case.is_found(options);
 }
 
@@ -292,69 +234,51 @@ fn release_carries_the_block_only_past_a_barrier() {
 /// acquire and release.
 #[test]
 fn last_block_without_acquire() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: 6,
-        block: 32,
-        shared_bytes: 4,
-        run: |case, options, bug| {
-            let sums = Buffer::<u32>::uninitialised(6).named("sums");
-            let arrived = Buffer::<u32>::zeroed(1).named("arrived");
-            let (sums, arrived) = (sums.global(), arrived.global());
-            let order = if bug {
-                Ordering::Release
-            } else {
-                Ordering::AcqRel
-            };
-            case.launch(options, || unsafe {
-                let last = dynamic_shared::<u32>(0, 1);
-                if thread::thread_idx_x() == 0 {
-                    sums.set(thread::block_idx_x() as usize, 1);
-                    last.set(0, arrived.fetch_add(0, 1, order, Scope::Device));
-                }
-                thread::sync_threads();
-                if last.get(0) == 5 && thread::thread_idx_x() < 6 {
-                    sums.get(thread::thread_idx_x() as usize);
-                }
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::Race, (6, 32, 4), |run| {
+        let sums = run.keep(Buffer::<u32>::uninitialised(6).named("sums"));
+        let arrived = run.keep(Buffer::<u32>::zeroed(1).named("arrived"));
+        let order = weakened(&run, Ordering::Release, Ordering::AcqRel);
+        run.launch(|| unsafe {
+            let last = dynamic_shared::<u32>(0, 1);
+            if thread::thread_idx_x() == 0 {
+                sums.set(thread::block_idx_x() as usize, 1);
+                last.set(0, arrived.fetch_add(0, 1, order, Scope::Device));
+            }
+            thread::sync_threads();
+            if last.get(0) == 5 && thread::thread_idx_x() < 6 {
+                sums.get(thread::thread_idx_x() as usize);
+            }
+        })
+    });
 }
 
 /// Lanes with one digit share a counter: the leader of one row writes what the
 /// leader of the next one reads, and only a warp barrier orders the two.
 #[test]
 fn missing_sync_warp_in_the_ranking_loop() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: 1,
-        block: 64,
-        shared_bytes: 2 * 16 * 4,
-        run: |case, options, bug| {
-            case.launch(options, || unsafe {
-                let t = thread::thread_idx_x();
-                let counters = dynamic_shared::<u32>(0, 32).offset(t as usize / 32 * 16);
-                if warp::lane_id() < 16 {
-                    counters.set(warp::lane_id() as usize, 0);
-                }
+    let case = case(Kind::Race, (1, 64, 2 * 16 * 4), |run| {
+        run.launch(|| unsafe {
+            let t = thread::thread_idx_x();
+            let counters = dynamic_shared::<u32>(0, 32).offset(t as usize / 32 * 16);
+            if warp::lane_id() < 16 {
+                counters.set(warp::lane_id() as usize, 0);
+            }
+            warp::sync_warp(warp::FULL);
+            for item in 0..4u32 {
+                let digit = (t * 7 + item * 3) % 16;
+                let same = warp::match_digit(digit, warp::all_ones());
+                let rank =
+                    counters.get(digit as usize) + (same & warp::lane_mask_lt()).count_ones();
                 warp::sync_warp(warp::FULL);
-                for item in 0..4u32 {
-                    let digit = (t * 7 + item * 3) % 16;
-                    let same = warp::match_digit(digit, warp::all_ones());
-                    let rank =
-                        counters.get(digit as usize) + (same & warp::lane_mask_lt()).count_ones();
-                    warp::sync_warp(warp::FULL);
-                    if same & warp::lane_mask_gt() == 0 {
-                        counters.set(digit as usize, rank + 1);
-                    }
-                    if !bug {
-                        warp::sync_warp(warp::FULL);
-                    }
+                if same & warp::lane_mask_gt() == 0 {
+                    counters.set(digit as usize, rank + 1);
                 }
-            })
-        },
-    };
+                if !run.bug {
+                    warp::sync_warp(warp::FULL);
+                }
+            }
+        })
+    });
     case.is_found(Options::random);
     case.is_found(|_| Options::in_order());
 }
@@ -362,100 +286,74 @@ fn missing_sync_warp_in_the_ranking_loop() {
 /// A barrier of some lanes orders these and no others.
 #[test]
 fn partial_warp_barrier() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: 1,
-        block: 32,
-        shared_bytes: 128,
-        run: |case, options, bug| {
-            case.launch(options, || unsafe {
-                let values = dynamic_shared::<u32>(0, 32);
-                let lane = warp::lane_id() as usize;
-                values.set(lane, 0);
-                warp::sync_warp(warp::FULL);
-                values.set(lane, 1);
-                let half = if lane < 16 { 0x0000_ffff } else { 0xffff_0000 };
-                warp::sync_warp(half);
-                values.get(if bug { 31 - lane } else { lane ^ 15 });
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::Race, (1, 32, 128), |run| {
+        run.launch(|| unsafe {
+            let values = dynamic_shared::<u32>(0, 32);
+            let lane = warp::lane_id() as usize;
+            values.set(lane, 0);
+            warp::sync_warp(warp::FULL);
+            values.set(lane, 1);
+            let half = if lane < 16 { 0x0000_ffff } else { 0xffff_0000 };
+            warp::sync_warp(half);
+            values.get(if run.bug { 31 - lane } else { lane ^ 15 });
+        })
+    });
 }
 
 /// Flag and value in one relaxed word need no order at all.
 #[test]
 fn packed_word() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: BLOCKS,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, _| {
-            let words = Buffer::<u32>::zeroed(BLOCKS as usize).named("words");
-            let words = words.global();
-            let options = Options {
-                resident: BLOCKS,
-                ..options.clone()
-            };
-            case.launch(&options, || unsafe {
-                relay(
-                    thread::block_idx_x() as usize,
-                    |i, value| words.store(i, value | 1 << 31, Ordering::Relaxed, Scope::Device),
-                    |i| loop {
-                        let word = words.load(i, Ordering::Relaxed, Scope::Device);
-                        if word != 0 {
-                            return word & !(1 << 31);
-                        }
-                    },
-                )
-            })
-        },
-    };
-    case.is_clean();
+    case(Kind::Race, RELAY, |mut run| {
+        run.options.resident = BLOCKS;
+        let words = run.keep(Buffer::<u32>::zeroed(BLOCKS as usize).named("words"));
+        run.launch(|| unsafe {
+            let block = thread::block_idx_x() as usize;
+            if thread::thread_idx_x() == 0 {
+                let mut word = 0;
+                while block > 0 && word == 0 {
+                    word = words.load(block - 1, Ordering::Relaxed, Scope::Device);
+                }
+                let value = word & !(1 << 31);
+                assert_eq!(value, block as u32, "the relayed value");
+                let next = (value + 1) | 1 << 31;
+                words.store(block, next, Ordering::Relaxed, Scope::Device);
+            }
+        })
+    })
+    .is_clean();
 }
 
 /// Coherence: who has seen the newer value of a word does not see the older again,
 /// nor does anyone it has synchronised with; and a 64-bit word is never torn.
 #[test]
 fn coherence() {
-    let case = Case {
-        kind: Kind::Panic,
-        grid: 3,
-        block: 64,
-        shared_bytes: 8,
-        run: |case, options, _| {
-            let word = Buffer::<u64>::zeroed(1);
-            let word = word.global();
-            let options = Options {
-                resident: 3,
-                ..options.clone()
-            };
-            case.launch(&options, || unsafe {
-                let t = thread::thread_idx_x();
-                if thread::block_idx_x() == 0 {
-                    if t == 0 {
-                        for i in 1..20u64 {
-                            word.store(0, i << 32 | i, Ordering::Relaxed, Scope::Device);
-                        }
+    case(Kind::Panic, (3, 64, 8), |mut run| {
+        let word = run.keep(Buffer::<u64>::zeroed(1));
+        run.options.resident = 3;
+        run.launch(|| unsafe {
+            let t = thread::thread_idx_x();
+            if thread::block_idx_x() == 0 {
+                if t == 0 {
+                    for i in 1..20u64 {
+                        word.store(0, i << 32 | i, Ordering::Relaxed, Scope::Device);
                     }
-                    return;
                 }
-                let seen = dynamic_shared::<u64>(0, 1);
-                let mut newest = 0;
-                for round in 0..6 {
-                    if t == round {
-                        let value = word.load(0, Ordering::Relaxed, Scope::Device);
-                        assert_eq!(value >> 32, value & 0xffff_ffff, "torn");
-                        assert!(value >= newest, "{value} after {newest}");
-                        seen.set(0, value);
-                    }
-                    thread::sync_threads();
-                    newest = seen.get(0);
-                    thread::sync_threads();
+                return;
+            }
+            let seen = dynamic_shared::<u64>(0, 1);
+            let mut newest = 0;
+            for round in 0..6 {
+                if t == round {
+                    let value = word.load(0, Ordering::Relaxed, Scope::Device);
+                    assert_eq!(value >> 32, value & 0xffff_ffff, "torn");
+                    assert!(value >= newest, "{value} after {newest}");
+                    seen.set(0, value);
                 }
-            })
-        },
-    };
-    case.is_clean();
+                thread::sync_threads();
+                newest = seen.get(0);
+                thread::sync_threads();
+            }
+        })
+    })
+    .is_clean();
 }

@@ -1,6 +1,6 @@
 //! Bugs in static shared arrays, which are checked as dynamic ones are.
 
-use crate::Case;
+use crate::{case, finds};
 use cuda_std::emu::{Buffer, Kind, Options, launch};
 use cuda_std::prelude::*;
 
@@ -60,59 +60,36 @@ unsafe fn too_large(bug: bool) {
 
 #[test]
 fn static_array_out_of_bounds() {
-    let case = Case {
-        kind: Kind::OutOfBounds,
-        grid: 2,
-        block: TILE as u32,
-        shared_bytes: 0,
-        run: |case, options, bug| case.launch(options, || unsafe { past_the_end(bug) }),
-    };
+    let case = case(Kind::OutOfBounds, (2, TILE as u32, 0), |run| {
+        run.launch(|| unsafe { past_the_end(run.bug) })
+    });
     case.is_found(Options::random);
     case.is_found(|_| Options::unchecked());
-    let finding = (case.run)(&case, &Options::in_order(), true).expect_err("a finding");
+    let finding = case.run(Options::in_order(), true).expect_err("a finding");
     let array = "element 64 (4 bytes wide) of shared memory `past_the_end_shared_0` (256 bytes)";
     assert!(finding.message.contains(array), "{finding}");
 }
 
 #[test]
 fn uninitialised_static_array_of_the_next_block() {
-    let case = Case {
-        kind: Kind::Uninitialised,
-        grid: 4,
-        block: 32,
-        shared_bytes: 128,
-        run: |case, options, bug| {
-            let options = Options {
-                resident: 1,
-                ..options.clone()
-            };
-            case.launch(&options, || unsafe { uncleared(bug) })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::Uninitialised, (4, 32, 128), |mut run| {
+        run.options.resident = 1;
+        run.launch(|| unsafe { uncleared(run.bug) })
+    });
 }
 
 #[test]
 fn race_in_a_static_array() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: 2,
-        block: 96,
-        shared_bytes: 0,
-        run: |case, options, bug| case.launch(options, || unsafe { unordered(bug) }),
-    };
-    case.is_found(Options::random);
+    finds(Kind::Race, (2, 96, 0), |run| {
+        run.launch(|| unsafe { unordered(run.bug) })
+    });
 }
 
 #[test]
 fn too_much_static_shared_memory() {
-    let case = Case {
-        kind: Kind::Launch,
-        grid: 1,
-        block: 1,
-        shared_bytes: 0,
-        run: |case, options, bug| case.launch(options, || unsafe { too_large(bug) }),
-    };
+    let case = case(Kind::Launch, (1, 1, 0), |run| {
+        run.launch(|| unsafe { too_large(run.bug) })
+    });
     case.is_found(Options::random);
     // What is dynamic counts too.
     let options = Options::in_order();

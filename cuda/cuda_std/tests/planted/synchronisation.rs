@@ -1,341 +1,230 @@
 //! Bugs of barriers, warp operations, and waiting.
 
-use crate::Case;
-use cuda_std::emu::{Buffer, Kind, Options, Policy};
+use crate::{case, finds, me};
+use cuda_std::emu::{Buffer, Kind, Options, Policy, launch};
 use cuda_std::prelude::*;
-
-fn me() -> usize {
-    (thread::block_idx_x() * thread::block_dim_x() + thread::thread_idx_x()) as usize
-}
 
 #[test]
 fn shared_race_for_want_of_a_barrier() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: 2,
-        block: 96,
-        shared_bytes: 384,
-        run: |case, options, bug| {
-            case.launch(options, || unsafe {
-                let values = dynamic_shared::<u32>(0, 96);
-                let t = thread::thread_idx_x() as usize;
-                values.set(t, 1);
+    finds(Kind::Race, (2, 96, 384), |run| {
+        run.launch(|| unsafe {
+            let values = dynamic_shared::<u32>(0, 96);
+            let t = thread::thread_idx_x() as usize;
+            values.set(t, 1);
+            thread::sync_threads();
+            let next = values.get((t + 1) % 96);
+            if !run.bug {
                 thread::sync_threads();
-                let next = values.get((t + 1) % 96);
-                if !bug {
-                    thread::sync_threads();
-                }
-                values.set(t, next);
-            })
-        },
-    };
-    case.is_found(Options::random);
+            }
+            values.set(t, next);
+        })
+    });
 }
 
 #[test]
 fn global_race_between_warps() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: 1,
-        block: 64,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            let data = Buffer::from_slice(&[0u32; 64]).named("data");
-            let data = data.global();
-            case.launch(options, || unsafe {
-                data.set(me(), 1);
-                if bug {
-                    warp::sync_warp(warp::FULL);
-                } else {
-                    thread::sync_threads();
-                }
-                data.get(63 - me());
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::Race, (1, 64, 0), |run| {
+        let data = run.keep(Buffer::from_slice(&[0u32; 64]).named("data"));
+        run.launch(|| unsafe {
+            data.set(me(), 1);
+            if run.bug {
+                warp::sync_warp(warp::FULL);
+            } else {
+                thread::sync_threads();
+            }
+            data.get(63 - me());
+        })
+    });
 }
 
 #[test]
 fn global_race_between_blocks() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: 3,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            let bins = Buffer::from_slice(&[0u32; 32]).named("bins");
-            let bins = bins.global();
-            case.launch(options, || unsafe {
-                let t = thread::thread_idx_x() as usize;
-                if bug && t == 13 {
-                    bins.set(t, bins.get(t) + 1);
-                } else {
-                    bins.fetch_add(t, 1, Ordering::Relaxed, Scope::Device);
-                }
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::Race, (3, 32, 0), |run| {
+        let bins = run.keep(Buffer::from_slice(&[0u32; 32]).named("bins"));
+        run.launch(|| unsafe {
+            let t = thread::thread_idx_x() as usize;
+            if run.bug && t == 13 {
+                bins.set(t, bins.get(t) + 1);
+            } else {
+                bins.fetch_add(t, 1, Ordering::Relaxed, Scope::Device);
+            }
+        })
+    });
 }
 
 #[test]
 fn atomic_and_plain_in_one_block() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: 1,
-        block: 64,
-        shared_bytes: 16,
-        run: |case, options, bug| {
-            case.launch(options, || unsafe {
-                let count = dynamic_shared::<u32>(0, 1);
-                if thread::thread_idx_x() == 0 {
-                    count.set(0, 0);
-                }
+    finds(Kind::Race, (1, 64, 16), |run| {
+        run.launch(|| unsafe {
+            let count = dynamic_shared::<u32>(0, 1);
+            if thread::thread_idx_x() == 0 {
+                count.set(0, 0);
+            }
+            thread::sync_threads();
+            count.add(0, 1);
+            if !run.bug {
                 thread::sync_threads();
-                count.add(0, 1);
-                if !bug {
-                    thread::sync_threads();
-                }
-                assert!(bug || count.get(0) == 64);
-                count.get(0);
-            })
-        },
-    };
-    case.is_found(Options::random);
+            }
+            assert!(run.bug || count.get(0) == 64);
+            count.get(0);
+        })
+    });
 }
 
 #[test]
 fn block_scope_across_blocks() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: 2,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            let count = Buffer::<u64>::zeroed(1);
-            let count = count.global();
-            let scope = if bug { Scope::Block } else { Scope::Device };
-            case.launch(options, || unsafe {
-                count.fetch_add(0, 1, Ordering::Relaxed, scope);
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::Race, (2, 32, 0), |run| {
+        let count = run.keep(Buffer::<u64>::zeroed(1));
+        let scope = if run.bug { Scope::Block } else { Scope::Device };
+        run.launch(|| unsafe {
+            count.fetch_add(0, 1, Ordering::Relaxed, scope);
+        })
+    });
 }
 
 /// Neighbouring halves of a word are not one place; a word over both is.
 #[test]
 fn halves_of_a_word() {
-    let case = Case {
-        kind: Kind::Race,
-        grid: 1,
-        block: 64,
-        shared_bytes: 128,
-        run: |case, options, bug| {
-            case.launch(options, || unsafe {
-                let halves = dynamic_shared::<u16>(0, 64);
-                let t = thread::thread_idx_x() as usize;
-                halves.set(t, 0);
+    finds(Kind::Race, (1, 64, 128), |run| {
+        run.launch(|| unsafe {
+            let halves = dynamic_shared::<u16>(0, 64);
+            let t = thread::thread_idx_x() as usize;
+            halves.set(t, 0);
+            warp::sync_warp(warp::FULL);
+            halves.set(t, t as u16);
+            if !run.bug {
                 warp::sync_warp(warp::FULL);
-                halves.set(t, t as u16);
-                if !bug {
-                    warp::sync_warp(warp::FULL);
-                }
-                let pair = halves.cast::<u32>().get(t / 2);
-                assert!(bug || pair >> 16 == (pair & 0xffff) + 1);
-            })
-        },
-    };
-    case.is_found(Options::random);
+            }
+            let pair = halves.cast::<u32>().get(t / 2);
+            assert!(run.bug || pair >> 16 == (pair & 0xffff) + 1);
+        })
+    });
 }
 
 #[test]
 fn barrier_in_two_branches() {
-    let case = Case {
-        kind: Kind::BarrierDivergence,
-        grid: 1,
-        block: 64,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            case.launch(options, || {
-                if bug && thread::thread_idx_x() % 32 < 16 {
-                    thread::sync_threads();
-                } else {
-                    // The same barrier to the eye, another instruction.
-                    thread::sync_threads_or(false);
-                }
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::BarrierDivergence, (1, 64, 0), |run| {
+        run.launch(|| {
+            if run.bug && thread::thread_idx_x() % 32 < 16 {
+                thread::sync_threads();
+            } else {
+                // The same barrier to the eye, another instruction.
+                thread::sync_threads_or(false);
+            }
+        })
+    });
 }
 
 #[test]
 fn barrier_after_an_early_return() {
-    let case = Case {
-        kind: Kind::BarrierDivergence,
-        grid: 1,
-        block: 64,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            case.launch(options, || {
-                // A whole warp may leave; a part of one may not.
-                if thread::thread_idx_x() >= if bug { 40 } else { 32 } {
-                    return;
-                }
-                thread::sync_threads();
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::BarrierDivergence, (1, 64, 0), |run| {
+        run.launch(|| {
+            // A whole warp may leave; a part of one may not.
+            if thread::thread_idx_x() >= if run.bug { 40 } else { 32 } {
+                return;
+            }
+            thread::sync_threads();
+        })
+    });
 }
 
 #[test]
 fn barrier_against_a_warp_operation() {
-    let case = Case {
-        kind: Kind::WarpMask,
-        grid: 1,
-        block: 64,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            case.launch(options, || {
-                let t = thread::thread_idx_x();
-                if bug && t == 3 {
-                    thread::sync_threads();
-                }
-                warp::ballot(warp::FULL, true);
-                if !bug || t != 3 {
-                    thread::sync_threads();
-                }
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::WarpMask, (1, 64, 0), |run| {
+        run.launch(|| {
+            let t = thread::thread_idx_x();
+            if run.bug && t == 3 {
+                thread::sync_threads();
+            }
+            warp::ballot(warp::FULL, true);
+            if !run.bug || t != 3 {
+                thread::sync_threads();
+            }
+        })
+    });
 }
 
 #[test]
 fn lane_missing_from_a_full_mask() {
-    let case = Case {
-        kind: Kind::WarpMask,
-        grid: 1,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            case.launch(options, || {
-                if warp::lane_id() < 20 {
-                    warp::shuffle_xor(if bug { warp::FULL } else { (1 << 20) - 1 }, 1, 0);
-                }
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::WarpMask, (1, 32, 0), |run| {
+        run.launch(|| {
+            if warp::lane_id() < 20 {
+                warp::shuffle_xor(if run.bug { warp::FULL } else { (1 << 20) - 1 }, 1, 0);
+            }
+        })
+    });
 }
 
 #[test]
 fn caller_missing_from_its_mask() {
-    let case = Case {
-        kind: Kind::WarpMask,
-        grid: 1,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            case.launch(options, || {
-                let odd = warp::lane_id() % 2 == 1;
-                let mask = if odd == bug { 0x5555_5555 } else { 0xaaaa_aaaa };
-                warp::any(mask, true);
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::WarpMask, (1, 32, 0), |run| {
+        run.launch(|| {
+            let odd = warp::lane_id() % 2 == 1;
+            let mask = if odd == run.bug {
+                0x5555_5555
+            } else {
+                0xaaaa_aaaa
+            };
+            warp::any(mask, true);
+        })
+    });
 }
 
 #[test]
 fn shuffle_from_outside_the_mask() {
-    let case = Case {
-        kind: Kind::WarpMask,
-        grid: 1,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            case.launch(options, || {
-                if warp::lane_id() < 16 {
-                    let got = warp::shuffle_idx(0xffff, warp::lane_id(), if bug { 16 } else { 15 });
-                    assert_eq!(got, 15);
-                }
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::WarpMask, (1, 32, 0), |run| {
+        run.launch(|| {
+            if warp::lane_id() < 16 {
+                let got = warp::shuffle_idx(0xffff, warp::lane_id(), if run.bug { 16 } else { 15 });
+                assert_eq!(got, 15);
+            }
+        })
+    });
 }
 
 #[test]
 fn different_operations_on_one_mask() {
-    let case = Case {
-        kind: Kind::WarpMask,
-        grid: 1,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            case.launch(options, || {
-                if bug && warp::lane_id() == 0 {
-                    warp::sync_warp(warp::FULL);
-                } else {
-                    warp::all(warp::FULL, true);
-                }
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::WarpMask, (1, 32, 0), |run| {
+        run.launch(|| {
+            if run.bug && warp::lane_id() == 0 {
+                warp::sync_warp(warp::FULL);
+            } else {
+                warp::all(warp::FULL, true);
+            }
+        })
+    });
 }
 
 #[test]
 fn half_a_warp_with_a_full_mask() {
-    let case = Case {
-        kind: Kind::WarpMask,
-        grid: 1,
-        block: 48,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            case.launch(options, || {
-                let members = if thread::thread_idx_x() < 32 {
-                    warp::FULL
-                } else {
-                    0xffff
-                };
-                warp::sync_warp(if bug { warp::FULL } else { members });
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::WarpMask, (1, 48, 0), |run| {
+        run.launch(|| {
+            let members = if thread::thread_idx_x() < 32 {
+                warp::FULL
+            } else {
+                0xffff
+            };
+            warp::sync_warp(if run.bug { warp::FULL } else { members });
+        })
+    });
 }
 
 /// A flag that nobody sets.
 #[test]
 fn deadlock_on_a_flag() {
-    let case = Case {
-        kind: Kind::Deadlock,
-        grid: 2,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            let options = Options {
-                resident: 2,
-                idle_limit: 5_000,
-                ..options.clone()
-            };
-            let flag = Buffer::<u32>::zeroed(2).named("flag");
-            let flag = flag.global();
-            case.launch(&options, || unsafe {
-                if thread::thread_idx_x() == 0 && thread::block_idx_x() == 0 {
-                    flag.store(bug as usize, 1, Ordering::Release, Scope::Device);
-                }
-                while flag.load(0, Ordering::Acquire, Scope::Device) == 0 {}
-            })
-        },
-    };
+    let case = case(Kind::Deadlock, (2, 32, 0), |mut run| {
+        run.options.resident = 2;
+        run.options.idle_limit = 5_000;
+        let flag = run.keep(Buffer::<u32>::zeroed(2).named("flag"));
+        run.launch(|| unsafe {
+            if thread::thread_idx_x() == 0 && thread::block_idx_x() == 0 {
+                flag.store(run.bug as usize, 1, Ordering::Release, Scope::Device);
+            }
+            while flag.load(0, Ordering::Acquire, Scope::Device) == 0 {}
+        })
+    });
     case.is_found(Options::random);
-    let finding = (case.run)(&case, &Options::random(0), true).expect_err("a finding");
+    let finding = case.run(Options::random(0), true).expect_err("a finding");
     let waits = finding.waiting.join("\n");
     assert!(waits.contains("thread"), "{finding}");
     assert!(
@@ -348,70 +237,54 @@ fn deadlock_on_a_flag() {
 /// with block numbers it is not, unless they wait with patience.
 #[test]
 fn look_back_without_forward_progress() {
-    let case = Case {
-        kind: Kind::Deadlock,
-        grid: 16,
-        block: 32,
-        shared_bytes: 4,
-        run: |case, options, bug| {
-            let options = Options {
-                shuffle_blocks: true,
-                resident: 2,
-                idle_limit: 5_000,
-                ..options.clone()
-            };
-            let control = Buffer::<u32>::zeroed(1 + 16).named("control");
-            let control = control.global();
-            let flags = unsafe { control.offset(1) };
-            case.launch(&options, || unsafe {
-                let tile = dynamic_shared::<u32>(0, 1);
-                if thread::thread_idx_x() == 0 {
-                    let ticket = control.fetch_add(0, 1, Ordering::Relaxed, Scope::Device);
-                    tile.set(0, if bug { thread::block_idx_x() } else { ticket });
-                    let tile = tile.get(0) as usize;
-                    while tile > 0 && flags.load(tile - 1, Ordering::Relaxed, Scope::Device) == 0 {}
-                    flags.store(tile, 1, Ordering::Relaxed, Scope::Device);
-                }
-                thread::sync_threads();
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::Deadlock, (16, 32, 4), |mut run| {
+        run.options.shuffle_blocks = true;
+        run.options.resident = 2;
+        run.options.idle_limit = 5_000;
+        let control = run.keep(Buffer::<u32>::zeroed(1 + 16).named("control"));
+        let flags = unsafe { control.offset(1) };
+        run.launch(|| unsafe {
+            let tile = dynamic_shared::<u32>(0, 1);
+            if thread::thread_idx_x() == 0 {
+                let ticket = control.fetch_add(0, 1, Ordering::Relaxed, Scope::Device);
+                tile.set(
+                    0,
+                    if run.bug {
+                        thread::block_idx_x()
+                    } else {
+                        ticket
+                    },
+                );
+                let tile = tile.get(0) as usize;
+                while tile > 0 && flags.load(tile - 1, Ordering::Relaxed, Scope::Device) == 0 {}
+                flags.store(tile, 1, Ordering::Relaxed, Scope::Device);
+            }
+            thread::sync_threads();
+        })
+    });
 }
 
 /// Patience ends when the awaited block cannot run, and only delays otherwise.
 #[test]
 fn patience_lets_blocks_go_on() {
-    let case = Case {
-        kind: Kind::Deadlock,
-        grid: 16,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            let options = Options {
-                shuffle_blocks: true,
-                resident: 1,
-                idle_limit: 5_000,
-                ..options.clone()
-            };
-            let flags = Buffer::<u32>::zeroed(16);
-            let flags = flags.global();
-            case.launch(&options, || unsafe {
-                let block = thread::block_idx_x() as usize;
-                if thread::thread_idx_x() == 0 {
-                    let mut patience = hint::Patience::new();
-                    while block > 0 && flags.load(block - 1, Ordering::Relaxed, Scope::Device) == 0
-                    {
-                        if !bug && patience.ended() {
-                            break;
-                        }
+    finds(Kind::Deadlock, (16, 32, 0), |mut run| {
+        run.options.shuffle_blocks = true;
+        run.options.resident = 1;
+        run.options.idle_limit = 5_000;
+        let flags = run.keep(Buffer::<u32>::zeroed(16));
+        run.launch(|| unsafe {
+            let block = thread::block_idx_x() as usize;
+            if thread::thread_idx_x() == 0 {
+                let mut patience = hint::Patience::new();
+                while block > 0 && flags.load(block - 1, Ordering::Relaxed, Scope::Device) == 0 {
+                    if !run.bug && patience.ended() {
+                        break;
                     }
-                    flags.store(block, 1, Ordering::Relaxed, Scope::Device);
                 }
-            })
-        },
-    };
-    case.is_found(Options::random);
+                flags.store(block, 1, Ordering::Relaxed, Scope::Device);
+            }
+        })
+    });
 }
 
 /// A barrier across blocks needs all of them on the device.
@@ -421,7 +294,7 @@ fn grid_barrier() {
         let arrived = Buffer::<u32>::zeroed(1);
         let sums = Buffer::<u32>::uninitialised(8);
         let (arrived, sums) = (arrived.global(), sums.global());
-        cuda_std::emu::launch(8, 64, 0, options, || unsafe {
+        launch(8, 64, 0, options, || unsafe {
             let block = thread::block_idx_x() as usize;
             if thread::thread_idx_x() == 5 {
                 sums.set(block, 1);
@@ -455,29 +328,18 @@ fn grid_barrier() {
 /// Two threads each wait for the other to move, and both do.
 #[test]
 fn livelock() {
-    let case = Case {
-        kind: Kind::Livelock,
-        grid: 1,
-        block: 64,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            let options = Options {
-                idle_limit: 5_000,
-                ..options.clone()
-            };
-            let lock = Buffer::<u32>::from_slice(&[bug as u32]);
-            let lock = lock.global();
-            case.launch(&options, || unsafe {
-                if warp::lane_id() == 0 {
-                    // An addition of nothing is a look that never sleeps.
-                    while lock.fetch_add(0, 0, Ordering::Relaxed, Scope::Device) != 0 {
-                        warp::sync_warp(1);
-                    }
+    finds(Kind::Livelock, (1, 64, 0), |mut run| {
+        run.options.idle_limit = 5_000;
+        let lock = run.keep(Buffer::<u32>::from_slice(&[run.bug as u32]));
+        run.launch(|| unsafe {
+            if warp::lane_id() == 0 {
+                // An addition of nothing is a look that never sleeps.
+                while lock.fetch_add(0, 0, Ordering::Relaxed, Scope::Device) != 0 {
+                    warp::sync_warp(1);
                 }
-            })
-        },
-    };
-    case.is_found(Options::random);
+            }
+        })
+    });
 }
 
 /// A spin on a plain load never lets go by itself.
@@ -485,7 +347,7 @@ fn livelock() {
 fn spin_on_a_plain_load() {
     let flag = Buffer::<u32>::zeroed(1);
     let flag = flag.global();
-    let finding = cuda_std::emu::launch(1, 32, 0, &Options::unchecked(), || unsafe {
+    let finding = launch(1, 32, 0, &Options::unchecked(), || unsafe {
         while flag.get(0) == 0 {}
     });
     assert_eq!(finding.expect_err("a finding").kind, Kind::Livelock);
@@ -497,7 +359,7 @@ fn runs_are_reproducible() {
     let run = |options: &Options, bug: bool| {
         let sums = Buffer::<u32>::zeroed(40);
         let sums = sums.global();
-        cuda_std::emu::launch(6, 64, 256, options, || unsafe {
+        launch(6, 64, 256, options, || unsafe {
             let values = dynamic_shared::<u32>(0, 64);
             let t = thread::thread_idx_x() as usize;
             values.set(t, 0);
@@ -531,7 +393,7 @@ fn runs_are_reproducible() {
 #[test]
 fn a_finding_names_both_lines() {
     let (mut write, mut read) = (0, 0);
-    let finding = cuda_std::emu::launch(
+    let finding = launch(
         1,
         64,
         4,
@@ -590,7 +452,7 @@ fn starved_blocks_and_warps_still_run() {
             policy,
             ..Options::random(3)
         };
-        cuda_std::emu::launch(9, 96, 0, &options, || unsafe {
+        launch(9, 96, 0, &options, || unsafe {
             target.fetch_add(0, 1, Ordering::Relaxed, Scope::Device);
         })
         .expect("no finding");

@@ -1,6 +1,6 @@
 //! What the operations of a warp give, and a reduction that lanes are missing from.
 
-use crate::Case;
+use crate::finds;
 use cuda_std::emu::{Buffer, Kind, Options, launch};
 use cuda_std::prelude::*;
 
@@ -83,20 +83,13 @@ fn operations_give_what_they_should() {
 
 #[test]
 fn reduction_with_lanes_missing() {
-    let case = Case {
-        kind: Kind::WarpMask,
-        grid: 1,
-        block: 32,
-        shared_bytes: 0,
-        run: |case, options, bug| {
-            case.launch(options, || {
-                let lane = warp::lane_id();
-                if lane < 20 {
-                    let mask = if bug { warp::FULL } else { (1 << 20) - 1 };
-                    warp::reduce_add(mask, lane);
-                }
-            })
-        },
-    };
-    case.is_found(Options::random);
+    finds(Kind::WarpMask, (1, 32, 0), |run| {
+        run.launch(|| {
+            let lane = warp::lane_id();
+            if lane < 20 {
+                let mask = if run.bug { warp::FULL } else { (1 << 20) - 1 };
+                warp::reduce_add(mask, lane);
+            }
+        })
+    });
 }
