@@ -6,14 +6,14 @@
 //! is a thin inline wrapper around an instruction; compiled for the host, it is
 //! the emulator, which runs the same source and checks it.
 //!
-//! | module | what it has |
+//! | module | contents |
 //! |---|---|
 //! | [`thread`] | indices and the block barrier |
 //! | [`warp`] | shuffle, vote, match, the warp barrier, lane masks |
 //! | [`memory`] | [`Global`](memory::Global) and [`Shared`](memory::Shared), the only way to memory |
-//! | [`shared_array!`] | shared memory of a size that the source says |
+//! | [`shared_array!`] | shared memory of a size that the source states |
 //! | [`atomic`] | orderings, scopes and fences |
-//! | [`hint`] | what steers the compiler and changes no result |
+//! | [`hint`] | hints to the compiler, which change no result |
 //!
 //! Kernels reach memory through accessor types and never through references or
 //! raw pointers: on the device an accessor is one pointer and costs nothing, in
@@ -21,26 +21,32 @@
 #![cfg_attr(
     target_os = "cuda",
     no_std,
-    feature(abi_ptx, asm_experimental_arch, link_llvm_intrinsics)
+    feature(asm_experimental_arch, link_llvm_intrinsics)
 )]
 #![cfg_attr(target_os = "cuda", allow(internal_features))]
 
+#[macro_use]
+mod twins;
+#[cfg(target_os = "cuda")]
+#[macro_use]
+mod instructions;
+
+pub mod atomic;
 #[cfg(target_os = "cuda")]
 mod device;
-#[cfg(target_os = "cuda")]
-pub use device::{atomic, hint, memory, thread, warp};
-
 #[cfg(not(target_os = "cuda"))]
 pub mod emu;
-#[cfg(not(target_os = "cuda"))]
-pub use emu::{atomic, hint, memory, thread, warp};
-
+pub mod hint;
+pub mod memory;
+mod order;
 mod shared_array;
+pub mod thread;
+pub mod warp;
 pub mod word;
 
 pub use cuda_std_macros::{kernel, launch_bounds};
 
-/// What a kernel file imports.
+/// The names that a kernel file imports.
 pub mod prelude {
     pub use crate::atomic::{Ordering, Scope, fence};
     pub use crate::hint;

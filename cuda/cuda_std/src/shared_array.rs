@@ -1,11 +1,11 @@
 //! Static shared memory.
 
-/// An array in the block's shared memory whose size the source says, as
+/// An array in the block's shared memory whose size the source states, as
 /// [`Shared<T>`](crate::memory::Shared): `shared_array![T; LEN]`.
 ///
 /// It stands in the body of a [`kernel`](crate::kernel), which declares it: each
-/// place where it is written is one array, the same one for all threads of a block,
-/// whose content no block finds initialised. `T` is a [`Word`](crate::word::Word);
+/// occurrence in the source is one array, the same one for all threads of a block,
+/// uninitialised in every block. `T` is a [`Word`](crate::word::Word);
 /// both `T` and `LEN` are looked up where the kernel stands, not in its body, and
 /// arrays of one launch take at most 48 KiB. It adds to the launch's dynamic shared
 /// memory. A function that kernels share takes the array as an argument.
@@ -54,12 +54,12 @@ macro_rules! shared_array {
                 ::core::arch::asm!(
                     concat!("mov.u32 {}, ", $symbol, ";"), out(reg32) address,
                     options(pure, nomem, nostack, preserves_flags)
-                );
-                $crate::memory::Shared::<$element>::from_address(address)
-            }
+                )
+            };
+            $crate::memory::Shared::<$element>::from_address(address)
         };
         #[cfg(not(target_os = "cuda"))]
-        let array = $crate::memory::static_shared::<$element>($symbol, $len);
+        let array = $crate::memory::Shared::<$element>::from_symbol($symbol, $len);
         array
     }};
     [$($other:tt)*] => {

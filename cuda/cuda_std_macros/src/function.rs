@@ -2,7 +2,7 @@
 //! generic parameters or a return type follow.
 
 use crate::Error;
-use crate::shared::{self, Array};
+use crate::shared::{self, Array, is_punct, is_word};
 use proc_macro::{Delimiter, TokenStream, TokenTree};
 
 /// A function item, cut at the word `fn`.
@@ -149,12 +149,4 @@ fn is_qualifier(token: &TokenTree) -> bool {
         TokenTree::Literal(_) => true,
         TokenTree::Punct(_) => false,
     }
-}
-
-pub(crate) fn is_word(token: &TokenTree, word: &str) -> bool {
-    matches!(token, TokenTree::Ident(ident) if ident.to_string() == word)
-}
-
-pub(crate) fn is_punct(token: &TokenTree, character: char) -> bool {
-    matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
 }

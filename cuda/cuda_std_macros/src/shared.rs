@@ -5,7 +5,6 @@
 //! unique, so the kernel's attribute looks for the arrays, declares each, and puts
 //! its symbol into the macro's arguments: `shared_array!["name_shared_0"; T; LEN]`.
 
-use crate::function::{is_punct, is_word};
 use crate::{Error, parsed};
 use proc_macro::{Delimiter, Group, Literal, TokenStream, TokenTree};
 
@@ -90,4 +89,12 @@ fn regrouped(group: &Group, delimiter: Delimiter, inner: TokenStream) -> Group {
     let mut new = Group::new(delimiter, inner);
     new.set_span(group.span());
     new
+}
+
+pub(crate) fn is_word(token: &TokenTree, word: &str) -> bool {
+    matches!(token, TokenTree::Ident(ident) if ident.to_string() == word)
+}
+
+pub(crate) fn is_punct(token: &TokenTree, character: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == character)
 }

@@ -2,21 +2,17 @@
 //!
 //! Two rules of rustc's NVPTX backend shape this code. `asm!` is not marked
 //! convergent, so LLVM may duplicate or sink it: operations in which a warp or a
-//! block takes part together are LLVM intrinsics, and `asm!` is left to what one
-//! thread does alone. And LLVM takes a pointer for a generic one unless it can see
-//! where it comes from: shared memory is reached by address, in `asm!`, and global
-//! memory through the kernel's own pointer parameters.
+//! block takes part together are LLVM intrinsics, and `asm!` is left to one thread's
+//! own. And LLVM takes a pointer for a generic one unless it can see where it comes
+//! from: shared memory is reached by address, in `asm!`, and global memory through
+//! the kernel's own pointer parameters.
 
-pub mod atomic;
-pub mod hint;
-mod intrinsics;
-pub mod memory;
-pub mod thread;
-pub mod warp;
+pub(crate) mod intrinsics;
+pub(crate) mod warp;
 
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo) -> ! {
-    // Kernels are compiled with immediate-abort panics: this is never reached,
-    // but the language asks for it.
-    unsafe { intrinsics::trap() }
+    // Kernels are compiled with immediate-abort panics: this is never reached, but the
+    // language asks for it.
+    intrinsics::trap()
 }

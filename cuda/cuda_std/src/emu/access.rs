@@ -1,126 +1,95 @@
 //! One access to memory, as the checks see it.
 
+use super::access_kind::AccessKind;
 use super::allocation::Allocation;
-use crate::atomic::Scope;
-use std::panic::Location;
-
-/// What an access does, as a set of properties.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Kind(u32);
-
-impl Kind {
-    const READS: u32 = 1 << 27;
-    const WRITES: u32 = 1 << 28;
-    const ATOMIC: u32 = 1 << 29;
-    const BLOCK_SCOPE: u32 = 1 << 30;
-    const STREAMED: u32 = 1 << 31;
-    /// The bits that [`Kind`] uses; the shadow memory keeps other things below.
-    pub const BITS: u32 = !(Self::READS - 1);
-
-    pub const READ: Kind = Kind(Self::READS);
-    pub const WRITE: Kind = Kind(Self::WRITES);
-    pub const UPDATE: Kind = Kind(Self::READS | Self::WRITES);
-    pub const STREAMED_READ: Kind = Kind(Self::READS | Self::STREAMED);
-
-    /// The same, atomically.
-    pub fn atomic(self, scope: Scope) -> Kind {
-        Kind(
-            self.0
-                | Self::ATOMIC
-                | match scope {
-                    Scope::Block => Self::BLOCK_SCOPE,
-                    Scope::Device => 0,
-                },
-        )
-    }
-
-    pub fn bits(self) -> u32 {
-        self.0
-    }
-
-    pub fn from_bits(bits: u32) -> Kind {
-        Kind(bits & Self::BITS)
-    }
-
-    pub fn reads(self) -> bool {
-        self.0 & Self::READS != 0
-    }
-
-    pub fn writes(self) -> bool {
-        self.0 & Self::WRITES != 0
-    }
-
-    pub fn is_atomic(self) -> bool {
-        self.0 & Self::ATOMIC != 0
-    }
-
-    pub fn is_block_scope(self) -> bool {
-        self.0 & Self::BLOCK_SCOPE != 0
-    }
-
-    pub fn is_streamed(self) -> bool {
-        self.0 & Self::STREAMED != 0
-    }
-
-    /// In words, for a report.
-    pub fn describe(self) -> &'static str {
-        match (
-            self.is_atomic(),
-            self.is_block_scope(),
-            self.reads(),
-            self.writes(),
-        ) {
-            (false, _, _, true) => "write",
-            (false, ..) if self.is_streamed() => "streamed read",
-            (false, ..) => "read",
-            (true, false, false, _) => "atomic store",
-            (true, false, true, false) => "atomic load",
-            (true, false, true, true) => "atomic update",
-            (true, true, false, _) => "block-scope atomic store",
-            (true, true, true, false) => "block-scope atomic load",
-            (true, true, true, true) => "block-scope atomic update",
-        }
-    }
-}
+use super::history::AtomicBytes;
+use super::location::SourceLocation;
 
 /// `size` bytes from `offset` on. `size` is a power of two.
+#[derive(Clone, Copy)]
 pub(crate) struct Access<'a> {
     pub memory: &'a Allocation,
     pub offset: usize,
     pub size: usize,
-    pub kind: Kind,
-    pub at: &'static Location<'static>,
+    pub kind: AccessKind,
+    pub at: SourceLocation,
 }
 
 impl Access<'_> {
-    /// Whether the bytes lie in the allocation and are aligned to their size.
+    /// Returns true if the bytes lie in the allocation and are aligned to their size.
     #[inline(always)]
-    pub fn is_valid(&self) -> bool {
+    pub(crate) fn is_valid(&self) -> bool {
         self.offset & (self.size - 1) == 0
             && self.offset < self.memory.bytes()
             && self.size <= self.memory.bytes() - self.offset
     }
 
+    /// The `size` bytes from `offset` on within this access.
+    pub(crate) fn part(&self, offset: usize, size: usize) -> Self {
+        Self {
+            offset: self.offset + offset,
+            size,
+            ..*self
+        }
+    }
+
     /// Where the bytes are. Only for a valid access.
     #[inline(always)]
-    pub fn pointer(&self) -> *mut u8 {
+    pub(crate) fn pointer(&self) -> *mut u8 {
         // SAFETY: a valid access lies in the allocation.
         unsafe { self.memory.base().add(self.offset) }
     }
 
-    /// What the bytes hold, zero extended.
-    pub fn value(&self) -> u64 {
-        let mut bytes = [0; 8];
-        // SAFETY: the access is valid and at most 8 bytes wide, as atomics are.
+    /// The value of the bytes, zero extended.
+    pub(crate) fn wide_value(&self) -> u128 {
+        let mut bytes = [0; 16];
+        // SAFETY: the access is valid and at most 16 bytes wide.
         unsafe {
             self.pointer()
                 .copy_to_nonoverlapping(bytes.as_mut_ptr(), self.size)
         };
-        u64::from_le_bytes(bytes)
+        u128::from_le_bytes(bytes)
+    }
+
+    /// The value of at most 8 bytes, as atomics are.
+    pub(crate) fn value(&self) -> u64 {
+        self.wide_value() as u64
+    }
+
+    /// Writes the bytes.
+    pub(crate) fn put(&self, value: u128) {
+        // SAFETY: the access was checked to be valid; it is at most 16 bytes wide.
+        unsafe {
+            self.pointer()
+                .copy_from_nonoverlapping(value.to_le_bytes().as_ptr(), self.size)
+        };
+    }
+
+    /// The bytes of an atomic access, for the history of stores.
+    pub(crate) fn atomic_bytes(&self) -> AtomicBytes {
+        AtomicBytes {
+            offset: self.offset,
+            size: self.size,
+            value: self.value(),
+        }
+    }
+
+    /// Returns true if the two accesses share a byte.
+    pub(crate) fn overlaps(&self, other: &Access) -> bool {
+        std::ptr::eq(self.memory, other.memory)
+            && self.offset < other.offset + other.size
+            && other.offset < self.offset + self.size
+    }
+
+    /// The same access, to be kept for as long as the launch runs.
+    pub(crate) fn outliving(&self) -> Access<'static> {
+        // SAFETY: buffers and shared memory outlive the launches that use them, and the
+        // state of a launch does not outlive it.
+        unsafe { std::mem::transmute::<Access<'_>, Access<'static>>(*self) }
     }
 
     /// For a report: "element 3 of global memory `keys`".
-    pub fn place(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let index = (self.offset as isize).div_euclid(self.size as isize);
         let rest = (self.offset as isize).rem_euclid(self.size as isize);
         let rest = if rest == 0 {

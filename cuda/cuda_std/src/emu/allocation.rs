@@ -35,7 +35,7 @@ impl Allocation {
     const UNWRITTEN: u8 = 0xa5;
 
     /// `bytes` unwritten bytes, most often accessed `element` at a time.
-    pub fn new(space: Space, bytes: usize, element: usize) -> Self {
+    pub(crate) fn new(space: Space, bytes: usize, element: usize) -> Self {
         let allocation = Self {
             // SAFETY: the layout has a size, if only of one byte.
             base: unsafe { alloc(Self::layout(bytes)) },
@@ -60,7 +60,7 @@ impl Allocation {
     }
 
     /// Makes all bytes unwritten.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         // SAFETY: these are the allocation's bytes, and nothing borrows them.
         unsafe { self.base.write_bytes(Self::UNWRITTEN, self.bytes) };
         self.shadow.borrow_mut().forget();
@@ -70,7 +70,7 @@ impl Allocation {
     /// To be called before an access: the first of a launch is after all that
     /// earlier launches did.
     #[inline(always)]
-    pub fn enter_launch(&self, launch: u64) {
+    pub(crate) fn enter_launch(&self, launch: u64) {
         if self.launch.replace(launch) != launch {
             self.believe_written();
             self.shadow.borrow_mut().enter_launch();
@@ -80,50 +80,50 @@ impl Allocation {
 
     /// A launch that does not check writes has written here.
     #[inline(always)]
-    pub fn note_unchecked_write(&self) {
+    pub(crate) fn note_unchecked_write(&self) {
         self.unchecked.set(true);
     }
 
     /// Where nobody watched what was written, all of it counts as written.
-    pub fn believe_written(&self) {
+    pub(crate) fn believe_written(&self) {
         if self.unchecked.replace(false) && self.bytes > 0 {
             self.shadow.borrow_mut().set_written(0, self.bytes);
         }
     }
 
     /// Makes shared memory that of a new block.
-    pub fn forget_block(&self) {
+    pub(crate) fn forget_block(&self) {
         // SAFETY: these are the allocation's bytes, and nothing borrows them.
         unsafe { self.base.write_bytes(Self::UNWRITTEN, self.bytes) };
         self.shadow.borrow_mut().forget_block();
         self.words.borrow_mut().clear();
     }
 
-    pub fn set_name(&self, name: &'static str) {
+    pub(crate) fn set_name(&self, name: &'static str) {
         self.name.set(name);
     }
 
     #[inline(always)]
-    pub fn base(&self) -> *mut u8 {
+    pub(crate) fn base(&self) -> *mut u8 {
         self.base
     }
 
     #[inline(always)]
-    pub fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
     #[inline(always)]
-    pub fn space(&self) -> Space {
+    pub(crate) fn space(&self) -> Space {
         self.space
     }
 
-    pub fn address(&self) -> usize {
+    pub(crate) fn address(&self) -> usize {
         self.base as usize
     }
 
     /// For a report: "global memory `keys` (400 bytes)".
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let space = match self.space {
             Space::Global => "global memory",
             Space::Shared => "shared memory",

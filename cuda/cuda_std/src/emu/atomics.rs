@@ -9,12 +9,11 @@
 use super::access::Access;
 use super::allocation::Space;
 use super::clock::Stamp;
-use super::history::{Place, Release};
+use super::history::Release;
 use super::launch::Launch;
 use super::options::MemoryModel;
-use super::scheduler::State;
-use super::store_buffer::Pending;
-use crate::atomic::{Ordering, Scope};
+use super::state::{Pending, State};
+use crate::order::{Ordering, Scope};
 
 impl Launch {
     fn preempt(&self, access: &Access) {
@@ -23,7 +22,7 @@ impl Launch {
         }
     }
 
-    pub fn load(&self, access: &Access, order: Ordering, scope: Scope) -> u64 {
+    pub(crate) fn load(&self, access: &Access, order: Ordering, scope: Scope) -> u64 {
         self.preempt(access);
         loop {
             self.begin(access);
@@ -39,7 +38,7 @@ impl Launch {
         }
     }
 
-    pub fn store(&self, access: &Access, value: u64, order: Ordering, scope: Scope) {
+    pub(crate) fn store(&self, access: &Access, value: u64, order: Ordering, scope: Scope) {
         let changed = self.change(access, |state, lane| {
             state.store(lane, access, value, order, scope)
         });
@@ -48,7 +47,13 @@ impl Launch {
         }
     }
 
-    pub fn fetch_add(&self, access: &Access, value: u64, order: Ordering, scope: Scope) -> u64 {
+    pub(crate) fn fetch_add(
+        &self,
+        access: &Access,
+        value: u64,
+        order: Ordering,
+        scope: Scope,
+    ) -> u64 {
         let old = self.change(access, |state, lane| {
             state.fetch_add(lane, access, value, order, scope)
         });
@@ -68,19 +73,19 @@ impl Launch {
         change(&mut state, lane)
     }
 
-    pub fn fence(&self, scope: Scope) {
+    pub(crate) fn fence(&self, scope: Scope) {
         self.state.borrow_mut().fence(self.me().lane, scope);
     }
 
     /// A plain read where stores are buffered.
-    pub fn buffered_read(&self, access: &Access) -> u128 {
+    pub(crate) fn buffered_read(&self, access: &Access) -> u128 {
         self.state
             .borrow_mut()
             .buffered_read(self.me().lane, access)
     }
 
     /// A plain write where stores are buffered.
-    pub fn buffered_write(&self, access: &Access, value: u128) {
+    pub(crate) fn buffered_write(&self, access: &Access, value: u128) {
         let pending = Pending::plain(access, value);
         self.state.borrow_mut().buffer(self.me().lane, pending);
     }
@@ -95,14 +100,6 @@ impl State {
             Self::KEPT
         } else {
             1
-        }
-    }
-
-    fn place(access: &Access) -> Place {
-        Place {
-            offset: access.offset,
-            size: access.size,
-            value: access.value(),
         }
     }
 
@@ -126,7 +123,7 @@ impl State {
             None => self.memory != MemoryModel::StaleReads,
         };
         let rng = &mut self.rng;
-        let loaded = words.load(Self::place(access), &self.knowledge[lane], |depth| {
+        let loaded = words.load(access.atomic_bytes(), &self.knowledge[lane], |depth| {
             if reads_newest || depth == 1 {
                 0
             } else {
@@ -203,20 +200,15 @@ impl State {
         // Nothing loads shared words atomically, so no older value is kept.
         let needs_history = self.kept() > 1 && access.memory.space() != Space::Shared;
         if needs_history || !releases.is_empty() || words.has(access.offset) {
-            let place = Self::place(access);
-            words.store(place, value, writer, releases, update, self.kept());
+            let bytes = access.atomic_bytes();
+            words.store(bytes, value, writer, releases, update, self.kept());
         }
     }
 
     /// Writes to memory. Whether that changed it.
-    pub fn put(&mut self, access: &Access, value: u64) -> bool {
+    pub(super) fn put(&mut self, access: &Access, value: u64) -> bool {
         let changed = access.value() != value;
-        // SAFETY: the access was checked to be valid; it is at most 8 bytes wide.
-        unsafe {
-            access
-                .pointer()
-                .copy_from_nonoverlapping(value.to_le_bytes().as_ptr(), access.size);
-        }
+        access.put(value as u128);
         if changed {
             self.wake(access.pointer() as usize, access.size);
         }
@@ -252,7 +244,7 @@ impl State {
             let has = words.borrow().has(access.offset);
             let writer = self.knowledge[lane].now();
             if has && (acquires || !self.lanes[lane].released.is_empty() || !is_shared) {
-                let carried = words.borrow_mut().newest_releases(Self::place(access));
+                let carried = words.borrow_mut().newest_releases(access.atomic_bytes());
                 self.meet(lane, carried, acquires, scope);
             }
             let releases = self.released(lane, publishes, scope);

@@ -5,14 +5,16 @@
 //! so all lanes of a warp have to have come to the same one.
 
 use super::clock::Knowledge;
-use super::finding::Kind;
+use super::finding::{Finding, Kind};
 use super::launch::Launch;
+use super::location::SourceLocation;
+use super::operation::lanes;
 use super::options::MemoryModel;
-use super::scheduler::{Fault, Place, State, Wait, Warp};
+use super::state::{State, Wait, Warp};
 
 impl Launch {
     /// Waits for the block. Whether `predicate` held in any of its threads.
-    pub fn barrier(&self, predicate: bool, at: Place) -> bool {
+    pub(crate) fn barrier(&self, predicate: bool, at: SourceLocation) -> bool {
         let me = self.me();
         let released = {
             let mut state = self.state.borrow_mut();
@@ -26,8 +28,8 @@ impl Launch {
             block.any |= predicate;
             state.release_barrier(me.slot)
         };
-        if let Err(fault) = released {
-            self.stop(self.finding_of(*fault));
+        if let Err(finding) = released {
+            self.stop(*finding);
         }
         self.suspend();
         self.state.borrow().blocks[me.slot].result
@@ -36,7 +38,7 @@ impl Launch {
 
 impl State {
     /// Lets the block's threads pass, if all have come.
-    pub fn release_barrier(&mut self, slot: usize) -> Result<(), Box<Fault>> {
+    pub(super) fn release_barrier(&mut self, slot: usize) -> Result<(), Box<Finding>> {
         let block = &mut self.blocks[slot];
         if block.arrived == 0 || block.arrived < block.live {
             return Ok(());
@@ -57,36 +59,35 @@ impl State {
     }
 
     /// Finds lanes of one warp at different barriers, or gone before this one.
-    fn check_convergence(&self, warp: usize) -> Result<(), Box<Fault>> {
+    fn check_convergence(&self, warp: usize) -> Result<(), Box<Finding>> {
         let Warp {
             members, exited, ..
         } = self.warps[warp];
         if members & !exited == 0 {
             return Ok(());
         }
-        let lanes = (0..32)
-            .filter(|lane| members >> lane & 1 != 0)
-            .map(|lane| warp * 32 + lane);
-        let mut sites = lanes.filter_map(|lane| Some((lane, self.last_site(lane)?)));
-        let gone = (members & exited != 0).then_some("; a lane of its warp has exited");
-        let here = sites.find(|&(lane, _)| self.lanes[lane].wait == Wait::Barrier);
-        let Some((_, here)) = here else { return Ok(()) };
-        let mut others = (0..32)
-            .map(|lane| warp * 32 + lane)
-            .filter(|&lane| members >> (lane % 32) & 1 != 0)
-            .filter_map(|lane| self.last_site(lane));
-        let other = others.find(|site| site.location != here.location);
-        if other.is_none() && gone.is_none() {
+        let gone = if members & exited != 0 {
+            "; a lane of its warp has exited"
+        } else {
+            ""
+        };
+        let lanes = lanes(members).map(|lane| warp * 32 + lane as usize);
+        let mut waiting = lanes
+            .clone()
+            .filter(|&lane| self.lanes[lane].wait == Wait::Barrier);
+        let Some(here) = waiting.find(|&lane| self.lanes[lane].at.is_some()) else {
+            return Ok(());
+        };
+        let is_elsewhere = |&lane: &usize| {
+            self.lanes[lane]
+                .at
+                .is_some_and(|at| Some(at) != self.lanes[here].at)
+        };
+        let other = lanes.clone().find(is_elsewhere);
+        if other.is_none() && gone.is_empty() {
             return Ok(());
         }
-        Err(Box::new(Fault {
-            kind: Kind::BarrierDivergence,
-            site: Some(here),
-            other,
-            message: format!(
-                "the lanes of a warp have to come to the same block barrier{}",
-                gone.unwrap_or("")
-            ),
-        }))
+        let message = format!("the lanes of a warp have to come to the same block barrier{gone}");
+        Err(self.fault(Kind::BarrierDivergence, here, other, message))
     }
 }

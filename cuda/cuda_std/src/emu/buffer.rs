@@ -1,10 +1,14 @@
 //! Device memory, as a test owns it.
 
-use super::access::{Access, Kind};
+use super::access::Access;
+use super::access_kind::AccessKind;
 use super::allocation::{Allocation, Space};
+use super::memory::GlobalPointer;
+use super::options::{Expectation, Options};
 use crate::memory::Global;
 use crate::word::Word;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::panic::Location;
 
 /// An array in the emulated device's memory. Kernels reach it through
@@ -51,7 +55,7 @@ impl<T: Word> Buffer<T> {
 
     /// What a kernel takes as its parameter.
     pub fn global(&self) -> Global<T> {
-        Global::new(&*self.allocation)
+        Global(GlobalPointer::new(&*self.allocation))
     }
 
     /// Elements.
@@ -59,6 +63,7 @@ impl<T: Word> Buffer<T> {
         self.len
     }
 
+    /// Returns true if there is no element.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -68,7 +73,7 @@ impl<T: Word> Buffer<T> {
     /// # Panics
     /// If there is no element `i`.
     pub fn write(&self, i: usize, value: T) {
-        let access = self.element(i, Kind::WRITE);
+        let access = self.element(i, AccessKind::WRITE);
         // SAFETY: `element` found the access to be valid.
         unsafe { (access.pointer() as *mut T).write(value) };
         self.allocation
@@ -82,7 +87,7 @@ impl<T: Word> Buffer<T> {
     /// # Panics
     /// If there is no element `i`, or if nobody has written it.
     pub fn read(&self, i: usize) -> T {
-        let access = self.element(i, Kind::READ);
+        let access = self.element(i, AccessKind::READ);
         self.allocation.believe_written();
         let written = self
             .allocation
@@ -92,7 +97,7 @@ impl<T: Word> Buffer<T> {
         assert!(
             written,
             "the host reads {}, which nobody has written",
-            access.place()
+            access.describe()
         );
         // SAFETY: `element` found the access to be valid.
         unsafe { (access.pointer() as *const T).read() }
@@ -112,7 +117,7 @@ impl<T: Word> Buffer<T> {
     }
 
     #[track_caller]
-    fn element(&self, i: usize, kind: Kind) -> Access<'_> {
+    fn element(&self, i: usize, kind: AccessKind) -> Access<'_> {
         assert!(i < self.len, "element {i} of a buffer of {}", self.len);
         Access {
             memory: &self.allocation,
@@ -121,5 +126,30 @@ impl<T: Word> Buffer<T> {
             kind,
             at: Location::caller(),
         }
+    }
+}
+
+impl Options {
+    /// The same, and the launch begins with a look at `elements` of `table`: if one
+    /// is not zero, that is a finding.
+    ///
+    /// # Panics
+    /// If the table does not have these elements.
+    pub fn expect_zero<T: Word>(mut self, table: Global<T>, elements: Range<usize>) -> Self {
+        let element = size_of::<T>();
+        let begin = table.0.offset + elements.start * element;
+        let end = table.0.offset + elements.end * element;
+        // SAFETY: the buffer exists, or there would be no accessor to it to speak of.
+        let bytes = unsafe { (*table.0.allocation).bytes() };
+        assert!(
+            end <= bytes,
+            "expect_zero: {elements:?} is not in the table"
+        );
+        self.expectations.push(Expectation {
+            memory: table.0.allocation,
+            bytes: begin..end,
+            element,
+        });
+        self
     }
 }

@@ -73,7 +73,7 @@ impl View {
         }
     }
 
-    pub fn join(&mut self, other: &View) {
+    pub(crate) fn join(&mut self, other: &View) {
         for (block, &epoch) in other.blocks.iter().enumerate() {
             self.add_block(block as u32, epoch);
         }
@@ -137,7 +137,7 @@ pub(crate) struct Knowledge {
 
 impl Knowledge {
     /// A thread that starts: all that happened before the launch, and no more.
-    pub fn new(thread: u32, nothing: &Rc<View>) -> Self {
+    pub(crate) fn new(thread: u32, nothing: &Rc<View>) -> Self {
         Self {
             thread,
             clock: 1,
@@ -148,20 +148,20 @@ impl Knowledge {
         }
     }
 
-    pub fn thread(&self) -> u32 {
+    pub(crate) fn thread(&self) -> u32 {
         self.thread
     }
 
-    pub fn block(&self) -> u32 {
+    pub(crate) fn block(&self) -> u32 {
         self.thread / BLOCK
     }
 
-    pub fn epoch(&self) -> u32 {
+    pub(crate) fn epoch(&self) -> u32 {
         self.epoch
     }
 
     /// The stamp of an access made now.
-    pub fn now(&self) -> Stamp {
+    pub(crate) fn now(&self) -> Stamp {
         Stamp {
             thread: self.thread,
             clock: self.clock,
@@ -171,7 +171,7 @@ impl Knowledge {
 
     /// Whether what has `stamp` happens before what this thread does now.
     #[inline]
-    pub fn is_after(&self, stamp: Stamp) -> bool {
+    pub(crate) fn is_after(&self, stamp: Stamp) -> bool {
         if stamp.thread == self.thread || stamp.clock == 0 {
             return true;
         }
@@ -195,7 +195,7 @@ impl Knowledge {
 
     /// All that this thread knows, for others to acquire; and a new clock for what
     /// it does from here on.
-    pub fn publish(&mut self) -> Rc<View> {
+    pub(crate) fn publish(&mut self) -> Rc<View> {
         let mut own = View::default();
         own.add_block(self.block(), self.epoch);
         if self.floor > 0 {
@@ -222,14 +222,14 @@ impl Knowledge {
         }
     }
 
-    pub fn acquire(&mut self, view: &Rc<View>) {
+    pub(crate) fn acquire(&mut self, view: &Rc<View>) {
         if !Rc::ptr_eq(&self.view, view) {
             Rc::make_mut(&mut self.view).join(view);
         }
     }
 
     /// A barrier of all threads of a block.
-    pub fn block_barrier(threads: &mut [Knowledge]) {
+    pub(crate) fn block_barrier(threads: &mut [Knowledge]) {
         let block = threads[0].block();
         let epoch = threads[0].epoch + 1;
         let mut joined = Self::joined_view(threads.iter());
@@ -246,7 +246,7 @@ impl Knowledge {
     }
 
     /// A barrier of all lanes of a warp.
-    pub fn warp_barrier(lanes: &mut [Knowledge]) {
+    pub(crate) fn warp_barrier(lanes: &mut [Knowledge]) {
         let floor = lanes.iter().map(|lane| lane.clock).max().unwrap_or(0);
         let joined = Self::joined_view(lanes.iter());
         for lane in lanes {
@@ -258,7 +258,7 @@ impl Knowledge {
     }
 
     /// A barrier of the lanes of a warp that are in `mask`.
-    pub fn partial_warp_barrier(lanes: &mut [Knowledge], mask: u32) {
+    pub(crate) fn partial_warp_barrier(lanes: &mut [Knowledge], mask: u32) {
         let mut mates = [0; 32];
         let first = lanes[0].thread / 32 * 32;
         let takes_part = |lane: &Knowledge| mask >> (lane.thread % 32) & 1 != 0;

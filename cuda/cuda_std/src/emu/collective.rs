@@ -1,4 +1,4 @@
-//! What the lanes of a warp do together.
+//! Warp operations.
 //!
 //! A lane deposits what it brings and waits; the last lane of the mask to come
 //! computes everybody's result. Lanes may come from different source lines: the
@@ -6,111 +6,33 @@
 //! orders memory.
 
 use super::clock::Knowledge;
-use super::finding::Kind;
-use super::launch::{Launch, Me};
+use super::finding::{Finding, Kind};
+use super::launch::{Launch, current};
+use super::location::SourceLocation;
+use super::operation::{Group, Operation, lanes};
 use super::options::MemoryModel;
-use super::scheduler::{Fault, Place, State, Wait, Warp};
+use super::state::{State, Wait, Warp};
+use super::thread::Me;
+use std::panic::Location;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Operation {
-    SyncWarp,
-    ShuffleIdx,
-    ShuffleUp,
-    ShuffleDown,
-    ShuffleXor,
-    Ballot,
-    Any,
-    All,
-    MatchAny,
-    MatchDigit,
-    Reduce(Reduction),
-}
-
-/// What two lanes' values become.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Reduction {
-    Add,
-    Min,
-    Max,
-    And,
-    Or,
-    Xor,
-}
-
-impl Reduction {
-    fn of(self, a: u32, b: u32) -> u32 {
-        match self {
-            Reduction::Add => a.wrapping_add(b),
-            Reduction::Min => a.min(b),
-            Reduction::Max => a.max(b),
-            Reduction::And => a & b,
-            Reduction::Or => a | b,
-            Reduction::Xor => a ^ b,
-        }
-    }
-}
-
-impl Operation {
-    /// As kernels write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Operation::SyncWarp => "sync_warp",
-            Operation::ShuffleIdx => "shuffle_idx",
-            Operation::ShuffleUp => "shuffle_up",
-            Operation::ShuffleDown => "shuffle_down",
-            Operation::ShuffleXor => "shuffle_xor",
-            Operation::Ballot => "ballot",
-            Operation::Any => "any",
-            Operation::All => "all",
-            Operation::MatchAny => "match_any",
-            Operation::MatchDigit => "match_digit",
-            Operation::Reduce(Reduction::Add) => "reduce_add",
-            Operation::Reduce(Reduction::Min) => "reduce_min",
-            Operation::Reduce(Reduction::Max) => "reduce_max",
-            Operation::Reduce(Reduction::And) => "reduce_and",
-            Operation::Reduce(Reduction::Or) => "reduce_or",
-            Operation::Reduce(Reduction::Xor) => "reduce_xor",
-        }
-    }
-
-    /// The lane that `lane` gets its value from, for a shuffle.
-    fn source(self, lane: u32, argument: u32) -> Option<u32> {
-        match self {
-            Operation::ShuffleIdx => Some(argument % 32),
-            Operation::ShuffleUp => Some(lane.checked_sub(argument).unwrap_or(lane)),
-            Operation::ShuffleDown => Some(
-                lane.checked_add(argument)
-                    .filter(|&l| l < 32)
-                    .unwrap_or(lane),
-            ),
-            // Beyond the warp, a lane keeps its own.
-            Operation::ShuffleXor if argument < 32 => Some(lane ^ argument),
-            Operation::ShuffleXor => Some(lane),
-            _ => None,
-        }
-    }
-}
-
-/// Lanes on their way into one operation.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Group {
-    pub operation: Operation,
-    pub mask: u32,
-    pub arrived: u32,
+/// Takes part in a warp operation of the running launch: this lane's result.
+#[track_caller]
+pub(crate) fn collective(operation: Operation, mask: u32, value: u32, argument: u32) -> u32 {
+    let at = Location::caller();
+    current(|launch| launch.collective(operation, mask, value, argument, at))
 }
 
 impl Launch {
     /// Takes part in a warp operation: this lane's result.
-    pub fn collective(
+    pub(crate) fn collective(
         &self,
         operation: Operation,
         mask: u32,
         value: u32,
         argument: u32,
-        at: Place,
+        at: SourceLocation,
     ) -> u32 {
         let me = self.me();
-        let bit = 1 << (me.lane % 32);
         let (warp, lane) = (me.lane / 32, me.lane % 32);
         let complete = {
             let mut state = self.state.borrow_mut();
@@ -122,24 +44,25 @@ impl Launch {
             let members = &mut state.warps[warp];
             members.values[lane] = value;
             members.arguments[lane] = argument;
+            let arrived = 1 << lane;
             state.join_group(
                 me,
                 Group {
                     operation,
                     mask,
-                    arrived: bit,
+                    arrived,
                 },
             )
         };
         match complete {
-            Err(fault) => self.stop(self.finding_of(*fault)),
+            Err(finding) => self.stop(*finding),
             Ok(true) => {}
             Ok(false) => self.suspend(),
         }
         self.state.borrow().warps[warp].values[lane]
     }
 
-    pub fn active_mask(&self) -> u32 {
+    pub(crate) fn active_mask(&self) -> u32 {
         self.state.borrow_mut().active_mask(self.me().lane)
     }
 }
@@ -147,7 +70,7 @@ impl Launch {
 impl State {
     /// Adds the running lane to those who wait for the same operation. True if it
     /// was the last: all are ready then.
-    fn join_group(&mut self, me: Me, own: Group) -> Result<bool, Box<Fault>> {
+    fn join_group(&mut self, me: Me, own: Group) -> Result<bool, Box<Finding>> {
         let index = me.lane / 32;
         let warp = &mut self.warps[index];
         let found = warp
@@ -176,56 +99,45 @@ impl State {
         Ok(true)
     }
 
-    /// Finds what no later arrival can make good.
-    fn check_mask(&self, me: Me, own: Group) -> Result<(), Box<Fault>> {
+    /// Finds faults that no later arrival can mend.
+    fn check_mask(&self, me: Me, own: Group) -> Result<(), Box<Finding>> {
         let warp = &self.warps[me.lane / 32];
-        let (lane, name) = (me.lane % 32, own.operation.name());
-        let fault = |other: Option<usize>, message| {
-            Err(Box::new(Fault {
-                kind: Kind::WarpMask,
-                site: self.last_site(me.lane),
-                other: other.and_then(|other| self.last_site(me.lane / 32 * 32 + other)),
-                message,
-            }))
+        let lane = me.lane % 32;
+        let fault = |other: Option<u32>, message| {
+            let other = other.map(|other| me.lane / 32 * 32 + other as usize);
+            Err(self.fault(Kind::WarpMask, me.lane, other, message))
         };
         let absent = own.mask & !(warp.members & !warp.exited);
         if own.mask & own.arrived == 0 {
-            let message = format!(
-                "lane {lane} calls {name} with mask {:#010x}, without itself",
-                own.mask
-            );
-            return fault(None, message);
+            return fault(None, format!("lane {lane} calls {own}, without itself"));
         }
         if absent != 0 {
             let missing = absent.trailing_zeros();
-            let why = if warp.members >> missing & 1 == 0 {
-                "does not exist"
-            } else {
+            let exists = warp.members >> missing & 1 != 0;
+            let why = if exists {
                 "has exited"
+            } else {
+                "does not exist"
             };
-            let message = format!(
-                "{name} with mask {:#010x} names lane {missing}, which {why}",
-                own.mask
+            return fault(
+                Some(missing),
+                format!("{own} names lane {missing}, which {why}"),
             );
-            return fault(Some(missing as usize), message);
         }
         // They wait for this lane, and it waits for one of them, elsewhere.
         let crossed = |g: &&Group| g.mask & own.arrived != 0 && own.mask & g.arrived != 0;
         if let Some(group) = warp.groups.iter().find(crossed) {
             let other = (own.mask & group.arrived).trailing_zeros();
-            let message = format!(
-                "lane {lane} calls {name} with mask {:#010x}, lane {other} {} with mask {:#010x}",
-                own.mask,
-                group.operation.name(),
-                group.mask
+            return fault(
+                Some(other),
+                format!("lane {lane} calls {own}, lane {other} {group}"),
             );
-            return fault(Some(other as usize), message);
         }
         Ok(())
     }
 
     /// Computes the results of a group that is complete.
-    fn complete(&mut self, index: usize, group: Group) -> Result<(), Box<Fault>> {
+    fn complete(&mut self, index: usize, group: Group) -> Result<(), Box<Finding>> {
         if group.operation == Operation::SyncWarp {
             if self.keeps_clocks {
                 self.warp_barrier(index, group.mask);
@@ -233,16 +145,12 @@ impl State {
             return Ok(());
         }
         if let Some(lane) = shuffle_from_outside(&self.warps[index], group) {
-            return Err(Box::new(Fault {
-                kind: Kind::WarpMask,
-                site: self.last_site(index * 32 + lane as usize),
-                other: None,
-                message: format!(
-                    "lane {lane} asks {} for a lane outside of its mask {:#010x}",
-                    group.operation.name(),
-                    group.mask
-                ),
-            }));
+            let message = format!(
+                "lane {lane} asks {} for a lane outside of its mask {:#010x}",
+                group.operation.name(),
+                group.mask
+            );
+            return Err(self.fault(Kind::WarpMask, index * 32 + lane as usize, None, message));
         }
         let warp = &mut self.warps[index];
         warp.values = results(warp, group);
@@ -259,11 +167,6 @@ impl State {
             Knowledge::partial_warp_barrier(lanes, mask);
         }
     }
-}
-
-/// The lanes of a word, lowest first.
-fn lanes(mask: u32) -> impl Iterator<Item = u32> {
-    (0..32).filter(move |lane| mask >> lane & 1 != 0)
 }
 
 fn shuffle_from_outside(warp: &Warp, group: Group) -> Option<u32> {
@@ -287,7 +190,9 @@ fn results(warp: &Warp, group: Group) -> [u32; 32] {
         Operation::All => set_all(&mut results, group.mask, (holds == group.mask) as u32),
         Operation::Reduce(reduction) => {
             let values = lanes(group.mask).map(|lane| warp.values[lane as usize]);
-            let reduced = values.reduce(|a, b| reduction.of(a, b)).unwrap_or_default();
+            let reduced = values
+                .reduce(|a, b| (reduction.combine)(a, b))
+                .unwrap_or_default();
             set_all(&mut results, group.mask, reduced);
         }
         Operation::MatchAny | Operation::MatchDigit => {

@@ -33,7 +33,7 @@ impl Coroutine {
     ///
     /// # Safety
     /// What `body` borrows lives until the coroutine is recycled.
-    pub unsafe fn new(threads: bool, bytes: usize, body: impl FnOnce(Yielder)) -> Self {
+    pub(super) unsafe fn new(threads: bool, bytes: usize, body: impl FnOnce(Yielder)) -> Self {
         // SAFETY: the caller's promise is the one asked for.
         unsafe {
             if threads || cfg!(miri) {
@@ -49,7 +49,7 @@ impl Coroutine {
     /// Runs until the body suspends itself, or ends: then true. A panic of the
     /// body comes out here.
     #[inline(always)]
-    pub fn resume(&mut self) -> bool {
+    pub(super) fn resume(&mut self) -> bool {
         match self {
             Self::Stack(coroutine) => coroutine.resume(),
             Self::Thread(coroutine) => coroutine.resume(),
@@ -60,7 +60,7 @@ impl Coroutine {
     ///
     /// # Safety
     /// Nothing that stands on the stack then needs to be dropped.
-    pub unsafe fn recycle(self) {
+    pub(super) unsafe fn recycle(self) {
         match self {
             // SAFETY: the caller's promise is the one asked for.
             Self::Stack(coroutine) => unsafe { coroutine.recycle() },

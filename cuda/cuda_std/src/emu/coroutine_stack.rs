@@ -49,14 +49,14 @@ impl Coroutine {
     ///
     /// # Safety
     /// What `body` borrows lives until the coroutine is recycled.
-    pub unsafe fn new(bytes: usize, body: impl FnOnce(&Yielder)) -> Self {
+    pub(super) unsafe fn new(bytes: usize, body: impl FnOnce(&Yielder)) -> Self {
         // SAFETY: the caller's promise is the one asked for.
         Self(unsafe { Inner::with_stack_unchecked(stack(bytes), move |yielder, ()| body(yielder)) })
     }
 
     /// Runs until the body suspends itself, or ends: then true. A panic of the
     /// body comes out here.
-    pub fn resume(&mut self) -> bool {
+    pub(super) fn resume(&mut self) -> bool {
         matches!(self.0.resume(()), CoroutineResult::Return(()))
     }
 
@@ -65,7 +65,7 @@ impl Coroutine {
     ///
     /// # Safety
     /// Nothing that stands on the stack then needs to be dropped.
-    pub unsafe fn recycle(mut self) {
+    pub(super) unsafe fn recycle(mut self) {
         if !self.0.done() {
             // SAFETY: the caller's promise is the one asked for.
             unsafe { self.0.force_reset() };

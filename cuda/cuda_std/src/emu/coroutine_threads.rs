@@ -58,7 +58,7 @@ impl Coroutine {
     ///
     /// # Safety
     /// What `body` borrows lives until the coroutine is recycled.
-    pub unsafe fn new(bytes: usize, body: impl FnOnce(&Yielder)) -> Self {
+    pub(super) unsafe fn new(bytes: usize, body: impl FnOnce(&Yielder)) -> Self {
         let (turns, own_turns) = channel();
         let (own_answers, answers) = channel();
         let yielder = Yielder {
@@ -93,7 +93,7 @@ impl Coroutine {
 
     /// Runs until the body suspends itself, or ends: then true. A panic of the
     /// body comes out here.
-    pub fn resume(&mut self) -> bool {
+    pub(super) fn resume(&mut self) -> bool {
         let sent = self
             .turns
             .as_ref()
@@ -106,7 +106,7 @@ impl Coroutine {
     }
 
     /// Ends the thread, by unwinding it if its body is not at its end.
-    pub fn recycle(mut self) {
+    pub(super) fn recycle(mut self) {
         self.turns = None;
         if let Some(thread) = self.thread.take() {
             // A panic has been handed over; the one of a recycled thread is meant.

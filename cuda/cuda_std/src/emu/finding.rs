@@ -1,8 +1,8 @@
 //! What a check found.
 
+use super::location::Site;
 use super::options::{Options, VARIABLE};
 use std::fmt;
-use std::panic::Location;
 
 /// What is wrong.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,39 +56,40 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A thread, and the source line it is at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Site {
-    pub block: u32,
-    /// Index in the block.
-    pub thread: u32,
-    pub location: &'static Location<'static>,
-}
-
-impl fmt::Display for Site {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(
-            f,
-            "block {} thread {} at {}",
-            self.block, self.thread, self.location
-        )
-    }
-}
-
 /// What was launched.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Launched {
+    /// The name of the kernel.
     pub kernel: String,
+    /// Blocks.
     pub grid: u32,
+    /// Threads in each block.
     pub block: u32,
+    /// Dynamic shared memory of each block.
     pub shared_bytes: usize,
+    /// The options, without the kernel's name.
     pub options: Options,
 }
 
-/// What a check found, and how to see it again.
+impl Launched {
+    pub(crate) fn finding(&self, kind: Kind, message: String) -> Finding {
+        Finding {
+            kind,
+            launch: Box::new(self.clone()),
+            site: None,
+            other: None,
+            message,
+            waiting: Vec::new(),
+        }
+    }
+}
+
+/// The result of a failed check, and how to see it again.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Finding {
+    /// The kind of fault.
     pub kind: Kind,
+    /// The launch that it ended.
     pub launch: Box<Launched>,
     /// Who met it; none if nobody in particular did.
     pub site: Option<Site>,

@@ -13,7 +13,7 @@
 //! widths are mixed, a 64-bit load reads the newest.
 
 use super::clock::{Knowledge, Stamp, View};
-use crate::atomic::Scope;
+use crate::order::Scope;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::rc::Rc;
@@ -29,13 +29,13 @@ pub(crate) struct Release {
 
 impl Release {
     /// Whether an acquire of `scope` by a thread of `block` synchronises with it.
-    pub fn reaches(&self, scope: Scope, block: u32) -> bool {
+    pub(crate) fn reaches(&self, scope: Scope, block: u32) -> bool {
         let same_block = self.block == Some(block);
         same_block || (self.scope == Scope::Device && scope == Scope::Device)
     }
 
     /// Adds a release to others that the same store carries.
-    pub fn join_into(self, releases: &mut Vec<Release>) {
+    pub(crate) fn join_into(self, releases: &mut Vec<Release>) {
         let joins = |other: &&mut Release| {
             other.scope == self.scope && (self.scope == Scope::Device || other.block == self.block)
         };
@@ -74,13 +74,13 @@ pub(crate) struct Words {
 
 /// The bytes of an atomic access, and what they hold now.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct AtomicBytes {
     pub offset: usize,
     pub size: usize,
     pub value: u64,
 }
 
-impl Place {
+impl AtomicBytes {
     fn words(self) -> impl Iterator<Item = (usize, u32)> {
         (0..self.size / 4)
             .map(move |half| (self.offset / 4 + half, (self.value >> (32 * half)) as u32))
@@ -94,7 +94,7 @@ pub(crate) struct Loaded {
 }
 
 impl Words {
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.stores.clear();
     }
 
@@ -113,13 +113,13 @@ impl Words {
     }
 
     /// Whether these bytes have met an atomic store in this launch.
-    pub fn has(&self, offset: usize) -> bool {
+    pub(crate) fn has(&self, offset: usize) -> bool {
         self.stores.contains_key(&(offset / 4))
     }
 
     /// A plain write: it is ordered with all other accesses, or is a race, so there
     /// is nothing older left to return.
-    pub fn forget(&mut self, offset: usize, size: usize) {
+    pub(crate) fn forget(&mut self, offset: usize, size: usize) {
         if !self.stores.is_empty() {
             for index in offset / 4..(offset + size).div_ceil(4) {
                 self.stores.remove(&index);
@@ -128,13 +128,13 @@ impl Words {
     }
 
     /// Reads; `choose(k)` picks how far back to look, below `k`.
-    pub fn load(
+    pub(crate) fn load(
         &mut self,
-        place: Place,
+        bytes: AtomicBytes,
         me: &Knowledge,
         choose: impl FnOnce(usize) -> usize,
     ) -> Loaded {
-        let words: Vec<_> = place.words().collect();
+        let words: Vec<_> = bytes.words().collect();
         let mut depth = usize::MAX;
         for &(index, value) in &words {
             depth = depth.min(visible(self.word(index, value), me));
@@ -185,9 +185,9 @@ impl Words {
 
     /// Writes. `keep` stores are remembered; an `update` carries on what the store
     /// before it published.
-    pub fn store(
+    pub(crate) fn store(
         &mut self,
-        place: Place,
+        bytes: AtomicBytes,
         new: u64,
         writer: Stamp,
         releases: &[Release],
@@ -196,7 +196,7 @@ impl Words {
     ) {
         self.serial += 1;
         let serial = self.serial;
-        for (half, (index, value)) in place.words().enumerate() {
+        for (half, (index, value)) in bytes.words().enumerate() {
             let stores = self.word(index, value);
             let mut carried = Vec::new();
             if update {
@@ -222,9 +222,9 @@ impl Words {
     }
 
     /// What the newest store of a word carries, for a read-modify-write.
-    pub fn newest_releases(&mut self, place: Place) -> Vec<Release> {
+    pub(crate) fn newest_releases(&mut self, bytes: AtomicBytes) -> Vec<Release> {
         let mut releases = Vec::new();
-        for (index, value) in place.words() {
+        for (index, value) in bytes.words() {
             if let Some(store) = self.word(index, value).last() {
                 store
                     .releases

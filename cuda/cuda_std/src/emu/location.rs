@@ -1,22 +1,45 @@
 //! Source locations as 32-bit numbers, so that a record of an access stays small.
 //!
-//! Numbers are given by value: two `Location`s of one place are one number, even
+//! Numbers are given by value: two `Location`s of one line are one number, even
 //! if the compiler made them two objects. A small direct-mapped cache in front of
 //! the table answers nearly always.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::panic::Location;
 use std::sync::{LazyLock, Mutex};
 
-type Place = &'static Location<'static>;
+/// A line of a kernel's source.
+pub(crate) type SourceLocation = &'static Location<'static>;
+
+/// A thread, and the source line it is at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Site {
+    /// Index in the grid.
+    pub block: u32,
+    /// Index in the block.
+    pub thread: u32,
+    /// The source line.
+    pub location: &'static Location<'static>,
+}
+
+impl fmt::Display for Site {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(
+            f,
+            "block {} thread {} at {}",
+            self.block, self.thread, self.location
+        )
+    }
+}
 
 #[derive(Default)]
 struct Table {
     numbers: HashMap<(&'static str, u32, u32), u32>,
-    places: Vec<Place>,
+    locations: Vec<SourceLocation>,
 }
 
-/// Records outlive launches and name places by number, so there is one table.
+/// Records outlive launches and name locations by number, so there is one table.
 static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
 
 fn table() -> std::sync::MutexGuard<'static, Table> {
@@ -25,49 +48,49 @@ fn table() -> std::sync::MutexGuard<'static, Table> {
         .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// The place that `number` stands for.
-pub(crate) fn place(number: u32) -> Place {
-    table().places[number as usize]
+/// The location that `number` stands for.
+pub(crate) fn location(number: u32) -> SourceLocation {
+    table().locations[number as usize]
 }
 
 /// A launch's way to the numbers.
 pub(crate) struct Numbers {
-    cache: Vec<Option<(Place, u32)>>,
+    cache: Vec<Option<(SourceLocation, u32)>>,
 }
 
 impl Numbers {
     const SLOTS: usize = 256;
 
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
             cache: vec![None; Self::SLOTS],
         }
     }
 
     #[inline(always)]
-    pub fn of(&mut self, place: Place) -> u32 {
+    pub(super) fn of(&mut self, location: SourceLocation) -> u32 {
         // A Location is three words long.
-        let slot = (place as *const Location as usize / 24) % Self::SLOTS;
+        let slot = (location as *const Location as usize / 24) % Self::SLOTS;
         match self.cache[slot] {
-            Some((known, number)) if std::ptr::eq(known, place) => number,
-            _ => self.look_up(slot, place),
+            Some((known, number)) if std::ptr::eq(known, location) => number,
+            _ => self.look_up(slot, location),
         }
     }
 
     #[cold]
-    fn look_up(&mut self, slot: usize, place: Place) -> u32 {
+    fn look_up(&mut self, slot: usize, location: SourceLocation) -> u32 {
         let mut table = table();
-        let key = (place.file(), place.line(), place.column());
+        let key = (location.file(), location.line(), location.column());
         let number = match table.numbers.get(&key) {
             Some(&number) => number,
             None => {
-                let number = table.places.len() as u32;
-                table.places.push(place);
+                let number = table.locations.len() as u32;
+                table.locations.push(location);
                 table.numbers.insert(key, number);
                 number
             }
         };
-        self.cache[slot] = Some((place, number));
+        self.cache[slot] = Some((location, number));
         number
     }
 }

@@ -1,8 +1,9 @@
 //! How a launch is run.
 
-use super::stale_state::Expectation;
+use super::allocation::Allocation;
 use fastrand::Rng;
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 /// Who goes on when several threads can.
@@ -29,6 +30,7 @@ pub enum Policy {
 /// What is checked beyond bounds and alignment, which always are.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Checks {
+    /// Nothing more.
     Bounds,
     /// And that what is read was written.
     Written,
@@ -56,13 +58,17 @@ pub enum MemoryModel {
 pub struct Options {
     /// What findings call the kernel; if empty, the closure's type.
     pub kernel: String,
+    /// The source of everything that is left to chance.
     pub seed: u64,
+    /// The choice among threads that can go on.
     pub policy: Policy,
     /// Blocks on the device at once, at least 1.
     pub resident: u32,
     /// Whether blocks start in a random order instead of by number.
     pub shuffle_blocks: bool,
+    /// The checks.
     pub checks: Checks,
+    /// The memory model.
     pub memory: MemoryModel,
     /// One turn of [`Patience`](crate::hint::Patience) in so many ends it without
     /// need; 0 for none.
@@ -82,6 +88,14 @@ pub struct Options {
     pub threads: bool,
     /// What must be zero when the launch begins; see [`Options::expect_zero`].
     pub expectations: Vec<Expectation>,
+}
+
+/// Bytes that have to be zero when a launch begins.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Expectation {
+    pub(crate) memory: *const Allocation,
+    pub(crate) bytes: Range<usize>,
+    pub(crate) element: usize,
 }
 
 /// The variable that [`Options::from_env`] reads.
@@ -189,16 +203,8 @@ impl fmt::Display for Options {
             Policy::LastWarp(warp) => format!("last-warp:{warp}"),
             Policy::Priorities(changes) => format!("priorities:{changes}"),
         };
-        let checks = match self.checks {
-            Checks::Bounds => "bounds",
-            Checks::Written => "written",
-            Checks::Races => "races",
-        };
-        let memory = match self.memory {
-            MemoryModel::Sequential => "sequential",
-            MemoryModel::StoreBuffers => "buffers",
-            MemoryModel::StaleReads => "stale",
-        };
+        let checks = CHECKS[self.checks as usize].0;
+        let memory = MEMORY_MODELS[self.memory as usize].0;
         write!(
             f,
             "seed={},policy={policy},resident={},shuffle={},checks={checks},memory={memory},\
@@ -217,6 +223,23 @@ impl fmt::Display for Options {
         }
         Ok(())
     }
+}
+
+/// The names of options in text, in the order of the declarations.
+const CHECKS: [(&str, Checks); 3] = [
+    ("bounds", Checks::Bounds),
+    ("written", Checks::Written),
+    ("races", Checks::Races),
+];
+const MEMORY_MODELS: [(&str, MemoryModel); 3] = [
+    ("sequential", MemoryModel::Sequential),
+    ("buffers", MemoryModel::StoreBuffers),
+    ("stale", MemoryModel::StaleReads),
+];
+
+fn named<T: Copy>(names: &[(&str, T)], name: &str) -> Option<T> {
+    let found = names.iter().find(|(known, _)| *known == name);
+    found.map(|&(_, value)| value)
 }
 
 /// A part of the text that is not an option.
@@ -272,22 +295,8 @@ impl Options {
             }
             "resident" => self.resident = value.parse().ok().filter(|&resident| resident > 0)?,
             "shuffle" => self.shuffle_blocks = value.parse::<u32>().ok()? != 0,
-            "checks" => {
-                self.checks = match value {
-                    "bounds" => Checks::Bounds,
-                    "written" => Checks::Written,
-                    "races" => Checks::Races,
-                    _ => return None,
-                }
-            }
-            "memory" => {
-                self.memory = match value {
-                    "sequential" => MemoryModel::Sequential,
-                    "buffers" => MemoryModel::StoreBuffers,
-                    "stale" => MemoryModel::StaleReads,
-                    _ => return None,
-                }
-            }
+            "checks" => self.checks = named(&CHECKS, value)?,
+            "memory" => self.memory = named(&MEMORY_MODELS, value)?,
             "impatience" => self.impatience = value.parse().ok()?,
             "idle" => self.idle_limit = value.parse().ok()?,
             "stack" => self.stack_bytes = value.parse().ok()?,
@@ -304,7 +313,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_options_are_one() {
+    fn options_are_read_back_from_their_text() {
         for seed in 0..500 {
             let options = Options {
                 early: seed % 2 == 1,
@@ -316,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_option_is_named() {
+    fn a_part_that_is_no_option_is_named() {
         for (text, part) in [
             ("seed=1,polcy=random", "polcy=random"),
             ("policy=lockstep", "policy=lockstep"),

@@ -10,18 +10,8 @@
 //! scope and they come from two blocks. A streamed read (`ld.global.nc`) may not
 //! meet a write of the same launch at all, however well ordered.
 
-use super::access::Kind;
+use super::access_kind::{AccessKind, Conflict, Past};
 use super::clock::{BLOCK, Knowledge, Stamp};
-use super::shadow::Conflict;
-
-/// An access of the past, as a report names it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Past {
-    pub thread: u32,
-    pub kind: Kind,
-    /// See [`location`](super::location).
-    pub location: u32,
-}
 
 #[derive(Clone, Copy)]
 struct Record {
@@ -29,7 +19,7 @@ struct Record {
     thread: u32,
     /// The clock, 0 for an earlier launch; or the number of a set.
     clock: u32,
-    /// The epoch in the low bits and the [`Kind`] in the high ones; for a set, the
+    /// The epoch in the low bits and the [`AccessKind`] in the high ones; for a set, the
     /// block that made it.
     mark: u32,
     location: u32,
@@ -54,11 +44,11 @@ impl Record {
     }
 
     fn epoch(&self) -> u32 {
-        self.mark & !Kind::BITS
+        self.mark & !AccessKind::BITS
     }
 
-    fn kind(&self) -> Kind {
-        Kind::from_bits(self.mark)
+    fn kind(&self) -> AccessKind {
+        AccessKind::from_bits(self.mark)
     }
 
     fn past(&self) -> Past {
@@ -71,7 +61,7 @@ impl Record {
 
     /// Whether an access of `kind` by `me` may follow. One of the two writes.
     #[inline]
-    fn permits(&self, kind: Kind, me: &Knowledge) -> Result<(), Conflict> {
+    fn permits(&self, kind: AccessKind, me: &Knowledge) -> Result<(), Conflict> {
         let old = self.kind();
         if (old.is_streamed() || kind.is_streamed()) && self.clock != 0 {
             return Err(Conflict::Streamed(self.past()));
@@ -129,15 +119,15 @@ impl Group {
     }
 
     /// Whether no look at the single lanes is needed.
-    fn surely_permits(&self, kind: Kind, me: &Knowledge) -> bool {
-        let old = Kind::from_bits(self.mark);
+    fn surely_permits(&self, kind: AccessKind, me: &Knowledge) -> bool {
+        let old = AccessKind::from_bits(self.mark);
         if old.is_streamed() || kind.is_streamed() {
             return false;
         }
         let same_block = self.warp / (BLOCK / 32) == me.block();
         let narrow = old.is_block_scope() || kind.is_block_scope();
         (old.is_atomic() && kind.is_atomic() && (same_block || !narrow))
-            || (same_block && self.mark & !Kind::BITS < me.epoch())
+            || (same_block && self.mark & !AccessKind::BITS < me.epoch())
     }
 
     fn set(&mut self, record: Record) {
@@ -175,9 +165,9 @@ impl Sets {
             return group.set(record);
         }
         set.retain(|group| {
-            let same_kind = Kind::from_bits(group.mark) == record.kind();
-            let past_barrier =
-                group.warp / (BLOCK / 32) == me.block() && group.mark & !Kind::BITS < me.epoch();
+            let same_kind = AccessKind::from_bits(group.mark) == record.kind();
+            let past_barrier = group.warp / (BLOCK / 32) == me.block()
+                && group.mark & !AccessKind::BITS < me.epoch();
             !(past_barrier && (same_kind || is_shared))
         });
         let mut group = Group {
@@ -200,7 +190,7 @@ pub(crate) struct Races {
 }
 
 impl Races {
-    pub fn new(is_shared: bool) -> Self {
+    pub(super) fn new(is_shared: bool) -> Self {
         Self {
             cells: Vec::new(),
             sets: Sets::default(),
@@ -208,12 +198,12 @@ impl Races {
         }
     }
 
-    pub fn forget(&mut self) {
+    pub(super) fn forget(&mut self) {
         self.cells.clear();
         self.sets = Sets::default();
     }
 
-    pub fn reserve(&mut self, granules: usize) {
+    pub(super) fn reserve(&mut self, granules: usize) {
         if self.cells.len() != granules {
             let untouched = Cell {
                 write: Record::EMPTY,
@@ -224,7 +214,7 @@ impl Races {
     }
 
     /// Makes history of what is recorded: all of it is before the next launch.
-    pub fn enter_launch(&mut self) {
+    pub(super) fn enter_launch(&mut self) {
         for cell in &mut self.cells {
             cell.read = Record::EMPTY;
             if cell.write.thread == Record::SET {
@@ -236,19 +226,19 @@ impl Races {
                     .unwrap_or(Record::EMPTY);
             }
             cell.write.clock = 0;
-            cell.write.mark &= Kind::BITS;
+            cell.write.mark &= AccessKind::BITS;
         }
         self.sets = Sets::default();
     }
 
     /// Another block takes over shared memory. Records name their block, and those
     /// of another block are not looked at; sets go.
-    pub fn forget_sets(&mut self) {
+    pub(super) fn forget_sets(&mut self) {
         self.sets = Sets::default();
     }
 
     /// Makes `parts` of each granule, `granules` in all.
-    pub fn split(&mut self, parts: usize, granules: usize) {
+    pub(super) fn split(&mut self, parts: usize, granules: usize) {
         let whole = std::mem::take(&mut self.cells);
         for cell in whole {
             self.cells.push(cell);
@@ -290,10 +280,10 @@ impl Races {
     }
 
     #[inline]
-    pub fn check(
+    pub(super) fn check(
         &mut self,
         granule: usize,
-        kind: Kind,
+        kind: AccessKind,
         me: &Knowledge,
         location: u32,
     ) -> Result<(), Conflict> {
@@ -328,7 +318,7 @@ impl Races {
     }
 
     #[inline]
-    fn permits(&self, old: &Record, kind: Kind, me: &Knowledge) -> Result<(), Conflict> {
+    fn permits(&self, old: &Record, kind: AccessKind, me: &Knowledge) -> Result<(), Conflict> {
         if self.is_empty(old, me) {
             return Ok(());
         }
@@ -366,7 +356,7 @@ impl Races {
         }
     }
 
-    pub fn last_write(&self, granule: usize) -> Option<Past> {
+    pub(super) fn last_write(&self, granule: usize) -> Option<Past> {
         let record = self.cells.get(granule)?.write;
         match record.thread {
             Record::NONE => None,

@@ -6,20 +6,9 @@
 //! part keeping what is known of the whole. So two threads that write neighbouring
 //! 16-bit halves of a word do not race, and a word read as one is two granules.
 
-use super::access::Kind;
+use super::access_kind::{AccessKind, Conflict, Past};
 use super::clock::Knowledge;
-use super::races::{Past, Races};
-
-/// Why an access may not be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Conflict {
-    /// It reads what nobody has written.
-    Unwritten,
-    /// It is not ordered with this one.
-    Race(Past),
-    /// A streamed read and a write in one launch.
-    Streamed(Past),
-}
+use super::races::Races;
 
 /// What the checks know of an allocation.
 pub(crate) struct Shadow {
@@ -31,7 +20,7 @@ pub(crate) struct Shadow {
 }
 
 impl Shadow {
-    pub fn new(bytes: usize, granule: usize, is_shared: bool) -> Self {
+    pub(crate) fn new(bytes: usize, granule: usize, is_shared: bool) -> Self {
         Self {
             bytes,
             shift: granule.trailing_zeros(),
@@ -41,13 +30,13 @@ impl Shadow {
     }
 
     /// All is as in new memory.
-    pub fn forget(&mut self) {
+    pub(crate) fn forget(&mut self) {
         self.written.fill(false);
         self.races.forget();
     }
 
     /// New memory again, for the next block in a place of shared memory.
-    pub fn forget_block(&mut self) {
+    pub(crate) fn forget_block(&mut self) {
         self.written.fill(false);
         self.races.forget_sets();
     }
@@ -78,14 +67,14 @@ impl Shadow {
         self.races.split(parts, granules);
     }
 
-    pub fn is_written(&self, offset: usize, size: usize) -> bool {
+    pub(crate) fn is_written(&self, offset: usize, size: usize) -> bool {
         self.written[self.granules(offset, size)]
             .iter()
             .all(|&written| written)
     }
 
     /// `size` may be the whole allocation's, of any width.
-    pub fn set_written(&mut self, offset: usize, size: usize) {
+    pub(crate) fn set_written(&mut self, offset: usize, size: usize) {
         if size < 16 {
             self.split_to(size);
         }
@@ -95,11 +84,11 @@ impl Shadow {
 
     /// Checks that what an access reads was written, and notes what it writes.
     #[inline]
-    pub fn check_written(
+    pub(crate) fn check_written(
         &mut self,
         offset: usize,
         size: usize,
-        kind: Kind,
+        kind: AccessKind,
     ) -> Result<(), Conflict> {
         self.split_to(size);
         let granules = self.granules(offset, size);
@@ -115,9 +104,9 @@ impl Shadow {
 
     /// Checks that an access of `me` races with none before it, and notes it.
     #[inline]
-    pub fn check_race(
+    pub(crate) fn check_race(
         &mut self,
-        (offset, size, kind): (usize, usize, Kind),
+        (offset, size, kind): (usize, usize, AccessKind),
         me: &Knowledge,
         location: u32,
     ) -> Result<(), Conflict> {
@@ -130,12 +119,12 @@ impl Shadow {
     }
 
     /// Makes history of all accesses so far.
-    pub fn enter_launch(&mut self) {
+    pub(crate) fn enter_launch(&mut self) {
         self.races.enter_launch();
     }
 
     /// Who wrote these bytes last, as far as it was checked.
-    pub fn last_write(&self, offset: usize) -> Option<Past> {
+    pub(crate) fn last_write(&self, offset: usize) -> Option<Past> {
         self.races.last_write(offset >> self.shift)
     }
 }

@@ -5,48 +5,12 @@
 //! [`Options::expect_zero`] names such a table; the launch then begins by looking
 //! at it, and a word that is not zero is a finding which names who wrote it.
 
-use super::finding::{Finding, Kind, Launched, Site};
-use super::options::Options;
-use crate::memory::Global;
-use crate::word::Word;
-use std::ops::Range;
-use std::panic::Location;
-
-/// Bytes that have to be zero when a launch begins.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Expectation {
-    memory: *const super::allocation::Allocation,
-    bytes: Range<usize>,
-    element: usize,
-}
-
-impl Options {
-    /// The same, and the launch begins with a look at `elements` of `table`: if one
-    /// is not zero, that is a finding.
-    ///
-    /// # Panics
-    /// If the table does not have these elements.
-    pub fn expect_zero<T: Word>(mut self, table: Global<T>, elements: Range<usize>) -> Self {
-        let element = size_of::<T>();
-        let begin = table.byte_offset() + elements.start * element;
-        let end = table.byte_offset() + elements.end * element;
-        // SAFETY: the buffer exists, or there would be no accessor to it to speak of.
-        let bytes = unsafe { (*table.allocation()).bytes() };
-        assert!(
-            end <= bytes,
-            "expect_zero: {elements:?} is not in the table"
-        );
-        self.expectations.push(Expectation {
-            memory: table.allocation(),
-            bytes: begin..end,
-            element,
-        });
-        self
-    }
-}
+use super::finding::{Finding, Kind, Launched};
+use super::location::SourceLocation;
+use super::options::Expectation;
 
 /// Looks at all memory that a launch expects to be zero.
-pub(crate) fn check(launched: &Launched, at: &'static Location<'static>) -> Result<(), Finding> {
+pub(crate) fn check(launched: &Launched, at: SourceLocation) -> Result<(), Finding> {
     launched
         .options
         .expectations
@@ -55,7 +19,7 @@ pub(crate) fn check(launched: &Launched, at: &'static Location<'static>) -> Resu
 }
 
 impl Expectation {
-    fn check(&self, launched: &Launched, at: &'static Location<'static>) -> Result<(), Finding> {
+    fn check(&self, launched: &Launched, at: SourceLocation) -> Result<(), Finding> {
         // SAFETY: buffers outlive the launches that use them.
         let memory = unsafe { &*self.memory };
         let is_stale = |&byte: &usize| {
@@ -78,16 +42,5 @@ impl Expectation {
             .last_write(byte)
             .map(|past| past.site());
         Err(finding)
-    }
-}
-
-impl super::races::Past {
-    /// For a report.
-    pub(crate) fn site(self) -> Site {
-        Site {
-            block: self.thread / super::clock::BLOCK,
-            thread: self.thread % super::clock::BLOCK,
-            location: super::location::place(self.location),
-        }
     }
 }

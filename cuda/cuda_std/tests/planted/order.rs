@@ -62,7 +62,9 @@ fn relay(mut run: Run, order: Relay) -> Launched {
         let mut value = 0;
         if block > 0 {
             while flags.load(block - 1, order.load, Scope::Device) == 0 {}
-            order.acquire_fence.map(fence);
+            if let Some(order_acquire_fence) = order.acquire_fence {
+                fence(order_acquire_fence)
+            }
             value = match order.plain {
                 true => values.get(block - 1),
                 false => values.load(block - 1, Ordering::Relaxed, Scope::Device),
@@ -77,7 +79,9 @@ fn relay(mut run: Run, order: Relay) -> Launched {
             true => values.set(block, value + 1),
             false => values.store(block, value + 1, Ordering::Relaxed, Scope::Device),
         }
-        order.release_fence.map(fence);
+        if let Some(order_release_fence) = order.release_fence {
+            fence(order_release_fence)
+        }
         if !order.flag_first {
             set_flag();
         }
