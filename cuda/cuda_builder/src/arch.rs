@@ -1,66 +1,90 @@
-//! The architectures PTX can be built for.
+//! The architectures PTX can be built for, and the compiler's flags for them.
+//!
+//! # The flags
+//!
+//! Each of [`NvvmArch::flags`] is there because the PTX is wrong or slow without it:
+//!
+//! - `-Zmir-enable-passes=-JumpThreading`: that pass copies code into the branches
+//!   around it, barriers and shuffles included, because MIR does not know that
+//!   they must be reached together. A copied barrier is a hang or wrong data.
+//! - `-Cllvm-args=-unroll-threshold=5000`: arrays live in registers only where
+//!   every loop over them is unrolled in full; by default LLVM stops early and
+//!   puts them into local memory.
+//! - `-Cpanic=immediate-abort`: a panic is one `trap`. With messages, ptxas
+//!   refuses the file, because formatting takes addresses of functions.
+//! - `-Clto=fat -Ccodegen-units=1`: all code in one module, so that everything can
+//!   be inlined; PTX has no linker.
+//!
+//! They are unstable, hence `RUSTC_BOOTSTRAP=1`; which is why a crate pins the
+//! release that its kernels are tested with.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The least capable chip that the PTX runs on. The driver compiles PTX for the
-/// chip it finds, so every later one runs it too.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub enum NvvmArch {
+/// The target that kernels are compiled for.
+pub(crate) const DEVICE: &str = "nvptx64-nvidia-cuda";
+
+macro_rules! architectures {
+    ($($(#[$doc:meta])* $name:ident = $capability:literal, $ptx_version:literal;)*) => {
+        /// The least capable chip that the PTX runs on. The driver compiles PTX for the
+        /// chip it finds, so every later one runs it too.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+        pub enum NvvmArch { $($(#[$doc])* $name),* }
+
+        impl NvvmArch {
+            /// All of them, oldest first.
+            pub const ALL: [Self; [$($capability),*].len()] = [$(Self::$name),*];
+
+            /// Compute capability as one number: 90 is 9.0, 120 is 12.0.
+            pub const fn capability(self) -> u32 {
+                match self { $(Self::$name => $capability),* }
+            }
+
+            /// The version of the PTX language, times ten: the lowest that knows the chip
+            /// and what the kernels use of it, so that the oldest possible driver takes
+            /// it. 7.4 (driver 470) has the cache hints of `ld.global.nc`; 8.0 (driver
+            /// 525) has what is new on Hopper.
+            pub const fn ptx_version(self) -> u32 {
+                match self { $(Self::$name => $ptx_version),* }
+            }
+        }
+    };
+}
+
+architectures! {
     /// Turing, and the portable baseline.
     #[default]
-    Compute75,
+    Compute75 = 75, 74;
     /// Ampere (A100).
-    Compute80,
+    Compute80 = 80, 74;
     /// Ampere (RTX 30).
-    Compute86,
+    Compute86 = 86, 74;
     /// Ada Lovelace.
-    Compute89,
+    Compute89 = 89, 78;
     /// Hopper.
-    Compute90,
+    Compute90 = 90, 80;
     /// Blackwell (B200).
-    Compute100,
+    Compute100 = 100, 86;
     /// Blackwell (RTX 50).
-    Compute120,
+    Compute120 = 120, 87;
 }
 
 impl NvvmArch {
-    /// All of them, oldest first.
-    pub const ALL: [Self; 7] = [
-        Self::Compute75,
-        Self::Compute80,
-        Self::Compute86,
-        Self::Compute89,
-        Self::Compute90,
-        Self::Compute100,
-        Self::Compute120,
-    ];
-
-    /// Compute capability as one number: 90 is 9.0, 120 is 12.0.
-    pub const fn capability(self) -> u32 {
-        match self {
-            Self::Compute75 => 75,
-            Self::Compute80 => 80,
-            Self::Compute86 => 86,
-            Self::Compute89 => 89,
-            Self::Compute90 => 90,
-            Self::Compute100 => 100,
-            Self::Compute120 => 120,
-        }
-    }
-
-    /// The version of the PTX language, times ten: the lowest that knows the chip
-    /// and what the kernels use of it, so that the oldest possible driver takes
-    /// it. 7.4 (driver 470) has the cache hints of `ld.global.nc`; 8.0 (driver
-    /// 525) has what is new on Hopper.
-    pub const fn ptx_version(self) -> u32 {
-        match self {
-            Self::Compute75 | Self::Compute80 | Self::Compute86 => 74,
-            Self::Compute89 => 78,
-            Self::Compute90 => 80,
-            Self::Compute100 => 86,
-            Self::Compute120 => 87,
-        }
+    /// The flags of everything compiled for the device.
+    pub(crate) fn flags(self) -> Vec<String> {
+        [
+            &format!("--target={DEVICE}"),
+            &format!("-Ctarget-cpu={self}"),
+            &format!("-Ctarget-feature=+ptx{}", self.ptx_version()),
+            "-Zunstable-options",
+            "-Copt-level=3",
+            "-Cpanic=immediate-abort",
+            "-Ccodegen-units=1",
+            "-Zmir-enable-passes=-JumpThreading",
+            "-Cllvm-args=-unroll-threshold=5000",
+        ]
+        .map(str::to_owned)
+        .into()
     }
 }
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Key(Sha256);
 
 impl Key {
-    pub fn field(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
+    pub(crate) fn field(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let bytes = bytes.as_ref();
         self.0.update((bytes.len() as u64).to_le_bytes());
         self.0.update(bytes);
@@ -24,7 +24,7 @@ impl Key {
     }
 
     /// Every file of a folder, by its path from there and what is in it.
-    pub fn folder(&mut self, folder: &Path) -> Result<&mut Self, CudaBuilderError> {
+    pub(crate) fn folder(&mut self, folder: &Path) -> Result<&mut Self, CudaBuilderError> {
         let mut names: Vec<PathBuf> = fs::read_dir(folder)
             .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
             .map_err(CudaBuilderError::io("read", folder))?;
@@ -44,7 +44,7 @@ impl Key {
     }
 
     /// 32 hexadecimal digits.
-    pub fn finish(&mut self) -> String {
+    pub(crate) fn finish(&mut self) -> String {
         let digest = std::mem::take(&mut self.0).finalize();
         digest[..16]
             .iter()
@@ -58,7 +58,7 @@ impl Key {
 pub(crate) struct Cache(PathBuf);
 
 impl Cache {
-    pub fn open(folder: PathBuf) -> Result<Self, CudaBuilderError> {
+    pub(crate) fn open(folder: PathBuf) -> Result<Self, CudaBuilderError> {
         fs::create_dir_all(&folder).map_err(CudaBuilderError::io("create", &folder))?;
         let folder =
             std::path::absolute(&folder).map_err(CudaBuilderError::io("locate", &folder))?;
@@ -66,12 +66,12 @@ impl Cache {
     }
 
     /// Where the entry of this name is or will be.
-    pub fn entry(&self, name: &str) -> PathBuf {
+    pub(crate) fn entry(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
     /// Makes an entry: `fill` writes into the folder it is given.
-    pub fn make(
+    pub(crate) fn make(
         &self,
         name: &str,
         fill: impl FnOnce(&Path) -> Result<(), CudaBuilderError>,
@@ -96,7 +96,7 @@ impl Cache {
 
     /// Waits until no other build holds the lock of this name; held until the
     /// file is dropped.
-    pub fn lock(&self, name: &str) -> Result<fs::File, CudaBuilderError> {
+    pub(crate) fn lock(&self, name: &str) -> Result<fs::File, CudaBuilderError> {
         let path = self.0.join(format!("{name}.lock"));
         let file = fs::File::create(&path).map_err(CudaBuilderError::io("create", &path))?;
         file.lock().map_err(CudaBuilderError::io("lock", &path))?;

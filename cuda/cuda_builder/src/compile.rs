@@ -1,57 +1,17 @@
 //! Compiling crates, each with one call of rustc, and none that is in the cache.
-//!
-//! # The flags
-//!
-//! Each of [`device_flags`] is there because the PTX is wrong or slow without it:
-//!
-//! - `-Zmir-enable-passes=-JumpThreading`: that pass copies code into the branches
-//!   around it, barriers and shuffles included, because MIR does not know that
-//!   they must be reached together. A copied barrier is a hang or wrong data.
-//! - `-Cllvm-args=-unroll-threshold=5000`: arrays live in registers only where
-//!   every loop over them is unrolled in full; by default LLVM stops early and
-//!   puts them into local memory.
-//! - `-Cpanic=immediate-abort`: a panic is one `trap`. With messages, ptxas
-//!   refuses the file, because formatting takes addresses of functions.
-//! - `-Clto=fat -Ccodegen-units=1`: all code in one module, so that everything can
-//!   be inlined; PTX has no linker.
-//!
-//! They are unstable, hence `RUSTC_BOOTSTRAP=1`; which is why a crate pins the
-//! release that its kernels are tested with.
 
 use crate::CudaBuilderError;
 use crate::arch::NvvmArch;
 use crate::cache::{Cache, Key};
-use crate::compiler::{Compiler, command};
-use crate::crates::{Crate, Crates, DEVICE};
+use crate::compiler::{Compiler, command, run};
+use crate::crates::{Crate, Crates};
 use crate::sysroot::sysroot;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// The name of the compiler's messages in an entry.
 const MESSAGES: &str = "messages.txt";
-
-/// The flags of everything compiled for the device.
-pub(crate) fn device_flags(arch: NvvmArch) -> Vec<String> {
-    let mut flags = vec![
-        format!("--target={DEVICE}"),
-        format!("-Ctarget-cpu={arch}"),
-        format!("-Ctarget-feature=+ptx{}", arch.ptx_version()),
-    ];
-    flags.extend(
-        [
-            "-Zunstable-options",
-            "-Copt-level=3",
-            "-Cpanic=immediate-abort",
-            "-Ccodegen-units=1",
-            "-Zmir-enable-passes=-JumpThreading",
-            "-Cllvm-args=-unroll-threshold=5000",
-        ]
-        .map(str::to_owned),
-    );
-    flags
-}
 
 /// One build of one kernel crate.
 pub(crate) struct Compilation<'a> {
@@ -76,7 +36,7 @@ pub(crate) struct RawPtx {
 
 impl Compilation<'_> {
     /// The PTX as the compiler writes it.
-    pub fn ptx(&mut self) -> Result<RawPtx, CudaBuilderError> {
+    pub(crate) fn ptx(&mut self) -> Result<RawPtx, CudaBuilderError> {
         let keys = self.keys()?;
         let last = keys.len() - 1;
         let entry = self.ensure(last, &keys)?;
@@ -202,7 +162,7 @@ impl Compilation<'_> {
             flags.extend(["--extern", "proc_macro"].map(str::to_owned));
         }
         if !krate.for_host {
-            flags.extend(device_flags(self.arch));
+            flags.extend(self.arch.flags());
             let last: &[&str] = match self.is_kernels(i) {
                 // There is nothing to link: PTX is text. rustc wants a linker.
                 true => &["-Clto=fat", "-Clinker=true"],
@@ -292,39 +252,4 @@ fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError>
         }
     }
     Ok(())
-}
-
-/// Runs the compiler. Returns its warnings; its errors are the error's text.
-pub(crate) fn run(
-    mut rustc: Command,
-    krate: &str,
-    target: &str,
-) -> Result<String, CudaBuilderError> {
-    let output = rustc
-        .output()
-        .map_err(CudaBuilderError::io("run", Path::new(rustc.get_program())))?;
-    let messages = without_noise(&String::from_utf8_lossy(&output.stderr));
-    if !output.status.success() {
-        return Err(CudaBuilderError::Compile {
-            krate: krate.to_owned(),
-            target: target.to_owned(),
-            message: match messages.is_empty() {
-                true => format!("the compiler ended with {}", output.status),
-                false => messages,
-            },
-        });
-    }
-    Ok(messages)
-}
-
-/// The compiler's messages without the one about our own flags, and without the
-/// count of warnings, which includes it.
-fn without_noise(messages: &str) -> String {
-    let ours = |paragraph: &&str| {
-        let first = paragraph.trim_start().lines().next().unwrap_or_default();
-        first.starts_with("warning: unstable feature specified for `-Ctarget-feature`")
-            || first.starts_with("warning: ") && first.ends_with(" emitted")
-    };
-    let kept: Vec<&str> = messages.trim().split("\n\n").filter(|p| !ours(p)).collect();
-    kept.join("\n\n")
 }

@@ -238,3 +238,38 @@ pub(crate) fn command(rustc: &Path) -> Command {
     command.env("RUSTUP_AUTO_INSTALL", "0");
     command
 }
+
+/// Runs the compiler. Returns its warnings; its errors are the error's text.
+pub(crate) fn run(
+    mut rustc: Command,
+    krate: &str,
+    target: &str,
+) -> Result<String, CudaBuilderError> {
+    let output = rustc
+        .output()
+        .map_err(CudaBuilderError::io("run", Path::new(rustc.get_program())))?;
+    let messages = without_noise(&String::from_utf8_lossy(&output.stderr));
+    if !output.status.success() {
+        return Err(CudaBuilderError::Compile {
+            krate: krate.to_owned(),
+            target: target.to_owned(),
+            message: match messages.is_empty() {
+                true => format!("the compiler ended with {}", output.status),
+                false => messages,
+            },
+        });
+    }
+    Ok(messages)
+}
+
+/// The compiler's messages without the one about our own flags, and without the
+/// count of warnings, which includes it.
+fn without_noise(messages: &str) -> String {
+    let ours = |paragraph: &&str| {
+        let first = paragraph.trim_start().lines().next().unwrap_or_default();
+        first.starts_with("warning: unstable feature specified for `-Ctarget-feature`")
+            || first.starts_with("warning: ") && first.ends_with(" emitted")
+    };
+    let kept: Vec<&str> = messages.trim().split("\n\n").filter(|p| !ours(p)).collect();
+    kept.join("\n\n")
+}

@@ -6,15 +6,13 @@
 //! of rustc.
 
 use crate::CudaBuilderError;
+use crate::arch::DEVICE;
 use cargo_platform::{Cfg, Platform};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The target that kernels are compiled for.
-pub(crate) const DEVICE: &str = "nvptx64-nvidia-cuda";
 
 /// What `cfg` holds on the device, for dependencies that ask.
 const DEVICE_CFG: [&str; 6] = [

@@ -13,11 +13,9 @@
 //! kernels have none.
 
 use crate::CudaBuilderError;
-use crate::arch::NvvmArch;
+use crate::arch::{DEVICE, NvvmArch};
 use crate::cache::{Cache, Key};
-use crate::compile::{device_flags, run};
-use crate::compiler::{Compiler, command};
-use crate::crates::DEVICE;
+use crate::compiler::{Compiler, command, run};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -66,7 +64,7 @@ pub(crate) fn sysroot(
 }
 
 fn core_flags() -> Vec<String> {
-    let mut flags = device_flags(OLDEST);
+    let mut flags = OLDEST.flags();
     flags.extend(
         [
             "-Cembed-bitcode=yes",

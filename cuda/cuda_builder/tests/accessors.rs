@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{generated, shared_cache};
-use cuda_builder::{Compiler, CudaBuilder};
+use common::{builder_of, generated, ptx_of};
+use cuda_builder::Compiler;
 
 fn main() {
     common::run(named![accessors_leave_no_trace], named![], Vec::new());
@@ -58,13 +58,7 @@ pub unsafe fn exchange(input: *const u32, output: *mut u32, bins: *mut u32, n: u
 }";
 
 fn accessors_leave_no_trace(compiler: Compiler) {
-    let ptx = |source: &str| {
-        let krate = generated(source, "");
-        let builder = CudaBuilder::new(krate.path())
-            .compiler(compiler.clone())
-            .cache_dir(shared_cache());
-        std::fs::read_to_string(builder.build().unwrap()).unwrap()
-    };
+    let ptx = |source: &str| ptx_of(builder_of(generated(source, "").path(), &compiler));
     let (accessors, pointers) = (ptx(ACCESSORS), ptx(POINTERS));
     assert!(accessors.contains("ld.shared.u32"), "{accessors}");
     assert_eq!(accessors, pointers);

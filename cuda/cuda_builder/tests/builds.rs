@@ -1,8 +1,8 @@
-//! How the builder goes about it: the cache, builds at once, and what it refuses.
+//! The cache, builds at once, and crates that are refused.
 
 mod common;
 
-use common::{builder, cache_with_core, generated, shared_cache};
+use common::{assert_has, builder, builder_of, cache_with_core, generated, ptx_of};
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, NvvmArch};
 use std::fs;
 
@@ -13,7 +13,7 @@ fn main() {
             other_arguments_are_another_build,
             warnings_of_the_compiler_are_kept_with_the_build,
             builds_at_once_do_not_disturb_each_other,
-            what_only_cargo_can_do_is_refused_with_the_reason
+            crates_that_need_cargo_are_refused_with_the_reason
         ],
         named![a_folder_without_a_crate_is_named],
         Vec::new(),
@@ -27,13 +27,10 @@ fn unchanged_sources_run_no_compiler_and_changed_ones_do(compiler: Compiler) {
     let krate = generated(KERNEL, "");
     let copy = krate.path().join("copy.ptx");
     let build = |arch| {
-        CudaBuilder::new(krate.path())
+        let builder = builder_of(krate.path(), &compiler)
             .arch(arch)
-            .compiler(compiler.clone())
-            .cache_dir(cache.path())
-            .copy_to(&copy)
-            .build_with_info()
-            .unwrap()
+            .copy_to(&copy);
+        builder.cache_dir(cache.path()).build_with_info().unwrap()
     };
     let baseline = NvvmArch::Compute75;
     // The macros, cuda_std, the kernels.
@@ -63,8 +60,10 @@ fn unchanged_sources_run_no_compiler_and_changed_ones_do(compiler: Compiler) {
 
 fn other_arguments_are_another_build(compiler: Compiler) {
     let build = |argument: &str| {
-        let builder = builder("bounds", compiler.clone()).rustc_arg(argument);
-        builder.build().unwrap()
+        builder("bounds", &compiler)
+            .rustc_arg(argument)
+            .build()
+            .unwrap()
     };
     assert_ne!(build("-Copt-level=2"), build("-Copt-level=3"));
 }
@@ -72,18 +71,14 @@ fn other_arguments_are_another_build(compiler: Compiler) {
 fn warnings_of_the_compiler_are_kept_with_the_build(compiler: Compiler) {
     let krate = generated(&format!("{KERNEL} fn unused_helper() {{}}"), "");
     for _ in 0..2 {
-        let build = CudaBuilder::new(krate.path())
-            .compiler(compiler.clone())
-            .cache_dir(shared_cache())
+        let build = builder_of(krate.path(), &compiler)
             .build_with_info()
             .unwrap();
-        assert_eq!(build.warnings.len(), 1);
-        assert!(build.warnings[0].contains("`unused_helper` is never used"));
-        assert!(
-            !build.warnings[0].contains("ptx74"),
-            "{}",
-            build.warnings[0]
-        );
+        let [warning] = &build.warnings[..] else {
+            panic!("{:?}", build.warnings);
+        };
+        assert_has(warning, &["`unused_helper` is never used"]);
+        assert!(!warning.contains("ptx74"), "{warning}");
     }
 }
 
@@ -91,74 +86,59 @@ fn builds_at_once_do_not_disturb_each_other(compiler: Compiler) {
     let cache = cache_with_core(&compiler);
     let built: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
-            .map(|_| {
-                scope.spawn(|| {
-                    let path = builder("bounds", compiler.clone())
-                        .cache_dir(cache.path())
-                        .build()
-                        .unwrap();
-                    fs::read_to_string(path).unwrap()
-                })
-            })
+            .map(|_| scope.spawn(|| ptx_of(builder("bounds", &compiler).cache_dir(cache.path()))))
             .collect();
         threads.into_iter().map(|t| t.join().unwrap()).collect()
     });
     assert!(built[0].contains(".entry unbounded"));
     assert!(built.iter().all(|ptx| *ptx == built[0]));
-    let names = fs::read_dir(cache.path()).unwrap();
-    let names: Vec<_> = names.map(|e| e.unwrap().file_name()).collect();
-    assert!(
-        !names
-            .iter()
-            .any(|name| name.to_string_lossy().starts_with("unfinished")),
-        "{names:?}"
-    );
+    for entry in fs::read_dir(cache.path()).unwrap() {
+        let name = entry.unwrap().file_name();
+        assert!(
+            !name.to_string_lossy().starts_with("unfinished"),
+            "{name:?}"
+        );
+    }
 }
 
-fn what_only_cargo_can_do_is_refused_with_the_reason(compiler: Compiler) {
+fn crates_that_need_cargo_are_refused_with_the_reason(compiler: Compiler) {
     let build = |source: &str, manifest: &str, prepare: fn(&std::path::Path)| {
         let krate = generated(source, manifest);
         prepare(krate.path());
-        let error = CudaBuilder::new(krate.path())
-            .compiler(compiler.clone())
-            .cache_dir(shared_cache())
-            .build()
-            .unwrap_err();
+        let error = builder_of(krate.path(), &compiler).build().unwrap_err();
         assert!(
             matches!(error, CudaBuilderError::Unsupported { .. }),
             "{error}"
         );
-        error.to_string()
+        error
     };
     let nothing = |_: &std::path::Path| {};
 
     let error = build(KERNEL, "some-registry-crate = \"1\"", nothing);
-    assert!(
-        error.contains("crate `generated`") && error.contains("`some-registry-crate` comes from")
+    assert_has(
+        error,
+        &["crate `generated`", "`some-registry-crate` comes from"],
     );
 
     let error = build(KERNEL, "", |folder| {
         fs::write(folder.join("build.rs"), "fn main() {}").unwrap();
     });
-    assert!(error.contains("build script"), "{error}");
+    assert_has(error, &["build script"]);
 
     let outside = format!("{KERNEL} pub const T: &str = include_str!(\"../table.txt\");");
     let error = build(&outside, "", |folder| {
         fs::write(folder.join("table.txt"), "1 2 3").unwrap();
     });
-    assert!(error.contains("table.txt, outside of"), "{error}");
+    assert_has(error, &["table.txt, outside of"]);
 
     let variable = format!("{KERNEL} pub const T: Option<&str> = option_env!(\"TUNING\");");
     let error = build(&variable, "", nothing);
-    assert!(error.contains("environment variable TUNING"), "{error}");
+    assert_has(error, &["environment variable TUNING"]);
 }
 
 fn a_folder_without_a_crate_is_named() {
     let error = CudaBuilder::new("no/such/crate").build().unwrap_err();
-    assert!(
-        error.to_string().contains("no/such/crate/Cargo.toml"),
-        "{error}"
-    );
+    assert_has(error, &["no/such/crate/Cargo.toml"]);
 
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("Cargo.toml"), "[package]\nname = 7\n").unwrap();
@@ -167,5 +147,5 @@ fn a_folder_without_a_crate_is_named() {
         matches!(error, CudaBuilderError::Metadata { .. }),
         "{error}"
     );
-    assert!(error.to_string().contains("name = 7"), "{error}");
+    assert_has(error, &["name = 7"]);
 }

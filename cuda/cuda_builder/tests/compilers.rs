@@ -1,10 +1,10 @@
-//! Which compiler is taken. The toolchains here are put together from links and
+//! The choice of a compiler. The toolchains here are put together from links and
 //! small scripts: nothing is installed.
 
 mod common;
 
-use common::{cache_with_core, fixture};
-use cuda_builder::{Compiler, CompilerSearch, CudaBuilder, CudaBuilderError, NvvmArch, Origin};
+use common::{assert_has, builder, cache_with_core};
+use cuda_builder::{Compiler, CompilerSearch, CudaBuilderError, NvvmArch, Origin};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -71,13 +71,19 @@ fn reasons(search: &CompilerSearch) -> Vec<String> {
 fn no_compiler_says_where_it_looked_and_what_to_run() {
     let folder = tempfile::tempdir().unwrap();
     let error = nowhere(folder.path()).find().unwrap_err().to_string();
+    let start = "no kernel compiler found; run `cargo xtask setup` (";
+    assert_has(
+        &error,
+        &[
+            start,
+            "no toolchain 1.96.0",
+            "usr/bin/rustc: it does not run",
+        ],
+    );
     assert!(
-        error.starts_with("no kernel compiler found; run `cargo xtask setup` ("),
+        error.starts_with(start) && error.lines().count() == 1,
         "{error}"
     );
-    assert!(error.contains("no toolchain 1.96.0"), "{error}");
-    assert!(error.contains("usr/bin/rustc: it does not run"), "{error}");
-    assert_eq!(error.lines().count(), 1, "{error}");
 }
 
 fn a_pinned_rustup_toolchain_comes_first_and_builds(real: Compiler) {
@@ -108,12 +114,8 @@ fn a_pinned_rustup_toolchain_comes_first_and_builds(real: Compiler) {
     assert_eq!(found.warning, None);
 
     let cache = cache_with_core(&real);
-    let build = CudaBuilder::new(fixture("bounds"))
-        .arch(NvvmArch::Compute90)
-        .compiler(found)
-        .cache_dir(cache.path())
-        .build_with_info()
-        .unwrap();
+    let builder = builder("bounds", &found).arch(NvvmArch::Compute90);
+    let build = builder.cache_dir(cache.path()).build_with_info().unwrap();
     assert_eq!(build.compiler.origin, Origin::Rustup);
     assert!(build.compiler_calls > 0);
 }
@@ -129,7 +131,7 @@ fn a_toolchain_of_another_machine_or_release_is_passed_over() {
         fs::create_dir_all(toolchains.join(name)).unwrap();
     }
     let looked = reasons(&nowhere(folder.path()));
-    assert!(looked[0].contains("no toolchain 1.96.0"), "{looked:?}");
+    assert_has(&looked[0], &["no toolchain 1.96.0"]);
 }
 
 fn system_packages_serve_and_another_release_is_named() {
@@ -143,10 +145,7 @@ fn system_packages_serve_and_another_release_is_named() {
     let found = search.find().unwrap();
     assert_eq!(found.release, "1.97.1");
     let warning = found.warning.unwrap();
-    assert!(
-        warning.contains("1.96.0") && warning.contains("1.97.1"),
-        "{warning}"
-    );
+    assert_has(warning, &["1.96.0", "1.97.1"]);
 }
 
 fn a_compiler_without_source_or_too_old_does_not_serve() {
@@ -154,18 +153,17 @@ fn a_compiler_without_source_or_too_old_does_not_serve() {
     let mut search = nowhere(folder.path());
     search.system = pretended(folder.path(), "1.96.0", false, "exit 1");
     let looked = reasons(&search);
-    assert!(looked[1].contains("no source of core"), "{looked:?}");
-    assert!(
-        looked[1].contains("apt-get install rustc-web rust-web-src"),
-        "{looked:?}"
+    assert_has(
+        &looked[1],
+        &[
+            "no source of core",
+            "apt-get install rustc-web rust-web-src",
+        ],
     );
 
     search.system = pretended(folder.path(), "1.63.0", true, "exit 1");
     let looked = reasons(&search);
-    assert!(
-        looked[1].contains("rustc 1.63.0 is older than 1.92"),
-        "{looked:?}"
-    );
+    assert_has(&looked[1], &["rustc 1.63.0 is older than 1.92"]);
 }
 
 fn the_variable_is_used_or_is_an_error() {
@@ -193,10 +191,7 @@ fn the_variable_is_used_or_is_an_error() {
         search.explicit = Some(value.clone());
         let error = search.find().unwrap_err().to_string();
         let start = format!("CUDA_BUILDER_RUSTC={} cannot be used: ", value.display());
-        assert!(
-            error.starts_with(&start) && error.contains(reason),
-            "{error}"
-        );
+        assert_has(error, &[&start, reason]);
     }
 }
 
@@ -220,21 +215,11 @@ fn two_builds_at_once_build_core_once() {
     let cache = folder.path().join("cache");
     std::thread::scope(|scope| {
         for arch in [NvvmArch::Compute75, NvvmArch::Compute90] {
-            let compiler = compiler.clone();
-            let cache = &cache;
-            scope.spawn(move || {
-                let build = CudaBuilder::new(fixture("bounds"))
-                    .arch(arch)
-                    .compiler(compiler);
-                // It has compiled nothing, in the end.
-                build.cache_dir(cache).build().unwrap_err();
-            });
+            let builder = builder("bounds", &compiler).arch(arch).cache_dir(&cache);
+            // It has compiled nothing, in the end.
+            scope.spawn(move || builder.build().unwrap_err());
         }
     });
     let log = fs::read_to_string(log).unwrap();
-    let cores = log
-        .lines()
-        .filter(|line| line.contains("--crate-name core "))
-        .count();
-    assert_eq!(cores, 1, "{log}");
+    assert_eq!(log.matches("--crate-name core ").count(), 1, "{log}");
 }

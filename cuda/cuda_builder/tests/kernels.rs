@@ -1,11 +1,11 @@
-//! What comes out of the builder for kernels that try it.
+//! The PTX of kernels that try the builder.
 
 mod common;
 
-use common::{builder, compiler, generated, ptxas, shared_cache, trial};
+use common::{assert_has, builder, builder_of, compiler, generated, ptx_of, ptxas, trial};
 use cuda_builder::lint::Rule;
 use cuda_builder::ptx::{Counts, entries};
-use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, Lint, NvvmArch};
+use cuda_builder::{Compiler, CudaBuilderError, Lint, NvvmArch};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -52,11 +52,11 @@ fn convergence(
     arguments: &[&str],
     arch: NvvmArch,
 ) -> BTreeMap<String, Counts> {
-    let mut builder = builder("convergence", compiler.clone()).arch(arch);
+    let mut builder = builder("convergence", compiler).arch(arch);
     for argument in arguments {
         builder = builder.rustc_arg(*argument);
     }
-    let ptx = std::fs::read_to_string(builder.build().unwrap()).unwrap();
+    let ptx = ptx_of(builder);
     entries(&ptx)
         .iter()
         .map(|entry| (entry.name.to_owned(), entry.counts()))
@@ -85,7 +85,7 @@ fn jump_threading_copies_barriers(compiler: Compiler) {
 }
 
 fn launch_bounds_become_directives(compiler: Compiler) {
-    let ptx = std::fs::read_to_string(builder("bounds", compiler).build().unwrap()).unwrap();
+    let ptx = ptx_of(builder("bounds", &compiler));
     let directives: BTreeMap<&str, Vec<&str>> = entries(&ptx)
         .iter()
         .map(|entry| {
@@ -133,16 +133,12 @@ fn impossible_launch_bounds_are_refused(compiler: Compiler) {
     ];
     for (source, expected) in cases {
         let krate = generated(source, "");
-        let error = CudaBuilder::new(krate.path())
-            .compiler(compiler.clone())
-            .cache_dir(shared_cache())
-            .build()
-            .unwrap_err();
+        let error = builder_of(krate.path(), &compiler).build().unwrap_err();
         assert!(
             matches!(error, CudaBuilderError::LaunchBounds(_)),
             "{error}"
         );
-        assert!(error.to_string().contains(expected), "{error}");
+        assert_has(error, &[expected]);
     }
 }
 
@@ -189,10 +185,7 @@ counts! {
 
 fn static_shared_arrays_are_symbols(compiler: Compiler) {
     let krate = generated(STATIC_ARRAYS, "");
-    let builder = CudaBuilder::new(krate.path())
-        .compiler(compiler)
-        .cache_dir(shared_cache());
-    let ptx = std::fs::read_to_string(builder.build().unwrap()).unwrap();
+    let ptx = ptx_of(builder_of(krate.path(), &compiler));
     for symbol in [
         "transpose_shared_0[4224]",
         "transpose_shared_1[32]",
@@ -224,22 +217,14 @@ fn static_shared_arrays_are_symbols(compiler: Compiler) {
         ("count_u128", &["ld.shared.v2.u64", "st.shared.v2.u64"]),
     ];
     for (kernel, instructions) in accesses {
-        for instruction in instructions {
-            assert!(
-                text(kernel).contains(instruction),
-                "{instruction} in {kernel}"
-            );
-        }
+        assert_has(text(kernel), instructions);
     }
 }
 
 /// The assembler gives each kernel what its own arrays take, rounded up.
 fn static_shared_arrays_assemble(compiler: Compiler, ptxas: &Path) {
     let krate = generated(STATIC_ARRAYS, "");
-    let builder = CudaBuilder::new(krate.path())
-        .arch(NvvmArch::Compute90)
-        .compiler(compiler)
-        .cache_dir(shared_cache());
+    let builder = builder_of(krate.path(), &compiler).arch(NvvmArch::Compute90);
     let output = Command::new(ptxas)
         .args(["-arch=sm_90", "-v", "-o", "/dev/null"])
         .arg(builder.build().unwrap())
@@ -278,11 +263,7 @@ pub unsafe fn reductions(data: Global<u32>, mask: u32) {
 fn reductions_are_instructions_where_there_are_some(compiler: Compiler) {
     let krate = generated(REDUCTIONS, "");
     let counts = |arch| {
-        let builder = CudaBuilder::new(krate.path())
-            .arch(arch)
-            .compiler(compiler.clone())
-            .cache_dir(shared_cache());
-        let ptx = std::fs::read_to_string(builder.build().unwrap()).unwrap();
+        let ptx = ptx_of(builder_of(krate.path(), &compiler).arch(arch));
         entries(&ptx)[0].counts()
     };
     let (old, new) = (counts(NvvmArch::Compute75), counts(NvvmArch::Compute90));
@@ -292,38 +273,43 @@ fn reductions_are_instructions_where_there_are_some(compiler: Compiler) {
 }
 
 fn a_compile_error_shows_the_compilers_message(compiler: Compiler) {
-    let error = builder("broken", compiler).build().unwrap_err().to_string();
-    for part in [
-        "cannot compile `broken` for sm_75",
-        "error[E0308]: mismatched types",
-        "src/lib.rs:9",
-        "out.set(0, \"seven\")",
-    ] {
-        assert!(error.contains(part), "{part:?} is not in:\n{error}");
-    }
+    let error = builder("broken", &compiler)
+        .build()
+        .unwrap_err()
+        .to_string();
+    assert_has(
+        &error,
+        &[
+            "cannot compile `broken` for sm_75",
+            "error[E0308]: mismatched types",
+            "src/lib.rs:9",
+            "out.set(0, \"seven\")",
+        ],
+    );
     assert!(!error.contains("ptx74"), "{error}");
 }
 
 fn misused_attributes_say_what_is_wrong(compiler: Compiler) {
-    let error = builder("misuse", compiler).build().unwrap_err().to_string();
-    for part in [
-        "#[kernel] goes on a function",
-        "kernel `safe` must be an `unsafe fn`",
-        "kernel `generic` cannot have generic parameters",
-        "kernel `returns` cannot return a value",
-        "kernel `foreign` cannot be `extern`",
-        "#[kernel] takes no arguments",
-        "takes one to three constant expressions, found 0",
-        "takes one to three constant expressions, found 4",
-        "takes a type and a number of elements",
-        "stands in the body of a #[kernel] function",
-    ] {
-        assert!(error.contains(part), "{part:?} is not in:\n{error}");
-    }
+    let error = builder("misuse", &compiler).build().unwrap_err();
+    assert_has(
+        &error,
+        &[
+            "#[kernel] goes on a function",
+            "kernel `safe` must be an `unsafe fn`",
+            "kernel `generic` cannot have generic parameters",
+            "kernel `returns` cannot return a value",
+            "kernel `foreign` cannot be `extern`",
+            "#[kernel] takes no arguments",
+            "takes one to three constant expressions, found 0",
+            "takes one to three constant expressions, found 4",
+            "takes a type and a number of elements",
+            "stands in the body of a #[kernel] function",
+        ],
+    );
 }
 
 fn lint_finds_what_was_planted_and_nothing_else(compiler: Compiler) {
-    let error = builder("violations", compiler.clone()).build().unwrap_err();
+    let error = builder("violations", &compiler).build().unwrap_err();
     let shown = error.to_string();
     let CudaBuilderError::Lint { ptx, violations } = error else {
         panic!("{shown}");
@@ -355,7 +341,7 @@ fn lint_finds_what_was_planted_and_nothing_else(compiler: Compiler) {
     assert!(shown.contains("kernel `generic_access`, line "), "{shown}");
 
     // As warnings, they are the same.
-    let warned = builder("violations", compiler)
+    let warned = builder("violations", &compiler)
         .lint(Lint::Warn)
         .build_with_info()
         .unwrap();
@@ -364,9 +350,8 @@ fn lint_finds_what_was_planted_and_nothing_else(compiler: Compiler) {
 }
 
 fn layers_are_compiled_with_their_names_and_features(compiler: Compiler) {
-    let ptx = std::fs::read_to_string(builder("layers", compiler).build().unwrap()).unwrap();
-    assert!(ptx.contains(".maxntid 768"), "{ptx}");
-    assert!(ptx.contains("4200"), "{ptx}");
+    let ptx = ptx_of(builder("layers", &compiler));
+    assert_has(ptx, &[".maxntid 768", "4200"]);
 }
 
 fn each_architecture_has_its_target_and_language_version(compiler: Compiler) {
@@ -375,9 +360,7 @@ fn each_architecture_has_its_target_and_language_version(compiler: Compiler) {
         (NvvmArch::Compute90, ".version 8.0"),
         (NvvmArch::Compute120, ".version 8.7"),
     ] {
-        let built = builder("bounds", compiler.clone()).arch(arch).build();
-        let ptx = std::fs::read_to_string(built.unwrap()).unwrap();
-        assert!(ptx.contains(version), "{arch}");
-        assert!(ptx.contains(&format!(".target {arch}\n")), "{arch}");
+        let ptx = ptx_of(builder("bounds", &compiler).arch(arch));
+        assert_has(ptx, &[version, &format!(".target {arch}\n")]);
     }
 }

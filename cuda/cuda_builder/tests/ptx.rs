@@ -70,36 +70,31 @@ fn statements_know_their_lines() {
 
 /// Each line, put into a kernel, breaks the rule; `None` where it breaks none.
 #[test]
-fn every_form_of_access_is_judged() {
+fn every_form_of_access_is_classified() {
+    use Rule::*;
     let cases = [
-        ("ld.b32 %r1, [%rd1];", Some(Rule::GenericAccess)),
+        ("ld.b32 %r1, [%rd1];", Some(GenericAccess)),
         (
             "@!%p1 st.v4.b32 [%rd1], {%r1, %r2, %r3, %r4};",
-            Some(Rule::GenericAccess),
+            Some(GenericAccess),
         ),
-        ("ld.relaxed.gpu.u32 %r1, [%rd1];", Some(Rule::GenericAccess)),
-        ("atom.add.u32 %r1, [%rd1], 1;", Some(Rule::GenericAccess)),
-        (
-            "red.release.gpu.add.u32 [%rd1], 1;",
-            Some(Rule::GenericAccess),
-        ),
+        ("ld.relaxed.gpu.u32 %r1, [%rd1];", Some(GenericAccess)),
+        ("atom.add.u32 %r1, [%rd1], 1;", Some(GenericAccess)),
+        ("red.release.gpu.add.u32 [%rd1], 1;", Some(GenericAccess)),
         (
             "mov.b32 %r1, %r2; ld.volatile.u32 %r1, [%rd1];",
-            Some(Rule::GenericAccess),
+            Some(GenericAccess),
         ),
         ("ld.volatile.global.u32 %r1, [%rd1];", None),
         ("st.shared::cluster.u32 [%r1], %r2;", None),
         ("redux.sync.add.s32 %r1, %r2, -1;", None),
         ("// ld.b32 %r1, [%rd1];", None),
-        (
-            ".local .align 4 .b8 __local_depot0[96];",
-            Some(Rule::StackArray),
-        ),
-        ("st.local.b32 [%rd1], 0;", Some(Rule::StackArray)),
-        ("call.uni (retval0), helper, (param0);", Some(Rule::Call)),
+        (".local .align 4 .b8 __local_depot0[96];", Some(StackArray)),
+        ("st.local.b32 [%rd1], 0;", Some(StackArray)),
+        ("call.uni (retval0), helper, (param0);", Some(Call)),
         (
             "mov.b64 %rd1, _ZN4core9panicking5panic17h0E;",
-            Some(Rule::PanicMachinery),
+            Some(PanicMachinery),
         ),
     ];
     for (line, rule) in cases {

@@ -1,28 +1,29 @@
-//! What the tests that compile something share.
+//! Helpers of the tests that compile something.
 #![allow(dead_code, reason = "no test uses all of it")]
 
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, find_compiler};
 use libtest_mimic::{Arguments, Failed, Trial};
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 /// A kernel crate under `tests/fixtures`.
-pub fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(name)
 }
 
 /// The cache of ordinary builds, where `core` may already be.
-pub fn shared_cache() -> PathBuf {
+pub(crate) fn shared_cache() -> PathBuf {
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
     temporary.parent().unwrap().join("cuda_builder")
 }
 
-/// A test that compiles something: its name, and what it does with the compiler.
-pub type Compiling = (&'static str, fn(Compiler));
+/// A test that compiles something: its name, and a function of the compiler.
+pub(crate) type Compiling = (&'static str, fn(Compiler));
 
 /// A test that needs nothing.
-pub type Plain = (&'static str, fn());
+pub(crate) type Plain = (&'static str, fn());
 
 /// The functions by their names.
 #[macro_export]
@@ -31,7 +32,7 @@ macro_rules! named {
 }
 
 /// The compiler that the sort kernels are built with, or where it was looked for.
-pub fn compiler() -> Result<Compiler, String> {
+pub(crate) fn compiler() -> Result<Compiler, String> {
     let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../gpu-kernels");
     find_compiler(kernels).map_err(|error| {
         let none = matches!(error, CudaBuilderError::NoCompiler { .. });
@@ -42,7 +43,7 @@ pub fn compiler() -> Result<Compiler, String> {
 
 /// NVIDIA's assembler: the one on the PATH, or the one that CI puts into the target
 /// folder; or what to do about it.
-pub fn ptxas() -> Result<PathBuf, String> {
+pub(crate) fn ptxas() -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).collect::<Vec<_>>();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
@@ -56,11 +57,12 @@ pub fn ptxas() -> Result<PathBuf, String> {
         .ok_or_else(|| "no ptxas on the PATH and none in target/tools".to_owned())
 }
 
-/// A test of what may not be there. Then it shows as ignored, and a line says why.
-pub fn trial<T: Clone + Send + 'static>(
+/// A test of something that may be missing. Then it shows as ignored, and a line says
+/// why.
+pub(crate) fn trial<T: Clone + Send + 'static>(
     name: &str,
     needed: &Result<T, String>,
-    test: fn(T),
+    test: impl FnOnce(T) + Send + 'static,
 ) -> Trial {
     if let Err(reason) = needed {
         eprintln!("{name}: ignored: {reason}");
@@ -72,33 +74,50 @@ pub fn trial<T: Clone + Send + 'static>(
 }
 
 /// Runs tests that compile something, tests that need nothing, and others.
-pub fn run(compiling: &[Compiling], plain: &[Plain], mut trials: Vec<Trial>) -> ! {
+pub(crate) fn run(compiling: &[Compiling], plain: &[Plain], mut trials: Vec<Trial>) -> ! {
     let compiler = compiler();
     trials.extend(
         compiling
             .iter()
             .map(|&(name, test)| trial(name, &compiler, test)),
     );
-    trials.extend(plain.iter().map(|&(name, test)| {
-        let run = move || {
-            test();
-            Ok(())
-        };
-        Trial::test(name, run)
-    }));
+    let nothing = Ok(());
+    trials.extend(
+        plain
+            .iter()
+            .map(|&(name, test)| trial(name, &nothing, move |()| test())),
+    );
     libtest_mimic::run(&Arguments::from_args(), trials).exit()
 }
 
+/// A builder of the crate in `folder`.
+pub(crate) fn builder_of(folder: &Path, compiler: &Compiler) -> CudaBuilder {
+    let builder = CudaBuilder::new(folder).compiler(compiler.clone());
+    builder.cache_dir(shared_cache())
+}
+
 /// A builder of the fixture.
-pub fn builder(name: &str, compiler: Compiler) -> CudaBuilder {
-    CudaBuilder::new(fixture(name))
-        .compiler(compiler)
-        .cache_dir(shared_cache())
+pub(crate) fn builder(name: &str, compiler: &Compiler) -> CudaBuilder {
+    builder_of(&fixture(name), compiler)
+}
+
+/// The PTX that a builder makes.
+pub(crate) fn ptx_of(builder: CudaBuilder) -> String {
+    std::fs::read_to_string(builder.build().unwrap()).unwrap()
+}
+
+/// Fails with the whole text unless it has each of `parts`.
+#[track_caller]
+pub(crate) fn assert_has(text: impl Display, parts: &[&str]) {
+    let text = text.to_string();
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in:\n{text}");
+    }
 }
 
 /// A kernel crate of this source in a new folder, with further lines at the end of
 /// its manifest, where the dependencies stand.
-pub fn generated(source: &str, manifest: &str) -> tempfile::TempDir {
+pub(crate) fn generated(source: &str, manifest: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let cuda_std = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cuda_std");
     let cargo_toml = format!(
@@ -117,8 +136,8 @@ pub fn generated(source: &str, manifest: &str) -> tempfile::TempDir {
 
 /// A cache of its own, with nothing in it but the `core` of the shared one, which
 /// takes half a minute to build and is not what the test is about.
-pub fn cache_with_core(compiler: &Compiler) -> tempfile::TempDir {
-    builder("broken", compiler.clone()).build().unwrap_err();
+pub(crate) fn cache_with_core(compiler: &Compiler) -> tempfile::TempDir {
+    builder("broken", compiler).build().unwrap_err();
     let cache = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(shared_cache()).unwrap() {
         let entry = entry.unwrap();
