@@ -25,7 +25,7 @@ pub(crate) struct Compilation<'a> {
     pub calls: usize,
 }
 
-/// What the compiler made of the kernel crate.
+/// The compiler's output for the kernel crate.
 pub(crate) struct RawPtx {
     /// The cache entry, in which more may be put.
     pub entry: PathBuf,
@@ -183,7 +183,7 @@ impl Compilation<'_> {
             .entry(&entry_name(&self.crates.in_order[i], &keys[i]))
     }
 
-    /// What the compiler calls its output.
+    /// The name of the compiler's output.
     fn file_name(&self, i: usize) -> String {
         let krate = &self.crates.in_order[i];
         match (krate.proc_macro, self.is_kernels(i)) {
@@ -217,7 +217,7 @@ pub(crate) fn source_folder(krate: &Crate) -> &Path {
     krate.root_file.parent().unwrap_or(Path::new("."))
 }
 
-/// What is compiled must be what was hashed: refuses a crate that reads files of
+/// Refuses a crate whose compiled sources are not all hashed: one that reads files of
 /// other folders, or variables, of which the cache would not see a change.
 fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError> {
     let text = fs::read_to_string(dep_info).map_err(CudaBuilderError::io("read", dep_info))?;

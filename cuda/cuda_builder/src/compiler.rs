@@ -43,7 +43,7 @@ pub struct Compiler {
     pub verbose_version: String,
     /// Where it came from.
     pub origin: Origin,
-    /// What the user should know about this choice, where there is anything.
+    /// A warning to the user about this choice.
     pub warning: Option<String>,
 }
 
@@ -165,8 +165,8 @@ fn installed_toolchain(toolchains: &Path, release: &str) -> Option<PathBuf> {
     fitting.into_iter().next()
 }
 
-/// Asks `rustc` who it is and sees whether its source is there: in `sysroot`, or
-/// where the compiler says that its sysroot is.
+/// Asks `rustc` for its version, and looks for its source in `sysroot`, or in the
+/// sysroot that the compiler names.
 fn inspect(rustc: &Path, sysroot: Option<&Path>, origin: Origin) -> Result<Compiler, String> {
     let verbose_version = ask(rustc, &["-vV"])?;
     let release = verbose_version
@@ -224,7 +224,7 @@ fn major_minor(release: &str) -> Option<(u32, u32)> {
 
 /// The compiler, without what cargo puts into the environment for *its* compiler
 /// and for the crate it builds: library paths, wrappers, flags, package names.
-/// What is left cannot change a kernel. Where the executable is rustup's proxy,
+/// The rest cannot change a kernel. Where the executable is rustup's proxy,
 /// it is told not to install anything.
 pub(crate) fn command(rustc: &Path) -> Command {
     let mut command = Command::new(rustc);

@@ -1,4 +1,4 @@
-//! Which crates a kernel crate is made of, in the order they are compiled.
+//! The crates that a kernel crate is made of, in the order they are compiled.
 //!
 //! Cargo is asked only what the manifests say (`cargo metadata --no-deps`), which
 //! needs neither a lock file nor the network, and path dependencies are followed
@@ -14,7 +14,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What `cfg` holds on the device, for dependencies that ask.
+/// The `cfg` values of the device, for dependencies that ask.
 const DEVICE_CFG: [&str; 6] = [
     "target_os=\"cuda\"",
     "target_arch=\"nvptx64\"",
@@ -39,7 +39,7 @@ pub(crate) struct Crate {
     pub proc_macro: bool,
     /// Compiled for the machine that builds: a procedural macro, or part of one.
     pub for_host: bool,
-    /// The name it goes by here, and its place in [`Crates::in_order`].
+    /// The name it goes by here, and its index in [`Crates::in_order`].
     pub dependencies: Vec<(String, usize)>,
 }
 
@@ -231,7 +231,7 @@ impl Resolver {
         Ok(())
     }
 
-    /// What a crate depends on when it is compiled for its side.
+    /// A crate's dependencies when it is compiled for its side.
     fn dependencies(
         &mut self,
         node: &Node,
@@ -265,11 +265,11 @@ impl Resolver {
         Ok(found)
     }
 
-    /// Puts a crate into the order, behind what it depends on. Returns its place.
+    /// Puts a crate into the order, after its dependencies. Returns its index.
     fn place(&mut self, node: &Node) -> Result<usize, CudaBuilderError> {
         let package = self.package(&node.manifest)?;
         match self.placed.get(node) {
-            Some(Some(place)) => return Ok(*place),
+            Some(Some(index)) => return Ok(*index),
             Some(None) => {
                 return Err(unsupported(&package, "it depends on itself".to_owned()));
             }
@@ -310,9 +310,9 @@ impl Resolver {
             for_host: node.for_host,
             dependencies,
         });
-        let place = self.in_order.len() - 1;
-        self.placed.insert(node.clone(), Some(place));
-        Ok(place)
+        let index = self.in_order.len() - 1;
+        self.placed.insert(node.clone(), Some(index));
+        Ok(index)
     }
 }
 
@@ -320,7 +320,7 @@ fn extern_name(dependency: &Dependency) -> &str {
     dependency.rename.as_ref().unwrap_or(&dependency.name)
 }
 
-/// Whether a dependency is one on the side that `node` is compiled for.
+/// Returns true if a dependency is one on the side that `node` is compiled for.
 fn applies(
     package: &Package,
     dependency: &Dependency,

@@ -1,10 +1,10 @@
-//! What can go wrong, each with what to do about it.
+//! Errors, each with its remedy.
 
 use crate::lint::Violation;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-/// Why there is no PTX.
+/// The reason why there is no PTX.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CudaBuilderError {
@@ -21,9 +21,9 @@ pub enum CudaBuilderError {
         "CUDA_BUILDER_RUSTC={value} cannot be used: {reason}; name another compiler or unset the variable"
     )]
     UnusableCompiler {
-        /// What the variable holds.
+        /// The variable's value.
         value: String,
-        /// What is wrong with it.
+        /// The reason.
         reason: String,
     },
 
@@ -41,7 +41,7 @@ pub enum CudaBuilderError {
     Unsupported {
         /// The crate.
         krate: String,
-        /// What it uses, and what to write in its place.
+        /// The feature it uses, and the remedy.
         reason: String,
     },
 
@@ -65,16 +65,16 @@ pub enum CudaBuilderError {
     Lint {
         /// The PTX that the line numbers are of.
         ptx: PathBuf,
-        /// What was found.
+        /// All violations.
         violations: Vec<Violation>,
     },
 
     /// A file or a process could not be used.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
-        /// What was tried, as a verb.
+        /// The action, as a verb.
         action: &'static str,
-        /// On what.
+        /// The file or program.
         path: PathBuf,
         /// The system's answer.
         source: std::io::Error,

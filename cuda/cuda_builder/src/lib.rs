@@ -20,9 +20,9 @@
 //! | [`compiler`] | finds a rustc that can compile for the device |
 //! | `crates` | finds the crates that the kernel crate is made of |
 //! | `sysroot` | builds the device's `core`, once |
-//! | `compile` | compiles each crate, and why with these flags |
+//! | `compile` | compiles each crate |
 //! | [`ptx`] | writes the launch bounds into the PTX; reads PTX |
-//! | [`lint`] | looks for what a kernel must not have |
+//! | [`lint`] | finds code that a kernel must not have |
 //! | `cache` | keeps everything by content, safely for builds at once |
 //!
 //! Unchanged sources compile nothing. In a build script, the lines are printed
@@ -64,17 +64,17 @@ pub struct CudaBuilder {
     arguments: Vec<String>,
 }
 
-/// What a build made, and how.
+/// The result of a build.
 #[derive(Clone, Debug)]
 pub struct Build {
     /// The PTX.
     pub ptx: PathBuf,
-    /// What compiled it.
+    /// The compiler.
     pub compiler: Compiler,
     /// Runs of rustc in this build; 0 when everything was in the cache.
     pub compiler_calls: usize,
-    /// What the user should see: of the compiler's choice, the compiler's own,
-    /// and of the lint.
+    /// Warnings for the user: of the compiler's choice, the compiler's own, and of the
+    /// lint.
     pub warnings: Vec<String>,
 }
 
@@ -105,7 +105,7 @@ impl CudaBuilder {
         self
     }
 
-    /// What becomes of lint violations; they fail the build, unless set.
+    /// The treatment of lint violations; they fail the build, unless set.
     pub fn lint(mut self, lint: Lint) -> Self {
         self.lint = lint;
         self
@@ -137,7 +137,7 @@ impl CudaBuilder {
         self.build_with_info().map(|build| build.ptx)
     }
 
-    /// [`build`](Self::build), and says how.
+    /// [`build`](Self::build), with the details of the build.
     pub fn build_with_info(self) -> Result<Build, CudaBuilderError> {
         let crates = crates::resolve(&self.path)?;
         say_when_to_build_again(&crates);

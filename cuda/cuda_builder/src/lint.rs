@@ -1,13 +1,12 @@
-//! What the PTX of a kernel must not have.
+//! Code that the PTX of a kernel must not have.
 //!
-//! None of this is wrong PTX; it is what a slip in the Rust source silently turns
-//! into, at a cost that nobody asked for, or what ptxas refuses later in words
-//! that name no kernel.
+//! None of it is wrong PTX. It comes from slips in the Rust source and is slow, or
+//! ptxas refuses it later in words that name no kernel.
 
 use crate::ptx::{self, Entry, Statement};
 use std::fmt;
 
-/// What becomes of violations.
+/// The treatment of violations.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Lint {
     /// They fail the build.
@@ -17,7 +16,7 @@ pub enum Lint {
     Warn,
 }
 
-/// What is forbidden.
+/// A kind of forbidden code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rule {
     /// A load, store or atomic that names no state space: the compiler lost track
@@ -43,16 +42,16 @@ impl fmt::Display for Rule {
     }
 }
 
-/// One place where a rule is broken.
+/// One break of a rule.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Violation {
-    /// What is broken.
+    /// The broken rule.
     pub rule: Rule,
     /// The kernel it is in; none when it is outside of every kernel.
     pub kernel: Option<String>,
     /// The line in the PTX file, counted from 1.
     pub line: usize,
-    /// What stands there.
+    /// The PTX.
     pub text: String,
 }
 

@@ -35,7 +35,7 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// How often a kernel does what threads do together, or what costs.
+/// Counts of a kernel's instructions by kind.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
     /// All instructions.
@@ -175,7 +175,7 @@ fn skip_to_statement<'a>(mut text: &'a str, line: &mut usize) -> &'a str {
     }
 }
 
-/// What `#[launch_bounds]` says of one kernel; 0 is unbounded.
+/// The `#[launch_bounds]` of one kernel; 0 is unbounded.
 struct Bounds {
     threads: u32,
     min_blocks: u32,

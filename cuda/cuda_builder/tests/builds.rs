@@ -52,7 +52,7 @@ fn unchanged_sources_run_no_compiler_and_changed_ones_do(compiler: Compiler) {
     assert_eq!(build(baseline).compiler_calls, 1);
     assert!(fs::read_to_string(&copy).unwrap().contains("78;"));
 
-    // What was built before is still there.
+    // Earlier builds are still there.
     fs::write(&source, original).unwrap();
     assert_eq!(build(baseline).compiler_calls, 0);
     assert_eq!(fs::read_to_string(&copy).unwrap(), first);

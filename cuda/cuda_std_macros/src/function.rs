@@ -1,5 +1,5 @@
-//! What the attributes see of a function: the tokens up to its name, and whether
-//! generic parameters or a return type follow.
+//! A function as the attributes see it: the tokens up to its name, and the generic
+//! parameters or return type after it.
 
 use crate::Error;
 use crate::shared::{self, Array, is_punct, is_word};
@@ -70,7 +70,7 @@ impl Function {
         Ok(arrays)
     }
 
-    /// Whether the function can be an entry point of the device.
+    /// Refuses a function that cannot be an entry point of the device.
     pub(crate) fn check_entry_point(&self) -> Result<(), Error> {
         let name = self.name();
         let qualifiers = &self.tokens[self.qualifiers..self.keyword];
@@ -137,14 +137,14 @@ fn skip_attributes(tokens: &[TokenTree]) -> usize {
     at
 }
 
-/// Whether `token` can stand between the attributes and the name of a function.
+/// Returns true if `token` can stand between the attributes and the name of a function.
 fn is_qualifier(token: &TokenTree) -> bool {
     match token {
         TokenTree::Ident(word) => matches!(
             word.to_string().as_str(),
             "pub" | "default" | "const" | "async" | "safe" | "unsafe" | "extern" | "fn"
         ),
-        // The place in `pub(crate)`, and the ABI in `extern "C"`.
+        // The path in `pub(crate)`, and the ABI in `extern "C"`.
         TokenTree::Group(group) => group.delimiter() == Delimiter::Parenthesis,
         TokenTree::Literal(_) => true,
         TokenTree::Punct(_) => false,

@@ -157,7 +157,7 @@ fn parsed(source: &str) -> TokenStream {
         .expect("the attribute's own source text has matching brackets")
 }
 
-/// What is wrong with the marked item, and where.
+/// A fault of the marked item, and its span.
 struct Error {
     span: proc_macro::Span,
     message: String,

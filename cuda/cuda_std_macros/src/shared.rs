@@ -16,7 +16,7 @@ pub(crate) struct Array {
 }
 
 impl Array {
-    /// What defines the symbol on the device, aligned for the widest access.
+    /// The definition of the symbol on the device, aligned for the widest access.
     pub(crate) fn declaration(&self) -> TokenStream {
         let Self {
             symbol,
@@ -57,7 +57,7 @@ pub(crate) fn name_arrays(
     Ok(named.into_iter().collect())
 }
 
-/// Whether `tokens` end in `shared_array!`.
+/// Returns true if `tokens` end in `shared_array!`.
 fn follows_name(tokens: &[TokenTree]) -> bool {
     matches!(tokens, [.., name, bang] if is_word(name, "shared_array") && is_punct(bang, '!'))
 }
@@ -84,7 +84,7 @@ fn name_array(symbol: String, arguments: &Group) -> Result<(Array, Group), Error
     Ok((array, regrouped(arguments, Delimiter::Bracket, named)))
 }
 
-/// A group of other tokens in the place of `group`.
+/// `group` with other tokens.
 fn regrouped(group: &Group, delimiter: Delimiter, inner: TokenStream) -> Group {
     let mut new = Group::new(delimiter, inner);
     new.set_span(group.span());

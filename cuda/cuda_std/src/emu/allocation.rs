@@ -1,11 +1,11 @@
-//! The bytes that kernels work on, with what the checks know about them.
+//! The bytes that kernels work on, with their shadow memory.
 
 use super::history::Words;
 use super::shadow::Shadow;
 use std::alloc::{Layout, alloc, dealloc};
 use std::cell::{Cell, RefCell};
 
-/// Which memory an allocation is in.
+/// The memory that an allocation is in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Space {
     Global,
@@ -18,17 +18,17 @@ pub(crate) struct Allocation {
     bytes: usize,
     space: Space,
     name: Cell<&'static str>,
-    /// Whether a launch wrote here that nobody watched.
+    /// Set if a launch wrote here whose writes were not checked.
     unchecked: Cell<bool>,
     /// The launch that accessed it last.
     launch: Cell<u64>,
     pub shadow: RefCell<Shadow>,
-    /// What atomic operations need to know of the words they met.
+    /// The history of words that atomic operations have met.
     pub words: RefCell<Words>,
 }
 
 impl Allocation {
-    /// What `cudaMalloc` aligns to.
+    /// The alignment of `cudaMalloc`.
     const ALIGNMENT: usize = 256;
     /// Unwritten memory holds this: an index made from it lies outside of every
     /// array, so that a fault shows even where nobody checks.
@@ -84,7 +84,7 @@ impl Allocation {
         self.unchecked.set(true);
     }
 
-    /// Where nobody watched what was written, all of it counts as written.
+    /// After writes that were not checked, all of it counts as written.
     pub(crate) fn believe_written(&self) {
         if self.unchecked.replace(false) && self.bytes > 0 {
             self.shadow.borrow_mut().set_written(0, self.bytes);

@@ -146,7 +146,7 @@ impl State {
         }
     }
 
-    /// What a store of `order` carries.
+    /// The releases that a store carries.
     fn released(&mut self, lane: usize, releases: bool, scope: Scope) -> Vec<Release> {
         if !self.keeps_clocks {
             return Vec::new();
@@ -163,7 +163,7 @@ impl State {
         self.lanes[lane].released.clone()
     }
 
-    /// Whether what is stored differs from what was there.
+    /// Stores. Returns true if the value differs from the one before.
     fn store(
         &mut self,
         lane: usize,
@@ -205,7 +205,7 @@ impl State {
         }
     }
 
-    /// Writes to memory. Whether that changed it.
+    /// Writes to memory. Returns true if that changed it.
     pub(super) fn put(&mut self, access: &Access, value: u64) -> bool {
         let changed = access.value() != value;
         access.put(value as u128);
@@ -265,7 +265,7 @@ impl State {
         self.meet(lane, met, true, scope);
         let published = self.released(lane, true, scope);
         let released = &mut self.lanes[lane].released;
-        // What a wider fence published, this one publishes too, but only narrowly.
+        // This fence publishes a wider one's knowledge too, but only narrowly.
         released.retain(|old| old.scope == Scope::Device && scope == Scope::Block);
         released.extend(published);
     }

@@ -13,7 +13,7 @@ use super::options::MemoryModel;
 use super::state::{State, Wait, Warp};
 
 impl Launch {
-    /// Waits for the block. Whether `predicate` held in any of its threads.
+    /// Waits for the block. Returns true if `predicate` held in any of its threads.
     pub(crate) fn barrier(&self, predicate: bool, at: SourceLocation) -> bool {
         let me = self.me();
         let released = {

@@ -53,7 +53,7 @@ impl<T: Word> Buffer<T> {
         self
     }
 
-    /// What a kernel takes as its parameter.
+    /// The accessor that a kernel takes as its parameter.
     pub fn global(&self) -> Global<T> {
         Global(GlobalPointer::new(&*self.allocation))
     }

@@ -62,7 +62,7 @@ impl Launch {
 
     /// A thread that reads this often and writes nothing lets others run.
     const QUIET_TURN: u32 = (1 << 16) - 1;
-    /// And if there are so many reads without a write, the launch hangs.
+    /// Reads without a write after which the launch hangs.
     const QUIET_MAX: u32 = 1 << 27;
 
     #[cold]

@@ -1,4 +1,4 @@
-//! Who knows of whose accesses: happens-before, exactly, in little space.
+//! Happens-before between accesses, exactly, in little space.
 //!
 //! A vector clock with an entry for every thread, in every thread, does not fit
 //! into memory. This one is as exact and small, because it follows how GPU code
@@ -41,7 +41,7 @@ struct Known {
     epoch: u32,
 }
 
-/// What is known of the device outside of one's own block and warp.
+/// Knowledge of the device outside of one's own block and warp.
 #[derive(Clone, Default, Debug)]
 pub(crate) struct View {
     /// Of each block, everything before this epoch.
@@ -122,7 +122,7 @@ fn reaches(list: &[Known], key: u32, clock: u32) -> bool {
     }
 }
 
-/// What one thread knows.
+/// The knowledge of one thread.
 #[derive(Clone)]
 pub(crate) struct Knowledge {
     thread: u32,
@@ -169,7 +169,7 @@ impl Knowledge {
         }
     }
 
-    /// Whether what has `stamp` happens before what this thread does now.
+    /// Returns true if the access of `stamp` happens before this thread's next one.
     #[inline]
     pub(crate) fn is_after(&self, stamp: Stamp) -> bool {
         if stamp.thread == self.thread || stamp.clock == 0 {
@@ -287,7 +287,7 @@ impl Knowledge {
         }
     }
 
-    /// What `threads`, of which there are some, know together.
+    /// The joined knowledge of `threads`, of which there are some.
     fn joined_view<'a>(mut threads: impl Iterator<Item = &'a Knowledge>) -> Rc<View> {
         let first = threads
             .next()

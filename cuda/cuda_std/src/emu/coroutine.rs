@@ -2,7 +2,7 @@
 
 use super::{coroutine_stack, coroutine_threads};
 
-/// What a device thread suspends itself by. It lives on that thread's own stack.
+/// The means by which a device thread suspends itself. It lives on that thread's own stack.
 #[derive(Clone, Copy)]
 pub(crate) enum Yielder {
     Stack(*const coroutine_stack::Yielder),
@@ -32,7 +32,7 @@ impl Coroutine {
     /// A coroutine that will run `body`, on a stack of `bytes`, as an OS thread or not.
     ///
     /// # Safety
-    /// What `body` borrows lives until the coroutine is recycled.
+    /// Everything that `body` borrows lives until the coroutine is recycled.
     pub(super) unsafe fn new(threads: bool, bytes: usize, body: impl FnOnce(Yielder)) -> Self {
         // SAFETY: the caller's promise is the one asked for.
         unsafe {

@@ -7,7 +7,7 @@ use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine as Inner, CoroutineResult, Yielder as InnerYielder};
 use std::cell::RefCell;
 
-/// What a device thread suspends itself by.
+/// The means by which a device thread suspends itself.
 pub(super) type Yielder = InnerYielder<(), ()>;
 
 /// Suspends the running device thread, whose yielder this is.
@@ -48,7 +48,7 @@ impl Coroutine {
     /// A coroutine that will run `body`, on a stack of `bytes`.
     ///
     /// # Safety
-    /// What `body` borrows lives until the coroutine is recycled.
+    /// Everything that `body` borrows lives until the coroutine is recycled.
     pub(super) unsafe fn new(bytes: usize, body: impl FnOnce(&Yielder)) -> Self {
         // SAFETY: the caller's promise is the one asked for.
         Self(unsafe { Inner::with_stack_unchecked(stack(bytes), move |yielder, ()| body(yielder)) })

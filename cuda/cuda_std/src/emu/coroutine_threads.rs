@@ -2,7 +2,7 @@
 //!
 //! For Miri, which knows no inline assembly and so no coroutines, and for debuggers,
 //! to which a suspended coroutine is nothing. A turn is handed back and forth over
-//! channels: three thousand times slower, and with the very same behaviour. A panic
+//! channels: three thousand times slower, and with the same behaviour. A panic
 //! travels with the turn.
 
 use std::any::Any;
@@ -16,7 +16,7 @@ enum Turn {
     Panicked(Box<dyn Any + Send>),
 }
 
-/// What a device thread suspends itself by.
+/// The means by which a device thread suspends itself.
 pub(super) struct Yielder {
     turns: Receiver<()>,
     answers: Sender<Turn>,
@@ -40,8 +40,7 @@ pub(super) struct Coroutine {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the caller of [`Coroutine::new`] vouches for may go to another thread: only
-/// one of them ever runs.
+/// A value that may go to another thread, because only one of them ever runs.
 struct Carried<T>(T);
 
 // SAFETY: the two threads take turns, so nothing is used by both at once.
@@ -57,7 +56,7 @@ impl Coroutine {
     /// A coroutine that will run `body`.
     ///
     /// # Safety
-    /// What `body` borrows lives until the coroutine is recycled.
+    /// Everything that `body` borrows lives until the coroutine is recycled.
     pub(super) unsafe fn new(bytes: usize, body: impl FnOnce(&Yielder)) -> Self {
         let (turns, own_turns) = channel();
         let (own_answers, answers) = channel();

@@ -1,10 +1,10 @@
-//! What a check found.
+//! Findings: the results of failed checks.
 
 use super::location::Site;
 use super::options::{Options, VARIABLE};
 use std::fmt;
 
-/// What is wrong.
+/// The kind of a finding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
     /// A launch that the device would refuse.
@@ -13,13 +13,13 @@ pub enum Kind {
     OutOfBounds,
     /// An access whose address is no multiple of its width.
     Misaligned,
-    /// A read of what nobody has written.
+    /// A read of memory that nobody has written.
     Uninitialised,
-    /// Two accesses to one place, one a write, not ordered and not both atomic.
+    /// Two accesses to one byte, one a write, not ordered and not both atomic.
     Race,
     /// An access before the launch before has ended.
     EarlyAccess,
-    /// A streamed (non-coherent) read of what the same launch writes.
+    /// A streamed (non-coherent) read of memory that the same launch writes.
     StreamedRead,
     /// Threads of one warp, or one block, at different block barriers.
     BarrierDivergence,
@@ -56,7 +56,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What was launched.
+/// The arguments of a launch.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Launched {
     /// The name of the kernel.
@@ -91,13 +91,13 @@ pub struct Finding {
     pub kind: Kind,
     /// The launch that it ended.
     pub launch: Box<Launched>,
-    /// Who met it; none if nobody in particular did.
+    /// The thread that met it, if one did.
     pub site: Option<Site>,
     /// The other one, if there are two.
     pub other: Option<Site>,
-    /// What exactly.
+    /// The details.
     pub message: String,
-    /// In a deadlock or livelock, what each thread waits for.
+    /// In a deadlock or livelock, the wait of each thread.
     pub waiting: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What an atomic load may return: the stale-read model of weak memory.
+//! The stale-read model of weak memory: the values that an atomic load may return.
 //!
 //! A word keeps its last few stores, oldest first. A load may return any of them
 //! that is not older than one it has to know of: a store that happens before the
@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, DefaultHasher};
 use std::rc::Rc;
 
-/// What a writer published, and to whom.
+/// The knowledge that a writer published, and its audience.
 #[derive(Clone)]
 pub(crate) struct Release {
     pub view: Rc<View>,
@@ -28,7 +28,7 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    /// Whether an acquire of `scope` by a thread of `block` synchronises with it.
+    /// Returns true if an acquire of `scope` by a thread of `block` synchronises with it.
     pub(crate) fn reaches(&self, scope: Scope, block: u32) -> bool {
         let same_block = self.block == Some(block);
         same_block || (self.scope == Scope::Device && scope == Scope::Device)
@@ -87,7 +87,7 @@ impl AtomicBytes {
     }
 }
 
-/// What a load returned.
+/// The result of a load.
 pub(crate) struct Loaded {
     pub value: u64,
     pub releases: Vec<Release>,
@@ -112,7 +112,7 @@ impl Words {
         })
     }
 
-    /// Whether these bytes have met an atomic store in this launch.
+    /// Returns true if these bytes have met an atomic store in this launch.
     pub(crate) fn has(&self, offset: usize) -> bool {
         self.stores.contains_key(&(offset / 4))
     }
@@ -166,7 +166,7 @@ impl Words {
         loaded
     }
 
-    /// Whether the two halves have had the same stores.
+    /// Returns true if the two halves have had the same stores.
     fn in_step(&mut self, words: &[(usize, u32)]) -> bool {
         let [low, high] = [0, 1].map(|half| {
             let (index, value) = words[half];
@@ -221,7 +221,7 @@ impl Words {
         }
     }
 
-    /// What the newest store of a word carries, for a read-modify-write.
+    /// The releases of a word's newest store, for a read-modify-write.
     pub(crate) fn newest_releases(&mut self, bytes: AtomicBytes) -> Vec<Release> {
         let mut releases = Vec::new();
         for (index, value) in bytes.words() {

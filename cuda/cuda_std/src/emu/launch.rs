@@ -40,7 +40,7 @@ pub(crate) struct Launch {
     /// Which threads may not touch global memory yet.
     pub(super) early: Vec<Cell<bool>>,
     pub(super) me: Cell<Me>,
-    /// Whether plain accesses need more than their bounds checked.
+    /// Set if plain accesses need more than their bounds checked.
     pub(super) looks_closer: bool,
     pub(super) buffers_stores: bool,
     pub(super) accesses: Cell<u64>,
@@ -48,7 +48,7 @@ pub(crate) struct Launch {
     pub(super) quiet: Cell<u32>,
     /// Counts what may let somebody go on: writes, exits, starts.
     pub(super) progress: Cell<u64>,
-    /// Whether somebody sleeps until a word changes.
+    /// Set if somebody sleeps until a word changes.
     pub(super) has_sleepers: Cell<bool>,
     panics: Panics,
 }

@@ -1,4 +1,4 @@
-//! What accessors of memory are in the emulator: an allocation and an offset into it.
+//! The emulator's form of accessors: an allocation and an offset into it.
 
 use super::access::Access;
 use super::access_kind::AccessKind;

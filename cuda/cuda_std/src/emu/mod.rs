@@ -1,10 +1,10 @@
 //! The emulator: kernels run, and are checked, without a device.
 //!
 //! [`launch`] runs a kernel's own source, compiled for the host. Each device thread
-//! is a coroutine; a seeded scheduler says who goes on; and every access to memory,
-//! barrier and warp operation is checked. What a check finds is a [`Finding`] with
-//! the kernel, the threads, their source lines, and what to run to see it again.
-//! `docs/EMULATOR.md` says what is modelled and what is not.
+//! is a coroutine; a seeded scheduler chooses the next one; and every access to
+//! memory, barrier and warp operation is checked. A failed check is a [`Finding`] with
+//! the kernel, the threads, their source lines, and the options that reproduce it.
+//! `docs/EMULATOR.md` describes the model and its limits.
 //!
 //! ```
 //! use cuda_std::emu::{Buffer, Options, launch};

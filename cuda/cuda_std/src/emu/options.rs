@@ -1,4 +1,4 @@
-//! How a launch is run.
+//! Options of a launch.
 
 use super::allocation::Allocation;
 use fastrand::Rng;
@@ -6,7 +6,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
-/// Who goes on when several threads can.
+/// The choice among threads that can go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Policy {
     /// The first ready thread of the first ready warp, until it has to wait.
@@ -27,7 +27,7 @@ pub enum Policy {
     Priorities(u32),
 }
 
-/// What is checked beyond bounds and alignment, which always are.
+/// Checks beyond bounds and alignment, which are always made.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Checks {
     /// Nothing more.
@@ -38,7 +38,7 @@ pub enum Checks {
     Races,
 }
 
-/// What an atomic load may return.
+/// The stores that an atomic load may return.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MemoryModel {
     /// The newest store.
@@ -50,13 +50,13 @@ pub enum MemoryModel {
     StaleReads,
 }
 
-/// How a launch is run. Everything that is left to chance is drawn from `seed`, so
+/// Options of a launch. Everything that is left to chance is drawn from `seed`, so
 /// the same options and the same input always give the same run.
 ///
 /// As text, [`Options`] is what findings print and [`Options::from_env`] reads.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
-    /// What findings call the kernel; if empty, the closure's type.
+    /// The kernel's name in findings; if empty, the closure's type.
     pub kernel: String,
     /// The source of everything that is left to chance.
     pub seed: u64,
@@ -64,29 +64,29 @@ pub struct Options {
     pub policy: Policy,
     /// Blocks on the device at once, at least 1.
     pub resident: u32,
-    /// Whether blocks start in a random order instead of by number.
+    /// Starts blocks in a random order instead of by number.
     pub shuffle_blocks: bool,
     /// The checks.
     pub checks: Checks,
     /// The memory model.
     pub memory: MemoryModel,
-    /// One turn of [`Patience`](crate::hint::Patience) in so many ends it without
-    /// need; 0 for none.
+    /// The average number of turns after which [`Patience`](crate::hint::Patience) ends
+    /// without need; 0 for never.
     pub impatience: u32,
     /// Turns of scheduling without a write, an exit or a start of a block after
     /// which a launch counts as hanging.
     pub idle_limit: u64,
     /// Bytes of stack a thread, of which only what is touched takes memory.
     pub stack_bytes: usize,
-    /// Whether the launch may begin before the one before it on its stream has ended:
-    /// then global memory is not touched before
+    /// Lets the launch begin before the one before it on its stream has ended: then
+    /// global memory is not touched before
     /// [`sync_predecessor`](crate::thread::sync_predecessor).
     pub early: bool,
-    /// Whether each device thread is an OS thread instead of a coroutine: the same run,
+    /// Makes each device thread an OS thread instead of a coroutine: the same run,
     /// thousands of times slower, in which a debugger sees every thread. Under Miri
     /// they always are.
     pub threads: bool,
-    /// What must be zero when the launch begins; see [`Options::expect_zero`].
+    /// Memory that must be zero when the launch begins; see [`Options::expect_zero`].
     pub expectations: Vec<Expectation>,
 }
 
@@ -176,7 +176,7 @@ impl Options {
         }
     }
 
-    /// What the environment asks for, to run one reported launch again.
+    /// The options of the environment, to run one reported launch again.
     ///
     /// # Errors
     /// If the variable is set and is not [`Options`] as a finding prints them.
@@ -187,7 +187,7 @@ impl Options {
         }
     }
 
-    /// Whether happens-before has to be known.
+    /// Returns true if happens-before has to be known.
     pub(crate) fn keeps_clocks(&self) -> bool {
         self.checks == Checks::Races || self.memory == MemoryModel::StaleReads
     }

@@ -1,4 +1,4 @@
-//! Who accessed each granule last, and whether the next access races with that.
+//! The last accesses of each granule, and the check of the next one against them.
 //!
 //! A granule remembers its last write and the reads since (FastTrack: Flanagan and
 //! Freund 2009). One record of each suffices as long as each access happens after
@@ -59,7 +59,7 @@ impl Record {
         }
     }
 
-    /// Whether an access of `kind` by `me` may follow. One of the two writes.
+    /// Checks that an access of `kind` by `me` may follow. One of the two writes.
     #[inline]
     fn permits(&self, kind: AccessKind, me: &Knowledge) -> Result<(), Conflict> {
         let old = self.kind();
@@ -78,8 +78,8 @@ impl Record {
         }
     }
 
-    /// Whether the new record says all that this one does: whatever races with
-    /// this one and comes later races with the new one too.
+    /// Returns true if the new record covers this one: every later access that races
+    /// with this one races with the new one too.
     #[inline]
     fn is_covered_by(&self, new: &Record, me: &Knowledge, is_shared: bool) -> bool {
         let (old, kind) = (self.kind(), new.kind());
@@ -118,7 +118,7 @@ impl Group {
             })
     }
 
-    /// Whether no look at the single lanes is needed.
+    /// Returns true if no look at the single lanes is needed.
     fn surely_permits(&self, kind: AccessKind, me: &Knowledge) -> bool {
         let old = AccessKind::from_bits(self.mark);
         if old.is_streamed() || kind.is_streamed() {
@@ -269,7 +269,8 @@ impl Races {
         }
     }
 
-    /// Whether a record is none, or of a block that had this shared memory before.
+    /// Returns true if a record is none, or of a block that had this shared memory
+    /// before.
     #[inline]
     fn is_empty(&self, record: &Record, me: &Knowledge) -> bool {
         match record.thread {

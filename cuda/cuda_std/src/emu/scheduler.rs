@@ -72,8 +72,8 @@ impl State {
         }
     }
 
-    /// Whether the running thread should let the scheduler choose, at a point where
-    /// others could see what it does.
+    /// Returns true if the running thread should let the scheduler choose, at a point
+    /// where others could see its accesses.
     pub(super) fn preempts(&mut self) -> bool {
         match self.policy {
             Policy::InOrder | Policy::Reverse => false,

@@ -1,5 +1,5 @@
-//! What the checks know of each piece of an allocation: whether it was written,
-//! and, in [`races`](super::races), who accessed it last.
+//! Shadow memory: whether each piece of an allocation was written, and, in
+//! [`races`](super::races), its last accesses.
 //!
 //! A piece, or *granule*, is as wide as the narrowest access so far: it begins as
 //! the array's element, and the first narrower access splits all granules, each
@@ -10,7 +10,7 @@ use super::access_kind::{AccessKind, Conflict, Past};
 use super::clock::Knowledge;
 use super::races::Races;
 
-/// What the checks know of an allocation.
+/// The shadow memory of an allocation.
 pub(crate) struct Shadow {
     bytes: usize,
     /// Log2 of the granule.
@@ -35,7 +35,7 @@ impl Shadow {
         self.races.forget();
     }
 
-    /// New memory again, for the next block in a place of shared memory.
+    /// New memory again, for the next block with this shared memory.
     pub(crate) fn forget_block(&mut self) {
         self.written.fill(false);
         self.races.forget_sets();
@@ -123,7 +123,7 @@ impl Shadow {
         self.races.enter_launch();
     }
 
-    /// Who wrote these bytes last, as far as it was checked.
+    /// The last write of these bytes, as far as it was checked.
     pub(crate) fn last_write(&self, offset: usize) -> Option<Past> {
         self.races.last_write(offset >> self.shift)
     }

@@ -47,9 +47,9 @@ pub(crate) struct Lane {
     pub sleep: u32,
     /// Set if it was woken because nobody else could go on.
     pub gave_up: bool,
-    /// What its last release fences published.
+    /// The releases of its last fences.
     pub released: Vec<Release>,
-    /// What its loads met, for an acquire fence to learn.
+    /// The releases that its loads met, for an acquire fence.
     pub met: Vec<Release>,
 }
 
@@ -64,7 +64,7 @@ pub(crate) struct Warp {
     pub priority: u32,
     /// Unfinished warp operations.
     pub groups: Vec<Group>,
-    /// What each lane brings to one, and then what it gets out of it.
+    /// The argument of each lane to one, and then the result.
     pub values: [u32; 32],
     pub arguments: [u32; 32],
 }
@@ -74,7 +74,7 @@ pub(crate) struct Block {
     /// Threads that have not exited; 0: the slot is free.
     pub live: u32,
     pub arrived: u32,
-    /// Whether a predicate held in a thread that has arrived.
+    /// Set if a predicate held in a thread that has arrived.
     pub any: bool,
     /// The same, at the last barrier passed.
     pub result: bool,
@@ -157,7 +157,7 @@ pub(crate) struct State {
     pub idle_limit: u64,
     pub rng: Rng,
     pub lanes: Vec<Lane>,
-    /// What each lane knows, by the lane's number.
+    /// The knowledge of each lane, by the lane's number.
     pub knowledge: Vec<Knowledge>,
     pub warps: Vec<Warp>,
     pub blocks: Vec<Block>,
@@ -179,7 +179,7 @@ pub(crate) struct State {
     /// Progress when the scheduler last looked, and turns since it changed.
     pub progress: u64,
     pub idle: u64,
-    /// Whether everybody has had to be woken since.
+    /// Set if everybody has had to be woken since.
     pub stuck: bool,
     pub finding: Option<Finding>,
     pub stats: Stats,

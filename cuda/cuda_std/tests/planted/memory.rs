@@ -167,7 +167,7 @@ fn states_left_between_launches() {
 }
 
 #[test]
-fn states_left_are_laid_at_their_writers_door() {
+fn stale_states_name_their_writer() {
     let states = Buffer::<u32>::zeroed(4).named("states");
     let states = states.global();
     let line = line!() + 3;
@@ -210,8 +210,8 @@ fn impossible_launch() {
     }
 }
 
-/// What only bounds are checked for: an uninitialised read goes through, and gives
-/// the value that leads out of every array.
+/// With only bounds checked, an uninitialised read returns the value that leads out of
+/// every array.
 #[test]
 fn unchecked_memory_is_poisoned() {
     let data = Buffer::<u32>::uninitialised(1);

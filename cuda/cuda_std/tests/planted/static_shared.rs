@@ -91,7 +91,7 @@ fn too_much_static_shared_memory() {
         run.launch(|| unsafe { too_large(run.bug) })
     });
     case.is_found(Options::random);
-    // What is dynamic counts too.
+    // Dynamic memory counts too.
     let options = Options::in_order();
     let finding = launch(1, 1, 200 << 10, &options, || unsafe { too_large(false) });
     assert_eq!(finding.expect_err("a finding").kind, Kind::Launch);

@@ -7,7 +7,7 @@ use cuda_std::prelude::*;
 const GRID: u32 = 3;
 const BLOCK: u32 = 64;
 
-/// What goes wrong, if anything.
+/// The planted bug, if any.
 #[derive(Clone, Copy, PartialEq, Debug)]
 enum Bug {
     None,

@@ -1,11 +1,10 @@
-//! What the operations of a warp give, and a reduction that lanes are missing from.
+//! Results of warp operations, and a reduction that lanes are missing from.
 
 use crate::finds;
 use cuda_std::emu::{Buffer, Kind, Options, launch};
 use cuda_std::prelude::*;
 
-/// Each operation, and what a lane of `mask` gets from it: of the lanes' values, by
-/// number.
+/// An operation, and its expected result in a lane of a mask.
 type Operation = (fn(u32, u32) -> u32, fn(u32, &[u32; 32], usize) -> u32);
 
 fn fold(mask: u32, values: &[u32; 32], combine: fn(u32, u32) -> u32) -> u32 {
@@ -47,7 +46,7 @@ const OPERATIONS: [Operation; 11] = [
 ];
 
 #[test]
-fn operations_give_what_they_should() {
+fn operations_return_the_expected_values() {
     for seed in 0..100u64 {
         let mut rng = fastrand::Rng::with_seed(seed);
         // Two groups of lanes, each with operations of its own order.
