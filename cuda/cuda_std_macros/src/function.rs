@@ -1,9 +1,9 @@
 //! A function as the attributes see it: the tokens up to its name, and the generic
 //! parameters or return type after it.
 
-use crate::Error;
-use crate::shared::{self, Array, is_punct, is_word};
-use proc_macro::{Delimiter, TokenStream, TokenTree};
+use crate::shared::{self, Array, is_punct, is_word, regrouped};
+use crate::{Error, parsed};
+use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 
 /// A function item, cut at the word `fn`.
 pub(crate) struct Function {
@@ -57,6 +57,48 @@ impl Function {
 
     pub(crate) fn whole(&self) -> TokenStream {
         self.tokens.iter().cloned().collect()
+    }
+
+    /// The whole function for the host, whose body begins by reporting its parameters to
+    /// the emulator: for each its pattern and its type.
+    pub(crate) fn reporting(&self) -> TokenStream {
+        let (Some(TokenTree::Group(parameters)), Some(TokenTree::Group(body))) =
+            (self.tokens.get(self.keyword + 2), self.tokens.last())
+        else {
+            return self.whole();
+        };
+        let mut list = TokenStream::new();
+        for parameter in split_parameters(parameters.stream()) {
+            // The first colon by itself ends the pattern.
+            let colon = (0..parameter.len()).find(|&i| {
+                let is_path = |token: Option<&TokenTree>| token.is_some_and(|t| is_punct(t, ':'));
+                is_punct(&parameter[i], ':')
+                    && !is_path(parameter.get(i + 1))
+                    && !is_path(i.checked_sub(1).and_then(|before| parameter.get(before)))
+            });
+            let Some(colon) = colon else { continue };
+            let attributes = skip_attributes(&parameter);
+            let pattern: TokenStream = parameter[attributes..colon].iter().cloned().collect();
+            let mut pair = parsed(&format!(
+                "{:?}, ::core::any::type_name::<",
+                pattern.to_string()
+            ));
+            pair.extend(parameter[colon + 1..].iter().cloned());
+            pair.extend(parsed(">()"));
+            list.extend(parameter[..attributes].iter().cloned());
+            list.extend([TokenTree::from(Group::new(Delimiter::Parenthesis, pair))]);
+            list.extend(parsed(","));
+        }
+        let mut call = parsed(&format!("{:?}, &", self.name().to_string()));
+        call.extend([TokenTree::from(Group::new(Delimiter::Bracket, list))]);
+        let mut inner = parsed("::cuda_std::emu::enter_kernel");
+        inner.extend([TokenTree::from(Group::new(Delimiter::Parenthesis, call))]);
+        inner.extend(parsed(";"));
+        inner.extend(body.stream());
+        let before = self.tokens[..self.tokens.len() - 1].iter().cloned();
+        before
+            .chain([regrouped(body, Delimiter::Brace, inner).into()])
+            .collect()
     }
 
     /// Gives each static shared array of the body a symbol by the function's name.
@@ -123,6 +165,30 @@ fn without_invisible_groups(tokens: TokenStream) -> Vec<TokenTree> {
         }
     }
     flat
+}
+
+/// The tokens of each parameter: commas between angle brackets do not end one.
+fn split_parameters(tokens: TokenStream) -> Vec<Vec<TokenTree>> {
+    let mut parameters = vec![Vec::new()];
+    let mut depth = 0;
+    let mut before_is_dash = false;
+    for token in tokens {
+        match &token {
+            token if is_punct(token, '<') => depth += 1,
+            token if is_punct(token, '>') && !before_is_dash => depth -= 1,
+            token if is_punct(token, ',') && depth == 0 => {
+                parameters.push(Vec::new());
+                continue;
+            }
+            _ => {}
+        }
+        before_is_dash = is_punct(&token, '-');
+        parameters
+            .last_mut()
+            .into_iter()
+            .for_each(|last| last.push(token.clone()));
+    }
+    parameters
 }
 
 /// Index of the first token behind the leading `#[..]`.

@@ -43,8 +43,10 @@ use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 ///
 /// On the device, `pub unsafe fn name(..)` becomes
 /// `#[unsafe(no_mangle)] pub unsafe extern "ptx-kernel" fn name(..)`, for which
-/// the crate enables the feature `abi_ptx`. On the host it stays what it is, but for
-/// `#[inline]`: only a crate that calls it, as tests do, spends time on its code.
+/// the crate enables the feature `abi_ptx`. On the host it is the same function, but for
+/// `#[inline]`: only a crate that calls it, as tests do, spends time on its code. It first
+/// tells the emulator the types of its parameters: memory behind a raw pointer or a slice
+/// is not checked, and a launch of such a kernel is refused.
 ///
 /// Each `shared_array![T; LEN]` in the body is given a symbol of its own, by the
 /// kernel's name; `cuda_std` says what such an array is.
@@ -98,7 +100,7 @@ fn expand_kernel(arguments: TokenStream, item: TokenStream) -> Result<TokenStrea
 
     let mut both = device;
     both.extend(parsed("#[cfg(not(target_os = \"cuda\"))] #[inline]"));
-    both.extend(function.whole());
+    both.extend(function.reporting());
     Ok(both)
 }
 

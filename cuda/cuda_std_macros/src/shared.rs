@@ -85,7 +85,7 @@ fn name_array(symbol: String, arguments: &Group) -> Result<(Array, Group), Error
 }
 
 /// `group` with other tokens.
-fn regrouped(group: &Group, delimiter: Delimiter, inner: TokenStream) -> Group {
+pub(crate) fn regrouped(group: &Group, delimiter: Delimiter, inner: TokenStream) -> Group {
     let mut new = Group::new(delimiter, inner);
     new.set_span(group.span());
     new

@@ -21,6 +21,8 @@ pub enum Kind {
     EarlyAccess,
     /// A streamed (non-coherent) read of memory that the same launch writes.
     StreamedRead,
+    /// Memory reached by raw pointers or slices, which cannot be checked.
+    RawMemory,
     /// Threads of one warp, or one block, at different block barriers.
     BarrierDivergence,
     /// A warp operation with lanes missing from its mask, or named in it that do
@@ -46,6 +48,7 @@ impl fmt::Display for Kind {
             Kind::Race => "data race",
             Kind::EarlyAccess => "access before the launch before has ended",
             Kind::StreamedRead => "streamed read of memory written in the same launch",
+            Kind::RawMemory => "unchecked memory",
             Kind::BarrierDivergence => "barrier divergence",
             Kind::WarpMask => "wrong warp mask",
             Kind::Deadlock => "deadlock",

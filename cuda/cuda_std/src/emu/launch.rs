@@ -18,6 +18,7 @@ use super::finding::{Finding, Kind, Launched};
 use super::location::{Site, SourceLocation};
 use super::options::{Checks, MemoryModel, Options};
 use super::panics::{Panics, install_hook};
+use super::raw_memory::Entered;
 use super::scheduler::Next;
 use super::stale_state;
 use super::state::State;
@@ -51,6 +52,7 @@ pub(crate) struct Launch {
     /// Set if somebody sleeps until a word changes.
     pub(super) has_sleepers: Cell<bool>,
     panics: Panics,
+    pub(super) entered: Entered,
 }
 
 thread_local! {
@@ -70,13 +72,18 @@ pub(crate) fn current<R>(f: impl FnOnce(&Launch) -> R) -> R {
     f(unsafe { &*launch })
 }
 
-/// Runs `f` with the panics of the launch that the caller is a thread of, if any.
-fn with_panics(f: &dyn Fn(&Panics)) {
+/// Runs `f` with the launch that the caller is a thread of, if there is one.
+pub(crate) fn current_or_none(f: impl FnOnce(&Launch)) {
     let launch = CURRENT.get();
     if !launch.is_null() {
         // SAFETY: as in `current`.
-        f(unsafe { &(*launch).panics });
+        f(unsafe { &*launch });
     }
+}
+
+/// Runs `f` with the panics of the launch that the caller is a thread of, if any.
+fn with_panics(f: &dyn Fn(&Panics)) {
+    current_or_none(|launch| f(&launch.panics));
 }
 
 /// Runs `kernel` for every thread of `grid` blocks of `block` threads, each block
@@ -179,6 +186,7 @@ impl Launch {
             progress: Cell::new(0),
             has_sleepers: Cell::new(false),
             panics: Panics::default(),
+            entered: Entered::default(),
             state: RefCell::new(state),
             launched,
         }
@@ -194,6 +202,7 @@ impl Launch {
             unsafe { coroutine.recycle() };
         }
         result?;
+        self.require_checked(self.accesses.get())?;
         let state = self.state.borrow();
         Ok(Stats {
             accesses: self.accesses.get(),

@@ -47,6 +47,7 @@ pub(crate) mod operation;
 mod options;
 mod panics;
 mod races;
+mod raw_memory;
 mod scheduler;
 mod shadow;
 mod stale_state;
@@ -61,4 +62,6 @@ pub use finding::{Finding, Kind, Launched};
 pub use launch::launch;
 pub use location::Site;
 pub use options::{Checks, Expectation, MemoryModel, Options, ParseError, Policy, VARIABLE};
+#[doc(hidden)]
+pub use raw_memory::enter_kernel;
 pub use thread::Stats;

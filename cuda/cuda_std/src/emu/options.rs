@@ -86,6 +86,10 @@ pub struct Options {
     /// thousands of times slower, in which a debugger sees every thread. Under Miri
     /// they always are.
     pub threads: bool,
+    /// Accepts kernels that take raw pointers or slices, and launches without a checked
+    /// access. The emulator sees no access by a raw pointer or a reference, so it checks
+    /// none of these.
+    pub allow_raw_memory: bool,
     /// Memory that must be zero when the launch begins; see [`Options::expect_zero`].
     pub expectations: Vec<Expectation>,
 }
@@ -117,6 +121,7 @@ impl Options {
             stack_bytes: 64 * 1024,
             early: false,
             threads: false,
+            allow_raw_memory: false,
             expectations: Vec::new(),
         }
     }
@@ -216,7 +221,11 @@ impl fmt::Display for Options {
             self.idle_limit,
             self.stack_bytes
         )?;
-        for (name, set) in [("early", self.early), ("threads", self.threads)] {
+        for (name, set) in [
+            ("early", self.early),
+            ("threads", self.threads),
+            ("raw", self.allow_raw_memory),
+        ] {
             if set {
                 write!(f, ",{name}=1")?;
             }
@@ -301,6 +310,7 @@ impl Options {
             "idle" => self.idle_limit = value.parse().ok()?,
             "stack" => self.stack_bytes = value.parse().ok()?,
             "early" => self.early = value.parse::<u32>().ok()? != 0,
+            "raw" => self.allow_raw_memory = value.parse::<u32>().ok()? != 0,
             "threads" => self.threads = value.parse::<u32>().ok()? != 0,
             _ => return None,
         }
@@ -318,6 +328,7 @@ mod tests {
             let options = Options {
                 early: seed % 2 == 1,
                 threads: seed % 3 == 1,
+                allow_raw_memory: seed % 5 == 1,
                 ..Options::any(seed, 7, 96)
             };
             assert_eq!(options.to_string().parse(), Ok(options));

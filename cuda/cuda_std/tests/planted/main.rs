@@ -11,6 +11,7 @@
 
 mod memory;
 mod order;
+mod raw_memory;
 mod static_shared;
 mod synchronisation;
 mod threads;
@@ -44,6 +45,13 @@ impl Run {
     fn launch_with(&self, options: &Options, kernel: impl Fn()) -> Launched {
         let (grid, block, shared_bytes) = self.shape;
         cuda_std::emu::launch(grid, block, shared_bytes, options, kernel)
+    }
+
+    /// Launches a kernel that touches no memory.
+    fn launch_without_memory(&self, kernel: impl Fn()) -> Launched {
+        let mut options = self.options.clone();
+        options.allow_raw_memory = true;
+        self.launch_with(&options, kernel)
     }
 
     /// The accessor of a buffer that lives as long as the run.

@@ -191,7 +191,7 @@ fn stale_states_name_their_writer() {
 fn panic_in_a_kernel() {
     let case = case(Kind::Panic, (2, 32, 0), |run| {
         let digits = [1u32, 2, 3];
-        run.launch(|| {
+        run.launch_without_memory(|| {
             let i = if run.bug { me() % 4 } else { me() % 3 };
             std::hint::black_box(digits[i]);
         })

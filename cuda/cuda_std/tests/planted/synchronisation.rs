@@ -82,7 +82,7 @@ fn block_scope_across_blocks() {
     });
 }
 
-/// Neighbouring halves of a word are not one place; a word over both is.
+/// Neighbouring halves of a word do not race; a word over both races with each.
 #[test]
 fn halves_of_a_word() {
     finds(Kind::Race, (1, 64, 128), |run| {
@@ -104,7 +104,7 @@ fn halves_of_a_word() {
 #[test]
 fn barrier_in_two_branches() {
     finds(Kind::BarrierDivergence, (1, 64, 0), |run| {
-        run.launch(|| {
+        run.launch_without_memory(|| {
             if run.bug && thread::thread_idx_x() % 32 < 16 {
                 thread::sync_threads();
             } else {
@@ -118,7 +118,7 @@ fn barrier_in_two_branches() {
 #[test]
 fn barrier_after_an_early_return() {
     finds(Kind::BarrierDivergence, (1, 64, 0), |run| {
-        run.launch(|| {
+        run.launch_without_memory(|| {
             // A whole warp may leave; a part of one may not.
             if thread::thread_idx_x() >= if run.bug { 40 } else { 32 } {
                 return;
@@ -131,7 +131,7 @@ fn barrier_after_an_early_return() {
 #[test]
 fn barrier_against_a_warp_operation() {
     finds(Kind::WarpMask, (1, 64, 0), |run| {
-        run.launch(|| {
+        run.launch_without_memory(|| {
             let t = thread::thread_idx_x();
             if run.bug && t == 3 {
                 thread::sync_threads();
@@ -147,7 +147,7 @@ fn barrier_against_a_warp_operation() {
 #[test]
 fn lane_missing_from_a_full_mask() {
     finds(Kind::WarpMask, (1, 32, 0), |run| {
-        run.launch(|| {
+        run.launch_without_memory(|| {
             if warp::lane_id() < 20 {
                 warp::shuffle_xor(if run.bug { warp::FULL } else { (1 << 20) - 1 }, 1, 0);
             }
@@ -158,7 +158,7 @@ fn lane_missing_from_a_full_mask() {
 #[test]
 fn caller_missing_from_its_mask() {
     finds(Kind::WarpMask, (1, 32, 0), |run| {
-        run.launch(|| {
+        run.launch_without_memory(|| {
             let odd = warp::lane_id() % 2 == 1;
             let mask = if odd == run.bug {
                 0x5555_5555
@@ -173,7 +173,7 @@ fn caller_missing_from_its_mask() {
 #[test]
 fn shuffle_from_outside_the_mask() {
     finds(Kind::WarpMask, (1, 32, 0), |run| {
-        run.launch(|| {
+        run.launch_without_memory(|| {
             if warp::lane_id() < 16 {
                 let got = warp::shuffle_idx(0xffff, warp::lane_id(), if run.bug { 16 } else { 15 });
                 assert_eq!(got, 15);
@@ -185,7 +185,7 @@ fn shuffle_from_outside_the_mask() {
 #[test]
 fn different_operations_on_one_mask() {
     finds(Kind::WarpMask, (1, 32, 0), |run| {
-        run.launch(|| {
+        run.launch_without_memory(|| {
             if run.bug && warp::lane_id() == 0 {
                 warp::sync_warp(warp::FULL);
             } else {
@@ -198,7 +198,7 @@ fn different_operations_on_one_mask() {
 #[test]
 fn half_a_warp_with_a_full_mask() {
     finds(Kind::WarpMask, (1, 48, 0), |run| {
-        run.launch(|| {
+        run.launch_without_memory(|| {
             let members = if thread::thread_idx_x() < 32 {
                 warp::FULL
             } else {
@@ -290,11 +290,12 @@ fn patience_lets_blocks_go_on() {
 /// A barrier across blocks needs all of them on the device.
 #[test]
 fn grid_barrier() {
-    let run = |options: &Options| {
-        let arrived = Buffer::<u32>::zeroed(1);
-        let sums = Buffer::<u32>::uninitialised(8);
-        let (arrived, sums) = (arrived.global(), sums.global());
-        launch(8, 64, 0, options, || unsafe {
+    let case = case(Kind::Deadlock, (8, 64, 0), |mut run| {
+        run.options.resident = 8 - run.bug as u32;
+        run.options.idle_limit = 20_000;
+        let arrived = run.keep(Buffer::<u32>::zeroed(1));
+        let sums = run.keep(Buffer::<u32>::uninitialised(8));
+        run.launch(|| unsafe {
             let block = thread::block_idx_x() as usize;
             if thread::thread_idx_x() == 5 {
                 sums.set(block, 1);
@@ -307,22 +308,8 @@ fn grid_barrier() {
             thread::sync_threads();
             sums.get(7 - block);
         })
-    };
-    for seed in 0..200 {
-        let options = Options {
-            resident: 8,
-            idle_limit: 20_000,
-            ..Options::any(seed, 8, 64)
-        };
-        if let Err(finding) = run(&options) {
-            panic!("{finding}");
-        }
-        let options = Options {
-            resident: 7,
-            ..options
-        };
-        assert_eq!(run(&options).expect_err("a finding").kind, Kind::Deadlock);
-    }
+    });
+    case.is_found(|seed| Options::any(seed, 8, 64));
 }
 
 /// Two threads each wait for the other to move, and both do.
@@ -353,7 +340,7 @@ fn spin_on_a_plain_load() {
     assert_eq!(finding.expect_err("a finding").kind, Kind::Livelock);
 }
 
-/// The same options and input give the same run, to the word.
+/// The same options and input give the same run and finding.
 #[test]
 fn runs_are_reproducible() {
     let run = |options: &Options, bug: bool| {
@@ -374,16 +361,11 @@ fn runs_are_reproducible() {
     };
     for seed in 0..200 {
         let options = Options::any(seed, 6, 64);
-        assert_eq!(
-            run(&options, false).expect("no finding"),
-            run(&options, false).expect("no finding")
-        );
+        let stats = || run(&options, false).expect("no finding");
+        assert_eq!(stats(), stats());
         let finding = run(&options, true).expect_err("a finding");
         assert_eq!(finding.kind, Kind::Race);
-        assert_eq!(
-            finding.to_string(),
-            run(&options, true).expect_err("a finding").to_string()
-        );
+        assert_eq!(finding, run(&options, true).expect_err("a finding"));
         // And the text that it prints leads back to it.
         let again: Options = finding.launch.options.to_string().parse().expect("options");
         assert_eq!(finding, run(&again, true).expect_err("a finding"));
@@ -392,60 +374,32 @@ fn runs_are_reproducible() {
 
 #[test]
 fn a_finding_names_both_lines() {
-    let (mut write, mut read) = (0, 0);
-    let finding = launch(
-        1,
-        64,
-        4,
-        &Options::in_order().named("exchange"),
-        || unsafe {
-            let value = dynamic_shared::<u32>(0, 1);
-            if thread::thread_idx_x() == 0 {
-                value.set(0, 0);
-            }
-            thread::sync_threads();
-            if thread::thread_idx_x() == 40 {
-                value.set(0, 1);
-            } else if thread::thread_idx_x() == 2 {
-                value.get(0);
-            }
-        },
-    )
-    .expect_err("a finding");
-    for (number, line) in include_str!("synchronisation.rs").lines().enumerate() {
-        if line.contains("value.set(0, 1)") && write == 0 {
-            write = number as u32 + 1;
+    let options = Options::in_order().named("exchange");
+    let line = line!();
+    let launched = launch(1, 64, 4, &options, || unsafe {
+        let value = dynamic_shared::<u32>(0, 1);
+        match thread::thread_idx_x() {
+            0 => value.set(0, 0),
+            2 => assert!(value.get(0) == 0),
+            _ => {}
         }
-        if line.trim() == "value.get(0);" && read == 0 {
-            read = number as u32 + 1;
-        }
-    }
-    let (site, other) = (
-        finding.site.expect("a site"),
-        finding.other.expect("another site"),
-    );
-    assert_eq!((site.thread, site.location.line()), (40, write));
-    assert_eq!((other.thread, other.location.line()), (2, read));
+        thread::sync_threads();
+    });
+    let finding = launched.expect_err("a finding");
+    let (site, other) = (finding.site.unwrap(), finding.other.unwrap());
+    assert_eq!((site.thread, site.location.line()), (2, line + 5));
+    assert_eq!((other.thread, other.location.line()), (0, line + 4));
     let text = finding.to_string();
-    for part in [
-        "data race",
-        "`exchange`",
-        "block 0 thread 40",
-        "block 0 thread 2",
-        "seed=0",
-    ] {
+    let names = ["block 0 thread 2", "block 0 thread 0"];
+    for part in names.iter().chain(&["data race", "`exchange`", "seed=0"]) {
         assert!(text.contains(part), "{text}");
     }
 }
 
 #[test]
 fn starved_blocks_and_warps_still_run() {
-    for policy in [
-        Policy::StarveBlock(0),
-        Policy::LastWarp(1),
-        Policy::Priorities(3),
-        Policy::Reverse,
-    ] {
+    use Policy::{LastWarp, Priorities, Reverse, StarveBlock};
+    for policy in [StarveBlock(0), LastWarp(1), Priorities(3), Reverse] {
         let count = Buffer::<u32>::zeroed(1);
         let target = count.global();
         let options = Options {

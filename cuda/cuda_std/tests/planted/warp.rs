@@ -83,7 +83,7 @@ fn operations_return_the_expected_values() {
 #[test]
 fn reduction_with_lanes_missing() {
     finds(Kind::WarpMask, (1, 32, 0), |run| {
-        run.launch(|| {
+        run.launch_without_memory(|| {
             let lane = warp::lane_id();
             if lane < 20 {
                 let mask = if run.bug { warp::FULL } else { (1 << 20) - 1 };
