@@ -110,29 +110,20 @@ fn launch_bounds_become_directives(compiler: Compiler) {
 
 fn impossible_launch_bounds_are_refused(compiler: Compiler) {
     let cases = [
+        ("#[kernel] #[launch_bounds(2048)]", "`k`: threads is 2048"),
+        ("#[kernel] #[launch_bounds(0)]", "`k`: threads is 0"),
         (
-            "#[kernel] #[launch_bounds(2048)] pub unsafe fn many() {}",
-            "`many`: threads is 2048",
-        ),
-        (
-            "#[kernel] #[launch_bounds(0)] pub unsafe fn none() {}",
-            "`none`: threads is 0",
-        ),
-        (
-            "#[kernel] #[launch_bounds(32, 99)] pub unsafe fn m() {}",
+            "#[kernel] #[launch_bounds(32, 99)]",
             "min_blocks_per_sm is 99",
         ),
+        ("#[launch_bounds(32)]", "`k`, which is no kernel"),
         (
-            "#[launch_bounds(32)] pub unsafe fn plain() {}",
-            "`plain`, which is no kernel",
-        ),
-        (
-            "#[kernel] #[launch_bounds(32)] #[launch_bounds(64)] pub unsafe fn twice() {}",
-            "`twice` has #[launch_bounds] twice",
+            "#[kernel] #[launch_bounds(32)] #[launch_bounds(64)]",
+            "`k` has #[launch_bounds] twice",
         ),
     ];
-    for (source, expected) in cases {
-        let krate = generated(source, "");
+    for (attributes, expected) in cases {
+        let krate = generated(&format!("{attributes} pub unsafe fn k() {{}}"), "");
         let error = builder_of(krate.path(), &compiler).build().unwrap_err();
         assert!(
             matches!(error, CudaBuilderError::LaunchBounds(_)),

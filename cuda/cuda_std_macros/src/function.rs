@@ -3,7 +3,7 @@
 
 use crate::shared::{self, Array, is_punct, is_word, regrouped};
 use crate::{Error, parsed};
-use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro::{Delimiter, Group, Spacing, TokenStream, TokenTree};
 
 /// A function item, cut at the word `fn`.
 pub(crate) struct Function {
@@ -69,14 +69,16 @@ impl Function {
         };
         let mut list = TokenStream::new();
         for parameter in split_parameters(parameters.stream()) {
-            // The first colon by itself ends the pattern.
-            let colon = (0..parameter.len()).find(|&i| {
-                let is_path = |token: Option<&TokenTree>| token.is_some_and(|t| is_punct(t, ':'));
-                is_punct(&parameter[i], ':')
-                    && !is_path(parameter.get(i + 1))
-                    && !is_path(i.checked_sub(1).and_then(|before| parameter.get(before)))
-            });
-            let Some(colon) = colon else { continue };
+            // A colon that is no part of `::` ends the pattern.
+            let is_colon = |i: usize| is_punct(&parameter[i], ':');
+            let ends_pattern = |&i: &usize| {
+                matches!(&parameter[i], TokenTree::Punct(p) if p.spacing() == Spacing::Alone)
+                    && is_colon(i)
+                    && (i == 0 || !is_colon(i - 1))
+            };
+            let Some(colon) = (0..parameter.len()).find(ends_pattern) else {
+                continue;
+            };
             let attributes = skip_attributes(&parameter);
             let pattern: TokenStream = parameter[attributes..colon].iter().cloned().collect();
             let mut pair = parsed(&format!(

@@ -88,7 +88,12 @@ impl Access<'_> {
         unsafe { std::mem::transmute::<Access<'_>, Access<'static>>(*self) }
     }
 
-    /// For a report: "element 3 of global memory `keys`".
+    /// For a report: "write of element 3 (4 bytes wide) of global memory `keys`".
+    pub(crate) fn report(&self) -> String {
+        format!("{} of {}", self.kind.describe(), self.describe())
+    }
+
+    /// For a report: "element 3 (4 bytes wide) of global memory `keys`".
     pub(crate) fn describe(&self) -> String {
         let index = (self.offset as isize).div_euclid(self.size as isize);
         let rest = (self.offset as isize).rem_euclid(self.size as isize);

@@ -24,14 +24,11 @@ impl AccessKind {
 
     /// The same, atomically.
     pub(crate) fn atomic(self, scope: Scope) -> AccessKind {
-        AccessKind(
-            self.0
-                | Self::ATOMIC
-                | match scope {
-                    Scope::Block => Self::BLOCK_SCOPE,
-                    Scope::Device => 0,
-                },
-        )
+        let scope = match scope {
+            Scope::Block => Self::BLOCK_SCOPE,
+            Scope::Device => 0,
+        };
+        AccessKind(self.0 | Self::ATOMIC | scope)
     }
 
     pub(crate) fn bits(self) -> u32 {
@@ -64,21 +61,17 @@ impl AccessKind {
 
     /// In words, for a report.
     pub(crate) fn describe(self) -> &'static str {
-        match (
-            self.is_atomic(),
-            self.is_block_scope(),
-            self.reads(),
-            self.writes(),
-        ) {
-            (false, _, _, true) => "write",
-            (false, ..) if self.is_streamed() => "streamed read",
-            (false, ..) => "read",
-            (true, false, false, _) => "atomic store",
-            (true, false, true, false) => "atomic load",
-            (true, false, true, true) => "atomic update",
-            (true, true, false, _) => "block-scope atomic store",
-            (true, true, true, false) => "block-scope atomic load",
-            (true, true, true, true) => "block-scope atomic update",
+        let (atomic, block) = (self.is_atomic(), self.is_block_scope());
+        match (self.reads(), self.writes()) {
+            (_, true) if !atomic => "write",
+            _ if self.is_streamed() => "streamed read",
+            _ if !atomic => "read",
+            (false, _) if block => "block-scope atomic store",
+            (false, _) => "atomic store",
+            (true, false) if block => "block-scope atomic load",
+            (true, false) => "atomic load",
+            (true, true) if block => "block-scope atomic update",
+            (true, true) => "atomic update",
         }
     }
 }

@@ -93,13 +93,10 @@ impl Launch {
 
 impl State {
     /// Stores that a word remembers.
-    const KEPT: usize = 8;
-
     fn kept(&self) -> usize {
-        if self.memory == MemoryModel::StaleReads {
-            Self::KEPT
-        } else {
-            1
+        match self.memory {
+            MemoryModel::StaleReads => 8,
+            _ => 1,
         }
     }
 
@@ -115,21 +112,19 @@ impl State {
         }
         let address = access.pointer() as usize;
         let fresh = &mut self.lanes[lane].fresh;
-        let reads_newest = match fresh.iter().position(|&word| word == address) {
-            Some(i) => {
-                fresh.swap_remove(i);
-                true
-            }
-            None => self.memory != MemoryModel::StaleReads,
-        };
+        let is_fresh = fresh.iter().position(|&word| word == address);
+        let is_fresh = is_fresh.map(|i| fresh.swap_remove(i)).is_some();
+        let reads_newest = is_fresh || self.memory != MemoryModel::StaleReads;
         let rng = &mut self.rng;
-        let loaded = words.load(access.atomic_bytes(), &self.knowledge[lane], |depth| {
-            if reads_newest || depth == 1 {
-                0
-            } else {
-                rng.usize(0..depth)
-            }
-        });
+        let loaded =
+            words.load(
+                access.atomic_bytes(),
+                &self.knowledge[lane],
+                |depth| match reads_newest || depth == 1 {
+                    true => 0,
+                    false => rng.usize(0..depth),
+                },
+            );
         self.meet(lane, loaded.releases, order == Ordering::Acquire, scope);
         loaded.value
     }
@@ -232,12 +227,7 @@ impl State {
             }
         }
         let old = access.value();
-        let mask = if access.size == 8 {
-            !0
-        } else {
-            (1 << (8 * access.size)) - 1
-        };
-        let new = old.wrapping_add(value) & mask;
+        let new = old.wrapping_add(value) & (!0 >> (64 - 8 * access.size));
         if self.keeps_clocks {
             let words = &access.memory.words;
             let is_shared = access.memory.space() == Space::Shared;

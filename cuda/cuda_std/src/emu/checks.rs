@@ -89,19 +89,14 @@ impl Launch {
 
     #[cold]
     fn fail_address(&self, access: &Access) -> ! {
-        let fits = access.offset < access.memory.bytes()
-            && access.size <= access.memory.bytes() - access.offset;
+        let end = access.offset.checked_add(access.size);
+        let fits = end.is_some_and(|end| end <= access.memory.bytes());
         let kind = if fits {
             Kind::Misaligned
         } else {
             Kind::OutOfBounds
         };
-        self.fail(
-            kind,
-            access.at,
-            None,
-            format!("{} of {}", access.kind.describe(), access.describe()),
-        )
+        self.fail(kind, access.at, None, access.report())
     }
 
     /// Finds an access outside of the part of shared memory that was asked for.
@@ -114,11 +109,8 @@ impl Launch {
 
     #[cold]
     fn fail_region(&self, access: &Access, begin: usize, end: usize) -> ! {
-        let message = format!(
-            "{} of {}, outside of its array, the bytes {begin}..{end}",
-            access.kind.describe(),
-            access.describe()
-        );
+        let outside = format!("outside of its array, the bytes {begin}..{end}");
+        let message = format!("{}, {outside}", access.report());
         self.fail(Kind::OutOfBounds, access.at, None, message)
     }
 
@@ -130,11 +122,9 @@ impl Launch {
         alignment: usize,
         at: SourceLocation,
     ) {
-        if end > self.launched().shared_bytes {
-            let message = format!(
-                "dynamic_shared asks for the bytes {begin}..{end} of {}",
-                self.launched().shared_bytes
-            );
+        let bytes = self.launched().shared_bytes;
+        if end > bytes {
+            let message = format!("dynamic_shared asks for the bytes {begin}..{end} of {bytes}");
             self.fail(Kind::OutOfBounds, at, None, message);
         }
         if !begin.is_multiple_of(alignment) {
@@ -163,11 +153,7 @@ impl Launch {
 
     #[cold]
     fn fail_early(&self, access: &Access) -> ! {
-        let message = format!(
-            "{} of {}, without sync_predecessor before it",
-            access.kind.describe(),
-            access.describe()
-        );
+        let message = format!("{}, without sync_predecessor before it", access.report());
         self.fail(Kind::EarlyAccess, access.at, None, message)
     }
 
@@ -178,7 +164,7 @@ impl Launch {
             Conflict::Race(past) => (Kind::Race, Some(past)),
             Conflict::Streamed(past) => (Kind::StreamedRead, Some(past)),
         };
-        let mut message = format!("{} of {}", access.kind.describe(), access.describe());
+        let mut message = access.report();
         if let Some(past) = past {
             message += &format!(", against the other thread's {}", past.kind.describe());
         }

@@ -1,12 +1,19 @@
-//! One device thread's stack: that of a coroutine, or of an OS thread.
+//! A device thread's stack: that of a corosensei coroutine, or of an OS thread.
+//!
+//! A stack's first use ever costs page faults, fifty times as much as using it again,
+//! so the stacks of coroutines outlive launches, in a pool of the OS thread.
 
-use super::{coroutine_stack, coroutine_threads};
+use super::coroutine_threads as threads;
+use corosensei::stack::DefaultStack;
+use corosensei::{Coroutine as StackCoroutine, CoroutineResult, Yielder as StackYielder};
+use std::cell::RefCell;
 
-/// The means by which a device thread suspends itself. It lives on that thread's own stack.
+/// The means by which a device thread suspends itself. It lives on that thread's own
+/// stack.
 #[derive(Clone, Copy)]
 pub(crate) enum Yielder {
-    Stack(*const coroutine_stack::Yielder),
-    Thread(*const coroutine_threads::Yielder),
+    Stack(*const StackYielder<(), ()>),
+    Thread(*const threads::Yielder),
 }
 
 /// Suspends the running device thread.
@@ -17,15 +24,41 @@ pub(crate) enum Yielder {
 pub(crate) unsafe fn suspend(yielder: Yielder) {
     match yielder {
         // SAFETY: a running thread's stack is there.
-        Yielder::Stack(yielder) => coroutine_stack::suspend(unsafe { &*yielder }),
+        Yielder::Stack(yielder) => unsafe { &*yielder }.suspend(()),
         // SAFETY: the same.
-        Yielder::Thread(yielder) => coroutine_threads::suspend(unsafe { &*yielder }),
+        Yielder::Thread(yielder) => threads::suspend(unsafe { &*yielder }),
     }
 }
 
+struct Pool {
+    bytes: usize,
+    stacks: Vec<DefaultStack>,
+}
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: 0, stacks: Vec::new() }) };
+}
+
+fn stack(bytes: usize) -> DefaultStack {
+    POOL.with_borrow_mut(|pool| {
+        if pool.bytes != bytes {
+            pool.bytes = bytes;
+            pool.stacks.clear();
+        }
+        pool.stacks.pop().unwrap_or_else(|| {
+            DefaultStack::new(bytes).unwrap_or_else(|error| {
+                panic!(
+                    "the system gives no further stack of {bytes} bytes ({error}): \
+                     launch with a smaller Options::resident or Options::stack_bytes"
+                )
+            })
+        })
+    })
+}
+
 pub(crate) enum Coroutine {
-    Stack(coroutine_stack::Coroutine),
-    Thread(coroutine_threads::Coroutine),
+    Stack(StackCoroutine<(), (), (), DefaultStack>),
+    Thread(threads::Coroutine),
 }
 
 impl Coroutine {
@@ -33,37 +66,44 @@ impl Coroutine {
     ///
     /// # Safety
     /// Everything that `body` borrows lives until the coroutine is recycled.
-    pub(super) unsafe fn new(threads: bool, bytes: usize, body: impl FnOnce(Yielder)) -> Self {
+    pub(crate) unsafe fn new(as_thread: bool, bytes: usize, body: impl FnOnce(Yielder)) -> Self {
         // SAFETY: the caller's promise is the one asked for.
         unsafe {
-            if threads || cfg!(miri) {
-                let body = |own: &coroutine_threads::Yielder| body(Yielder::Thread(own));
-                Self::Thread(coroutine_threads::Coroutine::new(bytes, body))
+            if as_thread || cfg!(miri) {
+                let body = |own: &threads::Yielder| body(Yielder::Thread(own));
+                Self::Thread(threads::Coroutine::new(bytes, body))
             } else {
-                let body = |own: &coroutine_stack::Yielder| body(Yielder::Stack(own));
-                Self::Stack(coroutine_stack::Coroutine::new(bytes, body))
+                let body = move |own: &StackYielder<(), ()>, ()| body(Yielder::Stack(own));
+                Self::Stack(StackCoroutine::with_stack_unchecked(stack(bytes), body))
             }
         }
     }
 
-    /// Runs until the body suspends itself, or ends: then true. A panic of the
-    /// body comes out here.
+    /// Runs until the body suspends itself, or ends: then true. A panic of the body
+    /// comes out here.
     #[inline(always)]
-    pub(super) fn resume(&mut self) -> bool {
+    pub(crate) fn resume(&mut self) -> bool {
         match self {
-            Self::Stack(coroutine) => coroutine.resume(),
+            Self::Stack(coroutine) => matches!(coroutine.resume(()), CoroutineResult::Return(())),
             Self::Thread(coroutine) => coroutine.resume(),
         }
     }
 
-    /// Gives the stack back. A body that is not at its end never goes on.
+    /// Gives the stack back. A body that is not at its end never goes on: it is forgotten
+    /// where it stands.
     ///
     /// # Safety
     /// Nothing that stands on the stack then needs to be dropped.
-    pub(super) unsafe fn recycle(self) {
+    pub(crate) unsafe fn recycle(self) {
         match self {
-            // SAFETY: the caller's promise is the one asked for.
-            Self::Stack(coroutine) => unsafe { coroutine.recycle() },
+            Self::Stack(mut coroutine) => {
+                if !coroutine.done() {
+                    // SAFETY: the caller's promise is the one asked for.
+                    unsafe { coroutine.force_reset() };
+                }
+                let stack = coroutine.into_stack();
+                POOL.with_borrow_mut(|pool| pool.stacks.push(stack));
+            }
             Self::Thread(coroutine) => coroutine.recycle(),
         }
     }

@@ -35,9 +35,9 @@ pub(super) fn suspend(yielder: &Yielder) {
 struct Recycled;
 
 pub(super) struct Coroutine {
-    turns: Option<Sender<()>>,
+    turns: Sender<()>,
     answers: Receiver<Turn>,
-    thread: Option<JoinHandle<()>>,
+    thread: JoinHandle<()>,
 }
 
 /// A value that may go to another thread, because only one of them ever runs.
@@ -64,39 +64,31 @@ impl Coroutine {
             turns: own_turns,
             answers: own_answers,
         };
-        let carried = Carried((yielder, body));
-        let run: Box<dyn FnOnce() + Send> = Box::new({
-            let carried = Carried(move || {
-                let (yielder, body) = carried.into_inner();
-                if yielder.turns.recv().is_err() {
-                    return;
-                }
-                let answer = match catch_unwind(AssertUnwindSafe(|| body(&yielder))) {
-                    Ok(()) => Turn::Ended,
-                    Err(panic) => Turn::Panicked(panic),
-                };
-                // Nobody listens to a recycled thread.
-                let _ = yielder.answers.send(answer);
-            });
-            move || carried.into_inner()()
+        let carried = Carried(move || {
+            if yielder.turns.recv().is_err() {
+                return;
+            }
+            let answer = match catch_unwind(AssertUnwindSafe(|| body(&yielder))) {
+                Ok(()) => Turn::Ended,
+                Err(panic) => Turn::Panicked(panic),
+            };
+            // Nobody listens to a recycled thread.
+            let _ = yielder.answers.send(answer);
         });
+        let builder = std::thread::Builder::new().stack_size(bytes);
         // SAFETY: `recycle` waits for the thread, and the caller for `recycle`.
-        let run: Box<dyn FnOnce() + Send + 'static> = unsafe { std::mem::transmute(run) };
-        let thread = std::thread::Builder::new().stack_size(bytes).spawn(run);
+        let thread = unsafe { builder.spawn_unchecked(move || carried.into_inner()()) };
         Self {
-            turns: Some(turns),
+            turns,
             answers,
-            thread: Some(thread.expect("a thread for each resident device thread")),
+            thread: thread.expect("a thread for each resident device thread"),
         }
     }
 
-    /// Runs until the body suspends itself, or ends: then true. A panic of the
-    /// body comes out here.
+    /// Runs until the body suspends itself, or ends: then true. A panic of the body
+    /// comes out here.
     pub(super) fn resume(&mut self) -> bool {
-        let sent = self
-            .turns
-            .as_ref()
-            .is_some_and(|turns| turns.send(()).is_ok());
+        let sent = self.turns.send(()).is_ok();
         match self.answers.recv() {
             Ok(Turn::Suspended) if sent => false,
             Ok(Turn::Panicked(panic)) => resume_unwind(panic),
@@ -105,11 +97,9 @@ impl Coroutine {
     }
 
     /// Ends the thread, by unwinding it if its body is not at its end.
-    pub(super) fn recycle(mut self) {
-        self.turns = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic has been handed over; the one of a recycled thread is meant.
-            let _ = thread.join();
-        }
+    pub(super) fn recycle(self) {
+        drop(self.turns);
+        // A panic has been handed over; the one of a recycled thread is meant.
+        let _ = self.thread.join();
     }
 }

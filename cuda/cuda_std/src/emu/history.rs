@@ -151,10 +151,10 @@ impl Words {
             let stores = self.word(index, value);
             let newest = stores.len() - 1;
             let store = &mut stores[newest - back];
-            if !store
+            if store
                 .readers
                 .iter()
-                .any(|reader| reader.thread == me.thread())
+                .all(|reader| reader.thread != me.thread())
             {
                 store.readers.push(me.now());
             }
@@ -171,16 +171,11 @@ impl Words {
         let [low, high] = [0, 1].map(|half| {
             let (index, value) = words[half];
             let stores = self.word(index, value);
-            stores
-                .iter()
-                .map(|store| (store.serial, store.writer.is_some()))
-                .collect::<Vec<_>>()
+            // The value before the first atomic access has no serial in common.
+            let serial = |store: &Store| store.writer.map(|_| store.serial);
+            stores.iter().map(serial).collect::<Vec<_>>()
         });
-        low.len() == high.len()
-            && low
-                .iter()
-                .zip(&high)
-                .all(|(a, b)| a.1 == b.1 && (a.0 == b.0 || !a.1))
+        low == high
     }
 
     /// Writes. `keep` stores are remembered; an `update` carries on what the store
@@ -198,13 +193,8 @@ impl Words {
         let serial = self.serial;
         for (half, (index, value)) in bytes.words().enumerate() {
             let stores = self.word(index, value);
-            let mut carried = Vec::new();
-            if update {
-                carried = stores
-                    .last()
-                    .map(|last| last.releases.clone())
-                    .unwrap_or_default();
-            }
+            let before = stores.last().filter(|_| update);
+            let mut carried = before.map(|last| last.releases.clone()).unwrap_or_default();
             for release in releases {
                 release.clone().join_into(&mut carried);
             }
@@ -225,11 +215,13 @@ impl Words {
     pub(crate) fn newest_releases(&mut self, bytes: AtomicBytes) -> Vec<Release> {
         let mut releases = Vec::new();
         for (index, value) in bytes.words() {
-            if let Some(store) = self.word(index, value).last() {
-                store
-                    .releases
-                    .iter()
-                    .for_each(|release| release.clone().join_into(&mut releases));
+            for release in self
+                .word(index, value)
+                .last()
+                .into_iter()
+                .flat_map(|s| &s.releases)
+            {
+                release.clone().join_into(&mut releases);
             }
         }
         releases

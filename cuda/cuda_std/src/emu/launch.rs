@@ -142,21 +142,13 @@ const SHARED_MAX: usize = 227 * 1024;
 /// Finds launches that the driver would refuse.
 fn refuse_impossible(launched: &Launched) -> Result<(), Finding> {
     const GRID_MAX: u32 = 1 << 21;
-    let message = if launched.block == 0 || launched.block > 1024 {
-        format!(
-            "blocks of {} threads; a block has 1 to 1024",
-            launched.block
-        )
-    } else if launched.shared_bytes > SHARED_MAX {
-        format!(
-            "{} bytes of shared memory a block; at most {SHARED_MAX}",
-            launched.shared_bytes
-        )
-    } else if launched.grid > GRID_MAX {
-        format!(
-            "{} blocks; the emulator runs at most {GRID_MAX}",
-            launched.grid
-        )
+    let (grid, block, shared) = (launched.grid, launched.block, launched.shared_bytes);
+    let message = if block == 0 || block > 1024 {
+        format!("blocks of {block} threads; a block has 1 to 1024")
+    } else if shared > SHARED_MAX {
+        format!("{shared} bytes of shared memory a block; at most {SHARED_MAX}")
+    } else if grid > GRID_MAX {
+        format!("{grid} blocks; the emulator runs at most {GRID_MAX}")
     } else if launched.options.resident == 0 {
         "no block may be resident; Options::resident is at least 1".to_owned()
     } else {
@@ -258,17 +250,13 @@ impl Launch {
             self.shared[slot].forget_block();
             self.statics.forget_block(slot);
             let lanes = first..first + self.launched.block as usize;
-            self.early[lanes.clone()]
-                .iter()
-                .for_each(|lane| lane.set(early));
-            for (coroutine, yielder) in coroutines[lanes.clone()]
-                .iter_mut()
-                .zip(&self.yielders[lanes])
-            {
-                if let Some(done) = coroutine.take() {
+            for lane in lanes {
+                self.early[lane].set(early);
+                if let Some(done) = coroutines[lane].take() {
                     // SAFETY: it has come to its end.
                     unsafe { done.recycle() };
                 }
+                let yielder = &self.yielders[lane];
                 let body = move |own: Yielder| {
                     // It may be on an OS thread of its own.
                     CURRENT.set(self);
@@ -276,7 +264,7 @@ impl Launch {
                     kernel();
                 };
                 // SAFETY: `kernel` and the launch outlive `run`, which recycles all.
-                *coroutine = Some(unsafe { Coroutine::new(threads, stack_bytes, body) });
+                coroutines[lane] = Some(unsafe { Coroutine::new(threads, stack_bytes, body) });
             }
         }
     }

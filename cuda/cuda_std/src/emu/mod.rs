@@ -36,7 +36,6 @@ mod checks;
 mod clock;
 pub(crate) mod collective;
 mod coroutine;
-mod coroutine_stack;
 mod coroutine_threads;
 mod finding;
 mod history;

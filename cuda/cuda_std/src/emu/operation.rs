@@ -2,19 +2,34 @@
 
 use std::fmt;
 
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) enum Operation {
-    SyncWarp,
-    ShuffleIdx,
-    ShuffleUp,
-    ShuffleDown,
-    ShuffleXor,
-    Ballot,
-    Any,
-    All,
-    MatchAny,
-    MatchDigit,
-    Reduce(Reduction),
+macro_rules! operations {
+    ($($operation:ident = $name:literal,)*) => {
+        #[derive(Clone, Copy, PartialEq, Debug)]
+        pub(crate) enum Operation { $($operation,)* Reduce(Reduction) }
+
+        impl Operation {
+            /// The name in a kernel's source.
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Operation::$operation => $name,)*
+                    Operation::Reduce(reduction) => reduction.name,
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    SyncWarp = "sync_warp",
+    ShuffleIdx = "shuffle_idx",
+    ShuffleUp = "shuffle_up",
+    ShuffleDown = "shuffle_down",
+    ShuffleXor = "shuffle_xor",
+    Ballot = "ballot",
+    Any = "any",
+    All = "all",
+    MatchAny = "match_any",
+    MatchDigit = "match_digit",
 }
 
 /// A reduction of the lanes' values.
@@ -33,33 +48,14 @@ impl PartialEq for Reduction {
 }
 
 impl Operation {
-    /// The name in a kernel's source.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Operation::SyncWarp => "sync_warp",
-            Operation::ShuffleIdx => "shuffle_idx",
-            Operation::ShuffleUp => "shuffle_up",
-            Operation::ShuffleDown => "shuffle_down",
-            Operation::ShuffleXor => "shuffle_xor",
-            Operation::Ballot => "ballot",
-            Operation::Any => "any",
-            Operation::All => "all",
-            Operation::MatchAny => "match_any",
-            Operation::MatchDigit => "match_digit",
-            Operation::Reduce(reduction) => reduction.name,
-        }
-    }
-
     /// The lane that `lane` gets its value from, for a shuffle.
     pub(crate) fn source(self, lane: u32, argument: u32) -> Option<u32> {
         match self {
             Operation::ShuffleIdx => Some(argument % 32),
             Operation::ShuffleUp => Some(lane.checked_sub(argument).unwrap_or(lane)),
-            Operation::ShuffleDown => Some(
-                lane.checked_add(argument)
-                    .filter(|&l| l < 32)
-                    .unwrap_or(lane),
-            ),
+            Operation::ShuffleDown => {
+                Some(lane.saturating_add(argument)).map(|l| if l < 32 { l } else { lane })
+            }
             // Beyond the warp, a lane keeps its own.
             Operation::ShuffleXor if argument < 32 => Some(lane ^ argument),
             Operation::ShuffleXor => Some(lane),

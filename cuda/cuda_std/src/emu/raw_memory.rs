@@ -40,6 +40,7 @@ impl Launch {
         }
         for (name, of_type) in parameters {
             if of_type.starts_with(['*', '&']) && !self.launched().options.allow_raw_memory {
+                let name = name.trim_start_matches("mut ");
                 let message = format!(
                     "`{kernel}` takes `{name}: {of_type}`, of which no access is checked; {REMEDY}"
                 );

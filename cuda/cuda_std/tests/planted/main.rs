@@ -47,13 +47,6 @@ impl Run {
         cuda_std::emu::launch(grid, block, shared_bytes, options, kernel)
     }
 
-    /// Launches a kernel that touches no memory.
-    fn launch_without_memory(&self, kernel: impl Fn()) -> Launched {
-        let mut options = self.options.clone();
-        options.allow_raw_memory = true;
-        self.launch_with(&options, kernel)
-    }
-
     /// The accessor of a buffer that lives as long as the run.
     fn keep<T: Word>(&self, buffer: Buffer<T>) -> Global<T> {
         let global = buffer.global();
@@ -63,14 +56,14 @@ impl Run {
 }
 
 /// One planted bug.
-#[derive(Clone, Copy)]
 struct Case {
     kind: Kind,
     shape: Shape,
-    kernel: fn(Run) -> Launched,
+    kernel: Box<dyn Fn(Run) -> Launched>,
 }
 
-fn case(kind: Kind, shape: Shape, kernel: fn(Run) -> Launched) -> Case {
+fn case(kind: Kind, shape: Shape, kernel: impl Fn(Run) -> Launched + 'static) -> Case {
+    let kernel = Box::new(kernel);
     Case {
         kind,
         shape,
@@ -80,8 +73,31 @@ fn case(kind: Kind, shape: Shape, kernel: fn(Run) -> Launched) -> Case {
 
 /// Shows that the bug is found in random schedules, and that the twin is clean.
 #[track_caller]
-fn finds(kind: Kind, shape: Shape, kernel: fn(Run) -> Launched) {
+fn finds(kind: Kind, shape: Shape, kernel: impl Fn(Run) -> Launched + 'static) {
     case(kind, shape, kernel).is_found(Options::random);
+}
+
+/// [`finds`], for a kernel without buffers. Without shared memory it touches none.
+#[track_caller]
+fn finds_kernel(kind: Kind, shape: Shape, kernel: fn(bool)) {
+    finds(kind, shape, move |mut run| {
+        run.options.allow_raw_memory = shape.2 == 0;
+        run.launch(|| kernel(run.bug))
+    });
+}
+
+/// [`finds`], for a kernel with one buffer.
+#[track_caller]
+fn finds_with<T: Word>(
+    kind: Kind,
+    shape: Shape,
+    buffer: fn() -> Buffer<T>,
+    kernel: fn(Global<T>, bool),
+) {
+    finds(kind, shape, move |run| {
+        let buffer = run.keep(buffer());
+        run.launch(|| kernel(buffer, run.bug))
+    });
 }
 
 impl Case {

@@ -1,6 +1,6 @@
 //! Bugs of single accesses, and of memory between launches.
 
-use crate::{case, finds, me};
+use crate::{case, finds, finds_kernel, finds_with, me};
 use cuda_std::emu::{Buffer, Kind, Options, launch};
 use cuda_std::prelude::*;
 
@@ -33,39 +33,33 @@ fn index_below_the_array() {
 
 #[test]
 fn shared_out_of_bounds() {
-    finds(Kind::OutOfBounds, (1, 64, 1024), |run| {
-        run.launch(|| unsafe {
-            // The neighbouring array begins where this one ends.
-            let counts = dynamic_shared::<u16>(0, 64);
-            let keys = dynamic_shared::<u32>(128, 64);
-            let t = thread::thread_idx_x() as usize;
-            keys.set(t, 1);
-            counts.set(t + run.bug as usize, 2);
-        })
+    finds_kernel(Kind::OutOfBounds, (1, 64, 1024), |bug| unsafe {
+        // The neighbouring array begins where this one ends.
+        let counts = dynamic_shared::<u16>(0, 64);
+        let keys = dynamic_shared::<u32>(128, 64);
+        let t = thread::thread_idx_x() as usize;
+        keys.set(t, 1);
+        counts.set(t + bug as usize, 2);
     });
 }
 
 #[test]
 fn too_little_shared_memory() {
-    finds(Kind::OutOfBounds, (1, 32, 128), |run| {
-        run.launch(|| unsafe {
-            dynamic_shared::<u32>(0, 32 + run.bug as usize).set(warp::lane_id() as usize, 0);
-        })
+    finds_kernel(Kind::OutOfBounds, (1, 32, 128), |bug| unsafe {
+        dynamic_shared::<u32>(0, 32 + bug as usize).set(warp::lane_id() as usize, 0);
     });
 }
 
 #[test]
 fn uninitialised_global() {
-    finds(Kind::Uninitialised, (1, 32, 0), |run| {
-        let data = run.keep(Buffer::<u8>::uninitialised(64));
-        run.launch(|| unsafe {
-            if !run.bug || me() != 17 {
-                data.set(2 * me(), 1);
-            }
-            data.set(2 * me() + 1, 1);
-            // A wider read of two elements, one of them unwritten.
-            data.cast::<u16>().get(me());
-        })
+    let data = || Buffer::<u8>::uninitialised(64);
+    finds_with(Kind::Uninitialised, (1, 32, 0), data, |data, bug| unsafe {
+        if !bug || me() != 17 {
+            data.set(2 * me(), 1);
+        }
+        data.set(2 * me() + 1, 1);
+        // A wider read of two elements, one of them unwritten.
+        data.cast::<u16>().get(me());
     });
 }
 
@@ -98,28 +92,24 @@ fn misaligned_vector() {
 
 #[test]
 fn misaligned_cast() {
-    finds(Kind::Misaligned, (1, 32, 256), |run| {
-        run.launch(|| unsafe {
-            let halves = dynamic_shared::<u16>(0, 66).offset(run.bug as usize);
-            halves.cast::<u32>().set(warp::lane_id() as usize, 1);
-        })
+    finds_kernel(Kind::Misaligned, (1, 32, 256), |bug| unsafe {
+        let halves = dynamic_shared::<u16>(0, 66).offset(bug as usize);
+        halves.cast::<u32>().set(warp::lane_id() as usize, 1);
     });
 }
 
 #[test]
 fn streamed_read_of_what_the_launch_writes() {
-    finds(Kind::StreamedRead, (1, 32, 0), |run| {
-        let data = run.keep(Buffer::from_slice(&[7u32; 32]));
-        run.launch(|| unsafe {
-            data.set(me(), 1);
-            thread::sync_threads();
-            let neighbour = (me() + 1) % 32;
-            if run.bug {
-                data.get_streamed(neighbour)
-            } else {
-                data.get(neighbour)
-            };
-        })
+    let data = || Buffer::from_slice(&[7u32; 32]);
+    finds_with(Kind::StreamedRead, (1, 32, 0), data, |data, bug| unsafe {
+        data.set(me(), 1);
+        thread::sync_threads();
+        let neighbour = (me() + 1) % 32;
+        if bug {
+            data.get_streamed(neighbour)
+        } else {
+            data.get(neighbour)
+        };
     });
 }
 
@@ -189,9 +179,10 @@ fn stale_states_name_their_writer() {
 
 #[test]
 fn panic_in_a_kernel() {
-    let case = case(Kind::Panic, (2, 32, 0), |run| {
+    let case = case(Kind::Panic, (2, 32, 0), |mut run| {
         let digits = [1u32, 2, 3];
-        run.launch_without_memory(|| {
+        run.options.allow_raw_memory = true;
+        run.launch(|| {
             let i = if run.bug { me() % 4 } else { me() % 3 };
             std::hint::black_box(digits[i]);
         })

@@ -1,6 +1,6 @@
 //! Bugs of memory order, which only weak memory shows.
 
-use crate::{Case, Launched, Run, case, finds};
+use crate::{Case, Launched, Run, case, finds, finds_kernel};
 use cuda_std::emu::{Buffer, Checks, Kind, MemoryModel, Options};
 use cuda_std::prelude::*;
 
@@ -290,17 +290,15 @@ fn missing_sync_warp_in_the_ranking_loop() {
 /// A barrier of some lanes orders these and no others.
 #[test]
 fn partial_warp_barrier() {
-    finds(Kind::Race, (1, 32, 128), |run| {
-        run.launch(|| unsafe {
-            let values = dynamic_shared::<u32>(0, 32);
-            let lane = warp::lane_id() as usize;
-            values.set(lane, 0);
-            warp::sync_warp(warp::FULL);
-            values.set(lane, 1);
-            let half = if lane < 16 { 0x0000_ffff } else { 0xffff_0000 };
-            warp::sync_warp(half);
-            values.get(if run.bug { 31 - lane } else { lane ^ 15 });
-        })
+    finds_kernel(Kind::Race, (1, 32, 128), |bug| unsafe {
+        let values = dynamic_shared::<u32>(0, 32);
+        let lane = warp::lane_id() as usize;
+        values.set(lane, 0);
+        warp::sync_warp(warp::FULL);
+        values.set(lane, 1);
+        let half = if lane < 16 { 0x0000_ffff } else { 0xffff_0000 };
+        warp::sync_warp(half);
+        values.get(if bug { 31 - lane } else { lane ^ 15 });
     });
 }
 

@@ -13,12 +13,13 @@ unsafe fn by_pointer(sum: *mut u32) {
 }
 
 #[kernel]
-unsafe fn by_alias(sum: Alias, n: u32) {
+unsafe fn by_alias(mut sum: Alias, n: ::core::primitive::u32) {
+    sum = sum.wrapping_add(0);
     unsafe { *sum += n };
 }
 
 #[kernel]
-unsafe fn by_slice(words: &mut [u32]) {
+unsafe fn by_slice(words: &mut [u32], _: [u32; 2]) {
     words[0] += 1;
 }
 
@@ -52,7 +53,7 @@ fn with_each(mut check: impl FnMut(&dyn Fn(), *mut u32, Option<&str>)) {
         (&|| unsafe { by_pointer(sum) }, Some("`sum: *mut u32`")),
         (&|| unsafe { by_alias(sum, 1) }, Some("`sum: *mut u32`")),
         (
-            &|| unsafe { by_slice(slice()) },
+            &|| unsafe { by_slice(slice(), [0, 1]) },
             Some("`words: &mut [u32]`"),
         ),
         (&|| unsafe { by_both(words, sum) }, Some("`sum: *mut u32`")),

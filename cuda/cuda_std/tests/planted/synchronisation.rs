@@ -1,73 +1,65 @@
 //! Bugs of barriers, warp operations, and waiting.
 
-use crate::{case, finds, me};
+use crate::{case, finds, finds_kernel, finds_with, me};
 use cuda_std::emu::{Buffer, Kind, Options, Policy, launch};
 use cuda_std::prelude::*;
 
 #[test]
 fn shared_race_for_want_of_a_barrier() {
-    finds(Kind::Race, (2, 96, 384), |run| {
-        run.launch(|| unsafe {
-            let values = dynamic_shared::<u32>(0, 96);
-            let t = thread::thread_idx_x() as usize;
-            values.set(t, 1);
+    finds_kernel(Kind::Race, (2, 96, 384), |bug| unsafe {
+        let values = dynamic_shared::<u32>(0, 96);
+        let t = thread::thread_idx_x() as usize;
+        values.set(t, 1);
+        thread::sync_threads();
+        let next = values.get((t + 1) % 96);
+        if !bug {
             thread::sync_threads();
-            let next = values.get((t + 1) % 96);
-            if !run.bug {
-                thread::sync_threads();
-            }
-            values.set(t, next);
-        })
+        }
+        values.set(t, next);
     });
 }
 
 #[test]
 fn global_race_between_warps() {
-    finds(Kind::Race, (1, 64, 0), |run| {
-        let data = run.keep(Buffer::from_slice(&[0u32; 64]).named("data"));
-        run.launch(|| unsafe {
-            data.set(me(), 1);
-            if run.bug {
-                warp::sync_warp(warp::FULL);
-            } else {
-                thread::sync_threads();
-            }
-            data.get(63 - me());
-        })
+    let data = || Buffer::from_slice(&[0u32; 64]).named("data");
+    finds_with(Kind::Race, (1, 64, 0), data, |data, bug| unsafe {
+        data.set(me(), 1);
+        if bug {
+            warp::sync_warp(warp::FULL);
+        } else {
+            thread::sync_threads();
+        }
+        data.get(63 - me());
     });
 }
 
 #[test]
 fn global_race_between_blocks() {
-    finds(Kind::Race, (3, 32, 0), |run| {
-        let bins = run.keep(Buffer::from_slice(&[0u32; 32]).named("bins"));
-        run.launch(|| unsafe {
-            let t = thread::thread_idx_x() as usize;
-            if run.bug && t == 13 {
-                bins.set(t, bins.get(t) + 1);
-            } else {
-                bins.fetch_add(t, 1, Ordering::Relaxed, Scope::Device);
-            }
-        })
+    let bins = || Buffer::from_slice(&[0u32; 32]).named("bins");
+    finds_with(Kind::Race, (3, 32, 0), bins, |bins, bug| unsafe {
+        let t = thread::thread_idx_x() as usize;
+        if bug && t == 13 {
+            bins.set(t, bins.get(t) + 1);
+        } else {
+            bins.fetch_add(t, 1, Ordering::Relaxed, Scope::Device);
+        }
     });
 }
 
 #[test]
 fn atomic_and_plain_in_one_block() {
-    finds(Kind::Race, (1, 64, 16), |run| {
-        run.launch(|| unsafe {
-            let count = dynamic_shared::<u32>(0, 1);
-            if thread::thread_idx_x() == 0 {
-                count.set(0, 0);
-            }
+    finds_kernel(Kind::Race, (1, 64, 16), |bug| unsafe {
+        let count = dynamic_shared::<u32>(0, 1);
+        if thread::thread_idx_x() == 0 {
+            count.set(0, 0);
+        }
+        thread::sync_threads();
+        count.add(0, 1);
+        if !bug {
             thread::sync_threads();
-            count.add(0, 1);
-            if !run.bug {
-                thread::sync_threads();
-            }
-            assert!(run.bug || count.get(0) == 64);
-            count.get(0);
-        })
+        }
+        assert!(bug || count.get(0) == 64);
+        count.get(0);
     });
 }
 
@@ -85,127 +77,105 @@ fn block_scope_across_blocks() {
 /// Neighbouring halves of a word do not race; a word over both races with each.
 #[test]
 fn halves_of_a_word() {
-    finds(Kind::Race, (1, 64, 128), |run| {
-        run.launch(|| unsafe {
-            let halves = dynamic_shared::<u16>(0, 64);
-            let t = thread::thread_idx_x() as usize;
-            halves.set(t, 0);
+    finds_kernel(Kind::Race, (1, 64, 128), |bug| unsafe {
+        let halves = dynamic_shared::<u16>(0, 64);
+        let t = thread::thread_idx_x() as usize;
+        halves.set(t, 0);
+        warp::sync_warp(warp::FULL);
+        halves.set(t, t as u16);
+        if !bug {
             warp::sync_warp(warp::FULL);
-            halves.set(t, t as u16);
-            if !run.bug {
-                warp::sync_warp(warp::FULL);
-            }
-            let pair = halves.cast::<u32>().get(t / 2);
-            assert!(run.bug || pair >> 16 == (pair & 0xffff) + 1);
-        })
+        }
+        let pair = halves.cast::<u32>().get(t / 2);
+        assert!(bug || pair >> 16 == (pair & 0xffff) + 1);
     });
 }
 
 #[test]
 fn barrier_in_two_branches() {
-    finds(Kind::BarrierDivergence, (1, 64, 0), |run| {
-        run.launch_without_memory(|| {
-            if run.bug && thread::thread_idx_x() % 32 < 16 {
-                thread::sync_threads();
-            } else {
-                // The same barrier to the eye, another instruction.
-                thread::sync_threads_or(false);
-            }
-        })
+    finds_kernel(Kind::BarrierDivergence, (1, 64, 0), |bug| {
+        if bug && thread::thread_idx_x() % 32 < 16 {
+            thread::sync_threads();
+        } else {
+            // The same barrier to the eye, another instruction.
+            thread::sync_threads_or(false);
+        }
     });
 }
 
 #[test]
 fn barrier_after_an_early_return() {
-    finds(Kind::BarrierDivergence, (1, 64, 0), |run| {
-        run.launch_without_memory(|| {
-            // A whole warp may leave; a part of one may not.
-            if thread::thread_idx_x() >= if run.bug { 40 } else { 32 } {
-                return;
-            }
-            thread::sync_threads();
-        })
+    finds_kernel(Kind::BarrierDivergence, (1, 64, 0), |bug| {
+        // A whole warp may leave; a part of one may not.
+        if thread::thread_idx_x() >= if bug { 40 } else { 32 } {
+            return;
+        }
+        thread::sync_threads();
     });
 }
 
 #[test]
 fn barrier_against_a_warp_operation() {
-    finds(Kind::WarpMask, (1, 64, 0), |run| {
-        run.launch_without_memory(|| {
-            let t = thread::thread_idx_x();
-            if run.bug && t == 3 {
-                thread::sync_threads();
-            }
-            warp::ballot(warp::FULL, true);
-            if !run.bug || t != 3 {
-                thread::sync_threads();
-            }
-        })
+    finds_kernel(Kind::WarpMask, (1, 64, 0), |bug| {
+        let t = thread::thread_idx_x();
+        if bug && t == 3 {
+            thread::sync_threads();
+        }
+        warp::ballot(warp::FULL, true);
+        if !bug || t != 3 {
+            thread::sync_threads();
+        }
     });
 }
 
 #[test]
 fn lane_missing_from_a_full_mask() {
-    finds(Kind::WarpMask, (1, 32, 0), |run| {
-        run.launch_without_memory(|| {
-            if warp::lane_id() < 20 {
-                warp::shuffle_xor(if run.bug { warp::FULL } else { (1 << 20) - 1 }, 1, 0);
-            }
-        })
+    finds_kernel(Kind::WarpMask, (1, 32, 0), |bug| {
+        if warp::lane_id() < 20 {
+            warp::shuffle_xor(if bug { warp::FULL } else { (1 << 20) - 1 }, 1, 0);
+        }
     });
 }
 
 #[test]
 fn caller_missing_from_its_mask() {
-    finds(Kind::WarpMask, (1, 32, 0), |run| {
-        run.launch_without_memory(|| {
-            let odd = warp::lane_id() % 2 == 1;
-            let mask = if odd == run.bug {
-                0x5555_5555
-            } else {
-                0xaaaa_aaaa
-            };
-            warp::any(mask, true);
-        })
+    finds_kernel(Kind::WarpMask, (1, 32, 0), |bug| {
+        let odd = warp::lane_id() % 2 == 1;
+        let mask = if odd == bug { 0x5555_5555 } else { 0xaaaa_aaaa };
+        warp::any(mask, true);
     });
 }
 
 #[test]
 fn shuffle_from_outside_the_mask() {
-    finds(Kind::WarpMask, (1, 32, 0), |run| {
-        run.launch_without_memory(|| {
-            if warp::lane_id() < 16 {
-                let got = warp::shuffle_idx(0xffff, warp::lane_id(), if run.bug { 16 } else { 15 });
-                assert_eq!(got, 15);
-            }
-        })
+    finds_kernel(Kind::WarpMask, (1, 32, 0), |bug| {
+        if warp::lane_id() < 16 {
+            let got = warp::shuffle_idx(0xffff, warp::lane_id(), if bug { 16 } else { 15 });
+            assert_eq!(got, 15);
+        }
     });
 }
 
 #[test]
 fn different_operations_on_one_mask() {
-    finds(Kind::WarpMask, (1, 32, 0), |run| {
-        run.launch_without_memory(|| {
-            if run.bug && warp::lane_id() == 0 {
-                warp::sync_warp(warp::FULL);
-            } else {
-                warp::all(warp::FULL, true);
-            }
-        })
+    finds_kernel(Kind::WarpMask, (1, 32, 0), |bug| {
+        if bug && warp::lane_id() == 0 {
+            warp::sync_warp(warp::FULL);
+        } else {
+            warp::all(warp::FULL, true);
+        }
     });
 }
 
 #[test]
 fn half_a_warp_with_a_full_mask() {
-    finds(Kind::WarpMask, (1, 48, 0), |run| {
-        run.launch_without_memory(|| {
-            let members = if thread::thread_idx_x() < 32 {
-                warp::FULL
-            } else {
-                0xffff
-            };
-            warp::sync_warp(if run.bug { warp::FULL } else { members });
-        })
+    finds_kernel(Kind::WarpMask, (1, 48, 0), |bug| {
+        let members = if thread::thread_idx_x() < 32 {
+            warp::FULL
+        } else {
+            0xffff
+        };
+        warp::sync_warp(if bug { warp::FULL } else { members });
     });
 }
 

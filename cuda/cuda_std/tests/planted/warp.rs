@@ -1,6 +1,6 @@
 //! Results of warp operations, and a reduction that lanes are missing from.
 
-use crate::finds;
+use crate::finds_kernel;
 use cuda_std::emu::{Buffer, Kind, Options, launch};
 use cuda_std::prelude::*;
 
@@ -82,13 +82,11 @@ fn operations_return_the_expected_values() {
 
 #[test]
 fn reduction_with_lanes_missing() {
-    finds(Kind::WarpMask, (1, 32, 0), |run| {
-        run.launch_without_memory(|| {
-            let lane = warp::lane_id();
-            if lane < 20 {
-                let mask = if run.bug { warp::FULL } else { (1 << 20) - 1 };
-                warp::reduce_add(mask, lane);
-            }
-        })
+    finds_kernel(Kind::WarpMask, (1, 32, 0), |bug| {
+        let lane = warp::lane_id();
+        if lane < 20 {
+            let mask = if bug { warp::FULL } else { (1 << 20) - 1 };
+            warp::reduce_add(mask, lane);
+        }
     });
 }
