@@ -157,8 +157,8 @@ macro_rules! reductions {
                 }
             };
             {
-                let reduction = Reduction { name: stringify!($name), combine: $combine };
-                collective(Operation::Reduce(reduction), mask, value, 0)
+                const REDUCTION: Reduction = Reduction { name: stringify!($name), combine: $combine };
+                collective(Operation::Reduce(&REDUCTION), mask, value, 0)
             }
         }
     )* } };

@@ -53,7 +53,13 @@ impl Access<'_> {
 
     /// The value of at most 8 bytes, as atomics are.
     pub(crate) fn value(&self) -> u64 {
-        self.wide_value() as u64
+        let mut bytes = [0; 8];
+        // SAFETY: the access is valid and at most 8 bytes wide.
+        unsafe {
+            self.pointer()
+                .copy_to_nonoverlapping(bytes.as_mut_ptr(), self.size)
+        };
+        u64::from_le_bytes(bytes)
     }
 
     /// Writes the bytes.

@@ -5,7 +5,7 @@ use std::fmt;
 macro_rules! operations {
     ($($operation:ident = $name:literal,)*) => {
         #[derive(Clone, Copy, PartialEq, Debug)]
-        pub(crate) enum Operation { $($operation,)* Reduce(Reduction) }
+        pub(crate) enum Operation { $($operation,)* Reduce(&'static Reduction) }
 
         impl Operation {
             /// The name in a kernel's source.
