@@ -12,17 +12,19 @@
 
 use crate::control;
 use crate::key::{Bits, Key, RADIX};
+use crate::policy::Shape;
 use crate::rank::{Counters, PAIRS, is_crowded, unpack};
-use crate::tile::Buffers;
 use cuda_std::prelude::*;
 
 /// What a launch is about.
 #[derive(Clone, Copy)]
 pub struct Block<K> {
-    /// Scratch is not used. Input and output may be one.
-    pub keys: Buffers<K>,
+    /// Keys; input and output may be one.
+    pub input: Global<K>,
+    pub output: Global<K>,
     /// A value a key; untouched by a sort of keys alone.
-    pub values: Buffers<u32>,
+    pub input_values: Global<u32>,
+    pub output_values: Global<u32>,
     /// Keys, no more than the block has items.
     pub n: u32,
     /// What makes the order; see [`key`](crate::key).
@@ -34,8 +36,8 @@ pub struct Block<K> {
 }
 
 /// Bytes of dynamic shared memory.
-pub const fn shared_bytes<K: Key>(threads: usize, items: usize) -> usize {
-    Layout::of::<K>(threads, items).end
+pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
+    Layout::of::<K>(shape.threads, shape.items).end
 }
 
 struct Layout {
@@ -171,7 +173,7 @@ unsafe fn load_keys<K: Key, const ITEMS: usize>(arg: Block<K>, first: u32) -> [K
     for i in 0..ITEMS {
         let place = first + 32 * i as u32;
         if place < arg.n {
-            let key = unsafe { arg.keys.input.get(place as usize) };
+            let key = unsafe { arg.input.get(place as usize) };
             keys[i] = if arg.options & control::ENCODE != 0 {
                 key.encode()
             } else {
@@ -190,7 +192,7 @@ unsafe fn load_values<K: Key, const ITEMS: usize>(arg: Block<K>, first: u32) -> 
         if arg.options & control::INDEX != 0 {
             values[i] = place;
         } else if place < arg.n {
-            values[i] = unsafe { arg.values.input.get(place as usize) };
+            values[i] = unsafe { arg.input_values.get(place as usize) };
         }
     }
     values
@@ -212,9 +214,9 @@ unsafe fn store<K: Key, const ITEMS: usize, const PAIRED: bool>(
                 keys[i]
             };
             unsafe {
-                arg.keys.output.set(place as usize, key);
+                arg.output.set(place as usize, key);
                 if PAIRED {
-                    arg.values.output.set(place as usize, values[i]);
+                    arg.output_values.set(place as usize, values[i]);
                 }
             }
         }

@@ -10,6 +10,7 @@ use crate::buckets::{BUCKETS, TALLY, UPPER_PLACES};
 use crate::control::{self, Step};
 use crate::histogram;
 use crate::key::{Key, RADIX};
+use crate::policy::Shape;
 use crate::scan;
 use cuda_std::prelude::*;
 
@@ -33,7 +34,9 @@ pub const BLOCKS: usize = RADIX / 2;
 /// Tallies that a thread reads at once.
 const READ: usize = 12;
 /// Threads of a block, each with two buckets.
-pub const THREADS: usize = TALLY / BLOCKS;
+const THREADS: usize = TALLY / BLOCKS;
+/// How it is launched.
+pub const SHAPE: Shape = Shape::new(THREADS, 0, 4);
 
 /// Bytes of dynamic shared memory.
 pub const SHARED_BYTES: usize = THREADS / 32 * 4;

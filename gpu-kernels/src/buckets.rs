@@ -28,7 +28,7 @@
 
 use crate::control;
 use crate::histogram::{self, Histogram};
-use crate::key::{Key, RADIX};
+use crate::key::{Bits, Key, RADIX};
 use crate::scan;
 use cuda_std::prelude::*;
 
@@ -118,14 +118,46 @@ enum Counts {
     GivenUp,
 }
 
+/// What a launch that counts is about: the parts of [`Histogram`], of whole keys.
+#[derive(Clone, Copy)]
+pub struct BucketCounts<K> {
+    pub input: Global<K>,
+    pub control: Global<u32>,
+    pub n: u64,
+    pub tiles: u32,
+    pub flip: K,
+    pub options: u32,
+    /// `TALLY` words for each block.
+    pub tallies: Global<u32>,
+}
+
 /// The kernel that counts. As [`histogram`](histogram::histogram), of up to 1024
-/// threads a block, for sorts by whole keys; `COPIES` are at most [`copies`]. Each block
-/// has `TALLY` words of `tallies`.
+/// threads a block; `COPIES` are at most [`copies`].
 #[inline(always)]
 pub unsafe fn histogram_by_bucket<K: Key, const SAMPLED: usize, const COPIES: usize>(
-    arg: Histogram<K>,
-    tallies: Global<u32>,
+    arg: BucketCounts<K>,
 ) {
+    let BucketCounts {
+        input,
+        control,
+        n,
+        tiles,
+        flip,
+        options,
+        tallies,
+    } = arg;
+    let arg = Histogram {
+        input,
+        control,
+        n,
+        tiles,
+        flip,
+        bits: Bits {
+            begin: 0,
+            end: K::BITS,
+        },
+        options,
+    };
     unsafe {
         thread::trigger_dependents();
         let block = Block::<K, SAMPLED, COPIES>::of(arg);

@@ -1,418 +1,624 @@
 //! The entry points: one instantiation each, named `kernel_key`.
+//!
+//! [`for_every_entry!`](crate::for_every_entry) has the list, and whoever needs one of each
+//! expands it: here the kernels, with what a host launches them by, and the emulator's tests.
 
-use crate::block::{self, Block};
+use crate::block::{Block, sort_block};
 use crate::bucket_starts::{self, BucketStarts};
-use crate::buckets;
-use crate::gather;
+use crate::buckets::{self, BucketCounts};
+#[cfg(not(target_os = "cuda"))]
+use crate::entry::{Entries, Entry, parameter};
+use crate::gather::{self, Gather, NumericCodes};
 use crate::histogram::{self, Histogram};
 use crate::key::Bits;
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+use crate::local_sort::{self, LocalSort};
 use crate::merge::{self, Merge};
-use crate::onesweep;
-use crate::policy;
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+use crate::policy::local;
+use crate::policy::{self, block, few, onesweep};
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
-use crate::tile::{Buffers, Pass, look};
-use crate::verify;
+use crate::tile::{self, Buffers, Pass, look};
+use crate::verify::{self, Verify, VerifyValues};
 use cuda_std::prelude::*;
 
-macro_rules! histograms {
-    ($($name:ident: $key:ty, $bytes:expr;)*) => { $(
-        synchronises!($name, synchronisation::HISTOGRAM);
-
-        /// [`histogram`](crate::histogram) of one key width.
-        #[kernel]
-        #[launch_bounds(policy::HISTOGRAM_THREADS, 1)]
-        #[allow(clippy::too_many_arguments)]
-        pub unsafe fn $name(
-            input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, flip: $key,
-            begin: u32, end: u32, options: u32,
-        ) {
-            let bits = Bits { begin, end };
-            unsafe {
-                histogram::histogram::<$key, { policy::histogram_copies(size_of::<$key>(), $bytes) }>(
-                    Histogram { input, control, n, tiles, flip, bits, options },
-                )
+/// Expands `$then!` with the list of all entry points.
+///
+/// `recent` ones are compiled from compute capability 9.0 on. Where a GPU can use several of
+/// one section, the first that does is taken.
+#[macro_export]
+macro_rules! for_every_entry {
+    ($then:ident) => {
+        $then! {
+            u8 {
+                histograms { histogram_large_u8, histogram_small_u8; }
+                look_back {
+                    onesweep_keys_u8: keys match, onesweep::KEYS_U8;
+                    onesweep_pairs_u8: pairs match, onesweep::PAIRS_U8;
+                }
+                portioned {
+                    onesweep_keys_wide_u8: keys match, onesweep::KEYS_U8;
+                    onesweep_pairs_wide_u8: pairs match, onesweep::PAIRS_U8;
+                }
+                single_wave {
+                    few_keys_4096_u8: keys atomic, few::PAIRS_FEW;
+                    few_keys_8192_u8: keys atomic, few::KEYS_SOME;
+                    few_pairs_2048_u8: pairs match, few::PAIRS_LEAST;
+                    few_pairs_4096_u8: pairs match, few::PAIRS_FEW;
+                    few_pairs_8192_u8: pairs match, few::PAIRS_SOME;
+                }
+                blocks {
+                    block_small_keys_u8: keys, block::SMALL;
+                    block_small_pairs_u8: pairs, block::SMALL;
+                }
+                verify { verify_u8, verify_values_u8; }
+            }
+            u16 {
+                histograms { histogram_large_u16, histogram_small_u16; }
+                recent_look_back {
+                    onesweep_keys_u16: keys atomic, onesweep::KEYS_U16;
+                    onesweep_pairs_u16: pairs match, onesweep::PAIRS_U16;
+                }
+                look_back {
+                    onesweep_keys_baseline_u16: keys match, onesweep::KEYS_U16_BASELINE;
+                    onesweep_pairs_baseline_u16: pairs match, onesweep::PAIRS_U16_BASELINE;
+                }
+                recent_portioned {
+                    onesweep_keys_wide_u16: keys atomic, onesweep::KEYS_U16;
+                    onesweep_pairs_wide_u16: pairs match, onesweep::PAIRS_U16;
+                }
+                portioned {
+                    onesweep_keys_wide_baseline_u16: keys match, onesweep::KEYS_U16_BASELINE;
+                    onesweep_pairs_wide_baseline_u16: pairs match, onesweep::PAIRS_U16_BASELINE;
+                }
+                single_wave {
+                    few_keys_4096_u16: keys atomic, few::KEYS_FEW;
+                    few_keys_8192_u16: keys atomic, few::KEYS_SOME;
+                    few_pairs_2048_u16: pairs match, few::PAIRS_LEAST;
+                    few_pairs_4096_u16: pairs match, few::PAIRS_FEW;
+                    few_pairs_8192_u16: pairs match, few::PAIRS_SOME;
+                }
+                blocks {
+                    block_small_keys_u16: keys, block::SMALL;
+                    block_small_pairs_u16: pairs, block::SMALL;
+                }
+                verify { verify_u16, verify_values_u16; }
+                gather { gather_u16; }
+                numeric_codes { numeric_codes_u16; }
+            }
+            u32 {
+                histograms { histogram_large_u32, histogram_small_u32; }
+                buckets { histogram_by_bucket_u32, bucket_starts_u32; }
+                recent_look_back {
+                    onesweep_keys_u32: keys atomic, onesweep::KEYS_U32;
+                    onesweep_keys_many_u32: keys atomic, onesweep::KEYS_U32_MANY;
+                    onesweep_pairs_u32: pairs match, onesweep::PAIRS_U32;
+                }
+                look_back {
+                    onesweep_keys_baseline_u32: keys atomic, onesweep::KEYS_U32_BASELINE;
+                    onesweep_keys_ballots_u32: keys match, onesweep::KEYS_U32_BALLOTS;
+                    onesweep_pairs_baseline_u32: pairs match, onesweep::PAIRS_U32_BASELINE;
+                }
+                recent_portioned {
+                    onesweep_keys_wide_u32: keys atomic, onesweep::KEYS_U32;
+                    onesweep_pairs_wide_u32: pairs match, onesweep::PAIRS_U32;
+                }
+                portioned {
+                    onesweep_keys_wide_baseline_u32: keys atomic, onesweep::KEYS_U32_BASELINE;
+                    onesweep_pairs_wide_baseline_u32: pairs match, onesweep::PAIRS_U32_BASELINE;
+                }
+                single_wave {
+                    few_keys_2048_u32: keys atomic, few::KEYS_LEAST;
+                    few_keys_4096_u32: keys atomic, few::KEYS_FEW;
+                    few_keys_8192_u32: keys atomic, few::KEYS_SOME;
+                    few_pairs_2048_u32: pairs match, few::PAIRS_LEAST;
+                    few_pairs_3072_u32: pairs match, few::PAIRS_NEXT;
+                    few_pairs_4096_u32: pairs match, few::PAIRS_FEW;
+                    few_pairs_8192_u32: pairs match, few::PAIRS_SOME;
+                }
+                local {
+                    local_sort_keys_384_u32: keys, local::U32_384;
+                    local_sort_keys_704_u32: keys, local::U32_704;
+                    local_sort_keys_1280_u32: keys, local::U32_1280;
+                    local_sort_keys_2304_u32: keys, local::U32_2304;
+                    local_sort_keys_4608_u32: keys, local::U32_4608;
+                    local_sort_keys_9216_u32: keys, local::U32_9216;
+                    local_sort_pairs_384_u32: pairs, local::U32_384;
+                    local_sort_pairs_704_u32: pairs, local::U32_704;
+                    local_sort_pairs_1280_u32: pairs, local::U32_1280;
+                    local_sort_pairs_2304_u32: pairs, local::U32_2304;
+                    local_sort_pairs_4608_u32: pairs, local::U32_4608;
+                    local_sort_pairs_9216_u32: pairs, local::U32_9216;
+                }
+                blocks {
+                    block_small_keys_u32: keys, block::SMALL;
+                    block_medium_keys_u32: keys, block::MEDIUM;
+                    block_small_pairs_u32: pairs, block::SMALL;
+                    block_medium_pairs_u32: pairs, block::MEDIUM;
+                }
+                merge { merge_u32; }
+                verify { verify_u32, verify_values_u32; }
+                gather { gather_u32; }
+                numeric_codes { numeric_codes_u32; }
+            }
+            u64 {
+                histograms { histogram_large_u64, histogram_small_u64; }
+                buckets { histogram_by_bucket_u64, bucket_starts_u64; }
+                recent_look_back {
+                    onesweep_keys_u64: keys atomic, onesweep::KEYS_U64;
+                    onesweep_pairs_u64: pairs match, onesweep::PAIRS_U64;
+                }
+                look_back {
+                    onesweep_keys_baseline_u64: keys atomic, onesweep::KEYS_U64_BASELINE;
+                    onesweep_pairs_baseline_u64: pairs match, onesweep::PAIRS_U64_BASELINE;
+                }
+                recent_portioned { onesweep_keys_wide_u64: keys atomic, onesweep::KEYS_U64; }
+                portioned {
+                    onesweep_keys_wide_baseline_u64: keys atomic, onesweep::KEYS_U64_BASELINE;
+                    onesweep_pairs_wide_baseline_u64: pairs match, onesweep::PAIRS_U64_BASELINE;
+                }
+                single_wave {
+                    few_keys_2048_u64: keys atomic, few::KEYS_LEAST;
+                    few_keys_4096_u64: keys atomic, few::KEYS_FEW;
+                    few_keys_8192_u64: keys atomic, few::KEYS_SOME;
+                    few_pairs_2048_u64: pairs match, few::PAIRS_LEAST;
+                    few_pairs_4096_u64: pairs match, few::PAIRS_FEW;
+                    few_pairs_8192_u64: pairs match, few::PAIRS_SOME;
+                }
+                local {
+                    local_sort_keys_384_u64: keys, local::U64_384;
+                    local_sort_keys_704_u64: keys, local::U64_704;
+                    local_sort_keys_1280_u64: keys, local::U64_1280;
+                    local_sort_keys_2304_u64: keys, local::U64_2304;
+                    local_sort_keys_4608_u64: keys, local::U64_4608;
+                    local_sort_keys_9216_u64: keys, local::U64_9216;
+                    local_sort_pairs_384_u64: pairs, local::U64_384;
+                    local_sort_pairs_704_u64: pairs, local::U64_704;
+                    local_sort_pairs_1280_u64: pairs, local::U64_1280;
+                    local_sort_pairs_2304_u64: pairs, local::U64_2304_PAIRS;
+                    local_sort_pairs_4608_u64: pairs, local::U64_4608_PAIRS;
+                    local_sort_pairs_9216_u64: pairs, local::U64_9216;
+                }
+                blocks {
+                    block_small_keys_u64: keys, block::SMALL;
+                    block_medium_keys_u64: keys, block::MEDIUM;
+                    block_small_pairs_u64: pairs, block::SMALL;
+                    block_medium_pairs_u64: pairs, block::MEDIUM;
+                }
+                merge { merge_u64; }
+                verify { verify_u64, verify_values_u64; }
+                gather { gather_u64; }
+                numeric_codes { numeric_codes_u64; }
+            }
+            u128 {
+                histograms { histogram_large_u128, histogram_small_u128; }
+                recent_look_back {
+                    onesweep_keys_u128: keys match, onesweep::KEYS_U128;
+                    onesweep_pairs_u128: pairs match, onesweep::PAIRS_U128;
+                }
+                look_back {
+                    onesweep_keys_baseline_u128: keys match, onesweep::KEYS_U128_BASELINE;
+                    onesweep_pairs_baseline_u128: pairs match, onesweep::PAIRS_U128_BASELINE;
+                }
+                recent_portioned {
+                    onesweep_keys_wide_u128: keys match, onesweep::KEYS_U128;
+                    onesweep_pairs_wide_u128: pairs match, onesweep::PAIRS_U128;
+                }
+                portioned {
+                    onesweep_keys_wide_baseline_u128: keys match, onesweep::KEYS_U128_BASELINE;
+                    onesweep_pairs_wide_baseline_u128: pairs match, onesweep::PAIRS_U128_BASELINE;
+                }
+                single_wave {
+                    few_keys_2048_u128: keys match, few::PAIRS_LEAST;
+                    few_keys_4096_u128: keys match, few::PAIRS_FEW;
+                    few_pairs_2048_u128: pairs match, few::PAIRS_LEAST;
+                    few_pairs_4096_u128: pairs match, few::PAIRS_FEW;
+                }
+                blocks {
+                    block_small_keys_u128: keys, block::SMALL;
+                    block_small_pairs_u128: pairs, block::SMALL;
+                }
+                verify { verify_u128, verify_values_u128; }
+                gather { gather_u128; }
             }
         }
-    )* };
-}
-
-histograms! {
-    histogram_large_u8: u8, policy::HISTOGRAM_BYTES_LARGE;
-    histogram_large_u16: u16, policy::HISTOGRAM_BYTES_LARGE;
-    histogram_large_u32: u32, policy::HISTOGRAM_BYTES_LARGE;
-    histogram_large_u64: u64, policy::HISTOGRAM_BYTES_LARGE;
-    histogram_large_u128: u128, policy::HISTOGRAM_BYTES_LARGE;
-    histogram_small_u8: u8, policy::HISTOGRAM_BYTES_SMALL;
-    histogram_small_u16: u16, policy::HISTOGRAM_BYTES_SMALL;
-    histogram_small_u32: u32, policy::HISTOGRAM_BYTES_SMALL;
-    histogram_small_u64: u64, policy::HISTOGRAM_BYTES_SMALL;
-    histogram_small_u128: u128, policy::HISTOGRAM_BYTES_SMALL;
-}
-
-macro_rules! by_bucket {
-    ($($histogram:ident, $starts:ident: $key:ty;)*) => { $(
-        synchronises!($histogram, synchronisation::HISTOGRAM_BY_BUCKET);
-        synchronises!($starts, synchronisation::BUCKET_STARTS);
-
-        /// [`histogram_by_bucket`](buckets::histogram_by_bucket) of one key width.
-        #[kernel]
-        #[launch_bounds(policy::HISTOGRAM_THREADS, 1)]
-        #[allow(clippy::too_many_arguments)]
-        pub unsafe fn $histogram(
-            input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, flip: $key,
-            options: u32, tallies: Global<u32>,
-        ) {
-            let bits = Bits { begin: 0, end: <$key>::BITS };
-            let arg = Histogram { input, control, n, tiles, flip, bits, options };
-            const SAMPLED: usize = buckets::COPIES_SAMPLED;
-            const COPIES: usize = buckets::copies::<$key>();
-            unsafe { buckets::histogram_by_bucket::<$key, SAMPLED, COPIES>(arg, tallies) }
-        }
-
-        /// [`bucket_starts`](bucket_starts::bucket_starts) of one key width.
-        #[kernel]
-        #[launch_bounds(bucket_starts::THREADS, 4)]
-        pub unsafe fn $starts(
-            tallies: Global<u32>, count: u32, control: Global<u32>, starts: Global<u32>,
-            n: u32, capacity: u32,
-        ) {
-            let arg = BucketStarts { tallies, count, control, starts, n, capacity };
-            unsafe { bucket_starts::bucket_starts::<$key>(arg) }
-        }
-    )* };
-}
-
-by_bucket! {
-    histogram_by_bucket_u32, bucket_starts_u32: u32;
-    histogram_by_bucket_u64, bucket_starts_u64: u64;
-}
-
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-macro_rules! local_sorts {
-    ($($name:ident: $key:ty, $shape:expr, $paired:literal;)*) => { $(
-        synchronises!($name, synchronisation::local_sort($shape.threads));
-
-        /// [`local_sort`](crate::local_sort) of one shape.
-        #[kernel]
-        #[launch_bounds($shape.threads, $shape.blocks)]
-        pub unsafe fn $name(
-            keys: Global<$key>, values: Global<u32>, control: Global<u32>, starts: Global<u32>,
-            flip: $key, options: u32,
-        ) {
-            unsafe {
-                crate::local_sort::local_sort::<$key, { $shape.threads }, { $shape.items }, $paired>(
-                    crate::local_sort::LocalSort { keys, values, control, starts, flip, options },
-                )
-            }
-        }
-    )* };
-}
-
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-local_sorts! {
-    local_sort_keys_384_u32: u32, policy::local::U32_384, false;
-    local_sort_keys_704_u32: u32, policy::local::U32_704, false;
-    local_sort_keys_1280_u32: u32, policy::local::U32_1280, false;
-    local_sort_keys_2304_u32: u32, policy::local::U32_2304, false;
-    local_sort_keys_4608_u32: u32, policy::local::U32_4608, false;
-    local_sort_keys_9216_u32: u32, policy::local::U32_9216, false;
-    local_sort_pairs_384_u32: u32, policy::local::U32_384, true;
-    local_sort_pairs_704_u32: u32, policy::local::U32_704, true;
-    local_sort_pairs_1280_u32: u32, policy::local::U32_1280, true;
-    local_sort_pairs_2304_u32: u32, policy::local::U32_2304, true;
-    local_sort_pairs_4608_u32: u32, policy::local::U32_4608, true;
-    local_sort_pairs_9216_u32: u32, policy::local::U32_9216, true;
-    local_sort_keys_384_u64: u64, policy::local::U64_384, false;
-    local_sort_keys_704_u64: u64, policy::local::U64_704, false;
-    local_sort_keys_1280_u64: u64, policy::local::U64_1280, false;
-    local_sort_keys_2304_u64: u64, policy::local::U64_2304, false;
-    local_sort_keys_4608_u64: u64, policy::local::U64_4608, false;
-    local_sort_keys_9216_u64: u64, policy::local::U64_9216, false;
-    local_sort_pairs_384_u64: u64, policy::local::U64_384, true;
-    local_sort_pairs_704_u64: u64, policy::local::U64_704, true;
-    local_sort_pairs_1280_u64: u64, policy::local::U64_1280, true;
-    local_sort_pairs_2304_u64: u64, policy::local::U64_2304_PAIRS, true;
-    local_sort_pairs_4608_u64: u64, policy::local::U64_4608_PAIRS, true;
-    local_sort_pairs_9216_u64: u64, policy::local::U64_9216, true;
-}
-
-/// States in the PTX how many bytes of shared memory a launch of the pass `$name` takes:
-/// where a chip has fewer, nobody launches it, and `cargo xtask ptx --check` lets it spill.
-macro_rules! takes {
-    ($name:ident, $bytes:expr) => {
-        #[cfg(target_os = "cuda")]
-        core::arch::global_asm!(
-            concat!("// .shared_bytes ", stringify!($name), " {}"),
-            const $bytes,
-        );
     };
 }
 
-macro_rules! keys_passes {
-    ($($name:ident: $key:ty, $shape:expr, $atomics:literal, $look:expr;)*) => { $(
-        synchronises!($name, synchronisation::onesweep($shape, $atomics, false, $look));
-        takes!($name, crate::tile::shared_bytes::<$key>($shape.threads, $shape.items, false, $look));
+/// One entry point: the kernel, the counts and bytes that its PTX states of it, and the
+/// [`Entry`] of its name by which hosts launch it.
+///
+/// The list of parameters is what both are made from. A field that is a structure is written
+/// with its parts; behind a semicolon stands a field that has no parameters.
+macro_rules! entry {
+    (always $($rest:tt)*) => { entry! { [] false $($rest)* } };
+    (recent $($rest:tt)*) => {
+        entry! { [any(not(target_os = "cuda"), target_feature = "sm_90")] true $($rest)* }
+    };
+    (swept $($rest:tt)*) => { entry! { [all(target_os = "cuda", sweep)] false $($rest)* } };
+    (swept_recent $($rest:tt)*) => {
+        entry! { [all(target_os = "cuda", sweep, target_feature = "sm_90")] true $($rest)* }
+    };
+    (
+        [$($cfg:meta)?] $recent:literal $name:ident: $arguments:ident $(<$key:ident>)? {
+            $(
+                $field:ident
+                $({ $group:ident: $($part:ident = $parameter:ident: $of:ty),* })?
+                $(: $type:ty)?
+            ),*
+            $(; $absent:ident = $value:expr)?
+        }
+        $shape:expr; paired: $paired:expr, atomic: $atomic:expr, shared_bytes: $shared_bytes:expr,
+        synchronises: $counts:expr, kernel: $kernel:expr
+    ) => {
+        $(#[cfg($cfg)])?
+        #[cfg(target_os = "cuda")]
+        core::arch::global_asm!(
+            concat!("// .synchronisation ", stringify!($name), " {} {}"),
+            const $counts.votes,
+            const $counts.barriers,
+        );
 
-        /// [`onesweep`](crate::onesweep) of keys alone.
+        // Where a chip has fewer, nobody launches it, and `cargo xtask ptx --check` lets it
+        // spill.
+        $(#[cfg($cfg)])?
+        #[cfg(target_os = "cuda")]
+        core::arch::global_asm!(
+            concat!("// .shared_bytes ", stringify!($name), " {}"),
+            const $shared_bytes,
+        );
+
+        /// The kernel of this name.
+        $(#[cfg($cfg)])?
         #[kernel]
         #[launch_bounds($shape.threads, $shape.blocks)]
         #[allow(clippy::too_many_arguments)]
-        pub unsafe fn $name(
-            input: Global<$key>, output: Global<$key>, scratch: Global<$key>, control: Global<u32>,
-            n: u64, place: u32, shift: u32, mask: u32, flip: $key,
-            portion: u32, first_tile: u32, options: u32, begin: u32, end: u32,
-        ) {
-            let keys = Buffers { input, output, scratch };
-            // There are none: nothing reads or writes them.
-            let values = Buffers { input: control, output: control, scratch: control };
-            let bits = Bits { begin, end };
-            unsafe {
-                onesweep::onesweep::<$key, { $shape.threads }, { $shape.items }, false, $atomics, { $look }>(
-                    Pass { keys, values, control, n, place, shift, mask, flip, bits, portion, first_tile, options },
-                )
-            }
+        pub unsafe fn $name($($($($parameter: $of,)*)? $($field: $type,)?)*) {
+            let arguments = $arguments {
+                $($field $(: $group { $($part: $parameter),* })?,)*
+                $($absent: $value)?
+            };
+            unsafe { $kernel(arguments) }
         }
-    )* };
-}
 
-keys_passes! {
-    onesweep_keys_u8: u8, policy::onesweep::KEYS_U8, false, look::BACK;
-    onesweep_keys_baseline_u16: u16, policy::onesweep::KEYS_U16_BASELINE, false, look::BACK;
-    onesweep_keys_baseline_u32: u32, policy::onesweep::KEYS_U32_BASELINE, true, look::BACK;
-    onesweep_keys_ballots_u32: u32, policy::onesweep::KEYS_U32_BALLOTS, false, look::BACK;
-    onesweep_keys_baseline_u64: u64, policy::onesweep::KEYS_U64_BASELINE, true, look::BACK;
-    onesweep_keys_baseline_u128: u128, policy::onesweep::KEYS_U128_BASELINE, false, look::BACK;
-    onesweep_keys_wide_u8: u8, policy::onesweep::KEYS_U8, false, look::BACK_IN_PORTION;
-    onesweep_keys_wide_baseline_u16: u16, policy::onesweep::KEYS_U16_BASELINE, false, look::BACK_IN_PORTION;
-    onesweep_keys_wide_baseline_u32: u32, policy::onesweep::KEYS_U32_BASELINE, true, look::BACK_IN_PORTION;
-    onesweep_keys_wide_baseline_u64: u64, policy::onesweep::KEYS_U64_BASELINE, true, look::BACK_IN_PORTION;
-    onesweep_keys_wide_baseline_u128: u128, policy::onesweep::KEYS_U128_BASELINE, false, look::BACK_IN_PORTION;
-    few_keys_4096_u8: u8, policy::few::PAIRS_FEW, true, look::AROUND;
-    few_keys_8192_u8: u8, policy::few::KEYS_SOME, true, look::AROUND;
-    few_keys_4096_u16: u16, policy::few::KEYS_FEW, true, look::AROUND;
-    few_keys_8192_u16: u16, policy::few::KEYS_SOME, true, look::AROUND;
-    few_keys_2048_u32: u32, policy::few::KEYS_LEAST, true, look::AROUND;
-    few_keys_4096_u32: u32, policy::few::KEYS_FEW, true, look::AROUND;
-    few_keys_8192_u32: u32, policy::few::KEYS_SOME, true, look::AROUND;
-    few_keys_2048_u64: u64, policy::few::KEYS_LEAST, true, look::AROUND;
-    few_keys_4096_u64: u64, policy::few::KEYS_FEW, true, look::AROUND;
-    few_keys_8192_u64: u64, policy::few::KEYS_SOME, true, look::AROUND;
-    few_keys_2048_u128: u128, policy::few::PAIRS_LEAST, false, look::AROUND;
-    few_keys_4096_u128: u128, policy::few::PAIRS_FEW, false, look::AROUND;
-}
+        /// The entry point of this name.
+        #[cfg(not(target_os = "cuda"))]
+        #[allow(non_camel_case_types)]
+        pub enum $name {}
 
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-keys_passes! {
-    onesweep_keys_u16: u16, policy::onesweep::KEYS_U16, true, look::BACK;
-    onesweep_keys_u32: u32, policy::onesweep::KEYS_U32, true, look::BACK;
-    onesweep_keys_many_u32: u32, policy::onesweep::KEYS_U32_MANY, true, look::BACK;
-    onesweep_keys_u64: u64, policy::onesweep::KEYS_U64, true, look::BACK;
-    onesweep_keys_u128: u128, policy::onesweep::KEYS_U128, false, look::BACK;
-    onesweep_keys_wide_u16: u16, policy::onesweep::KEYS_U16, true, look::BACK_IN_PORTION;
-    onesweep_keys_wide_u32: u32, policy::onesweep::KEYS_U32, true, look::BACK_IN_PORTION;
-    onesweep_keys_wide_u64: u64, policy::onesweep::KEYS_U64, true, look::BACK_IN_PORTION;
-    onesweep_keys_wide_u128: u128, policy::onesweep::KEYS_U128, false, look::BACK_IN_PORTION;
-}
-
-macro_rules! pairs_passes {
-    ($($name:ident: $key:ty, $shape:expr, $look:expr;)*) => { $(
-        synchronises!($name, synchronisation::onesweep($shape, false, true, $look));
-        takes!($name, crate::tile::shared_bytes::<$key>($shape.threads, $shape.items, true, $look));
-
-        /// [`onesweep`](crate::onesweep) of keys with values of 4 bytes.
-        #[kernel]
-        #[launch_bounds($shape.threads, $shape.blocks)]
-        #[allow(clippy::too_many_arguments)]
-        pub unsafe fn $name(
-            input: Global<$key>, output: Global<$key>, scratch: Global<$key>,
-            input_values: Global<u32>, output_values: Global<u32>, scratch_values: Global<u32>,
-            control: Global<u32>, n: u64, place: u32, shift: u32, mask: u32, flip: $key,
-            portion: u32, first_tile: u32, options: u32, begin: u32, end: u32,
-        ) {
-            let keys = Buffers { input, output, scratch };
-            let values = Buffers { input: input_values, output: output_values, scratch: scratch_values };
-            let bits = Bits { begin, end };
-            unsafe {
-                onesweep::onesweep::<$key, { $shape.threads }, { $shape.items }, true, false, { $look }>(
-                    Pass { keys, values, control, n, place, shift, mask, flip, bits, portion, first_tile, options },
-                )
+        #[cfg(not(target_os = "cuda"))]
+        #[allow(clippy::missing_safety_doc)]
+        impl $name {
+            /// Calls the kernel: a thread of it, in the emulator.
+            $(#[cfg($cfg)])?
+            pub unsafe fn run(arguments: $arguments $(<$key>)?) {
+                unsafe { $name($(
+                    $($(arguments.$field.$part,)*)?
+                    $({ let argument: $type = arguments.$field; argument },)?
+                )*) }
             }
+
+            /// What a host has to know of it.
+            pub const ENTRY: Entry<$arguments $(<$key>)?> = Entry {
+                name: stringify!($name),
+                shape: $shape,
+                paired: $paired,
+                atomic: $atomic,
+                recent: $recent,
+                shared_bytes: $shared_bytes,
+                count: 0 $($(+ count!($($part)*))? $(+ count!($type))?)*,
+                parameters: |arguments| vec![$(
+                    $($(parameter::<$of>(&arguments.$field.$part),)*)?
+                    $(parameter::<$type>(&arguments.$field),)?
+                )*],
+            };
         }
+    };
+}
+
+/// How many tokens there are.
+#[cfg(not(target_os = "cuda"))]
+macro_rules! count {
+    ($($token:tt)*) => { <[&str]>::len(&[$(stringify!($token)),*]) };
+}
+
+macro_rules! passes {
+    ($when:ident $look:ident $key:ident { $($name:ident: $of:ident $by:ident, $shape:expr;)* }) => {
+        $(passes! { @$of $by $when $look $key $name $shape })*
+    };
+    (@keys match $($rest:tt)*) => { passes! { @keys false $($rest)* } };
+    (@keys atomic $($rest:tt)*) => { passes! { @keys true $($rest)* } };
+    (@keys $atomic:literal $when:ident $look:ident $key:ident $name:ident $shape:expr) => {
+        entry! {
+            $when $name: Pass<$key> {
+                keys { Buffers:
+                    input = input: Global<$key>,
+                    output = output: Global<$key>,
+                    scratch = scratch: Global<$key>
+                },
+                control: Global<u32>, n: u64, place: u32, shift: u32, mask: u32, flip: $key,
+                portion: u32, first_tile: u32, options: u32,
+                bits { Bits: begin = begin: u32, end = end: u32 };
+                // There are none: nothing reads or writes them.
+                values = Buffers { input: control, output: control, scratch: control }
+            }
+            $shape; paired: false, atomic: $atomic,
+            shared_bytes: tile::shared_bytes::<$key>($shape, false, look::$look),
+            synchronises: synchronisation::onesweep($shape, $atomic, false, look::$look),
+            kernel: crate::onesweep::onesweep::<
+                $key, { $shape.threads }, { $shape.items }, false, $atomic, { look::$look },
+            >
+        }
+    };
+    (@pairs match $when:ident $look:ident $key:ident $name:ident $shape:expr) => {
+        entry! {
+            $when $name: Pass<$key> {
+                keys { Buffers:
+                    input = input: Global<$key>,
+                    output = output: Global<$key>,
+                    scratch = scratch: Global<$key>
+                },
+                values { Buffers:
+                    input = input_values: Global<u32>,
+                    output = output_values: Global<u32>,
+                    scratch = scratch_values: Global<u32>
+                },
+                control: Global<u32>, n: u64, place: u32, shift: u32, mask: u32, flip: $key,
+                portion: u32, first_tile: u32, options: u32,
+                bits { Bits: begin = begin: u32, end = end: u32 }
+            }
+            $shape; paired: true, atomic: false,
+            shared_bytes: tile::shared_bytes::<$key>($shape, true, look::$look),
+            synchronises: synchronisation::onesweep($shape, false, true, look::$look),
+            kernel: crate::onesweep::onesweep::<
+                $key, { $shape.threads }, { $shape.items }, true, false, { look::$look },
+            >
+        }
+    };
+}
+
+macro_rules! local_sorts {
+    ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
+        local_sorts! { @$of $when $key $name $shape }
     )* };
-}
-
-pairs_passes! {
-    onesweep_pairs_u8: u8, policy::onesweep::PAIRS_U8, look::BACK;
-    onesweep_pairs_baseline_u16: u16, policy::onesweep::PAIRS_U16_BASELINE, look::BACK;
-    onesweep_pairs_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, look::BACK;
-    onesweep_pairs_baseline_u64: u64, policy::onesweep::PAIRS_U64_BASELINE, look::BACK;
-    onesweep_pairs_baseline_u128: u128, policy::onesweep::PAIRS_U128_BASELINE, look::BACK;
-    onesweep_pairs_wide_u8: u8, policy::onesweep::PAIRS_U8, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_baseline_u16: u16, policy::onesweep::PAIRS_U16_BASELINE, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_baseline_u32: u32, policy::onesweep::PAIRS_U32_BASELINE, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_baseline_u64: u64, policy::onesweep::PAIRS_U64_BASELINE, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_baseline_u128: u128, policy::onesweep::PAIRS_U128_BASELINE, look::BACK_IN_PORTION;
-    few_pairs_2048_u8: u8, policy::few::PAIRS_LEAST, look::AROUND;
-    few_pairs_4096_u8: u8, policy::few::PAIRS_FEW, look::AROUND;
-    few_pairs_8192_u8: u8, policy::few::PAIRS_SOME, look::AROUND;
-    few_pairs_2048_u16: u16, policy::few::PAIRS_LEAST, look::AROUND;
-    few_pairs_4096_u16: u16, policy::few::PAIRS_FEW, look::AROUND;
-    few_pairs_8192_u16: u16, policy::few::PAIRS_SOME, look::AROUND;
-    few_pairs_2048_u32: u32, policy::few::PAIRS_LEAST, look::AROUND;
-    few_pairs_3072_u32: u32, policy::few::PAIRS_NEXT, look::AROUND;
-    few_pairs_4096_u32: u32, policy::few::PAIRS_FEW, look::AROUND;
-    few_pairs_8192_u32: u32, policy::few::PAIRS_SOME, look::AROUND;
-    few_pairs_2048_u64: u64, policy::few::PAIRS_LEAST, look::AROUND;
-    few_pairs_4096_u64: u64, policy::few::PAIRS_FEW, look::AROUND;
-    few_pairs_8192_u64: u64, policy::few::PAIRS_SOME, look::AROUND;
-    few_pairs_2048_u128: u128, policy::few::PAIRS_LEAST, look::AROUND;
-    few_pairs_4096_u128: u128, policy::few::PAIRS_FEW, look::AROUND;
-}
-
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-pairs_passes! {
-    onesweep_pairs_u16: u16, policy::onesweep::PAIRS_U16, look::BACK;
-    onesweep_pairs_u32: u32, policy::onesweep::PAIRS_U32, look::BACK;
-    onesweep_pairs_u64: u64, policy::onesweep::PAIRS_U64, look::BACK;
-    onesweep_pairs_u128: u128, policy::onesweep::PAIRS_U128, look::BACK;
-    onesweep_pairs_wide_u16: u16, policy::onesweep::PAIRS_U16, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_u32: u32, policy::onesweep::PAIRS_U32, look::BACK_IN_PORTION;
-    onesweep_pairs_wide_u128: u128, policy::onesweep::PAIRS_U128, look::BACK_IN_PORTION;
+    (@keys $($rest:tt)*) => { local_sorts! { @false $($rest)* } };
+    (@pairs $($rest:tt)*) => { local_sorts! { @true $($rest)* } };
+    (@$paired:literal $when:ident $key:ident $name:ident $shape:expr) => {
+        entry! {
+            $when $name: LocalSort<$key> {
+                keys: Global<$key>, values: Global<u32>, control: Global<u32>,
+                starts: Global<u32>, flip: $key, options: u32
+            }
+            $shape; paired: $paired, atomic: true,
+            shared_bytes: local_sort::shared_bytes::<$key>($shape, $paired),
+            synchronises: synchronisation::local_sort($shape.threads),
+            kernel: local_sort::local_sort::<
+                $key, { $shape.threads }, { $shape.items }, $paired,
+            >
+        }
+    };
 }
 
 macro_rules! blocks {
-    ($($name:ident: $key:ty, $shape:expr, $paired:literal;)*) => { $(
-        synchronises!($name, synchronisation::block($shape.items, $paired));
-
-        /// [`block`](crate::block) of one key width and shape.
-        #[kernel]
-        #[launch_bounds($shape.threads, $shape.blocks)]
-        #[allow(clippy::too_many_arguments)]
-        pub unsafe fn $name(
-            input: Global<$key>, output: Global<$key>, input_values: Global<u32>, output_values: Global<u32>,
-            n: u32, flip: $key, begin: u32, end: u32, options: u32,
-        ) {
-            let keys = Buffers { input, output, scratch: output };
-            let values = Buffers { input: input_values, output: output_values, scratch: output_values };
-            let bits = Bits { begin, end };
-            unsafe {
-                block::sort_block::<$key, { $shape.threads }, { $shape.items }, $paired>(
-                    Block { keys, values, n, flip, bits, options },
-                )
+    ($key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
+        blocks! { @$of $key $name $shape }
+    )* };
+    (@keys $($rest:tt)*) => { blocks! { @false $($rest)* } };
+    (@pairs $($rest:tt)*) => { blocks! { @true $($rest)* } };
+    (@$paired:literal $key:ident $name:ident $shape:expr) => {
+        entry! {
+            always $name: Block<$key> {
+                input: Global<$key>, output: Global<$key>, input_values: Global<u32>,
+                output_values: Global<u32>, n: u32, flip: $key,
+                bits { Bits: begin = begin: u32, end = end: u32 }, options: u32
             }
+            $shape; paired: $paired, atomic: !$paired,
+            shared_bytes: crate::block::shared_bytes::<$key>($shape),
+            synchronises: synchronisation::block($shape.items, $paired),
+            kernel: sort_block::<$key, { $shape.threads }, { $shape.items }, $paired>
         }
-    )* };
+    };
 }
 
-blocks! {
-    block_small_keys_u8: u8, policy::block::SMALL, false;
-    block_small_keys_u16: u16, policy::block::SMALL, false;
-    block_small_keys_u32: u32, policy::block::SMALL, false;
-    block_small_keys_u64: u64, policy::block::SMALL, false;
-    block_small_keys_u128: u128, policy::block::SMALL, false;
-    block_medium_keys_u32: u32, policy::block::MEDIUM, false;
-    block_medium_keys_u64: u64, policy::block::MEDIUM, false;
-    block_small_pairs_u8: u8, policy::block::SMALL, true;
-    block_small_pairs_u16: u16, policy::block::SMALL, true;
-    block_small_pairs_u32: u32, policy::block::SMALL, true;
-    block_small_pairs_u64: u64, policy::block::SMALL, true;
-    block_small_pairs_u128: u128, policy::block::SMALL, true;
-    block_medium_pairs_u32: u32, policy::block::MEDIUM, true;
-    block_medium_pairs_u64: u64, policy::block::MEDIUM, true;
-}
-
-macro_rules! merges {
-    ($($name:ident: $key:ty, $shape:expr;)*) => { $(
-        synchronises!($name, synchronisation::MERGE);
-
-        /// [`merge`](crate::merge) of one key width.
-        #[kernel]
-        #[launch_bounds($shape.threads, $shape.blocks)]
-        pub unsafe fn $name(
-            a: Global<$key>, a_len: u32, b: Global<$key>, b_len: u32, output: Global<$key>, flip: $key,
-            magnitude: $key,
-        ) {
-            unsafe {
-                merge::merge::<$key, { $shape.threads }, { $shape.items }>(
-                    Merge { a, a_len, b, b_len, output, flip, magnitude },
-                )
+macro_rules! histograms {
+    ($key:ident $large:ident $small:ident) => {
+        histograms! { @$key $large policy::HISTOGRAM_BYTES_LARGE }
+        histograms! { @$key $small policy::HISTOGRAM_BYTES_SMALL }
+    };
+    (@$key:ident $name:ident $bytes:expr) => {
+        entry! {
+            always $name: Histogram<$key> {
+                input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, flip: $key,
+                bits { Bits: begin = begin: u32, end = end: u32 }, options: u32
             }
+            policy::histogram::<$key>(); paired: false, atomic: false,
+            shared_bytes: policy::histogram_shared_bytes(size_of::<$key>(), $bytes),
+            synchronises: synchronisation::HISTOGRAM,
+            kernel: histogram::histogram::<
+                $key, { policy::histogram_copies(size_of::<$key>(), $bytes) },
+            >
+        }
+    };
+}
+
+macro_rules! buckets {
+    ($key:ident $counts:ident $starts:ident) => {
+        entry! {
+            always $counts: BucketCounts<$key> {
+                input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, flip: $key,
+                options: u32, tallies: Global<u32>
+            }
+            policy::histogram::<$key>(); paired: false, atomic: false,
+            shared_bytes: buckets::shared_bytes::<$key>(buckets::COPIES_SAMPLED),
+            synchronises: synchronisation::HISTOGRAM_BY_BUCKET,
+            kernel: buckets::histogram_by_bucket::<
+                $key, { buckets::COPIES_SAMPLED }, { buckets::copies::<$key>() },
+            >
+        }
+        entry! {
+            always $starts: BucketStarts {
+                tallies: Global<u32>, count: u32, control: Global<u32>, starts: Global<u32>,
+                n: u32, capacity: u32
+            }
+            bucket_starts::SHAPE; paired: false, atomic: false,
+            shared_bytes: bucket_starts::SHARED_BYTES,
+            synchronises: synchronisation::BUCKET_STARTS,
+            kernel: bucket_starts::bucket_starts::<$key>
+        }
+    };
+}
+
+macro_rules! merge {
+    ($key:ident { $name:ident; }) => {
+        entry! {
+            always $name: Merge<$key> {
+                a: Global<$key>, a_len: u32, b: Global<$key>, b_len: u32, output: Global<$key>,
+                flip: $key, magnitude: $key
+            }
+            merge::shape::<$key>(); paired: false, atomic: false,
+            shared_bytes: merge::shared_bytes::<$key>(merge::shape::<$key>()),
+            synchronises: synchronisation::MERGE,
+            kernel: merge::merge::<
+                $key, { merge::shape::<$key>().threads }, { merge::shape::<$key>().items },
+            >
+        }
+    };
+}
+
+/// What threads do each for themselves.
+macro_rules! elementwise {
+    ($shape:expr, $name:ident: $arguments:ident<$key:ident> { $($parameters:tt)* } $kernel:expr) => {
+        entry! {
+            always $name: $arguments<$key> { $($parameters)* }
+            $shape; paired: false, atomic: false, shared_bytes: 0,
+            synchronises: synchronisation::NONE, kernel: $kernel
+        }
+    };
+}
+
+/// The entries of the names in some sections of the list.
+#[cfg(not(target_os = "cuda"))]
+macro_rules! table {
+    ($({ $($name:ident $(: $($word:ident)+, $shape:expr)?;)* })*) => {
+        &[$($($name::ENTRY,)*)*]
+    };
+}
+
+macro_rules! entries {
+    ($($key:ident {
+        histograms { $large:ident, $small:ident; }
+        $(buckets { $counts:ident, $starts:ident; })?
+        $(recent_look_back $recent_look_back:tt)?
+        look_back $look_back:tt
+        $(recent_portioned $recent_portioned:tt)?
+        portioned $portioned:tt
+        single_wave $single_wave:tt
+        $(local $local:tt)?
+        blocks $blocks:tt
+        $(merge $merge:tt)?
+        verify { $verify:ident, $verify_values:ident; }
+        $(gather { $gather:ident; })?
+        $(numeric_codes { $codes:ident; })?
+    })*) => { $(
+        histograms! { $key $large $small }
+        $(buckets! { $key $counts $starts })?
+        $(passes! { recent BACK $key $recent_look_back })?
+        passes! { always BACK $key $look_back }
+        $(passes! { recent BACK_IN_PORTION $key $recent_portioned })?
+        passes! { always BACK_IN_PORTION $key $portioned }
+        passes! { always AROUND $key $single_wave }
+        $(local_sorts! { recent $key $local })?
+        blocks! { $key $blocks }
+        $(merge! { $key $merge })?
+        elementwise! {
+            policy::VERIFY, $verify: Verify<$key> {
+                keys: Global<$key>, n: u64, flip: $key, options: u32, result: Global<u64>
+            } verify::verify::<$key>
+        }
+        elementwise! {
+            policy::VERIFY, $verify_values: VerifyValues<$key> {
+                input: Global<$key>, keys: Global<$key>, values: Global<u32>, n: u64,
+                result: Global<u64>
+            } verify::verify_values::<$key>
+        }
+        $(elementwise! {
+            policy::GATHER, $gather: Gather<$key> {
+                input: Global<$key>, index: Global<u32>, output: Global<$key>, n: u64
+            } gather::gather::<$key>
+        })?
+        $(elementwise! {
+            policy::GATHER, $codes: NumericCodes<$key> {
+                keys: Global<$key>, codes: Global<$key>, n: u64, infinity: $key
+            } gather::numeric_codes::<$key>
+        })?
+
+        #[cfg(not(target_os = "cuda"))]
+        impl Entries for $key {
+            const HISTOGRAMS: [Entry<Histogram<Self>>; 2] = [$large::ENTRY, $small::ENTRY];
+            const BUCKET_COUNTS: &'static [Entry<BucketCounts<Self>>] = &[$($counts::ENTRY)?];
+            const BUCKET_STARTS: &'static [Entry<BucketStarts>] = &[$($starts::ENTRY)?];
+            const LOOK_BACK: &'static [Entry<Pass<Self>>] =
+                table!($($recent_look_back)? $look_back);
+            const PORTIONED: &'static [Entry<Pass<Self>>] =
+                table!($($recent_portioned)? $portioned);
+            const SINGLE_WAVE: &'static [Entry<Pass<Self>>] = table!($single_wave);
+            const LOCAL: &'static [Entry<LocalSort<Self>>] = table!($($local)?);
+            const BLOCKS: &'static [Entry<Block<Self>>] = table!($blocks);
+            const MERGE: &'static [Entry<Merge<Self>>] = table!($($merge)?);
+            const VERIFY: Entry<Verify<Self>> = $verify::ENTRY;
+            const VERIFY_VALUES: Entry<VerifyValues<Self>> = $verify_values::ENTRY;
+            const GATHER: &'static [Entry<Gather<Self>>] = &[$($gather::ENTRY)?];
+            const NUMERIC_CODES: &'static [Entry<NumericCodes<Self>>] = &[$($codes::ENTRY)?];
         }
     )* };
 }
 
-merges! {
-    merge_u32: u32, merge::shape::<u32>();
-    merge_u64: u64, merge::shape::<u64>();
-}
+for_every_entry!(entries);
 
-macro_rules! checks {
-    ($($name:ident, $values:ident: $key:ty;)*) => { $(
-        synchronises!($name, synchronisation::NONE);
-        synchronises!($values, synchronisation::NONE);
+#[cfg(all(test, not(target_os = "cuda")))]
+mod tests {
+    use super::*;
+    use std::ffi::c_void;
 
-        /// [`verify`](crate::verify::verify) of one key width.
-        #[kernel]
-        #[launch_bounds(policy::VERIFY.threads, policy::VERIFY.blocks)]
-        pub unsafe fn $name(keys: Global<$key>, n: u64, flip: $key, options: u32, result: Global<u64>) {
-            unsafe { verify::verify::<$key>(keys, n, flip, options, result) }
-        }
-
-        /// [`verify_values`](crate::verify::verify_values) of one key width.
-        #[kernel]
-        #[launch_bounds(policy::VERIFY.threads, policy::VERIFY.blocks)]
-        pub unsafe fn $values(
-            input: Global<$key>, keys: Global<$key>, values: Global<u32>, n: u64, result: Global<u64>,
-        ) {
-            unsafe { verify::verify_values::<$key>(input, keys, values, n, result) }
-        }
-    )* };
-}
-
-checks! {
-    verify_u8, verify_values_u8: u8;
-    verify_u16, verify_values_u16: u16;
-    verify_u32, verify_values_u32: u32;
-    verify_u64, verify_values_u64: u64;
-    verify_u128, verify_values_u128: u128;
-}
-
-macro_rules! gathers {
-    ($($name:ident: $element:ty;)*) => { $(
-        synchronises!($name, synchronisation::NONE);
-
-        /// [`gather`](crate::gather::gather) of one element width.
-        #[kernel]
-        #[launch_bounds(policy::GATHER.threads, policy::GATHER.blocks)]
-        pub unsafe fn $name(input: Global<$element>, index: Global<u32>, output: Global<$element>, n: u64) {
-            unsafe { gather::gather(input, index, output, n) }
-        }
-    )* };
-}
-
-gathers! {
-    gather_u16: u16;
-    gather_u32: u32;
-    gather_u64: u64;
-    gather_u128: u128;
-}
-
-macro_rules! codes {
-    ($($name:ident: $key:ty;)*) => { $(
-        synchronises!($name, synchronisation::NONE);
-
-        /// [`numeric_codes`](crate::gather::numeric_codes) of one key width.
-        #[kernel]
-        #[launch_bounds(policy::GATHER.threads, policy::GATHER.blocks)]
-        pub unsafe fn $name(keys: Global<$key>, codes: Global<$key>, n: u64, infinity: $key) {
-            unsafe { gather::numeric_codes(keys, codes, n, infinity) }
-        }
-    )* };
-}
-
-codes! {
-    numeric_codes_u16: u16;
-    numeric_codes_u32: u32;
-    numeric_codes_u64: u64;
+    #[test]
+    fn parameters_are_the_arguments_in_order() {
+        let at = Global::<u32>::on_device;
+        let from = |first| Buffers {
+            input: at(first),
+            output: at(first + 1),
+            scratch: at(first + 2),
+        };
+        let pass = Pass {
+            keys: from(100),
+            values: from(200),
+            control: at(3),
+            n: 4 << 32,
+            place: 5,
+            shift: 6,
+            mask: 7,
+            flip: 8,
+            portion: 9,
+            first_tile: 10,
+            options: 11,
+            bits: Bits { begin: 12, end: 13 },
+        };
+        let read = |entry: Entry<Pass<u32>>, words: &[bool]| -> Vec<u64> {
+            let pointers = (entry.parameters)(&pass);
+            assert_eq!(pointers.len(), words.len());
+            let read = |(pointer, wide): (*mut c_void, &bool)| match wide {
+                // SAFETY: they point into `pass`, to 8 or to 4 bytes.
+                true => unsafe { *pointer.cast::<u64>() },
+                false => unsafe { *pointer.cast::<u32>() }.into(),
+            };
+            pointers.into_iter().zip(words).map(read).collect()
+        };
+        let rest = [3, 4 << 32, 5, 6, 7, 8, 9, 10, 11, 12, 13];
+        let wide =
+            |pointers: usize| -> Vec<bool> { (0..pointers + 9).map(|i| i < pointers).collect() };
+        let keys = read(onesweep_keys_u32::ENTRY, &wide(5));
+        assert_eq!(keys, [&[100, 101, 102], &rest[..]].concat());
+        let pairs = read(onesweep_pairs_u32::ENTRY, &wide(8));
+        assert_eq!(pairs, [&[100, 101, 102, 200, 201, 202], &rest[..]].concat());
+    }
 }

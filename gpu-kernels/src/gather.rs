@@ -11,20 +11,43 @@
 use crate::key::Key;
 use cuda_std::prelude::*;
 
-/// The kernel that sets `output[i]` to `input[index[i]]`, for all `i` below `n`.
-/// Any grid.
+/// What a gather is about: `output[i]` becomes `input[index[i]]`, for all `i` below `n`.
+#[derive(Clone, Copy)]
+pub struct Gather<T> {
+    pub input: Global<T>,
+    pub index: Global<u32>,
+    pub output: Global<T>,
+    pub n: u64,
+}
+
+/// The kernel that gathers. Any grid.
 #[inline(always)]
-pub unsafe fn gather<T: Word>(input: Global<T>, index: Global<u32>, output: Global<T>, n: u64) {
-    each(n, |i| unsafe {
-        output.set(i, input.get(index.get(i) as usize));
+pub unsafe fn gather<T: Word>(arg: Gather<T>) {
+    each(arg.n, |i| unsafe {
+        arg.output.set(i, arg.input.get(arg.index.get(i) as usize));
     });
 }
 
-/// The kernel that sets `codes[i]` to the code of `keys[i]`, for all `i` below `n`:
-/// floating-point numbers whose infinity has the bits `infinity`. With the sign bit
-/// flipped the codes ascend with the numbers. Any grid.
+/// What coding is about: `codes[i]` becomes the code of `keys[i]`, for all `i` below `n`, of
+/// floating-point numbers whose infinity has the bits `infinity`.
+#[derive(Clone, Copy)]
+pub struct NumericCodes<K> {
+    pub keys: Global<K>,
+    pub codes: Global<K>,
+    pub n: u64,
+    pub infinity: K,
+}
+
+/// The kernel that codes. With the sign bit flipped the codes ascend with the numbers. Any
+/// grid.
 #[inline(always)]
-pub unsafe fn numeric_codes<K: Key>(keys: Global<K>, codes: Global<K>, n: u64, infinity: K) {
+pub unsafe fn numeric_codes<K: Key>(arg: NumericCodes<K>) {
+    let NumericCodes {
+        keys,
+        codes,
+        n,
+        infinity,
+    } = arg;
     let magnitude = K::last(K::default()) >> 1;
     each(n, |i| unsafe {
         let key = keys.get(i);

@@ -22,6 +22,7 @@
 //! | [`policy`] | the tuning parameters, in one place |
 //! | [`synchronisation`] | how many votes and barriers each kernel has |
 //! | [`entries`] | the entry points: instantiations and nothing else |
+//! | `entry` | what a host launches them by |
 //! | [`sweep`] | further ones, for `cudamark tune` |
 //!
 //! The crate compiles for the device, and for the host against the emulator; the
@@ -42,12 +43,11 @@ pub mod block;
 pub mod bucket_starts;
 pub mod buckets;
 pub mod control;
-// Its macro is the entry points'.
-#[macro_use]
-pub mod synchronisation;
 // Its macros make the entry points of `sweep` too.
 #[macro_use]
 pub mod entries;
+#[cfg(not(target_os = "cuda"))]
+pub mod entry;
 pub mod gather;
 pub mod histogram;
 pub mod key;
@@ -62,5 +62,6 @@ pub mod rank;
 mod scan;
 pub mod store;
 pub mod sweep;
+pub mod synchronisation;
 pub mod tile;
 pub mod verify;

@@ -37,6 +37,7 @@
 use crate::buckets::{BUCKET_BITS, BUCKETS};
 use crate::control;
 use crate::key::{DIGIT_BITS, Key, RADIX};
+use crate::policy::Shape;
 use crate::rank::{Counters, PAIRS, pack, unpack};
 use crate::scan;
 use cuda_std::prelude::*;
@@ -64,8 +65,8 @@ const TURNS: u32 = 4;
 const LARGE: usize = 1536;
 
 /// Bytes of dynamic shared memory.
-pub const fn shared_bytes<K: Key>(threads: usize, items: usize, paired: bool) -> usize {
-    Layout::of::<K>(threads, items, paired).end
+pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool) -> usize {
+    Layout::of::<K>(shape.threads, shape.items, paired).end
 }
 
 struct Layout {

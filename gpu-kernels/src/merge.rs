@@ -56,8 +56,8 @@ pub const fn shape<K: Key>() -> Shape {
 }
 
 /// Bytes of dynamic shared memory of a block: the tile, and two words.
-pub const fn shared_bytes<K: Key>(threads: usize, items: usize) -> usize {
-    bounds_at::<K>(threads, items) + 8
+pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
+    bounds_at::<K>(shape.threads, shape.items) + 8
 }
 
 const fn bounds_at<K: Key>(threads: usize, items: usize) -> usize {

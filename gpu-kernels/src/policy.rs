@@ -12,15 +12,24 @@ pub struct Shape {
     pub items: usize,
     /// Blocks that fit a multiprocessor at once: what bounds the registers.
     pub blocks: usize,
+    /// Elements of a sort from which on it is worth its time.
+    pub from: u64,
 }
 
 impl Shape {
-    const fn new(threads: usize, items: usize, blocks: usize) -> Self {
+    /// A shape for any number of elements.
+    pub const fn new(threads: usize, items: usize, blocks: usize) -> Self {
         Shape {
             threads,
             items,
             blocks,
+            from: 0,
         }
+    }
+
+    /// The same for so many elements and more.
+    const fn from(self, from: u64) -> Self {
+        Shape { from, ..self }
     }
 
     /// Keys in a tile.
@@ -46,9 +55,9 @@ pub mod onesweep {
     pub const KEYS_U16_BASELINE: Shape = Shape::new(512, 23, 2);
     /// Keys of 4 bytes, ranked by atomics where the plan says so, from compute
     /// capability 9.0 on.
-    pub const KEYS_U32: Shape = Shape::new(384, 34, 2);
+    pub const KEYS_U32: Shape = Shape::new(384, 34, 2).from(1 << 24);
     /// The same for fewer, in tiles that a block is done with sooner.
-    pub const KEYS_U32_MANY: Shape = Shape::new(512, 25, 2);
+    pub const KEYS_U32_MANY: Shape = Shape::new(512, 25, 2).from(1 << 23);
     /// The same for the fewest that many tiles sort, and before compute capability 9.0,
     /// where the registers of the above would spill.
     pub const KEYS_U32_BASELINE: Shape = Shape::new(512, 21, 2);
@@ -67,7 +76,7 @@ pub mod onesweep {
     /// Pairs with keys of 1 byte.
     pub const PAIRS_U8: Shape = Shape::new(512, 15, 2);
     /// Pairs with keys of 2 bytes, from compute capability 9.0 on.
-    pub const PAIRS_U16: Shape = Shape::new(384, 31, 2);
+    pub const PAIRS_U16: Shape = Shape::new(384, 31, 2).from(1 << 24);
     /// The same for fewer, and before compute capability 9.0.
     pub const PAIRS_U16_BASELINE: Shape = Shape::new(512, 15, 2);
     /// Pairs with keys of 4 bytes, from compute capability 9.0 on and where a block may
@@ -77,7 +86,7 @@ pub mod onesweep {
     pub const PAIRS_U32_BASELINE: Shape = Shape::new(256, 15, 3);
     /// Pairs with keys of 8 bytes, from compute capability 9.0 on and where a block may
     /// have 93 KB of shared memory.
-    pub const PAIRS_U64: Shape = Shape::new(512, 13, 2);
+    pub const PAIRS_U64: Shape = Shape::new(512, 13, 2).from(1 << 22);
     /// The same for fewer, and elsewhere.
     pub const PAIRS_U64_BASELINE: Shape = Shape::new(384, 11, 2);
     /// Pairs with keys of 16 bytes, from compute capability 9.0 on and where a block may
@@ -85,76 +94,6 @@ pub mod onesweep {
     pub const PAIRS_U128: Shape = Shape::new(384, 9, 2);
     /// The same elsewhere.
     pub const PAIRS_U128_BASELINE: Shape = Shape::new(256, 7, 2);
-    /// The pass of a shape, and where it is taken.
-    #[derive(Clone, Copy, Debug)]
-    pub struct Choice {
-        /// What its entry point's name has after `onesweep_keys` or `onesweep_pairs`, or
-        /// after `_wide` behind these, which is the same shape for sorts in portions.
-        pub variant: &'static str,
-        /// How a tile is cut.
-        pub shape: Shape,
-        /// Elements from which on it is worth its time.
-        pub from: u64,
-    }
-
-    const fn choice(variant: &'static str, shape: Shape, from: u64) -> Choice {
-        Choice {
-            variant,
-            shape,
-            from,
-        }
-    }
-
-    /// What sorts keys of 4 bytes by ballots.
-    pub const BALLOTS_U32: Choice = choice("_ballots", KEYS_U32_BALLOTS, 0);
-
-    /// What is compiled from compute capability 9.0 on, for keys of `width` bytes, alone
-    /// or `paired` with values: the first that has enough elements and shared memory.
-    pub const fn recent(width: usize, paired: bool) -> &'static [Choice] {
-        match (width, paired) {
-            (2, false) => const { &[choice("", KEYS_U16, 0)] },
-            (2, true) => const { &[choice("", PAIRS_U16, 1 << 24)] },
-            (4, false) => {
-                const {
-                    &[
-                        choice("", KEYS_U32, 1 << 24),
-                        choice("_many", KEYS_U32_MANY, 1 << 23),
-                    ]
-                }
-            }
-            (4, true) => const { &[choice("", PAIRS_U32, 0)] },
-            (8, false) => const { &[choice("", KEYS_U64, 0)] },
-            (8, true) => const { &[choice("", PAIRS_U64, 1 << 22)] },
-            (16, false) => const { &[choice("", KEYS_U128, 0)] },
-            (16, true) => const { &[choice("", PAIRS_U128, 0)] },
-            _ => &[],
-        }
-    }
-
-    /// The same for sorts in portions, of which the largest pairs would spill registers from
-    /// compute capability 10.0 on.
-    pub const fn recent_in_portions(width: usize, paired: bool) -> &'static [Choice] {
-        match (width, paired) {
-            (8, true) => &[],
-            _ => recent(width, paired),
-        }
-    }
-
-    /// What is compiled for every GPU.
-    pub const fn everywhere(width: usize, paired: bool) -> Choice {
-        match (width, paired) {
-            (1, false) => choice("", KEYS_U8, 0),
-            (1, true) => choice("", PAIRS_U8, 0),
-            (2, false) => choice("_baseline", KEYS_U16_BASELINE, 0),
-            (2, true) => choice("_baseline", PAIRS_U16_BASELINE, 0),
-            (4, false) => choice("_baseline", KEYS_U32_BASELINE, 0),
-            (4, true) => choice("_baseline", PAIRS_U32_BASELINE, 0),
-            (8, false) => choice("_baseline", KEYS_U64_BASELINE, 0),
-            (8, true) => choice("_baseline", PAIRS_U64_BASELINE, 0),
-            (_, false) => choice("_baseline", KEYS_U128_BASELINE, 0),
-            (_, true) => choice("_baseline", PAIRS_U128_BASELINE, 0),
-        }
-    }
 }
 
 /// Shapes of the passes of few tiles, which look at each other (`look_around`): small
@@ -184,50 +123,16 @@ pub mod few {
     /// Pairs, for the largest.
     pub const PAIRS_SOME: Shape = Shape::new(512, 16, 1);
 
-    /// A shape, and the most tiles of it: a tile a multiprocessor, if that is fewer.
-    #[derive(Clone, Copy, Debug)]
-    pub struct Few {
-        /// How a tile is cut.
-        pub shape: Shape,
-        /// Most tiles.
-        pub most: usize,
-    }
-
-    /// As many tiles as there are multiprocessors.
-    const fn any(shape: Shape) -> Few {
-        Few {
-            shape,
-            most: TILES_MAX,
-        }
-    }
-
-    /// Fewer: more tiles read more of each other than is gained by smaller ones, and take
-    /// more memory than CUB does.
-    const fn up_to(most: usize, shape: Shape) -> Few {
-        Few { shape, most }
-    }
-
-    /// The shapes of keys of `width` bytes, alone or `paired` with values, in order of
-    /// size.
-    pub const fn shapes(width: usize, paired: bool) -> &'static [Few] {
-        match (width, paired) {
-            (1, false) => const { &[any(PAIRS_FEW), any(KEYS_SOME)] },
-            (2, false) => const { &[any(KEYS_FEW), any(KEYS_SOME)] },
-            (1 | 2, true) => const { &[up_to(32, PAIRS_LEAST), any(PAIRS_FEW), any(PAIRS_SOME)] },
-            (4, false) => const { &[up_to(16, KEYS_LEAST), any(KEYS_FEW), any(KEYS_SOME)] },
-            (4, true) => {
-                const {
-                    &[
-                        up_to(16, PAIRS_LEAST),
-                        up_to(24, PAIRS_NEXT),
-                        any(PAIRS_FEW),
-                        any(PAIRS_SOME),
-                    ]
-                }
-            }
-            (8, false) => const { &[up_to(32, KEYS_LEAST), any(KEYS_FEW), any(KEYS_SOME)] },
-            (8, true) => const { &[up_to(64, PAIRS_LEAST), any(PAIRS_FEW), any(PAIRS_SOME)] },
-            _ => const { &[up_to(64, PAIRS_LEAST), any(PAIRS_FEW)] },
+    /// Most tiles of `tile` elements, with keys of `width` bytes: a tile a multiprocessor, or
+    /// fewer where more tiles read more of each other than is gained by smaller ones, and
+    /// take more memory than CUB does.
+    pub const fn most_tiles(width: usize, paired: bool, tile: usize) -> usize {
+        match (width, paired, tile) {
+            (4, _, 2048) => 16,
+            (4, true, 3072) => 24,
+            (1 | 2, true, 2048) | (8, false, 2048) => 32,
+            (8 | 16, _, 2048) => 64,
+            _ => TILES_MAX,
         }
     }
 }
@@ -277,27 +182,6 @@ pub mod local {
     pub const U64_4608_PAIRS: Shape = Shape::new(384, 12, 3);
     /// For the largest.
     pub const U64_9216: Shape = Shape::new(1024, 9, 1);
-
-    /// All of them, for keys of `width` bytes, alone or `paired` with values.
-    pub const fn shapes(width: usize, paired: bool) -> &'static [Shape] {
-        match (width, paired) {
-            (4, _) => &[U32_384, U32_704, U32_1280, U32_2304, U32_4608, U32_9216],
-            (8, false) => &[U64_384, U64_704, U64_1280, U64_2304, U64_4608, U64_9216],
-            (8, true) => {
-                const {
-                    &[
-                        U64_384,
-                        U64_704,
-                        U64_1280,
-                        U64_2304_PAIRS,
-                        U64_4608_PAIRS,
-                        U64_9216,
-                    ]
-                }
-            }
-            _ => &[],
-        }
-    }
 }
 
 /// Merging two runs of 4-byte keys.
@@ -309,8 +193,11 @@ pub const VERIFY: Shape = Shape::new(512, 1, 2);
 /// What moves elements one by one.
 pub const GATHER: Shape = Shape::new(256, 8, 4);
 
-/// Threads of the histogram kernel.
-pub const HISTOGRAM_THREADS: usize = 1024;
+/// The histograms: a vector of 16 bytes a thread, so that few keys are shared out over many
+/// blocks.
+pub const fn histogram<K>() -> Shape {
+    Shape::new(1024, 16 / size_of::<K>(), 1)
+}
 
 /// Bytes of shared memory in which a histogram block keeps its bins, where it may
 /// have that much: as many copies as that holds, up to one for each lane.

@@ -91,15 +91,3 @@ pub const MERGE: Counts = Counts::new(0, 4);
 
 /// What threads or warps do each for themselves.
 pub const NONE: Counts = Counts::new(0, 0);
-
-/// States the counts of the kernel `$name` in the PTX.
-macro_rules! synchronises {
-    ($name:ident, $counts:expr) => {
-        #[cfg(target_os = "cuda")]
-        core::arch::global_asm!(
-            concat!("// .synchronisation ", stringify!($name), " {} {}"),
-            const $counts.votes,
-            const $counts.barriers,
-        );
-    };
-}

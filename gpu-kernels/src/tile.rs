@@ -3,6 +3,7 @@
 
 use crate::control::{self, Buffer, Step};
 use crate::key::{Bits, Key, RADIX};
+use crate::policy::Shape;
 use crate::rank::{Counters, PAIRS};
 use cuda_std::prelude::*;
 
@@ -63,10 +64,10 @@ pub struct Pass<K> {
 }
 
 /// Bytes of dynamic shared memory of a block.
-pub const fn shared_bytes<K: Key>(threads: usize, items: usize, paired: bool, look: u32) -> usize {
-    let Layout { around, .. } = Layout::of::<K>(threads, items, paired);
+pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool, look: u32) -> usize {
+    let Layout { around, .. } = Layout::of::<K>(shape.threads, shape.items, paired);
     if look == look::AROUND {
-        around + SUMS_AROUND * 4 + threads / 32 * 4
+        around + SUMS_AROUND * 4 + shape.threads / 32 * 4
     } else {
         around
     }

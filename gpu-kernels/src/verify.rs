@@ -28,10 +28,27 @@ pub const UNSTABLE: usize = 3;
 /// Words of the result.
 pub const WORDS: usize = 4;
 
-/// The kernel: adds to `result` what the blocks find in `n` keys of the order that
-/// `flip` and `options` make. Any grid; whole warps.
+/// What a check of order is about: `n` keys, and the order that `flip` and `options` make.
+#[derive(Clone, Copy)]
+pub struct Verify<K> {
+    pub keys: Global<K>,
+    pub n: u64,
+    pub flip: K,
+    pub options: u32,
+    /// [`WORDS`] words, to which is added what is found.
+    pub result: Global<u64>,
+}
+
+/// The kernel that checks order. Any grid; whole warps.
 #[inline(always)]
-pub unsafe fn verify<K: Key>(keys: Global<K>, n: u64, flip: K, options: u32, result: Global<u64>) {
+pub unsafe fn verify<K: Key>(arg: Verify<K>) {
+    let Verify {
+        keys,
+        n,
+        flip,
+        options,
+        result,
+    } = arg;
     unsafe {
         let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
         let mut i = thread::block_idx_x() as usize * thread::block_dim_x() as usize
@@ -62,16 +79,28 @@ pub unsafe fn verify<K: Key>(keys: Global<K>, n: u64, flip: K, options: u32, res
     }
 }
 
-/// The kernel: adds to `result` what the blocks find in the sorted `keys` with their
-/// `values`, which were the indices of the `n` keys of `input`. Any grid; whole warps.
+/// What a check of values is about: the sorted `keys` with their `values`, which were the
+/// indices of the `n` keys of `input`.
+#[derive(Clone, Copy)]
+pub struct VerifyValues<K> {
+    pub input: Global<K>,
+    pub keys: Global<K>,
+    pub values: Global<u32>,
+    pub n: u64,
+    /// [`WORDS`] words, to which is added what is found.
+    pub result: Global<u64>,
+}
+
+/// The kernel that checks values. Any grid; whole warps.
 #[inline(always)]
-pub unsafe fn verify_values<K: Key>(
-    input: Global<K>,
-    keys: Global<K>,
-    values: Global<u32>,
-    n: u64,
-    result: Global<u64>,
-) {
+pub unsafe fn verify_values<K: Key>(arg: VerifyValues<K>) {
+    let VerifyValues {
+        input,
+        keys,
+        values,
+        n,
+        result,
+    } = arg;
     unsafe {
         let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
         let mut i = thread::block_idx_x() as usize * thread::block_dim_x() as usize

@@ -23,12 +23,11 @@ use std::time::Instant;
 
 use cuda_std::emu::{self, Buffer, Checks, Options, launch};
 use gpu_kernels::control;
-use gpu_kernels::histogram::{Histogram, histogram};
+use gpu_kernels::entries;
+use gpu_kernels::entry::Entry;
+use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::{Bits, Key as Word};
-use gpu_kernels::onesweep::onesweep;
-use gpu_kernels::policy::onesweep::{KEYS_U32_BASELINE, KEYS_U64};
-use gpu_kernels::policy::{HISTOGRAM_BYTES_SMALL, Shape, histogram_copies, histogram_shared_bytes};
-use gpu_kernels::tile::{self, Buffers, Pass, look};
+use gpu_kernels::tile::{Buffers, Pass};
 
 use crate::cell::{Cell, Times};
 use crate::error::{Error, unknown};
@@ -77,32 +76,27 @@ fn options(name: &str) -> Option<Options> {
     })
 }
 
+/// An entry point, and the function of it that runs here.
+type Emulable<A> = (Entry<A>, unsafe fn(A));
+
 /// The kernels of one width of keys.
 #[derive(Clone, Copy)]
 struct Kernels<W> {
-    shape: Shape,
-    histogram: unsafe fn(Histogram<W>),
-    pass: unsafe fn(Pass<W>),
+    histogram: Emulable<Histogram<W>>,
+    pass: Emulable<Pass<W>>,
 }
 
-const OF_4_BYTES: Kernels<u32> = Kernels {
-    shape: KEYS_U32_BASELINE,
-    histogram: histogram::<u32, { histogram_copies(4, HISTOGRAM_BYTES_SMALL) }>,
-    pass: onesweep::<
-        u32,
-        { KEYS_U32_BASELINE.threads },
-        { KEYS_U32_BASELINE.items },
-        false,
-        true,
-        { look::BACK },
-    >,
-};
+macro_rules! kernels {
+    ($histogram:ident, $pass:ident) => {
+        Kernels {
+            histogram: (entries::$histogram::ENTRY, entries::$histogram::run),
+            pass: (entries::$pass::ENTRY, entries::$pass::run),
+        }
+    };
+}
 
-const OF_8_BYTES: Kernels<u64> = Kernels {
-    shape: KEYS_U64,
-    histogram: histogram::<u64, { histogram_copies(8, HISTOGRAM_BYTES_SMALL) }>,
-    pass: onesweep::<u64, { KEYS_U64.threads }, { KEYS_U64.items }, false, true, { look::BACK }>,
-};
+const OF_4_BYTES: Kernels<u32> = kernels!(histogram_small_u32, onesweep_keys_baseline_u32);
+const OF_8_BYTES: Kernels<u64> = kernels!(histogram_small_u64, onesweep_keys_u64);
 
 /// Opens the cell called `name`, whose input `keys` makes.
 ///
@@ -170,7 +164,7 @@ struct Memory<W> {
 impl<K: Key, W: Word> Emulated<K, W> {
     fn tiles(&self) -> usize {
         let n = self.input.keys().len();
-        n.div_ceil(self.kernels.shape.tile())
+        n.div_ceil(self.kernels.pass.0.shape.tile())
     }
 
     fn memory(&self) -> Memory<W> {
@@ -196,11 +190,8 @@ impl<K: Key, W: Word> Emulated<K, W> {
 
     /// All launches of a sort.
     fn sort(&self, memory: &Memory<W>) -> Result<(), emu::Finding> {
-        let Kernels {
-            shape,
-            histogram,
-            pass,
-        } = self.kernels;
+        let (counts, histogram) = self.kernels.histogram;
+        let (entry, pass) = self.kernels.pass;
         let n = self.input.keys().len() as u64;
         let tiles = self.tiles() as u32;
         let control = memory.control.global();
@@ -220,13 +211,13 @@ impl<K: Key, W: Word> Emulated<K, W> {
             options: what,
         };
         let (blocks, threads) = HISTOGRAM;
-        let shared = histogram_shared_bytes(W::PLACES, HISTOGRAM_BYTES_SMALL);
+        let shared = counts.shared_bytes;
         // SAFETY: the buffers are of n keys and of all control words, as kernels want
         // them; an access beyond them would be a finding.
         launch(blocks, threads, shared, &named("histogram"), || unsafe {
             histogram(counted);
         })?;
-        let shared = tile::shared_bytes::<W>(shape.threads, shape.items, false, look::BACK);
+        let (threads, shared) = (entry.shape.threads as u32, entry.shared_bytes);
         let options = named("onesweep");
         for place in 0..bits.places() {
             let (shift, mask) = bits.place(place);
@@ -254,7 +245,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
                 options: what,
             };
             // SAFETY: as above.
-            launch(tiles, shape.threads as u32, shared, &options, || unsafe {
+            launch(tiles, threads, shared, &options, || unsafe {
                 pass(passed);
             })?;
         }
@@ -345,7 +336,7 @@ mod tests {
 
     /// A pass that moves no key to another place.
     unsafe fn copies(pass: Pass<u32>) {
-        let tile = KEYS_U32_BASELINE.items;
+        let tile = OF_4_BYTES.pass.0.shape.items;
         let thread = thread::block_idx_x() * thread::block_dim_x() + thread::thread_idx_x();
         for index in (0..tile).map(|item| thread as usize * tile + item) {
             if index < pass.n as usize {
@@ -363,7 +354,10 @@ mod tests {
 
     #[test]
     fn a_kernel_that_is_wrong_fails_by_its_result_or_by_a_finding() {
-        let with = |pass| Kernels { pass, ..OF_4_BYTES };
+        let with = |pass| Kernels {
+            pass: (OF_4_BYTES.pass.0, pass),
+            ..OF_4_BYTES
+        };
         let unsorted = said_of(with(copies), BOUNDS);
         assert!(
             unsorted.contains("bounds: wrong result at level 1: out of order"),

@@ -114,6 +114,8 @@ unsafe impl DeviceCopy for F32 {}
 // SAFETY: a transparent wrapper of an `f32`, by its bits, and with its form.
 unsafe impl GpuKey for F32 {
     const FORM: host::gpu::form::Form = <f32 as GpuKey>::FORM;
+
+    type Word = <f32 as GpuKey>::Word;
 }
 
 impl F32 {

@@ -34,7 +34,7 @@ use host::gpu::device::failed;
 use host::gpu::merger::{merge_runs, wait_for};
 use host::gpu::sorter::stream;
 use host::gpu::transfer::upload;
-use host::gpu::{Device, Order, Payload, Sort, Workspace, check};
+use host::gpu::{Device, Order, Payload, Sort, Workspace, checks};
 
 /// Longest time for which the gate holds the streams. Launching everything takes less.
 const GATE: Duration = Duration::from_millis(100);
@@ -249,7 +249,7 @@ impl<K: Key> Split<K> {
         let sort = sorter.prepare::<K>(chunk, Payload::None, Order::ascending())?;
         let streams = Streams::new(count)?;
         let source = upload(input.keys())?;
-        let about = check::keys(&device, &source, &Order::ascending(), &streams.streams[0])?;
+        let about = checks::keys(&device, &source, &Order::ascending(), &streams.streams[0])?;
         Ok(Self {
             source_hash: about.hash,
             source,
@@ -302,7 +302,7 @@ impl<K: Key> Split<K> {
     /// Judges a result on the device; where one is wrong, the host says what differs.
     fn verify(&self, result: &DeviceSlice<K>) -> Result<(), Error> {
         let order = Order::ascending();
-        let found = check::keys(&self.device, result, &order, &self.streams.streams[0])?;
+        let found = checks::keys(&self.device, result, &order, &self.streams.streams[0])?;
         found.judge(self.source_hash).or_else(|wrong| {
             judge(&self.input, result, self.level)?;
             Err(wrong.into())

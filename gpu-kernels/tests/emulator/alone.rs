@@ -2,14 +2,16 @@
 
 use crate::case::Emulated;
 use cuda_std::emu::{Buffer, Options, launch};
-use cuda_std::memory::Global;
 use cuda_std::word::Word;
 use gpu_kernels::block::Block;
 use gpu_kernels::control;
+use gpu_kernels::entry::Entry;
+use gpu_kernels::gather::{Gather, NumericCodes};
 use gpu_kernels::key::{Bits, Key};
-use gpu_kernels::tile::Buffers;
-use gpu_kernels::verify;
-use sort_cases::Case;
+use gpu_kernels::merge::Merge;
+use gpu_kernels::policy::Shape;
+use gpu_kernels::verify::{self, Verify, VerifyValues};
+use sort_cases::{Case, Kind};
 
 /// How a kernel is launched.
 #[derive(Clone, Copy, Default)]
@@ -20,6 +22,28 @@ pub struct Geometry {
     pub shared_bytes: usize,
     /// Whether a host launches it before the kernel before it has ended.
     pub early: bool,
+}
+
+impl Geometry {
+    /// As hosts launch it.
+    pub fn of<A>(entry: &Entry<A>) -> Self {
+        Geometry {
+            threads: entry.shape.threads,
+            tile: entry.shape.tile(),
+            shared_bytes: entry.shared_bytes,
+            early: false,
+        }
+    }
+
+    /// Of a shape that takes so many bytes of shared memory.
+    pub const fn of_shape(shape: Shape, shared_bytes: usize) -> Self {
+        Geometry {
+            threads: shape.threads,
+            tile: shape.tile(),
+            shared_bytes,
+            early: false,
+        }
+    }
 }
 
 /// Runs `kernel` in so many blocks under the case's schedule.
@@ -79,8 +103,10 @@ pub fn sorts_in_a_block<K: Key>(
         (&output, &output_values)
     };
     let arg = Block {
-        keys: one_way(&input, output),
-        values: one_way(&input_values, output_values),
+        input: input.global(),
+        output: output.global(),
+        input_values: input_values.global(),
+        output_values: output_values.global(),
         n: n as u32,
         flip,
         bits,
@@ -110,21 +136,9 @@ fn buffers<T: Word>(name: &'static str, input: Buffer<T>) -> (Buffer<T>, Buffer<
     (input.named(name), output)
 }
 
-fn one_way<T: Word>(input: &Buffer<T>, output: &Buffer<T>) -> Buffers<T> {
-    Buffers {
-        input: input.global(),
-        output: output.global(),
-        scratch: output.global(),
-    }
-}
-
-/// A merge kernel's parameters: the runs and their lengths, the output, what makes the
-/// order, and what is complemented in negative numbers.
-pub type MergeKernel<K> = unsafe fn(Global<K>, u32, Global<K>, u32, Global<K>, K, K);
-
 pub fn merges<K: Key>(
     case: &Case,
-    kernel: MergeKernel<K>,
+    kernel: unsafe fn(Merge<K>),
     geometry: Geometry,
 ) -> Result<(), String> {
     let flip: K = case.flip();
@@ -154,7 +168,15 @@ pub fn merges<K: Key>(
     let grid = case.n.div_ceil(geometry.tile);
     run(case, "merge", grid, geometry, || unsafe {
         let (a_len, b_len) = (a_len as u32, b_len as u32);
-        kernel(first, a_len, second, b_len, output, flip, magnitude)
+        kernel(Merge {
+            a: first,
+            a_len,
+            b: second,
+            b_len,
+            output,
+            flip,
+            magnitude,
+        })
     })?;
     let mut expected = [a, b].concat();
     expected.sort_by_key(rank);
@@ -165,23 +187,10 @@ pub fn merges<K: Key>(
     }
 }
 
-/// A kernel that moves through all of its input, of any grid.
-fn sweep(threads: usize) -> Geometry {
-    Geometry {
-        threads,
-        tile: 1,
-        shared_bytes: 0,
-        ..Geometry::default()
-    }
-}
-
-pub type VerifyKernel<K> = unsafe fn(Global<K>, u64, K, u32, Global<u64>);
-
 pub fn verifies<K: Key>(
     case: &Case,
-    kernel: VerifyKernel<K>,
-    grid: usize,
-    threads: usize,
+    kernel: unsafe fn(Verify<K>),
+    (grid, geometry): (usize, Geometry),
 ) -> Result<(), String> {
     let keys = case.words::<K>();
     let flip: K = case.flip();
@@ -194,8 +203,14 @@ pub fn verifies<K: Key>(
         Buffer::<u64>::zeroed(verify::WORDS),
     );
     let (input, output) = (array.global(), result.global());
-    run(case, "verify", grid, sweep(threads), || unsafe {
-        kernel(input, keys.len() as u64, flip, options, output)
+    run(case, "verify", grid, geometry, || unsafe {
+        kernel(Verify {
+            keys: input,
+            n: keys.len() as u64,
+            flip,
+            options,
+            result: output,
+        })
     })?;
     let disordered = keys
         .windows(2)
@@ -212,14 +227,11 @@ pub fn verifies<K: Key>(
     }
 }
 
-pub type VerifyValuesKernel<K> = unsafe fn(Global<K>, Global<K>, Global<u32>, u64, Global<u64>);
-
 /// Indices beside sorted keys, as they should be or with a few exchanged or lost.
 pub fn verifies_values<K: Key>(
     case: &Case,
-    kernel: VerifyValuesKernel<K>,
-    grid: usize,
-    threads: usize,
+    kernel: unsafe fn(VerifyValues<K>),
+    (grid, geometry): (usize, Geometry),
 ) -> Result<(), String> {
     let input = case.words::<K>();
     let n = input.len();
@@ -244,8 +256,14 @@ pub fn verifies_values<K: Key>(
     let values = Buffer::from_slice(&values);
     let (from, sorted) = (input.global(), keys.global());
     let (indices, output) = (values.global(), result.global());
-    run(case, "verify_values", grid, sweep(threads), || unsafe {
-        kernel(from, sorted, indices, n as u64, output)
+    run(case, "verify_values", grid, geometry, || unsafe {
+        kernel(VerifyValues {
+            input: from,
+            keys: sorted,
+            values: indices,
+            n: n as u64,
+            result: output,
+        })
     })?;
     let found = [result.read(verify::FOREIGN), result.read(verify::UNSTABLE)];
     if found == [foreign as u64, unstable as u64] {
@@ -255,22 +273,24 @@ pub fn verifies_values<K: Key>(
     }
 }
 
-pub type GatherKernel<T> = unsafe fn(Global<T>, Global<u32>, Global<T>, u64);
-
 /// Fetches the elements backwards.
 pub fn gathers<T: Key>(
     case: &Case,
-    kernel: GatherKernel<T>,
-    grid: usize,
-    threads: usize,
+    kernel: unsafe fn(Gather<T>),
+    (grid, geometry): (usize, Geometry),
 ) -> Result<(), String> {
     let elements = case.words::<T>();
     let places: Vec<u32> = (0..elements.len() as u32).rev().collect();
     let (input, index) = (Buffer::from_slice(&elements), Buffer::from_slice(&places));
     let output = Buffer::uninitialised(elements.len());
     let (from, at, to) = (input.global(), index.global(), output.global());
-    run(case, "gather", grid, sweep(threads), || unsafe {
-        kernel(from, at, to, elements.len() as u64)
+    run(case, "gather", grid, geometry, || unsafe {
+        kernel(Gather {
+            input: from,
+            index: at,
+            output: to,
+            n: elements.len() as u64,
+        })
     })?;
     if output.to_vec().iter().eq(elements.iter().rev()) {
         Ok(())
@@ -279,21 +299,25 @@ pub fn gathers<T: Key>(
     }
 }
 
-pub type CodesKernel<K> = unsafe fn(Global<K>, Global<K>, u64, K);
-
 /// The codes of the case's floating-point numbers ascend with their values.
 pub fn codes<K: Key>(
     case: &Case,
-    infinity: u128,
-    kernel: CodesKernel<K>,
-    grid: usize,
-    threads: usize,
+    kernel: unsafe fn(NumericCodes<K>),
+    (grid, geometry): (usize, Geometry),
 ) -> Result<(), String> {
+    let Kind::Float { infinity } = case.key.kind else {
+        return Err(format!("{} has no infinity", case.key.name));
+    };
     let keys = case.words::<K>();
     let (input, output) = (Buffer::from_slice(&keys), Buffer::uninitialised(keys.len()));
     let (from, to) = (input.global(), output.global());
-    run(case, "codes", grid, sweep(threads), || unsafe {
-        kernel(from, to, keys.len() as u64, K::from_u128(infinity))
+    run(case, "codes", grid, geometry, || unsafe {
+        kernel(NumericCodes {
+            keys: from,
+            codes: to,
+            n: keys.len() as u64,
+            infinity: K::from_u128(infinity),
+        })
     })?;
     let rank = |code: K| code.to_u128() ^ case.key.sign();
     let mut pairs: Vec<(u128, u128)> = keys

@@ -1,7 +1,6 @@
 //! Each kernel by itself, in shapes that make many blocks and tiles of few keys.
 
-use crate::alone::{Geometry, MergeKernel};
-use crate::alone::{codes, gathers, merges, sorts_in_a_block, verifies, verifies_values};
+use crate::alone::{Geometry, codes, gathers, merges, sorts_in_a_block, verifies, verifies_values};
 use crate::case::{Emulated, draws, for_all};
 use crate::cases;
 use crate::sorter::{Kernels, Sorter};
@@ -9,20 +8,15 @@ use cuda_std::emu::Buffer;
 use gpu_kernels::block;
 use gpu_kernels::gather;
 use gpu_kernels::key::Key;
-use gpu_kernels::merge::{self, Merge};
+use gpu_kernels::merge;
+use gpu_kernels::policy::Shape;
 use gpu_kernels::verify;
-use sort_cases::{Case, KeyType, Kind};
+use sort_cases::{Case, KeyType};
 
 fn small_block<K: Key, const PAIRED: bool>(case: &Case) -> Result<(), String> {
-    const THREADS: usize = 128;
-    const ITEMS: usize = 4;
-    let geometry = Geometry {
-        threads: THREADS,
-        tile: THREADS * ITEMS,
-        shared_bytes: block::shared_bytes::<K>(THREADS, ITEMS),
-        ..Geometry::default()
-    };
-    let kernel = block::sort_block::<K, THREADS, ITEMS, PAIRED>;
+    const SHAPE: Shape = Shape::new(128, 4, 1);
+    let geometry = Geometry::of_shape(SHAPE, block::shared_bytes::<K>(SHAPE));
+    let kernel = block::sort_block::<K, { SHAPE.threads }, { SHAPE.items }, PAIRED>;
     sorts_in_a_block(case, kernel, geometry, PAIRED)
 }
 
@@ -58,19 +52,20 @@ fn few_tiles_in_rounds() {
 #[test]
 fn gather_kernel() {
     for_all("gather_kernel", cases::GATHER, (64, 600), |case| {
-        gathers(case, gather::gather::<u32>, 2, 64)
+        gathers(case, gather::gather::<u32>, (2, threads(64)))
     });
 }
 
 #[test]
 fn numeric_codes() {
-    let key = KeyType::F32;
-    let Kind::Float { infinity } = key.kind else {
-        panic!("f32 is a floating-point type");
-    };
-    draws("numeric_codes", cases::GATHER, (64, 600)).of(key, |case| {
-        codes(case, infinity, gather::numeric_codes::<u32>, 3, 32)
+    draws("numeric_codes", cases::GATHER, (64, 600)).of(KeyType::F32, |case| {
+        codes(case, gather::numeric_codes::<u32>, (3, threads(32)))
     });
+}
+
+/// A kernel of so many threads a block that moves through all of its input.
+fn threads(threads: usize) -> Geometry {
+    Geometry::of_shape(Shape::new(threads, 1, 1), 0)
 }
 
 /// The histogram alone, of keys that begin anywhere, over more than a turn of its
@@ -90,25 +85,9 @@ fn histogram() {
 fn small_merge<K: Key, const THREADS: usize, const ITEMS: usize>(
     case: &Case,
 ) -> Result<(), String> {
-    let kernel: MergeKernel<K> = |a, a_len, b, b_len, output, flip, magnitude| {
-        let arg = Merge {
-            a,
-            a_len,
-            b,
-            b_len,
-            output,
-            flip,
-            magnitude,
-        };
-        unsafe { merge::merge::<K, THREADS, ITEMS>(arg) }
-    };
-    let geometry = Geometry {
-        threads: THREADS,
-        tile: THREADS * ITEMS,
-        shared_bytes: merge::shared_bytes::<K>(THREADS, ITEMS),
-        ..Geometry::default()
-    };
-    merges(case, kernel, geometry)
+    let shape = Shape::new(THREADS, ITEMS, 1);
+    let geometry = Geometry::of_shape(shape, merge::shared_bytes::<K>(shape));
+    merges(case, merge::merge::<K, THREADS, ITEMS>, geometry)
 }
 
 #[test]
@@ -136,21 +115,19 @@ fn merge_u8_and_u128() {
 #[test]
 fn verify_kernel() {
     for_all("verify_kernel", cases::VERIFY, (64, 700), |case| {
-        let (grid, threads) = (
-            1 + (case.seed % 4) as usize,
-            32 + 32 * (case.seed / 4 % 3) as usize,
-        );
-        verifies(case, verify::verify::<u32>, grid, threads)?;
-        verifies(case, verify::verify::<u64>, grid, threads)
+        let blocks = 1 + (case.seed % 4) as usize;
+        let launched = (blocks, threads(32 + 32 * (case.seed / 4 % 3) as usize));
+        verifies(case, verify::verify::<u32>, launched)?;
+        verifies(case, verify::verify::<u64>, launched)
     });
 }
 
 #[test]
 fn verify_values_kernel() {
     for_all("verify_values_kernel", cases::VALUES, (64, 700), |case| {
-        let (grid, threads) = (1 + (case.seed % 3) as usize, 64);
-        verifies_values(case, verify::verify_values::<u8>, grid, threads)?;
-        verifies_values(case, verify::verify_values::<u32>, grid, threads)?;
-        verifies_values(case, verify::verify_values::<u128>, grid, threads)
+        let launched = (1 + (case.seed % 3) as usize, threads(64));
+        verifies_values(case, verify::verify_values::<u8>, launched)?;
+        verifies_values(case, verify::verify_values::<u32>, launched)?;
+        verifies_values(case, verify::verify_values::<u128>, launched)
     });
 }

@@ -8,6 +8,7 @@ use gpu_kernels::control::{self, Ranking, Step};
 use gpu_kernels::histogram::{self, Histogram};
 use gpu_kernels::key::{Bits, Key, RADIX};
 use gpu_kernels::onesweep;
+use gpu_kernels::policy::Shape;
 use gpu_kernels::tile::{self, Buffers, Pass, look};
 use sort_cases::Case;
 use std::cell::Cell;
@@ -53,7 +54,7 @@ impl<K: Key> Kernels<K> {
             histogram_shared: K::PLACES * RADIX * COPIES * 4,
             histogram: histogram::histogram::<K, COPIES>,
             pass_threads: THREADS as u32,
-            pass_shared: tile::shared_bytes::<K>(THREADS, ITEMS, false, look::BACK),
+            pass_shared: tile::shared_bytes::<K>(Shape::new(THREADS, ITEMS, 1), false, look::BACK),
             pass: onesweep::onesweep::<K, THREADS, ITEMS, false, true, { look::BACK }>,
         }
     }
@@ -62,7 +63,7 @@ impl<K: Key> Kernels<K> {
     pub fn of_pairs<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
         Kernels {
             paired: true,
-            pass_shared: tile::shared_bytes::<K>(THREADS, ITEMS, true, look::BACK),
+            pass_shared: tile::shared_bytes::<K>(Shape::new(THREADS, ITEMS, 1), true, look::BACK),
             pass: onesweep::onesweep::<K, THREADS, ITEMS, true, false, { look::BACK }>,
             ..Self::of::<THREADS, ITEMS, COPIES>()
         }
@@ -92,7 +93,11 @@ impl<K: Key> Kernels<K> {
         Kernels {
             paired: PAIRED,
             look: look::AROUND,
-            pass_shared: tile::shared_bytes::<K>(THREADS, ITEMS, PAIRED, look::AROUND),
+            pass_shared: tile::shared_bytes::<K>(
+                Shape::new(THREADS, ITEMS, 1),
+                PAIRED,
+                look::AROUND,
+            ),
             pass: if PAIRED {
                 onesweep::onesweep::<K, THREADS, ITEMS, true, false, { look::AROUND }>
             } else {

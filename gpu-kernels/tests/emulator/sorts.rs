@@ -6,7 +6,7 @@ use crate::cases;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::{Buffer, launch};
 use cuda_std::word::Word;
-use gpu_kernels::gather;
+use gpu_kernels::gather::{self, Gather, NumericCodes};
 use gpu_kernels::key::Key;
 use sort_cases::{Case, KeyType, Kind, Payload, Sorted};
 
@@ -98,7 +98,12 @@ fn codes<K: Key>(case: &Case, keys: &[K]) -> Result<Vec<K>, String> {
     let (from, to) = (input.global(), output.global());
     let options = case.options(2, 64).named("numeric_codes");
     launch(2, 64, 0, &options, || unsafe {
-        gather::numeric_codes(from, to, keys.len() as u64, K::from_u128(infinity))
+        gather::numeric_codes(NumericCodes {
+            keys: from,
+            codes: to,
+            n: keys.len() as u64,
+            infinity: K::from_u128(infinity),
+        })
     })
     .map_err(|finding| finding.to_string())?;
     Ok(output.to_vec())
@@ -111,7 +116,12 @@ fn gathered<T: Word>(case: &Case, values: &[u128], index: &[u32]) -> Result<Vec<
     let (from, at, to) = (input.global(), index.global(), output.global());
     let options = case.options(2, 64).named("gather");
     launch(2, 64, 0, &options, || unsafe {
-        gather::gather(from, at, to, values.len() as u64)
+        gather::gather(Gather {
+            input: from,
+            index: at,
+            output: to,
+            n: values.len() as u64,
+        })
     })
     .map_err(|finding| finding.to_string())?;
     Ok(output.to_vec().into_iter().map(T::to_u128).collect())

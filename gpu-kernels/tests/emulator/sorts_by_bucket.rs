@@ -5,30 +5,25 @@ use crate::case::{Emulated, draws};
 use crate::cases;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::Buffer;
-use cuda_std::memory::Global;
 use gpu_kernels::bucket_starts::{self, BucketStarts};
-use gpu_kernels::buckets::{self, BUCKET_BITS, BUCKETS, TALLY};
+use gpu_kernels::buckets::{self, BUCKET_BITS, BUCKETS, BucketCounts, TALLY};
 use gpu_kernels::control;
 use gpu_kernels::histogram::{self, Histogram};
 use gpu_kernels::key::{Key, RADIX};
 use gpu_kernels::local_sort::{self, LocalSort};
+use gpu_kernels::policy::Shape;
 use gpu_kernels::tile::Pass;
 use sort_cases::{Case, Distribution, KeyType, Payload};
 use std::cell::Cell;
-
-/// A histogram by bucket.
-pub type HistogramKernel<K> = unsafe fn(Histogram<K>, Global<u32>);
 
 /// A local sort.
 pub type LocalKernel<K> = unsafe fn(LocalSort<K>);
 
 /// What a local sort is launched as.
-pub const fn geometry<K: Key>(threads: usize, items: usize, paired: bool) -> Geometry {
+pub const fn geometry<K: Key>(shape: Shape, paired: bool) -> Geometry {
     Geometry {
-        threads,
-        tile: threads * items,
-        shared_bytes: local_sort::shared_bytes::<K>(threads, items, paired),
         early: true,
+        ..Geometry::of_shape(shape, local_sort::shared_bytes::<K>(shape, paired))
     }
 }
 
@@ -129,7 +124,7 @@ pub fn sorts_locally<K: Key>(
 /// What sorts by bucket: all but the passes.
 #[derive(Clone, Copy)]
 pub struct ByBucket<K> {
-    pub histogram: HistogramKernel<K>,
+    pub histogram: unsafe fn(BucketCounts<K>),
     pub histogram_threads: u32,
     pub histogram_shared: usize,
     pub starts: unsafe fn(BucketStarts),
@@ -152,7 +147,7 @@ impl<K: Key> ByBucket<K> {
             again: histogram::histogram::<K, 2>,
             again_shared: K::PLACES * RADIX * 2 * 4,
             local: local_sort::local_sort::<K, THREADS, 2, PAIRED>,
-            geometry: geometry::<K>(THREADS, 2, PAIRED),
+            geometry: geometry::<K>(Shape::new(THREADS, 2, 1), PAIRED),
             paired: PAIRED,
         }
     }
@@ -186,10 +181,18 @@ impl<K: Key> ByBucket<K> {
     ) -> Result<Buffer<u32>, String> {
         let words = sorter.blocks() as usize * TALLY;
         let tallies = Buffer::uninitialised(words).named("tallies");
-        let (kernel, to) = (self.histogram, tallies.global());
-        let arg = sorter.counted(input, 0, indexed);
+        let counted = sorter.counted(input, 0, indexed);
+        let arg = BucketCounts {
+            input: counted.input,
+            control: counted.control,
+            n: counted.n,
+            tiles: counted.tiles,
+            flip: counted.flip,
+            options: counted.options,
+            tallies: tallies.global(),
+        };
         sorter.count(self.histogram_threads, self.histogram_shared, || unsafe {
-            kernel(arg, to)
+            (self.histogram)(arg)
         })?;
         Ok(tallies)
     }
@@ -211,14 +214,12 @@ impl<K: Key> ByBucket<K> {
             n: input.len() as u32,
             capacity: self.geometry.tile as u32,
         };
-        let early = |threads, shared_bytes| Geometry {
-            threads,
-            tile: 0,
-            shared_bytes,
+        let early = |shape, shared_bytes| Geometry {
             early: true,
+            ..Geometry::of_shape(shape, shared_bytes)
         };
         let (starting, again) = (self.starts, self.again);
-        let geometry = early(bucket_starts::THREADS, bucket_starts::SHARED_BYTES);
+        let geometry = early(bucket_starts::SHAPE, bucket_starts::SHARED_BYTES);
         let start = || unsafe { starting(arg) };
         run(
             case,
@@ -229,7 +230,8 @@ impl<K: Key> ByBucket<K> {
         )?;
         let mut arg = sorter.counted(input, 0, indexed);
         arg.options |= control::ONLY_AGAIN;
-        let geometry = early(self.histogram_threads as usize, self.again_shared);
+        let shape = Shape::new(self.histogram_threads as usize, 1, 1);
+        let geometry = early(shape, self.again_shared);
         let blocks = sorter.blocks() as usize;
         run(case, "histogram", blocks, geometry, || unsafe {
             again(arg)
@@ -310,32 +312,15 @@ impl<K: Key> ByBucket<K> {
 
 fn sort_alone<K: Key>(case: &Case) -> Result<(), String> {
     use local_sort::local_sort as sort;
-    match case.seed % 4 {
-        0 => sorts_locally(
-            case,
-            sort::<K, 32, 4, true>,
-            geometry::<K>(32, 4, true),
-            true,
-        ),
-        1 => sorts_locally(
-            case,
-            sort::<K, 32, 4, false>,
-            geometry::<K>(32, 4, false),
-            false,
-        ),
-        2 => sorts_locally(
-            case,
-            sort::<K, 128, 2, true>,
-            geometry::<K>(128, 2, true),
-            true,
-        ),
-        _ => sorts_locally(
-            case,
-            sort::<K, 128, 2, false>,
-            geometry::<K>(128, 2, false),
-            false,
-        ),
-    }
+    let (warp, block) = (Shape::new(32, 4, 1), Shape::new(128, 2, 1));
+    let paired = case.seed.is_multiple_of(2);
+    let (kernel, shape): (LocalKernel<K>, _) = match case.seed % 4 {
+        0 => (sort::<K, 32, 4, true>, warp),
+        1 => (sort::<K, 32, 4, false>, warp),
+        2 => (sort::<K, 128, 2, true>, block),
+        _ => (sort::<K, 128, 2, false>, block),
+    };
+    sorts_locally(case, kernel, geometry::<K>(shape, paired), paired)
 }
 
 /// The types that are sorted by bucket.

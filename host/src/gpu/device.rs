@@ -6,9 +6,9 @@ use cust::context::{Context, CurrentContext};
 use cust::device::{Device as CudaDevice, DeviceAttribute};
 use cust::error::CudaError;
 use cust::{CudaApiVersion, sys};
+use gpu_kernels::entry::Entries;
 
 use super::kernels::Kernels;
-use super::select;
 use crate::driver::{self, Status};
 use crate::error::{Error, NoGpu};
 
@@ -75,7 +75,7 @@ impl Device {
         };
         // Every sort is verified by this kernel: a driver that compiles no PTX, or none of
         // this version, is found here and not in the middle of a run.
-        select::verifier(&device, size_of::<u32>())?;
+        device.kernels.load(&u32::VERIFY)?;
         Ok(Arc::new(device))
     }
 

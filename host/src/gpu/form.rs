@@ -1,6 +1,8 @@
 //! The types of keys that the GPU sorts, and the orders they are sorted in.
 
+use cuda_std::word::Word;
 use cust::memory::DeviceCopy;
+use gpu_kernels::entry::Entries;
 use gpu_kernels::key::Bits;
 
 use crate::error::Error;
@@ -51,10 +53,13 @@ impl Form {
 /// # Safety
 /// The type is a word of `FORM.width` bytes without padding, of which every pattern of
 /// bits is a key: an integer, a floating-point number, or a transparent wrapper of one
-/// with the `FORM` of what it wraps.
+/// with the `FORM` and the `Word` of what it wraps.
 pub unsafe trait GpuKey: DeviceCopy + Default + PartialEq + Send + Sync + 'static {
     /// What the kernels have to know of it.
     const FORM: Form;
+
+    /// The word that it travels as.
+    type Word: Entries;
 
     /// Its bits, zero-extended.
     fn to_word(self) -> u128 {
@@ -85,7 +90,7 @@ unsafe impl DeviceCopy for F16 {}
 unsafe impl DeviceCopy for Bf16 {}
 
 macro_rules! forms {
-    ($($key:ty, $name:literal, $flip:expr, $infinity:expr;)*) => { $(
+    ($($key:ty: $word:ty, $name:literal, $flip:expr, $infinity:expr;)*) => { $(
         // SAFETY: a word, or a transparent wrapper of one, of this form.
         unsafe impl GpuKey for $key {
             const FORM: Form = Form {
@@ -94,25 +99,27 @@ macro_rules! forms {
                 flip: $flip,
                 infinity: $infinity,
             };
+
+            type Word = $word;
         }
     )* };
 }
 
 forms! {
-    u8, "u8", 0, None;
-    u16, "u16", 0, None;
-    u32, "u32", 0, None;
-    u64, "u64", 0, None;
-    u128, "u128", 0, None;
-    i8, "i8", 1 << 7, None;
-    i16, "i16", 1 << 15, None;
-    i32, "i32", 1 << 31, None;
-    i64, "i64", 1 << 63, None;
-    i128, "i128", 1 << 127, None;
-    F16, "f16", 1 << 15, Some(0x7C00);
-    Bf16, "bf16", 1 << 15, Some(0x7F80);
-    f32, "f32", 1 << 31, Some(0x7F80_0000);
-    f64, "f64", 1 << 63, Some(0x7FF0_0000_0000_0000);
+    u8: u8, "u8", 0, None;
+    u16: u16, "u16", 0, None;
+    u32: u32, "u32", 0, None;
+    u64: u64, "u64", 0, None;
+    u128: u128, "u128", 0, None;
+    i8: u8, "i8", 1 << 7, None;
+    i16: u16, "i16", 1 << 15, None;
+    i32: u32, "i32", 1 << 31, None;
+    i64: u64, "i64", 1 << 63, None;
+    i128: u128, "i128", 1 << 127, None;
+    F16: u16, "f16", 1 << 15, Some(0x7C00);
+    Bf16: u16, "bf16", 1 << 15, Some(0x7F80);
+    f32: u32, "f32", 1 << 31, Some(0x7F80_0000);
+    f64: u64, "f64", 1 << 63, Some(0x7FF0_0000_0000_0000);
 }
 
 /// The order that a sort makes. Every sort is stable.
@@ -176,12 +183,13 @@ impl Order {
     }
 
     /// What the keys' bits are combined with.
-    pub(super) fn flip(&self, form: Form) -> u128 {
-        if self.descending {
+    pub(super) fn flip<K: GpuKey>(&self) -> K::Word {
+        let form = K::FORM;
+        K::Word::from_u128(if self.descending {
             form.flip ^ form.ones()
         } else {
             form.flip
-        }
+        })
     }
 
     /// Which bits are sorted by.

@@ -16,6 +16,8 @@ use cust::module::Module;
 use cust::stream::Stream;
 use cust::sys;
 use flate2::read::ZlibDecoder;
+use gpu_kernels::entry::Entry;
+use gpu_kernels::policy::Shape;
 
 use super::device::check;
 use crate::driver::Status;
@@ -64,33 +66,28 @@ pub fn embedded_sha256() -> Option<&'static str> {
     (!EMBEDDED.is_empty()).then_some(SHA256)
 }
 
-/// A kernel and what its launches have in common.
-#[derive(Clone, Copy, Debug)]
-pub struct Kernel {
-    function: sys::CUfunction,
-    /// Threads in a block.
-    pub threads: u32,
-    /// Keys in a tile, or in a turn of a block.
-    pub tile: u32,
-    /// Bytes of dynamic shared memory of a block.
-    pub shared_bytes: u32,
-}
+/// A function of a loaded module.
+#[derive(Clone, Copy)]
+struct Function(sys::CUfunction);
 
 // SAFETY: a function's handle is an address that the driver allows from any thread.
-unsafe impl Send for Kernel {}
+unsafe impl Send for Function {}
 // SAFETY: as above.
-unsafe impl Sync for Kernel {}
+unsafe impl Sync for Function {}
 
-/// What a kernel's launches have in common, before it is loaded.
-#[derive(Clone, Copy, Debug)]
-pub struct Geometry {
-    /// Threads in a block.
-    pub threads: usize,
-    /// Keys in a tile, or in a turn of a block.
-    pub tile: usize,
-    /// Bytes of dynamic shared memory of a block.
-    pub shared_bytes: usize,
+/// A loaded kernel that takes `A`.
+pub struct Kernel<A> {
+    function: Function,
+    entry: Entry<A>,
 }
+
+impl<A> Clone for Kernel<A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Kernel<A> {}
 
 /// The kernels of one context.
 pub struct Kernels {
@@ -98,7 +95,7 @@ pub struct Kernels {
     prelude: String,
     texts: HashMap<String, String>,
     origin: String,
-    loaded: Mutex<HashMap<String, (Module, Kernel)>>,
+    loaded: Mutex<HashMap<&'static str, (Module, Function)>>,
 }
 
 impl Kernels {
@@ -140,24 +137,25 @@ impl Kernels {
         })
     }
 
-    /// The kernel called `name`, loaded into the current context if it is not yet.
+    /// The kernel of `entry`, loaded into the current context if it is not yet.
     ///
     /// # Errors
-    /// No kernel has that name; the driver does not load it.
-    pub fn load(&self, name: &str, geometry: Geometry) -> Result<Kernel, Error> {
+    /// No kernel has its name; the driver does not load it.
+    pub fn load<A>(&self, entry: &Entry<A>) -> Result<Kernel<A>, Error> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, kernel)) = loaded.get(name) {
-            return Ok(*kernel);
+        let entry = *entry;
+        if let Some(&(_, function)) = loaded.get(entry.name) {
+            return Ok(Kernel { function, entry });
         }
-        let text = self.texts.get(name).ok_or_else(|| Error::Ptx {
+        let text = self.texts.get(entry.name).ok_or_else(|| Error::Ptx {
             origin: self.origin.clone(),
-            reason: format!("it has no kernel {name}"),
+            reason: format!("it has no kernel {}", entry.name),
             remedy: "it is of another version: build it again".to_owned(),
         })?;
         let module = load_module(&self.origin, &format!("{}{text}", self.prelude))?;
-        let kernel = kernel(&module, name, geometry)?;
-        loaded.insert(name.to_owned(), (module, kernel));
-        Ok(kernel)
+        let function = function(&module, entry.name, entry.shared_bytes)?;
+        loaded.insert(entry.name, (module, function));
+        Ok(Kernel { function, entry })
     }
 }
 
@@ -181,7 +179,7 @@ fn split(text: &str) -> (String, HashMap<String, String>) {
 }
 
 /// One kernel of a loaded module, allowed its shared memory.
-fn kernel(module: &Module, name: &str, geometry: Geometry) -> Result<Kernel, Error> {
+fn function(module: &Module, name: &str, shared_bytes: usize) -> Result<Function, Error> {
     let function = module
         .get_function(name)
         .map_err(|error| Error::Ptx {
@@ -195,16 +193,11 @@ fn kernel(module: &Module, name: &str, geometry: Geometry) -> Result<Kernel, Err
         sys::cuFuncSetAttribute(
             function,
             sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
-            geometry.shared_bytes as i32,
+            shared_bytes as i32,
         )
     };
     check(status, "reserving shared memory for a kernel")?;
-    Ok(Kernel {
-        function,
-        threads: geometry.threads as u32,
-        tile: geometry.tile as u32,
-        shared_bytes: geometry.shared_bytes as u32,
-    })
+    Ok(Function(function))
 }
 
 /// What a kernel takes of the GPU that it is loaded on.
@@ -218,7 +211,17 @@ pub struct Resources {
     pub blocks: u32,
 }
 
-impl Kernel {
+impl<A> Kernel<A> {
+    /// How it cuts its input.
+    pub fn shape(&self) -> Shape {
+        self.entry.shape
+    }
+
+    /// Blocks that `n` elements take, a tile each.
+    pub fn blocks(&self, n: u64) -> u64 {
+        n.div_ceil(self.entry.shape.tile() as u64)
+    }
+
     /// What it takes on its GPU.
     pub fn resources(&self) -> Result<Resources, Error> {
         use sys::CUfunction_attribute_enum as attribute;
@@ -226,7 +229,7 @@ impl Kernel {
             let mut value = 0;
             // SAFETY: the pointer is to a word that lives through the call; the handle
             // lives as long as its module.
-            let status = unsafe { sys::cuFuncGetAttribute(&mut value, which, self.function) };
+            let status = unsafe { sys::cuFuncGetAttribute(&mut value, which, self.function.0) };
             check(status, "reading what a kernel takes")?;
             Ok::<u32, Error>(value as u32)
         };
@@ -235,9 +238,9 @@ impl Kernel {
         let status = unsafe {
             sys::cuOccupancyMaxActiveBlocksPerMultiprocessor(
                 &mut blocks,
-                self.function,
-                self.threads as i32,
-                self.shared_bytes as usize,
+                self.function.0,
+                self.entry.shape.threads as i32,
+                self.entry.shared_bytes,
             )
         };
         check(status, "reading how many blocks of a kernel fit")?;
@@ -251,28 +254,24 @@ impl Kernel {
     /// Launches `blocks` blocks on `stream`.
     ///
     /// # Safety
-    /// `arguments` point to values of the kernel's parameter types, in order; what
-    /// those values refer to is valid until the launch has run, and no other work
+    /// What `arguments` refer to is valid until the launch has run, and no other work
     /// on the device conflicts with it.
-    pub unsafe fn launch(
-        &self,
-        stream: &Stream,
-        blocks: u32,
-        arguments: &mut [*mut c_void],
-    ) -> Result<(), Error> {
-        // SAFETY: the caller's contract; the handle lives as long as its module.
+    pub unsafe fn launch(&self, stream: &Stream, blocks: u32, arguments: &A) -> Result<(), Error> {
+        let mut parameters = (self.entry.parameters)(arguments);
+        // SAFETY: the caller's contract; the parameters are those of the entry point, which
+        // made the list; the handle lives as long as its module.
         let status = unsafe {
             sys::cuLaunchKernel(
-                self.function,
+                self.function.0,
                 blocks,
                 1,
                 1,
-                self.threads,
+                self.entry.shape.threads as u32,
                 1,
                 1,
-                self.shared_bytes,
+                self.entry.shared_bytes as u32,
                 stream.as_inner(),
-                arguments.as_mut_ptr(),
+                parameters.as_mut_ptr(),
                 std::ptr::null_mut(),
             )
         };
@@ -317,12 +316,14 @@ mod early {
     /// # Safety
     /// As [`Kernel::launch`], and the kernel waits for its predecessor before it
     /// touches memory.
-    pub(super) unsafe fn launch(
-        kernel: &Kernel,
+    pub(super) unsafe fn launch<A>(
+        kernel: &Kernel<A>,
         stream: &Stream,
         blocks: u32,
-        arguments: &mut [*mut c_void],
+        arguments: &A,
     ) -> bool {
+        let Kernel { function, entry } = kernel;
+        let mut parameters = (entry.parameters)(arguments);
         let mut attribute = Attribute {
             id: PROGRAMMATIC_STREAM_SERIALIZATION,
             padding: 0,
@@ -331,19 +332,19 @@ mod early {
         attribute.value[0] = 1;
         let config = Config {
             grid: [blocks, 1, 1],
-            block: [kernel.threads, 1, 1],
-            shared_bytes: kernel.shared_bytes,
+            block: [entry.shape.threads as u32, 1, 1],
+            shared_bytes: entry.shared_bytes as u32,
             stream: stream.as_inner(),
             attributes: &mut attribute,
             count: 1,
         };
         let extra = std::ptr::null_mut();
         // SAFETY: the caller's contract; the structures are laid out as the driver's.
-        unsafe { cuLaunchKernelEx(&config, kernel.function, arguments.as_mut_ptr(), extra) == 0 }
+        unsafe { cuLaunchKernelEx(&config, function.0, parameters.as_mut_ptr(), extra) == 0 }
     }
 }
 
-impl Kernel {
+impl<A> Kernel<A> {
     /// Launches as [`launch`](Self::launch) does, but so that the launch may begin
     /// while the one before it on the stream ends; a driver that does not know how
     /// launches it in the ordinary way.
@@ -355,7 +356,7 @@ impl Kernel {
         &self,
         stream: &Stream,
         blocks: u32,
-        arguments: &mut [*mut c_void],
+        arguments: &A,
     ) -> Result<(), Error> {
         // SAFETY: the caller's contract.
         unsafe {
@@ -365,11 +366,6 @@ impl Kernel {
             self.launch(stream, blocks, arguments)
         }
     }
-}
-
-/// The address of `value`, as a kernel's argument.
-pub fn argument<T>(value: &T) -> *mut c_void {
-    std::ptr::from_ref(value).cast_mut().cast()
 }
 
 /// The newest embedded text that the GPU takes.

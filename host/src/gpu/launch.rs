@@ -1,15 +1,24 @@
 //! The launches of one sort, on addresses: what [`sort`](super::sort) has checked.
 
-use std::ffi::c_void;
-
+use cuda_std::memory::Global;
+use cuda_std::word::Word;
 use cust::stream::Stream;
 use cust::sys;
+use gpu_kernels::block::Block;
+use gpu_kernels::bucket_starts::{self, BucketStarts};
+use gpu_kernels::buckets::BucketCounts;
+use gpu_kernels::control;
+use gpu_kernels::entry::Entries;
+use gpu_kernels::gather::Gather;
+use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Bits;
-use gpu_kernels::{bucket_starts, control};
+use gpu_kernels::local_sort::LocalSort;
+use gpu_kernels::tile::{Buffers, Pass};
 
+use super::Device;
 use super::device::check;
-use super::kernels::{Kernel, argument};
-use super::select::{Locally, Passes};
+use super::dispatch::{self, BucketSort, Passes};
+use super::kernels::Kernel;
 use crate::error::Error;
 
 /// Addresses of input, output and scratch.
@@ -20,22 +29,40 @@ pub struct Addresses {
     pub scratch: u64,
 }
 
-/// A sort's arguments, as the kernels take them.
-pub struct Launch<'a> {
-    /// Bytes of a key.
-    pub width: usize,
+impl Addresses {
+    fn buffers<T: Word>(self) -> Buffers<T> {
+        Buffers {
+            input: Global::on_device(self.input),
+            output: Global::on_device(self.output),
+            scratch: Global::on_device(self.scratch),
+        }
+    }
+}
+
+/// A sort's arguments.
+pub struct Launch<'a, W> {
     pub keys: Addresses,
     /// Values of 4 bytes, if there are any.
     pub values: Option<Addresses>,
     pub n: u64,
-    pub flip: u128,
+    pub flip: W,
     pub bits: Bits,
     /// Options of `gpu_kernels::control`, but for `IN_PLACE`.
     pub options: u32,
     pub stream: &'a Stream,
 }
 
-impl Launch<'_> {
+/// Memory that a sort by passes works in.
+#[derive(Clone, Copy)]
+pub struct Workplace {
+    /// The control words.
+    pub control: u64,
+    /// Where buckets begin, if they may be sorted locally.
+    pub starts: u64,
+    pub multiprocessors: u32,
+}
+
+impl<W: Entries> Launch<'_, W> {
     fn options(&self) -> u32 {
         if self.keys.input == self.keys.output {
             self.options | control::IN_PLACE
@@ -44,235 +71,153 @@ impl Launch<'_> {
         }
     }
 
+    /// Values' buffers; where there are none, those of keys, which nothing reads then.
+    fn values(&self) -> Buffers<u32> {
+        self.values.unwrap_or(self.keys).buffers()
+    }
+
     /// Sorts in one block.
     ///
     /// # Safety
     /// The addresses are of live device memory of `n` elements each; input and
     /// output are one or apart; nothing else uses them until the stream has run.
     /// The block holds `n` keys.
-    pub unsafe fn block(&self, kernel: Kernel) -> Result<(), Error> {
-        let n = self.n as u32;
-        let options = self.options();
-        let values = self.values.unwrap_or(self.keys);
-        let mut arguments = [
-            argument(&self.keys.input),
-            argument(&self.keys.output),
-            argument(&values.input),
-            argument(&values.output),
-            argument(&n),
-            argument(&self.flip),
-            argument(&self.bits.begin),
-            argument(&self.bits.end),
-            argument(&options),
-        ];
-        // SAFETY: the caller's contract; the arguments are the kernel's.
-        unsafe { kernel.launch(self.stream, 1, &mut arguments) }
-    }
-
-    /// Sorts by passes, with the control words at `control` and, where buckets may be
-    /// sorted locally, their starts at `buckets`.
-    ///
-    /// # Safety
-    /// As [`block`](Self::block), the scratch apart from both others; `control` has
-    /// words for the tiles of `n` keys, whose counters and bins are zero, and `buckets`
-    /// one for each bucket and one more.
-    pub unsafe fn passes(
-        &self,
-        passes: &Passes,
-        control: u64,
-        buckets: u64,
-        multiprocessors: u32,
-    ) -> Result<(), Error> {
-        let tiles = self.n.div_ceil(u64::from(passes.onesweep.tile));
-        let locally = passes.locally.filter(|locally| self.n >= locally.from);
+    pub unsafe fn block(&self, kernel: Kernel<Block<W>>) -> Result<(), Error> {
+        let (keys, values) = (self.keys.buffers(), self.values());
+        let block = Block {
+            input: keys.input,
+            output: keys.output,
+            input_values: values.input,
+            output_values: values.output,
+            n: self.n as u32,
+            flip: self.flip,
+            bits: self.bits,
+            options: self.options(),
+        };
         // SAFETY: the caller's contract.
+        unsafe { kernel.launch(self.stream, 1, &block) }
+    }
+
+    /// Sorts by passes.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block), the scratch apart from both others; the control words are
+    /// those for the tiles of `n` keys, whose counters and bins are zero, and there are
+    /// starts for each bucket and one more.
+    pub unsafe fn passes(&self, passes: &Passes<W>, at: Workplace) -> Result<(), Error> {
+        let tiles = passes.pass.blocks(self.n);
+        let mut pass = Pass {
+            keys: self.keys.buffers(),
+            values: self.values(),
+            control: Global::on_device(at.control),
+            n: self.n,
+            place: 0,
+            shift: 0,
+            mask: 0,
+            flip: self.flip,
+            portion: 0,
+            first_tile: 0,
+            options: self.options(),
+            bits: self.bits,
+        };
+        let counts = Histogram {
+            input: pass.keys.input,
+            control: pass.control,
+            n: self.n,
+            tiles: tiles as u32,
+            flip: self.flip,
+            bits: self.bits,
+            options: pass.options,
+        };
+        let buckets = passes.buckets.as_ref();
+        let buckets = buckets.filter(|buckets| self.n >= buckets.from);
+        // SAFETY: the caller's contract; what may begin early waits for its predecessor.
         unsafe {
-            let (counts, tiles) = (passes.histogram, tiles as u32);
-            match &locally {
+            match buckets {
                 // The first pass makes the plan.
-                _ if passes.few => {}
-                Some(locally) => {
-                    self.by_bucket(locally, control, buckets, tiles, multiprocessors)?;
-                    self.histogram(counts, control, tiles, multiprocessors, true)?
+                _ if passes.single_wave => {}
+                Some(buckets) => self.count_buckets(buckets, counts, at, &passes.histogram)?,
+                None => {
+                    let blocks = passes.histogram.blocks(self.n);
+                    let blocks = blocks.min(at.multiprocessors.into()) as u32;
+                    passes.histogram.launch(self.stream, blocks, &counts)?;
                 }
-                None => self.histogram(counts, control, tiles, multiprocessors, false)?,
             }
-        }
-        for place in 0..self.bits.places() {
-            let mut first_tile = 0;
-            let mut portion = 0u32;
-            while first_tile < tiles {
-                let count = (tiles - first_tile).min(passes.portion);
-                let part = (portion, first_tile as u32, count as u32);
-                // SAFETY: the caller's contract.
-                let early = !(passes.few && place == 0);
-                unsafe { self.pass(passes.onesweep, early, control, place, part)? };
-                first_tile += count;
-                portion += 1;
+            for place in 0..self.bits.places() {
+                (pass.place, pass.portion) = (place, 0);
+                (pass.shift, pass.mask) = self.bits.place(place);
+                let mut first_tile = 0;
+                while first_tile < tiles {
+                    let count = (tiles - first_tile).min(passes.portion);
+                    pass.first_tile = first_tile as u32;
+                    if passes.single_wave && place == 0 {
+                        passes.pass.launch(self.stream, count as u32, &pass)?;
+                    } else {
+                        passes.pass.launch_early(self.stream, count as u32, &pass)?;
+                    }
+                    first_tile += count;
+                    pass.portion += 1;
+                }
             }
+            let Some(BucketSort { sort, blocks, .. }) = buckets else {
+                return Ok(());
+            };
+            let local = LocalSort {
+                keys: pass.keys.output,
+                values: pass.values.output,
+                control: pass.control,
+                starts: Global::on_device(at.starts),
+                flip: self.flip,
+                options: pass.options,
+            };
+            sort.launch_early(self.stream, *blocks, &local)
         }
-        if let Some(locally) = &locally {
-            // SAFETY: the caller's contract.
-            unsafe { self.locally(locally, control, buckets)? };
-        }
-        Ok(())
     }
 
-    /// Counts buckets, and decides whether these are sorted locally.
+    /// Counts buckets, and decides whether these are sorted locally; if not, counts digits
+    /// by `histogram`, should that be to be done again.
     ///
     /// # Safety
-    /// As [`passes`](Self::passes).
-    unsafe fn by_bucket(
+    /// As [`passes`](Self::passes). There are enough keys for the scratch buffer to hold a
+    /// tally of each block.
+    unsafe fn count_buckets(
         &self,
-        locally: &Locally,
-        control: u64,
-        buckets: u64,
-        tiles: u32,
-        multiprocessors: u32,
+        buckets: &BucketSort<W>,
+        counts: Histogram<W>,
+        at: Workplace,
+        histogram: &Kernel<Histogram<W>>,
     ) -> Result<(), Error> {
-        let options = self.options();
-        let tallies = self.keys.scratch;
-        let mut arguments = self.counted(&control, &tiles).to_vec();
-        arguments.extend([argument(&options), argument(&tallies)]);
-        let (n, capacity) = (self.n as u32, locally.sort.tile);
-        let mut starts = [
-            argument(&tallies),
-            argument(&multiprocessors),
-            argument(&control),
-            argument(&buckets),
-            argument(&n),
-            argument(&capacity),
-        ];
-        // SAFETY: the caller's contract; the arguments are the kernels', and the second
-        // waits for its predecessor. There are enough keys for the scratch buffer to
-        // hold a tally of each block.
+        let tallies = Global::on_device(self.keys.scratch);
+        let counted = BucketCounts {
+            input: counts.input,
+            control: counts.control,
+            n: counts.n,
+            tiles: counts.tiles,
+            flip: counts.flip,
+            options: counts.options,
+            tallies,
+        };
+        let starts = BucketStarts {
+            tallies,
+            count: at.multiprocessors,
+            control: counts.control,
+            starts: Global::on_device(at.starts),
+            n: self.n as u32,
+            capacity: buckets.sort.shape().tile() as u32,
+        };
+        let again = Histogram {
+            options: counts.options | control::ONLY_AGAIN,
+            ..counts
+        };
+        let blocks = histogram.blocks(self.n).min(at.multiprocessors.into()) as u32;
+        let (stream, count) = (self.stream, bucket_starts::BLOCKS as u32);
+        // SAFETY: the caller's contract; the last two wait for their predecessors.
         unsafe {
-            let histogram = &locally.histogram;
-            histogram.launch(self.stream, multiprocessors, &mut arguments)?;
-            let blocks = bucket_starts::BLOCKS as u32;
-            locally
-                .starts
-                .launch_early(self.stream, blocks, &mut starts)
-        }
-    }
-
-    /// Sorts buckets locally, if that has been decided.
-    ///
-    /// # Safety
-    /// As [`passes`](Self::passes), which are on the stream.
-    unsafe fn locally(&self, locally: &Locally, control: u64, buckets: u64) -> Result<(), Error> {
-        let options = self.options();
-        let values = self.values.map_or(self.keys.output, |values| values.output);
-        let mut arguments = [
-            argument(&self.keys.output),
-            argument(&values),
-            argument(&control),
-            argument(&buckets),
-            argument(&self.flip),
-            argument(&options),
-        ];
-        let Locally { sort, blocks, .. } = locally;
-        // SAFETY: the caller's contract; the arguments are the kernel's, and it waits
-        // for its predecessor.
-        unsafe { sort.launch_early(self.stream, *blocks, &mut arguments) }
-    }
-
-    /// Counts digits; or, behind a count of buckets, only if that was in vain.
-    ///
-    /// # Safety
-    /// As [`passes`](Self::passes).
-    unsafe fn histogram(
-        &self,
-        kernel: Kernel,
-        control: u64,
-        tiles: u32,
-        multiprocessors: u32,
-        only_again: bool,
-    ) -> Result<(), Error> {
-        let mut options = self.options();
-        if only_again {
-            options |= control::ONLY_AGAIN;
-        }
-        let blocks = self.n.div_ceil(u64::from(kernel.tile));
-        let blocks = blocks.min(u64::from(multiprocessors)) as u32;
-        let mut arguments = self.counted(&control, &tiles).to_vec();
-        arguments.extend([
-            argument(&self.bits.begin),
-            argument(&self.bits.end),
-            argument(&options),
-        ]);
-        // SAFETY: the caller's contract; the arguments are the kernel's, which waits for its
-        // predecessor where it has one.
-        unsafe {
-            if only_again {
-                kernel.launch_early(self.stream, blocks, &mut arguments)
-            } else {
-                kernel.launch(self.stream, blocks, &mut arguments)
-            }
-        }
-    }
-
-    /// The first arguments of what counts.
-    fn counted(&self, control: &u64, tiles: &u32) -> [*mut c_void; 5] {
-        [
-            argument(&self.keys.input),
-            argument(control),
-            argument(&self.n),
-            argument(tiles),
-            argument(&self.flip),
-        ]
-    }
-
-    /// One portion, `(number, first tile, tiles)`, of the pass over a place; `early` if it
-    /// may begin while what comes before it on the stream ends.
-    ///
-    /// # Safety
-    /// As [`passes`](Self::passes); the histogram and what comes before this pass
-    /// are on the stream.
-    unsafe fn pass(
-        &self,
-        kernel: Kernel,
-        early: bool,
-        control: u64,
-        place: u32,
-        (portion, first_tile, tiles): (u32, u32, u32),
-    ) -> Result<(), Error> {
-        let options = self.options();
-        let (shift, mask) = self.bits.place(place);
-        let keys = &self.keys;
-        let mut arguments = vec![
-            argument(&keys.input),
-            argument(&keys.output),
-            argument(&keys.scratch),
-        ];
-        if let Some(values) = &self.values {
-            arguments.extend([
-                argument(&values.input),
-                argument(&values.output),
-                argument(&values.scratch),
-            ]);
-        }
-        arguments.extend([
-            argument(&control),
-            argument(&self.n),
-            argument(&place),
-            argument(&shift),
-            argument(&mask),
-            argument(&self.flip),
-            argument(&portion),
-            argument(&first_tile),
-            argument(&options),
-            argument(&self.bits.begin),
-            argument(&self.bits.end),
-        ]);
-        // SAFETY: the caller's contract; the arguments are the kernel's, and it waits
-        // for its predecessor.
-        unsafe {
-            if early {
-                kernel.launch_early(self.stream, tiles, &mut arguments)
-            } else {
-                kernel.launch(self.stream, tiles, &mut arguments)
-            }
+            buckets
+                .counts
+                .launch(stream, at.multiprocessors, &counted)?;
+            buckets.starts.launch_early(stream, count, &starts)?;
+            histogram.launch_early(stream, blocks, &again)
         }
     }
 }
@@ -282,49 +227,26 @@ impl Launch<'_> {
 /// # Safety
 /// The addresses are of live device memory of `n` elements each, the output apart
 /// from both others; the indices are below `n`.
-pub unsafe fn gather(
-    kernel: Kernel,
-    input: u64,
-    index: u64,
-    output: u64,
+pub unsafe fn gather<T: Entries>(
+    device: &Device,
+    (input, index, output): (u64, u64, u64),
     n: u64,
     stream: &Stream,
 ) -> Result<(), Error> {
-    let mut arguments = [
-        argument(&input),
-        argument(&index),
-        argument(&output),
-        argument(&n),
-    ];
-    // SAFETY: the caller's contract; the arguments are the kernel's.
-    unsafe { kernel.launch(stream, elementwise(kernel, n), &mut arguments) }
-}
-
-/// Writes the codes of numeric order of `n` keys.
-///
-/// # Safety
-/// As [`gather`]; `infinity` has the bits of the keys' type.
-pub unsafe fn code(
-    kernel: Kernel,
-    keys: u64,
-    codes: u64,
-    n: u64,
-    infinity: u128,
-    stream: &Stream,
-) -> Result<(), Error> {
-    let mut arguments = [
-        argument(&keys),
-        argument(&codes),
-        argument(&n),
-        argument(&infinity),
-    ];
-    // SAFETY: the caller's contract; the arguments are the kernel's.
-    unsafe { kernel.launch(stream, elementwise(kernel, n), &mut arguments) }
+    let kernel = dispatch::gatherer::<T>(device)?;
+    let gather = Gather {
+        input: Global::<T>::on_device(input),
+        index: Global::on_device(index),
+        output: Global::on_device(output),
+        n,
+    };
+    // SAFETY: the caller's contract.
+    unsafe { kernel.launch(stream, elementwise(&kernel, n), &gather) }
 }
 
 /// Blocks of a kernel that strides over its elements.
-fn elementwise(kernel: Kernel, n: u64) -> u32 {
-    n.div_ceil(u64::from(kernel.tile)).min(1 << 16) as u32
+pub fn elementwise<A>(kernel: &Kernel<A>, n: u64) -> u32 {
+    kernel.blocks(n).min(1 << 16) as u32
 }
 
 /// Copies `bytes` within the device.

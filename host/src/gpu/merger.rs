@@ -1,12 +1,16 @@
 //! Merges sorted runs pairwise on the device, along merge path.
 
+use cuda_std::memory::Global;
+use cuda_std::word::Word;
 use cust::event::{Event, EventFlags};
 use cust::memory::{AsyncCopyDestination, DeviceSlice};
 use cust::stream::{Stream, StreamWaitEventFlags};
+use gpu_kernels::merge::Merge;
 
+use super::checks::address;
 use super::device::failed;
-use super::kernels::{Kernel, argument};
-use super::select;
+use super::dispatch;
+use super::kernels::Kernel;
 use super::{Device, GpuKey};
 use crate::error::Error;
 
@@ -40,7 +44,7 @@ pub unsafe fn merge_runs<K: GpuKey>(
         check_count(n)?;
     }
     device.enter()?;
-    let kernel = select::merger::<K>(device)?;
+    let kernel = dispatch::merger::<K::Word>(device)?;
     let mut length = chunk;
     let mut stride = 1;
     let mut in_keys = true;
@@ -65,7 +69,7 @@ pub unsafe fn merge_runs<K: GpuKey>(
             wait_for(stream, &streams[pair * 2 * stride + stride])?;
             let (a, b) = (from.index(start..middle), from.index(middle..end));
             // SAFETY: as above; the output is as long as both runs.
-            unsafe { merge(kernel, &a, &b, &to.index(start..end), stream)? };
+            unsafe { merge::<K>(kernel, &a, &b, &to.index(start..end), stream)? };
         }
         in_keys = !in_keys;
         length *= 2;
@@ -101,28 +105,25 @@ pub fn wait_for(stream: &Stream, earlier: &Stream) -> Result<(), Error> {
 /// The runs are sorted when the stream comes here; `output` is as long as both and
 /// apart from them.
 unsafe fn merge<K: GpuKey>(
-    kernel: Kernel,
+    kernel: Kernel<Merge<K::Word>>,
     a: &DeviceSlice<K>,
     b: &DeviceSlice<K>,
     output: &DeviceSlice<K>,
     stream: &Stream,
 ) -> Result<(), Error> {
-    let (a_len, b_len) = (a.len() as u32, b.len() as u32);
-    let address = |slice: &DeviceSlice<K>| slice.as_device_ptr().as_raw();
-    let (a, b, output) = (address(a), address(b), address(output));
-    let (flip, magnitude) = (K::FORM.flip(), K::FORM.magnitude());
-    let mut arguments = [
-        argument(&a),
-        argument(&a_len),
-        argument(&b),
-        argument(&b_len),
-        argument(&output),
-        argument(&flip),
-        argument(&magnitude),
-    ];
-    let blocks = (a_len + b_len).div_ceil(kernel.tile);
-    // SAFETY: the caller's contract; the arguments are the kernel's.
-    unsafe { kernel.launch(stream, blocks, &mut arguments) }
+    let array = |slice: &DeviceSlice<K>| Global::on_device(address(slice));
+    let merge = Merge {
+        a: array(a),
+        a_len: a.len() as u32,
+        b: array(b),
+        b_len: b.len() as u32,
+        output: array(output),
+        flip: K::Word::from_u128(K::FORM.flip()),
+        magnitude: K::Word::from_u128(K::FORM.magnitude()),
+    };
+    let blocks = kernel.blocks(output.len() as u64) as u32;
+    // SAFETY: the caller's contract.
+    unsafe { kernel.launch(stream, blocks, &merge) }
 }
 
 #[cfg(test)]

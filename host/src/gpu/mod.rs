@@ -5,31 +5,28 @@
 //! | [`device`] | a GPU, opened: its context, its limits, the loaded kernels |
 //! | [`kernels`] | the PTX, and how a kernel is launched |
 //! | [`form`] | the types of keys, and the orders they are sorted in |
-//! | `select` | which kernels sort what |
+//! | `dispatch` | which kernels sort what |
 //! | `launch` | the launches of one sort |
 //! | [`sort`] | [`Sort`]: a sort, prepared |
-//! | `needs` | how much device memory a sort works in, and what has to be zero in it |
-//! | [`workspace`] | that memory, and how it is parted |
+//! | [`workspace`] | the device memory that a sort works in, and how it is parted |
 //! | [`sweep`] | sorts by kernels of shapes that are not in use |
 //! | [`resident`] | sorts of resident keys, timed and verified on the device |
 //! | [`sorter`] | [`GpuSorter`]: sorts in one call |
-//! | [`check`] | whether keys on the device are in order, and which they are |
+//! | [`checks`] | whether arguments are of one length, and whether keys on the device are in order |
 //! | [`merger`] | merges sorted runs pairwise |
 //! | [`transfer`] | copies between pageable host memory and the device |
 //!
 //! Everything goes through `cust`; where it has no name for a function of the
 //! driver, through the declarations it is built on.
 
-pub mod check;
+pub mod checks;
 pub mod device;
+mod dispatch;
 pub mod form;
 pub mod kernels;
 mod launch;
 pub mod merger;
-mod needs;
 pub mod resident;
-mod select;
-mod slices;
 pub mod sort;
 pub mod sorter;
 pub mod sweep;

@@ -14,17 +14,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cuda_std::memory::Global;
 use cust::event::{Event, EventFlags};
 use cust::memory::{DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
-use gpu_kernels::verify;
+use gpu_kernels::entry::Entries;
+use gpu_kernels::verify::{self, VerifyValues};
 
-use super::check::{self, Found, wrong};
+use super::checks::{self, Found, address, wrong};
 use super::device::failed;
-use super::kernels::argument;
 use super::sorter::stream;
 use super::transfer::upload;
-use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace, launch, select};
+use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace, launch};
 use crate::error::Error;
 
 /// An input on the device and all that sorting it there takes.
@@ -190,26 +191,27 @@ impl<'a, K: GpuKey> Resident<'a, K> {
     }
 
     fn found(&self, keys: &DeviceSlice<K>) -> Result<Found, Error> {
-        check::keys(self.device(), keys, &self.order, &self.stream)
+        checks::keys(self.device(), keys, &self.order, &self.stream)
     }
 
     /// What the kernel finds in the output's `values`: those that are not the index of
     /// their key, and equal neighbours that have changed places.
     fn check_values(&self, values: &DeviceSlice<u32>) -> Result<[u64; verify::WORDS], Error> {
-        let kernel = select::values_verifier(self.device(), K::FORM.width)?;
-        let n = values.len() as u64;
-        let input = self.input.as_device_ptr().as_raw();
-        let output = self.output.as_device_ptr().as_raw();
-        let values = values.as_device_ptr().as_raw();
-        let arguments = [
-            argument(&input),
-            argument(&output),
-            argument(&values),
-            argument(&n),
-        ];
-        // SAFETY: the arguments are the kernel's but for the last; the buffers are
-        // this value's own.
-        unsafe { check::find(self.device(), kernel, &arguments, &self.stream) }
+        // SAFETY: the buffers are this value's own.
+        unsafe {
+            checks::find(
+                self.device(),
+                &K::Word::VERIFY_VALUES,
+                &self.stream,
+                |result| VerifyValues {
+                    input: Global::on_device(address(&self.input)),
+                    keys: Global::on_device(address(&self.output)),
+                    values: Global::on_device(address(values)),
+                    n: values.len() as u64,
+                    result,
+                },
+            )
+        }
     }
 }
 

@@ -1,20 +1,27 @@
 //! A sort, prepared: what it is of, in which order, and with which kernels.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
 
+use cuda_std::memory::Global;
+use cuda_std::word::Word;
 use cust::memory::{DeviceCopy, DeviceSlice};
 use cust::stream::Stream;
+use gpu_kernels::block::Block;
 use gpu_kernels::control;
+use gpu_kernels::entry::Entries;
+use gpu_kernels::gather::NumericCodes;
 use gpu_kernels::key::Bits;
-use gpu_kernels::sweep::Family;
+use gpu_kernels::local_sort::LocalSort;
+use gpu_kernels::policy::Shape;
+use gpu_kernels::tile::Pass;
 
 use super::Device;
+use super::checks::{address, check_apart, check_lengths};
+use super::dispatch::{self, Kind, Passes};
 use super::form::{Form, GpuKey, Order};
-use super::kernels::Kernel;
-use super::launch::{self, Addresses, Launch};
-use super::select::{self, Kind, Passes};
-use super::slices::{address, check_apart, check_lengths};
+use super::kernels::{Kernel, Resources};
+use super::launch::{self, Addresses, Launch, Workplace};
+use super::sweep::Family;
 use super::workspace::{Cleared, Workspace};
 use crate::error::Error;
 
@@ -55,17 +62,31 @@ pub struct Sort<K: GpuKey> {
     pub(super) payload: Payload,
     order: Order,
     bits: Bits,
-    pub(super) kernels: Kernels,
-    key: PhantomData<K>,
+    pub(super) kernels: Kernels<K::Word>,
 }
 
 /// The kernels of a sort, loaded.
-pub(super) struct Kernels {
-    pub(super) block: Option<Kernel>,
-    pub(super) passes: Passes,
-    coder: Option<Kernel>,
-    gather_keys: Option<Kernel>,
-    gather_values: Option<Kernel>,
+pub(super) struct Kernels<W> {
+    pub(super) block: Option<Kernel<Block<W>>>,
+    pub(super) passes: Passes<W>,
+    coder: Option<Kernel<NumericCodes<W>>>,
+    gather_values: Option<Gatherer>,
+}
+
+/// [`launch::gather`] of elements of some width.
+type Gatherer = unsafe fn(&Device, (u64, u64, u64), u64, &Stream) -> Result<(), Error>;
+
+/// The gather of elements of `width` bytes, its kernel loaded.
+fn gatherer(device: &Device, width: usize) -> Result<Gatherer, Error> {
+    fn of<T: Entries>(device: &Device) -> Result<Gatherer, Error> {
+        dispatch::gatherer::<T>(device)?;
+        Ok(launch::gather::<T>)
+    }
+    match width {
+        4 => of::<u32>(device),
+        8 => of::<u64>(device),
+        _ => of::<u128>(device),
+    }
 }
 
 impl<K: GpuKey> Sort<K> {
@@ -99,26 +120,22 @@ impl<K: GpuKey> Sort<K> {
         }
         device.enter()?;
         let paired = indexed || payload != Payload::None;
-        let width = form.width;
         let numeric = order.is_numeric(form);
-        let value_width = match payload {
+        let gathered = match payload {
             Payload::Value(width) if numeric || width != 4 => Some(width),
             _ => None,
         };
-        let load = |wanted: bool, kernel: fn(&Device, usize) -> Result<Kernel, Error>, width| {
-            wanted.then(|| kernel(&device, width)).transpose()
-        };
+        let coder = numeric.then(|| dispatch::coder(&device)).transpose()?;
+        if numeric {
+            dispatch::gatherer::<K::Word>(&device)?;
+        }
+        let gather_values = gathered.map(|width| gatherer(&device, width));
         let kind = kind(paired, &order);
         let kernels = Kernels {
-            block: select::block(&device, width, paired, capacity)?,
-            passes: select::passes(&device, width, kind, bits, capacity)?,
-            coder: load(numeric, select::coder, width)?,
-            gather_keys: load(numeric, select::gatherer, width)?,
-            gather_values: load(
-                value_width.is_some(),
-                select::gatherer,
-                value_width.unwrap_or(0),
-            )?,
+            block: dispatch::block(&device, paired, capacity)?,
+            passes: Passes::of(&device, kind, bits, capacity)?,
+            coder,
+            gather_values: gather_values.transpose()?,
         };
         Ok(Sort {
             device,
@@ -127,31 +144,48 @@ impl<K: GpuKey> Sort<K> {
             order,
             bits,
             kernels,
-            key: PhantomData,
         })
     }
 
-    /// The same by this kernel, whatever the number of keys.
-    pub(super) fn by(mut self, family: Family, kernel: Kernel) -> Result<Self, Error> {
+    /// The same by this pass, whatever the number of keys.
+    pub(super) fn by_pass(mut self, pass: Kernel<Pass<K::Word>>, single_wave: bool) -> Self {
         self.kernels.block = None;
-        self.kernels.passes = self.kernels.passes.by(&self.device, family, kernel)?;
+        self.kernels.passes = self.kernels.passes.by(pass, single_wave);
+        self
+    }
+
+    /// The same by this local sort of buckets.
+    pub(super) fn by_local(mut self, sort: Kernel<LocalSort<K::Word>>) -> Result<Self, Error> {
+        self.kernels.block = None;
+        let buckets = self.kernels.passes.buckets;
+        let buckets = buckets.map(|buckets| buckets.by(&self.device, sort));
+        self.kernels.passes.buckets = buckets.transpose()?;
         Ok(self)
     }
 
     /// What makes a sort of so many keys what it is: the block that does it all, the local
-    /// sort or the pass.
-    pub(super) fn kernel(&self) -> (Family, Kernel) {
+    /// sort or the pass, and what it takes.
+    pub(super) fn in_use(&self) -> Result<(Family, Shape, Resources), Error> {
         let passes = &self.kernels.passes;
-        match (self.kernels.block, passes.locally) {
-            (None, Some(locally)) => (Family::Local, locally.sort),
-            (None, None) if passes.few => (Family::Few, passes.onesweep),
-            (block, _) => (Family::Passes, block.unwrap_or(passes.onesweep)),
-        }
+        Ok(match (self.kernels.block, &passes.buckets) {
+            (Some(block), _) => (Family::Passes, block.shape(), block.resources()?),
+            (None, Some(buckets)) => {
+                let sort = buckets.sort;
+                (Family::LocalSort, sort.shape(), sort.resources()?)
+            }
+            (None, None) => {
+                let family = match passes.single_wave {
+                    true => Family::FewTiles,
+                    false => Family::Passes,
+                };
+                (family, passes.pass.shape(), passes.pass.resources()?)
+            }
+        })
     }
 
     /// Whether buckets may be sorted locally.
     pub(super) fn goes_by_bucket(&self) -> bool {
-        self.kernels.passes.locally.is_some()
+        self.kernels.passes.buckets.is_some()
     }
 
     /// Keys it is prepared for.
@@ -199,8 +233,7 @@ impl<K: GpuKey> Sort<K> {
         unsafe {
             self.run(
                 n,
-                address(input),
-                address(output),
+                (address(input), address(output)),
                 None,
                 None,
                 workspace,
@@ -220,7 +253,7 @@ impl<K: GpuKey> Sort<K> {
         let n = self.check_count(keys.len())?;
         let keys = address(keys);
         // SAFETY: one buffer of n keys, borrowed until the launches are on the stream.
-        unsafe { self.run(n, keys, keys, None, None, workspace, stream) }
+        unsafe { self.run(n, (keys, keys), None, None, workspace, stream) }
     }
 
     /// Sorts `keys` where they lie, with `other` as the second buffer, which ends
@@ -241,7 +274,7 @@ impl<K: GpuKey> Sort<K> {
         };
         // SAFETY: checked to be of n keys and apart; borrowed until the launches are
         // on the stream.
-        unsafe { self.run(n, keys, keys, Some(second), None, workspace, stream) }
+        unsafe { self.run(n, (keys, keys), None, Some(second), workspace, stream) }
     }
 
     /// Sorts keys with values. Errors as [`keys`](Self::keys); values of another
@@ -262,10 +295,9 @@ impl<K: GpuKey> Sort<K> {
         unsafe {
             self.run(
                 n,
-                address(keys),
-                address(keys_out),
-                None,
+                (address(keys), address(keys_out)),
                 values,
+                None,
                 workspace,
                 stream,
             )
@@ -286,7 +318,7 @@ impl<K: GpuKey> Sort<K> {
         let (keys, values) = (address(keys), address(values));
         let values = Some((values, values));
         // SAFETY: as in `keys_in_place`, and the values likewise.
-        unsafe { self.run(n, keys, keys, None, values, workspace, stream) }
+        unsafe { self.run(n, (keys, keys), values, None, workspace, stream) }
     }
 
     /// Sorts keys with values where they lie, with `other` buffers as their second ones,
@@ -309,7 +341,7 @@ impl<K: GpuKey> Sort<K> {
         let (keys, values) = (address(keys), address(values));
         let values = Some((values, values));
         // SAFETY: as in `keys_ping_pong`, and the values likewise.
-        unsafe { self.run(n, keys, keys, Some(second), values, workspace, stream) }
+        unsafe { self.run(n, (keys, keys), values, Some(second), workspace, stream) }
     }
 
     /// Sorts `input` into `output`, and tells for each place which index of the
@@ -330,10 +362,9 @@ impl<K: GpuKey> Sort<K> {
         unsafe {
             self.run(
                 n,
-                address(input),
-                address(output),
-                None,
+                (address(input), address(output)),
                 values,
+                None,
                 workspace,
                 stream,
             )
@@ -344,14 +375,12 @@ impl<K: GpuKey> Sort<K> {
     /// The addresses are of live memory of `n` elements each, input and output of
     /// each kind one or apart, `second` apart from both, and no other work uses them
     /// or the workspace until the stream has run.
-    #[allow(clippy::too_many_arguments)]
     unsafe fn run(
         &self,
         n: u64,
-        input: u64,
-        output: u64,
-        second: Option<Second>,
+        (input, output): (u64, u64),
         values: Option<(u64, u64)>,
+        second: Option<Second>,
         workspace: &mut Workspace,
         stream: &Stream,
     ) -> Result<(), Error> {
@@ -386,14 +415,19 @@ impl<K: GpuKey> Sort<K> {
         };
         let keys = if let Some(coder) = self.kernels.coder {
             let codes = base + layout.codes;
+            let coded = NumericCodes {
+                keys: Global::on_device(input),
+                codes: Global::on_device(codes),
+                n,
+                infinity: K::Word::from_u128(self.form().infinity()),
+            };
             // SAFETY: the codes are the workspace's; the caller's contract for the rest.
-            unsafe { launch::code(coder, input, codes, n, self.form().infinity(), stream)? };
+            unsafe { coder.launch(stream, launch::elementwise(&coder, n), &coded)? };
             (codes, codes)
         } else {
             (input, output)
         };
         let launch = Launch {
-            width: self.form().width,
             keys: Addresses {
                 input: keys.0,
                 output: keys.1,
@@ -405,7 +439,7 @@ impl<K: GpuKey> Sort<K> {
                 scratch: second.map_or(base + layout.values, |second| second.values),
             }),
             n,
-            flip: self.order.flip(self.form()),
+            flip: self.order.flip::<K>(),
             bits: self.bits,
             options: self.options(indices.is_some()),
             stream,
@@ -414,17 +448,16 @@ impl<K: GpuKey> Sort<K> {
         // caller's memory, whose contract covers the rest.
         unsafe {
             self.sort(&launch, workspace, base, base + layout.buckets)?;
-            if let (Some(gather), Some(index)) = (self.kernels.gather_keys, indices) {
+            if let (Some(_), Some(index)) = (self.kernels.coder, indices) {
                 // The codes have been sorted and are no longer needed.
-                let spare = base + layout.codes;
-                self.gather(gather, input, index, output, spare, n * width, n, stream)?;
+                let (gather, spare) = (launch::gather::<K::Word> as Gatherer, base + layout.codes);
+                self.gather((gather, width), (input, index, output), spare, n, stream)?;
             }
             if let (Some(gather), Some(index), Some((from, to))) =
                 (self.kernels.gather_values, indices, values)
             {
-                let bytes = n * self.gathered_width();
-                let spare = base + layout.gathered;
-                self.gather(gather, from, index, to, spare, bytes, n, stream)?;
+                let (width, spare) = (self.gathered_width(), base + layout.gathered);
+                self.gather((gather, width), (from, index, to), spare, n, stream)?;
             }
         }
         Ok(())
@@ -435,7 +468,7 @@ impl<K: GpuKey> Sort<K> {
     /// input and output.
     unsafe fn sort(
         &self,
-        launch: &Launch<'_>,
+        launch: &Launch<'_, K::Word>,
         workspace: &mut Workspace,
         control: u64,
         buckets: u64,
@@ -447,16 +480,18 @@ impl<K: GpuKey> Sort<K> {
             }
             // A sort of few tiles by a single place is the one that does not leave the
             // control words as it needs them.
-            let leaves = !(self.kernels.passes.few && launch.bits.places() == 1);
+            let leaves = !(self.kernels.passes.single_wave && launch.bits.places() == 1);
             workspace.clear(self.to_be_clear(), leaves, launch.stream)?;
             // In place takes an even number of passes, which an odd number of places
             // may not allow: then the result goes to the second buffer, and from
             // there back.
             let in_place = launch.keys.input == launch.keys.output;
-            let multiprocessors = self.device.multiprocessors();
-            let sort = |launch: &Launch<'_>| {
-                launch.passes(&self.kernels.passes, control, buckets, multiprocessors)
+            let at = Workplace {
+                control,
+                starts: buckets,
+                multiprocessors: self.device.multiprocessors(),
             };
+            let sort = |launch: &Launch<'_, K::Word>| launch.passes(&self.kernels.passes, at);
             if !(in_place && launch.bits.places() % 2 == 1) {
                 return sort(launch);
             }
@@ -471,7 +506,7 @@ impl<K: GpuKey> Sort<K> {
                 ..*launch
             };
             sort(&there)?;
-            let bytes = launch.n * launch.width as u64;
+            let bytes = launch.n * size_of::<K>() as u64;
             launch::copy(there.keys.output, launch.keys.output, bytes, launch.stream)?;
             if let (Some(from), Some(to)) = (there.values, launch.values) {
                 launch::copy(from.output, to.output, 4 * launch.n, launch.stream)?;
@@ -480,29 +515,26 @@ impl<K: GpuKey> Sort<K> {
         Ok(())
     }
 
-    /// Gathers into `to`, by way of `spare` if that is also where it gathers from.
+    /// Gathers `n` elements of a width into `to`, by way of `spare` if that is also where it
+    /// gathers from.
     ///
     /// # Safety
-    /// As [`run`](Self::run); `spare` is `bytes` of the workspace.
-    #[allow(clippy::too_many_arguments)]
+    /// As [`run`](Self::run); `spare` is the workspace's, for as many elements.
     unsafe fn gather(
         &self,
-        kernel: Kernel,
-        from: u64,
-        index: u64,
-        to: u64,
+        (gather, width): (Gatherer, u64),
+        (from, index, to): (u64, u64, u64),
         spare: u64,
-        bytes: u64,
         n: u64,
         stream: &Stream,
     ) -> Result<(), Error> {
         // SAFETY: the caller's contract; the indices are the sort's own.
         unsafe {
             if from != to {
-                return launch::gather(kernel, from, index, to, n, stream);
+                return gather(&self.device, (from, index, to), n, stream);
             }
-            launch::gather(kernel, from, index, spare, n, stream)?;
-            launch::copy(spare, to, bytes, stream)
+            gather(&self.device, (from, index, spare), n, stream)?;
+            launch::copy(spare, to, n * width, stream)
         }
     }
 

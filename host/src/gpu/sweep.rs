@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use gpu_kernels::control;
-use gpu_kernels::sweep::{self, CANDIDATES, Candidate};
+use gpu_kernels::entry::Entry;
+use gpu_kernels::sweep::Swept;
+use gpu_kernels::tile::Pass;
 
 use super::kernels::{Kernel, Resources};
-use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, select};
+use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, dispatch};
 use crate::error::Error;
 
 /// Whether this program holds the kernels of shapes that are not in use.
@@ -24,16 +26,6 @@ pub enum Family {
     FewTiles,
     /// The local sort of buckets, after two passes.
     LocalSort,
-}
-
-impl From<sweep::Family> for Family {
-    fn from(family: sweep::Family) -> Self {
-        match family {
-            sweep::Family::Passes => Family::Passes,
-            sweep::Family::Few => Family::FewTiles,
-            sweep::Family::Local => Family::LocalSort,
-        }
-    }
 }
 
 /// How the passes of a shape rank.
@@ -102,48 +94,71 @@ pub fn field<K: GpuKey>(sorter: &GpuSorter, n: usize, paired: bool) -> Result<Ve
         let ballots = prepare(ascending().ballots())?;
         field.push(in_use(ballots, Ranking::Ballots)?);
     }
-    let fits =
-        |candidate: &&Candidate| (candidate.width, candidate.paired) == (K::FORM.width, paired);
-    for candidate in CANDIDATES.iter().filter(fits) {
-        field.push(enter(sorter.device(), prepare(ascending())?, candidate)?);
+    let enter = |family, entry: &Entry<Pass<K::Word>>| {
+        let by = |sort: Sort<K>, kernel| Ok(sort.by_pass(kernel, family == Family::FewTiles));
+        enter(sorter.device(), prepare(ascending())?, family, entry, by)
+    };
+    for entry in K::Word::SWEPT_LOOK_BACK
+        .iter()
+        .filter(|entry| entry.paired == paired)
+    {
+        field.push(enter(Family::Passes, entry)?);
+    }
+    for entry in K::Word::SWEPT_SINGLE_WAVE
+        .iter()
+        .filter(|entry| entry.paired == paired)
+    {
+        field.push(enter(Family::FewTiles, entry)?);
+    }
+    for entry in K::Word::SWEPT_LOCAL
+        .iter()
+        .filter(|entry| entry.paired == paired)
+    {
+        let (device, sort) = (sorter.device(), prepare(ascending())?);
+        field.push(self::enter(
+            device,
+            sort,
+            Family::LocalSort,
+            entry,
+            Sort::by_local,
+        )?);
     }
     Ok(field)
 }
 
 fn in_use<K: GpuKey>(sort: Sort<K>, ranking: Ranking) -> Result<Fit<K>, Error> {
-    let (family, kernel) = sort.kernel();
+    let (family, shape, resources) = sort.in_use()?;
     let name = Name {
-        family: family.into(),
-        threads: kernel.threads,
-        items: kernel.tile / kernel.threads,
+        family,
+        threads: shape.threads as u32,
+        items: shape.items as u32,
         blocks: None,
         ranking,
         in_use: true,
     };
-    entrant(name, sort, kernel)
-}
-
-fn entrant<K: GpuKey>(name: Name, sort: Sort<K>, kernel: Kernel) -> Result<Fit<K>, Error> {
+    let sort = Arc::new(sort);
     Ok(Fit::Runs(Entrant {
         name,
-        sort: Arc::new(sort),
-        resources: kernel.resources()?,
+        sort,
+        resources,
     }))
 }
 
-/// `sort` by the kernel of `candidate`, if it does for so many elements, the GPU has room
+/// `sort` by the kernel of `entry`, if it does for so many elements, the GPU has room
 /// for a block, and its keys stay in registers.
-fn enter<K: GpuKey>(
+fn enter<K: GpuKey, A>(
     device: &Device,
     sort: Sort<K>,
-    candidate: &Candidate,
+    family: Family,
+    entry: &Entry<A>,
+    by: impl FnOnce(Sort<K>, Kernel<A>) -> Result<Sort<K>, Error>,
 ) -> Result<Fit<K>, Error> {
     let name = Name {
-        family: candidate.family.into(),
-        threads: candidate.shape.threads as u32,
-        items: candidate.shape.items as u32,
-        blocks: Some(candidate.shape.blocks as u32),
-        ranking: if candidate.atomics {
+        family,
+        threads: entry.shape.threads as u32,
+        items: entry.shape.items as u32,
+        blocks: Some(entry.shape.blocks as u32),
+        ranking: if entry.atomic {
             Ranking::Atomics
         } else {
             Ranking::Ballots
@@ -151,20 +166,26 @@ fn enter<K: GpuKey>(
         in_use: false,
     };
     let (n, multiprocessors) = (sort.capacity() as u64, device.multiprocessors());
-    if let Err(reason) = select::usable(candidate, n, multiprocessors, sort.goes_by_bucket()) {
+    let of = (family, entry.shape);
+    if let Err(reason) = dispatch::usable(of, n, multiprocessors, sort.goes_by_bucket()) {
         return Ok(Fit::Skipped { name, reason });
     }
-    let (needed, most) = (select::shared_bytes(candidate), device.shared_bytes());
+    let (needed, most) = (entry.shared_bytes, device.shared_bytes());
     if needed > most as usize {
         let reason = format!("a block takes {needed} bytes of shared memory, the GPU has {most}");
         return Ok(Fit::Skipped { name, reason });
     }
-    let kernel = select::candidate(device, candidate)?;
-    let taken = kernel.resources()?;
-    if taken.local_bytes > 0 {
-        let (registers, bytes) = (taken.registers, taken.local_bytes);
+    let kernel = device.kernels().load(entry)?;
+    let resources = kernel.resources()?;
+    if resources.local_bytes > 0 {
+        let (registers, bytes) = (resources.registers, resources.local_bytes);
         let reason = format!("spills: {registers} registers and {bytes} bytes of local memory");
         return Ok(Fit::Skipped { name, reason });
     }
-    entrant(name, sort.by(candidate.family, kernel)?, kernel)
+    let sort = Arc::new(by(sort, kernel)?);
+    Ok(Fit::Runs(Entrant {
+        name,
+        sort,
+        resources,
+    }))
 }

@@ -27,6 +27,15 @@ impl<T> GlobalPointer<T> {
         }
     }
 
+    /// The array at an address in the memory of a device.
+    pub(crate) fn on_device(address: u64) -> Self {
+        Self {
+            allocation: std::ptr::null(),
+            offset: address as usize,
+            element: PhantomData,
+        }
+    }
+
     #[inline(always)]
     pub(crate) unsafe fn add(self, i: usize) -> Self {
         self.wrapping_offset(i as isize)

@@ -45,6 +45,7 @@ pub(crate) mod memory;
 pub(crate) mod operation;
 mod options;
 mod panics;
+mod parameter;
 mod races;
 mod raw_memory;
 mod scheduler;
@@ -61,6 +62,7 @@ pub use finding::{Finding, Kind, Launched};
 pub use launch::launch;
 pub use location::Site;
 pub use options::{Checks, Expectation, MemoryModel, Options, ParseError, Policy, VARIABLE};
+pub use parameter::Parameter;
 #[doc(hidden)]
 pub use raw_memory::enter_kernel;
 pub use thread::Stats;

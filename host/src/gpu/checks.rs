@@ -1,16 +1,16 @@
-//! Checks on the device: whether keys that lie there are in order, and which they are.
-//! They cost what reading the keys once costs, where bringing them back to be judged by
-//! the host takes a hundred times as long.
+//! Checks of a sort's slices: whether arguments have one length and are apart, and, on the
+//! device, whether keys are in order, and which they are. The latter costs what reading the
+//! keys once costs, where verifying them on the host takes a hundred times as long.
 
-use std::ffi::c_void;
-
-use cust::memory::{CopyDestination, DeviceBuffer, DeviceSlice};
+use cuda_std::memory::Global;
+use cust::memory::{CopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice};
 use cust::stream::Stream;
-use gpu_kernels::{control, verify};
+use gpu_kernels::control;
+use gpu_kernels::entry::{Entries, Entry};
+use gpu_kernels::verify::{self, Verify};
 
 use super::device::failed;
-use super::kernels::{Kernel, argument};
-use super::{Device, GpuKey, Order, select};
+use super::{Device, GpuKey, Order};
 use crate::error::Error;
 
 /// What there is to say of keys.
@@ -43,7 +43,7 @@ impl Found {
     }
 }
 
-/// What the device finds in `keys`, held against `order`, when `stream` has run.
+/// What the device finds in `keys`, which should be in `order`, when `stream` has run.
 ///
 /// # Errors
 /// Whatever the GPU reports.
@@ -53,50 +53,83 @@ pub fn keys<K: GpuKey>(
     order: &Order,
     stream: &Stream,
 ) -> Result<Found, Error> {
-    let form = K::FORM;
-    let kernel = select::verifier(device, form.width)?;
-    let n = keys.len() as u64;
-    let address = keys.as_device_ptr().as_raw();
-    let flip = order.flip(form);
-    let options = if form.is_float() { control::ENCODE } else { 0 };
-    let arguments = [
-        argument(&address),
-        argument(&n),
-        argument(&flip),
-        argument(&options),
-    ];
-    // SAFETY: the arguments are the kernel's but for the last; the slice is live, and
-    // what writes it is on the stream.
-    let found = unsafe { find(device, kernel, &arguments, stream)? };
+    let options = if K::FORM.is_float() {
+        control::ENCODE
+    } else {
+        0
+    };
+    // SAFETY: the slice is live, and what writes it is on the stream.
+    let found = unsafe {
+        find(device, &K::Word::VERIFY, stream, |result| Verify {
+            keys: Global::on_device(address(keys)),
+            n: keys.len() as u64,
+            flip: order.flip::<K>(),
+            options,
+            result,
+        })?
+    };
     Ok(Found {
         disordered: found[verify::DISORDERED],
         hash: found[verify::HASH],
     })
 }
 
-/// Runs a kernel that checks, and returns what it adds to its last argument.
+/// Runs a kernel that checks, and returns what it adds to the words that `arguments` are
+/// made for.
 ///
 /// # Safety
-/// `arguments` and one pointer to [`verify::WORDS`] words are the kernel's, and what
-/// they refer to is not being written but by what is on `stream`.
-pub(super) unsafe fn find(
+/// What the arguments refer to is not being written but by what is on `stream`.
+pub(super) unsafe fn find<A>(
     device: &Device,
-    kernel: Kernel,
-    arguments: &[*mut c_void],
+    entry: &Entry<A>,
     stream: &Stream,
+    arguments: impl FnOnce(Global<u64>) -> A,
 ) -> Result<[u64; verify::WORDS], Error> {
     device.enter()?;
+    let kernel = device.kernels().load(entry)?;
     let result = DeviceBuffer::<u64>::zeroed(verify::WORDS);
     let result = result.map_err(failed("allocating GPU memory"))?;
-    let address = result.as_device_ptr().as_raw();
-    let mut arguments = [arguments, &[argument(&address)]].concat();
+    let arguments = arguments(Global::on_device(address(&result)));
     // SAFETY: the caller's contract; the result outlives the wait below.
-    unsafe { kernel.launch(stream, 8 * device.multiprocessors(), &mut arguments)? };
+    unsafe { kernel.launch(stream, 8 * device.multiprocessors(), &arguments)? };
     stream.synchronize().map_err(failed("verifying"))?;
     let mut words = [0; verify::WORDS];
     let copied = result.copy_to(&mut words);
     copied.map_err(failed("copying a check from the GPU"))?;
     Ok(words)
+}
+
+/// Where a slice begins.
+pub(super) fn address<T: DeviceCopy>(slice: &DeviceSlice<T>) -> u64 {
+    slice.as_device_ptr().as_raw()
+}
+
+/// Whether two slices have one length.
+pub(super) fn check_lengths(a: usize, b: usize) -> Result<(), Error> {
+    if a == b {
+        return Ok(());
+    }
+    Err(Error::Lengths {
+        input: a,
+        output: b,
+    })
+}
+
+/// Whether two slices have one length and no byte in common.
+pub(super) fn check_apart<T: DeviceCopy>(
+    a: &DeviceSlice<T>,
+    b: &DeviceSlice<T>,
+) -> Result<(), Error> {
+    check_lengths(a.len(), b.len())?;
+    let bytes = (a.len() * size_of::<T>()) as u64;
+    let (first, second) = (address(a), address(b));
+    if first.abs_diff(second) >= bytes {
+        return Ok(());
+    }
+    Err(Error::Overlap {
+        bytes,
+        distance: first.abs_diff(second),
+    })
 }
 
 /// The error for a result that is not the sorted input.

@@ -1,0 +1,490 @@
+//! Which kernels sort keys: the choice among the entry points of their word, by the bounds
+//! of `gpu_kernels::policy` and what the GPU has room for.
+
+use gpu_kernels::block::Block;
+use gpu_kernels::bucket_starts::BucketStarts;
+use gpu_kernels::buckets::{self, BucketCounts};
+use gpu_kernels::control;
+use gpu_kernels::entry::{Entries, Entry};
+use gpu_kernels::gather::{Gather, NumericCodes};
+use gpu_kernels::histogram::Histogram;
+use gpu_kernels::key::Bits;
+use gpu_kernels::local_sort::LocalSort;
+use gpu_kernels::merge::Merge;
+use gpu_kernels::policy::{self, Shape};
+use gpu_kernels::tile::Pass;
+
+use super::Device;
+use super::kernels::Kernel;
+use super::sweep::Family;
+use crate::error::Error;
+
+/// Keys from which on the histogram's blocks count in as many copies as they can.
+const MANY_FROM: u64 = 1 << 22;
+
+/// Keys of `width` bytes, alone or `paired` with values, from which on it pays to count
+/// buckets and sort them locally.
+fn buckets_from(width: usize, paired: bool) -> Option<u64> {
+    match (width, paired) {
+        (4, false) => Some(1 << 25),
+        (4, true) => Some(1 << 24),
+        (8, _) => Some(1 << 23),
+        _ => None,
+    }
+}
+
+/// The kernels of sorts of up to so many keys.
+pub struct Passes<W> {
+    /// Counts digits.
+    pub histogram: Kernel<Histogram<W>>,
+    /// Passes over one place.
+    pub pass: Kernel<Pass<W>>,
+    /// Whether its tiles are a single wave, which needs no histogram.
+    pub single_wave: bool,
+    /// Tiles in one launch of a pass.
+    pub portion: u64,
+    /// What sorts small buckets, if it is worth its time.
+    pub buckets: Option<BucketSort<W>>,
+}
+
+/// The kernels that sort each bucket by itself.
+pub struct BucketSort<W> {
+    /// Keys from which on it is done.
+    pub from: u64,
+    /// Counts buckets.
+    pub counts: Kernel<BucketCounts<W>>,
+    /// Adds the blocks' counts up.
+    pub starts: Kernel<BucketStarts>,
+    /// Sorts buckets of up to a tile.
+    pub sort: Kernel<LocalSort<W>>,
+    /// Blocks of it that the GPU holds.
+    pub blocks: u32,
+}
+
+/// What passes are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Keys alone, ranked as the plan says.
+    Keys,
+    /// Keys alone, ranked by ballots.
+    Ballots,
+    /// Keys with values.
+    Pairs,
+}
+
+/// What a GPU has room for.
+#[derive(Clone, Copy, Debug)]
+struct Room {
+    /// Whether it runs what is compiled for compute capability 9.0.
+    recent: bool,
+    multiprocessors: u32,
+    /// Bytes of shared memory that a block may have.
+    shared_bytes: usize,
+}
+
+impl Room {
+    fn of(device: &Device) -> Self {
+        Room {
+            recent: device.capability() >= (9, 0),
+            multiprocessors: device.multiprocessors(),
+            shared_bytes: device.shared_bytes() as usize,
+        }
+    }
+
+    fn runs<A>(&self, entry: &Entry<A>) -> bool {
+        (self.recent || !entry.recent) && entry.shared_bytes <= self.shared_bytes
+    }
+
+    /// Most tiles of a single wave: one a multiprocessor.
+    fn wave(&self) -> u64 {
+        u64::from(self.multiprocessors).min(control::TILES_MAX as u64)
+    }
+}
+
+/// The first of some entry points.
+fn first<'a, A>(
+    mut entries: impl Iterator<Item = &'a Entry<A>>,
+    what: &str,
+) -> Result<&'a Entry<A>, Error> {
+    entries.next().ok_or_else(|| Error::Gpu {
+        action: "choosing a kernel",
+        reason: format!("none {what} on this GPU"),
+    })
+}
+
+impl<W: Entries> Passes<W> {
+    /// The passes for up to `n` keys.
+    pub fn of(device: &Device, kind: Kind, bits: Bits, n: u64) -> Result<Self, Error> {
+        let room = Room::of(device);
+        let [large, small] = W::HISTOGRAMS;
+        let many = n >= MANY_FROM && room.runs(&large);
+        let (pass, single_wave) = pass::<W>(room, kind, n)?;
+        Ok(Passes {
+            histogram: device.kernels().load(if many { &large } else { &small })?,
+            pass: device.kernels().load(pass)?,
+            single_wave,
+            portion: control::portion(pass.shape.tile()),
+            buckets: BucketSort::of(device, kind, bits, n)?,
+        })
+    }
+
+    /// The same by another pass.
+    pub fn by(self, pass: Kernel<Pass<W>>, single_wave: bool) -> Self {
+        Passes {
+            portion: control::portion(pass.shape().tile()),
+            pass,
+            single_wave,
+            buckets: None,
+            ..self
+        }
+    }
+}
+
+impl<W: Entries> BucketSort<W> {
+    /// What sorts buckets of up to `n` keys in all: in blocks that hold them if the keys are
+    /// evenly spread.
+    fn of(device: &Device, kind: Kind, bits: Bits, n: u64) -> Result<Option<Self>, Error> {
+        let (paired, width) = (kind == Kind::Pairs, size_of::<W>());
+        let (Some(from), [counts], [starts]) = (
+            buckets_from(width, paired),
+            W::BUCKET_COUNTS,
+            W::BUCKET_STARTS,
+        ) else {
+            return Ok(None);
+        };
+        let room = Room::of(device);
+        // The blocks' tallies lie in the scratch buffer.
+        let tallies = u64::from(room.multiprocessors) * (buckets::TALLY * 4 / width) as u64;
+        let whole = bits.begin == 0 && bits.end == W::BITS;
+        if !whole || kind == Kind::Ballots || n < from.max(tallies) || !room.runs(counts) {
+            return Ok(None);
+        }
+        let holds = |entry: &&Entry<LocalSort<W>>| {
+            let tile = entry.shape.tile() as f64;
+            entry.paired == paired && room.runs(entry) && largest_bucket(n) <= tile
+        };
+        let Some(sort) = W::LOCAL.iter().find(holds) else {
+            return Ok(None);
+        };
+        let kernels = device.kernels();
+        let sort = kernels.load(sort)?;
+        Ok(Some(BucketSort {
+            from: from.max(tallies),
+            counts: kernels.load(counts)?,
+            starts: kernels.load(starts)?,
+            sort,
+            blocks: sort.resources()?.blocks * room.multiprocessors,
+        }))
+    }
+
+    /// The same by another local sort.
+    pub fn by(self, device: &Device, sort: Kernel<LocalSort<W>>) -> Result<Self, Error> {
+        Ok(BucketSort {
+            sort,
+            blocks: sort.resources()?.blocks * device.multiprocessors(),
+            ..self
+        })
+    }
+}
+
+/// Keys in the largest of all buckets, of `n` evenly spread keys: it is not five and a half
+/// deviations above the mean.
+fn largest_bucket(n: u64) -> f64 {
+    let mean = n as f64 / buckets::BUCKETS as f64;
+    mean + 5.5 * mean.sqrt()
+}
+
+/// Whether a sort of `n` elements can use a shape of a family, on a GPU of so many
+/// multiprocessors, where sorts of so many go by bucket or not.
+///
+/// # Errors
+/// Why it cannot, in a few words.
+pub fn usable(
+    (family, shape): (Family, Shape),
+    n: u64,
+    multiprocessors: u32,
+    by_bucket: bool,
+) -> Result<(), String> {
+    let tile = shape.tile() as u64;
+    let most = u64::from(multiprocessors).min(control::TILES_MAX as u64) * tile;
+    match family {
+        Family::FewTiles if n > most => Err(format!(
+            "{n} elements are more than a tile a multiprocessor, {most}"
+        )),
+        Family::LocalSort if !by_bucket => Err(format!("{n} elements are not sorted by bucket")),
+        Family::LocalSort if largest_bucket(n) > tile as f64 => Err(format!(
+            "a bucket of {n} elements may have {:.0}",
+            largest_bucket(n).ceil()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The pass of up to `n` keys, and whether it is one of a single wave: if each
+/// multiprocessor has at most one tile of the largest.
+fn pass<W: Entries>(
+    room: Room,
+    kind: Kind,
+    n: u64,
+) -> Result<(&'static Entry<Pass<W>>, bool), Error> {
+    use policy::onesweep::KEYS_U32_BALLOTS;
+    let paired = kind == Kind::Pairs;
+    let wave = |entry: &&Entry<Pass<W>>| {
+        let tile = entry.shape.tile();
+        let most = policy::few::most_tiles(size_of::<W>(), paired, tile) as u64;
+        entry.paired == paired && room.runs(entry) && n <= most.min(room.wave()) * tile as u64
+    };
+    if let Some(entry) = W::SINGLE_WAVE.iter().find(wave) {
+        return Ok((entry, true));
+    }
+    let portioned = n > control::ONE_PORTION;
+    // In portions tiles have one shape, and rank by ballots where the plan says so.
+    let ballots = (W::BITS, kind, portioned) == (32, Kind::Ballots, false);
+    let usable = |entry: &&Entry<Pass<W>>| {
+        let shape = entry.shape;
+        let ranks = (shape == KEYS_U32_BALLOTS) == ballots;
+        entry.paired == paired && ranks && room.runs(entry) && n >= shape.from
+    };
+    let table = if portioned {
+        W::PORTIONED
+    } else {
+        W::LOOK_BACK
+    };
+    let entry = first(table.iter().filter(usable), "passes over these keys")?;
+    Ok((entry, false))
+}
+
+/// The kernel that sorts up to `n` keys in one block, if there is one.
+pub fn block<W: Entries>(
+    device: &Device,
+    paired: bool,
+    n: u64,
+) -> Result<Option<Kernel<Block<W>>>, Error> {
+    let fits = |entry: &&Entry<_>| entry.paired == paired && n <= entry.shape.tile() as u64;
+    let entry = W::BLOCKS.iter().find(fits);
+    entry.map(|entry| device.kernels().load(entry)).transpose()
+}
+
+/// The kernel that merges runs.
+pub fn merger<W: Entries>(device: &Device) -> Result<Kernel<Merge<W>>, Error> {
+    const { assert!(!W::MERGE.is_empty(), "no entry point merges such keys") };
+    device.kernels().load(&W::MERGE[0])
+}
+
+/// The kernel that fetches elements by index.
+pub fn gatherer<T: Entries>(device: &Device) -> Result<Kernel<Gather<T>>, Error> {
+    device
+        .kernels()
+        .load(first(T::GATHER.iter(), "gathers such elements")?)
+}
+
+/// The kernel that codes floating-point numbers by value.
+pub fn coder<W: Entries>(device: &Device) -> Result<Kernel<NumericCodes<W>>, Error> {
+    device
+        .kernels()
+        .load(first(W::NUMERIC_CODES.iter(), "codes such keys")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::kernels::embedded_texts;
+    use gpu_kernels::sweep::Swept;
+
+    /// Tiles of the swept shapes of u32 that a sort of `n` can use.
+    fn usable_of(family: Family, n: u64, by_bucket: bool) -> Vec<usize> {
+        let shapes: Vec<Shape> = match family {
+            Family::Passes => u32::SWEPT_LOOK_BACK
+                .iter()
+                .map(|entry| entry.shape)
+                .collect(),
+            Family::FewTiles => u32::SWEPT_SINGLE_WAVE
+                .iter()
+                .map(|entry| entry.shape)
+                .collect(),
+            Family::LocalSort => u32::SWEPT_LOCAL.iter().map(|entry| entry.shape).collect(),
+        };
+        let usable = |shape: &Shape| usable((family, *shape), n, 132, by_bucket).is_ok();
+        let usable = shapes.into_iter().filter(usable);
+        usable.map(|shape| shape.tile()).collect()
+    }
+
+    /// Compute capability 7.5, 8.0, 8.9, an H200 and 12.0.
+    const ROOMS: [Room; 5] = [
+        room(false, 40, 64),
+        room(false, 108, 163),
+        room(false, 128, 99),
+        room(true, 132, 227),
+        room(true, 170, 99),
+    ];
+
+    const fn room(recent: bool, multiprocessors: u32, shared_kb: usize) -> Room {
+        Room {
+            recent,
+            multiprocessors,
+            shared_bytes: shared_kb << 10,
+        }
+    }
+
+    /// Checks for every number of keys.
+    fn has_passes<W: Entries>(room: Room, text: Option<&str>) {
+        for n in (10..33).map(|exponent| 1 << exponent) {
+            for kind in [Kind::Keys, Kind::Ballots, Kind::Pairs] {
+                let (entry, _) = pass::<W>(room, kind, n).unwrap();
+                assert!(entry.shared_bytes <= room.shared_bytes);
+                if let Some(text) = text {
+                    is_compiled(text, entry);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_gpu_has_a_pass_for_every_sort() {
+        // The newest text and the baseline, if there is a compiler of kernels.
+        let texts: Vec<&str> = embedded_texts().collect();
+        for room in ROOMS {
+            let text = match room.recent {
+                true => texts.first().copied(),
+                false => texts.last().copied(),
+            };
+            has_passes::<u8>(room, text);
+            has_passes::<u16>(room, text);
+            has_passes::<u32>(room, text);
+            has_passes::<u64>(room, text);
+            has_passes::<u128>(room, text);
+        }
+    }
+
+    /// Asserts that a kernel is compiled for blocks of the threads, and for as many
+    /// parameters, that it is launched with.
+    fn is_compiled<A>(text: &str, entry: &Entry<A>) {
+        let name = entry.name;
+        let begin = text.split_once(&format!(".entry {name}("));
+        let (_, kernel) = begin.unwrap_or_else(|| panic!("{name} is not compiled"));
+        let (parameters, behind) = kernel.split_once("\n)").unwrap();
+        let (_, bounds) = behind.split_once("\n.maxntid ").unwrap();
+        let threads = bounds.lines().next().unwrap();
+        assert_eq!(threads, entry.shape.threads.to_string(), "{name}");
+        let count = parameters.matches(".param ").count();
+        assert_eq!(count, entry.count, "{name}");
+    }
+
+    fn local_sorts_are_compiled<W: Entries>() {
+        let h200 = ROOMS[3];
+        let tiles = |paired| {
+            let of = move |entry: &&Entry<_>| entry.paired == paired;
+            W::LOCAL.iter().filter(of).map(|entry| entry.shape.tile())
+        };
+        assert!(tiles(false).is_sorted() && tiles(true).is_sorted());
+        for entry in W::LOCAL {
+            let taken = entry.shared_bytes * entry.shape.blocks;
+            assert!(taken <= h200.shared_bytes, "{}: {taken} bytes", entry.name);
+            if let Some(text) = embedded_texts().next() {
+                is_compiled(text, entry);
+            }
+        }
+    }
+
+    #[test]
+    fn local_sorts_are_compiled_as_they_are_launched() {
+        local_sorts_are_compiled::<u32>();
+        local_sorts_are_compiled::<u64>();
+    }
+
+    #[test]
+    fn an_h200_passes_over_keys_by_these_shapes() {
+        fn name<W: Entries>(kind: Kind, n: u64) -> &'static str {
+            pass::<W>(ROOMS[3], kind, n).unwrap().0.name
+        }
+        type Name = fn(Kind, u64) -> &'static str;
+        for (name, kind, n, expected) in [
+            (
+                name::<u32> as Name,
+                Kind::Keys,
+                1 << 15,
+                "few_keys_2048_u32",
+            ),
+            (name::<u32>, Kind::Keys, 1 << 16, "few_keys_4096_u32"),
+            (name::<u32>, Kind::Keys, 1 << 20, "few_keys_8192_u32"),
+            (
+                name::<u32>,
+                Kind::Keys,
+                1 << 22,
+                "onesweep_keys_baseline_u32",
+            ),
+            (name::<u32>, Kind::Keys, 1 << 23, "onesweep_keys_many_u32"),
+            (name::<u32>, Kind::Keys, 1 << 24, "onesweep_keys_u32"),
+            (
+                name::<u32>,
+                Kind::Ballots,
+                1 << 24,
+                "onesweep_keys_ballots_u32",
+            ),
+            (name::<u32>, Kind::Keys, 1 << 29, "onesweep_keys_u32"),
+            (name::<u32>, Kind::Keys, 1 << 30, "onesweep_keys_wide_u32"),
+            (
+                name::<u32>,
+                Kind::Ballots,
+                1 << 31,
+                "onesweep_keys_wide_u32",
+            ),
+            (name::<u32>, Kind::Pairs, 1 << 30, "onesweep_pairs_wide_u32"),
+            (name::<u32>, Kind::Pairs, 1 << 16, "few_pairs_3072_u32"),
+            (name::<u64>, Kind::Keys, 1 << 16, "few_keys_2048_u64"),
+            (name::<u64>, Kind::Keys, (1 << 16) + 1, "few_keys_4096_u64"),
+            (name::<u64>, Kind::Keys, 1 << 22, "onesweep_keys_u64"),
+            (
+                name::<u64>,
+                Kind::Pairs,
+                1 << 21,
+                "onesweep_pairs_baseline_u64",
+            ),
+            (name::<u64>, Kind::Pairs, 1 << 22, "onesweep_pairs_u64"),
+            (name::<u8>, Kind::Keys, 1 << 22, "onesweep_keys_u8"),
+            (name::<u8>, Kind::Pairs, 1 << 32, "onesweep_pairs_wide_u8"),
+            (
+                name::<u64>,
+                Kind::Pairs,
+                1 << 30,
+                "onesweep_pairs_wide_baseline_u64",
+            ),
+        ] {
+            assert_eq!(name(kind, n), expected, "{kind:?} {n}");
+        }
+    }
+
+    #[test]
+    fn candidates_are_entered_where_they_can_be_used() {
+        // A tile a multiprocessor, of which there are 132.
+        let few = |n| usable_of(Family::FewTiles, n, false);
+        assert!(few(1 << 14).contains(&2048) && few(1 << 14).contains(&8192));
+        assert!(few(1 << 20).iter().all(|&tile| tile >= 7944));
+        assert!(few(1 << 20).contains(&8192) && few(1 << 21).is_empty());
+        // Buckets of 512 keys in the mean, and up to 637.
+        assert!(usable_of(Family::LocalSort, 1 << 25, false).is_empty());
+        let local = usable_of(Family::LocalSort, 1 << 25, true);
+        assert!(local.contains(&704) && local.iter().all(|&tile| tile >= 637));
+        assert!(!usable_of(Family::Passes, 1 << 25, true).is_empty());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_why() {
+        let (few_tiles, local_sort) = (Shape::new(256, 8, 2), Shape::new(32, 11, 32));
+        let few = usable((Family::FewTiles, few_tiles), 1 << 21, 132, false);
+        assert_eq!(
+            few.unwrap_err(),
+            "2097152 elements are more than a tile a multiprocessor, 270336"
+        );
+        let local = usable((Family::LocalSort, local_sort), 1 << 20, 132, false);
+        assert_eq!(
+            local.unwrap_err(),
+            "1048576 elements are not sorted by bucket"
+        );
+        let small = usable((Family::LocalSort, local_sort), 1 << 25, 132, true);
+        assert_eq!(
+            small.unwrap_err(),
+            "a bucket of 33554432 elements may have 637"
+        );
+    }
+}
