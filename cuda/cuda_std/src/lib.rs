@@ -44,7 +44,7 @@ pub mod thread;
 pub mod warp;
 pub mod word;
 
-pub use cuda_std_macros::{kernel, launch_bounds};
+pub use cuda_std_macros::{kernel, launch_bounds, with_name};
 
 /// The names that a kernel file imports.
 pub mod prelude {
@@ -52,5 +52,5 @@ pub mod prelude {
     pub use crate::hint;
     pub use crate::memory::{Global, Shared, dynamic_shared};
     pub use crate::word::{AtomicWord, Word};
-    pub use crate::{kernel, launch_bounds, shared_array, thread, warp};
+    pub use crate::{kernel, launch_bounds, shared_array, thread, warp, with_name};
 }

@@ -32,7 +32,7 @@ mod function;
 mod shared;
 
 use function::Function;
-use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
 /// Makes a function an entry point of the device, exported under its own name.
 ///
@@ -75,6 +75,45 @@ pub fn kernel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn launch_bounds(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_launch_bounds(arguments, item).unwrap_or_else(|error| error.into_compile_error())
+}
+
+/// Puts a name together: `with_name! { [parts] tokens }` is the tokens, with the word that the
+/// parts make in the place of each `NAME`.
+///
+/// ```
+/// cuda_std_macros::with_name! { [sort_ 2 x 4] fn NAME() -> u32 { 8 } }
+/// assert_eq!(sort_2x4(), 8);
+/// ```
+#[proc_macro]
+pub fn with_name(input: TokenStream) -> TokenStream {
+    let mut tokens = input.into_iter();
+    match tokens.next() {
+        Some(TokenTree::Group(parts)) => named(&joined(parts.stream()), tokens.collect()),
+        _ => parsed("::core::compile_error!{ \"with_name! begins with parts in brackets\" }"),
+    }
+}
+
+/// The word that parts make, those in invisible groups included.
+fn joined(parts: TokenStream) -> String {
+    let word = |part| match part {
+        TokenTree::Group(group) => joined(group.stream()),
+        other => other.to_string(),
+    };
+    parts.into_iter().map(word).collect()
+}
+
+/// `tokens` with `name` in the place of each `NAME`.
+fn named(name: &str, tokens: TokenStream) -> TokenStream {
+    let replaced = |token: TokenTree| match token {
+        TokenTree::Ident(word) if word.to_string() == "NAME" => {
+            Ident::new(name, word.span()).into()
+        }
+        TokenTree::Group(group) => {
+            Group::new(group.delimiter(), named(name, group.stream())).into()
+        }
+        other => other,
+    };
+    tokens.into_iter().map(replaced).collect()
 }
 
 /// The symbol behind `cuda_std`'s `dynamic_shared`. It has to be declared in the
