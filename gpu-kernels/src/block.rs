@@ -12,6 +12,7 @@
 
 use crate::control;
 use crate::key::{Bits, Key, RADIX};
+use crate::layout::{Builder, Part};
 use crate::policy::Shape;
 use crate::rank::{Counters, PAIRS, is_crowded, unpack};
 use cuda_std::prelude::*;
@@ -37,31 +38,28 @@ pub struct Block<K> {
 
 /// Bytes of dynamic shared memory.
 pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
-    Layout::of::<K>(shape.threads, shape.items).end
+    Layout::of::<K>(shape.threads, shape.items).bytes
 }
 
 struct Layout {
-    counters: usize,
-    begins: usize,
-    sums: usize,
-    end: usize,
+    /// Keys, then values.
+    items: Part<u32>,
+    counters: Part<u32>,
+    begins: Part<u32>,
+    sums: Part<u32>,
+    bytes: usize,
 }
 
 impl Layout {
     const fn of<K: Key>(threads: usize, items: usize) -> Self {
-        let element = if size_of::<K>() < 4 {
-            4
-        } else {
-            size_of::<K>()
-        };
-        let counters = (threads * items * element).next_multiple_of(16);
-        let begins = counters + threads / 32 * PAIRS * 4;
-        let sums = begins + (RADIX + 8) * 4;
+        let words = size_of::<K>().div_ceil(4);
+        let mut all = Builder::new();
         Layout {
-            counters,
-            begins,
-            sums,
-            end: sums + 16 * 4,
+            items: all.part(threads * items * words),
+            counters: all.part(threads / 32 * PAIRS),
+            begins: all.part(RADIX + 8),
+            sums: all.part(16),
+            bytes: all.bytes(),
         }
     }
 }
@@ -74,11 +72,10 @@ pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const
     unsafe {
         let layout = const { Layout::of::<K>(THREADS, ITEMS) };
         let thread = thread::thread_idx_x();
-        let buffer = dynamic_shared::<K>(0, THREADS * ITEMS);
-        let words = dynamic_shared(layout.counters, THREADS / 32 * PAIRS);
+        let buffer = layout.items.shared().cast::<K>();
+        let words = layout.counters.shared();
         let counters = Counters { words };
-        let begins = dynamic_shared(layout.begins, RADIX + 8);
-        let sums = dynamic_shared(layout.sums, 16);
+        let (begins, sums) = (layout.begins.shared(), layout.sums.shared());
         let first = thread / 32 * (32 * ITEMS as u32) + thread % 32;
 
         let mut again = 0;
@@ -113,8 +110,7 @@ pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const
                 keys = exchange(buffer, first, &places, &keys);
                 if PAIRED {
                     thread::sync_threads();
-                    let buffer = dynamic_shared(0, THREADS * ITEMS);
-                    values = exchange(buffer, first, &places, &values);
+                    values = exchange(layout.items.shared(), first, &places, &values);
                 }
                 place += 1;
             }

@@ -29,6 +29,7 @@
 use crate::control;
 use crate::histogram::{self, Histogram};
 use crate::key::{Bits, Key, RADIX};
+use crate::layout::{Builder, Part};
 use crate::scan;
 use cuda_std::prelude::*;
 
@@ -65,30 +66,31 @@ pub const fn copies<K: Key>() -> usize {
 
 /// Bytes of dynamic shared memory of [`histogram_by_bucket`].
 pub const fn shared_bytes<K: Key>(sampled: usize) -> usize {
-    Layout::of::<K>(sampled).end
+    Layout::of::<K>(sampled).bytes
 }
 
-/// Where things stand in shared memory, in bytes. The sample's bins are first, in copies.
+/// Where things stand in shared memory.
 struct Layout {
+    /// The sample's bins, in copies.
+    sample: Part<u32>,
     /// The tally, or bins in its place.
-    tally: usize,
+    tally: Part<u32>,
     /// What the tally says of the upper digits.
-    upper: usize,
+    upper: Part<u32>,
     /// The block's [`Words`].
-    words: usize,
-    end: usize,
+    words: Part<u32>,
+    bytes: usize,
 }
 
 impl Layout {
     const fn of<K: Key>(sampled: usize) -> Self {
-        let tally = K::PLACES * RADIX * sampled * 4;
-        let upper = tally + TALLY * 4;
-        let words = upper + UPPER * 4;
+        let mut all = Builder::new();
         Layout {
-            tally,
-            upper,
-            words,
-            end: words + 16,
+            sample: all.part(K::PLACES * RADIX * sampled),
+            tally: all.part(TALLY),
+            upper: all.part(UPPER),
+            words: all.part(Words::COUNT),
+            bytes: all.bytes(),
         }
     }
 }
@@ -131,33 +133,43 @@ pub struct BucketCounts<K> {
     pub tallies: Global<u32>,
 }
 
+impl<K: Key> BucketCounts<K> {
+    /// The same as of a histogram.
+    pub fn of(arg: Histogram<K>, tallies: Global<u32>) -> Self {
+        BucketCounts {
+            input: arg.input,
+            control: arg.control,
+            n: arg.n,
+            tiles: arg.tiles,
+            flip: arg.flip,
+            options: arg.options,
+            tallies,
+        }
+    }
+
+    #[inline(always)]
+    fn histogram(self) -> Histogram<K> {
+        let (begin, end) = (0, K::BITS);
+        Histogram {
+            input: self.input,
+            control: self.control,
+            n: self.n,
+            tiles: self.tiles,
+            flip: self.flip,
+            bits: Bits { begin, end },
+            options: self.options,
+        }
+    }
+}
+
 /// The kernel that counts. As [`histogram`](histogram::histogram), of up to 1024
 /// threads a block; `COPIES` are at most [`copies`].
 #[inline(always)]
 pub unsafe fn histogram_by_bucket<K: Key, const SAMPLED: usize, const COPIES: usize>(
     arg: BucketCounts<K>,
 ) {
-    let BucketCounts {
-        input,
-        control,
-        n,
-        tiles,
-        flip,
-        options,
-        tallies,
-    } = arg;
-    let arg = Histogram {
-        input,
-        control,
-        n,
-        tiles,
-        flip,
-        bits: Bits {
-            begin: 0,
-            end: K::BITS,
-        },
-        options,
-    };
+    let tallies = arg.tallies;
+    let arg = arg.histogram();
     unsafe {
         thread::trigger_dependents();
         let block = Block::<K, SAMPLED, COPIES>::of(arg);
@@ -169,7 +181,7 @@ pub unsafe fn histogram_by_bucket<K: Key, const SAMPLED: usize, const COPIES: us
                 block.add_upper();
             }
             Counts::Digits => {
-                histogram::add_to_bins::<K, COPIES>(arg.control, block.wide());
+                histogram::add_to_bins::<K, COPIES>(arg.control, block.tally());
                 histogram::add_to_bins::<K, SAMPLED>(arg.control, block.sample());
                 block.signal(control::DIGITS_COUNTED);
             }
@@ -239,28 +251,22 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
 
     #[inline(always)]
     unsafe fn sample(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(0, K::PLACES * RADIX * SAMPLED) }
+        unsafe { Self::LAYOUT.sample.shared() }
     }
 
     #[inline(always)]
     unsafe fn tally(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.tally, TALLY) }
-    }
-
-    /// Bins in the place of the tally.
-    #[inline(always)]
-    unsafe fn wide(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.tally, K::PLACES * RADIX * COPIES) }
+        unsafe { Self::LAYOUT.tally.shared() }
     }
 
     #[inline(always)]
     unsafe fn upper(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.upper, UPPER) }
+        unsafe { Self::LAYOUT.upper.shared() }
     }
 
     #[inline(always)]
     unsafe fn words(&self) -> Words {
-        Words(unsafe { dynamic_shared(Self::LAYOUT.words, Words::COUNT) })
+        Words(unsafe { Self::LAYOUT.words.shared() })
     }
 
     #[inline(always)]
@@ -283,11 +289,11 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
             thread::sync_threads();
             let fits = tallies && !self.is_crowded() && self.is_spread();
             if thread::sync_threads_or(!fits) {
-                clear(self.wide(), K::PLACES * RADIX * COPIES);
+                clear(self.tally(), K::PLACES * RADIX * COPIES);
                 thread::sync_threads();
                 let goes_on = |_| true;
                 self.each(SAMPLE, u32::MAX, goes_on, |vector| {
-                    self.count_digits::<COPIES>(self.wide(), vector);
+                    self.count_digits::<COPIES>(self.tally(), vector);
                 });
                 thread::sync_threads();
                 return Counts::Digits;

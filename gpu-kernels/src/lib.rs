@@ -19,6 +19,7 @@
 //! | [`verify`] | checks order, and hashes the multiset of keys |
 //! | [`control`] | the words in device memory through which the launches of one sort agree |
 //! | [`key`] | what a key is to these kernels, and how its digits are taken |
+//! | `layout` | where things stand in shared memory |
 //! | [`policy`] | the tuning parameters, in one place |
 //! | [`synchronisation`] | how many votes and barriers each kernel has |
 //! | [`entries`] | the entry points: instantiations and nothing else |
@@ -51,6 +52,7 @@ pub mod entry;
 pub mod gather;
 pub mod histogram;
 pub mod key;
+mod layout;
 pub mod local_sort;
 mod look_around;
 mod look_back;

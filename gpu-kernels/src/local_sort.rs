@@ -37,6 +37,7 @@
 use crate::buckets::{BUCKET_BITS, BUCKETS};
 use crate::control;
 use crate::key::{DIGIT_BITS, Key, RADIX};
+use crate::layout::{Builder, Part};
 use crate::policy::Shape;
 use crate::rank::{Counters, PAIRS, pack, unpack};
 use crate::scan;
@@ -66,32 +67,33 @@ const LARGE: usize = 1536;
 
 /// Bytes of dynamic shared memory.
 pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool) -> usize {
-    Layout::of::<K>(shape.threads, shape.items, paired).end
+    Layout::<K>::of(shape.threads, shape.items, paired).bytes
 }
 
-struct Layout {
-    values: usize,
-    counters: usize,
-    begins: usize,
-    sums: usize,
+struct Layout<K> {
+    /// Words, and one behind them.
+    words: Part<K>,
+    values: Part<u32>,
+    counters: Part<u32>,
+    begins: Part<u32>,
+    sums: Part<u32>,
     /// What the block sorts next: see [`Claim`].
-    claimed: usize,
-    end: usize,
+    claimed: Part<u32>,
+    bytes: usize,
 }
 
-impl Layout {
-    const fn of<K: Key>(threads: usize, items: usize, paired: bool) -> Self {
-        let values = threads * items * size_of::<K>() + 16;
-        let counters = values + if paired { threads * items * 4 } else { 0 };
-        let begins = counters + threads / 32 * PAIRS * 4;
-        let sums = begins + (RADIX + 8) * 4;
+impl<K: Key> Layout<K> {
+    const fn of(threads: usize, items: usize, paired: bool) -> Self {
+        let tile = threads * items;
+        let mut all = Builder::new();
         Layout {
-            values,
-            counters,
-            begins,
-            sums,
-            claimed: sums + 8 * 4,
-            end: sums + 12 * 4,
+            words: all.part(tile + 16 / size_of::<K>()),
+            values: all.part(if paired { tile } else { 0 }),
+            counters: all.part(threads / 32 * PAIRS),
+            begins: all.part(RADIX + 8),
+            sums: all.part(8),
+            claimed: all.part(4),
+            bytes: all.bytes(),
         }
     }
 }
@@ -108,8 +110,8 @@ pub unsafe fn local_sort<K: Key, const THREADS: usize, const ITEMS: usize, const
         if arg.control.get(control::LOCALLY) == 0 {
             return;
         }
-        let layout = const { Layout::of::<K>(THREADS, ITEMS, PAIRED) };
-        let claimed = dynamic_shared::<u32>(layout.claimed, 3);
+        let claimed = const { Layout::<K>::of(THREADS, ITEMS, PAIRED).claimed };
+        let claimed = claimed.shared();
         let claims = thread::thread_idx_x() == 0;
         let mut claim = Claim::default();
         if claims {
@@ -207,7 +209,7 @@ impl Share {
 impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
     Bucket<K, THREADS, ITEMS, PAIRED>
 {
-    const LAYOUT: Layout = Layout::of::<K>(THREADS, ITEMS, PAIRED);
+    const LAYOUT: Layout<K> = Layout::of(THREADS, ITEMS, PAIRED);
     /// The lowest bit of the first round's digit.
     const FIRST_SHIFT: u32 = {
         let rounds = 2 + (K::BITS > 32 && THREADS * ITEMS >= LARGE) as u32;
@@ -216,12 +218,12 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
 
     #[inline(always)]
     unsafe fn buffer(&self) -> Shared<K> {
-        unsafe { dynamic_shared(0, THREADS * ITEMS + 1) }
+        unsafe { Self::LAYOUT.words.shared() }
     }
 
     #[inline(always)]
     unsafe fn values(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.values, THREADS * ITEMS) }
+        unsafe { Self::LAYOUT.values.shared() }
     }
 
     #[inline(always)]
@@ -357,8 +359,9 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
     unsafe fn round(&self, words: &mut [K; ITEMS], shift: u32) {
         unsafe {
             let thread = hint::opaque(thread::thread_idx_x());
-            let counters = dynamic_shared(Self::LAYOUT.counters, THREADS / 32 * PAIRS);
-            let counters = Counters { words: counters };
+            let counters = Counters {
+                words: Self::LAYOUT.counters.shared(),
+            };
             counters.clear(thread);
             let own = counters.own(thread);
             let share = self.share();
@@ -377,8 +380,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
             if THREADS == 32 {
                 scan_alone(counters.words, thread);
             } else {
-                let begins = dynamic_shared(Self::LAYOUT.begins, RADIX + 8);
-                let sums = dynamic_shared(Self::LAYOUT.sums, 8);
+                let (begins, sums) = (Self::LAYOUT.begins.shared(), Self::LAYOUT.sums.shared());
                 counters.scan(THREADS / 32, thread, sums, begins, |_| 0, |_, _| ());
             }
             let own = own.cast::<u16>();

@@ -18,6 +18,7 @@
 //! would copy along.
 
 use crate::key::Key;
+use crate::layout::{Builder, Part};
 use crate::policy::{self, Shape};
 use cuda_std::prelude::*;
 
@@ -55,13 +56,27 @@ pub const fn shape<K: Key>() -> Shape {
     }
 }
 
-/// Bytes of dynamic shared memory of a block: the tile, and two words.
+/// Bytes of dynamic shared memory of a block.
 pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
-    bounds_at::<K>(shape.threads, shape.items) + 8
+    Layout::<K>::of(shape.tile()).bytes
 }
 
-const fn bounds_at<K: Key>(threads: usize, items: usize) -> usize {
-    (threads * items * size_of::<K>()).next_multiple_of(16)
+/// The tile, and where it begins and ends in the first run.
+struct Layout<K> {
+    keys: Part<K>,
+    bounds: Part<u32>,
+    bytes: usize,
+}
+
+impl<K: Key> Layout<K> {
+    const fn of(tile: usize) -> Self {
+        let mut all = Builder::new();
+        Layout {
+            keys: all.part(tile),
+            bounds: all.part(2),
+            bytes: all.bytes(),
+        }
+    }
 }
 
 /// The kernel: `ceil((a_len + b_len) / (THREADS * ITEMS))` blocks of `THREADS`.
@@ -72,8 +87,8 @@ pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Merge
         let size = (THREADS * ITEMS) as u32;
         let begin = thread::block_idx_x() * size;
         let valid = (arg.a_len + arg.b_len - begin).min(size);
-        let keys = dynamic_shared::<K>(0, THREADS * ITEMS);
-        let bounds = dynamic_shared::<u32>(const { bounds_at::<K>(THREADS, ITEMS) }, 2);
+        let layout = const { Layout::<K>::of(THREADS * ITEMS) };
+        let (keys, bounds) = (layout.keys.shared(), layout.bounds.shared());
 
         // Two lanes of one warp search for the two ends of the tile.
         if t < 2 {

@@ -3,6 +3,7 @@
 
 use crate::control::{self, Buffer, Step};
 use crate::key::{Bits, Key, RADIX};
+use crate::layout::{Builder, Part};
 use crate::policy::Shape;
 use crate::rank::{Counters, PAIRS};
 use cuda_std::prelude::*;
@@ -65,53 +66,60 @@ pub struct Pass<K> {
 
 /// Bytes of dynamic shared memory of a block.
 pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool, look: u32) -> usize {
-    let Layout { around, .. } = Layout::of::<K>(shape.threads, shape.items, paired);
+    let layout = Layout::<K>::of(shape.threads, shape.items, paired);
     if look == look::AROUND {
-        around + SUMS_AROUND * 4 + shape.threads / 32 * 4
+        layout.bytes_around
     } else {
-        around
+        layout.bytes
     }
 }
 
-/// Sums over rows: of those before the tile, then of all.
-const SUMS_AROUND: usize = 2 * RADIX;
-
-/// Where things stand in shared memory, in bytes.
-struct Layout {
-    values: usize,
-    counters: usize,
+/// Where things stand in shared memory.
+struct Layout<K> {
+    keys: Part<K>,
+    values: Part<u32>,
+    counters: Part<u32>,
     /// Where each digit begins in the tile, and where the last ends.
-    begins: usize,
+    begins: Part<u32>,
     /// What leads from a place in the tile to its place in the output: 64 bits for
     /// each digit, of which a sort of few keys uses the half; or the windows.
-    offsets: usize,
+    ways: Part<u64>,
     /// Sums of the scan, then what [`Tile::keep_digits`] leaves.
-    sums: usize,
-    /// What tiles need that look at all others, from here on: the sums over rows, and a
-    /// word a warp.
-    around: usize,
+    sums: Part<u32>,
+    bytes: usize,
+    /// What tiles need that look at all others: sums over rows, of those before the tile,
+    /// then of all; and a word a warp.
+    sums_around: Part<u32>,
+    words_of_warps: Part<u32>,
+    bytes_around: usize,
 }
 
-impl Layout {
-    const fn of<K: Key>(threads: usize, items: usize, paired: bool) -> Self {
-        let values = (threads * items * size_of::<K>()).next_multiple_of(16);
-        let value = if paired { 4 } else { 0 };
-        let counters = (values + threads * items * value).next_multiple_of(16);
-        let begins = counters + threads / 32 * PAIRS * 4;
-        let offsets = begins + (RADIX + 8) * 4;
-        let ways = if windowed(threads * items, paired) {
-            windows_max(threads * items)
+impl<K: Key> Layout<K> {
+    const fn of(threads: usize, items: usize, paired: bool) -> Self {
+        let tile = threads * items;
+        let ways = if windowed(tile, paired) {
+            windows_max(tile)
         } else {
             RADIX
         };
-        let sums = offsets + ways * 8;
+        let mut all = Builder::new();
+        let keys = all.part(tile);
+        let values = all.part(if paired { tile } else { 0 });
+        let counters = all.part(threads / 32 * PAIRS);
+        let (begins, ways, sums) = (all.part(RADIX + 8), all.part(ways), all.part(16));
+        let bytes = all.bytes();
+        let (sums_around, words_of_warps) = (all.part(2 * RADIX), all.part(threads / 32));
         Layout {
+            keys,
             values,
             counters,
             begins,
-            offsets,
+            ways,
             sums,
-            around: sums + 16 * 4,
+            bytes,
+            sums_around,
+            words_of_warps,
+            bytes_around: all.bytes(),
         }
     }
 }
@@ -173,7 +181,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// Keys of a whole tile.
     pub(crate) const SIZE: u32 = (THREADS * ITEMS) as u32;
     pub(crate) const WARPS: usize = THREADS / 32;
-    const LAYOUT: Layout = Layout::of::<K>(THREADS, ITEMS, PAIRED);
+    const LAYOUT: Layout<K> = Layout::of(THREADS, ITEMS, PAIRED);
 
     /// Whether this is a sort in portions: places take 64 bits, and the starts move on.
     pub(crate) const WIDE: bool = LOOK == look::BACK_IN_PORTION;
@@ -300,51 +308,51 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     #[inline(always)]
     pub(crate) unsafe fn keys(&self) -> Shared<K> {
-        unsafe { dynamic_shared(0, THREADS * ITEMS) }
+        unsafe { Self::LAYOUT.keys.shared() }
     }
 
     #[inline(always)]
     pub(crate) unsafe fn values(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.values, THREADS * ITEMS) }
+        unsafe { Self::LAYOUT.values.shared() }
     }
 
     #[inline(always)]
     pub(crate) unsafe fn counters(&self) -> Counters {
-        let words = unsafe { dynamic_shared(Self::LAYOUT.counters, Self::WARPS * PAIRS) };
+        let words = unsafe { Self::LAYOUT.counters.shared() };
         Counters { words }
     }
 
     #[inline(always)]
     pub(crate) unsafe fn begins(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.begins, RADIX + 8) }
+        unsafe { Self::LAYOUT.begins.shared() }
     }
 
     #[inline(always)]
     pub(crate) unsafe fn offsets(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.offsets, 2 * RADIX) }
+        unsafe { Self::LAYOUT.ways.shared().cast() }
     }
 
     /// What leads to the output instead, in tiles that are stored in windows.
     #[inline(always)]
     pub(crate) unsafe fn windows(&self) -> Shared<u64> {
-        unsafe { dynamic_shared(Self::LAYOUT.offsets, windows_max(THREADS * ITEMS)) }
+        unsafe { Self::LAYOUT.ways.shared() }
     }
 
     #[inline(always)]
     pub(crate) unsafe fn sums(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.sums, 16) }
+        unsafe { Self::LAYOUT.sums.shared() }
     }
 
     /// The sums over rows.
     #[inline(always)]
     pub(crate) unsafe fn sums_around(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.around, SUMS_AROUND) }
+        unsafe { Self::LAYOUT.sums_around.shared() }
     }
 
     /// A word a warp.
     #[inline(always)]
     pub(crate) unsafe fn words_of_warps(&self) -> Shared<u32> {
-        unsafe { dynamic_shared(Self::LAYOUT.around + SUMS_AROUND * 4, Self::WARPS) }
+        unsafe { Self::LAYOUT.words_of_warps.shared() }
     }
 
     /// Place in the tile of this thread's first item; the next are 32 apart.
