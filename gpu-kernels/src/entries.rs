@@ -329,29 +329,27 @@ macro_rules! passes {
     };
     (@keys match $($rest:tt)*) => { passes! { @keys false $($rest)* } };
     (@keys atomic $($rest:tt)*) => { passes! { @keys true $($rest)* } };
-    (@keys $atomic:literal $when:ident $look:ident $key:ident $name:ident $shape:expr) => {
-        entry! {
-            $when $name: Pass<$key> {
-                keys { Buffers:
-                    input = input: Global<$key>,
-                    output = output: Global<$key>,
-                    scratch = scratch: Global<$key>
-                },
-                control: Global<u32>, n: u64, place: u32, shift: u32, mask: u32, flip: $key,
-                portion: u32, first_tile: u32, options: u32,
-                bits { Bits: begin = begin: u32, end = end: u32 };
-                // There are none: nothing reads or writes them.
-                values = Buffers { input: control, output: control, scratch: control }
-            }
-            $shape; paired: false, atomic: $atomic,
-            shared_bytes: tile::shared_bytes::<$key>($shape, false, look::$look),
-            synchronises: synchronisation::onesweep($shape, $atomic, false, look::$look),
-            kernel: crate::onesweep::onesweep::<
-                $key, { $shape.threads }, { $shape.items }, false, $atomic, { look::$look },
-            >
+    (@keys $atomic:literal $($rest:tt)*) => {
+        passes! {
+            // There are no values: nothing reads or writes them.
+            @entry false $atomic control []
+            [; values = Buffers { input: control, output: control, scratch: control }] $($rest)*
         }
     };
-    (@pairs match $when:ident $look:ident $key:ident $name:ident $shape:expr) => {
+    (@pairs match $($rest:tt)*) => {
+        passes! {
+            @entry true false control
+            [values { Buffers:
+                input = input_values: Global<u32>,
+                output = output_values: Global<u32>,
+                scratch = scratch_values: Global<u32>
+            },] [] $($rest)*
+        }
+    };
+    (
+        @entry $paired:literal $atomic:literal $control:ident [$($values:tt)*] [$($absent:tt)*]
+        $when:ident $look:ident $key:ident $name:ident $shape:expr
+    ) => {
         entry! {
             $when $name: Pass<$key> {
                 keys { Buffers:
@@ -359,20 +357,17 @@ macro_rules! passes {
                     output = output: Global<$key>,
                     scratch = scratch: Global<$key>
                 },
-                values { Buffers:
-                    input = input_values: Global<u32>,
-                    output = output_values: Global<u32>,
-                    scratch = scratch_values: Global<u32>
-                },
-                control: Global<u32>, n: u64, place: u32, shift: u32, mask: u32, flip: $key,
+                $($values)*
+                $control: Global<u32>, n: u64, place: u32, shift: u32, mask: u32, flip: $key,
                 portion: u32, first_tile: u32, options: u32,
                 bits { Bits: begin = begin: u32, end = end: u32 }
+                $($absent)*
             }
-            $shape; paired: true, atomic: false,
-            shared_bytes: tile::shared_bytes::<$key>($shape, true, look::$look),
-            synchronises: synchronisation::onesweep($shape, false, true, look::$look),
+            $shape; paired: $paired, atomic: $atomic,
+            shared_bytes: tile::shared_bytes::<$key>($shape, $paired, look::$look),
+            synchronises: synchronisation::onesweep($shape, $atomic, $paired, look::$look),
             kernel: crate::onesweep::onesweep::<
-                $key, { $shape.threads }, { $shape.items }, true, false, { look::$look },
+                $key, { $shape.threads }, { $shape.items }, $paired, $atomic, { look::$look },
             >
         }
     };

@@ -42,24 +42,18 @@ pub struct NumericCodes<K> {
 /// grid.
 #[inline(always)]
 pub unsafe fn numeric_codes<K: Key>(arg: NumericCodes<K>) {
-    let NumericCodes {
-        keys,
-        codes,
-        n,
-        infinity,
-    } = arg;
     let magnitude = K::last(K::default()) >> 1;
-    each(n, |i| unsafe {
-        let key = keys.get(i);
+    each(arg.n, |i| unsafe {
+        let key = arg.keys.get(i);
         let size = key & magnitude;
-        let code = if size > infinity {
+        let code = if size > arg.infinity {
             magnitude
         } else if size == K::default() {
             size
         } else {
             key.encode()
         };
-        codes.set(i, code);
+        arg.codes.set(i, code);
     });
 }
 

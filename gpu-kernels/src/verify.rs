@@ -42,28 +42,21 @@ pub struct Verify<K> {
 /// The kernel that checks order. Any grid; whole warps.
 #[inline(always)]
 pub unsafe fn verify<K: Key>(arg: Verify<K>) {
-    let Verify {
-        keys,
-        n,
-        flip,
-        options,
-        result,
-    } = arg;
     unsafe {
         let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
         let mut i = thread::block_idx_x() as usize * thread::block_dim_x() as usize
             + thread::thread_idx_x() as usize;
-        let n = n as usize;
+        let n = arg.n as usize;
         let mut disordered = 0;
         let mut sum = 0u64;
         while i < n {
-            let key = keys.get(i);
+            let key = arg.keys.get(i);
             if i + 1 < n {
-                let next = keys.get(i + 1);
-                let inverted = if options & control::ENCODE != 0 {
-                    key.encode() ^ flip > next.encode() ^ flip
+                let next = arg.keys.get(i + 1);
+                let inverted = if arg.options & control::ENCODE != 0 {
+                    key.encode() ^ arg.flip > next.encode() ^ arg.flip
                 } else {
-                    key ^ flip > next ^ flip
+                    key ^ arg.flip > next ^ arg.flip
                 };
                 disordered += inverted as u64;
             }
@@ -73,8 +66,10 @@ pub unsafe fn verify<K: Key>(arg: Verify<K>) {
         let disordered = scan::warp_sum(disordered);
         let sum = scan::warp_sum(sum);
         if warp::lane_id() == 0 {
-            result.fetch_add(DISORDERED, disordered, Ordering::Relaxed, Scope::Device);
-            result.fetch_add(HASH, sum, Ordering::Relaxed, Scope::Device);
+            arg.result
+                .fetch_add(DISORDERED, disordered, Ordering::Relaxed, Scope::Device);
+            arg.result
+                .fetch_add(HASH, sum, Ordering::Relaxed, Scope::Device);
         }
     }
 }
@@ -94,33 +89,28 @@ pub struct VerifyValues<K> {
 /// The kernel that checks values. Any grid; whole warps.
 #[inline(always)]
 pub unsafe fn verify_values<K: Key>(arg: VerifyValues<K>) {
-    let VerifyValues {
-        input,
-        keys,
-        values,
-        n,
-        result,
-    } = arg;
     unsafe {
         let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
         let mut i = thread::block_idx_x() as usize * thread::block_dim_x() as usize
             + thread::thread_idx_x() as usize;
-        let n = n as usize;
+        let n = arg.n as usize;
         let (mut foreign, mut unstable) = (0, 0);
         while i < n {
-            let (key, value) = (keys.get(i), values.get(i));
-            let own = (value as usize) < n && input.get(value as usize) == key;
+            let (key, value) = (arg.keys.get(i), arg.values.get(i));
+            let own = (value as usize) < n && arg.input.get(value as usize) == key;
             foreign += !own as u64;
-            if i + 1 < n && keys.get(i + 1) == key {
-                unstable += (values.get(i + 1) <= value) as u64;
+            if i + 1 < n && arg.keys.get(i + 1) == key {
+                unstable += (arg.values.get(i + 1) <= value) as u64;
             }
             i += step;
         }
         let foreign = scan::warp_sum(foreign);
         let unstable = scan::warp_sum(unstable);
         if warp::lane_id() == 0 {
-            result.fetch_add(FOREIGN, foreign, Ordering::Relaxed, Scope::Device);
-            result.fetch_add(UNSTABLE, unstable, Ordering::Relaxed, Scope::Device);
+            arg.result
+                .fetch_add(FOREIGN, foreign, Ordering::Relaxed, Scope::Device);
+            arg.result
+                .fetch_add(UNSTABLE, unstable, Ordering::Relaxed, Scope::Device);
         }
     }
 }

@@ -181,16 +181,7 @@ impl<K: Key> ByBucket<K> {
     ) -> Result<Buffer<u32>, String> {
         let words = sorter.blocks() as usize * TALLY;
         let tallies = Buffer::uninitialised(words).named("tallies");
-        let counted = sorter.counted(input, 0, indexed);
-        let arg = BucketCounts {
-            input: counted.input,
-            control: counted.control,
-            n: counted.n,
-            tiles: counted.tiles,
-            flip: counted.flip,
-            options: counted.options,
-            tallies: tallies.global(),
-        };
+        let arg = BucketCounts::of(sorter.counted(input, 0, indexed), tallies.global());
         sorter.count(self.histogram_threads, self.histogram_shared, || unsafe {
             (self.histogram)(arg)
         })?;

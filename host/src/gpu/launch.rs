@@ -188,15 +188,7 @@ impl<W: Entries> Launch<'_, W> {
         histogram: &Kernel<Histogram<W>>,
     ) -> Result<(), Error> {
         let tallies = Global::on_device(self.keys.scratch);
-        let counted = BucketCounts {
-            input: counts.input,
-            control: counts.control,
-            n: counts.n,
-            tiles: counts.tiles,
-            flip: counts.flip,
-            options: counts.options,
-            tallies,
-        };
+        let counted = BucketCounts::of(counts, tallies);
         let starts = BucketStarts {
             tallies,
             count: at.multiprocessors,
