@@ -14,7 +14,7 @@ use crate::control;
 use crate::key::{Bits, Key, RADIX};
 use crate::layout::{Builder, Part};
 use crate::policy::Shape;
-use crate::rank::{Counters, PAIRS, is_crowded, unpack};
+use crate::rank::{Counters, PAIRS, is_contended, unpack};
 use cuda_std::prelude::*;
 
 /// What a launch is about.
@@ -94,7 +94,7 @@ pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const
                 let flip = arg.flip.digit(shift, mask, 0);
                 let digit_of = |key: K| key.digit(shift, mask, flip);
                 counters.clear(thread);
-                let ranks: [u32; ITEMS] = if atomics && !is_crowded(digit_of(keys[0])) {
+                let ranks: [u32; ITEMS] = if atomics && !is_contended(digit_of(keys[0])) {
                     counters.rank_by_atomics(thread, |i| digit_of(keys[i]))
                 } else {
                     counters.rank_by_ballots(thread, |i| digit_of(keys[i]))

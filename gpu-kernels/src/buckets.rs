@@ -16,7 +16,7 @@
 //! The first few keys of a block are a *sample*, of which all digits are counted, too. If
 //! neighbours among them share buckets, if one bucket has many of them, or one digit more
 //! than an eighth, the block counts digits to the end, as a [histogram](crate::histogram)
-//! does. Later crowds would make lanes wait for each other: a warp looks at one vector in
+//! does. Later contention would make lanes wait for each other: a warp looks at one vector in
 //! so many of its keys, and where neighbours share buckets it gives up, and the block
 //! with it. So it does if a count has overflowed; then the tally as a whole has too few
 //! keys, for each carry takes 65535 or more off.
@@ -48,11 +48,11 @@ const UPPER: usize = UPPER_PLACES * RADIX;
 const SAMPLE: u32 = 4;
 /// Vectors that a thread has on their way at once.
 const TOGETHER: usize = 4;
-/// Lanes of a warp in whose vector neighbours share a bucket, and which make a crowd: of
+/// Lanes of a warp in whose vector neighbours share a bucket, and which make contention: of
 /// evenly spread keys, one lane in twenty thousand.
-const CROWDED_LANES: u32 = 3;
-/// A bucket of so many keys is crowded, of a sample.
-const CROWDED: u32 = 1 << 4;
+const CONTENDED_LANES: u32 = 3;
+/// A bucket of so many keys is contended, of a sample.
+const CONTENDED: u32 = 1 << 4;
 /// A digit that more than one key in so many of a sample has is not spread.
 const SPREAD: u32 = 8;
 
@@ -284,10 +284,10 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     unsafe fn count(&self) -> Counts {
         unsafe {
             let first = (self.first < self.vectors).then(|| self.vector(self.first));
-            let tallies = !thread::sync_threads_or(self.is_crowd(first));
+            let tallies = !thread::sync_threads_or(self.shares_contended(first));
             self.count_sample(tallies);
             thread::sync_threads();
-            let fits = tallies && !self.is_crowded() && self.is_spread();
+            let fits = tallies && !self.is_contended() && self.is_spread();
             if thread::sync_threads_or(!fits) {
                 clear(self.tally(), K::PLACES * RADIX * COPIES);
                 thread::sync_threads();
@@ -388,11 +388,11 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     #[inline(always)]
     unsafe fn count_tally(&self) {
         let goes_on = |vector: Option<u128>| {
-            let crowded = self.is_crowd(vector);
-            if crowded && warp::lane_id() == 0 {
+            let contended = self.shares_contended(vector);
+            if contended && warp::lane_id() == 0 {
                 unsafe { self.words().0.add(Words::GIVEN_UP, 1) };
             }
-            !crowded
+            !contended
         };
         unsafe {
             self.each(SAMPLE, u32::MAX, goes_on, |vector| {
@@ -403,9 +403,9 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
 
     /// Whether so many of the warp's vectors have neighbours that share a bucket.
     #[inline(always)]
-    fn is_crowd(&self, vector: Option<u128>) -> bool {
+    fn shares_contended(&self, vector: Option<u128>) -> bool {
         let shares = vector.is_some_and(|vector| self.shares_buckets(vector));
-        warp::ballot(warp::FULL, shares).count_ones() >= CROWDED_LANES
+        warp::ballot(warp::FULL, shares).count_ones() >= CONTENDED_LANES
     }
 
     /// This lane's copy of the bins.
@@ -449,10 +449,10 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         })
     }
 
-    /// Whether a thread's part of the buckets has a crowded one.
+    /// Whether a thread's part of the buckets has a contended one.
     #[inline(always)]
-    unsafe fn is_crowded(&self) -> bool {
-        let high = (CROWDED.wrapping_neg() & 0xffff) * 0x10001;
+    unsafe fn is_contended(&self) -> bool {
+        let high = (CONTENDED.wrapping_neg() & 0xffff) * 0x10001;
         let vectors = unsafe { self.tally().cast::<u128>() };
         let (mut all, mut i) = (0, thread::thread_idx_x() as usize);
         while i < TALLY / 4 {

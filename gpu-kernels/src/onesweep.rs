@@ -38,7 +38,7 @@
 
 use crate::control::{self, Ranking};
 use crate::key::{Key, RADIX};
-use crate::rank::{is_crowded, pack, unpack};
+use crate::rank::{is_contended, pack, unpack};
 use crate::tile::{Pass, Tile, look, windows_for};
 use cuda_std::prelude::*;
 
@@ -228,7 +228,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     unsafe fn rank(&self, keys: &[K; ITEMS], atomics: bool) -> [u32; ITEMS] {
         unsafe {
             let counters = self.counters();
-            let atomics = atomics && !is_crowded(self.anew().digits()(keys[0]));
+            let atomics = atomics && !is_contended(self.anew().digits()(keys[0]));
             counters.clear(self.thread);
             if atomics {
                 // The shift comes out of the plan and not from the arguments, or the

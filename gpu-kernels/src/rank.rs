@@ -18,7 +18,7 @@
 //! lower numbers, though every chip measured does so. Who ranks by atomics checks
 //! the result, or needs no order among equal digits.
 //!
-//! # Crowds
+//! # Contention
 //! Lanes that add to one counter wait for each other, all 32 if their keys have one
 //! digit. What the histogram says of a place does not rule that out: keys may come
 //! sorted, and digits in turns. So a warp looks at its first row before it ranks by
@@ -33,14 +33,14 @@ use cuda_std::prelude::*;
 /// Words of a warp's counters: two digits in each.
 pub const PAIRS: usize = RADIX / 2;
 
-/// Lanes of a row that have their neighbour's digit and make it a crowd.
-const CROWD: u32 = 8;
+/// Lanes of a row that have their neighbour's digit and make it contended.
+const CONTENDED: u32 = 8;
 
 /// Whether atomics would make many lanes of this row wait for each other.
 #[inline(always)]
-pub fn is_crowded(digit: u32) -> bool {
+pub fn is_contended(digit: u32) -> bool {
     let next = warp::shuffle_idx(warp::FULL, digit, (warp::lane_id() + 1) % 32);
-    warp::ballot(warp::FULL, digit == next).count_ones() >= CROWD
+    warp::ballot(warp::FULL, digit == next).count_ones() >= CONTENDED
 }
 
 /// The counters of a tile's warps, in shared memory.

@@ -41,7 +41,7 @@ const fn ballots(items: usize) -> usize {
 /// A pass. Two barriers are the scan's, one stands before it and one before the
 /// store; where there are values, a tile of one run is stored by itself, after one of
 /// its own. Where atomics may rank, the warp votes on whether they do and on whether its
-/// first row is a crowd, and the block whether they have gone wrong; by ballots it is
+/// first row is contended, and the block whether they have gone wrong; by ballots it is
 /// ranked in one place all the same. Looking back, for which values have two places, warps
 /// vote in each of them on long runs that they cut into windows together; looking around
 /// has a barrier.
@@ -68,7 +68,7 @@ pub const fn block(items: usize, paired: bool) -> Counts {
 /// The histogram and the plan.
 pub const HISTOGRAM: Counts = Counts::new(0, 6);
 
-/// The histogram by bucket. Warps vote in two places on whether their keys are a crowd:
+/// The histogram by bucket. Warps vote in two places on whether their keys are contended:
 /// before the sample and while they tally. Two barriers reduce, what warps have voted and
 /// what the sample shows. One stands behind the sample, one before and one behind the
 /// digits that are counted in the tally's place, one behind the tally and one behind its
