@@ -116,7 +116,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// Whether this launch has found that its place moves nothing: only the one that
     /// makes the plan can.
     #[inline(always)]
-    pub(crate) fn was_in_vain(&self) -> bool {
+    pub(crate) fn is_skipped(&self) -> bool {
         Self::AROUND && !self.step.runs()
     }
 

@@ -87,16 +87,16 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     unsafe fn pass_keys(self) {
         unsafe {
             let keys = self.load_keys();
-            self.anew().prepare(&keys);
-            let ranks = self.anew().rank(&keys, false);
+            self.rematerialize().prepare(&keys);
+            let ranks = self.rematerialize().rank(&keys, false);
             thread::sync_threads();
-            self.anew().scan(true);
-            self.anew().scatter_keys(&keys, &ranks);
-            self.anew().look();
+            self.rematerialize().scan(true);
+            self.rematerialize().scatter_keys(&keys, &ranks);
+            self.rematerialize().look();
             thread::sync_threads();
-            let tile = self.settled();
-            if !tile.was_in_vain() {
-                tile.anew().store_keys();
+            let tile = self.with_final_step();
+            if !tile.is_skipped() {
+                tile.rematerialize().store_keys();
             }
         }
     }
@@ -115,25 +115,25 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let atomics = first && full && self.step.ranking() == Ranking::Atomics;
             let atomics = warp::any(warp::FULL, atomics);
             let checked = atomics && !self.step.first();
-            let tile = self.anew();
+            let tile = self.rematerialize();
             unsafe {
                 let keys = tile.load_keys();
                 if first {
-                    tile.anew().prepare(&keys);
+                    tile.rematerialize().prepare(&keys);
                 }
-                let ranks = tile.anew().rank(&keys, atomics);
+                let ranks = tile.rematerialize().rank(&keys, atomics);
                 thread::sync_threads();
-                tile.anew().scan(first);
-                tile.anew().scatter_keys(&keys, &ranks);
+                tile.rematerialize().scan(first);
+                tile.rematerialize().scatter_keys(&keys, &ranks);
                 if first {
-                    tile.anew().look();
+                    tile.rematerialize().look();
                 }
                 thread::sync_threads();
-                let tile = tile.settled();
-                if tile.was_in_vain() {
+                let tile = tile.with_final_step();
+                if tile.is_skipped() {
                     return;
                 }
-                let disordered = tile.anew().store_checked(checked);
+                let disordered = tile.rematerialize().store_checked(checked);
                 if !checked || !thread::sync_threads_or(disordered) {
                     return;
                 }
@@ -147,33 +147,34 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     unsafe fn pass_pairs(self) {
         unsafe {
             let keys = self.load_keys();
-            self.anew().prepare(&keys);
-            let ranks = self.anew().rank(&keys, false);
+            self.rematerialize().prepare(&keys);
+            let ranks = self.rematerialize().rank(&keys, false);
             thread::sync_threads();
-            self.anew().scan(true);
-            if self.anew().is_one_run(&keys, &ranks) {
+            self.rematerialize().scan(true);
+            if self.rematerialize().is_one_run(&keys, &ranks) {
                 // As many values as there are registers for are on their way meanwhile.
                 let mut values = [0; ITEMS];
-                self.anew().load_values_between(&mut values, 0, ITEMS / 2);
-                self.anew().look();
+                self.rematerialize()
+                    .load_values_between(&mut values, 0, ITEMS / 2);
+                self.rematerialize().look();
                 thread::sync_threads();
-                let tile = self.settled();
-                if !tile.was_in_vain() {
-                    tile.anew().store_one_run(&keys, values);
+                let tile = self.with_final_step();
+                if !tile.is_skipped() {
+                    tile.rematerialize().store_one_run(&keys, values);
                 }
                 return;
             }
-            let places = self.anew().scatter_keys(&keys, &ranks);
-            let values = self.anew().load_values();
-            self.anew().look();
+            let places = self.rematerialize().scatter_keys(&keys, &ranks);
+            let values = self.rematerialize().load_values();
+            self.rematerialize().look();
             let staged = self.values();
             for i in 0..ITEMS {
                 staged.set(unpack(&places, i) as usize, values[i]);
             }
             thread::sync_threads();
-            let tile = self.settled();
-            if !tile.was_in_vain() {
-                tile.anew().store_pairs();
+            let tile = self.with_final_step();
+            if !tile.is_skipped() {
+                tile.rematerialize().store_pairs();
             }
         }
     }
@@ -228,19 +229,19 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     unsafe fn rank(&self, keys: &[K; ITEMS], atomics: bool) -> [u32; ITEMS] {
         unsafe {
             let counters = self.counters();
-            let atomics = atomics && !is_contended(self.anew().digits()(keys[0]));
+            let atomics = atomics && !is_contended(self.rematerialize().digits()(keys[0]));
             counters.clear(self.thread);
             if atomics {
                 // The shift comes out of the plan and not from the arguments, or the
                 // assembler takes the digits once for both ways to rank, before it
                 // knows which, and spills them.
-                let tile = self.anew();
+                let tile = self.rematerialize();
                 let (shift, mask) = (tile.step.shift(), RADIX as u32 - 1);
                 let flip = tile.arg.flip.digit(shift, mask, 0);
                 let digit = |i: usize| keys[i].digit(shift, mask, flip);
                 counters.rank_by_atomics(tile.thread, digit)
             } else {
-                let tile = self.anew();
+                let tile = self.rematerialize();
                 let digit_of = tile.digits();
                 counters.rank_by_ballots(tile.thread, |i| digit_of(keys[i]))
             }

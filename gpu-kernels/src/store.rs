@@ -253,7 +253,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     #[inline(always)]
     pub(crate) unsafe fn store_one_run(&self, keys: &[K; ITEMS], mut values: [u32; ITEMS]) {
         unsafe {
-            self.anew()
+            self.rematerialize()
                 .load_values_between(&mut values, ITEMS / 2, ITEMS);
             let offset = if Self::WINDOWED {
                 Self::window_parts(self.windows().get(0)).2

@@ -204,7 +204,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// The same tile with nothing known of it, so that what is computed from it is
     /// computed again and not kept.
     #[inline(always)]
-    pub(crate) fn anew(self) -> Self {
+    pub(crate) fn rematerialize(self) -> Self {
         Tile {
             arg: Pass {
                 place: hint::opaque(self.arg.place),
@@ -277,7 +277,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Leaves what [`settled`](Self::settled) reads after a barrier.
+    /// Leaves what [`with_final_step`](Self::with_final_step) reads after a barrier.
     #[inline(always)]
     pub(crate) unsafe fn keep_step(&self, step: Step) {
         unsafe { self.sums().set(STEP, step.word()) };
@@ -285,7 +285,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     /// The same tile with the step that has been made of it.
     #[inline(always)]
-    pub(crate) unsafe fn settled(self) -> Self {
+    pub(crate) unsafe fn with_final_step(self) -> Self {
         let step = if Self::AROUND {
             Step::from_word(unsafe { self.sums().get(STEP) })
         } else {
