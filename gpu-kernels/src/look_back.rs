@@ -54,7 +54,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                     offset as u32 as u64
                 };
                 if Self::WINDOWED {
-                    self.cut(run, offset);
+                    self.split(run, offset);
                 } else if Self::WIDE {
                     self.offsets().cast::<u64>().set(digit, offset);
                 } else {

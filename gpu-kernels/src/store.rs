@@ -95,7 +95,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         unsafe {
             let keys = self.keys();
             let digit_of = self.digits_again();
-            let put = self.putter(self.arg.keys);
+            let put = self.scatter_fn(self.arg.keys);
             let decodes = self.encodes(self.step.last());
             for i in 0..ITEMS {
                 let place = self.thread + (i * THREADS) as u32;
@@ -129,7 +129,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         unsafe {
             let keys = self.keys();
             let digit_of = self.digits_again();
-            let put = self.putter(self.arg.keys);
+            let put = self.scatter_fn(self.arg.keys);
             let mut place = self.thread;
             while place < Self::SIZE {
                 let key = keys.get(place as usize);
@@ -303,8 +303,8 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             }
             let decoded = |key: K| if decodes { key.encode() } else { key };
             let digit_of = self.digits_again();
-            let put_key = self.putter(self.arg.keys);
-            let put_value = self.putter(self.arg.values);
+            let put_key = self.scatter_fn(self.arg.keys);
+            let put_value = self.scatter_fn(self.arg.values);
             for i in 0..ITEMS {
                 let place = self.thread + (i * THREADS) as u32;
                 let key = keys.get(place as usize);
@@ -319,7 +319,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// plus `offset`, into its windows; a long one all lanes together. Those that it does
     /// not need stay empty. All lanes call.
     #[inline(always)]
-    pub(crate) unsafe fn cut(&self, run: Run, offset: u64) {
+    pub(crate) unsafe fn split(&self, run: Run, offset: u64) {
         unsafe {
             // Of a tile that is one run only the offset is asked for.
             let count = if self.is_all(run) { 1 } else { run.windows() };
@@ -434,7 +434,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     /// What writes the element at a place of the tile, of a digit, to the output.
     #[inline(always)]
-    unsafe fn putter<T: Word>(&self, buffers: Buffers<T>) -> impl Fn(u32, u32, T) {
+    unsafe fn scatter_fn<T: Word>(&self, buffers: Buffers<T>) -> impl Fn(u32, u32, T) {
         let target = unsafe { buffers.choose(self.step.target()) };
         let valid = self.valid();
         move |place, digit, element| unsafe {
