@@ -284,7 +284,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     unsafe fn count(&self) -> Counts {
         unsafe {
             let first = (self.first < self.vectors).then(|| self.vector(self.first));
-            let tallies = !thread::sync_threads_or(self.shares_contended(first));
+            let tallies = !thread::sync_threads_or(self.is_warp_contended(first));
             self.count_sample(tallies);
             thread::sync_threads();
             let fits = tallies && !self.is_contended() && self.is_spread();
@@ -388,7 +388,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     #[inline(always)]
     unsafe fn count_tally(&self) {
         let goes_on = |vector: Option<u128>| {
-            let contended = self.shares_contended(vector);
+            let contended = self.is_warp_contended(vector);
             if contended && warp::lane_id() == 0 {
                 unsafe { self.words().0.add(Words::GIVEN_UP, 1) };
             }
@@ -403,7 +403,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
 
     /// Whether so many of the warp's vectors have neighbours that share a bucket.
     #[inline(always)]
-    fn shares_contended(&self, vector: Option<u128>) -> bool {
+    fn is_warp_contended(&self, vector: Option<u128>) -> bool {
         let shares = vector.is_some_and(|vector| self.shares_buckets(vector));
         warp::ballot(warp::FULL, shares).count_ones() >= CONTENDED_LANES
     }

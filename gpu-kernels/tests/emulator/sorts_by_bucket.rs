@@ -154,7 +154,7 @@ impl<K: Key> ByBucket<K> {
 
     /// Sorts the case's keys. Returns whether locally.
     pub fn sorts(&self, case: &Case) -> Result<bool, String> {
-        // From a key a bucket to crowds.
+        // From a key a bucket to contended ones.
         self.sorts_keys(
             case,
             keys_by_bucket(case, 1 + (case.seed >> 20) as usize % 12),
@@ -406,7 +406,7 @@ fn buckets_too_large_are_left_to_the_passes() {
 
 /// Digits that most keys share, below those that buckets are made by.
 #[test]
-fn crowded_lower_digits_are_left_to_the_passes() {
+fn contended_lower_digits_are_left_to_the_passes() {
     let case = uniform(KeyType::U64, 7000);
     let mut keys: Vec<u64> = case.words();
     for key in &mut keys {
@@ -418,7 +418,7 @@ fn crowded_lower_digits_are_left_to_the_passes() {
 
 /// Many of one bucket next to each other, behind keys that do not show it.
 #[test]
-fn a_late_crowd_is_seen() {
+fn late_contention_is_seen() {
     let case = uniform(KeyType::U32, 24_000);
     let mut keys: Vec<u32> = case.words();
     for key in &mut keys[20_000..] {
