@@ -39,7 +39,7 @@
 //! next pass reads the state through an exclusive or that makes INCLUSIVE EMPTY.
 //!
 //! # Few tiles
-//! Where there are few tiles no histogram is launched: see `look_around`. After the plan
+//! Where there are few tiles no histogram is launched: see `all_gather`. After the plan
 //! and 16 words that nothing uses come
 //!
 //! | words | what |

@@ -522,7 +522,7 @@ macro_rules! entries {
         passes! { always BACK $key $look_back }
         $(passes! { recent BACK_IN_PORTION $key $recent_portioned })?
         passes! { always BACK_IN_PORTION $key $portioned }
-        passes! { always AROUND $key $single_wave }
+        passes! { always ALL_GATHER $key $single_wave }
         $(local_sorts! { recent $key $local })?
         blocks! { $key $blocks }
         $(merge! { $key $merge })?

@@ -8,7 +8,7 @@
 //! | [`onesweep`] | one stable pass of the radix sort: reads and writes each key once |
 //! | [`tile`] | what the steps of a pass share |
 //! | `look_back` | where in the output a tile's digits begin |
-//! | `look_around` | the same of few tiles, which need no histogram |
+//! | `all_gather` | the same of few tiles, which need no histogram |
 //! | `plan` | which places are passed over |
 //! | [`store`] | writing a tile's runs out |
 //! | [`rank`] | where in its tile a key belongs |
@@ -47,6 +47,7 @@ pub mod control;
 // Its macros make the entry points of `sweep` too.
 #[macro_use]
 pub mod entries;
+mod all_gather;
 #[cfg(not(target_os = "cuda"))]
 pub mod entry;
 pub mod gather;
@@ -54,7 +55,6 @@ pub mod histogram;
 pub mod key;
 mod layout;
 pub mod local_sort;
-mod look_around;
 mod look_back;
 pub mod merge;
 pub mod onesweep;

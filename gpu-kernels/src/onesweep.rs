@@ -17,7 +17,7 @@
 //!    is known, it is published for the tiles that follow.
 //! 3. **Scatter** into shared memory, where the tile then stands sorted by digit.
 //! 4. [**Look-back**](crate::look_back), a thread a digit: where each digit's keys go.
-//!    If there are few tiles they look [around](crate::look_around) instead.
+//!    If there are few tiles they look [around](crate::all_gather) instead.
 //! 5. [**Store**](crate::store): neighbours in shared memory with one digit are
 //!    neighbours in device memory, so the writes are runs.
 //!
@@ -62,7 +62,7 @@ pub unsafe fn onesweep<
         let step = Tile::<K, THREADS, ITEMS, PAIRED, LOOK>::first_step(&arg);
         let thread = thread::thread_idx_x();
         let tile = Tile::<K, THREADS, ITEMS, PAIRED, LOOK> { arg, step, thread };
-        if LOOK == look::AROUND {
+        if LOOK == look::ALL_GATHER {
             tile.clear_behind();
         }
         if !step.runs() {
@@ -183,8 +183,8 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     #[inline(always)]
     unsafe fn look(&self) {
         unsafe {
-            if Self::AROUND {
-                self.look_around();
+            if Self::ALL_GATHER {
+                self.all_gather();
             } else {
                 self.look_back();
             }
@@ -259,7 +259,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         };
         let state = state ^ self.step.toggle();
         unsafe {
-            if Self::AROUND && publish {
+            if Self::ALL_GATHER && publish {
                 self.publish_differing();
             }
             self.counters().scan(
@@ -275,7 +275,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                     }
                 },
                 |digit, counts| {
-                    if publish && Self::AROUND {
+                    if publish && Self::ALL_GATHER {
                         self.publish_counts(digit, counts);
                     } else if publish {
                         let words = counts.map(|count| count | state);

@@ -44,7 +44,7 @@ macro_rules! sweep {
         })*)*
         $($(swept! {
             [sweep_few_ $wave _ $key _] $wave_shape [_ $wave_ranking]
-            passes { swept AROUND $key } $wave $wave_by
+            passes { swept ALL_GATHER $key } $wave $wave_by
         })*)*
         $($(swept! {
             [sweep_local_ $local _ $key _] $local_shape [_ $local_ranking]

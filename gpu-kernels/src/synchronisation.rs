@@ -43,14 +43,14 @@ const fn ballots(items: usize) -> usize {
 /// its own. Where atomics may rank, the warp votes on whether they do and on whether its
 /// first row is contended, and the block whether they have gone wrong; by ballots it is
 /// ranked in one place all the same. Looking back, for which values have two places, warps
-/// vote in each of them on long runs that they cut into windows together; looking around
+/// vote in each of them on long runs that they cut into windows together; the all-gather
 /// has a barrier.
 pub const fn onesweep(shape: Shape, atomics: bool, paired: bool, look: u32) -> Counts {
     let looks = 1 + paired as usize;
-    let cuts = look != look::AROUND && tile::windowed(shape.tile(), paired);
-    let around = look == look::AROUND;
+    let cuts = look != look::ALL_GATHER && tile::windowed(shape.tile(), paired);
+    let all_gather = look == look::ALL_GATHER;
     let votes = ballots(shape.items) + 2 * atomics as usize + cuts as usize * looks;
-    let barriers = 4 + atomics as usize + paired as usize + around as usize * looks;
+    let barriers = 4 + atomics as usize + paired as usize + all_gather as usize * looks;
     Counts::new(votes, barriers)
 }
 

@@ -10,8 +10,8 @@ use cuda_std::prelude::*;
 
 /// Which other tiles a tile looks at: the last parameter of a pass.
 pub mod look {
-    /// All: see `look_around`.
-    pub const AROUND: u32 = 0;
+    /// All: see `all_gather`.
+    pub const ALL_GATHER: u32 = 0;
     /// Those before it: see `look_back`.
     pub const BACK: u32 = 1;
     /// Those before it in its portion; see [`control`](crate::control).
@@ -67,8 +67,8 @@ pub struct Pass<K> {
 /// Bytes of dynamic shared memory of a block.
 pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool, look: u32) -> usize {
     let layout = Layout::<K>::of(shape.threads, shape.items, paired);
-    if look == look::AROUND {
-        layout.bytes_around
+    if look == look::ALL_GATHER {
+        layout.gathered_bytes
     } else {
         layout.bytes
     }
@@ -89,9 +89,9 @@ struct Layout<K> {
     bytes: usize,
     /// What tiles need that look at all others: sums over rows, of those before the tile,
     /// then of all; and a word a warp.
-    sums_around: Part<u32>,
+    gathered_sums: Part<u32>,
     words_of_warps: Part<u32>,
-    bytes_around: usize,
+    gathered_bytes: usize,
 }
 
 impl<K: Key> Layout<K> {
@@ -108,7 +108,7 @@ impl<K: Key> Layout<K> {
         let counters = all.part(threads / 32 * PAIRS);
         let (begins, ways, sums) = (all.part(RADIX + 8), all.part(ways), all.part(16));
         let bytes = all.bytes();
-        let (sums_around, words_of_warps) = (all.part(2 * RADIX), all.part(threads / 32));
+        let (gathered_sums, words_of_warps) = (all.part(2 * RADIX), all.part(threads / 32));
         Layout {
             keys,
             values,
@@ -117,9 +117,9 @@ impl<K: Key> Layout<K> {
             ways,
             sums,
             bytes,
-            sums_around,
+            gathered_sums,
             words_of_warps,
-            bytes_around: all.bytes(),
+            gathered_bytes: all.bytes(),
         }
     }
 }
@@ -186,10 +186,10 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// Whether this is a sort in portions: places take 64 bits, and the starts move on.
     pub(crate) const WIDE: bool = LOOK == look::BACK_IN_PORTION;
     /// Whether tiles look at all others, whose counts must add up in half a word.
-    pub(crate) const AROUND: bool = {
-        let around = LOOK == look::AROUND;
-        assert!(!around || THREADS * ITEMS <= control::ROW_COUNT as usize);
-        around
+    pub(crate) const ALL_GATHER: bool = {
+        let all_gather = LOOK == look::ALL_GATHER;
+        assert!(!all_gather || THREADS * ITEMS <= control::ROW_COUNT as usize);
+        all_gather
     };
     /// The thread that makes the plan: one that has little else to do.
     pub(crate) const PLANNER: u32 = (THREADS - 32) as u32;
@@ -197,7 +197,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// Whether this tile is stored in windows, which are cut by the look-back.
     pub(crate) const WINDOWED: bool = {
         let windowed = windowed(THREADS * ITEMS, PAIRED);
-        assert!(!(windowed && Self::AROUND));
+        assert!(!(windowed && Self::ALL_GATHER));
         windowed
     };
 
@@ -270,7 +270,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 self.sums().set(DIGIT + 1, mask);
                 self.sums()
                     .set(DIGIT + 2, self.arg.flip.digit(shift, mask, 0));
-                if Self::AROUND {
+                if Self::ALL_GATHER {
                     self.keep_step(self.step);
                 }
             }
@@ -286,7 +286,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// The same tile with the step that has been made of it.
     #[inline(always)]
     pub(crate) unsafe fn with_final_step(self) -> Self {
-        let step = if Self::AROUND {
+        let step = if Self::ALL_GATHER {
             Step::from_word(unsafe { self.sums().get(STEP) })
         } else {
             self.step
@@ -345,8 +345,8 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     /// The sums over rows.
     #[inline(always)]
-    pub(crate) unsafe fn sums_around(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.sums_around.shared() }
+    pub(crate) unsafe fn gathered_sums(&self) -> Shared<u32> {
+        unsafe { Self::LAYOUT.gathered_sums.shared() }
     }
 
     /// A word a warp.

@@ -94,7 +94,7 @@ impl Emulated for Case {
 /// count a tile of a real shape from the input, a thread a digit, takes too long here.
 pub fn patient(options: Options) -> Options {
     Options {
-        // A tile that looks around waits for later ones.
+        // A tile that gathers from all waits for later ones.
         resident: options.resident.max(4),
         shuffle_blocks: false,
         impatience: 0,

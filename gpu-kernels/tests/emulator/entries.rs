@@ -154,7 +154,7 @@ fn portioned<K: Key>(entry: &Entry<Pass<K>>, run: unsafe fn(Pass<K>)) {
 }
 
 fn single_wave<K: Key>(entry: &Entry<Pass<K>>, run: unsafe fn(Pass<K>)) {
-    pass(entry, look::AROUND, run);
+    pass(entry, look::ALL_GATHER, run);
 }
 
 /// Sorts of up to two tiles, after a small histogram if they need one. One in portions gets a

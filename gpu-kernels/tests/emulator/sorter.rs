@@ -92,23 +92,23 @@ impl<K: Key> Kernels<K> {
     pub fn of_few<const THREADS: usize, const ITEMS: usize, const PAIRED: bool>() -> Self {
         Kernels {
             paired: PAIRED,
-            look: look::AROUND,
+            look: look::ALL_GATHER,
             pass_shared: tile::shared_bytes::<K>(
                 Shape::new(THREADS, ITEMS, 1),
                 PAIRED,
-                look::AROUND,
+                look::ALL_GATHER,
             ),
             pass: if PAIRED {
-                onesweep::onesweep::<K, THREADS, ITEMS, true, false, { look::AROUND }>
+                onesweep::onesweep::<K, THREADS, ITEMS, true, false, { look::ALL_GATHER }>
             } else {
-                onesweep::onesweep::<K, THREADS, ITEMS, false, true, { look::AROUND }>
+                onesweep::onesweep::<K, THREADS, ITEMS, false, true, { look::ALL_GATHER }>
             },
             ..Self::of::<THREADS, ITEMS, 1>()
         }
     }
 
     fn is_few(&self) -> bool {
-        self.look == look::AROUND
+        self.look == look::ALL_GATHER
     }
 }
 

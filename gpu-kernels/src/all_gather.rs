@@ -67,7 +67,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// that makes the plan, which reads the input.
     #[inline(always)]
     pub(crate) unsafe fn first_step(arg: &Pass<K>) -> Step {
-        if Self::AROUND && arg.place == 0 {
+        if Self::ALL_GATHER && arg.place == 0 {
             Step::running(0, 2, arg.shift, Self::ranking(arg.options))
         } else {
             unsafe { Step::read(arg.control, arg.place as usize) }
@@ -117,20 +117,20 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// makes the plan can.
     #[inline(always)]
     pub(crate) fn is_skipped(&self) -> bool {
-        Self::AROUND && !self.step.runs()
+        Self::ALL_GATHER && !self.step.runs()
     }
 
     /// Before the first barrier: clears the sums, and in the launch that makes the plan
     /// leaves in which bits the warp's keys differ from the first of all.
     #[inline(always)]
     pub(crate) unsafe fn prepare(&self, keys: &[K; ITEMS]) {
-        if !Self::AROUND {
+        if !Self::ALL_GATHER {
             return;
         }
         unsafe {
             let mut i = self.thread as usize;
             while i < 2 * RADIX {
-                self.sums_around().set(i, 0);
+                self.gathered_sums().set(i, 0);
                 i += THREADS;
             }
             if !self.plans() {
@@ -215,7 +215,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// digit, and in the launch that makes it the plan. A barrier stands before that is
     /// used.
     #[inline(always)]
-    pub(crate) unsafe fn look_around(&self) {
+    pub(crate) unsafe fn all_gather(&self) {
         unsafe {
             self.add_rows();
             if self.plans() {
@@ -239,7 +239,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         unsafe {
             let tiles = thread::grid_dim_x();
             let lane = self.thread as usize % 32;
-            let sums = self.sums_around();
+            let sums = self.gathered_sums();
             let mut first = self.thread / 32;
             while first < tiles {
                 let rows = self.read_rows(first, tiles);
@@ -409,7 +409,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         unsafe {
             let lane = self.thread % 32;
             let digit = first + lane as usize;
-            let (before, all) = (self.sums_around(), self.sums_around().offset(RADIX));
+            let (before, all) = (self.gathered_sums(), self.gathered_sums().offset(RADIX));
             // What is before the group of digits that the lane would read a row's of.
             let mut group = 0;
             for k in 0..DIGITS {
