@@ -38,8 +38,8 @@
 //! nobody clears it between them: after a pass every word is INCLUSIVE, and the
 //! next pass reads the state through an exclusive or that makes INCLUSIVE EMPTY.
 //!
-//! # Few tiles
-//! Where there are few tiles no histogram is launched: see `all_gather`. After the plan
+//! # A single wave
+//! For a single wave of tiles no histogram is launched: see `all_gather`. After the plan
 //! and 16 words that nothing uses come
 //!
 //! | words | what |
@@ -121,7 +121,7 @@ pub const fn row_mark(place: u32, places: u32) -> u32 {
 }
 
 /// Words of the whole array where tiles look at all others, which are so many.
-pub const fn words_of_few(tiles: usize) -> usize {
+pub const fn words_of_single_wave(tiles: usize) -> usize {
     ROWS + tiles * ROW
 }
 

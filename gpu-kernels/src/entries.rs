@@ -16,7 +16,7 @@ use crate::local_sort::{self, LocalSort};
 use crate::merge::{self, Merge};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::policy::local;
-use crate::policy::{self, block, few, onesweep};
+use crate::policy::{self, block, onesweep, single_wave};
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
 use crate::tile::{self, Buffers, Pass, look};
@@ -42,11 +42,11 @@ macro_rules! for_every_entry {
                     onesweep_pairs_wide_u8: pairs match, onesweep::PAIRS_U8;
                 }
                 single_wave {
-                    few_keys_4096_u8: keys atomic, few::PAIRS_FEW;
-                    few_keys_8192_u8: keys atomic, few::KEYS_SOME;
-                    few_pairs_2048_u8: pairs match, few::PAIRS_LEAST;
-                    few_pairs_4096_u8: pairs match, few::PAIRS_FEW;
-                    few_pairs_8192_u8: pairs match, few::PAIRS_SOME;
+                    few_keys_4096_u8: keys atomic, single_wave::PAIRS_FEW;
+                    few_keys_8192_u8: keys atomic, single_wave::KEYS_SOME;
+                    few_pairs_2048_u8: pairs match, single_wave::PAIRS_LEAST;
+                    few_pairs_4096_u8: pairs match, single_wave::PAIRS_FEW;
+                    few_pairs_8192_u8: pairs match, single_wave::PAIRS_SOME;
                 }
                 blocks {
                     block_small_keys_u8: keys, block::SMALL;
@@ -73,11 +73,11 @@ macro_rules! for_every_entry {
                     onesweep_pairs_wide_baseline_u16: pairs match, onesweep::PAIRS_U16_BASELINE;
                 }
                 single_wave {
-                    few_keys_4096_u16: keys atomic, few::KEYS_FEW;
-                    few_keys_8192_u16: keys atomic, few::KEYS_SOME;
-                    few_pairs_2048_u16: pairs match, few::PAIRS_LEAST;
-                    few_pairs_4096_u16: pairs match, few::PAIRS_FEW;
-                    few_pairs_8192_u16: pairs match, few::PAIRS_SOME;
+                    few_keys_4096_u16: keys atomic, single_wave::KEYS_FEW;
+                    few_keys_8192_u16: keys atomic, single_wave::KEYS_SOME;
+                    few_pairs_2048_u16: pairs match, single_wave::PAIRS_LEAST;
+                    few_pairs_4096_u16: pairs match, single_wave::PAIRS_FEW;
+                    few_pairs_8192_u16: pairs match, single_wave::PAIRS_SOME;
                 }
                 blocks {
                     block_small_keys_u16: keys, block::SMALL;
@@ -109,13 +109,13 @@ macro_rules! for_every_entry {
                     onesweep_pairs_wide_baseline_u32: pairs match, onesweep::PAIRS_U32_BASELINE;
                 }
                 single_wave {
-                    few_keys_2048_u32: keys atomic, few::KEYS_LEAST;
-                    few_keys_4096_u32: keys atomic, few::KEYS_FEW;
-                    few_keys_8192_u32: keys atomic, few::KEYS_SOME;
-                    few_pairs_2048_u32: pairs match, few::PAIRS_LEAST;
-                    few_pairs_3072_u32: pairs match, few::PAIRS_NEXT;
-                    few_pairs_4096_u32: pairs match, few::PAIRS_FEW;
-                    few_pairs_8192_u32: pairs match, few::PAIRS_SOME;
+                    few_keys_2048_u32: keys atomic, single_wave::KEYS_LEAST;
+                    few_keys_4096_u32: keys atomic, single_wave::KEYS_FEW;
+                    few_keys_8192_u32: keys atomic, single_wave::KEYS_SOME;
+                    few_pairs_2048_u32: pairs match, single_wave::PAIRS_LEAST;
+                    few_pairs_3072_u32: pairs match, single_wave::PAIRS_NEXT;
+                    few_pairs_4096_u32: pairs match, single_wave::PAIRS_FEW;
+                    few_pairs_8192_u32: pairs match, single_wave::PAIRS_SOME;
                 }
                 local {
                     local_sort_keys_384_u32: keys, local::U32_384;
@@ -159,12 +159,12 @@ macro_rules! for_every_entry {
                     onesweep_pairs_wide_baseline_u64: pairs match, onesweep::PAIRS_U64_BASELINE;
                 }
                 single_wave {
-                    few_keys_2048_u64: keys atomic, few::KEYS_LEAST;
-                    few_keys_4096_u64: keys atomic, few::KEYS_FEW;
-                    few_keys_8192_u64: keys atomic, few::KEYS_SOME;
-                    few_pairs_2048_u64: pairs match, few::PAIRS_LEAST;
-                    few_pairs_4096_u64: pairs match, few::PAIRS_FEW;
-                    few_pairs_8192_u64: pairs match, few::PAIRS_SOME;
+                    few_keys_2048_u64: keys atomic, single_wave::KEYS_LEAST;
+                    few_keys_4096_u64: keys atomic, single_wave::KEYS_FEW;
+                    few_keys_8192_u64: keys atomic, single_wave::KEYS_SOME;
+                    few_pairs_2048_u64: pairs match, single_wave::PAIRS_LEAST;
+                    few_pairs_4096_u64: pairs match, single_wave::PAIRS_FEW;
+                    few_pairs_8192_u64: pairs match, single_wave::PAIRS_SOME;
                 }
                 local {
                     local_sort_keys_384_u64: keys, local::U64_384;
@@ -210,10 +210,10 @@ macro_rules! for_every_entry {
                     onesweep_pairs_wide_baseline_u128: pairs match, onesweep::PAIRS_U128_BASELINE;
                 }
                 single_wave {
-                    few_keys_2048_u128: keys match, few::PAIRS_LEAST;
-                    few_keys_4096_u128: keys match, few::PAIRS_FEW;
-                    few_pairs_2048_u128: pairs match, few::PAIRS_LEAST;
-                    few_pairs_4096_u128: pairs match, few::PAIRS_FEW;
+                    few_keys_2048_u128: keys match, single_wave::PAIRS_LEAST;
+                    few_keys_4096_u128: keys match, single_wave::PAIRS_FEW;
+                    few_pairs_2048_u128: pairs match, single_wave::PAIRS_LEAST;
+                    few_pairs_4096_u128: pairs match, single_wave::PAIRS_FEW;
                 }
                 blocks {
                     block_small_keys_u128: keys, block::SMALL;

@@ -96,11 +96,11 @@ pub mod onesweep {
     pub const PAIRS_U128_BASELINE: Shape = Shape::new(256, 7, 2);
 }
 
-/// Shapes of the passes of few tiles, which look at each other (`all_gather`): small
+/// Shapes of the passes of a single wave of tiles (`all_gather`): small
 /// inputs are bound by the time of one tile, and take tiles such that each multiprocessor
 /// has at most one. Where several fit it all the same, sorts on other streams are done
 /// beside; the largest have no registers to spare for that, nor have most pairs.
-pub mod few {
+pub mod single_wave {
     use super::Shape;
     use crate::control::TILES_MAX;
 

@@ -33,12 +33,12 @@ fn sort_in_a_block() {
 /// Up to 40 tiles that look at each other, of which a block of four warps reads 16 rows
 /// at once.
 #[test]
-fn few_tiles_in_rounds() {
-    let draws = draws("few_tiles_in_rounds", cases::ROUNDS, (128, 5120));
+fn a_single_wave_in_rounds() {
+    let draws = draws("a_single_wave_in_rounds", cases::ROUNDS, (128, 5120));
     draws.of(KeyType::U16, |case| {
         let kernels = match case.seed.is_multiple_of(2) {
-            true => Kernels::<u16>::of_few::<128, 1, false>(),
-            false => Kernels::of_few::<128, 1, true>(),
+            true => Kernels::<u16>::of_single_wave::<128, 1, false>(),
+            false => Kernels::of_single_wave::<128, 1, true>(),
         };
         let mut keys = case.words::<u16>();
         let sorter = Sorter::new(case, kernels);

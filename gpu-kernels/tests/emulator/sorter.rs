@@ -89,7 +89,7 @@ impl<K: Key> Kernels<K> {
     }
 
     /// Kernels of few tiles, with values or without.
-    pub fn of_few<const THREADS: usize, const ITEMS: usize, const PAIRED: bool>() -> Self {
+    pub fn of_single_wave<const THREADS: usize, const ITEMS: usize, const PAIRED: bool>() -> Self {
         Kernels {
             paired: PAIRED,
             look: look::ALL_GATHER,
@@ -107,7 +107,7 @@ impl<K: Key> Kernels<K> {
         }
     }
 
-    fn is_few(&self) -> bool {
+    fn is_single_wave(&self) -> bool {
         self.look == look::ALL_GATHER
     }
 }
@@ -140,13 +140,13 @@ impl<K: Key> Sorter<K> {
     /// asked for.
     pub fn new(case: &Case, kernels: Kernels<K>) -> Self {
         let tiles = case.n.div_ceil(kernels.tile);
-        let words = if kernels.is_few() {
-            control::words_of_few(tiles)
+        let words = if kernels.is_single_wave() {
+            control::words_of_single_wave(tiles)
         } else {
             control::words(K::PLACES, tiles)
         };
         let control = Buffer::from_slice(&vec![0xfeed_5eed; words]).named("control");
-        let zero = if kernels.is_few() {
+        let zero = if kernels.is_single_wave() {
             [0..0, control::DIFFERING..words]
         } else {
             ZERO.map(|words| words(K::PLACES))
@@ -224,7 +224,7 @@ impl<K: Key> Sorter<K> {
             options
         };
         let options = options.named(kernel);
-        if self.kernels.is_few() {
+        if self.kernels.is_single_wave() {
             return options;
         }
         let words = self.control.global();
@@ -237,7 +237,7 @@ impl<K: Key> Sorter<K> {
     /// nothing has been said of places.
     fn check_rows(&self, place: u32) -> Result<(), String> {
         let mark = control::row_mark(place, self.bits.places());
-        let rows = control::ROWS..control::words_of_few(self.tiles);
+        let rows = control::ROWS..control::words_of_single_wave(self.tiles);
         let halves = rows.flat_map(|word| {
             let word = self.control.read(word);
             [word & 0xffff, word >> 16]
@@ -365,11 +365,11 @@ impl<K: Key> Sorter<K> {
             &output_values
         };
         let indexed = self.kernels.paired && values.is_none();
-        if !self.kernels.is_few() {
+        if !self.kernels.is_single_wave() {
             plan(&input, indexed)?;
         } else if self.bits.places() == 1 {
             // As the host does.
-            let words = control::DIFFERING..control::words_of_few(self.tiles);
+            let words = control::DIFFERING..control::words_of_single_wave(self.tiles);
             words.for_each(|word| self.control.write(word, 0));
         }
         let mut arg = Pass {
@@ -431,7 +431,7 @@ impl<K: Key> Sorter<K> {
             pass_shared: shared,
             ..
         } = self.kernels;
-        if self.kernels.is_few() {
+        if self.kernels.is_single_wave() {
             self.check_rows(arg.place)?;
         }
         (arg.portion, arg.first_tile) = (0, 0);
@@ -440,7 +440,7 @@ impl<K: Key> Sorter<K> {
             arg.first_tile = first as u32;
             let options = Options {
                 // As the host launches it.
-                early: !(self.kernels.is_few() && arg.place == 0),
+                early: !(self.kernels.is_single_wave() && arg.place == 0),
                 ..self.options("onesweep", grid, threads)
             };
             launch(grid, threads, shared, &options, || unsafe { pass(arg) }).map_err(fails)?;

@@ -42,8 +42,8 @@ fn kernels<K: Key>(case: &Case, paired: bool) -> Kernels<K> {
     match (paired, case.seed >> 8 & 3) {
         (false, 2..) => Kernels::of::<128, 2, 2>(),
         (true, 2..) => Kernels::of_pairs::<128, 3, 1>(),
-        (false, 1) => Kernels::of_few::<128, 2, false>(),
-        (true, 1) => Kernels::of_few::<128, 3, true>(),
+        (false, 1) => Kernels::of_single_wave::<128, 2, false>(),
+        (true, 1) => Kernels::of_single_wave::<128, 3, true>(),
         (false, 0) => Kernels {
             portion,
             ..Kernels::of_portions::<128, 2, 1>()

@@ -231,7 +231,7 @@ fn pass<W: Entries>(
     let paired = kind == Kind::Pairs;
     let wave = |entry: &&Entry<Pass<W>>| {
         let tile = entry.shape.tile();
-        let most = policy::few::most_tiles(size_of::<W>(), paired, tile) as u64;
+        let most = policy::single_wave::most_tiles(size_of::<W>(), paired, tile) as u64;
         entry.paired == paired && room.runs(entry) && n <= most.min(room.wave()) * tile as u64
     };
     if let Some(entry) = W::SINGLE_WAVE.iter().find(wave) {

@@ -478,7 +478,7 @@ impl<K: GpuKey> Sort<K> {
             if let Some(block) = self.kernels.block {
                 return launch.block(block);
             }
-            // A sort of few tiles by a single place is the one that does not leave the
+            // A sort of a single wave by a single place is the one that does not leave the
             // control words as it needs them.
             let leaves = !(self.kernels.passes.single_wave && launch.bits.places() == 1);
             workspace.clear(self.to_be_clear(), leaves, launch.stream)?;

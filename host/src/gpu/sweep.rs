@@ -22,7 +22,7 @@ pub const MOST: usize = control::ONE_PORTION as usize;
 pub enum Family {
     /// Passes of tiles that look back, after a histogram; or a sort in one block.
     Passes,
-    /// Passes of few tiles, which look at each other.
+    /// Passes of a single wave of tiles.
     FewTiles,
     /// The local sort of buckets, after two passes.
     LocalSort,

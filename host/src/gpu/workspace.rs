@@ -24,7 +24,7 @@ pub(super) enum Cleared {
     Nothing,
     /// Counters and bins of keys of a width.
     Bins { width: usize },
-    /// The rows of few tiles.
+    /// The rows of a single wave.
     Rows { tiles: usize },
 }
 
@@ -42,7 +42,7 @@ impl Cleared {
         match self {
             Cleared::Nothing => 0,
             Cleared::Bins { width } => control::table(width),
-            Cleared::Rows { tiles } => control::words_of_few(tiles),
+            Cleared::Rows { tiles } => control::words_of_single_wave(tiles),
         }
     }
 }
@@ -179,7 +179,7 @@ impl<K: GpuKey> Sort<K> {
 
     fn control_words(&self, n: u64) -> usize {
         if self.kernels.passes.single_wave {
-            control::words_of_few(self.tiles(n))
+            control::words_of_single_wave(self.tiles(n))
         } else {
             control::words(self.form().width, self.tiles(n))
         }
@@ -309,7 +309,7 @@ mod tests {
             (20, 512 * 16, 66_816, 126_463),
         ] {
             let n = 1u64 << exponent;
-            let words = control::words_of_few(n.div_ceil(tile) as usize);
+            let words = control::words_of_single_wave(n.div_ceil(tile) as usize);
             let layout = Layout::of(&keys(n, 4, Some(words)));
             assert_eq!(layout.end - n * 4, beside, "2^{exponent} keys");
             assert_eq!(layout.keys, beside, "2^{exponent} keys");
