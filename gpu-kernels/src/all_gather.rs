@@ -79,7 +79,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         if options & control::ALLOW_ATOMICS != 0 {
             Ranking::Atomics
         } else {
-            Ranking::Ballots
+            Ranking::Match
         }
     }
 

@@ -97,7 +97,7 @@ pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const
                 let ranks: [u32; ITEMS] = if atomics && !is_contended(digit_of(keys[0])) {
                     counters.rank_by_atomics(thread, |i| digit_of(keys[i]))
                 } else {
-                    counters.rank_by_ballots(thread, |i| digit_of(keys[i]))
+                    counters.rank_by_match(thread, |i| digit_of(keys[i]))
                 };
                 thread::sync_threads();
                 counters.scan(THREADS / 32, thread, sums, begins, |_| 0, |_, _| ());

@@ -160,7 +160,7 @@ pub const ONLY_AGAIN: u32 = 16;
 /// How a pass finds the rank of a key: see [`rank`](crate::rank).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ranking {
-    Ballots,
+    Match,
     Atomics,
 }
 
@@ -255,7 +255,7 @@ impl Step {
         if self.word & Self::ATOMICS != 0 {
             Ranking::Atomics
         } else {
-            Ranking::Ballots
+            Ranking::Match
         }
     }
 
@@ -347,7 +347,7 @@ mod tests {
     fn passes_hand_over_and_end_in_the_output() {
         for count in 1..=PLACES_MAX as u32 {
             let steps: Vec<Step> = (0..count)
-                .map(|i| Step::running(i, count, 8 * i, Ranking::Ballots))
+                .map(|i| Step::running(i, count, 8 * i, Ranking::Match))
                 .collect();
             assert_eq!(steps[0].source(), Buffer::Input);
             assert_eq!(steps[count as usize - 1].target(), Buffer::Output);

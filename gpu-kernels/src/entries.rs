@@ -97,7 +97,7 @@ macro_rules! for_every_entry {
                 }
                 look_back {
                     onesweep_keys_baseline_u32: keys atomic, onesweep::KEYS_U32_BASELINE;
-                    onesweep_keys_ballots_u32: keys match, onesweep::KEYS_U32_BALLOTS;
+                    onesweep_keys_ballots_u32: keys match, onesweep::KEYS_U32_MATCH;
                     onesweep_pairs_baseline_u32: pairs match, onesweep::PAIRS_U32_BASELINE;
                 }
                 recent_portioned {

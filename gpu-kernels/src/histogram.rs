@@ -325,7 +325,7 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
             if is_spread(place) && arg.options & control::ALLOW_ATOMICS != 0 {
                 Ranking::Atomics
             } else {
-                Ranking::Ballots
+                Ranking::Match
             }
         };
         plan::steps(arg.bits, arg.options, varies, ranking, |place, step| {

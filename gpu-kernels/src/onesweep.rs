@@ -243,7 +243,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             } else {
                 let tile = self.rematerialize();
                 let digit_of = tile.digits();
-                counters.rank_by_ballots(tile.thread, |i| digit_of(keys[i]))
+                counters.rank_by_match(tile.thread, |i| digit_of(keys[i]))
             }
         }
     }

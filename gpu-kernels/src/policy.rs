@@ -62,7 +62,7 @@ pub mod onesweep {
     /// where the registers of the above would spill.
     pub const KEYS_U32_BASELINE: Shape = Shape::new(512, 21, 2);
     /// Keys of 4 bytes, always ranked by ballots.
-    pub const KEYS_U32_BALLOTS: Shape = Shape::new(256, 35, 3);
+    pub const KEYS_U32_MATCH: Shape = Shape::new(256, 35, 3);
     /// Keys of 8 bytes, ranked by atomics where the plan says so, from compute capability
     /// 9.0 on and where a block may have 73 KB of shared memory.
     pub const KEYS_U64: Shape = Shape::new(512, 15, 2);

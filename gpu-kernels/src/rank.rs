@@ -74,7 +74,7 @@ impl Counters {
     /// The last lane of those with one digit moves their counter on: its own rank
     /// plus one is the new count, so one population count serves both.
     #[inline(always)]
-    pub unsafe fn rank_by_ballots<const ITEMS: usize>(
+    pub unsafe fn rank_by_match<const ITEMS: usize>(
         self,
         thread: u32,
         digit: impl Fn(usize) -> u32,

@@ -480,7 +480,7 @@ impl<'a, K: Key> Oracle<'a, K> {
         let sorter = self.sorter;
         self.expected
             .sort_by_key(|&(code, _)| sorter.digit(code, place));
-        self.stable &= step.ranking() == Ranking::Ballots;
+        self.stable &= step.ranking() == Ranking::Match;
         let mut found = keys.to_vec();
         if step.last() {
             found.iter_mut().for_each(|key| *key = sorter.code(*key));

@@ -227,7 +227,7 @@ fn pass<W: Entries>(
     kind: Kind,
     n: u64,
 ) -> Result<(&'static Entry<Pass<W>>, bool), Error> {
-    use policy::onesweep::KEYS_U32_BALLOTS;
+    use policy::onesweep::KEYS_U32_MATCH;
     let paired = kind == Kind::Pairs;
     let wave = |entry: &&Entry<Pass<W>>| {
         let tile = entry.shape.tile();
@@ -242,7 +242,7 @@ fn pass<W: Entries>(
     let ballots = (W::BITS, kind, portioned) == (32, Kind::Ballots, false);
     let usable = |entry: &&Entry<Pass<W>>| {
         let shape = entry.shape;
-        let ranks = (shape == KEYS_U32_BALLOTS) == ballots;
+        let ranks = (shape == KEYS_U32_MATCH) == ballots;
         entry.paired == paired && ranks && room.runs(entry) && n >= shape.from
     };
     let table = if portioned {
