@@ -117,7 +117,7 @@ impl<W: Entries> Passes<W> {
     pub fn of(device: &Device, kind: Kind, bits: Bits, n: u64) -> Result<Self, Error> {
         let room = Room::of(device);
         let [large, small] = W::HISTOGRAMS;
-        let many = n >= MANY_FROM && room.runs(&large);
+        let many = n >= MANY_FROM && room.shared_bytes >= policy::HISTOGRAM_BYTES_LARGE;
         let (pass, single_wave) = pass::<W>(room, kind, n)?;
         Ok(Passes {
             histogram: device.kernels().load(if many { &large } else { &small })?,
