@@ -273,7 +273,7 @@ macro_rules! entry {
         $(#[cfg($cfg)])?
         #[kernel]
         #[launch_bounds($shape.threads, $shape.blocks)]
-        #[allow(clippy::too_many_arguments)]
+        #[allow(clippy::too_many_arguments, clippy::redundant_field_names)]
         pub unsafe fn $name($($($($parameter: $of,)*)? $($field: $type,)?)*) {
             let arguments = $arguments {
                 $($field $(: $group { $($part: $parameter),* })?,)*
