@@ -8,6 +8,7 @@ use crate::bucket_starts::{self, BucketStarts};
 use crate::buckets::{self, BucketCounts};
 #[cfg(not(target_os = "cuda"))]
 use crate::entry::{Entries, Entry, parameter};
+use crate::fused::Fused;
 use crate::gather::{self, Gather, NumericCodes};
 use crate::histogram::{self, Histogram};
 use crate::key::Bits;
@@ -16,7 +17,7 @@ use crate::local_sort::{self, LocalSort};
 use crate::merge::{self, Merge};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::policy::local;
-use crate::policy::{self, block, onesweep, single_wave};
+use crate::policy::{self, block, fused, onesweep, single_wave};
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
 use crate::tile::{self, Buffers, Pass, look};
@@ -131,6 +132,11 @@ macro_rules! for_every_entry {
                     local_sort_pairs_4608_u32: pairs, local::U32_4608;
                     local_sort_pairs_9216_u32: pairs, local::U32_9216;
                 }
+                fused {
+                    fused_512_u32: keys, fused::LEAST;
+                    fused_1024_u32: keys, fused::NEXT;
+                    fused_2048_u32: keys, fused::MOST;
+                }
                 blocks {
                     block_small_keys_u32: keys, block::SMALL;
                     block_medium_keys_u32: keys, block::MEDIUM;
@@ -179,6 +185,11 @@ macro_rules! for_every_entry {
                     local_sort_pairs_2304_u64: pairs, local::U64_2304_PAIRS;
                     local_sort_pairs_4608_u64: pairs, local::U64_4608_PAIRS;
                     local_sort_pairs_9216_u64: pairs, local::U64_9216;
+                }
+                fused {
+                    fused_512_u64: keys, fused::LEAST;
+                    fused_1024_u64: keys, fused::NEXT;
+                    fused_2048_u64: keys, fused::MOST;
                 }
                 blocks {
                     block_small_keys_u64: keys, block::SMALL;
@@ -395,6 +406,23 @@ macro_rules! local_sorts {
     };
 }
 
+macro_rules! fused {
+    ($when:ident $key:ident { $($name:ident: keys, $shape:expr;)* }) => { $(
+        entry! {
+            $when $name: Fused<$key> {
+                input: Global<$key>, output: Global<$key>, control: Global<u32>, n: u32,
+                flip: $key, options: u32
+            }
+            $shape; paired: false, atomic: true,
+            shared_bytes: crate::fused::shared_bytes::<$key>($shape),
+            synchronises: synchronisation::fused($shape.items),
+            kernel: crate::fused::fused::<
+                $key, { $shape.threads }, { crate::fused::loaded($shape.items) }, { $shape.items },
+            >
+        }
+    )* };
+}
+
 macro_rules! blocks {
     ($key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
         blocks! { @$of $key $name $shape }
@@ -510,6 +538,7 @@ macro_rules! entries {
         portioned $portioned:tt
         single_wave $single_wave:tt
         $(local $local:tt)?
+        $(fused $fused:tt)?
         blocks $blocks:tt
         $(merge $merge:tt)?
         verify { $verify:ident, $verify_values:ident; }
@@ -524,6 +553,7 @@ macro_rules! entries {
         passes! { always BACK_IN_PORTION $key $portioned }
         passes! { always ALL_GATHER $key $single_wave }
         $(local_sorts! { recent $key $local })?
+        $(fused! { always $key $fused })?
         blocks! { $key $blocks }
         $(merge! { $key $merge })?
         elementwise! {
@@ -559,6 +589,7 @@ macro_rules! entries {
                 table!($($recent_portioned)? $portioned);
             const SINGLE_WAVE: &'static [Entry<Pass<Self>>] = table!($single_wave);
             const LOCAL: &'static [Entry<LocalSort<Self>>] = table!($($local)?);
+            const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)?);
             const BLOCKS: &'static [Entry<Block<Self>>] = table!($blocks);
             const MERGE: &'static [Entry<Merge<Self>>] = table!($($merge)?);
             const VERIFY: Entry<Verify<Self>> = $verify::ENTRY;

@@ -7,6 +7,7 @@
 use crate::block::Block;
 use crate::bucket_starts::BucketStarts;
 use crate::buckets::BucketCounts;
+use crate::fused::Fused;
 use crate::gather::{Gather, NumericCodes};
 use crate::histogram::Histogram;
 use crate::local_sort::LocalSort;
@@ -68,6 +69,8 @@ pub trait Entries: Swept {
     const SINGLE_WAVE: &'static [Entry<Pass<Self>>];
     /// Local sorts of buckets.
     const LOCAL: &'static [Entry<LocalSort<Self>>];
+    /// Sorts of keys alone in one launch of many blocks.
+    const FUSED: &'static [Entry<Fused<Self>>];
     /// Sorts in one block.
     const BLOCKS: &'static [Entry<Block<Self>>];
     /// The merge.

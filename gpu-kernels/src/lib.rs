@@ -14,6 +14,8 @@
 //! | [`rank`] | where in its tile a key belongs |
 //! | [`local_sort`] | sorts each bucket of keys by itself |
 //! | [`block`] | sorts what fits one block, in one launch |
+//! | [`fused`] | sorts more keys in one launch, of blocks that wait for each other |
+//! | `fused_barrier`, `fused_splitters`, `fused_bucket` | its parts |
 //! | [`gather`] | fetches elements by index; codes of numeric order |
 //! | [`merge`] | merges two sorted runs along merge path |
 //! | [`verify`] | checks order, and hashes the multiset of keys |
@@ -50,6 +52,10 @@ pub mod entries;
 mod all_gather;
 #[cfg(not(target_os = "cuda"))]
 pub mod entry;
+pub mod fused;
+mod fused_barrier;
+mod fused_bucket;
+mod fused_splitters;
 pub mod gather;
 pub mod histogram;
 pub mod key;

@@ -148,6 +148,20 @@ pub mod block {
     pub const MEDIUM: Shape = Shape::new(512, 8, 1);
 }
 
+/// Shapes of the sort of keys alone in one launch of many blocks, in order of size: `items`
+/// are those of a bucket. Blocks of a multiprocessor are so many that small chips have room
+/// for all.
+pub mod fused {
+    use super::Shape;
+
+    /// Up to 2^16 keys.
+    pub const LEAST: Shape = Shape::new(256, 6, 4).from(1 << 11);
+    /// Up to 2^17.
+    pub const NEXT: Shape = Shape::new(512, 6, 2).from(1 << 11);
+    /// Up to 2^18.
+    pub const MOST: Shape = Shape::new(1024, 6, 1).from(1 << 11);
+}
+
 /// Shapes of the local sort, in order of size: what a block has is one bucket. The least
 /// are of one warp, which needs no barriers.
 pub mod local {

@@ -10,14 +10,15 @@
 use crate::entry::{Entry, parameter};
 #[cfg(not(target_os = "cuda"))]
 use crate::key::Key;
-#[cfg(all(target_os = "cuda", sweep))]
-use crate::{key::Bits, synchronisation, tile::Buffers};
 #[cfg(any(not(target_os = "cuda"), sweep))]
 use crate::{
+    fused::Fused,
     local_sort::{self, LocalSort},
     policy::Shape,
     tile::{self, Pass, look},
 };
+#[cfg(all(target_os = "cuda", sweep))]
+use crate::{key::Bits, synchronisation, tile::Buffers};
 #[cfg(any(not(target_os = "cuda"), sweep))]
 use cuda_std::prelude::*;
 
@@ -30,6 +31,8 @@ pub trait Swept: Key {
     const SWEPT_SINGLE_WAVE: &'static [Entry<Pass<Self>>];
     /// Local sorts of buckets.
     const SWEPT_LOCAL: &'static [Entry<LocalSort<Self>>];
+    /// Sorts in one launch of many blocks.
+    const SWEPT_FUSED: &'static [Entry<Fused<Self>>];
 }
 
 macro_rules! sweep {
@@ -37,6 +40,7 @@ macro_rules! sweep {
         $(look_back $pass:ident $by:ident $pass_ranking:ident { $($pass_shape:tt),* })*
         $(single_wave $wave:ident $wave_by:ident $wave_ranking:ident { $($wave_shape:tt),* })*
         $(local $local:ident $local_ranking:ident { $($local_shape:tt),* })*
+        $(fused $fused:ident $fused_ranking:ident { $($fused_shape:tt),* })*
     })*) => { $(
         $($(swept! {
             [sweep_ $pass _ $key _] $pass_shape [_ $pass_ranking]
@@ -50,6 +54,10 @@ macro_rules! sweep {
             [sweep_local_ $local _ $key _] $local_shape [_ $local_ranking]
             local_sorts { swept_recent $key } $local
         })*)*
+        $($(swept! {
+            [sweep_fused_ $fused _ $key _] $fused_shape [_ $fused_ranking]
+            fused { swept $key } $fused
+        })*)*
 
         #[cfg(not(target_os = "cuda"))]
         impl Swept for $key {
@@ -61,6 +69,9 @@ macro_rules! sweep {
             )*)*];
             const SWEPT_LOCAL: &'static [Entry<LocalSort<Self>>] = &[$($(
                 swept_entry!([sweep_local_ $local _ $key _] $local_shape [_ $local_ranking]),
+            )*)*];
+            const SWEPT_FUSED: &'static [Entry<Fused<Self>>] = &[$($(
+                swept_entry!([sweep_fused_ $fused _ $key _] $fused_shape [_ $fused_ranking]),
             )*)*];
         }
     )* };
@@ -142,6 +153,10 @@ sweep! {
             (256 x 9 x 6), (128 x 19 x 7), (256 x 18 x 4), (512 x 9 x 3), (256 x 19 x 4),
             (512 x 18 x 2), (1024 x 9 x 1), (512 x 19 x 2)
         }
+        fused keys atomics {
+            (256 x 3 x 4), (256 x 6 x 4), (256 x 12 x 2), (512 x 3 x 2), (512 x 6 x 2),
+            (512 x 12 x 1), (1024 x 3 x 1), (1024 x 6 x 1)
+        }
     }
     u64 {
         look_back keys atomic atomics {
@@ -169,6 +184,10 @@ sweep! {
             (32 x 12 x 32), (32 x 22 x 20), (128 x 6 x 10), (128 x 10 x 8), (256 x 5 x 6),
             (128 x 18 x 6), (256 x 9 x 4), (256 x 9 x 5), (256 x 18 x 3), (512 x 9 x 2),
             (384 x 12 x 3), (512 x 18 x 1), (1024 x 9 x 1), (768 x 12 x 1)
+        }
+        fused keys atomics {
+            (256 x 3 x 4), (256 x 6 x 4), (256 x 12 x 2), (512 x 3 x 2), (512 x 6 x 2),
+            (512 x 12 x 1), (1024 x 3 x 1), (1024 x 6 x 1)
         }
     }
     u128 {
@@ -217,6 +236,7 @@ mod tests {
             (256, control::ROW_COUNT as usize),
         );
         check::<K, _>("local_", K::SWEPT_LOCAL, (32, (1 << 16) - 1));
+        check::<K, _>("fused_", K::SWEPT_FUSED, (64, (1 << 16) - 1));
     }
 
     #[test]

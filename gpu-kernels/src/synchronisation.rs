@@ -65,6 +65,18 @@ pub const fn block(items: usize, paired: bool) -> Counts {
     }
 }
 
+/// A sort in one launch of many blocks, whose warps vote twice on whether a row of a tile has
+/// one digit, and once on whether a bucket's first row is contended. A scan has two barriers,
+/// a network two, a grid barrier two. By top digits there are seven besides the scans of
+/// starts and bins, a grid barrier, and a network where a bin is contended; by splitters four
+/// besides a scan, three grid barriers, and two networks; and where blocks leave one besides
+/// a network.
+pub const fn fused(items: usize) -> Counts {
+    let (scans, grid_barriers, networks) = (3 * 2, 4 * 2, 4 * 2);
+    let votes = 2 * crate::fused::loaded(items) + 1;
+    Counts::new(votes, scans + grid_barriers + networks + 12)
+}
+
 /// The histogram and the plan.
 pub const HISTOGRAM: Counts = Counts::new(0, 6);
 

@@ -4,12 +4,14 @@
 use crate::alone::{self, Geometry};
 use crate::case::{Emulated, draws};
 use crate::cases;
+use crate::fused::sorts_as_launched;
 use crate::sorter::{Kernels, Sorter};
 use crate::sorts_by_bucket::{ByBucket, sorts_locally};
 use cuda_std::emu::Buffer;
 use gpu_kernels::block::Block;
 use gpu_kernels::entries;
 use gpu_kernels::entry::Entry;
+use gpu_kernels::fused::Fused;
 use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Key;
 use gpu_kernels::local_sort::{LocalSort, local_sort};
@@ -40,6 +42,7 @@ macro_rules! stamp {
         portioned $portioned:tt
         single_wave $single_wave:tt
         $(local $local:tt)?
+        $(fused $fused:tt)?
         blocks $blocks:tt
         $(merge $merge:tt)?
         verify { $verify:ident, $verify_values:ident; }
@@ -64,6 +67,7 @@ macro_rules! stamp {
         tests! { $portioned $key portioned }
         tests! { $single_wave $key single_wave }
         $(tests! { $local $key local })?
+        $(tests! { $fused $key fused })?
         tests! { $blocks $key block }
         $(tests! { $merge $key merge })?
         elementwise! { $verify [KeyType::unsigned(<$key>::BITS)], verifies 2 }
@@ -131,6 +135,10 @@ fn by_bucket<K: Key>(name: &str, kernels: ByBucket<K>) {
         let bits = (0, K::BITS);
         kernels.sorts(&Case { bits, ..*case }).map(|_| ())
     });
+}
+
+fn fused<K: Key>(entry: &Entry<Fused<K>>, run: unsafe fn(Fused<K>)) {
+    sorts_as_launched(entry.name, run, Geometry::of(entry));
 }
 
 fn local<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {

@@ -8,12 +8,14 @@
 //! |---|---|
 //! | `sorts` | the list itself, as whole sorts in small shapes |
 //! | `sorts_by_bucket` | keys that are sorted by bucket, in small shapes |
+//! | `fused` | sorts in one launch whose blocks wait for each other |
 //! | `small` | each kernel by itself, in small shapes |
 //! | `entries` | each entry point, in the shape that devices run, on fewer cases |
 
 mod alone;
 mod case;
 mod entries;
+mod fused;
 mod small;
 mod sorter;
 mod sorts;
@@ -38,6 +40,8 @@ mod cases {
     /// Of few tiles that are more than a warp reads the rows of at once.
     pub const ROUNDS: u32 = 10;
     /// Of each type.
+    pub const FUSED: u32 = 40;
+    /// The same.
     pub const BY_BUCKET: u32 = 10;
     /// The same.
     pub const LOCAL: u32 = 100;

@@ -1,0 +1,356 @@
+//! Sorts in one launch of many blocks, in a small shape: the shared list, uneven inputs, and
+//! blocks that do not find room.
+
+use crate::alone::Geometry;
+use crate::case::{Emulated, draws};
+use crate::cases;
+use cuda_std::emu::{Buffer, MemoryModel, Options, Stats, launch};
+use gpu_kernels::control;
+use gpu_kernels::fused::{self, Fused, SAMPLES, ZERO};
+use gpu_kernels::key::Key;
+use gpu_kernels::policy::Shape;
+use sort_cases::{Case, Distribution, KeyType, Kind, Payload};
+
+/// A kernel that sorts in one launch.
+pub type FusedKernel<K> = unsafe fn(Fused<K>);
+
+/// What it is launched as.
+pub fn geometry<K: Key>(shape: Shape) -> Geometry {
+    Geometry::of_shape(shape, fused::shared_bytes::<K>(shape))
+}
+
+const THREADS: usize = 64;
+const LOADED: usize = 2;
+const ITEMS: usize = 4;
+/// Keys of a bucket that a block holds.
+const HELD: usize = THREADS * ITEMS;
+/// Most keys of the small shape.
+const MOST: usize = THREADS / 2 * THREADS * LOADED;
+
+/// Sorts, one after the other, with what the one before has left behind.
+pub struct FusedSorter<'a, K> {
+    case: &'a Case,
+    kernel: FusedKernel<K>,
+    geometry: Geometry,
+    control: Buffer<u32>,
+}
+
+impl<'a, K: Key> FusedSorter<'a, K> {
+    pub fn new(case: &'a Case, kernel: FusedKernel<K>, geometry: Geometry) -> Self {
+        let words = fused::words::<K>(fused::blocks(case.n, geometry.threads));
+        let control = Buffer::from_slice(&vec![0xfeed_5eed; words]).named("control");
+        (0..ZERO).for_each(|word| control.write(word, 0));
+        FusedSorter {
+            case,
+            kernel,
+            geometry,
+            control,
+        }
+    }
+
+    /// The case's schedule. All blocks find room in three cases of four, or the first
+    /// barrier is hardly ever passed.
+    fn options(&self, blocks: u32) -> Options {
+        let options = self.case.options(blocks, self.geometry.threads as u32);
+        let roomy = !(self.case.seed >> 8).is_multiple_of(4);
+        Options {
+            resident: if roomy { blocks } else { options.resident },
+            impatience: if roomy { 0 } else { options.impatience },
+            ..options.named("fused")
+        }
+    }
+
+    fn sort(&self, keys: &[K]) -> Result<Stats, String> {
+        let blocks = fused::blocks(keys.len(), self.geometry.threads) as u32;
+        self.sort_with(keys, &self.options(blocks))
+    }
+
+    fn sort_with(&self, keys: &[K], options: &Options) -> Result<Stats, String> {
+        let case = self.case;
+        let blocks = fused::blocks(keys.len(), self.geometry.threads);
+        let input = Buffer::from_slice(keys).named("input");
+        let apart = Buffer::uninitialised(keys.len()).named("output");
+        let output = if case.in_place { &input } else { &apart };
+        let encodes = case.key.is_float();
+        let flip: K = case.flip();
+        let arg = Fused {
+            input: input.global(),
+            output: output.global(),
+            control: self.control.global(),
+            n: keys.len() as u32,
+            flip,
+            options: if encodes { control::ENCODE } else { 0 },
+        };
+        let Geometry {
+            threads,
+            shared_bytes,
+            ..
+        } = self.geometry;
+        let words = self.control.global();
+        // A host might launch it so; and the third word is a sense, which any sort reverses.
+        let options = Options {
+            early: true,
+            ..options.clone()
+        };
+        let options = options.expect_zero(words, 0..2).expect_zero(words, 3..ZERO);
+        let kernel = self.kernel;
+        let run = || unsafe { kernel(arg) };
+        let stats = launch(blocks as u32, threads as u32, shared_bytes, &options, run)
+            .map_err(|finding| finding.to_string())?;
+        let rank = |key: &K| if encodes { key.encode() } else { *key } ^ flip;
+        let mut expected = keys.to_vec();
+        expected.sort_by_key(rank);
+        if output.to_vec() != expected {
+            return Err("the output is not the sorted input".to_owned());
+        }
+        if !case.in_place && input.to_vec() != keys {
+            return Err("the input has changed".to_owned());
+        }
+        let left = (0..ZERO).find(|&word| self.control.read(word) << 1 != 0);
+        left.map_or(Ok(stats), |word| {
+            Err(format!("word {word} is not left at zero"))
+        })
+    }
+
+    /// The keys, and then the same reversed.
+    pub fn sort_twice(&self, mut keys: Vec<K>) -> Result<(), String> {
+        self.sort(&keys)?;
+        keys.reverse();
+        self.sort(&keys).map(|_| ())
+    }
+}
+
+fn small<K: Key>(case: &Case) -> FusedSorter<'_, K> {
+    let kernel = fused::fused::<K, THREADS, LOADED, ITEMS>;
+    FusedSorter::new(case, kernel, geometry::<K>(Shape::new(THREADS, ITEMS, 1)))
+}
+
+/// The types of these widths.
+const TYPES: [KeyType; 6] = [
+    KeyType::U32,
+    KeyType::I32,
+    KeyType::F32,
+    KeyType::U64,
+    KeyType::I64,
+    KeyType::F64,
+];
+
+#[test]
+fn sorts_in_one_launch() {
+    for key in TYPES {
+        draws("sorts_in_one_launch", cases::FUSED, (THREADS, 2000)).of(key, |case| {
+            match key.bits {
+                32 => small::<u32>(case).sort_twice(case.words()),
+                _ => small::<u64>(case).sort_twice(case.words()),
+            }
+        });
+    }
+}
+
+fn uniform(seed: u64, n: usize) -> Case {
+    Case {
+        key: KeyType::U64,
+        n,
+        seed,
+        distribution: Distribution::Uniform,
+        payload: Payload::None,
+        descending: false,
+        numeric: false,
+        bits: (0, 64),
+        in_place: seed.is_multiple_of(2),
+        ballots: false,
+    }
+}
+
+/// All blocks on the device, under a schedule of this number.
+fn roomy(seed: u64, n: usize) -> Options {
+    let blocks = fused::blocks(n, THREADS) as u32;
+    let memory = [MemoryModel::StaleReads, MemoryModel::StoreBuffers];
+    Options {
+        resident: blocks,
+        impatience: 0,
+        memory: memory[seed as usize % 2],
+        ..Options::any(seed, blocks, THREADS as u32)
+    }
+}
+
+/// Keys made of uniform ones, by their number, in schedules in which all blocks pass.
+/// Returns what the last sort took.
+#[track_caller]
+fn sorts(n: usize, key: impl Fn(usize, u64) -> u64) -> Stats {
+    let mut stats = Stats::default();
+    for seed in 1..4 {
+        let case = uniform(seed, n);
+        let words = case.words::<u64>().into_iter().enumerate();
+        let keys: Vec<u64> = words.map(|(i, word)| key(i, word)).collect();
+        stats = small(&case).sort_with(&keys, &roomy(seed, n)).unwrap();
+        // The upper halves alone.
+        let case = Case {
+            key: KeyType::U32,
+            bits: (0, 32),
+            ..case
+        };
+        let keys: Vec<u32> = keys.into_iter().map(|key| (key >> 32) as u32).collect();
+        small(&case).sort_with(&keys, &roomy(seed, n)).unwrap();
+    }
+    stats
+}
+
+#[test]
+fn sizes_at_the_borders_of_tiles_and_grids() {
+    for n in [
+        1, 2, 31, 33, 63, 64, 65, 127, 128, 129, 1023, 2047, 2048, 2049,
+    ] {
+        sorts(n, |_, word| word);
+    }
+    sorts(MOST, |_, word| word);
+}
+
+#[test]
+fn even_digits_cost_less_than_uneven_ones() {
+    let n = 1000;
+    let even = sorts(n, |_, word| word).barriers;
+    let uneven = sorts(n, |_, word| word >> 8).barriers;
+    // At least a scan, a choice, and two waits.
+    assert!(
+        uneven >= even + 6 * fused::blocks(n, THREADS) as u64,
+        "{even}, {uneven}"
+    );
+}
+
+#[test]
+fn uneven_digits() {
+    let zipf = |word: u64| u64::MAX / (1 + word % 977).pow(2);
+    for n in [500, 1100] {
+        sorts(n, |_, word| word & word.rotate_left(23));
+        sorts(n, |_, word| {
+            word & word.rotate_left(23) & word.rotate_left(41)
+        });
+        sorts(n, |_, word| word >> 40 << 24);
+        sorts(n, |_, word| zipf(word));
+        sorts(n, |i, _| i as u64 * 0x1_0001_0001);
+        sorts(n, |i, _| u64::MAX - i as u64 / 7);
+        sorts(n, |i, word| if i == n / 2 { word } else { 5 << 40 });
+    }
+}
+
+#[test]
+fn few_values() {
+    for values in [1, 2, 3, 15, 40, 300] {
+        sorts(1600, |_, word| {
+            (word % values).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        });
+        sorts(1100, |_, word| word % values);
+    }
+}
+
+/// Even top digits, under which keys share all their other bits, or the bins' bits, or do so
+/// up to the size from which on a bin is crowded.
+#[test]
+fn crowds_below_even_digits() {
+    let top = |word: u64| word >> 59 << 59;
+    for n in [640, 1900] {
+        sorts(n, |_, word| top(word));
+        sorts(n, |_, word| top(word) | word & 0xffff_ffff);
+        sorts(n, |_, word| top(word) | (word % 3) << 56);
+        sorts(n, |i, word| {
+            top(word) | if i % 2 == 0 { 0 } else { word >> 5 }
+        });
+    }
+    let buckets = 8;
+    for equal in 14..=19 {
+        sorts(buckets * 60, |i, word| {
+            let low = if i / buckets < equal {
+                7 << 40
+            } else {
+                word >> 3
+            };
+            ((i % buckets) as u64) << 61 | low
+        });
+    }
+}
+
+/// A bucket that a block just holds, and one key more.
+#[test]
+fn buckets_as_large_as_a_block_holds() {
+    let n = 1000;
+    let blocks = fused::blocks(n, THREADS);
+    let shift = 64 - blocks.ilog2();
+    let count = |held: usize| {
+        let taken = sorts(n, |i, word| {
+            let bucket = if i < held {
+                3
+            } else {
+                4 + (i % (blocks - 4)) as u64
+            };
+            bucket << shift | word >> (64 - shift)
+        });
+        taken.barriers
+    };
+    assert!(count(HELD) < count(HELD + 1));
+}
+
+/// Keys whose samples all lie elsewhere: one range has nearly all others.
+#[test]
+fn a_range_larger_than_a_block_holds() {
+    let n: usize = 2000;
+    let tile = n.div_ceil(fused::blocks(n, THREADS)).next_multiple_of(32);
+    let sampled = |i: usize| i % tile < THREADS && (i % tile).is_multiple_of(THREADS / SAMPLES);
+    let few = (0..n).filter(|&i| sampled(i)).count();
+    assert!(n - few > 4 * HELD);
+    sorts(n, |i, word| {
+        if sampled(i) {
+            word >> 1
+        } else {
+            u64::MAX << 40 | word >> 24
+        }
+    });
+    sorts(n, |i, word| {
+        if sampled(i) {
+            word | 1 << 63
+        } else {
+            word >> 8
+        }
+    });
+}
+
+/// Fewer blocks on the device than wait for each other: they sort all the same, and leave
+/// what the next sort needs.
+#[test]
+fn blocks_that_find_no_room() {
+    let n = 700;
+    let blocks = fused::blocks(n, THREADS) as u32;
+    for seed in 1..25 {
+        let case = uniform(seed, n);
+        let sorter = small::<u64>(&case);
+        for resident in [blocks, blocks / 2, blocks - 1, blocks, 1, blocks] {
+            let impatience = [0, 4, 64][seed as usize % 3];
+            let schedule = Options::any(seed, blocks, THREADS as u32);
+            let options = Options {
+                resident,
+                impatience,
+                ..schedule
+            };
+            let taken = sorter.sort_with(&case.words(), &options).unwrap();
+            assert!(resident == blocks || taken.impatient > 0);
+        }
+    }
+}
+
+/// Cases of a shape that devices run. Of few blocks, which are many threads.
+pub fn sorts_as_launched<K: Key>(name: &str, kernel: FusedKernel<K>, geometry: Geometry) {
+    let most = geometry.tile;
+    let types = TYPES.into_iter().filter(|key| key.bits == K::BITS);
+    for key in types.filter(|key| !matches!(key.kind, Kind::Signed)) {
+        draws(name, cases::ENTRY / 2, (geometry.threads, most)).of(key, |case| {
+            let options = Options {
+                resident: 16,
+                impatience: 0,
+                ..Options::any(case.seed, 8, 256)
+            };
+            FusedSorter::new(case, kernel, geometry)
+                .sort_with(&case.words(), &options)
+                .map(|_| ())
+        });
+    }
+}
