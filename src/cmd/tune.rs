@@ -350,6 +350,7 @@ fn family(family: Family) -> &'static str {
         Family::Passes => "passes",
         Family::FewTiles => "few tiles",
         Family::LocalSort => "local sort",
+        Family::Fused => "one launch",
     }
 }
 

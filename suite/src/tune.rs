@@ -71,6 +71,7 @@ fn family<S: Serializer>(family: &Family, serializer: S) -> Result<S::Ok, S::Err
         Family::Passes => "passes",
         Family::FewTiles => "few-tiles",
         Family::LocalSort => "local-sort",
+        Family::Fused => "fused",
     })
 }
 

@@ -6,6 +6,7 @@ use gpu_kernels::bucket_starts::BucketStarts;
 use gpu_kernels::buckets::{self, BucketCounts};
 use gpu_kernels::control;
 use gpu_kernels::entry::{Entries, Entry};
+use gpu_kernels::fused::{self, Fused};
 use gpu_kernels::gather::{Gather, NumericCodes};
 use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Bits;
@@ -208,6 +209,11 @@ pub fn usable(
     let tile = shape.tile() as u64;
     let most = u64::from(multiprocessors).min(control::TILES_MAX as u64) * tile;
     match family {
+        Family::Fused if n > fused::most(shape) => Err(format!(
+            "{n} elements are more than {} blocks take, {}",
+            fused::BUCKETS_MAX,
+            fused::most(shape)
+        )),
         Family::FewTiles if n > most => Err(format!(
             "{n} elements are more than a tile a multiprocessor, {most}"
         )),
@@ -265,6 +271,45 @@ pub fn block<W: Entries>(
     entry.map(|entry| device.kernels().load(entry)).transpose()
 }
 
+/// The kernel that sorts up to `n` keys alone in one launch of many blocks, if there is one
+/// and the GPU holds them all at once.
+pub fn fused<W: Entries>(
+    device: &Device,
+    kind: Kind,
+    n: u64,
+) -> Result<Option<Kernel<Fused<W>>>, Error> {
+    for entry in fused_entries::<W>(Room::of(device), kind, n) {
+        let kernel = device.kernels().load(entry)?;
+        if holds_fused(device, &kernel, n)? {
+            return Ok(Some(kernel));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether the GPU holds all blocks of a sort of `n` keys at once.
+pub fn holds_fused<W: Entries>(
+    device: &Device,
+    kernel: &Kernel<Fused<W>>,
+    n: u64,
+) -> Result<bool, Error> {
+    let blocks = fused::blocks(n as usize, kernel.shape().threads) as u64;
+    let held = u64::from(kernel.resources()?.blocks) * u64::from(device.multiprocessors());
+    Ok(blocks <= held)
+}
+
+/// Those that take so many keys, in order of size.
+fn fused_entries<W: Entries>(
+    room: Room,
+    kind: Kind,
+    n: u64,
+) -> impl Iterator<Item = &'static Entry<Fused<W>>> {
+    W::FUSED.iter().filter(move |entry| {
+        let takes = n >= entry.shape.from && n <= fused::most(entry.shape);
+        kind == Kind::Keys && takes && room.runs(entry)
+    })
+}
+
 /// The kernel that merges runs.
 pub fn merger<W: Entries>(device: &Device) -> Result<Kernel<Merge<W>>, Error> {
     const { assert!(!W::MERGE.is_empty(), "no entry point merges such keys") };
@@ -302,6 +347,7 @@ mod tests {
                 .iter()
                 .map(|entry| entry.shape)
                 .collect(),
+            Family::Fused => u32::SWEPT_FUSED.iter().map(|entry| entry.shape).collect(),
             Family::LocalSort => u32::SWEPT_LOCAL.iter().map(|entry| entry.shape).collect(),
         };
         let usable = |shape: &Shape| usable((family, *shape), n, 132, by_bucket).is_ok();
@@ -455,6 +501,33 @@ mod tests {
     }
 
     #[test]
+    fn an_h200_sorts_some_keys_in_one_launch() {
+        fn name<W: Entries>(kind: Kind, n: u64) -> Option<&'static str> {
+            let entry = fused_entries::<W>(ROOMS[3], kind, n).next()?;
+            assert!(fused::blocks(n as usize, entry.shape.threads) <= 132);
+            if let Some(text) = embedded_texts().next() {
+                is_compiled(text, entry);
+            }
+            Some(entry.name)
+        }
+        type Name = fn(Kind, u64) -> Option<&'static str>;
+        for (name, n, expected) in [
+            (name::<u32> as Name, (1 << 11) - 1, None),
+            (name::<u32>, 1 << 11, Some("fused_512_u32")),
+            (name::<u32>, 1 << 16, Some("fused_512_u32")),
+            (name::<u32>, (1 << 16) + 1, Some("fused_1024_u32")),
+            (name::<u64>, 1 << 18, Some("fused_2048_u64")),
+            (name::<u64>, (1 << 18) + 1, None),
+            (name::<u16>, 1 << 14, None),
+            (name::<u128>, 1 << 14, None),
+        ] {
+            assert_eq!(name(Kind::Keys, n), expected, "{n}");
+            assert_eq!(name(Kind::Ballots, n), None);
+            assert_eq!(name(Kind::Pairs, n), None);
+        }
+    }
+
+    #[test]
     fn candidates_are_entered_where_they_can_be_used() {
         // A tile a multiprocessor, of which there are 132.
         let few = |n| usable_of(Family::FewTiles, n, false);
@@ -475,6 +548,11 @@ mod tests {
         assert_eq!(
             few.unwrap_err(),
             "2097152 elements are more than a tile a multiprocessor, 270336"
+        );
+        let fused = usable((Family::Fused, Shape::new(256, 6, 4)), 1 << 17, 132, false);
+        assert_eq!(
+            fused.unwrap_err(),
+            "131072 elements are more than 128 blocks take, 65536"
         );
         let local = usable((Family::LocalSort, local_sort), 1 << 20, 132, false);
         assert_eq!(

@@ -9,6 +9,7 @@ use gpu_kernels::bucket_starts::{self, BucketStarts};
 use gpu_kernels::buckets::BucketCounts;
 use gpu_kernels::control;
 use gpu_kernels::entry::Entries;
+use gpu_kernels::fused::{self, Fused};
 use gpu_kernels::gather::Gather;
 use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Bits;
@@ -96,6 +97,27 @@ impl<W: Entries> Launch<'_, W> {
         };
         // SAFETY: the caller's contract.
         unsafe { kernel.launch(self.stream, 1, &block) }
+    }
+
+    /// Sorts in one launch of many blocks, with the control words at `control`.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block); there are control words for as many blocks as sort `n` keys,
+    /// of which the first `fused::ZERO` are zero or as such a sort has left them, and the
+    /// kernel's blocks take `n` keys.
+    pub unsafe fn fused(&self, kernel: Kernel<Fused<W>>, control: u64) -> Result<(), Error> {
+        let keys = self.keys.buffers();
+        let fused = Fused {
+            input: keys.input,
+            output: keys.output,
+            control: Global::on_device(control),
+            n: self.n as u32,
+            flip: self.flip,
+            options: self.options(),
+        };
+        let blocks = fused::blocks(self.n as usize, kernel.shape().threads);
+        // SAFETY: the caller's contract.
+        unsafe { kernel.launch(self.stream, blocks as u32, &fused) }
     }
 
     /// Sorts by passes.

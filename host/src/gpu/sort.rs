@@ -9,6 +9,7 @@ use cust::stream::Stream;
 use gpu_kernels::block::Block;
 use gpu_kernels::control;
 use gpu_kernels::entry::Entries;
+use gpu_kernels::fused::Fused;
 use gpu_kernels::gather::NumericCodes;
 use gpu_kernels::key::Bits;
 use gpu_kernels::local_sort::LocalSort;
@@ -51,6 +52,9 @@ pub enum Payload {
 /// Time: one read of the keys, and one read and one write of keys and values for
 /// each byte of the bits sorted by; places in which all keys agree are skipped. Keys that
 /// are at most a tile for each multiprocessor need no read beforehand.
+/// From 2^11 to 2^18 keys of 4 or 8 bytes alone are sorted in one launch, without a second
+/// buffer: a pass by the top digit, or by splitters where that is uneven, then each bucket
+/// within a multiprocessor.
 /// Very many keys of 4 or 8 bytes that are evenly spread take four reads and three writes
 /// in all: what is below their upper 16 bits is sorted bucket by bucket, within a
 /// multiprocessor.
@@ -68,6 +72,8 @@ pub struct Sort<K: GpuKey> {
 /// The kernels of a sort, loaded.
 pub(super) struct Kernels<W> {
     pub(super) block: Option<Kernel<Block<W>>>,
+    /// One launch of many blocks, which leaves nothing to a block or to passes.
+    pub(super) fused: Option<Kernel<Fused<W>>>,
     pub(super) passes: Passes<W>,
     coder: Option<Kernel<NumericCodes<W>>>,
     gather_values: Option<Gatherer>,
@@ -131,8 +137,13 @@ impl<K: GpuKey> Sort<K> {
         }
         let gather_values = gathered.map(|width| gatherer(&device, width));
         let kind = kind(paired, &order);
+        let fused = dispatch::fused(&device, kind, capacity)?;
         let kernels = Kernels {
-            block: dispatch::block(&device, paired, capacity)?,
+            block: match fused {
+                Some(_) => None,
+                None => dispatch::block(&device, paired, capacity)?,
+            },
+            fused,
             passes: Passes::of(&device, kind, bits, capacity)?,
             coder,
             gather_values: gather_values.transpose()?,
@@ -149,14 +160,29 @@ impl<K: GpuKey> Sort<K> {
 
     /// The same by this pass, whatever the number of keys.
     pub(super) fn by_pass(mut self, pass: Kernel<Pass<K::Word>>, single_wave: bool) -> Self {
-        self.kernels.block = None;
+        (self.kernels.block, self.kernels.fused) = (None, None);
         self.kernels.passes = self.kernels.passes.by(pass, single_wave);
         self
     }
 
+    /// The same in one launch of many blocks.
+    ///
+    /// # Errors
+    /// A GPU that does not hold them all at once.
+    pub(super) fn by_fused(mut self, kernel: Kernel<Fused<K::Word>>) -> Result<Self, Error> {
+        if !dispatch::holds_fused(&self.device, &kernel, self.capacity)? {
+            return Err(Error::Gpu {
+                action: "choosing a kernel",
+                reason: format!("its blocks for {} keys do not fit at once", self.capacity),
+            });
+        }
+        (self.kernels.block, self.kernels.fused) = (None, Some(kernel));
+        Ok(self)
+    }
+
     /// The same by this local sort of buckets.
     pub(super) fn by_local(mut self, sort: Kernel<LocalSort<K::Word>>) -> Result<Self, Error> {
-        self.kernels.block = None;
+        (self.kernels.block, self.kernels.fused) = (None, None);
         let buckets = self.kernels.passes.buckets;
         let buckets = buckets.map(|buckets| buckets.by(&self.device, sort));
         self.kernels.passes.buckets = buckets.transpose()?;
@@ -167,6 +193,9 @@ impl<K: GpuKey> Sort<K> {
     /// sort or the pass, and what it takes.
     pub(super) fn in_use(&self) -> Result<(Family, Shape, Resources), Error> {
         let passes = &self.kernels.passes;
+        if let Some(fused) = &self.kernels.fused {
+            return Ok((Family::Fused, fused.shape(), fused.resources()?));
+        }
         Ok(match (self.kernels.block, &passes.buckets) {
             (Some(block), _) => (Family::Passes, block.shape(), block.resources()?),
             (None, Some(buckets)) => {
@@ -477,6 +506,10 @@ impl<K: GpuKey> Sort<K> {
         unsafe {
             if let Some(block) = self.kernels.block {
                 return launch.block(block);
+            }
+            if let Some(fused) = self.kernels.fused {
+                workspace.clear(self.to_be_clear(), true, launch.stream)?;
+                return launch.fused(fused, control);
             }
             // A sort of a single wave by a single place is the one that does not leave the
             // control words as it needs them.

@@ -26,6 +26,8 @@ pub enum Family {
     FewTiles,
     /// The local sort of buckets, after two passes.
     LocalSort,
+    /// The sort in one launch of many blocks.
+    Fused,
 }
 
 /// How the passes of a shape rank.
@@ -121,6 +123,16 @@ pub fn field<K: GpuKey>(sorter: &GpuSorter, n: usize, paired: bool) -> Result<Ve
             Family::LocalSort,
             entry,
             Sort::by_local,
+        )?);
+    }
+    for entry in K::Word::SWEPT_FUSED.iter().filter(|_| !paired) {
+        let (device, sort) = (sorter.device(), prepare(ascending())?);
+        field.push(self::enter(
+            device,
+            sort,
+            Family::Fused,
+            entry,
+            Sort::by_fused,
         )?);
     }
     Ok(field)

@@ -2,7 +2,7 @@
 
 use cust::memory::DeviceBuffer;
 use cust::stream::Stream;
-use gpu_kernels::{buckets, control};
+use gpu_kernels::{buckets, control, fused};
 
 use super::device::failed;
 use super::{GpuKey, Payload, Sort, launch};
@@ -26,6 +26,8 @@ pub(super) enum Cleared {
     Bins { width: usize },
     /// The rows of a single wave.
     Rows { tiles: usize },
+    /// What the blocks of one launch claim.
+    Claims,
 }
 
 impl Cleared {
@@ -43,6 +45,7 @@ impl Cleared {
             Cleared::Nothing => 0,
             Cleared::Bins { width } => control::table(width),
             Cleared::Rows { tiles } => control::words_of_single_wave(tiles),
+            Cleared::Claims => fused::ZERO,
         }
     }
 }
@@ -109,9 +112,10 @@ pub(super) struct Parts {
     /// Keys, and bytes of one.
     pub(super) n: u64,
     pub(super) width: usize,
-    /// Control words of the passes; none where one block sorts all, which needs second
-    /// buffers neither.
+    /// Control words; none where one block sorts all.
     pub(super) words: Option<usize>,
+    /// Whether passes move keys and values between two buffers.
+    pub(super) passes: bool,
     /// Whether passes may go by buckets.
     pub(super) by_bucket: bool,
     /// Whether 4-byte values pass along with the keys.
@@ -130,7 +134,7 @@ impl Layout {
         let n = parts.n;
         let width = parts.width as u64;
         let mut at = parts.words.map_or(0, |words| 4 * words as u64);
-        let passes = parts.words.is_some();
+        let passes = parts.passes;
         let mut part = |wanted: bool, bytes: u64| {
             let begin = at.next_multiple_of(ALIGNMENT);
             if wanted {
@@ -164,6 +168,7 @@ impl<K: GpuKey> Sort<K> {
             n: self.capacity,
             width: self.form().width,
             words: self.kernels.block.is_none().then(words),
+            passes: self.kernels.block.is_none() && self.kernels.fused.is_none(),
             by_bucket: self.kernels.passes.buckets.is_some(),
             paired: self.paired(),
             numeric: self.numeric(),
@@ -178,7 +183,9 @@ impl<K: GpuKey> Sort<K> {
     }
 
     fn control_words(&self, n: u64) -> usize {
-        if self.kernels.passes.single_wave {
+        if let Some(kernel) = &self.kernels.fused {
+            fused::words::<K::Word>(fused::blocks(n as usize, kernel.shape().threads))
+        } else if self.kernels.passes.single_wave {
             control::words_of_single_wave(self.tiles(n))
         } else {
             control::words(self.form().width, self.tiles(n))
@@ -245,7 +252,9 @@ impl<K: GpuKey> Sort<K> {
 
     /// What control words have to be before a sort.
     pub(super) fn to_be_clear(&self) -> Cleared {
-        if self.kernels.passes.single_wave {
+        if self.kernels.fused.is_some() {
+            Cleared::Claims
+        } else if self.kernels.passes.single_wave {
             let tiles = self.tiles(self.capacity);
             Cleared::Rows { tiles }
         } else {
@@ -265,6 +274,7 @@ mod tests {
             n,
             width,
             words,
+            passes: words.is_some(),
             by_bucket: false,
             paired: false,
             numeric: false,
@@ -317,6 +327,25 @@ mod tests {
         }
     }
 
+    /// The same, which move keys within the output.
+    #[test]
+    fn one_launch_of_many_blocks_takes_less_than_cub() {
+        for (exponent, blocks, cub) in [(14, 64, 7_679), (16, 128, 13_823), (18, 128, 40_447)] {
+            let n = 1u64 << exponent;
+            for (width, words) in [
+                (4, fused::words::<u32>(blocks)),
+                (8, fused::words::<u64>(blocks)),
+            ] {
+                let layout = Layout::of(&Parts {
+                    passes: false,
+                    ..keys(n, width, Some(words))
+                });
+                assert_eq!(layout.end, 4 * words as u64);
+                assert!(layout.end <= n * width as u64 + cub, "2^{exponent} keys");
+            }
+        }
+    }
+
     #[test]
     fn what_is_cleared_for_many_tiles_is_so_for_fewer() {
         let rows = |tiles| Cleared::Rows { tiles };
@@ -326,6 +355,7 @@ mod tests {
         assert!(!rows(8).covers(rows(9)) && !bins(4).covers(bins(8)));
         assert!(!rows(8).covers(bins(4)) && !bins(4).covers(rows(1)));
         assert!(!Cleared::Nothing.covers(rows(1)));
+        assert!(Cleared::Claims.covers(Cleared::Claims) && !rows(8).covers(Cleared::Claims));
     }
 
     #[test]

@@ -72,10 +72,16 @@ pub fn buffers_of_pairs_may_take_turns(device: Arc<Device>) {
 pub fn few_keys_take_no_workspace(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let keys = keys::<u64>(4096);
-    for payload in [Payload::None, Payload::Value(4), Payload::Index] {
-        let sort = sorter.prepare::<u64>(keys.len(), payload, Order::ascending());
-        assert_eq!(sort.unwrap().workspace_bytes(), 0);
+    let bytes = |n, payload| {
+        let sort = sorter.prepare::<u64>(n, payload, Order::ascending());
+        sort.unwrap().workspace_bytes()
+    };
+    for payload in [Payload::Value(4), Payload::Index] {
+        assert_eq!(bytes(keys.len(), payload), 0);
     }
+    assert_eq!(bytes(1000, Payload::None), 0);
+    // Alone, more are sorted in one launch of many blocks, or in one.
+    assert!(bytes(keys.len(), Payload::None) < 8 * keys.len() as u64);
     let mut sorted_there = DeviceBuffer::from_slice(&keys).unwrap();
     sorter.sort(&mut sorted_there).unwrap();
     assert!(sorted_there.as_host_vec().unwrap() == sorted(&keys));
@@ -84,11 +90,12 @@ pub fn few_keys_take_no_workspace(device: Arc<Device>) {
 /// What a small sort gathers lies where a large one keeps what must be zero.
 pub fn sorts_of_all_kinds_share_a_workspace(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
-    let (many, few) = (keys::<u32>(50_000), keys::<u32>(1000));
+    let (many, some, few) = (keys::<u32>(300_000), keys::<u32>(50_000), keys::<u32>(1000));
     let ascending = Order::ascending;
     let large = sorter.prepare::<u32>(many.len(), Payload::None, ascending());
+    let middle = sorter.prepare::<u32>(some.len(), Payload::None, ascending());
     let small = sorter.prepare::<u32>(few.len(), Payload::Value(16), ascending());
-    let (large, small) = (large.unwrap(), small.unwrap());
+    let (large, middle, small) = (large.unwrap(), middle.unwrap(), small.unwrap());
     let mut workspace = large.workspace().unwrap();
     let stream = stream();
     let values: Vec<u128> = (0..few.len() as u128).rev().collect();
@@ -97,6 +104,15 @@ pub fn sorts_of_all_kinds_share_a_workspace(device: Arc<Device>) {
         large
             .keys_in_place(&mut there, &mut workspace, &stream)
             .unwrap();
+        // In one launch, twice: the first finds anything, the second what that has left.
+        for _ in 0..2 {
+            let mut there = DeviceBuffer::from_slice(&some).unwrap();
+            middle
+                .keys_in_place(&mut there, &mut workspace, &stream)
+                .unwrap();
+            stream.synchronize().unwrap();
+            assert!(there.as_host_vec().unwrap() == sorted(&some));
+        }
         let mut keys = DeviceBuffer::from_slice(&few).unwrap();
         let mut values = DeviceBuffer::from_slice(&values).unwrap();
         small
