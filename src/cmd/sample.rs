@@ -8,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ pub fn run(options: &Options) -> Result<()> {
         let names: Vec<String> = cells.iter().map(|cell| format!("{cell}\n")).collect();
         return print(&names.concat());
     }
-    let sink = sink(options)?;
+    let sink = sink(options.json.as_deref())?;
     let interrupted = interrupt::flag()?;
     let gpu = session::any_needs_gpu(&cells);
     let mut session = Session::new(options.seed, options.tier.name(), gpu, sink);
@@ -141,8 +141,8 @@ fn measure(
 }
 
 /// Where lines go: the file, or standard output.
-fn sink(options: &Options) -> Result<Sink> {
-    let Some(path) = &options.json else {
+fn sink(path: Option<&Path>) -> Result<Sink> {
+    let Some(path) = path else {
         return Ok(Box::new(|line| {
             let failed = |reason| suite::Error::File {
                 path: "standard output".into(),
@@ -156,9 +156,13 @@ fn sink(options: &Options) -> Result<Sink> {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    let mut output = Output::open(path)?;
-    let path = path.clone();
-    Ok(Box::new(move |line| {
+    Ok(sink_to(path, Output::open(path)?))
+}
+
+/// Where lines go that are written to the file `path`.
+pub(super) fn sink_to(path: &Path, mut output: Output) -> Sink {
+    let path = path.to_owned();
+    Box::new(move |line| {
         let failed = |reason| suite::Error::File {
             path: path.clone(),
             reason,
@@ -170,7 +174,7 @@ fn sink(options: &Options) -> Result<Sink> {
             Line::Sample(_) | Line::Finished(_) => output.add(&text),
         };
         added.map_err(|error| failed(error.root_cause().to_string()))
-    }))
+    })
 }
 
 /// A bar over all samples, shown where standard error is a terminal.

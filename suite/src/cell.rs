@@ -11,6 +11,29 @@ pub trait Cell {
     /// # Errors
     /// What the engine reports; a wrong result.
     fn sample(&mut self, sorts: u32) -> Result<Times, Error>;
+
+    /// Sorts until the engine is warm, then `count` times; returns the times of each.
+    /// [`verified_sort`](Self::verified_sort) judges the results of all turns where
+    /// [`sample`](Self::sample) does not do it here.
+    ///
+    /// # Errors
+    /// As for [`sample`](Self::sample).
+    fn turn(&mut self, count: usize) -> Result<Vec<Times>, Error> {
+        (0..count).map(|_| self.sample(1)).collect()
+    }
+
+    /// Sorts once more, over a result overwritten before, and verifies it.
+    ///
+    /// # Errors
+    /// As for [`sample`](Self::sample).
+    fn verified_sort(&mut self) -> Result<(), Error> {
+        self.sample(1).map(drop)
+    }
+
+    /// Bytes of device memory that a sort works in beside its input and output.
+    fn temporary_bytes(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// How long one sort took, by whichever clocks saw it.

@@ -11,6 +11,7 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use cust::context::CurrentContext;
+use cust::device::DeviceAttribute;
 use cust::event::{Event, EventFlags};
 use cust::memory::{CopyDestination, DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
@@ -23,7 +24,7 @@ use crate::gpu_engine;
 use crate::inputs::Keys;
 use crate::key::Key;
 use crate::memory;
-use crate::peers::ours;
+use crate::turns;
 use host::gpu::device::{check, failed};
 use host::gpu::sorter::stream;
 use host::gpu::transfer::upload;
@@ -94,8 +95,10 @@ pub(crate) fn spoil<K: Key>(buffer: &DeviceSlice<K>, stream: &Stream) -> Result<
 /// Keys, alone or with values, sorted out of place.
 pub struct Resident<K: Key> {
     resident: gpu::Resident<'static, K>,
-    /// Of a cold cell: what is written before each sort.
+    /// Of a cold cell: the buffer that is written before each sort.
     other: Option<DeviceBuffer<u8>>,
+    /// Sorts dropped at the start of a turn, once they are known.
+    warm_ups: Option<usize>,
 }
 
 impl<K: Key + Default> Resident<K> {
@@ -103,16 +106,17 @@ impl<K: Key + Default> Resident<K> {
     ///
     /// # Errors
     /// No GPU; too little memory.
-    pub fn new(input: &Keys<K>, paired: bool, cold: bool) -> Result<Self, Error> {
+    pub fn new(input: &Keys<K>, paired: bool, cold: bool, order: Order) -> Result<Self, Error> {
         let sorter = sorter()?;
         sorter.device().enter()?;
-        let resident = gpu::Resident::new(sorter, input.keys(), paired, Order::ascending())?;
-        let bytes = 2 * ours::cache_bytes().unwrap_or(CACHE_BYTES);
+        let resident = gpu::Resident::new(sorter, input.keys(), paired, order)?;
+        let bytes = 2 * cache_bytes().unwrap_or(CACHE_BYTES);
         let other =
             || DeviceBuffer::zeroed(bytes as usize).map_err(failed("allocating GPU memory"));
         Ok(Self {
             resident,
             other: cold.then(other).transpose()?,
+            warm_ups: None,
         })
     }
 
@@ -145,6 +149,47 @@ impl<K: Key + Default> Cell for Resident<K> {
     fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
         Times::mean_of(sorts, || self.once())
     }
+
+    fn turn(&mut self, count: usize) -> Result<Vec<Times>, Error> {
+        turn(&mut self.resident, &mut self.warm_ups, count)
+    }
+
+    fn verified_sort(&mut self) -> Result<(), Error> {
+        Ok(self.resident.verified_sample().map(drop)?)
+    }
+
+    fn temporary_bytes(&self) -> Option<u64> {
+        Some(self.resident.workspace_bytes())
+    }
+}
+
+/// A turn of sorts in a row, by events alone: those of peers are timed so, too.
+pub(crate) fn turn<K: Key>(
+    resident: &mut gpu::Resident<'_, K>,
+    warm_ups: &mut Option<usize>,
+    count: usize,
+) -> Result<Vec<Times>, Error> {
+    let mut sorts = |count: usize| {
+        let seconds = (0..count).map(|_| Ok(resident.sample()?.as_secs_f64()));
+        seconds.collect::<Result<Vec<f64>, Error>>()
+    };
+    let dropped = match *warm_ups {
+        Some(known) => known,
+        None => *warm_ups.insert(turns::warm_ups(sorts(turns::WARM_UP_SORTS + 1)?)),
+    };
+    sorts(dropped)?;
+    let times = |seconds| Times {
+        device_s: Some(seconds),
+        ..Times::default()
+    };
+    Ok(sorts(count)?.into_iter().map(times).collect())
+}
+
+/// Bytes of the last-level cache of the GPU that was opened, if the driver says.
+pub fn cache_bytes() -> Option<u64> {
+    let device = cust::device::Device::get_device(0).ok()?;
+    let bytes = device.get_attribute(DeviceAttribute::L2CacheSize).ok()?;
+    u64::try_from(bytes).ok().filter(|&bytes| bytes > 0)
 }
 
 /// Sorts of one graph.

@@ -52,6 +52,7 @@
 //! | [`emulator_cells`] | cells of the kernels in the emulator |
 //! | [`sampler`] | samples of an open cell |
 //! | [`measure`] | samples of an engine, each verified, and what they say of the median |
+//! | [`turns`] | cells sampled by turns |
 //! | [`session`] | a run over cells: environment, engines that can run, a sink for lines |
 //! | [`lines`] | the lines of a records file |
 //! | [`records`] | records files: written, read, gone on with |
@@ -95,6 +96,7 @@ pub mod summary;
 pub mod threads;
 pub mod tiers;
 pub mod tune;
+pub mod turns;
 pub mod verify;
 pub mod workload;
 

@@ -189,7 +189,7 @@ fn is_input(text: &str) -> bool {
 
 /// Letters and digits of ASCII, and what joins them.
 fn is_word(text: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '_' | '.');
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '+' | '_' | '.' | '@');
     !text.is_empty() && text.chars().all(fits)
 }
 

@@ -12,14 +12,13 @@ use crate::group::{self, Group};
 use crate::inputs::Inputs;
 use crate::key::{F32, Key};
 use crate::name::Name;
-use crate::peer_cells::{self, Handed, StartedPeer};
-use crate::peers::programs;
-use crate::peers::{KINDS, Kind, Shape};
+use crate::peer_cells::{self, Handed, Shape, StartedPeer};
+use crate::peers::pairs::Pairs;
+use crate::peers::{self, Input, Peer, Variant, programs};
 use crate::slowdown::{Slowdown, Slowed};
-use crate::{copies, emulator_cells, gpu_cells, host_cells, streams};
-use crate::{cpu, peers};
-use host::gpu::Device;
+use crate::{copies, cpu, emulator_cells, gpu_cells, host_cells, streams};
 use host::gpu::resident::require_indices;
+use host::gpu::{Device, Order};
 
 /// Opens cells. It keeps the last input and the peers that run, so that one after the
 /// other is opened without making them again.
@@ -35,6 +34,8 @@ struct Type {
     name: &'static str,
     bytes: usize,
     open: fn(&Opener, Group, &Name) -> Opened,
+    /// The input of a cell, for peers.
+    input: fn(&Opener, &Name) -> Result<Box<dyn Input>, Error>,
 }
 
 type Opened = Result<Box<dyn Cell>, Error>;
@@ -54,6 +55,7 @@ const fn keys<K: Key + Default>() -> Type {
         name: K::NAME,
         bytes: size_of::<K>(),
         open: open_keys::<K>,
+        input: |opener, name| Ok(Box::new(opener.inputs.keys::<K>(name)?)),
     }
 }
 
@@ -62,6 +64,10 @@ const fn pairs<K: Key + Default>(name: &'static str) -> Type {
         name,
         bytes: size_of::<K>() + size_of::<u32>(),
         open: open_pairs::<K>,
+        input: |opener, name| {
+            require_indices(name.n)?;
+            Ok(Box::new(Pairs(opener.inputs.keys::<K>(name)?)))
+        },
     }
 }
 
@@ -108,12 +114,13 @@ impl Opener {
         let opened = || {
             let group: Group = name.group.parse()?;
             let engines = group.engines();
-            if !engines.contains(&name.engine.as_str()) {
+            let (engine, variant) = engine_and_variant(&name.engine);
+            let may_vary = engine == gpu_engine::NAME || programs::NAMES.contains(&engine);
+            if !engines.contains(&engine) || (variant.is_some() && !may_vary) {
                 let what = format!("engine of the group {group}");
                 return Err(unknown(&what, &name.engine, engines));
             }
-            let kind = TYPES.iter().find(|kind| kind.name == name.kind);
-            let kind = kind.ok_or_else(|| unknown("type", &name.kind, &types()))?;
+            let kind = kind_of(name)?;
             self.require_unslowed(group, name)?;
             require_gpu_memory(group, name, kind.bytes)?;
             (kind.open)(self, group, name)
@@ -139,12 +146,19 @@ impl Opener {
         })
     }
 
+    /// Has `peer` sort in the cells of the engine called `name`.
+    pub fn adopt(&self, name: &str, peer: Peer) {
+        let peer = Rc::new(StartedPeer::new(peer));
+        self.peers.borrow_mut().insert(name.to_owned(), Ok(peer));
+    }
+
     /// Whether an engine can run on this machine, its version if it is of another
     /// library. Starts a peer.
     ///
     /// # Errors
     /// Why it cannot.
     pub fn look_for(&self, engine: &str) -> Result<Option<String>, Error> {
+        let (engine, _) = engine_and_variant(engine);
         if programs::NAMES.contains(&engine) {
             let peer = self.peer(engine)?;
             let version = peer.peer().greeting().peer_version.clone();
@@ -184,30 +198,73 @@ impl Opener {
         })
     }
 
+    /// Ways in which the engine of a cell can sort it, each an engine `NAME@VARIANT` of its
+    /// own; none where there is one way.
+    ///
+    /// # Errors
+    /// The engine does not sort this input; whatever a peer says.
+    pub fn variants(&self, name: &Name) -> Result<Vec<Variant>, Error> {
+        let group: Group = name.group.parse()?;
+        if !programs::NAMES.contains(&name.engine.as_str()) || group == Group::Classic {
+            return Ok(Vec::new());
+        }
+        let peer = self.peer(&name.engine)?;
+        peer_cells::require(&peer, &name.kind, Shape::Resident)?;
+        peer_cells::variants(&peer, &*self.handed(name)?)
+    }
+
     /// The cell of a peer.
     fn open_peer(&self, group: Group, name: &Name) -> Opened {
-        let peer = self.peer(&name.engine)?;
+        let (engine, variant) = engine_and_variant(&name.engine);
+        let peer = self.peer(engine)?;
         let shape = match group {
             Group::Classic => Shape::EndToEnd,
             _ => Shape::Resident,
         };
         peer_cells::require(&peer, &name.kind, shape)?;
-        let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
-        let kind = KINDS.iter().find(|kind| kind.name == name.kind);
-        let kind = kind.ok_or_else(|| unknown("type of peers", &name.kind, &names))?;
-        peer_cells::open(peer, *kind, shape, self.handed(*kind, name)?)
+        peer_cells::open(peer, shape, variant, self.handed(name)?)
     }
 
     /// The input of a cell for peers. The last one is kept: they follow one another.
-    fn handed(&self, kind: Kind, name: &Name) -> Result<Rc<Handed>, Error> {
+    fn handed(&self, name: &Name) -> Result<Rc<Handed>, Error> {
         let mut last = self.handed.borrow_mut();
         if let Some((_, kept)) = last.as_ref().filter(|(known, _)| *known == name.input()) {
             return Ok(Rc::clone(kept));
         }
         *last = None;
-        let handed = Rc::new(Handed::new(kind, self.inputs.workload(name)?)?);
+        let kind = kind_of(name)?;
+        let bytes = (name.n as u64).saturating_mul(kind.bytes as u64);
+        let input = || (kind.input)(self, name);
+        let handed = Rc::new(Handed::new(
+            name.input(),
+            kind.name,
+            (name.n, bytes),
+            input,
+        )?);
         *last = Some((name.input(), Rc::clone(&handed)));
         Ok(handed)
+    }
+}
+
+/// An engine, and the way in which it is to sort: `cub@count32`.
+fn engine_and_variant(engine: &str) -> (&str, Option<&str>) {
+    match engine.split_once('@') {
+        Some((engine, variant)) => (engine, Some(variant)),
+        None => (engine, None),
+    }
+}
+
+fn kind_of(name: &Name) -> Result<&'static Type, Error> {
+    let kind = TYPES.iter().find(|kind| kind.name == name.kind);
+    kind.ok_or_else(|| unknown("type", &name.kind, &types()))
+}
+
+/// The order in which our sort is asked for, by the variant of its engine.
+fn order(variant: Option<&str>) -> Result<Order, Error> {
+    match variant {
+        None => Ok(Order::ascending()),
+        Some("ballots") => Ok(Order::ascending().ballots()),
+        Some(other) => Err(unknown("variant", other, &["ballots"])),
     }
 }
 
@@ -219,7 +276,7 @@ pub fn needs_gpu(engine: &str) -> bool {
 /// Refuses what the GPU's memory cannot hold, before any of it is drawn: of a sort input,
 /// output and workspace, which is a copy of the input at least where that is large.
 fn require_gpu_memory(group: Group, name: &Name, bytes: usize) -> Result<(), Error> {
-    let engine = name.engine.as_str();
+    let (engine, _) = engine_and_variant(&name.engine);
     if !needs_gpu(engine) || programs::NAMES.contains(&engine) {
         return Ok(());
     }
@@ -246,17 +303,23 @@ fn require_gpu_memory(group: Group, name: &Name, bytes: usize) -> Result<(), Err
 }
 
 fn open_keys<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Opened {
-    let engine = name.engine.as_str();
+    let (engine, variant) = engine_and_variant(&name.engine);
     if programs::NAMES.contains(&engine) {
         return opener.open_peer(group, name);
     }
     let keys = || opener.inputs.keys::<K>(name);
+    let order = order(variant)?;
+    let resident =
+        |cold, order| Ok::<_, Error>(gpu_cells::Resident::new(&*keys()?, false, cold, order)?);
+    if variant.is_some() && group != Group::Device {
+        return Err(unknown("engine", &name.engine, group.engines()));
+    }
     Ok(match (group, engine) {
         (Group::Pairs, _) => {
             return Err(unknown("type of pairs", K::NAME, &["u32+u32", "u64+u32"]));
         }
-        (Group::Device, _) => Box::new(gpu_cells::Resident::new(&*keys()?, false, false)?),
-        (Group::DeviceCold, _) => Box::new(gpu_cells::Resident::new(&*keys()?, false, true)?),
+        (Group::Device, _) => Box::new(resident(false, order)?),
+        (Group::DeviceCold, _) => Box::new(resident(true, order)?),
         (Group::DeviceGraph, _) => Box::new(gpu_cells::Graph::new(keys()?)?),
         (Group::Split, gpu_engine::NAME) => Box::new(streams::Split::new(keys()?, name.level)?),
         (Group::Batch, gpu_engine::NAME) => {
@@ -290,8 +353,12 @@ fn open_pairs<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> O
     }
     require_indices(name.n)?;
     let keys = || opener.inputs.keys::<K>(name);
-    Ok(match name.engine.as_str() {
-        gpu_engine::NAME => Box::new(gpu_cells::Resident::new(&*keys()?, true, false)?),
+    let (engine, variant) = engine_and_variant(&name.engine);
+    Ok(match engine {
+        gpu_engine::NAME => {
+            let order = order(variant)?;
+            Box::new(gpu_cells::Resident::new(&*keys()?, true, false, order)?)
+        }
         cpu::RAYON => Box::new(host_cells::Pairs::new(keys()?, name.level, cpu::RAYON)?),
         cpu::STD => Box::new(host_cells::Pairs::new(keys()?, name.level, cpu::STD)?),
         _ => return opener.open_peer(group, name),

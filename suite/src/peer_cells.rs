@@ -1,27 +1,38 @@
 //! Cells of other libraries: a peer's process is handed the input as a file, sorts
-//! when told to, and its last result is judged. The sorts before those that count
-//! raise the GPU's clocks again, as in `cudamark peers`.
+//! when told to, and its last result is verified. The sorts before those that count
+//! raise the GPU's clocks again: see [`turns`](crate::turns).
 
 use std::cell::{Cell as Flag, RefCell, RefMut};
 use std::fs;
 use std::rc::Rc;
 
+use host::gpu::Device;
 use tempfile::TempDir;
 
 use crate::cell::{Cell, Times};
-use crate::error::Error;
-use crate::peers::contest::{WARM_UP_MS, WARM_UP_SORTS};
+use crate::error::{Error, unknown};
 use crate::peers::input::CheckError;
 use crate::peers::process::LIMIT;
 use crate::peers::programs::Tools;
-use crate::peers::{Input, Kind, Peer, PeerError, Shape, arena};
-use crate::workload::Workload;
-use host::gpu::Device;
+use crate::peers::{Input, Peer, PeerError, Variant, folder};
+use crate::turns::{self, WARM_UP_SORTS};
+
+/// Memory that an input is sorted from and to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// From GPU memory to other GPU memory, timed by events.
+    Resident,
+    /// From ordinary host memory to ordinary host memory, timed by the host's clock.
+    EndToEnd,
+}
 
 /// A peer that runs, shared by the cells that it is measured in one after the other.
 pub struct StartedPeer {
     peer: RefCell<Peer>,
     ended: Flag<bool>,
+    /// Name of the input that it has loaded.
+    loaded: RefCell<Option<String>>,
 }
 
 impl StartedPeer {
@@ -33,6 +44,30 @@ impl StartedPeer {
     /// Whether its process came to an end.
     pub fn has_ended(&self) -> bool {
         self.ended.get()
+    }
+
+    /// The peer `peer`, which has loaded nothing yet.
+    pub fn new(peer: Peer) -> Self {
+        Self {
+            peer: RefCell::new(peer),
+            ended: Flag::new(false),
+            loaded: RefCell::default(),
+        }
+    }
+
+    /// What `ask` returns once the peer has loaded `handed`.
+    fn loaded<T>(
+        &self,
+        handed: &Handed,
+        ask: impl FnOnce(&mut Peer) -> Result<T, PeerError>,
+    ) -> Result<T, PeerError> {
+        if self.loaded.borrow().as_ref() != Some(&handed.name) {
+            self.loaded.replace(None);
+            let (n, folder) = (handed.input.n(), handed.folder.path());
+            self.asked(|peer| peer.load(&handed.kind, n, folder))?;
+            self.loaded.replace(Some(handed.name.clone()));
+        }
+        self.asked(ask)
     }
 
     /// What `ask` returns; an error that ends the peer is noted.
@@ -48,9 +83,6 @@ impl StartedPeer {
     }
 }
 
-/// Most sorts dropped before those that count.
-const WARM_UP_MOST: f64 = 1000.0;
-
 /// Starts the peer called `name` on the GPU.
 ///
 /// # Errors
@@ -62,38 +94,50 @@ pub fn start(name: &str) -> Result<Rc<StartedPeer>, Error> {
     })?;
     let peer = Tools::find()?.start(name, device.capability(), LIMIT)?;
     let peer = peer.on(device.name())?;
-    Ok(Rc::new(StartedPeer {
-        peer: RefCell::new(peer),
-        ended: Flag::new(false),
-    }))
+    Ok(Rc::new(StartedPeer::new(peer)))
 }
 
 /// An input as the file by which peers are handed it.
 pub struct Handed {
+    /// The input's name: a peer that has loaded it need not load it again.
+    name: String,
+    kind: String,
     input: Box<dyn Input>,
     folder: TempDir,
 }
 
 impl Handed {
-    /// Generates and writes an input.
+    /// Writes `input`, of `n` elements and `bytes` bytes, whose name and type these are.
     ///
     /// # Errors
     /// Too little memory, or room for files.
-    pub fn new(kind: Kind, workload: Workload) -> Result<Self, PeerError> {
-        let bytes = (workload.n as u64).saturating_mul(kind.bytes as u64);
-        crate::memory::require(workload.n, bytes.saturating_mul(4))?;
-        let folder = arena::input_folder(bytes)?;
-        let input = (kind.input)(workload)?;
+    pub fn new(
+        name: String,
+        kind: &str,
+        (n, bytes): (usize, u64),
+        input: impl FnOnce() -> Result<Box<dyn Input>, Error>,
+    ) -> Result<Self, Error> {
+        // The input, a result, and what verifying it takes at most: a copy of either.
+        crate::memory::require(n, bytes.saturating_mul(4))?;
+        let folder = folder::input_folder(bytes)?;
+        let input = input()?;
         input.write(folder.path())?;
-        Ok(Self { input, folder })
+        Ok(Self {
+            name,
+            kind: kind.to_owned(),
+            input,
+            folder,
+        })
     }
 }
 
-/// A peer with an input loaded.
+/// A peer with an input to sort.
 struct PeerCell {
     peer: Rc<StartedPeer>,
     handed: Rc<Handed>,
     shape: Shape,
+    /// Index of the variant that sorts, and what it is.
+    variant: Option<(usize, Variant)>,
     /// Sorts dropped before those that count.
     warm_ups: usize,
 }
@@ -118,45 +162,74 @@ pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), PeerE
     })
 }
 
-/// Has `peer` load an input.
+/// Ways in which `peer` can sort an input that lies on the GPU.
 ///
 /// # Errors
 /// Whatever the peer says.
+pub fn variants(peer: &StartedPeer, handed: &Handed) -> Result<Vec<Variant>, Error> {
+    Ok(peer.loaded(handed, |peer| Ok(peer.variants().to_vec()))?)
+}
+
+/// A cell of `peer`, sorted by the `variant` of that name, or else by its fastest.
+///
+/// # Errors
+/// No variant has that name; whatever the peer says.
 pub fn open(
     peer: Rc<StartedPeer>,
-    kind: Kind,
     shape: Shape,
+    variant: Option<&str>,
     handed: Rc<Handed>,
 ) -> Result<Box<dyn Cell>, Error> {
-    let (n, folder) = (handed.input.n(), handed.folder.path());
-    peer.asked(|peer| peer.load(kind.name, n, folder))?;
-    if shape == Shape::Resident {
-        // Of the ways in which it can be called, the one that serves it best.
-        peer.asked(|peer| peer.choose_fastest(WARM_UP_SORTS + 1))?;
-    }
+    let variant = match (shape, variant) {
+        (Shape::EndToEnd, _) => None,
+        (Shape::Resident, None) => Some(peer.loaded(&handed, |peer| {
+            let fastest = peer.choose_fastest(WARM_UP_SORTS + 1)?;
+            Ok((fastest, peer.variants()[fastest].clone()))
+        })?),
+        (Shape::Resident, Some(name)) => {
+            let all = variants(&peer, &handed)?;
+            let names: Vec<&str> = all.iter().map(|variant| &*variant.name).collect();
+            let index = names.iter().position(|known| *known == name);
+            let index = index.ok_or_else(|| unknown("variant", name, &names))?;
+            Some((index, all[index].clone()))
+        }
+    };
     let mut cell = PeerCell {
         peer,
         handed,
         shape,
+        variant,
         warm_ups: 0,
     };
     let first = cell.run(WARM_UP_SORTS + 1)?;
-    let shortest = first.into_iter().fold(f64::INFINITY, f64::min);
-    let enough = (WARM_UP_MS / shortest).ceil().min(WARM_UP_MOST) as usize;
-    cell.warm_ups = enough.max(WARM_UP_SORTS);
+    cell.warm_ups = turns::warm_ups(first.iter().map(|ms| ms / 1e3));
     Ok(Box::new(cell))
 }
 
 impl PeerCell {
     /// Milliseconds of `count` sorts.
     fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
-        self.peer.asked(|peer| match self.shape {
-            Shape::Resident => peer.run(count),
-            Shape::EndToEnd => peer.end_to_end(count),
+        self.peer.loaded(&self.handed, |peer| match &self.variant {
+            Some((index, _)) => {
+                peer.choose(*index);
+                peer.run(count)
+            }
+            None => peer.end_to_end(count),
         })
     }
 
-    fn verify(&mut self) -> Result<(), Error> {
+    fn times(&self, ms: f64) -> Times {
+        match self.shape {
+            Shape::EndToEnd => Times::of_host(ms / 1e3),
+            Shape::Resident => Times {
+                device_s: Some(ms / 1e3),
+                ..Times::default()
+            },
+        }
+    }
+
+    /// Verifies the last result.
+    fn check(&mut self) -> Result<(), Error> {
         let folder = self.handed.folder.path().join("result");
         fs::create_dir(&folder).map_err(PeerError::file(&folder))?;
         let saved = self.peer.asked(|peer| peer.save(&folder));
@@ -177,18 +250,28 @@ impl PeerCell {
 
 impl Cell for PeerCell {
     /// The peer says how long each of its sorts took, and keeps the last result alone:
-    /// that is the one judged.
+    /// that is the one verified.
     fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
         let times = self.run(self.warm_ups + sorts as usize)?;
-        self.verify()?;
+        self.check()?;
         let counted = &times[self.warm_ups..];
-        let seconds = counted.iter().sum::<f64>() / counted.len() as f64 / 1e3;
-        Ok(match self.shape {
-            Shape::EndToEnd => Times::of_host(seconds),
-            Shape::Resident => Times {
-                device_s: Some(seconds),
-                ..Times::default()
-            },
-        })
+        Ok(self.times(counted.iter().sum::<f64>() / counted.len() as f64))
+    }
+
+    fn turn(&mut self, count: usize) -> Result<Vec<Times>, Error> {
+        let all = self.run(self.warm_ups + count)?;
+        Ok(all[self.warm_ups..]
+            .iter()
+            .map(|&ms| self.times(ms))
+            .collect())
+    }
+
+    fn verified_sort(&mut self) -> Result<(), Error> {
+        self.run(1)?;
+        self.check()
+    }
+
+    fn temporary_bytes(&self) -> Option<u64> {
+        self.variant.as_ref()?.1.temporary_bytes
     }
 }

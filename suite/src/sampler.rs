@@ -102,6 +102,31 @@ impl Sampler {
     /// As for [`take`](Self::take).
     pub fn take_of(&mut self, sorts: u32) -> Result<Sample, Error> {
         let times = self.sample(sorts)?;
+        self.keep(times, sorts)
+    }
+
+    /// A turn: `count` samples of one sort each, after sorts that are dropped. They count
+    /// once [`verify`](Self::verify) returns.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn turn(&mut self, count: usize) -> Result<Vec<Sample>, Error> {
+        let times = self.cell.turn(count);
+        let times = times.map_err(|error| error.of(&self.name))?;
+        times.into_iter().map(|times| self.keep(times, 1)).collect()
+    }
+
+    /// Verifies the result of one more sort.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn verify(&mut self) -> Result<(), Error> {
+        self.cell
+            .verified_sort()
+            .map_err(|error| error.of(&self.name))
+    }
+
+    fn keep(&mut self, times: Times, sorts: u32) -> Result<Sample, Error> {
         let (clock, seconds) = self.figure(&times)?;
         let reading = self.monitor.as_ref().map(|monitor| monitor.read());
         let reading = reading.unwrap_or_default();

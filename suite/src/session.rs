@@ -12,6 +12,7 @@ use crate::memory;
 use crate::name::Name;
 use crate::nvml::Monitor;
 use crate::opener::{self, Opener};
+use crate::peers::Variant;
 use crate::record::{self, Environment, Gpu};
 use crate::sampler::Sampler;
 use crate::slowdown::Slowdown;
@@ -34,6 +35,8 @@ pub struct Session {
     sink: Sink,
     /// Engines that were looked for, and whether they can run.
     engines: BTreeMap<String, bool>,
+    /// Versions of those that are other libraries'.
+    versions: BTreeMap<String, String>,
 }
 
 impl Session {
@@ -49,6 +52,7 @@ impl Session {
             environment: EnvironmentLine::new(Environment::here(gpu), seed, tier),
             sink,
             engines: BTreeMap::new(),
+            versions: BTreeMap::new(),
         }
     }
 
@@ -117,6 +121,8 @@ impl Session {
         let runs = match self.opener.look_for(engine) {
             Ok(None) => true,
             Ok(Some(engine_version)) => {
+                self.versions
+                    .insert(engine.to_owned(), engine_version.clone());
                 (self.sink)(&Line::Engine(EngineLine {
                     version: VERSION,
                     engine: engine.to_owned(),
@@ -135,6 +141,16 @@ impl Session {
         };
         self.engines.insert(engine.to_owned(), runs);
         Ok(runs)
+    }
+
+    /// Version of an engine of another library that [can run](Self::can_run).
+    pub fn version(&self, engine: &str) -> Option<&str> {
+        self.versions.get(engine).map(String::as_str)
+    }
+
+    /// The opener of its cells.
+    pub fn opener(&self) -> &Opener {
+        &self.opener
     }
 
     /// Writes why an engine that runs is not measured with the input of this cell.
@@ -159,6 +175,14 @@ impl Session {
     /// Those of [`Opener::open`].
     pub fn open(&self, name: &Name) -> Result<Box<dyn Cell>, Error> {
         self.opener.open(name)
+    }
+
+    /// Ways in which the engine of a cell can sort it.
+    ///
+    /// # Errors
+    /// Those of [`Opener::variants`].
+    pub fn variants(&self, name: &Name) -> Result<Vec<Variant>, Error> {
+        self.opener.variants(name)
     }
 
     /// A sampler of an open cell of this run.

@@ -13,17 +13,16 @@ mod table;
 
 use anyhow::{Context, Result, bail};
 use cudamark::tell;
-use host::gpu::{Device, GpuSorter};
 use suite::engine::Unavailable;
-use suite::peers::process::LIMIT;
-use suite::peers::programs::Tools;
-use suite::peers::report::{self, Cache, CellRecord, Report, TimesRecord};
-use suite::peers::{Arena, Case, Contender, Ours, Outcomes, Peer, PeerError, Plan, ours};
-use suite::record::{Environment, Gpu};
+use suite::peers::report::{self, Cache, CellRecord, Outcomes, Report};
+use suite::turns::Turns;
+use suite::{Name, Session, gpu_cells, opener};
 
+use options::CLASSIC;
 pub use options::Options;
 
 use super::classic::print;
+use super::sample::sink_to;
 use crate::output::Output;
 use table::{Table, title};
 
@@ -33,34 +32,34 @@ use table::{Table, title};
 /// [`Unavailable`] if nothing can be measured here: no GPU, or no peer. Figures that
 /// could not be had, after all others were.
 pub fn run(options: &Options) -> Result<()> {
-    let device = Device::open().map_err(Unavailable::from)?;
-    let gpu = Gpu::of(&device)?;
+    host::gpu::Device::open().map_err(Unavailable::from)?;
     let paths = [&options.json, &options.records];
     let [json, records] = Output::open_all(paths.map(Option::as_deref))?;
-    let plan = Plan::new(options.samples);
-    let environment = Environment::here(Some(gpu));
-    let report = Report::new(environment, report::driver_version(), options.seed, plan);
-
+    let sink = match options.records.as_deref().zip(records) {
+        Some((path, output)) => sink_to(path, output),
+        None => Box::new(|_: &_| Ok(())),
+    };
+    let turns = Turns::of(options.samples);
+    let mut session = Session::new(options.seed, "peers", true, sink);
+    session.begin(false)?;
+    let environment = session.environment().environment.clone();
+    let report = Report::new(environment, report::driver_version(), options.seed, turns);
     let mut tournament = Tournament {
         report,
-        records,
+        session,
+        turns,
+        ours: options.ours(),
         table: Table { peers: Vec::new() },
     };
-    let (tools, capability) = (Tools::find()?, device.capability());
     let names = options.peers();
-    let peers = tournament.start(&names, |name| tools.start(name, capability, LIMIT));
-    if peers.is_empty() && tournament.report.failures.is_empty() {
+    tournament.start(&names)?;
+    if tournament.table.peers.is_empty() && tournament.report.failures.is_empty() {
         return Err(none_can_run(&names).into());
     }
-    let mut ours: Vec<Ours> = (options.ours().into_iter())
-        .map(|scheme| Ours::new(GpuSorter::new(device.clone()), scheme))
-        .collect();
-    let ours = (ours.iter_mut()).map(|ours| ours as &mut dyn Contender);
-    let mut arena = Arena::new(ours.collect(), peers, plan);
     tournament.report.before = report::gpu_state();
-    tournament.measure(&options.cases(), &mut arena)?;
+    tournament.measure(&options.cells())?;
     tournament.report.after = report::gpu_state();
-    tournament.finish(json)
+    finish(tournament.report, json)
 }
 
 /// The error for a machine without any of the peers asked for.
@@ -74,152 +73,90 @@ fn none_can_run(names: &[&str]) -> Unavailable {
 /// The table and the report, as they come to be.
 struct Tournament {
     report: Report,
-    records: Option<Output>,
+    session: Session,
+    turns: Turns,
+    /// Our engines.
+    ours: Vec<&'static str>,
     table: Table,
 }
 
 impl Tournament {
-    /// Starts the peers that can run on the GPU that the report names; says of the
-    /// others why not.
-    fn start(
-        &mut self,
-        names: &[&str],
-        start: impl Fn(&str) -> Result<Peer, PeerError>,
-    ) -> Vec<Peer> {
-        let mut peers: Vec<Peer> = Vec::new();
+    /// Starts the peers that can run on this GPU; says of the others why not.
+    fn start(&mut self, names: &[&str]) -> Result<()> {
         for name in names {
-            match start(name).and_then(|peer| peer.on(&self.report.device)) {
-                Ok(peer) => {
-                    tell!("{name}: {}", peer.greeting().peer_version);
+            let mut skipped = None;
+            let mut say = |line: &str| skipped = Some(line.to_owned());
+            match self.session.can_run(name, &mut say) {
+                Ok(true) => {
+                    tell!("{name}: {}", self.session.version(name).unwrap_or_default());
                     self.table.peers.push((*name).to_owned());
-                    peers.push(peer);
                 }
-                Err(skipped @ PeerError::Skipped { .. }) => {
-                    tell!("{skipped}");
-                    self.report.skipped.push(skipped.to_string());
+                Ok(false) => {
+                    let line = skipped.unwrap_or_default();
+                    tell!("{line}");
+                    self.report.skipped.push(line);
                 }
-                Err(error) => self.failed(error.to_string()),
-            }
-        }
-        peers
-    }
-
-    fn measure(&mut self, cases: &[Case], arena: &mut Arena<'_>) -> Result<()> {
-        let cache_bytes = ours::cache_bytes();
-        print(&self.table.head())?;
-        for case in cases {
-            let cache = Cache::of(case.workload.n, case.kind.bytes, cache_bytes);
-            match arena.hold(*case) {
-                Ok(outcomes) => self.keep(case, &outcomes, cache)?,
-                Err(error) => self.failed(format!("{}: {error}", title(case))),
+                Err(error) => failed(&mut self.report, error.to_string()),
             }
         }
         Ok(())
     }
 
-    /// Prints the lines of an input and keeps what they say; says what failed.
-    fn keep(&mut self, case: &Case, outcomes: &Outcomes, cache: Cache) -> Result<()> {
-        for outcome in outcomes.iter() {
-            if let Err(error) = &outcome.times {
-                self.failed(format!("{}: {error}", title(case)));
+    fn measure(&mut self, cells: &[Name]) -> Result<()> {
+        let cache_bytes = gpu_cells::cache_bytes();
+        print(&self.table.head())?;
+        for cell in cells {
+            let bytes = opener::bytes_of(&cell.kind).unwrap_or(1);
+            let cache = Cache::of(cell.n, bytes, cache_bytes);
+            let outcomes = self.outcomes(cell)?;
+            for error in outcomes
+                .iter()
+                .filter_map(|outcome| outcome.times.as_ref().err())
+            {
+                failed(&mut self.report, format!("{}: {error}", title(cell)));
             }
-            if let Some(records) = &mut self.records {
-                for record in TimesRecord::of(case, outcome, self.report.plan) {
-                    let line = serde_json::to_string(&record).context("cannot write a record")?;
-                    records.add(&(line + "\n"))?;
-                }
-            }
+            self.report
+                .cells
+                .extend(CellRecord::of(cell, &outcomes, cache));
+            print(&self.table.lines(cell, &outcomes))?;
         }
-        let cells = CellRecord::of(case, outcomes, cache);
-        self.report.cells.extend(cells);
-        print(&self.table.lines(case, outcomes))
+        Ok(())
     }
 
-    fn failed(&mut self, line: String) {
-        tell!("{line}");
-        self.report.failures.push(line);
-    }
-
-    fn finish(self, json: Option<Output>) -> Result<()> {
-        // A report without a figure is no reason to replace one.
-        if let Some(json) = json.filter(|_| !self.report.cells.is_empty()) {
-            let text = serde_json::to_string_pretty(&self.report);
-            json.write(&(text.context("cannot write the report")? + "\n"))?;
+    /// Has all engines that can sort this sort it, by turns.
+    fn outcomes(&mut self, cell: &Name) -> Result<Outcomes> {
+        let classic = cell.group == CLASSIC;
+        let mut engines = self.ours.clone();
+        engines.retain(|ours| !classic || !ours.contains('@'));
+        let ours = engines.len();
+        engines.extend(self.table.peers.iter().map(String::as_str));
+        let mut outcomes = self.session.by_turns(cell, &engines, self.turns)?;
+        let peers = outcomes.split_off(ours);
+        for ours in &mut outcomes {
+            ours.name = ours.name.replace('@', "-");
         }
-        match self.report.failures.len() {
-            0 => Ok(()),
-            1 => bail!("one figure is missing: {}", self.report.failures[0]),
-            count => bail!("{count} figures are missing: see above"),
-        }
+        Ok(Outcomes {
+            ours: outcomes,
+            peers,
+        })
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::options::tests::parsed;
-    use super::*;
-    use suite::peers::{AllTimes, Outcome, Times, Variant};
+/// Says what failed, and keeps it.
+fn failed(report: &mut Report, line: String) {
+    tell!("{line}");
+    report.failures.push(line);
+}
 
-    fn tournament() -> Tournament {
-        Tournament {
-            report: Report::new(Environment::here(None), None, 1, Plan::new(2)),
-            records: None,
-            table: Table {
-                peers: vec!["cub".to_owned(), "torch".to_owned()],
-            },
-        }
+fn finish(report: Report, json: Option<Output>) -> Result<()> {
+    // A report without a figure is no reason to replace one.
+    if let Some(json) = json.filter(|_| !report.cells.is_empty()) {
+        let text = serde_json::to_string_pretty(&report);
+        json.write(&(text.context("cannot write the report")? + "\n"))?;
     }
-
-    #[test]
-    fn a_row_has_a_figure_or_a_dash_for_every_peer_and_a_failure_is_said() {
-        let outcome = |name: &str, times_ms: &[f64]| Outcome {
-            name: name.to_owned(),
-            version: (name != "gpu").then(|| "1.0".to_owned()),
-            times: Ok(AllTimes::new(vec![Times {
-                variant: Variant {
-                    name: "only".to_owned(),
-                    temporary_bytes: None,
-                },
-                times_ms: times_ms.to_vec(),
-                warm_ups: 2,
-            }])),
-        };
-        let mut wrong = outcome("torch", &[]);
-        wrong.times = Err(PeerError::Refused {
-            peer: "torch".to_owned(),
-            request: "run 3".to_owned(),
-            reason: "out of memory".to_owned(),
-        });
-        let case = parsed("--types i32 --sizes 2^20").unwrap().cases()[0];
-        let mut tournament = tournament();
-        let outcomes = Outcomes {
-            ours: vec![outcome("gpu", &[0.05]), outcome("gpu-ballots", &[0.08])],
-            peers: vec![outcome("cub", &[0.1]), wrong],
-        };
-        tournament.keep(&case, &outcomes, Cache::Warm).unwrap();
-        let cells: Vec<&str> = (tournament.report.cells.iter())
-            .map(|cell| cell.peer.as_str())
-            .collect();
-        assert_eq!(cells, ["cub", "cub"]);
-        let failure = "i32, 2^20, uniform: torch: `run 3`: out of memory";
-        assert_eq!(tournament.report.failures, [failure]);
-        let lines = tournament.table.lines(&case, &outcomes);
-        let words: Vec<Vec<&str>> = lines
-            .lines()
-            .map(|l| l.split_whitespace().collect())
-            .collect();
-        let input = ["i32", "2^20", "uniform"];
-        let planned = ["gpu", "0.0500", "20.97", "0.1000", "2.00", "-", "-"];
-        let ballots = ["gpu-ballots", "0.0800", "13.11", "0.1000", "1.25", "-", "-"];
-        assert_eq!(
-            words,
-            [
-                [&input[..], &planned].concat(),
-                [&input[..], &ballots].concat()
-            ]
-        );
-        assert_eq!(lines.len(), 2 * tournament.table.head().len());
-        let message = tournament.finish(None).unwrap_err().to_string();
-        assert_eq!(message, format!("one figure is missing: {failure}"));
+    match report.failures.len() {
+        0 => Ok(()),
+        1 => bail!("one figure is missing: {}", report.failures[0]),
+        count => bail!("{count} figures are missing: see above"),
     }
 }

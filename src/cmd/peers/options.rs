@@ -4,12 +4,19 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use suite::peers::{Case, KINDS, Kind, Scheme, Shape, programs};
+use suite::Name;
+use suite::peers::programs;
 use suite::workload::sizes::sizes;
-use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution, Workload};
+use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution};
 
 use crate::cmd::classic::sample_count;
 
+/// Types that other libraries sort, in the order of the table.
+const TYPES: [&str; 5] = ["u32", "i32", "f32", "u64", PAIRS];
+/// Pairs that they sort.
+const PAIRS: &str = "u32+u32";
+/// Name of the group, and of the distribution, of the classic workload.
+pub const CLASSIC: &str = "classic";
 /// Type of the classic workload's keys.
 const CLASSIC_TYPE: &str = "i32";
 /// What stands for all distributions.
@@ -23,8 +30,8 @@ const ALL: &str = "all";
 #[derive(Args, Debug)]
 pub struct Options {
     /// Types of the elements [default: all there are].
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = kind)]
-    types: Vec<Kind>,
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = TYPES)]
+    types: Vec<String>,
 
     /// Numbers of elements: 1000000, 2^20 or 2^20-1, or a range, in which an exponent
     /// counts: 2^10..2^28, or every second 2^10..2^28:2.
@@ -50,7 +57,7 @@ pub struct Options {
         value_enum,
         default_value = "gpu"
     )]
-    ours: Vec<Scheme>,
+    ours: Vec<Ours>,
 
     /// Samples of each contender, at least.
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = sample_count)]
@@ -82,45 +89,67 @@ pub struct Options {
 }
 
 impl Options {
-    /// What is to be sorted, in the order of the table.
-    pub fn cases(&self) -> Vec<Case> {
-        let kinds = match self.types.is_empty() {
-            true => KINDS,
-            false => &self.types,
+    /// The cells of our sort, in the order of the table.
+    pub fn cells(&self) -> Vec<Name> {
+        let types = match self.types.is_empty() {
+            true => TYPES.to_vec(),
+            false => self.types.iter().map(String::as_str).collect(),
         };
         let distributions = once_each(self.distributions.iter().flat_map(Spread::each));
         let sizes = once_each(self.sizes.iter().flat_map(|sizes| &sizes.0));
-        let mut cases = Vec::new();
-        for &kind in kinds {
-            for &&distribution in &distributions {
-                cases.extend(sizes.iter().map(|&&n| Case {
-                    shape: Shape::Resident,
-                    kind,
-                    workload: Workload {
-                        n,
-                        distribution,
-                        seed: self.seed,
-                    },
-                }));
+        let cell = |group: &str, kind: &str, distribution: String, n| Name {
+            group: group.to_owned(),
+            engine: suite::gpu_engine::NAME.to_owned(),
+            kind: kind.to_owned(),
+            distribution,
+            n,
+            level: 1,
+        };
+        let mut cells = Vec::new();
+        for &kind in &types {
+            let group = if kind == PAIRS { "pairs" } else { "device" };
+            for distribution in &distributions {
+                let each = sizes
+                    .iter()
+                    .map(|&&n| cell(group, kind, distribution.to_string(), n));
+                cells.extend(each);
             }
         }
-        let classic = |kind: &&Kind| self.end_to_end && kind.name == CLASSIC_TYPE;
-        cases.extend(KINDS.iter().find(classic).map(|&kind| Case {
-            shape: Shape::EndToEnd,
-            kind,
-            workload: Workload::classic(CLASSIC_N, self.seed),
-        }));
-        cases
+        if self.end_to_end {
+            cells.push(cell(CLASSIC, CLASSIC_TYPE, CLASSIC.to_owned(), CLASSIC_N));
+        }
+        cells
     }
 
     /// Sorts of ours, each once.
-    pub fn ours(&self) -> Vec<Scheme> {
-        once_each(self.ours.iter().copied())
+    pub fn ours(&self) -> Vec<&'static str> {
+        once_each(self.ours.iter().map(|ours| ours.engine()))
     }
 
     /// Names of peers, each once.
     pub fn peers(&self) -> Vec<&str> {
         once_each(self.peers.iter().map(String::as_str))
+    }
+}
+
+/// Sorts of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Ours {
+    /// As the plan made on the device says: by ballots, or by atomics that are checked
+    /// afterwards.
+    #[value(name = "gpu")]
+    Planned,
+    /// By ballots in every pass: stable whatever the order of atomics.
+    #[value(name = "gpu-ballots")]
+    Ballots,
+}
+
+impl Ours {
+    fn engine(self) -> &'static str {
+        match self {
+            Self::Planned => suite::gpu_engine::NAME,
+            Self::Ballots => "gpu@ballots",
+        }
     }
 }
 
@@ -169,17 +198,6 @@ fn spread_parser() -> impl TypedValueParser<Value = Spread> {
     })
 }
 
-fn kind(name: &str) -> Result<Kind, String> {
-    let found = KINDS.iter().find(|kind| kind.name == name.trim());
-    found.copied().ok_or_else(|| {
-        let known: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
-        format!(
-            "not a type that is compared; there are {}",
-            known.join(", ")
-        )
-    })
-}
-
 #[cfg(test)]
 pub mod tests {
     use super::super::table::title;
@@ -202,14 +220,14 @@ pub mod tests {
     #[test]
     fn what_is_not_said_is_what_the_table_is_for() {
         let options = parsed("").unwrap();
-        let cases = options.cases();
+        let cases = options.cells();
         let sizes = [10, 12, 14, 16, 18, 20, 22, 24, 26, 28].map(|k| 1 << k);
-        let of_first: Vec<usize> = cases[..10].iter().map(|case| case.workload.n).collect();
+        let of_first: Vec<usize> = cases[..10].iter().map(|case| case.n).collect();
         assert_eq!(of_first, sizes);
-        assert_eq!(cases.len(), KINDS.len() * sizes.len());
-        let uniform = |case: &Case| case.workload.distribution == Distribution::Uniform;
+        assert_eq!(cases.len(), TYPES.len() * sizes.len());
+        let uniform = |case: &Name| case.distribution == "uniform";
         assert!(cases.iter().all(uniform));
-        assert_eq!(options.ours(), [Scheme::Planned]);
+        assert_eq!(options.ours(), ["gpu"]);
         assert_eq!(options.peers(), ["cub", "cupy", "torch"]);
         assert_eq!(options.samples, 20);
     }
@@ -221,23 +239,21 @@ pub mod tests {
              --ours gpu,gpu-ballots,gpu --peers torch,cub,torch",
         );
         let options = options.unwrap();
-        let titles: Vec<String> = options.cases().iter().map(title).collect();
+        let titles: Vec<String> = options.cells().iter().map(title).collect();
         assert_eq!(titles.len(), 24);
         assert_eq!(titles[0], "i32, 2^10-1, sorted");
         assert_eq!(titles[23], "u32, 16, zipf");
-        assert_eq!(options.ours(), [Scheme::Planned, Scheme::Ballots]);
+        assert_eq!(options.ours(), ["gpu", "gpu@ballots"]);
         assert_eq!(options.peers(), ["torch", "cub"]);
     }
 
     #[test]
     fn all_is_every_distribution_once() {
         let options = parsed("--types i32 --sizes 1 --distributions special,all");
-        let cases = options.unwrap().cases();
-        let spreads: Vec<Distribution> = (cases.iter())
-            .map(|case| case.workload.distribution)
-            .collect();
+        let cases = options.unwrap().cells();
+        let spreads: Vec<&str> = cases.iter().map(|case| &*case.distribution).collect();
         assert_eq!(spreads.len(), Distribution::all().len());
-        assert_eq!(spreads[..2], [Distribution::Special, Distribution::Uniform]);
+        assert_eq!(spreads[..2], ["special", "uniform"]);
     }
 
     #[test]
@@ -249,7 +265,7 @@ pub mod tests {
             ("--sizes 1,,2", "''", "2^20"),
             ("--sizes 0", "'0'", "take 1 or more"),
             ("--sizes 5..1", "'5..1'", "upwards"),
-            ("--types u33", "'u33'", "there are u32, i32"),
+            ("--types u33", "'u33'", "u32, i32"),
             (
                 "--distributions even",
                 "'even'",
@@ -268,7 +284,7 @@ pub mod tests {
     #[test]
     fn cases_are_every_type_with_every_spread_at_every_size() {
         let options = parsed("--types i32 --sizes 1,2 --distributions sorted,uniform --end-to-end");
-        let cases: Vec<String> = options.unwrap().cases().iter().map(title).collect();
+        let cases: Vec<String> = options.unwrap().cells().iter().map(title).collect();
         assert_eq!(
             cases,
             [

@@ -1,6 +1,10 @@
 //! The table: a line an input and sort of ours.
 
-use suite::peers::{Case, Outcome, Outcomes, Shape};
+use suite::Name;
+use suite::peers::report::Outcomes;
+use suite::turns::Outcome;
+
+use super::options::CLASSIC;
 
 /// Columns of a table.
 pub struct Table {
@@ -22,23 +26,23 @@ impl Table {
     }
 
     /// The lines of one input.
-    pub fn lines(&self, case: &Case, outcomes: &Outcomes) -> String {
-        let line = |ours| self.line(case, ours, &outcomes.peers);
+    pub fn lines(&self, cell: &Name, outcomes: &Outcomes) -> String {
+        let line = |ours| self.line(cell, ours, &outcomes.peers);
         outcomes.ours.iter().map(line).collect()
     }
 
-    fn line(&self, case: &Case, ours: &Outcome, peers: &[Outcome]) -> String {
+    fn line(&self, cell: &Name, ours: &Outcome, peers: &[Outcome]) -> String {
         let median = |outcome: &Outcome| {
             let times = outcome.times.as_ref().ok();
             times.map(|times| times.best().summary().0)
         };
         let ours_ms = median(ours);
-        let rate = ours_ms.map(|ms| case.workload.n as f64 / ms / 1e6);
+        let rate = ours_ms.map(|ms| cell.n as f64 / ms / 1e6);
         let mut line = format!(
             "{:8} {:>10} {:14} {:12} {:>10} {:>8}",
-            case.kind.name,
-            power(case.workload.n),
-            spread(case),
+            cell.kind,
+            power(cell.n),
+            spread(cell),
             ours.name,
             figure(ours_ms, 4),
             figure(rate, 2),
@@ -54,18 +58,15 @@ impl Table {
 }
 
 /// A case, named in a line of its own.
-pub fn title(case: &Case) -> String {
-    let n = power(case.workload.n);
-    format!("{}, {n}, {}", case.kind.name, spread(case))
+pub fn title(cell: &Name) -> String {
+    let n = power(cell.n);
+    format!("{}, {n}, {}", cell.kind, spread(cell))
 }
 
 /// How keys are spread; and marked where they do not lie in GPU memory.
-fn spread(case: &Case) -> String {
-    let mark = match case.shape {
-        Shape::Resident => "",
-        Shape::EndToEnd => " (host)",
-    };
-    case.workload.distribution.to_string() + mark
+fn spread(cell: &Name) -> String {
+    let mark = if cell.group == CLASSIC { " (host)" } else { "" };
+    cell.distribution.clone() + mark
 }
 
 /// A figure, or what stands for none.
@@ -88,6 +89,48 @@ fn power(n: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use suite::Error;
+    use suite::peers::Variant;
+    use suite::turns::{AllTimes, Times};
+
+    fn outcome(name: &str, times_ms: &[f64]) -> Outcome {
+        let variant = Variant {
+            name: "only".to_owned(),
+            temporary_bytes: None,
+        };
+        let times_ms = times_ms.to_vec();
+        Outcome {
+            name: name.to_owned(),
+            version: (!name.starts_with("gpu")).then(|| "1.0".to_owned()),
+            times: Ok(AllTimes::new(vec![Times { variant, times_ms }])),
+        }
+    }
+
+    #[test]
+    fn a_row_has_a_figure_or_a_dash_for_every_peer() {
+        let mut wrong = outcome("torch", &[]);
+        wrong.times = Err(Error::LevelZero);
+        let cell: Name = "device/i32-uniform/gpu/1/1048576".parse().unwrap();
+        let outcomes = Outcomes {
+            ours: vec![outcome("gpu", &[0.05]), outcome("gpu-ballots", &[0.08])],
+            peers: vec![outcome("cub", &[0.1]), wrong],
+        };
+        let table = Table {
+            peers: vec!["cub".to_owned(), "torch".to_owned()],
+        };
+        let lines = table.lines(&cell, &outcomes);
+        let words = lines
+            .lines()
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        assert_eq!(
+            words.collect::<Vec<_>>(),
+            [
+                "i32 2^20 uniform gpu 0.0500 20.97 0.1000 2.00 - -",
+                "i32 2^20 uniform gpu-ballots 0.0800 13.11 0.1000 1.25 - -",
+            ]
+        );
+        assert_eq!(lines.len(), 2 * table.head().len());
+    }
 
     #[test]
     fn numbers_are_shown_short() {

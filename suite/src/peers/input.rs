@@ -8,54 +8,18 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::rc::Rc;
 
 use rayon::prelude::*;
 
-use super::contest::Loaded;
 use super::error::PeerError;
-use super::ours::EndToEnd;
-use super::pairs::Pairs;
 use super::protocol::Order;
-use crate::error::Error;
-use crate::key::{F32, Key};
+use crate::inputs::Keys;
+use crate::key::Key;
 use crate::verify::{Difference, Fingerprint, Verifier};
-use crate::workload::Workload;
-use host::gpu::{self, GpuSorter, Resident};
 
 /// Keys converted to or from bytes at a time, by one thread.
 const BLOCK: usize = 1 << 20;
-
-/// A type whose sorts are compared: its name and how an input of it is made.
-#[derive(Clone, Copy, Debug)]
-pub struct Kind {
-    /// Name of the type: `u32`, or of pairs `u32+u32`.
-    pub name: &'static str,
-    /// Bytes of one element.
-    pub bytes: usize,
-    /// An input of it.
-    pub input: fn(Workload) -> Result<Box<dyn Input>, Error>,
-}
-
-/// All of them, in the order in which they are shown. A type more is a line more.
-pub const KINDS: &[Kind] = &[
-    keys::<u32>(),
-    keys::<i32>(),
-    keys::<F32>(),
-    keys::<u64>(),
-    Kind {
-        name: "u32+u32",
-        bytes: 8,
-        input: |workload| Ok(Box::new(Pairs::<u32>::new(workload)?)),
-    },
-];
-
-const fn keys<K: Key + Default>() -> Kind {
-    Kind {
-        name: K::NAME,
-        bytes: size_of::<K>(),
-        input: |workload| Ok(Box::new(Keys::<K>::new(workload)?)),
-    }
-}
 
 /// An input of some type.
 pub trait Input {
@@ -74,22 +38,6 @@ pub trait Input {
     /// # Errors
     /// A [`CheckError`]: the result is not the sorted input, or cannot be read.
     fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), CheckError>;
-
-    /// Loads it to the GPU for our own sorts, which make this order.
-    ///
-    /// # Errors
-    /// Whatever the GPU reports.
-    fn resident<'a>(
-        &self,
-        sorter: &'a GpuSorter,
-        order: gpu::Order,
-    ) -> Result<Box<dyn Loaded + 'a>, Error>;
-
-    /// Makes the GPU engine ready to sort it from and to host memory.
-    ///
-    /// # Errors
-    /// No GPU.
-    fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error>;
 }
 
 /// Why a result does not pass.
@@ -109,46 +57,21 @@ impl From<Difference> for CheckError {
     }
 }
 
-/// Keys alone.
-pub struct Keys<K>(Vec<K>);
-
-impl<K: Key> Keys<K> {
-    /// Generates them.
-    ///
-    /// # Errors
-    /// Too little memory.
-    pub fn new(workload: Workload) -> Result<Self, Error> {
-        workload.generate().map(Self)
-    }
-}
-
-impl<K: Key + Default> Input for Keys<K> {
+impl<K: Key> Input for Rc<Keys<K>> {
     fn n(&self) -> usize {
-        self.0.len()
+        self.keys().len()
     }
 
     fn write(&self, folder: &Path) -> Result<(), PeerError> {
-        write(&folder.join("keys"), &self.0)
+        write(&folder.join("keys"), self.keys())
     }
 
     fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), CheckError> {
         let result = read(&folder.join("keys"), self.n())?;
         if K::NAME == "f32" {
-            return Ok(check_floats(&self.0, &result, orders)?);
+            return Ok(check_floats(self.keys(), &result, orders)?);
         }
-        Ok(Verifier::new(&self.0).check(&result)?)
-    }
-
-    fn resident<'a>(
-        &self,
-        sorter: &'a GpuSorter,
-        order: gpu::Order,
-    ) -> Result<Box<dyn Loaded + 'a>, Error> {
-        Ok(Box::new(Resident::new(sorter, &self.0, false, order)?))
-    }
-
-    fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error> {
-        Ok(Box::new(EndToEnd::new(&self.0)?))
+        Ok(self.verifier().check(&result)?)
     }
 }
 

@@ -6,40 +6,27 @@
 //! pair comes twice, so that n of them are all. No hash is needed.
 
 use std::path::Path;
+use std::rc::Rc;
 
 use rayon::prelude::*;
 
-use super::contest::Loaded;
 use super::error::PeerError;
 use super::input::{CheckError, Input, read, write};
 use super::protocol;
-use crate::error::Error;
+use crate::inputs::Keys;
 use crate::key::Key;
-use crate::workload::Workload;
-use host::gpu::resident::{indices, require_indices};
-use host::gpu::{GpuSorter, Order, Payload, Resident};
+use host::gpu::resident::indices;
 
 /// Pairs of a key and its index.
-pub struct Pairs<K>(Vec<K>);
-
-impl<K: Key> Pairs<K> {
-    /// Generates the keys.
-    ///
-    /// # Errors
-    /// More keys than indices tell apart; too little memory.
-    pub fn new(workload: Workload) -> Result<Self, Error> {
-        require_indices(workload.n)?;
-        workload.generate().map(Self)
-    }
-}
+pub struct Pairs<K>(pub Rc<Keys<K>>);
 
 impl<K: Key> Input for Pairs<K> {
     fn n(&self) -> usize {
-        self.0.len()
+        self.0.keys().len()
     }
 
     fn write(&self, folder: &Path) -> Result<(), PeerError> {
-        write(&folder.join("keys"), &self.0)?;
+        write(&folder.join("keys"), self.0.keys())?;
         write(&folder.join("values"), &indices(self.n())?)
     }
 
@@ -48,7 +35,8 @@ impl<K: Key> Input for Pairs<K> {
         let n = self.n();
         let keys: Vec<K> = read(&folder.join("keys"), n)?;
         let values: Vec<u32> = read(&folder.join("values"), n)?;
-        let foreign = |index: usize| self.0.get(values[index] as usize) != Some(&keys[index]);
+        let input = self.0.keys();
+        let foreign = |index: usize| input.get(values[index] as usize) != Some(&keys[index]);
         let shown = |index: usize| format!("key {} with value {}", keys[index], values[index]);
         if let Some(index) = first(n, foreign) {
             return Err(CheckError::Wrong(format!(
@@ -67,22 +55,6 @@ impl<K: Key> Input for Pairs<K> {
         }
         Ok(())
     }
-
-    fn resident<'a>(
-        &self,
-        sorter: &'a GpuSorter,
-        order: Order,
-    ) -> Result<Box<dyn Loaded + 'a>, Error> {
-        Ok(Box::new(Resident::new(sorter, &self.0, true, order)?))
-    }
-
-    fn end_to_end(&self) -> Result<Box<dyn Loaded + '_>, Error> {
-        Err(host::Error::Payload {
-            prepared: format!("{:?}", Payload::None),
-            given: format!("{:?}", Payload::Value(size_of::<u32>())),
-        }
-        .into())
-    }
 }
 
 /// The first index below `n` of which something is true.
@@ -93,13 +65,12 @@ fn first(n: usize, is: impl Fn(usize) -> bool + Sync) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::Distribution;
 
     fn checked(input: &[u32], keys: &[u32], values: &[u32]) -> Result<(), String> {
         let folder = tempfile::tempdir().unwrap();
         write(&folder.path().join("keys"), keys).unwrap();
         write(&folder.path().join("values"), values).unwrap();
-        let checked = Pairs(input.to_vec()).check(folder.path(), &[]);
+        let checked = Pairs(Rc::new(Keys::new(input.to_vec()))).check(folder.path(), &[]);
         checked.map_err(|error| error.to_string())
     }
 
@@ -146,24 +117,9 @@ mod tests {
     }
 
     #[test]
-    fn more_pairs_than_indices_tell_apart_are_refused_before_any_is_drawn() {
-        let pairs = Pairs::<u32>::new(Workload::classic((1 << 32) + 1, 0));
-        let error = pairs.err().unwrap().to_string();
-        assert!(
-            error.starts_with("n = 4294967297 is more than the 4294967296 keys"),
-            "{error}"
-        );
-    }
-
-    #[test]
     fn pairs_are_written_as_keys_and_their_indices() {
         let folder = tempfile::tempdir().unwrap();
-        let pairs = Pairs::<u32>::new(Workload {
-            n: 5,
-            distribution: Distribution::Sorted,
-            seed: 0,
-        })
-        .unwrap();
+        let pairs = Pairs(Rc::new(Keys::new(vec![1u32, 2, 3, 5, 8])));
         pairs.write(folder.path()).unwrap();
         // Sorted as they are, they are their own result.
         pairs.check(folder.path(), &[]).unwrap();

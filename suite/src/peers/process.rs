@@ -117,11 +117,11 @@ impl Peer {
         self.chosen = variant;
     }
 
-    /// Chooses the variant whose least time of `count` sorts is least.
+    /// Chooses the variant whose least time of `count` sorts is least, and returns its index.
     ///
     /// # Errors
     /// As for [`run`](Self::run).
-    pub fn choose_fastest(&mut self, count: usize) -> Result<(), PeerError> {
+    pub fn choose_fastest(&mut self, count: usize) -> Result<usize, PeerError> {
         let mut fastest = (f64::INFINITY, 0);
         for variant in 0..self.variants.len() {
             self.choose(variant);
@@ -131,7 +131,7 @@ impl Peer {
             }
         }
         self.choose(fastest.1);
-        Ok(())
+        Ok(fastest.1)
     }
 
     /// Has it sort `count` times in device memory by the chosen variant; returns the

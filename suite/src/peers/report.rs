@@ -6,14 +6,37 @@ use std::process::Command;
 
 use serde::Serialize;
 
-use super::arena::{Outcome, Outcomes};
-use super::contest::{AllTimes, Case, Plan, Shape, Times, WARM_UP_MS, WARM_UP_SORTS};
+use crate::name::Name;
+use crate::peer_cells::Shape;
 use crate::record::Environment;
-use crate::workload::{Distribution, Workload};
+use crate::turns::{Outcome, Times, Turns, WARM_UP_S, WARM_UP_SORTS};
 
-/// Version of the report and of the lines of times. It rises when a field changes its
-/// meaning or goes.
+/// Version of the report. It rises when a field changes its meaning or goes.
 pub const VERSION: u32 = 2;
+
+/// The results of all engines for one input.
+#[derive(Debug)]
+pub struct Outcomes {
+    /// Those of ours.
+    pub ours: Vec<Outcome>,
+    /// Those of peers.
+    pub peers: Vec<Outcome>,
+}
+
+impl Outcomes {
+    /// All, ours first.
+    pub fn iter(&self) -> impl Iterator<Item = &Outcome> {
+        self.ours.iter().chain(&self.peers)
+    }
+}
+
+/// Memory from and to which the cell sorts.
+pub fn shape(cell: &Name) -> Shape {
+    match cell.group == "classic" {
+        true => Shape::EndToEnd,
+        false => Shape::Resident,
+    }
+}
 
 /// What was compared, where, and what came of it.
 #[derive(Clone, Debug, Serialize)]
@@ -61,7 +84,7 @@ pub struct PlanRecord {
 impl Report {
     /// A report without cells yet, of the GPU that `environment` names and this version
     /// of its driver.
-    pub fn new(environment: Environment, driver: Option<String>, seed: u64, plan: Plan) -> Self {
+    pub fn new(environment: Environment, driver: Option<String>, seed: u64, plan: Turns) -> Self {
         let gpu = environment.gpu.as_ref();
         let dirty = environment.dirty == Some(true);
         let suffix = if dirty { "-dirty" } else { "" };
@@ -84,13 +107,13 @@ impl Report {
     }
 }
 
-impl From<Plan> for PlanRecord {
-    fn from(plan: Plan) -> Self {
+impl From<Turns> for PlanRecord {
+    fn from(plan: Turns) -> Self {
         Self {
             rounds: plan.rounds,
-            samples_per_turn: plan.turn,
+            samples_per_turn: plan.samples,
             warm_up_sorts: WARM_UP_SORTS,
-            warm_up_ms: WARM_UP_MS,
+            warm_up_ms: WARM_UP_S * 1e3,
         }
     }
 }
@@ -126,13 +149,13 @@ impl Cache {
 pub struct CellRecord {
     /// Type of the elements.
     #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// From where to where they are sorted.
+    pub kind: String,
+    /// Memory that they are sorted from and to.
     pub shape: Shape,
     /// Number of elements.
     pub n: usize,
     /// How they are spread.
-    pub distribution: Distribution,
+    pub distribution: String,
     /// Name of ours.
     pub ours: String,
     /// Name of the peer.
@@ -192,26 +215,26 @@ impl From<&Times> for VariantRecord {
 
 impl CellRecord {
     /// Those of one input: one for each of ours and each peer that have times.
-    pub fn of(case: &Case, outcomes: &Outcomes, cache: Cache) -> Vec<Self> {
+    pub fn of(cell: &Name, outcomes: &Outcomes, cache: Cache) -> Vec<Self> {
         let with_times = |outcome: &&Outcome| outcome.times.is_ok();
         let pairs = (outcomes.ours.iter().filter(with_times))
             .flat_map(|ours| outcomes.peers.iter().map(move |peer| (ours, peer)));
         pairs
-            .filter_map(|(ours, peer)| Self::new(case, ours, peer, cache))
+            .filter_map(|(ours, peer)| Self::new(cell, ours, peer, cache))
             .collect()
     }
 
     /// That of one of ours and a peer; `None` if either has no times.
-    fn new(case: &Case, ours: &Outcome, peer: &Outcome, cache: Cache) -> Option<Self> {
+    fn new(cell: &Name, ours: &Outcome, peer: &Outcome, cache: Cache) -> Option<Self> {
         let our_times = ours.times.as_ref().ok()?.best();
         let all = peer.times.as_ref().ok()?;
         let (ours_ms, ours_interval_ms) = our_times.summary();
         let (peer_ms, peer_interval_ms) = all.best().summary();
         Some(Self {
-            kind: case.kind.name,
-            shape: case.shape,
-            n: case.workload.n,
-            distribution: case.workload.distribution,
+            kind: cell.kind.clone(),
+            shape: shape(cell),
+            n: cell.n,
+            distribution: cell.distribution.clone(),
             ours: ours.name.clone(),
             peer: peer.name.clone(),
             peer_version: peer.version.clone()?,
@@ -219,7 +242,7 @@ impl CellRecord {
             ours_ms,
             peer_ms,
             ratio: peer_ms / ours_ms,
-            // There are times of judged results only: see `contest`.
+            // There are times of verified results only: see `turns`.
             verified: true,
             samples: our_times.times_ms.len(),
             ours_interval_ms,
@@ -229,53 +252,6 @@ impl CellRecord {
             peer_temporary_bytes: all.best().variant.temporary_bytes,
             variants: all.iter().map(VariantRecord::from).collect(),
         })
-    }
-}
-
-/// Every time of one variant of a contender for one input, in the order taken.
-#[derive(Clone, Debug, Serialize)]
-pub struct TimesRecord<'a> {
-    /// [`VERSION`].
-    pub version: u32,
-    /// Type of the elements.
-    #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// From where to where they are sorted.
-    pub shape: Shape,
-    /// The input.
-    #[serde(flatten)]
-    pub workload: Workload,
-    /// Name of the contender.
-    pub contender: &'a str,
-    /// Version of a peer's library; none for ours.
-    pub contender_version: Option<&'a str>,
-    /// How it sorted.
-    pub variant: &'a str,
-    /// Sorts dropped at the start of each turn.
-    pub warm_ups: usize,
-    /// Samples of a turn.
-    pub samples_per_turn: usize,
-    /// Milliseconds of each sort, turn after turn.
-    pub times_ms: &'a [f64],
-}
-
-impl<'a> TimesRecord<'a> {
-    /// Of a contender, one for each variant; none of one without times.
-    pub fn of(case: &Case, outcome: &'a Outcome, plan: PlanRecord) -> Vec<Self> {
-        let times = outcome.times.iter().flat_map(AllTimes::iter);
-        let record = |times: &'a Times| Self {
-            version: VERSION,
-            kind: case.kind.name,
-            shape: case.shape,
-            workload: case.workload,
-            contender: &outcome.name,
-            contender_version: outcome.version.as_deref(),
-            variant: &times.variant.name,
-            warm_ups: times.warm_ups,
-            samples_per_turn: plan.samples_per_turn,
-            times_ms: &times.times_ms,
-        };
-        times.map(record).collect()
     }
 }
 
@@ -308,10 +284,9 @@ fn nvidia_smi(query: &str, format: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::error::Error;
-    use crate::peers::error::PeerError;
-    use crate::peers::input::KINDS;
-    use crate::peers::protocol::Variant;
+    use crate::peers::Variant;
     use crate::record::Gpu;
+    use crate::turns::AllTimes;
 
     fn outcome(name: &str, version: Option<&str>, times_ms: &[f64]) -> Outcome {
         Outcome {
@@ -328,27 +303,18 @@ mod tests {
                 temporary_bytes: Some(7),
             },
             times_ms: times_ms.to_vec(),
-            warm_ups: 2,
         }
     }
 
     fn failed(name: &str) -> Outcome {
         Outcome {
-            times: Err(PeerError::Ours(Error::LevelZero)),
+            times: Err(Error::LevelZero),
             ..outcome(name, Some("1"), &[])
         }
     }
 
-    fn case() -> Case {
-        Case {
-            shape: Shape::Resident,
-            kind: KINDS[0],
-            workload: Workload {
-                n: 1 << 20,
-                distribution: Distribution::Uniform,
-                seed: 7,
-            },
-        }
+    fn case() -> Name {
+        "device/u32-uniform/gpu/1/1048576".parse().unwrap()
     }
 
     fn report(ours: Vec<Outcome>, peers: Vec<Outcome>) -> serde_json::Value {
@@ -360,7 +326,7 @@ mod tests {
         }));
         environment.commit = Some("abc".to_owned());
         environment.dirty = Some(true);
-        let mut report = Report::new(environment, None, 7, Plan::new(20));
+        let mut report = Report::new(environment, None, 7, Turns::of(20));
         let cache = Cache::of(1 << 20, 4, Some(50 << 20));
         report.cells = CellRecord::of(&case(), &Outcomes { ours, peers }, cache);
         serde_json::to_value(&report).unwrap()
@@ -428,22 +394,6 @@ mod tests {
             {"name": "count32", "ms": 0.6, "interval_ms": [0.3, 0.6], "temporary_bytes": 7},
         ]);
         assert_eq!(cells[0]["variants"], expected);
-    }
-
-    #[test]
-    fn a_line_of_times_holds_every_one_and_how_to_make_the_input_again() {
-        let cub = outcome("cub", Some("3.0.1"), &[0.5, 0.25]);
-        let plan = Plan::new(2).into();
-        let records = TimesRecord::of(&case(), &cub, plan);
-        assert_eq!(records.len(), 1);
-        let line = serde_json::to_value(&records[0]).unwrap();
-        assert_eq!(line["type"], "u32");
-        assert_eq!((&line["n"], &line["seed"]), (&(1 << 20).into(), &7.into()));
-        assert_eq!(line["contender"], "cub");
-        assert_eq!(line["variant"], "only");
-        assert_eq!(line["times_ms"], serde_json::json!([0.5, 0.25]));
-        let failed = failed("cub");
-        assert!(TimesRecord::of(&case(), &failed, plan).is_empty());
     }
 
     #[test]

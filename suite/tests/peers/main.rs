@@ -1,5 +1,4 @@
-//! Contests without a GPU: ours is the standard library's sort, and the peers speak the
-//! protocol, well or badly.
+//! Peers without a GPU: they speak the protocol, well or badly.
 //!
 //! This program starts itself: with a variable that names a fault, it is a peer that has
 //! it.
@@ -14,11 +13,9 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
-use suite::peers::{
-    AllTimes, Arena, Case, Cell, Contender, KINDS, Loaded, Outcome, Peer, PeerError, Plan, Shape,
-    Variant, contest,
-};
-use suite::workload::{Distribution, Workload};
+use suite::peers::{Peer, PeerError};
+use suite::turns::{Outcome, Turns};
+use suite::{Name, Session};
 
 /// Says what is wrong with the peer that this process is to be.
 const ACT_AS: &str = "CUDAMARK_TEST_ACT_AS";
@@ -41,7 +38,6 @@ fn main() -> ExitCode {
         a_peer_can_be_left_to_choose_its_fastest_variant,
         a_peer_on_another_gpu_is_refused,
         wrong_results_are_found,
-        a_wrong_result_of_ours_leaves_the_peer_its_times,
         a_peer_that_cannot_run_is_skipped,
         a_peer_that_crashes_says_what_it_said,
         a_dead_peer_stays_dead_and_says_so,
@@ -79,113 +75,41 @@ fn started(name: &str, fault: &str, limit: Duration) -> Result<Peer, PeerError> 
     Peer::start(name, command, limit)
 }
 
-/// The standard library's sort, for a sorter of ours: 2 ms each, by its own account.
-struct Std {
-    wrong: bool,
+/// The outcomes for the CPU's sort and a peer, which is called cub, on a thousand keys.
+fn outcomes(peer: Peer, samples: usize, cell: &str) -> Vec<Outcome> {
+    let mut session = session(peer);
+    let cell: Name = cell.parse().unwrap();
+    session
+        .by_turns(&cell, &["cub"], Turns::of(samples))
+        .unwrap()
 }
 
-struct LoadedStd {
-    sorts: usize,
-    wrong: bool,
+/// A session in which `peer` is called cub.
+fn session(peer: Peer) -> Session {
+    let session = Session::new(3, "test", false, Box::new(|_| Ok(())));
+    session.opener().adopt("cub", peer);
+    session
 }
 
-impl Contender for Std {
-    fn name(&self) -> &str {
-        "std"
-    }
+const CELL: &str = "device/u32-uniform/cub/1/1000";
 
-    fn sorts(&self, _case: &Case) -> bool {
-        true
-    }
-
-    fn load<'a>(&'a mut self, _cell: &'a Cell<'a>) -> Result<Box<dyn Loaded + 'a>, PeerError> {
-        Ok(Box::new(LoadedStd {
-            sorts: 0,
-            wrong: self.wrong,
-        }))
-    }
-}
-
-impl Loaded for LoadedStd {
-    fn variants(&self) -> Vec<Variant> {
-        vec![Variant {
-            name: "only".to_owned(),
-            temporary_bytes: None,
-        }]
-    }
-
-    fn run(&mut self, _variant: usize, count: usize) -> Result<Vec<f64>, PeerError> {
-        // Later sorts take longer, so that it shows which were kept.
-        self.sorts += count;
-        Ok((self.sorts - count..self.sorts)
-            .map(|i| 2.0 + i as f64)
-            .collect())
-    }
-
-    fn verify(&mut self, _variant: usize) -> Result<(), PeerError> {
-        match self.wrong {
-            false => Ok(()),
-            true => Err(PeerError::Refused {
-                peer: "std".to_owned(),
-                request: "verify".to_owned(),
-                reason: "wrong".to_owned(),
-            }),
-        }
-    }
-}
-
-/// A thousand keys of a type.
-fn case(shape: Shape, name: &str) -> Case {
-    Case {
-        shape,
-        kind: *KINDS.iter().find(|kind| kind.name == name).unwrap(),
-        workload: Workload {
-            n: 1000,
-            distribution: Distribution::Uniform,
-            seed: 3,
-        },
-    }
-}
-
-/// The outcome for both contenders on a thousand keys.
-fn outcomes(ours: &mut Std, peer: &mut Peer, samples: usize) -> [Result<AllTimes, PeerError>; 2] {
-    // A folder whose name has a space, as a user's may.
-    let folder = tempfile::Builder::new()
-        .prefix("a cell ")
-        .tempdir()
-        .unwrap();
-    let case = case(Shape::Resident, "u32");
-    let input = (case.kind.input)(case.workload).unwrap();
-    input.write(folder.path()).unwrap();
-    let cell = Cell {
-        case,
-        input: &*input,
-        folder: folder.path(),
-    };
-    let outcomes = contest(&mut [ours, peer], &cell, Plan::new(samples));
-    let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
-    assert_eq!(left.len(), 1, "only the input is left: {left:?}");
-    outcomes
-        .try_into()
-        .unwrap_or_else(|_| panic!("two contenders, two outcomes"))
-}
-
-fn failure(fault: &str) -> PeerError {
-    let mut peer = peer(fault, LIMIT).unwrap();
-    let [ours, theirs] = outcomes(&mut Std { wrong: false }, &mut peer, 6);
-    let ours = ours.unwrap();
-    assert_eq!(ours.best().times_ms.len(), 10, "{fault}: ours goes on");
-    theirs.unwrap_err()
+fn failure(fault: &str) -> String {
+    let mut outcomes = outcomes(started("cub", fault, LIMIT).unwrap(), 6, CELL);
+    assert_eq!(outcomes.len(), 1, "{fault}");
+    outcomes.remove(0).times.unwrap_err().to_string()
 }
 
 fn a_good_peer_has_its_times() {
-    let mut peer = peer("none", LIMIT).unwrap();
+    let peer = started("cub", "none", LIMIT).unwrap();
     assert_eq!(peer.greeting().peer_version, "1.2.3");
-    assert!(peer.sorts(&case(Shape::Resident, "u32")));
+    let mut session = session(peer);
+    assert!(session.can_run("cub", &mut |_| panic!()).unwrap());
     for _ in 0..2 {
-        let [ours, theirs] = outcomes(&mut Std { wrong: false }, &mut peer, 20);
-        let theirs = theirs.unwrap();
-        let all: Vec<(&str, f64, usize)> = (theirs.iter())
+        let cell: Name = CELL.parse().unwrap();
+        let outcomes = session.by_turns(&cell, &["cub"], Turns::of(20)).unwrap();
+        assert_eq!(outcomes[0].version.as_deref(), Some("1.2.3"));
+        let times = outcomes[0].times.as_ref().unwrap();
+        let all: Vec<(&str, f64, usize)> = (times.iter())
             .map(|times| {
                 (
                     &*times.variant.name,
@@ -195,40 +119,22 @@ fn a_good_peer_has_its_times() {
             })
             .collect();
         assert_eq!(all, [("fast", 3.0, 20), ("slow", 4.0, 20)]);
-        assert_eq!(theirs.best().variant.temporary_bytes, Some(4000));
-        // Three sorts to see how long they take; then turns of three dropped, four kept.
-        let ours = ours.unwrap();
-        let ours = ours.best();
-        assert_eq!(ours.warm_ups, 3);
-        assert_eq!(ours.times_ms[..5], [8.0, 9.0, 10.0, 11.0, 15.0]);
-        assert_eq!(ours.times_ms.len(), 20);
+        assert_eq!(times.best().variant.temporary_bytes, Some(4000));
     }
 }
 
 fn a_peer_is_asked_for_what_it_sorts_and_while_it_lives() {
-    let faults = ["none", "other type", "crashes", "end to end"];
-    let peers = faults.map(|fault| started(fault, fault, LIMIT).unwrap());
-    let mut ours = Std { wrong: false };
-    let mut arena = Arena::new(vec![&mut ours], peers.into(), Plan::new(1));
-    let mut met = |shape, name: &str| {
-        let outcomes = arena.hold(case(shape, name)).unwrap();
-        let name = |outcome: &Outcome| (outcome.name.clone(), outcome.times.is_ok());
-        outcomes.iter().map(name).collect::<Vec<_>>()
-    };
-    let of = |names: &[(&str, bool)]| -> Vec<(String, bool)> {
-        names
+    let met = |fault: &str, cell: &str| -> Vec<bool> {
+        let outcomes = outcomes(started("cub", fault, LIMIT).unwrap(), 1, cell);
+        outcomes
             .iter()
-            .map(|(name, ok)| (name.to_string(), *ok))
+            .map(|outcome| outcome.times.is_ok())
             .collect()
     };
-    let [std, none, end_to_end] = [("std", true), ("none", true), ("end to end", true)];
-    let first = of(&[std, none, ("crashes", false), end_to_end]);
-    assert_eq!(met(Shape::Resident, "u32"), first);
-    let later = of(&[std, none, end_to_end]);
-    assert_eq!(met(Shape::Resident, "u32"), later);
-    let other = of(&[std, ("other type", true)]);
-    assert_eq!(met(Shape::Resident, "i32"), other);
-    assert_eq!(met(Shape::EndToEnd, "u32"), of(&[std, end_to_end]));
+    assert_eq!(met("none", CELL), [true]);
+    assert_eq!(met("other type", CELL), [] as [bool; 0]);
+    assert_eq!(met("other type", "device/i32-uniform/cub/1/1000"), [true]);
+    assert_eq!(met("crashes", CELL), [false]);
 }
 
 fn a_peer_can_be_left_to_choose_its_fastest_variant() {
@@ -254,39 +160,26 @@ fn wrong_results_are_found() {
     for (fault, message) in [
         (
             "loses a key",
-            "fake: wrong result: not the keys of the input: at index 0 ",
+            "cub: wrong result: not the keys of the input: at index 0 ",
         ),
         (
             "is wrong when slow",
-            "fake: wrong result: not the keys of the input: at index 0 ",
+            "cub: wrong result: not the keys of the input: at index 0 ",
         ),
         (
             "leaves two exchanged",
-            "fake: wrong result: out of order: key ",
+            "cub: wrong result: out of order: key ",
         ),
         (
             "writes half",
-            "fake: wrong result: the input has 1000 keys, the result 500",
+            "cub: wrong result: the input has 1000 keys, the result 500",
         ),
     ] {
         let error = failure(fault);
-        assert!(matches!(error, PeerError::WrongResult { .. }), "{error:?}");
-        assert!(error.to_string().starts_with(message), "{error}");
-        assert!(!error.ends_the_peer());
+        assert!(error.contains(&format!(": {message}")), "{error}");
     }
     let error = failure("writes nothing");
-    assert!(matches!(error, PeerError::File { .. }), "{error:?}");
-    assert!(
-        error.to_string().contains("result/keys: No such file"),
-        "{error}"
-    );
-}
-
-fn a_wrong_result_of_ours_leaves_the_peer_its_times() {
-    let mut peer = peer("none", LIMIT).unwrap();
-    let [ours, theirs] = outcomes(&mut Std { wrong: true }, &mut peer, 6);
-    assert_eq!(ours.unwrap_err().to_string(), "std: `verify`: wrong");
-    assert_eq!(theirs.unwrap().best().times_ms.len(), 10);
+    assert!(error.contains("result/keys: No such file"), "{error}");
 }
 
 fn a_peer_that_cannot_run_is_skipped() {
@@ -305,11 +198,10 @@ fn a_peer_that_crashes_says_what_it_said() {
         "fake: skipped: it ended (exit status: 1) before it was ready, and last said: Traceback: \
          it is broken; see `cudamark doctor`"
     );
-    let error = failure("crashes");
-    assert!(error.ends_the_peer());
     assert_eq!(
-        error.to_string(),
-        "fake: ended (exit status: 1) at `run slow 3`; it last said: illegal memory access"
+        failure("crashes"),
+        "device/u32-uniform/cub@slow/1/1000: cub: ended (exit status: 1) at `run slow 3`; it last \
+         said: illegal memory access"
     );
 }
 
@@ -345,15 +237,18 @@ fn a_peer_that_talks_nonsense_is_told_so() {
         ("loads another number", "asked for 1000 elements"),
     ] {
         let error = failure(fault);
-        assert!(matches!(error, PeerError::Protocol { .. }), "{error:?}");
-        assert!(error.to_string().contains(wrong), "{error}");
+        assert!(error.contains(wrong), "{error}");
     }
 }
 
 fn a_peer_without_room_goes_on_with_the_next_input() {
-    let error = failure("has no room");
-    assert!(!error.ends_the_peer());
-    assert!(error.to_string().ends_with("`: out of memory"), "{error}");
+    let mut session = session(started("cub", "has no room", LIMIT).unwrap());
+    let cell: Name = CELL.parse().unwrap();
+    for _ in 0..2 {
+        let outcomes = session.by_turns(&cell, &["cub"], Turns::of(1)).unwrap();
+        let error = outcomes[0].times.as_ref().unwrap_err().to_string();
+        assert!(error.ends_with("`: out of memory"), "{error}");
+    }
 }
 
 fn a_program_that_is_not_there_cannot_be_started() {
