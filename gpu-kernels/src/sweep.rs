@@ -10,10 +10,11 @@
 use crate::entry::{Entry, parameter};
 #[cfg(not(target_os = "cuda"))]
 use crate::key::Key;
+#[cfg(any(not(target_os = "cuda"), all(sweep, target_feature = "sm_90")))]
+use crate::local_sort::{self, LocalSort};
 #[cfg(any(not(target_os = "cuda"), sweep))]
 use crate::{
     fused::Fused,
-    local_sort::{self, LocalSort},
     policy::Shape,
     tile::{self, Pass, look},
 };
