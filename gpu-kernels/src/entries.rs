@@ -132,11 +132,6 @@ macro_rules! for_every_entry {
                     local_sort_pairs_4608_u32: pairs, local::U32_4608;
                     local_sort_pairs_9216_u32: pairs, local::U32_9216;
                 }
-                fused {
-                    fused_512_u32: keys, fused::LEAST;
-                    fused_1024_u32: keys, fused::NEXT;
-                    fused_2048_u32: keys, fused::MOST;
-                }
                 blocks {
                     block_small_keys_u32: keys, block::SMALL;
                     block_medium_keys_u32: keys, block::MEDIUM;
@@ -187,9 +182,7 @@ macro_rules! for_every_entry {
                     local_sort_pairs_9216_u64: pairs, local::U64_9216;
                 }
                 fused {
-                    fused_512_u64: keys, fused::LEAST;
-                    fused_1024_u64: keys, fused::NEXT;
-                    fused_2048_u64: keys, fused::MOST;
+                    fused_512_u64: keys, fused::U64;
                 }
                 blocks {
                     block_small_keys_u64: keys, block::SMALL;

@@ -154,12 +154,8 @@ pub mod block {
 pub mod fused {
     use super::Shape;
 
-    /// Up to 2^16 keys.
-    pub const LEAST: Shape = Shape::new(256, 6, 4).from(1 << 11);
-    /// Up to 2^17.
-    pub const NEXT: Shape = Shape::new(512, 6, 2).from(1 << 11);
-    /// Up to 2^18.
-    pub const MOST: Shape = Shape::new(1024, 6, 1).from(1 << 11);
+    /// 2^12 to 2^16 keys.
+    pub const U64: Shape = Shape::new(256, 6, 4).from(1 << 12);
 }
 
 /// Shapes of the local sort, in order of size: what a block has is one bucket. The least

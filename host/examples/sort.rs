@@ -1,6 +1,6 @@
 //! Sorts a `Vec` and a buffer on the GPU; says why where there is none.
 
-use cust::memory::{CopyDestination, DeviceBuffer};
+use cust::memory::DeviceBuffer;
 use host::gpu::{Device, GpuSorter, Order};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -512,12 +512,11 @@ mod tests {
         }
         type Name = fn(Kind, u64) -> Option<&'static str>;
         for (name, n, expected) in [
-            (name::<u32> as Name, (1 << 11) - 1, None),
-            (name::<u32>, 1 << 11, Some("fused_512_u32")),
-            (name::<u32>, 1 << 16, Some("fused_512_u32")),
-            (name::<u32>, (1 << 16) + 1, Some("fused_1024_u32")),
-            (name::<u64>, 1 << 18, Some("fused_2048_u64")),
-            (name::<u64>, (1 << 18) + 1, None),
+            (name::<u64> as Name, (1 << 12) - 1, None),
+            (name::<u64>, 1 << 12, Some("fused_512_u64")),
+            (name::<u64>, 1 << 16, Some("fused_512_u64")),
+            (name::<u64>, (1 << 16) + 1, None),
+            (name::<u32>, 1 << 14, None),
             (name::<u16>, 1 << 14, None),
             (name::<u128>, 1 << 14, None),
         ] {
