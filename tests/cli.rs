@@ -188,7 +188,7 @@ fn every_cpu_engine_can_be_named_and_auto_takes_one() {
     let on_gpu = said.contains("engine: gpu (auto)");
     let skipped = said.starts_with("gpu: skipped: ") && said.contains("engine: cpu-radix (auto)");
     assert!(
-        on_gpu || skipped && said.contains("; see `cudamark doctor`\n"),
+        on_gpu || skipped && said.contains("; see `cudamark doctor`; cpu-radix is taken instead\n"),
         "{said}"
     );
 }

@@ -543,12 +543,18 @@ fn machines_do_not_mix() {
     let place = Place::new();
     let base = place.executable("base", &[Made::cpu(1.0)]);
     let head = place.executable("head", &[Made::cpu(1.0)]);
-    for machine in ["here", "there"] {
-        let mut command = place.command(&base, &head, &[]);
-        // What kind of container it is belongs to what a machine is named by.
-        let output = command.env("container", machine).output().unwrap();
+    let compared = || {
+        let output = place.compare(&base, &head, &[]);
         assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    }
+    };
+    compared();
+    // From now on it is another machine's.
+    let here = &place.stores()[0];
+    let store = |id: &str| place.track().join(format!("{id}.jsonl"));
+    fs::rename(store(here), store("0123456789ab")).unwrap();
+    let there = fs::read(store("0123456789ab")).unwrap();
+    compared();
+    assert_eq!(fs::read(store("0123456789ab")).unwrap(), there);
     let stores = place.stores();
     assert_eq!(stores.len(), 2, "{stores:?}");
     let count = |id: &String| runs(&Store::of_machine(&place.track(), id));

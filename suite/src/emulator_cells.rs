@@ -365,7 +365,7 @@ mod tests {
         );
         let idle = said_of(with(|_| ()), BOUNDS);
         assert!(
-            idle.contains("output") && idle.contains("kernel `reading the result`"),
+            idle.contains("kernel `onesweep`: 0 accesses were checked"),
             "{idle}"
         );
         let early = said_of(with(reads), WRITTEN);
