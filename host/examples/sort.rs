@@ -6,7 +6,10 @@ use host::gpu::{Device, GpuSorter, Order};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let device = match Device::open() {
         Ok(device) => device,
-        Err(missing) => return Ok(println!("no GPU: {missing}")),
+        Err(missing) => {
+            println!("no GPU: {missing}");
+            return Ok(());
+        }
     };
     device.enter()?;
     let sorter = GpuSorter::new(device);

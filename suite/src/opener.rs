@@ -35,10 +35,13 @@ struct Type {
     bytes: usize,
     open: fn(&Opener, Group, &Name) -> Opened,
     /// The input of a cell, for peers.
-    input: fn(&Opener, &Name) -> Result<Box<dyn Input>, Error>,
+    input: fn(&Opener, &Name) -> Handable,
 }
 
 type Opened = Result<Box<dyn Cell>, Error>;
+
+/// An input that can be handed to a peer.
+type Handable = Result<Box<dyn Input>, Error>;
 
 /// A type more is a line more.
 const TYPES: &[Type] = &[
@@ -309,8 +312,7 @@ fn open_keys<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Op
     }
     let keys = || opener.inputs.keys::<K>(name);
     let order = order(variant)?;
-    let resident =
-        |cold, order| Ok::<_, Error>(gpu_cells::Resident::new(&*keys()?, false, cold, order)?);
+    let resident = |cold, order| gpu_cells::Resident::new(&*keys()?, false, cold, order);
     if variant.is_some() && group != Group::Device {
         return Err(unknown("engine", &name.engine, group.engines()));
     }
