@@ -19,8 +19,5 @@ use std::process::ExitCode;
 use suite::Group;
 
 fn main() -> ExitCode {
-    harness::main(
-        "device",
-        &[Group::Device, Group::DeviceCold, Group::DeviceGraph],
-    )
+    harness::main("device", &[Group::Device, Group::DeviceCold, Group::DeviceGraph])
 }

@@ -37,14 +37,10 @@ fn build() -> Result<(), String> {
     let mut list = Vec::new();
     let mut hash = Sha256::new();
     for (build, (_, capability)) in builds.into_iter().zip(ARCHITECTURES) {
-        let built = build
-            .join()
-            .map_err(|_| "a build of the kernels panicked")?;
+        let built = build.join().map_err(|_| "a build of the kernels panicked")?;
         if let Some(Compiled { text, packed }) = built? {
             hash.update(text);
-            list.push(format!(
-                "Ptx::new({capability:?}, include_bytes!({packed:?}))"
-            ));
+            list.push(format!("Ptx::new({capability:?}, include_bytes!({packed:?}))"));
         }
     }
     let hash = hash.finalize();

@@ -74,10 +74,7 @@ fn main() -> ExitCode {
 /// Shows what was asked for (help, version), or says in one line what is wrong with
 /// the command line.
 fn usage(error: &clap::Error) -> ExitCode {
-    let asked_for = matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    );
+    let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     if asked_for || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         // A closed standard output is nobody left to tell.
         let _ = error.print();

@@ -55,11 +55,7 @@ impl Output {
     /// It cannot be written.
     pub fn open(path: &Path) -> Result<Self> {
         let target = target(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self {
-            path: path.to_owned(),
-            target,
-            held: String::new(),
-        })
+        Ok(Self { path: path.to_owned(), target, held: String::new() })
     }
 
     /// Opens those of `paths` that are given.
@@ -73,10 +69,7 @@ impl Output {
             let output = Self::open(path)?;
             let mut before = outputs[..index].iter().flatten();
             if before.any(|other: &Self| other.is_same(&output)) {
-                bail!(
-                    "{} is named for two outputs; give each its own file",
-                    path.display()
-                );
+                bail!("{} is named for two outputs; give each its own file", path.display());
             }
             outputs[index] = Some(output);
         }
@@ -132,10 +125,8 @@ impl Output {
 /// # Errors
 /// What the system says; the file is then as it was.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
-    let replaced = path
-        .parent()
-        .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| match target(path)? {
+    let replaced =
+        path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| match target(path)? {
             Target::Stream(mut file) => file.write_all(contents),
             Target::File(path) => put(&path, contents).map(drop),
         });
@@ -152,10 +143,7 @@ fn target(path: &Path) -> io::Result<Target> {
                 }
             }
             if !there.is_file() {
-                return OpenOptions::new()
-                    .write(true)
-                    .open(path)
-                    .map(Target::Stream);
+                return OpenOptions::new().write(true).open(path).map(Target::Stream);
             }
         }
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -212,9 +200,8 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Puts a new file in the place of `path`, once all of `contents` is on the disk.
 fn put(path: &Path, contents: &[u8]) -> io::Result<File> {
-    let mut new: NamedTempFile = Builder::new()
-        .permissions(Permissions::from_mode(NEW))
-        .tempfile_in(folder_of(path))?;
+    let mut new: NamedTempFile =
+        Builder::new().permissions(Permissions::from_mode(NEW)).tempfile_in(folder_of(path))?;
     if let Ok(old) = fs::metadata(path) {
         new.as_file().set_permissions(old.permissions())?;
     }
@@ -240,9 +227,8 @@ mod tests {
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).unwrap();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }

@@ -52,10 +52,7 @@ pub fn criterion() -> PathBuf {
 /// Where Criterion puts what it knows of a cell: a folder a baseline.
 pub fn criterion_cell(cell: &Name) -> PathBuf {
     let one = |part: String| part.replace('/', "_");
-    criterion()
-        .join(one(cell.chart()))
-        .join(one(cell.curve()))
-        .join(cell.point().to_string())
+    criterion().join(one(cell.chart())).join(one(cell.curve())).join(cell.point().to_string())
 }
 
 #[cfg(test)]

@@ -38,17 +38,10 @@ fn draw<B: DrawingBackend>(
 
     area.fill(&WHITE)?;
     let (head, body) = area.split_vertically(70);
-    let title = format!(
-        "Sorting {} {} keys: time over concurrency level",
-        grouped(record.n),
-        record.key
-    );
+    let title =
+        format!("Sorting {} {} keys: time over concurrency level", grouped(record.n), record.key);
     head.draw_text(&title, &(FONT, 27).into_text_style(&head), (24, 14))?;
-    head.draw_text(
-        &subtitle(record),
-        &(FONT, 18).into_text_style(&head),
-        (24, 46),
-    )?;
+    head.draw_text(&subtitle(record), &(FONT, 18).into_text_style(&head), (24, 46))?;
 
     let mut chart = ChartBuilder::on(&body)
         .margin(16)
@@ -73,9 +66,7 @@ fn draw<B: DrawingBackend>(
         (level.level as f64, scaled)
     });
     chart.draw_series(LineSeries::new(
-        points
-            .clone()
-            .map(|(level, [_, median, _])| (level, median)),
+        points.clone().map(|(level, [_, median, _])| (level, median)),
         BLUE.stroke_width(2),
     ))?;
     chart.draw_series(points.map(|(level, [low, median, high])| {
@@ -87,10 +78,7 @@ fn draw<B: DrawingBackend>(
 /// What was measured, on what, and what the bars are.
 fn subtitle(record: &Classic) -> String {
     let engine = record.levels.first().map_or("", |level| level.engine);
-    let samples = record
-        .levels
-        .first()
-        .map_or(0, |level| level.samples_s.len());
+    let samples = record.levels.first().map_or(0, |level| level.samples_s.len());
     let environment = &record.environment;
     let machine = match (&environment.gpu, &environment.cpu) {
         (Some(gpu), _) => gpu.name.clone(),

@@ -47,26 +47,14 @@ fn main() -> ExitCode {
     }
     let of_both: [(&str, Test); 3] = [
         ("asks_nothing_of_a_network", asks_nothing_of_a_network),
-        (
-            "colours_follow_the_system_and_the_control",
-            colours_follow_the_system_and_the_control,
-        ),
-        (
-            "nothing_overflows_a_narrow_window",
-            nothing_overflows_a_narrow_window,
-        ),
+        ("colours_follow_the_system_and_the_control", colours_follow_the_system_and_the_control),
+        ("nothing_overflows_a_narrow_window", nothing_overflows_a_narrow_window),
     ];
     let of_report: [(&str, Test); 4] = [
         ("all_is_drawn", all_is_drawn),
-        (
-            "level_curves_change_by_keyboard",
-            level_curves_change_by_keyboard,
-        ),
+        ("level_curves_change_by_keyboard", level_curves_change_by_keyboard),
         ("rows_are_filtered", rows_are_filtered),
-        (
-            "what_was_not_measured_shows_as_empty",
-            what_was_not_measured_shows_as_empty,
-        ),
+        ("what_was_not_measured_shows_as_empty", what_was_not_measured_shows_as_empty),
     ];
     let of_history: [(&str, Test); 3] = [
         ("steps_are_marked", steps_are_marked),
@@ -105,10 +93,7 @@ fn write_report(folder: &Path) -> Result<PathBuf, Failed> {
     Ok(written.map_err(|error| format!("{error:#}"))?)
 }
 
-const CELLS: [&str; 2] = [
-    "cpu/u32-uniform/cpu-std/1/1000",
-    "cpu/u32-uniform/cpu-radix/2/1000",
-];
+const CELLS: [&str; 2] = ["cpu/u32-uniform/cpu-std/1/1000", "cpu/u32-uniform/cpu-radix/2/1000"];
 
 /// Twelve commits, all but the fifth and sixth measured; a fifth slower from the eighth on.
 fn write_history(folder: &Path) -> Result<PathBuf, Failed> {
@@ -128,11 +113,7 @@ fn write_history(folder: &Path) -> Result<PathBuf, Failed> {
                 continue;
             }
             let cells = CELLS.map(|cell| {
-                let slower = if index >= 7 && cell == CELLS[0] {
-                    1.2
-                } else {
-                    1.0
-                };
+                let slower = if index >= 7 && cell == CELLS[0] { 1.2 } else { 1.0 };
                 let median_s = 0.001 * slower * (1.0 + 0.02 * rng.f64());
                 let distribution = Distribution {
                     samples: 5,
@@ -200,33 +181,18 @@ fn summary() -> Summary {
         }
     };
     for level in [1, 2, 4, 8] {
-        add(
-            format!("classic/i32-classic-1000000/cpu-std/{level}"),
-            0.05 / level as f64,
-        );
-        add(
-            format!("classic/i32-classic-1000000/cpu-radix/{level}"),
-            0.02,
-        );
+        add(format!("classic/i32-classic-1000000/cpu-std/{level}"), 0.05 / level as f64);
+        add(format!("classic/i32-classic-1000000/cpu-radix/{level}"), 0.02);
     }
     for exponent in [10, 16, 20] {
         let n = 1 << exponent;
-        add(
-            format!("cpu/u32-uniform/cpu-radix/2/{n}"),
-            1e-9 * f64::from(n),
-        );
+        add(format!("cpu/u32-uniform/cpu-radix/2/{n}"), 1e-9 * f64::from(n));
         if exponent < 20 {
-            add(
-                format!("cpu/u32-uniform/cpu-std/2/{n}"),
-                3e-9 * f64::from(n),
-            );
+            add(format!("cpu/u32-uniform/cpu-std/2/{n}"), 3e-9 * f64::from(n));
         }
     }
     for level in 1..=LONG {
-        add(
-            format!("batch/u32-uniform-1024/cpu-std/{level}"),
-            1e-5 * level as f64,
-        );
+        add(format!("batch/u32-uniform-1024/cpu-std/{level}"), 1e-5 * level as f64);
     }
     for (engine, seconds) in [("bounds", 0.1), ("races", 0.4)] {
         add(format!("emulator/u32-uniform/{engine}/1/100000"), seconds);
@@ -238,18 +204,10 @@ fn asks_nothing_of_a_network(page: &mut Page) -> Result<(), Failed> {
     // The first Tab goes to the link past the controls.
     page.press("Tab", 9)?;
     assert_eq!(page.value("document.activeElement.className")?, "skip");
-    let asked = page
-        .events
-        .iter()
-        .filter(|event| event["method"] == "Network.requestWillBeSent");
+    let asked = page.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
     for event in asked {
-        let url = event["params"]["request"]["url"]
-            .as_str()
-            .unwrap_or_default();
-        assert!(
-            url.starts_with("file:") || url.starts_with("data:"),
-            "{url}"
-        );
+        let url = event["params"]["request"]["url"].as_str().unwrap_or_default();
+        assert!(url.starts_with("file:") || url.starts_with("data:"), "{url}");
     }
     Ok(())
 }
@@ -258,28 +216,15 @@ const ALL_DRAWN: &str =
     "[...document.querySelectorAll('figure svg')].every(svg => svg.querySelector('polyline'))";
 
 fn all_is_drawn(page: &mut Page) -> Result<(), Failed> {
-    assert_eq!(
-        page.value("document.querySelectorAll('section').length")?,
-        11
-    );
-    assert_eq!(
-        page.value("document.querySelectorAll('table.cells tbody tr').length")?,
-        ROWS
-    );
+    assert_eq!(page.value("document.querySelectorAll('section').length")?, 11);
+    assert_eq!(page.value("document.querySelectorAll('table.cells tbody tr').length")?, ROWS);
     assert_eq!(page.value(ALL_DRAWN)?, true);
-    assert!(
-        page.value("document.querySelectorAll('figure').length")?
-            .as_u64()
-            >= Some(2)
-    );
+    assert!(page.value("document.querySelectorAll('figure').length")?.as_u64() >= Some(2));
     Ok(())
 }
 
 fn steps_are_marked(page: &mut Page) -> Result<(), Failed> {
-    assert_eq!(
-        page.value("document.querySelectorAll('section.curve').length")?,
-        2
-    );
+    assert_eq!(page.value("document.querySelectorAll('section.curve').length")?, 2);
     assert_eq!(page.value(ALL_DRAWN)?, true);
     let steps = "[...document.querySelectorAll('#steps tbody tr')].map(row => row.cells[0].textContent).join()";
     assert_eq!(page.value(steps)?, "7777777777");
@@ -302,10 +247,7 @@ fn curves_are_filtered(page: &mut Page) -> Result<(), Failed> {
     page.call("Input.insertText", json!({"text": "RADIX u32"}))?;
     let visible = "[...document.querySelectorAll('section.curve')].filter(curve => curve.offsetParent).map(curve => curve.dataset.name).join()";
     assert_eq!(page.value(visible)?, CELLS[1]);
-    assert_eq!(
-        page.value("document.getElementById('shown').textContent")?,
-        "1 of 2 curves"
-    );
+    assert_eq!(page.value("document.getElementById('shown').textContent")?, "1 of 2 curves");
     Ok(())
 }
 
@@ -322,10 +264,7 @@ fn records_open_by_keyboard(page: &mut Page) -> Result<(), Failed> {
     let links: Vec<&str> = links.as_str().unwrap_or_default().split(',').collect();
     assert_eq!(links.len(), 120);
     for link in links {
-        assert!(
-            page.folder.path().join("page").join(link).is_file(),
-            "{link}"
-        );
+        assert!(page.folder.path().join("page").join(link).is_file(), "{link}");
     }
     Ok(())
 }
@@ -344,10 +283,7 @@ fn colours_follow_the_system_and_the_control(page: &mut Page) -> Result<(), Fail
     // The control prevails: from "as the system" down to "light", then to "dark".
     page.value("document.getElementById('theme').focus()")?;
     page.press("ArrowDown", 40)?;
-    assert_eq!(
-        page.value("document.getElementById('theme').value")?,
-        "light"
-    );
+    assert_eq!(page.value("document.getElementById('theme').value")?, "light");
     assert_eq!(page.value(BACKGROUND)?, light);
     page.press("ArrowDown", 40)?;
     assert_eq!(system(page, "light")?, dark);
@@ -385,10 +321,7 @@ fn rows_are_filtered(page: &mut Page) -> Result<(), Failed> {
     page.value("document.getElementById('filter').select()")?;
     page.press("Delete", 46)?;
     assert_eq!(page.value(visible)?, ROWS);
-    assert_eq!(
-        page.value("document.getElementById('shown').textContent")?,
-        ""
-    );
+    assert_eq!(page.value("document.getElementById('shown').textContent")?, "");
     Ok(())
 }
 
@@ -401,10 +334,7 @@ fn what_was_not_measured_shows_as_empty(page: &mut Page) -> Result<(), Failed> {
     // Checks of the emulator are held against each other, and not ranked.
     let ratios = "[...document.querySelectorAll('#emulator td.slower')].map(cell => cell.textContent).join()";
     assert_eq!(page.value(ratios)?, "4.00");
-    assert_eq!(
-        page.value("document.querySelectorAll('#emulator ol').length")?,
-        0
-    );
+    assert_eq!(page.value("document.querySelectorAll('#emulator ol').length")?, 0);
     let skipped = "document.querySelector('#environment li').textContent";
     assert_eq!(page.value(skipped)?, "gpu: no NVIDIA driver <&>");
     Ok(())

@@ -120,12 +120,7 @@ impl Place {
         let mut command = Command::new("git");
         command
             .args(["-c", "user.name=T", "-c", "user.email=t@example.org"])
-            .args([
-                "-c",
-                "commit.gpgsign=false",
-                "-c",
-                "protocol.file.allow=always",
-            ])
+            .args(["-c", "commit.gpgsign=false", "-c", "protocol.file.allow=always"])
             .args(arguments)
             .current_dir(folder);
         self.surround(&mut command);
@@ -192,10 +187,7 @@ fn require_ratio(command: &mut Command, ratio: f64) -> Value {
     let said = text(&output.stderr);
     let json: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{said}"));
     let found = json["cells"][0]["ratio"].as_f64().unwrap();
-    assert!(
-        (found - ratio).abs() < 1e-9,
-        "{found}, and not {ratio}: {json}"
-    );
+    assert!((found - ratio).abs() < 1e-9, "{found}, and not {ratio}: {json}");
     let hashes = ["base", "head"].map(|side| &json[side]["executable_sha256"]);
     assert_eq!(hashes[0] == hashes[1], ratio == 1.0, "{json}");
     json
@@ -246,9 +238,7 @@ fn a_build_is_made_again_where_its_compilers_or_flags_differ() {
     let mut before = 0;
     let mut built = |variables: &[(&str, &str)], builds: usize| {
         let mut command = place.command("HEAD~1", "HEAD", &["--format", "json"]);
-        command
-            .env("CARGO_HOME", &home)
-            .envs(variables.iter().copied());
+        command.env("CARGO_HOME", &home).envs(variables.iter().copied());
         let json = require_ratio(&mut command, 2.0);
         let all = place.builds().len();
         assert_eq!(all - before, builds, "{variables:?}");
@@ -257,17 +247,10 @@ fn a_build_is_made_again_where_its_compilers_or_flags_differ() {
     };
     let plain = built(&[], 2);
     assert_eq!(built(&[], 0), plain);
-    for name in [
-        "RUSTFLAGS",
-        "CARGO_ENCODED_RUSTFLAGS",
-        "CARGO_PROFILE_RELEASE_LTO",
-    ] {
+    for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_PROFILE_RELEASE_LTO"] {
         assert_ne!(built(&[(name, "1")], 2), plain);
     }
-    for name in [
-        "CARGO_BUILD_TARGET",
-        "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER",
-    ] {
+    for name in ["CARGO_BUILD_TARGET", "CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER"] {
         built(&[(name, "x86_64-unknown-linux-gnu")], 2);
     }
     built(&[("CUDA_BUILDER_RUSTC", kernels)], 2);
@@ -275,17 +258,10 @@ fn a_build_is_made_again_where_its_compilers_or_flags_differ() {
     built(&[("CUDA_BUILDER_RUSTC", kernels)], 2);
     place.program("rustc", &rustc("1.95.1"));
     built(&[], 2);
-    fs::write(
-        home.join("config.toml"),
-        "[build]\nrustflags = \"-Cpanic=abort\"\n",
-    )
-    .unwrap();
+    fs::write(home.join("config.toml"), "[build]\nrustflags = \"-Cpanic=abort\"\n").unwrap();
     built(&[], 2);
     // What changes no executable builds nothing.
-    built(
-        &[("CARGO_TERM_COLOR", "always"), ("CARGO_BUILD_JOBS", "1")],
-        0,
-    );
+    built(&[("CARGO_TERM_COLOR", "always"), ("CARGO_BUILD_JOBS", "1")], 0);
 }
 
 fn a_worktree_is_what_git_tracks_or_would_add() {
@@ -318,14 +294,7 @@ fn a_worktree_is_what_git_tracks_or_would_add() {
 fn a_pre_commit_hook_can_compare_and_its_commit_is_whole() {
     let place = Place::new();
     let linked = place.beside("linked");
-    place.git(&[
-        "worktree",
-        "add",
-        "--quiet",
-        "-b",
-        "side",
-        linked.to_str().unwrap(),
-    ]);
+    place.git(&["worktree", "add", "--quiet", "-b", "side", linked.to_str().unwrap()]);
     let hook = format!(
         "#!/bin/sh\n'{}' compare {CELL} --base HEAD~1 --head HEAD --samples 2 --warm-up 0 \
          --cores none --format json > \"$BESIDE/verdict\" 2> \"$BESIDE/said\"\necho $? > \
@@ -353,11 +322,7 @@ fn a_pre_commit_hook_can_compare_and_its_commit_is_whole() {
 
 fn hooks_of_the_user_do_not_run() {
     let place = Place::new();
-    for hook in [
-        "post-checkout",
-        "post-index-change",
-        "reference-transaction",
-    ] {
+    for hook in ["post-checkout", "post-index-change", "reference-transaction"] {
         let failing = "#!/bin/sh\ntouch \"$BESIDE/ran\"\nexit 1\n";
         executable(&place.sources.join(".git/hooks").join(hook), failing);
     }
@@ -442,10 +407,7 @@ fn all_that_git_says_is_one_line() {
     assert!(refusal(&output).contains("`nowhere` is no revision"));
     let said = "fatal: detected dubious ownership in repository at '/x'\\nTo add an exception for \
                 this directory, call:\\n\\n\\tgit config --global --add safe.directory /x\\n";
-    place.program(
-        "git",
-        &format!("#!/bin/sh\nprintf \"{said}\" >&2\nexit 128\n"),
-    );
+    place.program("git", &format!("#!/bin/sh\nprintf \"{said}\" >&2\nexit 128\n"));
     for subcommand in ["compare", "history", "rank"] {
         let mut command = place.command("HEAD~1", "HEAD", &[]);
         if subcommand != "compare" {
@@ -456,10 +418,7 @@ fn all_that_git_says_is_one_line() {
         let output = command.output().unwrap();
         let said = text(&output.stderr);
         assert_eq!(said.lines().count(), 1, "{said}");
-        for part in [
-            "dubious ownership",
-            "git config --global --add safe.directory /x",
-        ] {
+        for part in ["dubious ownership", "git config --global --add safe.directory /x"] {
             assert!(said.contains(part), "{subcommand}: {said}");
         }
     }
@@ -471,14 +430,9 @@ fn equal_executables_are_said_in_every_form() {
     let same = "base and head are the same executable: what differs between them is noise";
     let json = place.require("HEAD~1", "HEAD", 1.0);
     assert_eq!(json["notes"][0], same);
-    assert_eq!(
-        place.require("HEAD~2", "HEAD", 2.0)["notes"][0],
-        Value::Null
-    );
+    assert_eq!(place.require("HEAD~2", "HEAD", 2.0)["notes"][0], Value::Null);
     for format in ["text", "markdown"] {
-        let command = place
-            .command("HEAD~1", "HEAD", &["--format", format])
-            .output();
+        let command = place.command("HEAD~1", "HEAD", &["--format", format]).output();
         let said = text(&command.unwrap().stdout);
         assert!(said.contains(&format!("\n{same}\n")), "{said}");
     }
@@ -490,35 +444,16 @@ fn equal_executables_are_said_in_every_form() {
         text(&output.stdout)
     };
     let short = |revision: &str| place.git(&["rev-parse", "--short=10", revision]);
-    let same = format!(
-        "{} and {} are the same executable",
-        short("HEAD~1"),
-        short("HEAD")
-    );
+    let same = format!("{} and {} are the same executable", short("HEAD~1"), short("HEAD"));
     let page = place.beside("page");
     let said = run(&["history", "--page", page.to_str().unwrap()]);
-    assert!(
-        said.contains(&same) && !said.contains(&short("HEAD~3")),
-        "{said}"
-    );
-    assert!(
-        fs::read_to_string(page.join("index.html"))
-            .unwrap()
-            .contains(&same)
-    );
+    assert!(said.contains(&same) && !said.contains(&short("HEAD~3")), "{said}");
+    assert!(fs::read_to_string(page.join("index.html")).unwrap().contains(&same));
     let json: Value = serde_json::from_str(&run(&["history", "--json"])).unwrap();
-    assert!(
-        json["cells"][0]["notes"][0]
-            .as_str()
-            .unwrap()
-            .starts_with(&same)
-    );
+    assert!(json["cells"][0]["notes"][0].as_str().unwrap().starts_with(&same));
     for format in ["text", "markdown", "json"] {
         let said = run(&["rank", "HEAD", "HEAD~1", "HEAD~2", "--format", format]);
-        let same = [
-            "HEAD and HEAD~1 are the same",
-            "HEAD~1 and HEAD are the same",
-        ];
+        let same = ["HEAD and HEAD~1 are the same", "HEAD~1 and HEAD are the same"];
         assert!(same.iter().any(|same| said.contains(same)), "{said}");
     }
     // A commit that was measured under other flags is two executables.
@@ -533,10 +468,7 @@ fn equal_executables_are_said_in_every_form() {
 fn folders_may_have_any_name_and_attributes_leave_nothing_out() {
     let place = Place::named("a folder\nof 'any' name");
     place.commit("extra", "of the commit");
-    place.commit(
-        ".gitattributes",
-        "extra export-ignore\nseconds export-ignore\n",
-    );
+    place.commit(".gitattributes", "extra export-ignore\nseconds export-ignore\n");
     place.git(&["checkout", "--quiet", "--detach"]);
     place.commit("seconds", "2.0");
     place.require("HEAD~1", "HEAD", 0.5);
@@ -561,13 +493,7 @@ fn a_shallow_clone_says_what_it_lacks() {
     let mut place = Place::new();
     let shallow = place.beside("shallow");
     let from = format!("file://{}", place.sources.display());
-    place.git(&[
-        "clone",
-        "--quiet",
-        "--depth=1",
-        &from,
-        shallow.to_str().unwrap(),
-    ]);
+    place.git(&["clone", "--quiet", "--depth=1", &from, shallow.to_str().unwrap()]);
     place.sources = shallow;
     let output = place.command("HEAD~1", "HEAD", &[]).output().unwrap();
     assert!(refusal(&output).contains("`git fetch --unshallow` gets them all"));

@@ -50,9 +50,7 @@ fn shape(line: &str) -> String {
     let word = |word: &str| match word.split_once('.') {
         Some((whole, decimals))
             if !whole.is_empty()
-                && (whole.to_owned() + decimals)
-                    .bytes()
-                    .all(|b| b.is_ascii_digit()) =>
+                && (whole.to_owned() + decimals).bytes().all(|b| b.is_ascii_digit()) =>
         {
             format!("#{}", decimals.len())
         }
@@ -126,14 +124,8 @@ fn files_hold_what_was_measured() {
     assert_eq!(fs::read_to_string(&csv).unwrap(), printed);
 
     let svg = fs::read_to_string(&plot).unwrap();
-    assert!(
-        svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"),
-        "{svg}"
-    );
-    assert!(
-        svg.contains("concurrency level") && svg.contains("time ["),
-        "{svg}"
-    );
+    assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{svg}");
+    assert!(svg.contains("concurrency level") && svg.contains("time ["), "{svg}");
     assert!(svg.contains("Sorting 20,000 i32 keys"), "{svg}");
 
     let record: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
@@ -177,10 +169,7 @@ fn every_cpu_engine_can_be_named_and_auto_takes_one() {
         ]);
         let said = text(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{said}");
-        assert!(
-            said.contains(&format!("engine: {engine}, n: 5000")),
-            "{said}"
-        );
+        assert!(said.contains(&format!("engine: {engine}, n: 5000")), "{said}");
     }
     let output = cudamark(&["classic", "--n", "5000", "--levels", "2", "--samples", "1"]);
     let said = text(&output.stderr);
@@ -224,17 +213,11 @@ fn a_wrong_command_line_is_named_in_one_line() {
         assert!(line.contains(known), "{line}");
     }
     let line = refusal(&["--n", "many"], 2);
-    assert!(
-        line.contains("'many'") && line.contains("50000000"),
-        "{line}"
-    );
+    assert!(line.contains("'many'") && line.contains("50000000"), "{line}");
     let line = refusal(&["--n", "-1"], 2);
     assert!(line.contains("-1"), "{line}");
     let line = refusal(&["--samples", "0"], 2);
-    assert!(
-        line.contains("--samples") && line.contains("1 or more"),
-        "{line}"
-    );
+    assert!(line.contains("--samples") && line.contains("1 or more"), "{line}");
     let line = refusal(&["--seed", "x"], 2);
     assert!(line.contains("--seed"), "{line}");
     let line = refusal(&["--frobnicate"], 2);
@@ -245,10 +228,7 @@ fn a_wrong_command_line_is_named_in_one_line() {
 fn what_does_not_fit_is_refused_before_it_is_allocated() {
     let n = "1000000000000000";
     let line = refusal(&["--engine", "cpu-std", "--n", n], 1);
-    assert!(
-        line.contains(&format!("n = {n} needs 12.0 PB of memory")),
-        "{line}"
-    );
+    assert!(line.contains(&format!("n = {n} needs 12.0 PB of memory")), "{line}");
     assert!(line.contains("choose a smaller n"), "{line}");
     // Bytes that 64 bits do not count.
     let n = "18446744073709551615";
@@ -259,10 +239,7 @@ fn what_does_not_fit_is_refused_before_it_is_allocated() {
 #[test]
 fn a_level_beyond_the_engine_is_refused_before_the_others_are_measured() {
     let line = refusal(&["--engine", "cpu-std", "--levels", "1,99999999"], 1);
-    assert!(
-        line.contains("99999999") && line.contains("lower level"),
-        "{line}"
-    );
+    assert!(line.contains("99999999") && line.contains("lower level"), "{line}");
 }
 
 #[test]
@@ -270,19 +247,13 @@ fn files_that_cannot_be_written_are_refused_before_anything_is_measured() {
     let folder = tempfile::tempdir().unwrap();
     let nowhere = folder.path().join("missing").join("file");
     for option in ["--csv", "--plot", "--json"] {
-        let line = refusal(
-            &["--engine", "cpu-std", option, nowhere.to_str().unwrap()],
-            1,
-        );
+        let line = refusal(&["--engine", "cpu-std", option, nowhere.to_str().unwrap()], 1);
         assert!(line.contains(nowhere.to_str().unwrap()), "{line}");
     }
     let twice = folder.path().join("twice");
     let twice = twice.to_str().unwrap();
     let line = refusal(&["--engine", "cpu-std", "--csv", twice, "--json", twice], 1);
-    assert!(
-        line.contains(twice) && line.contains("its own file"),
-        "{line}"
-    );
+    assert!(line.contains(twice) && line.contains("its own file"), "{line}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -324,31 +295,18 @@ fn samples_replace_those_before_once_there_is_one() {
         let mut command = Command::new(program());
         // No GPU, whatever machine this is.
         command.env("CUDA_VISIBLE_DEVICES", "-1");
-        command.args([
-            "sample",
-            "--cells",
-            cell,
-            "--samples",
-            "2",
-            "--warm-up",
-            "0",
-        ]);
+        command.args(["sample", "--cells", cell, "--samples", "2", "--warm-up", "0"]);
         command.args(["--json", json]).output().unwrap()
     };
-    let (gpu, cpu) = (
-        "device/gpu/u32-uniform-1000/1",
-        "cpu/cpu-std/u32-uniform-1000/1",
-    );
+    let (gpu, cpu) = ("device/gpu/u32-uniform-1000/1", "cpu/cpu-std/u32-uniform-1000/1");
     let output = sample(gpu, file.to_str().unwrap());
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
     assert_eq!(fs::read_to_string(&file).unwrap(), "before\n");
     let output = sample(cpu, file.to_str().unwrap());
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let records = fs::read_to_string(&file).unwrap();
-    let lines: Vec<Value> = records
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<Value> =
+        records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let kinds: Vec<&Value> = lines.iter().map(|line| &line["line"]).collect();
     assert_eq!(kinds, ["environment", "sample", "sample", "finished"]);
     // Folders above are made. A pipe takes the lines as they come.
@@ -357,10 +315,7 @@ fn samples_replace_those_before_once_there_is_one() {
     let output = sample(cpu, "/dev/stdout");
     assert_eq!(text(&output.stdout).lines().count(), 4);
     let output = sample(cpu, "/dev/full");
-    assert!(
-        text(&output.stderr).starts_with("cudamark: /dev/full: "),
-        "{output:?}"
-    );
+    assert!(text(&output.stderr).starts_with("cudamark: /dev/full: "), "{output:?}");
 }
 
 #[test]
@@ -396,9 +351,7 @@ fn standard_output_may_be_a_file_of_results() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("all");
     let status = Command::new(program())
-        .args([
-            "classic", "--engine", "cpu-std", "--n", "1000", "--levels", "1",
-        ])
+        .args(["classic", "--engine", "cpu-std", "--n", "1000", "--levels", "1"])
         .args(["--samples", "1", "--json", "/dev/stdout"])
         .stdout(fs::File::create(&path).unwrap())
         .stderr(Stdio::null())
@@ -419,15 +372,8 @@ fn a_full_disk_leaves_the_file_that_was_there() {
     fs::write(&json, "before").unwrap();
     // Files may not grow at all: the system then says what it says of a full disk.
     let output = Command::new("bash")
-        .args([
-            "-c",
-            "trap '' XFSZ; ulimit -f 0; exec \"$@\"",
-            "bash",
-            &program(),
-        ])
-        .args([
-            "classic", "--engine", "cpu-std", "--n", "1000", "--levels", "1",
-        ])
+        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "bash", &program()])
+        .args(["classic", "--engine", "cpu-std", "--n", "1000", "--levels", "1"])
         .args(["--samples", "1", "--json"])
         .arg(&json)
         .output()
@@ -459,16 +405,9 @@ fn help_and_version_are_results() {
     let help = cudamark(&["classic", "--help"]);
     assert_eq!(help.status.code(), Some(0));
     let help = text(&help.stdout);
-    for option in [
-        "--n",
-        "--levels",
-        "--engine",
-        "--samples",
-        "--seed",
-        "--csv",
-        "--plot",
-        "--json",
-    ] {
+    for option in
+        ["--n", "--levels", "--engine", "--samples", "--seed", "--csv", "--plot", "--json"]
+    {
         assert!(help.contains(option), "{help}");
     }
     let version = cudamark(&["--version"]);

@@ -49,21 +49,11 @@ struct Made {
 
 impl Made {
     fn cpu(seconds: f64) -> Self {
-        Self {
-            cell: CELL,
-            seconds,
-            cycles: None,
-            slowed_down: false,
-            ptx: "one",
-        }
+        Self { cell: CELL, seconds, cycles: None, slowed_down: false, ptx: "one" }
     }
 
     fn gpu(seconds: f64, cycles: f64) -> Self {
-        Self {
-            cell: GPU_CELL,
-            cycles: Some(cycles),
-            ..Self::cpu(seconds)
-        }
+        Self { cell: GPU_CELL, cycles: Some(cycles), ..Self::cpu(seconds) }
     }
 
     /// The lines of its records.
@@ -83,8 +73,7 @@ impl Made {
         });
         let environment = lines::Line::Environment(Box::new(environment));
         let all = std::iter::once(environment).chain(samples);
-        all.map(|line| serde_json::to_string(&line).unwrap() + "\n")
-            .collect()
+        all.map(|line| serde_json::to_string(&line).unwrap() + "\n").collect()
     }
 }
 
@@ -167,9 +156,7 @@ impl Place {
     fn stores(&self) -> Vec<String> {
         let files = fs::read_dir(self.track()).unwrap();
         let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-        names
-            .filter_map(|name| name.strip_suffix(".jsonl").map(str::to_owned))
-            .collect()
+        names.filter_map(|name| name.strip_suffix(".jsonl").map(str::to_owned)).collect()
     }
 }
 
@@ -207,10 +194,7 @@ fn the_exit_code_says_same_slower_or_not_judged() {
     let (code, row) = place.row(&[Made::cpu(1.0)], &[Made::cpu(1.1)], &[]);
     assert_eq!((code, &row["verdict"]), (1, &"slower".into()));
     let ratio = row["ratio"].as_f64().unwrap();
-    assert!(
-        (ratio - 1.1).abs() < 1e-9,
-        "the least sample counts: {ratio}"
-    );
+    assert!((ratio - 1.1).abs() < 1e-9, "the least sample counts: {ratio}");
     let (code, row) = place.row(&[Made::cpu(1.0)], &[Made::cpu(0.5)], &[]);
     assert_eq!((code, &row["verdict"]), (0, &"faster".into()));
     // Two of its processes are a block's: half of the blocks say one thing, half another,
@@ -237,10 +221,7 @@ fn a_threshold_lets_small_slowdowns_pass_the_exit_code() {
 fn a_gpu_must_agree_in_cycles_and_says_what_it_ran() {
     let place = Place::new();
     let base = Made::gpu(1e-3, 2e6);
-    let slower = Made {
-        slowed_down: true,
-        ..Made::gpu(1.2e-3, 2.4e6)
-    };
+    let slower = Made { slowed_down: true, ..Made::gpu(1.2e-3, 2.4e6) };
     let (code, row) = place.row(&[base], &[slower], &[]);
     assert_eq!((code, &row["verdict"]), (1, &"slower".into()));
     assert_eq!(row["in_cycles"], "slower");
@@ -249,51 +230,28 @@ fn a_gpu_must_agree_in_cycles_and_says_what_it_ran() {
     let processes = row["blocks"].as_u64().unwrap() * 4;
     assert_eq!(row["slowed_down"], processes / 2 * 3);
     // A clock that was lower is no slower kernel.
-    let cooler = Made {
-        ptx: "another",
-        ..Made::gpu(1.2e-3, 2e6)
-    };
+    let cooler = Made { ptx: "another", ..Made::gpu(1.2e-3, 2e6) };
     let (code, row) = place.row(&[base], &[cooler], &[]);
     assert_eq!((code, &row["verdict"]), (2, &"unsure".into()));
-    assert_eq!(
-        (&row["in_cycles"], &row["same_ptx"]),
-        (&"same".into(), &false.into())
-    );
+    assert_eq!((&row["in_cycles"], &row["same_ptx"]), (&"same".into(), &false.into()));
     // Kernels are what a GPU runs.
     let (_, row) = place.row(&[Made::cpu(1.0)], &[Made::cpu(1.0)], &[]);
-    assert_eq!(
-        (&row["in_cycles"], &row["same_ptx"]),
-        (&Value::Null, &false.into())
-    );
+    assert_eq!((&row["in_cycles"], &row["same_ptx"]), (&Value::Null, &false.into()));
 }
 
 #[test]
 fn text_and_markdown_show_the_same_table_and_notes() {
     let place = Place::new();
     let base = place.executable("base", &[Made::gpu(1e-3, 2e6)]);
-    let slower = Made {
-        slowed_down: true,
-        ..Made::gpu(1.2e-3, 2.4e6)
-    };
+    let slower = Made { slowed_down: true, ..Made::gpu(1.2e-3, 2.4e6) };
     let head = place.executable("head", &[slower]);
     let output = place.compare(&base, &head, &[]);
     assert_eq!(output.status.code(), Some(1));
     let table = text(&output.stdout);
     let mut lines = table.lines();
-    let columns = [
-        "cell",
-        "verdict",
-        "change",
-        "interval",
-        "noise floor",
-        "blocks",
-        "notes",
-    ];
+    let columns = ["cell", "verdict", "change", "interval", "noise floor", "blocks", "notes"];
     let head_line = lines.next().unwrap();
-    assert!(
-        columns.iter().all(|column| head_line.contains(column)),
-        "{table}"
-    );
+    assert!(columns.iter().all(|column| head_line.contains(column)), "{table}");
     let row = lines.next().unwrap();
     for part in [
         GPU_CELL,
@@ -305,24 +263,14 @@ fn text_and_markdown_show_the_same_table_and_notes() {
     ] {
         assert!(row.contains(part), "{part}: {row}");
     }
-    assert!(
-        table.contains("\nthis machine is not calibrated"),
-        "{table}"
-    );
+    assert!(table.contains("\nthis machine is not calibrated"), "{table}");
     let output = place.compare(&base, &head, &["--format", "markdown"]);
     let markdown = text(&output.stdout);
     let lines: Vec<&str> = markdown.lines().collect();
     assert_eq!(lines[0], format!("| {} |", columns.join(" | ")));
     assert_eq!(lines[1], format!("{}|", "|---".repeat(columns.len())));
-    assert!(
-        lines[2].starts_with(&format!("| {GPU_CELL} | slower | +20.0 % |")),
-        "{markdown}"
-    );
-    assert_eq!(
-        lines[2].matches(" | ").count(),
-        columns.len() - 1,
-        "{markdown}"
-    );
+    assert!(lines[2].starts_with(&format!("| {GPU_CELL} | slower | +20.0 % |")), "{markdown}");
+    assert_eq!(lines[2].matches(" | ").count(), columns.len() - 1, "{markdown}");
     // The table ends before the sentence: a line between them is empty.
     assert_eq!(lines[3], "");
 }
@@ -334,10 +282,8 @@ fn processes_are_bound_to_as_many_cores_as_there_are_threads() {
     let made = Made::cpu(1.0);
     let executable = place.executable("one", &[made]);
     let script = fs::read_to_string(&executable).unwrap();
-    let note = format!(
-        "#!/bin/sh\ngrep Cpus_allowed_list /proc/self/status > {}\n",
-        bound.display()
-    );
+    let note =
+        format!("#!/bin/sh\ngrep Cpus_allowed_list /proc/self/status > {}\n", bound.display());
     fs::write(&executable, script.replacen("#!/bin/sh\n", &note, 1)).unwrap();
     let cores = |more: &[&str]| {
         let output = place.compare(&executable, &executable, more);
@@ -366,19 +312,13 @@ fn what_cannot_be_compared_is_one_line() {
     }
     let failing = place.executable("failing", &[Made::cpu(1.0)]);
     let script = fs::read_to_string(&failing).unwrap();
-    fs::write(
-        &failing,
-        script.replace("echo turn", "echo it is broken >&2; exit 3; echo"),
-    )
-    .unwrap();
+    fs::write(&failing, script.replace("echo turn", "echo it is broken >&2; exit 3; echo"))
+        .unwrap();
     let output = place.compare(&good, &failing, &[]);
     assert!(refusal(&output).contains("it is broken"));
     let old = place.executable("old", &[Made::cpu(1.0)]);
-    fs::write(
-        &old,
-        "#!/bin/sh\necho \"error: unrecognized subcommand 'sample'\" >&2; exit 2\n",
-    )
-    .unwrap();
+    fs::write(&old, "#!/bin/sh\necho \"error: unrecognized subcommand 'sample'\" >&2; exit 2\n")
+        .unwrap();
     let output = place.compare(&old, &good, &[]);
     assert!(refusal(&output).contains("take a later revision"));
     for (flag, value, said) in [
@@ -399,10 +339,7 @@ fn two_comparisons_at_once_lose_nothing_and_the_same_one_waits_its_turn() {
     let heads = ["one", "two"].map(|name| place.slow_executable(name, &[Made::cpu(1.0)], "0.02"));
     let children = heads.each_ref().map(|head| {
         let mut command = place.command(&base, head, &[]);
-        command
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap()
+        command.stdout(std::process::Stdio::piped()).spawn().unwrap()
     });
     for child in children {
         assert_eq!(child.wait_with_output().unwrap().status.code(), Some(0));
@@ -413,18 +350,13 @@ fn two_comparisons_at_once_lose_nothing_and_the_same_one_waits_its_turn() {
         all.iter().map(|run| run.comparison.clone()).collect();
     assert_eq!(comparisons.len(), 2);
     for comparison in &comparisons {
-        let of_it: Vec<&Run> = all
-            .iter()
-            .filter(|run| run.comparison == *comparison)
-            .collect();
+        let of_it: Vec<&Run> = all.iter().filter(|run| run.comparison == *comparison).collect();
         let places: Vec<_> = of_it.iter().map(|run| (run.block, run.place)).collect();
         let wanted: Vec<_> = (0..of_it.len()).map(|at| (at / 4, at % 4)).collect();
         assert_eq!(places, wanted);
     }
     let finished = store.read().unwrap();
-    let finished = finished
-        .iter()
-        .filter(|line| matches!(line, Line::Finished { .. }));
+    let finished = finished.iter().filter(|line| matches!(line, Line::Finished { .. }));
     assert_eq!(finished.count(), 2);
 
     let more = ["--cores", "none"];
@@ -450,10 +382,7 @@ fn a_script_that_changes_while_it_is_measured_is_not_judged() {
     fs::write(&head, script.replace("exec cp", &changes)).unwrap();
     let output = place.compare(&base, &head, &[]);
     let said = refusal(&output);
-    assert!(
-        said.contains("head") && said.contains("changed while it was measured"),
-        "{said}"
-    );
+    assert!(said.contains("head") && said.contains("changed while it was measured"), "{said}");
     // It is not finished, and begins anew with the executable as it is now.
     let finished = |line: &Line| matches!(line, Line::Finished { .. });
     assert!(!place.store().read().unwrap().iter().any(finished));
@@ -487,12 +416,7 @@ fn an_executable_may_be_built_anew_while_a_copy_of_it_is_measured() {
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     let hashes = ["base", "head"].map(|side| &json[side]["executable_sha256"]);
     assert_eq!(hashes[0], hashes[1]);
-    assert!(
-        json["notes"][0]
-            .as_str()
-            .unwrap()
-            .contains("the same executable")
-    );
+    assert!(json["notes"][0].as_str().unwrap().contains("the same executable"));
     // The copies are gone.
     let copies = fs::read_dir(place.path().join("cudamark/builds/copies")).unwrap();
     assert_eq!(copies.count(), 1);
@@ -512,21 +436,13 @@ fn a_full_disk_is_one_error_and_leaves_the_store_whole() {
         let compare = place.command(&base, &head, &[]);
         let mut shell = Command::new("bash");
         let limit = format!("trap '' XFSZ; ulimit -f {kibibytes}; exec \"$@\"");
-        shell
-            .args(["-c", &limit, "bash"])
-            .arg(compare.get_program());
+        shell.args(["-c", &limit, "bash"]).arg(compare.get_program());
         shell.args(compare.get_args());
-        shell
-            .env("CARGO_TARGET_DIR", place.path())
-            .output()
-            .unwrap()
+        shell.env("CARGO_TARGET_DIR", place.path()).output().unwrap()
     };
     let output = limited(before.len() / 1024 + 1);
     let said = refusal(&output);
-    assert!(
-        said.contains("cannot add to the store") && said.contains(".jsonl"),
-        "{said}"
-    );
+    assert!(said.contains("cannot add to the store") && said.contains(".jsonl"), "{said}");
     let after = fs::read(store.path()).unwrap();
     assert_eq!(&after[..before.len()], before);
     assert_eq!(after.last(), Some(&b'\n'));

@@ -67,14 +67,8 @@ fn main() -> ExitCode {
         a_stub_driver_is_named_by_its_file,
         each_trouble_of_a_gpu_is_read_from_the_driver,
     ]);
-    trials.extend(trials![
-        can("python3"),
-        every_python_has_its_libraries_or_the_reason,
-    ]);
-    trials.extend(trials![
-        can("taskset"),
-        cores_that_may_not_be_used_are_counted,
-    ]);
+    trials.extend(trials![can("python3"), every_python_has_its_libraries_or_the_reason,]);
+    trials.extend(trials![can("taskset"), cores_that_may_not_be_used_are_counted,]);
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -96,13 +90,7 @@ impl Machine {
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
-        for variable in [
-            "CUDAMARK_PYTHON",
-            "NVCC",
-            "CUDA_HOME",
-            "CUDA_PATH",
-            "container",
-        ] {
+        for variable in ["CUDAMARK_PYTHON", "NVCC", "CUDA_HOME", "CUDA_PATH", "container"] {
             command.env_remove(variable);
         }
         command.env("CUDA_VISIBLE_DEVICES", "");
@@ -147,9 +135,7 @@ impl Machine {
         let amiss = findings.filter(|finding| finding["state"] != "ok");
         let parts = ["state", "finding", "remedy"];
         let words = |finding: &Value| parts.map(|part| text(&finding[part])).join(" | ");
-        amiss
-            .map(|finding| (text(&finding["name"]), words(finding)))
-            .collect()
+        amiss.map(|finding| (text(&finding["name"]), words(finding))).collect()
     }
 }
 
@@ -164,15 +150,9 @@ fn has(found: &[(String, String)], name: &str, parts: &[&str]) {
 fn both_forms_say_what_can_run() {
     let text = Machine::new().says(3);
     assert!(text.contains("remedy: "), "{text}");
-    assert!(
-        text.ends_with("run on the CPU; those of a GPU are skipped.\n"),
-        "{text}"
-    );
+    assert!(text.ends_with("run on the CPU; those of a GPU are skipped.\n"), "{text}");
     let found = Machine::new().amiss();
-    assert!(
-        found.iter().any(|(_, words)| words.starts_with("fault | ")),
-        "{found:#?}"
-    );
+    assert!(found.iter().any(|(_, words)| words.starts_with("fault | ")), "{found:#?}");
     let healthy = ["cores", "governor", "memory", "noise", "sort-cpu"];
     let named = |name: &str| text.contains(&format!(" {name} "));
     assert!(healthy[..4].iter().all(|name| named(name)), "{text}");
@@ -181,37 +161,19 @@ fn both_forms_say_what_can_run() {
 
 fn missing_and_broken_tools_are_named() {
     let mut machine = Machine::new();
-    machine.program(
-        "git",
-        "echo 'fatal: detected dubious ownership in repository' >&2; exit 128",
-    );
+    machine.program("git", "echo 'fatal: detected dubious ownership in repository' >&2; exit 128");
     machine.program("cc", "echo 'ld: cannot find crt1.o' >&2; exit 1");
     let found = machine.amiss();
     has(&found, "cargo", &["cargo is not on the path", "rustup.rs"]);
     has(&found, "git", &["fails: fatal: detected dubious ownership"]);
-    has(
-        &found,
-        "linker",
-        &["fails: ld: cannot find crt1.o", "libc6-dev"],
-    );
-    has(
-        &found,
-        "python",
-        &["no Python is found", "CUDAMARK_PYTHON=PATH"],
-    );
+    has(&found, "linker", &["fails: ld: cannot find crt1.o", "libc6-dev"]);
+    has(&found, "python", &["no Python is found", "CUDAMARK_PYTHON=PATH"]);
     let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("gpu-kernels/Cargo.toml");
     if kernels.is_file() {
         let mut machine = Machine::new();
         let path = env::var("PATH").unwrap();
-        machine
-            .command
-            .env("PATH", path)
-            .env("CUDA_BUILDER_RUSTC", "/no/such/rustc");
-        has(
-            &machine.amiss(),
-            "kernel-compiler",
-            &["CUDA_BUILDER_RUSTC=/no/such/rustc cannot"],
-        );
+        machine.command.env("PATH", path).env("CUDA_BUILDER_RUSTC", "/no/such/rustc");
+        has(&machine.amiss(), "kernel-compiler", &["CUDA_BUILDER_RUSTC=/no/such/rustc cannot"]);
     }
 }
 
@@ -221,11 +183,7 @@ fn a_container_without_gpu_is_told_how_to_get_one() {
     let found = machine.amiss();
     // One whose driver works has another reason why it shows no GPU.
     if found.iter().any(|(name, _)| name == "driver") {
-        has(
-            &found,
-            "driver",
-            &["fault", "podman container was given no GPU", "--gpus all"],
-        );
+        has(&found, "driver", &["fault", "podman container was given no GPU", "--gpus all"]);
     }
 }
 
@@ -234,11 +192,7 @@ fn a_stub_driver_is_named_by_its_file() {
     machine.library("libcuda.so.1", STUB);
     let folder = machine.folder.path().display().to_string();
     let file = format!("{folder}/libcuda.so.1");
-    has(
-        &machine.amiss(),
-        "driver",
-        &["fault", &file, "stub library", "LD_LIBRARY_PATH"],
-    );
+    has(&machine.amiss(), "driver", &["fault", &file, "stub library", "LD_LIBRARY_PATH"]);
 }
 
 fn each_trouble_of_a_gpu_is_read_from_the_driver() {
@@ -246,31 +200,12 @@ fn each_trouble_of_a_gpu_is_read_from_the_driver() {
     machine.library("libcuda.so.1", HIDDEN);
     machine.library("libnvidia-ml.so.1", NVML);
     let found = machine.amiss();
-    has(
-        &found,
-        "driver",
-        &[
-            "driver 450.80.02 (CUDA 11.0) is older",
-            "driver 470 or later",
-        ],
-    );
-    has(
-        &found,
-        "visible-devices",
-        &["CUDA_VISIBLE_DEVICES=`` hides", "unset"],
-    );
+    has(&found, "driver", &["driver 450.80.02 (CUDA 11.0) is older", "driver 470 or later"]);
+    has(&found, "visible-devices", &["CUDA_VISIBLE_DEVICES=`` hides", "unset"]);
     has(&found, "mig", &["GPU 0 is cut into instances", "-mig 0"]);
-    has(
-        &found,
-        "compute-mode",
-        &["fault", "mode Prohibited", "-c DEFAULT"],
-    );
+    has(&found, "compute-mode", &["fault", "mode Prohibited", "-c DEFAULT"]);
     has(&found, "ecc", &["had 5 memory errors"]);
-    has(
-        &found,
-        "memory-held",
-        &["30.0 GB in use", "nvidia-smi -i 0"],
-    );
+    has(&found, "memory-held", &["30.0 GB in use", "nvidia-smi -i 0"]);
     has(&found, "slowdown", &["is slowed down by power-cap"]);
 }
 
@@ -279,16 +214,8 @@ fn a_python_that_is_none_is_named() {
     machine.program("python3", "echo hello");
     machine.program("python3.99", "exit 4");
     let found = machine.amiss();
-    has(
-        &found,
-        "python",
-        &["warning", "/python3 does not answer", "last said: hello"],
-    );
-    has(
-        &found,
-        "python",
-        &["note", "/python3.99 does not answer", "exit status: 4"],
-    );
+    has(&found, "python", &["warning", "/python3 does not answer", "last said: hello"]);
+    has(&found, "python", &["note", "/python3.99 does not answer", "exit status: 4"]);
 }
 
 fn every_python_has_its_libraries_or_the_reason() {
@@ -301,10 +228,7 @@ fn every_python_has_its_libraries_or_the_reason() {
     for (module, text) in [
         ("numpy", ""),
         ("torch", "print('loading ..')\n__version__ = '2.9.1'"),
-        (
-            "cupy",
-            "raise AttributeError(\"attribute '__name__' of .. is not writable\")",
-        ),
+        ("cupy", "raise AttributeError(\"attribute '__name__' of .. is not writable\")"),
     ] {
         fs::write(format!("{here}/{module}.py"), text).unwrap();
     }
@@ -326,10 +250,6 @@ fn every_python_has_its_libraries_or_the_reason() {
 fn cores_that_may_not_be_used_are_counted() {
     if std::thread::available_parallelism().unwrap().get() > 1 {
         let taskset = ["/usr/bin/taskset", "-c", "0"];
-        has(
-            &Machine::started_by(&taskset).amiss(),
-            "cores",
-            &["1 of ", "taskset -cp"],
-        );
+        has(&Machine::started_by(&taskset).amiss(), "cores", &["1 of ", "taskset -cp"]);
     }
 }

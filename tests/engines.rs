@@ -68,9 +68,7 @@ fn sorts<K: Key>(engine: &mut dyn Engine<K>, keys: &[K]) -> Result<(), String> {
     let mut expected = keys.to_vec();
     expected.sort_unstable();
     let mut sorted = keys.to_vec();
-    engine
-        .sort(&mut sorted)
-        .map_err(|error| error.to_string())?;
+    engine.sort(&mut sorted).map_err(|error| error.to_string())?;
     let differing = expected.iter().zip(&sorted).position(|(a, b)| a != b);
     match differing {
         None => Ok(()),
@@ -118,9 +116,8 @@ fn runner() -> TestRunner {
 fn random_keys<K: Key + Arbitrary>(engine: &mut dyn Engine<K>) -> Result<(), Failed> {
     let engine = std::cell::RefCell::new(engine);
     let inputs = (vec(any::<K>(), 0..3000), 1..40usize);
-    runner().run(&inputs, |(keys, level)| {
-        prepared_sorts(&mut **engine.borrow_mut(), &keys, level)
-    })?;
+    runner()
+        .run(&inputs, |(keys, level)| prepared_sorts(&mut **engine.borrow_mut(), &keys, level))?;
     Ok(())
 }
 
@@ -135,25 +132,11 @@ fn random_workloads<K: Key>(engine: &mut dyn Engine<K>) -> Result<(), Failed> {
         Distribution::Sorted,
         Distribution::Reversed,
     ]);
-    let inputs = (
-        1..40usize,
-        0..2000usize,
-        0..3usize,
-        distributions,
-        any::<u64>(),
-    );
+    let inputs = (1..40usize, 0..2000usize, 0..3usize, distributions, any::<u64>());
     runner().run(&inputs, |(level, chunk, beyond, distribution, seed)| {
         let n = (level * chunk + beyond).saturating_sub(1);
-        let workload = Workload {
-            n,
-            distribution,
-            seed,
-        };
-        prepared_sorts(
-            &mut **engine.borrow_mut(),
-            &workload.generate::<K>().unwrap(),
-            level,
-        )
+        let workload = Workload { n, distribution, seed };
+        prepared_sorts(&mut **engine.borrow_mut(), &workload.generate::<K>().unwrap(), level)
     })?;
     Ok(())
 }

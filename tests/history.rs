@@ -49,30 +49,15 @@ done
 const BUILD: &str = r#"sed "s/DELAY/$(cat delay)/" measure.sh > "$CUDAMARK_EXECUTABLE" && test -s delay && chmod +x "$CUDAMARK_EXECUTABLE""#;
 
 const TESTS: [(&str, fn()); 7] = [
-    (
-        "the_slow_commit_of_twelve_is_named",
-        the_slow_commit_of_twelve_is_named,
-    ),
-    (
-        "bisection_measures_few_commits",
-        bisection_measures_few_commits,
-    ),
-    (
-        "a_commit_that_cannot_be_built_is_left_out",
-        a_commit_that_cannot_be_built_is_left_out,
-    ),
+    ("the_slow_commit_of_twelve_is_named", the_slow_commit_of_twelve_is_named),
+    ("bisection_measures_few_commits", bisection_measures_few_commits),
+    ("a_commit_that_cannot_be_built_is_left_out", a_commit_that_cannot_be_built_is_left_out),
     (
         "another_machines_store_is_refused_unless_forced",
         another_machines_store_is_refused_unless_forced,
     ),
-    (
-        "a_torn_store_is_read_and_gone_on_with",
-        a_torn_store_is_read_and_gone_on_with,
-    ),
-    (
-        "ctrl_c_keeps_what_was_measured",
-        ctrl_c_keeps_what_was_measured,
-    ),
+    ("a_torn_store_is_read_and_gone_on_with", a_torn_store_is_read_and_gone_on_with),
+    ("ctrl_c_keeps_what_was_measured", ctrl_c_keeps_what_was_measured),
     ("what_is_wrong_is_one_error", what_is_wrong_is_one_error),
 ];
 
@@ -101,10 +86,7 @@ struct Repository {
 impl Repository {
     /// One commit for each delay.
     fn new(delays: &[&str]) -> Self {
-        let mut repository = Self {
-            folder: tempfile::tempdir().unwrap(),
-            commits: Vec::new(),
-        };
+        let mut repository = Self { folder: tempfile::tempdir().unwrap(), commits: Vec::new() };
         fs::create_dir(repository.path()).unwrap();
         repository.git(&["init", "--quiet", "--initial-branch=main"], 0);
         fs::write(repository.path().join("measure.sh"), SCRIPT).unwrap();
@@ -112,10 +94,7 @@ impl Repository {
             fs::write(repository.path().join("delay"), delay).unwrap();
             fs::write(repository.path().join("number"), index.to_string()).unwrap();
             repository.git(&["add", "."], index);
-            repository.git(
-                &["commit", "--quiet", "-m", &format!("Change {index}")],
-                index,
-            );
+            repository.git(&["commit", "--quiet", "-m", &format!("Change {index}")], index);
             let commit = repository.git(&["rev-parse", "HEAD"], index);
             repository.commits.push(commit);
         }
@@ -250,11 +229,8 @@ fn the_slow_commit_of_twelve_is_named() {
 
     // The page links records that are there.
     let html = fs::read_to_string(page.join("index.html")).unwrap();
-    let links: Vec<&str> = html
-        .split("href=\"records/")
-        .skip(1)
-        .map(|rest| rest.split('"').next().unwrap())
-        .collect();
+    let links: Vec<&str> =
+        html.split("href=\"records/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
     assert_eq!(links.len(), lines);
     for link in links {
         let records = fs::read_to_string(page.join("records").join(link)).unwrap();
@@ -275,10 +251,7 @@ fn bisection_measures_few_commits() {
     assert_eq!(range["commit"], *repository.commits[15]);
     assert_eq!(range["not_measured"].as_array().unwrap().len(), 6);
     let said = output(repository.command("history", &["--least", "50%"]));
-    assert!(
-        said.contains("one of these 7 commits; --fill 3 finds which"),
-        "{said}"
-    );
+    assert!(said.contains("one of these 7 commits; --fill 3 finds which"), "{said}");
     // As it says.
     let history = json(repository.filling(&["--fill", "3", "--json"]));
     let curve = curve(&history);
@@ -320,18 +293,9 @@ fn another_machines_store_is_refused_unless_forced() {
     assert!(said.contains("machine fedcba987654"), "{said}");
     assert!(said.contains("do not compare; --force"), "{said}");
     let page = repository.folder.path().join("page");
-    let forced = [
-        "--store",
-        theirs,
-        "--force",
-        "--page",
-        page.to_str().unwrap(),
-    ];
+    let forced = ["--store", theirs, "--force", "--page", page.to_str().unwrap()];
     let said = output(repository.command("history", &forced));
-    assert!(
-        said.contains("machine fedcba987654: NOT THIS ONE, shown by --force"),
-        "{said}"
-    );
+    assert!(said.contains("machine fedcba987654: NOT THIS ONE, shown by --force"), "{said}");
     let html = fs::read_to_string(page.join("index.html")).unwrap();
     assert!(html.contains("NOT THIS ONE") && html.contains("class=\"other\""));
     // Nor does a store that came from elsewhere have other files copied beside a page.
@@ -349,10 +313,7 @@ fn another_machines_store_is_refused_unless_forced() {
     assert_eq!(json["other_machine"], true);
     // What is measured here is never added to it.
     let said = error(repository.filling(&["--fill", "1", "--store", theirs, "--force"]));
-    assert!(
-        said.contains("belongs to the store of this machine"),
-        "{said}"
-    );
+    assert!(said.contains("belongs to the store of this machine"), "{said}");
     // A store of this machine under another name is its own.
     let renamed = repository.folder.path().join("renamed.jsonl");
     fs::copy(repository.store(), &renamed).unwrap();
@@ -373,9 +334,7 @@ fn a_torn_store_is_read_and_gone_on_with() {
     let history = json(repository.command("history", &["--json"]));
     let processes = |history: &Value| {
         let points = curve(history)["points"].as_array().unwrap().iter();
-        points
-            .map(|point| point["processes"].as_u64().unwrap())
-            .sum::<u64>()
+        points.map(|point| point["processes"].as_u64().unwrap()).sum::<u64>()
     };
     assert_eq!(processes(&history), 3);
     let history = json(repository.filling(&["--fill-missing", "--processes", "2", "--json"]));
@@ -425,14 +384,8 @@ fn what_is_wrong_is_one_error() {
     repository.git(&["commit", "--quiet", "--allow-empty", "-m", "Aside"], 3);
     repository.git(&["checkout", "--quiet", "main"], 3);
     for (arguments, expected) in [
-        (
-            &["--since", "nowhere"][..],
-            "`nowhere` is neither a revision nor a day",
-        ),
-        (
-            &["--since", "side"],
-            "`side` is not among the first parents",
-        ),
+        (&["--since", "nowhere"][..], "`nowhere` is neither a revision nor a day"),
+        (&["--since", "side"], "`side` is not among the first parents"),
         (&["--since", "2027-01-01"], "no commit since 2027-01-01"),
         (&["cpu/("], "`cpu/(` is no regular expression"),
         (&[], "none of these 3 commits was measured"),
@@ -441,26 +394,12 @@ fn what_is_wrong_is_one_error() {
         let said = error(repository.command("history", arguments));
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
-    let said = repository
-        .command("history", &["--fill", "2"])
-        .output()
-        .unwrap();
+    let said = repository.command("history", &["--fill", "2"]).output().unwrap();
     assert_eq!(said.status.code(), Some(2));
     // From a day on, and from a revision on.
     for (since, commits) in [("2026-01-02", 2), ("HEAD~1", 2), ("HEAD", 1)] {
-        let arguments = [
-            "--fill-missing",
-            "--processes",
-            "1",
-            "--json",
-            "--since",
-            since,
-        ];
+        let arguments = ["--fill-missing", "--processes", "1", "--json", "--since", since];
         let history = json(repository.filling(&arguments));
-        assert_eq!(
-            history["commits"].as_array().unwrap().len(),
-            commits,
-            "{since}"
-        );
+        assert_eq!(history["commits"].as_array().unwrap().len(), commits, "{since}");
     }
 }

@@ -85,10 +85,7 @@ fn done_or_refused(what: &str, output: &Output) -> Result<String, Failed> {
     let about = format!("{what}: {}: {said}", output.status);
     let refused = match output.status.code() {
         Some(0) => return Ok(said),
-        Some(REFUSED) => said
-            .lines()
-            .filter(|line| line.starts_with("cudamark: "))
-            .count(),
+        Some(REFUSED) => said.lines().filter(|line| line.starts_with("cudamark: ")).count(),
         _ => return Err(about.into()),
     };
     match refused == 1 && !said.contains("panicked") {
@@ -98,10 +95,7 @@ fn done_or_refused(what: &str, output: &Output) -> Result<String, Failed> {
 }
 
 fn an_address_space_that_is_too_small_is_named() -> Result<(), Failed> {
-    for (limit, what) in [
-        ("-v", "address space (ulimit -v)"),
-        ("-d", "data memory (ulimit -d)"),
-    ] {
+    for (limit, what) in [("-v", "address space (ulimit -v)"), ("-d", "data memory (ulimit -d)")] {
         for engine in ["cpu-std", "cpu-rayon", "cpu-radix"] {
             let arguments = ["--n", "50000000", "--engine", engine];
             let output = limited(&format!("{limit} 400000"), &arguments)?;
@@ -144,12 +138,7 @@ fn copy() -> io::Result<(TempDir, PathBuf)> {
 /// As a user of whom nothing else runs: root is held to no limit of threads.
 fn any_limit_of_threads_is_kept_to_or_refused_in_one_line() -> Result<(), Failed> {
     let (_folder, copy) = copy()?;
-    let user = [
-        "--reuid=54321",
-        "--regid=54321",
-        "--clear-groups",
-        "prlimit",
-    ];
+    let user = ["--reuid=54321", "--regid=54321", "--clear-groups", "prlimit"];
     for threads in [1, 2, 3, 4, 8, 64, 127, 128, 129, 130, 131, 140, 300] {
         let output = Command::new("setpriv")
             .args(user)
@@ -199,10 +188,7 @@ fn a_machine_has_one_id_whatever_a_process_may_use() -> Result<(), Failed> {
         Ok(line["machine_id"].clone())
     };
     let here = serde_json::Value::from(suite::record::Environment::here(None).machine_id());
-    for (what, found) in [
-        ("all cores", id(&[])?),
-        ("one core", id(&["taskset", "-c", "0"])?),
-    ] {
+    for (what, found) in [("all cores", id(&[])?), ("one core", id(&["taskset", "-c", "0"])?)] {
         if found != here {
             return Err(format!("{what}: {found} and not {here}").into());
         }

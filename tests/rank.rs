@@ -13,10 +13,8 @@ use suite::record::Environment;
 use suite::{Name, Records};
 use tempfile::TempDir;
 
-const COMMITS: [&str; 2] = [
-    "1111111111111111111111111111111111111111",
-    "2222222222222222222222222222222222222222",
-];
+const COMMITS: [&str; 2] =
+    ["1111111111111111111111111111111111111111", "2222222222222222222222222222222222222222"];
 
 fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -42,10 +40,7 @@ fn store(folder: &Path, machine: &str, commits: &[(&str, f64)]) -> PathBuf {
                 confidence: 0.0,
                 slowed_down: 0,
             };
-            (
-                name(&format!("cpu/u32-uniform/{engine}/1/1000")),
-                distribution,
-            )
+            (name(&format!("cpu/u32-uniform/{engine}/1/1000")), distribution)
         });
         let measured = Measured {
             version: VERSION,
@@ -73,9 +68,7 @@ fn records(folder: &Path, file: &str, machine: Option<&str>, cells: &[(&str, f64
         environment.machine_id = machine.to_owned();
     }
     let id = environment.id.clone();
-    records
-        .add(&lines::Line::Environment(Box::new(environment)))
-        .unwrap();
+    records.add(&lines::Line::Environment(Box::new(environment))).unwrap();
     for (cell, seconds) in cells {
         for index in 0..3 {
             let sample = Sample::by_host(&id, name(cell), index, *seconds);
@@ -115,10 +108,7 @@ fn ranked(json: &Value) -> Vec<(String, f64)> {
     columns
         .map(|column| {
             let mean = column["over_best"].as_f64().unwrap();
-            (
-                column["label"].as_str().unwrap().to_owned(),
-                (mean * 1e6).round() / 1e6,
-            )
+            (column["label"].as_str().unwrap().to_owned(), (mean * 1e6).round() / 1e6)
         })
         .collect()
 }
@@ -130,24 +120,14 @@ fn pair(label: &str, mean: f64) -> (String, f64) {
 #[test]
 fn commits_of_the_store_are_ranked() {
     let folder = tempfile::tempdir().unwrap();
-    store(
-        folder.path(),
-        &here(),
-        &[(COMMITS[0], 3.0), (COMMITS[1], 2.0)],
-    );
+    store(folder.path(), &here(), &[(COMMITS[0], 3.0), (COMMITS[1], 2.0)]);
     let result = json(&folder, &["1111111", "2222222"]);
-    assert_eq!(
-        ranked(&result),
-        [pair("2222222", 1.0), pair("1111111", 1.5)]
-    );
+    assert_eq!(ranked(&result), [pair("2222222", 1.0), pair("1111111", 1.5)]);
     assert_eq!(result["cells"].as_array().unwrap().len(), 2);
     assert_eq!(result["machines_differ"], false);
     assert_eq!(result["times"], "least");
     // One engine of a commit beside another.
-    let result = json(
-        &folder,
-        &["1111111:cpu-std", "1111111:cpu-radix", "2222222:cpu-std"],
-    );
+    let result = json(&folder, &["1111111:cpu-std", "1111111:cpu-radix", "2222222:cpu-std"]);
     let means = [
         pair("1111111:cpu-radix", 1.0),
         pair("2222222:cpu-std", 1.333333),
@@ -158,14 +138,8 @@ fn commits_of_the_store_are_ranked() {
     // As text and as Markdown.
     let (_, text) = rank(&folder, &["1111111", "2222222", "--cells", "cpu-std"]);
     let first = text.lines().nth(1).unwrap();
-    assert!(
-        first.starts_with("1     2222222") && first.contains("1.000"),
-        "{text}"
-    );
-    assert!(
-        text.contains("2.00 ms") && !text.contains("cpu-radix"),
-        "{text}"
-    );
+    assert!(first.starts_with("1     2222222") && first.contains("1.000"), "{text}");
+    assert!(text.contains("2.00 ms") && !text.contains("cpu-radix"), "{text}");
     let (_, markdown) = rank(&folder, &["1111111", "2222222", "--format", "markdown"]);
     assert!(markdown.contains("| 2 | 1111111 |"), "{markdown}");
 }
@@ -173,64 +147,33 @@ fn commits_of_the_store_are_ranked() {
 #[test]
 fn records_and_engines_of_the_last_runs_are_ranked() {
     let folder = tempfile::tempdir().unwrap();
-    let cells = [
-        ("cpu/u32-uniform/cpu-std/1/9", 0.4),
-        ("cpu/u32-uniform/cpu-radix/1/9", 0.1),
-    ];
+    let cells = [("cpu/u32-uniform/cpu-std/1/9", 0.4), ("cpu/u32-uniform/cpu-radix/1/9", 0.1)];
     records(folder.path(), "old.jsonl", None, &cells);
-    records(
-        folder.path(),
-        "new.jsonl",
-        None,
-        &[("cpu/u32-uniform/cpu-std/1/9", 0.2)],
-    );
+    records(folder.path(), "new.jsonl", None, &[("cpu/u32-uniform/cpu-std/1/9", 0.2)]);
     let result = json(&folder, &["old.jsonl", "new.jsonl"]);
-    assert_eq!(
-        ranked(&result),
-        [pair("new.jsonl", 1.0), pair("old.jsonl", 2.0)]
-    );
+    assert_eq!(ranked(&result), [pair("new.jsonl", 1.0), pair("old.jsonl", 2.0)]);
     assert_eq!(result["times"], "median");
     // Engines of the suite's last runs are their names.
-    records(
-        folder.path(),
-        "target/cudamark/records/cpu-7.jsonl",
-        None,
-        &cells,
-    );
+    records(folder.path(), "target/cudamark/records/cpu-7.jsonl", None, &cells);
     let result = json(&folder, &["cpu-std", "cpu-radix"]);
-    assert_eq!(
-        ranked(&result),
-        [pair("cpu-radix", 1.0), pair("cpu-std", 4.0)]
-    );
+    assert_eq!(ranked(&result), [pair("cpu-radix", 1.0), pair("cpu-std", 4.0)]);
 }
 
 #[test]
 fn other_machines_are_refused_unless_forced() {
     let folder = tempfile::tempdir().unwrap();
     store(folder.path(), &here(), &[(COMMITS[0], 3.0)]);
-    store(
-        folder.path(),
-        "fedcba987654",
-        &[(COMMITS[0], 6.0), (COMMITS[1], 9.0)],
-    );
+    store(folder.path(), "fedcba987654", &[(COMMITS[0], 6.0), (COMMITS[1], 9.0)]);
     let theirs = "fedcba987654";
     let (code, said) = rank(&folder, &["1111111", theirs]);
     assert_eq!(code, Some(1));
     assert_eq!(said.lines().count(), 1, "{said}");
-    assert!(
-        said.contains("times of different machines do not compare"),
-        "{said}"
-    );
+    assert!(said.contains("times of different machines do not compare"), "{said}");
     let (_, said) = rank(&folder, &["1111111", theirs, "--force"]);
-    assert!(
-        said.starts_with("Different machines, ranked by --force"),
-        "{said}"
-    );
+    assert!(said.starts_with("Different machines, ranked by --force"), "{said}");
     assert!(said.contains("fedcba987654"), "{said}");
     // A store is of its latest commit, or of that which is named.
-    let path = folder
-        .path()
-        .join("target/cudamark/track/fedcba987654.jsonl");
+    let path = folder.path().join("target/cudamark/track/fedcba987654.jsonl");
     let path = path.to_str().unwrap();
     let named = format!("{path}@1111111");
     let result = json(&folder, &[path, &named]);
@@ -250,34 +193,17 @@ fn other_machines_are_refused_unless_forced() {
 fn what_is_wrong_is_one_error() {
     let folder = tempfile::tempdir().unwrap();
     store(folder.path(), &here(), &[(COMMITS[0], 3.0)]);
-    records(
-        folder.path(),
-        "a.jsonl",
-        None,
-        &[("cpu/u32-uniform/cpu-std/1/9", 0.4)],
-    );
+    records(folder.path(), "a.jsonl", None, &[("cpu/u32-uniform/cpu-std/1/9", 0.4)]);
     fs::write(folder.path().join("empty.jsonl"), "").unwrap();
     for (arguments, expected) in [
-        (
-            &["1111111", "nowhere"][..],
-            "`nowhere` is no file, store, engine or revision",
-        ),
+        (&["1111111", "nowhere"][..], "`nowhere` is no file, store, engine or revision"),
         (&["1111111", "none.jsonl"], "there is no file none.jsonl"),
-        (
-            &["1111111", "a.jsonl"],
-            "there is no cell that all have: 1111111 has 2 like",
-        ),
+        (&["1111111", "a.jsonl"], "there is no cell that all have: 1111111 has 2 like"),
         (&["1111111", "1111111:cpu-std"], "name an engine for all"),
-        (
-            &["1111111:cub", "1111111"],
-            "has no cell of the engine `cub`",
-        ),
+        (&["1111111:cub", "1111111"], "has no cell of the engine `cub`"),
         (&["a.jsonl", "empty.jsonl"], "empty.jsonl has no samples"),
         (&["a.jsonl@HEAD", "a.jsonl"], "a.jsonl is no store"),
-        (
-            &["a.jsonl", "a.jsonl", "--cells", "abacus"],
-            "none of the cells that all have",
-        ),
+        (&["a.jsonl", "a.jsonl", "--cells", "abacus"], "none of the cells that all have"),
     ] {
         let (code, said) = rank(&folder, arguments);
         assert_eq!(code, Some(1), "{arguments:?}: {said}");

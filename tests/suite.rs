@@ -48,30 +48,18 @@ type Test = fn() -> Result<(), Failed>;
 fn trials() -> Vec<Trial> {
     let all: [(&str, Test); 7] = [
         ("a_wrong_result_fails_the_run", a_wrong_result_fails_the_run),
-        (
-            "samples_are_recorded_and_reported",
-            samples_are_recorded_and_reported,
-        ),
+        ("samples_are_recorded_and_reported", samples_are_recorded_and_reported),
         (
             "the_emulator_is_measured_as_all_are_and_large_inputs_are_skipped",
             the_emulator_is_measured,
         ),
-        (
-            "ctrl_c_keeps_samples_and_resume_goes_on",
-            ctrl_c_keeps_samples_and_resume_goes_on,
-        ),
-        (
-            "every_group_has_a_chart_with_a_line_an_engine",
-            every_group_has_a_chart,
-        ),
+        ("ctrl_c_keeps_samples_and_resume_goes_on", ctrl_c_keeps_samples_and_resume_goes_on),
+        ("every_group_has_a_chart_with_a_line_an_engine", every_group_has_a_chart),
         (
             "a_resumed_run_draws_what_was_finished_before",
             a_resumed_run_draws_what_was_finished_before,
         ),
-        (
-            "settings_that_are_wrong_are_one_error",
-            settings_that_are_wrong_are_one_error,
-        ),
+        ("settings_that_are_wrong_are_one_error", settings_that_are_wrong_are_one_error),
     ];
     let all = all.into_iter().chain(options::TESTS);
     all.map(|(name, test)| Trial::test(name, test)).collect()
@@ -159,14 +147,8 @@ impl Place {
     }
 }
 
-const QUICK: [&str; 6] = [
-    "--bench",
-    "--warm-up-time",
-    "0.01",
-    "--measurement-time",
-    "0.05",
-    "--noplot",
-];
+const QUICK: [&str; 6] =
+    ["--bench", "--warm-up-time", "0.01", "--measurement-time", "0.05", "--noplot"];
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
@@ -191,11 +173,7 @@ fn a_wrong_result_fails_the_run() -> Result<(), Failed> {
     assert!(said.contains(expected), "{said}");
     // The engine that sorts was measured before, and has its samples; the other none.
     let contents = place.contents();
-    let engines: Vec<&str> = contents
-        .cells
-        .keys()
-        .map(|name| name.engine.as_str())
-        .collect();
+    let engines: Vec<&str> = contents.cells.keys().map(|name| name.engine.as_str()).collect();
     assert_eq!(engines, ["cpu-radix"]);
     Ok(())
 }
@@ -226,10 +204,7 @@ fn samples_are_recorded_and_reported() -> Result<(), Failed> {
     }
     let page = fs::read_to_string(place.0.path().join("cudamark/report/index.html"))?;
     assert!(page.contains("cpu/u32-uniform/cpu-radix/2/1000"));
-    let folder = place
-        .0
-        .path()
-        .join("criterion/cpu_u32-uniform/cpu-std_2/1000");
+    let folder = place.0.path().join("criterion/cpu_u32-uniform/cpu-std_2/1000");
     assert!(folder.is_dir(), "{}", folder.display());
     Ok(())
 }
@@ -250,10 +225,7 @@ fn the_emulator_is_measured() -> Result<(), Failed> {
     assert_eq!(contents.finished.len(), 2);
     for check in ["bounds", "random"] {
         let reason = &contents.skipped[check];
-        assert!(
-            reason.starts_with("f32-uniform-5000000: 5000000 keys: "),
-            "{reason}"
-        );
+        assert!(reason.starts_with("f32-uniform-5000000: 5000000 keys: "), "{reason}");
         let line = format!("emulator/f32-uniform/{check}/1/5000000: skipped: 5000000 keys: ");
         assert!(said.contains(&line), "{said}");
     }
@@ -289,9 +261,7 @@ fn ctrl_c_keeps_samples_and_resume_goes_on() -> Result<(), Failed> {
     let drawn = &QUICK[..QUICK.len() - 1];
     let mut child = place.command("cpu", drawn).envs(sizes).spawn()?;
     wait_for_samples(&place, &mut child, 25)?;
-    let killed = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status()?;
+    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
     assert!(killed.success());
     let said_before = said(&child.wait_with_output()?, 130)?;
     let before = place.contents();
@@ -307,11 +277,7 @@ fn ctrl_c_keeps_samples_and_resume_goes_on() -> Result<(), Failed> {
     assert!(own.contains("cpu/u32-uniform/"), "{own}");
 
     let resumed = [("CUDAMARK_RESUME", "1")];
-    let output = place
-        .command("cpu", &QUICK)
-        .envs(sizes)
-        .envs(resumed)
-        .output()?;
+    let output = place.command("cpu", &QUICK).envs(sizes).envs(resumed).output()?;
     let said_after = said(&output, 0)?;
     let finished = format!("{} cells are finished already", before.finished.len());
     assert!(said_after.contains(&finished), "{said_after}");
@@ -337,43 +303,13 @@ const DRAWN: [&str; 7] = [
 fn every_group_has_a_chart() -> Result<(), Failed> {
     // Groups, engines with a curve each, the chart's folder, and what is on its x axis.
     let all: [(&str, &[&str], &str, &str); 7] = [
-        (
-            "classic",
-            &["cpu-std", "cpu-radix"],
-            "classic_u32-uniform-1000",
-            "Input",
-        ),
+        ("classic", &["cpu-std", "cpu-radix"], "classic_u32-uniform-1000", "Input"),
         ("split", &["cpu-std"], "split_u32-uniform-1000", "Input"),
-        (
-            "batch",
-            &["cpu-std", "cpu-radix"],
-            "batch_u32-uniform-1000",
-            "Input",
-        ),
-        (
-            "transfer",
-            &["cpu-copy"],
-            "transfer_u32-uniform-1000",
-            "Input",
-        ),
-        (
-            "cpu",
-            &["cpu-std", "cpu-radix"],
-            "cpu_u32-uniform",
-            "Input Size (Elements)",
-        ),
-        (
-            "pairs",
-            &["cpu-std"],
-            "pairs_u32+u32-uniform",
-            "Input Size (Elements)",
-        ),
-        (
-            "emulator",
-            &["bounds", "races"],
-            "emulator_u32-uniform",
-            "Input Size (Elements)",
-        ),
+        ("batch", &["cpu-std", "cpu-radix"], "batch_u32-uniform-1000", "Input"),
+        ("transfer", &["cpu-copy"], "transfer_u32-uniform-1000", "Input"),
+        ("cpu", &["cpu-std", "cpu-radix"], "cpu_u32-uniform", "Input Size (Elements)"),
+        ("pairs", &["cpu-std"], "pairs_u32+u32-uniform", "Input Size (Elements)"),
+        ("emulator", &["bounds", "races"], "emulator_u32-uniform", "Input Size (Elements)"),
     ];
     for (group, engines, chart, axis) in all {
         let place = Place::new();
@@ -389,31 +325,19 @@ fn every_group_has_a_chart() -> Result<(), Failed> {
         said(&output, 0)?;
         let page = place.chart(chart, "index.html")?;
         let lines = place.chart(chart, "lines.svg")?;
-        assert!(
-            page.contains("Violin Plot") && page.contains("Line Chart"),
-            "{page}"
-        );
+        assert!(page.contains("Violin Plot") && page.contains("Line Chart"), "{page}");
         let violin = place.chart(chart, "violin.svg")?;
         assert!(violin.contains(engines[0]), "{group}: {violin}");
-        assert!(
-            lines.lines().any(|line| line.trim() == axis),
-            "{group}: {lines}"
-        );
+        assert!(lines.lines().any(|line| line.trim() == axis), "{group}: {lines}");
         for engine in engines {
             let curve = |line: &str| line == *engine || line.starts_with(&format!("{engine}/"));
-            assert!(
-                lines.lines().any(|line| curve(line.trim())),
-                "{group}, {engine}: {lines}"
-            );
+            assert!(lines.lines().any(|line| curve(line.trim())), "{group}, {engine}: {lines}");
         }
         let sizes = axis != "Input";
         assert_eq!(page.contains("Throughput Chart"), sizes, "{group}: {page}");
         let index = place.0.path().join("criterion/report/index.html");
         let index = fs::read_to_string(index)?;
-        assert!(
-            index.contains(&format!("../{chart}/report/index.html")),
-            "{index}"
-        );
+        assert!(index.contains(&format!("../{chart}/report/index.html")), "{index}");
     }
     Ok(())
 }

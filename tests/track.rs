@@ -92,9 +92,7 @@ fn text(bytes: &[u8]) -> &str {
 
 fn runs(path: &Path) -> Vec<Run> {
     let id = path.file_stem().unwrap().to_str().unwrap();
-    let lines = Store::of_machine(path.parent().unwrap(), id)
-        .read()
-        .unwrap();
+    let lines = Store::of_machine(path.parent().unwrap(), id).read().unwrap();
     let run = |line| match line {
         Line::Run(run) => Some(*run),
         _ => None,
@@ -104,14 +102,7 @@ fn runs(path: &Path) -> Vec<Run> {
 
 /// A comparison of an executable with itself.
 fn compare_with_itself(program: &str) -> [&str; 6] {
-    [
-        "compare",
-        CELL,
-        "--base-exe",
-        program,
-        "--head-exe",
-        program,
-    ]
+    ["compare", CELL, "--base-exe", program, "--head-exe", program]
 }
 
 #[test]
@@ -150,10 +141,7 @@ fn a_comparison_that_is_killed_goes_on_and_its_store_is_whole() {
     assert!(after.iter().all(|run| run.disturbance.is_some()));
     let last = fs::read_to_string(&path).unwrap();
     let last: Value = serde_json::from_str(last.lines().last().unwrap()).unwrap();
-    assert_eq!(
-        (&last["line"], &last["round"]),
-        (&"finished".into(), &0.into())
-    );
+    assert_eq!((&last["line"], &last["round"]), (&"finished".into(), &0.into()));
 }
 
 #[test]
@@ -167,11 +155,7 @@ fn a_planted_slowdown_is_found_and_what_is_killed_goes_on() {
     let calibrate = [&cells[..], &large].concat();
     let counts = |aa: &'static str, trials: &'static str| ["--comparisons", aa, "--trials", trials];
     let in_calibration = |track: &Path| lines_in(&track.join("calibration"));
-    place.kill_after(
-        &[&calibrate[..], &counts("50", "1")].concat(),
-        2,
-        in_calibration,
-    );
+    place.kill_after(&[&calibrate[..], &counts("50", "1")].concat(), 2, in_calibration);
     let kept = lines_in(&place.0.path().join("cudamark/track/calibration")).unwrap();
     let before = fs::read_to_string(&kept).unwrap();
 
@@ -189,10 +173,7 @@ fn a_planted_slowdown_is_found_and_what_is_killed_goes_on() {
     assert_eq!(record["settings"]["commit"], "0123abc");
     assert!(record["environment"]["cores"].as_u64().unwrap() >= 1);
     let raw = fs::read_to_string(json.replace(".json", ".jsonl")).unwrap();
-    let raw: Vec<Value> = raw
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let raw: Vec<Value> = raw.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(raw.len(), 6);
     for trial in &raw {
         let cells = trial["cells"].as_array().unwrap();
@@ -204,20 +185,13 @@ fn a_planted_slowdown_is_found_and_what_is_killed_goes_on() {
     }
 
     let again = place.run(&few);
-    assert_eq!(
-        fs::read_to_string(&kept).unwrap(),
-        after,
-        "nothing was done again"
-    );
+    assert_eq!(fs::read_to_string(&kept).unwrap(), after, "nothing was done again");
     assert_eq!(again.stdout, output.stdout);
     let program = program();
     let compare = compare_with_itself(&program);
     let quick = ["--samples", "2", "--warm-up", "0", "--detect", "1000%"];
     let compared = place.run(&[&compare[..], &quick].concat());
-    assert!(
-        text(&compared.stdout).ends_with(text(&output.stdout)),
-        "{compared:?}"
-    );
+    assert!(text(&compared.stdout).ends_with(text(&output.stdout)), "{compared:?}");
 }
 
 #[test]
@@ -235,10 +209,7 @@ fn what_cannot_be_calibrated_is_one_line() {
         let error = text(&output.stderr);
         assert!(matches!(output.status.code(), Some(1 | 2)), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
-        assert!(
-            error.starts_with("cudamark: ") && error.contains(said),
-            "{error}"
-        );
+        assert!(error.starts_with("cudamark: ") && error.contains(said), "{error}");
     }
 }
 
@@ -250,20 +221,9 @@ fn a_planted_slowdown_is_refused_where_it_reaches_nothing() {
         let output = place.run(&arguments);
         assert_ne!(output.status.code(), Some(0));
         let error = text(&output.stderr);
-        assert!(
-            error.starts_with("cudamark: ") && error.contains(said),
-            "{error}"
-        );
+        assert!(error.starts_with("cudamark: ") && error.contains(said), "{error}");
     }
-    let planted = [
-        "sample",
-        "--cells",
-        CELL,
-        "--samples",
-        "1",
-        "--slow-down",
-        "cpu-std=5%",
-    ];
+    let planted = ["sample", "--cells", CELL, "--samples", "1", "--slow-down", "cpu-std=5%"];
     let output = place.run(&planted);
     let first = text(&output.stdout).lines().next().unwrap();
     let environment: Value = serde_json::from_str(first).unwrap();

@@ -75,20 +75,14 @@ impl Arguments {
     /// That of this process.
     pub fn of_process() -> Self {
         let words = env::args_os().skip(1);
-        Self::new(
-            words
-                .map(|word| word.to_string_lossy().into_owned())
-                .collect(),
-        )
+        Self::new(words.map(|word| word.to_string_lossy().into_owned()).collect())
     }
 
     fn new(words: Vec<String>) -> Self {
         let mut options = Vec::new();
         let upto = words.iter().take_while(|word| *word != "--").count();
         for (index, word) in words[..upto].iter().enumerate() {
-            let next = words[..upto]
-                .get(index + 1)
-                .filter(|next| !next.starts_with('-'));
+            let next = words[..upto].get(index + 1).filter(|next| !next.starts_with('-'));
             if let Some(long) = word.strip_prefix("--") {
                 let (name, value) = match long.split_once('=') {
                     Some((name, value)) => (name, Some(value.to_owned())),
@@ -172,12 +166,7 @@ impl Arguments {
                 return Err(Stop::usage(format!("--{option}: {reason}")));
             }
         }
-        for option in [
-            "baseline",
-            "baseline-lenient",
-            "load-baseline",
-            "save-baseline",
-        ] {
+        for option in ["baseline", "baseline-lenient", "load-baseline", "save-baseline"] {
             let Some(name) = self.value(option) else {
                 continue;
             };
@@ -260,11 +249,9 @@ impl Arguments {
             };
             let which = match all {
                 true => "there is no baseline of this name".to_owned(),
-                false => format!(
-                    "{} of {} benchmarks lack it: {first}",
-                    missing.len(),
-                    cells.len()
-                ),
+                false => {
+                    format!("{} of {} benchmarks lack it: {first}", missing.len(), cells.len())
+                }
             };
             return Err(format!(
                 "--{option}: `{name}`: {which}; make it with --save-baseline {name}, or compare \

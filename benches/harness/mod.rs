@@ -119,9 +119,7 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), Stop> {
         tell!("{bench}: no sample is kept of this run");
     }
     let measured = run.measure(&planned, &cells, settings.tier);
-    let shown = measured
-        .as_ref()
-        .map_or_else(Stop::is_interrupted, |()| true);
+    let shown = measured.as_ref().map_or_else(Stop::is_interrupted, |()| true);
     if let Some(path) = path.filter(|_| shown) {
         let said = report::after_run(&paths::suite(), groups)?;
         stop::print(&format!("{said}\nRecords: {}\n", path.display()))?;
@@ -144,9 +142,7 @@ fn require_known(arguments: &Arguments, groups: &[Group]) -> Result<(), Stop> {
     if !arguments.has("exact") || arguments.has("ignored") {
         return Ok(());
     }
-    let mut named = arguments
-        .names()
-        .filter_map(|name| name.group.parse::<Group>().ok());
+    let mut named = arguments.names().filter_map(|name| name.group.parse::<Group>().ok());
     match named.next() {
         Some(group) if !groups.contains(&group) => Ok(()),
         _ => Err(format!(

@@ -139,18 +139,17 @@ impl Run<'_> {
     /// The cell, open; none if it is skipped: a peer that runs, but does not sort this;
     /// an input that is too large.
     fn open(&self, cell: &Name) -> Result<Option<Sampler>, Stop> {
-        self.samples
-            .with(|session| match (self.open)(session, cell) {
-                Ok(opened) => Ok(Some(session.sampler(cell, opened))),
-                Err(error) => {
-                    let Some(reason) = error.lacks() else {
-                        return Err(error.into());
-                    };
-                    tell!("{cell}: skipped: {reason}");
-                    session.skip(cell, reason)?;
-                    Ok(None)
-                }
-            })
+        self.samples.with(|session| match (self.open)(session, cell) {
+            Ok(opened) => Ok(Some(session.sampler(cell, opened))),
+            Err(error) => {
+                let Some(reason) = error.lacks() else {
+                    return Err(error.into());
+                };
+                tell!("{cell}: skipped: {reason}");
+                session.skip(cell, reason)?;
+                Ok(None)
+            }
+        })
     }
 
     fn measure_cell(
@@ -215,10 +214,7 @@ fn id(cell: &Name) -> BenchmarkId {
 
 /// The filter that takes these cells and no other.
 fn only(cells: &[Name]) -> Result<BenchmarkFilter, Stop> {
-    let names: Vec<String> = cells
-        .iter()
-        .map(|cell| regex::escape(&cell.to_string()))
-        .collect();
+    let names: Vec<String> = cells.iter().map(|cell| regex::escape(&cell.to_string())).collect();
     let all = format!("^(?:{})$", names.join("|"));
     // As many names as a user's lists of sizes and levels make.
     let regex = RegexBuilder::new(&all).size_limit(usize::MAX).build();

@@ -33,13 +33,7 @@ struct State {
 impl Samples {
     /// The samples of `session`, which are kept or dropped.
     pub fn new(session: Session, kept: bool) -> Self {
-        Self(Rc::new(RefCell::new(State {
-            session,
-            kept,
-            last: None,
-            of_cell: 0,
-            of_others: 0,
-        })))
+        Self(Rc::new(RefCell::new(State { session, kept, last: None, of_cell: 0, of_others: 0 })))
     }
 
     /// Lets `act` have the session.

@@ -46,10 +46,7 @@ pub fn ask(cells: &[Name], arguments: &Arguments) -> Result<Answer, Stop> {
             .spawn()?;
         let names: Vec<String> = cells.iter().map(|cell| format!("{cell}\n")).collect();
         // It may have ended by now, over the command line.
-        let _ = copy
-            .stdin
-            .take()
-            .map(|mut pipe| pipe.write_all(names.concat().as_bytes()));
+        let _ = copy.stdin.take().map(|mut pipe| pipe.write_all(names.concat().as_bytes()));
         copy.wait_with_output()
     };
     let output = asked().map_err(|error| format!("cannot start a copy of itself: {error}"))?;

@@ -75,9 +75,7 @@ pub fn where_nobody_reads(bench: &str) {
 /// Prints a result. Where nobody reads it, nothing is lost that is not in a file.
 pub fn print(text: &str) -> Result<(), Stop> {
     let mut output = io::stdout().lock();
-    let written = output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush());
+    let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(format!("cannot write to standard output: {error}").into())

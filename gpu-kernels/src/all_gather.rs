@@ -76,11 +76,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
 
     #[inline(always)]
     fn ranking(options: u32) -> Ranking {
-        if options & control::ALLOW_ATOMICS != 0 {
-            Ranking::Atomics
-        } else {
-            Ranking::Match
-        }
+        if options & control::ALLOW_ATOMICS != 0 { Ranking::Atomics } else { Ranking::Match }
     }
 
     /// What marks the rows of this pass.
@@ -192,12 +188,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         unsafe {
             let word = self.kept_places() | control::PUBLISHED;
             let flags = self.arg.control.offset(control::DIFFERING);
-            flags.store(
-                self.number() as usize,
-                word,
-                Ordering::Relaxed,
-                Scope::Device,
-            );
+            flags.store(self.number() as usize, word, Ordering::Relaxed, Scope::Device);
         }
     }
 

@@ -170,11 +170,7 @@ unsafe fn load_keys<K: Key, const ITEMS: usize>(arg: Block<K>, first: u32) -> [K
         let place = first + 32 * i as u32;
         if place < arg.n {
             let key = unsafe { arg.input.get(place as usize) };
-            keys[i] = if arg.options & control::ENCODE != 0 {
-                key.encode()
-            } else {
-                key
-            };
+            keys[i] = if arg.options & control::ENCODE != 0 { key.encode() } else { key };
         }
     }
     keys
@@ -204,11 +200,7 @@ unsafe fn store<K: Key, const ITEMS: usize, const PAIRED: bool>(
     for i in 0..ITEMS {
         let place = first + 32 * i as u32;
         if place < arg.n {
-            let key = if arg.options & control::ENCODE != 0 {
-                keys[i].encode()
-            } else {
-                keys[i]
-            };
+            let key = if arg.options & control::ENCODE != 0 { keys[i].encode() } else { keys[i] };
             unsafe {
                 arg.output.set(place as usize, key);
                 if PAIRED {

@@ -92,8 +92,7 @@ unsafe fn write_starts<K: Key>(arg: BucketStarts, shared: Shared<u32>) {
             i += READ;
         }
         if low.max(high) > arg.capacity {
-            arg.control
-                .fetch_add(control::OVERFULL, 1, Ordering::Relaxed, Scope::Device);
+            arg.control.fetch_add(control::OVERFULL, 1, Ordering::Relaxed, Scope::Device);
         }
         let inclusive = scan::warp_inclusive(low + high, thread % 32);
         if thread % 32 == 31 {

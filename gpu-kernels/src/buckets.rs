@@ -395,9 +395,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
             !contended
         };
         unsafe {
-            self.each(SAMPLE, u32::MAX, goes_on, |vector| {
-                self.tally_vector(vector)
-            });
+            self.each(SAMPLE, u32::MAX, goes_on, |vector| self.tally_vector(vector));
         }
     }
 
@@ -433,10 +431,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     unsafe fn tally_key(&self, key: K) {
         let bucket = (self.arg.encoded(key) ^ self.arg.flip) >> (K::BITS - BUCKET_BITS);
         let bucket = bucket.to_u64() as u32;
-        unsafe {
-            self.tally()
-                .add(bucket as usize / 2, 1 << (bucket % 2 * 16))
-        };
+        unsafe { self.tally().add(bucket as usize / 2, 1 << (bucket % 2 * 16)) };
     }
 
     /// Whether two neighbours in a vector have one bucket: codes have if keys have.

@@ -112,11 +112,7 @@ pub const ROW_COUNT: u32 = (1 << 14) - 1;
 /// What marks the rows of a pass over `place` of so many, in the bits above the count.
 #[inline(always)]
 pub const fn row_mark(place: u32, places: u32) -> u32 {
-    let mark = if place + 1 == places {
-        3
-    } else {
-        1 + place % 2
-    };
+    let mark = if place + 1 == places { 3 } else { 1 + place % 2 };
     mark << 14
 }
 
@@ -220,9 +216,7 @@ impl Step {
     /// order is made afterwards, and the keys' bits are given back then.
     #[inline(always)]
     pub fn upper(self) -> Self {
-        Step {
-            word: (self.word | Self::UPPER) & !Self::LAST,
-        }
+        Step { word: (self.word | Self::UPPER) & !Self::LAST }
     }
 
     /// Whether the places below those of buckets are not sorted by yet.
@@ -252,11 +246,7 @@ impl Step {
     /// How it ranks.
     #[inline(always)]
     pub fn ranking(self) -> Ranking {
-        if self.word & Self::ATOMICS != 0 {
-            Ranking::Atomics
-        } else {
-            Ranking::Match
-        }
+        if self.word & Self::ATOMICS != 0 { Ranking::Atomics } else { Ranking::Match }
     }
 
     /// The lowest bit of its digit.
@@ -292,37 +282,25 @@ impl Step {
     /// What the pass writes.
     #[inline(always)]
     pub fn target(self) -> Buffer {
-        if self.word & Self::TO_OUTPUT != 0 {
-            Buffer::Output
-        } else {
-            Buffer::Scratch
-        }
+        if self.word & Self::TO_OUTPUT != 0 { Buffer::Output } else { Buffer::Scratch }
     }
 
     /// What makes the states that the pass before left behind read as EMPTY.
     #[inline(always)]
     pub fn toggle(self) -> u32 {
-        if self.word & Self::TOGGLED != 0 {
-            INCLUSIVE
-        } else {
-            0
-        }
+        if self.word & Self::TOGGLED != 0 { INCLUSIVE } else { 0 }
     }
 
     /// The same step, unknown to the compiler: see [`hint::opaque`].
     #[inline(always)]
     pub fn opaque(self) -> Self {
-        Step {
-            word: hint::opaque(self.word),
-        }
+        Step { word: hint::opaque(self.word) }
     }
 
     /// Reads the step of `place`.
     #[inline(always)]
     pub unsafe fn read(control: Global<u32>, place: usize) -> Self {
-        Step {
-            word: unsafe { control.get(place) },
-        }
+        Step { word: unsafe { control.get(place) } }
     }
 
     /// Writes the step of `place`.
@@ -346,9 +324,8 @@ mod tests {
     #[test]
     fn passes_hand_over_and_end_in_the_output() {
         for count in 1..=PLACES_MAX as u32 {
-            let steps: Vec<Step> = (0..count)
-                .map(|i| Step::running(i, count, 8 * i, Ranking::Match))
-                .collect();
+            let steps: Vec<Step> =
+                (0..count).map(|i| Step::running(i, count, 8 * i, Ranking::Match)).collect();
             assert_eq!(steps[0].source(), Buffer::Input);
             assert_eq!(steps[count as usize - 1].target(), Buffer::Output);
             assert_eq!(steps.iter().filter(|step| step.last()).count(), 1);

@@ -603,11 +603,8 @@ mod tests {
     #[test]
     fn parameters_are_the_arguments_in_order() {
         let at = Global::<u32>::on_device;
-        let from = |first| Buffers {
-            input: at(first),
-            output: at(first + 1),
-            scratch: at(first + 2),
-        };
+        let from =
+            |first| Buffers { input: at(first), output: at(first + 1), scratch: at(first + 2) };
         let pass = Pass {
             keys: from(100),
             values: from(200),

@@ -83,11 +83,7 @@ pub const fn words<K: Key>(blocks: usize) -> usize {
 
 /// Blocks that sort `n` keys: so many that each thread has one, if there can be.
 pub const fn blocks(n: usize, threads: usize) -> usize {
-    let most = if threads / 2 < BUCKETS_MAX {
-        threads / 2
-    } else {
-        BUCKETS_MAX
-    };
+    let most = if threads / 2 < BUCKETS_MAX { threads / 2 } else { BUCKETS_MAX };
     let blocks = n.div_ceil(threads).next_power_of_two();
     if blocks > most { most } else { blocks }
 }
@@ -126,11 +122,7 @@ struct Layout<K> {
 impl<K: Key> Layout<K> {
     const fn of(threads: usize, items: usize) -> Self {
         let samples = SAMPLES * BUCKETS_MAX;
-        let held = if threads * items > samples {
-            threads * items
-        } else {
-            samples
-        };
+        let held = if threads * items > samples { threads * items } else { samples };
         let mut all = Builder::new();
         Layout {
             bins: all.part(threads + 1),
@@ -155,11 +147,7 @@ pub unsafe fn fused<K: Key, const THREADS: usize, const LOADED: usize, const ITE
     unsafe {
         thread::trigger_dependents();
         thread::sync_predecessor();
-        Sorter::<K, THREADS, LOADED, ITEMS> {
-            arg,
-            thread: thread::thread_idx_x(),
-        }
-        .sort();
+        Sorter::<K, THREADS, LOADED, ITEMS> { arg, thread: thread::thread_idx_x() }.sort();
     }
 }
 
@@ -271,11 +259,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
             for i in 0..LOADED {
                 digits[i] = (codes[i] >> 1 >> (K::BITS - 1 - bits)).to_u64() as u32;
             }
-            let digits = Digits {
-                digits,
-                words: CLAIMS,
-                kinds: self.blocks(),
-            };
+            let digits = Digits { digits, words: CLAIMS, kinds: self.blocks() };
             let (ranks, claim) = self.claim(digits, valid);
             if !self.enter() {
                 return self.leave();

@@ -33,9 +33,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
             let mut closed = false;
             if self.thread == 0 {
                 let arrive = |added: u32, order| {
-                    self.arg
-                        .control
-                        .fetch_add(ENTRY, added, order, Scope::Device)
+                    self.arg.control.fetch_add(ENTRY, added, order, Scope::Device)
                 };
                 closed = arrive(1, Ordering::Release) >= WITHDRAWN;
                 if closed {
@@ -43,10 +41,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
                 }
                 let mut patience = hint::Patience::new();
                 while !closed {
-                    let word = self
-                        .arg
-                        .control
-                        .load(ENTRY, Ordering::Acquire, Scope::Device);
+                    let word = self.arg.control.load(ENTRY, Ordering::Acquire, Scope::Device);
                     if word == self.blocks() {
                         break;
                     }

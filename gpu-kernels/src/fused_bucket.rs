@@ -174,11 +174,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
             while pair < pairs {
                 let low = pair * 2 - (pair & (stride - 1));
                 let mirrored = low ^ (2 * stride - 1);
-                let high = if stride == run {
-                    mirrored
-                } else {
-                    low + stride
-                };
+                let high = if stride == run { mirrored } else { low + stride };
                 if high < count {
                     let (first, second) = (get(low as usize), get(high as usize));
                     if second < first {

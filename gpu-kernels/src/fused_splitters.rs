@@ -15,10 +15,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
         let apart = const { (THREADS / SAMPLES) as u32 };
         if self.thread.is_multiple_of(apart) {
             let first = thread::block_idx_x() * SAMPLES as u32;
-            unsafe {
-                self.samples()
-                    .set((first + self.thread / apart) as usize, code)
-            };
+            unsafe { self.samples().set((first + self.thread / apart) as usize, code) };
         }
     }
 
@@ -40,11 +37,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
             for i in 0..LOADED {
                 digits[i] = self.range_of(codes[i]);
             }
-            let digits = Digits {
-                digits,
-                words: RANGES,
-                kinds: 2 * blocks,
-            };
+            let digits = Digits { digits, words: RANGES, kinds: 2 * blocks };
             let (ranks, claim) = self.claim(digits, valid);
             self.grid_barrier();
             self.settle(self.total(digits), claim);

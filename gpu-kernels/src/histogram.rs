@@ -50,11 +50,7 @@ impl<K: Key> Histogram<K> {
     /// A key of the input as the passes sort it.
     #[inline(always)]
     pub(crate) fn encoded(&self, key: K) -> K {
-        if self.options & control::ENCODE != 0 {
-            key.encode()
-        } else {
-            key
-        }
+        if self.options & control::ENCODE != 0 { key.encode() } else { key }
     }
 
     #[inline(always)]
@@ -250,8 +246,7 @@ pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
             // Opaque, or its address is kept from the arrival on, in registers that there
             // are not.
             let arrivals = hint::opaque(control::ARRIVALS as u32) as usize;
-            arg.control
-                .store(arrivals, 0, Ordering::Relaxed, Scope::Device);
+            arg.control.store(arrivals, 0, Ordering::Relaxed, Scope::Device);
         }
     }
 }
@@ -271,10 +266,7 @@ unsafe fn plan_places<K: Key>(
         let (place, digit) = ((base + t) / RADIX, t % RADIX);
         let in_range = place < arg.bits.places() as usize;
         let bins = arg.control.offset(control::BINS).cast::<u64>();
-        let starts = arg
-            .control
-            .offset(control::starts(K::PLACES, 0))
-            .cast::<u64>();
+        let starts = arg.control.offset(control::starts(K::PLACES, 0)).cast::<u64>();
 
         let (mut bin, mut count) = (0, 0);
         if in_range {

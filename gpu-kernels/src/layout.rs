@@ -18,11 +18,7 @@ impl Builder {
     pub const fn part<T>(&mut self, len: usize) -> Part<T> {
         let at = self.end.next_multiple_of(align_of::<T>());
         self.end = at + len * size_of::<T>();
-        Part {
-            at,
-            len,
-            element: PhantomData,
-        }
+        Part { at, len, element: PhantomData }
     }
 
     /// Bytes of all parts so far.

@@ -176,10 +176,7 @@ impl Claim {
 #[inline(always)]
 unsafe fn draw<K: Key>(arg: LocalSort<K>) -> u32 {
     let next = control::NEXT_BUCKET;
-    unsafe {
-        arg.control
-            .fetch_add(next, 1, Ordering::Relaxed, Scope::Device)
-    }
+    unsafe { arg.control.fetch_add(next, 1, Ordering::Relaxed, Scope::Device) }
 }
 
 /// A block's view of its bucket: what it is about is read from shared memory where it
@@ -359,9 +356,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
     unsafe fn round(&self, words: &mut [K; ITEMS], shift: u32) {
         unsafe {
             let thread = hint::opaque(thread::thread_idx_x());
-            let counters = Counters {
-                words: Self::LAYOUT.counters.shared(),
-            };
+            let counters = Counters { words: Self::LAYOUT.counters.shared() };
             counters.clear(thread);
             let own = counters.own(thread);
             let share = self.share();
@@ -402,9 +397,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
     #[inline(always)]
     unsafe fn is_disordered(&self, share: Share, words: &[K; ITEMS]) -> bool {
         let next = unsafe { self.read_back(share, 1) };
-        (0..ITEMS).fold(false, |found, i| {
-            found | (share.has(i) & (words[i] >= next[i]))
-        })
+        (0..ITEMS).fold(false, |found, i| found | (share.has(i) & (words[i] >= next[i])))
     }
 
     /// One turn of a sort by exchanging neighbours: every thread those that begin at an

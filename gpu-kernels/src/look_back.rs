@@ -37,8 +37,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 if number > 0 {
                     earlier = self.earlier(digit);
                     let word = ((earlier + end - begin) | control::INCLUSIVE) ^ self.step.toggle();
-                    self.row(number)
-                        .store(digit, word, Ordering::Relaxed, Scope::Device);
+                    self.row(number).store(digit, word, Ordering::Relaxed, Scope::Device);
                 }
                 let start = self.starts(self.arg.portion).get(digit) + earlier as u64;
                 // Opaque, or the answer is kept from the start, in a register that values need.
@@ -48,11 +47,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 }
                 let offset = start.wrapping_sub(begin as u64);
                 // In one portion, 32 bits lead everywhere.
-                let offset = if Self::WIDE {
-                    offset
-                } else {
-                    offset as u32 as u64
-                };
+                let offset = if Self::WIDE { offset } else { offset as u32 as u64 };
                 if Self::WINDOWED {
                     self.split(run, offset);
                 } else if Self::WIDE {

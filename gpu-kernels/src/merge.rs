@@ -50,10 +50,7 @@ impl<K: Key> Merge<K> {
 
 /// The shape for keys of this type: a tile has about as many bytes of each.
 pub const fn shape<K: Key>() -> Shape {
-    Shape {
-        items: (policy::MERGE.items * size_of::<u32>() / size_of::<K>()) | 1,
-        ..policy::MERGE
-    }
+    Shape { items: (policy::MERGE.items * size_of::<u32>() / size_of::<K>()) | 1, ..policy::MERGE }
 }
 
 /// Bytes of dynamic shared memory of a block.
@@ -71,11 +68,7 @@ struct Layout<K> {
 impl<K: Key> Layout<K> {
     const fn of(tile: usize) -> Self {
         let mut all = Builder::new();
-        Layout {
-            keys: all.part(tile),
-            bounds: all.part(2),
-            bytes: all.bytes(),
-        }
+        Layout { keys: all.part(tile), bounds: all.part(2), bytes: all.bytes() }
     }
 }
 

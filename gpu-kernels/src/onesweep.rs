@@ -154,8 +154,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             if self.rematerialize().is_one_run(&keys, &ranks) {
                 // As many values as there are registers for are on their way meanwhile.
                 let mut values = [0; ITEMS];
-                self.rematerialize()
-                    .load_values_between(&mut values, 0, ITEMS / 2);
+                self.rematerialize().load_values_between(&mut values, 0, ITEMS / 2);
                 self.rematerialize().look();
                 thread::sync_threads();
                 let tile = self.with_final_step();
@@ -252,11 +251,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     #[inline(always)]
     unsafe fn scan(&self, publish: bool) {
         // The first tile's counts are inclusive at once.
-        let state = if self.number() == 0 {
-            control::INCLUSIVE
-        } else {
-            control::LOCAL
-        };
+        let state = if self.number() == 0 { control::INCLUSIVE } else { control::LOCAL };
         let state = state ^ self.step.toggle();
         unsafe {
             if Self::ALL_GATHER && publish {
@@ -268,11 +263,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 self.sums(),
                 self.begins(),
                 |count| {
-                    if Self::WINDOWED {
-                        windows_for(count)
-                    } else {
-                        0
-                    }
+                    if Self::WINDOWED { windows_for(count) } else { 0 }
                 },
                 |digit, counts| {
                     if publish && Self::ALL_GATHER {

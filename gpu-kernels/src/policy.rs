@@ -19,12 +19,7 @@ pub struct Shape {
 impl Shape {
     /// A shape for any number of elements.
     pub const fn new(threads: usize, items: usize, blocks: usize) -> Self {
-        Shape {
-            threads,
-            items,
-            blocks,
-            from: 0,
-        }
+        Shape { threads, items, blocks, from: 0 }
     }
 
     /// The same for so many elements and more.

@@ -220,9 +220,5 @@ pub fn pack<const N: usize>(words: &mut [u32; N], i: usize, value: u32) {
 /// Number `i` of what [`pack`] keeps.
 #[inline(always)]
 pub fn unpack<const N: usize>(words: &[u32; N], i: usize) -> u32 {
-    if i.is_multiple_of(2) {
-        words[i / 2] & 0xffff
-    } else {
-        words[i / 2] >> 16
-    }
+    if i.is_multiple_of(2) { words[i / 2] & 0xffff } else { words[i / 2] >> 16 }
 }

@@ -190,11 +190,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         &self,
         checked: bool,
     ) -> impl Fn(K, K) -> bool + use<K, THREADS, ITEMS, PAIRED, LOOK> {
-        let above = if checked {
-            K::BITS - 8 - self.arg.shift
-        } else {
-            0
-        };
+        let above = if checked { K::BITS - 8 - self.arg.shift } else { 0 };
         let flip = self.arg.flip << above;
         let unsorted = self.unsorted() << above;
         move |key, next| (key << above) ^ flip > ((next << above) ^ flip) | unsorted
@@ -219,11 +215,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     #[inline(always)]
     fn unsorted(&self) -> K {
         let all = !K::from_u64(0);
-        if self.step.is_upper() {
-            all >> BUCKET_BITS
-        } else {
-            !all
-        }
+        if self.step.is_upper() { all >> BUCKET_BITS } else { !all }
     }
 
     /// Whether the tile is whole, and this run all of it.
@@ -253,8 +245,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     #[inline(always)]
     pub(crate) unsafe fn store_one_run(&self, keys: &[K; ITEMS], mut values: [u32; ITEMS]) {
         unsafe {
-            self.rematerialize()
-                .load_values_between(&mut values, ITEMS / 2, ITEMS);
+            self.rematerialize().load_values_between(&mut values, ITEMS / 2, ITEMS);
             let offset = if Self::WINDOWED {
                 Self::window_parts(self.windows().get(0)).2
             } else {
@@ -337,11 +328,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             while long != 0 {
                 let of = |word: u32| warp::shuffle_idx(warp::FULL, word, long.trailing_zeros());
                 let run = Run::new(of(run.this), of(run.next));
-                let high = if Self::WIDE {
-                    of((offset >> 32) as u32)
-                } else {
-                    0
-                };
+                let high = if Self::WIDE { of((offset >> 32) as u32) } else { 0 };
                 let offset = of(offset as u32) as u64 | (high as u64) << 32;
                 let mut window = lane;
                 while window < run.windows() {
@@ -367,8 +354,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         let len = room.min(end.saturating_sub(first));
         unsafe {
             let number = run.first_window() + window;
-            self.windows()
-                .set(number as usize, Self::window(first, len, offset));
+            self.windows().set(number as usize, Self::window(first, len, offset));
         }
     }
 

@@ -213,12 +213,7 @@ mod tests {
     /// Names, and what the kernels take for granted.
     fn check<K: Key, A>(family: &str, entries: &[Entry<A>], (least, most): (usize, usize)) {
         for entry in entries {
-            let Shape {
-                threads,
-                items,
-                blocks,
-                ..
-            } = entry.shape;
+            let Shape { threads, items, blocks, .. } = entry.shape;
             let kind = if entry.paired { "pairs" } else { "keys" };
             let ranking = if entry.atomic { "atomics" } else { "ballots" };
             let shape = format!("{threads}x{items}x{blocks}");
@@ -231,11 +226,7 @@ mod tests {
 
     fn check_all<K: Swept>() {
         check::<K, _>("", K::SWEPT_LOOK_BACK, (128, (1 << 16) - 1));
-        check::<K, _>(
-            "few_",
-            K::SWEPT_SINGLE_WAVE,
-            (256, control::ROW_COUNT as usize),
-        );
+        check::<K, _>("few_", K::SWEPT_SINGLE_WAVE, (256, control::ROW_COUNT as usize));
         check::<K, _>("local_", K::SWEPT_LOCAL, (32, (1 << 16) - 1));
         check::<K, _>("fused_", K::SWEPT_FUSED, (64, (1 << 16) - 1));
     }

@@ -58,11 +58,7 @@ pub const fn onesweep(shape: Shape, atomics: bool, paired: bool, look: u32) -> C
 /// about the keys' way through shared memory and two about that of the values. Keys alone
 /// are ranked and checked as in a pass.
 pub const fn block(items: usize, paired: bool) -> Counts {
-    if paired {
-        Counts::new(ballots(items), 6)
-    } else {
-        Counts::new(ballots(items) + 2, 5)
-    }
+    if paired { Counts::new(ballots(items), 6) } else { Counts::new(ballots(items) + 2, 5) }
 }
 
 /// A sort in one launch of many blocks, whose warps vote twice on whether a row of a tile has

@@ -67,11 +67,7 @@ pub struct Pass<K> {
 /// Bytes of dynamic shared memory of a block.
 pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool, look: u32) -> usize {
     let layout = Layout::<K>::of(shape.threads, shape.items, paired);
-    if look == look::ALL_GATHER {
-        layout.gathered_bytes
-    } else {
-        layout.bytes
-    }
+    if look == look::ALL_GATHER { layout.gathered_bytes } else { layout.bytes }
 }
 
 /// Where things stand in shared memory.
@@ -97,11 +93,7 @@ struct Layout<K> {
 impl<K: Key> Layout<K> {
     const fn of(threads: usize, items: usize, paired: bool) -> Self {
         let tile = threads * items;
-        let ways = if windowed(tile, paired) {
-            windows_max(tile)
-        } else {
-            RADIX
-        };
+        let ways = if windowed(tile, paired) { windows_max(tile) } else { RADIX };
         let mut all = Builder::new();
         let keys = all.part(tile);
         let values = all.part(if paired { tile } else { 0 });
@@ -162,11 +154,7 @@ pub const fn windowed(tile: usize, paired: bool) -> bool {
 /// Windows that a run of `count` elements may take.
 #[inline(always)]
 pub fn windows_for(count: u32) -> u32 {
-    if count == 0 {
-        0
-    } else {
-        (count + SECTOR - 1).div_ceil(LANES)
-    }
+    if count == 0 { 0 } else { (count + SECTOR - 1).div_ceil(LANES) }
 }
 
 /// The most that [`windows_for`] adds up to over a tile: a run rounds up by less
@@ -268,8 +256,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             unsafe {
                 self.sums().set(DIGIT, shift);
                 self.sums().set(DIGIT + 1, mask);
-                self.sums()
-                    .set(DIGIT + 2, self.arg.flip.digit(shift, mask, 0));
+                self.sums().set(DIGIT + 2, self.arg.flip.digit(shift, mask, 0));
                 if Self::ALL_GATHER {
                     self.keep_step(self.step);
                 }

@@ -66,10 +66,8 @@ pub unsafe fn verify<K: Key>(arg: Verify<K>) {
         let disordered = scan::warp_sum(disordered);
         let sum = scan::warp_sum(sum);
         if warp::lane_id() == 0 {
-            arg.result
-                .fetch_add(DISORDERED, disordered, Ordering::Relaxed, Scope::Device);
-            arg.result
-                .fetch_add(HASH, sum, Ordering::Relaxed, Scope::Device);
+            arg.result.fetch_add(DISORDERED, disordered, Ordering::Relaxed, Scope::Device);
+            arg.result.fetch_add(HASH, sum, Ordering::Relaxed, Scope::Device);
         }
     }
 }
@@ -107,10 +105,8 @@ pub unsafe fn verify_values<K: Key>(arg: VerifyValues<K>) {
         let foreign = scan::warp_sum(foreign);
         let unstable = scan::warp_sum(unstable);
         if warp::lane_id() == 0 {
-            arg.result
-                .fetch_add(FOREIGN, foreign, Ordering::Relaxed, Scope::Device);
-            arg.result
-                .fetch_add(UNSTABLE, unstable, Ordering::Relaxed, Scope::Device);
+            arg.result.fetch_add(FOREIGN, foreign, Ordering::Relaxed, Scope::Device);
+            arg.result.fetch_add(UNSTABLE, unstable, Ordering::Relaxed, Scope::Device);
         }
     }
 }
@@ -120,11 +116,7 @@ pub unsafe fn verify_values<K: Key>(arg: VerifyValues<K>) {
 #[inline(always)]
 pub fn hash<K: Key>(key: K) -> u64 {
     let low = mix(key.to_u64());
-    if K::BITS > 64 {
-        mix((key >> (K::BITS - 64)).to_u64() ^ low)
-    } else {
-        low
-    }
+    if K::BITS > 64 { mix((key >> (K::BITS - 64)).to_u64() ^ low) } else { low }
 }
 
 #[inline(always)]

@@ -163,11 +163,7 @@ fn fill_table(library: &str) -> Result<(), Reason> {
                 "install the driver for this system again",
             ),
         };
-        Reason {
-            status: None,
-            finding,
-            remedy: remedy.to_owned(),
-        }
+        Reason { status: None, finding, remedy: remedy.to_owned() }
     })?;
     for (name, place) in NAMES.iter().zip(&TABLE) {
         // SAFETY: the symbol is only taken as an address; who calls it declares it.
@@ -184,17 +180,11 @@ fn not_started(status: Status) -> Reason {
     let mut finding = format!("the NVIDIA driver does not start: {}", status.named());
     if status.is_stub() {
         let file = loaded_file().unwrap_or_else(|| LIBRARY.to_owned());
-        finding = format!(
-            "{file} is the CUDA toolkit's stub library and no driver: {}",
-            status.named()
-        );
+        finding =
+            format!("{file} is the CUDA toolkit's stub library and no driver: {}", status.named());
     }
     let unknown = "see what nvidia-smi and dmesg say";
-    Reason {
-        status: Some(status),
-        finding,
-        remedy: status.remedy().unwrap_or(unknown).to_owned(),
-    }
+    Reason { status: Some(status), finding, remedy: status.remedy().unwrap_or(unknown).to_owned() }
 }
 
 /// The file that the driver's library was loaded from.
@@ -231,10 +221,7 @@ mod tests {
     #[test]
     fn a_missing_library_is_named() {
         let error = fill_table("libcudamark-no-such-driver.so.1").unwrap_err();
-        assert_eq!(
-            error.finding,
-            "no NVIDIA driver (libcudamark-no-such-driver.so.1 not found)"
-        );
+        assert_eq!(error.finding, "no NVIDIA driver (libcudamark-no-such-driver.so.1 not found)");
     }
 
     #[test]

@@ -293,12 +293,7 @@ mod tests {
     fn text_parses_into_the_case() {
         let case: Case = TEXT.parse().unwrap();
         assert_eq!(case.to_string(), TEXT);
-        for wrong in [
-            "",
-            "f33,n=4",
-            &TEXT.replace("32,d", "33,d"),
-            &TEXT.replace("f32", "u32"),
-        ] {
+        for wrong in ["", "f33,n=4", &TEXT.replace("32,d", "33,d"), &TEXT.replace("f32", "u32")] {
             assert!(wrong.parse::<Case>().unwrap_err().contains(wrong));
         }
     }
@@ -322,10 +317,7 @@ mod tests {
         wrong.keys[3] ^= 1;
         assert!(case.check(&wrong).unwrap_err().starts_with("key 3 is"));
         wrong.keys.pop();
-        assert_eq!(
-            case.check(&wrong).unwrap_err(),
-            "3 keys came out, and not 4"
-        );
+        assert_eq!(case.check(&wrong).unwrap_err(), "3 keys came out, and not 4");
     }
 
     #[test]

@@ -39,9 +39,7 @@ impl Draws<'_> {
     #[track_caller]
     pub fn of(&self, key: KeyType, property: impl Fn(&Case) -> Result<(), String>) {
         if let Ok(text) = std::env::var(VARIABLE) {
-            let case: Case = text
-                .parse()
-                .unwrap_or_else(|error| panic!("{VARIABLE}: {error}"));
+            let case: Case = text.parse().unwrap_or_else(|error| panic!("{VARIABLE}: {error}"));
             if case.key == key {
                 property(&case).unwrap_or_else(|failure| panic!("{failure}"));
             }
@@ -102,11 +100,7 @@ impl Draws<'_> {
         ];
         let numeric = prop::bool::weighted(if key.is_float() { 0.3 } else { 0.0 });
         let flags = (any::<bool>(), numeric, any::<bool>(), any::<bool>());
-        let input = (
-            any::<u64>(),
-            self.sizes(),
-            prop::sample::select(distributions.to_vec()),
-        );
+        let input = (any::<u64>(), self.sizes(), prop::sample::select(distributions.to_vec()));
         (input, payload, bits, flags).prop_map(move |(input, payload, bits, flags)| {
             let (seed, n, distribution) = input;
             let (descending, numeric, in_place, ballots) = flags;
@@ -129,11 +123,8 @@ impl Draws<'_> {
     fn sizes(&self) -> impl Strategy<Value = usize> + use<> {
         let (tile, most) = (self.tile, self.most);
         let edges = (1..=most / tile).flat_map(|k| [k * tile - 1, k * tile, k * tile + 1]);
-        let edges: Vec<usize> = [1, 2]
-            .into_iter()
-            .chain(edges)
-            .filter(|&n| n > 0 && n <= most)
-            .collect();
+        let edges: Vec<usize> =
+            [1, 2].into_iter().chain(edges).filter(|&n| n > 0 && n <= most).collect();
         prop_oneof![1..=most, prop::sample::select(edges)]
     }
 }

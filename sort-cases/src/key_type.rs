@@ -106,16 +106,8 @@ mod tests {
     fn ranks_ascend_with_the_values_of_the_type() {
         let integers = [i16::MIN, -2, -1, 0, 1, i16::MAX];
         assert!(ordered(&integers, |&v| KeyType::I16.rank(v as u16 as u128)));
-        let total = [
-            -f64::NAN,
-            f64::NEG_INFINITY,
-            -1.5,
-            -0.0,
-            0.0,
-            1e-300,
-            f64::INFINITY,
-            f64::NAN,
-        ];
+        let total =
+            [-f64::NAN, f64::NEG_INFINITY, -1.5, -0.0, 0.0, 1e-300, f64::INFINITY, f64::NAN];
         assert!(ordered(&total, |v| KeyType::F64.rank(v.to_bits().into())));
     }
 
@@ -124,10 +116,9 @@ mod tests {
         let rank = |v: f32| KeyType::F32.numeric_rank(v.to_bits().into());
         assert_eq!(rank(-0.0), rank(0.0));
         assert_eq!(rank(-f32::NAN), rank(f32::NAN));
-        assert!(ordered(
-            &[f32::NEG_INFINITY, -1.0, 0.0, 1.0, f32::INFINITY, f32::NAN],
-            |&v| rank(v)
-        ));
+        assert!(ordered(&[f32::NEG_INFINITY, -1.0, 0.0, 1.0, f32::INFINITY, f32::NAN], |&v| rank(
+            v
+        )));
     }
 
     #[test]

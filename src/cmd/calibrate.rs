@@ -80,10 +80,7 @@ pub struct Options {
 /// What a comparison ended with; a file that cannot be written; Ctrl-C.
 pub fn run(options: &Options) -> Result<()> {
     require_planted(options)?;
-    let raw = options
-        .json
-        .as_ref()
-        .map(|path| path.with_extension("jsonl"));
+    let raw = options.json.as_ref().map(|path| path.with_extension("jsonl"));
     if raw == options.json && raw.is_some() {
         bail!("--json: a name that ends in .jsonl is that of the comparisons; take one in .json");
     }
@@ -114,10 +111,7 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Refuses slowdowns that would reach no cell, or all of them.
 fn require_planted(options: &Options) -> Result<()> {
-    let known: Vec<&str> = engine::candidates::<u32>()
-        .iter()
-        .map(|one| one.name)
-        .collect();
+    let known: Vec<&str> = engine::candidates::<u32>().iter().map(|one| one.name).collect();
     let engine = &options.engine;
     if !known.contains(&engine.as_str()) || !engine.starts_with("cpu-") {
         bail!(
@@ -161,25 +155,15 @@ fn say(trial: &Trial, place: &str) {
     let verdicts = trial.cells.iter().map(|cell| {
         let change = cell.judgement.ratio.map(|ratio| (ratio - 1.0) * 100.0);
         let change = change.map_or_else(String::new, |change| format!(" {change:+.1} %"));
-        format!(
-            "{} {}{change}",
-            cell.cell.engine,
-            cell.judgement.verdict.name()
-        )
+        format!("{} {}{change}", cell.cell.engine, cell.judgement.verdict.name())
     });
     let verdicts: Vec<String> = verdicts.collect();
     let blocks = trial.cells.first().map_or(0, |cell| cell.judgement.blocks);
-    tell!(
-        "{place}: {what}: {} ({blocks} blocks, {:.0} s)",
-        verdicts.join(", "),
-        trial.seconds
-    );
+    tell!("{place}: {what}: {} ({blocks} blocks, {:.0} s)", verdicts.join(", "), trial.seconds);
 }
 
 fn lines(trials: &[Trial]) -> Result<String> {
-    let lines = trials
-        .iter()
-        .map(|trial| Ok(serde_json::to_string(trial)? + "\n"));
+    let lines = trials.iter().map(|trial| Ok(serde_json::to_string(trial)? + "\n"));
     lines.collect()
 }
 

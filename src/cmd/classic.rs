@@ -82,11 +82,7 @@ pub fn run(options: &Options) -> Result<()> {
     tell!(
         "engine: {}{}, n: {}, seed: {}, samples per level: {}",
         engine.name(),
-        if options.engine == AUTO {
-            " (auto)"
-        } else {
-            ""
-        },
+        if options.engine == AUTO { " (auto)" } else { "" },
         options.n,
         options.seed,
         options.samples
@@ -138,11 +134,8 @@ fn measure_levels(
         let mut measurement = Measurement::new(engine, &verifier, level)?;
         let samples = measurement.samples(count, |_| progress.inc(1))?;
         let seconds = samples.median();
-        progress.suspend(|| {
-            print(&format!(
-                "Threads: {level}, Time taken: {seconds:.4} seconds\n"
-            ))
-        })?;
+        progress
+            .suspend(|| print(&format!("Threads: {level}, Time taken: {seconds:.4} seconds\n")))?;
         measured.push(samples);
     }
     progress.finish_and_clear();
@@ -168,9 +161,7 @@ fn csv(samples: &[Samples]) -> String {
 /// Results, to standard output.
 pub(super) fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
-    let written = stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush());
+    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     written.context("cannot write to standard output")
 }
 

@@ -102,9 +102,7 @@ impl Sampling {
             Ok(name) => name.former(),
             Err(_) => cell.clone(),
         };
-        let cells = cells
-            .iter()
-            .map(|cell| ["--cells".to_owned(), former(cell)]);
+        let cells = cells.iter().map(|cell| ["--cells".to_owned(), former(cell)]);
         let others = [
             ("--samples", self.samples.to_string()),
             ("--warm-up", self.warm_up.clone()),
@@ -172,10 +170,7 @@ fn compare(options: &Options) -> Result<u8> {
         Some(executable) => Build::of_executable(executable),
         None => build::build(revision, &interrupted),
     };
-    let builds = [
-        side(&options.base_exe, &options.base)?,
-        side(&options.head_exe, &options.head)?,
-    ];
+    let builds = [side(&options.base_exe, &options.base)?, side(&options.head_exe, &options.head)?];
     let arguments = options.sampling.arguments(&options.cells);
     let cores = match options.cores {
         // Which cells an expression means, the base knows.
@@ -205,13 +200,7 @@ fn compare(options: &Options) -> Result<u8> {
     if let Some(governor) = governor.filter(|governor| *governor != "performance") {
         tell!("the CPU's clock is set by `{governor}`; `performance` has less noise");
     }
-    let result = Verdicts::new(
-        &plan.builds,
-        &rows,
-        &machine,
-        governor,
-        calibration.as_ref(),
-    );
+    let result = Verdicts::new(&plan.builds, &rows, &machine, governor, calibration.as_ref());
     print(&result.written(options.format)?)?;
     let fewest = stats::fewest_blocks(rows.len());
     if rows.iter().any(|row| row.judgement.blocks < fewest) {

@@ -38,12 +38,7 @@ pub struct Options {
 
     /// Measure so many commits that the store lacks: the ends and the middle, then where
     /// a step may be, as git bisect does.
-    #[arg(
-        long,
-        value_name = "N",
-        requires = "cells",
-        conflicts_with = "fill_missing"
-    )]
+    #[arg(long, value_name = "N", requires = "cells", conflicts_with = "fill_missing")]
     fill: Option<usize>,
 
     /// Measure all commits that the store lacks.
@@ -220,15 +215,7 @@ fn text(label: &str, commits: &[Commit], curves: &[Curve]) -> String {
 }
 
 fn points(curve: &Curve, commits: &[Commit]) -> String {
-    let head = [
-        "commit",
-        "day",
-        "median",
-        "interval",
-        "processes",
-        "step",
-        "subject",
-    ];
+    let head = ["commit", "day", "median", "interval", "processes", "step", "subject"];
     let rows: Vec<Vec<String>> = curve
         .points
         .iter()

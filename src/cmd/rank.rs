@@ -79,13 +79,7 @@ fn written(ranking: &Ranking, format: Format) -> Result<String> {
     if ranking.machines_differ {
         said += "Different machines, ranked by --force: their times do not compare.\n\n";
     }
-    let head = [
-        "rank",
-        "of",
-        "machine",
-        "mean of time over the least",
-        "cells",
-    ];
+    let head = ["rank", "of", "machine", "mean of time over the least", "cells"];
     let row = |(place, column): (usize, &Ranked)| {
         let machines: Vec<&str> = column.machines.iter().map(String::as_str).collect();
         vec![

@@ -35,12 +35,7 @@ use super::classic::{print, sample_count};
 #[derive(Args, Debug)]
 pub struct Options {
     /// Cells: names, or regular expressions over the names of the tier's cells.
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        required_unless_present = "list"
-    )]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', required_unless_present = "list")]
     cells: Vec<String>,
 
     /// Samples of each cell.
@@ -88,10 +83,7 @@ pub fn run(options: &Options) -> Result<()> {
     let mut session = Session::new(options.seed, options.tier.name(), gpu, sink);
     if let Some(slowdown) = &options.slow_down {
         if !cells.iter().any(|cell| cell.engine == slowdown.engine) {
-            bail!(
-                "--slow-down: `{}` is the engine of none of these cells",
-                slowdown.engine
-            );
+            bail!("--slow-down: `{}` is the engine of none of these cells", slowdown.engine);
         }
         session.slow_down(slowdown.clone());
     }
@@ -144,10 +136,7 @@ fn measure(
 fn sink(path: Option<&Path>) -> Result<Sink> {
     let Some(path) = path else {
         return Ok(Box::new(|line| {
-            let failed = |reason| suite::Error::File {
-                path: "standard output".into(),
-                reason,
-            };
+            let failed = |reason| suite::Error::File { path: "standard output".into(), reason };
             let text = serde_json::to_string(line).map_err(|error| failed(error.to_string()))?;
             print(&(text + "\n")).map_err(|error| failed(format!("{error:#}")))
         }));
@@ -163,10 +152,7 @@ fn sink(path: Option<&Path>) -> Result<Sink> {
 pub(super) fn sink_to(path: &Path, mut output: Output) -> Sink {
     let path = path.to_owned();
     Box::new(move |line| {
-        let failed = |reason| suite::Error::File {
-            path: path.clone(),
-            reason,
-        };
+        let failed = |reason| suite::Error::File { path: path.clone(), reason };
         let text = serde_json::to_string(line).map_err(|error| failed(error.to_string()))? + "\n";
         let added = match line {
             // What says where and by what is no reason to replace samples.
@@ -186,16 +172,9 @@ fn progress(samples: usize) -> Result<ProgressBar> {
 
 /// The cells that the options name, in the order of the plan, each once.
 fn chosen(options: &Options) -> Result<Vec<Name>> {
-    let settings = Settings {
-        tier: options.tier,
-        seed: Some(options.seed),
-        ..Settings::default()
-    };
+    let settings = Settings { tier: options.tier, seed: Some(options.seed), ..Settings::default() };
     let plan = Plan::new(settings, Device::open().is_ok());
-    let planned: Vec<Name> = Group::ALL
-        .iter()
-        .flat_map(|&group| plan.cells(group))
-        .collect();
+    let planned: Vec<Name> = Group::ALL.iter().flat_map(|&group| plan.cells(group)).collect();
     if options.cells.is_empty() {
         return Ok(planned);
     }
@@ -224,9 +203,7 @@ fn matching(expression: &str, planned: &[Name]) -> Result<Vec<Name>> {
         let last = text.lines().last().unwrap_or_default().trim().to_owned();
         anyhow!("--cells: `{expression}` is no regular expression: {last}")
     })?;
-    let matches = planned
-        .iter()
-        .filter(|name| name.is_matched(|text| regex.is_match(text)));
+    let matches = planned.iter().filter(|name| name.is_matched(|text| regex.is_match(text)));
     Ok(matches.cloned().collect())
 }
 
@@ -262,26 +239,16 @@ mod tests {
         assert_eq!(cells(&[name, name]).unwrap(), [name]);
         let all = cells(&[]).unwrap();
         let copies = cells(&["^transfer/.*/1$", "cpu-copy"]).unwrap();
-        assert!(
-            copies
-                .iter()
-                .all(|name| name.starts_with("transfer/") && all.contains(name))
-        );
+        assert!(copies.iter().all(|name| name.starts_with("transfer/") && all.contains(name)));
         assert!(copies.len() < all.len());
     }
 
     #[test]
     fn what_matches_nothing_or_is_no_expression_is_named() {
         let error = cells(&["abacus"]).unwrap_err();
-        assert!(
-            error.contains("`abacus`") && error.contains("tier quick"),
-            "{error}"
-        );
+        assert!(error.contains("`abacus`") && error.contains("tier quick"), "{error}");
         let error = cells(&["cpu/("]).unwrap_err();
-        assert!(
-            error.contains("`cpu/(` is no regular expression: error: unclosed"),
-            "{error}"
-        );
+        assert!(error.contains("`cpu/(` is no regular expression: error: unclosed"), "{error}");
     }
 
     #[test]

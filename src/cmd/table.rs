@@ -7,9 +7,7 @@ pub fn text(head: &[String], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..head.len()).map(|at| width(at).unwrap_or(0)).collect();
     let line = |row: &[String]| {
         let padded = row.iter().zip(&widths);
-        let line: String = padded
-            .map(|(text, width)| format!("{text:width$}  "))
-            .collect();
+        let line: String = padded.map(|(text, width)| format!("{text:width$}  ")).collect();
         line.trim_end().to_owned() + "\n"
     };
     all().map(line).collect()

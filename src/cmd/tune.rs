@@ -139,10 +139,7 @@ struct Sizes(Vec<usize>);
 fn some_sizes(text: &str) -> Result<Sizes, String> {
     let sizes = sizes(text)?;
     match sizes.iter().find(|&&n| n > sweep::MOST) {
-        Some(n) => Err(format!(
-            "no shape sorts {n} elements; take {} or fewer",
-            sweep::MOST
-        )),
+        Some(n) => Err(format!("no shape sorts {n} elements; take {} or fewer", sweep::MOST)),
         None => Ok(Sizes(sizes)),
     }
 }
@@ -175,11 +172,7 @@ impl Options {
                 let sweep = Sweep {
                     sorter,
                     kind: kind.name(),
-                    workload: Workload {
-                        n,
-                        distribution: self.distribution,
-                        seed: self.seed,
-                    },
+                    workload: Workload { n, distribution: self.distribution, seed: self.seed },
                     samples: self.samples,
                 };
                 let swept = match kind {
@@ -225,9 +218,7 @@ struct Sweep<'a> {
 
 impl Sweep<'_> {
     fn title(&self) -> String {
-        let Workload {
-            n, distribution, ..
-        } = self.workload;
+        let Workload { n, distribution, .. } = self.workload;
         format!("{}, {n} elements, {distribution}", self.kind)
     }
 
@@ -260,13 +251,10 @@ impl Sweep<'_> {
                 tell!("{}: {}: skipped: {reason}", self.title(), shape(name));
             }
         }
-        let ran = field
-            .iter()
-            .zip(samples)
-            .filter_map(|(fit, seconds)| match fit {
-                Fit::Runs(entrant) => Some(Row::of(entrant, seconds)),
-                Fit::Skipped { .. } => None,
-            });
+        let ran = field.iter().zip(samples).filter_map(|(fit, seconds)| match fit {
+            Fit::Runs(entrant) => Some(Row::of(entrant, seconds)),
+            Fit::Skipped { .. } => None,
+        });
         print(&table(&self.title(), self.workload.n, ran.collect()))
     }
 }
@@ -318,11 +306,7 @@ struct Row {
 
 impl Row {
     fn of<K: GpuKey>(entrant: &Entrant<K>, seconds: Vec<f64>) -> Self {
-        let samples = Samples {
-            engine: suite::gpu_engine::NAME,
-            level: 1,
-            seconds,
-        };
+        let samples = Samples { engine: suite::gpu_engine::NAME, level: 1, seconds };
         let interval = samples.interval();
         Row {
             name: entrant.name,
@@ -337,11 +321,7 @@ impl Row {
 
 /// A shape in a line of its own.
 fn shape(name: &Name) -> String {
-    let Name {
-        family: of,
-        ranking: by,
-        ..
-    } = *name;
+    let Name { family: of, ranking: by, .. } = *name;
     format!("{} {} {}", family(of), size(name), ranking(by))
 }
 
@@ -356,12 +336,7 @@ fn family(family: Family) -> &'static str {
 
 fn size(name: &Name) -> String {
     let blocks = name.blocks.map(|blocks| format!(" x {blocks}"));
-    format!(
-        "{} x {}{}",
-        name.threads,
-        name.items,
-        blocks.unwrap_or_default()
-    )
+    format!("{} x {}{}", name.threads, name.items, blocks.unwrap_or_default())
 }
 
 fn ranking(ranking: Ranking) -> &'static str {
@@ -386,20 +361,14 @@ mod tests {
     fn parsed(line: &str) -> Result<Options, String> {
         let words = ["tune"].into_iter().chain(line.split_whitespace());
         let parsed = Arguments::try_parse_from(words);
-        parsed
-            .map(|line| line.options)
-            .map_err(|error| error.to_string())
+        parsed.map(|line| line.options).map_err(|error| error.to_string())
     }
 
     #[test]
     fn lists_are_read() {
         let options = parsed("--types pairs,u64 --sizes 2^14..2^18:2,1000").unwrap();
         assert_eq!(options.types, [Type::PairsU32, Type::U64]);
-        let sizes: Vec<usize> = options
-            .sizes
-            .into_iter()
-            .flat_map(|sizes| sizes.0)
-            .collect();
+        let sizes: Vec<usize> = options.sizes.into_iter().flat_map(|sizes| sizes.0).collect();
         assert_eq!(sizes, [1 << 14, 1 << 16, 1 << 18, 1000]);
     }
 
@@ -422,10 +391,7 @@ mod tests {
         assert_eq!(options.sizes[0].0.len(), 8);
         if !sweep::BUILT {
             let error = run(&options).unwrap_err().to_string();
-            assert!(
-                error.contains(WITH_KERNELS) && !error.contains('\n'),
-                "{error}"
-            );
+            assert!(error.contains(WITH_KERNELS) && !error.contains('\n'), "{error}");
         }
     }
 
@@ -449,18 +415,10 @@ mod tests {
         let rows = vec![row(256, true, 2e-3), row(512, false, 1e-3)];
         let table = table("u32", 1000, rows);
         let lines: Vec<&str> = table.lines().collect();
-        let words = |line: &str| {
-            line.split_whitespace()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         let faster = "passes 512 x 7 x 2 ballots 40 2 1.0000";
         assert_eq!(words(lines[2])[..10].join(" "), faster);
-        assert!(
-            lines[3].starts_with("* passes     256 x 7 "),
-            "{}",
-            lines[3]
-        );
+        assert!(lines[3].starts_with("* passes     256 x 7 "), "{}", lines[3]);
         assert!(lines[3].ends_with(" 2.000"), "{}", lines[3]);
     }
 }

@@ -15,15 +15,8 @@ use super::table;
 const VERSION: u32 = 1;
 
 /// Heads of the table's columns.
-const COLUMNS: [&str; 7] = [
-    "cell",
-    "verdict",
-    "change",
-    "interval",
-    "noise floor",
-    "blocks",
-    "notes",
-];
+const COLUMNS: [&str; 7] =
+    ["cell", "verdict", "change", "interval", "noise floor", "blocks", "notes"];
 
 /// What stands where there is no calibration.
 const NOT_CALIBRATED: &str = "this machine is not calibrated: `cudamark calibrate` measures how \

@@ -73,34 +73,21 @@ impl Facts {
                 "clone the repository to build, or to compare commits",
             ));
         }
-        found.extend(
-            self.kernel_compiler
-                .as_ref()
-                .map(|compiler| match compiler {
-                    Ok((named, None)) => Finding::ok("kernel-compiler", named),
-                    Ok((_, Some(warning))) => {
-                        Finding::amiss(State::Warning, "kernel-compiler", warning, setup)
-                    }
-                    Err(reason) => {
-                        Finding::of_reason(State::Warning, "kernel-compiler", reason, setup)
-                    }
-                }),
-        );
+        found.extend(self.kernel_compiler.as_ref().map(|compiler| match compiler {
+            Ok((named, None)) => Finding::ok("kernel-compiler", named),
+            Ok((_, Some(warning))) => {
+                Finding::amiss(State::Warning, "kernel-compiler", warning, setup)
+            }
+            Err(reason) => Finding::of_reason(State::Warning, "kernel-compiler", reason, setup),
+        }));
         let tool = |name, tool: &Tool, remedy: &str| match tool {
             Ok(named) => Finding::ok(name, named),
             Err(reason) => {
-                let state = if self.checkout {
-                    State::Warning
-                } else {
-                    State::Note
-                };
+                let state = if self.checkout { State::Warning } else { State::Note };
                 Finding::amiss(state, name, reason, remedy)
             }
         };
-        let dubious = self
-            .git
-            .as_ref()
-            .is_err_and(|reason| reason.contains("dubious ownership"));
+        let dubious = self.git.as_ref().is_err_and(|reason| reason.contains("dubious ownership"));
         let git = match dubious {
             true => concat!(
                 "`git config --global --add safe.directory ",
@@ -110,17 +97,9 @@ impl Facts {
             false => "`sudo apt-get install git`; records name the commit by CUDAMARK_COMMIT too",
         };
         found.extend([
-            tool(
-                "cargo",
-                &self.cargo,
-                "install rustup from https://rustup.rs, then `rustup show`",
-            ),
+            tool("cargo", &self.cargo, "install rustup from https://rustup.rs, then `rustup show`"),
             tool("git", &self.git, git),
-            tool(
-                "linker",
-                &self.linker,
-                "`sudo apt-get install gcc libc6-dev`",
-            ),
+            tool("linker", &self.linker, "`sudo apt-get install gcc libc6-dev`"),
         ]);
         found.push(match &self.nvcc {
             Ok(path) => Finding::ok("nvcc", format!("CUB is compiled by {path}")),
@@ -139,10 +118,7 @@ impl Facts {
 fn run(program: &str, arguments: &[&str], folder: &Path) -> Tool {
     let mut command = Command::new(program);
     // A look installs nothing.
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env("RUSTUP_AUTO_INSTALL", "0");
+    command.args(arguments).current_dir(folder).env("RUSTUP_AUTO_INSTALL", "0");
     let output = command.output().map_err(|error| match error.kind() {
         ErrorKind::NotFound => format!("{program} is not on the path"),
         _ => format!("{program} does not run: {error}"),
@@ -163,10 +139,7 @@ fn run(program: &str, arguments: &[&str], folder: &Path) -> Tool {
 
 /// Links an empty program as rustc does.
 fn link() -> Tool {
-    let target = format!(
-        "CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_LINKER",
-        env::consts::ARCH
-    );
+    let target = format!("CARGO_TARGET_{}_UNKNOWN_LINUX_GNU_LINKER", env::consts::ARCH);
     let linker = env::var(target.to_uppercase()).unwrap_or_else(|_| "cc".to_owned());
     let folder = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
     let source = folder.path().join("empty.c");
@@ -205,71 +178,18 @@ pub mod tests {
     fn each_cause_has_its_finding() {
         assert_eq!(amiss(&complete()), []);
         let lacks = |text: &str| Err(text.to_owned());
-        let compiler = |found| Facts {
-            kernel_compiler: Some(found),
-            ..complete()
-        };
+        let compiler = |found| Facts { kernel_compiler: Some(found), ..complete() };
         let newer = Some("kernels are tested with rustc 1.96.0".to_owned());
         let none = "no kernel compiler found; run `cargo xtask setup` (/usr/bin/rustc: old)";
         let foreign = "`git rev-parse` fails: fatal: detected dubious ownership in repository";
         for (facts, state, name, remedy) in [
-            (
-                compiler(Err(none.to_owned())),
-                State::Warning,
-                "kernel-compiler",
-                "run `cargo xtask",
-            ),
-            (
-                compiler(Ok((String::new(), newer))),
-                State::Warning,
-                "kernel-compiler",
-                "setup",
-            ),
-            (
-                Facts {
-                    cargo: lacks("none"),
-                    ..complete()
-                },
-                State::Warning,
-                "cargo",
-                "rustup.rs",
-            ),
-            (
-                Facts {
-                    git: lacks("none"),
-                    ..complete()
-                },
-                State::Warning,
-                "git",
-                "install git",
-            ),
-            (
-                Facts {
-                    git: lacks(foreign),
-                    ..complete()
-                },
-                State::Warning,
-                "git",
-                "safe.directory",
-            ),
-            (
-                Facts {
-                    linker: lacks("none"),
-                    ..complete()
-                },
-                State::Warning,
-                "linker",
-                "libc6-dev",
-            ),
-            (
-                Facts {
-                    nvcc: lacks("none"),
-                    ..complete()
-                },
-                State::Note,
-                "nvcc",
-                "NVCC=PATH",
-            ),
+            (compiler(Err(none.to_owned())), State::Warning, "kernel-compiler", "run `cargo xtask"),
+            (compiler(Ok((String::new(), newer))), State::Warning, "kernel-compiler", "setup"),
+            (Facts { cargo: lacks("none"), ..complete() }, State::Warning, "cargo", "rustup.rs"),
+            (Facts { git: lacks("none"), ..complete() }, State::Warning, "git", "install git"),
+            (Facts { git: lacks(foreign), ..complete() }, State::Warning, "git", "safe.directory"),
+            (Facts { linker: lacks("none"), ..complete() }, State::Warning, "linker", "libc6-dev"),
+            (Facts { nvcc: lacks("none"), ..complete() }, State::Note, "nvcc", "NVCC=PATH"),
         ] {
             let found = amiss(&facts);
             assert_eq!(found.len(), 1, "{found:?}");
@@ -283,10 +203,7 @@ pub mod tests {
             ..complete()
         };
         let found = amiss(&bundle);
-        let names: Vec<_> = found
-            .iter()
-            .map(|(state, name, _)| (*state, *name))
-            .collect();
+        let names: Vec<_> = found.iter().map(|(state, name, _)| (*state, *name)).collect();
         assert_eq!(names, [(State::Note, "checkout"), (State::Note, "cargo")]);
     }
 
@@ -299,9 +216,6 @@ pub mod tests {
         assert!(fails.ends_with("fails: why"), "{fails}");
         let silent = run("sh", &["-c", "exit 3"], here).unwrap_err();
         assert!(silent.ends_with("fails: exit status: 3"), "{silent}");
-        assert_eq!(
-            run("sh", &["-c", "echo; echo one; echo two"], here).unwrap(),
-            "one"
-        );
+        assert_eq!(run("sh", &["-c", "echo; echo one; echo two"], here).unwrap(), "one");
     }
 }

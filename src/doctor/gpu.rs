@@ -147,10 +147,7 @@ impl Facts {
             format!("PTX {ptx} from compute capability {gpu} on (CUDA {cuda}, driver {driver})")
         };
         let texts: Vec<String> = self.carried.iter().map(text).collect();
-        Finding::ok(
-            "kernels",
-            format!("the program carries {}", texts.join(", and ")),
-        )
+        Finding::ok("kernels", format!("the program carries {}", texts.join(", and ")))
     }
 
     fn driver(&self) -> Finding {
@@ -258,11 +255,7 @@ impl Facts {
         }
         if let Some(mode) = gpu.restricted {
             found.push(amiss(
-                if mode == "Prohibited" {
-                    State::Fault
-                } else {
-                    State::Warning
-                },
+                if mode == "Prohibited" { State::Fault } else { State::Warning },
                 "compute-mode",
                 format!("is in compute mode {mode}, which keeps programs off it"),
                 format!("`sudo nvidia-smi -i {index} -c DEFAULT`"),
@@ -272,10 +265,7 @@ impl Facts {
             found.push(amiss(
                 State::Warning,
                 "ecc",
-                format!(
-                    "had {} memory errors that were not corrected",
-                    gpu.uncorrected_errors
-                ),
+                format!("had {} memory errors that were not corrected", gpu.uncorrected_errors),
                 format!("`sudo nvidia-smi -i {index} -r` resets it; replace it if they come back"),
             ));
         }
@@ -285,11 +275,7 @@ impl Facts {
             found.push(amiss(
                 State::Warning,
                 "memory-held",
-                format!(
-                    "has {} in use by {} other programs",
-                    Bytes(used),
-                    gpu.programs
-                ),
+                format!("has {} in use by {} other programs", Bytes(used), gpu.programs),
                 format!("end those that `nvidia-smi -i {index}` lists, or wait for them"),
             ));
         }
@@ -345,12 +331,8 @@ fn sort() -> Result<String, String> {
 /// The file that the driver's library was loaded from.
 fn loaded() -> Option<String> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;
-    let mut paths = maps
-        .lines()
-        .filter_map(|line| Some(&line[line.find('/')?..]));
-    paths
-        .find(|path| path.contains("libcuda.so"))
-        .map(str::to_owned)
+    let mut paths = maps.lines().filter_map(|line| Some(&line[line.find('/')?..]));
+    paths.find(|path| path.contains("libcuda.so")).map(str::to_owned)
 }
 
 /// What a text of PTX says at its head.
@@ -388,10 +370,7 @@ fn dotted((major, minor): (u32, u32)) -> String {
 fn module(file: &Path) -> Option<String> {
     let text = fs::read_to_string(file).ok()?;
     let is_version = |word: &&str| {
-        word.contains('.')
-            && word
-                .bytes()
-                .all(|byte| byte == b'.' || byte.is_ascii_digit())
+        word.contains('.') && word.bytes().all(|byte| byte == b'.' || byte.is_ascii_digit())
     };
     text.split_whitespace().find(is_version).map(str::to_owned)
 }
@@ -405,9 +384,7 @@ fn on_bus(devices: &Path) -> usize {
         return 0;
     };
     let paths = devices.filter_map(|device| Some(device.ok()?.path()));
-    paths
-        .filter(|path| has(path, "vendor", "0x10de") && has(path, "class", "0x03"))
-        .count()
+    paths.filter(|path| has(path, "vendor", "0x10de") && has(path, "class", "0x03")).count()
 }
 
 /// The device nodes in this folder that computing takes, each with what keeps it from being
@@ -428,9 +405,7 @@ fn nodes(dev: &Path) -> Vec<(PathBuf, Option<String>)> {
     let open = |path: &Path| OpenOptions::new().read(true).write(true).open(path);
     let problem = |result: io::Result<fs::File>| result.err().map(|error| error.to_string());
     let paths = found.into_iter().map(|name| dev.join(name));
-    paths
-        .map(|path| (path.clone(), problem(open(&path))))
-        .collect()
+    paths.map(|path| (path.clone(), problem(open(&path)))).collect()
 }
 
 #[cfg(test)]

@@ -95,10 +95,7 @@ impl Facts {
                 format!("the CPU's governor is {other}, so its clock depends on what ran before"),
                 "`sudo cpupower frequency-set -g performance`",
             ),
-            None => Finding::ok(
-                "governor",
-                "the system does not say what sets the CPU's clock",
-            ),
+            None => Finding::ok("governor", "the system does not say what sets the CPU's clock"),
         }
     }
 
@@ -165,10 +162,7 @@ fn noise() -> Result<Noise, String> {
 
 fn spread(mut seconds: Vec<f64>) -> Noise {
     seconds.sort_by(f64::total_cmp);
-    Noise {
-        median_s: seconds[seconds.len() / 2],
-        high_s: seconds[seconds.len() * 9 / 10],
-    }
+    Noise { median_s: seconds[seconds.len() / 2], high_s: seconds[seconds.len() * 9 / 10] }
 }
 
 /// How many cores a list such as `0-3,6` has.
@@ -191,15 +185,9 @@ pub mod tests {
             cores: 8,
             online: Some(8),
             governor: Some("performance".to_owned()),
-            memory: Some(Room {
-                bytes: 16_000_000_000,
-                what: "memory".to_owned(),
-            }),
+            memory: Some(Room { bytes: 16_000_000_000, what: "memory".to_owned() }),
             classic: Ok(()),
-            trial: Ok(Noise {
-                median_s: 2e-3,
-                high_s: 2.1e-3,
-            }),
+            trial: Ok(Noise { median_s: 2e-3, high_s: 2.1e-3 }),
         }
     }
 
@@ -207,9 +195,7 @@ pub mod tests {
     fn amiss(facts: &Facts) -> Vec<(&'static str, String)> {
         let found = facts.findings().into_iter();
         let found = found.filter(|finding| finding.state != State::Ok);
-        found
-            .map(|finding| (finding.name, finding.finding))
-            .collect()
+        found.map(|finding| (finding.name, finding.finding)).collect()
     }
 
     #[test]
@@ -217,55 +203,31 @@ pub mod tests {
         assert_eq!(amiss(&quiet()), []);
         let noise = |median_s, high_s| Ok(Noise { median_s, high_s });
         for (facts, name, sentence) in [
+            (Facts { cores: 2, ..quiet() }, "cores", "2 of 8 cores may be used"),
             (
-                Facts {
-                    cores: 2,
-                    ..quiet()
-                },
-                "cores",
-                "2 of 8 cores may be used",
-            ),
-            (
-                Facts {
-                    governor: Some("powersave".to_owned()),
-                    ..quiet()
-                },
+                Facts { governor: Some("powersave".to_owned()), ..quiet() },
                 "governor",
                 "the CPU's governor is powersave, so its clock depends on what ran before",
             ),
             (
-                Facts {
-                    classic: Err("n = 5 needs 9 MB; choose".to_owned()),
-                    ..quiet()
-                },
+                Facts { classic: Err("n = 5 needs 9 MB; choose".to_owned()), ..quiet() },
                 "memory",
                 "n = 5 needs 9 MB",
             ),
             (
-                Facts {
-                    trial: noise(2e-3, 3e-3),
-                    ..quiet()
-                },
+                Facts { trial: noise(2e-3, 3e-3), ..quiet() },
                 "noise",
                 "of sorts that take 2.00 ms, one in ten takes 50 % longer or more",
             ),
             (
-                Facts {
-                    trial: Err("cannot start 1 threads: no; fewer".to_owned()),
-                    ..quiet()
-                },
+                Facts { trial: Err("cannot start 1 threads: no; fewer".to_owned()), ..quiet() },
                 "sort-cpu",
                 "cannot start 1 threads: no",
             ),
         ] {
             assert_eq!(amiss(&facts), [(name, sentence.to_owned())]);
         }
-        let silent = Facts {
-            online: None,
-            governor: None,
-            memory: None,
-            ..quiet()
-        };
+        let silent = Facts { online: None, governor: None, memory: None, ..quiet() };
         assert_eq!(amiss(&silent), []);
     }
 

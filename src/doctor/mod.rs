@@ -56,12 +56,7 @@ pub struct Finding {
 
 impl Finding {
     fn ok(name: &'static str, finding: impl Into<String>) -> Self {
-        Self {
-            name,
-            state: State::Ok,
-            finding: finding.into(),
-            remedy: None,
-        }
+        Self { name, state: State::Ok, finding: finding.into(), remedy: None }
     }
 
     fn amiss(
@@ -70,12 +65,7 @@ impl Finding {
         finding: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self {
-            name,
-            state,
-            finding: finding.into(),
-            remedy: Some(remedy.into()),
-        }
+        Self { name, state, finding: finding.into(), remedy: Some(remedy.into()) }
     }
 
     /// A finding of a reason that ends in its remedy; `otherwise` where it has none.
@@ -181,9 +171,7 @@ fn try_engine(
     };
     let candidate = engine::candidate::<i32>(name).map_err(words)?;
     let mut engine = candidate.open().map_err(|missing| missing.reason)?;
-    let input: Vec<i32> = Workload::classic(n, DEFAULT_SEED)
-        .generate()
-        .map_err(words)?;
+    let input: Vec<i32> = Workload::classic(n, DEFAULT_SEED).generate().map_err(words)?;
     let verifier = Verifier::new(&input);
     let mut measurement = Measurement::new(&mut *engine, &verifier, 1).map_err(words)?;
     let mut seconds = Vec::new();
@@ -200,14 +188,8 @@ mod tests {
     fn report(gpu: Result<(), String>, cpu: Result<machine::Noise, String>) -> Report {
         let trial = gpu.map(|()| "NVIDIA H200".to_owned());
         Report::of(&Facts {
-            gpu: gpu::Facts {
-                trial,
-                ..gpu::Facts::default()
-            },
-            machine: machine::Facts {
-                trial: cpu,
-                ..machine::tests::quiet()
-            },
+            gpu: gpu::Facts { trial, ..gpu::Facts::default() },
+            machine: machine::Facts { trial: cpu, ..machine::tests::quiet() },
             build: build::tests::complete(),
             pythons: Vec::new(),
         })
@@ -221,33 +203,21 @@ mod tests {
         assert_eq!(code(fails(), runs.clone()), 3);
         assert_eq!(code(fails(), fails().map(|()| unreachable!())), 1);
         let text = report(fails(), runs).text();
-        assert!(
-            text.ends_with("on the CPU; those of a GPU are skipped.\n"),
-            "{text}"
-        );
+        assert!(text.ends_with("on the CPU; those of a GPU are skipped.\n"), "{text}");
     }
 
     #[test]
     fn what_is_amiss_has_one_sentence_and_one_remedy_in_both_forms() {
         let report = report(Err("broken".to_owned()), Err("no memory".to_owned()));
         let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
-        assert_eq!(
-            (&json["version"], &json["exit_code"]),
-            (&1.into(), &1.into())
-        );
+        assert_eq!((&json["version"], &json["exit_code"]), (&1.into(), &1.into()));
         let text = report.text();
         for finding in json["findings"].as_array().unwrap() {
             let sentence = finding["finding"].as_str().unwrap();
-            assert!(
-                text.contains(sentence) && !sentence.contains('\n'),
-                "{sentence}"
-            );
+            assert!(text.contains(sentence) && !sentence.contains('\n'), "{sentence}");
             let remedy = finding["remedy"].as_str();
             assert_eq!(remedy.is_none(), finding["state"] == "ok", "{finding}");
-            assert!(
-                remedy.is_none_or(|remedy| text.contains(remedy)),
-                "{finding}"
-            );
+            assert!(remedy.is_none_or(|remedy| text.contains(remedy)), "{finding}");
         }
     }
 }

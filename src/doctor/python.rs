@@ -34,11 +34,7 @@ pub fn gather() -> Vec<Facts> {
     let path = env::var_os("PATH").unwrap_or_default();
     let others = env::split_paths(&path).flat_map(|folder| pythons(&folder));
     let mut files = BTreeSet::new();
-    let distinct = used
-        .iter()
-        .cloned()
-        .chain(others)
-        .filter(|path| files.insert(file(path)));
+    let distinct = used.iter().cloned().chain(others).filter(|path| files.insert(file(path)));
     let distinct: Vec<PathBuf> = distinct.collect();
     let asked = all_at_once(&distinct, |path| ask(path, ASK_LIMIT));
     let mut seen = BTreeSet::new();
@@ -57,15 +53,10 @@ pub fn gather() -> Vec<Facts> {
     }
     let works = |python: &&Facts| python.version.as_ref().is_ok_and(|v| v.starts_with("3."));
     let imports: Vec<(PathBuf, &Library)> = (found.iter().filter(works))
-        .flat_map(|python| {
-            LIBRARIES
-                .iter()
-                .map(|library| (python.path.clone(), library))
-        })
+        .flat_map(|python| LIBRARIES.iter().map(|library| (python.path.clone(), library)))
         .collect();
-    let imported = all_at_once(&imports, |(path, library)| {
-        import(path, library.name, IMPORT_LIMIT)
-    });
+    let imported =
+        all_at_once(&imports, |(path, library)| import(path, library.name, IMPORT_LIMIT));
     let mut imported = imported.into_iter();
     for python in found.iter_mut().filter(|python| works(&&**python)) {
         python.libraries = imported.by_ref().take(LIBRARIES.len()).collect();
@@ -84,9 +75,7 @@ fn all_at_once<T: Sync, R: Send>(
             .map(|one| thread::Builder::new().spawn_scoped(scope, move || act(one)))
             .collect();
         let end = |begun: std::io::Result<thread::ScopedJoinHandle<'_, _>>| match begun {
-            Ok(thread) => thread
-                .join()
-                .unwrap_or_else(|_| Err("it was not asked".to_owned())),
+            Ok(thread) => thread.join().unwrap_or_else(|_| Err("it was not asked".to_owned())),
             Err(error) => Err(format!("it was not asked: {error}")),
         };
         begun.into_iter().map(end).collect()
@@ -96,9 +85,7 @@ fn all_at_once<T: Sync, R: Send>(
 /// What tells files apart that have several names in one folder, or in folders that are one.
 /// The folder counts: a virtual environment is a link to another's executable.
 fn file(path: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
-    let folder = path
-        .parent()
-        .and_then(|folder| fs::canonicalize(folder).ok());
+    let folder = path.parent().and_then(|folder| fs::canonicalize(folder).ok());
     (folder, fs::canonicalize(path).ok())
 }
 
@@ -106,10 +93,7 @@ fn file(path: &Path) -> (Option<PathBuf>, Option<PathBuf>) {
 fn pythons(folder: &Path) -> Vec<PathBuf> {
     let is_python = |name: &str| {
         let version = name.strip_prefix("python");
-        version.is_some_and(|rest| {
-            rest.bytes()
-                .all(|byte| byte == b'.' || byte.is_ascii_digit())
-        })
+        version.is_some_and(|rest| rest.bytes().all(|byte| byte == b'.' || byte.is_ascii_digit()))
     };
     let names = fs::read_dir(folder).into_iter().flatten().flatten();
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -137,11 +121,7 @@ pub fn findings(pythons: &[Facts]) -> Vec<Finding> {
 
 fn others(pythons: &[Facts]) -> impl Iterator<Item = Finding> {
     pythons.iter().flat_map(|python| {
-        let state = if python.is_used {
-            State::Warning
-        } else {
-            State::Note
-        };
+        let state = if python.is_used { State::Warning } else { State::Note };
         let path = python.path.display();
         match &python.version {
             Err(reason) => vec![Finding::amiss(
@@ -212,10 +192,7 @@ mod tests {
             path: path.into(),
             is_used,
             version: Ok(version.to_owned()),
-            libraries: vec![
-                cupy.map(str::to_owned).map_err(str::to_owned),
-                Ok("2.9.0".to_owned()),
-            ],
+            libraries: vec![cupy.map(str::to_owned).map_err(str::to_owned), Ok("2.9.0".to_owned())],
         }
     }
 
@@ -232,32 +209,18 @@ mod tests {
         let used = python("/usr/bin/python3", true, "3.13.0", Err(reason));
         let found = of(std::slice::from_ref(&used), "cupy");
         let sentence = "CuPy does not import in /usr/bin/python3 (Python 3.13.0): ".to_owned();
-        assert_eq!(
-            (found[0].0, &found[0].1),
-            (State::Warning, &(sentence + reason))
-        );
-        assert!(
-            found[0].2.contains("-m pip install -U cupy-cuda13x"),
-            "{found:?}"
-        );
+        assert_eq!((found[0].0, &found[0].1), (State::Warning, &(sentence + reason)));
+        assert!(found[0].2.contains("-m pip install -U cupy-cuda13x"), "{found:?}");
         let other = python("/opt/bin/python", false, "3.12.1", Ok("13.6.0"));
         let found = of(&[used, other], "cupy");
         assert_eq!(found[0].2, "CUDAMARK_PYTHON=/opt/bin/python");
-        assert_eq!(
-            (found[1].0, found[1].2.as_str()),
-            (State::Note, found[0].2.as_str())
-        );
+        assert_eq!((found[1].0, found[1].2.as_str()), (State::Note, found[0].2.as_str()));
     }
 
     #[test]
     fn a_library_of_the_python_in_use_is_well_and_others_are_notes() {
         let used = python("/usr/bin/python3", true, "3.12.1", Ok("14.0.0"));
-        let other = python(
-            "/opt/bin/python",
-            false,
-            "3.9.1",
-            Err("No module named 'cupy'"),
-        );
+        let other = python("/opt/bin/python", false, "3.9.1", Err("No module named 'cupy'"));
         let found = of(&[used, other], "cupy");
         let expected = "/usr/bin/python3 (Python 3.12.1) has CuPy 14.0.0";
         assert_eq!(found[0], (State::Ok, expected.to_owned(), String::new()));
@@ -275,34 +238,19 @@ mod tests {
         let mut none = python("/bin/true", true, "", Ok("1"));
         none.version = Err("it ended (exit status: 0)".to_owned());
         let found = of(&[none], "python");
-        assert!(
-            found[0]
-                .1
-                .ends_with("as Python does: it ended (exit status: 0)"),
-            "{found:?}"
-        );
+        assert!(found[0].1.ends_with("as Python does: it ended (exit status: 0)"), "{found:?}");
     }
 
     #[test]
     fn pythons_are_known_by_their_names() {
         let folder = tempfile::tempdir().unwrap();
-        for name in [
-            "python",
-            "python3.12",
-            "python-config",
-            "pythonw",
-            "python3-config",
-            "perl",
-        ] {
+        for name in ["python", "python3.12", "python-config", "pythonw", "python3-config", "perl"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         fs::create_dir(folder.path().join("python3")).unwrap();
         let found = pythons(folder.path());
         let names: Vec<_> = found.iter().map(|path| path.file_name().unwrap()).collect();
         assert_eq!(names, ["python", "python3.12"]);
-        assert_eq!(
-            pythons(Path::new("/no/such/folder")),
-            [""; 0].map(PathBuf::from)
-        );
+        assert_eq!(pythons(Path::new("/no/such/folder")), [""; 0].map(PathBuf::from));
     }
 }

@@ -57,10 +57,7 @@ fn checks(cells: &[&Figures]) -> Option<String> {
         .map(|(cell, what)| {
             let ratio = cell.median_s / least.median_s;
             let engine = &cell.name.engine;
-            (
-                cell,
-                format!("{ratio:.2} times as long with {what} ({engine})"),
-            )
+            (cell, format!("{ratio:.2} times as long with {what} ({engine})"))
         })
         .collect();
     let most = costs.last().map_or(least, |(cell, _)| *cell);
@@ -84,10 +81,8 @@ fn checks(cells: &[&Figures]) -> Option<String> {
 fn fastest(summary: &Summary, group: Group) -> Option<String> {
     let ranks = summary.rank(group);
     let (first, others) = ranks.split_first()?;
-    let others: Vec<String> = others
-        .iter()
-        .map(|rank| format!("{} {:.2}", rank.engine, rank.over_best))
-        .collect();
+    let others: Vec<String> =
+        others.iter().map(|rank| format!("{} {:.2}", rank.engine, rank.over_best)).collect();
     Some(format!(
         "Over the {} that all engines have, {} is nearest to the fastest, with {:.2} times its \
          time in the geometric mean; then {}.",
@@ -123,18 +118,13 @@ fn levels(curve: &Curve, several: bool) -> Option<String> {
         ),
     };
     if let Some(overlap) = best.overlap {
-        sentence += &format!(
-            " There {overlap:.1} of its {} streams were busy at a time.",
-            best.name.level
-        );
+        sentence +=
+            &format!(" There {overlap:.1} of its {} streams were busy at a time.", best.name.level);
     }
     let lost = 1.0 - last.per_second / best.per_second;
     if lost > 0.1 && last.name.level != best.name.level {
-        sentence += &format!(
-            " At level {} it is {:.0} % below its best.",
-            last.name.level,
-            100.0 * lost
-        );
+        sentence +=
+            &format!(" At level {} it is {:.0} % below its best.", last.name.level, 100.0 * lost);
     }
     Some(sentence)
 }
@@ -152,9 +142,7 @@ fn against_peers(summary: &Summary, group: Group) -> Option<String> {
             let ratios: Vec<f64> = mine.filter_map(|cell| summary.ratio(cell, peer)).collect();
             let least = ratios.iter().copied().reduce(f64::min)?;
             let greatest = ratios.iter().copied().reduce(f64::max)?;
-            Some(format!(
-                "{peer} takes {least:.2} to {greatest:.2} times as long"
-            ))
+            Some(format!("{peer} takes {least:.2} to {greatest:.2} times as long"))
         })
         .collect();
     match parts.is_empty() {
@@ -166,15 +154,10 @@ fn against_peers(summary: &Summary, group: Group) -> Option<String> {
 fn peak(cells: &[&Figures]) -> Option<String> {
     let shared = cells.iter().filter(|cell| cell.share_once.is_some());
     let best = shared.max_by(|a, b| {
-        a.share_once
-            .partial_cmp(&b.share_once)
-            .unwrap_or(std::cmp::Ordering::Equal)
+        a.share_once.partial_cmp(&b.share_once).unwrap_or(std::cmp::Ordering::Equal)
     })?;
     let passes = match best.share_passes {
-        Some(_) => format!(
-            ", {} if the bytes of all passes are counted",
-            share(best.share_passes)
-        ),
+        Some(_) => format!(", {} if the bytes of all passes are counted", share(best.share_passes)),
         None => String::new(),
     };
     Some(format!(

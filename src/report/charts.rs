@@ -90,9 +90,7 @@ pub fn over_levels(curves: &[&Curve], colours: &[usize], metric: Metric) -> Resu
         Metric::SpeedUp => "speed-up over level 1".to_owned(),
     };
     let x = "concurrency level (logarithmic)";
-    draw_svg(&series.collect::<Vec<_>>(), None, (x, &title), &|level| {
-        format!("{level:.0}")
-    })
+    draw_svg(&series.collect::<Vec<_>>(), None, (x, &title), &|level| format!("{level:.0}"))
 }
 
 fn level_point(point: &Figures, first: &Figures, metric: Metric, per_second: f64) -> Point {
@@ -133,13 +131,10 @@ pub fn over_sizes(
     let xs: Vec<f64> = points.map(|point| point.x).collect();
     let least = xs.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = xs.iter().copied().fold(0.0, f64::max);
-    let bound = bound.map(|bound| Bound {
-        points: vec![(least, bound / 1e6), (greatest, bound / 1e6)],
-    });
+    let bound =
+        bound.map(|bound| Bound { points: vec![(least, bound / 1e6), (greatest, bound / 1e6)] });
     let titles = ("elements (logarithmic)", "elements a second [millions]");
-    draw_svg(&series, bound, titles, &|n| {
-        figures::power(n.round() as usize)
-    })
+    draw_svg(&series, bound, titles, &|n| figures::power(n.round() as usize))
 }
 
 fn size_point(figures: &Figures) -> Point {
@@ -231,12 +226,7 @@ where
         let line = points.iter().map(|point| (point.x, point.value));
         chart.draw_series(LineSeries::new(line, style))?;
         let bar = |point: &Point| {
-            let Point {
-                x,
-                low,
-                value,
-                high,
-            } = *point;
+            let Point { x, low, value, high } = *point;
             ErrorBar::new_vertical(x, low, value, high, colour_of(*colour).filled(), 8)
         };
         chart.draw_series(points.iter().map(bar))?;
@@ -302,21 +292,14 @@ mod tests {
 
     #[test]
     fn a_drawing_has_no_colour_but_the_pages() {
-        let point = |x: f64, value: f64| Point {
-            x,
-            low: value * 0.9,
-            value,
-            high: value * 1.1,
-        };
+        let point = |x: f64, value: f64| Point { x, low: value * 0.9, value, high: value * 1.1 };
         let series: Vec<Series> = (0..SERIES)
             .map(|colour| Series {
                 colour,
                 points: vec![point(1.0, 5.0), point(8.0, 3.0 + colour as f64)],
             })
             .collect();
-        let bound = Bound {
-            points: vec![(1.0, 2.0), (8.0, 2.0)],
-        };
+        let bound = Bound { points: vec![(1.0, 2.0), (8.0, 2.0)] };
         let svg = draw_svg(&series, Some(bound), ("x", "y"), &|x| x.to_string()).unwrap();
         assert!(!svg.contains("\"#"), "{svg}");
         for variable in ["--ink", "--grid", "--series-0", "--series-5"] {

@@ -26,9 +26,7 @@ pub fn rate(per_second: f64) -> String {
         1e3.. => ("k", 1e3),
         _ => ("", 1.0),
     };
-    format!("{} {unit}", digits(per_second / one))
-        .trim_end()
-        .to_owned()
+    format!("{} {unit}", digits(per_second / one)).trim_end().to_owned()
 }
 
 /// A share in per cent, or what stands for none.
@@ -100,9 +98,6 @@ mod tests {
     fn numbers_are_read_at_a_glance() {
         let numbers = [0, 999, 1_000, 50_000_000].map(grouped);
         assert_eq!(numbers, ["0", "999", "1,000", "50,000,000"]);
-        assert_eq!(
-            [512, 1 << 20, 50_000_000].map(power),
-            ["512", "2^20", "50,000,000"]
-        );
+        assert_eq!([512, 1 << 20, 50_000_000].map(power), ["512", "2^20", "50,000,000"]);
     }
 }

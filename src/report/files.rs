@@ -56,19 +56,10 @@ mod tests {
     fn the_newest_file_of_each_benchmark_is_found() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(newest(folder.path(), "cpu"), None);
-        for name in [
-            "cpu-9.jsonl",
-            "cpu-10.jsonl",
-            "split-3.jsonl",
-            "notes.txt",
-            "cpu-x.jsonl",
-        ] {
+        for name in ["cpu-9.jsonl", "cpu-10.jsonl", "split-3.jsonl", "notes.txt", "cpu-x.jsonl"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        assert_eq!(
-            newest(folder.path(), "cpu"),
-            Some(folder.path().join("cpu-10.jsonl"))
-        );
+        assert_eq!(newest(folder.path(), "cpu"), Some(folder.path().join("cpu-10.jsonl")));
         let all: Vec<String> = all_newest(folder.path()).into_keys().collect();
         assert_eq!(all, ["cpu", "split"]);
         let first = new(folder.path(), "cpu");

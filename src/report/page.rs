@@ -100,10 +100,8 @@ struct Row {
 /// # Errors
 /// What cannot be drawn.
 pub fn render(summary: &Summary) -> Result<String> {
-    let sections: Result<Vec<Section>> = Group::ALL
-        .into_iter()
-        .map(|group| section(summary, group))
-        .collect();
+    let sections: Result<Vec<Section>> =
+        Group::ALL.into_iter().map(|group| section(summary, group)).collect();
     let page = Page {
         subtitle: text::environment(summary),
         machine: summary.environment().map(machine).unwrap_or_default(),
@@ -156,10 +154,7 @@ fn level_charts(summary: &Summary, group: Group) -> Result<Vec<Chart>> {
         }
     }
     let chart = |wanted: &&str| {
-        let shown: Vec<&Curve> = curves
-            .iter()
-            .filter(|curve| curve.input == **wanted)
-            .collect();
+        let shown: Vec<&Curve> = curves.iter().filter(|curve| curve.input == **wanted).collect();
         let first = shown.iter().flat_map(|curve| &curve.points).next();
         let what = first.map_or_else(String::new, |figures| input(&figures.name));
         let engines: Vec<&str> = shown.iter().map(|curve| curve.engine.as_str()).collect();
@@ -173,10 +168,7 @@ fn level_charts(summary: &Summary, group: Group) -> Result<Vec<Chart>> {
         Ok(Chart {
             title: format!("{what} over concurrency level, with intervals"),
             legend: legend(group, &engines),
-            drawings: Metric::ALL
-                .into_iter()
-                .map(drawing)
-                .collect::<Result<_>>()?,
+            drawings: Metric::ALL.into_iter().map(drawing).collect::<Result<_>>()?,
             bound: None,
         })
     };
@@ -188,18 +180,11 @@ fn size_charts(summary: &Summary, group: Group) -> Result<Vec<Chart>> {
     let cells = summary.of_group(group);
     let mut kinds: Vec<(&str, &str)> = Vec::new();
     for figures in &cells {
-        let kind = (
-            figures.name.kind.as_str(),
-            figures.name.distribution.as_str(),
-        );
+        let kind = (figures.name.kind.as_str(), figures.name.distribution.as_str());
         let of_kind = |other: &&&Figures| {
             (other.name.kind.as_str(), other.name.distribution.as_str()) == kind
         };
-        let mut sizes: Vec<usize> = cells
-            .iter()
-            .filter(of_kind)
-            .map(|cell| cell.name.n)
-            .collect();
+        let mut sizes: Vec<usize> = cells.iter().filter(of_kind).map(|cell| cell.name.n).collect();
         sizes.dedup();
         if sizes.len() > 1 && !kinds.contains(&kind) {
             kinds.push(kind);
@@ -239,10 +224,7 @@ fn size_chart(summary: &Summary, group: Group, (kind, spread): (&str, &str)) -> 
     Ok(Chart {
         title: format!("{kind}, {spread}: throughput over size"),
         legend: legend(group, &shown),
-        drawings: vec![Drawing {
-            metric: "",
-            svg: charts::over_sizes(&lines, &colours, bound)?,
-        }],
+        drawings: vec![Drawing { metric: "", svg: charts::over_sizes(&lines, &colours, bound)? }],
         bound: bound.map(|bound| {
             format!(
                 "Dashed: {} elements a second, one read and one write at the speed of a copy.",
@@ -273,15 +255,9 @@ fn heat(summary: &Summary, group: Group) -> Option<Heat> {
     let rows = cells.iter().filter(|cell| cell.name.engine == *engine);
     let rows = rows.map(|cell| HeatRow {
         input: format!("{}, level {}", input(&cell.name), cell.name.level),
-        cells: (peers(&engines))
-            .map(|peer| summary.ratio(cell, peer).map(heat_cell))
-            .collect(),
+        cells: (peers(&engines)).map(|peer| summary.ratio(cell, peer).map(heat_cell)).collect(),
     });
-    Some(Heat {
-        engine,
-        peers: peers(&engines).collect(),
-        rows: rows.collect(),
-    })
+    Some(Heat { engine, peers: peers(&engines).collect(), rows: rows.collect() })
 }
 
 fn heat_cell(ratio: f64) -> HeatCell {
@@ -338,42 +314,25 @@ fn machine(line: &EnvironmentLine) -> Vec<(&'static str, String)> {
         ("cores", Some(environment.cores.to_string())),
         ("governor", environment.governor.clone()),
         ("memory", environment.memory_bytes.map(memory)),
-        (
-            "copy in host memory",
-            line.host_copy_bytes_per_s.map(bandwidth),
-        ),
+        ("copy in host memory", line.host_copy_bytes_per_s.map(bandwidth)),
         ("system", environment.os.clone()),
         ("kernel", environment.kernel.clone()),
         ("container", environment.container.clone()),
         ("GPU", gpu.map(|gpu| gpu.name.clone())),
         ("GPU memory", gpu.map(|gpu| memory(gpu.memory_bytes))),
-        (
-            "copy in GPU memory",
-            line.device_copy_bytes_per_s.map(bandwidth),
-        ),
+        ("copy in GPU memory", line.device_copy_bytes_per_s.map(bandwidth)),
         ("driver", setup.driver),
         ("CUDA of the driver", gpu.map(|gpu| gpu.driver_cuda.clone())),
         ("SM clock, highest", setup.sm_clock_max_hz.map(hertz)),
-        (
-            "memory clock, highest",
-            setup.memory_clock_max_hz.map(hertz),
-        ),
-        (
-            "power cap",
-            setup.power_cap_w.map(|watts| format!("{watts:.0} W")),
-        ),
+        ("memory clock, highest", setup.memory_clock_max_hz.map(hertz)),
+        ("power cap", setup.power_cap_w.map(|watts| format!("{watts:.0} W"))),
         ("ECC", setup.ecc.map(yes_no)),
         ("MIG", setup.mig.map(yes_no)),
         ("seed", Some(line.seed.to_string())),
         ("tier", Some(line.tier.clone())),
         ("environment", Some(line.id.clone())),
-        (
-            "measured, Unix time",
-            Some(grouped(environment.unix_time_s as usize)),
-        ),
+        ("measured, Unix time", Some(grouped(environment.unix_time_s as usize))),
     ];
     let known = rows.into_iter();
-    known
-        .filter_map(|(what, value)| Some((what, value?)))
-        .collect()
+    known.filter_map(|(what, value)| Some((what, value?))).collect()
 }

@@ -17,10 +17,8 @@ pub fn group(summary: &Summary, group: Group) -> String {
         return text;
     }
     let engines = summary.engines_of(group);
-    let rows: Vec<Vec<String>> = cells
-        .iter()
-        .map(|figures| row(summary, figures, &engines))
-        .collect();
+    let rows: Vec<Vec<String>> =
+        cells.iter().map(|figures| row(summary, figures, &engines)).collect();
     let mut head: Vec<String> = [
         "engine",
         "input",
@@ -65,10 +63,7 @@ pub fn group(summary: &Summary, group: Group) -> String {
     }
     let slowed: usize = cells.iter().map(|figures| figures.slowed).sum();
     if slowed > 0 {
-        let _ = writeln!(
-            text,
-            "samples taken of a GPU that was slowed down: {slowed}"
-        );
+        let _ = writeln!(text, "samples taken of a GPU that was slowed down: {slowed}");
     }
     text
 }
@@ -107,11 +102,7 @@ fn row(summary: &Summary, figures: &Figures, engines: &[&'static str]) -> Vec<St
 fn aligned(head: &[String], rows: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let cells = rows.iter().map(|row| &row[column]);
-        cells
-            .chain([&head[column]])
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
+        cells.chain([&head[column]]).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let line = |row: &[String]| {
@@ -151,11 +142,7 @@ pub fn environment(summary: &Summary) -> String {
         Some(gpu) => gpu.name.clone(),
         None => environment.cpu.clone().unwrap_or_default(),
     };
-    let dirty = if environment.dirty == Some(true) {
-        "-dirty"
-    } else {
-        ""
-    };
+    let dirty = if environment.dirty == Some(true) { "-dirty" } else { "" };
     let commit = environment.commit.as_deref().unwrap_or("unknown");
     let short = &commit[..commit.len().min(12)];
     let memory = environment.memory_bytes.map_or(0, |bytes| bytes >> 30);

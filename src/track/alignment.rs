@@ -78,7 +78,5 @@ fn medians_by(
         values.entry(key(one)).or_default().push(one.value);
     }
     let medians = values.into_iter();
-    medians
-        .filter_map(|(key, values)| Some((key, median(&values)?)))
-        .collect()
+    medians.filter_map(|(key, values)| Some((key, median(&values)?))).collect()
 }

@@ -154,10 +154,7 @@ impl PrivateCopy {
         let folder = Builder::new().prefix("copy-").tempdir_in(&copies)?;
         let used = File::create(folder.path().join("used"))?;
         used.lock()?;
-        let copy = Self {
-            folder,
-            _used: used,
-        };
+        let copy = Self { folder, _used: used };
         fs::copy(path, copy.executable())?;
         Ok(copy)
     }
@@ -265,13 +262,7 @@ impl<'a> Place<'a> {
         let user = fs::metadata("/proc/self").map_or(0, |own| own.uid());
         let of_folder = &hex(&Sha256::digest(builds.as_os_str().as_encoded_bytes()))[..8];
         let sources = std::env::temp_dir().join(format!("cudamark-build-{user}-{of_folder}"));
-        Ok(Self {
-            repository,
-            interrupted,
-            builds,
-            sources,
-            _lock: lock,
-        })
+        Ok(Self { repository, interrupted, builds, sources, _lock: lock })
     }
 
     /// The build of `revision`, made by `make` unless it is kept.
@@ -307,10 +298,7 @@ impl<'a> Place<'a> {
         let named = format!("{content}\n{prefix}\n{command}\n{around}");
         let identity = hex(&Sha256::digest(named))[..16].to_owned();
         let folder = self.builds.join("kept");
-        let kept = folder.join(format!(
-            "{}-{identity}",
-            commit.as_deref().unwrap_or(WORKTREE)
-        ));
+        let kept = folder.join(format!("{}-{identity}", commit.as_deref().unwrap_or(WORKTREE)));
         if !kept.exists() {
             fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -351,15 +339,7 @@ impl<'a> Place<'a> {
     /// Builds the command from `sources`; returns where cargo says that it is.
     fn cargo(&self, sources: &Path, configs: &[PathBuf]) -> Result<PathBuf> {
         let mut cargo = Command::new("cargo");
-        cargo.args([
-            "build",
-            "--release",
-            "--locked",
-            "-p",
-            "cudamark",
-            "--bin",
-            "cudamark",
-        ]);
+        cargo.args(["build", "--release", "--locked", "-p", "cudamark", "--bin", "cudamark"]);
         cargo.arg("--message-format=json-render-diagnostics");
         cargo.arg("--target-dir").arg(&self.builds);
         let configs = configs.iter().map(PathBuf::as_path);

@@ -271,9 +271,7 @@ impl Plan {
             })
             .collect();
         all.sort_by(|one, other| one.0.total_cmp(&other.0));
-        all.into_iter()
-            .map(|(_, percent, index)| (percent, index))
-            .collect()
+        all.into_iter().map(|(_, percent, index)| (percent, index)).collect()
     }
 }
 
@@ -297,10 +295,7 @@ pub fn run(
     let is_planned = |trial: &Trial| schedule.contains(&(trial.percent, trial.index));
     done.retain(is_planned);
     for &(percent, index) in &schedule {
-        if done
-            .iter()
-            .any(|trial| (trial.percent, trial.index) == (percent, index))
-        {
+        if done.iter().any(|trial| (trial.percent, trial.index) == (percent, index)) {
             continue;
         }
         let trial = trial(plan, build, (percent, index), &store, interrupted)?;
@@ -322,10 +317,7 @@ fn trial(
 ) -> Result<Trial> {
     let settings = &plan.settings;
     let planted = match percent > 0.0 {
-        true => vec![
-            "--slow-down".to_owned(),
-            format!("{}={percent}%", settings.engine),
-        ],
+        true => vec!["--slow-down".to_owned(), format!("{}={percent}%", settings.engine)],
         false => Vec::new(),
     };
     let comparison = comparison::Plan {
@@ -348,11 +340,7 @@ fn trial(
         index,
         unix_time_s: now(),
         seconds,
-        disturbed: outcome
-            .rows
-            .first()
-            .map(|row| row.disturbed)
-            .unwrap_or_default(),
+        disturbed: outcome.rows.first().map(|row| row.disturbed).unwrap_or_default(),
         cells: cells(&outcome),
     })
 }
@@ -455,22 +443,12 @@ mod tests {
 
     #[test]
     fn kinds_take_turns_and_each_comes_as_often_as_wanted() {
-        let plan = Plan {
-            settings: settings(),
-            comparisons: 6,
-            planted: vec![5.0, 20.0],
-            trials: 2,
-        };
+        let plan =
+            Plan { settings: settings(), comparisons: 6, planted: vec![5.0, 20.0], trials: 2 };
         let schedule = plan.schedule();
         assert_eq!(schedule.len(), 10);
         let first_half = &schedule[..5];
-        assert_eq!(
-            first_half
-                .iter()
-                .filter(|(percent, _)| *percent == 0.0)
-                .count(),
-            3
-        );
+        assert_eq!(first_half.iter().filter(|(percent, _)| *percent == 0.0).count(), 3);
         for wanted in [(0.0, 5), (5.0, 1), (20.0, 0)] {
             assert!(schedule.contains(&wanted), "{schedule:?}");
         }

@@ -183,9 +183,7 @@ fn deviations(values: &[f64]) -> f64 {
 }
 
 fn values(observations: &[Observation], commits: &Range<usize>) -> Vec<f64> {
-    let within = observations
-        .iter()
-        .filter(|one| commits.contains(&one.commit));
+    let within = observations.iter().filter(|one| commits.contains(&one.commit));
     within.map(|one| one.value).collect()
 }
 
@@ -199,9 +197,7 @@ fn step(
 ) -> Step {
     let [before, after] =
         [levels.start..at, at..levels.end].map(|range| values(observations, &range));
-    let pairs = after
-        .iter()
-        .flat_map(|new| before.iter().map(move |old| new - old));
+    let pairs = after.iter().flat_map(|new| before.iter().map(move |old| new - old));
     let mut differences: Vec<f64> = pairs.collect();
     differences.sort_by(f64::total_cmp);
     let (m, n) = (before.len() as f64, after.len() as f64);
@@ -213,13 +209,8 @@ fn step(
         [differences[low], differences[differences.len() - 1 - low]]
     });
     let commits = |range: Range<usize>| {
-        let within = observations
-            .iter()
-            .filter(|one| range.contains(&one.commit));
-        within
-            .map(|one| one.commit)
-            .collect::<BTreeSet<usize>>()
-            .len() as f64
+        let within = observations.iter().filter(|one| range.contains(&one.commit));
+        within.map(|one| one.commit).collect::<BTreeSet<usize>>().len() as f64
     };
     let error = (1.0 / commits(levels.start..at) + 1.0 / commits(at..levels.end)).sqrt();
     Step {
@@ -240,15 +231,11 @@ fn noise(observations: &[Observation], places: &[(usize, f64)]) -> Option<f64> {
     }
     let within = values.values().flat_map(|of_commit| {
         let size = (of_commit.len() as f64).sqrt();
-        let apart = of_commit
-            .windows(2)
-            .map(move |pair| (pair[1] - pair[0]).abs());
+        let apart = of_commit.windows(2).map(move |pair| (pair[1] - pair[0]).abs());
         apart.map(move |apart| MEDIAN_ERROR * apart / size)
     });
-    let medians: Vec<(usize, f64)> = values
-        .iter()
-        .filter_map(|(commit, values)| Some((*commit, median(values)?)))
-        .collect();
+    let medians: Vec<(usize, f64)> =
+        values.iter().filter_map(|(commit, values)| Some((*commit, median(values)?))).collect();
     let between = medians
         .windows(2)
         .filter(|pair| places.iter().all(|(at, _)| *at != pair[1].0))
@@ -277,10 +264,8 @@ struct Ranked {
 
 impl Ranked {
     fn new(observations: &[Observation], stretch: &Range<usize>) -> Self {
-        let within: Vec<&Observation> = observations
-            .iter()
-            .filter(|one| stretch.contains(&one.commit))
-            .collect();
+        let within: Vec<&Observation> =
+            observations.iter().filter(|one| stretch.contains(&one.commit)).collect();
         let mut blocks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (place, one) in within.iter().enumerate() {
             blocks.entry(one.block).or_default().push(place);
@@ -290,10 +275,7 @@ impl Ranked {
         Self {
             begin: stretch.start,
             commits: last.map_or(0, |last| last - stretch.start),
-            commit: within
-                .iter()
-                .map(|one| one.commit - stretch.start)
-                .collect(),
+            commit: within.iter().map(|one| one.commit - stretch.start).collect(),
             rank: ranks(&values),
             blocks: blocks.into_values().collect(),
         }
@@ -403,19 +385,10 @@ mod tests {
         for block in 0..6 {
             let drift = 0.03 * normal(rng);
             for (commit, build) in builds.iter().enumerate() {
-                let far = if rng.usize(..12) == 0 {
-                    0.1 * rng.f64()
-                } else {
-                    0.0
-                };
+                let far = if rng.usize(..12) == 0 { 0.1 * rng.f64() } else { 0.0 };
                 let noise = 0.015 * normal(rng) + far;
                 let value = drift + build + noise + levels(commit).ln_1p();
-                observations.push(Observation {
-                    commit,
-                    session: 0,
-                    block,
-                    value,
-                });
+                observations.push(Observation { commit, session: 0, block, value });
             }
         }
         align(&mut observations);
@@ -511,19 +484,9 @@ mod tests {
     #[test]
     fn too_little_says_nothing() {
         assert_eq!(find(&[], ERROR, LEAST, 0), []);
-        let one = |commit, block, value| Observation {
-            commit,
-            session: 0,
-            block,
-            value,
-        };
+        let one = |commit, block, value| Observation { commit, session: 0, block, value };
         // Alone in their blocks, they cannot be told from drift.
-        let apart = [
-            one(0, 0, 1.0),
-            one(0, 1, 1.0),
-            one(1, 2, 9.0),
-            one(1, 3, 9.0),
-        ];
+        let apart = [one(0, 0, 1.0), one(0, 1, 1.0), one(1, 2, 9.0), one(1, 3, 9.0)];
         assert!(find(&apart, ERROR, LEAST, 0).is_empty());
         let equal: Vec<Observation> = (0..40).map(|at| one(at % 4, at / 4, 1.0)).collect();
         assert!(find(&equal, ERROR, LEAST, 0).is_empty());

@@ -43,10 +43,7 @@ pub fn short(id: &str) -> &str {
 pub fn walk(since: Option<&str>, measured: &dyn Fn(&str) -> bool) -> Result<Vec<Commit>> {
     let format = "--format=%H%x1f%ct%x1f%cs%x1f%s";
     let here = Path::new(".");
-    let text = git(
-        here,
-        &["log", "--first-parent", "--reverse", format, "HEAD"],
-    )?;
+    let text = git(here, &["log", "--first-parent", "--reverse", format, "HEAD"])?;
     let mut commits: Vec<Commit> = text.lines().filter_map(commit).collect();
     let from = match since {
         None => {
@@ -102,13 +99,7 @@ mod tests {
     #[test]
     fn a_day_is_told_from_a_revision() {
         assert!(is_day("2026-11-22"));
-        for text in [
-            "HEAD~10",
-            "2026-11-2",
-            "2026/11/22",
-            "abcdefabcd",
-            "2026-11-22x",
-        ] {
+        for text in ["HEAD~10", "2026-11-2", "2026/11/22", "abcdefabcd", "2026-11-22x"] {
             assert!(!is_day(text), "{text}");
         }
     }
@@ -116,9 +107,6 @@ mod tests {
     #[test]
     fn a_subject_may_hold_anything() {
         let commit = commit("abc\x1f12\x1f2026-11-22\x1fSay: \x1f <b>").unwrap();
-        assert_eq!(
-            (commit.unix_time_s, commit.subject.as_str()),
-            (12, "Say: \x1f <b>")
-        );
+        assert_eq!((commit.unix_time_s, commit.subject.as_str()), (12, "Say: \x1f <b>"));
     }
 }

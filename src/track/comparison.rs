@@ -70,10 +70,7 @@ pub struct Outcome {
 impl Outcome {
     /// The figures of a row's cell, block by block, in seconds.
     pub fn blocks(&self, cell: &Name) -> Vec<Block> {
-        blocks(&self.runs, &|run| {
-            stats::least(&run.cells.get(cell)?.seconds)
-        })
-        .unwrap_or_default()
+        blocks(&self.runs, &|run| stats::least(&run.cells.get(cell)?.seconds)).unwrap_or_default()
     }
 }
 
@@ -94,10 +91,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// Ctrl-C.
 pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Outcome> {
     let hashes = plan.builds.each_ref().map(|build| &build.executable_sha256);
-    let named = format!(
-        "{hashes:?} {:?} {:?} {:?}",
-        plan.arguments, plan.planted, plan.cores
-    );
+    let named = format!("{hashes:?} {:?} {:?} {:?}", plan.arguments, plan.planted, plan.cores);
     let comparison = hex(&Sha256::digest(named))[..16].to_owned();
     let _alone = alone(store, &comparison)?;
     let (mut runs, round) = begun(&store.read()?, &comparison);
@@ -111,11 +105,7 @@ pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Outco
         let block = runs.len() / 4;
         let order = [Side::Base, Side::Head, Side::Head, Side::Base];
         for (place, side) in order.into_iter().enumerate() {
-            let side = if block.is_multiple_of(2) {
-                side
-            } else {
-                other(side)
-            };
+            let side = if block.is_multiple_of(2) { side } else { other(side) };
             let build = &plan.builds[side as usize];
             let measured = process(plan, side);
             // Ctrl-C reaches the process too: that it failed then is no news.
@@ -144,15 +134,8 @@ pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Outco
     for build in &plan.builds {
         build.require_unchanged()?;
     }
-    store.add(&Line::Finished {
-        version: VERSION,
-        comparison,
-        round,
-    })?;
-    Ok(Outcome {
-        rows: judged(&runs, plan.detect),
-        runs,
-    })
+    store.add(&Line::Finished { version: VERSION, comparison, round })?;
+    Ok(Outcome { rows: judged(&runs, plan.detect), runs })
 }
 
 /// Holds a lock until it is dropped, so that the same comparison does not run twice.
@@ -276,9 +259,7 @@ fn judged(runs: &[Run], detect: f64) -> Vec<Row> {
 
 /// A figure of every process, block by block; none where a process lacks it.
 fn blocks(runs: &[Run], figure: &dyn Fn(&Run) -> Option<f64>) -> Option<Vec<Block>> {
-    runs.chunks_exact(4)
-        .map(|block| paired(block, figure))
-        .collect()
+    runs.chunks_exact(4).map(|block| paired(block, figure)).collect()
 }
 
 /// The figures of four processes in a row, by side.
@@ -287,8 +268,5 @@ fn paired(block: &[Run], figure: &dyn Fn(&Run) -> Option<f64>) -> Option<Block> 
         let mut figures = block.iter().filter(|run| run.side == side).map(figure);
         Some([figures.next()??, figures.next()??])
     };
-    Some(Block {
-        base: of(Side::Base)?,
-        head: of(Side::Head)?,
-    })
+    Some(Block { base: of(Side::Base)?, head: of(Side::Head)? })
 }

@@ -14,9 +14,7 @@ use suite::{Name, session};
 /// What the system says.
 pub fn allowed() -> Result<Vec<usize>> {
     let set = sched_getaffinity(None).context("cannot ask which cores there are")?;
-    Ok((0..CpuSet::MAX_CPU)
-        .filter(|&core| set.is_set(core))
-        .collect())
+    Ok((0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect())
 }
 
 /// The last of `allowed`, as many as `cells` have threads; one more where a GPU's driver

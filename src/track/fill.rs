@@ -89,19 +89,13 @@ pub fn fill(
     while room > 0 {
         let processes = history::processes(store.read()?);
         let is_measured = |commit: &Commit| {
-            let of_commit = processes
-                .iter()
-                .filter(|process| process.commit == commit.id);
-            let of_cells = of_commit
-                .filter(|process| plan.cells.is_covered(process.cells.keys()))
-                .count();
+            let of_commit = processes.iter().filter(|process| process.commit == commit.id);
+            let of_cells =
+                of_commit.filter(|process| plan.cells.is_covered(process.cells.keys())).count();
             of_cells >= plan.processes as usize
         };
         let measured: Vec<bool> = plan.commits.iter().map(is_measured).collect();
-        let search = Search {
-            false_alarms: SUSPICION,
-            least: plan.least,
-        };
+        let search = Search { false_alarms: SUSPICION, least: plan.least };
         let wanted = |name: &_| plan.cells.takes(name);
         let suspects = history::curves(&processes, plan.commits, &wanted, search);
         let new = next(plan.commits, &measured, &left_out, &suspects, room);
@@ -118,10 +112,7 @@ pub fn fill(
                 Ok(commit) => ready.push(commit),
                 Err(_) if interrupted.load(Ordering::Relaxed) => bail!("interrupted"),
                 Err(error) => {
-                    say(&format!(
-                        "{}: left out: {error:#}",
-                        plan.commits[place].short()
-                    ));
+                    say(&format!("{}: left out: {error:#}", plan.commits[place].short()));
                     left_out.insert(place);
                 }
             }
@@ -143,18 +134,15 @@ fn next(
     suspects: &[Curve],
     room: usize,
 ) -> Vec<usize> {
-    let missing: Vec<usize> = (0..commits.len())
-        .filter(|place| !measured[*place] && !left_out.contains(place))
-        .collect();
+    let missing: Vec<usize> =
+        (0..commits.len()).filter(|place| !measured[*place] && !left_out.contains(place)).collect();
     let (Some(&first), Some(&last)) = (missing.first(), missing.last()) else {
         return Vec::new();
     };
     if missing.len() <= room {
         return missing;
     }
-    let known: Vec<usize> = (0..commits.len())
-        .filter(|place| measured[*place])
-        .collect();
+    let known: Vec<usize> = (0..commits.len()).filter(|place| measured[*place]).collect();
     let (Some(&oldest), Some(&newest)) = (known.first(), known.last()) else {
         let mut ends = vec![last, first, missing[missing.len() / 2]];
         ends.dedup();
@@ -168,24 +156,16 @@ fn next(
         return vec![first];
     }
     let middle = |from: usize, to: usize| {
-        let within: Vec<usize> = missing
-            .iter()
-            .copied()
-            .filter(|place| (from..to).contains(place))
-            .collect();
+        let within: Vec<usize> =
+            missing.iter().copied().filter(|place| (from..to).contains(place)).collect();
         within.get(within.len() / 2).copied()
     };
     let place = |id: &str| commits.iter().position(|commit| commit.id == id);
-    let gaps = suspects
-        .iter()
-        .flat_map(|curve| &curve.steps)
-        .filter_map(|step| {
-            let middle = middle(place(&step.previous)?, place(&step.commit)?)?;
-            Some((middle, step.ratio.ln().abs()))
-        });
-    let suspected = gaps
-        .max_by(|a, b| a.1.total_cmp(&b.1))
-        .map(|(middle, _)| middle);
+    let gaps = suspects.iter().flat_map(|curve| &curve.steps).filter_map(|step| {
+        let middle = middle(place(&step.previous)?, place(&step.commit)?)?;
+        Some((middle, step.ratio.ln().abs()))
+    });
+    let suspected = gaps.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(middle, _)| middle);
     let widest = known
         .windows(2)
         .filter(|pair| middle(pair[0], pair[1]).is_some())
@@ -209,11 +189,7 @@ fn prepare<'a>(plan: &Plan<'a>, commit: &'a Commit, interrupted: &AtomicBool) ->
         Some(command) => build::build_by(command, &commit.id, interrupted)?,
         None => build::build(&commit.id, interrupted)?,
     };
-    Ok(Ready {
-        commit,
-        cells: process::list(&build, &plan.arguments)?,
-        build,
-    })
+    Ok(Ready { commit, cells: process::list(&build, &plan.arguments)?, build })
 }
 
 /// Measures commits by turns; returns how long their processes took.
@@ -275,11 +251,7 @@ fn measure(
     store: &Store,
 ) -> Result<Measured> {
     let commit = &ready.commit.id;
-    let records = format!(
-        "records/{}/{}-{session}-{round}.jsonl",
-        plan.machine_id,
-        short(commit)
-    );
+    let records = format!("records/{}/{}-{session}-{round}.jsonl", plan.machine_id, short(commit));
     let path = store.folder().join(&records);
     let contents = sample(&ready.build, &plan.arguments, cores, &path);
     if contents.is_err() {
@@ -301,9 +273,7 @@ fn measure(
         ptx_sha256: process::ptx(&contents),
         unix_time_s: now(),
         records,
-        cells: cells
-            .map(|(name, samples)| (name.clone(), distribution(samples)))
-            .collect(),
+        cells: cells.map(|(name, samples)| (name.clone(), distribution(samples))).collect(),
     })
 }
 
@@ -404,10 +374,7 @@ mod tests {
         // A gap of which nothing is left gives way.
         assert_eq!(planned(&[0, 8, 10, 16], &[9], Some([8, 10]), 3), [4]);
         // All at once where there is room for all.
-        assert_eq!(
-            planned(&[0, 1, 16], &[], None, 14),
-            (2..16).collect::<Vec<_>>()
-        );
+        assert_eq!(planned(&[0, 1, 16], &[], None, 14), (2..16).collect::<Vec<_>>());
         let all: Vec<usize> = (0..17).collect();
         assert!(planned(&all, &[], None, 3).is_empty());
     }

@@ -83,9 +83,7 @@ fn reason(said: &str) -> String {
         let mark = marks.iter().find_map(|mark| line.strip_prefix(mark));
         mark.unwrap_or(line)
     });
-    let lines: Vec<&str> = lines
-        .filter(|line| !line.is_empty() && *line != "hint:")
-        .collect();
+    let lines: Vec<&str> = lines.filter(|line| !line.is_empty() && *line != "hint:").collect();
     match lines.is_empty() {
         true => "no reason given".to_owned(),
         false => lines.join(" "),
@@ -141,11 +139,7 @@ impl Repository {
         let ask = |what| said(command(here).args(["rev-parse", what]));
         let folder = ask("--absolute-git-dir")?.into();
         if ask("--is-bare-repository")? == "true" {
-            return Ok(Self {
-                folder,
-                top: None,
-                prefix: PathBuf::new(),
-            });
+            return Ok(Self { folder, top: None, prefix: PathBuf::new() });
         }
         Ok(Self {
             folder,
@@ -239,13 +233,7 @@ fn check_out_submodule(top: Option<&Path>, path: &Path, commit: &str, to: &Path)
 }
 
 fn copy_files(top: &Path, to: &Path, without: &Path, hash: &mut Sha256) -> Result<()> {
-    let arguments = [
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ];
+    let arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let listed = said(command(top).args(arguments))?;
     let mut paths: Vec<&[u8]> = listed.as_bytes().split(|&byte| byte == 0).collect();
     // A file with a conflict is listed once for each side.

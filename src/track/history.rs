@@ -74,10 +74,9 @@ impl Records {
                 let name = path.rsplit('/').next();
                 name.unwrap_or(path).to_owned()
             }
-            Self::Line(run) => format!(
-                "compare-{}-{}-{}-{}.json",
-                run.comparison, run.round, run.block, run.place
-            ),
+            Self::Line(run) => {
+                format!("compare-{}-{}-{}-{}.json", run.comparison, run.round, run.block, run.place)
+            }
         }
     }
 }
@@ -208,10 +207,7 @@ pub struct Search {
 impl Search {
     /// For steps of `least` and more.
     pub fn of(least: f64) -> Self {
-        Self {
-            false_alarms: FALSE_ALARMS,
-            least,
-        }
+        Self { false_alarms: FALSE_ALARMS, least }
     }
 }
 
@@ -222,24 +218,16 @@ pub fn curves(
     wanted: &dyn Fn(&Name) -> bool,
     search: Search,
 ) -> Vec<Curve> {
-    let place: BTreeMap<&str, usize> = commits
-        .iter()
-        .enumerate()
-        .map(|(place, commit)| (commit.id.as_str(), place))
-        .collect();
+    let place: BTreeMap<&str, usize> =
+        commits.iter().enumerate().map(|(place, commit)| (commit.id.as_str(), place)).collect();
     let on_the_way: Vec<(usize, &Process)> = processes
         .iter()
         .filter_map(|process| Some((*place.get(process.commit.as_str())?, process)))
         .collect();
-    let names = on_the_way
-        .iter()
-        .flat_map(|(_, process)| process.cells.keys());
+    let names = on_the_way.iter().flat_map(|(_, process)| process.cells.keys());
     let names: BTreeSet<&Name> = names.filter(|name| wanted(name)).collect();
     let error = search.false_alarms / names.len().max(1) as f64;
-    names
-        .into_iter()
-        .map(|cell| curve(cell, &on_the_way, commits, error, search.least))
-        .collect()
+    names.into_iter().map(|cell| curve(cell, &on_the_way, commits, error, search.least)).collect()
 }
 
 fn curve(
@@ -262,10 +250,7 @@ fn curve(
         cell: cell.clone(),
         notes: notes(&points, unlinked_sessions),
         points,
-        steps: found
-            .iter()
-            .map(|step| between(step, &places, commits))
-            .collect(),
+        steps: found.iter().map(|step| between(step, &places, commits)).collect(),
         unlinked_sessions,
     }
 }
@@ -335,10 +320,8 @@ pub fn times(
     let ids: BTreeSet<&String> = processes.iter().map(|process| &process.commit).collect();
     let ids: Vec<&String> = ids.into_iter().collect();
     let place = |process: &Process| ids.partition_point(|id| **id < process.commit);
-    let placed: Vec<(usize, &Process)> = processes
-        .iter()
-        .map(|process| (place(process), process))
-        .collect();
+    let placed: Vec<(usize, &Process)> =
+        processes.iter().map(|process| (place(process), process)).collect();
     let cells: BTreeSet<&Name> = processes.iter().flat_map(|of| of.cells.keys()).collect();
     let mut times: BTreeMap<String, BTreeMap<Name, f64>> = BTreeMap::new();
     for cell in cells {
@@ -365,9 +348,8 @@ fn point<'a>(
     processes: impl Iterator<Item = &'a Process>,
     aligned: &[f64],
 ) -> Point {
-    let processes: Vec<(&Process, &Measurement)> = processes
-        .filter_map(|process| Some((process, process.cells.get(cell)?)))
-        .collect();
+    let processes: Vec<(&Process, &Measurement)> =
+        processes.filter_map(|process| Some((process, process.cells.get(cell)?))).collect();
     let medians: Vec<f64> = processes.iter().map(|(_, of)| of.median_s).collect();
     let interval = measure::interval(aligned);
     Point {
@@ -384,10 +366,7 @@ fn point<'a>(
             .map(|(process, _)| process.executable_sha256.clone())
             .filter(|hash| !hash.is_empty())
             .collect(),
-        records: processes
-            .iter()
-            .map(|(process, _)| process.records.name())
-            .collect(),
+        records: processes.iter().map(|(process, _)| process.records.name()).collect(),
     }
 }
 
@@ -466,9 +445,8 @@ mod tests {
     fn comparison(places: [Option<usize>; 2], level: fn(usize) -> f64) -> Vec<Line> {
         let mut lines = Vec::new();
         for block in 0..6 {
-            for (place, side) in [Side::Base, Side::Head, Side::Head, Side::Base]
-                .into_iter()
-                .enumerate()
+            for (place, side) in
+                [Side::Base, Side::Head, Side::Head, Side::Base].into_iter().enumerate()
             {
                 let of = places[side as usize];
                 let seconds = level(of.unwrap_or(0)) * (1.0 + 0.001 * place as f64);
@@ -509,10 +487,7 @@ mod tests {
         assert!((point.aligned_s - 1.0).abs() < 0.02, "{point:?}");
         // As it was measured, by the samples' medians.
         assert!((point.median_s - 2.6).abs() < 0.05, "{point:?}");
-        assert_eq!(
-            (point.processes, point.samples, point.slowed_down),
-            (6, 30, 6)
-        );
+        assert_eq!((point.processes, point.samples, point.slowed_down), (6, 30, 6));
         assert_eq!(point.records[0], "b-7-0.jsonl");
     }
 
@@ -527,10 +502,7 @@ mod tests {
         let [step] = &curve.steps[..] else {
             panic!("{:?}", curve.steps);
         };
-        assert_eq!(
-            (&step.previous, &step.commit),
-            (&commits[5].id, &commits[6].id)
-        );
+        assert_eq!((&step.previous, &step.commit), (&commits[5].id, &commits[6].id));
         assert!((step.ratio - 1.2).abs() < 0.02, "{step:?}");
         assert!(step.not_measured.is_empty());
     }
@@ -553,10 +525,7 @@ mod tests {
         let [step] = &curve.steps[..] else {
             panic!("{:?}", curve.steps);
         };
-        assert_eq!(
-            step.not_measured,
-            [commits[1].id.clone(), commits[2].id.clone()]
-        );
+        assert_eq!(step.not_measured, [commits[1].id.clone(), commits[2].id.clone()]);
         assert_eq!(curve.points[1].processes, 12);
         assert_eq!(curve.points[1].records[0], "compare-c-0-0-1.json");
         let curve = only(comparison([Some(0), None], stepped), &commits);

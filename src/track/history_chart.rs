@@ -40,28 +40,20 @@ fn draw<B: DrawingBackend>(
 ) -> Result<(), DrawingAreaErrorKind<B::ErrorType>> {
     let greatest = curve.points.iter().map(|point| point.interval_s[1]);
     let (unit, per_second) = figures::unit(greatest.fold(0.0, f64::max));
-    let ends = |end: usize| {
-        curve
-            .points
-            .iter()
-            .map(move |point| point.interval_s[end] * per_second)
-    };
+    let ends =
+        |end: usize| curve.points.iter().map(move |point| point.interval_s[end] * per_second);
     let least = ends(0).fold(f64::INFINITY, f64::min);
     let greatest = ends(1).fold(0.0, f64::max);
     let room = ((greatest - least) * ROOM).max(greatest * 0.01);
     // So many that neighbouring labels differ.
-    let decimals = (1.0 - (greatest - least + room).log10())
-        .ceil()
-        .clamp(0.0, 6.0) as usize;
+    let decimals = (1.0 - (greatest - least + room).log10()).ceil().clamp(0.0, 6.0) as usize;
     let last = commits.len().saturating_sub(1) as f64;
-    let mut chart = ChartBuilder::on(area)
-        .margin(10)
-        .x_label_area_size(44)
-        .y_label_area_size(86)
-        .build_cartesian_2d(
-            -0.6..last + 0.6,
-            (least - room).max(0.0)..greatest + 2.0 * room,
-        )?;
+    let mut chart =
+        ChartBuilder::on(area)
+            .margin(10)
+            .x_label_area_size(44)
+            .y_label_area_size(86)
+            .build_cartesian_2d(-0.6..last + 0.6, (least - room).max(0.0)..greatest + 2.0 * room)?;
     let text = |size| (FONT, size).into_font().color(&INK);
     chart
         .configure_mesh()
@@ -79,13 +71,7 @@ fn draw<B: DrawingBackend>(
         .draw()?;
     let place = |id: &str| commits.iter().position(|commit| commit.id == id);
     let top = greatest + 2.0 * room;
-    for Step {
-        commit,
-        previous,
-        ratio,
-        ..
-    } in &curve.steps
-    {
+    for Step { commit, previous, ratio, .. } in &curve.steps {
         let (Some(from), Some(to)) = (place(previous), place(commit)) else {
             continue;
         };
@@ -104,19 +90,13 @@ fn draw<B: DrawingBackend>(
     }
     let at = |point: &super::history::Point| (point.place as f64, point.aligned_s * per_second);
     let style = colour_of(CURVE);
-    chart.draw_series(LineSeries::new(
-        curve.points.iter().map(at),
-        style.stroke_width(2),
-    ))?;
+    chart.draw_series(LineSeries::new(curve.points.iter().map(at), style.stroke_width(2)))?;
     chart.draw_series(curve.points.iter().map(|point| {
         let [low, high] = point.interval_s.map(|seconds| seconds * per_second);
         let (x, value) = at(point);
         ErrorBar::new_vertical(x, low, value, high, style.filled(), 6)
     }))?;
-    let dots = curve
-        .points
-        .iter()
-        .map(|point| Circle::new(at(point), 3, style.filled()));
+    let dots = curve.points.iter().map(|point| Circle::new(at(point), 3, style.filled()));
     chart.draw_series(dots)?;
     area.present()
 }

@@ -149,9 +149,7 @@ fn subtitle(shown: &Shown) -> String {
         points.any(|point| point.commit == commit.id)
     };
     let named = |commit: Option<&Commit>| {
-        commit.map_or_else(String::new, |commit| {
-            format!("{} ({})", commit.short(), commit.day)
-        })
+        commit.map_or_else(String::new, |commit| format!("{} ({})", commit.short(), commit.day))
     };
     format!(
         "{} commits from {} to {}, {} of them measured",
@@ -189,11 +187,8 @@ fn section(
     commits: &[Commit],
     there: &BTreeMap<String, bool>,
 ) -> Result<CurveSection> {
-    let mut sentences: Vec<String> = curve
-        .steps
-        .iter()
-        .map(|step| format!("Step {}.", sentence(step, commits)))
-        .collect();
+    let mut sentences: Vec<String> =
+        curve.steps.iter().map(|step| format!("Step {}.", sentence(step, commits))).collect();
     if sentences.is_empty() {
         sentences.push("No step was found.".to_owned());
     }
@@ -212,11 +207,7 @@ fn section(
             step: step.map_or_else(String::new, |step| change(step.ratio)),
             samples: point.samples,
             slowed: point.slowed_down,
-            records: point
-                .records
-                .iter()
-                .map(|name| record(name, there))
-                .collect(),
+            records: point.records.iter().map(|name| record(name, there)).collect(),
             subject: commit.subject.clone(),
         }
     };
@@ -230,10 +221,7 @@ fn section(
 }
 
 fn record(name: &str, there: &BTreeMap<String, bool>) -> Record {
-    Record {
-        name: name.to_owned(),
-        is_there: there.get(name).copied().unwrap_or(false),
-    }
+    Record { name: name.to_owned(), is_there: there.get(name).copied().unwrap_or(false) }
 }
 
 /// A ratio as a change: `+5.0 %`.
@@ -245,11 +233,7 @@ pub fn change(ratio: f64) -> String {
 fn named(step: &Step) -> String {
     match step.not_measured.is_empty() {
         true => short(&step.commit).to_owned(),
-        false => format!(
-            "after {}, up to {}",
-            short(&step.previous),
-            short(&step.commit)
-        ),
+        false => format!("after {}, up to {}", short(&step.previous), short(&step.commit)),
     }
 }
 

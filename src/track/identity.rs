@@ -80,9 +80,7 @@ pub fn around(sources: &Path, configs: &[PathBuf]) -> String {
     }
     kernel_compilers(sources, &mut text);
     let above = sources.ancestors().map(Path::to_owned);
-    let inherited = above
-        .chain(cargo_home())
-        .flat_map(|folder| config_of(&folder));
+    let inherited = above.chain(cargo_home()).flat_map(|folder| config_of(&folder));
     for path in inherited.chain(configs.iter().cloned()) {
         // A file that is gone meanwhile is as one that was not there.
         let config = fs::read_to_string(path).unwrap_or_default();
@@ -116,10 +114,7 @@ fn variables() -> Vec<(String, String)> {
 /// All that a compiler says of its version in `folder`: rustup may have another one there.
 fn version(program: &Path, folder: &Path) -> String {
     let mut command = Command::new(program);
-    let output = outside_hooks(&mut command)
-        .arg("-vV")
-        .current_dir(folder)
-        .output();
+    let output = outside_hooks(&mut command).arg("-vV").current_dir(folder).output();
     match output {
         Ok(output) => String::from_utf8_lossy(&output.stdout).into_owned(),
         Err(error) => error.to_string(),
@@ -132,12 +127,7 @@ fn kernel_compilers(sources: &Path, text: &mut String) {
     let chosen = env::var_os("CUDA_BUILDER_RUSTC").map(PathBuf::from);
     let system = PathBuf::from("/usr/bin/rustc");
     for rustc in chosen.into_iter().chain([system]) {
-        let _ = writeln!(
-            text,
-            "kernels {} {}",
-            stamp(&rustc),
-            version(&rustc, sources)
-        );
+        let _ = writeln!(text, "kernels {} {}", stamp(&rustc), version(&rustc, sources));
     }
     let rustup = env::var_os("RUSTUP_HOME").map(PathBuf::from);
     let rustup = rustup.or_else(|| Some(env::home_dir()?.join(".rustup")));
@@ -155,16 +145,12 @@ fn kernel_compilers(sources: &Path, text: &mut String) {
 /// Length and time of a file, which change when another is installed in its place.
 fn stamp(path: &Path) -> String {
     let meta = fs::metadata(path);
-    meta.map_or_else(
-        |_| "none".to_owned(),
-        |meta| format!("{} {}", meta.len(), meta.mtime()),
-    )
+    meta.map_or_else(|_| "none".to_owned(), |meta| format!("{} {}", meta.len(), meta.mtime()))
 }
 
 fn cargo_home() -> Option<PathBuf> {
     let set = env::var_os("CARGO_HOME").filter(|home| !home.as_bytes().is_empty());
-    set.map(PathBuf::from)
-        .or_else(|| Some(env::home_dir()?.join(".cargo")))
+    set.map(PathBuf::from).or_else(|| Some(env::home_dir()?.join(".cargo")))
 }
 
 /// The settings in a folder `.cargo`, or one that stands for it.

@@ -42,10 +42,7 @@ pub struct Source {
 impl Source {
     /// The store of this machine, which need not be there yet.
     pub fn here(folder: &Path, machine_id: &str) -> Self {
-        Self {
-            store: Store::of_machine(folder, machine_id),
-            machines: vec![machine_id.to_owned()],
-        }
+        Self { store: Store::of_machine(folder, machine_id), machines: vec![machine_id.to_owned()] }
     }
 
     /// The store of a machine by its name.
@@ -55,10 +52,7 @@ impl Source {
     pub fn of_machine(folder: &Path, machine_id: &str) -> Result<Self> {
         let path = folder.join(format!("{machine_id}.jsonl"));
         if !path.is_file() {
-            bail!(
-                "--machine: there is no store of `{machine_id}` in {}",
-                folder.display()
-            );
+            bail!("--machine: there is no store of `{machine_id}` in {}", folder.display());
         }
         Self::at(&path)
     }
@@ -74,21 +68,13 @@ impl Source {
         let store = Store::at(path);
         let processes = history::processes(store.read()?);
         let silent = processes.iter().any(|process| process.machine_id.is_none());
-        let said = processes
-            .into_iter()
-            .filter_map(|process| process.machine_id);
+        let said = processes.into_iter().filter_map(|process| process.machine_id);
         let mut machines: BTreeSet<String> = said.collect();
         if silent || machines.is_empty() {
             // Comparisons do not say; the store's name does.
-            machines.extend(
-                path.file_stem()
-                    .map(|name| name.to_string_lossy().into_owned()),
-            );
+            machines.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
         }
-        Ok(Self {
-            store,
-            machines: machines.into_iter().collect(),
-        })
+        Ok(Self { store, machines: machines.into_iter().collect() })
     }
 
     /// Whether it is of another machine than `here`.

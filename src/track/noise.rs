@@ -58,9 +58,7 @@ impl Disturbed {
         let mut counts = Self::default();
         for one in all {
             let part = |seconds: Option<f64>| seconds.unwrap_or(0.0) / one.wall_s.max(1e-9);
-            let low = one
-                .clock_hz
-                .is_some_and(|clock| clock < SLOW_CLOCK * highest);
+            let low = one.clock_hz.is_some_and(|clock| clock < SLOW_CLOCK * highest);
             let throttled = one.throttlings.is_some_and(|times| times > 0);
             counts.processes += 1;
             counts.shared += usize::from(part(one.others_s) >= SHARED);
@@ -102,11 +100,7 @@ struct Reading {
 impl<'a> Watch<'a> {
     /// Begins to watch `cores`: all, where there are none.
     pub fn begin(cores: &'a [usize]) -> Self {
-        Self {
-            cores,
-            at_begin: Reading::now(cores),
-            begin: Instant::now(),
-        }
+        Self { cores, at_begin: Reading::now(cores), begin: Instant::now() }
     }
 
     /// What happened since, while this process waited for one that it had started.
@@ -213,26 +207,11 @@ mod tests {
             clock_hz: Some(3e9),
             ..Disturbance::default()
         };
-        let shared = Disturbance {
-            others_s: Some(0.5),
-            ..quiet.clone()
-        };
-        let stolen = Disturbance {
-            stolen_s: Some(0.02),
-            ..quiet.clone()
-        };
-        let cool = Disturbance {
-            clock_hz: Some(2e9),
-            ..quiet.clone()
-        };
-        let hot = Disturbance {
-            throttlings: Some(1),
-            ..quiet.clone()
-        };
-        let unknown = Disturbance {
-            wall_s: 1.0,
-            ..Disturbance::default()
-        };
+        let shared = Disturbance { others_s: Some(0.5), ..quiet.clone() };
+        let stolen = Disturbance { stolen_s: Some(0.02), ..quiet.clone() };
+        let cool = Disturbance { clock_hz: Some(2e9), ..quiet.clone() };
+        let hot = Disturbance { throttlings: Some(1), ..quiet.clone() };
+        let unknown = Disturbance { wall_s: 1.0, ..Disturbance::default() };
         let all = [quiet, shared.clone(), shared, stolen, cool, hot, unknown];
         let disturbed = Disturbed::among(all.iter());
         let counts = (disturbed.shared, disturbed.stolen, disturbed.slowed);

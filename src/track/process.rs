@@ -20,14 +20,7 @@ use super::store::Figures;
 /// It cannot be run, fails, or wrote what are no records.
 pub fn sample(build: &Build, arguments: &[String], records: &Path) -> Result<Contents> {
     let records_to = [OsStr::new("--json"), records.as_os_str()];
-    ended(
-        build,
-        build
-            .command()
-            .arg("sample")
-            .args(arguments)
-            .args(records_to),
-    )?;
+    ended(build, build.command().arg("sample").args(arguments).args(records_to))?;
     Ok(Contents::read(records)?)
 }
 
@@ -36,10 +29,7 @@ pub fn sample(build: &Build, arguments: &[String], records: &Path) -> Result<Con
 /// # Errors
 /// It cannot be run, fails, or lists what are no cells.
 pub fn list(build: &Build, arguments: &[String]) -> Result<Vec<Name>> {
-    let listed = ended(
-        build,
-        build.command().arg("sample").args(arguments).arg("--list"),
-    )?;
+    let listed = ended(build, build.command().arg("sample").args(arguments).arg("--list"))?;
     let names = listed.lines().map(|line| Ok(line.parse()?));
     names.collect()
 }
@@ -69,9 +59,7 @@ pub fn ptx(contents: &Contents) -> Option<String> {
 /// What the process measured, cell by cell.
 pub fn cells(contents: &Contents) -> BTreeMap<Name, Figures> {
     let cells = contents.cells.iter();
-    cells
-        .map(|(name, samples)| (name.clone(), figures(samples)))
-        .collect()
+    cells.map(|(name, samples)| (name.clone(), figures(samples))).collect()
 }
 
 fn figures(samples: &[Sample]) -> Figures {

@@ -239,12 +239,8 @@ fn of_summary(label: &str, summary: &Summary) -> Column {
     let cells = summary.cells.values();
     Column {
         label: label.to_owned(),
-        machines: (summary.environments.iter())
-            .map(|line| line.machine_id.clone())
-            .collect(),
-        medians: cells
-            .map(|figures| (figures.name.clone(), figures.median_s))
-            .collect(),
+        machines: (summary.environments.iter()).map(|line| line.machine_id.clone()).collect(),
+        medians: cells.map(|figures| (figures.name.clone(), figures.median_s)).collect(),
         least: None,
         executables: BTreeSet::new(),
         of_engine: false,
@@ -308,13 +304,8 @@ pub fn rank(mut columns: Vec<Column>, selection: &Selection, force: bool) -> Res
     let mut order: Vec<usize> = (0..columns.len()).collect();
     order.sort_by(|&a, &b| means[a].total_cmp(&means[b]));
     columns = order.iter().map(|&index| columns[index].clone()).collect();
-    let rows = cells
-        .iter()
-        .zip(times(&columns))
-        .map(|(cell, seconds)| Row {
-            cell: shown(cell),
-            seconds,
-        });
+    let rows =
+        cells.iter().zip(times(&columns)).map(|(cell, seconds)| Row { cell: shown(cell), seconds });
     Ok(Ranking {
         cells: rows.collect(),
         notes: notes(&columns),
@@ -335,14 +326,8 @@ pub fn rank(mut columns: Vec<Column>, selection: &Selection, force: bool) -> Res
 /// Columns that are the same executable. Engines of one commit always are.
 fn notes(columns: &[Column]) -> Vec<String> {
     let mut labels: BTreeMap<&BTreeSet<String>, Vec<&str>> = BTreeMap::new();
-    for column in columns
-        .iter()
-        .filter(|of| of.executables.len() == 1 && !of.of_engine)
-    {
-        labels
-            .entry(&column.executables)
-            .or_default()
-            .push(&column.label);
+    for column in columns.iter().filter(|of| of.executables.len() == 1 && !of.of_engine) {
+        labels.entry(&column.executables).or_default().push(&column.label);
     }
     let same = labels.values().filter(|labels| labels.len() > 1);
     same.map(|labels| same_executable(labels)).collect()
@@ -368,10 +353,7 @@ fn common(columns: &[Column], selection: &Selection) -> Result<Vec<Name>> {
         let of: Vec<String> = columns.iter().map(of).collect();
         bail!("there is no cell that all have: {}", of.join("; "));
     }
-    let chosen: Vec<Name> = cells
-        .into_iter()
-        .filter(|cell| selection.takes(cell))
-        .collect();
+    let chosen: Vec<Name> = cells.into_iter().filter(|cell| selection.takes(cell)).collect();
     if chosen.is_empty() {
         bail!("--cells: none of the cells that all have is meant");
     }
@@ -388,9 +370,7 @@ mod tests {
             executables: BTreeSet::new(),
             label: label.to_owned(),
             machines: BTreeSet::from([machine.to_owned()]),
-            medians: cells
-                .map(|(name, seconds)| (name.parse().unwrap(), *seconds))
-                .collect(),
+            medians: cells.map(|(name, seconds)| (name.parse().unwrap(), *seconds)).collect(),
             least: None,
             of_engine: false,
         }
@@ -405,22 +385,13 @@ mod tests {
         let columns = vec![
             column("slow", "m", &[(SMALL, 8.0), (LARGE, 900.0)]),
             column("fast", "m", &[(SMALL, 1.0), (LARGE, 200.0)]),
-            column(
-                "mixed",
-                "m",
-                &[(SMALL, 2.0), (LARGE, 100.0), ("cpu/u32-b/a/1/1", 9.0)],
-            ),
+            column("mixed", "m", &[(SMALL, 2.0), (LARGE, 100.0), ("cpu/u32-b/a/1/1", 9.0)]),
         ];
         let ranking = rank(columns, &all, false).unwrap();
         let ranked: Vec<(&str, f64)> = ranking
             .columns
             .iter()
-            .map(|column| {
-                (
-                    column.label.as_str(),
-                    (column.over_best * 1e6).round() / 1e6,
-                )
-            })
+            .map(|column| (column.label.as_str(), (column.over_best * 1e6).round() / 1e6))
             .collect();
         let root = (2f64.sqrt() * 1e6).round() / 1e6;
         // 8 and 9 times the least: the root of 72.
@@ -433,29 +404,15 @@ mod tests {
     #[test]
     fn what_does_not_compare_is_refused() {
         let all = Selection::new(&[]).unwrap();
-        let two = || {
-            vec![
-                column("a", "m", &[(SMALL, 1.0)]),
-                column("b", "n", &[(SMALL, 2.0)]),
-            ]
-        };
+        let two = || vec![column("a", "m", &[(SMALL, 1.0)]), column("b", "n", &[(SMALL, 2.0)])];
         let error = rank(two(), &all, false).unwrap_err().to_string();
         assert!(error.contains("(a of m, b of n); --force"), "{error}");
         assert!(rank(two(), &all, true).unwrap().machines_differ);
-        let apart = vec![
-            column("a", "m", &[(SMALL, 1.0)]),
-            column("b", "m", &[(LARGE, 2.0)]),
-        ];
+        let apart = vec![column("a", "m", &[(SMALL, 1.0)]), column("b", "m", &[(LARGE, 2.0)])];
         let error = rank(apart, &all, false).unwrap_err().to_string();
-        assert!(
-            error.contains("a has 1 like cpu/u32-uniform/cpu-std/1/10"),
-            "{error}"
-        );
+        assert!(error.contains("a has 1 like cpu/u32-uniform/cpu-std/1/10"), "{error}");
         let engine = of_engine(column("a", "m", &[(SMALL, 1.0)]), "cpu-std", "cpu-std").unwrap();
-        assert_eq!(
-            shown(engine.medians.keys().next().unwrap()),
-            "cpu/u32-uniform/1/10"
-        );
+        assert_eq!(shown(engine.medians.keys().next().unwrap()), "cpu/u32-uniform/1/10");
         let mixed = vec![engine, column("b", "m", &[(SMALL, 2.0)])];
         let error = rank(mixed, &all, false).unwrap_err().to_string();
         assert!(error.contains("name an engine for all"), "{error}");

@@ -59,10 +59,7 @@ mod tests {
     #[test]
     fn names_are_exact_and_expressions_match() {
         let name = |text: &str| -> Name { text.parse().unwrap() };
-        let two = [
-            name("cpu/u32-uniform/cpu-std/1/10"),
-            name("cpu/u32-uniform/cpu-std/12/10"),
-        ];
+        let two = [name("cpu/u32-uniform/cpu-std/1/10"), name("cpu/u32-uniform/cpu-std/12/10")];
         let selection = |texts: &[&str]| {
             let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
             Selection::new(&texts)

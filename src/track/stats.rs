@@ -241,11 +241,7 @@ mod tests {
     /// where another program ran at the same time.
     fn process(rng: &mut fastrand::Rng, time: f64, slower: f64) -> f64 {
         let core: f64 = (0..12).map(|_| rng.f64()).sum::<f64>() - 6.0;
-        let tail = if rng.f64() < 0.1 {
-            0.1 / (rng.f64() + 0.05)
-        } else {
-            0.0
-        };
+        let tail = if rng.f64() < 0.1 { 0.1 / (rng.f64() + 0.05) } else { 0.0 };
         (1.0 + 0.0005 * time) * (1.0 + slower) * (0.015 * core + tail).exp()
     }
 
@@ -258,14 +254,8 @@ mod tests {
             [(0.0, outer), (1.0, inner), (2.0, inner), (3.0, outer)]
                 .map(|(place, slower)| at(place, slower));
         match index.is_multiple_of(2) {
-            true => Block {
-                base: [first, fourth],
-                head: [second, third],
-            },
-            false => Block {
-                base: [second, third],
-                head: [first, fourth],
-            },
+            true => Block { base: [first, fourth], head: [second, third] },
+            false => Block { base: [second, third], head: [first, fourth] },
         }
     }
 
@@ -274,8 +264,7 @@ mod tests {
     fn comparison(rng: &mut fastrand::Rng, benchmarks: usize, slower: f64) -> Vec<Verdict> {
         let mut all = vec![Vec::new(); benchmarks];
         for index in 0..30 {
-            all.iter_mut()
-                .for_each(|blocks| blocks.push(block(rng, index, slower)));
+            all.iter_mut().for_each(|blocks| blocks.push(block(rng, index, slower)));
             let sees = |blocks: &Vec<Block>| judge(blocks, benchmarks, 0.05).sees(0.05);
             if all.iter().all(sees) {
                 break;
@@ -313,10 +302,7 @@ mod tests {
         let mut rng = fastrand::Rng::with_seed(3);
         let blocks: Vec<Block> = (0..12).map(|at| block(&mut rng, at, -0.3)).collect();
         assert_eq!(judge(&blocks, 1, 0.05).verdict, Verdict::Faster);
-        let still = Block {
-            base: [2.0; 2],
-            head: [2.0; 2],
-        };
+        let still = Block { base: [2.0; 2], head: [2.0; 2] };
         let judged = judge(&[still; 6], 1, 0.05);
         assert_eq!(
             (judged.verdict, judged.ratio, judged.floor),
@@ -329,10 +315,7 @@ mod tests {
     fn too_few_blocks_are_unsure() {
         for benchmarks in [1, 10, 100] {
             let fewest = fewest_blocks(benchmarks);
-            let slower = Block {
-                base: [1.0; 2],
-                head: [3.0; 2],
-            };
+            let slower = Block { base: [1.0; 2], head: [3.0; 2] };
             let blocks = vec![slower; fewest];
             assert_eq!(judge(&blocks, benchmarks, 0.05).verdict, Verdict::Slower);
             let few = judge(&blocks[1..], benchmarks, 0.05);
@@ -352,10 +335,7 @@ mod tests {
         ] {
             let interval = rate_interval(count, n, 0.95);
             let off = |at: usize| (interval[at] - wanted[at]).abs();
-            assert!(
-                off(0) < 1e-5 && off(1) < 1e-5,
-                "{count} of {n}: {interval:?}"
-            );
+            assert!(off(0) < 1e-5 && off(1) < 1e-5, "{count} of {n}: {interval:?}");
         }
     }
 

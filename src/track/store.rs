@@ -150,16 +150,12 @@ pub struct Store {
 impl Store {
     /// The store in `folder` of the machine of that id. Nothing is written yet.
     pub fn of_machine(folder: &Path, machine_id: &str) -> Self {
-        Self {
-            path: folder.join(format!("{machine_id}.jsonl")),
-        }
+        Self { path: folder.join(format!("{machine_id}.jsonl")) }
     }
 
     /// The store that this file is.
     pub fn at(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-        }
+        Self { path: path.to_owned() }
     }
 
     /// Where it is.
@@ -187,10 +183,7 @@ impl Store {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).with_context(said)?;
         let text = std::str::from_utf8(&bytes[..whole(&bytes)]).with_context(said)?;
-        text.lines()
-            .enumerate()
-            .map(|(index, text)| self.line(index + 1, text))
-            .collect()
+        text.lines().enumerate().map(|(index, text)| self.line(index + 1, text)).collect()
     }
 
     /// The first line, if there is a whole one.
@@ -240,9 +233,7 @@ impl Store {
             .with_context(said)?;
         file.lock().with_context(said)?;
         let end = self.set_torn_aside(&mut file).with_context(said)?;
-        let written = file
-            .write_all(text.as_bytes())
-            .and_then(|()| file.sync_all());
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
         if written.is_err() {
             // The error that is told is the first; a line cut short is found later.
             let _ = file.set_len(end);
@@ -292,11 +283,7 @@ mod tests {
     use super::*;
 
     fn finished(round: u32) -> Line {
-        Line::Finished {
-            version: VERSION,
-            comparison: "c".to_owned(),
-            round,
-        }
+        Line::Finished { version: VERSION, comparison: "c".to_owned(), round }
     }
 
     #[test]
@@ -336,11 +323,8 @@ mod tests {
         let long = "x".repeat(3 * TAIL as usize + 5);
         for (before, after) in [(2, 3), (0, 1)] {
             let text = fs::read_to_string(store.path()).unwrap();
-            let kept: String = text
-                .lines()
-                .take(before)
-                .map(|line| line.to_owned() + "\n")
-                .collect();
+            let kept: String =
+                text.lines().take(before).map(|line| line.to_owned() + "\n").collect();
             fs::write(store.path(), kept + &long).unwrap();
             store.add(&finished(2)).unwrap();
             assert_eq!(store.read().unwrap().len(), after);

@@ -38,11 +38,7 @@ struct Candidate {
 }
 
 const CANDIDATES: [Candidate; 5] = [
-    Candidate {
-        name: "rdst",
-        parallel: true,
-        sort: |keys, _| keys.radix_sort_unstable(),
-    },
+    Candidate { name: "rdst", parallel: true, sort: |keys, _| keys.radix_sort_unstable() },
     Candidate {
         name: "rdst, low memory",
         parallel: true,
@@ -53,11 +49,7 @@ const CANDIDATES: [Candidate; 5] = [
         parallel: true,
         sort: |keys, threads| keys.voracious_mt_sort(threads),
     },
-    Candidate {
-        name: "radsort",
-        parallel: false,
-        sort: |keys, _| radsort(keys),
-    },
+    Candidate { name: "radsort", parallel: false, sort: |keys, _| radsort(keys) },
     Candidate {
         name: "rayon's par_sort_unstable",
         parallel: true,
@@ -95,11 +87,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         rows: Vec::new(),
     };
     for distribution in DISTRIBUTIONS {
-        let rows = contest(Workload {
-            n: record.n,
-            distribution,
-            seed: record.seed,
-        })?;
+        let rows = contest(Workload { n: record.n, distribution, seed: record.seed })?;
         print!("{}", table(distribution, &rows));
         record.rows.extend(rows);
     }
@@ -128,17 +116,12 @@ fn contest(workload: Workload) -> Result<Vec<Row>, Box<dyn Error>> {
                 }
             }
         }
-        rows.extend(
-            candidates
-                .iter()
-                .zip(seconds)
-                .map(|(candidate, seconds)| Row {
-                    distribution: workload.distribution,
-                    candidate: candidate.name,
-                    threads,
-                    seconds,
-                }),
-        );
+        rows.extend(candidates.iter().zip(seconds).map(|(candidate, seconds)| Row {
+            distribution: workload.distribution,
+            candidate: candidate.name,
+            threads,
+            seconds,
+        }));
     }
     Ok(rows)
 }
@@ -169,11 +152,7 @@ fn table(distribution: Distribution, rows: &[Row]) -> String {
 }
 
 fn figure(row: &Row) -> String {
-    let samples = Samples {
-        engine: "",
-        level: row.threads,
-        seconds: row.seconds.clone(),
-    };
+    let samples = Samples { engine: "", level: row.threads, seconds: row.seconds.clone() };
     let least = row.seconds.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = row.seconds.iter().copied().fold(0.0, f64::max);
     let [median, least, greatest] =

@@ -49,21 +49,14 @@ pub fn cases<K: Key>(edges: &[usize]) -> impl Iterator<Item = Case<K>> {
     sizes
         .into_iter()
         .flat_map(|n| SHAPES.map(|(name, shape)| (n, name, shape)))
-        .map(|(n, name, shape)| Case {
-            name: format!("{name}, {n} keys"),
-            keys: keys(n, shape),
-        })
+        .map(|(n, name, shape)| Case { name: format!("{name}, {n} keys"), keys: keys(n, shape) })
 }
 
 fn keys<K: Key>(n: usize, shape: Shape) -> Vec<K> {
     match shape {
-        Shape::Drawn(distribution) => Workload {
-            n,
-            distribution,
-            seed: n as u64,
+        Shape::Drawn(distribution) => {
+            Workload { n, distribution, seed: n as u64 }.generate().expect("cases are small")
         }
-        .generate()
-        .expect("cases are small"),
         Shape::Least => vec![K::least(); n],
         Shape::Greatest => vec![K::greatest(); n],
         Shape::Extremes => {

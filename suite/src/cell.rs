@@ -50,10 +50,7 @@ pub struct Times {
 impl Times {
     /// Times by the host's clock alone.
     pub fn of_host(seconds: f64) -> Self {
-        Self {
-            host_s: Some(seconds),
-            ..Self::default()
-        }
+        Self { host_s: Some(seconds), ..Self::default() }
     }
 
     /// The mean of what `take` returns `count` times.
@@ -92,17 +89,11 @@ mod tests {
         let mut turns = [(1.0, Some(4.0)), (3.0, Some(2.0)), (5.0, None)].into_iter();
         let mut take = || {
             let (host, device) = turns.next().unwrap();
-            Ok(Times {
-                device_s: device,
-                ..Times::of_host(host)
-            })
+            Ok(Times { device_s: device, ..Times::of_host(host) })
         };
         let two = Times::mean_of(2, &mut take).unwrap();
         assert_eq!((two.host_s, two.device_s), (Some(2.0), Some(3.0)));
         let one = Times::mean_of(1, &mut take).unwrap();
-        assert_eq!(
-            (one.host_s, one.device_s, one.overlap),
-            (Some(5.0), None, None)
-        );
+        assert_eq!((one.host_s, one.device_s, one.overlap), (Some(5.0), None, None));
     }
 }

@@ -84,10 +84,7 @@ impl<K: Key> Plain<K> {
         self.device.enter()?;
         match self.engine {
             PINNED_OUT => self.pinned.as_mut_slice().fill(K::least()),
-            PINNED_IN => self
-                .pinned
-                .as_mut_slice()
-                .copy_from_slice(self.input.keys()),
+            PINNED_IN => self.pinned.as_mut_slice().copy_from_slice(self.input.keys()),
             _ => {}
         }
         spoil(&self.there, &self.stream)?;
@@ -180,9 +177,7 @@ impl<K: Key> Staged<K> {
                 let there = there.index(index * chunk..index * chunk + keys.len());
                 if inwards {
                     staging.upload(keys, &there, stream)?;
-                    stream
-                        .synchronize()
-                        .map_err(failed("copying keys to the GPU"))
+                    stream.synchronize().map_err(failed("copying keys to the GPU"))
                 } else {
                     staging.download(&there, keys, stream)
                 }

@@ -88,9 +88,7 @@ impl<K: Key> Classic<K> {
     fn sort(&mut self, keys: &mut [K]) {
         let n = keys.len();
         let chunk = n.div_ceil(self.level).max(1);
-        each(&self.pool, keys.chunks_mut(chunk), |chunk| {
-            chunk.sort_unstable()
-        });
+        each(&self.pool, keys.chunks_mut(chunk), |chunk| chunk.sort_unstable());
 
         let (mut from, mut to) = (keys, &mut self.scratch[..n]);
         let mut run = chunk;
@@ -204,9 +202,5 @@ fn started<'a>(
     engine: &'static str,
     n: usize,
 ) -> Result<&'a ThreadPool, Error> {
-    pool.as_ref().ok_or(Error::NotPrepared {
-        engine,
-        n,
-        prepared: 0,
-    })
+    pool.as_ref().ok_or(Error::NotPrepared { engine, n, prepared: 0 })
 }

@@ -59,19 +59,13 @@ const HISTOGRAM: (u32, u32) = (2, 256);
 fn options(name: &str) -> Option<Options> {
     Some(match name {
         BOUNDS => Options::unchecked(),
-        WRITTEN => Options {
-            checks: Checks::Written,
-            ..Options::in_order()
-        },
+        WRITTEN => Options { checks: Checks::Written, ..Options::in_order() },
         RACES => Options::in_order(),
         // Nothing beside order and memory is left to chance, so that what they cost is
         // what differs.
-        RANDOM => Options {
-            resident: 4,
-            impatience: 0,
-            shuffle_blocks: false,
-            ..Options::random(1)
-        },
+        RANDOM => {
+            Options { resident: 4, impatience: 0, shuffle_blocks: false, ..Options::random(1) }
+        }
         _ => return None,
     })
 }
@@ -111,11 +105,7 @@ pub fn open<K: Key>(
     let found = engine.and_then(|engine| Some((*engine, options(engine)?)));
     let (engine, options) = found.ok_or_else(|| unknown("engine", &name.engine, NAMES))?;
     if name.level != 1 {
-        return Err(Error::LevelTooHigh {
-            engine,
-            level: name.level,
-            limit: 1,
-        });
+        return Err(Error::LevelTooHigh { engine, level: name.level, limit: 1 });
     }
     if name.n > MOST {
         return Err(Error::TooLarge(format!(
@@ -129,18 +119,8 @@ pub fn open<K: Key>(
     memory::require(name.n, bytes)?;
     let input = keys()?;
     Ok(match size_of::<K>() {
-        4 => Box::new(Emulated {
-            kernels: OF_4_BYTES,
-            engine,
-            options,
-            input,
-        }),
-        8 => Box::new(Emulated {
-            kernels: OF_8_BYTES,
-            engine,
-            options,
-            input,
-        }),
+        4 => Box::new(Emulated { kernels: OF_4_BYTES, engine, options, input }),
+        8 => Box::new(Emulated { kernels: OF_8_BYTES, engine, options, input }),
         _ => return Err(unknown("type of the emulator", K::NAME, &["u32", "u64"])),
     })
 }
@@ -196,10 +176,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
         let tiles = self.tiles() as u32;
         let control = memory.control.global();
         let (what, flip) = self.order();
-        let bits = Bits {
-            begin: 0,
-            end: W::BITS,
-        };
+        let bits = Bits { begin: 0, end: W::BITS };
         let named = |kernel: &str| self.options.clone().named(kernel);
         let counted = Histogram {
             input: memory.input.global(),
@@ -228,11 +205,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
                     scratch: memory.scratch.global(),
                 },
                 // There are none: nothing reads or writes them.
-                values: Buffers {
-                    input: control,
-                    output: control,
-                    scratch: control,
-                },
+                values: Buffers { input: control, output: control, scratch: control },
                 control,
                 n,
                 place,
@@ -255,10 +228,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
     /// The sorted keys, read as a kernel reads them.
     fn result(&self, memory: &Memory<W>) -> Result<Vec<K>, emu::Finding> {
         let keys = RefCell::new(Vec::with_capacity(memory.output.len()));
-        let options = Options {
-            checks: Checks::Written,
-            ..Options::in_order()
-        };
+        let options = Options { checks: Checks::Written, ..Options::in_order() };
         let output = memory.output.global();
         launch(1, 1, 0, &options.named("reading the result"), || {
             let mut keys = keys.borrow_mut();
@@ -354,25 +324,13 @@ mod tests {
 
     #[test]
     fn a_kernel_that_is_wrong_fails_by_its_result_or_by_a_finding() {
-        let with = |pass| Kernels {
-            pass: (OF_4_BYTES.pass.0, pass),
-            ..OF_4_BYTES
-        };
+        let with = |pass| Kernels { pass: (OF_4_BYTES.pass.0, pass), ..OF_4_BYTES };
         let unsorted = said_of(with(copies), BOUNDS);
-        assert!(
-            unsorted.contains("bounds: wrong result at level 1: out of order"),
-            "{unsorted}"
-        );
+        assert!(unsorted.contains("bounds: wrong result at level 1: out of order"), "{unsorted}");
         let idle = said_of(with(|_| ()), BOUNDS);
-        assert!(
-            idle.contains("kernel `onesweep`: 0 accesses were checked"),
-            "{idle}"
-        );
+        assert!(idle.contains("kernel `onesweep`: 0 accesses were checked"), "{idle}");
         let early = said_of(with(reads), WRITTEN);
-        assert!(
-            early.contains("scratch") && early.contains("kernel `onesweep`"),
-            "{early}"
-        );
+        assert!(early.contains("scratch") && early.contains("kernel `onesweep`"), "{early}");
         for finding in [idle, early] {
             assert!(finding.starts_with("the emulator found: "), "{finding}");
             assert_eq!(finding.lines().count(), 1, "{finding}");

@@ -62,10 +62,7 @@ pub struct Unavailable {
 
 impl From<NoGpu> for Unavailable {
     fn from(missing: NoGpu) -> Self {
-        Self {
-            engine: gpu_engine::NAME,
-            reason: missing.0,
-        }
+        Self { engine: gpu_engine::NAME, reason: missing.0 }
     }
 }
 
@@ -87,22 +84,10 @@ impl<K: Key> Candidate<K> {
 /// Every engine for keys of type `K`, the one that `auto` prefers first.
 pub fn candidates<K: Key>() -> Vec<Candidate<K>> {
     vec![
-        Candidate {
-            name: gpu_engine::NAME,
-            open: gpu_engine::open::<K>,
-        },
-        Candidate {
-            name: cpu::RADIX,
-            open: || Ok(Box::new(cpu::Radix::default())),
-        },
-        Candidate {
-            name: cpu::RAYON,
-            open: || Ok(Box::new(cpu::Rayon::default())),
-        },
-        Candidate {
-            name: cpu::STD,
-            open: || Ok(Box::new(cpu::Std::default())),
-        },
+        Candidate { name: gpu_engine::NAME, open: gpu_engine::open::<K> },
+        Candidate { name: cpu::RADIX, open: || Ok(Box::new(cpu::Radix::default())) },
+        Candidate { name: cpu::RAYON, open: || Ok(Box::new(cpu::Rayon::default())) },
+        Candidate { name: cpu::STD, open: || Ok(Box::new(cpu::Std::default())) },
     ]
 }
 
@@ -114,13 +99,8 @@ pub fn candidate<K: Key>(name: &str) -> Result<Candidate<K>, Error> {
     let candidates = candidates();
     let known: Vec<&str> = candidates.iter().map(|candidate| candidate.name).collect();
     let known = known.join(", ");
-    let found = candidates
-        .into_iter()
-        .find(|candidate| candidate.name == name);
-    found.ok_or_else(|| Error::UnknownEngine {
-        name: name.to_owned(),
-        known,
-    })
+    let found = candidates.into_iter().find(|candidate| candidate.name == name);
+    found.ok_or_else(|| Error::UnknownEngine { name: name.to_owned(), known })
 }
 
 /// Reads a list of levels such as `1,2,4`.
@@ -132,10 +112,7 @@ pub fn parse_levels(text: &str) -> Result<Vec<usize>, Error> {
         .map(|item| match item.trim().parse() {
             Ok(0) => Err(Error::LevelZero),
             Ok(level) => Ok(level),
-            Err(_) => Err(Error::Levels {
-                text: text.to_owned(),
-                item: item.to_owned(),
-            }),
+            Err(_) => Err(Error::Levels { text: text.to_owned(), item: item.to_owned() }),
         })
         .collect()
 }

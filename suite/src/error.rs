@@ -179,10 +179,7 @@ pub enum Error {
 impl Error {
     /// This error, of one cell.
     pub fn of(self, cell: &Name) -> Self {
-        Self::Cell {
-            cell: Box::new(cell.clone()),
-            cause: Box::new(self),
-        }
+        Self::Cell { cell: Box::new(cell.clone()), cause: Box::new(self) }
     }
 
     /// What the machine lacks, or why this is not measured, if that is what the error
@@ -226,9 +223,5 @@ impl From<NoGpu> for Error {
 
 /// The error for a word that is none of `known`.
 pub(crate) fn unknown(what: &str, given: &str, known: &[&str]) -> Error {
-    Error::Unknown {
-        what: what.to_owned(),
-        given: given.to_owned(),
-        known: known.join(", "),
-    }
+    Error::Unknown { what: what.to_owned(), given: given.to_owned(), known: known.join(", ") }
 }

@@ -113,11 +113,7 @@ impl<K: Key + Default> Resident<K> {
         let bytes = 2 * cache_bytes().unwrap_or(CACHE_BYTES);
         let other =
             || DeviceBuffer::zeroed(bytes as usize).map_err(failed("allocating GPU memory"));
-        Ok(Self {
-            resident,
-            other: cold.then(other).transpose()?,
-            warm_ups: None,
-        })
+        Ok(Self { resident, other: cold.then(other).transpose()?, warm_ups: None })
     }
 
     fn once(&mut self) -> Result<Times, Error> {
@@ -128,9 +124,7 @@ impl<K: Key + Default> Resident<K> {
             }
             Some(other) => {
                 self.resident.spoil()?;
-                let written = other
-                    .set_8(SPOILT)
-                    .and_then(|()| CurrentContext::synchronize());
+                let written = other.set_8(SPOILT).and_then(|()| CurrentContext::synchronize());
                 written.map_err(failed("emptying the cache"))?;
             }
         }
@@ -138,10 +132,7 @@ impl<K: Key + Default> Resident<K> {
         let device = self.resident.sample()?;
         let host = start.elapsed();
         self.resident.verify()?;
-        Ok(Times {
-            device_s: Some(device.as_secs_f64()),
-            ..Times::of_host(host.as_secs_f64())
-        })
+        Ok(Times { device_s: Some(device.as_secs_f64()), ..Times::of_host(host.as_secs_f64()) })
     }
 }
 
@@ -178,10 +169,7 @@ pub(crate) fn turn<K: Key>(
         None => *warm_ups.insert(turns::warm_ups(sorts(turns::WARM_UP_SORTS + 1)?)),
     };
     sorts(dropped)?;
-    let times = |seconds| Times {
-        device_s: Some(seconds),
-        ..Times::default()
-    };
+    let times = |seconds| Times { device_s: Some(seconds), ..Times::default() };
     Ok(sorts(count)?.into_iter().map(times).collect())
 }
 
@@ -292,18 +280,12 @@ impl Captured {
         work: impl FnOnce() -> Result<(), host::Error>,
     ) -> Result<Self, host::Error> {
         const CAPTURING: &str = "capturing a graph";
-        let mut captured = Self {
-            graph: std::ptr::null_mut(),
-            executable: std::ptr::null_mut(),
-        };
+        let mut captured = Self { graph: std::ptr::null_mut(), executable: std::ptr::null_mut() };
         // SAFETY: the stream is live, and the graph an out-parameter; every capture that
         // begins is ended.
         let worked = unsafe {
             let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_RELAXED;
-            check(
-                sys::cuStreamBeginCapture_v2(stream.as_inner(), mode),
-                CAPTURING,
-            )?;
+            check(sys::cuStreamBeginCapture_v2(stream.as_inner(), mode), CAPTURING)?;
             let worked = work();
             let ended = sys::cuStreamEndCapture(stream.as_inner(), &mut captured.graph);
             worked.and(check(ended, CAPTURING))

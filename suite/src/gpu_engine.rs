@@ -71,10 +71,7 @@ struct Lane<K: Key> {
 impl<K: Key> Split<K> {
     /// The engine on `device`.
     pub fn new(device: Arc<Device>) -> Self {
-        Split {
-            device,
-            prepared: None,
-        }
+        Split { device, prepared: None }
     }
 
     /// Too little GPU memory for two buffers of `n` keys and what the chunks' sorts
@@ -110,11 +107,7 @@ impl<K: Key> Engine<K> for Split<K> {
             return Err(Error::LevelZero);
         }
         if level > LEVEL_MAX {
-            return Err(Error::LevelTooHigh {
-                engine: NAME,
-                level,
-                limit: LEVEL_MAX,
-            });
+            return Err(Error::LevelTooHigh { engine: NAME, level, limit: LEVEL_MAX });
         }
         let chunk = n.div_ceil(level).max(1);
         let count = n.div_ceil(chunk).max(1);
@@ -132,12 +125,8 @@ impl<K: Key> Engine<K> for Split<K> {
             // SAFETY: uploads write what the sorts read.
             unsafe { DeviceBuffer::uninitialized(n) }.map_err(failed("allocating GPU memory"))
         };
-        let lane = |_| {
-            Ok(Lane {
-                staging: Staging::new(chunk)?,
-                workspace: sort.ping_pong_workspace()?,
-            })
-        };
+        let lane =
+            |_| Ok(Lane { staging: Staging::new(chunk)?, workspace: sort.ping_pong_workspace()? });
         self.prepared = Some(Prepared {
             n,
             level,
@@ -145,9 +134,7 @@ impl<K: Key> Engine<K> for Split<K> {
             keys: buffer()?,
             other: buffer()?,
             lanes: (0..count).map(lane).collect::<Result<_, Error>>()?,
-            streams: (0..count)
-                .map(|_| stream())
-                .collect::<Result<_, host::Error>>()?,
+            streams: (0..count).map(|_| stream()).collect::<Result<_, host::Error>>()?,
             sort,
         });
         Ok(())
@@ -183,10 +170,7 @@ impl<K: Key> Prepared<K> {
         let lanes = &mut self.lanes;
 
         self.threads.install(|| {
-            let chunks = keys
-                .par_chunks(chunk)
-                .zip(lanes.par_iter_mut())
-                .with_max_len(1);
+            let chunks = keys.par_chunks(chunk).zip(lanes.par_iter_mut()).with_max_len(1);
             chunks.enumerate().try_for_each(|(i, (keys, lane))| {
                 device.enter()?;
                 let mut here = there.index(i * chunk..i * chunk + keys.len());
@@ -202,10 +186,7 @@ impl<K: Key> Prepared<K> {
             wait_for(stream, &streams[0])?;
         }
         self.threads.install(|| {
-            let chunks = keys
-                .par_chunks_mut(chunk)
-                .zip(lanes.par_iter_mut())
-                .with_max_len(1);
+            let chunks = keys.par_chunks_mut(chunk).zip(lanes.par_iter_mut()).with_max_len(1);
             chunks.enumerate().try_for_each(|(i, (keys, lane))| {
                 device.enter()?;
                 let there = result.index(i * chunk..i * chunk + keys.len());

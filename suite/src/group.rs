@@ -114,14 +114,9 @@ impl Group {
             Self::Batch => &[gpu_engine::NAME, cpu::RADIX, cpu::STD],
             Self::Pairs => &[gpu_engine::NAME, "cub", cpu::RAYON, cpu::STD],
             Self::Cpu => &[cpu::RADIX, cpu::RAYON, cpu::STD],
-            Self::Transfer => &[
-                STAGED_IN,
-                STAGED_OUT,
-                PINNED_IN,
-                PINNED_OUT,
-                DEVICE_COPY,
-                CPU_COPY,
-            ],
+            Self::Transfer => {
+                &[STAGED_IN, STAGED_OUT, PINNED_IN, PINNED_OUT, DEVICE_COPY, CPU_COPY]
+            }
             Self::Emulator => emulator_cells::NAMES,
         }
     }
@@ -141,10 +136,7 @@ impl Group {
 
     /// Whether its question is what a higher level changes.
     pub fn asks_for_levels(self) -> bool {
-        matches!(
-            self,
-            Self::Classic | Self::Split | Self::Batch | Self::Transfer
-        )
+        matches!(self, Self::Classic | Self::Split | Self::Batch | Self::Transfer)
     }
 
     /// Whether its cells copy and sort nothing.
@@ -184,9 +176,6 @@ mod tests {
             assert!(!group.engines().is_empty());
         }
         let error = "classics".parse::<Group>().unwrap_err().to_string();
-        assert!(
-            error.contains("`classics`") && error.contains("classic, device"),
-            "{error}"
-        );
+        assert!(error.contains("`classics`") && error.contains("classic, device"), "{error}");
     }
 }

@@ -40,12 +40,7 @@ impl<K: Key> Sorted<K> {
         memory::require(n, needed)?;
         let work = memory::filled(K::least(), n)?;
         engine.prepare(n, level)?;
-        Ok(Self {
-            engine,
-            work,
-            input,
-            level,
-        })
+        Ok(Self { engine, work, input, level })
     }
 }
 
@@ -173,26 +168,17 @@ impl<K: Key> Cell for Pairs<K> {
 /// index ascend strictly no index comes twice, and one beside a key that is not its
 /// own is found; so all of the input is there.
 fn check_pairs<K: Key>(input: &[K], result: &[(K, u32)]) -> Result<(), String> {
-    let fault = result
-        .par_iter()
-        .enumerate()
-        .find_map_first(|(at, &(key, index))| {
-            if input.get(index as usize) != Some(&key) {
-                return Some(format!(
-                    "at {at} stands key {key} with the index {index} of another"
-                ));
-            }
-            let before = at.checked_sub(1).map(|before| result[before]);
-            let before = before.filter(|before| *before >= (key, index))?;
-            Some(match before.0 == key {
-                true => format!("equal keys at {} and {at} have changed places", at - 1),
-                false => format!(
-                    "out of order: key {} at {}, then {key} at {at}",
-                    before.0,
-                    at - 1
-                ),
-            })
-        });
+    let fault = result.par_iter().enumerate().find_map_first(|(at, &(key, index))| {
+        if input.get(index as usize) != Some(&key) {
+            return Some(format!("at {at} stands key {key} with the index {index} of another"));
+        }
+        let before = at.checked_sub(1).map(|before| result[before]);
+        let before = before.filter(|before| *before >= (key, index))?;
+        Some(match before.0 == key {
+            true => format!("equal keys at {} and {at} have changed places", at - 1),
+            false => format!("out of order: key {} at {}, then {key} at {at}", before.0, at - 1),
+        })
+    });
     fault.map_or(Ok(()), Err)
 }
 
@@ -228,9 +214,7 @@ impl<K: Key> Copy<K> {
         let start = Instant::now();
         self.pool.install(|| {
             let chunks = output.par_chunks_mut(chunk).zip(input.par_chunks(chunk));
-            chunks
-                .with_max_len(1)
-                .for_each(|(to, from)| to.copy_from_slice(from));
+            chunks.with_max_len(1).for_each(|(to, from)| to.copy_from_slice(from));
         });
         let elapsed = start.elapsed();
         if self.output != self.input.keys() {
@@ -260,10 +244,7 @@ mod tests {
         assert_eq!(check_pairs(&keys, &[(5, 1), (7, 0), (7, 2)]), Ok(()));
         for (result, fault) in [
             ([(5, 1), (7, 2), (7, 0)], "changed places"),
-            (
-                [(7, 0), (5, 1), (7, 2)],
-                "out of order: key 7 at 0, then 5 at 1",
-            ),
+            ([(7, 0), (5, 1), (7, 2)], "out of order: key 7 at 0, then 5 at 1"),
             ([(5, 1), (7, 0), (7, 1)], "index 1 of another"),
             ([(5, 1), (7, 0), (7, 0)], "changed places"),
             ([(5, 1), (7, 0), (7, 9)], "index 9 of another"),

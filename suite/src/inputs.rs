@@ -21,10 +21,7 @@ pub struct Keys<K> {
 impl<K: Key> Keys<K> {
     /// Takes the fingerprint of `keys`.
     pub fn new(keys: Vec<K>) -> Self {
-        Self {
-            fingerprint: Fingerprint::of(&keys),
-            keys,
-        }
+        Self { fingerprint: Fingerprint::of(&keys), keys }
     }
 
     /// The keys.
@@ -48,10 +45,7 @@ pub struct Inputs {
 impl Inputs {
     /// Inputs drawn from `seed`.
     pub fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            last: RefCell::default(),
-        }
+        Self { seed, last: RefCell::default() }
     }
 
     /// How to generate the input of a cell.
@@ -59,11 +53,7 @@ impl Inputs {
     /// # Errors
     /// No distribution has that name.
     pub fn workload(&self, name: &Name) -> Result<Workload, Error> {
-        Ok(Workload {
-            n: name.n,
-            distribution: name.distribution.parse()?,
-            seed: self.seed,
-        })
+        Ok(Workload { n: name.n, distribution: name.distribution.parse()?, seed: self.seed })
     }
 
     /// The keys of a cell.

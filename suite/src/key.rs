@@ -203,16 +203,7 @@ mod tests {
 
     #[test]
     fn floats_stand_in_total_order() {
-        let numbers = [
-            -f32::NAN,
-            f32::NEG_INFINITY,
-            -1.5,
-            -0.0,
-            0.0,
-            1e-40,
-            2.0,
-            f32::NAN,
-        ];
+        let numbers = [-f32::NAN, f32::NEG_INFINITY, -1.5, -0.0, 0.0, 1e-40, 2.0, f32::NAN];
         let keys = numbers.map(F32::new);
         assert!(keys.is_sorted_by(|a, b| a < b));
         assert!(numbers.is_sorted_by(|a, b| a.total_cmp(b).is_lt()));

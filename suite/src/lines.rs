@@ -223,10 +223,7 @@ mod tests {
         assert_eq!((sample.cell.level, sample.index), (8, 3));
         assert_eq!(sample.slowdowns, ["power-cap"]);
         let again = serde_json::to_string(&line).unwrap();
-        assert!(
-            again.starts_with(r#"{"line":"sample","version":1,"#),
-            "{again}"
-        );
+        assert!(again.starts_with(r#"{"line":"sample","version":1,"#), "{again}");
         assert_eq!(serde_json::from_str::<Line>(&again).unwrap(), line);
     }
 

@@ -64,12 +64,7 @@ impl<'a, K: Key> Measurement<'a, K> {
         // Before the engine finds out whether there is room for what it takes itself.
         let work = memory::filled(K::least(), n)?;
         engine.prepare(n, level)?;
-        Ok(Self {
-            engine,
-            verifier,
-            work,
-            level,
-        })
+        Ok(Self { engine, verifier, work, level })
     }
 
     /// One verified sample: how long the engine took to sort the input.
@@ -96,11 +91,7 @@ impl<'a, K: Key> Measurement<'a, K> {
             seconds.push(self.sample()?.as_secs_f64());
             taken(seconds.len());
         }
-        Ok(Samples {
-            engine: self.engine.name(),
-            level: self.level,
-            seconds,
-        })
+        Ok(Samples { engine: self.engine.name(), level: self.level, seconds })
     }
 }
 
@@ -115,19 +106,13 @@ pub fn verified_sort<K: Key>(
     work: &mut [K],
     level: usize,
 ) -> Result<Duration, Error> {
-    let fresh = work
-        .par_chunks_mut(BLOCK)
-        .zip(verifier.input().par_chunks(BLOCK));
+    let fresh = work.par_chunks_mut(BLOCK).zip(verifier.input().par_chunks(BLOCK));
     fresh.for_each(|(work, input)| work.copy_from_slice(input));
     let start = Instant::now();
     engine.sort(work)?;
     let elapsed = start.elapsed();
     let check = verifier.check(work);
-    check.map_err(|difference| Error::WrongResult {
-        engine: engine.name(),
-        level,
-        difference,
-    })?;
+    check.map_err(|difference| Error::WrongResult { engine: engine.name(), level, difference })?;
     Ok(elapsed)
 }
 
@@ -191,11 +176,7 @@ pub fn median(samples: &[f64]) -> f64 {
 pub fn interval(samples: &[f64]) -> Interval {
     let sorted = sorted(samples);
     let (from_end, confidence) = order_statistic(sorted.len());
-    Interval {
-        low: sorted[from_end],
-        high: sorted[sorted.len() - 1 - from_end],
-        confidence,
-    }
+    Interval { low: sorted[from_end], high: sorted[sorted.len() - 1 - from_end], confidence }
 }
 
 fn sorted(samples: &[f64]) -> Vec<f64> {
@@ -263,11 +244,7 @@ mod tests {
     fn measure_planted(spoiled_call: usize, spoil: fn(&mut [u32])) -> Result<Samples, Error> {
         let input: Vec<u32> = Workload::classic(10_000, 1).generate().unwrap();
         let verifier = Verifier::new(&input);
-        let mut engine = Planted {
-            calls: 0,
-            spoiled_call,
-            spoil,
-        };
+        let mut engine = Planted { calls: 0, spoiled_call, spoil };
         let mut measurement = Measurement::new(&mut engine, &verifier, 4)?;
         measurement.samples(3, |_| ())
     }
@@ -290,11 +267,7 @@ mod tests {
     #[test]
     fn a_lost_key_fails_even_in_order() {
         let error = measure_planted(2, |keys| keys[0] = keys[1]).unwrap_err();
-        let Error::WrongResult {
-            difference: Difference::Keys { index, .. },
-            ..
-        } = error
-        else {
+        let Error::WrongResult { difference: Difference::Keys { index, .. }, .. } = error else {
             panic!("{error}");
         };
         assert_eq!(index, 0);
@@ -307,10 +280,7 @@ mod tests {
         };
         assert!(matches!(
             measure_planted(0, untouched),
-            Err(Error::WrongResult {
-                difference: Difference::Order { .. },
-                ..
-            })
+            Err(Error::WrongResult { difference: Difference::Order { .. }, .. })
         ));
     }
 
@@ -343,19 +313,12 @@ mod tests {
         let engine = Std::<u32>::default();
         let n = usize::MAX / 16;
         let message = require_memory(&engine, n, &[1, 2]).unwrap_err().to_string();
-        assert!(
-            message.starts_with(&format!("n = {n} needs 13.8 EB of memory")),
-            "{message}"
-        );
+        assert!(message.starts_with(&format!("n = {n} needs 13.8 EB of memory")), "{message}");
         require_memory(&engine, 1000, &[1, 2]).unwrap();
     }
 
     fn of(seconds: &[f64]) -> Samples {
-        Samples {
-            engine: "none",
-            level: 1,
-            seconds: seconds.to_vec(),
-        }
+        Samples { engine: "none", level: 1, seconds: seconds.to_vec() }
     }
 
     #[test]
@@ -368,16 +331,9 @@ mod tests {
     #[test]
     fn intervals_are_those_of_the_binomial_tables() {
         // Samples left out at either end for 95 %, from tables of the sign test.
-        for (count, left_out) in [
-            (6, 0),
-            (8, 0),
-            (9, 1),
-            (11, 1),
-            (12, 2),
-            (20, 5),
-            (25, 7),
-            (100, 39),
-        ] {
+        for (count, left_out) in
+            [(6, 0), (8, 0), (9, 1), (11, 1), (12, 2), (20, 5), (25, 7), (100, 39)]
+        {
             let (found, confidence) = order_statistic(count);
             assert_eq!(found, left_out, "{count} samples");
             assert!(confidence >= 0.95, "{count} samples: {confidence}");

@@ -45,10 +45,7 @@ pub fn mappable() -> Option<Room> {
 
 fn in_machine(root: &Path) -> Option<Room> {
     let text = fs::read_to_string(root.join("proc/meminfo")).ok()?;
-    Some(Room {
-        bytes: kilobytes(&text, "MemAvailable:")?,
-        what: "memory".to_owned(),
-    })
+    Some(Room { bytes: kilobytes(&text, "MemAvailable:")?, what: "memory".to_owned() })
 }
 
 /// What the resource limits leave of what they count.
@@ -58,10 +55,7 @@ fn in_limits(root: &Path) -> Vec<Room> {
     let room = |limit: &str, used: &str, what: &str| {
         let line = limits.lines().find_map(|line| line.strip_prefix(limit))?;
         let most: u64 = line.split_whitespace().next()?.parse().ok()?;
-        Some(Room {
-            bytes: most.saturating_sub(kilobytes(&status, used)?),
-            what: what.to_owned(),
-        })
+        Some(Room { bytes: most.saturating_sub(kilobytes(&status, used)?), what: what.to_owned() })
     };
     let address_space = room("Max address space", "VmSize:", "address space (ulimit -v)");
     let data = room("Max data size", "VmData:", "data memory (ulimit -d)");
@@ -132,23 +126,13 @@ fn in_control_group(folder: &Path, top: &Path, v2: bool) -> Option<Room> {
         text.trim().parse().ok()
     };
     let (limits, used, cached): (&[&str], _, _) = match v2 {
-        true => (
-            &["memory.max", "memory.high"],
-            "memory.current",
-            "inactive_file ",
-        ),
-        false => (
-            &["memory.limit_in_bytes"],
-            "memory.usage_in_bytes",
-            "total_inactive_file ",
-        ),
+        true => (&["memory.max", "memory.high"], "memory.current", "inactive_file "),
+        false => (&["memory.limit_in_bytes"], "memory.usage_in_bytes", "total_inactive_file "),
     };
     let limit = limits.iter().filter_map(|file| number(file)).min()?;
     let stat = fs::read_to_string(folder.join("memory.stat")).unwrap_or_default();
     let cached = stat.lines().find_map(|line| line.strip_prefix(cached));
-    let cached: u64 = cached
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(0);
+    let cached: u64 = cached.and_then(|text| text.trim().parse().ok()).unwrap_or(0);
     let group = folder.strip_prefix(top).unwrap_or(folder);
     Some(Room {
         bytes: limit.saturating_sub(number(used)?.saturating_sub(cached)),
@@ -237,28 +221,19 @@ mod tests {
             ("sys/fs/cgroup/slurm/job/step/memory.current", "1000\n"),
             ("sys/fs/cgroup/slurm/job/memory.max", "9000\n"),
             ("sys/fs/cgroup/slurm/job/memory.current", "5000\n"),
-            (
-                "sys/fs/cgroup/slurm/job/memory.stat",
-                "anon 3\ninactive_file 2000\n",
-            ),
+            ("sys/fs/cgroup/slurm/job/memory.stat", "anon 3\ninactive_file 2000\n"),
             ("sys/fs/cgroup/slurm/memory.max", "50000\n"),
             ("sys/fs/cgroup/slurm/memory.high", "20000\n"),
             ("sys/fs/cgroup/slurm/memory.current", "5000\n"),
         ]);
         let rooms = found(in_control_groups(root.path()));
-        assert_eq!(
-            rooms,
-            [(6000, group("/slurm/job")), (15_000, group("/slurm"))]
-        );
+        assert_eq!(rooms, [(6000, group("/slurm/job")), (15_000, group("/slurm"))]);
     }
 
     #[test]
     fn every_control_group_of_version_1_up_to_the_mount_counts() {
         let root = machine(&[
-            (
-                "proc/self/cgroup",
-                "9:cpu:/x\n4:memory:/docker/c1/a\n0::/\n",
-            ),
+            ("proc/self/cgroup", "9:cpu:/x\n4:memory:/docker/c1/a\n0::/\n"),
             (
                 "proc/self/mountinfo",
                 "34 31 0:30 / /cg/cpu rw - cgroup cgroup rw,cpu\n\
@@ -268,10 +243,7 @@ mod tests {
             ("cg/memory/a/memory.usage_in_bytes", "100\n"),
             ("cg/memory/memory.limit_in_bytes", "7000\n"),
             ("cg/memory/memory.usage_in_bytes", "9000\n"),
-            (
-                "cg/memory/memory.stat",
-                "inactive_file 1\ntotal_inactive_file 3000\n",
-            ),
+            ("cg/memory/memory.stat", "inactive_file 1\ntotal_inactive_file 3000\n"),
         ]);
         let rooms = found(in_control_groups(root.path()));
         assert_eq!(rooms[0], (9_223_372_036_854_771_612, group("/a")));
@@ -282,10 +254,7 @@ mod tests {
     fn a_group_outside_of_what_is_mounted_has_the_limits_of_the_mount() {
         let root = machine(&[
             ("proc/self/cgroup", "0::/../other\n"),
-            (
-                "proc/self/mountinfo",
-                "30 25 0:26 / /cg rw - cgroup2 cgroup2 rw\n",
-            ),
+            ("proc/self/mountinfo", "30 25 0:26 / /cg rw - cgroup2 cgroup2 rw\n"),
             ("cg/memory.max", "700\n"),
             ("cg/memory.current", "800\n"),
         ]);
@@ -302,20 +271,14 @@ mod tests {
             );
             let root = machine(&[
                 ("proc/self/limits", &limits),
-                (
-                    "proc/self/status",
-                    "VmPeak:\t 9 kB\nVmSize:\t  30 kB\nVmData:\t 10 kB\n",
-                ),
+                ("proc/self/status", "VmPeak:\t 9 kB\nVmSize:\t  30 kB\nVmData:\t 10 kB\n"),
             ]);
             found(in_limits(root.path()))
         };
         assert_eq!(limits("unlimited", "unlimited"), []);
         let address_space = "address space (ulimit -v)".to_owned();
         let data = "data memory (ulimit -d)".to_owned();
-        assert_eq!(
-            limits("40960", "20480"),
-            [(10_240, address_space.clone()), (10_240, data)]
-        );
+        assert_eq!(limits("40960", "20480"), [(10_240, address_space.clone()), (10_240, data)]);
         assert_eq!(limits("10240", "unlimited"), [(0, address_space)]);
     }
 

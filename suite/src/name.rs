@@ -99,13 +99,7 @@ impl Name {
     /// The form that names had before: `classic/cpu-std/i32-classic-50000000/4`. Every
     /// version reads it.
     pub fn former(&self) -> String {
-        format!(
-            "{}/{}/{}/{}",
-            self.group,
-            self.engine,
-            self.input(),
-            self.level
-        )
+        format!("{}/{}/{}/{}", self.group, self.engine, self.input(), self.level)
     }
 
     /// True if an expression matches the name, in either form.
@@ -115,18 +109,12 @@ impl Name {
 
     /// The same cell at another level.
     pub fn at_level(&self, level: usize) -> Self {
-        Self {
-            level,
-            ..self.clone()
-        }
+        Self { level, ..self.clone() }
     }
 
     /// The same cell of another engine.
     pub fn of_engine(&self, engine: &str) -> Self {
-        Self {
-            engine: engine.to_owned(),
-            ..self.clone()
-        }
+        Self { engine: engine.to_owned(), ..self.clone() }
     }
 }
 
@@ -140,10 +128,7 @@ impl FromStr for Name {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        let wrong = |reason| NameError {
-            text: text.to_owned(),
-            reason,
-        };
+        let wrong = |reason| NameError { text: text.to_owned(), reason };
         let parts: Vec<&str> = text.split('/').collect();
         let (group, input, engine, level) = match parts[..] {
             [group, spread, engine, level, n] => (group, format!("{spread}-{n}"), engine, level),
@@ -155,16 +140,10 @@ impl FromStr for Name {
             _ => return Err(wrong("it has neither four parts nor five")),
         };
         let (kind, rest) = input.split_once('-').ok_or(wrong("its input has no `-`"))?;
-        let (distribution, n) = rest
-            .rsplit_once('-')
-            .ok_or(wrong("its input lacks type, distribution or n"))?;
-        if [group, engine, kind, distribution]
-            .iter()
-            .any(|word| !is_word(word))
-        {
-            return Err(wrong(
-                "a part is empty or has a character that names have not",
-            ));
+        let (distribution, n) =
+            rest.rsplit_once('-').ok_or(wrong("its input lacks type, distribution or n"))?;
+        if [group, engine, kind, distribution].iter().any(|word| !is_word(word)) {
+            return Err(wrong("a part is empty or has a character that names have not"));
         }
         Ok(Self {
             group: group.to_owned(),
@@ -181,9 +160,7 @@ impl FromStr for Name {
 
 /// True if `text` has the form `type-distribution-n`.
 fn is_input(text: &str) -> bool {
-    let parts = text
-        .split_once('-')
-        .and_then(|(_, rest)| rest.rsplit_once('-'));
+    let parts = text.split_once('-').and_then(|(_, rest)| rest.rsplit_once('-'));
     parts.is_some_and(|(_, n)| number(n).is_some())
 }
 
@@ -257,20 +234,14 @@ mod tests {
     #[test]
     fn the_former_form_is_read_and_matched() {
         for (former, text) in [
-            (
-                "classic/cpu-std/i32-classic-50000000/4",
-                "classic/i32-classic-50000000/cpu-std/4",
-            ),
+            ("classic/cpu-std/i32-classic-50000000/4", "classic/i32-classic-50000000/cpu-std/4"),
             (
                 "pairs/gpu/u32+u32-nearly-sorted-1048576/1",
                 "pairs/u32+u32-nearly-sorted/gpu/1/1048576",
             ),
         ] {
             let name: Name = former.parse().unwrap();
-            assert_eq!(
-                (name.to_string(), name.former()),
-                (text.into(), former.into())
-            );
+            assert_eq!((name.to_string(), name.former()), (text.into(), former.into()));
             assert!(name.is_matched(|name| name == text));
             assert!(name.is_matched(|name| name == former));
             assert!(!name.is_matched(|name| name.is_empty()));
@@ -280,10 +251,7 @@ mod tests {
     #[test]
     fn hyphens_belong_to_the_distribution() {
         let name: Name = "cpu/u64-organ-pipe/cpu-radix/2/7".parse().unwrap();
-        assert_eq!(
-            (name.kind.as_str(), name.distribution.as_str()),
-            ("u64", "organ-pipe")
-        );
+        assert_eq!((name.kind.as_str(), name.distribution.as_str()), ("u64", "organ-pipe"));
         assert_eq!((name.n, name.level), (7, 2));
         assert_eq!(name.input(), "u64-organ-pipe-7");
     }

@@ -23,10 +23,7 @@ const SLOWDOWNS: [(ThrottleReasons, &str); 6] = [
     (ThrottleReasons::HW_SLOWDOWN, "hardware-slowdown"),
     (ThrottleReasons::SYNC_BOOST, "sync-boost"),
     (ThrottleReasons::SW_THERMAL_SLOWDOWN, "thermal-slowdown"),
-    (
-        ThrottleReasons::HW_THERMAL_SLOWDOWN,
-        "hardware-thermal-slowdown",
-    ),
+    (ThrottleReasons::HW_THERMAL_SLOWDOWN, "hardware-thermal-slowdown"),
     (ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN, "power-brake"),
 ];
 
@@ -131,10 +128,7 @@ fn surveyed(gpu: &Device<'_>) -> Surveyed {
             _ => None,
         },
         uncorrected_errors: errors.unwrap_or(0),
-        memory: gpu
-            .memory_info()
-            .ok()
-            .map(|memory| (memory.used, memory.total)),
+        memory: gpu.memory_info().ok().map(|memory| (memory.used, memory.total)),
         programs: gpu.running_compute_processes().map_or(0, |all| all.len()),
         slowdowns: reading(gpu).slowdowns,
     }
@@ -142,9 +136,7 @@ fn surveyed(gpu: &Device<'_>) -> Surveyed {
 
 fn load() -> Result<Nvml, String> {
     let opened = Nvml::builder().lib_path(LIBRARY.as_ref()).init();
-    opened
-        .or_else(|_| Nvml::init())
-        .map_err(|error| format!("NVML: {error}"))
+    opened.or_else(|_| Nvml::init()).map_err(|error| format!("NVML: {error}"))
 }
 
 impl Monitor {
@@ -162,10 +154,7 @@ impl Monitor {
     pub fn setup(&self) -> Setup {
         let driver = self.nvml.sys_driver_version().ok();
         let Ok(device) = self.nvml.device_by_index(self.index) else {
-            return Setup {
-                driver,
-                ..Setup::default()
-            };
+            return Setup { driver, ..Setup::default() };
         };
         Setup {
             driver,
@@ -174,10 +163,7 @@ impl Monitor {
             memory_clock_max_hz: device.max_clock_info(Clock::Memory).ok().map(hertz),
             memory_bus_bits: device.memory_bus_width().ok(),
             power_cap_w: device.enforced_power_limit().ok().map(watts),
-            ecc: device
-                .is_ecc_enabled()
-                .ok()
-                .map(|mode| mode.currently_enabled),
+            ecc: device.is_ecc_enabled().ok().map(|mode| mode.currently_enabled),
             mig: device.mig_mode().ok().map(|mode| mode.current != 0),
         }
     }
@@ -191,33 +177,24 @@ impl Monitor {
 }
 
 fn reading(device: &Device<'_>) -> Reading {
-    let active = device
-        .current_throttle_reasons()
-        .unwrap_or(ThrottleReasons::empty());
+    let active = device.current_throttle_reasons().unwrap_or(ThrottleReasons::empty());
     Reading {
         sm_clock_hz: device.clock_info(Clock::SM).ok().map(hertz),
         power_w: device.power_usage().ok().map(watts),
-        temperature_c: device
-            .temperature(TemperatureSensor::Gpu)
-            .ok()
-            .map(f64::from),
+        temperature_c: device.temperature(TemperatureSensor::Gpu).ok().map(f64::from),
         slowdowns: slowdowns(active),
     }
 }
 
 /// What of this slows a GPU down; an idle one is not slowed down.
 fn slowdowns(active: ThrottleReasons) -> Vec<String> {
-    let named = SLOWDOWNS
-        .iter()
-        .filter(|(reason, _)| active.contains(*reason));
+    let named = SLOWDOWNS.iter().filter(|(reason, _)| active.contains(*reason));
     named.map(|(_, name)| (*name).to_owned()).collect()
 }
 
 /// NVML's index of the GPU that CUDA shows first.
 fn find(nvml: &Nvml) -> Result<u32, String> {
-    let count = nvml
-        .device_count()
-        .map_err(|error| format!("NVML: {error}"))?;
+    let count = nvml.device_count().map_err(|error| format!("NVML: {error}"))?;
     let uuid = uuid();
     let has = |index: &u32| {
         let device = nvml.device_by_index(*index).ok();
@@ -241,18 +218,8 @@ fn uuid() -> Option<String> {
     if status != sys::cudaError_enum::CUDA_SUCCESS {
         return None;
     }
-    let hex: String = uuid
-        .bytes
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let parts = [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ];
+    let hex: String = uuid.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     Some(format!("GPU-{}", parts.join("-")))
 }
 

@@ -194,10 +194,7 @@ impl Opener {
             }
         };
         peer.map_err(|reason| {
-            Error::from(peers::PeerError::Skipped {
-                peer: name.to_owned(),
-                reason,
-            })
+            Error::from(peers::PeerError::Skipped { peer: name.to_owned(), reason })
         })
     }
 
@@ -238,12 +235,7 @@ impl Opener {
         let kind = kind_of(name)?;
         let bytes = (name.n as u64).saturating_mul(kind.bytes as u64);
         let input = || (kind.input)(self, name);
-        let handed = Rc::new(Handed::new(
-            name.input(),
-            kind.name,
-            (name.n, bytes),
-            input,
-        )?);
+        let handed = Rc::new(Handed::new(name.input(), kind.name, (name.n, bytes), input)?);
         *last = Some((name.input(), Rc::clone(&handed)));
         Ok(handed)
     }
@@ -345,11 +337,8 @@ fn open_keys<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Op
 }
 
 fn open_pairs<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Opened {
-    let types: Vec<&str> = TYPES
-        .iter()
-        .map(|kind| kind.name)
-        .filter(|name| !name.contains('+'))
-        .collect();
+    let types: Vec<&str> =
+        TYPES.iter().map(|kind| kind.name).filter(|name| !name.contains('+')).collect();
     if group != Group::Pairs {
         return Err(unknown("type of keys alone", &name.kind, &types));
     }
@@ -402,20 +391,14 @@ mod tests {
             ("classics/u32-uniform-9/gpu/1", "group `classics`"),
             ("cpu/u32-uniform/gpu/1/9", "engine of the group cpu `gpu`"),
             ("cpu/u33-uniform/cpu-std/1/9", "type `u33`"),
-            (
-                "cpu/u32-even/cpu-std/1/9",
-                "no distribution is called `even`",
-            ),
+            ("cpu/u32-even/cpu-std/1/9", "no distribution is called `even`"),
             ("pairs/u32-uniform/cpu-std/1/9", "type of pairs `u32`"),
             ("cpu/u32+u32-uniform/cpu-std/1/9", "type of keys alone"),
             (
                 "pairs/u32+u32-uniform/cpu-std/1/4294967297",
                 "n = 4294967297 is more than the 4294967296 keys",
             ),
-            (
-                "cpu/u64-uniform/cpu-std/1/99999999999999",
-                "needs 800.0 TB of ",
-            ),
+            ("cpu/u64-uniform/cpu-std/1/99999999999999", "needs 800.0 TB of "),
         ] {
             let error = open(name).err().unwrap().to_string();
             assert!(error.starts_with(&format!("{name}: ")), "{error}");

@@ -48,11 +48,7 @@ impl StartedPeer {
 
     /// The peer `peer`, which has loaded nothing yet.
     pub fn new(peer: Peer) -> Self {
-        Self {
-            peer: RefCell::new(peer),
-            ended: Flag::new(false),
-            loaded: RefCell::default(),
-        }
+        Self { peer: RefCell::new(peer), ended: Flag::new(false), loaded: RefCell::default() }
     }
 
     /// What `ask` returns once the peer has loaded `handed`.
@@ -88,10 +84,8 @@ impl StartedPeer {
 /// # Errors
 /// No GPU; the peer cannot run here; whatever keeps it from starting.
 pub fn start(name: &str) -> Result<Rc<StartedPeer>, Error> {
-    let device = Device::open().map_err(|missing| PeerError::Skipped {
-        peer: name.to_owned(),
-        reason: missing.0,
-    })?;
+    let device = Device::open()
+        .map_err(|missing| PeerError::Skipped { peer: name.to_owned(), reason: missing.0 })?;
     let peer = Tools::find()?.start(name, device.capability(), LIMIT)?;
     let peer = peer.on(device.name())?;
     Ok(Rc::new(StartedPeer::new(peer)))
@@ -122,12 +116,7 @@ impl Handed {
         let folder = folder::input_folder(bytes)?;
         let input = input()?;
         input.write(folder.path())?;
-        Ok(Self {
-            name,
-            kind: kind.to_owned(),
-            input,
-            folder,
-        })
+        Ok(Self { name, kind: kind.to_owned(), input, folder })
     }
 }
 
@@ -156,10 +145,7 @@ pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), PeerE
         }
         true => return Ok(()),
     };
-    Err(PeerError::Skipped {
-        peer: greeting.peer.clone(),
-        reason,
-    })
+    Err(PeerError::Skipped { peer: greeting.peer.clone(), reason })
 }
 
 /// Ways in which `peer` can sort an input that lies on the GPU.
@@ -194,13 +180,7 @@ pub fn open(
             Some((index, all[index].clone()))
         }
     };
-    let mut cell = PeerCell {
-        peer,
-        handed,
-        shape,
-        variant,
-        warm_ups: 0,
-    };
+    let mut cell = PeerCell { peer, handed, shape, variant, warm_ups: 0 };
     let first = cell.run(WARM_UP_SORTS + 1)?;
     cell.warm_ups = turns::warm_ups(first.iter().map(|ms| ms / 1e3));
     Ok(Box::new(cell))
@@ -221,10 +201,7 @@ impl PeerCell {
     fn times(&self, ms: f64) -> Times {
         match self.shape {
             Shape::EndToEnd => Times::of_host(ms / 1e3),
-            Shape::Resident => Times {
-                device_s: Some(ms / 1e3),
-                ..Times::default()
-            },
+            Shape::Resident => Times { device_s: Some(ms / 1e3), ..Times::default() },
         }
     }
 
@@ -239,10 +216,9 @@ impl PeerCell {
         fs::remove_dir_all(&folder).map_err(PeerError::file(&folder))?;
         checked?.map_err(|error| match error {
             CheckError::File(error) => error,
-            CheckError::Wrong(difference) => PeerError::WrongResult {
-                peer: peer.name().to_owned(),
-                difference,
-            },
+            CheckError::Wrong(difference) => {
+                PeerError::WrongResult { peer: peer.name().to_owned(), difference }
+            }
         })?;
         Ok(())
     }
@@ -260,10 +236,7 @@ impl Cell for PeerCell {
 
     fn turn(&mut self, count: usize) -> Result<Vec<Times>, Error> {
         let all = self.run(self.warm_ups + count)?;
-        Ok(all[self.warm_ups..]
-            .iter()
-            .map(|&ms| self.times(ms))
-            .collect())
+        Ok(all[self.warm_ups..].iter().map(|&ms| self.times(ms)).collect())
     }
 
     fn verified_sort(&mut self) -> Result<(), Error> {

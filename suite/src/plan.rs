@@ -122,8 +122,7 @@ impl Settings {
                 known("engine", word, &all).map(|word| vec![word])
             })?,
             seed: variables.one("CUDAMARK_SEED", |text| {
-                text.parse()
-                    .map_err(|_| "not a whole number in range; write it like 42")
+                text.parse().map_err(|_| "not a whole number in range; write it like 42")
             })?,
         })
     }
@@ -169,9 +168,9 @@ impl<F: Fn(&str) -> Result<String, VarError>> Variables<F> {
             reason,
         };
         match (self.0)(setting) {
-            Ok(text) => parse(text.trim())
-                .map(Some)
-                .map_err(|error| wrong(&text, error.to_string())),
+            Ok(text) => {
+                parse(text.trim()).map(Some).map_err(|error| wrong(&text, error.to_string()))
+            }
             Err(VarError::NotPresent) => Ok(None),
             Err(VarError::NotUnicode(text)) => {
                 Err(wrong(&text.to_string_lossy(), "not text".to_owned()))
@@ -295,9 +294,7 @@ mod tests {
     fn settings(variables: &[(&str, &str)]) -> Result<Settings, Error> {
         Settings::of(|name| {
             let found = variables.iter().find(|(known, _)| *known == name);
-            found
-                .map(|(_, text)| (*text).to_owned())
-                .ok_or(VarError::NotPresent)
+            found.map(|(_, text)| (*text).to_owned()).ok_or(VarError::NotPresent)
         })
     }
 
@@ -309,10 +306,7 @@ mod tests {
     fn every_cell_of_every_tier_has_a_name_of_its_own_that_is_read_back() {
         for tier in Tier::ALL {
             for with_gpu in [false, true] {
-                let settings = Settings {
-                    tier,
-                    ..Settings::default()
-                };
+                let settings = Settings { tier, ..Settings::default() };
                 let plan = Plan::new(settings, with_gpu);
                 for group in Group::ALL {
                     let mut names = names(&plan, group);
@@ -320,11 +314,7 @@ mod tests {
                     let cells = plan.cells(group);
                     let charts = cells.chunk_by(|a, b| a.chart() == b.chart()).count();
                     let distinct: BTreeSet<String> = cells.iter().map(Name::chart).collect();
-                    assert_eq!(
-                        charts,
-                        distinct.len(),
-                        "{group}: a chart is left and come back to"
-                    );
+                    assert_eq!(charts, distinct.len(), "{group}: a chart is left and come back to");
                     for name in &names {
                         assert_eq!(name.parse::<Name>().unwrap().to_string(), *name);
                     }
@@ -340,10 +330,7 @@ mod tests {
     /// A cell takes a second or two: the tier stays under ten minutes.
     #[test]
     fn the_full_tier_beside_a_gpu_is_of_a_few_hundred_cells() {
-        let settings = Settings {
-            tier: Tier::Full,
-            ..Settings::default()
-        };
+        let settings = Settings { tier: Tier::Full, ..Settings::default() };
         let plan = Plan::new(settings, true);
         let counts = Group::ALL.map(|group| plan.cells(group).len());
         assert!(counts.iter().sum::<usize>() < 400, "{counts:?}");
@@ -396,11 +383,7 @@ mod tests {
             ("CUDAMARK_N", "2^99", "in range"),
             ("CUDAMARK_LEVELS", "1,0", "level 0"),
             ("CUDAMARK_LEVELS", "1,two", "`two`"),
-            (
-                "CUDAMARK_ENGINES",
-                "gpu,abacus",
-                "`abacus` is not known here; there are gpu",
-            ),
+            ("CUDAMARK_ENGINES", "gpu,abacus", "`abacus` is not known here; there are gpu"),
             ("CUDAMARK_TYPES", "u33", "there are u32"),
             ("CUDAMARK_DISTRIBUTIONS", "even", "there are uniform"),
             ("CUDAMARK_SEED", "x", "whole number"),
@@ -417,10 +400,7 @@ mod tests {
         let plan = Plan::new(Settings::default(), true);
         let classic = names(&plan, Group::Classic);
         assert!(classic.contains(&"classic/i32-classic-50000000/gpu/128".to_owned()));
-        let cupy: Vec<_> = classic
-            .iter()
-            .filter(|name| name.contains("/cupy/"))
-            .collect();
+        let cupy: Vec<_> = classic.iter().filter(|name| name.contains("/cupy/")).collect();
         assert_eq!(cupy, ["classic/i32-classic-50000000/cupy/1"]);
         let transfer = names(&plan, Group::Transfer);
         let pinned = transfer.iter().filter(|name| name.contains("/pinned-in/"));

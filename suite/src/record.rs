@@ -99,8 +99,7 @@ fn models(folder: &Path) -> Option<String> {
         Some(line.trim().to_owned())
     };
     let first = model(gpus.next()?)?;
-    gpus.all(|gpu| model(gpu).as_ref() == Some(&first))
-        .then_some(first)
+    gpus.all(|gpu| model(gpu).as_ref() == Some(&first)).then_some(first)
 }
 
 fn is_instance(entry: io::Result<fs::DirEntry>) -> bool {
@@ -209,10 +208,7 @@ impl Environment {
     /// A short name for all of this but the time: two runs of the same build on the
     /// same machine have the same.
     pub fn id(&self) -> String {
-        let timeless = Self {
-            unix_time_s: 0,
-            ..self.clone()
-        };
+        let timeless = Self { unix_time_s: 0, ..self.clone() };
         short_hash(&timeless)
     }
 
@@ -254,19 +250,12 @@ fn commit() -> (Option<String>, Option<bool>) {
     }
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
     let git = |arguments: &[&str]| {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(checkout)
-            .args(arguments)
-            .output();
+        let output = Command::new("git").arg("-C").arg(checkout).args(arguments).output();
         let output = output.ok().filter(|output| output.status.success())?;
         Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let dirty = git(&["status", "--porcelain", "--untracked-files=no"]);
-    (
-        git(&["rev-parse", "HEAD"]),
-        dirty.map(|changes| !changes.is_empty()),
-    )
+    (git(&["rev-parse", "HEAD"]), dirty.map(|changes| !changes.is_empty()))
 }
 
 /// The marks that container runtimes leave.
@@ -365,10 +354,7 @@ mod tests {
     #[test]
     fn the_environment_of_a_test_is_known() {
         let environment = Environment::here(None);
-        assert!(
-            environment.toolchain.starts_with("rustc 1."),
-            "{environment:?}"
-        );
+        assert!(environment.toolchain.starts_with("rustc 1."), "{environment:?}");
         assert!(environment.cores >= 1);
         assert!(environment.unix_time_s > 1_700_000_000);
         if let Some(commit) = &environment.commit {
@@ -380,10 +366,7 @@ mod tests {
     #[test]
     fn an_id_is_of_the_build_and_a_machine_id_of_the_machine() {
         let here = Environment::here(None);
-        let later = Environment {
-            unix_time_s: 0,
-            ..here.clone()
-        };
+        let later = Environment { unix_time_s: 0, ..here.clone() };
         assert_eq!(later.id(), here.id());
         let rebuilt = Environment {
             commit: Some("another".to_owned()),
@@ -436,10 +419,7 @@ mod tests {
             compute_capability: "9.0".to_owned(),
             memory_bytes: 1,
         };
-        let newer = Gpu {
-            driver_cuda: "13.1".to_owned(),
-            ..gpu.clone()
-        };
+        let newer = Gpu { driver_cuda: "13.1".to_owned(), ..gpu.clone() };
         assert_eq!(used(&gpu), used(&newer));
         if gpu_name().is_some() {
             assert_eq!(used(&gpu), Machine::here(None, None));
@@ -455,14 +435,8 @@ mod tests {
             fs::write(path, text).unwrap();
         };
         assert_eq!(models(folder.path()), None);
-        write(
-            "gpus/0000:01:00.0/information",
-            "Model: \t\t NVIDIA H200\nIRQ:   1\n",
-        );
-        write(
-            "gpus/0000:02:00.0/information",
-            "Model: \t\t NVIDIA H200\nIRQ:   2\n",
-        );
+        write("gpus/0000:01:00.0/information", "Model: \t\t NVIDIA H200\nIRQ:   1\n");
+        write("gpus/0000:02:00.0/information", "Model: \t\t NVIDIA H200\nIRQ:   2\n");
         write("capabilities/gpu0/mig/config", "");
         assert_eq!(models(folder.path()).as_deref(), Some("NVIDIA H200"));
         write("capabilities/gpu0/mig/gi3/access", "");

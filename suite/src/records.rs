@@ -32,10 +32,7 @@ impl Records {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(file_error(folder))?;
         }
-        Ok(Self {
-            path: path.to_owned(),
-            file: File::create(path).map_err(failed)?,
-        })
+        Ok(Self { path: path.to_owned(), file: File::create(path).map_err(failed)? })
     }
 
     /// A file that is gone on with: what it holds stays, but for part of a line at its
@@ -54,10 +51,7 @@ impl Records {
             file.seek(SeekFrom::Start(end as u64))?;
             Ok(file)
         };
-        Ok(Self {
-            path: path.to_owned(),
-            file: opened().map_err(file_error(path))?,
-        })
+        Ok(Self { path: path.to_owned(), file: opened().map_err(file_error(path))? })
     }
 
     /// Where it is.
@@ -79,10 +73,7 @@ impl Records {
 
 fn file_error(path: &Path) -> impl Fn(io::Error) -> Error {
     let path = path.to_owned();
-    move |error| Error::File {
-        path: path.clone(),
-        reason: error.to_string(),
-    }
+    move |error| Error::File { path: path.clone(), reason: error.to_string() }
 }
 
 /// What a records file holds.
@@ -109,13 +100,11 @@ impl Contents {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = fs::read_to_string(path).map_err(file_error(path))?;
         let mut contents = Self::default();
-        contents
-            .add_text(&text)
-            .map_err(|(line, reason)| Error::Line {
-                path: path.to_owned(),
-                line,
-                reason,
-            })?;
+        contents.add_text(&text).map_err(|(line, reason)| Error::Line {
+            path: path.to_owned(),
+            line,
+            reason,
+        })?;
         Ok(contents)
     }
 
@@ -176,11 +165,7 @@ mod tests {
     const OTHER: &str = "classic/i32-classic-10/cpu-std/2";
 
     fn finished(cell: &str) -> Line {
-        Line::Finished(FinishedLine {
-            version: VERSION,
-            cell: cell.parse().unwrap(),
-            samples: 2,
-        })
+        Line::Finished(FinishedLine { version: VERSION, cell: cell.parse().unwrap(), samples: 2 })
     }
 
     #[test]
@@ -190,15 +175,8 @@ mod tests {
         let environment = EnvironmentLine::new(Environment::here(None), 42, "quick");
         let id = environment.id.clone();
         let mut records = Records::create(&path).unwrap();
-        records
-            .add(&Line::Environment(Box::new(environment)))
-            .unwrap();
-        for line in [
-            sample(CELL, 0),
-            sample(CELL, 1),
-            finished(CELL),
-            sample(OTHER, 0),
-        ] {
+        records.add(&Line::Environment(Box::new(environment))).unwrap();
+        for line in [sample(CELL, 0), sample(CELL, 1), finished(CELL), sample(OTHER, 0)] {
             records.add(&line).unwrap();
         }
         drop(records);
@@ -228,10 +206,7 @@ mod tests {
             fs::write(&path, format!("{whole}{}", &whole[..cut])).unwrap();
             let contents = Contents::read(&path).unwrap();
             assert_eq!(contents.cells.values().map(Vec::len).sum::<usize>(), 1);
-            Records::append(&path)
-                .unwrap()
-                .add(&sample(OTHER, 0))
-                .unwrap();
+            Records::append(&path).unwrap().add(&sample(OTHER, 0)).unwrap();
             assert_eq!(Contents::read(&path).unwrap().cells.len(), 2);
         }
         fs::write(&path, "{\"li").unwrap();

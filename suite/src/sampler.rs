@@ -121,9 +121,7 @@ impl Sampler {
     /// # Errors
     /// As for [`take`](Self::take).
     pub fn verify(&mut self) -> Result<(), Error> {
-        self.cell
-            .verified_sort()
-            .map_err(|error| error.of(&self.name))
+        self.cell.verified_sort().map_err(|error| error.of(&self.name))
     }
 
     fn keep(&mut self, times: Times, sorts: u32) -> Result<Sample, Error> {
@@ -196,14 +194,10 @@ mod tests {
 
     #[test]
     fn the_clock_is_the_groups_where_it_saw_the_sort() {
-        let both = Times {
-            device_s: Some(1.0),
-            ..Times::of_host(2.0)
-        };
-        for (group, clock, seconds) in [
-            ("classic", Clock::Host, 2.0),
-            ("device", Clock::Device, 1.0),
-        ] {
+        let both = Times { device_s: Some(1.0), ..Times::of_host(2.0) };
+        for (group, clock, seconds) in
+            [("classic", Clock::Host, 2.0), ("device", Clock::Device, 1.0)]
+        {
             let sample = sampler(group, both).take().unwrap();
             assert_eq!((sample.clock, sample.seconds), (clock, seconds));
             assert_eq!((sample.host_s, sample.device_s), (Some(2.0), Some(1.0)));

@@ -121,8 +121,7 @@ impl Session {
         let runs = match self.opener.look_for(engine) {
             Ok(None) => true,
             Ok(Some(engine_version)) => {
-                self.versions
-                    .insert(engine.to_owned(), engine_version.clone());
+                self.versions.insert(engine.to_owned(), engine_version.clone());
                 (self.sink)(&Line::Engine(EngineLine {
                     version: VERSION,
                     engine: engine.to_owned(),
@@ -204,11 +203,7 @@ impl Session {
     /// # Errors
     /// Those of the sink.
     pub fn finish(&mut self, cell: &Name, samples: u32) -> Result<(), Error> {
-        (self.sink)(&Line::Finished(FinishedLine {
-            version: VERSION,
-            cell: cell.clone(),
-            samples,
-        }))
+        (self.sink)(&Line::Finished(FinishedLine { version: VERSION, cell: cell.clone(), samples }))
     }
 }
 

@@ -38,10 +38,7 @@ impl FromStr for Slowdown {
         let parts = text.split_once('=').and_then(|(engine, percent)| {
             let percent: f64 = percent.trim_end_matches('%').trim().parse().ok()?;
             let sensible = !engine.is_empty() && (0.0..=1000.0).contains(&percent);
-            sensible.then(|| Self {
-                engine: engine.to_owned(),
-                percent,
-            })
+            sensible.then(|| Self { engine: engine.to_owned(), percent })
         });
         parts.ok_or_else(|| "not an engine and a percentage; write it like cpu-std=5%".to_owned())
     }
@@ -63,11 +60,7 @@ pub struct Slowed<K> {
 impl<K: Key> Slowed<K> {
     /// `engine`, slowed down by so many percent.
     pub fn new(engine: Box<dyn Engine<K>>, percent: f64) -> Self {
-        Self {
-            engine,
-            percent,
-            again: Vec::with_capacity(AGAIN),
-        }
+        Self { engine, percent, again: Vec::with_capacity(AGAIN) }
     }
 }
 
@@ -114,10 +107,7 @@ mod tests {
     fn a_slowdown_is_read_as_it_is_written() {
         let slowdown: Slowdown = "cpu-std=7.5%".parse().unwrap();
         assert_eq!(slowdown.to_string().parse(), Ok(slowdown.clone()));
-        assert_eq!(
-            (slowdown.engine.as_str(), slowdown.percent),
-            ("cpu-std", 7.5)
-        );
+        assert_eq!((slowdown.engine.as_str(), slowdown.percent), ("cpu-std", 7.5));
         for wrong in ["cpu-std", "=5%", "cpu-std=", "cpu-std=-1%", "cpu-std=NaN"] {
             let error = wrong.parse::<Slowdown>().unwrap_err();
             assert!(error.contains("cpu-std=5%"), "{wrong}: {error}");
@@ -152,9 +142,7 @@ mod tests {
     /// Held against what this very sort took, so that no noise makes a difference.
     #[test]
     fn a_slowed_engine_sorts_and_takes_longer() {
-        let keys: Vec<u32> = (0..20_000u32)
-            .map(|i| i.wrapping_mul(2_654_435_761))
-            .collect();
+        let keys: Vec<u32> = (0..20_000u32).map(|i| i.wrapping_mul(2_654_435_761)).collect();
         let mut sorted = keys.clone();
         sorted.sort_unstable();
         let took = Arc::new(AtomicU64::new(0));

@@ -163,9 +163,7 @@ impl Gate {
     }
 
     fn leave_shut(&self, to: u8) -> bool {
-        let left = self
-            .0
-            .compare_exchange(SHUT, to, Ordering::AcqRel, Ordering::Acquire);
+        let left = self.0.compare_exchange(SHUT, to, Ordering::AcqRel, Ordering::Acquire);
         left.is_ok()
     }
 }
@@ -187,10 +185,7 @@ fn by_both_clocks(
     Times::mean_of(sorts, || {
         let host = once(false)?.and_then(|times| times.host_s);
         let gated = until_held(|| once(true), blocking.as_deref())?;
-        Ok(Times {
-            host_s: host,
-            ..gated
-        })
+        Ok(Times { host_s: host, ..gated })
     })
 }
 
@@ -255,9 +250,7 @@ impl<K: Key> Split<K> {
             source,
             keys: upload(input.keys())?,
             other: upload(input.keys())?,
-            workspaces: (0..count)
-                .map(|_| sort.ping_pong_workspace())
-                .collect::<Result<_, _>>()?,
+            workspaces: (0..count).map(|_| sort.ping_pong_workspace()).collect::<Result<_, _>>()?,
             streams,
             device,
             input,
@@ -351,10 +344,7 @@ impl<K: Key> Batch<K> {
             })
         };
         Ok(Self {
-            lanes: inputs
-                .iter()
-                .map(lane)
-                .collect::<Result<_, host::Error>>()?,
+            lanes: inputs.iter().map(lane).collect::<Result<_, host::Error>>()?,
             streams: Streams::new(inputs.len())?,
             device,
             inputs,
@@ -372,18 +362,12 @@ impl<K: Key> Batch<K> {
         let times = self.streams.run(
             gated,
             |index, stream| {
-                let Lane {
-                    source,
-                    output,
-                    workspace,
-                } = &mut lanes[index];
+                let Lane { source, output, workspace } = &mut lanes[index];
                 sort.keys(source, output, workspace, stream)
             },
             |streams| {
                 let (first, others) = streams.split_at(1);
-                others
-                    .iter()
-                    .try_for_each(|other| wait_for(&first[0], other))
+                others.iter().try_for_each(|other| wait_for(&first[0], other))
             },
         )?;
         for (lane, input) in self.lanes.iter().zip(&*self.inputs) {
@@ -479,10 +463,7 @@ mod tests {
     fn the_gates_own_times_are_by_the_device_and_the_others_by_the_host() {
         let times = by_both_clocks(2, |gated| {
             Ok(Some(match gated {
-                true => Times {
-                    device_s: Some(1.0),
-                    ..Times::default()
-                },
+                true => Times { device_s: Some(1.0), ..Times::default() },
                 false => Times::of_host(3.0),
             }))
         });
@@ -495,10 +476,7 @@ mod tests {
         assert_eq!(overlap(vec![(0.0, 1.0), (1.0, 3.0), (4.0, 5.0)]), Some(1.0));
         assert_eq!(overlap(vec![(1.0, 3.0); 4]), Some(4.0));
         assert_eq!(overlap(vec![(2.0, 4.0), (0.0, 3.0)]), Some(1.25));
-        assert_eq!(
-            overlap(vec![(0.0, 9.0), (1.0, 2.0), (3.0, 4.0)]),
-            Some(11.0 / 9.0)
-        );
+        assert_eq!(overlap(vec![(0.0, 9.0), (1.0, 2.0), (3.0, 4.0)]), Some(11.0 / 9.0));
         assert_eq!(overlap(vec![]), None);
         assert_eq!(overlap(vec![(1.0, 1.0)]), None);
     }

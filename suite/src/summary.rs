@@ -126,9 +126,7 @@ impl Summary {
             engines: contents.engines.clone(),
             skipped: contents.skipped.clone(),
         };
-        summary
-            .environments
-            .sort_by_key(|line| line.environment.unix_time_s);
+        summary.environments.sort_by_key(|line| line.environment.unix_time_s);
         summary.compare_levels();
         summary
     }
@@ -143,8 +141,7 @@ impl Summary {
             self.environments.retain(|known| known.id != line.id);
             self.environments.push(line);
         }
-        self.environments
-            .sort_by_key(|line| line.environment.unix_time_s);
+        self.environments.sort_by_key(|line| line.environment.unix_time_s);
     }
 
     fn compare_levels(&mut self) {
@@ -206,10 +203,7 @@ impl Summary {
 
     fn all_curves(&self) -> Vec<Curve> {
         let groups = self.groups();
-        groups
-            .into_iter()
-            .flat_map(|group| self.curves(group))
-            .collect()
+        groups.into_iter().flat_map(|group| self.curves(group)).collect()
     }
 
     /// The engines of a group that have cells, in the group's order.
@@ -345,10 +339,7 @@ fn figures(
         share_passes: share(pass_bytes(name)),
         speed_up: None,
         efficiency: None,
-        slowed: samples
-            .iter()
-            .filter(|sample| !sample.slowdowns.is_empty())
-            .count(),
+        slowed: samples.iter().filter(|sample| !sample.slowdowns.is_empty()).count(),
     })
 }
 
@@ -439,11 +430,7 @@ mod tests {
         ]));
         let curves = summary.curves(Group::Classic);
         assert_eq!(curves.len(), 1);
-        let levels: Vec<usize> = curves[0]
-            .points
-            .iter()
-            .map(|point| point.name.level)
-            .collect();
+        let levels: Vec<usize> = curves[0].points.iter().map(|point| point.name.level).collect();
         assert_eq!(levels, [1, 2, 4, 8, 128]);
         assert_eq!(curves[0].best().name.level, 8);
         assert_eq!(curves[0].knee().unwrap().name.level, 4);
@@ -459,19 +446,13 @@ mod tests {
             ("cpu/u32-uniform/cpu-std/1/200", &[1.0]),
         ]));
         let mut later = contents(&[("cpu/u32-uniform/cpu-std/1/100", &[2.0])]);
-        later
-            .environments
-            .values_mut()
-            .for_each(|line| line.host_copy_bytes_per_s = Some(1e9));
+        later.environments.values_mut().for_each(|line| line.host_copy_bytes_per_s = Some(1e9));
         let before = figures_of(&summary, "cpu/u32-uniform/cpu-std/1/200");
         summary.merge(Summary::of(&later));
         let replaced = figures_of(&summary, "cpu/u32-uniform/cpu-std/1/100");
         assert_eq!(replaced.median_s, 2.0);
         assert!((replaced.share_once.unwrap() - 800.0 / 2.0 / 1e9).abs() < 1e-12);
-        assert_eq!(
-            figures_of(&summary, "cpu/u32-uniform/cpu-std/1/200"),
-            before
-        );
+        assert_eq!(figures_of(&summary, "cpu/u32-uniform/cpu-std/1/200"), before);
         assert_eq!(summary.environments.len(), 1);
     }
 
@@ -524,10 +505,7 @@ mod tests {
             ("cpu/u32-uniform/cpu-radix/2/300", &[1e9]),
         ]));
         let ranks = summary.rank(Group::Cpu);
-        assert_eq!(
-            (ranks[0].engine.as_str(), ranks[0].over_best),
-            ("cpu-radix", 1.0)
-        );
+        assert_eq!((ranks[0].engine.as_str(), ranks[0].over_best), ("cpu-radix", 1.0));
         assert_eq!((ranks[1].engine.as_str(), ranks[1].cells), ("cpu-std", 2));
         assert!((ranks[1].over_best - 2.0).abs() < 1e-12);
         let ours = figures_of(&summary, "cpu/u32-uniform/cpu-radix/2/100");

@@ -76,18 +76,10 @@ pub fn pool(engine: &'static str, level: usize) -> Result<ThreadPool, Error> {
     // Above its limit rayon would take fewer threads without a word.
     let limit = rayon::max_num_threads();
     if level > limit {
-        return Err(Error::LevelTooHigh {
-            engine,
-            level,
-            limit,
-        });
+        return Err(Error::LevelTooHigh { engine, level, limit });
     }
     start();
-    let failed = |reason| Error::Threads {
-        engine,
-        level,
-        reason,
-    };
+    let failed = |reason| Error::Threads { engine, level, reason };
     let needed = (level as u64).saturating_mul(THREAD_BYTES);
     if let Some(room) = memory::mappable().filter(|room| room.bytes < needed) {
         return Err(failed(format!(

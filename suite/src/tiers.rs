@@ -63,9 +63,7 @@ impl Tier {
 /// Without a GPU, as many elements as two cores sort in good time.
 pub fn axes(tier: Tier, group: Group, with_gpu: bool) -> Vec<Axes> {
     let at = |cpu: usize, gpu: usize| if with_gpu { gpu } else { cpu };
-    let levels = tier
-        .of(TWO_LEVELS, &CLASSIC_LEVELS, &CLASSIC_LEVELS)
-        .to_vec();
+    let levels = tier.of(TWO_LEVELS, &CLASSIC_LEVELS, &CLASSIC_LEVELS).to_vec();
     let cores = record::cores();
     let one = |types, distributions, n| Axes {
         types,
@@ -103,23 +101,13 @@ pub fn axes(tier: Tier, group: Group, with_gpu: bool) -> Vec<Axes> {
         Group::Pairs => pairs(tier, with_gpu, cores),
         Group::Cpu => cpu(tier, cores),
         Group::Transfer => {
-            let n = tier.of(
-                at(2_000_000, CLASSIC_N),
-                at(10_000_000, CLASSIC_N),
-                CLASSIC_N,
-            );
+            let n = tier.of(at(2_000_000, CLASSIC_N), at(10_000_000, CLASSIC_N), CLASSIC_N);
             let levels: &[usize] = tier.of(TWO_LEVELS, &[1, 2, 4, 8], SOME_LEVELS);
-            vec![Axes {
-                levels: levels.to_vec(),
-                ..one(I32, CLASSIC, n)
-            }]
+            vec![Axes { levels: levels.to_vec(), ..one(I32, CLASSIC, n) }]
         }
         Group::Emulator => {
             let n = tier.of(20_000, 100_000, 100_000);
-            vec![Axes {
-                levels: vec![1],
-                ..one(U32, UNIFORM, n)
-            }]
+            vec![Axes { levels: vec![1], ..one(U32, UNIFORM, n) }]
         }
     }
 }
@@ -164,12 +152,7 @@ fn device(tier: Tier) -> Vec<Axes> {
             powers(U32, SPREADS, &[24], &[1]),
         ],
         Tier::Full => vec![
-            powers(
-                U32,
-                UNIFORM,
-                &[10, 12, 14, 16, 18, 20, 22, 24, 26, 28],
-                &[1],
-            ),
+            powers(U32, UNIFORM, &[10, 12, 14, 16, 18, 20, 22, 24, 26, 28], &[1]),
             powers(&["u64"], UNIFORM, &[12, 16, 20, 24, 28], &[1]),
             powers(&["i32", "f32"], UNIFORM, &[16, 20, 24], &[1]),
             powers(U32, ALL_SPREADS, &[24], &[1]),
@@ -212,10 +195,8 @@ fn cpu(tier: Tier, cores: usize) -> Vec<Axes> {
     let exponents: &[u32] = tier.of(&[16], &[12, 16, 20], &[12, 16, 20, 24]);
     let spreads: &[&str] = tier.of(&["sorted"], SPREADS, ALL_SPREADS);
     let exponent: &[u32] = tier.of(&[16], &[20], &[20]);
-    let mut all = vec![
-        powers(types, UNIFORM, exponents, &[cores]),
-        powers(U32, spreads, exponent, &[cores]),
-    ];
+    let mut all =
+        vec![powers(types, UNIFORM, exponents, &[cores]), powers(U32, spreads, exponent, &[cores])];
     if tier == Tier::Full {
         all.push(powers(&["i32", "f32"], UNIFORM, exponent, &[cores]));
     }
@@ -238,11 +219,7 @@ mod tests {
             (Group::Classic, "cpu-std", 1 << 28, true, true),
             (Group::Pairs, "cpu-rayon", 1 << 24, true, true),
         ] {
-            assert_eq!(
-                takes(group, engine, bytes, with_gpu),
-                taken,
-                "{group}/{engine} {bytes}"
-            );
+            assert_eq!(takes(group, engine, bytes, with_gpu), taken, "{group}/{engine} {bytes}");
         }
     }
 }

@@ -86,10 +86,7 @@ fn ranking<S: Serializer>(ranking: &Ranking, serializer: S) -> Result<S::Ok, S::
 impl<'a> Line<'a> {
     /// The first line.
     pub fn environment(environment: &'a Environment) -> Self {
-        Line {
-            version: VERSION,
-            content: Content::Environment(environment),
-        }
+        Line { version: VERSION, content: Content::Environment(environment) }
     }
 
     /// Of a shape that was timed, or of one that was skipped, without samples.
@@ -143,11 +140,7 @@ mod tests {
             },
             reason: "spills".to_owned(),
         };
-        let workload = Workload {
-            n: 1024,
-            distribution: Distribution::Uniform,
-            seed: 7,
-        };
+        let workload = Workload { n: 1024, distribution: Distribution::Uniform, seed: 7 };
         let line = serde_json::to_value(Line::shape("u32", workload, &fit, &[])).unwrap();
         let expected = json!({"version": VERSION, "shape": {
             "type": "u32", "n": 1024, "distribution": "uniform", "seed": 7,

@@ -41,10 +41,7 @@ impl Turns {
     /// all alike.
     pub fn of(samples: usize) -> Self {
         let rounds = samples.clamp(1, ROUNDS);
-        Self {
-            rounds,
-            samples: samples.div_ceil(rounds).max(1),
-        }
+        Self { rounds, samples: samples.div_ceil(rounds).max(1) }
     }
 
     /// Samples all cells by turns; returns for each, in their order, its samples or why it
@@ -84,10 +81,7 @@ impl Times {
     /// The median, and the interval for it.
     pub fn summary(&self) -> (f64, [f64; 2]) {
         let interval = measure::interval(&self.times_ms);
-        (
-            measure::median(&self.times_ms),
-            [interval.low, interval.high],
-        )
+        (measure::median(&self.times_ms), [interval.low, interval.high])
     }
 }
 
@@ -137,10 +131,8 @@ impl Session {
         engines: &[&str],
         turns: Turns,
     ) -> Result<Vec<Outcome>, Error> {
-        let mut engines: Vec<(&str, Result<Vec<Variant>, Error>)> = engines
-            .iter()
-            .map(|engine| (*engine, self.ways(&cell.of_engine(engine))))
-            .collect();
+        let mut engines: Vec<(&str, Result<Vec<Variant>, Error>)> =
+            engines.iter().map(|engine| (*engine, self.ways(&cell.of_engine(engine)))).collect();
         let is_left_out = |error: &Error| error.is_unavailable();
         engines.retain(|(_, ways)| !ways.as_ref().is_err_and(is_left_out));
         let mut variants = Vec::new();
@@ -180,10 +172,7 @@ impl Session {
     fn ways(&self, cell: &Name) -> Result<Vec<Variant>, Error> {
         let mut ways = self.variants(cell)?;
         if ways.is_empty() {
-            ways.push(Variant {
-                name: ONLY.to_owned(),
-                temporary_bytes: None,
-            });
+            ways.push(Variant { name: ONLY.to_owned(), temporary_bytes: None });
         }
         Ok(ways)
     }
@@ -204,9 +193,7 @@ impl Session {
                 variant,
                 times_ms: samples.iter().map(|sample| sample.seconds * 1e3).collect(),
             });
-            samples
-                .into_iter()
-                .try_for_each(|sample| self.keep(sample))?;
+            samples.into_iter().try_for_each(|sample| self.keep(sample))?;
         }
         Ok(Ok(AllTimes::new(all)))
     }
@@ -262,13 +249,7 @@ mod tests {
     fn a_wrong_result_has_no_samples_and_leaves_the_others_theirs() {
         let samplers = vec![sampler(false), sampler(true), Err(Error::LevelZero)];
         let mut taken = Turns::of(6).take(samplers).into_iter();
-        let seconds: Vec<f64> = taken
-            .next()
-            .unwrap()
-            .unwrap()
-            .iter()
-            .map(|s| s.seconds)
-            .collect();
+        let seconds: Vec<f64> = taken.next().unwrap().unwrap().iter().map(|s| s.seconds).collect();
         assert_eq!(seconds, (1..=10).map(f64::from).collect::<Vec<_>>());
         let wrong = taken.next().unwrap().unwrap_err().to_string();
         assert_eq!(wrong, "cpu/u32-uniform/cpu-std/1/10: wrong result: planted");

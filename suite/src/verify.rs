@@ -42,17 +42,11 @@ impl Fingerprint {
     /// The fingerprint of `keys`, taken in parallel.
     pub fn of<K: Key>(keys: &[K]) -> Self {
         threads::start();
-        let hash = |block: &[K]| {
-            block
-                .iter()
-                .fold(0u64, |sum, key| sum.wrapping_add(mix(key.to_bits())))
-        };
+        let hash =
+            |block: &[K]| block.iter().fold(0u64, |sum, key| sum.wrapping_add(mix(key.to_bits())));
         Self {
             count: keys.len() as u64,
-            sum: keys
-                .par_chunks(BLOCK)
-                .map(hash)
-                .reduce(|| 0, u64::wrapping_add),
+            sum: keys.par_chunks(BLOCK).map(hash).reduce(|| 0, u64::wrapping_add),
         }
     }
 }
@@ -107,24 +101,16 @@ impl fmt::Display for Difference {
             }
             Self::Order { index, key, next } => {
                 let after = index + 1;
-                write!(
-                    f,
-                    "out of order: key {key} at index {index}, then {next} at index {after}"
-                )
+                write!(f, "out of order: key {key} at index {index}, then {next} at index {after}")
             }
-            Self::Keys {
-                index,
-                expected,
-                found,
-            } => write!(
+            Self::Keys { index, expected, found } => write!(
                 f,
                 "not the keys of the input: at index {index} the sorted input has {expected}, \
                  the result {found}"
             ),
-            Self::Foreign => write!(
-                f,
-                "not the keys of the input; there is too little memory to find where"
-            ),
+            Self::Foreign => {
+                write!(f, "not the keys of the input; there is too little memory to find where")
+            }
         }
     }
 }
@@ -139,10 +125,7 @@ pub struct Verifier<'a, K> {
 impl<'a, K: Key> Verifier<'a, K> {
     /// Takes the fingerprint of `input`.
     pub fn new(input: &'a [K]) -> Self {
-        Self {
-            input,
-            fingerprint: Fingerprint::of(input),
-        }
+        Self { input, fingerprint: Fingerprint::of(input) }
     }
 
     /// The verifier of an input whose fingerprint was taken before.
@@ -188,27 +171,19 @@ impl<'a, K: Key> Verifier<'a, K> {
             .enumerate()
             .find(|(_, (expected, found))| expected != found)
             .expect("slices with different fingerprints differ somewhere");
-        Difference::Keys {
-            index,
-            expected: expected.to_string(),
-            found: found.to_string(),
-        }
+        Difference::Keys { index, expected: expected.to_string(), found: found.to_string() }
     }
 }
 
 /// Index of the first key that is greater than the one after it.
 fn first_inversion<K: Key>(keys: &[K]) -> Option<usize> {
     // Blocks overlap by one key, so that every pair of neighbours lies in one.
-    (0..keys.len().div_ceil(BLOCK))
-        .into_par_iter()
-        .find_map_first(|block| {
-            let start = block * BLOCK;
-            let end = (start + BLOCK + 1).min(keys.len());
-            let inversion = keys[start..end]
-                .windows(2)
-                .position(|pair| pair[0] > pair[1])?;
-            Some(start + inversion)
-        })
+    (0..keys.len().div_ceil(BLOCK)).into_par_iter().find_map_first(|block| {
+        let start = block * BLOCK;
+        let end = (start + BLOCK + 1).min(keys.len());
+        let inversion = keys[start..end].windows(2).position(|pair| pair[0] > pair[1])?;
+        Some(start + inversion)
+    })
 }
 
 #[cfg(test)]
@@ -227,15 +202,7 @@ mod tests {
 
     #[test]
     fn the_sorted_input_passes() {
-        for n in [
-            0,
-            1,
-            2,
-            BLOCK as u32 - 1,
-            BLOCK as u32,
-            BLOCK as u32 + 1,
-            300_000,
-        ] {
+        for n in [0, 1, 2, BLOCK as u32 - 1, BLOCK as u32, BLOCK as u32 + 1, 300_000] {
             let input = scrambled(n);
             assert_eq!(Verifier::new(&input).check(&sorted(&input)), Ok(()));
         }
@@ -286,17 +253,8 @@ mod tests {
     fn lost_keys_and_zeros_in_their_place_are_found() {
         let input = vec![0, 0, 7];
         let verifier = Verifier::new(&input);
-        assert_eq!(
-            verifier.check(&[0, 7]),
-            Err(Difference::Count {
-                input: 3,
-                result: 2
-            })
-        );
-        assert!(matches!(
-            verifier.check(&[0, 0, 0]),
-            Err(Difference::Keys { .. })
-        ));
+        assert_eq!(verifier.check(&[0, 7]), Err(Difference::Count { input: 3, result: 2 }));
+        assert!(matches!(verifier.check(&[0, 0, 0]), Err(Difference::Keys { .. })));
     }
 
     #[test]

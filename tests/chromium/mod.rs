@@ -30,9 +30,8 @@ pub fn find() -> Option<PathBuf> {
     }
     let path = env::var_os("PATH")?;
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    let mut all = BROWSERS
-        .iter()
-        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let mut all =
+        BROWSERS.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
     all.find(|path| path.is_file())
 }
 
@@ -60,25 +59,15 @@ impl Page {
         fs::create_dir(&profile)?;
         let mut command = Command::new(browser);
         command
-            .args([
-                "--headless=new",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--no-first-run",
-            ])
+            .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
             .args(["--disable-dev-shm-usage", "--remote-debugging-pipe"])
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg("about:blank")
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        let mapping = |fd, child_fd| FdMapping {
-            parent_fd: fd,
-            child_fd,
-        };
+        let mapping = |fd, child_fd| FdMapping { parent_fd: fd, child_fd };
         let mappings = vec![mapping(theirs_in.into(), 3), mapping(theirs_out.into(), 4)];
-        command
-            .fd_mappings(mappings)
-            .map_err(|error| error.to_string())?;
+        command.fd_mappings(mappings).map_err(|error| error.to_string())?;
         let mut page = Self {
             browser: command.spawn()?,
             requests,
@@ -98,20 +87,13 @@ impl Page {
         let target = self.call("Target.createTarget", json!({"url": "about:blank"}))?;
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let attached = self.call("Target.attachToTarget", attach)?;
-        self.session = attached["sessionId"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned();
+        self.session = attached["sessionId"].as_str().unwrap_or_default().to_owned();
         for domain in ["Page", "Runtime", "Log", "Network"] {
             self.call(&format!("{domain}.enable"), json!({}))?;
         }
         let url = format!("file://{}", path.display());
         self.call("Page.navigate", json!({"url": url}))?;
-        while !self
-            .events
-            .iter()
-            .any(|event| event["method"] == "Page.loadEventFired")
-        {
+        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             self.receive()?;
         }
         Ok(())
@@ -184,11 +166,7 @@ impl Page {
             Some("Log.entryAdded") => event["params"]["entry"]["level"] == "error",
             _ => false,
         };
-        self.events
-            .iter()
-            .filter(bad)
-            .map(Value::to_string)
-            .collect()
+        self.events.iter().filter(bad).map(Value::to_string).collect()
     }
 }
 

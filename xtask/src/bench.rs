@@ -54,9 +54,7 @@ fn runs_all(arguments: &[OsString]) -> bool {
 
 /// The benchmarks of the suite, `classic` first.
 fn benchmarks() -> Result<Vec<String>> {
-    let targets = cargo::packages()?
-        .into_iter()
-        .flat_map(|package| package.targets);
+    let targets = cargo::packages()?.into_iter().flat_map(|package| package.targets);
     let benches = targets.filter(|target| target.is_bench());
     let mut names: Vec<String> = benches.map(|target| target.name).collect();
     names.sort_by_key(|name| name != "classic");
@@ -107,26 +105,15 @@ mod tests {
     fn settings_become_variables_and_the_rest_is_cargos() {
         let line = "--tier quick --bench cpu --levels=1,2 --resume -- --tier x filter";
         let (variables, others) = split(words(line)).unwrap();
-        let expected = [
-            ("CUDAMARK_TIER", "quick"),
-            ("CUDAMARK_LEVELS", "1,2"),
-            ("CUDAMARK_RESUME", "1"),
-        ];
-        assert_eq!(
-            variables,
-            expected.map(|(name, value)| (name, value.into()))
-        );
+        let expected =
+            [("CUDAMARK_TIER", "quick"), ("CUDAMARK_LEVELS", "1,2"), ("CUDAMARK_RESUME", "1")];
+        assert_eq!(variables, expected.map(|(name, value)| (name, value.into())));
         assert_eq!(others, words("--bench cpu -- --tier x filter"));
     }
 
     #[test]
     fn without_a_choice_of_targets_benchmarks_run_one_by_one_and_classic_first() {
-        for all in [
-            "",
-            "cpu-std",
-            "-q --offline cpu-std",
-            "-- --bench cpu --list",
-        ] {
+        for all in ["", "cpu-std", "-q --offline cpu-std", "-- --bench cpu --list"] {
             assert!(runs_all(&words(all)), "{all}");
         }
         for some in ["--bench cpu", "--benches", "--no-run", "--help", "-p host"] {
@@ -134,10 +121,7 @@ mod tests {
         }
         let names = benchmarks().unwrap();
         assert_eq!(names[0], "classic");
-        assert!(
-            names.len() > 6 && names.contains(&"emulator".to_owned()),
-            "{names:?}"
-        );
+        assert!(names.len() > 6 && names.contains(&"emulator".to_owned()), "{names:?}");
     }
 
     #[test]

@@ -51,22 +51,15 @@ pub fn run() -> Result<()> {
     let floor = executables.floor()?;
     match &floor {
         Some((version, name)) if linker.is_some() && *version > glibc::OLD => {
-            bail!(
-                "{name} needs glibc {version}, though linked for {}",
-                glibc::OLD
-            );
+            bail!("{name} needs glibc {version}, though linked for {}", glibc::OLD);
         }
         Some((version, _)) => println!("starts with glibc {version} or later"),
         None => println!("starts without glibc"),
     }
 
     let files = executables.files(floor.map(|(version, _)| version))?;
-    let name = format!(
-        "cudamark-{}-{}-{}",
-        env!("CARGO_PKG_VERSION"),
-        env::consts::ARCH,
-        env::consts::OS
-    );
+    let name =
+        format!("cudamark-{}-{}-{}", env!("CARGO_PKG_VERSION"), env::consts::ARCH, env::consts::OS);
     let archive = folder.join(format!("{name}.tar.xz"));
     let contents = pack(&name, &files)?;
     fs::write(&archive, &contents)
@@ -91,10 +84,7 @@ fn linker(target: &Path) -> Option<PathBuf> {
 /// another linker; and a folder for both, as all in the usual one would be built anew for
 /// them, and then again without. The kernels are taken from where they are.
 fn variables(target: &Path, linker: Option<&Path>) -> Vec<(String, OsString)> {
-    let mut variables = vec![(
-        "CARGO_TARGET_DIR".to_owned(),
-        target.join("bundle/build").into(),
-    )];
+    let mut variables = vec![("CARGO_TARGET_DIR".to_owned(), target.join("bundle/build").into())];
     let cache = env::var_os("CUDA_BUILDER_CACHE").filter(|folder| !folder.is_empty());
     let cache = cache.unwrap_or_else(|| target.join("cuda_builder").into());
     variables.push(("CUDA_BUILDER_CACHE".to_owned(), cache));
@@ -168,11 +158,7 @@ impl Executables {
 fn commit() -> Option<String> {
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
-        let output = command
-            .args(arguments)
-            .current_dir(cargo::root())
-            .output()
-            .ok()?;
+        let output = command.args(arguments).current_dir(cargo::root()).output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         output.status.success().then(|| text.trim().to_owned())
     };
@@ -339,10 +325,7 @@ mod tests {
         let bundle = bundle(&[
             ("bin/cudamark", "#!/bin/sh\necho started >&2\n"),
             ("system/getconf", &format!("#!/bin/sh\n{getconf}\n")),
-            (
-                "system/ldd",
-                &format!("#!/bin/sh\necho '{ldd}' >&2\nexit 1\n"),
-            ),
+            ("system/ldd", &format!("#!/bin/sh\necho '{ldd}' >&2\nexit 1\n")),
         ]);
         fs::write(bundle.path().join("glibc"), "2.28").unwrap();
         let path = env::var("PATH").unwrap();
@@ -361,11 +344,7 @@ mod tests {
     fn a_system_older_than_the_bundle_is_told_the_floor() {
         let starts = |getconf: &str, ldd: &str| {
             let (status, words) = on_a_system(getconf, ldd);
-            assert_eq!(
-                (status, words.as_str()),
-                (Some(0), "started"),
-                "{getconf} {ldd}"
-            );
+            assert_eq!((status, words.as_str()), (Some(0), "started"), "{getconf} {ldd}");
         };
         let refuses = |getconf: &str, ldd: &str, found: &str| {
             let (status, words) = on_a_system(getconf, ldd);

@@ -25,20 +25,14 @@ fn tables(document: &str) -> Vec<Table> {
     let mut tables: Vec<Table> = Vec::new();
     let mut inside = false;
     for line in document.lines() {
-        let Some(cells) = line
-            .strip_prefix("| ")
-            .and_then(|line| line.strip_suffix(" |"))
-        else {
+        let Some(cells) = line.strip_prefix("| ").and_then(|line| line.strip_suffix(" |")) else {
             inside &= line.starts_with("|---");
             continue;
         };
         let cells = cells.split(" | ").map(|cell| cell.trim().to_owned());
         match tables.last_mut() {
             Some(table) if inside => table.rows.push(cells.collect()),
-            _ => tables.push(Table {
-                columns: cells.collect(),
-                rows: Vec::new(),
-            }),
+            _ => tables.push(Table { columns: cells.collect(), rows: Vec::new() }),
         }
         inside = true;
     }
@@ -112,10 +106,7 @@ fn ratios_are_those_of_the_record() {
             }
         }
         let planned = peers.keys().filter(|(ours, ..)| ours == "gpu").count();
-        assert_eq!(
-            tables[0].rows.len() * (tables[0].columns.len() - 1),
-            planned
-        );
+        assert_eq!(tables[0].rows.len() * (tables[0].columns.len() - 1), planned);
     }
 }
 
@@ -214,9 +205,7 @@ fn the_readme_says_what_the_records_say() {
         let of_four =
             |&e: &u32| ["u32", "i32", "f32"].map(|kind| of(folder, kind, 1 << e, "ratio"));
         let ratios = sizes.iter().flat_map(of_four);
-        ratios.fold((f64::MAX, 0f64), |(least, most), ratio| {
-            (least.min(ratio), most.max(ratio))
-        })
+        ratios.fold((f64::MAX, 0f64), |(least, most), ratio| (least.min(ratio), most.max(ratio)))
     };
     let large = 1 << 28;
     for (_, folder) in CHIPS {

@@ -135,9 +135,7 @@ mod tests {
     #[test]
     fn a_linker_that_is_installed_is_called_as_a_c_compiler_for_the_old_glibc() {
         let target = tempfile::tempdir().unwrap();
-        let zig = target
-            .path()
-            .join(format!("tools/ziglang-{ZIG}/ziglang/zig"));
+        let zig = target.path().join(format!("tools/ziglang-{ZIG}/ziglang/zig"));
         fs::create_dir_all(zig.parent().unwrap()).unwrap();
         let executable = Permissions::from_mode(0o755);
         fs::write(&zig, "#!/bin/sh\necho \"$@\"\n").unwrap();
@@ -148,10 +146,7 @@ mod tests {
         assert_eq!(String::from_utf8(said.stdout).unwrap(), expected);
         fs::write(&zig, "#!/bin/sh\necho broken >&2\nexit 1\n").unwrap();
         let error = linker_by("false", target.path()).unwrap_err();
-        assert!(
-            error.to_string().ends_with("does not run: broken"),
-            "{error}"
-        );
+        assert!(error.to_string().ends_with("does not run: broken"), "{error}");
     }
 
     #[test]

@@ -54,19 +54,13 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         bail!("no mutant has such a name; --list shows them");
     }
     if arguments.list {
-        names
-            .iter()
-            .filter(wanted)
-            .for_each(|name| println!("{name}"));
+        names.iter().filter(wanted).for_each(|name| println!("{name}"));
         return Ok(ExitCode::SUCCESS);
     }
     let document = fs::read_to_string(cargo::root().join(DOCUMENT))
         .with_context(|| format!("cannot read {DOCUMENT}"))?;
     let excused = excused(&document);
-    if let Some(gone) = excused
-        .iter()
-        .find(|name| !names.iter().any(|n| n == *name))
-    {
+    if let Some(gone) = excused.iter().find(|name| !names.iter().any(|n| n == *name)) {
         bail!("{DOCUMENT} excuses `{gone}`, which is no mutant; take the line out");
     }
     let target = cargo::target_directory()?.join("mutate-sync");
@@ -79,27 +73,17 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     // From the copy, which stays as it is while somebody works on the kernels.
     let kernels = copy.join(KERNELS);
     let names = mutants::of_folder(&kernels, |name, text| {
-        let module = if name == "lib.rs" {
-            mutants::MODULE
-        } else {
-            ""
-        };
+        let module = if name == "lib.rs" { mutants::MODULE } else { "" };
         Ok(fs::write(kernels.join(name), format!("{text}{module}"))?)
     })?;
-    let tests = Tests {
-        program: build(&copy, &target)?,
-        folder: copy.join("gpu-kernels"),
-    };
+    let tests = Tests { program: build(&copy, &target)?, folder: copy.join("gpu-kernels") };
     let begin = Instant::now();
     if tests.run(None, None)? != Verdict::Survived {
         bail!("the tests fail without any mutation: cargo test -p gpu-kernels");
     }
     let limit = begin.elapsed() * PATIENCE;
-    let chosen: Vec<(usize, &String)> = names
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| wanted(name))
-        .collect();
+    let chosen: Vec<(usize, &String)> =
+        names.iter().enumerate().filter(|(_, name)| wanted(name)).collect();
     let (left, wrong) = (Mutex::new(chosen.iter()), Mutex::new(0));
     let workers = thread::available_parallelism().map_or(1, |cores| cores.get());
     let work = || -> Result<()> {
@@ -125,15 +109,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         })
     })?;
     let wrong = wrong.into_inner().unwrap_or(u32::MAX);
-    println!(
-        "{} mutants, {wrong} of them not as they should be",
-        chosen.len()
-    );
-    Ok(if wrong == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    println!("{} mutants, {wrong} of them not as they should be", chosen.len());
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The mutants that the document has a line for, in the table of those that live.
@@ -163,21 +140,12 @@ fn judge(verdict: Verdict, excused: bool) -> (String, bool) {
 /// Copies what git knows of, and what it does not ignore.
 fn copy_workspace(copy: &Path) -> Result<()> {
     let listed = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(cargo::root())
         .output()
         .context("cannot run git")?;
     if !listed.status.success() {
-        bail!(
-            "git ls-files failed: {}",
-            String::from_utf8_lossy(&listed.stderr).trim()
-        );
+        bail!("git ls-files failed: {}", String::from_utf8_lossy(&listed.stderr).trim());
     }
     for name in String::from_utf8(listed.stdout)?.split_terminator('\0') {
         let (from, to) = (cargo::root().join(name), copy.join(name));
@@ -193,20 +161,9 @@ fn copy_workspace(copy: &Path) -> Result<()> {
 
 /// Builds the copy's tests of the kernels.
 fn build(copy: &Path, target: &Path) -> Result<PathBuf> {
-    let build = [
-        "test",
-        "-p",
-        "gpu-kernels",
-        "--test",
-        "emulator",
-        "--no-run",
-        "--quiet",
-    ];
+    let build = ["test", "-p", "gpu-kernels", "--test", "emulator", "--no-run", "--quiet"];
     let built = cargo::executables_in(copy, target, &build)?;
-    let (program, _) = built
-        .into_iter()
-        .next()
-        .context("cargo has built no test")?;
+    let (program, _) = built.into_iter().next().context("cargo has built no test")?;
     Ok(program)
 }
 
@@ -245,9 +202,7 @@ impl Tests {
         }
         let begin = Instant::now();
         let verdict = loop {
-            let left = limit
-                .unwrap_or(Duration::MAX)
-                .saturating_sub(begin.elapsed());
+            let left = limit.unwrap_or(Duration::MAX).saturating_sub(begin.elapsed());
             match received.recv_timeout(left) {
                 Ok(line) => {
                     if let Some(name) = failed(&line) {
@@ -296,10 +251,7 @@ mod tests {
 
     #[test]
     fn failures_are_read() {
-        assert_eq!(
-            failed("test sorts::sort_u8 ... FAILED"),
-            Some("sorts::sort_u8")
-        );
+        assert_eq!(failed("test sorts::sort_u8 ... FAILED"), Some("sorts::sort_u8"));
         assert_eq!(failed("test sorts::sort_u8 ... ok"), None);
     }
 }

@@ -8,17 +8,13 @@ use std::process::Command;
 
 /// The program of this name in the folders of `path`, as a shell finds it.
 pub fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
-    env::split_paths(path)
-        .map(|folder| folder.join(name))
-        .find(|program| is_executable(program))
+    env::split_paths(path).map(|folder| folder.join(name)).find(|program| is_executable(program))
 }
 
 #[cfg(unix)]
 pub fn is_executable(program: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    program
-        .metadata()
-        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    program.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]
@@ -39,9 +35,7 @@ pub fn shown(command: &Command) -> String {
 pub fn run(command: &mut Command) -> Result<()> {
     let line = shown(command);
     println!("running: {line}");
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run `{line}`"))?;
+    let status = command.status().with_context(|| format!("cannot run `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed: {status}");
     }

@@ -66,10 +66,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         false => arguments.chips,
     };
     let shown = arguments.kernel.unwrap_or_default();
-    let files = BUILT
-        .into_iter()
-        .map(|arch| build(arch, &shown))
-        .collect::<Result<Vec<Ptx>>>()?;
+    let files = BUILT.into_iter().map(|arch| build(arch, &shown)).collect::<Result<Vec<Ptx>>>()?;
     let Some(ptxas) = ptxas::find()? else {
         show_sizes(&files);
         return without(ptxas::HOW_TO_GET, arguments.check);
@@ -123,9 +120,7 @@ fn without(how_to_get: &str, check: bool) -> Result<ExitCode> {
 /// Builds for one architecture, and keeps the kernels whose names have `shown` in
 /// them.
 fn build(arch: NvvmArch, shown: &str) -> Result<Ptx> {
-    let build = CudaBuilder::new(cargo::kernels())
-        .arch(arch)
-        .build_with_info()?;
+    let build = CudaBuilder::new(cargo::kernels()).arch(arch).build_with_info()?;
     for warning in &build.warnings {
         eprintln!("warning: {warning}");
     }
@@ -139,29 +134,18 @@ fn build(arch: NvvmArch, shown: &str) -> Result<Ptx> {
         stated: stated.get(entry.name).copied(),
         shared_bytes: taken.get(entry.name).copied().unwrap_or(0),
     };
-    let all: BTreeMap<String, Source> = entries(&text)
-        .iter()
-        .map(|entry| (entry.name.to_owned(), source(entry)))
-        .collect();
+    let all: BTreeMap<String, Source> =
+        entries(&text).iter().map(|entry| (entry.name.to_owned(), source(entry))).collect();
     let known: Vec<String> = all.keys().cloned().collect();
-    let kernels: BTreeMap<String, Source> = all
-        .into_iter()
-        .filter(|(name, _)| name.contains(shown))
-        .collect();
+    let kernels: BTreeMap<String, Source> =
+        all.into_iter().filter(|(name, _)| name.contains(shown)).collect();
     if known.is_empty() {
         bail!("gpu-kernels has no kernels");
     }
     if kernels.is_empty() {
-        bail!(
-            "no kernel has `{shown}` in its name; there are {}",
-            known.join(", ")
-        );
+        bail!("no kernel has `{shown}` in its name; there are {}", known.join(", "));
     }
-    Ok(Ptx {
-        arch,
-        path,
-        kernels,
-    })
+    Ok(Ptx { arch, path, kernels })
 }
 
 /// The bytes of shared memory that the kernels state of themselves in their PTX.
@@ -216,13 +200,9 @@ fn assemble(
 ) -> Result<BTreeMap<String, Code>> {
     let cubin = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
     let usages = ptxas::assemble(ptxas, &file.path, &chip.to_string(), cubin.path())?;
-    let counts = nvdisasm
-        .map(|nvdisasm| sass::count(nvdisasm, cubin.path()))
-        .transpose()?;
+    let counts = nvdisasm.map(|nvdisasm| sass::count(nvdisasm, cubin.path())).transpose()?;
     let code = |(kernel, usage): (String, Usage)| {
-        let counts = counts
-            .as_ref()
-            .and_then(|counts| counts.get(&kernel).copied());
+        let counts = counts.as_ref().and_then(|counts| counts.get(&kernel).copied());
         (kernel, Code { usage, counts })
     };
     Ok(usages.into_iter().map(code).collect())
@@ -268,11 +248,7 @@ fn show_sizes(files: &[Ptx]) {
     println!("{:32} {:>6} {:>9}", "kernel", "PTX", "PTX bytes");
     for file in files {
         for (kernel, source) in &file.kernels {
-            println!(
-                "{kernel:32} {:>6} {:>9}",
-                file.arch.to_string(),
-                source.size
-            );
+            println!("{kernel:32} {:>6} {:>9}", file.arch.to_string(), source.size);
         }
     }
 }
@@ -284,24 +260,12 @@ mod tests {
     #[test]
     fn a_lost_or_doubled_vote_or_barrier_is_a_fault() {
         let counts = |votes, barriers| Counts { votes, barriers };
-        let code = |counts| Code {
-            usage: Usage::default(),
-            counts: Some(counts),
-        };
+        let code = |counts| Code { usage: Usage::default(), counts: Some(counts) };
         let chip = NvvmArch::Compute90;
-        let source = |stated| Source {
-            size: 0,
-            stated,
-            shared_bytes: 0,
-        };
+        let source = |stated| Source { size: 0, stated, shared_bytes: 0 };
         let stated = &source(Some(counts(192, 4)));
         assert_eq!(code(counts(192, 4)).fault(stated, chip), None);
-        for wrong in [
-            counts(191, 4),
-            counts(384, 4),
-            counts(192, 3),
-            counts(192, 5),
-        ] {
+        for wrong in [counts(191, 4), counts(384, 4), counts(192, 3), counts(192, 5)] {
             let fault = code(wrong).fault(stated, chip).unwrap();
             assert!(fault.ends_with("its source 192 and 4"), "{fault}");
         }
@@ -314,16 +278,9 @@ mod tests {
     fn spilt_registers_are_a_fault_where_the_kernel_can_be_launched() {
         let text = "\t// .shared_bytes sort 101377\n// .synchronisation sort 0 0\n";
         let shared_bytes = shared_bytes(text).unwrap()["sort"];
-        let source = Source {
-            size: 0,
-            stated: Some(Counts::default()),
-            shared_bytes,
-        };
+        let source = Source { size: 0, stated: Some(Counts::default()), shared_bytes };
         let code = Code {
-            usage: Usage {
-                spill_stores: 4,
-                ..Usage::default()
-            },
+            usage: Usage { spill_stores: 4, ..Usage::default() },
             counts: Some(Counts::default()),
         };
         // 99 KB and a byte.

@@ -57,9 +57,7 @@ pub fn find_tool(name: &str, variable: &str, beside: Option<&Path>) -> Result<Op
     if let Some(found) = programs::find(name, &env::var_os("PATH").unwrap_or_default()) {
         return Ok(Some(found));
     }
-    let homes = ["CUDA_HOME", "CUDA_PATH"]
-        .into_iter()
-        .filter_map(env::var_os);
+    let homes = ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(env::var_os);
     let mut candidates: Vec<PathBuf> = homes.map(PathBuf::from).collect();
     candidates.push(PathBuf::from("/usr/local/cuda"));
     // The wheels of different versions have different folders there.
@@ -151,20 +149,11 @@ ptxas info    : Used 64 registers, used 1 barriers, 120 bytes cumulative stack s
     fn messages_are_read() {
         let found = usages(MESSAGES);
         assert_eq!(found.len(), 2);
-        let verify = Usage {
-            registers: 25,
-            shared: 1024,
-            ..Usage::default()
-        };
+        let verify = Usage { registers: 25, shared: 1024, ..Usage::default() };
         assert_eq!(found["verify_u32"], verify);
         assert!(!verify.uses_local_memory());
-        let sort = Usage {
-            registers: 64,
-            shared: 0,
-            stack: 120,
-            spill_stores: 224,
-            spill_loads: 184,
-        };
+        let sort =
+            Usage { registers: 64, shared: 0, stack: 120, spill_stores: 224, spill_loads: 184 };
         assert_eq!(found["sort"], sort);
         assert!(sort.uses_local_memory());
     }

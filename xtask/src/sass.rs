@@ -101,9 +101,7 @@ fn instruction(line: &str) -> Option<&str> {
 
 /// The counts that the kernels state of themselves in their PTX.
 pub fn stated(ptx: &str) -> Result<BTreeMap<String, Counts>> {
-    let lines = ptx
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix(STATED));
+    let lines = ptx.lines().filter_map(|line| line.trim().strip_prefix(STATED));
     lines
         .map(|line| {
             let words: Vec<&str> = line.split_whitespace().collect();
@@ -155,10 +153,7 @@ $__internal_0_$__cuda_sm70_votesync_any:
     #[test]
     fn votes_and_barriers_of_a_kernel_are_counted_and_no_others() {
         let found = counts(LISTING);
-        let sort = Counts {
-            votes: 4,
-            barriers: 2,
-        };
+        let sort = Counts { votes: 4, barriers: 2 };
         assert_eq!(found.len(), 2);
         assert_eq!(found["sort"], sort);
         assert_eq!(found["copy"], Counts::default());
@@ -167,10 +162,7 @@ $__internal_0_$__cuda_sm70_votesync_any:
     #[test]
     fn what_a_kernel_states_is_read() {
         let found = stated("x\n\t// .synchronisation sort 193 5\n// .launch_bounds sort 512\n");
-        let sort = Counts {
-            votes: 193,
-            barriers: 5,
-        };
+        let sort = Counts { votes: 193, barriers: 5 };
         assert_eq!(found.unwrap()["sort"], sort);
         for line in ["sort 193", "sort 1 x", "sort 1 2 3"] {
             let error = stated(&format!("{STATED}{line}")).unwrap_err().to_string();

@@ -141,14 +141,10 @@ impl Setup {
             return false;
         };
         let shown = String::from_utf8_lossy(&shown.stdout);
-        let versions = shown
-            .lines()
-            .filter_map(|line| line.strip_prefix("Version: "));
+        let versions = shown.lines().filter_map(|line| line.strip_prefix("Version: "));
         // Debian's version is the release, `+` or `-`, and more.
         let of_pinned = |version: &&str| {
-            version
-                .strip_prefix(pinned)
-                .is_some_and(|rest| rest.starts_with(['+', '-']))
+            version.strip_prefix(pinned).is_some_and(|rest| rest.starts_with(['+', '-']))
         };
         versions.filter(of_pinned).count() == PACKAGES.len()
     }

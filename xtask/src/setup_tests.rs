@@ -59,11 +59,8 @@ impl Machine {
     }
 
     fn toolchain(&self) -> PathBuf {
-        let name = format!(
-            "toolchains/1.96.0-{}-unknown-{}-gnu",
-            env::consts::ARCH,
-            env::consts::OS
-        );
+        let name =
+            format!("toolchains/1.96.0-{}-unknown-{}-gnu", env::consts::ARCH, env::consts::OS);
         self.at("rustup-home").join(name)
     }
 
@@ -94,13 +91,7 @@ fn with_a_compiler_nothing_is_run() {
         machine.program(name, "exit 1");
     }
     let install = machine.install(&machine.at("usr"));
-    assert!(
-        Command::new("sh")
-            .args(["-c", &install])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("sh").args(["-c", &install]).status().unwrap().success());
     let compiler = machine.setup.run().unwrap();
     assert_eq!(compiler.rustc, machine.at("usr/bin/rustc"));
     assert_eq!(machine.calls(), [""; 0]);
@@ -157,10 +148,7 @@ fn a_list_that_cannot_be_had_is_no_reason_to_stop() {
     machine.setup.rustup_allowed = false;
     machine.program("apt-cache", "exit 100");
     let install = machine.install(&machine.at("usr"));
-    machine.program(
-        "apt-get",
-        &format!("case \"$1\" in update) exit 100 ;; *) {install} ;; esac"),
-    );
+    machine.program("apt-get", &format!("case \"$1\" in update) exit 100 ;; *) {install} ;; esac"));
     machine.setup.run().unwrap();
     assert_eq!(machine.calls(), [SHOW, "apt-get update", INSTALL]);
 }
@@ -197,10 +185,7 @@ fn without_root_apt_is_run_by_sudo_or_not_at_all() {
     machine.program("sudo", "exec \"$@\"");
     machine.setup.run().unwrap();
     let calls = machine.calls();
-    assert!(
-        calls.iter().any(|call| call.starts_with("sudo /")),
-        "{calls:?}"
-    );
+    assert!(calls.iter().any(|call| call.starts_with("sudo /")), "{calls:?}");
     assert_eq!(calls.last().unwrap(), INSTALL);
 }
 
@@ -208,14 +193,8 @@ fn without_root_apt_is_run_by_sudo_or_not_at_all() {
 fn a_machine_with_nothing_says_what_was_tried() {
     let machine = Machine::bare();
     let error = machine.setup.run().unwrap_err().to_string();
-    assert!(
-        error.starts_with("cannot install a kernel compiler: "),
-        "{error}"
-    );
-    assert!(
-        error.contains("no apt-get in PATH") && error.contains("not by rustup"),
-        "{error}"
-    );
+    assert!(error.starts_with("cannot install a kernel compiler: "), "{error}");
+    assert!(error.contains("no apt-get in PATH") && error.contains("not by rustup"), "{error}");
 }
 
 #[test]

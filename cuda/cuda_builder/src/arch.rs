@@ -100,17 +100,14 @@ impl FromStr for NvvmArch {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let number = text
-            .strip_prefix("sm_")
-            .or_else(|| text.strip_prefix("compute_"))
-            .unwrap_or(text);
-        Self::ALL
-            .into_iter()
-            .find(|arch| arch.capability().to_string() == number)
-            .ok_or_else(|| {
+        let number =
+            text.strip_prefix("sm_").or_else(|| text.strip_prefix("compute_")).unwrap_or(text);
+        Self::ALL.into_iter().find(|arch| arch.capability().to_string() == number).ok_or_else(
+            || {
                 let known = Self::ALL.map(|arch| arch.to_string()).join(", ");
                 format!("unknown architecture `{text}`; known are {known}")
-            })
+            },
+        )
     }
 }
 

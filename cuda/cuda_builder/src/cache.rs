@@ -46,10 +46,7 @@ impl Key {
     /// 32 hexadecimal digits.
     pub(crate) fn finish(&mut self) -> String {
         let digest = std::mem::take(&mut self.0).finalize();
-        digest[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        digest[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
@@ -119,9 +116,7 @@ pub(crate) fn write_if_changed(path: &Path, contents: &[u8]) -> Result<(), CudaB
         readable_by_all(file.as_file())?;
         file.persist(path).map_err(|error| error.error)
     });
-    written
-        .map(drop)
-        .map_err(CudaBuilderError::io("write", path))
+    written.map(drop).map_err(CudaBuilderError::io("write", path))
 }
 
 /// Temporary files are private to the user; what is built is not.

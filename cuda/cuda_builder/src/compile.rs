@@ -43,11 +43,7 @@ impl Compilation<'_> {
         let path = entry.join(self.file_name(last));
         let read =
             |path: &Path| fs::read_to_string(path).map_err(CudaBuilderError::io("read", path));
-        Ok(RawPtx {
-            text: read(&path)?,
-            messages: read(&entry.join(MESSAGES))?,
-            entry,
-        })
+        Ok(RawPtx { text: read(&path)?, messages: read(&entry.join(MESSAGES))?, entry })
     }
 
     /// The key of each crate: its source, everything that decides how it is
@@ -56,8 +52,7 @@ impl Compilation<'_> {
         let mut keys: Vec<String> = Vec::new();
         for (i, krate) in self.crates.in_order.iter().enumerate() {
             let mut key = Key::default();
-            key.field(env!("CARGO_PKG_VERSION"))
-                .field(&self.compiler.verbose_version);
+            key.field(env!("CARGO_PKG_VERSION")).field(&self.compiler.verbose_version);
             for flag in self.flags(i) {
                 key.field(flag);
             }
@@ -65,8 +60,7 @@ impl Compilation<'_> {
                 key.field(name).field(&keys[*dependency]);
             }
             let root = krate.root_file.file_name().unwrap_or_default();
-            key.field(root.as_encoded_bytes())
-                .folder(source_folder(krate))?;
+            key.field(root.as_encoded_bytes()).folder(source_folder(krate))?;
             keys.push(key.finish());
         }
         Ok(keys)
@@ -88,9 +82,7 @@ impl Compilation<'_> {
             false => Some(sysroot(self.cache, self.compiler, &mut self.calls)?),
         };
         self.calls += 1;
-        self.cache.make(&name, |folder| {
-            self.compile(i, keys, sysroot.as_deref(), folder)
-        })
+        self.cache.make(&name, |folder| self.compile(i, keys, sysroot.as_deref(), folder))
     }
 
     fn compile(
@@ -111,12 +103,8 @@ impl Compilation<'_> {
             rustc.arg("--sysroot").arg(sysroot);
         }
         for (name, dependency) in &krate.dependencies {
-            let file = self
-                .entry(*dependency, keys)
-                .join(self.file_name(*dependency));
-            rustc
-                .arg("--extern")
-                .arg(format!("{name}={}", file.display()));
+            let file = self.entry(*dependency, keys).join(self.file_name(*dependency));
+            rustc.arg("--extern").arg(format!("{name}={}", file.display()));
         }
         for dependency in self.all_dependencies(i) {
             let folder = self.entry(dependency, keys);
@@ -179,8 +167,7 @@ impl Compilation<'_> {
     }
 
     fn entry(&self, i: usize, keys: &[String]) -> PathBuf {
-        self.cache
-            .entry(&entry_name(&self.crates.in_order[i], &keys[i]))
+        self.cache.entry(&entry_name(&self.crates.in_order[i], &keys[i]))
     }
 
     /// The name of the compiler's output.
@@ -221,14 +208,10 @@ pub(crate) fn source_folder(krate: &Crate) -> &Path {
 /// other folders, or variables, of which the cache would not see a change.
 fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError> {
     let text = fs::read_to_string(dep_info).map_err(CudaBuilderError::io("read", dep_info))?;
-    let unsupported = |reason: String| CudaBuilderError::Unsupported {
-        krate: krate.package.clone(),
-        reason,
-    };
+    let unsupported =
+        |reason: String| CudaBuilderError::Unsupported { krate: krate.package.clone(), reason };
     let folder = source_folder(krate);
-    let real_folder = folder
-        .canonicalize()
-        .map_err(CudaBuilderError::io("open", folder))?;
+    let real_folder = folder.canonicalize().map_err(CudaBuilderError::io("open", folder))?;
     for line in text.lines() {
         if let Some(variable) = line.strip_prefix("# env-dep:") {
             let name = variable.split('=').next().unwrap_or(variable);
@@ -245,10 +228,7 @@ fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError>
         // from where a change would be seen.
         let real = Path::new(&file).canonicalize();
         if !real.is_ok_and(|real| real.starts_with(&real_folder)) {
-            return Err(unsupported(format!(
-                "it reads {file}, outside of {}",
-                folder.display()
-            )));
+            return Err(unsupported(format!("it reads {file}, outside of {}", folder.display())));
         }
     }
     Ok(())

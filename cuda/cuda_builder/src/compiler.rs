@@ -92,10 +92,7 @@ impl CompilerSearch {
     pub fn find(&self) -> Result<Compiler, CudaBuilderError> {
         if let Some(rustc) = &self.explicit {
             return inspect(rustc, None, Origin::Variable).map_err(|reason| {
-                CudaBuilderError::UnusableCompiler {
-                    value: rustc.display().to_string(),
-                    reason,
-                }
+                CudaBuilderError::UnusableCompiler { value: rustc.display().to_string(), reason }
             });
         }
         let mut looked = Vec::new();
@@ -187,10 +184,7 @@ fn inspect(rustc: &Path, sysroot: Option<&Path>, origin: Origin) -> Result<Compi
     };
     let library = sysroot.join("lib/rustlib/src/rust/library");
     if !library.join("core/src/lib.rs").is_file() {
-        return Err(format!(
-            "rustc {release} has no source of core in {}",
-            library.display()
-        ));
+        return Err(format!("rustc {release} has no source of core in {}", library.display()));
     }
     Ok(Compiler {
         rustc: rustc.to_owned(),
@@ -245,9 +239,8 @@ pub(crate) fn run(
     krate: &str,
     target: &str,
 ) -> Result<String, CudaBuilderError> {
-    let output = rustc
-        .output()
-        .map_err(CudaBuilderError::io("run", Path::new(rustc.get_program())))?;
+    let output =
+        rustc.output().map_err(CudaBuilderError::io("run", Path::new(rustc.get_program())))?;
     let messages = without_noise(&String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
         return Err(CudaBuilderError::Compile {

@@ -111,20 +111,11 @@ pub(crate) fn resolve(folder: &Path) -> Result<Crates, CudaBuilderError> {
     let mut resolver = Resolver::default();
     let target_directory = resolver.read(&manifest)?;
     let root = resolver.package(&manifest)?;
-    let toolchain = root
-        .metadata
-        .and_then(|metadata| metadata.cuda_builder?.toolchain);
-    let root = Node {
-        manifest: root.manifest_path,
-        for_host: false,
-    };
+    let toolchain = root.metadata.and_then(|metadata| metadata.cuda_builder?.toolchain);
+    let root = Node { manifest: root.manifest_path, for_host: false };
     resolver.request(&root, &[], true)?;
     resolver.place(&root)?;
-    Ok(Crates {
-        in_order: resolver.in_order,
-        toolchain,
-        target_directory,
-    })
+    Ok(Crates { in_order: resolver.in_order, toolchain, target_directory })
 }
 
 /// A crate as it stands in the graph: the host's build of a package is another
@@ -147,10 +138,8 @@ struct Resolver {
 impl Resolver {
     /// Asks cargo about the workspace of `manifest`. Returns its target folder.
     fn read(&mut self, manifest: &Path) -> Result<PathBuf, CudaBuilderError> {
-        let refused = |message: String| CudaBuilderError::Metadata {
-            manifest: manifest.to_owned(),
-            message,
-        };
+        let refused =
+            |message: String| CudaBuilderError::Metadata { manifest: manifest.to_owned(), message };
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let output = Command::new(&cargo)
             .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
@@ -210,10 +199,7 @@ impl Resolver {
                 // A crate need not have it, and then it is not set.
                 None if feature == "default" => continue,
                 None => {
-                    return Err(unsupported(
-                        &package,
-                        format!("it has no feature `{feature}`"),
-                    ));
+                    return Err(unsupported(&package, format!("it has no feature `{feature}`")));
                 }
             }
             enabled.insert(feature);
@@ -222,11 +208,7 @@ impl Resolver {
             return Ok(());
         }
         for (dependency, child) in self.dependencies(node, &package)? {
-            self.request(
-                &child,
-                &dependency.features,
-                dependency.uses_default_features,
-            )?;
+            self.request(&child, &dependency.features, dependency.uses_default_features)?;
         }
         Ok(())
     }
@@ -275,11 +257,7 @@ impl Resolver {
             }
             None => self.placed.insert(node.clone(), None),
         };
-        if package
-            .targets
-            .iter()
-            .any(|t| t.kind.iter().any(|k| k == "custom-build"))
-        {
+        if package.targets.iter().any(|t| t.kind.iter().any(|k| k == "custom-build")) {
             return Err(unsupported(
                 &package,
                 "it has a build script, and none is run for the device".to_owned(),
@@ -303,10 +281,7 @@ impl Resolver {
             package: package.name,
             version: package.version,
             manifest: package.manifest_path,
-            features: features
-                .into_iter()
-                .filter(|f| !f.starts_with("dep:"))
-                .collect(),
+            features: features.into_iter().filter(|f| !f.starts_with("dep:")).collect(),
             for_host: node.for_host,
             dependencies,
         });
@@ -332,10 +307,7 @@ fn applies(
     if node.for_host {
         return Err(unsupported(
             package,
-            format!(
-                "a procedural macro's dependency on `{}` asks for a target",
-                dependency.name
-            ),
+            format!("a procedural macro's dependency on `{}` asks for a target", dependency.name),
         ));
     }
     let refused = |error: cargo_platform::ParseError| unsupported(package, error.to_string());
@@ -356,8 +328,5 @@ fn library(package: &Package) -> Result<&Target, CudaBuilderError> {
 }
 
 fn unsupported(package: &Package, reason: String) -> CudaBuilderError {
-    CudaBuilderError::Unsupported {
-        krate: package.name.clone(),
-        reason,
-    }
+    CudaBuilderError::Unsupported { krate: package.name.clone(), reason }
 }

@@ -184,12 +184,7 @@ impl CudaBuilder {
             }
             None => kept,
         };
-        Ok(Build {
-            ptx,
-            compiler,
-            compiler_calls,
-            warnings,
-        })
+        Ok(Build { ptx, compiler, compiler_calls, warnings })
     }
 
     fn cache_folder(&self, crates: &Crates) -> PathBuf {

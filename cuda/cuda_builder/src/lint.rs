@@ -72,11 +72,7 @@ pub fn lint(ptx: &str) -> Vec<Violation> {
     for entry in &entries {
         for statement in entry.statements() {
             if let Some(rule) = broken_rule(&statement) {
-                let text = statement
-                    .text
-                    .split_whitespace()
-                    .collect::<Vec<_>>()
-                    .join(" ");
+                let text = statement.text.split_whitespace().collect::<Vec<_>>().join(" ");
                 found.push(violation(rule, Some(entry.name), statement.line, &text));
             }
         }
@@ -94,12 +90,7 @@ pub fn lint(ptx: &str) -> Vec<Violation> {
 }
 
 fn violation(rule: Rule, kernel: Option<&str>, line: usize, text: &str) -> Violation {
-    Violation {
-        rule,
-        kernel: kernel.map(str::to_owned),
-        line,
-        text: text.to_owned(),
-    }
+    Violation { rule, kernel: kernel.map(str::to_owned), line, text: text.to_owned() }
 }
 
 /// The lines that belong to no kernel, with their numbers.
@@ -141,7 +132,5 @@ fn is_space(part: &str) -> bool {
 
 /// Mangled names of `core::panicking` and `core::fmt`.
 fn is_panic_machinery(text: &str) -> bool {
-    ["4core9panicking", "4core3fmt", "panic_fmt"]
-        .iter()
-        .any(|name| text.contains(name))
+    ["4core9panicking", "4core3fmt", "panic_fmt"].iter().any(|name| text.contains(name))
 }

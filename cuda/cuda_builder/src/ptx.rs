@@ -106,9 +106,7 @@ pub fn entries(ptx: &str) -> Vec<Entry<'_>> {
     while let Some(offset) = ptx[at..].find(START) {
         let start = at + offset;
         // LLVM closes a function, and nothing else, with a brace at the margin.
-        let end = ptx[start..]
-            .find("\n}")
-            .map_or(ptx.len(), |i| start + i + 2);
+        let end = ptx[start..].find("\n}").map_or(ptx.len(), |i| start + i + 2);
         let text = &ptx[start..end];
         let rest = &text[START.len()..];
         let name_end = rest.find(|c: char| !is_symbol(c)).unwrap_or(rest.len());
@@ -141,10 +139,7 @@ fn statements(text: &str, mut line: usize) -> Vec<Statement<'_>> {
 fn next_statement<'a>(text: &'a str, line: &mut usize) -> Option<(Statement<'a>, &'a str)> {
     let text = skip_to_statement(text, line);
     let end = text.find(';')?;
-    let statement = Statement {
-        line: *line,
-        text: text[..end].trim_end(),
-    };
+    let statement = Statement { line: *line, text: text[..end].trim_end() };
     *line += text[..end].matches('\n').count();
     Some((statement, &text[end + 1..]))
 }
@@ -156,10 +151,7 @@ fn skip_to_statement<'a>(mut text: &'a str, line: &mut usize) -> &'a str {
         if let Some(behind) = trimmed.strip_prefix('\n') {
             *line += 1;
             text = behind;
-        } else if ["//", ".loc ", ".loc\t", ".file"]
-            .iter()
-            .any(|p| trimmed.starts_with(p))
-        {
+        } else if ["//", ".loc ", ".loc\t", ".file"].iter().any(|p| trimmed.starts_with(p)) {
             text = &trimmed[trimmed.find('\n').unwrap_or(trimmed.len())..];
         } else if trimmed.starts_with('@') {
             let end = trimmed.find(char::is_whitespace).unwrap_or(trimmed.len());

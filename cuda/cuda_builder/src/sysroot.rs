@@ -34,9 +34,7 @@ pub(crate) fn sysroot(
     calls: &mut usize,
 ) -> Result<PathBuf, CudaBuilderError> {
     let mut key = Key::default();
-    key.field(env!("CARGO_PKG_VERSION"))
-        .field(&compiler.verbose_version)
-        .field(COMPILER_BUILTINS);
+    key.field(env!("CARGO_PKG_VERSION")).field(&compiler.verbose_version).field(COMPILER_BUILTINS);
     for flag in core_flags() {
         key.field(flag);
     }

@@ -27,9 +27,7 @@ fn unchanged_sources_run_no_compiler_and_changed_ones_do(compiler: Compiler) {
     let krate = generated(KERNEL, "");
     let copy = krate.path().join("copy.ptx");
     let build = |arch| {
-        let builder = builder_of(krate.path(), &compiler)
-            .arch(arch)
-            .copy_to(&copy);
+        let builder = builder_of(krate.path(), &compiler).arch(arch).copy_to(&copy);
         builder.cache_dir(cache.path()).build_with_info().unwrap()
     };
     let baseline = NvvmArch::Compute75;
@@ -59,21 +57,14 @@ fn unchanged_sources_run_no_compiler_and_changed_ones_do(compiler: Compiler) {
 }
 
 fn other_arguments_are_another_build(compiler: Compiler) {
-    let build = |argument: &str| {
-        builder("bounds", &compiler)
-            .rustc_arg(argument)
-            .build()
-            .unwrap()
-    };
+    let build = |argument: &str| builder("bounds", &compiler).rustc_arg(argument).build().unwrap();
     assert_ne!(build("-Copt-level=2"), build("-Copt-level=3"));
 }
 
 fn warnings_of_the_compiler_are_kept_with_the_build(compiler: Compiler) {
     let krate = generated(&format!("{KERNEL} fn unused_helper() {{}}"), "");
     for _ in 0..2 {
-        let build = builder_of(krate.path(), &compiler)
-            .build_with_info()
-            .unwrap();
+        let build = builder_of(krate.path(), &compiler).build_with_info().unwrap();
         let [warning] = &build.warnings[..] else {
             panic!("{:?}", build.warnings);
         };
@@ -94,10 +85,7 @@ fn builds_at_once_do_not_disturb_each_other(compiler: Compiler) {
     assert!(built.iter().all(|ptx| *ptx == built[0]));
     for entry in fs::read_dir(cache.path()).unwrap() {
         let name = entry.unwrap().file_name();
-        assert!(
-            !name.to_string_lossy().starts_with("unfinished"),
-            "{name:?}"
-        );
+        assert!(!name.to_string_lossy().starts_with("unfinished"), "{name:?}");
     }
 }
 
@@ -106,19 +94,13 @@ fn crates_that_need_cargo_are_refused_with_the_reason(compiler: Compiler) {
         let krate = generated(source, manifest);
         prepare(krate.path());
         let error = builder_of(krate.path(), &compiler).build().unwrap_err();
-        assert!(
-            matches!(error, CudaBuilderError::Unsupported { .. }),
-            "{error}"
-        );
+        assert!(matches!(error, CudaBuilderError::Unsupported { .. }), "{error}");
         error
     };
     let nothing = |_: &std::path::Path| {};
 
     let error = build(KERNEL, "some-registry-crate = \"1\"", nothing);
-    assert_has(
-        error,
-        &["crate `generated`", "`some-registry-crate` comes from"],
-    );
+    assert_has(error, &["crate `generated`", "`some-registry-crate` comes from"]);
 
     let error = build(KERNEL, "", |folder| {
         fs::write(folder.join("build.rs"), "fn main() {}").unwrap();
@@ -143,9 +125,6 @@ fn a_folder_without_a_crate_is_named() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("Cargo.toml"), "[package]\nname = 7\n").unwrap();
     let error = CudaBuilder::new(folder.path()).build().unwrap_err();
-    assert!(
-        matches!(error, CudaBuilderError::Metadata { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, CudaBuilderError::Metadata { .. }), "{error}");
     assert_has(error, &["name = 7"]);
 }

@@ -72,18 +72,8 @@ fn no_compiler_says_where_it_looked_and_what_to_run() {
     let folder = tempfile::tempdir().unwrap();
     let error = nowhere(folder.path()).find().unwrap_err().to_string();
     let start = "no kernel compiler found; run `cargo xtask setup` (";
-    assert_has(
-        &error,
-        &[
-            start,
-            "no toolchain 1.96.0",
-            "usr/bin/rustc: it does not run",
-        ],
-    );
-    assert!(
-        error.starts_with(start) && error.lines().count() == 1,
-        "{error}"
-    );
+    assert_has(&error, &[start, "no toolchain 1.96.0", "usr/bin/rustc: it does not run"]);
+    assert!(error.starts_with(start) && error.lines().count() == 1, "{error}");
 }
 
 fn a_pinned_rustup_toolchain_comes_first_and_builds(real: Compiler) {
@@ -91,10 +81,7 @@ fn a_pinned_rustup_toolchain_comes_first_and_builds(real: Compiler) {
     let mut search = nowhere(folder.path());
     search.pinned = Some(real.release.clone());
     search.system = real.rustc.clone();
-    let triple = real
-        .verbose_version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "));
+    let triple = real.verbose_version.lines().find_map(|line| line.strip_prefix("host: "));
     let name = format!("{}-{}", real.release, triple.unwrap());
     let toolchain = folder.path().join("rustup/toolchains").join(&name);
     fs::create_dir_all(toolchain.join("bin")).unwrap();
@@ -123,11 +110,9 @@ fn a_pinned_rustup_toolchain_comes_first_and_builds(real: Compiler) {
 fn a_toolchain_of_another_machine_or_release_is_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let toolchains = folder.path().join("rustup/toolchains");
-    for name in [
-        "1.96.0-other-unknown-linux-gnu",
-        "1.96.0-nightly",
-        "1.95.0-x86_64-unknown-linux-gnu",
-    ] {
+    for name in
+        ["1.96.0-other-unknown-linux-gnu", "1.96.0-nightly", "1.95.0-x86_64-unknown-linux-gnu"]
+    {
         fs::create_dir_all(toolchains.join(name)).unwrap();
     }
     let looked = reasons(&nowhere(folder.path()));
@@ -153,13 +138,7 @@ fn a_compiler_without_source_or_too_old_does_not_serve() {
     let mut search = nowhere(folder.path());
     search.system = pretended(folder.path(), "1.96.0", false, "exit 1");
     let looked = reasons(&search);
-    assert_has(
-        &looked[1],
-        &[
-            "no source of core",
-            "apt-get install rustc-web rust-web-src",
-        ],
-    );
+    assert_has(&looked[1], &["no source of core", "apt-get install rustc-web rust-web-src"]);
 
     search.system = pretended(folder.path(), "1.63.0", true, "exit 1");
     let looked = reasons(&search);
@@ -172,20 +151,14 @@ fn the_variable_is_used_or_is_an_error() {
     search.system = pretended(folder.path(), "1.96.0", true, "exit 1");
     search.explicit = Some(pretended(folder.path(), "1.98.0", true, "exit 1"));
     let found = search.find().unwrap();
-    assert_eq!(
-        (found.origin, found.release.as_str()),
-        (Origin::Variable, "1.98.0")
-    );
+    assert_eq!((found.origin, found.release.as_str()), (Origin::Variable, "1.98.0"));
 
     let liar = folder.path().join("liar");
     script(&liar, "echo I am no compiler");
     let cases = [
         (folder.path().join("absent"), "it does not run"),
         (liar, "does not answer `-vV`"),
-        (
-            pretended(folder.path(), "1.95.0", false, "exit 1"),
-            "no source of core",
-        ),
+        (pretended(folder.path(), "1.95.0", false, "exit 1"), "no source of core"),
     ];
     for (value, reason) in cases {
         search.explicit = Some(value.clone());

@@ -12,11 +12,9 @@ use std::process::Command;
 
 fn main() {
     let both = compiler().and_then(|compiler| Ok((compiler, ptxas()?)));
-    let assembles = trial(
-        "static_shared_arrays_assemble",
-        &both,
-        |(compiler, ptxas)| static_shared_arrays_assemble(compiler, &ptxas),
-    );
+    let assembles = trial("static_shared_arrays_assemble", &both, |(compiler, ptxas)| {
+        static_shared_arrays_assemble(compiler, &ptxas)
+    });
     common::run(
         named![
             one_barrier_in_the_source_is_one_barrier_in_the_ptx,
@@ -57,10 +55,7 @@ fn convergence(
         builder = builder.rustc_arg(*argument);
     }
     let ptx = ptx_of(builder);
-    entries(&ptx)
-        .iter()
-        .map(|entry| (entry.name.to_owned(), entry.counts()))
-        .collect()
+    entries(&ptx).iter().map(|entry| (entry.name.to_owned(), entry.counts())).collect()
 }
 
 fn one_barrier_in_the_source_is_one_barrier_in_the_ptx(compiler: Compiler) {
@@ -112,23 +107,14 @@ fn impossible_launch_bounds_are_refused(compiler: Compiler) {
     let cases = [
         ("#[kernel] #[launch_bounds(2048)]", "`k`: threads is 2048"),
         ("#[kernel] #[launch_bounds(0)]", "`k`: threads is 0"),
-        (
-            "#[kernel] #[launch_bounds(32, 99)]",
-            "min_blocks_per_sm is 99",
-        ),
+        ("#[kernel] #[launch_bounds(32, 99)]", "min_blocks_per_sm is 99"),
         ("#[launch_bounds(32)]", "`k`, which is no kernel"),
-        (
-            "#[kernel] #[launch_bounds(32)] #[launch_bounds(64)]",
-            "`k` has #[launch_bounds] twice",
-        ),
+        ("#[kernel] #[launch_bounds(32)] #[launch_bounds(64)]", "`k` has #[launch_bounds] twice"),
     ];
     for (attributes, expected) in cases {
         let krate = generated(&format!("{attributes} pub unsafe fn k() {{}}"), "");
         let error = builder_of(krate.path(), &compiler).build().unwrap_err();
-        assert!(
-            matches!(error, CudaBuilderError::LaunchBounds(_)),
-            "{error}"
-        );
+        assert!(matches!(error, CudaBuilderError::LaunchBounds(_)), "{error}");
         assert_has(error, &[expected]);
     }
 }
@@ -187,23 +173,9 @@ fn static_shared_arrays_are_symbols(compiler: Compiler) {
         assert_eq!(ptx.matches(&declaration).count(), 1, "{symbol} in:\n{ptx}");
     }
     let entries = entries(&ptx);
-    let text = |name| {
-        entries
-            .iter()
-            .find(|entry| entry.name == name)
-            .unwrap()
-            .text
-    };
+    let text = |name| entries.iter().find(|entry| entry.name == name).unwrap().text;
     let accesses: [(&str, &[&str]); 3] = [
-        (
-            "transpose",
-            &[
-                "ld.shared.u32",
-                "st.shared.u32",
-                "ld.shared.u8",
-                "st.shared.u8",
-            ],
-        ),
+        ("transpose", &["ld.shared.u32", "st.shared.u32", "ld.shared.u8", "st.shared.u8"]),
         ("count_u32", &["ld.shared.u32", "st.shared.u32"]),
         ("count_u128", &["ld.shared.v2.u64", "st.shared.v2.u64"]),
     ];
@@ -223,14 +195,8 @@ fn static_shared_arrays_assemble(compiler: Compiler, ptxas: &Path) {
         .unwrap();
     let messages = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{messages}");
-    for (kernel, bytes) in [
-        ("transpose", 4256),
-        ("count_u32", 1028),
-        ("count_u128", 1040),
-    ] {
-        let (_, behind) = messages
-            .split_once(&format!("entry function '{kernel}'"))
-            .unwrap();
+    for (kernel, bytes) in [("transpose", 4256), ("count_u32", 1028), ("count_u128", 1040)] {
+        let (_, behind) = messages.split_once(&format!("entry function '{kernel}'")).unwrap();
         let usage = behind.lines().find(|line| line.contains("Used ")).unwrap();
         let (before, _) = usage.split_once(" bytes smem").unwrap();
         let found: u32 = before.rsplit(' ').next().unwrap().parse().unwrap();
@@ -264,10 +230,7 @@ fn reductions_are_instructions_where_there_are_some(compiler: Compiler) {
 }
 
 fn a_compile_error_shows_the_compilers_message(compiler: Compiler) {
-    let error = builder("broken", &compiler)
-        .build()
-        .unwrap_err()
-        .to_string();
+    let error = builder("broken", &compiler).build().unwrap_err().to_string();
     assert_has(
         &error,
         &[
@@ -332,10 +295,7 @@ fn lint_finds_what_was_planted_and_nothing_else(compiler: Compiler) {
     assert!(shown.contains("kernel `generic_access`, line "), "{shown}");
 
     // As warnings, they are the same.
-    let warned = builder("violations", &compiler)
-        .lint(Lint::Warn)
-        .build_with_info()
-        .unwrap();
+    let warned = builder("violations", &compiler).lint(Lint::Warn).build_with_info().unwrap();
     let shown: Vec<String> = violations.iter().map(|v| v.to_string()).collect();
     assert_eq!(warned.warnings, shown);
 }

@@ -74,17 +74,11 @@ fn every_form_of_access_is_classified() {
     use Rule::*;
     let cases = [
         ("ld.b32 %r1, [%rd1];", Some(GenericAccess)),
-        (
-            "@!%p1 st.v4.b32 [%rd1], {%r1, %r2, %r3, %r4};",
-            Some(GenericAccess),
-        ),
+        ("@!%p1 st.v4.b32 [%rd1], {%r1, %r2, %r3, %r4};", Some(GenericAccess)),
         ("ld.relaxed.gpu.u32 %r1, [%rd1];", Some(GenericAccess)),
         ("atom.add.u32 %r1, [%rd1], 1;", Some(GenericAccess)),
         ("red.release.gpu.add.u32 [%rd1], 1;", Some(GenericAccess)),
-        (
-            "mov.b32 %r1, %r2; ld.volatile.u32 %r1, [%rd1];",
-            Some(GenericAccess),
-        ),
+        ("mov.b32 %r1, %r2; ld.volatile.u32 %r1, [%rd1];", Some(GenericAccess)),
         ("ld.volatile.global.u32 %r1, [%rd1];", None),
         ("st.shared::cluster.u32 [%r1], %r2;", None),
         ("redux.sync.add.s32 %r1, %r2, -1;", None),
@@ -92,20 +86,14 @@ fn every_form_of_access_is_classified() {
         (".local .align 4 .b8 __local_depot0[96];", Some(StackArray)),
         ("st.local.b32 [%rd1], 0;", Some(StackArray)),
         ("call.uni (retval0), helper, (param0);", Some(Call)),
-        (
-            "mov.b64 %rd1, _ZN4core9panicking5panic17h0E;",
-            Some(PanicMachinery),
-        ),
+        ("mov.b64 %rd1, _ZN4core9panicking5panic17h0E;", Some(PanicMachinery)),
     ];
     for (line, rule) in cases {
         let ptx = format!(".visible .entry k()\n{{\n\t{line}\n\tret;\n}}\n");
         let found = lint(&ptx);
         assert_eq!(found.first().map(|v| v.rule), rule, "{line}");
         if let Some(violation) = found.first() {
-            assert_eq!(
-                (violation.kernel.as_deref(), violation.line),
-                (Some("k"), 3)
-            );
+            assert_eq!((violation.kernel.as_deref(), violation.line), (Some("k"), 3));
         }
     }
     let outside = lint(".version 7.4\n.func (.param .b32 r) helper()\n{\n}\n");

@@ -18,11 +18,7 @@
 //! Kernels reach memory through accessor types and never through references or
 //! raw pointers: on the device an accessor is one pointer and costs nothing, in
 //! the emulator it knows its allocation and checks every access.
-#![cfg_attr(
-    target_os = "cuda",
-    no_std,
-    feature(asm_experimental_arch, link_llvm_intrinsics)
-)]
+#![cfg_attr(target_os = "cuda", no_std, feature(asm_experimental_arch, link_llvm_intrinsics))]
 #![cfg_attr(target_os = "cuda", allow(internal_features))]
 
 #[macro_use]

@@ -229,10 +229,7 @@ impl<T: Word> Shared<T> {
     /// The array from element `i` on.
     #[inline(always)]
     pub unsafe fn offset(self, i: usize) -> Self {
-        Self {
-            pointer: self.at(i),
-            ..self
-        }
+        Self { pointer: self.at(i), ..self }
     }
 
     /// The same bytes as elements of another width.
@@ -245,10 +242,7 @@ impl<T: Word> Shared<T> {
 impl<T> Shared<T> {
     #[inline(always)]
     pub(crate) fn new(pointer: SharedPointer) -> Self {
-        Self {
-            pointer,
-            element: PhantomData,
-        }
+        Self { pointer, element: PhantomData }
     }
 
     /// The array at an address within shared memory. For

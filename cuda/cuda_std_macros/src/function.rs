@@ -25,18 +25,11 @@ impl Function {
             .position(|token| is_word(token, "fn"))
             .map(|i| qualifiers + i);
         match keyword {
-            Some(keyword) if keyword + 1 < tokens.len() => Ok(Self {
-                tokens,
-                qualifiers,
-                keyword,
-            }),
+            Some(keyword) if keyword + 1 < tokens.len() => Ok(Self { tokens, qualifiers, keyword }),
             _ => {
                 let message = format!("#[{attribute}] goes on a function");
                 let span = tokens.get(qualifiers).map(TokenTree::span);
-                Err(Error {
-                    span: span.unwrap_or_else(proc_macro::Span::call_site),
-                    message,
-                })
+                Err(Error { span: span.unwrap_or_else(proc_macro::Span::call_site), message })
             }
         }
     }
@@ -81,10 +74,7 @@ impl Function {
             };
             let attributes = skip_attributes(&parameter);
             let pattern: TokenStream = parameter[attributes..colon].iter().cloned().collect();
-            let mut pair = parsed(&format!(
-                "{:?}, ::core::any::type_name::<",
-                pattern.to_string()
-            ));
+            let mut pair = parsed(&format!("{:?}, ::core::any::type_name::<", pattern.to_string()));
             pair.extend(parameter[colon + 1..].iter().cloned());
             pair.extend(parsed(">()"));
             list.extend(parameter[..attributes].iter().cloned());
@@ -98,9 +88,7 @@ impl Function {
         inner.extend(parsed(";"));
         inner.extend(body.stream());
         let before = self.tokens[..self.tokens.len() - 1].iter().cloned();
-        before
-            .chain([regrouped(body, Delimiter::Brace, inner).into()])
-            .collect()
+        before.chain([regrouped(body, Delimiter::Brace, inner).into()]).collect()
     }
 
     /// Gives each static shared array of the body a symbol by the function's name.
@@ -140,9 +128,8 @@ impl Function {
             );
             return Err(Error::at(token, &message));
         }
-        let arrow = behind_name
-            .windows(2)
-            .find(|pair| is_punct(&pair[0], '-') && is_punct(&pair[1], '>'));
+        let arrow =
+            behind_name.windows(2).find(|pair| is_punct(&pair[0], '-') && is_punct(&pair[1], '>'));
         if let Some(pair) = arrow {
             let message = format!(
                 "kernel `{name}` cannot return a value: nobody receives it; write it to memory"
@@ -185,10 +172,7 @@ fn split_parameters(tokens: TokenStream) -> Vec<Vec<TokenTree>> {
             _ => {}
         }
         before_is_dash = is_punct(&token, '-');
-        parameters
-            .last_mut()
-            .into_iter()
-            .for_each(|last| last.push(token.clone()));
+        parameters.last_mut().into_iter().for_each(|last| last.push(token.clone()));
     }
     parameters
 }

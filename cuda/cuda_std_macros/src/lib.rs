@@ -165,10 +165,7 @@ fn expand_launch_bounds(arguments: TokenStream, item: TokenStream) -> Result<Tok
         }
     }
     let mut both = parsed("#[cfg(target_os = \"cuda\")] ::core::arch::global_asm!");
-    both.extend([TokenTree::from(Group::new(
-        Delimiter::Parenthesis,
-        operands,
-    ))]);
+    both.extend([TokenTree::from(Group::new(Delimiter::Parenthesis, operands))]);
     both.extend(parsed(";"));
     both.extend(function.whole());
     Ok(both)
@@ -193,9 +190,7 @@ fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
 
 /// Tokens of source text that this crate itself writes.
 fn parsed(source: &str) -> TokenStream {
-    source
-        .parse()
-        .expect("the attribute's own source text has matching brackets")
+    source.parse().expect("the attribute's own source text has matching brackets")
 }
 
 /// A fault of the marked item, and its span.
@@ -206,10 +201,7 @@ struct Error {
 
 impl Error {
     fn at(token: &TokenTree, message: &str) -> Self {
-        Self {
-            span: token.span(),
-            message: message.to_owned(),
-        }
+        Self { span: token.span(), message: message.to_owned() }
     }
 
     fn into_compile_error(self) -> TokenStream {

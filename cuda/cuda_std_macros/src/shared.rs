@@ -18,11 +18,7 @@ pub(crate) struct Array {
 impl Array {
     /// The definition of the symbol on the device, aligned for the widest access.
     pub(crate) fn declaration(&self) -> TokenStream {
-        let Self {
-            symbol,
-            element,
-            len,
-        } = self;
+        let Self { symbol, element, len } = self;
         parsed(&format!(
             "#[cfg(target_os = \"cuda\")] ::core::arch::global_asm!(\
              \".shared .align 16 .b8 {symbol}[{{}}];\", \

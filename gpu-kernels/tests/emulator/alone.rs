@@ -37,12 +37,7 @@ impl Geometry {
 
     /// Of a shape that takes so many bytes of shared memory.
     pub const fn of_shape(shape: Shape, shared_bytes: usize) -> Self {
-        Geometry {
-            threads: shape.threads,
-            tile: shape.tile(),
-            shared_bytes,
-            early: false,
-        }
+        Geometry { threads: shape.threads, tile: shape.tile(), shared_bytes, early: false }
     }
 }
 
@@ -55,10 +50,7 @@ pub fn run(
     kernel: impl Fn(),
 ) -> Result<(), String> {
     let (grid, block) = (grid as u32, geometry.threads as u32);
-    let options = Options {
-        early: geometry.early,
-        ..case.options(grid, block).named(name)
-    };
+    let options = Options { early: geometry.early, ..case.options(grid, block).named(name) };
     launch(grid, block, geometry.shared_bytes, &options, kernel)
         .map(|_| ())
         .map_err(|finding| finding.to_string())
@@ -76,11 +68,7 @@ pub fn sorts_in_a_block<K: Key>(
     keys.truncate(geometry.tile);
     let n = keys.len();
     let indexed = case.seed.is_multiple_of(2);
-    let values: Vec<u32> = if indexed {
-        (0..n as u32).collect()
-    } else {
-        case.some_words(n, 3)
-    };
+    let values: Vec<u32> = if indexed { (0..n as u32).collect() } else { case.some_words(n, 3) };
     let flip: K = case.flip();
     let begin = case.bits.0 % K::BITS;
     let bits = Bits {
@@ -91,17 +79,10 @@ pub fn sorts_in_a_block<K: Key>(
     let (input, output) = buffers("keys", Buffer::from_slice(&keys));
     let (input_values, output_values) = buffers(
         "values",
-        if indexed {
-            Buffer::uninitialised(n)
-        } else {
-            Buffer::from_slice(&values)
-        },
+        if indexed { Buffer::uninitialised(n) } else { Buffer::from_slice(&values) },
     );
-    let (output, output_values) = if case.in_place {
-        (&input, &input_values)
-    } else {
-        (&output, &output_values)
-    };
+    let (output, output_values) =
+        if case.in_place { (&input, &input_values) } else { (&output, &output_values) };
     let arg = Block {
         input: input.global(),
         output: output.global(),
@@ -160,23 +141,12 @@ pub fn merges<K: Key>(
     };
     let (a, b) = (sorted(a_len, 1), sorted(b_len, 2));
     let merged = Buffer::uninitialised(case.n).named("output");
-    let (from_a, from_b) = (
-        Buffer::from_slice(&a).named("a"),
-        Buffer::from_slice(&b).named("b"),
-    );
+    let (from_a, from_b) = (Buffer::from_slice(&a).named("a"), Buffer::from_slice(&b).named("b"));
     let (first, second, output) = (from_a.global(), from_b.global(), merged.global());
     let grid = case.n.div_ceil(geometry.tile);
     run(case, "merge", grid, geometry, || unsafe {
         let (a_len, b_len) = (a_len as u32, b_len as u32);
-        kernel(Merge {
-            a: first,
-            a_len,
-            b: second,
-            b_len,
-            output,
-            flip,
-            magnitude,
-        })
+        kernel(Merge { a: first, a_len, b: second, b_len, output, flip, magnitude })
     })?;
     let mut expected = [a, b].concat();
     expected.sort_by_key(rank);
@@ -198,27 +168,13 @@ pub fn verifies<K: Key>(
     let encodes = case.seed.is_multiple_of(2);
     let options = if encodes { control::ENCODE } else { 0 };
     let rank = |key: K| if encodes { key.encode() } else { key } ^ flip;
-    let (array, result) = (
-        Buffer::from_slice(&keys),
-        Buffer::<u64>::zeroed(verify::WORDS),
-    );
+    let (array, result) = (Buffer::from_slice(&keys), Buffer::<u64>::zeroed(verify::WORDS));
     let (input, output) = (array.global(), result.global());
     run(case, "verify", grid, geometry, || unsafe {
-        kernel(Verify {
-            keys: input,
-            n: keys.len() as u64,
-            flip,
-            options,
-            result: output,
-        })
+        kernel(Verify { keys: input, n: keys.len() as u64, flip, options, result: output })
     })?;
-    let disordered = keys
-        .windows(2)
-        .filter(|pair| rank(pair[0]) > rank(pair[1]))
-        .count();
-    let hash = keys
-        .iter()
-        .fold(0u64, |sum, &key| sum.wrapping_add(verify::hash(key)));
+    let disordered = keys.windows(2).filter(|pair| rank(pair[0]) > rank(pair[1])).count();
+    let hash = keys.iter().fold(0u64, |sum, &key| sum.wrapping_add(verify::hash(key)));
     let found = [result.read(verify::DISORDERED), result.read(verify::HASH)];
     if found == [disordered as u64, hash] {
         Ok(())
@@ -248,9 +204,7 @@ pub fn verifies_values<K: Key>(
     }
     let of = |value: u32| input.get(value as usize).copied();
     let foreign = (0..n).filter(|&i| of(values[i]) != Some(keys[i])).count();
-    let unstable = (1..n)
-        .filter(|&i| keys[i - 1] == keys[i] && values[i - 1] >= values[i])
-        .count();
+    let unstable = (1..n).filter(|&i| keys[i - 1] == keys[i] && values[i - 1] >= values[i]).count();
     let result = Buffer::<u64>::zeroed(verify::WORDS);
     let (input, keys) = (Buffer::from_slice(&input), Buffer::from_slice(&keys));
     let values = Buffer::from_slice(&values);
@@ -285,12 +239,7 @@ pub fn gathers<T: Key>(
     let output = Buffer::uninitialised(elements.len());
     let (from, at, to) = (input.global(), index.global(), output.global());
     run(case, "gather", grid, geometry, || unsafe {
-        kernel(Gather {
-            input: from,
-            index: at,
-            output: to,
-            n: elements.len() as u64,
-        })
+        kernel(Gather { input: from, index: at, output: to, n: elements.len() as u64 })
     })?;
     if output.to_vec().iter().eq(elements.iter().rev()) {
         Ok(())
@@ -329,9 +278,7 @@ pub fn codes<K: Key>(
     for two in pairs.windows(2) {
         let ((value, code), (next_value, next_code)) = (two[0], two[1]);
         if (value < next_value) != (code < next_code) {
-            return Err(format!(
-                "codes {code:#x} and {next_code:#x} of unlike order"
-            ));
+            return Err(format!("codes {code:#x} and {next_code:#x} of unlike order"));
         }
     }
     Ok(())

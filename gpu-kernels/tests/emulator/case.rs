@@ -8,13 +8,7 @@ use sort_cases::{Case, Draws, KeyType, Kind};
 /// Cases for a test of this name. Sizes are up to the second number, about multiples
 /// of the first.
 pub fn draws(name: &str, count: u32, (tile, most): (usize, usize)) -> Draws<'_> {
-    Draws {
-        name,
-        command: "cargo test -p gpu-kernels --test emulator",
-        count,
-        tile,
-        most,
-    }
+    Draws { name, command: "cargo test -p gpu-kernels --test emulator", count, tile, most }
 }
 
 /// Runs `property` on cases for a kernel by itself, which takes words of its own
@@ -52,20 +46,13 @@ impl Emulated for Case {
     fn options(&self, grid: u32, block: u32) -> Options {
         match Options::from_env() {
             Ok(Some(options)) => options,
-            Ok(None) => Options {
-                idle_limit: 500_000,
-                ..Options::any(self.seed, grid, block)
-            },
+            Ok(None) => Options { idle_limit: 500_000, ..Options::any(self.seed, grid, block) },
             Err(error) => panic!("{error}"),
         }
     }
 
     fn flip<K: Key>(&self) -> K {
-        let unsigned = if self.descending {
-            !K::default()
-        } else {
-            K::default()
-        };
+        let unsigned = if self.descending { !K::default() } else { K::default() };
         match self.key.kind {
             Kind::Unsigned => unsigned,
             _ => unsigned ^ K::from_u128(self.key.sign()),
@@ -73,11 +60,7 @@ impl Emulated for Case {
     }
 
     fn key_of<K: Key>(&self) -> KeyType {
-        if self.key.bits == K::BITS {
-            self.key
-        } else {
-            KeyType::unsigned(K::BITS)
-        }
+        if self.key.bits == K::BITS { self.key } else { KeyType::unsigned(K::BITS) }
     }
 
     fn words<K: Key>(&self) -> Vec<K> {

@@ -85,9 +85,7 @@ macro_rules! elementwise {
             let launched = ($blocks, Geometry::of(&entries::$name::ENTRY));
             for key in $types {
                 let draws = draws(stringify!($name), cases::ENTRY, (1000, 3000));
-                draws.of(key, |case| {
-                    alone::$test(case, entries::$name::run, launched)
-                });
+                draws.of(key, |case| alone::$test(case, entries::$name::run, launched));
             }
         }
     };
@@ -142,10 +140,7 @@ fn fused<K: Key>(entry: &Entry<Fused<K>>, run: unsafe fn(Fused<K>)) {
 }
 
 fn local<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {
-    let geometry = Geometry {
-        early: true,
-        ..Geometry::of(entry)
-    };
+    let geometry = Geometry { early: true, ..Geometry::of(entry) };
     let sizes = (geometry.tile / 2, geometry.tile);
     let draws = draws(entry.name, cases::ENTRY_BY_BUCKET, sizes);
     draws.of(KeyType::unsigned(K::BITS), |case| {
@@ -172,11 +167,7 @@ fn pass<K: Key>(entry: &Entry<Pass<K>>, look: u32, run: unsafe fn(Pass<K>)) {
         tile: entry.shape.tile(),
         paired: entry.paired,
         look,
-        portion: if look == look::BACK_IN_PORTION {
-            1
-        } else {
-            usize::MAX
-        },
+        portion: if look == look::BACK_IN_PORTION { 1 } else { usize::MAX },
         patient: true,
         pass_threads: entry.shape.threads as u32,
         pass_shared: entry.shared_bytes,
@@ -186,10 +177,7 @@ fn pass<K: Key>(entry: &Entry<Pass<K>>, look: u32, run: unsafe fn(Pass<K>)) {
     let key = KeyType::unsigned(K::BITS);
     let sizes = (kernels.tile, 2 * kernels.tile + 1);
     draws(entry.name, cases::ENTRY_PASS, sizes).of(key, |case| {
-        let case = Case {
-            bits: (case.bits.0, case.bits.1.min(case.bits.0 + 40)),
-            ..*case
-        };
+        let case = Case { bits: (case.bits.0, case.bits.1.min(case.bits.0 + 40)), ..*case };
         let keys = case.words::<K>();
         let values = case.some_words::<u32>(keys.len(), 2);
         let given = kernels.paired && case.seed.is_multiple_of(2);
@@ -215,9 +203,7 @@ fn one_run_a_tile<K: Key>(kernels: Kernels<K>) -> Result<(), String> {
         in_place: false,
         ballots: false,
     };
-    let keys: Vec<K> = (0..case.n)
-        .map(|i| K::from_u64(2 - (i / kernels.tile) as u64))
-        .collect();
+    let keys: Vec<K> = (0..case.n).map(|i| K::from_u64(2 - (i / kernels.tile) as u64)).collect();
     let values = case.some_words::<u32>(case.n, 2);
     let sorter = Sorter::new(&case, kernels);
     sorter.sort(&keys, Some(&values)).map(|_| ())
@@ -226,9 +212,8 @@ fn one_run_a_tile<K: Key>(kernels: Kernels<K>) -> Result<(), String> {
 fn block<K: Key>(entry: &Entry<Block<K>>, run: unsafe fn(Block<K>)) {
     let geometry = Geometry::of(entry);
     let key = KeyType::unsigned(K::BITS);
-    draws(entry.name, cases::ENTRY, (geometry.tile / 2, geometry.tile)).of(key, |case| {
-        alone::sorts_in_a_block::<K>(case, run, geometry, entry.paired)
-    });
+    draws(entry.name, cases::ENTRY, (geometry.tile / 2, geometry.tile))
+        .of(key, |case| alone::sorts_in_a_block::<K>(case, run, geometry, entry.paired));
 }
 
 fn merge<K: Key>(entry: &Entry<Merge<K>>, run: unsafe fn(Merge<K>)) {

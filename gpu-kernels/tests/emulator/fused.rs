@@ -40,12 +40,7 @@ impl<'a, K: Key> FusedSorter<'a, K> {
         let words = fused::words::<K>(fused::blocks(case.n, geometry.threads));
         let control = Buffer::from_slice(&vec![0xfeed_5eed; words]).named("control");
         (0..ZERO).for_each(|word| control.write(word, 0));
-        FusedSorter {
-            case,
-            kernel,
-            geometry,
-            control,
-        }
+        FusedSorter { case, kernel, geometry, control }
     }
 
     /// The case's schedule. All blocks find room in three cases of four, or the first
@@ -81,17 +76,10 @@ impl<'a, K: Key> FusedSorter<'a, K> {
             flip,
             options: if encodes { control::ENCODE } else { 0 },
         };
-        let Geometry {
-            threads,
-            shared_bytes,
-            ..
-        } = self.geometry;
+        let Geometry { threads, shared_bytes, .. } = self.geometry;
         let words = self.control.global();
         // A host might launch it so; and the third word is a sense, which any sort reverses.
-        let options = Options {
-            early: true,
-            ..options.clone()
-        };
+        let options = Options { early: true, ..options.clone() };
         let options = options.expect_zero(words, 0..2).expect_zero(words, 3..ZERO);
         let kernel = self.kernel;
         let run = || unsafe { kernel(arg) };
@@ -107,9 +95,7 @@ impl<'a, K: Key> FusedSorter<'a, K> {
             return Err("the input has changed".to_owned());
         }
         let left = (0..ZERO).find(|&word| self.control.read(word) << 1 != 0);
-        left.map_or(Ok(stats), |word| {
-            Err(format!("word {word} is not left at zero"))
-        })
+        left.map_or(Ok(stats), |word| Err(format!("word {word} is not left at zero")))
     }
 
     /// The keys, and then the same reversed.
@@ -126,14 +112,8 @@ fn small<K: Key>(case: &Case) -> FusedSorter<'_, K> {
 }
 
 /// The types of these widths.
-const TYPES: [KeyType; 6] = [
-    KeyType::U32,
-    KeyType::I32,
-    KeyType::F32,
-    KeyType::U64,
-    KeyType::I64,
-    KeyType::F64,
-];
+const TYPES: [KeyType; 6] =
+    [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
 
 #[test]
 fn sorts_in_one_launch() {
@@ -185,11 +165,7 @@ fn sorts(n: usize, key: impl Fn(usize, u64) -> u64) -> Stats {
         let keys: Vec<u64> = words.map(|(i, word)| key(i, word)).collect();
         stats = small(&case).sort_with(&keys, &roomy(seed, n)).unwrap();
         // The upper halves alone.
-        let case = Case {
-            key: KeyType::U32,
-            bits: (0, 32),
-            ..case
-        };
+        let case = Case { key: KeyType::U32, bits: (0, 32), ..case };
         let keys: Vec<u32> = keys.into_iter().map(|key| (key >> 32) as u32).collect();
         small(&case).sort_with(&keys, &roomy(seed, n)).unwrap();
     }
@@ -198,9 +174,7 @@ fn sorts(n: usize, key: impl Fn(usize, u64) -> u64) -> Stats {
 
 #[test]
 fn sizes_at_the_borders_of_tiles_and_grids() {
-    for n in [
-        1, 2, 31, 33, 63, 64, 65, 127, 128, 129, 1023, 2047, 2048, 2049,
-    ] {
+    for n in [1, 2, 31, 33, 63, 64, 65, 127, 128, 129, 1023, 2047, 2048, 2049] {
         sorts(n, |_, word| word);
     }
     sorts(MOST, |_, word| word);
@@ -212,10 +186,7 @@ fn even_digits_cost_less_than_uneven_ones() {
     let even = sorts(n, |_, word| word).barriers;
     let uneven = sorts(n, |_, word| word >> 8).barriers;
     // At least a scan, a choice, and two waits.
-    assert!(
-        uneven >= even + 6 * fused::blocks(n, THREADS) as u64,
-        "{even}, {uneven}"
-    );
+    assert!(uneven >= even + 6 * fused::blocks(n, THREADS) as u64, "{even}, {uneven}");
 }
 
 #[test]
@@ -223,9 +194,7 @@ fn uneven_digits() {
     let zipf = |word: u64| u64::MAX / (1 + word % 977).pow(2);
     for n in [500, 1100] {
         sorts(n, |_, word| word & word.rotate_left(23));
-        sorts(n, |_, word| {
-            word & word.rotate_left(23) & word.rotate_left(41)
-        });
+        sorts(n, |_, word| word & word.rotate_left(23) & word.rotate_left(41));
         sorts(n, |_, word| word >> 40 << 24);
         sorts(n, |_, word| zipf(word));
         sorts(n, |i, _| i as u64 * 0x1_0001_0001);
@@ -237,9 +206,7 @@ fn uneven_digits() {
 #[test]
 fn few_values() {
     for values in [1, 2, 3, 15, 40, 300] {
-        sorts(1600, |_, word| {
-            (word % values).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        });
+        sorts(1600, |_, word| (word % values).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         sorts(1100, |_, word| word % values);
     }
 }
@@ -253,18 +220,12 @@ fn crowds_below_even_digits() {
         sorts(n, |_, word| top(word));
         sorts(n, |_, word| top(word) | word & 0xffff_ffff);
         sorts(n, |_, word| top(word) | (word % 3) << 56);
-        sorts(n, |i, word| {
-            top(word) | if i % 2 == 0 { 0 } else { word >> 5 }
-        });
+        sorts(n, |i, word| top(word) | if i % 2 == 0 { 0 } else { word >> 5 });
     }
     let buckets = 8;
     for equal in 14..=19 {
         sorts(buckets * 60, |i, word| {
-            let low = if i / buckets < equal {
-                7 << 40
-            } else {
-                word >> 3
-            };
+            let low = if i / buckets < equal { 7 << 40 } else { word >> 3 };
             ((i % buckets) as u64) << 61 | low
         });
     }
@@ -278,11 +239,7 @@ fn buckets_as_large_as_a_block_holds() {
     let shift = 64 - blocks.ilog2();
     let count = |held: usize| {
         let taken = sorts(n, |i, word| {
-            let bucket = if i < held {
-                3
-            } else {
-                4 + (i % (blocks - 4)) as u64
-            };
+            let bucket = if i < held { 3 } else { 4 + (i % (blocks - 4)) as u64 };
             bucket << shift | word >> (64 - shift)
         });
         taken.barriers
@@ -298,20 +255,8 @@ fn a_range_larger_than_a_block_holds() {
     let sampled = |i: usize| i % tile < THREADS && (i % tile).is_multiple_of(THREADS / SAMPLES);
     let few = (0..n).filter(|&i| sampled(i)).count();
     assert!(n - few > 4 * HELD);
-    sorts(n, |i, word| {
-        if sampled(i) {
-            word >> 1
-        } else {
-            u64::MAX << 40 | word >> 24
-        }
-    });
-    sorts(n, |i, word| {
-        if sampled(i) {
-            word | 1 << 63
-        } else {
-            word >> 8
-        }
-    });
+    sorts(n, |i, word| if sampled(i) { word >> 1 } else { u64::MAX << 40 | word >> 24 });
+    sorts(n, |i, word| if sampled(i) { word | 1 << 63 } else { word >> 8 });
 }
 
 /// Fewer blocks on the device than wait for each other: they sort all the same, and leave
@@ -326,11 +271,7 @@ fn blocks_that_find_no_room() {
         for resident in [blocks, blocks / 2, blocks - 1, blocks, 1, blocks] {
             let impatience = [0, 4, 64][seed as usize % 3];
             let schedule = Options::any(seed, blocks, THREADS as u32);
-            let options = Options {
-                resident,
-                impatience,
-                ..schedule
-            };
+            let options = Options { resident, impatience, ..schedule };
             let taken = sorter.sort_with(&case.words(), &options).unwrap();
             assert!(resident == blocks || taken.impatient > 0);
         }
@@ -343,14 +284,9 @@ pub fn sorts_as_launched<K: Key>(name: &str, kernel: FusedKernel<K>, geometry: G
     let types = TYPES.into_iter().filter(|key| key.bits == K::BITS);
     for key in types.filter(|key| !matches!(key.kind, Kind::Signed)) {
         draws(name, cases::ENTRY / 2, (geometry.threads, most)).of(key, |case| {
-            let options = Options {
-                resident: 16,
-                impatience: 0,
-                ..Options::any(case.seed, 8, 256)
-            };
-            FusedSorter::new(case, kernel, geometry)
-                .sort_with(&case.words(), &options)
-                .map(|_| ())
+            let options =
+                Options { resident: 16, impatience: 0, ..Options::any(case.seed, 8, 256) };
+            FusedSorter::new(case, kernel, geometry).sort_with(&case.words(), &options).map(|_| ())
         });
     }
 }

@@ -58,9 +58,8 @@ fn gather_kernel() {
 
 #[test]
 fn numeric_codes() {
-    draws("numeric_codes", cases::GATHER, (64, 600)).of(KeyType::F32, |case| {
-        codes(case, gather::numeric_codes::<u32>, (3, threads(32)))
-    });
+    draws("numeric_codes", cases::GATHER, (64, 600))
+        .of(KeyType::F32, |case| codes(case, gather::numeric_codes::<u32>, (3, threads(32))));
 }
 
 /// A kernel of so many threads a block that moves through all of its input.

@@ -113,10 +113,8 @@ impl<K: Key> Kernels<K> {
 }
 
 /// The words that are zero between sorts that look back, of keys of so many places.
-const ZERO: [fn(usize) -> std::ops::Range<usize>; 2] = [
-    |_| control::ARRIVALS..control::LOCALLY,
-    |places| control::BINS..control::starts(places, 0),
-];
+const ZERO: [fn(usize) -> std::ops::Range<usize>; 2] =
+    [|_| control::ARRIVALS..control::LOCALLY, |places| control::BINS..control::starts(places, 0)];
 
 /// Kernels, with the words that the launches of a sort share.
 pub struct Sorter<K> {
@@ -154,11 +152,7 @@ impl<K: Key> Sorter<K> {
         for word in zero.into_iter().flatten() {
             control.write(word, 0);
         }
-        let (begin, end) = if case.key.bits == K::BITS {
-            case.bits
-        } else {
-            (0, K::BITS)
-        };
+        let (begin, end) = if case.key.bits == K::BITS { case.bits } else { (0, K::BITS) };
         let bits = Bits { begin, end };
         let case = Case {
             // An odd number of passes cannot end where it began.
@@ -218,19 +212,13 @@ impl<K: Key> Sorter<K> {
     /// The schedule of a launch, which begins with the words at zero that have to be.
     fn options(&self, kernel: &str, grid: u32, block: u32) -> Options {
         let options = self.case.options(grid, block);
-        let options = if self.kernels.patient {
-            patient(options)
-        } else {
-            options
-        };
+        let options = if self.kernels.patient { patient(options) } else { options };
         let options = options.named(kernel);
         if self.kernels.is_single_wave() {
             return options;
         }
         let words = self.control.global();
-        ZERO.into_iter().fold(options, |options, zero| {
-            options.expect_zero(words, zero(K::PLACES))
-        })
+        ZERO.into_iter().fold(options, |options, zero| options.expect_zero(words, zero(K::PLACES)))
     }
 
     /// Before a pass of few tiles: no row has the pass's mark, and before the first one
@@ -242,10 +230,7 @@ impl<K: Key> Sorter<K> {
             let word = self.control.read(word);
             [word & 0xffff, word >> 16]
         });
-        if halves
-            .into_iter()
-            .any(|half| half & !control::ROW_COUNT == mark)
-        {
+        if halves.into_iter().any(|half| half & !control::ROW_COUNT == mark) {
             return Err("a row has the mark of the pass to come".to_owned());
         }
         let mut said = control::DIFFERING..control::ROWS;
@@ -262,12 +247,8 @@ impl<K: Key> Sorter<K> {
     }
 
     fn plan(&self, input: &Buffer<K>, skip: usize, indexed: bool) -> Result<(), String> {
-        let Kernels {
-            histogram,
-            histogram_threads: threads,
-            histogram_shared: shared,
-            ..
-        } = self.kernels;
+        let Kernels { histogram, histogram_threads: threads, histogram_shared: shared, .. } =
+            self.kernels;
         let arg = self.counted(input, skip, indexed);
         self.count(threads, shared, || unsafe { histogram(arg) })?;
         self.check_starts(&input.to_vec()[skip..], 0)
@@ -355,15 +336,9 @@ impl<K: Key> Sorter<K> {
         let indices = || Buffer::<u32>::uninitialised(keys.len());
         let input_values = values.map_or_else(indices, Buffer::from_slice);
         let input_values = input_values.named("input values");
-        let (output_values, scratch_values) = (
-            indices().named("output values"),
-            indices().named("scratch values"),
-        );
-        let output_values = if self.case.in_place {
-            &input_values
-        } else {
-            &output_values
-        };
+        let (output_values, scratch_values) =
+            (indices().named("output values"), indices().named("scratch values"));
+        let output_values = if self.case.in_place { &input_values } else { &output_values };
         let indexed = self.kernels.paired && values.is_none();
         if !self.kernels.is_single_wave() {
             plan(&input, indexed)?;
@@ -397,8 +372,7 @@ impl<K: Key> Sorter<K> {
         let mut oracle = Oracle::new(self, keys, values);
         for place in 0..self.bits.places() {
             (arg.place, (arg.shift, arg.mask)) = (place, self.bits.place(place));
-            self.pass(arg)
-                .map_err(|finding| format!("place {place}: {finding}"))?;
+            self.pass(arg).map_err(|finding| format!("place {place}: {finding}"))?;
             let step = self.step(place)?;
             if step.runs() {
                 let found = match step.target() {
@@ -414,23 +388,14 @@ impl<K: Key> Sorter<K> {
         if !self.case.in_place && input.to_vec() != keys {
             return Err("the input has changed".to_owned());
         }
-        let values = if self.kernels.paired {
-            output_values.to_vec()
-        } else {
-            Vec::new()
-        };
+        let values = if self.kernels.paired { output_values.to_vec() } else { Vec::new() };
         Ok((output.to_vec(), values))
     }
 
     /// The launches of one pass.
     fn pass(&self, mut arg: Pass<K>) -> Result<(), String> {
-        let Kernels {
-            portion,
-            pass,
-            pass_threads: threads,
-            pass_shared: shared,
-            ..
-        } = self.kernels;
+        let Kernels { portion, pass, pass_threads: threads, pass_shared: shared, .. } =
+            self.kernels;
         if self.kernels.is_single_wave() {
             self.check_rows(arg.place)?;
         }
@@ -464,11 +429,7 @@ impl<'a, K: Key> Oracle<'a, K> {
     fn new(sorter: &'a Sorter<K>, keys: &[K], values: Option<&[u32]>) -> Self {
         let value = |i: usize| values.map_or(i as u32, |values| values[i]);
         let code = |(i, &key)| (sorter.code(key), value(i));
-        Oracle {
-            sorter,
-            expected: keys.iter().enumerate().map(code).collect(),
-            stable: true,
-        }
+        Oracle { sorter, expected: keys.iter().enumerate().map(code).collect(), stable: true }
     }
 
     fn check(
@@ -478,8 +439,7 @@ impl<'a, K: Key> Oracle<'a, K> {
         (keys, values): (&Buffer<K>, &Buffer<u32>),
     ) -> Result<(), String> {
         let sorter = self.sorter;
-        self.expected
-            .sort_by_key(|&(code, _)| sorter.digit(code, place));
+        self.expected.sort_by_key(|&(code, _)| sorter.digit(code, place));
         self.stable &= step.ranking() == Ranking::Match;
         let mut found = keys.to_vec();
         if step.last() {
@@ -511,11 +471,7 @@ impl<'a, K: Key> Oracle<'a, K> {
 /// plan sorts by, of keys sorted by all their bits.
 fn is_sorted_so_far<K: Key>(codes: &[K], place: u32, step: Step, flip: K) -> bool {
     let high = K::BITS - 8 * (place + 1);
-    let low = if step.is_upper() {
-        K::BITS - BUCKET_BITS
-    } else {
-        0
-    };
+    let low = if step.is_upper() { K::BITS - BUCKET_BITS } else { 0 };
     codes.is_sorted_by_key(|&code| ((code ^ flip) << high) >> (high + low))
 }
 

@@ -44,14 +44,8 @@ fn kernels<K: Key>(case: &Case, paired: bool) -> Kernels<K> {
         (true, 2..) => Kernels::of_pairs::<128, 3, 1>(),
         (false, 1) => Kernels::of_single_wave::<128, 2, false>(),
         (true, 1) => Kernels::of_single_wave::<128, 3, true>(),
-        (false, 0) => Kernels {
-            portion,
-            ..Kernels::of_portions::<128, 2, 1>()
-        },
-        (true, 0) => Kernels {
-            portion,
-            ..Kernels::of_paired_portions::<128, 2, 1>()
-        },
+        (false, 0) => Kernels { portion, ..Kernels::of_portions::<128, 2, 1>() },
+        (true, 0) => Kernels { portion, ..Kernels::of_paired_portions::<128, 2, 1>() },
     }
 }
 
@@ -65,11 +59,7 @@ fn sort<K: Key>(case: &Case) -> Result<Sorted, String> {
         sorter.sort(&case.some_words(case.n, 1), None)?;
     }
     let keys = case.words::<K>();
-    let input = if case.numeric {
-        codes(case, &keys)?
-    } else {
-        keys.clone()
-    };
+    let input = if case.numeric { codes(case, &keys)? } else { keys.clone() };
     let values = case.values();
     let narrow: Vec<u32> = values.iter().map(|&value| value as u32).collect();
     let passes = case.payload == Payload::Value(4) && !case.numeric;
@@ -82,11 +72,8 @@ fn sort<K: Key>(case: &Case) -> Result<Sorted, String> {
         _ => passed.iter().map(|&value| value.into()).collect(),
     };
     let words = |keys: Vec<K>| keys.into_iter().map(K::to_u128).collect::<Vec<_>>();
-    let keys = if case.numeric {
-        gathered::<K>(case, &words(keys), &passed)?
-    } else {
-        words(sorted)
-    };
+    let keys =
+        if case.numeric { gathered::<K>(case, &words(keys), &passed)? } else { words(sorted) };
     Ok(Sorted { keys, payload })
 }
 
@@ -116,12 +103,7 @@ fn gathered<T: Word>(case: &Case, values: &[u128], index: &[u32]) -> Result<Vec<
     let (from, at, to) = (input.global(), index.global(), output.global());
     let options = case.options(2, 64).named("gather");
     launch(2, 64, 0, &options, || unsafe {
-        gather::gather(Gather {
-            input: from,
-            index: at,
-            output: to,
-            n: values.len() as u64,
-        })
+        gather::gather(Gather { input: from, index: at, output: to, n: values.len() as u64 })
     })
     .map_err(|finding| finding.to_string())?;
     Ok(output.to_vec().into_iter().map(T::to_u128).collect())

@@ -43,8 +43,7 @@ fn keys_by_bucket<K: Key>(case: &Case, shared: usize) -> Vec<K> {
     let buckets = (case.n / shared).clamp(1, BUCKETS);
     let apart = BUCKETS / buckets;
     let keys = case.words::<K>().into_iter();
-    keys.map(|key| in_bucket((bucket_of(key) % buckets * apart) as u64, key))
-        .collect()
+    keys.map(|key| in_bucket((bucket_of(key) % buckets * apart) as u64, key)).collect()
 }
 
 /// Keys without the bits that the first rounds of a local sort are by, but for buckets'.
@@ -106,9 +105,7 @@ pub fn sorts_locally<K: Key>(
         options: if encodes { control::ENCODE } else { 0 },
     };
     let blocks = 1 + (case.seed >> 8) as usize % 3;
-    run(case, "local_sort", blocks, geometry, || unsafe {
-        kernel(arg)
-    })?;
+    run(case, "local_sort", blocks, geometry, || unsafe { kernel(arg) })?;
     let mut expected: Vec<(K, u32)> = keys.into_iter().zip(values).collect();
     expected.sort_by_key(|&(key, _)| rank(key));
     let (keys, values): (Vec<K>, Vec<u32>) = expected.into_iter().unzip();
@@ -155,10 +152,7 @@ impl<K: Key> ByBucket<K> {
     /// Sorts the case's keys. Returns whether locally.
     pub fn sorts(&self, case: &Case) -> Result<bool, String> {
         // From a key a bucket to contended ones.
-        self.sorts_keys(
-            case,
-            keys_by_bucket(case, 1 + (case.seed >> 20) as usize % 12),
-        )
+        self.sorts_keys(case, keys_by_bucket(case, 1 + (case.seed >> 20) as usize % 12))
     }
 
     fn sorter(&self, case: &Case) -> Sorter<K> {
@@ -212,21 +206,13 @@ impl<K: Key> ByBucket<K> {
         let (starting, again) = (self.starts, self.again);
         let geometry = early(bucket_starts::SHAPE, bucket_starts::SHARED_BYTES);
         let start = || unsafe { starting(arg) };
-        run(
-            case,
-            "bucket_starts",
-            bucket_starts::BLOCKS,
-            geometry,
-            start,
-        )?;
+        run(case, "bucket_starts", bucket_starts::BLOCKS, geometry, start)?;
         let mut arg = sorter.counted(input, 0, indexed);
         arg.options |= control::ONLY_AGAIN;
         let shape = Shape::new(self.histogram_threads as usize, 1, 1);
         let geometry = early(shape, self.again_shared);
         let blocks = sorter.blocks() as usize;
-        run(case, "histogram", blocks, geometry, || unsafe {
-            again(arg)
-        })?;
+        run(case, "histogram", blocks, geometry, || unsafe { again(arg) })?;
         let locally = sorter.control().read(control::LOCALLY) != 0;
         let lowest = if locally { K::PLACES as u32 - 2 } else { 0 };
         sorter.check_starts(&input.to_vec(), lowest)?;
@@ -255,9 +241,7 @@ impl<K: Key> ByBucket<K> {
                 options: pass.options,
             };
             let kernel = self.local;
-            run(case, "local_sort", 2, self.geometry, || unsafe {
-                kernel(arg)
-            })
+            run(case, "local_sort", 2, self.geometry, || unsafe { kernel(arg) })
         };
         let given = self.paired && case.payload != Payload::Index;
         let given = given.then_some(values.as_slice());
@@ -274,20 +258,12 @@ impl<K: Key> ByBucket<K> {
         (sorted, order): (Vec<K>, Vec<u32>),
         locally: bool,
     ) -> Result<(), String> {
-        let rank = |key: K| {
-            case.flip::<K>()
-                ^ if case.key.is_float() {
-                    key.encode()
-                } else {
-                    key
-                }
-        };
+        let rank = |key: K| case.flip::<K>() ^ if case.key.is_float() { key.encode() } else { key };
         let value = |i: usize| values.map_or(i as u32, |values| values[i]);
         let mut expected: Vec<(K, u32)> = (0..keys.len()).map(|i| (keys[i], value(i))).collect();
         expected.sort_by_key(|&(key, _)| rank(key));
         let mut counts = vec![0; BUCKETS];
-        keys.iter()
-            .for_each(|&key| counts[bucket_of(rank(key))] += 1);
+        keys.iter().for_each(|&key| counts[bucket_of(rank(key))] += 1);
         if locally && counts.iter().any(|&count| count > self.geometry.tile) {
             return Err("sorted locally what a block does not hold".to_owned());
         }
@@ -315,14 +291,8 @@ fn sort_alone<K: Key>(case: &Case) -> Result<(), String> {
 }
 
 /// The types that are sorted by bucket.
-const BY_BUCKET: [KeyType; 6] = [
-    KeyType::U32,
-    KeyType::I32,
-    KeyType::F32,
-    KeyType::U64,
-    KeyType::I64,
-    KeyType::F64,
-];
+const BY_BUCKET: [KeyType; 6] =
+    [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
 
 #[test]
 fn local_sort_alone() {
@@ -336,11 +306,7 @@ fn local_sort_alone() {
 }
 
 fn sort_small<K: Key>(case: &Case) -> Result<bool, String> {
-    let case = Case {
-        bits: (0, K::BITS),
-        numeric: false,
-        ..*case
-    };
+    let case = Case { bits: (0, K::BITS), numeric: false, ..*case };
     match case.seed % 4 {
         0 => ByBucket::<K>::small::<32, true>().sorts(&case),
         1 => ByBucket::<K>::small::<32, false>().sorts(&case),
@@ -364,10 +330,7 @@ fn sort_by_bucket() {
         });
     }
     // Both ways have been gone.
-    assert!(
-        locally.get() > 5 && not.get() > 5,
-        "{locally:?} locally, {not:?} not"
-    );
+    assert!(locally.get() > 5 && not.get() > 5, "{locally:?} locally, {not:?} not");
 }
 
 /// Uniform keys.

@@ -119,21 +119,9 @@ const CODES: &[(u32, &str, &str)] = &[
         "no GPU is visible; see nvidia-smi and CUDA_VISIBLE_DEVICES, and start a container with \
          its GPUs (--gpus all)",
     ),
-    (
-        101,
-        "INVALID_DEVICE",
-        "there is no such GPU or MIG instance; correct CUDA_VISIBLE_DEVICES",
-    ),
-    (
-        102,
-        "DEVICE_NOT_LICENSED",
-        "the virtual GPU has no license; see its license server",
-    ),
-    (
-        200,
-        "INVALID_IMAGE",
-        "the kernels are not what this driver loads; build them again",
-    ),
+    (101, "INVALID_DEVICE", "there is no such GPU or MIG instance; correct CUDA_VISIBLE_DEVICES"),
+    (102, "DEVICE_NOT_LICENSED", "the virtual GPU has no license; see its license server"),
+    (200, "INVALID_IMAGE", "the kernels are not what this driver loads; build them again"),
     (
         209,
         "NO_BINARY_FOR_GPU",
@@ -145,11 +133,7 @@ const CODES: &[(u32, &str, &str)] = &[
         "the GPU's memory has an error that ECC cannot correct; reset it by `nvidia-smi -r`, or \
          take another GPU",
     ),
-    (
-        218,
-        "INVALID_PTX",
-        "the driver cannot read the PTX; build it again",
-    ),
+    (218, "INVALID_PTX", "the driver cannot read the PTX; build it again"),
     (
         220,
         "NVLINK_UNCORRECTABLE",
@@ -161,11 +145,7 @@ const CODES: &[(u32, &str, &str)] = &[
         "the container lacks the driver's PTX JIT library (libnvidia-ptxjitcompiler.so.1); start \
          it with NVIDIA_DRIVER_CAPABILITIES=compute,utility",
     ),
-    (
-        222,
-        "UNSUPPORTED_PTX_VERSION",
-        "the PTX is newer than the driver; update the NVIDIA driver",
-    ),
+    (222, "UNSUPPORTED_PTX_VERSION", "the PTX is newer than the driver; update the NVIDIA driver"),
     (
         223,
         "JIT_COMPILATION_DISABLED",
@@ -181,11 +161,7 @@ const CODES: &[(u32, &str, &str)] = &[
         "OPERATING_SYSTEM",
         "the system refused the driver something; see permissions of /dev/nvidia* and `ulimit -a`",
     ),
-    (
-        ABSENT,
-        "NOT_FOUND",
-        "the driver lacks what this program calls; update the NVIDIA driver",
-    ),
+    (ABSENT, "NOT_FOUND", "the driver lacks what this program calls; update the NVIDIA driver"),
     (
         802,
         "SYSTEM_NOT_READY",
@@ -208,11 +184,7 @@ const CODES: &[(u32, &str, &str)] = &[
         "MPS_CONNECTION_FAILED",
         "the MPS server does not answer; start it again, or unset CUDA_MPS_PIPE_DIRECTORY",
     ),
-    (
-        UNKNOWN,
-        "UNKNOWN",
-        "see dmesg for NVRM and Xid, and whether nvidia-smi works",
-    ),
+    (UNKNOWN, "UNKNOWN", "see dmesg for NVRM and Xid, and whether nvidia-smi works"),
 ];
 
 #[cfg(test)]
@@ -222,9 +194,7 @@ mod tests {
 
     #[test]
     fn codes_that_cust_has_no_name_for_reach_it_as_unknown_and_keep_their_number() {
-        for code in [
-            46, 103, 203, 225, 226, 402, 501, 721, 812, 912, 1000, 40_000,
-        ] {
+        for code in [46, 103, 203, 225, 226, 402, 501, 721, 812, 912, 1000, 40_000] {
             assert_eq!(passed_on(code), UNKNOWN, "{code}");
             let status = Status::of(known::CUDA_ERROR_UNKNOWN);
             assert_eq!(status.code(), code);
@@ -256,15 +226,9 @@ mod tests {
     #[test]
     fn a_code_is_named_with_its_number_and_remedy() {
         for (code, said) in [
-            (
-                34,
-                "CUDA_ERROR_STUB_LIBRARY (34): take the folder of the stub",
-            ),
+            (34, "CUDA_ERROR_STUB_LIBRARY (34): take the folder of the stub"),
             (46, "CUDA_ERROR_DEVICE_UNAVAILABLE (46): another process"),
-            (
-                221,
-                "(221): the container lacks the driver's PTX JIT library",
-            ),
+            (221, "(221): the container lacks the driver's PTX JIT library"),
             (222, "update the NVIDIA driver"),
             (223, "unset CUDA_DISABLE_PTX_JIT"),
             (226, "CUDA_ERROR_CONTAINED (226): "),
@@ -274,11 +238,7 @@ mod tests {
             assert!(text.contains(said), "{text}");
         }
         assert!(Status(40_000).to_string().contains("40000"));
-        assert!(
-            CODES
-                .windows(2)
-                .all(|pair| pair[0].0 < pair[1].0 || pair[0].0 == STUB)
-        );
+        assert!(CODES.windows(2).all(|pair| pair[0].0 < pair[1].0 || pair[0].0 == STUB));
     }
 
     #[test]

@@ -30,14 +30,10 @@ impl Found {
     pub fn judge(self, input_hash: u64) -> Result<(), Error> {
         let Self { disordered, hash } = self;
         if disordered != 0 {
-            return Err(wrong(format!(
-                "{disordered} keys are greater than the next"
-            )));
+            return Err(wrong(format!("{disordered} keys are greater than the next")));
         }
         if hash != input_hash {
-            return Err(wrong(format!(
-                "the keys' hash is {hash:#x}, the input's {input_hash:#x}"
-            )));
+            return Err(wrong(format!("the keys' hash is {hash:#x}, the input's {input_hash:#x}")));
         }
         Ok(())
     }
@@ -53,11 +49,7 @@ pub fn keys<K: GpuKey>(
     order: &Order,
     stream: &Stream,
 ) -> Result<Found, Error> {
-    let options = if K::FORM.is_float() {
-        control::ENCODE
-    } else {
-        0
-    };
+    let options = if K::FORM.is_float() { control::ENCODE } else { 0 };
     // SAFETY: the slice is live, and what writes it is on the stream.
     let found = unsafe {
         find(device, &K::Word::VERIFY, stream, |result| Verify {
@@ -68,10 +60,7 @@ pub fn keys<K: GpuKey>(
             result,
         })?
     };
-    Ok(Found {
-        disordered: found[verify::DISORDERED],
-        hash: found[verify::HASH],
-    })
+    Ok(Found { disordered: found[verify::DISORDERED], hash: found[verify::HASH] })
 }
 
 /// Runs a kernel that checks, and returns what it adds to the words that `arguments` are
@@ -109,10 +98,7 @@ pub(super) fn check_lengths(a: usize, b: usize) -> Result<(), Error> {
     if a == b {
         return Ok(());
     }
-    Err(Error::Lengths {
-        input: a,
-        output: b,
-    })
+    Err(Error::Lengths { input: a, output: b })
 }
 
 /// Whether two slices have one length and no byte in common.
@@ -126,18 +112,12 @@ pub(super) fn check_apart<T: DeviceCopy>(
     if first.abs_diff(second) >= bytes {
         return Ok(());
     }
-    Err(Error::Overlap {
-        bytes,
-        distance: first.abs_diff(second),
-    })
+    Err(Error::Overlap { bytes, distance: first.abs_diff(second) })
 }
 
 /// The error for a result that is not the sorted input.
 pub(super) fn wrong(reason: String) -> Error {
-    Error::Gpu {
-        action: "verifying a sort",
-        reason,
-    }
+    Error::Gpu { action: "verifying a sort", reason }
 }
 
 #[cfg(test)]

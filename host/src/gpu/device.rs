@@ -51,9 +51,7 @@ impl Device {
         let device = CudaDevice::get_device(0).map_err(failed("opening the GPU"))?;
         let name = device.name().map_err(failed("reading the GPU's name"))?;
         let attribute = |which| {
-            let value = device
-                .get_attribute(which)
-                .map_err(failed("reading the GPU's limits"))?;
+            let value = device.get_attribute(which).map_err(failed("reading the GPU's limits"))?;
             Ok::<u32, Error>(value as u32)
         };
         let capability = (
@@ -64,15 +62,8 @@ impl Device {
         let shared_bytes = shared_bytes_optin(device)?;
         let context = Context::new(device).map_err(failed("creating a context on the GPU"))?;
         let kernels = Kernels::find(capability)?;
-        let device = Device {
-            kernels,
-            context,
-            name,
-            capability,
-            multiprocessors,
-            shared_bytes,
-            driver,
-        };
+        let device =
+            Device { kernels, context, name, capability, multiprocessors, shared_bytes, driver };
         // Every sort is verified by this kernel: a driver that compiles no PTX, or none of
         // this version, is found here and not in the middle of a run.
         device.kernels.load(&u32::VERIFY)?;
@@ -167,9 +158,6 @@ pub fn check(status: sys::CUresult, action: &'static str) -> Result<(), Error> {
     if status == sys::cudaError_enum::CUDA_SUCCESS {
         Ok(())
     } else {
-        Err(Error::Gpu {
-            action,
-            reason: Status::of(status).to_string(),
-        })
+        Err(Error::Gpu { action, reason: Status::of(status).to_string() })
     }
 }

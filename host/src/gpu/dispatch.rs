@@ -146,11 +146,9 @@ impl<W: Entries> BucketSort<W> {
     /// evenly spread.
     fn of(device: &Device, kind: Kind, bits: Bits, n: u64) -> Result<Option<Self>, Error> {
         let (paired, width) = (kind == Kind::Pairs, size_of::<W>());
-        let (Some(from), [counts], [starts]) = (
-            buckets_from(width, paired),
-            W::BUCKET_COUNTS,
-            W::BUCKET_STARTS,
-        ) else {
+        let (Some(from), [counts], [starts]) =
+            (buckets_from(width, paired), W::BUCKET_COUNTS, W::BUCKET_STARTS)
+        else {
             return Ok(None);
         };
         let room = Room::of(device);
@@ -180,11 +178,7 @@ impl<W: Entries> BucketSort<W> {
 
     /// The same by another local sort.
     pub fn by(self, device: &Device, sort: Kernel<LocalSort<W>>) -> Result<Self, Error> {
-        Ok(BucketSort {
-            sort,
-            blocks: sort.resources()?.blocks * device.multiprocessors(),
-            ..self
-        })
+        Ok(BucketSort { sort, blocks: sort.resources()?.blocks * device.multiprocessors(), ..self })
     }
 }
 
@@ -214,14 +208,13 @@ pub fn usable(
             fused::BUCKETS_MAX,
             fused::most(shape)
         )),
-        Family::FewTiles if n > most => Err(format!(
-            "{n} elements are more than a tile a multiprocessor, {most}"
-        )),
+        Family::FewTiles if n > most => {
+            Err(format!("{n} elements are more than a tile a multiprocessor, {most}"))
+        }
         Family::LocalSort if !by_bucket => Err(format!("{n} elements are not sorted by bucket")),
-        Family::LocalSort if largest_bucket(n) > tile as f64 => Err(format!(
-            "a bucket of {n} elements may have {:.0}",
-            largest_bucket(n).ceil()
-        )),
+        Family::LocalSort if largest_bucket(n) > tile as f64 => {
+            Err(format!("a bucket of {n} elements may have {:.0}", largest_bucket(n).ceil()))
+        }
         _ => Ok(()),
     }
 }
@@ -251,11 +244,7 @@ fn pass<W: Entries>(
         let ranks = (shape == KEYS_U32_MATCH) == ballots;
         entry.paired == paired && ranks && room.runs(entry) && n >= shape.from
     };
-    let table = if portioned {
-        W::PORTIONED
-    } else {
-        W::LOOK_BACK
-    };
+    let table = if portioned { W::PORTIONED } else { W::LOOK_BACK };
     let entry = first(table.iter().filter(usable), "passes over these keys")?;
     Ok((entry, false))
 }
@@ -318,16 +307,12 @@ pub fn merger<W: Entries>(device: &Device) -> Result<Kernel<Merge<W>>, Error> {
 
 /// The kernel that fetches elements by index.
 pub fn gatherer<T: Entries>(device: &Device) -> Result<Kernel<Gather<T>>, Error> {
-    device
-        .kernels()
-        .load(first(T::GATHER.iter(), "gathers such elements")?)
+    device.kernels().load(first(T::GATHER.iter(), "gathers such elements")?)
 }
 
 /// The kernel that codes floating-point numbers by value.
 pub fn coder<W: Entries>(device: &Device) -> Result<Kernel<NumericCodes<W>>, Error> {
-    device
-        .kernels()
-        .load(first(W::NUMERIC_CODES.iter(), "codes such keys")?)
+    device.kernels().load(first(W::NUMERIC_CODES.iter(), "codes such keys")?)
 }
 
 #[cfg(test)]
@@ -339,14 +324,8 @@ mod tests {
     /// Tiles of the swept shapes of u32 that a sort of `n` can use.
     fn usable_of(family: Family, n: u64, by_bucket: bool) -> Vec<usize> {
         let shapes: Vec<Shape> = match family {
-            Family::Passes => u32::SWEPT_LOOK_BACK
-                .iter()
-                .map(|entry| entry.shape)
-                .collect(),
-            Family::FewTiles => u32::SWEPT_SINGLE_WAVE
-                .iter()
-                .map(|entry| entry.shape)
-                .collect(),
+            Family::Passes => u32::SWEPT_LOOK_BACK.iter().map(|entry| entry.shape).collect(),
+            Family::FewTiles => u32::SWEPT_SINGLE_WAVE.iter().map(|entry| entry.shape).collect(),
             Family::Fused => u32::SWEPT_FUSED.iter().map(|entry| entry.shape).collect(),
             Family::LocalSort => u32::SWEPT_LOCAL.iter().map(|entry| entry.shape).collect(),
         };
@@ -365,11 +344,7 @@ mod tests {
     ];
 
     const fn room(recent: bool, multiprocessors: u32, shared_kb: usize) -> Room {
-        Room {
-            recent,
-            multiprocessors,
-            shared_bytes: shared_kb << 10,
-        }
+        Room { recent, multiprocessors, shared_bytes: shared_kb << 10 }
     }
 
     /// Checks for every number of keys.
@@ -445,56 +420,26 @@ mod tests {
         }
         type Name = fn(Kind, u64) -> &'static str;
         for (name, kind, n, expected) in [
-            (
-                name::<u32> as Name,
-                Kind::Keys,
-                1 << 15,
-                "few_keys_2048_u32",
-            ),
+            (name::<u32> as Name, Kind::Keys, 1 << 15, "few_keys_2048_u32"),
             (name::<u32>, Kind::Keys, 1 << 16, "few_keys_4096_u32"),
             (name::<u32>, Kind::Keys, 1 << 20, "few_keys_8192_u32"),
-            (
-                name::<u32>,
-                Kind::Keys,
-                1 << 22,
-                "onesweep_keys_baseline_u32",
-            ),
+            (name::<u32>, Kind::Keys, 1 << 22, "onesweep_keys_baseline_u32"),
             (name::<u32>, Kind::Keys, 1 << 23, "onesweep_keys_many_u32"),
             (name::<u32>, Kind::Keys, 1 << 24, "onesweep_keys_u32"),
-            (
-                name::<u32>,
-                Kind::Ballots,
-                1 << 24,
-                "onesweep_keys_ballots_u32",
-            ),
+            (name::<u32>, Kind::Ballots, 1 << 24, "onesweep_keys_ballots_u32"),
             (name::<u32>, Kind::Keys, 1 << 29, "onesweep_keys_u32"),
             (name::<u32>, Kind::Keys, 1 << 30, "onesweep_keys_wide_u32"),
-            (
-                name::<u32>,
-                Kind::Ballots,
-                1 << 31,
-                "onesweep_keys_wide_u32",
-            ),
+            (name::<u32>, Kind::Ballots, 1 << 31, "onesweep_keys_wide_u32"),
             (name::<u32>, Kind::Pairs, 1 << 30, "onesweep_pairs_wide_u32"),
             (name::<u32>, Kind::Pairs, 1 << 16, "few_pairs_3072_u32"),
             (name::<u64>, Kind::Keys, 1 << 16, "few_keys_2048_u64"),
             (name::<u64>, Kind::Keys, (1 << 16) + 1, "few_keys_4096_u64"),
             (name::<u64>, Kind::Keys, 1 << 22, "onesweep_keys_u64"),
-            (
-                name::<u64>,
-                Kind::Pairs,
-                1 << 21,
-                "onesweep_pairs_baseline_u64",
-            ),
+            (name::<u64>, Kind::Pairs, 1 << 21, "onesweep_pairs_baseline_u64"),
             (name::<u64>, Kind::Pairs, 1 << 22, "onesweep_pairs_u64"),
             (name::<u8>, Kind::Keys, 1 << 22, "onesweep_keys_u8"),
             (name::<u8>, Kind::Pairs, 1 << 32, "onesweep_pairs_wide_u8"),
-            (
-                name::<u64>,
-                Kind::Pairs,
-                1 << 30,
-                "onesweep_pairs_wide_baseline_u64",
-            ),
+            (name::<u64>, Kind::Pairs, 1 << 30, "onesweep_pairs_wide_baseline_u64"),
         ] {
             assert_eq!(name(kind, n), expected, "{kind:?} {n}");
         }
@@ -549,19 +494,10 @@ mod tests {
             "2097152 elements are more than a tile a multiprocessor, 270336"
         );
         let fused = usable((Family::Fused, Shape::new(256, 6, 4)), 1 << 17, 132, false);
-        assert_eq!(
-            fused.unwrap_err(),
-            "131072 elements are more than 128 blocks take, 65536"
-        );
+        assert_eq!(fused.unwrap_err(), "131072 elements are more than 128 blocks take, 65536");
         let local = usable((Family::LocalSort, local_sort), 1 << 20, 132, false);
-        assert_eq!(
-            local.unwrap_err(),
-            "1048576 elements are not sorted by bucket"
-        );
+        assert_eq!(local.unwrap_err(), "1048576 elements are not sorted by bucket");
         let small = usable((Family::LocalSort, local_sort), 1 << 25, 132, true);
-        assert_eq!(
-            small.unwrap_err(),
-            "a bucket of 33554432 elements may have 637"
-        );
+        assert_eq!(small.unwrap_err(), "a bucket of 33554432 elements may have 637");
     }
 }

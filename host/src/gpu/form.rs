@@ -146,10 +146,7 @@ impl Order {
 
     /// From the greatest to the least; equal keys keep their order all the same.
     pub fn descending() -> Self {
-        Order {
-            descending: true,
-            ..Self::default()
-        }
+        Order { descending: true, ..Self::default() }
     }
 
     /// By these bits of a key only, 0 the lowest. Not for numeric order; of
@@ -185,11 +182,7 @@ impl Order {
     /// What the keys' bits are combined with.
     pub(super) fn flip<K: GpuKey>(&self) -> K::Word {
         let form = K::FORM;
-        K::Word::from_u128(if self.descending {
-            form.flip ^ form.ones()
-        } else {
-            form.flip
-        })
+        K::Word::from_u128(if self.descending { form.flip ^ form.ones() } else { form.flip })
     }
 
     /// Which bits are sorted by.
@@ -199,19 +192,13 @@ impl Order {
     pub(super) fn sorted_bits(&self, form: Form) -> Result<Bits, Error> {
         let width = 8 * form.width as u32;
         match self.bits {
-            None => Ok(Bits {
-                begin: 0,
-                end: width,
-            }),
+            None => Ok(Bits { begin: 0, end: width }),
             Some((begin, end)) if begin < end && end <= width && !self.is_numeric(form) => {
                 Ok(Bits { begin, end })
             }
-            Some((begin, end)) => Err(Error::Bits {
-                begin,
-                end,
-                width,
-                numeric: self.is_numeric(form),
-            }),
+            Some((begin, end)) => {
+                Err(Error::Bits { begin, end, width, numeric: self.is_numeric(form) })
+            }
         }
     }
 }

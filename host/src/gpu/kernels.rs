@@ -37,11 +37,7 @@ struct Ptx {
 
 impl Ptx {
     const fn new(capability: (u32, u32), packed: &'static [u8]) -> Self {
-        Self {
-            capability,
-            packed,
-            text: OnceLock::new(),
-        }
+        Self { capability, packed, text: OnceLock::new() }
     }
 
     fn text(&self) -> &str {
@@ -129,12 +125,7 @@ impl Kernels {
                 remedy: "it is not PTX, or cut off: build it again".to_owned(),
             });
         }
-        Ok(Kernels {
-            prelude,
-            texts,
-            origin,
-            loaded: Mutex::default(),
-        })
+        Ok(Kernels { prelude, texts, origin, loaded: Mutex::default() })
     }
 
     /// The kernel of `entry`, loaded into the current context if it is not yet.
@@ -324,11 +315,8 @@ mod early {
     ) -> bool {
         let Kernel { function, entry } = kernel;
         let mut parameters = (entry.parameters)(arguments);
-        let mut attribute = Attribute {
-            id: PROGRAMMATIC_STREAM_SERIALIZATION,
-            padding: 0,
-            value: [0; 16],
-        };
+        let mut attribute =
+            Attribute { id: PROGRAMMATIC_STREAM_SERIALIZATION, padding: 0, value: [0; 16] };
         attribute.value[0] = 1;
         let config = Config {
             grid: [blocks, 1, 1],
@@ -370,10 +358,7 @@ impl<A> Kernel<A> {
 
 /// The newest embedded text that the GPU takes.
 fn embedded(capability: (u32, u32)) -> Result<&'static Ptx, Error> {
-    let cannot = |reason| Error::Gpu {
-        action: "loading the kernels",
-        reason,
-    };
+    let cannot = |reason| Error::Gpu { action: "loading the kernels", reason };
     let Some(oldest) = EMBEDDED.last() else {
         return Err(cannot(
             "built without a kernel compiler; run `cargo xtask setup`, then build again".to_owned(),
@@ -403,10 +388,9 @@ pub fn load_module(origin: &str, text: &str) -> Result<Module, Error> {
     match Module::from_ptx_cstr(&text, &[]) {
         Ok(module) => Ok(module),
         Err(_) => Err(match jit_log(&text) {
-            (sys::cudaError_enum::CUDA_ERROR_UNSUPPORTED_PTX_VERSION, log) => corrupt(
-                format!("the driver is too old for it{log}"),
-                "update the NVIDIA driver",
-            ),
+            (sys::cudaError_enum::CUDA_ERROR_UNSUPPORTED_PTX_VERSION, log) => {
+                corrupt(format!("the driver is too old for it{log}"), "update the NVIDIA driver")
+            }
             (sys::cudaError_enum::CUDA_ERROR_INVALID_PTX, log) => corrupt(
                 format!("the driver cannot read it{log}"),
                 "build it again: `cargo xtask ptx` shows what the assembler says",
@@ -414,10 +398,7 @@ pub fn load_module(origin: &str, text: &str) -> Result<Module, Error> {
             (status, log) => {
                 let status = Status::of(status);
                 let unknown = "see what else uses the GPU, and its memory";
-                corrupt(
-                    format!("{}{log}", status.named()),
-                    status.remedy().unwrap_or(unknown),
-                )
+                corrupt(format!("{}{log}", status.named()), status.remedy().unwrap_or(unknown))
             }
         }),
     }
@@ -450,12 +431,7 @@ fn jit_log(text: &CStr) -> (sys::CUresult, String) {
     let log = CStr::from_bytes_until_nul(&log).unwrap_or_default();
     let first = log.to_string_lossy();
     let first = first.lines().find(|line| !line.trim().is_empty());
-    (
-        status,
-        first
-            .map(|line| format!(": {}", line.trim()))
-            .unwrap_or_default(),
-    )
+    (status, first.map(|line| format!(": {}", line.trim())).unwrap_or_default())
 }
 
 #[cfg(test)]

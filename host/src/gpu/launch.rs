@@ -219,17 +219,12 @@ impl<W: Entries> Launch<'_, W> {
             n: self.n as u32,
             capacity: buckets.sort.shape().tile() as u32,
         };
-        let again = Histogram {
-            options: counts.options | control::ONLY_AGAIN,
-            ..counts
-        };
+        let again = Histogram { options: counts.options | control::ONLY_AGAIN, ..counts };
         let blocks = histogram.blocks(self.n).min(at.multiprocessors.into()) as u32;
         let (stream, count) = (self.stream, bucket_starts::BLOCKS as u32);
         // SAFETY: the caller's contract; the last two wait for their predecessors.
         unsafe {
-            buckets
-                .counts
-                .launch(stream, at.multiprocessors, &counted)?;
+            buckets.counts.launch(stream, at.multiprocessors, &counted)?;
             buckets.starts.launch_early(stream, count, &starts)?;
             histogram.launch_early(stream, blocks, &again)
         }

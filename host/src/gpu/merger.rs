@@ -49,11 +49,7 @@ pub unsafe fn merge_runs<K: GpuKey>(
     let mut stride = 1;
     let mut in_keys = true;
     while length < n {
-        let (from, to) = if in_keys {
-            (keys, other)
-        } else {
-            (other, keys)
-        };
+        let (from, to) = if in_keys { (keys, other) } else { (other, keys) };
         for (pair, start) in (0..n).step_by(2 * length).enumerate() {
             let middle = (start + length).min(n);
             let end = (start + 2 * length).min(n);
@@ -93,12 +89,8 @@ pub fn check_count(n: usize) -> Result<(), Error> {
 /// Holds `stream` until what is on `earlier` now has run.
 pub fn wait_for(stream: &Stream, earlier: &Stream) -> Result<(), Error> {
     let event = Event::new(EventFlags::DISABLE_TIMING).map_err(failed("creating an event"))?;
-    event
-        .record(earlier)
-        .map_err(failed("recording an event"))?;
-    stream
-        .wait_event(event, StreamWaitEventFlags::DEFAULT)
-        .map_err(failed("waiting for a stream"))
+    event.record(earlier).map_err(failed("recording an event"))?;
+    stream.wait_event(event, StreamWaitEventFlags::DEFAULT).map_err(failed("waiting for a stream"))
 }
 
 /// # Safety
@@ -134,9 +126,6 @@ mod tests {
     fn more_keys_than_are_counted_are_refused() {
         assert!(check_count(u32::MAX as usize).is_ok());
         let error = check_count(1 << 32).unwrap_err().to_string();
-        assert!(
-            error.contains("4294967296") && error.contains("level 1"),
-            "{error}"
-        );
+        assert!(error.contains("4294967296") && error.contains("level 1"), "{error}");
     }
 }

@@ -58,21 +58,13 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         paired: bool,
         order: Order,
     ) -> Result<Self, Error> {
-        let payload = if paired {
-            Payload::Value(size_of::<u32>())
-        } else {
-            Payload::None
-        };
+        let payload = if paired { Payload::Value(size_of::<u32>()) } else { Payload::None };
         let sort = sorter.prepare(keys.len(), payload, order.clone())?;
         let event = || Event::new(EventFlags::DEFAULT).map_err(failed("creating an event"));
         let count = if paired { keys.len() } else { 0 };
         let indices = indices(count)?;
-        let values = || {
-            Ok::<_, Error>(Values {
-                input: upload(&indices)?,
-                output: blank(indices.len())?,
-            })
-        };
+        let values =
+            || Ok::<_, Error>(Values { input: upload(&indices)?, output: blank(indices.len())? });
         let mut resident = Resident {
             workspace: sort.workspace()?,
             input: upload(keys)?,
@@ -125,9 +117,7 @@ impl<'a, K: GpuKey> Resident<'a, K> {
                 workspace,
                 stream,
             )?,
-            None => self
-                .sort
-                .keys(&self.input, &mut self.output, workspace, stream)?,
+            None => self.sort.keys(&self.input, &mut self.output, workspace, stream)?,
         }
         record(&self.end, &self.stream)?;
         self.end.synchronize().map_err(failed("sorting"))?;
@@ -177,12 +167,8 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         let found = self.check_values(&values.output)?;
         match (found[verify::FOREIGN], found[verify::UNSTABLE]) {
             (0, 0) => Ok(()),
-            (0, unstable) => Err(wrong(format!(
-                "{unstable} equal neighbours have changed places"
-            ))),
-            (foreign, _) => Err(wrong(format!(
-                "{foreign} values do not stand beside their keys"
-            ))),
+            (0, unstable) => Err(wrong(format!("{unstable} equal neighbours have changed places"))),
+            (foreign, _) => Err(wrong(format!("{foreign} values do not stand beside their keys"))),
         }
     }
 
@@ -199,18 +185,15 @@ impl<'a, K: GpuKey> Resident<'a, K> {
     fn check_values(&self, values: &DeviceSlice<u32>) -> Result<[u64; verify::WORDS], Error> {
         // SAFETY: the buffers are this value's own.
         unsafe {
-            checks::find(
-                self.device(),
-                &K::Word::VERIFY_VALUES,
-                &self.stream,
-                |result| VerifyValues {
+            checks::find(self.device(), &K::Word::VERIFY_VALUES, &self.stream, |result| {
+                VerifyValues {
                     input: Global::on_device(address(&self.input)),
                     keys: Global::on_device(address(&self.output)),
                     values: Global::on_device(address(values)),
                     n: values.len() as u64,
                     result,
-                },
-            )
+                }
+            })
         }
     }
 }
@@ -227,10 +210,7 @@ pub fn indices(n: usize) -> Result<Vec<u32>, Error> {
     require_indices(n)?;
     let mut indices = Vec::new();
     let reserved = indices.try_reserve_exact(n);
-    reserved.map_err(|_| Error::Refused {
-        n,
-        needed: (n * size_of::<u32>()) as u64,
-    })?;
+    reserved.map_err(|_| Error::Refused { n, needed: (n * size_of::<u32>()) as u64 })?;
     indices.extend((0..n).map(|index| index as u32));
     Ok(indices)
 }

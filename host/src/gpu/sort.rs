@@ -119,10 +119,7 @@ impl<K: GpuKey> Sort<K> {
         let indexed =
             order.is_numeric(form) || !matches!(payload, Payload::None | Payload::Value(4));
         if indexed && capacity > u64::from(u32::MAX) {
-            return Err(Error::TooMany {
-                n: capacity as usize,
-                limit: u64::from(u32::MAX),
-            });
+            return Err(Error::TooMany { n: capacity as usize, limit: u64::from(u32::MAX) });
         }
         device.enter()?;
         let paired = indexed || payload != Payload::None;
@@ -148,14 +145,7 @@ impl<K: GpuKey> Sort<K> {
             coder,
             gather_values: gather_values.transpose()?,
         };
-        Ok(Sort {
-            device,
-            capacity,
-            payload,
-            order,
-            bits,
-            kernels,
-        })
+        Ok(Sort { device, capacity, payload, order, bits, kernels })
     }
 
     /// The same by this pass, whatever the number of keys.
@@ -259,16 +249,7 @@ impl<K: GpuKey> Sort<K> {
         let n = self.check_apart(input, output)?;
         // SAFETY: checked to be of n keys and apart; borrowed until the launches are
         // on the stream, which orders them.
-        unsafe {
-            self.run(
-                n,
-                (address(input), address(output)),
-                None,
-                None,
-                workspace,
-                stream,
-            )
-        }
+        unsafe { self.run(n, (address(input), address(output)), None, None, workspace, stream) }
     }
 
     /// Sorts `keys` where they lie. Errors as [`keys`](Self::keys).
@@ -297,10 +278,7 @@ impl<K: GpuKey> Sort<K> {
         self.check_payload(Payload::None)?;
         let n = self.check_apart(keys, other)?;
         let keys = address(keys);
-        let second = Second {
-            keys: address(other),
-            values: 0,
-        };
+        let second = Second { keys: address(other), values: 0 };
         // SAFETY: checked to be of n keys and apart; borrowed until the launches are
         // on the stream.
         unsafe { self.run(n, (keys, keys), None, Some(second), workspace, stream) }
@@ -321,16 +299,7 @@ impl<K: GpuKey> Sort<K> {
         check_apart(values, values_out)?;
         let values = Some((address(values), address(values_out)));
         // SAFETY: as in `keys`, and the values likewise.
-        unsafe {
-            self.run(
-                n,
-                (address(keys), address(keys_out)),
-                values,
-                None,
-                workspace,
-                stream,
-            )
-        }
+        unsafe { self.run(n, (address(keys), address(keys_out)), values, None, workspace, stream) }
     }
 
     /// Sorts keys with values where they lie. Errors as [`pairs`](Self::pairs).
@@ -363,10 +332,7 @@ impl<K: GpuKey> Sort<K> {
         let n = self.check_apart(keys, other_keys)?;
         check_lengths(keys.len(), values.len())?;
         check_apart(values, other_values)?;
-        let second = Second {
-            keys: address(other_keys),
-            values: address(other_values),
-        };
+        let second = Second { keys: address(other_keys), values: address(other_values) };
         let (keys, values) = (address(keys), address(values));
         let values = Some((values, values));
         // SAFETY: as in `keys_ping_pong`, and the values likewise.
@@ -388,16 +354,7 @@ impl<K: GpuKey> Sort<K> {
         check_lengths(input.len(), indices.len())?;
         let values = Some((address(indices), address(indices)));
         // SAFETY: as in `keys`; the indices are only written.
-        unsafe {
-            self.run(
-                n,
-                (address(input), address(output)),
-                values,
-                None,
-                workspace,
-                stream,
-            )
-        }
+        unsafe { self.run(n, (address(input), address(output)), values, None, workspace, stream) }
     }
 
     /// # Safety
@@ -421,10 +378,7 @@ impl<K: GpuKey> Sort<K> {
         let second = second.filter(|_| self.takes_second());
         let needed = second.map_or(layout.end, |_| layout.values);
         if workspace.bytes() < needed {
-            return Err(Error::Workspace {
-                needed,
-                given: workspace.bytes(),
-            });
+            return Err(Error::Workspace { needed, given: workspace.bytes() });
         }
         if self.kernels.block.is_some() && needed > 0 {
             // What a block sorts by index begins where other sorts have control words.
@@ -528,16 +482,10 @@ impl<K: GpuKey> Sort<K> {
             if !(in_place && launch.bits.places() % 2 == 1) {
                 return sort(launch);
             }
-            let apart = |from: Addresses| Addresses {
-                output: from.scratch,
-                scratch: from.output,
-                ..from
-            };
-            let there = Launch {
-                keys: apart(launch.keys),
-                values: launch.values.map(apart),
-                ..*launch
-            };
+            let apart =
+                |from: Addresses| Addresses { output: from.scratch, scratch: from.output, ..from };
+            let there =
+                Launch { keys: apart(launch.keys), values: launch.values.map(apart), ..*launch };
             sort(&there)?;
             let bytes = launch.n * size_of::<K>() as u64;
             launch::copy(there.keys.output, launch.keys.output, bytes, launch.stream)?;
@@ -589,18 +537,12 @@ impl<K: GpuKey> Sort<K> {
         if given == self.payload {
             return Ok(());
         }
-        Err(Error::Payload {
-            prepared: format!("{:?}", self.payload),
-            given: format!("{given:?}"),
-        })
+        Err(Error::Payload { prepared: format!("{:?}", self.payload), given: format!("{given:?}") })
     }
 
     fn check_count(&self, n: usize) -> Result<u64, Error> {
         if n as u64 > self.capacity {
-            return Err(Error::Capacity {
-                n,
-                capacity: self.capacity(),
-            });
+            return Err(Error::Capacity { n, capacity: self.capacity() });
         }
         Ok(n as u64)
     }

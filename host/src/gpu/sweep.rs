@@ -84,11 +84,7 @@ pub enum Fit<K: GpuKey> {
 /// # Errors
 /// A kernel that does not load.
 pub fn field<K: GpuKey>(sorter: &GpuSorter, n: usize, paired: bool) -> Result<Vec<Fit<K>>, Error> {
-    let payload = if paired {
-        Payload::Value(4)
-    } else {
-        Payload::None
-    };
+    let payload = if paired { Payload::Value(4) } else { Payload::None };
     let prepare = |order| sorter.prepare::<K>(n, payload, order);
     let ascending = Order::ascending;
     let mut field = vec![in_use(prepare(ascending())?, Ranking::AsInUse)?];
@@ -100,40 +96,19 @@ pub fn field<K: GpuKey>(sorter: &GpuSorter, n: usize, paired: bool) -> Result<Ve
         let by = |sort: Sort<K>, kernel| Ok(sort.by_pass(kernel, family == Family::FewTiles));
         enter(sorter.device(), prepare(ascending())?, family, entry, by)
     };
-    for entry in K::Word::SWEPT_LOOK_BACK
-        .iter()
-        .filter(|entry| entry.paired == paired)
-    {
+    for entry in K::Word::SWEPT_LOOK_BACK.iter().filter(|entry| entry.paired == paired) {
         field.push(enter(Family::Passes, entry)?);
     }
-    for entry in K::Word::SWEPT_SINGLE_WAVE
-        .iter()
-        .filter(|entry| entry.paired == paired)
-    {
+    for entry in K::Word::SWEPT_SINGLE_WAVE.iter().filter(|entry| entry.paired == paired) {
         field.push(enter(Family::FewTiles, entry)?);
     }
-    for entry in K::Word::SWEPT_LOCAL
-        .iter()
-        .filter(|entry| entry.paired == paired)
-    {
+    for entry in K::Word::SWEPT_LOCAL.iter().filter(|entry| entry.paired == paired) {
         let (device, sort) = (sorter.device(), prepare(ascending())?);
-        field.push(self::enter(
-            device,
-            sort,
-            Family::LocalSort,
-            entry,
-            Sort::by_local,
-        )?);
+        field.push(self::enter(device, sort, Family::LocalSort, entry, Sort::by_local)?);
     }
     for entry in K::Word::SWEPT_FUSED.iter().filter(|_| !paired) {
         let (device, sort) = (sorter.device(), prepare(ascending())?);
-        field.push(self::enter(
-            device,
-            sort,
-            Family::Fused,
-            entry,
-            Sort::by_fused,
-        )?);
+        field.push(self::enter(device, sort, Family::Fused, entry, Sort::by_fused)?);
     }
     Ok(field)
 }
@@ -149,11 +124,7 @@ fn in_use<K: GpuKey>(sort: Sort<K>, ranking: Ranking) -> Result<Fit<K>, Error> {
         in_use: true,
     };
     let sort = Arc::new(sort);
-    Ok(Fit::Runs(Entrant {
-        name,
-        sort,
-        resources,
-    }))
+    Ok(Fit::Runs(Entrant { name, sort, resources }))
 }
 
 /// `sort` by the kernel of `entry`, if it does for so many elements, the GPU has room
@@ -170,11 +141,7 @@ fn enter<K: GpuKey, A>(
         threads: entry.shape.threads as u32,
         items: entry.shape.items as u32,
         blocks: Some(entry.shape.blocks as u32),
-        ranking: if entry.atomic {
-            Ranking::Atomics
-        } else {
-            Ranking::Ballots
-        },
+        ranking: if entry.atomic { Ranking::Atomics } else { Ranking::Ballots },
         in_use: false,
     };
     let (n, multiprocessors) = (sort.capacity() as u64, device.multiprocessors());
@@ -195,9 +162,5 @@ fn enter<K: GpuKey, A>(
         return Ok(Fit::Skipped { name, reason });
     }
     let sort = Arc::new(by(sort, kernel)?);
-    Ok(Fit::Runs(Entrant {
-        name,
-        sort,
-        resources,
-    }))
+    Ok(Fit::Runs(Entrant { name, sort, resources }))
 }

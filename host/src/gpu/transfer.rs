@@ -53,9 +53,7 @@ impl<K: GpuKey> Staging<K> {
                     .map_err(failed("creating an event"))?,
             })
         };
-        Ok(Staging {
-            pieces: [piece()?, piece()?],
-        })
+        Ok(Staging { pieces: [piece()?, piece()?] })
     }
 
     /// Bytes of pinned memory that staging for `keys` keys takes.
@@ -82,10 +80,7 @@ impl<K: GpuKey> Staging<K> {
             // run; the target is the caller's until the stream has.
             unsafe { target.async_copy_from(pinned, stream) }
                 .map_err(failed("copying keys to the GPU"))?;
-            piece
-                .copied
-                .record(stream)
-                .map_err(failed("recording an event"))?;
+            piece.copied.record(stream).map_err(failed("recording an event"))?;
         }
         Ok(())
     }
@@ -107,10 +102,7 @@ impl<K: GpuKey> Staging<K> {
             // has run; the source is the caller's until the stream has.
             unsafe { from.index(i * length..end).async_copy_to(pinned, stream) }
                 .map_err(failed("copying keys from the GPU"))?;
-            piece
-                .copied
-                .record(stream)
-                .map_err(failed("recording an event"))
+            piece.copied.record(stream).map_err(failed("recording an event"))
         };
         for i in 0..count.min(2) {
             start(self, i)?;

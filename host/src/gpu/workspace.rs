@@ -53,10 +53,7 @@ impl Cleared {
 impl Workspace {
     /// A workspace in the caller's memory.
     pub fn over(memory: DeviceBuffer<u8>) -> Self {
-        Workspace {
-            memory,
-            cleared: Cleared::Nothing,
-        }
+        Workspace { memory, cleared: Cleared::Nothing }
     }
 
     /// Its size.
@@ -149,15 +146,7 @@ impl Layout {
         // Last, because the caller may have them.
         let values = part(parts.paired && passes, n * 4);
         let keys = part(passes, n * width);
-        Layout {
-            buckets,
-            keys,
-            values,
-            index,
-            codes,
-            gathered,
-            end: at,
-        }
+        Layout { buckets, keys, values, index, codes, gathered, end: at }
     }
 }
 
@@ -205,11 +194,7 @@ impl<K: GpuKey> Sort<K> {
     /// values that are not of 4 bytes: those are not moved by each pass.
     pub fn ping_pong_bytes(&self) -> u64 {
         let layout = self.layout();
-        if self.takes_second() {
-            layout.values
-        } else {
-            layout.end
-        }
+        if self.takes_second() { layout.values } else { layout.end }
     }
 
     /// Whether second buffers of the caller's are used.
@@ -245,9 +230,7 @@ impl<K: GpuKey> Sort<K> {
         }
         // SAFETY: what a run reads of a workspace, it has written.
         let memory = unsafe { DeviceBuffer::uninitialized(needed as usize) };
-        Ok(Workspace::over(
-            memory.map_err(failed("allocating a workspace"))?,
-        ))
+        Ok(Workspace::over(memory.map_err(failed("allocating a workspace"))?))
     }
 
     /// What control words have to be before a sort.
@@ -286,10 +269,7 @@ mod tests {
     #[test]
     fn what_one_block_sorts_takes_nothing() {
         let alone = keys(4096, 4, None);
-        let pairs = Parts {
-            paired: true,
-            ..keys(4096, 8, None)
-        };
+        let pairs = Parts { paired: true, ..keys(4096, 8, None) };
         for parts in [alone, pairs] {
             let layout = Layout::of(&parts);
             assert_eq!((layout.end, layout.keys), (0, 0));
@@ -332,14 +312,10 @@ mod tests {
     fn one_launch_of_many_blocks_takes_less_than_cub() {
         for (exponent, blocks, cub) in [(14, 64, 7_679), (16, 128, 13_823), (18, 128, 40_447)] {
             let n = 1u64 << exponent;
-            for (width, words) in [
-                (4, fused::words::<u32>(blocks)),
-                (8, fused::words::<u64>(blocks)),
-            ] {
-                let layout = Layout::of(&Parts {
-                    passes: false,
-                    ..keys(n, width, Some(words))
-                });
+            for (width, words) in
+                [(4, fused::words::<u32>(blocks)), (8, fused::words::<u64>(blocks))]
+            {
+                let layout = Layout::of(&Parts { passes: false, ..keys(n, width, Some(words)) });
                 assert_eq!(layout.end, 4 * words as u64);
                 assert!(layout.end <= n * width as u64 + cub, "2^{exponent} keys");
             }

@@ -109,15 +109,10 @@ impl Tournament {
             let bytes = opener::bytes_of(&cell.kind).unwrap_or(1);
             let cache = Cache::of(cell.n, bytes, cache_bytes);
             let outcomes = self.outcomes(cell)?;
-            for error in outcomes
-                .iter()
-                .filter_map(|outcome| outcome.times.as_ref().err())
-            {
+            for error in outcomes.iter().filter_map(|outcome| outcome.times.as_ref().err()) {
                 failed(&mut self.report, format!("{}: {error}", title(cell)));
             }
-            self.report
-                .cells
-                .extend(CellRecord::of(cell, &outcomes, cache));
+            self.report.cells.extend(CellRecord::of(cell, &outcomes, cache));
             print(&self.table.lines(cell, &outcomes))?;
         }
         Ok(())
@@ -135,10 +130,7 @@ impl Tournament {
         for ours in &mut outcomes {
             ours.name = ours.name.replace('@', "-");
         }
-        Ok(Outcomes {
-            ours: outcomes,
-            peers,
-        })
+        Ok(Outcomes { ours: outcomes, peers })
     }
 }
 

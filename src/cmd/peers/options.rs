@@ -50,13 +50,7 @@ pub struct Options {
 
     /// Sorts of ours to measure: as the device plans them, and by ballots alone, which
     /// is stable whatever the order of atomics.
-    #[arg(
-        long,
-        value_name = "LIST",
-        value_delimiter = ',',
-        value_enum,
-        default_value = "gpu"
-    )]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum, default_value = "gpu")]
     ours: Vec<Ours>,
 
     /// Samples of each contender, at least.
@@ -109,9 +103,7 @@ impl Options {
         for &kind in &types {
             let group = if kind == PAIRS { "pairs" } else { "device" };
             for distribution in &distributions {
-                let each = sizes
-                    .iter()
-                    .map(|&&n| cell(group, kind, distribution.to_string(), n));
+                let each = sizes.iter().map(|&&n| cell(group, kind, distribution.to_string(), n));
                 cells.extend(each);
             }
         }
@@ -213,8 +205,7 @@ pub mod tests {
     pub fn parsed(line: &str) -> Result<Options, String> {
         let words = ["peers"].into_iter().chain(line.split_whitespace());
         let line = Line::try_parse_from(words);
-        line.map(|line| line.options)
-            .map_err(|error| error.to_string())
+        line.map(|line| line.options).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -266,11 +257,7 @@ pub mod tests {
             ("--sizes 0", "'0'", "take 1 or more"),
             ("--sizes 5..1", "'5..1'", "upwards"),
             ("--types u33", "'u33'", "u32, i32"),
-            (
-                "--distributions even",
-                "'even'",
-                "uniform, classic, entropy-0.811",
-            ),
+            ("--distributions even", "'even'", "uniform, classic, entropy-0.811"),
             ("--ours best", "'best'", "gpu, gpu-ballots"),
             ("--peers cud", "'cud'", "cub, cupy, torch"),
             ("--samples 0", "'0'", "take 1 or more"),

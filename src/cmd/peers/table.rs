@@ -77,9 +77,7 @@ fn figure(value: Option<f64>, decimals: usize) -> String {
 /// A number as it is, or from 1023 on as a power of two, or one off it, if it is that.
 fn power(n: usize) -> String {
     let beside = [(n, ""), (n + 1, "-1"), (n - 1, "+1")];
-    let found = beside
-        .into_iter()
-        .find(|(power, _)| power.is_power_of_two() && *power >= 1024);
+    let found = beside.into_iter().find(|(power, _)| power.is_power_of_two() && *power >= 1024);
     match found {
         Some((power, off)) => format!("2^{}{off}", power.ilog2()),
         None => n.to_string(),
@@ -94,10 +92,7 @@ mod tests {
     use suite::turns::{AllTimes, Times};
 
     fn outcome(name: &str, times_ms: &[f64]) -> Outcome {
-        let variant = Variant {
-            name: "only".to_owned(),
-            temporary_bytes: None,
-        };
+        let variant = Variant { name: "only".to_owned(), temporary_bytes: None };
         let times_ms = times_ms.to_vec();
         Outcome {
             name: name.to_owned(),
@@ -115,13 +110,9 @@ mod tests {
             ours: vec![outcome("gpu", &[0.05]), outcome("gpu-ballots", &[0.08])],
             peers: vec![outcome("cub", &[0.1]), wrong],
         };
-        let table = Table {
-            peers: vec!["cub".to_owned(), "torch".to_owned()],
-        };
+        let table = Table { peers: vec!["cub".to_owned(), "torch".to_owned()] };
         let lines = table.lines(&cell, &outcomes);
-        let words = lines
-            .lines()
-            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        let words = lines.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
         assert_eq!(
             words.collect::<Vec<_>>(),
             [

@@ -121,18 +121,12 @@ impl From<host::Error> for PeerError {
 impl PeerError {
     /// Whether the peer's process is of no further use.
     pub fn ends_the_peer(&self) -> bool {
-        matches!(
-            self,
-            Self::Ended { .. } | Self::TimedOut { .. } | Self::Protocol { .. }
-        )
+        matches!(self, Self::Ended { .. } | Self::TimedOut { .. } | Self::Protocol { .. })
     }
 
     /// Turns what the system says of a file into an error that names it.
     pub(crate) fn file(path: &Path) -> impl Fn(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |error| Self::File {
-            path: path.clone(),
-            reason: error.to_string(),
-        }
+        move |error| Self::File { path: path.clone(), reason: error.to_string() }
     }
 }

@@ -27,9 +27,7 @@ fn folder(places: &[&Path], bytes: u64) -> Result<TempDir, PeerError> {
     for place in places {
         let available = available(place);
         if available >= needed
-            && let Ok(folder) = tempfile::Builder::new()
-                .prefix("cudamark-")
-                .tempdir_in(place)
+            && let Ok(folder) = tempfile::Builder::new().prefix("cudamark-").tempdir_in(place)
         {
             return Ok(folder);
         }

@@ -118,9 +118,7 @@ fn first_other<K: Key>(input: &[K], result: &[K]) -> Difference {
     };
     let (expected, found) = (sorted(input), sorted(result));
     let pairs = expected.iter().zip(&found);
-    let index = pairs
-        .take_while(|(expected, found)| expected == found)
-        .count();
+    let index = pairs.take_while(|(expected, found)| expected == found).count();
     Difference::Keys {
         index,
         expected: format!("bits {:#x}", expected[index]),
@@ -204,18 +202,12 @@ mod tests {
     fn floats_pass_by_an_order_that_the_peer_names_and_by_no_other() {
         let input = [TWO, NAN, 0, MINUS_ZERO, ONE];
         let zeros_exchanged = [0, MINUS_ZERO, ONE, TWO, NAN];
-        for orders in [
-            &[Order::ZerosEqual][..],
-            &[Order::NanLast],
-            &[Order::Total, Order::NanLast],
-        ] {
+        for orders in [&[Order::ZerosEqual][..], &[Order::NanLast], &[Order::Total, Order::NanLast]]
+        {
             assert_eq!(check_floats(&input, &zeros_exchanged, orders), Ok(()));
         }
         let total = check_floats(&input, &zeros_exchanged, &[Order::Total]);
-        assert!(
-            matches!(total, Err(Difference::Order { index: 1, .. })),
-            "{total:?}"
-        );
+        assert!(matches!(total, Err(Difference::Order { index: 1, .. })), "{total:?}");
 
         let input = [TWO, MINUS_NAN, NAN, ONE];
         for last in [[NAN, MINUS_NAN], [MINUS_NAN, NAN]] {

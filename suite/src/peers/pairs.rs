@@ -94,16 +94,8 @@ mod tests {
                 [1, 1, 0, 2],
                 "not in stable order: at index 0 key 3 with value 1, then key 3 with value 1",
             ),
-            (
-                [3, 3, 7, 7],
-                [1, 2, 0, 3],
-                "at index 1: key 3 with value 2 is no pair of the input",
-            ),
-            (
-                [3, 3, 7, 7],
-                [1, 3, 0, 4],
-                "at index 3: key 7 with value 4 is no pair of the input",
-            ),
+            ([3, 3, 7, 7], [1, 2, 0, 3], "at index 1: key 3 with value 2 is no pair of the input"),
+            ([3, 3, 7, 7], [1, 3, 0, 4], "at index 3: key 7 with value 4 is no pair of the input"),
         ] {
             assert_eq!(checked(&input, &keys, &values), Err(difference.to_owned()));
         }

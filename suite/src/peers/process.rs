@@ -51,13 +51,7 @@ impl Peer {
     /// [`PeerError::Skipped`], with what keeps the peer from greeting.
     pub fn start(name: &str, command: Command, limit: Duration) -> Result<Self, PeerError> {
         let (pipe, greeting) = greet(name, command, limit)?;
-        Ok(Self {
-            name: name.to_owned(),
-            greeting,
-            pipe,
-            variants: Vec::new(),
-            chosen: 0,
-        })
+        Ok(Self { name: name.to_owned(), greeting, pipe, variants: Vec::new(), chosen: 0 })
     }
 
     /// It, if it runs on the GPU called `device`.
@@ -220,17 +214,12 @@ pub(super) fn greet<T: DeserializeOwned>(
             format!("it was not ready in {} s", limit.as_secs_f64())
         }
         Err(PeerError::Protocol { answer, reason, .. }) => format!("it said `{answer}`: {reason}"),
-        Err(PeerError::Start {
-            program, reason, ..
-        }) => {
+        Err(PeerError::Start { program, reason, .. }) => {
             format!("cannot start `{program}`: {reason}")
         }
         Err(error) => return Err(error),
     };
-    Err(PeerError::Skipped {
-        peer: name.to_owned(),
-        reason,
-    })
+    Err(PeerError::Skipped { peer: name.to_owned(), reason })
 }
 
 fn malformed(peer: &str, request: &str, line: &str, reason: String) -> PeerError {
@@ -259,10 +248,7 @@ pub(super) struct Pipe {
 
 impl Pipe {
     fn open(name: &str, mut command: Command, limit: Duration) -> Result<Self, PeerError> {
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = command.get_program().to_string_lossy().into_owned();
         let cannot = |error: io::Error| PeerError::Start {
             peer: name.to_owned(),
@@ -289,15 +275,7 @@ impl Pipe {
                 return Err(cannot(error));
             }
         };
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-            requests,
-            lines,
-            said,
-            listener,
-            limit,
-        })
+        Ok(Self { name: name.to_owned(), child, requests, lines, said, listener, limit })
     }
 
     fn send(&mut self, request: &str) -> Result<(), PeerError> {

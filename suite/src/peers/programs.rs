@@ -93,10 +93,7 @@ impl Tools {
             "torch" => self.script(TORCH, &folder)?,
             _ => Err(format!("no such peer; there are {}", NAMES.join(", "))),
         };
-        started.map_err(|reason| PeerError::Skipped {
-            peer: name.to_owned(),
-            reason,
-        })
+        started.map_err(|reason| PeerError::Skipped { peer: name.to_owned(), reason })
     }
 
     /// A Python peer: its source and the part that all share, side by side. The inner
@@ -136,11 +133,7 @@ impl Tools {
             write(&source, CUB)?;
             // Compiled beside its place and moved there, so that half a file is never run.
             let half = built.with_extension(std::process::id().to_string());
-            let compiled = run(Command::new(nvcc)
-                .args(flags)
-                .arg("-o")
-                .arg(&half)
-                .arg(&source));
+            let compiled = run(Command::new(nvcc).args(flags).arg("-o").arg(&half).arg(&source));
             if let Err(reason) = compiled {
                 return Ok(Err(reason));
             }
@@ -158,9 +151,7 @@ fn run(command: &mut Command) -> Result<String, String> {
     let failed = |reason: &str| {
         format!("`{line}` failed: {reason}; {NVCC_VARIABLE}=PATH names another nvcc, for this GPU")
     };
-    let output = command
-        .output()
-        .map_err(|error| failed(&error.to_string()))?;
+    let output = command.output().map_err(|error| failed(&error.to_string()))?;
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
@@ -234,10 +225,7 @@ fn key(parts: &[&str]) -> String {
         hash.update(part);
     }
     let digest = hash.finalize();
-    digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn write(path: &Path, text: &str) -> Result<(), PeerError> {
@@ -287,10 +275,7 @@ cp "$0" "$2"
             ("cub", "cub: skipped: nvcc not found"),
             ("cupy", "cupy: skipped: python3 not found"),
             ("torch", "torch: skipped: python3 not found"),
-            (
-                "cud",
-                "cud: skipped: no such peer; there are cub, cupy, torch",
-            ),
+            ("cud", "cud: skipped: no such peer; there are cub, cupy, torch"),
         ] {
             let error = tools.command(name, (9, 0)).unwrap_err();
             assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
@@ -341,10 +326,7 @@ exit 2
     fn a_variable_that_names_no_program_says_so() {
         for given in ["/no/such/python", "no-such-python"] {
             let reason = named(PYTHON_VARIABLE, given).unwrap_err();
-            assert_eq!(
-                reason,
-                format!("CUDAMARK_PYTHON names `{given}`, which cannot be run")
-            );
+            assert_eq!(reason, format!("CUDAMARK_PYTHON names `{given}`, which cannot be run"));
         }
         assert!(named(PYTHON_VARIABLE, "sh").is_ok());
     }

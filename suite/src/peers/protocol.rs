@@ -172,10 +172,7 @@ mod tests {
             assert_eq!(first::<Greeting>(line), Ok(None), "{line}");
         }
         for (line, wrong) in [
-            (
-                r#"{"protocol":1,"skipped":"x"}"#,
-                "version 1 of the protocol",
-            ),
+            (r#"{"protocol":1,"skipped":"x"}"#, "version 1 of the protocol"),
             (r#"{"protocol":2}"#, "missing field `peer`"),
             (&READY.replace("zeros-equal", "any"), "unknown variant"),
         ] {
@@ -201,10 +198,7 @@ mod tests {
         );
         for line in ["", "nonsense", r#"{"times_ms":"fast"}"#, r#"{"loaded":7}"#] {
             let result = answer::<Timed>(line);
-            assert!(
-                matches!(result, Err(NoAnswer::Malformed(_))),
-                "{line}: {result:?}"
-            );
+            assert!(matches!(result, Err(NoAnswer::Malformed(_))), "{line}: {result:?}");
         }
     }
 }

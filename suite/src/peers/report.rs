@@ -219,9 +219,7 @@ impl CellRecord {
         let with_times = |outcome: &&Outcome| outcome.times.is_ok();
         let pairs = (outcomes.ours.iter().filter(with_times))
             .flat_map(|ours| outcomes.peers.iter().map(move |peer| (ours, peer)));
-        pairs
-            .filter_map(|(ours, peer)| Self::new(cell, ours, peer, cache))
-            .collect()
+        pairs.filter_map(|(ours, peer)| Self::new(cell, ours, peer, cache)).collect()
     }
 
     /// That of one of ours and a peer; `None` if either has no times.
@@ -258,10 +256,7 @@ impl CellRecord {
 /// Clocks, temperature and power of the machine's GPUs, as nvidia-smi has them; none
 /// without it.
 pub fn gpu_state() -> Option<String> {
-    nvidia_smi(
-        "name,pstate,clocks.sm,clocks.max.sm,clocks.mem,temperature.gpu,power.draw",
-        "csv",
-    )
+    nvidia_smi("name,pstate,clocks.sm,clocks.max.sm,clocks.mem,temperature.gpu,power.draw", "csv")
 }
 
 /// The driver's version, as nvidia-smi has it; none without it.
@@ -298,19 +293,13 @@ mod tests {
 
     fn times(variant: &str, times_ms: &[f64]) -> Times {
         Times {
-            variant: Variant {
-                name: variant.to_owned(),
-                temporary_bytes: Some(7),
-            },
+            variant: Variant { name: variant.to_owned(), temporary_bytes: Some(7) },
             times_ms: times_ms.to_vec(),
         }
     }
 
     fn failed(name: &str) -> Outcome {
-        Outcome {
-            times: Err(Error::LevelZero),
-            ..outcome(name, Some("1"), &[])
-        }
+        Outcome { times: Err(Error::LevelZero), ..outcome(name, Some("1"), &[]) }
     }
 
     fn case() -> Name {
@@ -336,10 +325,7 @@ mod tests {
     fn a_report_has_the_fields_that_are_promised() {
         let report = report(
             vec![outcome("gpu", None, &[0.2, 0.1, 0.3])],
-            vec![
-                failed("cupy"),
-                outcome("cub", Some("3.0.1"), &[0.5, 0.4, 0.3]),
-            ],
+            vec![failed("cupy"), outcome("cub", Some("3.0.1"), &[0.5, 0.4, 0.3])],
         );
         assert_eq!(report["device"], "NVIDIA H200");
         assert_eq!(report["driver"], "CUDA 13.0");
@@ -364,10 +350,7 @@ mod tests {
 
     #[test]
     fn without_ours_there_is_no_cell() {
-        let report = report(
-            vec![failed("gpu")],
-            vec![outcome("cub", Some("3.0.1"), &[0.5])],
-        );
+        let report = report(vec![failed("gpu")], vec![outcome("cub", Some("3.0.1"), &[0.5])]);
         assert_eq!(report["cells"], serde_json::json!([]));
     }
 
@@ -378,10 +361,7 @@ mod tests {
             times("count32", &[0.6, 0.3, 0.6]),
             times("count64", &[0.5, 0.5, 0.5]),
         ]));
-        let ours = vec![
-            outcome("gpu", None, &[0.2]),
-            outcome("gpu-ballots", None, &[0.25]),
-        ];
+        let ours = vec![outcome("gpu", None, &[0.2]), outcome("gpu-ballots", None, &[0.25])];
         let report = report(ours, vec![cub]);
         let cells = report["cells"].as_array().unwrap();
         let of = |field: &str| cells.iter().map(|cell| &cell[field]).collect::<Vec<_>>();

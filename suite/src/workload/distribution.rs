@@ -85,8 +85,7 @@ impl Distribution {
 impl Display for Distribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // None is hidden, so each has a name.
-        self.to_possible_value()
-            .map_or(Ok(()), |value| f.pad(value.get_name()))
+        self.to_possible_value().map_or(Ok(()), |value| f.pad(value.get_name()))
     }
 }
 
@@ -99,10 +98,7 @@ pub struct UnknownDistribution {
 }
 
 fn list() -> String {
-    let names: Vec<String> = Distribution::all()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let names: Vec<String> = Distribution::all().iter().map(ToString::to_string).collect();
     names.join(", ")
 }
 
@@ -111,9 +107,8 @@ impl FromStr for Distribution {
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
         let name = name.trim();
-        <Self as ValueEnum>::from_str(name, false).map_err(|_| UnknownDistribution {
-            name: name.to_owned(),
-        })
+        <Self as ValueEnum>::from_str(name, false)
+            .map_err(|_| UnknownDistribution { name: name.to_owned() })
     }
 }
 

@@ -65,11 +65,8 @@ mod tests {
     use rand::Rng;
 
     /// Published test values: the first outputs for seed 1234567.
-    const FIRST: [u64; 3] = [
-        6_457_827_717_110_365_317,
-        3_203_168_211_198_807_973,
-        9_817_491_932_198_370_423,
-    ];
+    const FIRST: [u64; 3] =
+        [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423];
 
     #[test]
     fn draws_are_those_of_splitmix64() {

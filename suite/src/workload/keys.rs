@@ -78,11 +78,7 @@ impl<'a, K: Key> Maker<'a, K> {
 
     /// The key at `index`, below `n`.
     fn at(&self, index: usize) -> K {
-        let &Workload {
-            n,
-            distribution,
-            seed,
-        } = self.workload;
+        let &Workload { n, distribution, seed } = self.workload;
         let i = index as u64;
         let value = |index| K::from_bits(draw(seed_of_values(seed), index));
         match distribution {
@@ -161,11 +157,7 @@ mod tests {
     use crate::key::F32;
 
     fn generate<K: Key>(n: usize, distribution: Distribution, seed: u64) -> Vec<K> {
-        let workload = Workload {
-            n,
-            distribution,
-            seed,
-        };
+        let workload = Workload { n, distribution, seed };
         workload.generate().unwrap()
     }
 
@@ -186,8 +178,7 @@ mod tests {
         for &distribution in Distribution::all() {
             let by = |threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-                pool.unwrap()
-                    .install(|| generate::<K>(100_003, distribution, 7))
+                pool.unwrap().install(|| generate::<K>(100_003, distribution, 7))
             };
             let one = by(1);
             assert_eq!(one.len(), 100_003);
@@ -242,9 +233,8 @@ mod tests {
     fn bits_of_an_and_level_hold_the_entropy_in_its_name() {
         use Distribution::{Entropy201, Entropy337, Entropy544, Entropy811, Uniform};
         let n = 200_000;
-        for (k, distribution) in [Uniform, Entropy811, Entropy544, Entropy337, Entropy201]
-            .into_iter()
-            .enumerate()
+        for (k, distribution) in
+            [Uniform, Entropy811, Entropy544, Entropy337, Entropy201].into_iter().enumerate()
         {
             let keys = generate::<u64>(n, distribution, 11);
             let p = 0.5f64.powi(k as i32 + 1);
@@ -252,17 +242,12 @@ mod tests {
             for bit in 0..64 {
                 let set = keys.iter().filter(|&&key| key >> bit & 1 == 1).count() as f64;
                 let off = set - n as f64 * p;
-                assert!(
-                    off.abs() < six_sigma(n, p),
-                    "{distribution}, bit {bit}: {set}"
-                );
+                assert!(off.abs() < six_sigma(n, p), "{distribution}, bit {bit}: {set}");
                 let p = set / n as f64;
                 entropies += -p * p.log2() - (1.0 - p) * (1.0 - p).log2();
             }
             let name = distribution.to_string();
-            let named: f64 = name
-                .strip_prefix("entropy-")
-                .map_or(1.0, |e| e.parse().unwrap());
+            let named: f64 = name.strip_prefix("entropy-").map_or(1.0, |e| e.parse().unwrap());
             // The mean of 64 bits, each off by sqrt(p (1 - p) / n) |log(p / (1 - p))|.
             let off = entropies / 64.0 - named;
             assert!(off.abs() < 0.002, "{distribution}: {}", entropies / 64.0);
@@ -271,10 +256,7 @@ mod tests {
 
     #[test]
     fn constant_repeats_one_key() {
-        assert_eq!(
-            counts(generate::<u32>(100, Distribution::Constant, 5)),
-            [100]
-        );
+        assert_eq!(counts(generate::<u32>(100, Distribution::Constant, 5)), [100]);
     }
 
     #[test]
@@ -350,15 +332,12 @@ mod tests {
     #[test]
     fn special_floats_are_all_there_and_uniform_ones_too() {
         let keys = generate::<F32>(10_000, Distribution::Special, 6);
-        let numbers: Vec<f32> = (keys.iter())
-            .map(|key| f32::from_bits(key.to_bits() as u32))
-            .collect();
+        let numbers: Vec<f32> =
+            (keys.iter()).map(|key| f32::from_bits(key.to_bits() as u32)).collect();
         type Is = fn(f32) -> bool;
         let kinds: [(&str, Is); 8] = [
             ("quiet NaN", |x| x.is_nan() && x.to_bits() & 1 << 22 != 0),
-            ("signalling NaN", |x| {
-                x.is_nan() && x.to_bits() & 1 << 22 == 0
-            }),
+            ("signalling NaN", |x| x.is_nan() && x.to_bits() & 1 << 22 == 0),
             ("infinity", f32::is_infinite),
             ("zero", |x| x == 0.0),
             ("least subnormal", |x| x.to_bits() & !(1 << 31) == 1),
@@ -396,10 +375,7 @@ mod tests {
     fn one_key_differs_in_every_digit<K: Key>() {
         let keys = generate::<K>(20_001, Distribution::OneDigit, 3);
         let (one, other) = (digits(keys[0]), digits(keys[10_000]));
-        assert!(
-            one.iter().zip(&other).all(|(a, b)| a != b),
-            "{one:?} {other:?}"
-        );
+        assert!(one.iter().zip(&other).all(|(a, b)| a != b), "{one:?} {other:?}");
         assert_eq!(counts(keys), [20_000, 1]);
     }
 

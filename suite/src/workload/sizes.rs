@@ -84,11 +84,11 @@ fn size(text: &str) -> Result<Size, String> {
         }
     };
     match n {
-        None => Err(
-            "not a number of elements in range; write it like 1000000, 2^20 or 2^20-1, or a \
+        None => {
+            Err("not a number of elements in range; write it like 1000000, 2^20 or 2^20-1, or a \
              range like 2^10..2^28:2"
-                .to_owned(),
-        ),
+                .to_owned())
+        }
         Some(0) => Err("nothing takes no time to sort; take 1 or more".to_owned()),
         Some(n) => Ok(Size { n, power }),
     }

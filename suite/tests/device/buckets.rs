@@ -20,18 +20,8 @@ pub fn buckets_are_sorted_locally_or_not(device: Arc<Device>) {
     for order in &[Order::ascending(), Order::descending()] {
         sorts(&sorter, &spread, order, "spread");
         sorts(&sorter, &spread[..(1 << 24) + 1], order, "half");
-        sorts(
-            &sorter,
-            &workload.generate::<i32>().unwrap(),
-            order,
-            "spread",
-        );
-        sorts(
-            &sorter,
-            &workload.generate::<F32>().unwrap(),
-            order,
-            "spread",
-        );
+        sorts(&sorter, &workload.generate::<i32>().unwrap(), order, "spread");
+        sorts(&sorter, &workload.generate::<F32>().unwrap(), order, "spread");
         for (what, spoil) in SPOILT {
             let spoilt = spoilt(&wide, spoil, |key| (key >> 32) as u32);
             sorts(&sorter, &spoilt, order, what);
@@ -59,11 +49,7 @@ pub fn wide_buckets_are_sorted_locally_or_not(device: Arc<Device>) {
 }
 
 fn uniform(n: usize) -> Workload {
-    Workload {
-        n,
-        distribution: Distribution::Uniform,
-        seed: 25,
-    }
+    Workload { n, distribution: Distribution::Uniform, seed: 25 }
 }
 
 /// Sorts keys twice, with values and without.
@@ -130,31 +116,24 @@ fn spoilt<K>(keys: &[u64], spoil: Spoil, narrow: fn(u64) -> K) -> Vec<K> {
 fn in_place_and_by_index(sorter: &GpuSorter, keys: &[u32]) {
     let expected = sorted(keys);
     let stream = stream();
-    let sort = sorter
-        .prepare::<u32>(keys.len(), Payload::None, Order::ascending())
-        .unwrap();
+    let sort = sorter.prepare::<u32>(keys.len(), Payload::None, Order::ascending()).unwrap();
     let mut workspace = sort.workspace().unwrap();
     let mut buffer = DeviceBuffer::from_slice(keys).unwrap();
-    sort.keys_in_place(&mut buffer, &mut workspace, &stream)
-        .unwrap();
+    sort.keys_in_place(&mut buffer, &mut workspace, &stream).unwrap();
     stream.synchronize().unwrap();
     assert!(buffer.as_host_vec().unwrap() == expected);
     // Fewer than are worth it, with the same preparation.
     let few = DeviceBuffer::from_slice(&keys[..100_000]).unwrap();
     let mut output = DeviceBuffer::from_slice(&keys[..100_000]).unwrap();
-    sort.keys(&few, &mut output, &mut workspace, &stream)
-        .unwrap();
+    sort.keys(&few, &mut output, &mut workspace, &stream).unwrap();
     stream.synchronize().unwrap();
     assert!(output.as_host_vec().unwrap() == sorted(&keys[..100_000]));
 
-    let sort = sorter
-        .prepare::<u32>(keys.len(), Payload::Index, Order::ascending())
-        .unwrap();
+    let sort = sorter.prepare::<u32>(keys.len(), Payload::Index, Order::ascending()).unwrap();
     let mut workspace = sort.workspace().unwrap();
     let input = DeviceBuffer::from_slice(keys).unwrap();
     let mut indices = DeviceBuffer::from_slice(keys).unwrap();
-    sort.indices(&input, &mut buffer, &mut indices, &mut workspace, &stream)
-        .unwrap();
+    sort.indices(&input, &mut buffer, &mut indices, &mut workspace, &stream).unwrap();
     stream.synchronize().unwrap();
     assert!(buffer.as_host_vec().unwrap() == expected);
     let indices = indices.as_host_vec().unwrap();

@@ -65,10 +65,7 @@ fn run(name: &str, test: fn(&GpuSorter, &mut Coverage), device: Arc<Device>) -> 
     let begin = Instant::now();
     test(&GpuSorter::new(device), &mut covered);
     let seconds = begin.elapsed().as_secs_f64();
-    println!(
-        "full::{name}: {} sorts verified in {seconds:.1} s",
-        covered.sorts
-    );
+    println!("full::{name}: {} sorts verified in {seconds:.1} s", covered.sorts);
     if covered.left_out.is_empty() {
         return Completion::Completed;
     }
@@ -104,11 +101,7 @@ impl Coverage {
 
     /// Whether the GPU has memory for input, output and workspace of a sort.
     fn fits<K: GpuKey>(&mut self, sorter: &GpuSorter, n: usize, paired: bool, what: &str) -> bool {
-        let payload = if paired {
-            Payload::Value(4)
-        } else {
-            Payload::None
-        };
+        let payload = if paired { Payload::Value(4) } else { Payload::None };
         let sort = sorter.prepare::<K>(n, payload, Order::ascending()).unwrap();
         let element = size_of::<K>() + if paired { 4 } else { 0 };
         // What the verification and the driver take is small.
@@ -136,11 +129,7 @@ impl Coverage {
 }
 
 fn workload<K: Key>(n: usize, distribution: Distribution) -> Vec<K> {
-    let workload = Workload {
-        n,
-        distribution,
-        seed: n as u64,
-    };
+    let workload = Workload { n, distribution, seed: n as u64 };
     workload.generate().unwrap()
 }
 
@@ -266,13 +255,7 @@ fn powers_of_two(sorter: &GpuSorter, covered: &mut Coverage) {
         // Of 17 bits' entropy: many keys are equal, and all places are sorted by.
         let keys = workload::<u32>(power + 1, Distribution::Entropy544);
         for n in sizes {
-            covered.sort(
-                sorter,
-                &keys[..n],
-                true,
-                Order::ascending(),
-                "entropy-0.544",
-            );
+            covered.sort(sorter, &keys[..n], true, Order::ascending(), "entropy-0.544");
         }
     }
 }

@@ -48,22 +48,14 @@ fn sorts<K: Ranked>(name: &str, key: KeyType, device: Arc<Device>) {
 }
 
 fn order(case: &Case) -> Order {
-    let mut order = if case.descending {
-        Order::descending()
-    } else {
-        Order::ascending()
-    };
+    let mut order = if case.descending { Order::descending() } else { Order::ascending() };
     if case.numeric {
         order = order.numeric();
     }
     if case.ballots {
         order = order.ballots();
     }
-    if case.bits == (0, case.key.bits) {
-        order
-    } else {
-        order.bits(case.bits.0..case.bits.1)
-    }
+    if case.bits == (0, case.key.bits) { order } else { order.bits(case.bits.0..case.bits.1) }
 }
 
 /// Sorts the case with values of type `V`, if it has any.

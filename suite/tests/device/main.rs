@@ -30,67 +30,31 @@ type OnDevice = (&'static str, fn(Arc<Device>));
 
 /// Tests that capture a stream: what other threads ask of the driver meanwhile may fail,
 /// and the capture with it.
-const ALONE: &[&str] = &[
-    "a_sort_is_captured_in_a_graph",
-    "a_capture_alone_clears_nothing",
-];
+const ALONE: &[&str] = &["a_sort_is_captured_in_a_graph", "a_capture_alone_clears_nothing"];
 
 /// Held by each test, by those alone.
 static TURN: RwLock<()> = RwLock::new(());
 
 const TESTS: &[OnDevice] = &[
     ("every_case_is_sorted", every_case_is_sorted),
-    (
-        "every_type_and_order_is_sorted",
-        every_type_and_order_is_sorted,
-    ),
-    (
-        "every_payload_goes_with_its_key",
-        every_payload_goes_with_its_key,
-    ),
+    ("every_type_and_order_is_sorted", every_type_and_order_is_sorted),
+    ("every_payload_goes_with_its_key", every_payload_goes_with_its_key),
     ("bit_ranges_are_sorted_stably", bit_ranges_are_sorted_stably),
-    (
-        "large_inputs_are_sorted_and_stable",
-        large_inputs_are_sorted_and_stable,
-    ),
-    (
-        "buckets_are_sorted_locally_or_not",
-        buckets::buckets_are_sorted_locally_or_not,
-    ),
-    (
-        "wide_buckets_are_sorted_locally_or_not",
-        buckets::wide_buckets_are_sorted_locally_or_not,
-    ),
+    ("large_inputs_are_sorted_and_stable", large_inputs_are_sorted_and_stable),
+    ("buckets_are_sorted_locally_or_not", buckets::buckets_are_sorted_locally_or_not),
+    ("wide_buckets_are_sorted_locally_or_not", buckets::wide_buckets_are_sorted_locally_or_not),
     ("buffers_may_take_turns", workspaces::buffers_may_take_turns),
-    (
-        "buffers_of_pairs_may_take_turns",
-        workspaces::buffers_of_pairs_may_take_turns,
-    ),
-    (
-        "few_keys_take_no_workspace",
-        workspaces::few_keys_take_no_workspace,
-    ),
-    (
-        "sorts_of_all_kinds_share_a_workspace",
-        workspaces::sorts_of_all_kinds_share_a_workspace,
-    ),
-    (
-        "a_sort_is_captured_in_a_graph",
-        workspaces::a_sort_is_captured_in_a_graph,
-    ),
+    ("buffers_of_pairs_may_take_turns", workspaces::buffers_of_pairs_may_take_turns),
+    ("few_keys_take_no_workspace", workspaces::few_keys_take_no_workspace),
+    ("sorts_of_all_kinds_share_a_workspace", workspaces::sorts_of_all_kinds_share_a_workspace),
+    ("a_sort_is_captured_in_a_graph", workspaces::a_sort_is_captured_in_a_graph),
     (
         "sorts_of_few_and_many_tiles_share_a_workspace",
         workspaces::sorts_of_few_and_many_tiles_share_a_workspace,
     ),
-    (
-        "a_capture_alone_clears_nothing",
-        workspaces::a_capture_alone_clears_nothing,
-    ),
+    ("a_capture_alone_clears_nothing", workspaces::a_capture_alone_clears_nothing),
     ("every_level_sorts_every_case", every_level_sorts_every_case),
-    (
-        "a_corrupt_ptx_is_one_clear_error",
-        a_corrupt_ptx_is_one_clear_error,
-    ),
+    ("a_corrupt_ptx_is_one_clear_error", a_corrupt_ptx_is_one_clear_error),
     ("what_does_not_fit_is_refused", what_does_not_fit_is_refused),
 ];
 
@@ -114,9 +78,7 @@ fn main() {
                     (Some(TURN.read()), None)
                 };
                 // Tests run in threads of their own.
-                device
-                    .enter()
-                    .map_err(|error| Failed::from(error.to_string()))?;
+                device.enter().map_err(|error| Failed::from(error.to_string()))?;
                 test(device);
                 drop(turn);
                 Ok(())
@@ -217,19 +179,12 @@ fn every_payload_goes_with_its_key(device: Arc<Device>) {
             )
             .unwrap();
             stream.synchronize().unwrap();
-            assert!(
-                values_out.as_host_vec().unwrap() == expected,
-                "{n}, out of place"
-            );
+            assert!(values_out.as_host_vec().unwrap() == expected, "{n}, out of place");
             keys_out.copy_from(&keys).unwrap();
             values_out.copy_from(&values).unwrap();
-            sort.pairs_in_place(&mut keys_out, &mut values_out, &mut workspace, &stream)
-                .unwrap();
+            sort.pairs_in_place(&mut keys_out, &mut values_out, &mut workspace, &stream).unwrap();
             stream.synchronize().unwrap();
-            assert!(
-                values_out.as_host_vec().unwrap() == expected,
-                "{n}, in place"
-            );
+            assert!(values_out.as_host_vec().unwrap() == expected, "{n}, in place");
         }
     }
     let sorter = GpuSorter::new(device);
@@ -244,15 +199,7 @@ fn bit_ranges_are_sorted_stably(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     for n in [500, 30_000, 200_000] {
         let keys = keys::<u64>(n);
-        for (begin, end) in [
-            (0, 64),
-            (0, 1),
-            (3, 17),
-            (8, 16),
-            (20, 60),
-            (63, 64),
-            (5, 9),
-        ] {
+        for (begin, end) in [(0, 64), (0, 1), (3, 17), (8, 16), (20, 60), (63, 64), (5, 9)] {
             let rank = |key: u64| u128::from((key >> begin) & (u64::MAX >> (64 - end + begin)));
             let order = Order::ascending().bits(begin..end);
             check(&sorter, &keys, order, &oracle(&keys, rank, false));
@@ -283,11 +230,7 @@ fn large_inputs_are_sorted_and_stable(device: Arc<Device>) {
         Distribution::Reversed,
     ] {
         for n in [(1 << 22) - 1, 1 << 22, 5_000_011] {
-            let workload = Workload {
-                n,
-                distribution,
-                seed: n as u64,
-            };
+            let workload = Workload { n, distribution, seed: n as u64 };
             of::<i32>(&sorter, workload);
             of::<u64>(&sorter, workload);
             of::<suite::key::F32>(&sorter, workload);
@@ -322,10 +265,8 @@ fn a_corrupt_ptx_is_one_clear_error(device: Arc<Device>) {
     let text = error.to_string();
     assert!(text.starts_with("corrupt.ptx: "), "{text}");
     assert!(!text.contains('\n'), "{text}");
-    let Err(error) = load_module(
-        "newer.ptx",
-        ".version 99.0\n.target sm_90\n.address_size 64\n",
-    ) else {
+    let Err(error) = load_module("newer.ptx", ".version 99.0\n.target sm_90\n.address_size 64\n")
+    else {
         panic!("loaded");
     };
     assert!(error.to_string().contains("driver"), "{error}");
@@ -342,16 +283,10 @@ fn what_does_not_fit_is_refused(device: Arc<Device>) {
 
     let many = prepare(1 << 40, Payload::None, ascending()).unwrap();
     assert!(matches!(many.workspace(), Err(Error::Memory { .. })));
-    assert!(matches!(
-        prepare(1 << 40, Payload::Index, ascending()),
-        Err(Error::TooMany { .. })
-    ));
+    assert!(matches!(prepare(1 << 40, Payload::Index, ascending()), Err(Error::TooMany { .. })));
     for (begin, end) in [(4, 4), (9, 3), (0, 33), (40, 50)] {
         let order = ascending().bits(begin..end);
-        assert!(matches!(
-            prepare(1, Payload::None, order),
-            Err(Error::Bits { .. })
-        ));
+        assert!(matches!(prepare(1, Payload::None, order), Err(Error::Bits { .. })));
     }
     assert!(matches!(
         prepare(1, Payload::Value(3), ascending()),
@@ -367,40 +302,20 @@ fn what_does_not_fit_is_refused(device: Arc<Device>) {
     ));
     let shared = buffer(20);
     assert!(matches!(
-        sort.keys(
-            &shared.index(0..10),
-            &mut shared.index(5..15),
-            &mut workspace,
-            &stream
-        ),
+        sort.keys(&shared.index(0..10), &mut shared.index(5..15), &mut workspace, &stream),
         Err(Error::Overlap { .. })
     ));
     let mut indices = buffer(5);
     assert!(matches!(
-        sort.indices(
-            &buffer(5),
-            &mut buffer(5),
-            &mut indices,
-            &mut workspace,
-            &stream
-        ),
+        sort.indices(&buffer(5), &mut buffer(5), &mut indices, &mut workspace, &stream),
         Err(Error::Payload { .. })
     ));
     assert_eq!(shared.as_host_vec().unwrap(), [7; 20]);
 
     let mut engine = Split::<u32>::new(device);
-    assert!(matches!(
-        engine.prepare(10, 0),
-        Err(suite::Error::LevelZero)
-    ));
-    assert!(matches!(
-        engine.prepare(10, 100_000),
-        Err(suite::Error::LevelTooHigh { .. })
-    ));
-    assert!(matches!(
-        engine.sort(&mut [2, 1]),
-        Err(suite::Error::NotPrepared { .. })
-    ));
+    assert!(matches!(engine.prepare(10, 0), Err(suite::Error::LevelZero)));
+    assert!(matches!(engine.prepare(10, 100_000), Err(suite::Error::LevelTooHigh { .. })));
+    assert!(matches!(engine.sort(&mut [2, 1]), Err(suite::Error::NotPrepared { .. })));
 }
 
 fn every_embedded_text_has_every_kernel() {

@@ -108,11 +108,7 @@ pub(crate) use for_every_number;
 /// The total order of IEEE 754, of a word of `bits`.
 fn total(word: u128, bits: u32) -> u128 {
     let sign = 1 << (bits - 1);
-    if word & sign == 0 {
-        word | sign
-    } else {
-        !word & (sign | (sign - 1))
-    }
+    if word & sign == 0 { word | sign } else { !word & (sign | (sign - 1)) }
 }
 
 /// The order of values: zeros are equal, and so are NaN, which come last.
@@ -134,11 +130,7 @@ pub fn keys<K: Ranked>(n: usize) -> Vec<K> {
         .map(|_| {
             state = state.wrapping_mul(0x2360_ED05_1FC6_5DA4_4385_DF64_9FCC_F645) + 1;
             let draw = state ^ (state >> 64);
-            K::from_word(if draw.is_multiple_of(5) {
-                draw >> 120
-            } else {
-                draw
-            })
+            K::from_word(if draw.is_multiple_of(5) { draw >> 120 } else { draw })
         })
         .collect()
 }
@@ -176,51 +168,28 @@ pub fn check<K: Ranked>(sorter: &GpuSorter, keys: &[K], order: Order, expected: 
     let n = keys.len();
     let what = format!("{} keys of {}, {order:?}", n, K::FORM.name);
     let words = |keys: &[K]| keys.iter().map(|key| key.to_word()).collect::<Vec<_>>();
-    let in_order: Vec<u128> = expected
-        .iter()
-        .map(|&i| keys[i as usize].to_word())
-        .collect();
+    let in_order: Vec<u128> = expected.iter().map(|&i| keys[i as usize].to_word()).collect();
     let stream = stream();
     let input = DeviceBuffer::from_slice(keys).unwrap();
     let mut output = DeviceBuffer::from_slice(keys).unwrap();
 
-    let sort = sorter
-        .prepare::<K>(n, Payload::None, order.clone())
-        .unwrap();
+    let sort = sorter.prepare::<K>(n, Payload::None, order.clone()).unwrap();
     let mut workspace = sort.workspace().unwrap();
-    sort.keys(&input, &mut output, &mut workspace, &stream)
-        .unwrap();
+    sort.keys(&input, &mut output, &mut workspace, &stream).unwrap();
     stream.synchronize().unwrap();
-    assert!(
-        words(&output.as_host_vec().unwrap()) == in_order,
-        "{what}, out of place"
-    );
-    assert!(
-        words(&input.as_host_vec().unwrap()) == words(keys),
-        "{what}, input changed"
-    );
+    assert!(words(&output.as_host_vec().unwrap()) == in_order, "{what}, out of place");
+    assert!(words(&input.as_host_vec().unwrap()) == words(keys), "{what}, input changed");
     output.copy_from(keys).unwrap();
-    sort.keys_in_place(&mut output, &mut workspace, &stream)
-        .unwrap();
+    sort.keys_in_place(&mut output, &mut workspace, &stream).unwrap();
     stream.synchronize().unwrap();
-    assert!(
-        words(&output.as_host_vec().unwrap()) == in_order,
-        "{what}, in place"
-    );
+    assert!(words(&output.as_host_vec().unwrap()) == in_order, "{what}, in place");
 
     let sort = sorter.prepare::<K>(n, Payload::Index, order).unwrap();
     let mut workspace = sort.workspace().unwrap();
     let mut indices = DeviceBuffer::from_slice(&vec![u32::MAX; n]).unwrap();
     output.copy_from(keys).unwrap();
-    sort.indices(&input, &mut output, &mut indices, &mut workspace, &stream)
-        .unwrap();
+    sort.indices(&input, &mut output, &mut indices, &mut workspace, &stream).unwrap();
     stream.synchronize().unwrap();
-    assert!(
-        indices.as_host_vec().unwrap() == expected,
-        "{what}, indices"
-    );
-    assert!(
-        words(&output.as_host_vec().unwrap()) == in_order,
-        "{what}, keys of indices"
-    );
+    assert!(indices.as_host_vec().unwrap() == expected, "{what}, indices");
+    assert!(words(&output.as_host_vec().unwrap()) == in_order, "{what}, keys of indices");
 }

@@ -16,18 +16,13 @@ use crate::sorted;
 pub fn buffers_may_take_turns(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let keys = keys::<u32>(100_000);
-    let sort = sorter
-        .prepare::<u32>(keys.len(), Payload::None, Order::ascending())
-        .unwrap();
+    let sort = sorter.prepare::<u32>(keys.len(), Payload::None, Order::ascending()).unwrap();
     let mut workspace = sort.ping_pong_workspace().unwrap();
     assert!(workspace.bytes() < 4 * keys.len() as u64);
-    let (mut a, mut b) = (
-        DeviceBuffer::from_slice(&keys).unwrap(),
-        DeviceBuffer::from_slice(&keys).unwrap(),
-    );
+    let (mut a, mut b) =
+        (DeviceBuffer::from_slice(&keys).unwrap(), DeviceBuffer::from_slice(&keys).unwrap());
     let stream = stream();
-    sort.keys_ping_pong(&mut a, &mut b, &mut workspace, &stream)
-        .unwrap();
+    sort.keys_ping_pong(&mut a, &mut b, &mut workspace, &stream).unwrap();
     stream.synchronize().unwrap();
     assert!(a.as_host_vec().unwrap() == sorted(&keys));
     assert!(matches!(
@@ -52,8 +47,7 @@ pub fn buffers_of_pairs_may_take_turns(device: Arc<Device>) {
         let (mut a, mut b) = (buffer(&keys), buffer(&keys));
         let (mut with_a, mut with_b) = (buffer(&values), buffer(&values));
         let other = (&mut *b, &mut *with_b);
-        sort.pairs_ping_pong((&mut a, &mut with_a), other, &mut workspace, &stream)
-            .unwrap();
+        sort.pairs_ping_pong((&mut a, &mut with_a), other, &mut workspace, &stream).unwrap();
         stream.synchronize().unwrap();
         let mut order = values;
         order.sort_by_key(|&i| keys[i as usize]);
@@ -101,23 +95,17 @@ pub fn sorts_of_all_kinds_share_a_workspace(device: Arc<Device>) {
     let values: Vec<u128> = (0..few.len() as u128).rev().collect();
     for _ in 0..3 {
         let mut there = DeviceBuffer::from_slice(&many).unwrap();
-        large
-            .keys_in_place(&mut there, &mut workspace, &stream)
-            .unwrap();
+        large.keys_in_place(&mut there, &mut workspace, &stream).unwrap();
         // In one launch, twice: the first finds anything, the second what that has left.
         for _ in 0..2 {
             let mut there = DeviceBuffer::from_slice(&some).unwrap();
-            middle
-                .keys_in_place(&mut there, &mut workspace, &stream)
-                .unwrap();
+            middle.keys_in_place(&mut there, &mut workspace, &stream).unwrap();
             stream.synchronize().unwrap();
             assert!(there.as_host_vec().unwrap() == sorted(&some));
         }
         let mut keys = DeviceBuffer::from_slice(&few).unwrap();
         let mut values = DeviceBuffer::from_slice(&values).unwrap();
-        small
-            .pairs_in_place(&mut keys, &mut values, &mut workspace, &stream)
-            .unwrap();
+        small.pairs_in_place(&mut keys, &mut values, &mut workspace, &stream).unwrap();
         stream.synchronize().unwrap();
         assert!(there.as_host_vec().unwrap() == sorted(&many));
         assert!(keys.as_host_vec().unwrap() == sorted(&few));
@@ -193,9 +181,7 @@ pub fn a_sort_is_captured_in_a_graph(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     // Of few tiles, and of many.
     for n in [50_000, 2_000_000] {
-        let sort = sorter
-            .prepare::<u32>(n, Payload::None, Order::ascending())
-            .unwrap();
+        let sort = sorter.prepare::<u32>(n, Payload::None, Order::ascending()).unwrap();
         let mut workspace = sort.workspace().unwrap();
         let stream = stream();
         let mut buffer = DeviceBuffer::from_slice(&vec![0u32; n]).unwrap();
@@ -204,11 +190,7 @@ pub fn a_sort_is_captured_in_a_graph(device: Arc<Device>) {
             sorted.unwrap();
         });
         for seed in 0..3 {
-            let workload = Workload {
-                n,
-                distribution: Distribution::Uniform,
-                seed,
-            };
+            let workload = Workload { n, distribution: Distribution::Uniform, seed };
             let keys = workload.generate::<u32>().unwrap();
             buffer.copy_from(&keys).unwrap();
             graph.launch(&stream);

@@ -35,16 +35,9 @@ pub fn run(fault: &str) -> ExitCode {
         _ => {}
     }
     let kind = if fault == "other type" { "i32" } else { "u32" };
-    say(
-        json!({"protocol": 2, "peer": "fake", "peer_version": "1.2.3", "device": "none",
-        "orders": ["total"], "types": [kind], "end_to_end": fault == "end to end"}),
-    );
-    let mut fake = Fake {
-        fault,
-        keys: Vec::new(),
-        signed: false,
-        variant: String::new(),
-    };
+    say(json!({"protocol": 2, "peer": "fake", "peer_version": "1.2.3", "device": "none",
+        "orders": ["total"], "types": [kind], "end_to_end": fault == "end to end"}));
+    let mut fake = Fake { fault, keys: Vec::new(), signed: false, variant: String::new() };
     for request in io::stdin().lock().lines() {
         let request = request.expect("a request");
         match request.split_once(' ').unwrap_or((&request, "")) {
@@ -131,10 +124,7 @@ impl Fake<'_> {
         }
         if self.fault != "writes nothing" {
             // The low half has the same bits, signed or not.
-            let bytes: Vec<u8> = keys
-                .iter()
-                .flat_map(|&key| (key as u32).to_le_bytes())
-                .collect();
+            let bytes: Vec<u8> = keys.iter().flat_map(|&key| (key as u32).to_le_bytes()).collect();
             fs::write(folder.join("keys"), bytes).expect("a folder");
         }
         say(json!({"saved": true}));

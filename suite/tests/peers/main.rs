@@ -54,11 +54,7 @@ fn main() -> ExitCode {
         python::what_an_import_prints_does_not_hide_the_library,
     ];
     let missing = !python::is_here();
-    trials.extend(
-        in_python
-            .into_iter()
-            .map(|trial| trial.with_ignored_flag(missing)),
-    );
+    trials.extend(in_python.into_iter().map(|trial| trial.with_ignored_flag(missing)));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -79,9 +75,7 @@ fn started(name: &str, fault: &str, limit: Duration) -> Result<Peer, PeerError> 
 fn outcomes(peer: Peer, samples: usize, cell: &str) -> Vec<Outcome> {
     let mut session = session(peer);
     let cell: Name = cell.parse().unwrap();
-    session
-        .by_turns(&cell, &["cub"], Turns::of(samples))
-        .unwrap()
+    session.by_turns(&cell, &["cub"], Turns::of(samples)).unwrap()
 }
 
 /// A session in which `peer` is called cub.
@@ -110,13 +104,7 @@ fn a_good_peer_has_its_times() {
         assert_eq!(outcomes[0].version.as_deref(), Some("1.2.3"));
         let times = outcomes[0].times.as_ref().unwrap();
         let all: Vec<(&str, f64, usize)> = (times.iter())
-            .map(|times| {
-                (
-                    &*times.variant.name,
-                    times.times_ms[0],
-                    times.times_ms.len(),
-                )
-            })
+            .map(|times| (&*times.variant.name, times.times_ms[0], times.times_ms.len()))
             .collect();
         assert_eq!(all, [("fast", 3.0, 20), ("slow", 4.0, 20)]);
         assert_eq!(times.best().variant.temporary_bytes, Some(4000));
@@ -126,10 +114,7 @@ fn a_good_peer_has_its_times() {
 fn a_peer_is_asked_for_what_it_sorts_and_while_it_lives() {
     let met = |fault: &str, cell: &str| -> Vec<bool> {
         let outcomes = outcomes(started("cub", fault, LIMIT).unwrap(), 1, cell);
-        outcomes
-            .iter()
-            .map(|outcome| outcome.times.is_ok())
-            .collect()
+        outcomes.iter().map(|outcome| outcome.times.is_ok()).collect()
     };
     assert_eq!(met("none", CELL), [true]);
     assert_eq!(met("other type", CELL), [] as [bool; 0]);
@@ -158,22 +143,10 @@ fn a_peer_on_another_gpu_is_refused() {
 
 fn wrong_results_are_found() {
     for (fault, message) in [
-        (
-            "loses a key",
-            "cub: wrong result: not the keys of the input: at index 0 ",
-        ),
-        (
-            "is wrong when slow",
-            "cub: wrong result: not the keys of the input: at index 0 ",
-        ),
-        (
-            "leaves two exchanged",
-            "cub: wrong result: out of order: key ",
-        ),
-        (
-            "writes half",
-            "cub: wrong result: the input has 1000 keys, the result 500",
-        ),
+        ("loses a key", "cub: wrong result: not the keys of the input: at index 0 "),
+        ("is wrong when slow", "cub: wrong result: not the keys of the input: at index 0 "),
+        ("leaves two exchanged", "cub: wrong result: out of order: key "),
+        ("writes half", "cub: wrong result: the input has 1000 keys, the result 500"),
     ] {
         let error = failure(fault);
         assert!(error.contains(&format!(": {message}")), "{error}");
@@ -185,10 +158,7 @@ fn wrong_results_are_found() {
 fn a_peer_that_cannot_run_is_skipped() {
     let error = peer("skips", LIMIT).unwrap_err();
     assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
-    assert_eq!(
-        error.to_string(),
-        "fake: skipped: No module named 'cupy'; see `cudamark doctor`"
-    );
+    assert_eq!(error.to_string(), "fake: skipped: No module named 'cupy'; see `cudamark doctor`");
 }
 
 fn a_peer_that_crashes_says_what_it_said() {

@@ -24,11 +24,7 @@ pub fn is_here() -> bool {
 fn interpreter(script: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("python");
-    fs::write(
-        &path,
-        script.replace("HERE", folder.path().to_str().unwrap()),
-    )
-    .unwrap();
+    fs::write(&path, script.replace("HERE", folder.path().to_str().unwrap())).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     (folder, path)
 }
@@ -58,15 +54,9 @@ fn reason(python: &Path, limit: Duration) -> String {
     assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
     let line = error.to_string();
     assert_eq!(line.lines().count(), 1, "{line}");
-    let rest = line
-        .strip_prefix("cupy: skipped: ")
-        .unwrap_or_else(|| panic!("{line}"));
+    let rest = line.strip_prefix("cupy: skipped: ").unwrap_or_else(|| panic!("{line}"));
     let (reason, remedy) = rest.split_once("; CuPy 14 takes Python ").unwrap();
-    for part in [
-        "pip install -U cupy-cuda13x",
-        "CUDAMARK_PYTHON=PATH",
-        "; see `cudamark doctor`",
-    ] {
+    for part in ["pip install -U cupy-cuda13x", "CUDAMARK_PYTHON=PATH", "; see `cudamark doctor`"] {
         assert!(remedy.contains(part), "{line}");
     }
     reason.to_owned()
@@ -80,10 +70,7 @@ pub fn whatever_an_import_raises_is_the_reason() {
             "AttributeError: attribute '__name__' of 'builtin_function_or_method' objects is not \
              writable (Python 3.",
         ),
-        (
-            "import no_such_module",
-            "No module named 'no_such_module' (Python 3.",
-        ),
+        ("import no_such_module", "No module named 'no_such_module' (Python 3."),
         (
             "raise OSError('libcublas.so.12: cannot open shared object file')",
             "OSError: libcublas.so.12: cannot open shared object file (Python 3.",
@@ -94,25 +81,13 @@ pub fn whatever_an_import_raises_is_the_reason() {
              raise ImportError('====\\nFailed to import CuPy.\\n\\n====') from e",
             "ImportError: libnvrtc.so.13: no such file (Python 3.",
         ),
-        (
-            "raise RuntimeError('two\\nlines')",
-            "RuntimeError: two lines (Python 3.",
-        ),
+        ("raise RuntimeError('two\\nlines')", "RuntimeError: two lines (Python 3."),
         ("import sys; sys.exit(3)", "SystemExit: 3 (Python 3."),
         ("class E(BaseException): pass\nraise E()", "E (Python 3."),
-        (
-            "class E(Exception):\n  def __str__(self): raise self\nraise E()",
-            "E (Python 3.",
-        ),
+        ("class E(Exception):\n  def __str__(self): raise self\nraise E()", "E (Python 3."),
         ("def broken(:", "SyntaxError: "),
-        (
-            "",
-            "AttributeError: module 'cupy' has no attribute '__version__' (Python 3.",
-        ),
-        (
-            "print('{\"protocol\": 2}'); raise ValueError('late')",
-            "ValueError: late (Python 3.",
-        ),
+        ("", "AttributeError: module 'cupy' has no attribute '__version__' (Python 3."),
+        ("print('{\"protocol\": 2}'); raise ValueError('late')", "ValueError: late (Python 3."),
     ] {
         let (_folder, python) = with_cupy(source);
         let reason = reason(&python, LIMIT);
@@ -123,18 +98,9 @@ pub fn whatever_an_import_raises_is_the_reason() {
 pub fn an_interpreter_that_dies_or_hangs_is_a_reason() {
     let ended = |how: &str| format!("it ended ({how}) before it was ready, and last said: ");
     for (source, expected) in [
-        (
-            "import os; os._exit(0)",
-            ended("exit status: 0") + "nothing",
-        ),
-        (
-            "import os; os._exit(3)",
-            ended("exit status: 3") + "nothing",
-        ),
-        (
-            "import os; os.kill(os.getpid(), 11)",
-            ended("signal: 11 (SIGSEGV)") + "nothing",
-        ),
+        ("import os; os._exit(0)", ended("exit status: 0") + "nothing"),
+        ("import os; os._exit(3)", ended("exit status: 3") + "nothing"),
+        ("import os; os.kill(os.getpid(), 11)", ended("signal: 11 (SIGSEGV)") + "nothing"),
         (
             "import os; os.write(2, b'undefined symbol: x\\n'); os._exit(127)",
             ended("exit status: 127") + "undefined symbol: x",
@@ -144,16 +110,10 @@ pub fn an_interpreter_that_dies_or_hangs_is_a_reason() {
         let reason = reason(&python, LIMIT);
         assert!(reason.starts_with(&expected), "{source}: {reason}");
     }
-    for source in [
-        "import time; time.sleep(1000)",
-        "while True: print('loading')",
-    ] {
+    for source in ["import time; time.sleep(1000)", "while True: print('loading')"] {
         let (_folder, python) = with_cupy(source);
         let reason = reason(&python, Duration::from_secs(2));
-        assert!(
-            reason.starts_with("it was not ready in 2 s (Python 3."),
-            "{reason}"
-        );
+        assert!(reason.starts_with("it was not ready in 2 s (Python 3."), "{reason}");
     }
 }
 
@@ -165,10 +125,7 @@ pub fn an_interpreter_that_is_no_python_3_is_a_reason() {
     for (script, expected) in [
         (two, " is Python 2.7.18, and peers need Python 3"),
         ("#!/bin/sh\necho hello\n", "last said: hello (/"),
-        (
-            "#!/bin/sh\nwhile :; do echo y; done\n",
-            "it was not ready in 1 s (/",
-        ),
+        ("#!/bin/sh\nwhile :; do echo y; done\n", "it was not ready in 1 s (/"),
         ("#!/no/such/interpreter\n", "cannot start `/"),
         ("\u{1}\u{2}", "which does not answer as Python does"),
     ] {
@@ -177,10 +134,7 @@ pub fn an_interpreter_that_is_no_python_3_is_a_reason() {
         assert!(reason.contains(expected), "{script:?}: {reason}");
     }
     let none = start(Err("python3 not found".to_owned()), LIMIT).to_string();
-    assert_eq!(
-        none,
-        "cupy: skipped: python3 not found; see `cudamark doctor`"
-    );
+    assert_eq!(none, "cupy: skipped: python3 not found; see `cudamark doctor`");
 }
 
 pub fn an_interrupted_import_is_no_reason_to_go_on() {
@@ -195,20 +149,12 @@ pub fn what_an_import_prints_does_not_hide_the_library() {
          __version__ = '13.6.0'",
     );
     // Printed before our script begins, as by a wrapper.
-    let talks = fs::read_to_string(&python)
-        .unwrap()
-        .replace("exec", "&& echo welcome; exec");
+    let talks = fs::read_to_string(&python).unwrap().replace("exec", "&& echo welcome; exec");
     fs::write(&python, talks.replace("PYTHONPATH=", "export PYTHONPATH=")).unwrap();
-    assert_eq!(
-        python::import(&python, "cupy", LIMIT),
-        Ok("13.6.0".to_owned())
-    );
+    assert_eq!(python::import(&python, "cupy", LIMIT), Ok("13.6.0".to_owned()));
     let found = python::ask(&python, LIMIT).unwrap();
     assert!(found.version.starts_with("3."), "{found:?}");
     fs::write(folder.path().join("cupy.py"), "").unwrap();
     let reason = python::import(&python, "cupy", LIMIT).unwrap_err();
-    assert!(
-        reason.contains("has no attribute '__version__'"),
-        "{reason}"
-    );
+    assert!(reason.contains("has no attribute '__version__'"), "{reason}");
 }

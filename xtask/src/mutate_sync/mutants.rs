@@ -96,14 +96,8 @@ struct Edit {
 
 /// Writes the mutants of one file into its text, numbered from `first`.
 pub fn mutate(file: &str, text: &str, first: usize) -> Mutated {
-    let mut writer = Writer {
-        file,
-        text,
-        function: "",
-        first,
-        names: Vec::new(),
-        edits: Vec::new(),
-    };
+    let mut writer =
+        Writer { file, text, function: "", first, names: Vec::new(), edits: Vec::new() };
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
         let code = line.split("//").next().unwrap_or_default();
@@ -121,10 +115,7 @@ pub fn mutate(file: &str, text: &str, first: usize) -> Mutated {
     for edit in writer.edits.iter().rev() {
         mutated.replace_range(edit.at..edit.at + edit.removed, &edit.inserted);
     }
-    Mutated {
-        names: writer.names,
-        text: mutated,
-    }
+    Mutated { names: writer.names, text: mutated }
 }
 
 struct Writer<'a> {
@@ -152,11 +143,7 @@ impl Writer<'_> {
     }
 
     fn replace(&mut self, at: usize, removed: usize, inserted: String) {
-        self.edits.push(Edit {
-            at,
-            removed,
-            inserted,
-        });
+        self.edits.push(Edit { at, removed, inserted });
     }
 
     /// Finds the mutants of a line of code, which begins at `offset`, from the left.
@@ -166,10 +153,7 @@ impl Writer<'_> {
                 continue;
             }
             let rest = &code[column..];
-            let call = |name: &&&str| {
-                rest.strip_prefix(**name)
-                    .is_some_and(|r| r.starts_with('('))
-            };
+            let call = |name: &&&str| rest.strip_prefix(**name).is_some_and(|r| r.starts_with('('));
             if let Some(name) = CALLS.iter().find(call) {
                 self.without(name, offset + column);
             } else if call(&&CALL_WITH_RESULT) {
@@ -318,12 +302,7 @@ mod tests {
                 assert!(files.contains(&file), "{file}");
             }
         }
-        for what in [
-            "without sync_threads",
-            "without sync_warp",
-            "AcqRel",
-            "Device to Block",
-        ] {
+        for what in ["without sync_threads", "without sync_warp", "AcqRel", "Device to Block"] {
             assert!(names.iter().any(|name| name.contains(what)), "{what}");
         }
     }

@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// A kernel crate under `tests/fixtures`.
 pub(crate) fn fixture(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 /// The cache of ordinary builds, where `core` may already be.
@@ -76,17 +74,9 @@ pub(crate) fn trial<T: Clone + Send + 'static>(
 /// Runs tests that compile something, tests that need nothing, and others.
 pub(crate) fn run(compiling: &[Compiling], plain: &[Plain], mut trials: Vec<Trial>) -> ! {
     let compiler = compiler();
-    trials.extend(
-        compiling
-            .iter()
-            .map(|&(name, test)| trial(name, &compiler, test)),
-    );
+    trials.extend(compiling.iter().map(|&(name, test)| trial(name, &compiler, test)));
     let nothing = Ok(());
-    trials.extend(
-        plain
-            .iter()
-            .map(|&(name, test)| trial(name, &nothing, move |()| test())),
-    );
+    trials.extend(plain.iter().map(|&(name, test)| trial(name, &nothing, move |()| test())));
     libtest_mimic::run(&Arguments::from_args(), trials).exit()
 }
 

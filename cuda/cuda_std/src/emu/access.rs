@@ -26,11 +26,7 @@ impl Access<'_> {
 
     /// The `size` bytes from `offset` on within this access.
     pub(crate) fn part(&self, offset: usize, size: usize) -> Self {
-        Self {
-            offset: self.offset + offset,
-            size,
-            ..*self
-        }
+        Self { offset: self.offset + offset, size, ..*self }
     }
 
     /// Where the bytes are. Only for a valid access.
@@ -44,10 +40,7 @@ impl Access<'_> {
     pub(crate) fn wide_value(&self) -> u128 {
         let mut bytes = [0; 16];
         // SAFETY: the access is valid and at most 16 bytes wide.
-        unsafe {
-            self.pointer()
-                .copy_to_nonoverlapping(bytes.as_mut_ptr(), self.size)
-        };
+        unsafe { self.pointer().copy_to_nonoverlapping(bytes.as_mut_ptr(), self.size) };
         u128::from_le_bytes(bytes)
     }
 
@@ -55,29 +48,19 @@ impl Access<'_> {
     pub(crate) fn value(&self) -> u64 {
         let mut bytes = [0; 8];
         // SAFETY: the access is valid and at most 8 bytes wide.
-        unsafe {
-            self.pointer()
-                .copy_to_nonoverlapping(bytes.as_mut_ptr(), self.size)
-        };
+        unsafe { self.pointer().copy_to_nonoverlapping(bytes.as_mut_ptr(), self.size) };
         u64::from_le_bytes(bytes)
     }
 
     /// Writes the bytes.
     pub(crate) fn put(&self, value: u128) {
         // SAFETY: the access was checked to be valid; it is at most 16 bytes wide.
-        unsafe {
-            self.pointer()
-                .copy_from_nonoverlapping(value.to_le_bytes().as_ptr(), self.size)
-        };
+        unsafe { self.pointer().copy_from_nonoverlapping(value.to_le_bytes().as_ptr(), self.size) };
     }
 
     /// The bytes of an atomic access, for the history of stores.
     pub(crate) fn atomic_bytes(&self) -> AtomicBytes {
-        AtomicBytes {
-            offset: self.offset,
-            size: self.size,
-            value: self.value(),
-        }
+        AtomicBytes { offset: self.offset, size: self.size, value: self.value() }
     }
 
     /// Returns true if the two accesses share a byte.
@@ -103,15 +86,7 @@ impl Access<'_> {
     pub(crate) fn describe(&self) -> String {
         let index = (self.offset as isize).div_euclid(self.size as isize);
         let rest = (self.offset as isize).rem_euclid(self.size as isize);
-        let rest = if rest == 0 {
-            String::new()
-        } else {
-            format!(" and {rest} bytes")
-        };
-        format!(
-            "element {index}{rest} ({} bytes wide) of {}",
-            self.size,
-            self.memory.describe()
-        )
+        let rest = if rest == 0 { String::new() } else { format!(" and {rest} bytes") };
+        format!("element {index}{rest} ({} bytes wide) of {}", self.size, self.memory.describe())
     }
 }

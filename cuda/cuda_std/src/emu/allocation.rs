@@ -47,10 +47,7 @@ impl Allocation {
             launch: Cell::new(0),
             words: RefCell::default(),
         };
-        assert!(
-            !allocation.base.is_null(),
-            "no memory for a buffer of {bytes} bytes"
-        );
+        assert!(!allocation.base.is_null(), "no memory for a buffer of {bytes} bytes");
         allocation.forget();
         allocation
     }

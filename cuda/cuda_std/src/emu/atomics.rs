@@ -39,9 +39,8 @@ impl Launch {
     }
 
     pub(crate) fn store(&self, access: &Access, value: u64, order: Ordering, scope: Scope) {
-        let changed = self.change(access, |state, lane| {
-            state.store(lane, access, value, order, scope)
-        });
+        let changed =
+            self.change(access, |state, lane| state.store(lane, access, value, order, scope));
         if changed {
             self.note_progress();
         }
@@ -54,9 +53,8 @@ impl Launch {
         order: Ordering,
         scope: Scope,
     ) -> u64 {
-        let old = self.change(access, |state, lane| {
-            state.fetch_add(lane, access, value, order, scope)
-        });
+        let old =
+            self.change(access, |state, lane| state.fetch_add(lane, access, value, order, scope));
         if value != 0 {
             self.note_progress();
         }
@@ -79,9 +77,7 @@ impl Launch {
 
     /// A plain read where stores are buffered.
     pub(crate) fn buffered_read(&self, access: &Access) -> u128 {
-        self.state
-            .borrow_mut()
-            .buffered_read(self.me().lane, access)
+        self.state.borrow_mut().buffered_read(self.me().lane, access)
     }
 
     /// A plain write where stores are buffered.
@@ -116,15 +112,12 @@ impl State {
         let is_fresh = is_fresh.map(|i| fresh.swap_remove(i)).is_some();
         let reads_newest = is_fresh || self.memory != MemoryModel::StaleReads;
         let rng = &mut self.rng;
-        let loaded =
-            words.load(
-                access.atomic_bytes(),
-                &self.knowledge[lane],
-                |depth| match reads_newest || depth == 1 {
-                    true => 0,
-                    false => rng.usize(0..depth),
-                },
-            );
+        let loaded = words.load(access.atomic_bytes(), &self.knowledge[lane], |depth| {
+            match reads_newest || depth == 1 {
+                true => 0,
+                false => rng.usize(0..depth),
+            }
+        });
         self.meet(lane, loaded.releases, order == Ordering::Acquire, scope);
         loaded.value
     }
@@ -149,11 +142,7 @@ impl State {
         let me = &mut self.knowledge[lane];
         if releases {
             let view = me.publish();
-            return vec![Release {
-                view,
-                scope,
-                block: Some(me.block()),
-            }];
+            return vec![Release { view, scope, block: Some(me.block()) }];
         }
         self.lanes[lane].released.clone()
     }

@@ -60,29 +60,18 @@ impl State {
 
     /// Finds lanes of one warp at different barriers, or gone before this one.
     fn check_convergence(&self, warp: usize) -> Result<(), Box<Finding>> {
-        let Warp {
-            members, exited, ..
-        } = self.warps[warp];
+        let Warp { members, exited, .. } = self.warps[warp];
         if members & !exited == 0 {
             return Ok(());
         }
-        let gone = if members & exited != 0 {
-            "; a lane of its warp has exited"
-        } else {
-            ""
-        };
+        let gone = if members & exited != 0 { "; a lane of its warp has exited" } else { "" };
         let lanes = lanes(members).map(|lane| warp * 32 + lane as usize);
-        let mut waiting = lanes
-            .clone()
-            .filter(|&lane| self.lanes[lane].wait == Wait::Barrier);
+        let mut waiting = lanes.clone().filter(|&lane| self.lanes[lane].wait == Wait::Barrier);
         let Some(here) = waiting.find(|&lane| self.lanes[lane].at.is_some()) else {
             return Ok(());
         };
-        let is_elsewhere = |&lane: &usize| {
-            self.lanes[lane]
-                .at
-                .is_some_and(|at| Some(at) != self.lanes[here].at)
-        };
+        let is_elsewhere =
+            |&lane: &usize| self.lanes[lane].at.is_some_and(|at| Some(at) != self.lanes[here].at);
         let other = lanes.clone().find(is_elsewhere);
         if other.is_none() && gone.is_empty() {
             return Ok(());

@@ -40,10 +40,7 @@ impl<T: Word> Buffer<T> {
     /// A copy of `values`.
     pub fn from_slice(values: &[T]) -> Self {
         let buffer = Self::uninitialised(values.len());
-        values
-            .iter()
-            .enumerate()
-            .for_each(|(i, &v)| buffer.write(i, v));
+        values.iter().enumerate().for_each(|(i, &v)| buffer.write(i, v));
         buffer
     }
 
@@ -76,10 +73,7 @@ impl<T: Word> Buffer<T> {
         let access = self.element(i, AccessKind::WRITE);
         // SAFETY: `element` found the access to be valid.
         unsafe { (access.pointer() as *mut T).write(value) };
-        self.allocation
-            .shadow
-            .borrow_mut()
-            .set_written(access.offset, access.size);
+        self.allocation.shadow.borrow_mut().set_written(access.offset, access.size);
     }
 
     /// Reads element `i` from the host, between launches.
@@ -89,16 +83,8 @@ impl<T: Word> Buffer<T> {
     pub fn read(&self, i: usize) -> T {
         let access = self.element(i, AccessKind::READ);
         self.allocation.believe_written();
-        let written = self
-            .allocation
-            .shadow
-            .borrow()
-            .is_written(access.offset, access.size);
-        assert!(
-            written,
-            "the host reads {}, which nobody has written",
-            access.describe()
-        );
+        let written = self.allocation.shadow.borrow().is_written(access.offset, access.size);
+        assert!(written, "the host reads {}, which nobody has written", access.describe());
         // SAFETY: `element` found the access to be valid.
         unsafe { (access.pointer() as *const T).read() }
     }
@@ -141,10 +127,7 @@ impl Options {
         let end = table.0.offset + elements.end * element;
         // SAFETY: the buffer exists, or there would be no accessor to it to speak of.
         let bytes = unsafe { (*table.0.allocation).bytes() };
-        assert!(
-            end <= bytes,
-            "expect_zero: {elements:?} is not in the table"
-        );
+        assert!(end <= bytes, "expect_zero: {elements:?} is not in the table");
         self.expectations.push(Expectation {
             memory: table.0.allocation,
             bytes: begin..end,

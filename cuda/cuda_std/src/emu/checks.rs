@@ -91,11 +91,7 @@ impl Launch {
     fn fail_address(&self, access: &Access) -> ! {
         let end = access.offset.checked_add(access.size);
         let fits = end.is_some_and(|end| end <= access.memory.bytes());
-        let kind = if fits {
-            Kind::Misaligned
-        } else {
-            Kind::OutOfBounds
-        };
+        let kind = if fits { Kind::Misaligned } else { Kind::OutOfBounds };
         self.fail(kind, access.at, None, access.report())
     }
 

@@ -138,14 +138,7 @@ pub(crate) struct Knowledge {
 impl Knowledge {
     /// A thread that starts: all that happened before the launch, and no more.
     pub(crate) fn new(thread: u32, nothing: &Rc<View>) -> Self {
-        Self {
-            thread,
-            clock: 1,
-            epoch: 0,
-            floor: 0,
-            mates: None,
-            view: nothing.clone(),
-        }
+        Self { thread, clock: 1, epoch: 0, floor: 0, mates: None, view: nothing.clone() }
     }
 
     pub(crate) fn thread(&self) -> u32 {
@@ -162,11 +155,7 @@ impl Knowledge {
 
     /// The stamp of an access made now.
     pub(crate) fn now(&self) -> Stamp {
-        Stamp {
-            thread: self.thread,
-            clock: self.clock,
-            epoch: self.epoch,
-        }
+        Stamp { thread: self.thread, clock: self.clock, epoch: self.epoch }
     }
 
     /// Returns true if the access of `stamp` happens before this thread's next one.
@@ -215,11 +204,7 @@ impl Knowledge {
     }
 
     fn known(&self, key: u32, clock: u32) -> Known {
-        Known {
-            key,
-            clock,
-            epoch: self.epoch,
-        }
+        Known { key, clock, epoch: self.epoch }
     }
 
     pub(crate) fn acquire(&mut self, view: &Rc<View>) {
@@ -265,11 +250,7 @@ impl Knowledge {
         for lane in lanes.iter().filter(|lane| takes_part(lane)) {
             for (i, known) in mates.iter_mut().enumerate() {
                 let thread = first + i as u32;
-                let clock = if thread == lane.thread {
-                    lane.clock
-                } else {
-                    lane.mate(thread)
-                };
+                let clock = if thread == lane.thread { lane.clock } else { lane.mate(thread) };
                 *known = clock.max(*known);
             }
         }
@@ -289,11 +270,7 @@ impl Knowledge {
 
     /// The joined knowledge of `threads`, of which there are some.
     fn joined_view<'a>(mut threads: impl Iterator<Item = &'a Knowledge>) -> Rc<View> {
-        let first = threads
-            .next()
-            .map(|thread| &thread.view)
-            .cloned()
-            .unwrap_or_default();
+        let first = threads.next().map(|thread| &thread.view).cloned().unwrap_or_default();
         let mut joined = first.clone();
         for thread in threads {
             if !Rc::ptr_eq(&thread.view, &first) {

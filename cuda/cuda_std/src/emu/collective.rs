@@ -45,14 +45,7 @@ impl Launch {
             members.values[lane] = value;
             members.arguments[lane] = argument;
             let arrived = 1 << lane;
-            state.join_group(
-                me,
-                Group {
-                    operation,
-                    mask,
-                    arrived,
-                },
-            )
+            state.join_group(me, Group { operation, mask, arrived })
         };
         match complete {
             Err(finding) => self.stop(*finding),
@@ -73,10 +66,8 @@ impl State {
     fn join_group(&mut self, me: Me, own: Group) -> Result<bool, Box<Finding>> {
         let index = me.lane / 32;
         let warp = &mut self.warps[index];
-        let found = warp
-            .groups
-            .iter()
-            .position(|g| g.mask == own.mask && g.operation == own.operation);
+        let found =
+            warp.groups.iter().position(|g| g.mask == own.mask && g.operation == own.operation);
         let mut group = own;
         if let Some(i) = found {
             warp.groups[i].arrived |= own.arrived;
@@ -114,24 +105,14 @@ impl State {
         if absent != 0 {
             let missing = absent.trailing_zeros();
             let exists = warp.members >> missing & 1 != 0;
-            let why = if exists {
-                "has exited"
-            } else {
-                "does not exist"
-            };
-            return fault(
-                Some(missing),
-                format!("{own} names lane {missing}, which {why}"),
-            );
+            let why = if exists { "has exited" } else { "does not exist" };
+            return fault(Some(missing), format!("{own} names lane {missing}, which {why}"));
         }
         // They wait for this lane, and it waits for one of them, elsewhere.
         let crossed = |g: &&Group| g.mask & own.arrived != 0 && own.mask & g.arrived != 0;
         if let Some(group) = warp.groups.iter().find(crossed) {
             let other = (own.mask & group.arrived).trailing_zeros();
-            return fault(
-                Some(other),
-                format!("lane {lane} calls {own}, lane {other} {group}"),
-            );
+            return fault(Some(other), format!("lane {lane} calls {own}, lane {other} {group}"));
         }
         Ok(())
     }
@@ -190,9 +171,7 @@ fn results(warp: &Warp, group: Group) -> [u32; 32] {
         Operation::All => set_all(&mut results, group.mask, (holds == group.mask) as u32),
         Operation::Reduce(reduction) => {
             let values = lanes(group.mask).map(|lane| warp.values[lane as usize]);
-            let reduced = values
-                .reduce(|a, b| (reduction.combine)(a, b))
-                .unwrap_or_default();
+            let reduced = values.reduce(|a, b| (reduction.combine)(a, b)).unwrap_or_default();
             set_all(&mut results, group.mask, reduced);
         }
         Operation::MatchAny | Operation::MatchDigit => {

@@ -60,10 +60,7 @@ impl Coroutine {
     pub(super) unsafe fn new(bytes: usize, body: impl FnOnce(&Yielder)) -> Self {
         let (turns, own_turns) = channel();
         let (own_answers, answers) = channel();
-        let yielder = Yielder {
-            turns: own_turns,
-            answers: own_answers,
-        };
+        let yielder = Yielder { turns: own_turns, answers: own_answers };
         let carried = Carried(move || {
             if yielder.turns.recv().is_err() {
                 return;
@@ -78,11 +75,7 @@ impl Coroutine {
         let builder = std::thread::Builder::new().stack_size(bytes);
         // SAFETY: `recycle` waits for the thread, and the caller for `recycle`.
         let thread = unsafe { builder.spawn_unchecked(move || carried.into_inner()()) };
-        Self {
-            turns,
-            answers,
-            thread: thread.expect("a thread for each resident device thread"),
-        }
+        Self { turns, answers, thread: thread.expect("a thread for each resident device thread") }
     }
 
     /// Runs until the body suspends itself, or ends: then true. A panic of the body

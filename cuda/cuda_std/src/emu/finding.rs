@@ -98,11 +98,7 @@ pub struct Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let launch = &self.launch;
-        writeln!(
-            f,
-            "{} in kernel `{}`: {}",
-            self.kind, launch.kernel, self.message
-        )?;
+        writeln!(f, "{} in kernel `{}`: {}", self.kind, launch.kernel, self.message)?;
         if let Some(site) = self.site {
             writeln!(f, "  {site}")?;
         }

@@ -143,19 +143,12 @@ impl Words {
             depth = 1;
         }
         let back = choose(depth);
-        let mut loaded = Loaded {
-            value: 0,
-            releases: Vec::new(),
-        };
+        let mut loaded = Loaded { value: 0, releases: Vec::new() };
         for (half, &(index, value)) in words.iter().enumerate() {
             let stores = self.word(index, value);
             let newest = stores.len() - 1;
             let store = &mut stores[newest - back];
-            if store
-                .readers
-                .iter()
-                .all(|reader| reader.thread != me.thread())
-            {
+            if store.readers.iter().all(|reader| reader.thread != me.thread()) {
                 store.readers.push(me.now());
             }
             loaded.value |= (store.value as u64) << (32 * half);
@@ -215,12 +208,7 @@ impl Words {
     pub(crate) fn newest_releases(&mut self, bytes: AtomicBytes) -> Vec<Release> {
         let mut releases = Vec::new();
         for (index, value) in bytes.words() {
-            for release in self
-                .word(index, value)
-                .last()
-                .into_iter()
-                .flat_map(|s| &s.releases)
-            {
+            for release in self.word(index, value).last().into_iter().flat_map(|s| &s.releases) {
                 release.clone().join_into(&mut releases);
             }
         }

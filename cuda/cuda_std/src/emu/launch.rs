@@ -64,10 +64,7 @@ thread_local! {
 #[inline(always)]
 pub(crate) fn current<R>(f: impl FnOnce(&Launch) -> R) -> R {
     let launch = CURRENT.get();
-    assert!(
-        !launch.is_null(),
-        "a device operation outside of cuda_std::emu::launch"
-    );
+    assert!(!launch.is_null(), "a device operation outside of cuda_std::emu::launch");
     // SAFETY: set for as long as the launch lives, and only threads of it run.
     f(unsafe { &*launch })
 }
@@ -109,13 +106,7 @@ pub fn launch<F: Fn()>(
         name => name.to_owned(),
     };
     options.kernel.clear();
-    let launched = Launched {
-        kernel: kernel_name,
-        grid,
-        block,
-        shared_bytes,
-        options,
-    };
+    let launched = Launched { kernel: kernel_name, grid, block, shared_bytes, options };
     refuse_impossible(&launched)?;
     stale_state::check(&launched, Location::caller())?;
     let launch = Launch::new(launched);
@@ -196,10 +187,7 @@ impl Launch {
         result?;
         self.require_checked(self.accesses.get())?;
         let state = self.state.borrow();
-        Ok(Stats {
-            accesses: self.accesses.get(),
-            ..state.stats
-        })
+        Ok(Stats { accesses: self.accesses.get(), ..state.stats })
     }
 
     fn schedule(
@@ -237,12 +225,7 @@ impl Launch {
 
     /// Fills the device with blocks.
     fn start_blocks(&self, kernel: &dyn Fn(), coroutines: &mut [Option<Coroutine>]) {
-        let Options {
-            early,
-            threads,
-            stack_bytes,
-            ..
-        } = self.launched.options;
+        let Options { early, threads, stack_bytes, .. } = self.launched.options;
         loop {
             let started = self.state.borrow_mut().start_block();
             let Some((slot, first)) = started else { return };
@@ -289,11 +272,7 @@ impl Launch {
     #[inline(always)]
     pub(crate) fn shared(&self, array: Array) -> &Allocation {
         let slot = self.me.get().slot;
-        if array == Array::DYNAMIC {
-            &self.shared[slot]
-        } else {
-            self.statics.get(array, slot)
-        }
+        if array == Array::DYNAMIC { &self.shared[slot] } else { self.statics.get(array, slot) }
     }
 
     /// Lets the scheduler choose who goes on. Returns when it chose this thread.

@@ -25,11 +25,7 @@ pub struct Site {
 
 impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(
-            f,
-            "block {} thread {} at {}",
-            self.block, self.thread, self.location
-        )
+        write!(f, "block {} thread {} at {}", self.block, self.thread, self.location)
     }
 }
 
@@ -43,9 +39,7 @@ struct Table {
 static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
 
 fn table() -> std::sync::MutexGuard<'static, Table> {
-    TABLE
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner())
+    TABLE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The location that `number` stands for.
@@ -62,9 +56,7 @@ impl Numbers {
     const SLOTS: usize = 256;
 
     pub(super) fn new() -> Self {
-        Self {
-            cache: vec![None; Self::SLOTS],
-        }
+        Self { cache: vec![None; Self::SLOTS] }
     }
 
     #[inline(always)]

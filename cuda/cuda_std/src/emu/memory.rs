@@ -20,20 +20,12 @@ pub(crate) struct GlobalPointer<T> {
 
 impl<T> GlobalPointer<T> {
     pub(crate) fn new(allocation: *const Allocation) -> Self {
-        Self {
-            allocation,
-            offset: 0,
-            element: PhantomData,
-        }
+        Self { allocation, offset: 0, element: PhantomData }
     }
 
     /// The array at an address in the memory of a device.
     pub(crate) fn on_device(address: u64) -> Self {
-        Self {
-            allocation: std::ptr::null(),
-            offset: address as usize,
-            element: PhantomData,
-        }
+        Self { allocation: std::ptr::null(), offset: address as usize, element: PhantomData }
     }
 
     #[inline(always)]
@@ -49,11 +41,7 @@ impl<T> GlobalPointer<T> {
     }
 
     pub(crate) fn cast<U>(self) -> GlobalPointer<U> {
-        GlobalPointer {
-            allocation: self.allocation,
-            offset: self.offset,
-            element: PhantomData,
-        }
+        GlobalPointer { allocation: self.allocation, offset: self.offset, element: PhantomData }
     }
 
     pub(crate) fn address(self) -> usize {
@@ -113,13 +101,7 @@ impl SharedPointer {
         let at = Location::caller();
         current(|launch| {
             let memory = launch.shared(self.array);
-            let access = Access {
-                memory,
-                offset: self.offset,
-                size,
-                kind,
-                at,
-            };
+            let access = Access { memory, offset: self.offset, size, kind, at };
             launch.require_region(&access, self.begin as usize, self.end as usize);
             f(launch, &access)
         })
@@ -146,10 +128,5 @@ pub(crate) fn static_array<T>(symbol: &'static str, len: usize) -> SharedPointer
     let at = Location::caller();
     let bytes = len.saturating_mul(size_of::<T>());
     let array = current(|launch| launch.static_array(symbol, bytes, size_of::<T>(), at));
-    SharedPointer {
-        array,
-        offset: 0,
-        begin: 0,
-        end: bytes as u32,
-    }
+    SharedPointer { array, offset: 0, begin: 0, end: bytes as u32 }
 }

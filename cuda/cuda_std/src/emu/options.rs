@@ -128,10 +128,7 @@ impl Options {
 
     /// In order, with only bounds and alignment checked: the fastest run.
     pub fn unchecked() -> Self {
-        Self {
-            checks: Checks::Bounds,
-            ..Self::in_order()
-        }
+        Self { checks: Checks::Bounds, ..Self::in_order() }
     }
 
     /// Random order, few blocks at once, started in random order, stale reads and
@@ -175,10 +172,7 @@ impl Options {
 
     /// The same, for a kernel of this name.
     pub fn named(self, kernel: impl Into<String>) -> Self {
-        Self {
-            kernel: kernel.into(),
-            ..self
-        }
+        Self { kernel: kernel.into(), ..self }
     }
 
     /// The options of the environment, to run one reported launch again.
@@ -221,11 +215,9 @@ impl fmt::Display for Options {
             self.idle_limit,
             self.stack_bytes
         )?;
-        for (name, set) in [
-            ("early", self.early),
-            ("threads", self.threads),
-            ("raw", self.allow_raw_memory),
-        ] {
+        for (name, set) in
+            [("early", self.early), ("threads", self.threads), ("raw", self.allow_raw_memory)]
+        {
             if set {
                 write!(f, ",{name}=1")?;
             }
@@ -235,11 +227,8 @@ impl fmt::Display for Options {
 }
 
 /// The names of options in text, in the order of the declarations.
-const CHECKS: [(&str, Checks); 3] = [
-    ("bounds", Checks::Bounds),
-    ("written", Checks::Written),
-    ("races", Checks::Races),
-];
+const CHECKS: [(&str, Checks); 3] =
+    [("bounds", Checks::Bounds), ("written", Checks::Written), ("races", Checks::Races)];
 const MEMORY_MODELS: [(&str, MemoryModel); 3] = [
     ("sequential", MemoryModel::Sequential),
     ("buffers", MemoryModel::StoreBuffers),

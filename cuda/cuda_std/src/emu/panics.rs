@@ -40,9 +40,7 @@ pub(crate) fn install_hook(with_current: WithCurrent) {
                 if panics.in_kernel.get() {
                     let text = info.payload_as_str().unwrap_or("no message");
                     let at = info.location().map(|at| format!(", at {at}"));
-                    panics
-                        .message
-                        .set(format!("{text}{}", at.unwrap_or_default()));
+                    panics.message.set(format!("{text}{}", at.unwrap_or_default()));
                     is_kept.set(true);
                 }
             });

@@ -28,19 +28,10 @@ struct Record {
 impl Record {
     const NONE: u32 = u32::MAX;
     const SET: u32 = u32::MAX - 1;
-    const EMPTY: Record = Record {
-        thread: Self::NONE,
-        clock: 0,
-        mark: 0,
-        location: 0,
-    };
+    const EMPTY: Record = Record { thread: Self::NONE, clock: 0, mark: 0, location: 0 };
 
     fn stamp(&self) -> Stamp {
-        Stamp {
-            thread: self.thread,
-            clock: self.clock,
-            epoch: self.epoch(),
-        }
+        Stamp { thread: self.thread, clock: self.clock, epoch: self.epoch() }
     }
 
     fn epoch(&self) -> u32 {
@@ -52,11 +43,7 @@ impl Record {
     }
 
     fn past(&self) -> Past {
-        Past {
-            thread: self.thread,
-            kind: self.kind(),
-            location: self.location,
-        }
+        Past { thread: self.thread, kind: self.kind(), location: self.location }
     }
 
     /// Checks that an access of `kind` by `me` may follow. One of the two writes.
@@ -71,11 +58,7 @@ impl Record {
         if old.is_atomic() && kind.is_atomic() && (same_block || !narrow) {
             return Ok(());
         }
-        if me.is_after(self.stamp()) {
-            Ok(())
-        } else {
-            Err(Conflict::Race(self.past()))
-        }
+        if me.is_after(self.stamp()) { Ok(()) } else { Err(Conflict::Race(self.past())) }
     }
 
     /// Returns true if the new record covers this one: every later access that races
@@ -108,14 +91,12 @@ struct Group {
 
 impl Group {
     fn records(&self) -> impl Iterator<Item = Record> {
-        (0..32)
-            .filter(|&lane| self.clocks[lane] != 0)
-            .map(|lane| Record {
-                thread: self.warp * 32 + lane as u32,
-                clock: self.clocks[lane],
-                mark: self.mark,
-                location: self.locations[lane],
-            })
+        (0..32).filter(|&lane| self.clocks[lane] != 0).map(|lane| Record {
+            thread: self.warp * 32 + lane as u32,
+            clock: self.clocks[lane],
+            mark: self.mark,
+            location: self.locations[lane],
+        })
     }
 
     /// Returns true if no look at the single lanes is needed.
@@ -170,12 +151,7 @@ impl Sets {
                 && group.mark & !AccessKind::BITS < me.epoch();
             !(past_barrier && (same_kind || is_shared))
         });
-        let mut group = Group {
-            warp,
-            mark: record.mark,
-            clocks: [0; 32],
-            locations: [0; 32],
-        };
+        let mut group = Group { warp, mark: record.mark, clocks: [0; 32], locations: [0; 32] };
         group.set(record);
         set.push(group);
     }
@@ -191,11 +167,7 @@ pub(crate) struct Races {
 
 impl Races {
     pub(super) fn new(is_shared: bool) -> Self {
-        Self {
-            cells: Vec::new(),
-            sets: Sets::default(),
-            is_shared,
-        }
+        Self { cells: Vec::new(), sets: Sets::default(), is_shared }
     }
 
     pub(super) fn forget(&mut self) {
@@ -205,10 +177,7 @@ impl Races {
 
     pub(super) fn reserve(&mut self, granules: usize) {
         if self.cells.len() != granules {
-            let untouched = Cell {
-                write: Record::EMPTY,
-                read: Record::EMPTY,
-            };
+            let untouched = Cell { write: Record::EMPTY, read: Record::EMPTY };
             self.cells.resize(granules, untouched);
         }
     }
@@ -219,11 +188,7 @@ impl Races {
             cell.read = Record::EMPTY;
             if cell.write.thread == Record::SET {
                 let set = &self.sets.sets[cell.write.clock as usize];
-                cell.write = set
-                    .iter()
-                    .flat_map(Group::records)
-                    .last()
-                    .unwrap_or(Record::EMPTY);
+                cell.write = set.iter().flat_map(Group::records).last().unwrap_or(Record::EMPTY);
             }
             cell.write.clock = 0;
             cell.write.mark &= AccessKind::BITS;
@@ -243,10 +208,7 @@ impl Races {
         for cell in whole {
             self.cells.push(cell);
             for _ in 1..parts {
-                let copy = Cell {
-                    write: self.copy(cell.write),
-                    read: self.copy(cell.read),
-                };
+                let copy = Cell { write: self.copy(cell.write), read: self.copy(cell.read) };
                 self.cells.push(copy);
             }
         }
@@ -263,10 +225,7 @@ impl Races {
             Some(set) => set.clone(),
             None => return Record::EMPTY,
         };
-        Record {
-            clock: self.sets.add(set),
-            ..record
-        }
+        Record { clock: self.sets.add(set), ..record }
     }
 
     /// Returns true if a record is none, or of a block that had this shared memory
@@ -311,10 +270,7 @@ impl Races {
                 self.sets.free.push(old.clock);
             }
         }
-        self.cells[granule] = Cell {
-            write: record,
-            read: Record::EMPTY,
-        };
+        self.cells[granule] = Cell { write: record, read: Record::EMPTY };
         Ok(())
     }
 
@@ -349,12 +305,7 @@ impl Races {
         let number = self.sets.add(Vec::new());
         self.sets.insert(number, old, me, self.is_shared);
         self.sets.insert(number, new, me, self.is_shared);
-        Record {
-            thread: Record::SET,
-            clock: number,
-            mark: me.block(),
-            location: 0,
-        }
+        Record { thread: Record::SET, clock: number, mark: me.block(), location: 0 }
     }
 
     pub(super) fn last_write(&self, granule: usize) -> Option<Past> {
@@ -363,10 +314,7 @@ impl Races {
             Record::NONE => None,
             Record::SET => {
                 let set = &self.sets.sets[record.clock as usize];
-                set.iter()
-                    .flat_map(Group::records)
-                    .last()
-                    .map(|record| record.past())
+                set.iter().flat_map(Group::records).last().map(|record| record.past())
             }
             _ => Some(record.past()),
         }

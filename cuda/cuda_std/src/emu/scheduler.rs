@@ -31,10 +31,7 @@ impl State {
         let slot = self.blocks.iter().position(|block| block.live == 0)?;
         let number = self.unstarted.pop()?;
         self.orphan_stores(slot);
-        self.blocks[slot] = Block {
-            live: self.launched.block,
-            ..Block::default()
-        };
+        self.blocks[slot] = Block { live: self.launched.block, ..Block::default() };
         for (w, warp) in self.warps_of(slot).enumerate() {
             let lanes = self.launched.block - 32 * w as u32;
             let members = if lanes >= 32 { !0 } else { (1 << lanes) - 1 };
@@ -50,12 +47,7 @@ impl State {
         for (thread, lane) in lanes.clone().enumerate() {
             let thread = thread as u32;
             self.lanes[lane] = Lane {
-                me: Me {
-                    block: number,
-                    thread,
-                    lane,
-                    slot,
-                },
+                me: Me { block: number, thread, lane, slot },
                 wait: Wait::Ready,
                 ..Lane::default()
             };
@@ -91,11 +83,7 @@ impl State {
         }
         self.idle += 1;
         if self.idle > self.idle_limit {
-            return Next::Hangs(if self.stuck {
-                Kind::Deadlock
-            } else {
-                Kind::Livelock
-            });
+            return Next::Hangs(if self.stuck { Kind::Deadlock } else { Kind::Livelock });
         }
         loop {
             if let Some(warp) = self.choose_warp() {
@@ -147,11 +135,7 @@ impl State {
             Policy::InOrder => bits.first(),
             Policy::Reverse => bits.last(),
             Policy::Priorities(_) => {
-                if self
-                    .changes
-                    .last()
-                    .is_some_and(|&at| at <= self.stats.turns)
-                {
+                if self.changes.last().is_some_and(|&at| at <= self.stats.turns) {
                     self.changes.pop();
                     self.lowest_priority -= 1;
                     self.warps[self.current].priority = self.lowest_priority;
@@ -197,13 +181,7 @@ impl State {
 
     /// The checks of an access that options may leave out.
     pub(super) fn check(&mut self, access: &Access, lane: usize) -> Result<(), Conflict> {
-        let Access {
-            memory,
-            offset,
-            size,
-            kind,
-            at,
-        } = *access;
+        let Access { memory, offset, size, kind, at } = *access;
         let mut shadow = memory.shadow.borrow_mut();
         if self.checks == Checks::Races {
             let location = self.numbers.of(at);

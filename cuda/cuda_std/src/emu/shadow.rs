@@ -59,18 +59,13 @@ impl Shadow {
         let parts = 1 << (self.shift - size.trailing_zeros());
         self.shift = size.trailing_zeros();
         let granules = self.bytes.div_ceil(size);
-        let split = self
-            .written
-            .iter()
-            .flat_map(|&written| std::iter::repeat_n(written, parts));
+        let split = self.written.iter().flat_map(|&written| std::iter::repeat_n(written, parts));
         self.written = split.take(granules).collect();
         self.races.split(parts, granules);
     }
 
     pub(crate) fn is_written(&self, offset: usize, size: usize) -> bool {
-        self.written[self.granules(offset, size)]
-            .iter()
-            .all(|&written| written)
+        self.written[self.granules(offset, size)].iter().all(|&written| written)
     }
 
     /// `size` may be the whole allocation's, of any width.

@@ -11,11 +11,7 @@ use super::options::Expectation;
 
 /// Looks at all memory that a launch expects to be zero.
 pub(crate) fn check(launched: &Launched, at: SourceLocation) -> Result<(), Finding> {
-    launched
-        .options
-        .expectations
-        .iter()
-        .try_for_each(|expectation| expectation.check(launched, at))
+    launched.options.expectations.iter().try_for_each(|expectation| expectation.check(launched, at))
 }
 
 impl Expectation {
@@ -36,11 +32,7 @@ impl Expectation {
             memory.describe()
         );
         let mut finding = launched.finding(Kind::StaleState, message);
-        finding.site = memory
-            .shadow
-            .borrow()
-            .last_write(byte)
-            .map(|past| past.site());
+        finding.site = memory.shadow.borrow().last_write(byte).map(|past| past.site());
         Err(finding)
     }
 }

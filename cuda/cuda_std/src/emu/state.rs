@@ -217,9 +217,7 @@ impl State {
             rng,
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             knowledge: vec![Knowledge::new(0, &nothing); lanes],
-            warps: (0..slots * warps_a_block)
-                .map(|_| Warp::default())
-                .collect(),
+            warps: (0..slots * warps_a_block).map(|_| Warp::default()).collect(),
             blocks: (0..slots).map(|_| Block::default()).collect(),
             unstarted,
             ready: [Bits(vec![0; words]), Bits(vec![0; words])],

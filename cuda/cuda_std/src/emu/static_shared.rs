@@ -42,8 +42,7 @@ impl Arrays {
 
     /// Makes the arrays at `slot` those of a new block.
     pub(super) fn forget_block(&self, slot: usize) {
-        self.iter()
-            .for_each(|node| node.blocks[slot].forget_block());
+        self.iter().for_each(|node| node.blocks[slot].forget_block());
     }
 
     /// The array called `symbol`, if it has been made.
@@ -76,14 +75,7 @@ impl Arrays {
             (end, count) = (&node.rest, count + 1);
         }
         let rest = Arrays::default();
-        end.0.get_or_init(|| {
-            Box::new(Node {
-                symbol,
-                bytes,
-                blocks,
-                rest,
-            })
-        });
+        end.0.get_or_init(|| Box::new(Node { symbol, bytes, blocks, rest }));
         Array(count)
     }
 }

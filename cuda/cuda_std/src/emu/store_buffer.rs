@@ -19,11 +19,7 @@ const BLOCK_MAX: usize = 24;
 
 impl Pending {
     pub(super) fn plain(access: &Access, value: u128) -> Self {
-        Self {
-            access: access.outliving(),
-            value,
-            atomic: None,
-        }
+        Self { access: access.outliving(), value, atomic: None }
     }
 
     pub(super) fn atomic(
@@ -32,10 +28,7 @@ impl Pending {
         writer: Stamp,
         releases: Vec<Release>,
     ) -> Self {
-        Self {
-            atomic: Some((writer, releases)),
-            ..Self::plain(access, value as u128)
-        }
+        Self { atomic: Some((writer, releases)), ..Self::plain(access, value as u128) }
     }
 }
 
@@ -70,25 +63,11 @@ impl State {
         self.buffers.len() - 1
     }
 
-    fn commit(
-        &mut self,
-        Pending {
-            access,
-            value,
-            atomic,
-        }: Pending,
-    ) {
+    fn commit(&mut self, Pending { access, value, atomic }: Pending) {
         self.commits += 1;
         if let Some((writer, releases)) = atomic {
             let mut words = access.memory.words.borrow_mut();
-            words.store(
-                access.atomic_bytes(),
-                value as u64,
-                writer,
-                &releases,
-                false,
-                1,
-            );
+            words.store(access.atomic_bytes(), value as u64, writer, &releases, false, 1);
         }
         access.put(value);
         self.wake(access.pointer() as usize, access.size);
@@ -107,18 +86,13 @@ impl State {
         if buffer < self.lanes.len() {
             self.commit_overlapping_in(self.block_buffer(buffer), &access);
         }
-        let first = self.buffers[buffer]
-            .iter()
-            .position(|p| p.access.overlaps(&access));
+        let first = self.buffers[buffer].iter().position(|p| p.access.overlaps(&access));
         let pending = self.buffers[buffer].remove(first.unwrap_or(i));
         self.commit(pending);
     }
 
     fn commit_overlapping_in(&mut self, buffer: usize, access: &Access) {
-        while let Some(i) = self.buffers[buffer]
-            .iter()
-            .position(|p| p.access.overlaps(access))
-        {
+        while let Some(i) = self.buffers[buffer].iter().position(|p| p.access.overlaps(access)) {
             let pending = self.buffers[buffer].remove(i);
             self.commit(pending);
         }
@@ -135,9 +109,7 @@ impl State {
     pub(super) fn forward(&mut self, lane: usize, access: &Access) -> Option<u128> {
         let newest_first = [lane, self.block_buffer(lane)].into_iter();
         let newest_first = newest_first.flat_map(|buffer| self.buffers[buffer].iter().rev());
-        let newest = newest_first
-            .into_iter()
-            .find(|p| p.access.overlaps(access))?;
+        let newest = newest_first.into_iter().find(|p| p.access.overlaps(access))?;
         if newest.access.offset == access.offset && newest.access.size == access.size {
             return Some(newest.value);
         }
@@ -146,8 +118,7 @@ impl State {
     }
 
     pub(super) fn buffered_read(&mut self, lane: usize, access: &Access) -> u128 {
-        self.forward(lane, access)
-            .unwrap_or_else(|| access.wide_value())
+        self.forward(lane, access).unwrap_or_else(|| access.wide_value())
     }
 
     fn move_stores(&mut self, from: usize, to: usize) {
@@ -179,8 +150,7 @@ impl State {
     pub(super) fn orphan_stores(&mut self, slot: usize) {
         let orphans = self.orphans();
         self.move_stores(self.lanes.len() + slot, orphans);
-        self.lanes_of(slot)
-            .for_each(|lane| self.move_stores(lane, orphans));
+        self.lanes_of(slot).for_each(|lane| self.move_stores(lane, orphans));
     }
 
     /// Commits one store of any buffer. Returns false if there was none.

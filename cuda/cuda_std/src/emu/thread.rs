@@ -33,10 +33,6 @@ impl Me {
     /// This thread at a line.
     pub(crate) fn site(self, location: SourceLocation) -> Site {
         let Self { block, thread, .. } = self;
-        Site {
-            block,
-            thread,
-            location,
-        }
+        Site { block, thread, location }
     }
 }

@@ -131,10 +131,7 @@ impl State {
                 if last == first.thread {
                     format!("block {} thread {last} {wait}", first.block)
                 } else {
-                    format!(
-                        "block {} threads {}..={last}: each {wait}",
-                        first.block, first.thread
-                    )
+                    format!("block {} threads {}..={last}: each {wait}", first.block, first.thread)
                 }
             })
             .collect();

@@ -64,11 +64,7 @@ struct Case {
 
 fn case(kind: Kind, shape: Shape, kernel: impl Fn(Run) -> Launched + 'static) -> Case {
     let kernel = Box::new(kernel);
-    Case {
-        kind,
-        shape,
-        kernel,
-    }
+    Case { kind, shape, kernel }
 }
 
 /// Shows that the bug is found in random schedules, and that the twin is clean.
@@ -103,12 +99,7 @@ fn finds_with<T: Word>(
 impl Case {
     fn run(&self, options: Options, bug: bool) -> Launched {
         let buffers = RefCell::default();
-        (self.kernel)(Run {
-            shape: self.shape,
-            options,
-            bug,
-            buffers,
-        })
+        (self.kernel)(Run { shape: self.shape, options, bug, buffers })
     }
 
     /// Shows that the bug is found with `options` of a seed, and that the twin is clean.

@@ -170,10 +170,7 @@ fn stale_states_name_their_writer() {
     let options = Options::in_order().expect_zero(unsafe { states.offset(1) }, 0..3);
     let finding = launch(1, 32, 0, &options, || ()).expect_err("a finding");
     let site = finding.site.expect("a site");
-    assert_eq!(
-        (site.block, site.thread, site.location.line()),
-        (1, 6, line)
-    );
+    assert_eq!((site.block, site.thread, site.location.line()), (1, 6, line));
     assert!(finding.message.starts_with("element 2 "), "{finding}");
 }
 
@@ -208,9 +205,7 @@ fn unchecked_memory_is_poisoned() {
     let data = Buffer::<u32>::uninitialised(1);
     let (data, seen) = (data.global(), Buffer::<u32>::zeroed(1));
     let out = seen.global();
-    launch(1, 1, 0, &Options::unchecked(), || unsafe {
-        out.set(0, data.get(0))
-    })
-    .expect("no finding");
+    launch(1, 1, 0, &Options::unchecked(), || unsafe { out.set(0, data.get(0)) })
+        .expect("no finding");
     assert_eq!(seen.to_vec(), [0xa5a5a5a5]);
 }

@@ -8,10 +8,7 @@ const BLOCKS: u32 = 12;
 
 fn options(seed: u64) -> Options {
     // All on the device, so that nobody waits for a block that cannot start.
-    Options {
-        resident: BLOCKS,
-        ..Options::random(seed)
-    }
+    Options { resident: BLOCKS, ..Options::random(seed) }
 }
 
 /// The order of a relay's accesses.
@@ -102,13 +99,7 @@ const RELAY: crate::Shape = (BLOCKS, 32, 0);
 fn flag_stored_before_the_value() {
     case(WRONG, RELAY, |run| {
         let flag_first = run.bug;
-        relay(
-            run,
-            Relay {
-                flag_first,
-                ..ATOMIC
-            },
-        )
+        relay(run, Relay { flag_first, ..ATOMIC })
     })
     .is_found(options);
 }
@@ -120,10 +111,7 @@ fn flag_stored_without_release() {
         relay(run, Relay { store, ..ATOMIC })
     });
     case.is_found(options);
-    case.is_found(|seed| Options {
-        memory: MemoryModel::StoreBuffers,
-        ..options(seed)
-    });
+    case.is_found(|seed| Options { memory: MemoryModel::StoreBuffers, ..options(seed) });
 }
 
 #[test]
@@ -139,26 +127,12 @@ fn flag_loaded_without_acquire() {
 fn plain_value_with_a_relaxed_flag() {
     let case = case(Kind::Race, RELAY, |run| {
         let store = weakened(&run, Ordering::Relaxed, Ordering::Release);
-        relay(
-            run,
-            Relay {
-                plain: true,
-                store,
-                ..ATOMIC
-            },
-        )
+        relay(run, Relay { plain: true, store, ..ATOMIC })
     });
     case.is_found(options);
-    case.is_found(|seed| Options {
-        memory: MemoryModel::Sequential,
-        ..options(seed)
-    });
+    case.is_found(|seed| Options { memory: MemoryModel::Sequential, ..options(seed) });
     // Without the race check, the store buffers show the wrong value itself.
-    Case {
-        kind: WRONG,
-        ..case
-    }
-    .is_found(|seed| Options {
+    Case { kind: WRONG, ..case }.is_found(|seed| Options {
         memory: MemoryModel::StoreBuffers,
         checks: Checks::Bounds,
         ..options(seed)
@@ -170,33 +144,15 @@ fn missing_fences() {
     let kernels: [fn(Run) -> Launched; 3] = [
         |run| {
             let release_fence = weakened(&run, None, FENCED.release_fence);
-            relay(
-                run,
-                Relay {
-                    release_fence,
-                    ..FENCED
-                },
-            )
+            relay(run, Relay { release_fence, ..FENCED })
         },
         |run| {
             let release_fence = weakened(&run, Some(Scope::Block), FENCED.release_fence);
-            relay(
-                run,
-                Relay {
-                    release_fence,
-                    ..FENCED
-                },
-            )
+            relay(run, Relay { release_fence, ..FENCED })
         },
         |run| {
             let acquire_fence = weakened(&run, None, FENCED.acquire_fence);
-            relay(
-                run,
-                Relay {
-                    acquire_fence,
-                    ..FENCED
-                },
-            )
+            relay(run, Relay { acquire_fence, ..FENCED })
         },
     ];
     for kernel in kernels {

@@ -52,10 +52,7 @@ fn with_each(mut check: impl FnMut(&dyn Fn(), *mut u32, Option<&str>)) {
     let kernels: [(&dyn Fn(), Option<&str>); 6] = [
         (&|| unsafe { by_pointer(sum) }, Some("`sum: *mut u32`")),
         (&|| unsafe { by_alias(sum, 1) }, Some("`sum: *mut u32`")),
-        (
-            &|| unsafe { by_slice(slice(), [0, 1]) },
-            Some("`words: &mut [u32]`"),
-        ),
+        (&|| unsafe { by_slice(slice(), [0, 1]) }, Some("`words: &mut [u32]`")),
         (&|| unsafe { by_both(words, sum) }, Some("`sum: *mut u32`")),
         (&|| unsafe { by_structure(Hidden(sum)) }, None),
         (&|| unsafe { *sum += 1 }, None),
@@ -71,10 +68,7 @@ fn raw_memory_is_refused_with_the_remedy() {
         let before = unsafe { *sum };
         let finding = launch(1, 256, 0, &Options::in_order(), kernel).expect_err("a finding");
         assert_eq!(finding.kind, Kind::RawMemory, "{finding}");
-        assert!(
-            finding.message.contains("Options::allow_raw_memory"),
-            "{finding}"
-        );
+        assert!(finding.message.contains("Options::allow_raw_memory"), "{finding}");
         match parameter {
             Some(parameter) => {
                 assert!(finding.message.contains(parameter), "{finding}");
@@ -87,10 +81,7 @@ fn raw_memory_is_refused_with_the_remedy() {
 
 #[test]
 fn raw_memory_runs_where_it_is_allowed() {
-    let options = Options {
-        allow_raw_memory: true,
-        ..Options::in_order()
-    };
+    let options = Options { allow_raw_memory: true, ..Options::in_order() };
     with_each(|kernel, sum, _| {
         let before = unsafe { *sum };
         launch(1, 256, 0, &options, kernel).expect("no finding");

@@ -80,16 +80,12 @@ fn uninitialised_static_array_of_the_next_block() {
 
 #[test]
 fn race_in_a_static_array() {
-    finds(Kind::Race, (2, 96, 0), |run| {
-        run.launch(|| unsafe { unordered(run.bug) })
-    });
+    finds(Kind::Race, (2, 96, 0), |run| run.launch(|| unsafe { unordered(run.bug) }));
 }
 
 #[test]
 fn too_much_static_shared_memory() {
-    let case = case(Kind::Launch, (1, 1, 0), |run| {
-        run.launch(|| unsafe { too_large(run.bug) })
-    });
+    let case = case(Kind::Launch, (1, 1, 0), |run| run.launch(|| unsafe { too_large(run.bug) }));
     case.is_found(Options::random);
     // Dynamic memory counts too.
     let options = Options::in_order();

@@ -170,11 +170,7 @@ fn different_operations_on_one_mask() {
 #[test]
 fn half_a_warp_with_a_full_mask() {
     finds_kernel(Kind::WarpMask, (1, 48, 0), |bug| {
-        let members = if thread::thread_idx_x() < 32 {
-            warp::FULL
-        } else {
-            0xffff
-        };
+        let members = if thread::thread_idx_x() < 32 { warp::FULL } else { 0xffff };
         warp::sync_warp(if bug { warp::FULL } else { members });
     });
 }
@@ -197,10 +193,7 @@ fn deadlock_on_a_flag() {
     let finding = case.run(Options::random(0), true).expect_err("a finding");
     let waits = finding.waiting.join("\n");
     assert!(waits.contains("thread"), "{finding}");
-    assert!(
-        waits.contains("element 0 (4 bytes wide) of global memory `flag`"),
-        "{finding}"
-    );
+    assert!(waits.contains("element 0 (4 bytes wide) of global memory `flag`"), "{finding}");
 }
 
 /// Every block waits for the block before it. With a ticket that is sure to run;
@@ -217,14 +210,7 @@ fn look_back_without_forward_progress() {
             let tile = dynamic_shared::<u32>(0, 1);
             if thread::thread_idx_x() == 0 {
                 let ticket = control.fetch_add(0, 1, Ordering::Relaxed, Scope::Device);
-                tile.set(
-                    0,
-                    if run.bug {
-                        thread::block_idx_x()
-                    } else {
-                        ticket
-                    },
-                );
+                tile.set(0, if run.bug { thread::block_idx_x() } else { ticket });
                 let tile = tile.get(0) as usize;
                 while tile > 0 && flags.load(tile - 1, Ordering::Relaxed, Scope::Device) == 0 {}
                 flags.store(tile, 1, Ordering::Relaxed, Scope::Device);
@@ -304,9 +290,7 @@ fn livelock() {
 fn spin_on_a_plain_load() {
     let flag = Buffer::<u32>::zeroed(1);
     let flag = flag.global();
-    let finding = launch(1, 32, 0, &Options::unchecked(), || unsafe {
-        while flag.get(0) == 0 {}
-    });
+    let finding = launch(1, 32, 0, &Options::unchecked(), || unsafe { while flag.get(0) == 0 {} });
     assert_eq!(finding.expect_err("a finding").kind, Kind::Livelock);
 }
 
@@ -372,10 +356,7 @@ fn starved_blocks_and_warps_still_run() {
     for policy in [StarveBlock(0), LastWarp(1), Priorities(3), Reverse] {
         let count = Buffer::<u32>::zeroed(1);
         let target = count.global();
-        let options = Options {
-            policy,
-            ..Options::random(3)
-        };
+        let options = Options { policy, ..Options::random(3) };
         launch(9, 96, 0, &options, || unsafe {
             target.fetch_add(0, 1, Ordering::Relaxed, Scope::Device);
         })

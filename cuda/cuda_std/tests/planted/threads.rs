@@ -23,10 +23,7 @@ enum Bug {
 unsafe fn chained_sums(input: Global<u32>, sums: Global<u32>, bug: Bug) {
     unsafe {
         let words = dynamic_shared::<u32>(0, BLOCK as usize);
-        let (block, t) = (
-            thread::block_idx_x() as usize,
-            thread::thread_idx_x() as usize,
-        );
+        let (block, t) = (thread::block_idx_x() as usize, thread::thread_idx_x() as usize);
         words.set(t, input.get(block * BLOCK as usize + t));
         if bug != Bug::Race {
             thread::sync_threads();

@@ -24,9 +24,7 @@ const OPERATIONS: [Operation; 11] = [
     (warp::reduce_and, |m, v, _| fold(m, v, |a, b| a & b)),
     (warp::reduce_or, |m, v, _| fold(m, v, |a, b| a | b)),
     (warp::reduce_xor, |m, v, _| fold(m, v, |a, b| a ^ b)),
-    (warp::match_any, |m, v, lane| {
-        lanes_where(m, |other| v[other] == v[lane])
-    }),
+    (warp::match_any, |m, v, lane| lanes_where(m, |other| v[other] == v[lane])),
     (
         |m, value| warp::ballot(m, value % 3 == 0),
         |m, v, _| lanes_where(m, |lane| v[lane].is_multiple_of(3)),
@@ -70,11 +68,7 @@ fn operations_return_the_expected_values() {
             for lane in 0..32 {
                 let mask = if mask >> lane & 1 != 0 { mask } else { !mask };
                 let found = results.read(32 * i + lane);
-                assert_eq!(
-                    found,
-                    expected(mask, &values, lane),
-                    "seed {seed}, operation {i}"
-                );
+                assert_eq!(found, expected(mask, &values, lane), "seed {seed}, operation {i}");
             }
         }
     }
