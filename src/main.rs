@@ -41,6 +41,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    suite::threads::share_heap_if_limited();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

@@ -112,7 +112,7 @@ fn an_address_space_that_is_too_small_is_named() -> Result<(), Failed> {
 fn any_limit_of_memory_is_kept_to_or_refused_in_one_line() -> Result<(), Failed> {
     let mut codes = Vec::new();
     for engine in ["cpu-std", "cpu-radix"] {
-        for limit in (60_000..2_500_000).step_by(120_000) {
+        for limit in (60_000..1_200_000).step_by(40_000) {
             let arguments = ["--n", "4000000", "--levels", "1,128", "--engine", engine];
             let output = limited(&format!("-v {limit}"), &arguments)?;
             done_or_refused(&format!("{engine} at {limit}"), &output)?;

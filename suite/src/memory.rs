@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::threads;
 
 /// Left free by what is [`require`]d, for all that is small.
-const RESERVE: u64 = 32 << 20;
+pub(crate) const RESERVE: u64 = 32 << 20;
 
 /// One of the bounds of host memory, and what it leaves.
 #[derive(Clone, Debug, PartialEq, Eq)]

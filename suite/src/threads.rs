@@ -20,6 +20,19 @@ use host::error::Bytes;
 /// Address space that a thread takes: its stack, and what else is mapped when it starts.
 const THREAD_BYTES: u64 = (2 << 20) + (256 << 10);
 
+/// Lets all threads allocate from one heap where a limit counts memory that is mapped and
+/// never touched. By default glibc maps 64 MiB for a thread that allocates, up to eight times
+/// the cores, and a thread that then finds no room ends the process.
+///
+/// For the start of `main`: glibc settles it when a second thread allocates.
+pub fn share_heap_if_limited() {
+    #[cfg(target_env = "gnu")]
+    if memory::mappable().is_some() {
+        // SAFETY: sets an option of the allocator, and takes no pointer.
+        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
+    }
+}
+
 /// Starts the pool that generates inputs and verifies results, with a thread a core, or as
 /// many as the system gives, or else the calling thread alone. Later calls do nothing.
 pub fn start() {
@@ -80,7 +93,7 @@ pub fn pool(engine: &'static str, level: usize) -> Result<ThreadPool, Error> {
     }
     start();
     let failed = |reason| Error::Threads { engine, level, reason };
-    let needed = (level as u64).saturating_mul(THREAD_BYTES);
+    let needed = (level as u64).saturating_mul(THREAD_BYTES).saturating_add(memory::RESERVE);
     if let Some(room) = memory::mappable().filter(|room| room.bytes < needed) {
         return Err(failed(format!(
             "they need {} of {} and {} is available",
