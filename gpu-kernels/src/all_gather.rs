@@ -1,9 +1,9 @@
-//! Where in the output the keys of a tile with each digit begin, when there are few
-//! tiles: each looks at all others, those before it and those behind.
+//! Where in the output the keys of a tile with each digit begin, in a single wave
+//! of tiles: each looks at all others, those before it and those behind.
 //!
 //! A tile publishes how many of its keys have each digit: a *row*. It adds up all rows,
 //! once over the tiles before it, and once over all. The second sums are the histogram of
-//! the pass's place, whose prefix sums are the digits' starts. So nothing has to be
+//! the pass's digit, whose prefix sums are the digits' starts. So nothing has to be
 //! counted before the first pass: no histogram is launched, and the keys are read once
 //! less. And nobody waits for a chain of sums: all rows are read at once, a warp a row,
 //! and what a tile waits for is the slowest of the others.
@@ -20,10 +20,10 @@
 //! order among loads.
 //!
 //! # The plan
-//! In which places the keys differ at all, the first launch finds out: a tile publishes
+//! In which positions the keys differ at all, the first launch finds out: a tile publishes
 //! in which of them one of its keys differs from the first key of all, and all tiles
 //! make the same plan of it. The first block writes it down for the launches that follow.
-//! A first place in which all keys agree has been counted in vain.
+//! A first digit in which all keys agree has been counted for nothing.
 //!
 //! # Progress without an order of blocks
 //! Here tiles wait for later ones, too. All are on the device at once if it has room for
@@ -41,7 +41,7 @@ use cuda_std::prelude::*;
 /// Rows that a warp has on their way at once.
 const TOGETHER: usize = 4;
 /// Digits of a lane, in a row that a warp reads at once.
-const DIGITS: usize = RADIX / 32;
+const LANE_DIGITS: usize = RADIX / 32;
 /// Counts in both halves of a word.
 const COUNTS: u32 = control::ROW_COUNT | control::ROW_COUNT << 16;
 
@@ -49,8 +49,8 @@ const COUNTS: u32 = control::ROW_COUNT | control::ROW_COUNT << 16;
 /// to `8 l + 7` of a row, all lanes one of theirs at a time; then a warp reads 32
 /// neighbouring digits. Neither meets a bank twice.
 #[inline(always)]
-fn place_of(digit: usize) -> usize {
-    let (lane, j) = (digit / DIGITS, digit % DIGITS);
+fn slot_of(digit: usize) -> usize {
+    let (lane, j) = (digit / LANE_DIGITS, digit % LANE_DIGITS);
     32 * j + (lane + 4 * j) % 32
 }
 
@@ -60,17 +60,17 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// Whether this is the launch that makes the plan.
     #[inline(always)]
     fn plans(&self) -> bool {
-        self.arg.place == 0
+        self.arg.position == 0
     }
 
     /// What is known of the step before anything else is: all of it, but for the launch
     /// that makes the plan, which reads the input.
     #[inline(always)]
     pub(crate) unsafe fn first_step(arg: &Pass<K>) -> Step {
-        if Self::ALL_GATHER && arg.place == 0 {
+        if Self::ALL_GATHER && arg.position == 0 {
             Step::running(0, 2, arg.shift, Self::ranking(arg.options))
         } else {
-            unsafe { Step::read(arg.control, arg.place as usize) }
+            unsafe { Step::read(arg.control, arg.position as usize) }
         }
     }
 
@@ -82,7 +82,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// What marks the rows of this pass.
     #[inline(always)]
     fn mark(&self) -> u32 {
-        let mark = control::row_mark(self.arg.place, self.arg.bits.places());
+        let mark = control::row_mark(self.arg.position, self.arg.bits.digits());
         mark | mark << 16
     }
 
@@ -93,13 +93,13 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         unsafe { self.arg.control.offset(row) }
     }
 
-    /// Clears what no later pass may take for its own: what the first one said of places,
+    /// Clears what no later pass may take for its own: what the first one said of digits,
     /// in the second; and rows, in a pass that is skipped.
     #[inline(always)]
     pub(crate) unsafe fn clear_behind(&self) {
         let (tile, thread) = (self.number(), self.thread as usize);
         unsafe {
-            if self.arg.place == 1 && thread == 0 {
+            if self.arg.position == 1 && thread == 0 {
                 let flags = self.arg.control.offset(control::DIFFERING);
                 flags.set(tile as usize, 0);
             }
@@ -109,7 +109,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Whether this launch has found that its place moves nothing: only the one that
+    /// Whether this launch has found that its digit moves nothing: only the one that
     /// makes the plan can.
     #[inline(always)]
     pub(crate) fn is_skipped(&self) -> bool {
@@ -142,51 +142,51 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                     differing = differing | (keys[i] ^ first);
                 }
             }
-            self.keep_places(self.places_in(differing));
+            self.keep_positions(self.positions_in(differing));
         }
     }
 
-    /// Leaves the places that any lane has of the warp. All lanes call.
+    /// Leaves the positions that any lane has of the warp. All lanes call.
     #[inline(always)]
-    unsafe fn keep_places(&self, places: u32) {
-        let places = scan::warp_or(places);
+    unsafe fn keep_positions(&self, positions: u32) {
+        let positions = scan::warp_or(positions);
         if self.thread.is_multiple_of(32) {
             let warp = self.thread as usize / 32;
-            unsafe { self.words_of_warps().set(warp, places) };
+            unsafe { self.words_of_warps().set(warp, positions) };
         }
     }
 
     /// What all warps have left.
     #[inline(always)]
-    unsafe fn kept_places(&self) -> u32 {
-        let mut places = 0;
+    unsafe fn kept_positions(&self) -> u32 {
+        let mut positions = 0;
         for warp in 0..Self::WARPS {
-            places |= unsafe { self.words_of_warps().get(warp) };
+            positions |= unsafe { self.words_of_warps().get(warp) };
         }
-        places
+        positions
     }
 
-    /// The places whose digits have some of `bits`.
+    /// The positions whose digits have some of `bits`.
     #[inline(always)]
-    fn places_in(&self, bits: K) -> u32 {
-        let (mut places, mut place) = (0, 0);
-        while place < self.arg.bits.places() {
-            let (shift, mask) = self.arg.bits.place(place);
-            places |= ((bits.digit(shift, mask, 0) != 0) as u32) << place;
-            place += 1;
+    fn positions_in(&self, bits: K) -> u32 {
+        let (mut positions, mut position) = (0, 0);
+        while position < self.arg.bits.digits() {
+            let (shift, mask) = self.arg.bits.digit(position);
+            positions |= ((bits.digit(shift, mask, 0) != 0) as u32) << position;
+            position += 1;
         }
-        places
+        positions
     }
 
     /// After the barrier that follows [`prepare`](Self::prepare): publishes in which
-    /// places the tile's keys differ.
+    /// positions the tile's keys differ.
     #[inline(always)]
     pub(crate) unsafe fn publish_differing(&self) {
         if !self.plans() || self.thread != Self::PLANNER {
             return;
         }
         unsafe {
-            let word = self.kept_places() | control::PUBLISHED;
+            let word = self.kept_positions() | control::PUBLISHED;
             let flags = self.arg.control.offset(control::DIFFERING);
             flags.store(self.number() as usize, word, Ordering::Relaxed, Scope::Device);
         }
@@ -202,7 +202,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Finds what to add to a place in the tile to get the place in the output, for each
+    /// Finds what to add to a slot of the tile to get the offset in the output, for each
     /// digit, and in the launch that makes it the plan. A barrier stands before that is
     /// used.
     #[inline(always)]
@@ -217,7 +217,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 self.plan();
             }
             let mut group = self.thread as usize / 32;
-            while group < DIGITS {
+            while group < LANE_DIGITS {
                 self.offset_of(32 * group);
                 group += Self::WARPS;
             }
@@ -244,11 +244,11 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                         all[k] += rows[j][k] & COUNTS;
                     }
                 }
-                for k in 0..DIGITS {
+                for k in 0..LANE_DIGITS {
                     let half = |words: [u32; 4]| (words[k / 2] >> (k % 2 * 16)) & 0xffff;
-                    let place = place_of(lane * DIGITS + k);
-                    sums.add(place, half(before));
-                    sums.add(RADIX + place, half(all));
+                    let slot = slot_of(lane * LANE_DIGITS + k);
+                    sums.add(slot, half(before));
+                    sums.add(RADIX + slot, half(all));
                 }
                 first = Self::nth(first, TOGETHER);
             }
@@ -335,22 +335,22 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Leaves in which places keys differ, of as many tiles as a warp has lanes.
+    /// Leaves in which positions keys differ, of as many tiles as a warp has lanes.
     #[inline(always)]
     unsafe fn read_differing(&self) {
         unsafe {
             let tiles = thread::grid_dim_x();
-            let mut places = 0;
+            let mut positions = 0;
             let mut tile = self.thread;
             while tile < tiles {
-                places |= self.differing(tile);
+                positions |= self.differing(tile);
                 tile += THREADS as u32;
             }
-            self.keep_places(places);
+            self.keep_positions(positions);
         }
     }
 
-    /// In which places keys of `tile` differ from the first of all.
+    /// In which positions keys of `tile` differ from the first of all.
     #[inline(always)]
     unsafe fn differing(&self, tile: u32) -> u32 {
         unsafe {
@@ -369,7 +369,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                     });
                     let first = first.unwrap_or(bits);
                     self.each_key_of(tile, |key| bits = bits | (key ^ first));
-                    return self.places_in(bits);
+                    return self.positions_in(bits);
                 }
             }
         }
@@ -379,16 +379,16 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     #[inline(always)]
     unsafe fn plan(&self) {
         unsafe {
-            let places = self.kept_places();
+            let positions = self.kept_positions();
             let Tile { arg, .. } = self;
-            let varies = |place: u32| places & 1 << place != 0;
+            let varies = |position: u32| positions & 1 << position != 0;
             let ranking = |_| Self::ranking(arg.options);
-            plan::steps(arg.bits, arg.options, varies, ranking, |place, step| {
-                if place == 0 {
+            plan::steps(arg.bits, arg.options, varies, ranking, |position, step| {
+                if position == 0 {
                     self.keep_step(step);
                 }
                 if self.number() == 0 {
-                    step.write(arg.control, place as usize);
+                    step.write(arg.control, position as usize);
                 }
             });
         }
@@ -403,16 +403,16 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let (before, all) = (self.gathered_sums(), self.gathered_sums().offset(RADIX));
             // What is before the group of digits that the lane would read a row's of.
             let mut group = 0;
-            for k in 0..DIGITS {
-                group += all.get(place_of(lane as usize * DIGITS + k));
+            for k in 0..LANE_DIGITS {
+                group += all.get(slot_of(lane as usize * LANE_DIGITS + k));
             }
             let groups = scan::warp_inclusive(group, lane) - group;
-            let start = warp::shuffle_idx(warp::FULL, groups, (digit / DIGITS) as u32);
+            let start = warp::shuffle_idx(warp::FULL, groups, (digit / LANE_DIGITS) as u32);
             // And what is before the digit in its group.
-            let own = all.get(place_of(digit));
-            let inclusive = scan::group_inclusive(DIGITS as u32, own, lane);
+            let own = all.get(slot_of(digit));
+            let inclusive = scan::group_inclusive(LANE_DIGITS as u32, own, lane);
             let run = Run::new(self.begins().get(digit), self.begins().get(digit + 1));
-            let offset = start + inclusive - own + before.get(place_of(digit));
+            let offset = start + inclusive - own + before.get(slot_of(digit));
             self.offsets().set(digit, offset.wrapping_sub(run.begin()));
         }
     }

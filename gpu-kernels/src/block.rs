@@ -2,12 +2,12 @@
 //!
 //! The passes are those of [`onesweep`](crate::onesweep) without its first and its
 //! last part: there is no other tile to look back to, and the keys never leave the
-//! multiprocessor between two places. A launch costs a few microseconds and each of
+//! multiprocessor between two digits. A launch costs a few microseconds and each of
 //! these passes one or two, so up to a few thousand keys nothing is faster.
 //!
 //! Keys alone may be ranked by atomics, as there; but they are checked once, at the end.
 //! All their bits are sorted by, so equal ones cannot be told apart, and the result is
-//! right exactly if it never decreases. If it does, all is done again by ballots: the
+//! right exactly if it never decreases. If it does, all is done again by match ranking: the
 //! input is untouched until then.
 
 use crate::control;
@@ -29,7 +29,7 @@ pub struct Block<K> {
     /// Keys, no more than the block has items.
     pub n: u32,
     /// What makes the order; see [`key`](crate::key).
-    pub flip: K,
+    pub order_mask: K,
     /// What is sorted by.
     pub bits: Bits,
     /// Options of the sort, from [`control`](crate::control).
@@ -88,11 +88,11 @@ pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const
             if PAIRED {
                 values = load_values::<K, ITEMS>(arg, first);
             }
-            let mut place = 0;
-            while place < arg.bits.places() {
-                let (shift, mask) = arg.bits.place(place);
-                let flip = arg.flip.digit(shift, mask, 0);
-                let digit_of = |key: K| key.digit(shift, mask, flip);
+            let mut position = 0;
+            while position < arg.bits.digits() {
+                let (shift, mask) = arg.bits.digit(position);
+                let order_mask = arg.order_mask.digit(shift, mask, 0);
+                let digit_of = |key: K| key.digit(shift, mask, order_mask);
                 counters.clear(thread);
                 let ranks: [u32; ITEMS] = if atomics && !is_contended(digit_of(keys[0])) {
                     counters.rank_by_atomics(thread, |i| digit_of(keys[i]))
@@ -102,20 +102,21 @@ pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const
                 thread::sync_threads();
                 counters.scan(THREADS / 32, thread, sums, begins, |_| 0, |_, _| ());
                 let own = counters.own(thread).cast::<u16>();
-                let mut places = [0; ITEMS];
+                let mut slots = [0; ITEMS];
                 for i in 0..ITEMS {
                     let begin = own.get(digit_of(keys[i]) as usize) as u32;
-                    places[i] = begin + unpack(&ranks, i);
+                    slots[i] = begin + unpack(&ranks, i);
                 }
-                keys = exchange(buffer, first, &places, &keys);
+                keys = exchange(buffer, first, &slots, &keys);
                 if PAIRED {
                     thread::sync_threads();
-                    values = exchange(layout.items.shared(), first, &places, &values);
+                    values = exchange(layout.items.shared(), first, &slots, &values);
                 }
-                place += 1;
+                position += 1;
             }
             let last = THREADS * ITEMS - 1;
-            if !atomics || !thread::sync_threads_or(decreases(buffer, last, first, arg.flip, &keys))
+            if !atomics
+                || !thread::sync_threads_or(decreases(buffer, last, first, arg.order_mask, &keys))
             {
                 return store::<K, ITEMS, PAIRED>(arg, first, &keys, &values);
             }
@@ -124,19 +125,19 @@ pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const
     }
 }
 
-/// Leaves each of a thread's items at its place of the buffer, and returns those that come
+/// Leaves each of a thread's items at its slot of the buffer, and returns those that come
 /// to stand where the items stood: `first` and every 32nd after it.
 #[inline(always)]
 unsafe fn exchange<T: Word, const ITEMS: usize>(
     buffer: Shared<T>,
     first: u32,
-    places: &[u32; ITEMS],
+    slots: &[u32; ITEMS],
     items: &[T; ITEMS],
 ) -> [T; ITEMS] {
     let mut exchanged = *items;
     unsafe {
         for i in 0..ITEMS {
-            buffer.set(places[i] as usize, items[i]);
+            buffer.set(slots[i] as usize, items[i]);
         }
         thread::sync_threads();
         for i in 0..ITEMS {
@@ -146,30 +147,30 @@ unsafe fn exchange<T: Word, const ITEMS: usize>(
     exchanged
 }
 
-/// Whether one of these keys of the buffer, which ends with place `last`, has a right
+/// Whether one of these keys of the buffer, which ends with slot `last`, has a right
 /// neighbour that ranks before it.
 #[inline(always)]
 unsafe fn decreases<K: Key, const ITEMS: usize>(
     buffer: Shared<K>,
     last: usize,
     first: u32,
-    flip: K,
+    order_mask: K,
     keys: &[K; ITEMS],
 ) -> bool {
     (0..ITEMS).fold(false, |decreases, i| {
         let right = (first as usize + 32 * i + 1).min(last);
-        decreases | (keys[i] ^ flip > unsafe { buffer.get(right) } ^ flip)
+        decreases | (keys[i] ^ order_mask > unsafe { buffer.get(right) } ^ order_mask)
     })
 }
 
 /// Items beyond the input get keys that rank last, and so end behind all others.
 #[inline(always)]
 unsafe fn load_keys<K: Key, const ITEMS: usize>(arg: Block<K>, first: u32) -> [K; ITEMS] {
-    let mut keys = [K::last(arg.flip); ITEMS];
+    let mut keys = [K::last(arg.order_mask); ITEMS];
     for i in 0..ITEMS {
-        let place = first + 32 * i as u32;
-        if place < arg.n {
-            let key = unsafe { arg.input.get(place as usize) };
+        let index = first + 32 * i as u32;
+        if index < arg.n {
+            let key = unsafe { arg.input.get(index as usize) };
             keys[i] = if arg.options & control::ENCODE != 0 { key.encode() } else { key };
         }
     }
@@ -180,11 +181,11 @@ unsafe fn load_keys<K: Key, const ITEMS: usize>(arg: Block<K>, first: u32) -> [K
 unsafe fn load_values<K: Key, const ITEMS: usize>(arg: Block<K>, first: u32) -> [u32; ITEMS] {
     let mut values = [0; ITEMS];
     for i in 0..ITEMS {
-        let place = first + 32 * i as u32;
+        let index = first + 32 * i as u32;
         if arg.options & control::INDEX != 0 {
-            values[i] = place;
-        } else if place < arg.n {
-            values[i] = unsafe { arg.input_values.get(place as usize) };
+            values[i] = index;
+        } else if index < arg.n {
+            values[i] = unsafe { arg.input_values.get(index as usize) };
         }
     }
     values
@@ -198,13 +199,13 @@ unsafe fn store<K: Key, const ITEMS: usize, const PAIRED: bool>(
     values: &[u32; ITEMS],
 ) {
     for i in 0..ITEMS {
-        let place = first + 32 * i as u32;
-        if place < arg.n {
+        let index = first + 32 * i as u32;
+        if index < arg.n {
             let key = if arg.options & control::ENCODE != 0 { keys[i].encode() } else { keys[i] };
             unsafe {
-                arg.output.set(place as usize, key);
+                arg.output.set(index as usize, key);
                 if PAIRED {
-                    arg.output_values.set(place as usize, values[i]);
+                    arg.output_values.set(index as usize, values[i]);
                 }
             }
         }

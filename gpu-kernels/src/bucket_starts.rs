@@ -1,12 +1,12 @@
 //! Where each bucket begins, and the decision whether buckets are sorted locally: they
-//! are if all blocks have [tallied](crate::buckets) and no bucket is larger than what a
+//! are if all blocks have [counted buckets](crate::buckets) and no bucket is larger than what a
 //! block holds.
 //!
 //! A block has the buckets of two upper digits, a thread two buckets: it adds up what
-//! the tallies say of them, and their starts follow from the starts of the upper digits,
+//! the bucket counts say of them, and their starts follow from the starts of the upper digits,
 //! which the count has made. The block that arrives last decides, and makes the plan.
 
-use crate::buckets::{BUCKETS, TALLY, UPPER_PLACES};
+use crate::buckets::{BUCKETS, COUNT_WORDS, UPPER_DIGITS};
 use crate::control::{self, Step};
 use crate::histogram;
 use crate::key::{Key, RADIX};
@@ -17,8 +17,8 @@ use cuda_std::prelude::*;
 /// What a launch of [`bucket_starts`] is about.
 #[derive(Clone, Copy)]
 pub struct BucketStarts {
-    /// The blocks' tallies, and how many there are.
-    pub tallies: Global<u32>,
+    /// The blocks' bucket counts, and how many there are.
+    pub bucket_counts: Global<u32>,
     pub count: u32,
     /// The sort's control words; see [`control`](crate::control).
     pub control: Global<u32>,
@@ -31,34 +31,34 @@ pub struct BucketStarts {
 
 /// Blocks of [`bucket_starts`]: each has the buckets of two upper digits.
 pub const BLOCKS: usize = RADIX / 2;
-/// Tallies that a thread reads at once.
+/// Bucket counts that a thread reads at once.
 const READ: usize = 12;
 /// Threads of a block, each with two buckets.
-const THREADS: usize = TALLY / BLOCKS;
+const THREADS: usize = COUNT_WORDS / BLOCKS;
 /// How it is launched.
 pub const SHAPE: Shape = Shape::new(THREADS, 0, 4);
 
 /// Bytes of dynamic shared memory.
 pub const SHARED_BYTES: usize = THREADS / 32 * 4;
 
-/// The kernel that adds tallies up: `BLOCKS` blocks of `THREADS` threads.
+/// The kernel that adds bucket counts up: `BLOCKS` blocks of `THREADS` threads.
 #[inline(always)]
 pub unsafe fn bucket_starts<K: Key>(arg: BucketStarts) {
     unsafe {
         thread::trigger_dependents();
         thread::sync_predecessor();
         let control = arg.control;
-        let tallied = control.get(control::LOCALLY) != 0;
+        let counted = control.get(control::LOCALLY) != 0;
         let shared = dynamic_shared::<u32>(0, THREADS / 32);
-        if tallied {
+        if counted {
             write_starts::<K>(arg, shared);
         }
         if histogram::arrives_last(control, shared) && thread::thread_idx_x() == 0 {
             let overfull = control.load(control::OVERFULL, Ordering::Relaxed, Scope::Device);
-            let locally = tallied && overfull == 0;
+            let locally = counted && overfull == 0;
             if locally {
                 plan_locally::<K>(control);
-            } else if tallied {
+            } else if counted {
                 control.set(control::AGAIN, 1);
             }
             control.set(control::LOCALLY, locally as u32);
@@ -82,7 +82,7 @@ unsafe fn write_starts<K: Key>(arg: BucketStarts, shared: Shared<u32>) {
             let mut counts = [0; READ];
             for j in 0..READ {
                 if i + j < arg.count as usize {
-                    counts[j] = arg.tallies.get((i + j) * TALLY + word);
+                    counts[j] = arg.bucket_counts.get((i + j) * COUNT_WORDS + word);
                 }
             }
             for j in 0..READ {
@@ -99,8 +99,8 @@ unsafe fn write_starts<K: Key>(arg: BucketStarts, shared: Shared<u32>) {
             shared.set(thread as usize / 32, inclusive);
         }
         thread::sync_threads();
-        let places = arg.control.offset(control::starts(K::PLACES, 0));
-        let upper = places.cast::<u64>().offset((K::PLACES - 1) * RADIX);
+        let positions = arg.control.offset(control::starts(K::DIGITS, 0));
+        let upper = positions.cast::<u64>().offset((K::DIGITS - 1) * RADIX);
         let mut begin = upper.get(2 * block) as u32 + inclusive - low - high;
         for warp in 0..THREADS / 32 {
             let earlier = shared.get(warp);
@@ -116,20 +116,20 @@ unsafe fn write_starts<K: Key>(arg: BucketStarts, shared: Shared<u32>) {
     }
 }
 
-/// The plan by which the upper places run alone.
+/// The plan by which the upper digits run alone.
 #[inline(always)]
 unsafe fn plan_locally<K: Key>(control: Global<u32>) {
     unsafe {
-        let lower = K::PLACES - UPPER_PLACES;
-        for place in 0..lower {
-            Step::SKIPPED.write(control, place);
+        let lower = K::DIGITS - UPPER_DIGITS;
+        for position in 0..lower {
+            Step::SKIPPED.write(control, position);
         }
-        for index in 0..UPPER_PLACES {
-            let place = lower + index;
-            let ranking = Step::read(control, place).ranking();
-            let (index, count) = (index as u32, UPPER_PLACES as u32);
-            let step = Step::running(index, count, 8 * place as u32, ranking);
-            step.upper().write(control, place);
+        for index in 0..UPPER_DIGITS {
+            let position = lower + index;
+            let ranking = Step::read(control, position).ranking();
+            let (index, count) = (index as u32, UPPER_DIGITS as u32);
+            let step = Step::running(index, count, 8 * position as u32, ranking);
+            step.upper().write(control, position);
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Counts the keys of each bucket, or their digits where they are not for it.
 //!
 //! A *bucket* is the keys that have their upper 16 bits in common. If none is larger than
-//! what a block holds, two passes over the upper places and a
+//! what a block holds, two passes over the upper digits and a
 //! [local sort](crate::local_sort) of each bucket do for all passes. Whether that is so,
 //! and where each bucket begins, takes a count of all 65536.
 //!
-//! # Tallies
-//! A block counts buckets in shared memory: its *tally*, of 16 bits a bucket, two to a
-//! word. Digits are not counted then: those of the upper two places are sums over the
-//! tally, and no other place is passed over. It is the blocks' tallies that are kept, in
+//! # Bucket counts
+//! A block counts buckets in shared memory: its *bucket counts*, of 16 bits a bucket, two to a
+//! word. Digits are not counted then: those of the upper two are sums over the
+//! bucket counts, and no other digit is passed over. The blocks' bucket counts are kept in
 //! the scratch buffer, which nothing uses before the first pass, and
 //! [`bucket_starts`](crate::bucket_starts) adds them up.
 //!
@@ -18,10 +18,10 @@
 //! than an eighth, the block counts digits to the end, as a [histogram](crate::histogram)
 //! does. Later contention would make lanes wait for each other: a warp looks at one vector in
 //! so many of its keys, and where neighbours share buckets it gives up, and the block
-//! with it. So it does if a count has overflowed; then the tally as a whole has too few
+//! with it. So it does if a count has overflowed; then the bucket counts as a whole have too few
 //! keys, for each carry takes 65535 or more off.
 //!
-//! If all blocks have tallied, what follows may sort locally; if all have counted digits,
+//! If all blocks have counted buckets, what follows may sort locally; if all have counted digits,
 //! that is the histogram. Else, and if a bucket turns out to be too large, all keys are
 //! counted again: the host launches a histogram behind the starts that counts only then.
 //! Few inputs make it, such as those whose second half is not as their first.
@@ -37,12 +37,12 @@ use cuda_std::prelude::*;
 pub const BUCKET_BITS: u32 = 16;
 /// How many buckets there are.
 pub const BUCKETS: usize = 1 << BUCKET_BITS;
-/// Words of a tally.
-pub const TALLY: usize = BUCKETS / 2;
+/// Words of the bucket counts.
+pub const COUNT_WORDS: usize = BUCKETS / 2;
 /// Places that buckets are made by: the upper ones.
-pub(crate) const UPPER_PLACES: usize = BUCKET_BITS as usize / 8;
+pub(crate) const UPPER_DIGITS: usize = BUCKET_BITS as usize / 8;
 /// Bins of these.
-const UPPER: usize = UPPER_PLACES * RADIX;
+const UPPER: usize = UPPER_DIGITS * RADIX;
 
 /// Vectors of each thread that are the sample.
 const SAMPLE: u32 = 4;
@@ -59,12 +59,12 @@ const SPREAD: u32 = 8;
 /// Copies of each bin of the sample.
 pub const COPIES_SAMPLED: usize = 8;
 
-/// Copies of each bin where digits are counted: as many as the tally has room for.
+/// Copies of each bin where digits are counted: as many as the bucket counts have room for.
 pub const fn copies<K: Key>() -> usize {
-    TALLY / (K::PLACES * RADIX)
+    COUNT_WORDS / (K::DIGITS * RADIX)
 }
 
-/// Bytes of dynamic shared memory of [`histogram_by_bucket`].
+/// Bytes of dynamic shared memory of [`bucket_counts`].
 pub const fn shared_bytes<K: Key>(sampled: usize) -> usize {
     Layout::of::<K>(sampled).bytes
 }
@@ -73,9 +73,9 @@ pub const fn shared_bytes<K: Key>(sampled: usize) -> usize {
 struct Layout {
     /// The sample's bins, in copies.
     sample: Part<u32>,
-    /// The tally, or bins in its place.
-    tally: Part<u32>,
-    /// What the tally says of the upper digits.
+    /// The bucket counts, or bins in their place.
+    counts: Part<u32>,
+    /// What the bucket counts say of the upper digits.
     upper: Part<u32>,
     /// The block's [`Words`].
     words: Part<u32>,
@@ -86,8 +86,8 @@ impl Layout {
     const fn of<K: Key>(sampled: usize) -> Self {
         let mut all = Builder::new();
         Layout {
-            sample: all.part(K::PLACES * RADIX * sampled),
-            tally: all.part(TALLY),
+            sample: all.part(K::DIGITS * RADIX * sampled),
+            counts: all.part(COUNT_WORDS),
             upper: all.part(UPPER),
             words: all.part(Words::COUNT),
             bytes: all.bytes(),
@@ -104,16 +104,16 @@ impl Words {
     const GIVEN_UP: usize = 0;
     /// Keys of the block.
     const KEYS: usize = 1;
-    /// Keys of the tally.
-    const TALLIED: usize = 2;
+    /// Keys of the bucket counts.
+    const COUNTED: usize = 2;
     const COUNT: usize = 4;
 }
 
 /// What has become of a block's counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Counts {
-    /// The tally has all keys.
-    Tallied,
+    /// The bucket counts have all keys.
+    Buckets,
     /// The bins have all digits.
     Digits,
     /// Neither.
@@ -127,23 +127,23 @@ pub struct BucketCounts<K> {
     pub control: Global<u32>,
     pub n: u64,
     pub tiles: u32,
-    pub flip: K,
+    pub order_mask: K,
     pub options: u32,
-    /// `TALLY` words for each block.
-    pub tallies: Global<u32>,
+    /// `COUNT_WORDS` words for each block.
+    pub bucket_counts: Global<u32>,
 }
 
 impl<K: Key> BucketCounts<K> {
     /// The same as of a histogram.
-    pub fn of(arg: Histogram<K>, tallies: Global<u32>) -> Self {
+    pub fn of(arg: Histogram<K>, bucket_counts: Global<u32>) -> Self {
         BucketCounts {
             input: arg.input,
             control: arg.control,
             n: arg.n,
             tiles: arg.tiles,
-            flip: arg.flip,
+            order_mask: arg.order_mask,
             options: arg.options,
-            tallies,
+            bucket_counts,
         }
     }
 
@@ -155,7 +155,7 @@ impl<K: Key> BucketCounts<K> {
             control: self.control,
             n: self.n,
             tiles: self.tiles,
-            flip: self.flip,
+            order_mask: self.order_mask,
             bits: Bits { begin, end },
             options: self.options,
         }
@@ -165,10 +165,10 @@ impl<K: Key> BucketCounts<K> {
 /// The kernel that counts. As [`histogram`](histogram::histogram), of up to 1024
 /// threads a block; `COPIES` are at most [`copies`].
 #[inline(always)]
-pub unsafe fn histogram_by_bucket<K: Key, const SAMPLED: usize, const COPIES: usize>(
+pub unsafe fn bucket_counts<K: Key, const SAMPLED: usize, const COPIES: usize>(
     arg: BucketCounts<K>,
 ) {
-    let tallies = arg.tallies;
+    let bucket_counts = arg.bucket_counts;
     let arg = arg.histogram();
     unsafe {
         thread::trigger_dependents();
@@ -176,12 +176,12 @@ pub unsafe fn histogram_by_bucket<K: Key, const SAMPLED: usize, const COPIES: us
         block.clear();
         histogram::clear_table(arg);
         match block.count() {
-            Counts::Tallied => {
-                block.save(tallies.offset(thread::block_idx_x() as usize * TALLY));
+            Counts::Buckets => {
+                block.save(bucket_counts.offset(thread::block_idx_x() as usize * COUNT_WORDS));
                 block.add_upper();
             }
             Counts::Digits => {
-                histogram::add_to_bins::<K, COPIES>(arg.control, block.tally());
+                histogram::add_to_bins::<K, COPIES>(arg.control, block.counts());
                 histogram::add_to_bins::<K, SAMPLED>(arg.control, block.sample());
                 block.signal(control::DIGITS_COUNTED);
             }
@@ -255,8 +255,8 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     }
 
     #[inline(always)]
-    unsafe fn tally(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.tally.shared() }
+    unsafe fn counts(&self) -> Shared<u32> {
+        unsafe { Self::LAYOUT.counts.shared() }
     }
 
     #[inline(always)]
@@ -272,8 +272,8 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     #[inline(always)]
     unsafe fn clear(&self) {
         unsafe {
-            clear(self.sample(), K::PLACES * RADIX * SAMPLED);
-            clear(self.tally(), TALLY);
+            clear(self.sample(), K::DIGITS * RADIX * SAMPLED);
+            clear(self.counts(), COUNT_WORDS);
             clear(self.upper(), UPPER);
             clear(self.words().0, Words::COUNT);
         }
@@ -284,29 +284,29 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     unsafe fn count(&self) -> Counts {
         unsafe {
             let first = (self.first < self.vectors).then(|| self.vector(self.first));
-            let tallies = !thread::sync_threads_or(self.is_warp_contended(first));
-            self.count_sample(tallies);
+            let counts_buckets = !thread::sync_threads_or(self.is_warp_contended(first));
+            self.count_sample(counts_buckets);
             thread::sync_threads();
-            let fits = tallies && !self.is_contended() && self.is_spread();
+            let fits = counts_buckets && !self.is_contended() && self.is_spread();
             if thread::sync_threads_or(!fits) {
-                clear(self.tally(), K::PLACES * RADIX * COPIES);
+                clear(self.counts(), K::DIGITS * RADIX * COPIES);
                 thread::sync_threads();
                 let goes_on = |_| true;
                 self.each(SAMPLE, u32::MAX, goes_on, |vector| {
-                    self.count_digits::<COPIES>(self.tally(), vector);
+                    self.count_digits::<COPIES>(self.counts(), vector);
                 });
                 thread::sync_threads();
                 return Counts::Digits;
             }
-            self.count_tally();
+            self.count_rest();
             thread::sync_threads();
             self.fold();
             let words = self.words().0;
             let given_up = words.get(Words::GIVEN_UP) != 0;
-            if given_up || words.get(Words::KEYS) != words.get(Words::TALLIED) {
+            if given_up || words.get(Words::KEYS) != words.get(Words::COUNTED) {
                 Counts::GivenUp
             } else {
-                Counts::Tallied
+                Counts::Buckets
             }
         }
     }
@@ -351,10 +351,10 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         }
     }
 
-    /// Counts all digits of the sample, and its buckets where it `tallies`. The keys
+    /// Counts all digits of the sample, and its buckets with `counts_buckets`. The keys
     /// before the first vector and after the last are of it.
     #[inline(always)]
-    unsafe fn count_sample(&self, tallies: bool) {
+    unsafe fn count_sample(&self, counts_buckets: bool) {
         unsafe {
             let (first, head) = (self.first, self.head);
             let behind = Self::KEYS * self.vectors;
@@ -365,8 +365,8 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
                 let key = self.arg.input.get(single as usize);
                 let column = self.column::<SAMPLED>(self.sample());
                 histogram::count_key::<K, SAMPLED>(self.arg, true, column, key);
-                if tallies {
-                    self.tally_key(key);
+                if counts_buckets {
+                    self.count_bucket(key);
                 }
                 keys += 1;
             }
@@ -377,16 +377,16 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
             let goes_on = |_| true;
             self.each(0, SAMPLE, goes_on, |vector| {
                 self.count_digits::<SAMPLED>(self.sample(), vector);
-                if tallies {
-                    self.tally_vector(vector);
+                if counts_buckets {
+                    self.count_buckets(vector);
                 }
             });
         }
     }
 
-    /// Tallies all keys after the sample, or until the warp gives up.
+    /// Counts the buckets of all keys after the sample, or until the warp gives up.
     #[inline(always)]
-    unsafe fn count_tally(&self) {
+    unsafe fn count_rest(&self) {
         let goes_on = |vector: Option<u128>| {
             let contended = self.is_warp_contended(vector);
             if contended && warp::lane_id() == 0 {
@@ -395,7 +395,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
             !contended
         };
         unsafe {
-            self.each(SAMPLE, u32::MAX, goes_on, |vector| self.tally_vector(vector));
+            self.each(SAMPLE, u32::MAX, goes_on, |vector| self.count_buckets(vector));
         }
     }
 
@@ -421,17 +421,17 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     }
 
     #[inline(always)]
-    unsafe fn tally_vector(&self, vector: u128) {
+    unsafe fn count_buckets(&self, vector: u128) {
         for i in 0..Self::KEYS {
-            unsafe { self.tally_key(K::from_u128(vector >> (K::BITS * i))) };
+            unsafe { self.count_bucket(K::from_u128(vector >> (K::BITS * i))) };
         }
     }
 
     #[inline(always)]
-    unsafe fn tally_key(&self, key: K) {
-        let bucket = (self.arg.encoded(key) ^ self.arg.flip) >> (K::BITS - BUCKET_BITS);
+    unsafe fn count_bucket(&self, key: K) {
+        let bucket = (self.arg.encoded(key) ^ self.arg.order_mask) >> (K::BITS - BUCKET_BITS);
         let bucket = bucket.to_u64() as u32;
-        unsafe { self.tally().add(bucket as usize / 2, 1 << (bucket % 2 * 16)) };
+        unsafe { self.counts().add(bucket as usize / 2, 1 << (bucket % 2 * 16)) };
     }
 
     /// Whether two neighbours in a vector have one bucket: codes have if keys have.
@@ -448,9 +448,9 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     #[inline(always)]
     unsafe fn is_contended(&self) -> bool {
         let high = (CONTENDED.wrapping_neg() & 0xffff) * 0x10001;
-        let vectors = unsafe { self.tally().cast::<u128>() };
+        let vectors = unsafe { self.counts().cast::<u128>() };
         let (mut all, mut i) = (0, thread::thread_idx_x() as usize);
-        while i < TALLY / 4 {
+        while i < COUNT_WORDS / 4 {
             all |= unsafe { vectors.get(i) };
             i += thread::block_dim_x() as usize;
         }
@@ -463,7 +463,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         let threads = thread::block_dim_x();
         let most = SAMPLE * Self::KEYS * threads / SPREAD;
         let (mut spread, mut bin) = (true, thread::thread_idx_x() as usize);
-        while bin < K::PLACES * RADIX {
+        while bin < K::DIGITS * RADIX {
             let mut sum = 0;
             for copy in 0..SAMPLED {
                 sum += unsafe { self.sample().get(bin * SAMPLED + copy) };
@@ -474,42 +474,42 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         spread
     }
 
-    /// Adds up what the tally says of the upper digits, and how many keys it has. A
+    /// Adds up what the bucket counts say of the upper digits, and how many keys they have. A
     /// barrier stands before, and this ends in one.
     #[inline(always)]
     unsafe fn fold(&self) {
         unsafe {
             let thread = thread::thread_idx_x() as usize;
             let threads = thread::block_dim_x() as usize;
-            let flip = |place: usize| {
-                let place = (K::PLACES - UPPER_PLACES + place) as u32;
-                self.arg.flip.digit(8 * place, RADIX as u32 - 1, 0)
+            let order_mask = |position: usize| {
+                let position = (K::DIGITS - UPPER_DIGITS + position) as u32;
+                self.arg.order_mask.digit(8 * position, RADIX as u32 - 1, 0)
             };
-            let (tally, upper) = (self.tally(), self.upper());
-            let add = |place: usize, digit: u32, count: u32| {
-                let bin = (digit ^ flip(place)) as usize;
-                upper.add(place * RADIX + bin, count);
+            let (counts, upper) = (self.counts(), self.upper());
+            let add = |position: usize, digit: u32, count: u32| {
+                let bin = (digit ^ order_mask(position)) as usize;
+                upper.add(position * RADIX + bin, count);
             };
-            // A row of the tally has one upper digit; a column two lower ones.
+            // A row of the bucket counts has one upper digit; a column two lower ones.
             const COLUMNS: usize = RADIX / 2;
             let (mut low, mut high) = (0, 0);
             let column = thread % COLUMNS;
             let mut row = thread / COLUMNS;
             while row < RADIX {
-                let word = tally.get(row * COLUMNS + column);
+                let word = counts.get(row * COLUMNS + column);
                 low += word & 0xffff;
                 high += word >> 16;
                 row += threads / COLUMNS;
             }
             add(0, 2 * column as u32, low);
             add(0, 2 * column as u32 + 1, high);
-            self.words().0.add(Words::TALLIED, low + high);
+            self.words().0.add(Words::COUNTED, low + high);
             // A warp a row.
             let mut row = thread / 32;
             while row < RADIX {
                 let mut sum = 0;
                 for i in 0..COLUMNS / 32 {
-                    let word = tally.get(row * COLUMNS + 32 * i + thread % 32);
+                    let word = counts.get(row * COLUMNS + 32 * i + thread % 32);
                     sum += (word & 0xffff) + (word >> 16);
                 }
                 let sum = scan::warp_sum(sum as u64) as u32;
@@ -522,12 +522,12 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         }
     }
 
-    /// Writes the tally out.
+    /// Writes the bucket counts out.
     #[inline(always)]
     unsafe fn save(&self, to: Global<u32>) {
         let mut i = thread::thread_idx_x() as usize;
-        while i < TALLY {
-            unsafe { to.set(i, self.tally().get(i)) };
+        while i < COUNT_WORDS {
+            unsafe { to.set(i, self.counts().get(i)) };
             i += thread::block_dim_x() as usize;
         }
     }
@@ -537,7 +537,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     unsafe fn add_upper(&self) {
         unsafe {
             let bins = self.arg.control.offset(control::BINS).cast::<u64>();
-            let bins = bins.offset(K::PLACES * RADIX - UPPER);
+            let bins = bins.offset(K::DIGITS * RADIX - UPPER);
             let mut i = thread::thread_idx_x() as usize;
             while i < UPPER {
                 let count = self.upper().get(i) as u64;

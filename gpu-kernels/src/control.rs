@@ -1,15 +1,15 @@
 //! The words in device memory through which the launches of one sort agree.
 //!
-//! A sort is one histogram launch and one launch a digit place (or one for each
+//! A sort is one histogram launch and one launch a digit (or one for each
 //! portion of the tiles, when there are very many keys). They share an array of
 //! 32-bit words:
 //!
 //! | words | what |
 //! |---|---|
-//! | `PLACES_MAX` | the plan: one word a place, written by the histogram |
+//! | `DIGITS_MAX` | the plan: one word a digit, written by the histogram |
 //! | 16 | the arrival counter and, where keys are counted by bucket, what that says |
-//! | 2 x places x 256 | bins: how many keys have each digit, 64 bits; zero between sorts |
-//! | 2 x 2 x places x 256 | starts: the exclusive prefix sums of the bins, for even and for odd portions |
+//! | 2 x digits x 256 | bins: how many keys have each digit, 64 bits; zero between sorts |
+//! | 2 x 2 x digits x 256 | starts: the exclusive prefix sums of the bins, for even and for odd portions |
 //! | 3 x 256 | nothing: a look-back reads four rows at once, and none of these is used |
 //! | tiles x 256 | the look-back table: a row a tile, a word a digit |
 //!
@@ -18,16 +18,16 @@
 //! histogram clears the table.
 //!
 //! # The plan
-//! A place in which all keys agree moves nothing and is skipped; which places
+//! A digit in which all keys agree moves nothing and is skipped; which digits
 //! those are only the histogram knows. So the kernels, not the host, decide which
 //! buffer a pass reads and which it writes: the last pass to run writes the
 //! output, the one before it the scratch buffer, and so on back, and the first
 //! one reads the input. When the sort is in place the input is the output, so the
-//! number of passes is made even by running one constant place after all.
+//! number of passes is made even by running one constant digit after all.
 //!
 //! # Locally
 //! Where keys are counted by bucket (see [`buckets`](crate::buckets)) and each bucket is
-//! small, another plan takes the first one's place: the upper two places run, as if there
+//! small, another plan takes the first one's place: the upper two digits run, as if there
 //! were no others, and then each bucket is sorted by itself
 //! ([`local_sort`](crate::local_sort)).
 //!
@@ -44,13 +44,13 @@
 //!
 //! | words | what |
 //! |---|---|
-//! | `TILES_MAX` | a word a tile: in which places its keys differ from the first of all; zero between sorts |
+//! | `TILES_MAX` | a word a tile: in which digits its keys differ from the first of all; zero between sorts |
 //! | tiles x 128 | rows: a row a tile, a word two digits |
 //!
 //! Half a word of a row is 14 bits of count and a mark, which tells the passes of a sort
 //! apart: 1 and 2 in turns, but 3 in the last one, and 0 where a pass was skipped. So a
 //! sort that begins finds no row marked 1, and no pass one with its own mark. Only a
-//! sort by a single place does: before it the rows have to be cleared.
+//! sort by a single digit does: before it the rows have to be cleared.
 //!
 //! # Portions
 //! 30 bits count less than 2^30 keys. More are passed in portions of whole tiles,
@@ -58,9 +58,9 @@
 //! last one moves the starts on for the next portion.
 
 /// Most digits a key has: 16 bytes.
-pub const PLACES_MAX: usize = 16;
+pub const DIGITS_MAX: usize = 16;
 /// Index of the arrival counter.
-pub const ARRIVALS: usize = PLACES_MAX;
+pub const ARRIVALS: usize = DIGITS_MAX;
 /// Index of how many blocks have counted digits instead of buckets.
 pub const DIGITS_COUNTED: usize = ARRIVALS + 1;
 /// Index of how many blocks have seen a bucket that is too large.
@@ -74,31 +74,31 @@ pub const LOCALLY: usize = ARRIVALS + 4;
 /// Index of the next bucket that no block sorts yet.
 pub const NEXT_BUCKET: usize = ARRIVALS + 5;
 /// Index of the bins.
-pub const BINS: usize = 2 * PLACES_MAX;
+pub const BINS: usize = 2 * DIGITS_MAX;
 
 use crate::key::RADIX;
 use cuda_std::hint;
 use cuda_std::memory::Global;
 
 /// Index of the starts of even portions (0) and of odd ones (1), for keys of
-/// `places` digits.
-pub const fn starts(places: usize, portion: u32) -> usize {
-    BINS + (1 + portion as usize % 2) * 2 * places * RADIX
+/// `digits` digits.
+pub const fn starts(digits: usize, portion: u32) -> usize {
+    BINS + (1 + portion as usize % 2) * 2 * digits * RADIX
 }
 
-/// Index of the look-back table, for keys of `places` digits.
-pub const fn table(places: usize) -> usize {
-    starts(places, 1) + 2 * places * RADIX + 3 * RADIX
+/// Index of the look-back table, for keys of `digits` digits.
+pub const fn table(digits: usize) -> usize {
+    starts(digits, 1) + 2 * digits * RADIX + 3 * RADIX
 }
 
 /// Words of the whole array, for `tiles` tiles.
-pub const fn words(places: usize, tiles: usize) -> usize {
-    table(places) + tiles * RADIX
+pub const fn words(digits: usize, tiles: usize) -> usize {
+    table(digits) + tiles * RADIX
 }
 
-/// Most tiles where tiles look at all others.
+/// Most tiles where tiles gather from all others.
 pub const TILES_MAX: usize = 256;
-/// Index of the words that say in which places keys differ.
+/// Index of the words that say in which digits keys differ.
 pub const DIFFERING: usize = BINS;
 /// Set in such a word once it says so.
 pub const PUBLISHED: u32 = 1 << 31;
@@ -109,14 +109,14 @@ pub const ROW: usize = RADIX / 2;
 /// The bits of a count in a row.
 pub const ROW_COUNT: u32 = (1 << 14) - 1;
 
-/// What marks the rows of a pass over `place` of so many, in the bits above the count.
+/// What marks the rows of a pass over digit `position` of `digits`, in the bits above the count.
 #[inline(always)]
-pub const fn row_mark(place: u32, places: u32) -> u32 {
-    let mark = if place + 1 == places { 3 } else { 1 + place % 2 };
+pub const fn row_mark(position: u32, digits: u32) -> u32 {
+    let mark = if position + 1 == digits { 3 } else { 1 + position % 2 };
     mark << 14
 }
 
-/// Words of the whole array where tiles look at all others, which are so many.
+/// Words of the whole array where tiles gather from all others, which are so many.
 pub const fn words_of_single_wave(tiles: usize) -> usize {
     ROWS + tiles * ROW
 }
@@ -168,7 +168,7 @@ pub enum Buffer {
     Scratch,
 }
 
-/// What one place's pass does: a word of the plan.
+/// What one digit's pass does: a word of the plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Step {
     word: u32,
@@ -185,7 +185,7 @@ impl Step {
     /// Where the lowest bit of the digit stands in the word.
     const SHIFT: u32 = 8;
 
-    /// A place that is skipped.
+    /// A digit that is skipped.
     pub const SKIPPED: Step = Step { word: 0 };
 
     /// The pass that runs as number `index` of `count`, over the digit from bit
@@ -212,14 +212,14 @@ impl Step {
         Step { word }
     }
 
-    /// The same where it follows no pass over the places below those of buckets, whose
+    /// The same where it follows no pass over the digits below those of buckets, whose
     /// order is made afterwards, and the keys' bits are given back then.
     #[inline(always)]
     pub fn upper(self) -> Self {
         Step { word: (self.word | Self::UPPER) & !Self::LAST }
     }
 
-    /// Whether the places below those of buckets are not sorted by yet.
+    /// Whether the digits below those of buckets are not sorted by yet.
     #[inline(always)]
     pub fn is_upper(self) -> bool {
         self.word & Self::UPPER != 0
@@ -297,16 +297,16 @@ impl Step {
         Step { word: hint::opaque(self.word) }
     }
 
-    /// Reads the step of `place`.
+    /// Reads the step of digit `position`.
     #[inline(always)]
-    pub unsafe fn read(control: Global<u32>, place: usize) -> Self {
-        Step { word: unsafe { control.get(place) } }
+    pub unsafe fn read(control: Global<u32>, position: usize) -> Self {
+        Step { word: unsafe { control.get(position) } }
     }
 
-    /// Writes the step of `place`.
+    /// Writes the step of digit `position`.
     #[inline(always)]
-    pub unsafe fn write(self, control: Global<u32>, place: usize) {
-        unsafe { control.set(place, self.word) }
+    pub unsafe fn write(self, control: Global<u32>, position: usize) {
+        unsafe { control.set(position, self.word) }
     }
 }
 
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn passes_hand_over_and_end_in_the_output() {
-        for count in 1..=PLACES_MAX as u32 {
+        for count in 1..=DIGITS_MAX as u32 {
             let steps: Vec<Step> =
                 (0..count).map(|i| Step::running(i, count, 8 * i, Ranking::Match)).collect();
             assert_eq!(steps[0].source(), Buffer::Input);
@@ -341,7 +341,7 @@ mod tests {
 
     #[test]
     fn an_even_number_of_passes_never_writes_what_it_reads_in_place() {
-        for count in (2..=PLACES_MAX as u32).step_by(2) {
+        for count in (2..=DIGITS_MAX as u32).step_by(2) {
             let first = Step::running(0, count, 0, Ranking::Atomics);
             assert_eq!(first.target(), Buffer::Scratch);
         }

@@ -362,8 +362,8 @@ macro_rules! passes {
                     scratch = scratch: Global<$key>
                 },
                 $($values)*
-                $control: Global<u32>, n: u64, place: u32, shift: u32, mask: u32, flip: $key,
-                portion: u32, first_tile: u32, options: u32,
+                $control: Global<u32>, n: u64, position: u32, shift: u32, mask: u32,
+                order_mask: $key, portion: u32, first_tile: u32, options: u32,
                 bits { Bits: begin = begin: u32, end = end: u32 }
                 $($absent)*
             }
@@ -387,7 +387,7 @@ macro_rules! local_sorts {
         entry! {
             $when $name: LocalSort<$key> {
                 keys: Global<$key>, values: Global<u32>, control: Global<u32>,
-                starts: Global<u32>, flip: $key, options: u32
+                starts: Global<u32>, order_mask: $key, options: u32
             }
             $shape; paired: $paired, atomic: true,
             shared_bytes: local_sort::shared_bytes::<$key>($shape, $paired),
@@ -404,7 +404,7 @@ macro_rules! fused {
         entry! {
             $when $name: Fused<$key> {
                 input: Global<$key>, output: Global<$key>, control: Global<u32>, n: u32,
-                flip: $key, options: u32
+                order_mask: $key, options: u32
             }
             $shape; paired: false, atomic: true,
             shared_bytes: crate::fused::shared_bytes::<$key>($shape),
@@ -426,7 +426,7 @@ macro_rules! blocks {
         entry! {
             always $name: Block<$key> {
                 input: Global<$key>, output: Global<$key>, input_values: Global<u32>,
-                output_values: Global<u32>, n: u32, flip: $key,
+                output_values: Global<u32>, n: u32, order_mask: $key,
                 bits { Bits: begin = begin: u32, end = end: u32 }, options: u32
             }
             $shape; paired: $paired, atomic: !$paired,
@@ -445,7 +445,7 @@ macro_rules! histograms {
     (@$key:ident $name:ident $bytes:expr) => {
         entry! {
             always $name: Histogram<$key> {
-                input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, flip: $key,
+                input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, order_mask: $key,
                 bits { Bits: begin = begin: u32, end = end: u32 }, options: u32
             }
             policy::histogram::<$key>(); paired: false, atomic: false,
@@ -462,19 +462,19 @@ macro_rules! buckets {
     ($key:ident $counts:ident $starts:ident) => {
         entry! {
             always $counts: BucketCounts<$key> {
-                input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, flip: $key,
-                options: u32, tallies: Global<u32>
+                input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, order_mask: $key,
+                options: u32, bucket_counts: Global<u32>
             }
             policy::histogram::<$key>(); paired: false, atomic: false,
             shared_bytes: buckets::shared_bytes::<$key>(buckets::COPIES_SAMPLED),
-            synchronises: synchronisation::HISTOGRAM_BY_BUCKET,
-            kernel: buckets::histogram_by_bucket::<
+            synchronises: synchronisation::BUCKET_COUNTS,
+            kernel: buckets::bucket_counts::<
                 $key, { buckets::COPIES_SAMPLED }, { buckets::copies::<$key>() },
             >
         }
         entry! {
             always $starts: BucketStarts {
-                tallies: Global<u32>, count: u32, control: Global<u32>, starts: Global<u32>,
+                bucket_counts: Global<u32>, count: u32, control: Global<u32>, starts: Global<u32>,
                 n: u32, capacity: u32
             }
             bucket_starts::SHAPE; paired: false, atomic: false,
@@ -490,7 +490,7 @@ macro_rules! merge {
         entry! {
             always $name: Merge<$key> {
                 a: Global<$key>, a_len: u32, b: Global<$key>, b_len: u32, output: Global<$key>,
-                flip: $key, magnitude: $key
+                order_mask: $key, magnitude: $key
             }
             merge::shape::<$key>(); paired: false, atomic: false,
             shared_bytes: merge::shared_bytes::<$key>(merge::shape::<$key>()),
@@ -551,7 +551,7 @@ macro_rules! entries {
         $(merge! { $key $merge })?
         elementwise! {
             policy::VERIFY, $verify: Verify<$key> {
-                keys: Global<$key>, n: u64, flip: $key, options: u32, result: Global<u64>
+                keys: Global<$key>, n: u64, order_mask: $key, options: u32, result: Global<u64>
             } verify::verify::<$key>
         }
         elementwise! {
@@ -610,10 +610,10 @@ mod tests {
             values: from(200),
             control: at(3),
             n: 4 << 32,
-            place: 5,
+            position: 5,
             shift: 6,
             mask: 7,
-            flip: 8,
+            order_mask: 8,
             portion: 9,
             first_tile: 10,
             options: 11,

@@ -23,7 +23,7 @@ use cuda_std::emu::Parameter;
 pub struct Entry<A> {
     /// Name of the kernel.
     pub name: &'static str,
-    /// How it cuts its input.
+    /// How it splits its input.
     pub shape: Shape,
     /// With values of 4 bytes.
     pub paired: bool,

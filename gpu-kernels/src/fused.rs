@@ -21,7 +21,7 @@
 //! # Uneven keys
 //! If a bucket is larger than a block holds, all blocks know it after the first barrier, and
 //! go on by *splitters*, as a samplesort does. Each tile has left some keys as samples; a block
-//! ranks its own samples among all; and those of every 16th rank cut the keys into as many
+//! ranks its own samples among all; and those of every 16th rank split the keys into as many
 //! ranges as there are blocks. What equals a splitter is in its place at once, so that keys of
 //! few values need no further sorting. It takes two more barriers.
 //!
@@ -57,7 +57,7 @@ pub struct Fused<K> {
     pub control: Global<u32>,
     pub n: u32,
     /// What makes the order; see [`key`](crate::key).
-    pub flip: K,
+    pub order_mask: K,
     /// Options of the sort, from [`control`](crate::control).
     pub options: u32,
 }
@@ -78,7 +78,7 @@ pub const ZERO: usize = RANGES + 2 * BUCKETS_MAX;
 
 /// Words of device memory for so many blocks: those above, the samples, and the splitters.
 pub const fn words<K: Key>(blocks: usize) -> usize {
-    ZERO + (SAMPLES + 1) * blocks * K::PLACES.div_ceil(4)
+    ZERO + (SAMPLES + 1) * blocks * K::DIGITS.div_ceil(4)
 }
 
 /// Blocks that sort `n` keys: so many that each thread has one, if there can be.
@@ -235,13 +235,13 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
     #[inline(always)]
     pub(crate) fn code(&self, key: K) -> K {
         let encodes = self.arg.options & control::ENCODE != 0;
-        (if encodes { key.encode() } else { key }) ^ self.arg.flip
+        (if encodes { key.encode() } else { key }) ^ self.arg.order_mask
     }
 
     /// The key of a code.
     #[inline(always)]
     pub(crate) fn key(&self, code: K) -> K {
-        let key = code ^ self.arg.flip;
+        let key = code ^ self.arg.order_mask;
         let encodes = self.arg.options & control::ENCODE != 0;
         if encodes { key.encode() } else { key }
     }

@@ -13,7 +13,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
     Sorter<K, THREADS, LOADED, ITEMS>
 {
     /// Which of a bucket's keys this thread has: the first, each 32nd after it, and how many
-    /// places are left from there on. Each warp has equally many rows, but for the last.
+    /// are left from there on. Each warp has equally many rows, but for the last.
     #[inline(always)]
     fn share(&self, count: u32) -> (u32, u32) {
         let keys = 32 * count.div_ceil(THREADS as u32);
@@ -41,7 +41,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
             if self.thread == 0 {
                 halves.set_low(THREADS * BINS, count);
             }
-            // A warp that sees a crowd at once does not wait for it.
+            // A warp that sees contention at once does not wait for it.
             let first_bin = if has(0) { bin(codes[0]) } else { !self.thread };
             let contended = is_contended(first_bin);
             let (mut ranks, mut most) = ([0; ITEMS], 0);
@@ -98,26 +98,26 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
         unsafe {
             let (keys, begins) = (self.keys(), self.bins().cast::<u16>());
             let output = self.arg.output.offset(begin as usize);
-            let place = |i: usize| self.thread + (i * THREADS) as u32;
+            let slot = |i: usize| self.thread + (i * THREADS) as u32;
             let (mut codes, mut bounds) = ([K::from_u64(0); ITEMS], [(0, 0); ITEMS]);
             for i in 0..ITEMS {
-                if place(i) < count {
-                    codes[i] = keys.get(place(i) as usize);
+                if slot(i) < count {
+                    codes[i] = keys.get(slot(i) as usize);
                 }
             }
             for i in 0..ITEMS {
-                if place(i) < count {
+                if slot(i) < count {
                     let bin = bin(codes[i]) as usize;
                     bounds[i] = (begins.get(bin) as u32, begins.get(bin + 1) as u32);
                 }
             }
             for i in 0..ITEMS {
-                if place(i) < count {
+                if slot(i) < count {
                     let (begin, end) = bounds[i];
                     let (mut before, mut other) = (begin, begin);
                     while other < end {
                         let code = keys.get(other as usize);
-                        let earlier = code == codes[i] && other < place(i);
+                        let earlier = code == codes[i] && other < slot(i);
                         before += (code < codes[i] || earlier) as u32;
                         other += 1;
                     }
@@ -162,8 +162,8 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
 
     /// Sorts `count` codes by merging runs of 2, 4, 8 and so on (Batcher's bitonic network).
     /// The first step of a merge compares what stands mirrored, so that the lesser always
-    /// goes to the lower place, and places beyond the last need not exist. Begins with a
-    /// barrier, and ends with one where more than a warp has places.
+    /// goes to the lower slot, and slots beyond the last need not exist. Begins with a
+    /// barrier, and ends with one where more than a warp has slots.
     #[inline(always)]
     unsafe fn exchange(&self, count: u32, get: impl Fn(usize) -> K, set: impl Fn(usize, K)) {
         let pairs = count.next_power_of_two() / 2;
@@ -191,7 +191,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
                 run *= 2;
                 stride = run;
             }
-            // Up to here the pairs of a warp are those of its own 64 places.
+            // Up to here the pairs of a warp are those of its own 64 slots.
             if wide.max(stride) <= 32 {
                 warp::sync_warp(warp::FULL);
             } else {

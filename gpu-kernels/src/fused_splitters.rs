@@ -44,11 +44,11 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
             for i in 0..LOADED {
                 if self.has(i, valid) {
                     let range = digits.digits[i];
-                    let place = (self.counts().get(range as usize) + ranks[i]) as usize;
+                    let slot = (self.counts().get(range as usize) + ranks[i]) as usize;
                     // What equals a splitter is in its place.
                     let code = codes[i];
                     let stored = if range % 2 == 1 { self.key(code) } else { code };
-                    self.arg.output.set(place, stored);
+                    self.arg.output.set(slot, stored);
                 }
             }
             self.grid_barrier();

@@ -12,7 +12,7 @@
 //! plan (see [`control`](crate::control)), and leaves the bins zero for the next
 //! sort. Only it knows the whole, and no launch has to follow for it.
 //!
-//! Behind a count of [buckets](crate::buckets) it runs only if that was in vain.
+//! Behind a count of [buckets](crate::buckets) it runs only if that was for nothing.
 //!
 //! Meanwhile all blocks clear the look-back table.
 
@@ -33,7 +33,7 @@ pub struct Histogram<K> {
     /// Rows of the look-back table.
     pub tiles: u32,
     /// What makes the order; see [`key`](crate::key).
-    pub flip: K,
+    pub order_mask: K,
     /// What is sorted by.
     pub bits: Bits,
     /// Options of the sort, from [`control`](crate::control).
@@ -54,14 +54,14 @@ impl<K: Key> Histogram<K> {
     }
 
     #[inline(always)]
-    fn digit_flip(&self, place: u32) -> u32 {
-        let (shift, mask) = self.bits.place(place);
-        self.flip.digit(shift, mask, 0)
+    fn digit_mask(&self, position: u32) -> u32 {
+        let (shift, mask) = self.bits.digit(position);
+        self.order_mask.digit(shift, mask, 0)
     }
 }
 
 /// The kernel. Blocks of any multiple of 256 threads, any number of blocks;
-/// `PLACES * 256 * COPIES` words of dynamic shared memory.
+/// `DIGITS * 256 * COPIES` words of dynamic shared memory.
 #[inline(always)]
 pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
     unsafe {
@@ -73,12 +73,12 @@ pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
                 return;
             }
         }
-        let bins = dynamic_shared::<u32>(0, K::PLACES * RADIX * COPIES);
+        let bins = dynamic_shared::<u32>(0, K::DIGITS * RADIX * COPIES);
         let t = thread::thread_idx_x() as usize;
         let threads = thread::block_dim_x() as usize;
 
         let mut i = t;
-        while i < K::PLACES * RADIX * COPIES {
+        while i < K::DIGITS * RADIX * COPIES {
             bins.set(i, 0);
             i += threads;
         }
@@ -99,7 +99,7 @@ pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
 #[inline(always)]
 pub(crate) unsafe fn clear_table<K: Key>(arg: Histogram<K>) {
     unsafe {
-        let table = arg.control.offset(control::table(K::PLACES));
+        let table = arg.control.offset(control::table(K::DIGITS));
         let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
         let mut i = thread::block_idx_x() as usize * thread::block_dim_x() as usize
             + thread::thread_idx_x() as usize;
@@ -169,20 +169,20 @@ pub(crate) unsafe fn count_key<K: Key, const COPIES: usize>(
     key: K,
 ) {
     let key = arg.encoded(key);
-    let count = |place: usize, digit: u32| {
-        let bin = place * RADIX + digit as usize;
+    let count = |position: usize, digit: u32| {
+        let bin = position * RADIX + digit as usize;
         unsafe { column.add(bin * COPIES, 1) };
     };
     if whole {
-        for place in 0..K::PLACES {
-            count(place, key.digit(8 * place as u32, RADIX as u32 - 1, 0));
+        for position in 0..K::DIGITS {
+            count(position, key.digit(8 * position as u32, RADIX as u32 - 1, 0));
         }
     } else {
-        let mut place = 0;
-        while place < arg.bits.places() {
-            let (shift, mask) = arg.bits.place(place);
-            count(place as usize, key.digit(shift, mask, 0));
-            place += 1;
+        let mut position = 0;
+        while position < arg.bits.digits() {
+            let (shift, mask) = arg.bits.digit(position);
+            count(position as usize, key.digit(shift, mask, 0));
+            position += 1;
         }
     }
 }
@@ -197,7 +197,7 @@ pub(crate) unsafe fn add_to_bins<K: Key, const COPIES: usize>(
     unsafe {
         let lane = warp::lane_id() as usize;
         let mut bin = thread::thread_idx_x() as usize;
-        while bin < K::PLACES * RADIX {
+        while bin < K::DIGITS * RADIX {
             let mut sum = 0;
             for j in 0..COPIES {
                 sum += bins.get(bin * COPIES + ((j + lane) & (COPIES - 1)));
@@ -237,8 +237,8 @@ pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
         let warp_sums = shared;
         let largest = shared.offset(32);
         let mut base = 0;
-        while base < K::PLACES * RADIX {
-            plan_places::<K>(arg, base, warp_sums, largest);
+        while base < K::DIGITS * RADIX {
+            plan_digits::<K>(arg, base, warp_sums, largest);
             base += thread::block_dim_x() as usize;
         }
         if t == 0 {
@@ -251,10 +251,10 @@ pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
     }
 }
 
-/// Scans as many places as the block has threads for, from bin `base` on: a
-/// thread a bin, eight warps a place.
+/// Scans as many digits as the block has threads for, from bin `base` on: a
+/// thread a bin, eight warps a digit.
 #[inline(always)]
-unsafe fn plan_places<K: Key>(
+unsafe fn plan_digits<K: Key>(
     arg: Histogram<K>,
     base: usize,
     warp_sums: Shared<u64>,
@@ -263,14 +263,14 @@ unsafe fn plan_places<K: Key>(
     unsafe {
         let t = thread::thread_idx_x() as usize;
         let (lane, warp) = (t as u32 % 32, t / 32);
-        let (place, digit) = ((base + t) / RADIX, t % RADIX);
-        let in_range = place < arg.bits.places() as usize;
+        let (position, digit) = ((base + t) / RADIX, t % RADIX);
+        let in_range = position < arg.bits.digits() as usize;
         let bins = arg.control.offset(control::BINS).cast::<u64>();
-        let starts = arg.control.offset(control::starts(K::PLACES, 0)).cast::<u64>();
+        let starts = arg.control.offset(control::starts(K::DIGITS, 0)).cast::<u64>();
 
         let (mut bin, mut count) = (0, 0);
         if in_range {
-            bin = place * RADIX + (digit ^ arg.digit_flip(place as u32) as usize);
+            bin = position * RADIX + (digit ^ arg.digit_mask(position as u32) as usize);
             count = bins.load(bin, Ordering::Relaxed, Scope::Device);
         }
         let inclusive = scan::warp_inclusive_wide(count, lane);
@@ -290,42 +290,42 @@ unsafe fn plan_places<K: Key>(
                     start += warp_sums.get(warp / 8 * 8 + j);
                 }
             }
-            starts.set(place * RADIX + digit, start);
+            starts.set(position * RADIX + digit, start);
             bins.store(bin, 0, Ordering::Relaxed, Scope::Device);
         }
     }
 }
 
-/// The largest bin of a place.
+/// The largest bin of a digit.
 #[inline(always)]
-unsafe fn most(largest: Shared<u64>, place: usize) -> u64 {
+unsafe fn most(largest: Shared<u64>, position: usize) -> u64 {
     let mut most = 0;
     for j in 0..RADIX / 32 {
-        most = most.max(unsafe { largest.get(place * (RADIX / 32) + j) });
+        most = most.max(unsafe { largest.get(position * (RADIX / 32) + j) });
     }
     most
 }
 
-/// Decides which places run, and how. By one thread.
+/// Decides which digits run, and how. By one thread.
 #[inline(always)]
 unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
     unsafe {
-        let most_of = |place: u32| most(largest, place as usize);
-        let is_spread = |place: u32| most_of(place) <= arg.n / FLAT;
-        let varies = |place: u32| most_of(place) != arg.n;
-        let ranking = |place: u32| {
-            if is_spread(place) && arg.options & control::ALLOW_ATOMICS != 0 {
+        let most_of = |position: u32| most(largest, position as usize);
+        let is_spread = |position: u32| most_of(position) <= arg.n / FLAT;
+        let varies = |position: u32| most_of(position) != arg.n;
+        let ranking = |position: u32| {
+            if is_spread(position) && arg.options & control::ALLOW_ATOMICS != 0 {
                 Ranking::Atomics
             } else {
                 Ranking::Match
             }
         };
-        plan::steps(arg.bits, arg.options, varies, ranking, |place, step| {
-            step.write(arg.control, place as usize);
+        plan::steps(arg.bits, arg.options, varies, ranking, |position, step| {
+            step.write(arg.control, position as usize);
         });
     }
 }
 
-/// A place counts as spread, so that atomics rank faster than ballots, when no
+/// A digit counts as spread, so that atomics rank faster than matches, when no
 /// digit has more than one in this many keys; evenly spread digits have 256.
 const FLAT: u64 = 8;

@@ -3,10 +3,10 @@
 //! A key travels as the unsigned word of its width, and is sorted by 8-bit digits
 //! of it. Two things make other orders of that:
 //!
-//! - **Flip.** The order of a signed type, or a descending one, is that of the word
+//! - **Order mask.** The order of a signed type, or a descending one, is that of the word
 //!   after an exclusive or with a constant: the sign bit for signed integers, its
 //!   complement for descending order. An exclusive or acts on each digit by itself,
-//!   so no key is changed for it: a pass takes the digit and flips the digit.
+//!   so no key is changed for it: a pass takes the digit and then applies the mask.
 //! - **Encoding.** Floating-point numbers, as sign and magnitude, run backwards
 //!   below zero. The first pass complements the magnitude of negative numbers as it
 //!   reads them, and the last one undoes it as it writes; with the sign bit flipped
@@ -32,23 +32,23 @@ pub trait Key:
     + Shr<u32, Output = Self>
 {
     /// Most digits of a key.
-    const PLACES: usize = size_of::<Self>();
+    const DIGITS: usize = size_of::<Self>();
     /// Bits of a key.
     const BITS: u32 = 8 * size_of::<Self>() as u32;
 
     /// All ones if the highest bit is set, else 0.
     fn sign(self) -> Self;
 
-    /// The digit from bit `shift` on, under `mask`, flipped by `flip`.
+    /// The digit from bit `shift` on, under `mask`, combined with `order_mask`.
     #[inline(always)]
-    fn digit(self, shift: u32, mask: u32, flip: u32) -> u32 {
-        ((self >> shift).to_u64() as u32 & mask) ^ flip
+    fn digit(self, shift: u32, mask: u32, order_mask: u32) -> u32 {
+        ((self >> shift).to_u64() as u32 & mask) ^ order_mask
     }
 
-    /// A key that no other is greater than in the order that `flip` makes.
+    /// A key that no other is greater than in the order that `order_mask` makes.
     #[inline(always)]
-    fn last(flip: Self) -> Self {
-        !flip
+    fn last(order_mask: Self) -> Self {
+        !order_mask
     }
 
     /// A floating-point number's bits made to ascend with it, but for the sign bit;
@@ -90,14 +90,14 @@ pub struct Bits {
 impl Bits {
     /// Digits in these bits: the last may be short.
     #[inline(always)]
-    pub fn places(self) -> u32 {
+    pub fn digits(self) -> u32 {
         (self.end - self.begin).div_ceil(DIGIT_BITS)
     }
 
-    /// Where the digit of `place` begins, and the mask of its bits.
+    /// Where digit `position` begins, and the mask of its bits.
     #[inline(always)]
-    pub fn place(self, place: u32) -> (u32, u32) {
-        let shift = self.begin + DIGIT_BITS * place;
+    pub fn digit(self, position: u32) -> (u32, u32) {
+        let shift = self.begin + DIGIT_BITS * position;
         let bits = (self.end - shift).min(DIGIT_BITS);
         (shift, (1 << bits) - 1)
     }

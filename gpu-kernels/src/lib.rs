@@ -8,8 +8,8 @@
 //! | [`onesweep`] | one stable pass of the radix sort: reads and writes each key once |
 //! | [`tile`] | what the steps of a pass share |
 //! | `look_back` | where in the output a tile's digits begin |
-//! | `all_gather` | the same of few tiles, which need no histogram |
-//! | `plan` | which places are passed over |
+//! | `all_gather` | the same of a single wave, which needs no histogram |
+//! | `plan` | which digits are passed over |
 //! | [`store`] | writing a tile's runs out |
 //! | [`rank`] | where in its tile a key belongs |
 //! | [`local_sort`] | sorts each bucket of keys by itself |

@@ -10,7 +10,7 @@
 //!
 //! # A word for a key
 //! In a bucket a key is what its other bits are, and its value is where it stood. Both
-//! fit one word as wide as a key, the bits first. Only these words move. Then the place
+//! fit one word as wide as a key, the bits first. Only these words move. Then the slot
 //! of a word says where it belongs, its upper bits complete the bucket's to a key, and
 //! its lowest 16 fetch the value.
 //!
@@ -55,7 +55,7 @@ pub struct LocalSort<K> {
     /// Where each bucket begins, and the last ends.
     pub starts: Global<u32>,
     /// What makes the order; see [`key`](crate::key).
-    pub flip: K,
+    pub order_mask: K,
     /// Options of the sort, from [`control`](crate::control).
     pub options: u32,
 }
@@ -304,7 +304,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
             }
             for i in 0..ITEMS {
                 // Opaque, or it is made where the key is read, and waits for that.
-                let key = Self::opaque(words[i]) ^ self.arg.flip;
+                let key = Self::opaque(words[i]) ^ self.arg.order_mask;
                 words[i] = Self::word(key, first + 32 * i as u32);
             }
             if thread::thread_idx_x() == 0 {
@@ -325,14 +325,14 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
         }
     }
 
-    /// The word of a key that stood at `place`.
+    /// The word of a key that stood at `slot`.
     #[inline(always)]
-    fn word(key: K, place: u32) -> K {
+    fn word(key: K, slot: u32) -> K {
         if K::BITS == 32 {
-            let word = warp::pack_halves(place, key.to_u64() as u32);
+            let word = warp::pack_halves(slot, key.to_u64() as u32);
             K::from_u64(word as u64)
         } else {
-            key << BUCKET_BITS | K::from_u64(place as u64)
+            key << BUCKET_BITS | K::from_u64(slot as u64)
         }
     }
 
@@ -384,8 +384,8 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
             for i in 0..ITEMS {
                 if share.has(i) {
                     let begin = own.get(digit(words[i], shift) as usize) as u32;
-                    let place = begin + unpack(&ranks, i);
-                    self.buffer().set(place as usize, words[i]);
+                    let slot = begin + unpack(&ranks, i);
+                    self.buffer().set(slot as usize, words[i]);
                 }
             }
             thread::sync_threads();
@@ -401,20 +401,20 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
     }
 
     /// One turn of a sort by exchanging neighbours: every thread those that begin at an
-    /// even place, then those at an odd one.
+    /// even slot, then those at an odd one.
     #[inline(always)]
     unsafe fn exchange(&self) {
         unsafe {
             let buffer = self.buffer();
             for odd in 0..2 {
-                let mut place = 2 * thread::thread_idx_x() as usize + odd;
-                while place < self.count() as usize {
-                    let (a, b) = (buffer.get(place), buffer.get(place + 1));
+                let mut slot = 2 * thread::thread_idx_x() as usize + odd;
+                while slot < self.count() as usize {
+                    let (a, b) = (buffer.get(slot), buffer.get(slot + 1));
                     if a > b {
-                        buffer.set(place, b);
-                        buffer.set(place + 1, a);
+                        buffer.set(slot, b);
+                        buffer.set(slot + 1, a);
                     }
-                    place += 2 * THREADS;
+                    slot += 2 * THREADS;
                 }
                 thread::sync_threads();
             }
@@ -425,10 +425,10 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
     unsafe fn store(&self, share: Share, number: u32, begin: u32, words: &[K; ITEMS]) {
         unsafe {
             let upper = K::from_u64(number as u64) << (K::BITS - BUCKET_BITS);
-            let flip = self.arg.flip;
+            let order_mask = self.arg.order_mask;
             let begin = (begin + share.first) as usize;
             let keys = self.arg.keys.offset(begin);
-            let key = |word: K| (upper | word >> BUCKET_BITS) ^ flip;
+            let key = |word: K| (upper | word >> BUCKET_BITS) ^ order_mask;
             if self.arg.options & control::ENCODE != 0 {
                 for i in 0..ITEMS {
                     if share.has(i) {

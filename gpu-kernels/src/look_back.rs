@@ -24,7 +24,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     Tile<K, THREADS, ITEMS, PAIRED, LOOK>
 {
     /// Finds how many keys of earlier tiles have each digit, and from it what to
-    /// add to a place in the tile to get the place in the output.
+    /// add to a slot of the tile to get the offset in the output.
     #[inline(always)]
     pub(crate) unsafe fn look_back(&self) {
         unsafe {

@@ -4,9 +4,9 @@
 //! merge is a path from corner to corner that takes the smaller head each step,
 //! and the diagonal `i + j = d` crosses it at one point, which a binary search
 //! finds without walking there (Odeh, Green, Mwassi, Shmueli, Birk 2012; Green,
-//! McColl, Bader 2012). So the output is cut into equal tiles, a block finds
+//! McColl, Bader 2012). So the output is split into equal tiles, a block finds
 //! where its tile begins and ends by two searches in device memory, loads exactly
-//! what it needs, and its threads cut the tile again in shared memory.
+//! what it needs, and its threads split the tile again in shared memory.
 //!
 //! Equal keys are taken from `a` first: the merge is stable. One read and one
 //! write a key, plus two searches of `log2(n)` steps a tile.
@@ -34,7 +34,7 @@ pub struct Merge<K> {
     /// `a_len + b_len` keys, apart from both runs.
     pub output: Global<K>,
     /// What makes the order; see [`key`](crate::key).
-    pub flip: K,
+    pub order_mask: K,
     /// Bits that are complemented in keys whose highest one is set: all others of
     /// floating-point numbers, and none of other keys.
     pub magnitude: K,
@@ -88,7 +88,7 @@ pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Merge
             let diagonal = begin + t * valid;
             let less = |i: u32, j: u32| {
                 let (a, b) = (arg.a.get(i as usize), arg.b.get(j as usize));
-                in_order(arg.encode(b), arg.encode(a), arg.flip)
+                in_order(arg.encode(b), arg.encode(a), arg.order_mask)
             };
             bounds.set(t as usize, split(diagonal, arg.a_len, arg.b_len, less));
         }
@@ -99,31 +99,31 @@ pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Merge
         let from_b = valid - from_a;
 
         for i in 0..ITEMS {
-            let place = t + (i * THREADS) as u32;
-            if place < from_a {
-                let key = arg.a.get((a_begin + place) as usize);
-                keys.set(place as usize, arg.encode(key));
-            } else if place < valid {
-                let key = arg.b.get((b_begin + place - from_a) as usize);
-                keys.set(place as usize, arg.encode(key));
+            let slot = t + (i * THREADS) as u32;
+            if slot < from_a {
+                let key = arg.a.get((a_begin + slot) as usize);
+                keys.set(slot as usize, arg.encode(key));
+            } else if slot < valid {
+                let key = arg.b.get((b_begin + slot - from_a) as usize);
+                keys.set(slot as usize, arg.encode(key));
             }
         }
         thread::sync_threads();
 
-        let mine = merge_items::<K, ITEMS>(keys, from_a, from_b, arg.flip);
+        let mine = merge_items::<K, ITEMS>(keys, from_a, from_b, arg.order_mask);
         thread::sync_threads();
         for i in 0..ITEMS {
-            let place = t * ITEMS as u32 + i as u32;
-            if place < valid {
-                keys.set(place as usize, mine[i]);
+            let slot = t * ITEMS as u32 + i as u32;
+            if slot < valid {
+                keys.set(slot as usize, mine[i]);
             }
         }
         thread::sync_threads();
         let output = arg.output.offset(begin as usize);
         for i in 0..ITEMS {
-            let place = t + (i * THREADS) as u32;
-            if place < valid {
-                output.set(place as usize, arg.encode(keys.get(place as usize)));
+            let slot = t + (i * THREADS) as u32;
+            if slot < valid {
+                output.set(slot as usize, arg.encode(keys.get(slot as usize)));
             }
         }
     }
@@ -135,20 +135,21 @@ unsafe fn merge_items<K: Key, const ITEMS: usize>(
     keys: Shared<K>,
     from_a: u32,
     from_b: u32,
-    flip: K,
+    order_mask: K,
 ) -> [K; ITEMS] {
     unsafe {
         let diagonal = (thread::thread_idx_x() * ITEMS as u32).min(from_a + from_b);
-        let less =
-            |i: u32, j: u32| in_order(keys.get((from_a + j) as usize), keys.get(i as usize), flip);
+        let less = |i: u32, j: u32| {
+            in_order(keys.get((from_a + j) as usize), keys.get(i as usize), order_mask)
+        };
         let mut i = split(diagonal, from_a, from_b, less);
         let mut j = diagonal - i;
         let mut mine = [K::default(); ITEMS];
         for item in 0..ITEMS {
             let takes_b = i >= from_a || (j < from_b && less(i, j));
-            let place = if takes_b { from_a + j } else { i };
+            let slot = if takes_b { from_a + j } else { i };
             if i < from_a || j < from_b {
-                mine[item] = keys.get(place as usize);
+                mine[item] = keys.get(slot as usize);
             }
             if takes_b {
                 j += 1;
@@ -162,8 +163,8 @@ unsafe fn merge_items<K: Key, const ITEMS: usize>(
 
 /// Whether `x` comes strictly before `y`.
 #[inline(always)]
-fn in_order<K: Key>(x: K, y: K, flip: K) -> bool {
-    x ^ flip < y ^ flip
+fn in_order<K: Key>(x: K, y: K, order_mask: K) -> bool {
+    x ^ order_mask < y ^ order_mask
 }
 
 /// How many of the first `diagonal` merged keys come from a run of `a_len`;

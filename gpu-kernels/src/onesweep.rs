@@ -1,8 +1,8 @@
 //! One pass of the radix sort: every key is read once and written once.
 //!
-//! A least-significant-digit radix sort moves all keys, place by place, to where
+//! A least-significant-digit radix sort moves all keys, digit by digit, to where
 //! their digit belongs, keeping the order of equal digits. A block takes a tile of
-//! consecutive keys. The place of a key is the sum of three numbers:
+//! consecutive keys. The offset of a key in the output is the sum of three numbers:
 //!
 //! - how many keys of all tiles have a smaller digit: the *start*, from the
 //!   histogram;
@@ -17,7 +17,7 @@
 //!    is known, it is published for the tiles that follow.
 //! 3. **Scatter** into shared memory, where the tile then stands sorted by digit.
 //! 4. [**Look-back**](crate::look_back), a thread a digit: where each digit's keys go.
-//!    If there are few tiles they look [around](crate::all_gather) instead.
+//!    A single wave of tiles [gathers](crate::all_gather) from all instead.
 //! 5. [**Store**](crate::store): neighbours in shared memory with one digit are
 //!    neighbours in device memory, so the writes are runs.
 //!
@@ -28,11 +28,11 @@
 //!
 //! # Checking ranks by atomics
 //! Keys alone have no identity beyond their bits, so a wrong order of equal digits
-//! shows: as the input of a place is sorted by all lower places, the tile is right
+//! shows: as the input of a digit is sorted by all lower ones, the tile is right
 //! exactly if, sorted by digit, it never decreases in the bits up to and including
 //! the digit (from those of buckets on, where the lower ones are sorted afterwards). Every
 //! key is compared with its right neighbour while it is stored. A tile that fails is
-//! ranked again by ballots and stored again to the same places: counts, starts and
+//! ranked again by match ranking and stored again to the same slots: counts, starts and
 //! look-back do not change. The first pass is not checked: there is no order yet that
 //! it could lose.
 
@@ -43,8 +43,8 @@ use crate::tile::{Pass, Tile, look, windows_for};
 use cuda_std::prelude::*;
 
 /// The kernel: a block of `THREADS` threads a tile of `THREADS * ITEMS` keys.
-/// `THREADS` is a multiple of 32 and at least 128. Without `ATOMICS` every place is
-/// ranked by ballots, whatever the plan says.
+/// `THREADS` is a multiple of 32 and at least 128. Without `ATOMICS` every digit is
+/// ranked by match, whatever the plan says.
 #[inline(always)]
 pub unsafe fn onesweep<
     K: Key,
@@ -82,7 +82,7 @@ pub unsafe fn onesweep<
 impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const LOOK: u32>
     Tile<K, THREADS, ITEMS, PAIRED, LOOK>
 {
-    /// Keys by ballots.
+    /// Keys by match.
     #[inline(always)]
     unsafe fn pass_keys(self) {
         unsafe {
@@ -101,7 +101,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Keys as the plan says, and once more by ballots if atomics went wrong.
+    /// Keys as the plan says, and once more by match if atomics went wrong.
     #[inline(always)]
     unsafe fn pass_keys_checked(self) {
         let mut again = 0;
@@ -142,7 +142,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Keys by ballots, and values.
+    /// Keys by match, and values.
     #[inline(always)]
     unsafe fn pass_pairs(self) {
         unsafe {
@@ -163,12 +163,12 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 }
                 return;
             }
-            let places = self.rematerialize().scatter_keys(&keys, &ranks);
+            let slots = self.rematerialize().scatter_keys(&keys, &ranks);
             let values = self.rematerialize().load_values();
             self.rematerialize().look();
             let staged = self.values();
             for i in 0..ITEMS {
-                staged.set(unpack(&places, i) as usize, values[i]);
+                staged.set(unpack(&slots, i) as usize, values[i]);
             }
             thread::sync_threads();
             let tile = self.with_final_step();
@@ -199,7 +199,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let valid = self.valid();
             let source = self.arg.keys.choose(self.step.source());
             let source = source.offset((self.begin() + first as u64) as usize);
-            let mut keys = [K::last(self.arg.flip); ITEMS];
+            let mut keys = [K::last(self.arg.order_mask); ITEMS];
             if valid == Self::SIZE {
                 for i in 0..ITEMS {
                     keys[i] = source.get_streamed(32 * i);
@@ -236,8 +236,8 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 // knows which, and spills them.
                 let tile = self.rematerialize();
                 let (shift, mask) = (tile.step.shift(), RADIX as u32 - 1);
-                let flip = tile.arg.flip.digit(shift, mask, 0);
-                let digit = |i: usize| keys[i].digit(shift, mask, flip);
+                let order_mask = tile.arg.order_mask.digit(shift, mask, 0);
+                let digit = |i: usize| keys[i].digit(shift, mask, order_mask);
                 counters.rank_by_atomics(tile.thread, digit)
             } else {
                 let tile = self.rematerialize();
@@ -278,7 +278,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Sorts the tile by digit in shared memory. Returns the keys' places, two to a
+    /// Sorts the tile by digit in shared memory. Returns the keys' slots, two to a
     /// word.
     #[inline(always)]
     unsafe fn scatter_keys(&self, keys: &[K; ITEMS], ranks: &[u32; ITEMS]) -> [u32; ITEMS] {
@@ -286,14 +286,14 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let begins = self.counters().own(self.thread).cast::<u16>();
             let buffer = self.keys();
             let digit_of = self.digits_again();
-            let mut places = [0; ITEMS];
+            let mut slots = [0; ITEMS];
             for i in 0..ITEMS {
                 let digit = digit_of(keys[i]);
-                let place = begins.get(digit as usize) as u32 + unpack(ranks, i);
-                buffer.set(place as usize, keys[i]);
-                pack(&mut places, i, place);
+                let slot = begins.get(digit as usize) as u32 + unpack(ranks, i);
+                buffer.set(slot as usize, keys[i]);
+                pack(&mut slots, i, slot);
             }
-            places
+            slots
         }
     }
 

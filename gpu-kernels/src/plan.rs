@@ -1,9 +1,9 @@
-//! Which places are passed over, in which order of buffers, and how they rank.
+//! The digits that are passed over, in which order of buffers, and how they rank.
 
 use crate::control::{self, Ranking, Step};
 use crate::key::Bits;
 
-/// Tells `write` the step of each place: of those in which keys vary, and what else has
+/// Tells `write` the step of each digit: of those in which keys vary, and what else has
 /// to run.
 ///
 /// Places in which all keys agree run all the same to have a pass that moves the keys or
@@ -16,12 +16,12 @@ pub(crate) fn steps(
     ranking: impl Fn(u32) -> Ranking,
     mut write: impl FnMut(u32, Step),
 ) {
-    let places = bits.places();
+    let positions = bits.digits();
     let mut running = 0;
-    let mut place = 0;
-    while place < places {
-        running += varies(place) as u32;
-        place += 1;
+    let mut position = 0;
+    while position < positions {
+        running += varies(position) as u32;
+        position += 1;
     }
     let in_place = options & control::IN_PLACE != 0;
     let indexed = options & control::INDEX != 0;
@@ -34,19 +34,19 @@ pub(crate) fn steps(
     };
     let count = running + spare;
     let mut index = 0;
-    let mut place = 0;
-    while place < places {
+    let mut position = 0;
+    while position < positions {
         let mut step = Step::SKIPPED;
-        let varies = varies(place);
+        let varies = varies(position);
         if varies || spare > 0 {
             if !varies {
                 spare -= 1;
             }
-            let (shift, _) = bits.place(place);
-            step = Step::running(index, count, shift, ranking(place));
+            let (shift, _) = bits.digit(position);
+            step = Step::running(index, count, shift, ranking(position));
             index += 1;
         }
-        write(place, step);
-        place += 1;
+        write(position, step);
+        position += 1;
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::key::RADIX;
 
-/// How a kernel cuts its input: `threads` in a block, `items` for each of them.
+/// How a kernel splits its input: `threads` in a block, `items` for each of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     /// Threads in a block.
@@ -46,7 +46,7 @@ pub mod onesweep {
     /// Keys of 2 bytes, ranked by atomics where the plan says so, from compute capability
     /// 9.0 on.
     pub const KEYS_U16: Shape = Shape::new(384, 34, 2);
-    /// The same before compute capability 9.0, always ranked by ballots.
+    /// The same before compute capability 9.0, always ranked by match.
     pub const KEYS_U16_BASELINE: Shape = Shape::new(512, 23, 2);
     /// Keys of 4 bytes, ranked by atomics where the plan says so, from compute
     /// capability 9.0 on.
@@ -56,7 +56,7 @@ pub mod onesweep {
     /// The same for the fewest that many tiles sort, and before compute capability 9.0,
     /// where the registers of the above would spill.
     pub const KEYS_U32_BASELINE: Shape = Shape::new(512, 21, 2);
-    /// Keys of 4 bytes, always ranked by ballots.
+    /// Keys of 4 bytes, always ranked by match.
     pub const KEYS_U32_MATCH: Shape = Shape::new(256, 35, 3);
     /// Keys of 8 bytes, ranked by atomics where the plan says so, from compute capability
     /// 9.0 on and where a block may have 73 KB of shared memory.
@@ -210,13 +210,13 @@ pub const HISTOGRAM_BYTES_LARGE: usize = 128 << 10;
 /// The same within the 48 KB that every block may have.
 pub const HISTOGRAM_BYTES_SMALL: usize = 32 << 10;
 
-/// Copies of each bin, for keys of `places` digits in `bytes` of shared memory.
-pub const fn histogram_copies(places: usize, bytes: usize) -> usize {
-    let copies = bytes / (places * RADIX * 4);
+/// Copies of each bin, for keys of `digits` digits in `bytes` of shared memory.
+pub const fn histogram_copies(positions: usize, bytes: usize) -> usize {
+    let copies = bytes / (positions * RADIX * 4);
     if copies > 32 { 32 } else { copies }
 }
 
 /// Bytes of dynamic shared memory that so many copies take.
-pub const fn histogram_shared_bytes(places: usize, bytes: usize) -> usize {
-    places * RADIX * histogram_copies(places, bytes) * 4
+pub const fn histogram_shared_bytes(positions: usize, bytes: usize) -> usize {
+    positions * RADIX * histogram_copies(positions, bytes) * 4
 }

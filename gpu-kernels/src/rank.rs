@@ -5,13 +5,13 @@
 //! key's rank in its warp is what its digit's counter showed ("late counts": the
 //! counts come out of the ranking instead of a sweep of their own before it;
 //! GPUSorting has the idea too). Then the counts are scanned: over the warps for
-//! each digit, and over the digits, so that a counter becomes the place in the tile
-//! where its warp's first key with its digit goes. Place = counter + rank.
+//! each digit, and over the digits, so that a counter becomes the slot in the tile
+//! where its warp's first key with its digit goes. Slot = counter + rank.
 //!
 //! Counters have 16 bits and share words in pairs of digits, which halves the scan
 //! and the traffic to shared memory.
 //!
-//! # By ballots, and by atomics
+//! # Match ranking and atomic ranking
 //! A row's keys with equal digits are found by eight ballots, or not at all: an
 //! atomic addition to the counter returns each lane a different number. The first
 //! is stable by construction; of the second nothing promises that lower lanes get
@@ -20,9 +20,9 @@
 //!
 //! # Contention
 //! Lanes that add to one counter wait for each other, all 32 if their keys have one
-//! digit. What the histogram says of a place does not rule that out: keys may come
+//! digit. What the histogram says of a digit does not rule that out: keys may come
 //! sorted, and digits in turns. So a warp looks at its first row before it ranks by
-//! atomics, and where many neighbours there have one digit it ranks by ballots. If
+//! atomics, and where many neighbours there have one digit it ranks by match. If
 //! then the first row has a single digit, it looks whether all its keys have, and
 //! if so they rank as they stand.
 
@@ -69,7 +69,7 @@ impl Counters {
         }
     }
 
-    /// Ranks of digits in their warp, by ballots; two to a word.
+    /// Ranks of digits in their warp, by match; two to a word.
     ///
     /// The last lane of those with one digit moves their counter on: its own rank
     /// plus one is the new count, so one population count serves both.
@@ -148,7 +148,7 @@ impl Counters {
         }
     }
 
-    /// Turns the counts of `warps` warps, at least 4, into places. A block barrier
+    /// Turns the counts of `warps` warps, at least 4, into slots. A block barrier
     /// stands before, and this ends in one. `begins` takes in its low halves where
     /// each digit begins in the tile, and the tile's end; in its high halves the same
     /// sums over the `weight` of each digit's count. `counted` is told how many keys

@@ -1,7 +1,7 @@
 //! Writing a tile, sorted by digit in shared memory, to where its runs go.
 //!
 //! A run is what a tile has of one digit. Its elements stand together in shared
-//! memory and go to consecutive places of the output; a digit's *offset* leads from
+//! memory and go to consecutive offsets of the output; a digit's *offset* leads from
 //! the one to the other.
 //!
 //! # In a line
@@ -13,18 +13,18 @@
 //! How fast a warp goes about it matters in both directions (`docs/KERNELS.md`). Whole
 //! tiles ranked as the plan says are stored by loops that have only what they need and are
 //! kept loops: unrolled, all is read first and then written at once, and what other blocks
-//! read and write meanwhile waits. The smaller tiles of blocks that rank by ballots alone
+//! read and write meanwhile waits. The smaller tiles of blocks that rank by match alone
 //! are stored faster by more instructions.
 //!
 //! # In windows
-//! A run is cut where sectors of the output begin, into windows of up to 32
+//! A run is split where sectors of the output begin, into windows of up to 32
 //! elements, and a warp writes a window at a time. Then a sector is written in part
-//! only where a run begins or ends. Looking up a window's place costs less than the
+//! only where a run begins or ends. Looking up a window's slot costs less than the
 //! digit and offset of each element, if more than one element is written for it:
 //! keys with values gain, keys alone lose (`docs/KERNELS.md`).
 //!
-//! The lanes of a warp cut a run each; where keys are few or skewed one of them would have
-//! hundreds of windows and all others wait, so such a run the lanes cut together.
+//! The lanes of a warp split a run each; where keys are few or skewed one of them would have
+//! hundreds of windows and all others wait, so such a run the lanes split together.
 //!
 //! How many windows a run takes depends on where in a sector its first element
 //! goes, which is known only after the look-back. The scan has to number them
@@ -32,7 +32,7 @@
 //!
 //! # In one run
 //! Keys with values whose tile is a single run stand in order already, and go from
-//! registers to the output: one thread would have to cut the run, and the others to
+//! registers to the output: one thread would have to split the run, and the others to
 //! wait for it.
 
 use crate::buckets::BUCKET_BITS;
@@ -45,11 +45,11 @@ use cuda_std::prelude::*;
 const ROWS: usize = 3;
 /// Windows whose descriptions a warp reads at once.
 const TOGETHER: usize = 4;
-/// Most windows of a run that a lane cuts by itself.
+/// Most windows of a run that a lane splits by itself.
 const LONG: u32 = 8;
 
 /// Where a run stands: what the scan says of its digit and of the next. The low
-/// halves are places in the tile, the high ones numbers of windows.
+/// halves are slots in the tile, the high ones numbers of windows.
 #[derive(Clone, Copy)]
 pub struct Run {
     this: u32,
@@ -98,10 +98,10 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let put = self.scatter_fn(self.arg.keys);
             let decodes = self.encodes(self.step.last());
             for i in 0..ITEMS {
-                let place = self.thread + (i * THREADS) as u32;
-                let key = keys.get(place as usize);
+                let slot = self.thread + (i * THREADS) as u32;
+                let key = keys.get(slot as usize);
                 let decoded = if decodes { key.encode() } else { key };
-                put(place, digit_of(key), decoded);
+                put(slot, digit_of(key), decoded);
             }
         }
     }
@@ -130,12 +130,12 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let keys = self.keys();
             let digit_of = self.digits_again();
             let put = self.scatter_fn(self.arg.keys);
-            let mut place = self.thread;
-            while place < Self::SIZE {
-                let key = keys.get(place as usize);
+            let mut slot = self.thread;
+            while slot < Self::SIZE {
+                let key = keys.get(slot as usize);
                 let decoded = if decodes { key.encode() } else { key };
-                put(place, digit_of(key), decoded);
-                place = hint::opaque(place + THREADS as u32);
+                put(slot, digit_of(key), decoded);
+                slot = hint::opaque(slot + THREADS as u32);
             }
         }
         false
@@ -191,9 +191,9 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         checked: bool,
     ) -> impl Fn(K, K) -> bool + use<K, THREADS, ITEMS, PAIRED, LOOK> {
         let above = if checked { K::BITS - 8 - self.arg.shift } else { 0 };
-        let flip = self.arg.flip << above;
+        let order_mask = self.arg.order_mask << above;
         let unsorted = self.unsorted() << above;
-        move |key, next| (key << above) ^ flip > ((next << above) ^ flip) | unsorted
+        move |key, next| (key << above) ^ order_mask > ((next << above) ^ order_mask) | unsorted
     }
 
     /// What leads from a digit's elements in the tile to the output, `done` further on.
@@ -280,14 +280,14 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 let to_values = self.arg.values.choose(self.step.target());
                 // Loops of their own, as of keys alone.
                 if decodes {
-                    self.each_in_windows(|place, index| {
-                        to_keys.set(index, keys.get(place).encode());
-                        to_values.set(index, values.get(place));
+                    self.each_in_windows(|slot, index| {
+                        to_keys.set(index, keys.get(slot).encode());
+                        to_values.set(index, values.get(slot));
                     });
                 } else {
-                    self.each_in_windows(|place, index| {
-                        to_keys.set(index, keys.get(place));
-                        to_values.set(index, values.get(place));
+                    self.each_in_windows(|slot, index| {
+                        to_keys.set(index, keys.get(slot));
+                        to_values.set(index, values.get(slot));
                     });
                 }
                 return;
@@ -297,16 +297,16 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let put_key = self.scatter_fn(self.arg.keys);
             let put_value = self.scatter_fn(self.arg.values);
             for i in 0..ITEMS {
-                let place = self.thread + (i * THREADS) as u32;
-                let key = keys.get(place as usize);
+                let slot = self.thread + (i * THREADS) as u32;
+                let key = keys.get(slot as usize);
                 let digit = digit_of(key);
-                put_key(place, digit, decoded(key));
-                put_value(place, digit, values.get(place as usize));
+                put_key(slot, digit, decoded(key));
+                put_value(slot, digit, values.get(slot as usize));
             }
         }
     }
 
-    /// Cuts the run of each lane's digit, whose elements go to their place in the tile
+    /// Splits the run of each lane's digit, whose elements go to their slot in the tile
     /// plus `offset`, into its windows; a long one all lanes together. Those that it does
     /// not need stay empty. All lanes call.
     #[inline(always)]
@@ -358,7 +358,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// The word of a window: its first place in the tile, how many elements it has, and
+    /// The word of a window: its first slot in the tile, how many elements it has, and
     /// the offset of its digit. That has 32 bits, or in a sort in portions as many as a
     /// tile leaves.
     #[inline(always)]
@@ -383,7 +383,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// Calls `put` with the place in the tile and the index in the output of each
+    /// Calls `put` with the slot in the tile and the index in the output of each
     /// element of this thread's lane in its warp's windows.
     #[inline(always)]
     unsafe fn each_in_windows(&self, put: impl Fn(usize, usize)) {
@@ -404,13 +404,13 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 for j in 0..TOGETHER {
                     let (at, len, offset) = Self::window_parts(words[j]);
                     if lane < len {
-                        let place = at + lane;
+                        let slot = at + lane;
                         let index = if Self::WIDE {
-                            offset.wrapping_add(place as u64)
+                            offset.wrapping_add(slot as u64)
                         } else {
-                            (offset as u32).wrapping_add(place) as u64
+                            (offset as u32).wrapping_add(slot) as u64
                         };
-                        put(place as usize, index as usize);
+                        put(slot as usize, index as usize);
                     }
                 }
                 first += TOGETHER as u32 * warps;
@@ -418,15 +418,15 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         }
     }
 
-    /// What writes the element at a place of the tile, of a digit, to the output.
+    /// What writes the element at a slot of the tile, of a digit, to the output.
     #[inline(always)]
     unsafe fn scatter_fn<T: Word>(&self, buffers: Buffers<T>) -> impl Fn(u32, u32, T) {
         let target = unsafe { buffers.choose(self.step.target()) };
         let valid = self.valid();
-        move |place, digit, element| unsafe {
+        move |slot, digit, element| unsafe {
             let target = target.displaced(self.displacement(digit, 0));
-            if place < valid {
-                target.set(place as usize, element);
+            if slot < valid {
+                target.set(slot as usize, element);
             }
         }
     }
@@ -440,7 +440,7 @@ mod tests {
     #[test]
     fn windows_of_portions_lead_anywhere() {
         type Wide = Tile<u32, 512, 23, true, { look::BACK_IN_PORTION }>;
-        let below = |places: u64| places.wrapping_neg();
+        let below = |slots: u64| slots.wrapping_neg();
         for offset in [0, 7, below(1), below(11_776), 1 << 33, (1 << 42) + 5] {
             for (first, len) in [(0, 32), (11_775, 1), (9, 0)] {
                 let word = Wide::window(first, len, offset);

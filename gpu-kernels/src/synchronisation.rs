@@ -34,22 +34,22 @@ impl Counts {
 
 /// Votes that rank the keys of a thread: a ballot for each bit of each digit, and two
 /// on whether the first row has a single digit, and all others have it too.
-const fn ballots(items: usize) -> usize {
+const fn match_votes(items: usize) -> usize {
     DIGIT_BITS as usize * items + 2
 }
 
 /// A pass. Two barriers are the scan's, one stands before it and one before the
 /// store; where there are values, a tile of one run is stored by itself, after one of
 /// its own. Where atomics may rank, the warp votes on whether they do and on whether its
-/// first row is contended, and the block whether they have gone wrong; by ballots it is
+/// first row is contended, and the block whether they have gone wrong; by match it is
 /// ranked in one place all the same. Looking back, for which values have two places, warps
-/// vote in each of them on long runs that they cut into windows together; the all-gather
+/// vote in each of them on long runs that they split into windows together; the all-gather
 /// has a barrier.
 pub const fn onesweep(shape: Shape, atomics: bool, paired: bool, look: u32) -> Counts {
     let looks = 1 + paired as usize;
-    let cuts = look != look::ALL_GATHER && tile::windowed(shape.tile(), paired);
+    let splits = look != look::ALL_GATHER && tile::windowed(shape.tile(), paired);
     let all_gather = look == look::ALL_GATHER;
-    let votes = ballots(shape.items) + 2 * atomics as usize + cuts as usize * looks;
+    let votes = match_votes(shape.items) + 2 * atomics as usize + splits as usize * looks;
     let barriers = 4 + atomics as usize + paired as usize + all_gather as usize * looks;
     Counts::new(votes, barriers)
 }
@@ -58,7 +58,7 @@ pub const fn onesweep(shape: Shape, atomics: bool, paired: bool, look: u32) -> C
 /// about the keys' way through shared memory and two about that of the values. Keys alone
 /// are ranked and checked as in a pass.
 pub const fn block(items: usize, paired: bool) -> Counts {
-    if paired { Counts::new(ballots(items), 6) } else { Counts::new(ballots(items) + 2, 5) }
+    if paired { Counts::new(match_votes(items), 6) } else { Counts::new(match_votes(items) + 2, 5) }
 }
 
 /// A sort in one launch of many blocks, whose warps vote twice on whether a row of a tile has
@@ -77,11 +77,11 @@ pub const fn fused(items: usize) -> Counts {
 pub const HISTOGRAM: Counts = Counts::new(0, 6);
 
 /// The histogram by bucket. Warps vote in two places on whether their keys are contended:
-/// before the sample and while they tally. Two barriers reduce, what warps have voted and
+/// before the sample and while they count. Two barriers reduce, what warps have voted and
 /// what the sample shows. One stands behind the sample, one before and one behind the
-/// digits that are counted in the tally's place, one behind the tally and one behind its
+/// digits that are counted in the place of bucket counts, one behind these and one behind their
 /// sums; four are the last arrival's and the plan's, as above.
-pub const HISTOGRAM_BY_BUCKET: Counts = Counts::new(2, 11);
+pub const BUCKET_COUNTS: Counts = Counts::new(2, 11);
 
 /// The starts of buckets: one barrier is its scan's, two those of the last arrival.
 pub const BUCKET_STARTS: Counts = Counts::new(0, 3);

@@ -49,13 +49,13 @@ pub struct Pass<K> {
     /// Keys of the whole sort.
     pub n: u64,
     /// Which digit, 0 the least significant.
-    pub place: u32,
+    pub position: u32,
     /// Its lowest bit and the mask of its bits.
     pub shift: u32,
     pub mask: u32,
     /// What makes the order; see [`key`](crate::key).
-    pub flip: K,
-    /// What the whole sort is by: asked by tiles that look at all others.
+    pub order_mask: K,
+    /// What the whole sort is by: asked by tiles that gather from all others.
     pub bits: Bits,
     /// The portion this launch is, and its first tile.
     pub portion: u32,
@@ -77,13 +77,13 @@ struct Layout<K> {
     counters: Part<u32>,
     /// Where each digit begins in the tile, and where the last ends.
     begins: Part<u32>,
-    /// What leads from a place in the tile to its place in the output: 64 bits for
+    /// What leads from a slot of the tile to its offset in the output: 64 bits for
     /// each digit, of which a sort of few keys uses the half; or the windows.
     ways: Part<u64>,
     /// Sums of the scan, then what [`Tile::keep_digits`] leaves.
     sums: Part<u32>,
     bytes: usize,
-    /// What tiles need that look at all others: sums over rows, of those before the tile,
+    /// What tiles need that gather from all others: sums over rows, of those before the tile,
     /// then of all; and a word a warp.
     gathered_sums: Part<u32>,
     words_of_warps: Part<u32>,
@@ -116,7 +116,7 @@ impl<K: Key> Layout<K> {
     }
 }
 
-/// Words after the scan's sums: the digit's shift, mask and flip.
+/// Words after the scan's sums: the digit's shift, mask and order mask.
 const DIGIT: usize = 8;
 /// And the step, where it is not known from the start.
 const STEP: usize = DIGIT + 3;
@@ -171,9 +171,9 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     pub(crate) const WARPS: usize = THREADS / 32;
     const LAYOUT: Layout<K> = Layout::of(THREADS, ITEMS, PAIRED);
 
-    /// Whether this is a sort in portions: places take 64 bits, and the starts move on.
+    /// Whether this is a sort in portions: offsets take 64 bits, and the starts move on.
     pub(crate) const WIDE: bool = LOOK == look::BACK_IN_PORTION;
-    /// Whether tiles look at all others, whose counts must add up in half a word.
+    /// Whether tiles gather from all others, whose counts must add up in half a word.
     pub(crate) const ALL_GATHER: bool = {
         let all_gather = LOOK == look::ALL_GATHER;
         assert!(!all_gather || THREADS * ITEMS <= control::ROW_COUNT as usize);
@@ -182,7 +182,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// The thread that makes the plan: one that has little else to do.
     pub(crate) const PLANNER: u32 = (THREADS - 32) as u32;
 
-    /// Whether this tile is stored in windows, which are cut by the look-back.
+    /// Whether this tile is stored in windows, which are split by the look-back.
     pub(crate) const WINDOWED: bool = {
         let windowed = windowed(THREADS * ITEMS, PAIRED);
         assert!(!(windowed && Self::ALL_GATHER));
@@ -195,7 +195,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     pub(crate) fn rematerialize(self) -> Self {
         Tile {
             arg: Pass {
-                place: hint::opaque(self.arg.place),
+                position: hint::opaque(self.arg.position),
                 shift: hint::opaque(self.arg.shift),
                 ..self.arg
             },
@@ -227,25 +227,25 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     pub(crate) unsafe fn row(&self, tile: u32) -> Global<u32> {
         // Opaque, or its address is kept, in registers that the keys need.
         let row = hint::opaque(self.arg.first_tile + tile) as usize * RADIX;
-        unsafe { self.arg.control.offset(control::table(K::PLACES) + row) }
+        unsafe { self.arg.control.offset(control::table(K::DIGITS) + row) }
     }
 
-    /// The digit starts of this place for `portion`.
+    /// The digit starts of this pass for `portion`.
     #[inline(always)]
     pub(crate) unsafe fn starts(&self, portion: u32) -> Global<u64> {
         unsafe {
-            let starts = self.arg.control.offset(control::starts(K::PLACES, portion));
-            starts.cast().offset(self.arg.place as usize * RADIX)
+            let starts = self.arg.control.offset(control::starts(K::DIGITS, portion));
+            starts.cast().offset(self.arg.position as usize * RADIX)
         }
     }
 
-    /// What takes the digit of this place from a key.
+    /// What takes the digit of this pass from a key.
     #[inline(always)]
     pub(crate) fn digits(&self) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, LOOK> {
         let (shift, mask) = (self.arg.shift, self.arg.mask);
-        // Opaque, or the compiler flips the whole key first: one more instruction.
-        let flip = hint::opaque(self.arg.flip.digit(shift, mask, 0));
-        move |key| key.digit(shift, mask, flip)
+        // Opaque, or the compiler masks the whole key first: one more instruction.
+        let order_mask = hint::opaque(self.arg.order_mask.digit(shift, mask, 0));
+        move |key| key.digit(shift, mask, order_mask)
     }
 
     /// Leaves what [`digits_again`](Self::digits_again) reads after a barrier.
@@ -256,7 +256,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             unsafe {
                 self.sums().set(DIGIT, shift);
                 self.sums().set(DIGIT + 1, mask);
-                self.sums().set(DIGIT + 2, self.arg.flip.digit(shift, mask, 0));
+                self.sums().set(DIGIT + 2, self.arg.order_mask.digit(shift, mask, 0));
                 if Self::ALL_GATHER {
                     self.keep_step(self.step);
                 }
@@ -289,8 +289,8 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         &self,
     ) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, LOOK> {
         let digit = unsafe { self.sums().offset(DIGIT) };
-        let (shift, mask, flip) = unsafe { (digit.get(0), digit.get(1), digit.get(2)) };
-        move |key| key.digit(shift, mask, flip)
+        let (shift, mask, order_mask) = unsafe { (digit.get(0), digit.get(1), digit.get(2)) };
+        move |key| key.digit(shift, mask, order_mask)
     }
 
     #[inline(always)]

@@ -28,12 +28,12 @@ pub const UNSTABLE: usize = 3;
 /// Words of the result.
 pub const WORDS: usize = 4;
 
-/// What a check of order is about: `n` keys, and the order that `flip` and `options` make.
+/// What a check of order is about: `n` keys, and the order that `order_mask` and `options` make.
 #[derive(Clone, Copy)]
 pub struct Verify<K> {
     pub keys: Global<K>,
     pub n: u64,
-    pub flip: K,
+    pub order_mask: K,
     pub options: u32,
     /// [`WORDS`] words, to which is added what is found.
     pub result: Global<u64>,
@@ -54,9 +54,9 @@ pub unsafe fn verify<K: Key>(arg: Verify<K>) {
             if i + 1 < n {
                 let next = arg.keys.get(i + 1);
                 let inverted = if arg.options & control::ENCODE != 0 {
-                    key.encode() ^ arg.flip > next.encode() ^ arg.flip
+                    key.encode() ^ arg.order_mask > next.encode() ^ arg.order_mask
                 } else {
-                    key ^ arg.flip > next ^ arg.flip
+                    key ^ arg.order_mask > next ^ arg.order_mask
                 };
                 disordered += inverted as u64;
             }

@@ -165,10 +165,10 @@ fn fill_table(library: &str) -> Result<(), Reason> {
         };
         Reason { status: None, finding, remedy: remedy.to_owned() }
     })?;
-    for (name, place) in NAMES.iter().zip(&TABLE) {
+    for (name, slot) in NAMES.iter().zip(&TABLE) {
         // SAFETY: the symbol is only taken as an address; who calls it declares it.
         if let Ok(symbol) = unsafe { driver.get::<*mut ()>(name.as_bytes()) } {
-            place.store(*symbol, Ordering::Release);
+            slot.store(*symbol, Ordering::Release);
         }
     }
     // The addresses in the table are the driver's for as long as the process lives.

@@ -79,8 +79,8 @@ pub struct Case {
     pub bits: (u32, u32),
     /// Where the keys and values lie, instead of into others.
     pub in_place: bool,
-    /// Ranked by ballots only.
-    pub ballots: bool,
+    /// Ranked by match only.
+    pub match_ranking: bool,
 }
 
 /// What a back end has made of a case.
@@ -212,7 +212,7 @@ const FLAGS: [Flag; 4] = [
     ("descending", |case| &mut case.descending),
     ("numeric", |case| &mut case.numeric),
     ("in-place", |case| &mut case.in_place),
-    ("ballots", |case| &mut case.ballots),
+    ("match-ranking", |case| &mut case.match_ranking),
 ];
 
 fn name_of<T: PartialEq>(all: &[(T, &'static str)], value: &T) -> &'static str {
@@ -268,7 +268,7 @@ fn parse(text: &str) -> Option<Case> {
             (begin.parse().ok()?, end.parse().ok()?)
         },
         in_place: false,
-        ballots: false,
+        match_ranking: false,
     };
     for part in parts {
         let (_, flag) = FLAGS.iter().find(|(name, _)| *name == part)?;

@@ -103,7 +103,7 @@ impl Draws<'_> {
         let input = (any::<u64>(), self.sizes(), prop::sample::select(distributions.to_vec()));
         (input, payload, bits, flags).prop_map(move |(input, payload, bits, flags)| {
             let (seed, n, distribution) = input;
-            let (descending, numeric, in_place, ballots) = flags;
+            let (descending, numeric, in_place, match_ranking) = flags;
             Case {
                 key,
                 n,
@@ -114,7 +114,7 @@ impl Draws<'_> {
                 numeric,
                 bits: if numeric { (0, width) } else { bits },
                 in_place,
-                ballots,
+                match_ranking,
             }
         })
     }

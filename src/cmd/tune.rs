@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use cudamark::tell;
-use host::gpu::sweep::{self, Entrant, Family, Fit, Name, Ranking};
+use host::gpu::sweep::{self, Family, Fit, Name, Ranking, ShapedSort};
 use host::gpu::{Device, GpuKey, GpuSorter, Order, Resident};
 use suite::engine::Unavailable;
 use suite::measure::Samples;
@@ -224,18 +224,18 @@ impl Sweep<'_> {
 
     fn run<K: Swept>(&self, paired: bool, record: &mut Record) -> Result<()> {
         let keys = K::keys(&self.workload)?;
-        let field = sweep::field::<K>(self.sorter, keys.len(), paired)?;
+        let field = sweep::sorts::<K>(self.sorter, keys.len(), paired)?;
         let mut resident = Resident::new(self.sorter, &keys, paired, Order::ascending())?;
         let mut samples = vec![Vec::new(); field.len()];
         for round in 0..WARM_UPS + self.samples {
             for (fit, samples) in field.iter().zip(&mut samples) {
-                let Fit::Runs(entrant) = fit else {
+                let Fit::Runs(shaped) = fit else {
                     continue;
                 };
-                resident.set_sort(entrant.sort.clone())?;
+                resident.set_sort(shaped.sort.clone())?;
                 let mut sample = || {
                     let sample = resident.verified_sample();
-                    sample.with_context(|| shape(&entrant.name))
+                    sample.with_context(|| shape(&shaped.name))
                 };
                 // The first sort of a shape may have to clear what another's has left.
                 sample()?;
@@ -252,7 +252,7 @@ impl Sweep<'_> {
             }
         }
         let ran = field.iter().zip(samples).filter_map(|(fit, seconds)| match fit {
-            Fit::Runs(entrant) => Some(Row::of(entrant, seconds)),
+            Fit::Runs(shaped) => Some(Row::of(shaped, seconds)),
             Fit::Skipped { .. } => None,
         });
         print(&table(&self.title(), self.workload.n, ran.collect()))
@@ -305,13 +305,13 @@ struct Row {
 }
 
 impl Row {
-    fn of<K: GpuKey>(entrant: &Entrant<K>, seconds: Vec<f64>) -> Self {
+    fn of<K: GpuKey>(shaped: &ShapedSort<K>, seconds: Vec<f64>) -> Self {
         let samples = Samples { engine: suite::gpu_engine::NAME, level: 1, seconds };
         let interval = samples.interval();
         Row {
-            name: entrant.name,
-            registers: entrant.resources.registers,
-            blocks: entrant.resources.blocks,
+            name: shaped.name,
+            registers: shaped.resources.registers,
+            blocks: shaped.resources.blocks,
             median_s: samples.median(),
             low_s: interval.low,
             high_s: interval.high,
@@ -328,7 +328,7 @@ fn shape(name: &Name) -> String {
 fn family(family: Family) -> &'static str {
     match family {
         Family::Passes => "passes",
-        Family::FewTiles => "few tiles",
+        Family::SingleWave => "single wave",
         Family::LocalSort => "local sort",
         Family::Fused => "one launch",
     }
@@ -342,7 +342,7 @@ fn size(name: &Name) -> String {
 fn ranking(ranking: Ranking) -> &'static str {
     match ranking {
         Ranking::Atomics => "atomics",
-        Ranking::Ballots => "ballots",
+        Ranking::Match => "match",
         Ranking::AsInUse => "as in use",
     }
 }
@@ -403,7 +403,7 @@ mod tests {
                 threads,
                 items: 7,
                 blocks: (!in_use).then_some(2),
-                ranking: Ranking::Ballots,
+                ranking: Ranking::Match,
                 in_use,
             },
             registers: 40,
@@ -416,7 +416,7 @@ mod tests {
         let table = table("u32", 1000, rows);
         let lines: Vec<&str> = table.lines().collect();
         let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let faster = "passes 512 x 7 x 2 ballots 40 2 1.0000";
+        let faster = "passes 512 x 7 x 2 match 40 2 1.0000";
         assert_eq!(words(lines[2])[..10].join(" "), faster);
         assert!(lines[3].starts_with("* passes     256 x 7 "), "{}", lines[3]);
         assert!(lines[3].ends_with(" 2.000"), "{}", lines[3]);

@@ -7,7 +7,7 @@ use std::{env, io};
 use host::driver;
 use host::error::Bytes;
 use host::gpu::Device;
-use host::gpu::kernels::embedded_texts;
+use host::gpu::module::embedded_texts;
 use suite::gpu_engine;
 use suite::nvml::{self, Survey, Surveyed};
 use suite::record::{Environment, Gpu};

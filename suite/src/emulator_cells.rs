@@ -154,7 +154,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
             input: Buffer::from_slice(&words).named("input"),
             output: Buffer::uninitialised(words.len()).named("output"),
             scratch: Buffer::uninitialised(words.len()).named("scratch"),
-            control: Buffer::zeroed(control::words(W::PLACES, self.tiles())).named("control"),
+            control: Buffer::zeroed(control::words(W::DIGITS, self.tiles())).named("control"),
         }
     }
 
@@ -162,7 +162,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
     /// least of them, as passes see it, into 0.
     fn order(&self) -> (u32, W) {
         let least = W::from_u64(K::least().to_bits());
-        match K::FORM.is_float() {
+        match K::LAYOUT.is_float() {
             true => (control::ENCODE, least.encode()),
             false => (0, least),
         }
@@ -175,7 +175,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
         let n = self.input.keys().len() as u64;
         let tiles = self.tiles() as u32;
         let control = memory.control.global();
-        let (what, flip) = self.order();
+        let (what, order_mask) = self.order();
         let bits = Bits { begin: 0, end: W::BITS };
         let named = |kernel: &str| self.options.clone().named(kernel);
         let counted = Histogram {
@@ -183,7 +183,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
             control,
             n,
             tiles,
-            flip,
+            order_mask,
             bits,
             options: what,
         };
@@ -196,8 +196,8 @@ impl<K: Key, W: Word> Emulated<K, W> {
         })?;
         let (threads, shared) = (entry.shape.threads as u32, entry.shared_bytes);
         let options = named("onesweep");
-        for place in 0..bits.places() {
-            let (shift, mask) = bits.place(place);
+        for position in 0..bits.digits() {
+            let (shift, mask) = bits.digit(position);
             let passed = Pass {
                 keys: Buffers {
                     input: memory.input.global(),
@@ -208,10 +208,10 @@ impl<K: Key, W: Word> Emulated<K, W> {
                 values: Buffers { input: control, output: control, scratch: control },
                 control,
                 n,
-                place,
+                position,
                 shift,
                 mask,
-                flip,
+                order_mask,
                 bits,
                 portion: 0,
                 first_tile: 0,

@@ -120,10 +120,10 @@ impl<K: Key + Default> Resident<K> {
         match &mut self.other {
             None => {
                 self.resident.sample()?;
-                self.resident.spoil()?;
+                self.resident.poison()?;
             }
             Some(other) => {
-                self.resident.spoil()?;
+                self.resident.poison()?;
                 let written = other.set_8(SPOILT).and_then(|()| CurrentContext::synchronize());
                 written.map_err(failed("emptying the cache"))?;
             }

@@ -111,9 +111,9 @@ pub struct F32(u32);
 // SAFETY: a transparent wrapper of a word.
 unsafe impl DeviceCopy for F32 {}
 
-// SAFETY: a transparent wrapper of an `f32`, by its bits, and with its form.
+// SAFETY: a transparent wrapper of an `f32`, by its bits, and with its layout.
 unsafe impl GpuKey for F32 {
-    const FORM: host::gpu::form::Form = <f32 as GpuKey>::FORM;
+    const LAYOUT: host::gpu::key::KeyLayout = <f32 as GpuKey>::LAYOUT;
 
     type Word = <f32 as GpuKey>::Word;
 }

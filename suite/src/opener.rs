@@ -258,7 +258,7 @@ fn kind_of(name: &Name) -> Result<&'static Type, Error> {
 fn order(variant: Option<&str>) -> Result<Order, Error> {
     match variant {
         None => Ok(Order::ascending()),
-        Some("ballots") => Ok(Order::ascending().ballots()),
+        Some("ballots") => Ok(Order::ascending().match_ranking()),
         Some(other) => Err(unknown("variant", other, &["ballots"])),
     }
 }

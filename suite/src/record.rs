@@ -20,7 +20,7 @@ use crate::key::Key;
 use crate::measure::Samples;
 use crate::nvml::{Monitor, Setup};
 use crate::workload::{Distribution, Workload};
-use host::gpu::{self, Device, kernels};
+use host::gpu::{self, Device, module};
 
 /// Version of the records below. It rises when a field changes its meaning or goes.
 pub const VERSION: u32 = 1;
@@ -186,7 +186,7 @@ impl Environment {
             dirty,
             toolchain: rustc_version_runtime::version_meta().short_version_string,
             debug_assertions: cfg!(debug_assertions),
-            ptx_sha256: kernels::embedded_sha256().map(str::to_owned),
+            ptx_sha256: module::embedded_sha256().map(str::to_owned),
             governor: governor(),
             machine: Machine::here(gpu.as_ref(), cpu.as_deref()),
             cpu,

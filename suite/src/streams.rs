@@ -296,7 +296,7 @@ impl<K: Key> Split<K> {
     fn verify(&self, result: &DeviceSlice<K>) -> Result<(), Error> {
         let order = Order::ascending();
         let found = checks::keys(&self.device, result, &order, &self.streams.streams[0])?;
-        found.judge(self.source_hash).or_else(|wrong| {
+        found.check(self.source_hash).or_else(|wrong| {
             judge(&self.input, result, self.level)?;
             Err(wrong.into())
         })

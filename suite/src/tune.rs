@@ -69,7 +69,7 @@ pub struct ShapeRecord<'a> {
 fn family<S: Serializer>(family: &Family, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match family {
         Family::Passes => "passes",
-        Family::FewTiles => "few-tiles",
+        Family::SingleWave => "few-tiles",
         Family::LocalSort => "local-sort",
         Family::Fused => "fused",
     })
@@ -78,7 +78,7 @@ fn family<S: Serializer>(family: &Family, serializer: S) -> Result<S::Ok, S::Err
 fn ranking<S: Serializer>(ranking: &Ranking, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match ranking {
         Ranking::Atomics => "atomics",
-        Ranking::Ballots => "ballots",
+        Ranking::Match => "ballots",
         Ranking::AsInUse => "as-in-use",
     })
 }
@@ -97,7 +97,7 @@ impl<'a> Line<'a> {
         samples_s: &'a [f64],
     ) -> Self {
         let (name, resources, skipped) = match fit {
-            Fit::Runs(entrant) => (entrant.name, Some(entrant.resources), None),
+            Fit::Runs(shaped) => (shaped.name, Some(shaped.resources), None),
             Fit::Skipped { name, reason } => (*name, None, Some(reason.as_str())),
         };
         Line {
@@ -131,11 +131,11 @@ mod tests {
     fn a_skipped_shape_is_a_line_with_its_reason() {
         let fit = Fit::<u32>::Skipped {
             name: Name {
-                family: Family::FewTiles,
+                family: Family::SingleWave,
                 threads: 512,
                 items: 24,
                 blocks: Some(2),
-                ranking: Ranking::Ballots,
+                ranking: Ranking::Match,
                 in_use: false,
             },
             reason: "spills".to_owned(),

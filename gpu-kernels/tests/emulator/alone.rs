@@ -69,7 +69,7 @@ pub fn sorts_in_a_block<K: Key>(
     let n = keys.len();
     let indexed = case.seed.is_multiple_of(2);
     let values: Vec<u32> = if indexed { (0..n as u32).collect() } else { case.some_words(n, 3) };
-    let flip: K = case.flip();
+    let order_mask: K = case.order_mask();
     let begin = case.bits.0 % K::BITS;
     let bits = Bits {
         begin,
@@ -89,7 +89,7 @@ pub fn sorts_in_a_block<K: Key>(
         input_values: input_values.global(),
         output_values: output_values.global(),
         n: n as u32,
-        flip,
+        order_mask,
         bits,
         options: match (paired, bits.end - bits.begin == K::BITS) {
             (true, _) if indexed => control::INDEX,
@@ -98,7 +98,8 @@ pub fn sorts_in_a_block<K: Key>(
         },
     };
     run(case, "block", 1, geometry, || unsafe { kernel(arg) })?;
-    let rank = |key: K| ((key ^ flip) << (K::BITS - bits.end)) >> (K::BITS - bits.end + begin);
+    let rank =
+        |key: K| ((key ^ order_mask) << (K::BITS - bits.end)) >> (K::BITS - bits.end + begin);
     let mut expected: Vec<(K, u32)> = keys.into_iter().zip(values).collect();
     expected.sort_by_key(|&(key, _)| rank(key));
     let (keys, values): (Vec<K>, Vec<u32>) = expected.into_iter().unzip();
@@ -122,7 +123,7 @@ pub fn merges<K: Key>(
     kernel: unsafe fn(Merge<K>),
     geometry: Geometry,
 ) -> Result<(), String> {
-    let flip: K = case.flip();
+    let order_mask: K = case.order_mask();
     let key = case.key_of::<K>();
     let magnitude = match key.is_float() {
         true => !K::default() >> 1,
@@ -146,7 +147,7 @@ pub fn merges<K: Key>(
     let grid = case.n.div_ceil(geometry.tile);
     run(case, "merge", grid, geometry, || unsafe {
         let (a_len, b_len) = (a_len as u32, b_len as u32);
-        kernel(Merge { a: first, a_len, b: second, b_len, output, flip, magnitude })
+        kernel(Merge { a: first, a_len, b: second, b_len, output, order_mask, magnitude })
     })?;
     let mut expected = [a, b].concat();
     expected.sort_by_key(rank);
@@ -163,15 +164,15 @@ pub fn verifies<K: Key>(
     (grid, geometry): (usize, Geometry),
 ) -> Result<(), String> {
     let keys = case.words::<K>();
-    let flip: K = case.flip();
+    let order_mask: K = case.order_mask();
     // Even cases are of floating-point numbers, in total order.
     let encodes = case.seed.is_multiple_of(2);
     let options = if encodes { control::ENCODE } else { 0 };
-    let rank = |key: K| if encodes { key.encode() } else { key } ^ flip;
+    let rank = |key: K| if encodes { key.encode() } else { key } ^ order_mask;
     let (array, result) = (Buffer::from_slice(&keys), Buffer::<u64>::zeroed(verify::WORDS));
     let (input, output) = (array.global(), result.global());
     run(case, "verify", grid, geometry, || unsafe {
-        kernel(Verify { keys: input, n: keys.len() as u64, flip, options, result: output })
+        kernel(Verify { keys: input, n: keys.len() as u64, order_mask, options, result: output })
     })?;
     let disordered = keys.windows(2).filter(|pair| rank(pair[0]) > rank(pair[1])).count();
     let hash = keys.iter().fold(0u64, |sum, &key| sum.wrapping_add(verify::hash(key)));

@@ -30,7 +30,7 @@ pub trait Emulated {
     fn options(&self, grid: u32, block: u32) -> Options;
 
     /// What makes the order, of words of this width.
-    fn flip<K: Key>(&self) -> K;
+    fn order_mask<K: Key>(&self) -> K;
 
     /// What words of this width are keys of.
     fn key_of<K: Key>(&self) -> KeyType;
@@ -51,7 +51,7 @@ impl Emulated for Case {
         }
     }
 
-    fn flip<K: Key>(&self) -> K {
+    fn order_mask<K: Key>(&self) -> K {
         let unsigned = if self.descending { !K::default() } else { K::default() };
         match self.key.kind {
             Kind::Unsigned => unsigned,

@@ -2,11 +2,11 @@
 //! from the list that the entry points are made from.
 
 use crate::alone::{self, Geometry};
+use crate::bucket_sort::{BucketSorts, sorts_locally};
 use crate::case::{Emulated, draws};
 use crate::cases;
 use crate::fused::sorts_as_launched;
 use crate::sorter::{Kernels, Sorter};
-use crate::sorts_by_bucket::{ByBucket, sorts_locally};
 use cuda_std::emu::Buffer;
 use gpu_kernels::block::Block;
 use gpu_kernels::entries;
@@ -53,12 +53,12 @@ macro_rules! stamp {
         $(
             #[test]
             fn $counts() {
-                by_bucket::<$key>(stringify!($counts), by_buckets!($key $large $counts $starts));
+                bucket_sort::<$key>(stringify!($counts), bucket_sorts!($key $large $counts $starts));
             }
 
             #[test]
             fn $starts() {
-                by_bucket::<$key>(stringify!($starts), by_buckets!($key $large $counts $starts));
+                bucket_sort::<$key>(stringify!($starts), bucket_sorts!($key $large $counts $starts));
             }
         )?
         $(tests! { $recent_look_back $key look_back })?
@@ -92,9 +92,9 @@ macro_rules! elementwise {
 }
 
 /// What sorts by bucket, with the least local sort.
-macro_rules! by_buckets {
+macro_rules! bucket_sorts {
     ($key:ident $large:ident $counts:ident $starts:ident) => {
-        ByBucket {
+        BucketSorts {
             histogram: entries::$counts::run,
             histogram_threads: entries::$counts::ENTRY.shape.threads as u32,
             histogram_shared: entries::$counts::ENTRY.shared_bytes,
@@ -102,7 +102,7 @@ macro_rules! by_buckets {
             again: entries::$large::run,
             again_shared: entries::$large::ENTRY.shared_bytes,
             local: local_sort::<$key, { LEAST.threads }, { LEAST.items }, true>,
-            geometry: crate::sorts_by_bucket::geometry::<$key>(LEAST, true),
+            geometry: crate::bucket_sort::geometry::<$key>(LEAST, true),
             paired: true,
         }
     };
@@ -127,9 +127,9 @@ fn histogram<K: Key>(entry: &Entry<Histogram<K>>, run: unsafe fn(Histogram<K>)) 
     });
 }
 
-fn by_bucket<K: Key>(name: &str, kernels: ByBucket<K>) {
+fn bucket_sort<K: Key>(name: &str, kernels: BucketSorts<K>) {
     let key = KeyType::unsigned(K::BITS);
-    draws(name, cases::ENTRY_BY_BUCKET, (4096, 9000)).of(key, |case| {
+    draws(name, cases::ENTRY_BUCKETS, (4096, 9000)).of(key, |case| {
         let bits = (0, K::BITS);
         kernels.sorts(&Case { bits, ..*case }).map(|_| ())
     });
@@ -142,7 +142,7 @@ fn fused<K: Key>(entry: &Entry<Fused<K>>, run: unsafe fn(Fused<K>)) {
 fn local<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {
     let geometry = Geometry { early: true, ..Geometry::of(entry) };
     let sizes = (geometry.tile / 2, geometry.tile);
-    let draws = draws(entry.name, cases::ENTRY_BY_BUCKET, sizes);
+    let draws = draws(entry.name, cases::ENTRY_BUCKETS, sizes);
     draws.of(KeyType::unsigned(K::BITS), |case| {
         sorts_locally::<K>(case, run, geometry, entry.paired)
     });
@@ -201,7 +201,7 @@ fn one_run_a_tile<K: Key>(kernels: Kernels<K>) -> Result<(), String> {
         numeric: false,
         bits: (0, K::BITS.min(8)),
         in_place: false,
-        ballots: false,
+        match_ranking: false,
     };
     let keys: Vec<K> = (0..case.n).map(|i| K::from_u64(2 - (i / kernels.tile) as u64)).collect();
     let values = case.some_words::<u32>(case.n, 2);

@@ -67,13 +67,13 @@ impl<'a, K: Key> FusedSorter<'a, K> {
         let apart = Buffer::uninitialised(keys.len()).named("output");
         let output = if case.in_place { &input } else { &apart };
         let encodes = case.key.is_float();
-        let flip: K = case.flip();
+        let order_mask: K = case.order_mask();
         let arg = Fused {
             input: input.global(),
             output: output.global(),
             control: self.control.global(),
             n: keys.len() as u32,
-            flip,
+            order_mask,
             options: if encodes { control::ENCODE } else { 0 },
         };
         let Geometry { threads, shared_bytes, .. } = self.geometry;
@@ -85,7 +85,7 @@ impl<'a, K: Key> FusedSorter<'a, K> {
         let run = || unsafe { kernel(arg) };
         let stats = launch(blocks as u32, threads as u32, shared_bytes, &options, run)
             .map_err(|finding| finding.to_string())?;
-        let rank = |key: &K| if encodes { key.encode() } else { *key } ^ flip;
+        let rank = |key: &K| if encodes { key.encode() } else { *key } ^ order_mask;
         let mut expected = keys.to_vec();
         expected.sort_by_key(rank);
         if output.to_vec() != expected {
@@ -138,7 +138,7 @@ fn uniform(seed: u64, n: usize) -> Case {
         numeric: false,
         bits: (0, 64),
         in_place: seed.is_multiple_of(2),
-        ballots: false,
+        match_ranking: false,
     }
 }
 
@@ -212,9 +212,9 @@ fn few_values() {
 }
 
 /// Even top digits, under which keys share all their other bits, or the bins' bits, or do so
-/// up to the size from which on a bin is crowded.
+/// up to the size from which on a bin is contended.
 #[test]
-fn crowds_below_even_digits() {
+fn contention_below_even_digits() {
     let top = |word: u64| word >> 59 << 59;
     for n in [640, 1900] {
         sorts(n, |_, word| top(word));

@@ -7,19 +7,19 @@
 //! | module | what it runs |
 //! |---|---|
 //! | `sorts` | the list itself, as whole sorts in small shapes |
-//! | `sorts_by_bucket` | keys that are sorted by bucket, in small shapes |
+//! | `bucket_sort` | keys that are sorted by bucket, in small shapes |
 //! | `fused` | sorts in one launch whose blocks wait for each other |
 //! | `small` | each kernel by itself, in small shapes |
 //! | `entries` | each entry point, in the shape that devices run, on fewer cases |
 
 mod alone;
+mod bucket_sort;
 mod case;
 mod entries;
 mod fused;
 mod small;
 mod sorter;
 mod sorts;
-mod sorts_by_bucket;
 
 /// Different cases of each test. Together at least 10,000.
 mod cases {
@@ -37,12 +37,12 @@ mod cases {
     }
 
     pub const BLOCK: u32 = 600;
-    /// Of few tiles that are more than a warp reads the rows of at once.
+    /// Of a single wave of more tiles than a warp reads the rows of at once.
     pub const ROUNDS: u32 = 10;
     /// Of each type.
     pub const FUSED: u32 = 40;
     /// The same.
-    pub const BY_BUCKET: u32 = 10;
+    pub const BUCKET_SORT: u32 = 10;
     /// The same.
     pub const LOCAL: u32 = 100;
     pub const GATHER: u32 = 400;
@@ -55,7 +55,7 @@ mod cases {
     pub const ENTRY_PASS: u32 = 4;
     pub const ENTRY: u32 = 4;
     /// Of each that has to do with all buckets, which take their time.
-    pub const ENTRY_BY_BUCKET: u32 = 2;
+    pub const ENTRY_BUCKETS: u32 = 2;
 
     const fn sorts() -> u32 {
         let (mut sum, mut i) = (0, 0);

@@ -24,7 +24,7 @@ fn small_block<K: Key, const PAIRED: bool>(case: &Case) -> Result<(), String> {
 fn sort_in_a_block() {
     for_all("sort_in_a_block", cases::BLOCK, (64, 512), |case| {
         small_block::<u8, false>(case)?;
-        // Keys of two places show where atomics have lost the order of the first.
+        // Keys of two digits show where atomics have lost the order of the first.
         small_block::<u16, false>(case)?;
         small_block::<u16, true>(case)
     });

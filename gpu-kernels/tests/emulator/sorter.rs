@@ -41,7 +41,7 @@ pub struct Kernels<K> {
 }
 
 impl<K: Key> Kernels<K> {
-    /// Kernels of any shape. Histogram blocks have the fewest threads that a place
+    /// Kernels of any shape. Histogram blocks have the fewest threads that a position
     /// takes.
     pub fn of<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
         Kernels {
@@ -51,7 +51,7 @@ impl<K: Key> Kernels<K> {
             portion: usize::MAX,
             patient: false,
             histogram_threads: RADIX as u32,
-            histogram_shared: K::PLACES * RADIX * COPIES * 4,
+            histogram_shared: K::DIGITS * RADIX * COPIES * 4,
             histogram: histogram::histogram::<K, COPIES>,
             pass_threads: THREADS as u32,
             pass_shared: tile::shared_bytes::<K>(Shape::new(THREADS, ITEMS, 1), false, look::BACK),
@@ -88,7 +88,7 @@ impl<K: Key> Kernels<K> {
         }
     }
 
-    /// Kernels of few tiles, with values or without.
+    /// Kernels of a single wave, with values or without.
     pub fn of_single_wave<const THREADS: usize, const ITEMS: usize, const PAIRED: bool>() -> Self {
         Kernels {
             paired: PAIRED,
@@ -112,15 +112,17 @@ impl<K: Key> Kernels<K> {
     }
 }
 
-/// The words that are zero between sorts that look back, of keys of so many places.
-const ZERO: [fn(usize) -> std::ops::Range<usize>; 2] =
-    [|_| control::ARRIVALS..control::LOCALLY, |places| control::BINS..control::starts(places, 0)];
+/// The words that are zero between sorts that look back, of keys of so many digits.
+const ZERO: [fn(usize) -> std::ops::Range<usize>; 2] = [
+    |_| control::ARRIVALS..control::LOCALLY,
+    |positions| control::BINS..control::starts(positions, 0),
+];
 
 /// Kernels, with the words that the launches of a sort share.
 pub struct Sorter<K> {
     kernels: Kernels<K>,
     case: Case,
-    flip: K,
+    order_mask: K,
     /// What is sorted by.
     bits: Bits,
     control: Buffer<u32>,
@@ -141,13 +143,13 @@ impl<K: Key> Sorter<K> {
         let words = if kernels.is_single_wave() {
             control::words_of_single_wave(tiles)
         } else {
-            control::words(K::PLACES, tiles)
+            control::words(K::DIGITS, tiles)
         };
         let control = Buffer::from_slice(&vec![0xfeed_5eed; words]).named("control");
         let zero = if kernels.is_single_wave() {
             [0..0, control::DIFFERING..words]
         } else {
-            ZERO.map(|words| words(K::PLACES))
+            ZERO.map(|words| words(K::DIGITS))
         };
         for word in zero.into_iter().flatten() {
             control.write(word, 0);
@@ -156,13 +158,13 @@ impl<K: Key> Sorter<K> {
         let bits = Bits { begin, end };
         let case = Case {
             // An odd number of passes cannot end where it began.
-            in_place: case.in_place && bits.places().is_multiple_of(2),
+            in_place: case.in_place && bits.digits().is_multiple_of(2),
             ..*case
         };
         Sorter {
             kernels,
             case,
-            flip: case.flip(),
+            order_mask: case.order_mask(),
             bits,
             control,
             tiles,
@@ -197,7 +199,7 @@ impl<K: Key> Sorter<K> {
         if self.case.in_place {
             what |= control::IN_PLACE;
         }
-        if !self.case.ballots && !self.kernels.paired && whole {
+        if !self.case.match_ranking && !self.kernels.paired && whole {
             what |= control::ALLOW_ATOMICS;
         }
         if self.encodes() {
@@ -218,13 +220,13 @@ impl<K: Key> Sorter<K> {
             return options;
         }
         let words = self.control.global();
-        ZERO.into_iter().fold(options, |options, zero| options.expect_zero(words, zero(K::PLACES)))
+        ZERO.into_iter().fold(options, |options, zero| options.expect_zero(words, zero(K::DIGITS)))
     }
 
-    /// Before a pass of few tiles: no row has the pass's mark, and before the first one
-    /// nothing has been said of places.
-    fn check_rows(&self, place: u32) -> Result<(), String> {
-        let mark = control::row_mark(place, self.bits.places());
+    /// Before a pass of a single wave: no row has the pass's mark, and before the first one
+    /// nothing has been said of digits.
+    fn check_rows(&self, position: u32) -> Result<(), String> {
+        let mark = control::row_mark(position, self.bits.digits());
         let rows = control::ROWS..control::words_of_single_wave(self.tiles);
         let halves = rows.flat_map(|word| {
             let word = self.control.read(word);
@@ -234,8 +236,8 @@ impl<K: Key> Sorter<K> {
             return Err("a row has the mark of the pass to come".to_owned());
         }
         let mut said = control::DIFFERING..control::ROWS;
-        if place == 0 && said.any(|word| self.control.read(word) != 0) {
-            return Err("places are said to differ before the first pass".to_owned());
+        if position == 0 && said.any(|word| self.control.read(word) != 0) {
+            return Err("positions are said to differ before the first pass".to_owned());
         }
         Ok(())
     }
@@ -262,7 +264,7 @@ impl<K: Key> Sorter<K> {
             control: self.control.global(),
             n: (input.len() - skip) as u64,
             tiles: self.tiles as u32,
-            flip: self.flip,
+            order_mask: self.order_mask,
             bits: self.bits,
             options: self.what(indexed),
         }
@@ -275,20 +277,20 @@ impl<K: Key> Sorter<K> {
         counted.map(|_| ()).map_err(fails)
     }
 
-    /// Compares the starts of the places from `lowest` on with the oracle's.
+    /// Compares the starts of the digits from `lowest` on with the oracle's.
     pub fn check_starts(&self, keys: &[K], lowest: u32) -> Result<(), String> {
-        for place in lowest..self.bits.places() {
+        for position in lowest..self.bits.digits() {
             let mut counts = [0; RADIX];
             for &key in keys {
-                counts[self.digit(self.code(key), place)] += 1;
+                counts[self.digit(self.code(key), position)] += 1;
             }
             let mut start = 0;
             for (digit, count) in counts.into_iter().enumerate() {
-                let word = control::starts(K::PLACES, 0) + 2 * (place as usize * RADIX + digit);
+                let word = control::starts(K::DIGITS, 0) + 2 * (position as usize * RADIX + digit);
                 let found = [self.control.read(word), self.control.read(word + 1)];
                 if found != [start, 0] {
                     return Err(format!(
-                        "place {place} digit {digit} starts at {found:?}, not {start}"
+                        "position {position} digit {digit} starts at {found:?}, not {start}"
                     ));
                 }
                 start += count;
@@ -297,17 +299,17 @@ impl<K: Key> Sorter<K> {
         Ok(())
     }
 
-    fn digit(&self, code: K, place: u32) -> usize {
-        let (shift, mask) = self.bits.place(place);
-        code.digit(shift, mask, self.flip.digit(shift, mask, 0)) as usize
+    fn digit(&self, code: K, position: u32) -> usize {
+        let (shift, mask) = self.bits.digit(position);
+        code.digit(shift, mask, self.order_mask.digit(shift, mask, 0)) as usize
     }
 
-    /// What the plan says of a place, read as kernels read it.
-    fn step(&self, place: u32) -> Result<Step, String> {
+    /// What the plan says of a digit, read as kernels read it.
+    fn step(&self, position: u32) -> Result<Step, String> {
         let step = Cell::new(Step::SKIPPED);
         let words = self.control.global();
         launch(1, 1, 0, &Options::in_order(), || unsafe {
-            step.set(Step::read(words, place as usize))
+            step.set(Step::read(words, position as usize))
         })
         .map_err(fails)?;
         Ok(step.get())
@@ -342,7 +344,7 @@ impl<K: Key> Sorter<K> {
         let indexed = self.kernels.paired && values.is_none();
         if !self.kernels.is_single_wave() {
             plan(&input, indexed)?;
-        } else if self.bits.places() == 1 {
+        } else if self.bits.digits() == 1 {
             // As the host does.
             let words = control::DIFFERING..control::words_of_single_wave(self.tiles);
             words.for_each(|word| self.control.write(word, 0));
@@ -360,28 +362,28 @@ impl<K: Key> Sorter<K> {
             },
             control: self.control.global(),
             n: keys.len() as u64,
-            place: 0,
+            position: 0,
             shift: 0,
             mask: 0,
-            flip: self.flip,
+            order_mask: self.order_mask,
             bits: self.bits,
             portion: 0,
             first_tile: 0,
             options: self.what(indexed),
         };
         let mut oracle = Oracle::new(self, keys, values);
-        for place in 0..self.bits.places() {
-            (arg.place, (arg.shift, arg.mask)) = (place, self.bits.place(place));
-            self.pass(arg).map_err(|finding| format!("place {place}: {finding}"))?;
-            let step = self.step(place)?;
+        for position in 0..self.bits.digits() {
+            (arg.position, (arg.shift, arg.mask)) = (position, self.bits.digit(position));
+            self.pass(arg).map_err(|finding| format!("position {position}: {finding}"))?;
+            let step = self.step(position)?;
             if step.runs() {
                 let found = match step.target() {
                     control::Buffer::Output => (output, output_values),
                     _ => (&scratch, &scratch_values),
                 };
                 oracle
-                    .check(place, step, found)
-                    .map_err(|error| format!("place {place} ({step:?}): {error}"))?;
+                    .check(position, step, found)
+                    .map_err(|error| format!("position {position} ({step:?}): {error}"))?;
             }
         }
         after(arg)?;
@@ -397,7 +399,7 @@ impl<K: Key> Sorter<K> {
         let Kernels { portion, pass, pass_threads: threads, pass_shared: shared, .. } =
             self.kernels;
         if self.kernels.is_single_wave() {
-            self.check_rows(arg.place)?;
+            self.check_rows(arg.position)?;
         }
         (arg.portion, arg.first_tile) = (0, 0);
         for first in (0..self.tiles).step_by(portion.min(self.tiles)) {
@@ -405,7 +407,7 @@ impl<K: Key> Sorter<K> {
             arg.first_tile = first as u32;
             let options = Options {
                 // As the host launches it.
-                early: !(self.kernels.is_single_wave() && arg.place == 0),
+                early: !(self.kernels.is_single_wave() && arg.position == 0),
                 ..self.options("onesweep", grid, threads)
             };
             launch(grid, threads, shared, &options, || unsafe { pass(arg) }).map_err(fails)?;
@@ -434,12 +436,12 @@ impl<'a, K: Key> Oracle<'a, K> {
 
     fn check(
         &mut self,
-        place: u32,
+        position: u32,
         step: Step,
         (keys, values): (&Buffer<K>, &Buffer<u32>),
     ) -> Result<(), String> {
         let sorter = self.sorter;
-        self.expected.sort_by_key(|&(code, _)| sorter.digit(code, place));
+        self.expected.sort_by_key(|&(code, _)| sorter.digit(code, position));
         self.stable &= step.ranking() == Ranking::Match;
         let mut found = keys.to_vec();
         if step.last() {
@@ -449,7 +451,8 @@ impl<'a, K: Key> Oracle<'a, K> {
         let right = if self.stable {
             found == expected
         } else {
-            is_sorted_so_far(&found, place, step, sorter.flip) && same_keys(&found, &expected)
+            is_sorted_so_far(&found, position, step, sorter.order_mask)
+                && same_keys(&found, &expected)
         };
         if !right {
             return Err("not sorted as it should be".to_owned());
@@ -467,12 +470,12 @@ impl<'a, K: Key> Oracle<'a, K> {
     }
 }
 
-/// Whether `codes` are in order by their digits up to `place`, from the least that the
+/// Whether `codes` are in order by their digits up to `position`, from the least that the
 /// plan sorts by, of keys sorted by all their bits.
-fn is_sorted_so_far<K: Key>(codes: &[K], place: u32, step: Step, flip: K) -> bool {
-    let high = K::BITS - 8 * (place + 1);
+fn is_sorted_so_far<K: Key>(codes: &[K], position: u32, step: Step, order_mask: K) -> bool {
+    let high = K::BITS - 8 * (position + 1);
     let low = if step.is_upper() { K::BITS - BUCKET_BITS } else { 0 };
-    codes.is_sorted_by_key(|&code| ((code ^ flip) << high) >> (high + low))
+    codes.is_sorted_by_key(|&code| ((code ^ order_mask) << high) >> (high + low))
 }
 
 fn same_keys<K: Key>(a: &[K], b: &[K]) -> bool {

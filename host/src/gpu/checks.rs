@@ -27,7 +27,7 @@ impl Found {
     ///
     /// # Errors
     /// They are out of order, or others.
-    pub fn judge(self, input_hash: u64) -> Result<(), Error> {
+    pub fn check(self, input_hash: u64) -> Result<(), Error> {
         let Self { disordered, hash } = self;
         if disordered != 0 {
             return Err(wrong(format!("{disordered} keys are greater than the next")));
@@ -49,13 +49,13 @@ pub fn keys<K: GpuKey>(
     order: &Order,
     stream: &Stream,
 ) -> Result<Found, Error> {
-    let options = if K::FORM.is_float() { control::ENCODE } else { 0 };
+    let options = if K::LAYOUT.is_float() { control::ENCODE } else { 0 };
     // SAFETY: the slice is live, and what writes it is on the stream.
     let found = unsafe {
         find(device, &K::Word::VERIFY, stream, |result| Verify {
             keys: Global::on_device(address(keys)),
             n: keys.len() as u64,
-            flip: order.flip::<K>(),
+            order_mask: order.order_mask::<K>(),
             options,
             result,
         })?
@@ -127,10 +127,10 @@ mod tests {
     #[test]
     fn keys_out_of_order_and_other_keys_are_told_apart() {
         let found = |disordered, hash| Found { disordered, hash };
-        assert!(found(0, 7).judge(7).is_ok());
-        let order = found(2, 7).judge(7).unwrap_err().to_string();
+        assert!(found(0, 7).check(7).is_ok());
+        let order = found(2, 7).check(7).unwrap_err().to_string();
         assert!(order.contains("2 keys are greater"), "{order}");
-        let keys = found(0, 8).judge(7).unwrap_err().to_string();
+        let keys = found(0, 8).check(7).unwrap_err().to_string();
         assert!(keys.contains("hash is 0x8, the input's 0x7"), "{keys}");
     }
 }

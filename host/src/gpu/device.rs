@@ -8,14 +8,14 @@ use cust::error::CudaError;
 use cust::{CudaApiVersion, sys};
 use gpu_kernels::entry::Entries;
 
-use super::kernels::Kernels;
+use super::module::KernelModule;
 use crate::driver::{self, Status};
 use crate::error::{Error, NoGpu};
 
 /// A GPU with its context and the kernels loaded into it.
 pub struct Device {
     // Declared first: unloaded before its context goes.
-    kernels: Kernels,
+    kernels: KernelModule,
     context: Context,
     name: String,
     capability: (u32, u32),
@@ -61,7 +61,7 @@ impl Device {
         let multiprocessors = attribute(DeviceAttribute::MultiprocessorCount)?;
         let shared_bytes = shared_bytes_optin(device)?;
         let context = Context::new(device).map_err(failed("creating a context on the GPU"))?;
-        let kernels = Kernels::find(capability)?;
+        let kernels = KernelModule::find(capability)?;
         let device =
             Device { kernels, context, name, capability, multiprocessors, shared_bytes, driver };
         // Every sort is verified by this kernel: a driver that compiles no PTX, or none of
@@ -77,7 +77,7 @@ impl Device {
     }
 
     /// The kernels, loaded as they are asked for.
-    pub fn kernels(&self) -> &Kernels {
+    pub fn kernels(&self) -> &KernelModule {
         &self.kernels
     }
 

@@ -16,7 +16,7 @@ use gpu_kernels::policy::{self, Shape};
 use gpu_kernels::tile::Pass;
 
 use super::Device;
-use super::kernels::Kernel;
+use super::module::Kernel;
 use super::sweep::Family;
 use crate::error::Error;
 
@@ -38,7 +38,7 @@ fn buckets_from(width: usize, paired: bool) -> Option<u64> {
 pub struct Passes<W> {
     /// Counts digits.
     pub histogram: Kernel<Histogram<W>>,
-    /// Passes over one place.
+    /// Passes over one digit.
     pub pass: Kernel<Pass<W>>,
     /// Whether its tiles are a single wave, which needs no histogram.
     pub single_wave: bool,
@@ -67,8 +67,8 @@ pub struct BucketSort<W> {
 pub enum Kind {
     /// Keys alone, ranked as the plan says.
     Keys,
-    /// Keys alone, ranked by ballots.
-    Ballots,
+    /// Keys alone, ranked by match.
+    MatchedKeys,
     /// Keys with values.
     Pairs,
 }
@@ -152,10 +152,10 @@ impl<W: Entries> BucketSort<W> {
             return Ok(None);
         };
         let room = Room::of(device);
-        // The blocks' tallies lie in the scratch buffer.
-        let tallies = u64::from(room.multiprocessors) * (buckets::TALLY * 4 / width) as u64;
+        // The blocks' bucket counts lie in the scratch buffer.
+        let counted = u64::from(room.multiprocessors) * (buckets::COUNT_WORDS * 4 / width) as u64;
         let whole = bits.begin == 0 && bits.end == W::BITS;
-        if !whole || kind == Kind::Ballots || n < from.max(tallies) || !room.runs(counts) {
+        if !whole || kind == Kind::MatchedKeys || n < from.max(counted) || !room.runs(counts) {
             return Ok(None);
         }
         let holds = |entry: &&Entry<LocalSort<W>>| {
@@ -168,7 +168,7 @@ impl<W: Entries> BucketSort<W> {
         let kernels = device.kernels();
         let sort = kernels.load(sort)?;
         Ok(Some(BucketSort {
-            from: from.max(tallies),
+            from: from.max(counted),
             counts: kernels.load(counts)?,
             starts: kernels.load(starts)?,
             sort,
@@ -198,7 +198,7 @@ pub fn usable(
     (family, shape): (Family, Shape),
     n: u64,
     multiprocessors: u32,
-    by_bucket: bool,
+    bucket_sort: bool,
 ) -> Result<(), String> {
     let tile = shape.tile() as u64;
     let most = u64::from(multiprocessors).min(control::TILES_MAX as u64) * tile;
@@ -208,10 +208,10 @@ pub fn usable(
             fused::BUCKETS_MAX,
             fused::most(shape)
         )),
-        Family::FewTiles if n > most => {
+        Family::SingleWave if n > most => {
             Err(format!("{n} elements are more than a tile a multiprocessor, {most}"))
         }
-        Family::LocalSort if !by_bucket => Err(format!("{n} elements are not sorted by bucket")),
+        Family::LocalSort if !bucket_sort => Err(format!("{n} elements are not sorted by bucket")),
         Family::LocalSort if largest_bucket(n) > tile as f64 => {
             Err(format!("a bucket of {n} elements may have {:.0}", largest_bucket(n).ceil()))
         }
@@ -237,8 +237,8 @@ fn pass<W: Entries>(
         return Ok((entry, true));
     }
     let portioned = n > control::ONE_PORTION;
-    // In portions tiles have one shape, and rank by ballots where the plan says so.
-    let ballots = (W::BITS, kind, portioned) == (32, Kind::Ballots, false);
+    // In portions tiles have one shape, and rank by match where the plan says so.
+    let ballots = (W::BITS, kind, portioned) == (32, Kind::MatchedKeys, false);
     let usable = |entry: &&Entry<Pass<W>>| {
         let shape = entry.shape;
         let ranks = (shape == KEYS_U32_MATCH) == ballots;
@@ -318,18 +318,18 @@ pub fn coder<W: Entries>(device: &Device) -> Result<Kernel<NumericCodes<W>>, Err
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gpu::kernels::embedded_texts;
+    use crate::gpu::module::embedded_texts;
     use gpu_kernels::sweep::Swept;
 
     /// Tiles of the swept shapes of u32 that a sort of `n` can use.
-    fn usable_of(family: Family, n: u64, by_bucket: bool) -> Vec<usize> {
+    fn usable_of(family: Family, n: u64, bucket_sort: bool) -> Vec<usize> {
         let shapes: Vec<Shape> = match family {
             Family::Passes => u32::SWEPT_LOOK_BACK.iter().map(|entry| entry.shape).collect(),
-            Family::FewTiles => u32::SWEPT_SINGLE_WAVE.iter().map(|entry| entry.shape).collect(),
+            Family::SingleWave => u32::SWEPT_SINGLE_WAVE.iter().map(|entry| entry.shape).collect(),
             Family::Fused => u32::SWEPT_FUSED.iter().map(|entry| entry.shape).collect(),
             Family::LocalSort => u32::SWEPT_LOCAL.iter().map(|entry| entry.shape).collect(),
         };
-        let usable = |shape: &Shape| usable((family, *shape), n, 132, by_bucket).is_ok();
+        let usable = |shape: &Shape| usable((family, *shape), n, 132, bucket_sort).is_ok();
         let usable = shapes.into_iter().filter(usable);
         usable.map(|shape| shape.tile()).collect()
     }
@@ -350,7 +350,7 @@ mod tests {
     /// Checks for every number of keys.
     fn has_passes<W: Entries>(room: Room, text: Option<&str>) {
         for n in (10..33).map(|exponent| 1 << exponent) {
-            for kind in [Kind::Keys, Kind::Ballots, Kind::Pairs] {
+            for kind in [Kind::Keys, Kind::MatchedKeys, Kind::Pairs] {
                 let (entry, _) = pass::<W>(room, kind, n).unwrap();
                 assert!(entry.shared_bytes <= room.shared_bytes);
                 if let Some(text) = text {
@@ -426,10 +426,10 @@ mod tests {
             (name::<u32>, Kind::Keys, 1 << 22, "onesweep_keys_baseline_u32"),
             (name::<u32>, Kind::Keys, 1 << 23, "onesweep_keys_many_u32"),
             (name::<u32>, Kind::Keys, 1 << 24, "onesweep_keys_u32"),
-            (name::<u32>, Kind::Ballots, 1 << 24, "onesweep_keys_ballots_u32"),
+            (name::<u32>, Kind::MatchedKeys, 1 << 24, "onesweep_keys_ballots_u32"),
             (name::<u32>, Kind::Keys, 1 << 29, "onesweep_keys_u32"),
             (name::<u32>, Kind::Keys, 1 << 30, "onesweep_keys_wide_u32"),
-            (name::<u32>, Kind::Ballots, 1 << 31, "onesweep_keys_wide_u32"),
+            (name::<u32>, Kind::MatchedKeys, 1 << 31, "onesweep_keys_wide_u32"),
             (name::<u32>, Kind::Pairs, 1 << 30, "onesweep_pairs_wide_u32"),
             (name::<u32>, Kind::Pairs, 1 << 16, "few_pairs_3072_u32"),
             (name::<u64>, Kind::Keys, 1 << 16, "few_keys_2048_u64"),
@@ -466,7 +466,7 @@ mod tests {
             (name::<u128>, 1 << 14, None),
         ] {
             assert_eq!(name(Kind::Keys, n), expected, "{n}");
-            assert_eq!(name(Kind::Ballots, n), None);
+            assert_eq!(name(Kind::MatchedKeys, n), None);
             assert_eq!(name(Kind::Pairs, n), None);
         }
     }
@@ -474,7 +474,7 @@ mod tests {
     #[test]
     fn candidates_are_entered_where_they_can_be_used() {
         // A tile a multiprocessor, of which there are 132.
-        let few = |n| usable_of(Family::FewTiles, n, false);
+        let few = |n| usable_of(Family::SingleWave, n, false);
         assert!(few(1 << 14).contains(&2048) && few(1 << 14).contains(&8192));
         assert!(few(1 << 20).iter().all(|&tile| tile >= 7944));
         assert!(few(1 << 20).contains(&8192) && few(1 << 21).is_empty());
@@ -488,7 +488,7 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_told_why() {
         let (few_tiles, local_sort) = (Shape::new(256, 8, 2), Shape::new(32, 11, 32));
-        let few = usable((Family::FewTiles, few_tiles), 1 << 21, 132, false);
+        let few = usable((Family::SingleWave, few_tiles), 1 << 21, 132, false);
         assert_eq!(
             few.unwrap_err(),
             "2097152 elements are more than a tile a multiprocessor, 270336"

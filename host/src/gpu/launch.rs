@@ -19,7 +19,7 @@ use gpu_kernels::tile::{Buffers, Pass};
 use super::Device;
 use super::device::check;
 use super::dispatch::{self, BucketSort, Passes};
-use super::kernels::Kernel;
+use super::module::Kernel;
 use crate::error::Error;
 
 /// Addresses of input, output and scratch.
@@ -46,7 +46,7 @@ pub struct Launch<'a, W> {
     /// Values of 4 bytes, if there are any.
     pub values: Option<Addresses>,
     pub n: u64,
-    pub flip: W,
+    pub order_mask: W,
     pub bits: Bits,
     /// Options of `gpu_kernels::control`, but for `IN_PLACE`.
     pub options: u32,
@@ -91,7 +91,7 @@ impl<W: Entries> Launch<'_, W> {
             input_values: values.input,
             output_values: values.output,
             n: self.n as u32,
-            flip: self.flip,
+            order_mask: self.order_mask,
             bits: self.bits,
             options: self.options(),
         };
@@ -112,7 +112,7 @@ impl<W: Entries> Launch<'_, W> {
             output: keys.output,
             control: Global::on_device(control),
             n: self.n as u32,
-            flip: self.flip,
+            order_mask: self.order_mask,
             options: self.options(),
         };
         let blocks = fused::blocks(self.n as usize, kernel.shape().threads);
@@ -133,10 +133,10 @@ impl<W: Entries> Launch<'_, W> {
             values: self.values(),
             control: Global::on_device(at.control),
             n: self.n,
-            place: 0,
+            position: 0,
             shift: 0,
             mask: 0,
-            flip: self.flip,
+            order_mask: self.order_mask,
             portion: 0,
             first_tile: 0,
             options: self.options(),
@@ -147,7 +147,7 @@ impl<W: Entries> Launch<'_, W> {
             control: pass.control,
             n: self.n,
             tiles: tiles as u32,
-            flip: self.flip,
+            order_mask: self.order_mask,
             bits: self.bits,
             options: pass.options,
         };
@@ -165,14 +165,14 @@ impl<W: Entries> Launch<'_, W> {
                     passes.histogram.launch(self.stream, blocks, &counts)?;
                 }
             }
-            for place in 0..self.bits.places() {
-                (pass.place, pass.portion) = (place, 0);
-                (pass.shift, pass.mask) = self.bits.place(place);
+            for position in 0..self.bits.digits() {
+                (pass.position, pass.portion) = (position, 0);
+                (pass.shift, pass.mask) = self.bits.digit(position);
                 let mut first_tile = 0;
                 while first_tile < tiles {
                     let count = (tiles - first_tile).min(passes.portion);
                     pass.first_tile = first_tile as u32;
-                    if passes.single_wave && place == 0 {
+                    if passes.single_wave && position == 0 {
                         passes.pass.launch(self.stream, count as u32, &pass)?;
                     } else {
                         passes.pass.launch_early(self.stream, count as u32, &pass)?;
@@ -189,7 +189,7 @@ impl<W: Entries> Launch<'_, W> {
                 values: pass.values.output,
                 control: pass.control,
                 starts: Global::on_device(at.starts),
-                flip: self.flip,
+                order_mask: self.order_mask,
                 options: pass.options,
             };
             sort.launch_early(self.stream, *blocks, &local)
@@ -200,8 +200,8 @@ impl<W: Entries> Launch<'_, W> {
     /// by `histogram`, should that be to be done again.
     ///
     /// # Safety
-    /// As [`passes`](Self::passes). There are enough keys for the scratch buffer to hold a
-    /// tally of each block.
+    /// As [`passes`](Self::passes). There are enough keys for the scratch buffer to hold
+    /// the bucket counts of each block.
     unsafe fn count_buckets(
         &self,
         buckets: &BucketSort<W>,
@@ -209,10 +209,10 @@ impl<W: Entries> Launch<'_, W> {
         at: Workplace,
         histogram: &Kernel<Histogram<W>>,
     ) -> Result<(), Error> {
-        let tallies = Global::on_device(self.keys.scratch);
-        let counted = BucketCounts::of(counts, tallies);
+        let bucket_counts = Global::on_device(self.keys.scratch);
+        let counted = BucketCounts::of(counts, bucket_counts);
         let starts = BucketStarts {
-            tallies,
+            bucket_counts,
             count: at.multiprocessors,
             control: counts.control,
             starts: Global::on_device(at.starts),

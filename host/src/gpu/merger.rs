@@ -10,7 +10,7 @@ use gpu_kernels::merge::Merge;
 use super::checks::address;
 use super::device::failed;
 use super::dispatch;
-use super::kernels::Kernel;
+use super::module::Kernel;
 use super::{Device, GpuKey};
 use crate::error::Error;
 
@@ -110,8 +110,8 @@ unsafe fn merge<K: GpuKey>(
         b: array(b),
         b_len: b.len() as u32,
         output: array(output),
-        flip: K::Word::from_u128(K::FORM.flip()),
-        magnitude: K::Word::from_u128(K::FORM.magnitude()),
+        order_mask: K::Word::from_u128(K::LAYOUT.order_mask()),
+        magnitude: K::Word::from_u128(K::LAYOUT.magnitude()),
     };
     let blocks = kernel.blocks(output.len() as u64) as u32;
     // SAFETY: the caller's contract.

@@ -3,8 +3,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`device`] | a GPU, opened: its context, its limits, the loaded kernels |
-//! | [`kernels`] | the PTX, and how a kernel is launched |
-//! | [`form`] | the types of keys, and the orders they are sorted in |
+//! | [`module`] | the PTX, and how a kernel is launched |
+//! | [`key`] | the types of keys, and the orders they are sorted in |
 //! | `dispatch` | which kernels sort what |
 //! | `launch` | the launches of one sort |
 //! | [`sort`] | [`Sort`]: a sort, prepared |
@@ -22,10 +22,10 @@
 pub mod checks;
 pub mod device;
 mod dispatch;
-pub mod form;
-pub mod kernels;
+pub mod key;
 mod launch;
 pub mod merger;
+pub mod module;
 pub mod resident;
 pub mod sort;
 pub mod sorter;
@@ -34,7 +34,7 @@ pub mod transfer;
 pub mod workspace;
 
 pub use device::Device;
-pub use form::{Bf16, F16, GpuKey, Order};
+pub use key::{Bf16, F16, GpuKey, Order};
 pub use resident::Resident;
 pub use sort::{Payload, Sort};
 pub use sorter::GpuSorter;

@@ -131,14 +131,14 @@ impl<'a, K: GpuKey> Resident<'a, K> {
     /// # Errors
     /// A result out of order, of other keys than the input, or not stable.
     pub fn verified_sample(&mut self) -> Result<Duration, Error> {
-        self.spoil()?;
+        self.poison()?;
         let sample = self.sample()?;
         self.verify()?;
         Ok(sample)
     }
 
     /// Overwrites the output, so that what it holds after a sort is that sort's.
-    pub fn spoil(&mut self) -> Result<(), Error> {
+    pub fn poison(&mut self) -> Result<(), Error> {
         self.device().enter()?;
         let bytes = (self.output.len() * size_of::<K>()) as u64;
         let output = self.output.as_device_ptr().as_raw();
@@ -151,8 +151,8 @@ impl<'a, K: GpuKey> Resident<'a, K> {
                 launch::fill(address, 0xA5, 4 * values.output.len() as u64, &self.stream)?;
             }
         }
-        let spoilt = self.stream.synchronize();
-        spoilt.map_err(failed("overwriting the last result"))
+        let poisoned = self.stream.synchronize();
+        poisoned.map_err(failed("overwriting the last result"))
     }
 
     /// Checks the result of the last sample.
@@ -160,7 +160,7 @@ impl<'a, K: GpuKey> Resident<'a, K> {
     /// # Errors
     /// A result out of order, of other keys than the input, or not stable.
     pub fn verify(&self) -> Result<(), Error> {
-        self.found(&self.output)?.judge(self.input_hash)?;
+        self.found(&self.output)?.check(self.input_hash)?;
         let Some(values) = &self.values else {
             return Ok(());
         };

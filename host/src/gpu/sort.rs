@@ -19,9 +19,9 @@ use gpu_kernels::tile::Pass;
 use super::Device;
 use super::checks::{address, check_apart, check_lengths};
 use super::dispatch::{self, Kind, Passes};
-use super::form::{Form, GpuKey, Order};
-use super::kernels::{Kernel, Resources};
+use super::key::{GpuKey, Order};
 use super::launch::{self, Addresses, Launch, Workplace};
+use super::module::{Kernel, Resources};
 use super::sweep::Family;
 use super::workspace::{Cleared, Workspace};
 use crate::error::Error;
@@ -50,7 +50,7 @@ pub enum Payload {
 /// indices, and with values that are not of 4 bytes.
 ///
 /// Time: one read of the keys, and one read and one write of keys and values for
-/// each byte of the bits sorted by; places in which all keys agree are skipped. Keys that
+/// each byte of the bits sorted by; digits in which all keys agree are skipped. Keys that
 /// are at most a tile for each multiprocessor need no read beforehand.
 /// From 2^11 to 2^18 keys of 4 or 8 bytes alone are sorted in one launch, without a second
 /// buffer: a pass by the top digit, or by splitters where that is uneven, then each bucket
@@ -108,8 +108,8 @@ impl<K: GpuKey> Sort<K> {
         payload: Payload,
         order: Order,
     ) -> Result<Self, Error> {
-        let form = K::FORM;
-        let bits = order.sorted_bits(form)?;
+        let layout = K::LAYOUT;
+        let bits = order.sorted_bits(layout)?;
         if let Payload::Value(width) = payload
             && !matches!(width, 4 | 8 | 16)
         {
@@ -117,13 +117,13 @@ impl<K: GpuKey> Sort<K> {
         }
         let capacity = capacity as u64;
         let indexed =
-            order.is_numeric(form) || !matches!(payload, Payload::None | Payload::Value(4));
+            order.is_numeric(layout) || !matches!(payload, Payload::None | Payload::Value(4));
         if indexed && capacity > u64::from(u32::MAX) {
             return Err(Error::TooMany { n: capacity as usize, limit: u64::from(u32::MAX) });
         }
         device.enter()?;
         let paired = indexed || payload != Payload::None;
-        let numeric = order.is_numeric(form);
+        let numeric = order.is_numeric(layout);
         let gathered = match payload {
             Payload::Value(width) if numeric || width != 4 => Some(width),
             _ => None,
@@ -194,7 +194,7 @@ impl<K: GpuKey> Sort<K> {
             }
             (None, None) => {
                 let family = match passes.single_wave {
-                    true => Family::FewTiles,
+                    true => Family::SingleWave,
                     false => Family::Passes,
                 };
                 (family, passes.pass.shape(), passes.pass.resources()?)
@@ -203,17 +203,13 @@ impl<K: GpuKey> Sort<K> {
     }
 
     /// Whether buckets may be sorted locally.
-    pub(super) fn goes_by_bucket(&self) -> bool {
+    pub(super) fn sorts_buckets(&self) -> bool {
         self.kernels.passes.buckets.is_some()
     }
 
     /// Keys it is prepared for.
     pub fn capacity(&self) -> usize {
         self.capacity as usize
-    }
-
-    pub(super) fn form(&self) -> Form {
-        K::FORM
     }
 
     pub(super) fn numeric(&self) -> bool {
@@ -339,7 +335,7 @@ impl<K: GpuKey> Sort<K> {
         unsafe { self.run(n, (keys, keys), values, Some(second), workspace, stream) }
     }
 
-    /// Sorts `input` into `output`, and tells for each place which index of the
+    /// Sorts `input` into `output`, and tells for each key which index of the
     /// input its key had. Errors as [`keys`](Self::keys).
     pub fn indices(
         &self,
@@ -385,7 +381,7 @@ impl<K: GpuKey> Sort<K> {
             workspace.cleared = Cleared::Nothing;
         }
         let base = workspace.memory.as_device_ptr().as_raw();
-        let width = self.form().width as u64;
+        let width = K::LAYOUT.width as u64;
         // What passes along with the keys: the values themselves, or indices.
         let indices = match (self.payload, values) {
             (Payload::Index, Some((_, output))) => Some(output),
@@ -402,7 +398,7 @@ impl<K: GpuKey> Sort<K> {
                 keys: Global::on_device(input),
                 codes: Global::on_device(codes),
                 n,
-                infinity: K::Word::from_u128(self.form().infinity()),
+                infinity: K::Word::from_u128(K::LAYOUT.infinity()),
             };
             // SAFETY: the codes are the workspace's; the caller's contract for the rest.
             unsafe { coder.launch(stream, launch::elementwise(&coder, n), &coded)? };
@@ -422,7 +418,7 @@ impl<K: GpuKey> Sort<K> {
                 scratch: second.map_or(base + layout.values, |second| second.values),
             }),
             n,
-            flip: self.order.flip::<K>(),
+            order_mask: self.order.order_mask::<K>(),
             bits: self.bits,
             options: self.options(indices.is_some()),
             stream,
@@ -465,11 +461,11 @@ impl<K: GpuKey> Sort<K> {
                 workspace.clear(self.to_be_clear(), true, launch.stream)?;
                 return launch.fused(fused, control);
             }
-            // A sort of a single wave by a single place is the one that does not leave the
+            // A sort of a single wave by a single digit is the one that does not leave the
             // control words as it needs them.
-            let leaves = !(self.kernels.passes.single_wave && launch.bits.places() == 1);
+            let leaves = !(self.kernels.passes.single_wave && launch.bits.digits() == 1);
             workspace.clear(self.to_be_clear(), leaves, launch.stream)?;
-            // In place takes an even number of passes, which an odd number of places
+            // In place takes an even number of passes, which an odd number of digits
             // may not allow: then the result goes to the second buffer, and from
             // there back.
             let in_place = launch.keys.input == launch.keys.output;
@@ -479,7 +475,7 @@ impl<K: GpuKey> Sort<K> {
                 multiprocessors: self.device.multiprocessors(),
             };
             let sort = |launch: &Launch<'_, K::Word>| launch.passes(&self.kernels.passes, at);
-            if !(in_place && launch.bits.places() % 2 == 1) {
+            if !(in_place && launch.bits.digits() % 2 == 1) {
                 return sort(launch);
             }
             let apart =
@@ -521,7 +517,7 @@ impl<K: GpuKey> Sort<K> {
 
     fn options(&self, indexed: bool) -> u32 {
         let mut options = 0;
-        if self.form().is_float() && !self.numeric() {
+        if K::LAYOUT.is_float() && !self.numeric() {
             options |= control::ENCODE;
         }
         if self.order.allows_atomics() && !self.paired() {
@@ -566,6 +562,6 @@ fn kind(paired: bool, order: &Order) -> Kind {
     } else if order.allows_atomics() {
         Kind::Keys
     } else {
-        Kind::Ballots
+        Kind::MatchedKeys
     }
 }

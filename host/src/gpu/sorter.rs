@@ -7,7 +7,7 @@ use cust::stream::{Stream, StreamFlags};
 
 use super::Device;
 use super::device::failed;
-use super::form::{GpuKey, Order};
+use super::key::{GpuKey, Order};
 use super::sort::{Payload, Sort};
 use super::transfer::upload;
 use crate::error::Error;

@@ -7,7 +7,7 @@ use gpu_kernels::entry::Entry;
 use gpu_kernels::sweep::Swept;
 use gpu_kernels::tile::Pass;
 
-use super::kernels::{Kernel, Resources};
+use super::module::{Kernel, Resources};
 use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, dispatch};
 use crate::error::Error;
 
@@ -23,7 +23,7 @@ pub enum Family {
     /// Passes of tiles that look back, after a histogram; or a sort in one block.
     Passes,
     /// Passes of a single wave of tiles.
-    FewTiles,
+    SingleWave,
     /// The local sort of buckets, after two passes.
     LocalSort,
     /// The sort in one launch of many blocks.
@@ -33,10 +33,10 @@ pub enum Family {
 /// How the passes of a shape rank.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ranking {
-    /// By atomics where the plan says so, else by ballots.
+    /// By atomics where the plan says so, else by match.
     Atomics,
-    /// By ballots.
-    Ballots,
+    /// By match.
+    Match,
     /// As the kernel in use does.
     AsInUse,
 }
@@ -60,7 +60,7 @@ pub struct Name {
 }
 
 /// A sort by a kernel of some shape.
-pub struct Entrant<K: GpuKey> {
+pub struct ShapedSort<K: GpuKey> {
     pub name: Name,
     pub sort: Arc<Sort<K>>,
     /// What its kernel takes.
@@ -70,7 +70,7 @@ pub struct Entrant<K: GpuKey> {
 /// What became of a candidate on a GPU.
 pub enum Fit<K: GpuKey> {
     /// It can be timed.
-    Runs(Entrant<K>),
+    Runs(ShapedSort<K>),
     /// It cannot, or not as it is meant.
     Skipped {
         name: Name,
@@ -83,24 +83,24 @@ pub enum Fit<K: GpuKey> {
 ///
 /// # Errors
 /// A kernel that does not load.
-pub fn field<K: GpuKey>(sorter: &GpuSorter, n: usize, paired: bool) -> Result<Vec<Fit<K>>, Error> {
+pub fn sorts<K: GpuKey>(sorter: &GpuSorter, n: usize, paired: bool) -> Result<Vec<Fit<K>>, Error> {
     let payload = if paired { Payload::Value(4) } else { Payload::None };
     let prepare = |order| sorter.prepare::<K>(n, payload, order);
     let ascending = Order::ascending;
     let mut field = vec![in_use(prepare(ascending())?, Ranking::AsInUse)?];
     if !paired {
-        let ballots = prepare(ascending().ballots())?;
-        field.push(in_use(ballots, Ranking::Ballots)?);
+        let matched = prepare(ascending().match_ranking())?;
+        field.push(in_use(matched, Ranking::Match)?);
     }
     let enter = |family, entry: &Entry<Pass<K::Word>>| {
-        let by = |sort: Sort<K>, kernel| Ok(sort.by_pass(kernel, family == Family::FewTiles));
+        let by = |sort: Sort<K>, kernel| Ok(sort.by_pass(kernel, family == Family::SingleWave));
         enter(sorter.device(), prepare(ascending())?, family, entry, by)
     };
     for entry in K::Word::SWEPT_LOOK_BACK.iter().filter(|entry| entry.paired == paired) {
         field.push(enter(Family::Passes, entry)?);
     }
     for entry in K::Word::SWEPT_SINGLE_WAVE.iter().filter(|entry| entry.paired == paired) {
-        field.push(enter(Family::FewTiles, entry)?);
+        field.push(enter(Family::SingleWave, entry)?);
     }
     for entry in K::Word::SWEPT_LOCAL.iter().filter(|entry| entry.paired == paired) {
         let (device, sort) = (sorter.device(), prepare(ascending())?);
@@ -124,7 +124,7 @@ fn in_use<K: GpuKey>(sort: Sort<K>, ranking: Ranking) -> Result<Fit<K>, Error> {
         in_use: true,
     };
     let sort = Arc::new(sort);
-    Ok(Fit::Runs(Entrant { name, sort, resources }))
+    Ok(Fit::Runs(ShapedSort { name, sort, resources }))
 }
 
 /// `sort` by the kernel of `entry`, if it does for so many elements, the GPU has room
@@ -141,12 +141,12 @@ fn enter<K: GpuKey, A>(
         threads: entry.shape.threads as u32,
         items: entry.shape.items as u32,
         blocks: Some(entry.shape.blocks as u32),
-        ranking: if entry.atomic { Ranking::Atomics } else { Ranking::Ballots },
+        ranking: if entry.atomic { Ranking::Atomics } else { Ranking::Match },
         in_use: false,
     };
     let (n, multiprocessors) = (sort.capacity() as u64, device.multiprocessors());
     let of = (family, entry.shape);
-    if let Err(reason) = dispatch::usable(of, n, multiprocessors, sort.goes_by_bucket()) {
+    if let Err(reason) = dispatch::usable(of, n, multiprocessors, sort.sorts_buckets()) {
         return Ok(Fit::Skipped { name, reason });
     }
     let (needed, most) = (entry.shared_bytes, device.shared_bytes());
@@ -162,5 +162,5 @@ fn enter<K: GpuKey, A>(
         return Ok(Fit::Skipped { name, reason });
     }
     let sort = Arc::new(by(sort, kernel)?);
-    Ok(Fit::Runs(Entrant { name, sort, resources }))
+    Ok(Fit::Runs(ShapedSort { name, sort, resources }))
 }

@@ -114,7 +114,7 @@ pub(super) struct Parts {
     /// Whether passes move keys and values between two buffers.
     pub(super) passes: bool,
     /// Whether passes may go by buckets.
-    pub(super) by_bucket: bool,
+    pub(super) bucket_sort: bool,
     /// Whether 4-byte values pass along with the keys.
     pub(super) paired: bool,
     /// Whether codes are sorted in place of the keys.
@@ -139,7 +139,7 @@ impl Layout {
             }
             begin
         };
-        let buckets = part(parts.by_bucket, 4 * (buckets::BUCKETS as u64 + 1));
+        let buckets = part(parts.bucket_sort, 4 * (buckets::BUCKETS as u64 + 1));
         let index = part(parts.indexed, n * 4);
         let codes = part(parts.numeric, n * width);
         let gathered = part(parts.gathered_width > 0, n * parts.gathered_width);
@@ -155,10 +155,10 @@ impl<K: GpuKey> Sort<K> {
         let words = || self.control_words(self.capacity);
         Layout::of(&Parts {
             n: self.capacity,
-            width: self.form().width,
+            width: K::LAYOUT.width,
             words: self.kernels.block.is_none().then(words),
             passes: self.kernels.block.is_none() && self.kernels.fused.is_none(),
-            by_bucket: self.kernels.passes.buckets.is_some(),
+            bucket_sort: self.kernels.passes.buckets.is_some(),
             paired: self.paired(),
             numeric: self.numeric(),
             gathered_width: self.gathered_width(),
@@ -177,7 +177,7 @@ impl<K: GpuKey> Sort<K> {
         } else if self.kernels.passes.single_wave {
             control::words_of_single_wave(self.tiles(n))
         } else {
-            control::words(self.form().width, self.tiles(n))
+            control::words(K::LAYOUT.width, self.tiles(n))
         }
     }
 
@@ -241,7 +241,7 @@ impl<K: GpuKey> Sort<K> {
             let tiles = self.tiles(self.capacity);
             Cleared::Rows { tiles }
         } else {
-            let width = self.form().width;
+            let width = K::LAYOUT.width;
             Cleared::Bins { width }
         }
     }
@@ -258,7 +258,7 @@ mod tests {
             width,
             words,
             passes: words.is_some(),
-            by_bucket: false,
+            bucket_sort: false,
             paired: false,
             numeric: false,
             gathered_width: 0,
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn parts_are_aligned_and_apart() {
         let parts = Parts {
-            by_bucket: true,
+            bucket_sort: true,
             paired: true,
             numeric: true,
             gathered_width: 8,

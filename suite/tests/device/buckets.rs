@@ -85,11 +85,11 @@ const SPOILT: [(&str, Spoil); 6] = [
         0 => key >> 16 | 77 << 48,
         _ => key,
     }),
-    ("one crowded", |i, _, key| match i % 20 {
+    ("one contended", |i, _, key| match i % 20 {
         0 => 77 << 48,
         _ => key,
     }),
-    ("crowded later", |i, n, key| match i < n / 2 {
+    ("contended later", |i, n, key| match i < n / 2 {
         true => key,
         false => key >> 16 | 77 << 48,
     }),

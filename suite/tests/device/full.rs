@@ -87,7 +87,7 @@ impl Coverage {
         what: impl Display,
     ) {
         let kind = if paired { "pairs" } else { "keys" };
-        let what = format!("{} {kind} of {}, {what}", keys.len(), K::FORM.name);
+        let what = format!("{} {kind} of {}, {what}", keys.len(), K::LAYOUT.name);
         if !self.fits::<K>(sorter, keys.len(), paired, &what) {
             return;
         }
@@ -323,7 +323,7 @@ fn every_distribution(sorter: &GpuSorter, covered: &mut Coverage) {
             let keys = workload::<K>(n, distribution);
             let ascending = Order::ascending;
             covered.sort(sorter, &keys, false, ascending(), distribution);
-            covered.sort(sorter, &keys, false, ascending().ballots(), distribution);
+            covered.sort(sorter, &keys, false, ascending().match_ranking(), distribution);
             covered.sort(sorter, &keys, false, Order::descending(), distribution);
             covered.sort(sorter, &keys, true, ascending(), distribution);
         }

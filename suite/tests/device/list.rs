@@ -52,8 +52,8 @@ fn order(case: &Case) -> Order {
     if case.numeric {
         order = order.numeric();
     }
-    if case.ballots {
-        order = order.ballots();
+    if case.match_ranking {
+        order = order.match_ranking();
     }
     if case.bits == (0, case.key.bits) { order } else { order.bits(case.bits.0..case.bits.1) }
 }

@@ -15,7 +15,7 @@ use std::sync::{Arc, RwLock};
 
 use cust::memory::{CopyDestination, DeviceBuffer};
 use host::Error;
-use host::gpu::kernels::{embedded_texts, load_module};
+use host::gpu::module::{embedded_texts, load_module};
 use host::gpu::{Bf16, Device, F16, GpuKey, GpuSorter, Order, Payload, Resident};
 use libtest_mimic::{Arguments, Failed, Trial};
 use oracle::{Ranked, RankedNumber, check, for_every_number, for_every_type, keys, oracle, stream};
@@ -130,7 +130,7 @@ fn every_type_and_order_is_sorted(device: Arc<Device>) {
         for n in [1, 2, 1000, 4096, 20_000, 300_001] {
             let keys = keys(n);
             for (order, descending) in [(Order::ascending(), false), (Order::descending(), true)] {
-                for order in [order.clone(), order.ballots()] {
+                for order in [order.clone(), order.match_ranking()] {
                     check(sorter, &keys, order, &oracle(&keys, K::rank, descending));
                 }
             }

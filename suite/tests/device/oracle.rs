@@ -166,7 +166,7 @@ pub const CHECKED_SORTS: u64 = 3;
 /// the indices in order.
 pub fn check<K: Ranked>(sorter: &GpuSorter, keys: &[K], order: Order, expected: &[u32]) {
     let n = keys.len();
-    let what = format!("{} keys of {}, {order:?}", n, K::FORM.name);
+    let what = format!("{} keys of {}, {order:?}", n, K::LAYOUT.name);
     let words = |keys: &[K]| keys.iter().map(|key| key.to_word()).collect::<Vec<_>>();
     let in_order: Vec<u128> = expected.iter().map(|&i| keys[i as usize].to_word()).collect();
     let stream = stream();

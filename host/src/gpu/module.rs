@@ -86,7 +86,7 @@ impl<A> Clone for Kernel<A> {
 impl<A> Copy for Kernel<A> {}
 
 /// The kernels of one context.
-pub struct Kernels {
+pub struct KernelModule {
     /// What stands before the first kernel in the text, and the kernels by name.
     prelude: String,
     texts: HashMap<String, String>,
@@ -94,7 +94,7 @@ pub struct Kernels {
     loaded: Mutex<HashMap<&'static str, (Module, Function)>>,
 }
 
-impl Kernels {
+impl KernelModule {
     /// The kernels for a GPU of this `capability`, none of them loaded yet.
     pub(super) fn find(capability: (u32, u32)) -> Result<Self, Error> {
         match std::env::var_os("CUDAMARK_PTX") {
@@ -125,7 +125,7 @@ impl Kernels {
                 remedy: "it is not PTX, or cut off: build it again".to_owned(),
             });
         }
-        Ok(Kernels { prelude, texts, origin, loaded: Mutex::default() })
+        Ok(KernelModule { prelude, texts, origin, loaded: Mutex::default() })
     }
 
     /// The kernel of `entry`, loaded into the current context if it is not yet.
@@ -203,7 +203,7 @@ pub struct Resources {
 }
 
 impl<A> Kernel<A> {
-    /// How it cuts its input.
+    /// How it splits its input.
     pub fn shape(&self) -> Shape {
         self.entry.shape
     }

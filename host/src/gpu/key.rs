@@ -9,26 +9,26 @@ use crate::error::Error;
 
 /// A type of key: what the kernels have to know of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Form {
+pub struct KeyLayout {
     /// Bytes of a key.
     pub width: usize,
     /// Name of the type, as in records: `u32`.
     pub name: &'static str,
     /// What orders it as unsigned by exclusive or: the sign bit, or nothing.
-    flip: u128,
+    order_mask: u128,
     /// The bits of infinity, if it is a floating-point type.
     infinity: Option<u128>,
 }
 
-impl Form {
+impl KeyLayout {
     /// All ones of this width.
     fn ones(&self) -> u128 {
         u128::MAX >> (128 - 8 * self.width)
     }
 
     /// What orders the bits as unsigned, by exclusive or.
-    pub(super) fn flip(&self) -> u128 {
-        self.flip
+    pub(super) fn order_mask(&self) -> u128 {
+        self.order_mask
     }
 
     /// The bits that are complemented in negative keys, so that they ascend: all but the
@@ -51,12 +51,12 @@ impl Form {
 /// A key that the kernels sort.
 ///
 /// # Safety
-/// The type is a word of `FORM.width` bytes without padding, of which every pattern of
+/// The type is a word of `LAYOUT.width` bytes without padding, of which every pattern of
 /// bits is a key: an integer, a floating-point number, or a transparent wrapper of one
-/// with the `FORM` and the `Word` of what it wraps.
+/// with the `LAYOUT` and the `Word` of what it wraps.
 pub unsafe trait GpuKey: DeviceCopy + Default + PartialEq + Send + Sync + 'static {
     /// What the kernels have to know of it.
-    const FORM: Form;
+    const LAYOUT: KeyLayout;
 
     /// The word that it travels as.
     type Word: Entries;
@@ -89,14 +89,14 @@ unsafe impl DeviceCopy for F16 {}
 // SAFETY: a transparent wrapper of a word.
 unsafe impl DeviceCopy for Bf16 {}
 
-macro_rules! forms {
-    ($($key:ty: $word:ty, $name:literal, $flip:expr, $infinity:expr;)*) => { $(
-        // SAFETY: a word, or a transparent wrapper of one, of this form.
+macro_rules! key_layouts {
+    ($($key:ty: $word:ty, $name:literal, $order_mask:expr, $infinity:expr;)*) => { $(
+        // SAFETY: a word, or a transparent wrapper of one, of this layout.
         unsafe impl GpuKey for $key {
-            const FORM: Form = Form {
+            const LAYOUT: KeyLayout = KeyLayout {
                 width: size_of::<$key>(),
                 name: $name,
-                flip: $flip,
+                order_mask: $order_mask,
                 infinity: $infinity,
             };
 
@@ -105,7 +105,7 @@ macro_rules! forms {
     )* };
 }
 
-forms! {
+key_layouts! {
     u8: u8, "u8", 0, None;
     u16: u16, "u16", 0, None;
     u32: u32, "u32", 0, None;
@@ -134,7 +134,7 @@ pub struct Order {
     descending: bool,
     bits: Option<(u32, u32)>,
     numeric: bool,
-    ballots: bool,
+    match_ranking: bool,
 }
 
 impl Order {
@@ -164,40 +164,44 @@ impl Order {
         self
     }
 
-    /// Ranks by ballots in every pass, and so never by atomics that are checked
+    /// Ranks by match in every pass, and so never by atomics that are checked
     /// afterwards. The result is the same.
-    pub fn ballots(mut self) -> Self {
-        self.ballots = true;
+    pub fn match_ranking(mut self) -> Self {
+        self.match_ranking = true;
         self
     }
 
-    pub(super) fn is_numeric(&self, form: Form) -> bool {
-        self.numeric && form.is_float()
+    pub(super) fn is_numeric(&self, layout: KeyLayout) -> bool {
+        self.numeric && layout.is_float()
     }
 
     pub(super) fn allows_atomics(&self) -> bool {
-        !self.ballots && self.bits.is_none()
+        !self.match_ranking && self.bits.is_none()
     }
 
     /// What the keys' bits are combined with.
-    pub(super) fn flip<K: GpuKey>(&self) -> K::Word {
-        let form = K::FORM;
-        K::Word::from_u128(if self.descending { form.flip ^ form.ones() } else { form.flip })
+    pub(super) fn order_mask<K: GpuKey>(&self) -> K::Word {
+        let layout = K::LAYOUT;
+        K::Word::from_u128(if self.descending {
+            layout.order_mask ^ layout.ones()
+        } else {
+            layout.order_mask
+        })
     }
 
     /// Which bits are sorted by.
     ///
     /// # Errors
     /// Bits that the key does not have, or none in order.
-    pub(super) fn sorted_bits(&self, form: Form) -> Result<Bits, Error> {
-        let width = 8 * form.width as u32;
+    pub(super) fn sorted_bits(&self, layout: KeyLayout) -> Result<Bits, Error> {
+        let width = 8 * layout.width as u32;
         match self.bits {
             None => Ok(Bits { begin: 0, end: width }),
-            Some((begin, end)) if begin < end && end <= width && !self.is_numeric(form) => {
+            Some((begin, end)) if begin < end && end <= width && !self.is_numeric(layout) => {
                 Ok(Bits { begin, end })
             }
             Some((begin, end)) => {
-                Err(Error::Bits { begin, end, width, numeric: self.is_numeric(form) })
+                Err(Error::Bits { begin, end, width, numeric: self.is_numeric(layout) })
             }
         }
     }

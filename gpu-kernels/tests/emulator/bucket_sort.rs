@@ -6,7 +6,7 @@ use crate::cases;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::Buffer;
 use gpu_kernels::bucket_starts::{self, BucketStarts};
-use gpu_kernels::buckets::{self, BUCKET_BITS, BUCKETS, BucketCounts, TALLY};
+use gpu_kernels::buckets::{self, BUCKET_BITS, BUCKETS, BucketCounts, COUNT_WORDS};
 use gpu_kernels::control;
 use gpu_kernels::histogram::{self, Histogram};
 use gpu_kernels::key::{Key, RADIX};
@@ -63,17 +63,17 @@ pub fn sorts_locally<K: Key>(
     geometry: Geometry,
     paired: bool,
 ) -> Result<(), String> {
-    let flip: K = case.flip();
+    let order_mask: K = case.order_mask();
     let encodes = case.key.is_float() && !case.numeric;
     let code = |key: K| if encodes { key.encode() } else { key };
-    let rank = |key: K| code(key) ^ flip;
+    let rank = |key: K| code(key) ^ order_mask;
     let mut keys = keys_by_bucket::<K>(case, geometry.tile / 2);
     keys.sort_by_key(|&key| bucket_of(rank(key)));
     let last = keys.last().map_or(0, |&key| bucket_of(rank(key)));
     let so_far = keys.iter().filter(|&&key| bucket_of(rank(key)) == last);
     let room = geometry.tile.saturating_sub(so_far.count());
     let fills = case.some_words::<K>(room, 5).into_iter();
-    keys.extend(fills.map(|low| code(in_bucket(last as u64, low) ^ flip)));
+    keys.extend(fills.map(|low| code(in_bucket(last as u64, low) ^ order_mask)));
     if K::BITS > 32 && (case.seed >> 12).is_multiple_of(3) && !encodes {
         alike_at_first(&mut keys);
     }
@@ -101,7 +101,7 @@ pub fn sorts_locally<K: Key>(
         values: held_values.global(),
         control: control.global(),
         starts: starts.global(),
-        flip,
+        order_mask,
         options: if encodes { control::ENCODE } else { 0 },
     };
     let blocks = 1 + (case.seed >> 8) as usize % 3;
@@ -120,7 +120,7 @@ pub fn sorts_locally<K: Key>(
 
 /// What sorts by bucket: all but the passes.
 #[derive(Clone, Copy)]
-pub struct ByBucket<K> {
+pub struct BucketSorts<K> {
     pub histogram: unsafe fn(BucketCounts<K>),
     pub histogram_threads: u32,
     pub histogram_shared: usize,
@@ -133,16 +133,16 @@ pub struct ByBucket<K> {
     pub paired: bool,
 }
 
-impl<K: Key> ByBucket<K> {
+impl<K: Key> BucketSorts<K> {
     /// Small shapes.
     fn small<const THREADS: usize, const PAIRED: bool>() -> Self {
-        ByBucket {
-            histogram: buckets::histogram_by_bucket::<K, 1, 2>,
+        BucketSorts {
+            histogram: buckets::bucket_counts::<K, 1, 2>,
             histogram_threads: 256,
             histogram_shared: buckets::shared_bytes::<K>(1),
             starts: bucket_starts::bucket_starts::<K>,
             again: histogram::histogram::<K, 2>,
-            again_shared: K::PLACES * RADIX * 2 * 4,
+            again_shared: K::DIGITS * RADIX * 2 * 4,
             local: local_sort::local_sort::<K, THREADS, 2, PAIRED>,
             geometry: geometry::<K>(Shape::new(THREADS, 2, 1), PAIRED),
             paired: PAIRED,
@@ -173,13 +173,13 @@ impl<K: Key> ByBucket<K> {
         input: &Buffer<K>,
         indexed: bool,
     ) -> Result<Buffer<u32>, String> {
-        let words = sorter.blocks() as usize * TALLY;
-        let tallies = Buffer::uninitialised(words).named("tallies");
-        let arg = BucketCounts::of(sorter.counted(input, 0, indexed), tallies.global());
+        let words = sorter.blocks() as usize * COUNT_WORDS;
+        let bucket_counts = Buffer::uninitialised(words).named("bucket_counts");
+        let arg = BucketCounts::of(sorter.counted(input, 0, indexed), bucket_counts.global());
         sorter.count(self.histogram_threads, self.histogram_shared, || unsafe {
             (self.histogram)(arg)
         })?;
-        Ok(tallies)
+        Ok(bucket_counts)
     }
 
     /// What follows the count: the starts of buckets, and where there are none to sort
@@ -189,10 +189,10 @@ impl<K: Key> ByBucket<K> {
         (case, sorter): (&Case, &Sorter<K>),
         input: &Buffer<K>,
         indexed: bool,
-        (tallies, starts): (Buffer<u32>, &Buffer<u32>),
+        (bucket_counts, starts): (Buffer<u32>, &Buffer<u32>),
     ) -> Result<bool, String> {
         let arg = BucketStarts {
-            tallies: tallies.global(),
+            bucket_counts: bucket_counts.global(),
             count: sorter.blocks(),
             control: sorter.control().global(),
             starts: starts.global(),
@@ -214,7 +214,7 @@ impl<K: Key> ByBucket<K> {
         let blocks = sorter.blocks() as usize;
         run(case, "histogram", blocks, geometry, || unsafe { again(arg) })?;
         let locally = sorter.control().read(control::LOCALLY) != 0;
-        let lowest = if locally { K::PLACES as u32 - 2 } else { 0 };
+        let lowest = if locally { K::DIGITS as u32 - 2 } else { 0 };
         sorter.check_starts(&input.to_vec(), lowest)?;
         Ok(locally)
     }
@@ -226,8 +226,8 @@ impl<K: Key> ByBucket<K> {
         let values: Vec<u32> = case.some_words(keys.len(), 2);
         let locally = Cell::new(false);
         let plan = |input: &Buffer<K>, indexed| {
-            let tallies = self.count(&sorter, input, indexed)?;
-            let decided = self.decide((case, &sorter), input, indexed, (tallies, &starts))?;
+            let bucket_counts = self.count(&sorter, input, indexed)?;
+            let decided = self.decide((case, &sorter), input, indexed, (bucket_counts, &starts))?;
             locally.set(decided);
             Ok(())
         };
@@ -237,7 +237,7 @@ impl<K: Key> ByBucket<K> {
                 values: pass.values.output,
                 control: pass.control,
                 starts: starts.global(),
-                flip: pass.flip,
+                order_mask: pass.order_mask,
                 options: pass.options,
             };
             let kernel = self.local;
@@ -258,7 +258,8 @@ impl<K: Key> ByBucket<K> {
         (sorted, order): (Vec<K>, Vec<u32>),
         locally: bool,
     ) -> Result<(), String> {
-        let rank = |key: K| case.flip::<K>() ^ if case.key.is_float() { key.encode() } else { key };
+        let rank =
+            |key: K| case.order_mask::<K>() ^ if case.key.is_float() { key.encode() } else { key };
         let value = |i: usize| values.map_or(i as u32, |values| values[i]);
         let mut expected: Vec<(K, u32)> = (0..keys.len()).map(|i| (keys[i], value(i))).collect();
         expected.sort_by_key(|&(key, _)| rank(key));
@@ -291,12 +292,12 @@ fn sort_alone<K: Key>(case: &Case) -> Result<(), String> {
 }
 
 /// The types that are sorted by bucket.
-const BY_BUCKET: [KeyType; 6] =
+const BUCKET_TYPES: [KeyType; 6] =
     [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
 
 #[test]
 fn local_sort_alone() {
-    for key in BY_BUCKET {
+    for key in BUCKET_TYPES {
         let draws = draws("local_sort_alone", cases::LOCAL, (128, 700));
         draws.of(key, |case| match key.bits {
             32 => sort_alone::<u32>(case),
@@ -308,18 +309,18 @@ fn local_sort_alone() {
 fn sort_small<K: Key>(case: &Case) -> Result<bool, String> {
     let case = Case { bits: (0, K::BITS), numeric: false, ..*case };
     match case.seed % 4 {
-        0 => ByBucket::<K>::small::<32, true>().sorts(&case),
-        1 => ByBucket::<K>::small::<32, false>().sorts(&case),
-        2 => ByBucket::<K>::small::<128, true>().sorts(&case),
-        _ => ByBucket::<K>::small::<128, false>().sorts(&case),
+        0 => BucketSorts::<K>::small::<32, true>().sorts(&case),
+        1 => BucketSorts::<K>::small::<32, false>().sorts(&case),
+        2 => BucketSorts::<K>::small::<128, true>().sorts(&case),
+        _ => BucketSorts::<K>::small::<128, false>().sorts(&case),
     }
 }
 
 #[test]
-fn sort_by_bucket() {
+fn bucket_sort() {
     let (locally, not) = (Cell::new(0), Cell::new(0));
-    for key in BY_BUCKET {
-        draws("sort_by_bucket", cases::BY_BUCKET, (512, 6000)).of(key, |case| {
+    for key in BUCKET_TYPES {
+        draws("bucket_sort", cases::BUCKET_SORT, (512, 6000)).of(key, |case| {
             let done = match key.bits {
                 32 => sort_small::<u32>(case)?,
                 _ => sort_small::<u64>(case)?,
@@ -345,7 +346,7 @@ fn uniform(key: KeyType, n: usize) -> Case {
         numeric: false,
         bits: (0, key.bits),
         in_place: false,
-        ballots: true,
+        match_ranking: true,
     }
 }
 
@@ -360,7 +361,7 @@ fn buckets_too_large_are_left_to_the_passes() {
             keys[i] = in_bucket(77, keys[i]);
             keys[i + 1] = in_bucket(40_000, keys[i + 1]);
         }
-        let locally = ByBucket::small::<32, false>().sorts_keys(&case, keys);
+        let locally = BucketSorts::small::<32, false>().sorts_keys(&case, keys);
         assert_eq!(locally, Ok(false));
     }
     of::<u32>(KeyType::U32);
@@ -375,7 +376,7 @@ fn contended_lower_digits_are_left_to_the_passes() {
     for key in &mut keys {
         *key &= !0xff00;
     }
-    let locally = ByBucket::small::<32, false>().sorts_keys(&case, keys);
+    let locally = BucketSorts::small::<32, false>().sorts_keys(&case, keys);
     assert_eq!(locally, Ok(false));
 }
 
@@ -387,7 +388,7 @@ fn late_contention_is_seen() {
     for key in &mut keys[20_000..] {
         *key = in_bucket(7, *key);
     }
-    let locally = ByBucket::small::<128, false>().sorts_keys(&case, keys);
+    let locally = BucketSorts::small::<128, false>().sorts_keys(&case, keys);
     assert_eq!(locally, Ok(false));
 }
 
@@ -405,11 +406,11 @@ fn a_count_that_overflows_is_seen() {
         for key in keys[9000..].iter_mut().step_by(2) {
             *key = in_bucket(bucket, *key);
         }
-        let by_bucket = ByBucket::small::<128, false>();
-        let sorter = by_bucket.sorter(&case);
+        let bucket_sort = BucketSorts::small::<128, false>();
+        let sorter = bucket_sort.sorter(&case);
         assert_eq!(sorter.blocks(), 1);
         let input = Buffer::from_slice(&keys);
-        by_bucket.count(&sorter, &input, false).unwrap();
+        bucket_sort.count(&sorter, &input, false).unwrap();
         let of = |word| sorter.control().read(word);
         assert_eq!((of(control::AGAIN), of(control::LOCALLY)), (1, 0));
     }
