@@ -7,4 +7,3 @@ pub mod output;
 pub mod paths;
 pub mod plot;
 pub mod report;
-pub mod track;

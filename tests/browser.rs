@@ -12,11 +12,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use cudamark::report;
-use cudamark::track::commits::Commit;
-use cudamark::track::history::{self, Search};
-use cudamark::track::history_page::{self, Shown};
-use cudamark::track::store::{self, Distribution, Measured, Store};
+use cudamark::report::history::{self as history_page, Shown};
 use libtest_mimic::{Arguments, Failed, Trial};
+use regress::commits::Commit;
+use regress::history::{self, Search};
+use regress::schema::{self, Distribution, Measured};
+use regress::store::Store;
 use serde_json::json;
 use suite::lines::{EnvironmentLine, Line, Sample, SkippedLine, VERSION};
 use suite::record::Environment;
@@ -131,7 +132,7 @@ fn write_history(folder: &Path) -> Result<PathBuf, Failed> {
             fs::create_dir_all(path.parent().unwrap())?;
             fs::write(path, "{}\n")?;
             let measured = Measured {
-                version: store::VERSION,
+                version: schema::VERSION,
                 machine_id: "m".to_owned(),
                 session: "s".to_owned(),
                 round,
@@ -142,7 +143,7 @@ fn write_history(folder: &Path) -> Result<PathBuf, Failed> {
                 records,
                 cells: BTreeMap::from(cells),
             };
-            let added = store.add(&store::Line::Measured(Box::new(measured)));
+            let added = store.add(&schema::Line::Measured(Box::new(measured)));
             added.map_err(|error| format!("{error:#}"))?;
         }
     }

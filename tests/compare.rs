@@ -7,7 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use cudamark::track::store::{Line, Run, Store};
+use regress::schema::{Line, Run};
+use regress::store::Store;
 use serde_json::Value;
 use suite::lines::{self, EnvironmentLine};
 use suite::record::Environment;
@@ -249,7 +250,7 @@ fn text_and_markdown_show_the_same_table_and_notes() {
     assert_eq!(output.status.code(), Some(1));
     let table = text(&output.stdout);
     let mut lines = table.lines();
-    let columns = ["cell", "verdict", "change", "interval", "noise floor", "blocks", "notes"];
+    let columns = ["cell", "verdict", "change", "interval", "noise floor", "rounds", "notes"];
     let head_line = lines.next().unwrap();
     assert!(columns.iter().all(|column| head_line.contains(column)), "{table}");
     let row = lines.next().unwrap();
@@ -351,7 +352,7 @@ fn two_comparisons_at_once_lose_nothing_and_the_same_one_waits_its_turn() {
     assert_eq!(comparisons.len(), 2);
     for comparison in &comparisons {
         let of_it: Vec<&Run> = all.iter().filter(|run| run.comparison == *comparison).collect();
-        let places: Vec<_> = of_it.iter().map(|run| (run.block, run.place)).collect();
+        let places: Vec<_> = of_it.iter().map(|run| (run.round, run.turn)).collect();
         let wanted: Vec<_> = (0..of_it.len()).map(|at| (at / 4, at % 4)).collect();
         assert_eq!(places, wanted);
     }
@@ -450,7 +451,7 @@ fn a_full_disk_is_one_error_and_leaves_the_store_whole() {
     // With room again, it goes on.
     assert_eq!(place.compare(&base, &head, &[]).status.code(), Some(0));
     let more = runs(&store);
-    let rounds: Vec<u32> = more.iter().map(|run| run.round).collect();
+    let rounds: Vec<u32> = more.iter().map(|run| run.repeat).collect();
     assert_eq!((rounds.first(), rounds.last()), (Some(&0), Some(&1)));
 }
 
@@ -477,8 +478,8 @@ fn machines_do_not_mix() {
     for id in &stores {
         // Each began anew, and neither went on with what the other had.
         let of_it = count(id);
-        assert!(of_it.iter().all(|run| run.round == 0));
-        assert_eq!(of_it[0].block, 0);
+        assert!(of_it.iter().all(|run| run.repeat == 0));
+        assert_eq!(of_it[0].round, 0);
         assert!(of_it.len() >= 24);
     }
 }

@@ -6,7 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use cudamark::track::store::{Distribution, Line, Measured, Store, VERSION};
+use regress::schema::{Distribution, Line, Measured, VERSION};
+use regress::store::Store;
 use serde_json::Value;
 use suite::lines::{self, EnvironmentLine, Sample};
 use suite::record::Environment;

@@ -1,7 +1,7 @@
 //! `cudamark calibrate`: how far the verdicts of `cudamark compare` can be trusted here.
 //!
 //! It compares its own executable with itself, as it is and with slowdowns planted, as
-//! `cudamark::track::calibration` says, and keeps what came of it with the machine.
+//! `regress::calibration` says, and keeps what came of it with the machine.
 //! Ctrl-C, or a kill, ends it after any process; the same command goes on.
 
 use std::path::PathBuf;
@@ -10,10 +10,11 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
 use cudamark::output::Output;
-use cudamark::track::build::Build;
-use cudamark::track::calibration::{self, Plan, Settings, Summary, Trial};
-use cudamark::track::cores;
 use cudamark::{interrupt, paths, tell};
+use regress::build::{Build, Builds};
+use regress::calibration::{self, Plan, Summary};
+use regress::cores;
+use regress::schema::{Settings, Trial};
 use suite::Name;
 use suite::engine;
 use suite::record::Environment;
@@ -53,7 +54,7 @@ pub struct Options {
     #[arg(long, value_name = "NAME", default_value = "cpu-std")]
     engine: String,
 
-    /// Seconds after which a comparison begins no more blocks.
+    /// Seconds after which a comparison begins no more rounds.
     #[arg(long, value_name = "SECONDS", default_value = "60s", value_parser = budget)]
     budget: Duration,
 
@@ -86,7 +87,7 @@ pub fn run(options: &Options) -> Result<()> {
     }
     let [json, raw] = Output::open_all([options.json.as_deref(), raw.as_deref()])?;
     let interrupted = interrupt::flag()?;
-    let build = Build::of_this_program()?;
+    let build = Builds::new(&paths::suite().join("builds"))?.this_program()?;
     // Before cores are bound: the machine has those that it has.
     let environment = Environment::here(None);
     let machine = environment.machine_id();
@@ -153,13 +154,13 @@ fn say(trial: &Trial, place: &str) {
         false => "nothing planted".to_owned(),
     };
     let verdicts = trial.cells.iter().map(|cell| {
-        let change = cell.judgement.ratio.map(|ratio| (ratio - 1.0) * 100.0);
+        let change = cell.estimate.ratio.map(|ratio| (ratio - 1.0) * 100.0);
         let change = change.map_or_else(String::new, |change| format!(" {change:+.1} %"));
-        format!("{} {}{change}", cell.cell.engine, cell.judgement.verdict.name())
+        format!("{} {}{change}", cell.cell.engine, cell.estimate.verdict.name())
     });
     let verdicts: Vec<String> = verdicts.collect();
-    let blocks = trial.cells.first().map_or(0, |cell| cell.judgement.blocks);
-    tell!("{place}: {what}: {} ({blocks} blocks, {:.0} s)", verdicts.join(", "), trial.seconds);
+    let rounds = trial.cells.first().map_or(0, |cell| cell.estimate.rounds);
+    tell!("{place}: {what}: {} ({rounds} rounds, {:.0} s)", verdicts.join(", "), trial.seconds);
 }
 
 fn lines(trials: &[Trial]) -> Result<String> {

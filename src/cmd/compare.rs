@@ -1,6 +1,6 @@
 //! `cudamark compare`: whether one build is slower than another.
 //!
-//! The method is that of `cudamark::track`. The exit code is for those that gate by it:
+//! The method is that of `regress`. The exit code is for those that gate by it:
 //! 0 if no cell is slower, 1 if one is, 2 if none was found slower but one could not be
 //! judged, or the comparison could not be made.
 
@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use cudamark::track::build::{self, Build};
-use cudamark::track::calibration::{self, Summary};
-use cudamark::track::comparison::{self, Plan, Row};
-use cudamark::track::stats::{self, Verdict};
-use cudamark::track::store::Store;
-use cudamark::track::{cores, machine, process};
 use cudamark::{interrupt, paths, tell};
+use regress::build::{self, Builds};
+use regress::calibration::{self, Summary};
+use regress::comparison::{self, Plan, Row};
+use regress::stats::{self, Verdict};
+use regress::store::Store;
+use regress::{cores, machine, process};
 use suite::record::Environment;
 use suite::{Name, Tier};
 
@@ -166,9 +166,10 @@ pub fn run(options: &Options) -> ExitCode {
 
 fn compare(options: &Options) -> Result<u8> {
     let interrupted = interrupt::flag()?;
+    let kept = Builds::new(&paths::suite().join("builds"))?;
     let side = |executable: &Option<PathBuf>, revision: &str| match executable {
-        Some(executable) => Build::of_executable(executable),
-        None => build::build(revision, &interrupted),
+        Some(executable) => kept.executable(executable),
+        None => kept.revision(revision, &interrupted),
     };
     let builds = [side(&options.base_exe, &options.base)?, side(&options.head_exe, &options.head)?];
     let arguments = options.sampling.arguments(&options.cells);
@@ -202,19 +203,19 @@ fn compare(options: &Options) -> Result<u8> {
     }
     let result = Verdicts::new(&plan.builds, &rows, &machine, governor, calibration.as_ref());
     print(&result.written(options.format)?)?;
-    let fewest = stats::fewest_blocks(rows.len());
-    if rows.iter().any(|row| row.judgement.blocks < fewest) {
+    let fewest = stats::fewest_rounds(rows.len());
+    if rows.iter().any(|row| row.estimate.rounds < fewest) {
         tell!(
-            "fewer blocks than the {fewest} that {} cells take to be judged; give more --budget or \
+            "fewer rounds than the {fewest} that {} cells take to be judged; give more --budget or \
              fewer cells",
             rows.len()
         );
     }
     let slower = |row: &Row| {
-        let ratio = row.judgement.ratio.unwrap_or(1.0);
-        row.judgement.verdict == Verdict::Slower && ratio > 1.0 + options.threshold
+        let ratio = row.estimate.ratio.unwrap_or(1.0);
+        row.estimate.verdict == Verdict::Slower && ratio > 1.0 + options.threshold
     };
-    let unsure = |row: &Row| row.judgement.verdict == Verdict::Unsure;
+    let unsure = |row: &Row| row.estimate.verdict == Verdict::Unsure;
     Ok(match rows.iter().any(slower) {
         true => SLOWER,
         false if rows.is_empty() || rows.iter().any(unsure) => NOT_JUDGED,

@@ -1,6 +1,6 @@
 //! `cudamark history`: what every commit took, and at which commits that changed.
 //!
-//! The method is that of `cudamark::track`. What is shown is in the store of this
+//! The method is that of `regress`. What is shown is in the store of this
 //! machine; that of another is refused unless it is forced, and then said wherever its
 //! times are. Nothing is measured unless it is asked for.
 
@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use cudamark::report::figures::seconds;
-use cudamark::track::commits::{self, Commit, short};
-use cudamark::track::fill::{self, Plan};
-use cudamark::track::history::{self, Curve, Search, Step};
-use cudamark::track::history_page;
-use cudamark::track::machine::{self, Source};
-use cudamark::track::selection::Selection;
+use cudamark::report::figures::{change, seconds};
+use cudamark::report::history as history_page;
 use cudamark::{interrupt, paths, tell};
+use regress::build::Builds;
+use regress::commits::{self, Commit, short};
+use regress::fill::{self, Plan};
+use regress::history::{self, Curve, Search, Step};
+use regress::machine::{self, Source};
+use regress::selection::Selection;
 use serde::Serialize;
 use suite::record::Environment;
 
@@ -191,6 +192,7 @@ fn fill(
         processes: options.processes,
         budget: options.budget,
         least: options.least,
+        builds: &Builds::new(&paths::suite().join("builds"))?,
         build_command: options.build_command.clone(),
         machine_id,
     };
@@ -229,7 +231,7 @@ fn points(curve: &Curve, commits: &[Commit]) -> String {
                 seconds(point.aligned_s),
                 format!("{low} to {high}"),
                 point.processes.to_string(),
-                step.map_or_else(String::new, |step| history_page::change(step.ratio)),
+                step.map_or_else(String::new, |step| change(step.ratio)),
                 commit.subject.clone(),
             ]
         })

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use cudamark::report::figures::seconds;
-use cudamark::track::machine;
-use cudamark::track::rank::{self, Places, Ranked, Ranking, Times};
-use cudamark::track::selection::Selection;
-use cudamark::{paths, tell};
+use cudamark::{paths, report, tell};
+use regress::machine;
+use regress::rank::{self, Ranked, Ranking, Sources, Times};
+use regress::selection::Selection;
 use suite::record::Environment;
 
 use super::classic::print;
@@ -53,13 +53,14 @@ pub fn run(options: &Options) -> Result<()> {
     if let Some(said) = machine::renamed(&paths::suite().join("track"), &machine_id) {
         tell!("rank: {said}");
     }
-    let places = Places {
+    let last_runs = || report::last_runs(&paths::suite().join("records"));
+    let sources = Sources {
         machine_id: &machine_id,
-        track: paths::suite().join("track"),
-        records: paths::suite().join("records"),
+        stores: paths::suite().join("track"),
+        last_runs: &last_runs,
     };
     let selection = Selection::new(&options.cells)?;
-    let columns = options.what.iter().map(|what| rank::column(what, &places));
+    let columns = options.what.iter().map(|what| rank::column(what, &sources));
     let columns = columns.collect::<Result<Vec<_>>>()?;
     let ranking = rank::rank(columns, &selection, options.force)?;
     print(&written(&ranking, options.format)?)

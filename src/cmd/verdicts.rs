@@ -3,10 +3,11 @@
 
 use anyhow::Result;
 use clap::ValueEnum;
-use cudamark::track::build::{self, Build};
-use cudamark::track::calibration::Summary;
-use cudamark::track::comparison::Row;
-use cudamark::track::stats;
+use cudamark::report::figures::change;
+use regress::build::{self, Build};
+use regress::calibration::Summary;
+use regress::comparison::Row;
+use regress::stats;
 use serde::Serialize;
 
 use super::table;
@@ -16,7 +17,7 @@ const VERSION: u32 = 1;
 
 /// Heads of the table's columns.
 const COLUMNS: [&str; 7] =
-    ["cell", "verdict", "change", "interval", "noise floor", "blocks", "notes"];
+    ["cell", "verdict", "change", "interval", "noise floor", "rounds", "notes"];
 
 /// What stands where there is no calibration.
 const NOT_CALIBRATED: &str = "this machine is not calibrated: `cudamark calibrate` measures how \
@@ -115,8 +116,7 @@ impl<'a> Verdicts<'a> {
 
 /// A row of the table.
 fn columns(row: &Row) -> [String; COLUMNS.len()] {
-    let judgement = &row.judgement;
-    let change = |ratio: f64| format!("{:+.1} %", (ratio - 1.0) * 100.0);
+    let estimate = &row.estimate;
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());
     let mut notes = Vec::new();
     if row.same_ptx {
@@ -131,11 +131,11 @@ fn columns(row: &Row) -> [String; COLUMNS.len()] {
     notes.extend(row.disturbed.notes());
     [
         row.cell.to_string(),
-        judgement.verdict.name().to_owned(),
-        or_none(judgement.ratio.map(change)),
-        or_none(judgement.interval.map(|ends| ends.map(change).join(" to "))),
-        or_none(judgement.floor.map(change)),
-        judgement.blocks.to_string(),
+        estimate.verdict.name().to_owned(),
+        or_none(estimate.ratio.map(change)),
+        or_none(estimate.interval.map(|ends| ends.map(change).join(" to "))),
+        or_none(estimate.floor.map(change)),
+        estimate.rounds.to_string(),
         notes.join("; "),
     ]
 }

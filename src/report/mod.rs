@@ -8,11 +8,14 @@
 //! | [`analysis`] | what a group's figures say, in sentences |
 //! | [`charts`] | curves over levels and sizes, as SVG |
 //! | [`page`] | the page |
+//! | [`history`] | the page of a history, with its chart |
 
 pub mod analysis;
 pub mod charts;
 pub mod figures;
 pub mod files;
+pub mod history;
+mod history_chart;
 pub mod page;
 pub mod text;
 

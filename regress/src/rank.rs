@@ -14,24 +14,23 @@ use serde::Serialize;
 use suite::records::Contents;
 use suite::{Group, Name, Summary, summary};
 
-use super::build::same_executable;
-use super::commits::short;
-use super::git::resolve;
-use super::history::{self, Process};
-use super::machine::Source;
-use super::selection::Selection;
-use super::store::{Line, Store};
-use crate::report;
+use crate::build::same_executable;
+use crate::commits::short;
+use crate::git::resolve;
+use crate::history::{self, Process};
+use crate::machine::Source;
+use crate::schema::Line;
+use crate::selection::Selection;
+use crate::store::Store;
 
 /// Where columns are looked for.
-#[derive(Debug)]
-pub struct Places<'a> {
+pub struct Sources<'a> {
     /// This machine.
     pub machine_id: &'a str,
     /// The folder of the stores.
-    pub track: PathBuf,
-    /// The folder of the suite's records.
-    pub records: PathBuf,
+    pub stores: PathBuf,
+    /// Reads what the last runs of the suite measured.
+    pub last_runs: &'a dyn Fn() -> Result<Summary>,
 }
 
 /// What is ranked.
@@ -112,8 +111,8 @@ pub struct Row {
 ///
 /// # Errors
 /// There is no such thing, or it was not measured.
-pub fn column(text: &str, places: &Places) -> Result<Column> {
-    if let Some(column) = whole(text, places)? {
+pub fn column(text: &str, sources: &Sources) -> Result<Column> {
+    if let Some(column) = whole(text, sources)? {
         return Ok(column);
     }
     let is_engine = |text: &str| {
@@ -121,21 +120,21 @@ pub fn column(text: &str, places: &Places) -> Result<Column> {
         groups.any(|group| group.engines().contains(&text))
     };
     if is_engine(text) {
-        let summary = report::last_runs(&places.records)?;
+        let summary = (sources.last_runs)()?;
         return of_engine(of_summary("last runs", &summary), text, text);
     }
     if let Some((source, engine)) = text.rsplit_once(':') {
-        let column = match whole(source, places)? {
+        let column = match whole(source, sources)? {
             Some(column) => column,
-            None => of_revision(source, places)?,
+            None => of_revision(source, sources)?,
         };
         return of_engine(column, engine, text);
     }
-    of_revision(text, places)
+    of_revision(text, sources)
 }
 
 /// The column of a file, if `text` names one.
-fn whole(text: &str, places: &Places) -> Result<Option<Column>> {
+fn whole(text: &str, sources: &Sources) -> Result<Option<Column>> {
     let path = Path::new(text);
     if path.is_file() {
         return of_file(path, None).map(Some);
@@ -147,7 +146,7 @@ fn whole(text: &str, places: &Places) -> Result<Option<Column>> {
         _ if text.ends_with(".jsonl") => bail!("there is no file {text}"),
         _ => {
             // A machine is named by its store.
-            let path = places.track.join(format!("{text}.jsonl"));
+            let path = sources.stores.join(format!("{text}.jsonl"));
             match !text.is_empty() && path.is_file() {
                 true => of_file(&path, None).map(Some),
                 false => Ok(None),
@@ -204,8 +203,8 @@ fn named(revision: &str, processes: &[Process]) -> Option<String> {
     process.map(|process| process.commit.clone())
 }
 
-fn of_revision(revision: &str, places: &Places) -> Result<Column> {
-    let source = Source::here(&places.track, places.machine_id);
+fn of_revision(revision: &str, sources: &Sources) -> Result<Column> {
+    let source = Source::here(&sources.stores, sources.machine_id);
     let processes = history::processes(source.store.read()?);
     let Some(commit) = named(revision, &processes) else {
         resolve(Path::new("."), revision).with_context(|| {

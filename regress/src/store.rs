@@ -7,139 +7,16 @@
 //! of a line is moved to a file beside the store (`.torn`) by the next one; a line that a
 //! full disk cuts short is cut off again, and the store is as before.
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
-use suite::Name;
 
-use super::calibration::Trial;
-use super::noise::Disturbance;
-
-/// Version of the lines.
-pub const VERSION: u32 = 1;
+use crate::schema::{Line, VERSION};
 
 /// Bytes at the end of a store that are read at a time, to find its last line.
 const TAIL: u64 = 1 << 16;
-
-/// A side of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Side {
-    /// What is compared with.
-    Base,
-    /// What is judged.
-    Head,
-}
-
-/// One process: what it measured, and for which comparison.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    /// [`VERSION`].
-    pub version: u32,
-    /// The comparison: builds, cells and settings in one hash.
-    pub comparison: String,
-    /// How often the same comparison was finished before.
-    pub round: u32,
-    /// Block of four processes, from 0.
-    pub block: usize,
-    /// Place in the block, from 0.
-    pub place: usize,
-    /// Which build.
-    pub side: Side,
-    /// Hash of its executable.
-    pub executable_sha256: String,
-    /// Its commit, where it was built from one.
-    pub commit: Option<String>,
-    /// Hash of its kernels' PTX.
-    pub ptx_sha256: Option<String>,
-    /// When it ended: seconds since 1970-01-01 00:00 UTC.
-    pub unix_time_s: f64,
-    /// What else the machine did, where it was watched.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub disturbance: Option<Disturbance>,
-    /// What it measured.
-    pub cells: BTreeMap<Name, Figures>,
-}
-
-/// What one process measured of one cell.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Figures {
-    /// Seconds of a sort, sample by sample.
-    pub seconds: Vec<f64>,
-    /// The same in cycles of the GPU's multiprocessors, where all samples have them.
-    pub sm_cycles: Option<Vec<f64>>,
-    /// Samples right after which the GPU said that it was slowed down.
-    pub slowed_down: usize,
-}
-
-/// One process that measured a commit for its history.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Measured {
-    /// [`VERSION`].
-    pub version: u32,
-    /// The machine, by `Environment::machine_id`.
-    pub machine_id: String,
-    /// Names the commits that took turns.
-    pub session: String,
-    /// Which turn, from 0: in each, every commit of the session has one process.
-    pub round: u32,
-    /// The commit.
-    pub commit: String,
-    /// Hash of its executable.
-    pub executable_sha256: String,
-    /// Hash of its kernels' PTX.
-    pub ptx_sha256: Option<String>,
-    /// When it ended: seconds since 1970-01-01 00:00 UTC.
-    pub unix_time_s: f64,
-    /// The process's records file, from the folder of the store.
-    pub records: String,
-    /// What it measured.
-    pub cells: BTreeMap<Name, Distribution>,
-}
-
-/// How the samples of a cell in one process were spread.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Distribution {
-    /// How many there were.
-    pub samples: usize,
-    /// The least in seconds.
-    pub least_s: f64,
-    /// Median in seconds.
-    pub median_s: f64,
-    /// Lower end of the interval for the median.
-    pub low_s: f64,
-    /// Upper end of it.
-    pub high_s: f64,
-    /// Confidence of that interval, from 0 to 1.
-    pub confidence: f64,
-    /// Samples right after which the GPU said that it was slowed down.
-    pub slowed_down: usize,
-}
-
-/// A line of the store.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "line", rename_all = "kebab-case")]
-pub enum Line {
-    /// A process.
-    Run(Box<Run>),
-    /// A process of a history.
-    Measured(Box<Measured>),
-    /// A comparison of which the answer was known.
-    Trial(Box<Trial>),
-    /// A comparison that came to its end.
-    Finished {
-        /// [`VERSION`].
-        version: u32,
-        /// [`Run::comparison`].
-        comparison: String,
-        /// [`Run::round`].
-        round: u32,
-    },
-}
 
 /// The store of one machine.
 #[derive(Clone, Debug)]
@@ -168,10 +45,7 @@ impl Store {
         self.path.parent().unwrap_or(Path::new(""))
     }
 
-    /// All whole lines.
-    ///
-    /// # Errors
-    /// It cannot be read; a line within it that is none, or of another version.
+    /// All whole lines; an error names one that is none, or of another version.
     pub fn read(&self) -> Result<Vec<Line>> {
         let said = || format!("cannot read the store {}", self.path.display());
         let mut file = match File::open(&self.path) {
@@ -187,9 +61,6 @@ impl Store {
     }
 
     /// The first line, if there is a whole one.
-    ///
-    /// # Errors
-    /// It cannot be read, or is none of a store.
     pub fn first(&self) -> Result<Option<Line>> {
         let mut text = String::new();
         let file = File::open(&self.path);
@@ -200,24 +71,16 @@ impl Store {
     }
 
     fn line(&self, number: usize, text: &str) -> Result<Line> {
-        let place = || format!("{}:{number}", self.path.display());
-        let line: Line = serde_json::from_str(text).with_context(place)?;
-        let version = match &line {
-            Line::Run(run) => run.version,
-            Line::Measured(measured) => measured.version,
-            Line::Trial(trial) => trial.version,
-            Line::Finished { version, .. } => *version,
-        };
-        if version != VERSION {
-            bail!("{}: version {version}, and not {VERSION}", place());
+        let location = || format!("{}:{number}", self.path.display());
+        let line: Line = serde_json::from_str(text).with_context(location)?;
+        if line.version() != VERSION {
+            bail!("{}: version {}, and not {VERSION}", location(), line.version());
         }
         Ok(line)
     }
 
-    /// Adds a line, and returns once it is on the disk.
-    ///
-    /// # Errors
-    /// What the system says: a full disk. The store is then as it was.
+    /// Adds a line, and returns once it is on the disk. After an error, such as a full disk,
+    /// the store is as it was.
     pub fn add(&self, line: &Line) -> Result<()> {
         let said = || format!("cannot add to the store {}", self.path.display());
         let text = serde_json::to_string(line).with_context(said)? + "\n";
@@ -282,8 +145,8 @@ fn whole(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    fn finished(round: u32) -> Line {
-        Line::Finished { version: VERSION, comparison: "c".to_owned(), round }
+    fn finished(repeat: u32) -> Line {
+        Line::Finished { version: VERSION, comparison: "c".to_owned(), repeat }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Steps in the times of a benchmark over commits.
 //!
 //! What is looked at are processes: each has a figure (the logarithm of its median), the
-//! commit that it ran, and the *block* that it ran in: commits took turns, and the
-//! processes of a block ran close to each other, in an order that says nothing of the
-//! commits. Where nothing changed, the figures of a block are exchangeable between its
-//! commits, whatever the machine did from one block to the next. That is all that the
+//! commit that it ran, and the *round* that it ran in: commits took turns, and the
+//! processes of a round ran close to each other, in an order that says nothing of the
+//! commits. Where nothing changed, the figures of a round are exchangeable between its
+//! commits, whatever the machine did from one round to the next. That is all that the
 //! test below assumes.
 //!
 //! *Search.* Circular binary segmentation (Olshen, Venkatraman, Lucito, Wigler:
@@ -13,7 +13,7 @@
 //! (Wilcoxon's), and the largest is kept. A run that reaches an end of the stretch is a
 //! step; one that does not is a pair of them, such as a slow commit and its repair, which
 //! a search for single splits sees badly. The chance that the largest would be as large
-//! if nothing had changed comes from permutations within blocks. At most the given error,
+//! if nothing had changed comes from permutations within rounds. At most the given error,
 //! and the stretch is cut there, and its parts are searched in turn. A flat history is
 //! one stretch and one test, so that the error is the chance of any alarm over it.
 //! Permutations end early when the chance is sure to be too high (Besag, Clifford:
@@ -39,12 +39,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::stats::median;
+use crate::stats::median;
 
 /// Chance of an alarm over all series of a flat history, at most, by the search's test.
 /// Builds of the same code differ a little, which the test takes for a change and pruning
 /// does not always: with both, the rate is below one in twenty.
-pub const FALSE_ALARMS: f64 = 0.02;
+pub(crate) const FALSE_ALARMS: f64 = 0.02;
 /// Chance that a step is kept when it is tested again by itself.
 const PRUNE: f64 = 0.05;
 /// Permutations are so many that an error is so many of them.
@@ -65,39 +65,39 @@ const FEWEST_DIFFERENCES: usize = 4;
 
 /// A process.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Observation {
+pub(crate) struct Observation {
     /// Place of its commit among those that were measured.
-    pub commit: usize,
+    pub(crate) commit: usize,
     /// The session that it ran in: commits that took turns.
-    pub session: usize,
-    /// The block that it ran in: a round of a session.
-    pub block: usize,
+    pub(crate) session: usize,
+    /// The round that it ran in: a round of a session.
+    pub(crate) round: usize,
     /// Logarithm of its time.
-    pub value: f64,
+    pub(crate) value: f64,
 }
 
 /// A step: a commit from which on times are others.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
+pub(crate) struct Step {
     /// Place of the first commit at the new level.
-    pub at: usize,
+    pub(crate) at: usize,
     /// Chance of a step as clear anywhere in the stretch that was searched, if there was
     /// none.
-    pub chance: f64,
+    pub(crate) chance: f64,
     /// How much higher the new level is, in logarithms.
-    pub shift: f64,
+    pub(crate) shift: f64,
     /// Interval of that, of 95 %; absent where there are too few processes for one.
-    pub interval: Option<[f64; 2]>,
+    pub(crate) interval: Option<[f64; 2]>,
     /// What it had to exceed by the series' own noise; absent where there are too few
     /// processes to speak of any.
-    pub floor: Option<f64>,
+    pub(crate) floor: Option<f64>,
 }
 
 /// Finds the steps of a series.
 ///
 /// `error` is the chance of any alarm over a flat series, at most, and `least` the least
 /// step of interest, in logarithms. The same series and `seed` have the same steps.
-pub fn find(observations: &[Observation], error: f64, least: f64, seed: u64) -> Vec<Step> {
+pub(crate) fn find(observations: &[Observation], error: f64, least: f64, seed: u64) -> Vec<Step> {
     let mut rng = fastrand::Rng::with_seed(seed);
     let commits = observations.iter().map(|one| one.commit + 1).max();
     let mut chances = BTreeMap::new();
@@ -258,17 +258,17 @@ struct Ranked {
     /// Commit of each process, from the first.
     commit: Vec<usize>,
     rank: Vec<f64>,
-    /// Places of the processes of each block.
-    blocks: Vec<Vec<usize>>,
+    /// Places of the processes of each round.
+    rounds: Vec<Vec<usize>>,
 }
 
 impl Ranked {
     fn new(observations: &[Observation], stretch: &Range<usize>) -> Self {
         let within: Vec<&Observation> =
             observations.iter().filter(|one| stretch.contains(&one.commit)).collect();
-        let mut blocks: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut rounds: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (place, one) in within.iter().enumerate() {
-            blocks.entry(one.block).or_default().push(place);
+            rounds.entry(one.round).or_default().push(place);
         }
         let values: Vec<f64> = within.iter().map(|one| one.value).collect();
         let last = within.iter().map(|one| one.commit + 1).max();
@@ -277,7 +277,7 @@ impl Ranked {
             commits: last.map_or(0, |last| last - stretch.start),
             commit: within.iter().map(|one| one.commit - stretch.start).collect(),
             rank: ranks(&values),
-            blocks: blocks.into_values().collect(),
+            rounds: rounds.into_values().collect(),
         }
     }
 
@@ -305,9 +305,9 @@ impl Ranked {
         let all = (RESOLUTION / error).ceil() as usize;
         let mut as_large = 1;
         for _ in 1..all {
-            for block in &self.blocks {
-                for place in 1..block.len() {
-                    rank.swap(block[place], block[rng.usize(..=place)]);
+            for round in &self.rounds {
+                for place in 1..round.len() {
+                    rank.swap(round[place], round[rng.usize(..=place)]);
                 }
             }
             // Sums in another order differ in their last digits.
@@ -366,12 +366,12 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::track::alignment::align;
+    use crate::alignment::align;
 
     const ERROR: f64 = FALSE_ALARMS;
     const LEAST: f64 = 0.02;
 
-    /// Processes of commits that took turns on a noisy machine: each block at a speed of
+    /// Processes of commits that took turns on a noisy machine: each round at a speed of
     /// its own, 1.5 % between processes, one in twelve far out, and half a per cent
     /// between builds of the same code.
     fn series(
@@ -382,13 +382,13 @@ mod tests {
         let normal = |rng: &mut fastrand::Rng| (0..12).map(|_| rng.f64()).sum::<f64>() - 6.0;
         let builds: Vec<f64> = (0..commits).map(|_| 0.005 * normal(rng)).collect();
         let mut observations = Vec::new();
-        for block in 0..6 {
+        for round in 0..6 {
             let drift = 0.03 * normal(rng);
             for (commit, build) in builds.iter().enumerate() {
                 let far = if rng.usize(..12) == 0 { 0.1 * rng.f64() } else { 0.0 };
                 let noise = 0.015 * normal(rng) + far;
                 let value = drift + build + noise + levels(commit).ln_1p();
-                observations.push(Observation { commit, session: 0, block, value });
+                observations.push(Observation { commit, session: 0, round, value });
             }
         }
         align(&mut observations);
@@ -416,13 +416,13 @@ mod tests {
     #[test]
     fn drift_from_block_to_block_is_no_step() {
         // Two sessions, one a fifth slower, that have a commit in common, unaligned: its
-        // blocks tell the drift apart, because no permutation crosses them.
+        // rounds tell the drift apart, because no permutation crosses them.
         let mut rng = fastrand::Rng::with_seed(2);
         let alarms = (0..200)
             .filter(|&seed| {
                 let mut flat = series(&mut rng, 12, &|_| 0.0);
-                flat.retain(|one| (one.block < 3) == (one.commit < 6) || one.commit == 6);
-                let slow = flat.iter_mut().filter(|one| one.block >= 3);
+                flat.retain(|one| (one.round < 3) == (one.commit < 6) || one.commit == 6);
+                let slow = flat.iter_mut().filter(|one| one.round >= 3);
                 slow.for_each(|one| one.value += 0.2);
                 !find(&flat, ERROR, LEAST, seed).is_empty()
             })
@@ -484,8 +484,8 @@ mod tests {
     #[test]
     fn too_little_says_nothing() {
         assert_eq!(find(&[], ERROR, LEAST, 0), []);
-        let one = |commit, block, value| Observation { commit, session: 0, block, value };
-        // Alone in their blocks, they cannot be told from drift.
+        let one = |commit, round, value| Observation { commit, session: 0, round, value };
+        // Alone in their rounds, they cannot be told from drift.
         let apart = [one(0, 0, 1.0), one(0, 1, 1.0), one(1, 2, 9.0), one(1, 3, 9.0)];
         assert!(find(&apart, ERROR, LEAST, 0).is_empty());
         let equal: Vec<Observation> = (0..40).map(|at| one(at % 4, at / 4, 1.0)).collect();

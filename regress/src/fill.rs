@@ -20,21 +20,17 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use sha2::{Digest, Sha256};
 use suite::Name;
-use suite::lines::Sample;
-use suite::measure;
-use suite::records::Contents;
 
-use super::build::{self, Build};
-use super::commits::{Commit, short};
-use super::comparison::{hex, now};
-use super::cores;
-use super::history::{self, Curve, Search};
-use super::process;
-use super::selection::Selection;
-use super::stats;
-use super::store::{Distribution, Line, Measured, Store, VERSION};
+use crate::build::{Build, Builds};
+use crate::commits::{Commit, short};
+use crate::cores;
+use crate::history::{self, Curve, Search};
+use crate::process::{self, Sampled};
+use crate::schema::{Line, Measured, VERSION};
+use crate::selection::Selection;
+use crate::store::Store;
+use crate::{digest, now};
 
 /// Chance of an alarm at which a gap is worth a look.
 const SUSPICION: f64 = 0.2;
@@ -60,6 +56,8 @@ pub struct Plan<'a> {
     pub budget: Duration,
     /// The least step of interest.
     pub least: f64,
+    /// Where builds are kept.
+    pub builds: &'a Builds,
     /// What builds a commit; cargo where there is none.
     pub build_command: Option<String>,
     /// This machine.
@@ -186,8 +184,8 @@ fn beside(new: &[usize], measured: &[bool]) -> BTreeSet<usize> {
 
 fn prepare<'a>(plan: &Plan<'a>, commit: &'a Commit, interrupted: &AtomicBool) -> Result<Ready<'a>> {
     let build = match &plan.build_command {
-        Some(command) => build::build_by(command, &commit.id, interrupted)?,
-        None => build::build(&commit.id, interrupted)?,
+        Some(command) => plan.builds.by_command(command, &commit.id, interrupted)?,
+        None => plan.builds.revision(&commit.id, interrupted)?,
     };
     Ok(Ready { commit, cells: process::list(&build, &plan.arguments)?, build })
 }
@@ -206,7 +204,7 @@ fn session(
     let ids: Vec<&str> = ready.iter().map(|ready| ready.commit.short()).collect();
     say(&format!("measuring {} by turns", ids.join(", ")));
     let named = format!("{ids:?} {:?} {}", plan.arguments, now());
-    let session = hex(&Sha256::digest(named)[..6]);
+    let session = digest::of(named, 12);
     // The same ones for all commits, whatever cells each has.
     let cells: Vec<Name> = ready.iter().flat_map(|of| of.cells.clone()).collect();
     let cores = (plan.cores)(&cells)?;
@@ -253,16 +251,16 @@ fn measure(
     let commit = &ready.commit.id;
     let records = format!("records/{}/{}-{session}-{round}.jsonl", plan.machine_id, short(commit));
     let path = store.folder().join(&records);
-    let contents = sample(&ready.build, &plan.arguments, cores, &path);
-    if contents.is_err() {
+    let sampled = sample(&ready.build, &plan.arguments, cores, &path);
+    if sampled.is_err() {
         // It may not have been made.
         let _ = fs::remove_file(&path);
     }
-    let contents = contents?;
-    if contents.cells.is_empty() {
+    let sampled = sampled?;
+    if sampled.cells.is_empty() {
         bail!("it measured none of the cells");
     }
-    let cells = contents.cells.iter();
+    let cells = sampled.cells.into_iter();
     Ok(Measured {
         version: VERSION,
         machine_id: plan.machine_id.clone(),
@@ -270,20 +268,15 @@ fn measure(
         round,
         commit: commit.clone(),
         executable_sha256: ready.build.executable_sha256.clone(),
-        ptx_sha256: process::ptx(&contents),
+        ptx_sha256: sampled.ptx_sha256,
         unix_time_s: now(),
         records,
-        cells: cells.map(|(name, samples)| (name.clone(), distribution(samples))).collect(),
+        cells: cells.filter_map(|(name, of)| Some((name, of.distribution()?))).collect(),
     })
 }
 
 /// Runs a process on its cores.
-fn sample(
-    build: &Build,
-    arguments: &[String],
-    cores: &[usize],
-    records: &Path,
-) -> Result<Contents> {
+fn sample(build: &Build, arguments: &[String], cores: &[usize], records: &Path) -> Result<Sampled> {
     if let Some(folder) = records.parent() {
         fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
@@ -301,25 +294,10 @@ fn sample(
     })
 }
 
-fn distribution(samples: &[Sample]) -> Distribution {
-    let seconds: Vec<f64> = samples.iter().map(|sample| sample.seconds).collect();
-    let interval = measure::interval(&seconds);
-    let slowed = |sample: &&Sample| !sample.slowdowns.is_empty();
-    Distribution {
-        samples: samples.len(),
-        least_s: stats::least(&seconds).unwrap_or(f64::NAN),
-        median_s: measure::median(&seconds),
-        low_s: interval.low,
-        high_s: interval.high,
-        confidence: interval.confidence,
-        slowed_down: samples.iter().filter(slowed).count(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::track::history::Step;
+    use crate::history::Step;
 
     fn commits(count: usize) -> Vec<Commit> {
         let commit = |index: usize| Commit {

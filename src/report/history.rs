@@ -8,13 +8,14 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
 use askama::Template;
+use regress::commits::{Commit, short};
+use regress::history::{Curve, Point, Process, Records, Step};
+use regress::schema::Line;
+use regress::store::Store;
 
-use super::commits::{Commit, short};
-use super::history::{Curve, Point, Process, Records, Step};
+use super::figures::{change, seconds};
 use super::history_chart;
-use super::store::{Line, Store};
 use crate::output;
-use crate::report::figures::seconds;
 
 /// What a page shows.
 #[derive(Debug)]
@@ -222,11 +223,6 @@ fn section(
 
 fn record(name: &str, there: &BTreeMap<String, bool>) -> Record {
     Record { name: name.to_owned(), is_there: there.get(name).copied().unwrap_or(false) }
-}
-
-/// A ratio as a change: `+5.0 %`.
-pub fn change(ratio: f64) -> String {
-    format!("{:+.1} %", (ratio - 1.0) * 100.0)
 }
 
 /// The commit of a step, or the commits that it is among.

@@ -27,14 +27,11 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::Message;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use sha2::{Digest, Sha256};
 use suite::record::COMMIT_VARIABLE;
 use tempfile::{Builder, TempDir};
 
-use super::comparison::{hash, hex};
-use super::git::{Repository, outside_hooks, resolve};
-use super::identity;
-use crate::{paths, tell};
+use crate::git::{Repository, outside_hooks, resolve};
+use crate::{digest, identity, tell};
 
 /// What stands for the sources as they are, changes and all.
 pub const WORKTREE: &str = "worktree";
@@ -65,11 +62,8 @@ pub struct Build {
 }
 
 impl Build {
-    /// An executable that is there.
-    ///
-    /// # Errors
-    /// It cannot be read or copied.
-    pub fn of_executable(path: &Path) -> Result<Self> {
+    /// An executable that is there, to be copied below `builds`.
+    fn of_executable(path: &Path, builds: &Path) -> Result<Self> {
         let shown = path.display();
         let mut start = Vec::new();
         File::open(path)
@@ -78,28 +72,20 @@ impl Build {
         let (executable, copy) = match &start[..] {
             b"#!" => (fs::canonicalize(path)?, None),
             _ => {
-                let copy =
-                    PrivateCopy::new(path).with_context(|| format!("cannot copy {shown}"))?;
+                let copy = PrivateCopy::new(path, builds)
+                    .with_context(|| format!("cannot copy {shown}"))?;
                 (copy.executable(), Some(Arc::new(copy)))
             }
         };
         Ok(Self {
             name: shown.to_string(),
-            executable_sha256: hash(&executable)?,
+            executable_sha256: digest::of_file(&executable)?,
             executable,
             commit: None,
             identity: None,
             described: None,
             _copy: copy,
         })
-    }
-
-    /// This program, whatever has become of its file since it was started.
-    ///
-    /// # Errors
-    /// It cannot be read or copied.
-    pub fn of_this_program() -> Result<Self> {
-        Self::of_executable(Path::new("/proc/self/exe"))
     }
 
     /// A process of it that is yet to be started.
@@ -113,12 +99,9 @@ impl Build {
         command
     }
 
-    /// To be called after its last process.
-    ///
-    /// # Errors
-    /// It is not what it was before the first.
+    /// An error if it is not what it was before its first process.
     pub fn require_unchanged(&self) -> Result<()> {
-        if hash(&self.executable)? != self.executable_sha256 {
+        if digest::of_file(&self.executable)? != self.executable_sha256 {
             bail!(
                 "the executable of {} changed while it was measured, so nothing can be said of \
                  it; compare again",
@@ -139,8 +122,8 @@ struct PrivateCopy {
 }
 
 impl PrivateCopy {
-    fn new(path: &Path) -> Result<Self> {
-        let copies = builds()?.join("copies");
+    fn new(path: &Path, builds: &Path) -> Result<Self> {
+        let copies = builds.join("copies");
         fs::create_dir_all(&copies)?;
         let guard = File::create(copies.join("lock"))?;
         guard.lock()?;
@@ -164,47 +147,77 @@ impl PrivateCopy {
     }
 }
 
-/// Builds `revision`, or the sources as they are.
-///
-/// # Errors
-/// A revision that git does not know; a build that fails; a signal.
-pub fn build(revision: &str, interrupted: &AtomicBool) -> Result<Build> {
-    let repository = Repository::here()?;
-    let commit = match revision {
-        WORKTREE => None,
-        _ => Some(resolve(Path::new("."), revision)?),
-    };
-    let configs = identity::configs_above(repository.top.as_deref().unwrap_or(Path::new("/")));
-    let place = Place::new(&repository, interrupted)?;
-    place.keep(revision, commit, "", &configs, |sources, part| {
-        let built = place.cargo(sources, &configs)?;
-        fs::copy(&built, part).with_context(|| format!("cannot keep {}", built.display()))?;
-        Ok(())
-    })
+/// Where builds and copies of executables are kept.
+#[derive(Debug)]
+pub struct Builds {
+    /// Cargo's target folder for builds.
+    folder: PathBuf,
 }
 
-/// Builds `commit` by a command of the shell, run where its files are, that puts an
-/// executable where [`EXECUTABLE`] says.
-///
-/// # Errors
-/// No such commit; a command that fails, or puts nothing there; a signal.
-pub fn build_by(command: &str, commit: &str, interrupted: &AtomicBool) -> Result<Build> {
-    let repository = Repository::here()?;
-    let place = Place::new(&repository, interrupted)?;
-    let named = commit.to_owned();
-    place.keep(commit, Some(named), command, &[], |sources, part| {
-        let mut shell = Command::new("sh");
-        shell.args(["-c", command]).env(EXECUTABLE, part);
-        shell.env(COMMIT_VARIABLE, commit).current_dir(sources);
-        let output = place.ended(shell.stdout(Stdio::null()))?;
-        if !output.status.success() {
-            bail!("`{command}` ended with {}", output.status);
-        }
-        if !part.is_file() {
-            bail!("`{command}` has put no executable where {EXECUTABLE} says");
-        }
-        Ok(())
-    })
+impl Builds {
+    /// Those in `folder`, which is made if it is not there.
+    pub fn new(folder: &Path) -> Result<Self> {
+        let made = fs::create_dir_all(folder).and_then(|()| fs::canonicalize(folder));
+        let shown = folder.display();
+        Ok(Self { folder: made.with_context(|| format!("cannot make the folder {shown}"))? })
+    }
+
+    /// An executable that is there.
+    pub fn executable(&self, path: &Path) -> Result<Build> {
+        Build::of_executable(path, &self.folder)
+    }
+
+    /// This program, whatever has become of its file since it was started.
+    pub fn this_program(&self) -> Result<Build> {
+        self.executable(Path::new("/proc/self/exe"))
+    }
+
+    /// Builds `revision`, or the sources as they are.
+    ///
+    /// # Errors
+    /// A revision that git does not know; a build that fails; a signal.
+    pub fn revision(&self, revision: &str, interrupted: &AtomicBool) -> Result<Build> {
+        let repository = Repository::here()?;
+        let commit = match revision {
+            WORKTREE => None,
+            _ => Some(resolve(Path::new("."), revision)?),
+        };
+        let configs = identity::configs_above(repository.top.as_deref().unwrap_or(Path::new("/")));
+        let site = Site::new(&repository, &self.folder, interrupted)?;
+        site.keep(revision, commit, "", &configs, |sources, part| {
+            let built = site.cargo(sources, &configs)?;
+            fs::copy(&built, part).with_context(|| format!("cannot keep {}", built.display()))?;
+            Ok(())
+        })
+    }
+
+    /// Builds `commit` by a command of the shell, run where its files are, that puts an
+    /// executable where [`EXECUTABLE`] says.
+    ///
+    /// # Errors
+    /// No such commit; a command that fails, or puts nothing there; a signal.
+    pub fn by_command(
+        &self,
+        command: &str,
+        commit: &str,
+        interrupted: &AtomicBool,
+    ) -> Result<Build> {
+        let repository = Repository::here()?;
+        let site = Site::new(&repository, &self.folder, interrupted)?;
+        site.keep(commit, Some(commit.to_owned()), command, &[], |sources, part| {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", command]).env(EXECUTABLE, part);
+            shell.env(COMMIT_VARIABLE, commit).current_dir(sources);
+            let output = site.ended(shell.stdout(Stdio::null()))?;
+            if !output.status.success() {
+                bail!("`{command}` ended with {}", output.status);
+            }
+            if !part.is_file() {
+                bail!("`{command}` has put no executable where {EXECUTABLE} says");
+            }
+            Ok(())
+        })
+    }
 }
 
 /// What to know where builds with these names are one and the same.
@@ -216,42 +229,36 @@ pub fn same_executable(names: &[&str]) -> String {
     )
 }
 
-/// Cargo's target folder for builds: what is kept is below.
-fn builds() -> Result<PathBuf> {
-    let builds = paths::suite().join("builds");
-    fs::create_dir_all(&builds)
-        .and_then(|()| fs::canonicalize(&builds))
-        .with_context(|| format!("cannot make the folder {}", builds.display()))
-}
-
-/// The repository, and where builds of it are made and kept. Others wait until it is
-/// dropped.
-struct Place<'a> {
+/// The place where a build is made. Others wait until it is dropped.
+struct Site<'a> {
     repository: &'a Repository,
     interrupted: &'a AtomicBool,
-    builds: PathBuf,
+    builds: &'a Path,
     sources: PathBuf,
     _lock: File,
 }
 
-impl<'a> Place<'a> {
-    fn new(repository: &'a Repository, interrupted: &'a AtomicBool) -> Result<Self> {
-        let builds = builds()?;
+impl<'a> Site<'a> {
+    fn new(
+        repository: &'a Repository,
+        builds: &'a Path,
+        interrupted: &'a AtomicBool,
+    ) -> Result<Self> {
         let path = builds.join("lock");
-        let said = || format!("cannot lock {}", path.display());
-        let lock = File::create(&path).with_context(said)?;
-        let mut told = false;
+        let failed = || format!("cannot lock {}", path.display());
+        let lock = File::create(&path).with_context(failed)?;
+        let mut is_told = false;
         loop {
             match lock.try_lock() {
                 Ok(()) => break,
-                Err(TryLockError::Error(error)) => return Err(error).with_context(said),
+                Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
                 Err(TryLockError::WouldBlock) if interrupted.load(Ordering::Relaxed) => {
                     bail!("interrupted")
                 }
                 Err(TryLockError::WouldBlock) => {
-                    if !told {
-                        tell!("waiting for another build in {}", builds.display());
-                        told = true;
+                    if !is_told {
+                        tell(&format!("waiting for another build in {}", builds.display()));
+                        is_told = true;
                     }
                     thread::sleep(LOOK);
                 }
@@ -260,7 +267,7 @@ impl<'a> Place<'a> {
         // Outside of the repository: cargo reads settings in all folders above, and those of
         // the worktree are not those of a commit.
         let user = fs::metadata("/proc/self").map_or(0, |own| own.uid());
-        let of_folder = &hex(&Sha256::digest(builds.as_os_str().as_encoded_bytes()))[..8];
+        let of_folder = digest::of(builds.as_os_str().as_encoded_bytes(), 8);
         let sources = std::env::temp_dir().join(format!("cudamark-build-{user}-{of_folder}"));
         Ok(Self { repository, interrupted, builds, sources, _lock: lock })
     }
@@ -288,7 +295,7 @@ impl<'a> Place<'a> {
             Some(commit) => commit.clone(),
             None => {
                 let target = self.builds.parent().and_then(Path::parent);
-                let target = target.unwrap_or(&self.builds);
+                let target = target.unwrap_or(self.builds);
                 let copied = self.repository.copy_worktree(&sources.0, target);
                 copied.with_context(failed)?
             }
@@ -296,7 +303,7 @@ impl<'a> Place<'a> {
         let around = identity::around(&self.folder_of(&sources.0), configs);
         let prefix = self.repository.prefix.display();
         let named = format!("{content}\n{prefix}\n{command}\n{around}");
-        let identity = hex(&Sha256::digest(named))[..16].to_owned();
+        let identity = digest::of(named, 16);
         let folder = self.builds.join("kept");
         let kept = folder.join(format!("{}-{identity}", commit.as_deref().unwrap_or(WORKTREE)));
         if !kept.exists() {
@@ -320,7 +327,7 @@ impl<'a> Place<'a> {
                 remove_others(&folder, &kept);
             }
         }
-        let mut build = Build::of_executable(&kept)?;
+        let mut build = Build::of_executable(&kept, self.builds)?;
         build.name = revision.to_owned();
         build.commit = commit;
         build.identity = Some(identity);
@@ -341,7 +348,7 @@ impl<'a> Place<'a> {
         let mut cargo = Command::new("cargo");
         cargo.args(["build", "--release", "--locked", "-p", "cudamark", "--bin", "cudamark"]);
         cargo.arg("--message-format=json-render-diagnostics");
-        cargo.arg("--target-dir").arg(&self.builds);
+        cargo.arg("--target-dir").arg(self.builds);
         let configs = configs.iter().map(PathBuf::as_path);
         cargo.args(configs.flat_map(|path| [OsStr::new("--config"), path.as_os_str()]));
         cargo.current_dir(self.folder_of(sources));

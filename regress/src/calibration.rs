@@ -17,77 +17,24 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use serde::{Deserialize, Serialize};
-use suite::Name;
+use serde::Serialize;
 
-use super::build::Build;
-use super::comparison::{self, Outcome, now};
-use super::noise::Disturbed;
-use super::stats::{self, Block, Judgement, Verdict};
-use super::store::{Line, Store, VERSION};
+use crate::build::Build;
+use crate::comparison::{self, Outcome};
+use crate::now;
+use crate::schema::{Line, Settings, Trial, TrialCell, VERSION};
+use crate::stats::{self, Round, Verdict};
+use crate::store::Store;
 
 /// Confidence of the interval of a rate.
 pub const CONFIDENCE: f64 = 0.95;
-
-/// What is compared, and how. Trials of equal settings count together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Hash of the executable.
-    pub executable_sha256: String,
-    /// Its commit, where it is known, with `-dirty` after it if the sources differed.
-    pub commit: Option<String>,
-    /// Engine in which slowdowns are planted.
-    pub engine: String,
-    /// Arguments of `cudamark sample` that choose and sample cells.
-    pub arguments: Vec<String>,
-    /// Cores that the processes are bound to; none where they are not.
-    pub cores: Vec<usize>,
-    /// The difference that is to be seen: 0.05 for 5 %.
-    pub detect: f64,
-    /// Seconds after which a comparison begins no more blocks.
-    pub budget_s: f64,
-}
-
-/// A comparison of which the answer is known.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Trial {
-    /// Version of the line.
-    pub version: u32,
-    /// What was compared, and how.
-    pub settings: Settings,
-    /// The slowdown that was planted, in percent; 0 where none was.
-    pub percent: f64,
-    /// Place among the trials of the same slowdown, from 0.
-    pub index: u32,
-    /// When it ended: seconds since 1970-01-01 00:00 UTC.
-    pub unix_time_s: f64,
-    /// How long it took.
-    pub seconds: f64,
-    /// Processes during which the machine did something else as well.
-    pub disturbed: Disturbed,
-    /// The cells.
-    pub cells: Vec<Cell>,
-}
-
-/// A cell of a trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
-    /// The cell.
-    pub cell: Name,
-    /// What was said of it.
-    #[serde(flatten)]
-    pub judgement: Judgement,
-    /// Least sample of each process in nanoseconds, block by block: both of the base, both
-    /// of the head.
-    pub blocks_ns: Vec<[u64; 4]>,
-}
 
 impl Trial {
     fn changed(&self, planted: bool) -> impl Iterator<Item = bool> {
         let engine = &self.settings.engine;
         let cells = self.cells.iter();
         let chosen = cells.filter(move |cell| planted == (cell.cell.engine == *engine));
-        chosen.map(|cell| matches!(cell.judgement.verdict, Verdict::Slower | Verdict::Faster))
+        chosen.map(|cell| matches!(cell.estimate.verdict, Verdict::Slower | Verdict::Faster))
     }
 
     /// Whether a cell in which nothing was planted is called slower or faster.
@@ -99,7 +46,7 @@ impl Trial {
     /// Whether all cells in which it was planted are called slower.
     pub fn is_detected(&self) -> bool {
         let mut cells = self.cells.iter();
-        let slower = |cell: &Cell| cell.judgement.verdict == Verdict::Slower;
+        let slower = |cell: &TrialCell| cell.estimate.verdict == Verdict::Slower;
         self.percent > 0.0
             && cells.all(|cell| cell.cell.engine != self.settings.engine || slower(cell))
     }
@@ -107,7 +54,7 @@ impl Trial {
     /// The least difference that would have been seen in every cell.
     fn visible(&self) -> Option<f64> {
         let cells = self.cells.iter();
-        let visible: Option<Vec<f64>> = cells.map(|cell| cell.judgement.visible()).collect();
+        let visible: Option<Vec<f64>> = cells.map(|cell| cell.estimate.visible()).collect();
         visible?.into_iter().reduce(f64::max)
     }
 }
@@ -345,16 +292,16 @@ fn trial(
     })
 }
 
-fn cells(outcome: &Outcome) -> Vec<Cell> {
+fn cells(outcome: &Outcome) -> Vec<TrialCell> {
     let nanoseconds = |seconds: f64| (seconds * 1e9).round() as u64;
-    let flat = |block: Block| {
-        let ([first, second], [third, fourth]) = (block.base, block.head);
+    let flat = |round: Round| {
+        let ([first, second], [third, fourth]) = (round.base, round.head);
         [first, second, third, fourth].map(nanoseconds)
     };
-    let cell = |row: &comparison::Row| Cell {
+    let cell = |row: &comparison::Row| TrialCell {
         cell: row.cell.clone(),
-        judgement: row.judgement,
-        blocks_ns: outcome.blocks(&row.cell).into_iter().map(flat).collect(),
+        estimate: row.estimate,
+        rounds_ns: outcome.rounds(&row.cell).into_iter().map(flat).collect(),
     };
     outcome.rows.iter().map(cell).collect()
 }
@@ -371,6 +318,8 @@ fn remove(path: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::Disturbed;
+    use crate::stats::Estimate;
 
     fn settings() -> Settings {
         Settings {
@@ -386,16 +335,16 @@ mod tests {
 
     /// A trial with a cell of `cpu-std` and one of `cpu-radix`.
     fn trial(percent: f64, index: u32, verdicts: [Verdict; 2]) -> Trial {
-        let cell = |name: &str, verdict| Cell {
+        let cell = |name: &str, verdict| TrialCell {
             cell: name.parse().unwrap(),
-            judgement: Judgement {
+            estimate: Estimate {
                 verdict,
                 ratio: Some(1.0),
                 interval: Some([0.99, 1.01]),
                 floor: Some(1.01),
-                blocks: 1,
+                rounds: 1,
             },
-            blocks_ns: vec![[5, 6, 7, 8]],
+            rounds_ns: vec![[5, 6, 7, 8]],
         };
         Trial {
             version: VERSION,

@@ -8,7 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use cudamark::track::store::{Line, Run, Store};
+use regress::schema::{Line, Run};
+use regress::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -134,9 +135,9 @@ fn a_comparison_that_is_killed_goes_on_and_its_store_is_whole() {
     // It went on after the last whole block, and did what was missing of it again.
     let again = before.len() % 4;
     assert_eq!(after.len(), blocks * 4 + again);
-    assert!(after.iter().all(|run| run.round == 0));
+    assert!(after.iter().all(|run| run.repeat == 0));
     if let Some(next) = after.get(before.len()) {
-        assert_eq!((next.block, next.place), (before.len() / 4, 0));
+        assert_eq!((next.round, next.turn), (before.len() / 4, 0));
     }
     assert!(after.iter().all(|run| run.disturbance.is_some()));
     let last = fs::read_to_string(&path).unwrap();

@@ -17,7 +17,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
-use crate::tell;
+use crate::{digest, tell};
 
 /// Begin the names of variables of git that are the user's and no hook's.
 const USERS: [&str; 7] = [
@@ -41,7 +41,7 @@ const SETTINGS: [&str; 6] = [
 ];
 
 /// Removes what a hook of git sets from the environment of a process.
-pub fn outside_hooks(command: &mut Command) -> &mut Command {
+pub(crate) fn outside_hooks(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let text = name.as_bytes();
         let is_users = |start: &&str| text.starts_with(start.as_bytes());
@@ -94,7 +94,7 @@ fn reason(said: &str) -> String {
 ///
 /// # Errors
 /// What git said of a failure, in one line.
-pub fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
     let said = said(command(folder).args(arguments))?;
     Ok(said.to_string_lossy().into_owned())
 }
@@ -103,7 +103,7 @@ pub fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
 ///
 /// # Errors
 /// It names none; there is no repository.
-pub fn resolve(folder: &Path, revision: &str) -> Result<String> {
+pub(crate) fn resolve(folder: &Path, revision: &str) -> Result<String> {
     let commit = format!("{revision}^{{commit}}");
     let arguments = ["rev-parse", "--verify", "--end-of-options", &commit];
     let resolved = git(folder, &arguments);
@@ -121,12 +121,12 @@ pub fn resolve(folder: &Path, revision: &str) -> Result<String> {
 
 /// The repository around the working folder.
 #[derive(Debug)]
-pub struct Repository {
+pub(crate) struct Repository {
     folder: PathBuf,
     /// The top of its worktree; a bare one has none.
-    pub top: Option<PathBuf>,
+    pub(crate) top: Option<PathBuf>,
     /// The working folder, from the top.
-    pub prefix: PathBuf,
+    pub(crate) prefix: PathBuf,
 }
 
 impl Repository {
@@ -134,7 +134,7 @@ impl Repository {
     ///
     /// # Errors
     /// There is none, or git does not trust it.
-    pub fn here() -> Result<Self> {
+    pub(crate) fn here() -> Result<Self> {
         let here = Path::new(".");
         let ask = |what| said(command(here).args(["rev-parse", what]));
         let folder = ask("--absolute-git-dir")?.into();
@@ -152,14 +152,14 @@ impl Repository {
     ///
     /// # Errors
     /// A bare repository has none.
-    pub fn worktree(&self) -> Result<&Path> {
+    pub(crate) fn worktree(&self) -> Result<&Path> {
         let top = self.top.as_deref();
         top.context("this repository is bare, and has no worktree; name a revision with --head")
     }
 
     /// The commit of the worktree, with `-dirty` after it where that has changes; none
     /// before the first commit.
-    pub fn described(&self) -> Option<String> {
+    pub(crate) fn described(&self) -> Option<String> {
         let top = self.top.as_deref()?;
         let commit = git(top, &["rev-parse", "--verify", "--quiet", "HEAD"]).ok()?;
         let changes = git(top, &["status", "--porcelain"]).ok()?;
@@ -172,7 +172,7 @@ impl Repository {
     ///
     /// # Errors
     /// What git says; a full disk.
-    pub fn check_out(&self, commit: &str, to: &Path) -> Result<()> {
+    pub(crate) fn check_out(&self, commit: &str, to: &Path) -> Result<()> {
         check_out(&self.folder, self.top.as_deref(), commit, to)
     }
 
@@ -182,10 +182,10 @@ impl Repository {
     ///
     /// # Errors
     /// A bare repository; a file that cannot be read or written.
-    pub fn copy_worktree(&self, to: &Path, without: &Path) -> Result<String> {
+    pub(crate) fn copy_worktree(&self, to: &Path, without: &Path) -> Result<String> {
         let mut hash = Sha256::new();
         copy_files(self.worktree()?, to, without, &mut hash)?;
-        Ok(super::comparison::hex(&hash.finalize()))
+        Ok(digest::hex(&hash.finalize()))
     }
 }
 
@@ -215,7 +215,7 @@ fn check_out(repository: &Path, top: Option<&Path>, commit: &str, to: &Path) -> 
         let path = Path::new(OsStr::from_bytes(path));
         if let Err(error) = check_out_submodule(top, path, &commit, to) {
             let path = path.display();
-            tell!("the submodule {path} is empty in the build of {commit}: {error:#}");
+            tell(&format!("the submodule {path} is empty in the build of {commit}: {error:#}"));
         }
     }
     Ok(())

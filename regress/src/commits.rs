@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use serde::Serialize;
 
-use super::git::{git, resolve};
+use crate::git::{git, resolve};
 
 /// Commits that are walked back where nothing says how many.
 const BACK: usize = 30;

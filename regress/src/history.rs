@@ -15,12 +15,12 @@ use serde::Serialize;
 use suite::Name;
 use suite::measure;
 
-use super::alignment::align;
-use super::build::same_executable;
-use super::change_points::{self, FALSE_ALARMS, Observation};
-use super::commits::{Commit, short};
-use super::stats::{least, median};
-use super::store::{Line, Run};
+use crate::alignment::align;
+use crate::build::same_executable;
+use crate::change_points::{self, FALSE_ALARMS, Observation};
+use crate::commits::{Commit, short};
+use crate::schema::{Distribution, Line, Run};
+use crate::stats::median;
 
 /// Where the permutations of every series start.
 const SEED: u64 = 42;
@@ -37,24 +37,11 @@ pub struct Process {
     /// Hash of its executable.
     pub executable_sha256: String,
     /// What it measured.
-    pub cells: BTreeMap<Name, Measurement>,
+    pub cells: BTreeMap<Name, Distribution>,
     /// Its records.
     pub records: Records,
     session: String,
     round: usize,
-}
-
-/// What a process measured of a cell.
-#[derive(Clone, Copy, Debug)]
-pub struct Measurement {
-    /// The least sample in seconds.
-    pub least_s: f64,
-    /// Median in seconds.
-    pub median_s: f64,
-    /// Samples that it is of.
-    pub samples: usize,
-    /// Samples right after which the GPU was slowed down.
-    pub slowed_down: usize,
 }
 
 /// Where the samples of a process are.
@@ -75,7 +62,7 @@ impl Records {
                 name.unwrap_or(path).to_owned()
             }
             Self::Line(run) => {
-                format!("compare-{}-{}-{}-{}.json", run.comparison, run.round, run.block, run.place)
+                format!("compare-{}-{}-{}-{}.json", run.comparison, run.repeat, run.round, run.turn)
             }
         }
     }
@@ -89,47 +76,29 @@ pub fn processes(lines: Vec<Line>) -> Vec<Process> {
 fn process(line: Line) -> Option<Process> {
     match line {
         Line::Run(run) => {
-            let cells = run.cells.iter().filter_map(|(name, figures)| {
-                let measurement = Measurement {
-                    least_s: least(&figures.seconds)?,
-                    median_s: median(&figures.seconds)?,
-                    samples: figures.seconds.len(),
-                    slowed_down: figures.slowed_down,
-                };
-                Some((name.clone(), measurement))
-            });
+            let cells = run.cells.iter();
+            let cells = cells.filter_map(|(name, of)| Some((name.clone(), of.distribution()?)));
             Some(Process {
                 commit: run.commit.clone()?,
                 machine_id: None,
                 unix_time_s: run.unix_time_s,
                 executable_sha256: run.executable_sha256.clone(),
                 cells: cells.collect(),
-                session: format!("{}/{}", run.comparison, run.round),
-                round: run.block,
+                session: format!("{}/{}", run.comparison, run.repeat),
+                round: run.round,
                 records: Records::Line(run),
             })
         }
-        Line::Measured(measured) => {
-            let cells = measured.cells.into_iter().map(|(name, distribution)| {
-                let measurement = Measurement {
-                    least_s: distribution.least_s,
-                    median_s: distribution.median_s,
-                    samples: distribution.samples,
-                    slowed_down: distribution.slowed_down,
-                };
-                (name, measurement)
-            });
-            Some(Process {
-                commit: measured.commit,
-                machine_id: Some(measured.machine_id),
-                unix_time_s: measured.unix_time_s,
-                executable_sha256: measured.executable_sha256,
-                cells: cells.collect(),
-                session: measured.session,
-                round: measured.round as usize,
-                records: Records::File(measured.records),
-            })
-        }
+        Line::Measured(measured) => Some(Process {
+            commit: measured.commit,
+            machine_id: Some(measured.machine_id),
+            unix_time_s: measured.unix_time_s,
+            executable_sha256: measured.executable_sha256,
+            cells: measured.cells,
+            session: measured.session,
+            round: measured.round as usize,
+            records: Records::File(measured.records),
+        }),
         // What else there is says how comparisons went.
         _ => None,
     }
@@ -286,7 +255,7 @@ fn notes(points: &[Point], unlinked_sessions: usize) -> Vec<String> {
 fn observations(
     cell: &Name,
     processes: &[(usize, &Process)],
-    figure: fn(&Measurement) -> f64,
+    figure: fn(&Distribution) -> f64,
 ) -> (Vec<usize>, Vec<Observation>) {
     let mut measured: Vec<(usize, f64, &str, usize)> = Vec::new();
     for &(place, process) in processes {
@@ -297,13 +266,13 @@ fn observations(
     let places: BTreeSet<usize> = measured.iter().map(|(place, ..)| *place).collect();
     let places: Vec<usize> = places.into_iter().collect();
     let mut sessions = BTreeMap::new();
-    let mut blocks = BTreeMap::new();
+    let mut rounds = BTreeMap::new();
     let observations = measured.iter().map(|&(place, seconds, session, round)| {
-        let (next_session, next_block) = (sessions.len(), blocks.len());
+        let (next_session, next_round) = (sessions.len(), rounds.len());
         Observation {
             commit: places.partition_point(|&before| before < place),
             session: *sessions.entry(session).or_insert(next_session),
-            block: *blocks.entry((session, round)).or_insert(next_block),
+            round: *rounds.entry((session, round)).or_insert(next_round),
             value: seconds.ln(),
         }
     });
@@ -315,7 +284,7 @@ fn observations(
 /// `figure`, rounds and sessions aligned.
 pub fn times(
     processes: &[Process],
-    figure: fn(&Measurement) -> f64,
+    figure: fn(&Distribution) -> f64,
 ) -> BTreeMap<String, BTreeMap<Name, f64>> {
     let ids: BTreeSet<&String> = processes.iter().map(|process| &process.commit).collect();
     let ids: Vec<&String> = ids.into_iter().collect();
@@ -348,7 +317,7 @@ fn point<'a>(
     processes: impl Iterator<Item = &'a Process>,
     aligned: &[f64],
 ) -> Point {
-    let processes: Vec<(&Process, &Measurement)> =
+    let processes: Vec<(&Process, &Distribution)> =
         processes.filter_map(|process| Some((process, process.cells.get(cell)?))).collect();
     let medians: Vec<f64> = processes.iter().map(|(_, of)| of.median_s).collect();
     let interval = measure::interval(aligned);
@@ -388,7 +357,7 @@ fn between(step: &change_points::Step, places: &[usize], commits: &[Commit]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::track::store::{Distribution, Figures, Measured, Side, VERSION};
+    use crate::schema::{Figures, Measured, Side, VERSION};
 
     const CELL: &str = "cpu/u32-uniform/cpu-std/1/10";
 
@@ -441,10 +410,10 @@ mod tests {
         curves.into_iter().next().unwrap()
     }
 
-    /// Blocks of a comparison of the commits at two places.
+    /// Rounds of a comparison of the commits at two places.
     fn comparison(places: [Option<usize>; 2], level: fn(usize) -> f64) -> Vec<Line> {
         let mut lines = Vec::new();
-        for block in 0..6 {
+        for round in 0..6 {
             for (place, side) in
                 [Side::Base, Side::Head, Side::Head, Side::Base].into_iter().enumerate()
             {
@@ -458,9 +427,9 @@ mod tests {
                 lines.push(Line::Run(Box::new(Run {
                     version: VERSION,
                     comparison: "c".to_owned(),
-                    round: 0,
-                    block,
-                    place,
+                    repeat: 0,
+                    round,
+                    turn: place,
                     side,
                     executable_sha256: String::new(),
                     commit: of.map(|of| format!("{of:040}")),

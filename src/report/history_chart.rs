@@ -3,13 +3,12 @@
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use regress::commits::Commit;
+use regress::history::{Curve, Point, Step};
+use regress::stats::median;
 
-use super::commits::Commit;
-use super::history::{Curve, Step};
-use super::history_page::change;
-use super::stats::median;
-use crate::report::charts::{FONT, GRID, INK, colour_of, themed};
-use crate::report::figures;
+use super::charts::{FONT, GRID, INK, colour_of, themed};
+use super::figures::{self, change};
 
 const SIZE: (u32, u32) = (1000, 330);
 /// Series whose colours are the curve's and the steps'.
@@ -88,7 +87,7 @@ fn draw<B: DrawingBackend>(
         let line = [(level.0, value), (level.1, value)];
         chart.draw_series(LineSeries::new(line, colour_of(CURVE).stroke_width(1)))?;
     }
-    let at = |point: &super::history::Point| (point.place as f64, point.aligned_s * per_second);
+    let at = |point: &Point| (point.place as f64, point.aligned_s * per_second);
     let style = colour_of(CURVE);
     chart.draw_series(LineSeries::new(curve.points.iter().map(at), style.stroke_width(2)))?;
     chart.draw_series(curve.points.iter().map(|point| {
@@ -121,7 +120,7 @@ fn levels(curve: &Curve) -> Vec<(f64, f64, f64)> {
         rest = after;
     }
     levels.push(rest);
-    let level = |points: &[super::history::Point]| {
+    let level = |points: &[Point]| {
         let values: Vec<f64> = points.iter().map(|point| point.aligned_s).collect();
         let (first, last) = (points.first()?.place, points.last()?.place);
         Some((first as f64, last as f64, median(&values)?))

@@ -8,12 +8,12 @@
 
 use std::collections::BTreeMap;
 
-use super::change_points::Observation;
-use super::stats::median;
+use crate::change_points::Observation;
+use crate::stats::median;
 
 /// Aligns rounds and sessions; returns how many sessions have no commit in common with
 /// the others.
-pub fn align(observations: &mut [Observation]) -> usize {
+pub(crate) fn align(observations: &mut [Observation]) -> usize {
     let mut sessions: BTreeMap<usize, Vec<Observation>> = BTreeMap::new();
     for one in observations.iter() {
         sessions.entry(one.session).or_default().push(*one);
@@ -25,16 +25,16 @@ pub fn align(observations: &mut [Observation]) -> usize {
         for one in &mut of_session {
             one.value -= before[&one.commit];
         }
-        let rounds = medians_by(&of_session, |one| one.block);
+        let rounds = medians_by(&of_session, |one| one.round);
         for one in &mut of_session {
-            one.value += before[&one.commit] - rounds[&one.block];
+            one.value += before[&one.commit] - rounds[&one.round];
         }
         moved.extend(rounds);
         left.push((session, medians_by(&of_session, |one| one.commit)));
     }
     let (session_moved, unlinked) = link(left);
     for one in observations {
-        one.value -= moved[&one.block] + session_moved[&one.session];
+        one.value -= moved[&one.round] + session_moved[&one.session];
     }
     unlinked
 }

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::git::outside_hooks;
+use crate::git::outside_hooks;
 
 /// Begin the names of variables that compilers, cargo and build scripts read.
 const VARIABLES: [&str; 21] = [
@@ -66,7 +66,7 @@ const NO_MATTER: [&str; 23] = [
 ];
 
 /// The text for a build by cargo in `sources`, which reads `configs` as well.
-pub fn around(sources: &Path, configs: &[PathBuf]) -> String {
+pub(crate) fn around(sources: &Path, configs: &[PathBuf]) -> String {
     let mut text = String::new();
     for (name, value) in variables() {
         let _ = writeln!(text, "{name}={value}");
@@ -91,7 +91,7 @@ pub fn around(sources: &Path, configs: &[PathBuf]) -> String {
 
 /// Cargo's settings in the folders above `top`, which a build elsewhere would not read:
 /// the outermost first.
-pub fn configs_above(top: &Path) -> Vec<PathBuf> {
+pub(crate) fn configs_above(top: &Path) -> Vec<PathBuf> {
     let above = top.ancestors().skip(1);
     let mut configs: Vec<PathBuf> = above
         .filter(|folder| cargo_home() != Some(folder.join(".cargo")))

@@ -1,17 +1,17 @@
-//! The verdict over one benchmark: paired blocks, a rank interval, a noise floor.
+//! The verdict over one benchmark: paired rounds, a rank interval, a noise floor.
 //!
 //! The sampling unit is the process, because what differs between two runs of the same
 //! program (where its memory lies, what else the machine does) is the same for all
 //! samples within one run: more samples in a process say nothing of it. A process gives
 //! one figure, the least of its samples: what other programs do only ever adds to a
 //! sample, so the least is the one least disturbed. Where other programs want the same
-//! cores, the differences of blocks spread a quarter to a third as far as with medians
+//! cores, the differences of rounds spread a quarter to a third as far as with medians
 //! (docs/REGRESSION.md); Chen and Revels, Robust benchmarking in noisy environments
 //! (2016), chose it for the same reason.
 //!
-//! Processes come in blocks of four, base/head/head/base and, every second time,
-//! head/base/base/head, so that a drift that is linear in time cancels within a block.
-//! In logarithms, a block gives two contrasts of equal variance if nothing changed:
+//! Processes come in rounds of four, base/head/head/base and, every second time,
+//! head/base/base/head, so that a drift that is linear in time cancels within a round.
+//! In logarithms, a round gives two contrasts of equal variance if nothing changed:
 //!
 //! - the *difference*: the mean of its heads less the mean of its bases;
 //! - the *null*: how its second base differs from its first, less the same of its heads,
@@ -20,7 +20,7 @@
 //! With no change, base and head are exchangeable and a difference is as likely as its
 //! negative. That is all that Wilcoxon's signed-rank test asks for, whatever the tails of
 //! the noise. Its estimate is that of Hodges and Lehmann, the median of the Walsh
-//! averages (means of two blocks, each block also with itself), and its interval lies
+//! averages (means of two rounds, each round also with itself), and its interval lies
 //! between two order statistics of them, by the exact distribution of the rank sum
 //! (Hollander, Wolfe, Chicken: Nonparametric Statistical Methods, 3rd edition, 3.1-3.3).
 //!
@@ -29,19 +29,21 @@
 //! 1 - [`FALSE_ALARMS`] / benchmarks. A change must lie outside the interval's doubt and
 //! exceed the noise floor, the farther end of the same interval over the nulls.
 
+use statrs::distribution::{Beta, ContinuousCDF};
+
 /// Chance that a comparison of a build with itself raises any alarm, at most.
 pub const FALSE_ALARMS: f64 = 0.05;
 
-/// Figures of the four processes of a block, in the order in which they ran.
+/// Figures of the four processes of a round, in the order in which they ran.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Block {
+pub struct Round {
     /// First and second process of the base.
     pub base: [f64; 2],
     /// First and second process of the head.
     pub head: [f64; 2],
 }
 
-impl Block {
+impl Round {
     fn difference(&self) -> f64 {
         let [base, head] = [self.base, self.head].map(|side| (side[0].ln() + side[1].ln()) / 2.0);
         head - base
@@ -53,7 +55,7 @@ impl Block {
     }
 }
 
-/// What is said of a benchmark.
+/// The result for one benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
@@ -81,20 +83,21 @@ impl Verdict {
 
 /// A verdict with its figures: ratios of head to base, 1.05 being 5 % slower.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Judgement {
+pub struct Estimate {
     /// The verdict.
     pub verdict: Verdict,
-    /// Hodges-Lehmann estimate of the ratio; absent without blocks.
+    /// Hodges-Lehmann estimate of the ratio; absent without rounds.
     pub ratio: Option<f64>,
-    /// Interval of the ratio; absent where there are too few blocks for one.
+    /// Interval of the ratio; absent where there are too few rounds for one.
     pub interval: Option<[f64; 2]>,
     /// The noise floor, as the ratio that a change must exceed.
     pub floor: Option<f64>,
-    /// Blocks that it rests on.
-    pub blocks: usize,
+    /// Number of rounds.
+    #[serde(rename = "blocks")]
+    pub rounds: usize,
 }
 
-impl Judgement {
+impl Estimate {
     /// The least difference (0.05 for 5 %) that would be called a change: half of the
     /// interval's width above the floor. An estimate that is wrong by that half still
     /// exceeds the floor, and its interval excludes no change.
@@ -103,7 +106,7 @@ impl Judgement {
         Some(((high / low).ln() / 2.0 + self.floor?.ln()).exp_m1())
     }
 
-    /// Whether a difference of `detect` would be called a change, so that more blocks are
+    /// Whether a difference of `detect` would be called a change, so that more rounds are
     /// not needed. It looks at widths alone and never at where the interval lies, so that
     /// stopping by it does not choose a result.
     pub fn sees(&self, detect: f64) -> bool {
@@ -111,16 +114,16 @@ impl Judgement {
     }
 }
 
-/// Judges one of `benchmarks` benchmarks by its blocks, `detect` being the difference
+/// Classifies one of `benchmarks` benchmarks by its rounds, `detect` being the difference
 /// (0.05 for 5 %) below which two builds count as the same.
-pub fn judge(blocks: &[Block], benchmarks: usize, detect: f64) -> Judgement {
-    let differences: Vec<f64> = blocks.iter().map(Block::difference).collect();
-    let nulls: Vec<f64> = blocks.iter().map(Block::null).collect();
+pub fn classify(rounds: &[Round], benchmarks: usize, detect: f64) -> Estimate {
+    let differences: Vec<f64> = rounds.iter().map(Round::difference).collect();
+    let nulls: Vec<f64> = rounds.iter().map(Round::null).collect();
     let error = FALSE_ALARMS / benchmarks.max(1) as f64;
     let walsh = walsh_averages(&differences);
     let estimate = median(&walsh);
-    let interval = interval(&walsh, blocks.len(), error);
-    let noise = self::interval(&walsh_averages(&nulls), blocks.len(), error);
+    let interval = interval(&walsh, rounds.len(), error);
+    let noise = self::interval(&walsh_averages(&nulls), rounds.len(), error);
     let floor = noise.map(|[low, high]| low.abs().max(high.abs()));
     let verdict = match (estimate, interval, floor) {
         (Some(at), Some([low, _]), Some(floor)) if low > 0.0 && at > floor => Verdict::Slower,
@@ -128,17 +131,17 @@ pub fn judge(blocks: &[Block], benchmarks: usize, detect: f64) -> Judgement {
         (_, Some([low, high]), _) if low.abs().max(high.abs()) < detect.ln_1p() => Verdict::Same,
         _ => Verdict::Unsure,
     };
-    Judgement {
+    Estimate {
         verdict,
         ratio: estimate.map(f64::exp),
         interval: interval.map(|ends| ends.map(f64::exp)),
         floor: floor.map(f64::exp),
-        blocks: blocks.len(),
+        rounds: rounds.len(),
     }
 }
 
-/// The fewest blocks that have an interval at all, for so many benchmarks.
-pub fn fewest_blocks(benchmarks: usize) -> usize {
+/// The fewest rounds that have an interval at all, for this number of benchmarks.
+pub fn fewest_rounds(benchmarks: usize) -> usize {
     let error = FALSE_ALARMS / benchmarks.max(1) as f64;
     (1.0 - error.log2()).ceil() as usize
 }
@@ -155,36 +158,13 @@ pub fn median(figures: &[f64]) -> Option<f64> {
 /// The interval of a rate of which `count` of `n` were seen, by the binomial distribution
 /// itself (Clopper and Pearson, 1934).
 pub fn rate_interval(count: usize, n: usize, confidence: f64) -> [f64; 2] {
-    let tail = (1.0 - confidence) / 2.0;
-    // Chance of `most` or fewer of `n` at a rate; it falls as the rate rises.
-    let at_most = |most: usize, rate: f64| -> f64 {
-        let mut chance = (1.0 - rate).powi(n as i32);
-        let mut sum = chance;
-        for k in 1..=most {
-            chance *= (n - k + 1) as f64 / k as f64 * rate / (1.0 - rate);
-            sum += chance;
-        }
-        sum
+    let quantile = |successes: usize, failures: usize, chance: f64| {
+        let beta = Beta::new(successes as f64, failures as f64);
+        beta.map_or(f64::NAN, |beta| beta.inverse_cdf(chance))
     };
-    let rate_where = |most: usize, chance: f64| {
-        let (mut low, mut high) = (0.0, 1.0);
-        for _ in 0..60 {
-            let middle = (low + high) / 2.0;
-            match at_most(most, middle) > chance {
-                true => low = middle,
-                false => high = middle,
-            }
-        }
-        low
-    };
-    let low = match count {
-        0 => 0.0,
-        _ => rate_where(count - 1, 1.0 - tail),
-    };
-    let high = match count == n {
-        true => 1.0,
-        false => rate_where(count, tail),
-    };
+    let (tail, others) = ((1.0 - confidence) / 2.0, n - count);
+    let low = if count == 0 { 0.0 } else { quantile(count, others + 1, tail) };
+    let high = if others == 0 { 1.0 } else { quantile(count + 1, others, 1.0 - tail) };
     [low, high]
 }
 
@@ -245,32 +225,32 @@ mod tests {
         (1.0 + 0.0005 * time) * (1.0 + slower) * (0.015 * core + tail).exp()
     }
 
-    fn block(rng: &mut fastrand::Rng, index: usize, slower: f64) -> Block {
+    fn round(rng: &mut fastrand::Rng, index: usize, slower: f64) -> Round {
         let time = 4.0 * index as f64;
-        let mut at = |place: f64, slower| process(rng, time + place, slower);
+        let mut at = |turn: f64, slower| process(rng, time + turn, slower);
         let outer = if index.is_multiple_of(2) { 0.0 } else { slower };
         let inner = slower - outer;
         let [first, second, third, fourth] =
             [(0.0, outer), (1.0, inner), (2.0, inner), (3.0, outer)]
-                .map(|(place, slower)| at(place, slower));
+                .map(|(turn, slower)| at(turn, slower));
         match index.is_multiple_of(2) {
-            true => Block { base: [first, fourth], head: [second, third] },
-            false => Block { base: [second, third], head: [first, fourth] },
+            true => Round { base: [first, fourth], head: [second, third] },
+            false => Round { base: [second, third], head: [first, fourth] },
         }
     }
 
-    /// A comparison as the command runs it: blocks until the difference can be seen, or
+    /// A comparison as the command runs it: rounds until the difference can be seen, or
     /// there are 30.
     fn comparison(rng: &mut fastrand::Rng, benchmarks: usize, slower: f64) -> Vec<Verdict> {
         let mut all = vec![Vec::new(); benchmarks];
         for index in 0..30 {
-            all.iter_mut().for_each(|blocks| blocks.push(block(rng, index, slower)));
-            let sees = |blocks: &Vec<Block>| judge(blocks, benchmarks, 0.05).sees(0.05);
+            all.iter_mut().for_each(|rounds| rounds.push(round(rng, index, slower)));
+            let sees = |rounds: &Vec<Round>| classify(rounds, benchmarks, 0.05).sees(0.05);
             if all.iter().all(sees) {
                 break;
             }
         }
-        let verdict = |blocks: &Vec<Block>| judge(blocks, benchmarks, 0.05).verdict;
+        let verdict = |rounds: &Vec<Round>| classify(rounds, benchmarks, 0.05).verdict;
         all.iter().map(verdict).collect()
     }
 
@@ -300,10 +280,10 @@ mod tests {
     #[test]
     fn a_faster_head_is_faster_and_a_noiseless_one_the_same() {
         let mut rng = fastrand::Rng::with_seed(3);
-        let blocks: Vec<Block> = (0..12).map(|at| block(&mut rng, at, -0.3)).collect();
-        assert_eq!(judge(&blocks, 1, 0.05).verdict, Verdict::Faster);
-        let still = Block { base: [2.0; 2], head: [2.0; 2] };
-        let judged = judge(&[still; 6], 1, 0.05);
+        let rounds: Vec<Round> = (0..12).map(|at| round(&mut rng, at, -0.3)).collect();
+        assert_eq!(classify(&rounds, 1, 0.05).verdict, Verdict::Faster);
+        let still = Round { base: [2.0; 2], head: [2.0; 2] };
+        let judged = classify(&[still; 6], 1, 0.05);
         assert_eq!(
             (judged.verdict, judged.ratio, judged.floor),
             (Verdict::Same, Some(1.0), Some(1.0))
@@ -312,16 +292,16 @@ mod tests {
     }
 
     #[test]
-    fn too_few_blocks_are_unsure() {
+    fn too_few_rounds_are_unsure() {
         for benchmarks in [1, 10, 100] {
-            let fewest = fewest_blocks(benchmarks);
-            let slower = Block { base: [1.0; 2], head: [3.0; 2] };
-            let blocks = vec![slower; fewest];
-            assert_eq!(judge(&blocks, benchmarks, 0.05).verdict, Verdict::Slower);
-            let few = judge(&blocks[1..], benchmarks, 0.05);
+            let fewest = fewest_rounds(benchmarks);
+            let slower = Round { base: [1.0; 2], head: [3.0; 2] };
+            let rounds = vec![slower; fewest];
+            assert_eq!(classify(&rounds, benchmarks, 0.05).verdict, Verdict::Slower);
+            let few = classify(&rounds[1..], benchmarks, 0.05);
             assert_eq!((few.verdict, few.interval), (Verdict::Unsure, None));
         }
-        assert_eq!(judge(&[], 1, 0.05).ratio, None);
+        assert_eq!(classify(&[], 1, 0.05).ratio, None);
     }
 
     #[test]

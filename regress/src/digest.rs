@@ -1,0 +1,23 @@
+//! SHA-256, in hexadecimal digits.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+/// The hash of a file.
+pub(crate) fn of_file(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(of(bytes, 64))
+}
+
+/// The first `digits` digits of the hash of `bytes`.
+pub(crate) fn of(bytes: impl AsRef<[u8]>, digits: usize) -> String {
+    hex(&Sha256::digest(bytes))[..digits].to_owned()
+}
+
+/// Two digits a byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
