@@ -41,7 +41,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    suite::threads::share_heap_if_limited();
+    suite::limits::return_errors();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),

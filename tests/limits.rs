@@ -39,6 +39,12 @@ fn main() -> ExitCode {
             user,
         ),
         test(
+            "more_threads_than_the_system_maps_are_refused_in_one_line",
+            more_threads_than_the_system_maps_are_refused_in_one_line,
+            mappings().is_some_and(|most| most < 1 << 20),
+        ),
+        test("a_file_size_limit_is_an_error", a_file_size_limit_is_an_error, true),
+        test(
             "a_machine_has_one_id_whatever_a_process_may_use",
             a_machine_has_one_id_whatever_a_process_may_use,
             starts("taskset"),
@@ -159,6 +165,43 @@ fn any_limit_of_threads_is_kept_to_or_refused_in_one_line() -> Result<(), Failed
         }
     }
     Ok(())
+}
+
+/// What `vm.max_map_count` gives a process.
+fn mappings() -> Option<u64> {
+    fs::read_to_string("/proc/sys/vm/max_map_count").ok()?.trim().parse().ok()
+}
+
+fn more_threads_than_the_system_maps_are_refused_in_one_line() -> Result<(), Failed> {
+    let level = mappings().unwrap_or_default().to_string();
+    let arguments = ["--n", "1000", "--engine", "cpu-std", "--levels"];
+    let output = limited("-v unlimited", &[&arguments[..], &[&level]].concat())?;
+    let said = done_or_refused("level", &output)?;
+    if !said.contains("could not start") || output.status.code() != Some(REFUSED) {
+        return Err(said.into());
+    }
+    // Inputs and results need no more threads than there are cores.
+    let output = Command::new(program())
+        .args(["classic", "--levels", "1", "--samples", "1", "--engine", "cpu-std", "--n", "1000"])
+        .env("RAYON_NUM_THREADS", level)
+        .output()?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).into_owned().into()),
+    }
+}
+
+fn a_file_size_limit_is_an_error() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("results.json");
+    let path = file.to_str().ok_or("a path that is no text")?;
+    let arguments = ["--n", "1000", "--levels", "1", "--engine", "cpu-std", "--json", path];
+    let output = limited("-f 0", &arguments)?;
+    let said = done_or_refused("ulimit -f", &output)?;
+    match said.contains("File too large") && output.status.code() == Some(REFUSED) {
+        true => Ok(()),
+        false => Err(format!("{}: {said}", output.status).into()),
+    }
 }
 
 fn a_machine_has_one_id_whatever_a_process_may_use() -> Result<(), Failed> {

@@ -43,7 +43,7 @@ pub fn main(bench: &str, groups: &[Group]) -> ExitCode {
 
 /// [`main`] with another way to open cells.
 pub fn main_with(bench: &str, groups: &[Group], open: Open) -> ExitCode {
-    suite::threads::share_heap_if_limited();
+    suite::limits::return_errors();
     match measure(bench, groups, open) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {

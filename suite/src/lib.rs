@@ -61,6 +61,7 @@
 //! | [`summary`] | what samples say: medians, speed-ups, shares, ratios |
 //! | [`nvml`] | clocks, power and temperature of the GPU |
 //! | [`memory`] | how much memory there is, and allocations that are errors where there is none |
+//! | [`limits`] | limits of a process, which return errors |
 //! | [`threads`] | threads, of which there may be none |
 //! | [`error`] | what can go wrong |
 
@@ -77,6 +78,7 @@ pub mod group;
 pub mod host_cells;
 pub mod inputs;
 pub mod key;
+pub mod limits;
 pub mod lines;
 pub mod measure;
 pub mod memory;

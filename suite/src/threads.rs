@@ -5,6 +5,7 @@
 //! engine that finds none left says so, and results can be verified in any case.
 
 use std::env;
+use std::fs;
 use std::io;
 use std::sync::Once;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -20,17 +21,16 @@ use host::error::Bytes;
 /// Address space that a thread takes: its stack, and what else is mapped when it starts.
 const THREAD_BYTES: u64 = (2 << 20) + (256 << 10);
 
-/// Lets all threads allocate from one heap where a limit counts memory that is mapped and
-/// never touched. By default glibc maps 64 MiB for a thread that allocates, up to eight times
-/// the cores, and a thread that then finds no room ends the process.
-///
-/// For the start of `main`: glibc settles it when a second thread allocates.
-pub fn share_heap_if_limited() {
-    #[cfg(target_env = "gnu")]
-    if memory::mappable().is_some() {
-        // SAFETY: sets an option of the allocator, and takes no pointer.
-        unsafe { libc::mallopt(libc::M_ARENA_MAX, 1) };
-    }
+/// Memory mappings that a thread takes: two stacks, each with its guard, and part of a heap.
+const THREAD_MAPPINGS: u64 = 5;
+
+/// Memory mappings that the kernel still gives this process. A thread that is refused one
+/// when it starts ends the process.
+fn mappings_left() -> Option<u64> {
+    let most = fs::read_to_string("/proc/sys/vm/max_map_count").ok()?;
+    let most: u64 = most.trim().parse().ok()?;
+    let taken = fs::read_to_string("/proc/self/maps").ok()?.lines().count();
+    Some(most.saturating_sub(taken as u64))
 }
 
 /// Starts the pool that generates inputs and verifies results, with a thread a core, or as
@@ -40,8 +40,8 @@ pub fn start() {
     STARTED.call_once(|| {
         let asked_for = env::var("RAYON_NUM_THREADS").ok();
         let asked_for = asked_for.and_then(|text| text.parse().ok());
-        let wanted = asked_for.filter(|&count| count > 0);
-        let mut waiting = waiting(wanted.unwrap_or_else(record::cores));
+        let asked_for = asked_for.filter(|&count| count > 0).unwrap_or(usize::MAX);
+        let mut waiting = waiting(asked_for.min(record::cores()));
         let pool = ThreadPoolBuilder::new();
         let started = match waiting.len() {
             0 => pool.num_threads(1).use_current_thread().build_global(),
@@ -74,6 +74,7 @@ fn waiting(count: usize) -> Vec<SyncSender<ThreadBuilder>> {
         thread::Builder::new().spawn(run).ok().map(|_| sender)
     };
     let fit = memory::mappable().map_or(u64::MAX, |room| room.bytes / (2 * THREAD_BYTES));
+    let fit = fit.min(mappings_left().unwrap_or(u64::MAX) / (2 * THREAD_MAPPINGS));
     let count = count.min(usize::try_from(fit).unwrap_or(usize::MAX));
     (0..count).map_while(|_| start()).collect()
 }
@@ -100,6 +101,12 @@ pub fn pool(engine: &'static str, level: usize) -> Result<ThreadPool, Error> {
             Bytes(needed),
             room.what,
             Bytes(room.bytes)
+        )));
+    }
+    let needed = (level as u64).saturating_mul(THREAD_MAPPINGS);
+    if let Some(left) = mappings_left().filter(|&left| left < needed) {
+        return Err(failed(format!(
+            "they need {needed} memory mappings and {left} are available (vm.max_map_count)"
         )));
     }
     let pool = ThreadPoolBuilder::new().num_threads(level).build();
