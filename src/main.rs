@@ -11,7 +11,7 @@ mod cmd;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use cudamark::{output, plot, tell};
 use suite::engine::Unavailable;
 
@@ -33,6 +33,9 @@ enum Command {
     Compare(cmd::compare::Options),
     Doctor(cmd::doctor::Options),
     History(cmd::history::Options),
+    /// Print the help of every command as Markdown: docs/CLI.md
+    #[command(hide = true)]
+    Manual,
     Peers(cmd::peers::Options),
     Rank(cmd::rank::Options),
     Report(cmd::report::Options),
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => return cmd::compare::run(&options),
         Command::Doctor(options) => return cmd::doctor::run(&options),
         Command::History(options) => cmd::history::run(&options),
+        Command::Manual => cmd::classic::print(&manual()),
         Command::Peers(options) => cmd::peers::run(&options),
         Command::Rank(options) => cmd::rank::run(&options),
         Command::Report(options) => cmd::report::run(&options),
@@ -70,6 +74,18 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// The help of every command, as Markdown.
+fn manual() -> String {
+    let mut cli = Cli::command().term_width(96);
+    cli.build();
+    let shown = cli.get_subcommands_mut().filter(|command| !command.is_hide_set());
+    let help = shown.map(|command| {
+        let name = command.get_name().to_owned();
+        format!("### cudamark {name}\n\n```text\n{}```\n", command.render_help())
+    });
+    help.collect::<Vec<_>>().join("\n")
 }
 
 /// Shows what was asked for (help, version), or says in one line what is wrong with

@@ -159,7 +159,7 @@ fn csv(samples: &[Samples]) -> String {
 }
 
 /// Results, to standard output.
-pub(super) fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     written.context("cannot write to standard output")

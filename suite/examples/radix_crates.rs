@@ -2,7 +2,7 @@
 //! against each other on this machine, and prints the tables that docs/PEERS.md shows:
 //!
 //! ```console
-//! $ cargo run --release -p suite --example radix_crates -- records/cpu-2-cores/radix_crates.json
+//! $ cargo run --release -p suite --example radix_crates -- radix_crates.json
 //! ```
 //!
 //! Candidates take turns on fresh copies of one input, and every result is compared with
@@ -78,7 +78,7 @@ struct Row {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1);
-    let path = path.ok_or("the file to write is missing: records/MACHINE/radix_crates.json")?;
+    let path = path.ok_or("the file to write is missing: radix_crates.json")?;
     let mut record = Record {
         version: VERSION,
         environment: Environment::here(None),

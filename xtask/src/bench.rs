@@ -12,16 +12,16 @@ use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-/// Options, and the variables that they set.
-const SETTINGS: [(&str, &str); 8] = [
-    ("--tier", "CUDAMARK_TIER"),
-    ("--n", "CUDAMARK_N"),
-    ("--types", "CUDAMARK_TYPES"),
-    ("--distributions", "CUDAMARK_DISTRIBUTIONS"),
-    ("--levels", "CUDAMARK_LEVELS"),
-    ("--engines", "CUDAMARK_ENGINES"),
-    ("--seed", "CUDAMARK_SEED"),
-    ("--resume", "CUDAMARK_RESUME"),
+/// Options, the variables that they set, and what these choose.
+pub const SETTINGS: [(&str, &str, &str); 8] = [
+    ("--tier", "CUDAMARK_TIER", "`quick`, `default` or `full`"),
+    ("--n", "CUDAMARK_N", "numbers of elements, as in `2^16..2^20:2`; by tier and benchmark"),
+    ("--types", "CUDAMARK_TYPES", "types: `u32,u64`; by tier and benchmark"),
+    ("--distributions", "CUDAMARK_DISTRIBUTIONS", "distributions: `uniform,sorted`; likewise"),
+    ("--levels", "CUDAMARK_LEVELS", "concurrency levels: `1,2,4`; likewise"),
+    ("--engines", "CUDAMARK_ENGINES", "engines: `cpu-std,gpu`; all that can run"),
+    ("--seed", "CUDAMARK_SEED", "seed of the inputs; 42"),
+    ("--resume", "CUDAMARK_RESUME", "goes on with the last run"),
 ];
 
 /// A variable and its value.
@@ -77,7 +77,7 @@ fn split(arguments: Vec<OsString>) -> Result<(Vec<Variable>, Vec<OsString>)> {
             Some((option, value)) => (option, Some(OsString::from(value))),
             None => (text.as_str(), None),
         };
-        let Some((_, variable)) = SETTINGS.iter().find(|(known, _)| *known == option) else {
+        let Some((_, variable, _)) = SETTINGS.iter().find(|(known, ..)| *known == option) else {
             others.push(argument);
             continue;
         };

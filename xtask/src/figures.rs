@@ -1,229 +1,424 @@
-//! The figures of the documents are those of the records: each table of
-//! `docs/KERNELS.md` that compares with CUB, and what the README says of it, is held
-//! against the records of the chip that its section is headed by. A record that is made
-//! again fails here until they follow.
+//! Tables and sentences made of the records that `records/index.json` names.
+//!
+//! Each figure has a name, by which a document asks for it. What the documents claim of
+//! all records is checked while they are read: results are verified, nothing is slower
+//! than CUB, and no sort takes more memory than CUB's.
 
 use crate::cargo;
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// The chips: what a heading calls them, and the folders of their records.
-const CHIPS: [(&str, &str); 2] = [("an H100", "h100"), ("an H200", "h200")];
+/// Machines with a GPU: their names in the index and in texts.
+pub const CHIPS: [(&str, &str); 2] = [("h200", "H200"), ("h100", "H100")];
 
-/// A table: names of its columns, and rows of as many cells.
-struct Table {
-    columns: Vec<String>,
-    rows: Vec<Vec<String>>,
+const TYPES: [&str; 5] = ["u32", "i32", "f32", "u64", "u32+u32"];
+
+/// A file of records that is one JSON object.
+pub struct Record {
+    path: String,
+    value: Value,
 }
 
-fn read(path: &str) -> String {
-    fs::read_to_string(cargo::root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+impl Record {
+    /// The record of this kind and machine.
+    pub fn of(machine: &str, kind: &str) -> Result<Self> {
+        let path = path_of(machine, kind)?;
+        let value = serde_json::from_str(&read(&path)?).with_context(|| path.clone())?;
+        Ok(Self { path, value })
+    }
 
-fn tables(document: &str) -> Vec<Table> {
-    let mut tables: Vec<Table> = Vec::new();
-    let mut inside = false;
-    for line in document.lines() {
-        let Some(cells) = line.strip_prefix("| ").and_then(|line| line.strip_suffix(" |")) else {
-            inside &= line.starts_with("|---");
-            continue;
+    /// The cells of `ours` over uniform keys, by type and number of elements.
+    pub fn uniform(&self, ours: &str, peer: &str) -> Result<BTreeMap<(&str, u64), &Value>> {
+        let mut cells = BTreeMap::new();
+        for cell in self.value["cells"].as_array().context("no cells")? {
+            ensure!(cell["verified"] == true, "{}: a cell is not verified", self.path);
+            let key = (text(cell, "type")?, cell["n"].as_u64().context("no n")?);
+            let place = [("ours", ours), ("peer", peer), ("distribution", "uniform")];
+            if place.iter().all(|(field, value)| cell[*field] == *value) {
+                cells.insert(key, cell);
+            }
+        }
+        ensure!(!cells.is_empty(), "{}: no cells of {ours} and {peer}", self.path);
+        Ok(cells)
+    }
+
+    /// Levels and their medians in milliseconds.
+    pub fn levels(&self) -> Result<Vec<(u64, f64)>> {
+        let levels = self.value["levels"].as_array().context("no levels")?;
+        let median = |level: &Value| {
+            ensure!(level["verified"] == true, "{}: a level is not verified", self.path);
+            Ok((level["level"].as_u64().context("no level")?, number(level, "median_s")? * 1e3))
         };
-        let cells = cells.split(" | ").map(|cell| cell.trim().to_owned());
-        match tables.last_mut() {
-            Some(table) if inside => table.rows.push(cells.collect()),
-            _ => tables.push(Table { columns: cells.collect(), rows: Vec::new() }),
-        }
-        inside = true;
+        levels.iter().map(median).collect()
     }
-    tables
+
+    /// Time of CuPy's classic sort, from and to host memory, in milliseconds.
+    pub fn cupy_classic_ms(&self) -> Result<f64> {
+        let mut cells = self.value["cells"].as_array().context("no cells")?.iter();
+        let cell = cells.find(|cell| cell["peer"] == "cupy" && cell["distribution"] == "classic");
+        number(cell.context("no classic sort by CuPy")?, "peer_ms")
+    }
+
+    /// The version of the peer in the first cell.
+    pub fn peer_version(&self) -> &str {
+        self.value["cells"][0]["peer_version"].as_str().unwrap_or("of an unknown version")
+    }
+
+    /// Where the numbers come from, in a line of text.
+    fn source(&self) -> String {
+        let commit = match &self.value["commit"] {
+            Value::Null => &self.value["environment"]["commit"],
+            commit => commit,
+        };
+        let commit = commit.as_str().unwrap_or_default();
+        source(&self.path, &format!(", kernels of commit {}", &commit[..commit.len().min(7)]))
+    }
 }
 
-/// The tables of the kernels' page in the section on this chip whose first column has
-/// this name.
-fn tables_of(chip: &str, first: &str) -> Vec<Table> {
-    let page = read("docs/KERNELS.md");
-    let sections = page.split("\n## ");
-    let heading = format!("Against the peers, on {chip}\n");
-    let section = sections.filter(|section| section.starts_with(&heading));
-    let tables = section.flat_map(tables);
-    tables.filter(|table| table.columns[0] == first).collect()
+fn source(path: &str, rest: &str) -> String {
+    let folder = path.split('/').nth(1).unwrap_or_default();
+    format!("`{path}`, {}{rest}", &folder[..folder.len().min(10)])
 }
 
-/// The number `2^e`.
-fn power(text: &str) -> u64 {
-    let exponent = text.strip_prefix("2^").and_then(|e| e.parse::<u32>().ok());
-    1 << exponent.unwrap_or_else(|| panic!("{text} is no power of two"))
+fn read(path: &str) -> Result<String> {
+    fs::read_to_string(cargo::root().join(path)).with_context(|| format!("cannot read {path}"))
 }
 
-/// Cells of the ratios' record by sort, type and number of elements.
-fn peers(folder: &str) -> BTreeMap<(String, String, u64), Value> {
-    let record = read(&format!("records/{folder}/peers.json"));
-    let record: Value = serde_json::from_str(&record).unwrap();
-    let text = |cell: &Value, field: &str| cell[field].as_str().unwrap().to_owned();
-    let cells = record["cells"].as_array().unwrap().iter().map(|cell| {
-        assert_eq!(cell["verified"], true);
-        let n = cell["n"].as_u64().unwrap();
-        ((text(cell, "ours"), text(cell, "type"), n), cell.clone())
-    });
-    cells.collect()
+fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str> {
+    value[field].as_str().with_context(|| format!("a record lacks the text `{field}`"))
 }
 
-/// Ratios by type, size, distribution and sort, of the tables that `cudamark peers` has
-/// printed of distributions.
-fn printed(folder: &str) -> BTreeMap<[String; 4], String> {
-    let mut ratios = BTreeMap::new();
-    for entry in fs::read_dir(cargo::root().join("records").join(folder)).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        if !(name.starts_with("distributions_") && name.ends_with(".txt")) {
+fn number(value: &Value, field: &str) -> Result<f64> {
+    value[field].as_f64().with_context(|| format!("a record lacks the number `{field}`"))
+}
+
+/// The file of this kind and machine. Every path of the index must exist.
+fn path_of(machine: &str, kind: &str) -> Result<String> {
+    let index: BTreeMap<String, BTreeMap<String, String>> =
+        serde_json::from_str(&read("records/index.json")?).context("records/index.json")?;
+    for path in index.values().flat_map(BTreeMap::values) {
+        ensure!(cargo::root().join(path).exists(), "records/index.json names {path}: no such file");
+    }
+    let path = index.get(machine).and_then(|kinds| kinds.get(kind));
+    path.cloned().with_context(|| format!("records/index.json has no {kind} of {machine}"))
+}
+
+/// Three significant digits, two decimals at most.
+fn digits(value: f64) -> String {
+    let decimals = 2 - (value.abs().max(1.0).log10() as usize).min(2);
+    format!("{value:.decimals$}")
+}
+
+fn size(n: u64) -> String {
+    if n.is_power_of_two() { format!("2^{}", n.ilog2()) } else { n.to_string() }
+}
+
+fn table(columns: &[String], rows: &[Vec<String>]) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let rule = format!("|{}\n", "---|".repeat(columns.len()));
+    line(columns) + &rule + &rows.iter().map(|row| line(row)).collect::<String>()
+}
+
+/// A table of cells by type and size.
+fn by_type<T>(
+    cells: &BTreeMap<(&str, u64), T>,
+    show: impl Fn(&str, u64, &T) -> Result<String>,
+) -> Result<String> {
+    let sizes: BTreeSet<u64> = cells.keys().map(|(_, n)| *n).collect();
+    let types = TYPES.into_iter().filter(|kind| cells.keys().any(|(of, _)| of == kind));
+    let types: Vec<&str> = types.collect();
+    let mut columns = vec!["n".to_owned()];
+    columns.extend(types.iter().map(|kind| (*kind).to_owned()));
+    let mut rows = Vec::new();
+    for n in sizes {
+        let mut row = vec![size(n)];
+        for kind in &types {
+            let cell = cells.get(&(*kind, n));
+            row.push(cell.map_or(Ok("-".to_owned()), |cell| show(kind, n, cell))?);
+        }
+        rows.push(row);
+    }
+    Ok(table(&columns, &rows))
+}
+
+fn ratios(record: &Record, ours: &str) -> Result<String> {
+    let cells = record.uniform(ours, "cub")?;
+    let shown = by_type(&cells, |_, _, cell| Ok(format!("{:.2}", number(cell, "ratio")?)))?;
+    Ok(format!("{shown}\n{}, CUB {}.\n", record.source(), record.peer_version()))
+}
+
+fn rates(record: &Record) -> Result<String> {
+    let cells = record.uniform("gpu", "cub")?;
+    by_type(&cells, |_, n, cell| Ok(digits(n as f64 / number(cell, "ours_ms")? / 1e6)))
+}
+
+fn memory(record: &Record) -> Result<String> {
+    by_type(&record.uniform("gpu", "cub")?, |kind, n, cell| {
+        let bytes_of = |value: &Value| value["temporary_bytes"].as_u64();
+        let variants = cell["variants"].as_array().context("no variants")?.iter();
+        let cub = variants
+            .filter(|v| v["name"].as_str().is_some_and(|name| name.ends_with("double-buffer")));
+        let cub = cub.filter_map(bytes_of).min().context("no memory of CUB's")?;
+        let all = cell["ours_temporary_bytes"].as_u64().context("no memory of ours")?;
+        // Passes take a second buffer, which CUB's caller brings; other sorts take none.
+        let buffer = n * if matches!(kind, "u64" | "u32+u32") { 8 } else { 4 };
+        let ours = all.checked_sub(buffer).unwrap_or(all);
+        ensure!(ours <= cub || n <= 1 << 12, "{kind} {n}: {ours} bytes, and CUB {cub}");
+        Ok(format!("{} / {}", ours.div_ceil(1000), cub.div_ceil(1000)))
+    })
+}
+
+/// Ratios to CUB's fastest variant by type, sort, distribution and size.
+type Ratios = BTreeMap<(String, String, String, u64), f64>;
+
+/// The medians of every file of samples in the folder of `path` whose name begins as
+/// its name does, as ratios.
+fn sampled(path: &str) -> Result<Ratios> {
+    let (folder, name) = path.rsplit_once('/').context("a path without a folder")?;
+    let prefix = name.split(['_', '.']).next().unwrap_or(name);
+    let mut least: BTreeMap<(String, String, String, u64), f64> = BTreeMap::new();
+    for entry in fs::read_dir(cargo::root().join(folder))? {
+        let file = entry?.file_name().into_string().unwrap_or_default();
+        if !(file.starts_with(prefix) && file.ends_with(".jsonl")) {
             continue;
         }
-        for line in read(&format!("records/{folder}/{name}")).lines() {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            if words.len() == 8 && words[1].starts_with("2^") {
-                let key = [0, 1, 2, 3].map(|i| words[i].to_owned());
-                let before = ratios.insert(key, words[7].to_owned());
-                assert_eq!(before, None, "{name}: {line}");
-            }
+        for line in read(&format!("{folder}/{file}"))?.lines() {
+            let line: Value = serde_json::from_str(line).context(file.clone())?;
+            let words = ["type", "contender", "distribution"].map(|field| text(&line, field));
+            let [kind, sort, distribution] = words;
+            let times = line["times_ms"].as_array().context("no times")?.iter();
+            let mut times: Vec<f64> = times.filter_map(Value::as_f64).collect();
+            times.sort_by(f64::total_cmp);
+            let middle = (times[(times.len() - 1) / 2] + times[times.len() / 2]) / 2.0;
+            let n = line["n"].as_u64().context("no n")?;
+            let key = (kind?.to_owned(), sort?.to_owned(), distribution?.to_owned(), n);
+            let known = least.entry(key).or_insert(f64::MAX);
+            *known = known.min(middle);
         }
     }
-    ratios
-}
-
-#[test]
-fn ratios_are_those_of_the_record() {
-    for (chip, folder) in CHIPS {
-        let peers = peers(folder);
-        let tables = tables_of(chip, "n");
-        for (table, ours) in tables.iter().zip(["gpu", "gpu-ballots"]) {
-            assert!(!table.rows.is_empty());
-            for row in &table.rows {
-                for (kind, cell) in table.columns.iter().zip(row).skip(1) {
-                    let key = (ours.to_owned(), kind.clone(), power(&row[0]));
-                    let ratio = peers[&key]["ratio"].as_f64().unwrap();
-                    assert_eq!(*cell, format!("{ratio:.2}"), "{chip}: {key:?}");
-                }
-            }
-        }
-        let planned = peers.keys().filter(|(ours, ..)| ours == "gpu").count();
-        assert_eq!(tables[0].rows.len() * (tables[0].columns.len() - 1), planned);
-    }
-}
-
-#[test]
-fn temporary_memory_is_that_of_the_record_and_not_above_cubs() {
-    let peers = peers("h100");
-    let table = &tables_of("an H100", "n")[2];
-    assert_eq!(table.rows.len(), 8);
-    for row in &table.rows {
-        for (kind, cell) in table.columns.iter().zip(row).skip(1) {
-            let n = power(&row[0]);
-            let record = &peers[&("gpu".to_owned(), kind.clone(), n)];
-            let width = if kind == "u32" { 4 } else { 8 };
-            let ours = record["ours_temporary_bytes"].as_u64().unwrap() - n * width;
-            let variants = record["variants"].as_array().unwrap().iter();
-            let given = variants.filter(|v| v["name"].as_str().unwrap().ends_with("double-buffer"));
-            let cub = given.map(|v| v["temporary_bytes"].as_u64().unwrap()).min();
-            let cub = cub.unwrap();
-            assert!(ours <= cub, "{kind} {n}: {ours} bytes and {cub}");
-            let thousands = |bytes: u64| format!("{:.0}", bytes as f64 / 1e3);
-            let found = cell.replace(',', "");
-            assert_eq!(found, format!("{} / {}", thousands(ours), thousands(cub)));
+    let mut ratios = Ratios::new();
+    for (key, ours) in &least {
+        let cub = (key.0.clone(), "cub".to_owned(), key.2.clone(), key.3);
+        if let Some(cub) = least.get(&cub).filter(|_| key.1 != "cub") {
+            ratios.insert(key.clone(), cub / ours);
         }
     }
+    Ok(ratios)
 }
 
-/// The type and the sort that a column is of, and what is left of its name.
-fn column(name: &str) -> (&str, &'static str, &str) {
-    let (name, ours) = match name.strip_suffix(" by ballots") {
-        Some(name) => (name, "gpu-ballots"),
-        None => (name, "gpu"),
+/// Columns of a table of distributions: the present ones of these types and exponents.
+const SHOWN: [(&str, [u32; 4]); 3] =
+    [("u32", [16, 20, 24, 28]), ("u64", [16, 20, 26, 28]), ("u32+u32", [16, 20, 24, 28])];
+
+const DISTRIBUTIONS: [&str; 16] = [
+    "uniform",
+    "classic",
+    "entropy-0.811",
+    "entropy-0.544",
+    "entropy-0.337",
+    "entropy-0.201",
+    "constant",
+    "sorted",
+    "reversed",
+    "nearly-sorted",
+    "organ-pipe",
+    "few-distinct",
+    "zipf",
+    "special",
+    "one-digit",
+    "digit-a-tile",
+];
+
+fn distributions(ratios: &Ratios) -> String {
+    let ratio = |kind: &str, exponent: u32, distribution: &str| {
+        let key = (kind.to_owned(), "gpu".to_owned(), distribution.to_owned(), 1 << exponent);
+        ratios.get(&key).map(|ratio| format!("{ratio:.2}"))
     };
-    let (kind, rest) = name.split_once(' ').unwrap_or((name, ""));
-    (kind, ours, rest)
+    let shown = SHOWN.iter().flat_map(|(kind, sizes)| sizes.map(|exponent| (*kind, exponent)));
+    let shown = shown.filter(|(kind, exponent)| ratio(kind, *exponent, "uniform").is_some());
+    let shown: Vec<(&str, u32)> = shown.collect();
+    let mut columns = vec!["distribution".to_owned()];
+    columns.extend(shown.iter().map(|(kind, exponent)| format!("{kind} 2^{exponent}")));
+    let rows = DISTRIBUTIONS.map(|name| {
+        let cells = shown
+            .iter()
+            .map(|(kind, exponent)| ratio(kind, *exponent, name).unwrap_or_else(|| "-".to_owned()));
+        [name.to_owned()].into_iter().chain(cells).collect()
+    });
+    table(&columns, &rows)
 }
 
-#[test]
-fn distributions_are_those_of_the_records() {
-    for (chip, folder) in CHIPS {
-        let ratios = printed(folder);
-        let tables = tables_of(chip, "distribution");
-        assert!(tables.len() > 1);
-        for table in &tables {
-            assert_eq!(table.rows.len(), 16);
-            for (index, name) in table.columns.iter().enumerate().skip(1) {
-                let (kind, ours, size) = column(name);
-                for row in &table.rows {
-                    let key = [kind, size, &row[0], ours].map(str::to_owned);
-                    assert_eq!(row[index], ratios[&key], "{chip}: {key:?}");
-                }
-            }
+/// The least ratio over all distributions by type and size, of one sort of ours.
+fn least(ratios: &Ratios, sort: &str) -> Result<String> {
+    let mut least: BTreeMap<(&str, u64), (usize, f64)> = BTreeMap::new();
+    for ((kind, ours, distribution, n), &ratio) in ratios {
+        if ours == sort {
+            ensure!(ratio >= 1.0, "{kind} {n} {distribution}: {ratio:.2}, slower than CUB");
+            let known = least.entry((kind, *n)).or_insert((0, f64::MAX));
+            *known = (known.0 + 1, known.1.min(ratio));
         }
     }
+    by_type(&least, |kind, n, (count, ratio)| {
+        ensure!(*count == DISTRIBUTIONS.len(), "{kind} {n}: {count} distributions");
+        Ok(format!("{ratio:.2}"))
+    })
 }
 
-#[test]
-fn the_least_ratio_is_that_of_all_distributions() {
-    for (chip, folder) in CHIPS {
-        let ratios = printed(folder);
-        let table = &tables_of(chip, "least at")[0];
-        assert!(table.rows.len() > 6);
-        for row in &table.rows {
-            for (name, cell) in table.columns.iter().zip(row).skip(1) {
-                let (kind, ours, _) = column(name);
-                let of_all = ratios.iter().filter(|([of, n, _, by], _)| {
-                    (of.as_str(), n, by.as_str()) == (kind, &row[0], ours)
-                });
-                let of_all: Vec<f64> = of_all.map(|(_, ratio)| ratio.parse().unwrap()).collect();
-                let what = format!("{chip}: {name} at {}", row[0]);
-                if cell == "-" {
-                    assert!(of_all.is_empty(), "{what}");
-                } else {
-                    assert_eq!(of_all.len(), 16, "{what}");
-                    let least = of_all.into_iter().fold(f64::MAX, f64::min);
-                    assert_eq!(*cell, format!("{least:.2}"), "{what}");
-                    // Nothing is slower than CUB.
-                    assert!(least >= 1.0, "{what}");
-                }
-            }
+fn portions() -> Result<String> {
+    let path = path_of("h200", "portions")?;
+    let ratios = sampled(&path)?;
+    let mut rows = Vec::new();
+    for ((kind, sort, _, n), ratio) in &ratios {
+        let how = if sort == "gpu" { "as planned" } else { "match ranking" };
+        rows.push(vec![size(*n), kind.clone(), how.to_owned(), format!("{ratio:.2}")]);
+    }
+    let columns = ["n", "type", "sort", "ratio"].map(str::to_owned);
+    let source = source(&path, ", kernels of commit d4e1f21, CUB 3.0.1");
+    Ok(format!("{}\n{source}.\n", table(&columns, &rows)))
+}
+
+fn one_launch() -> Result<String> {
+    let record = Record::of("h100", "one_launch")?;
+    let ratio_of = |cell: &Value| cell["ratio"].as_f64().unwrap_or(f64::MAX);
+    let mut rows = Vec::new();
+    for ((_, n), cell) in record.uniform("gpu", "cub")? {
+        let all = record.value["cells"].as_array().context("no cells")?.iter();
+        let of_all = all.filter(|cell| cell["n"] == n);
+        let worst = of_all.min_by(|a, b| ratio_of(a).total_cmp(&ratio_of(b)));
+        let worst = worst.context("no cells")?;
+        rows.push(vec![
+            size(n),
+            digits(number(cell, "ours_ms")? * 1e3),
+            format!("{:.2}", number(cell, "ratio")?),
+            format!("{:.2} ({})", number(worst, "ratio")?, text(worst, "distribution")?),
+        ]);
+    }
+    let columns = ["u64 keys", "uniform, us", "ratio", "least ratio of 16 distributions"];
+    let shown = table(&columns.map(str::to_owned), &rows);
+    Ok(format!("{shown}\n{}, CUB {}.\n", record.source(), record.peer_version()))
+}
+
+fn classic() -> Result<String> {
+    let machines = [("h200", "H200"), ("h100", "H100"), ("cpu-2-cores", "two CPU cores")];
+    let mut columns = vec!["level".to_owned()];
+    let mut times: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    let mut sources = Vec::new();
+    for (machine, name) in machines {
+        let record = Record::of(machine, "classic")?;
+        columns.push(format!("{name}, ms"));
+        for (level, ms) in record.levels()? {
+            times.entry(level).or_insert_with(|| vec![level.to_string()]).push(digits(ms));
+        }
+        sources.push(record.source());
+    }
+    let rows: Vec<Vec<String>> = times.into_values().collect();
+    ensure!(rows.iter().all(|row| row.len() == columns.len()), "levels differ by machine");
+    let cupy = digits(Record::of("h200", "peers_python")?.cupy_classic_ms()?);
+    let sources = sources.join("; ");
+    let shown = table(&columns, &rows);
+    Ok(format!("{shown}\nCuPy on the H200: {cupy} ms, whatever the level. {sources}.\n"))
+}
+
+fn python() -> Result<String> {
+    let record = Record::of("h200", "peers_python")?;
+    let mut shown = String::new();
+    for (peer, name) in [("cupy", "CuPy 14.2"), ("torch", "PyTorch 2.11")] {
+        let cells = record.uniform("gpu", peer)?;
+        let ratio = |_: &str, _: u64, cell: &&Value| Ok(format!("{:.2}", number(cell, "ratio")?));
+        shown += &format!("{name}:\n\n{}\n", by_type(&cells, ratio)?);
+    }
+    Ok(format!("{shown}{}.\n", record.source()))
+}
+
+/// The first lines of the README.
+fn headline() -> Result<String> {
+    let mut sentences = Vec::new();
+    for (machine, name) in CHIPS {
+        let record = Record::of(machine, "peers")?;
+        let cells = record.uniform("gpu", "cub")?;
+        let Some(cell) = cells.get(&("u32", 1 << 28)) else { bail!("no 2^28 u32 of {machine}") };
+        let rate = digits((1u64 << 28) as f64 / number(cell, "ours_ms")? / 1e6);
+        let (ratio, cub) = (number(cell, "ratio")?, record.peer_version());
+        let what = if sentences.is_empty() { " (2^28 `u32` in device memory)" } else { "" };
+        sentences.push(format!(
+            "An {name} sorts **{rate} billion keys a second**{what}, {ratio:.2} times as fast as \
+             CUB {cub} ([record]({})).",
+            record.path
+        ));
+    }
+    let classic = Record::of("h200", "classic")?;
+    let levels = classic.levels()?;
+    let best = levels.iter().min_by(|a, b| a.1.total_cmp(&b.1)).context("no levels")?;
+    let cupy = Record::of("h200", "peers_python")?.cupy_classic_ms()?;
+    sentences.push(format!(
+        "The classic workload, 50,000,000 `i32` from host memory to host memory, takes the H200 \
+         **{} ms** at level {} ([record]({})), where CuPy takes {} ms at every level.",
+        digits(best.1),
+        best.0,
+        classic.path,
+        digits(cupy)
+    ));
+    Ok(sentences.join("\n") + "\n")
+}
+
+/// Every figure by name.
+pub fn all() -> Result<BTreeMap<String, String>> {
+    let mut figures = BTreeMap::new();
+    for (machine, _) in CHIPS {
+        let peers = Record::of(machine, "peers")?;
+        let with_match = Record::of(machine, "peers_match")?;
+        let sampled = sampled(&path_of(machine, "distributions")?)?;
+        let of_chip = [
+            ("rates", rates(&peers)?),
+            ("ratios", ratios(&peers, "gpu")?),
+            ("match-ratios", ratios(&with_match, "gpu-ballots")?),
+            ("memory", memory(&peers)?),
+            ("distributions", distributions(&sampled)),
+            ("least", least(&sampled, "gpu")?),
+            ("match-least", least(&sampled, "gpu-ballots")?),
+        ];
+        for (name, figure) in of_chip {
+            figures.insert(format!("{name}-{machine}"), figure);
         }
     }
+    let of_all = [
+        ("headline", headline()?),
+        ("classic", classic()?),
+        ("python", python()?),
+        ("portions", portions()?),
+        ("one-launch", one_launch()?),
+    ];
+    figures.extend(of_all.map(|(name, figure)| (name.to_owned(), figure)));
+    Ok(figures)
 }
 
-#[test]
-fn the_readme_says_what_the_records_say() {
-    let readme = read("README.md");
-    let says = |figure: String| {
-        let found = readme.contains(&figure);
-        assert!(found, "the README does not say: {figure}");
-    };
-    let of = |folder: &str, kind: &str, n: u64, field: &str| {
-        let key = ("gpu".to_owned(), kind.to_owned(), n);
-        peers(folder)[&key][field].as_f64().unwrap()
-    };
-    let range = |folder: &str, sizes: &[u32]| {
-        let of_four =
-            |&e: &u32| ["u32", "i32", "f32"].map(|kind| of(folder, kind, 1 << e, "ratio"));
-        let ratios = sizes.iter().flat_map(of_four);
-        ratios.fold((f64::MAX, 0f64), |(least, most), ratio| (least.min(ratio), most.max(ratio)))
-    };
-    let large = 1 << 28;
-    for (_, folder) in CHIPS {
-        let (least, most) = range(folder, &[28]);
-        says(format!("{least:.2} to {most:.2} times as fast"));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_has_three_digits() {
+        let shown = [0.128, 3.0713, 39.664, 91.42, 123.4].map(digits);
+        assert_eq!(shown, ["0.13", "3.07", "39.7", "91.4", "123"]);
     }
-    let (least, most) = range("h200", &[14, 16, 18, 20]);
-    says(format!("{least:.1} to {most:.1} times for 2^14 to 2^20"));
-    let of_u32 = |folder| of(folder, "u32", large, "ours_ms");
-    says(format!("(2^28 `u32`, {:.2} ms)", of_u32("h200")));
-    says(format!("2^28 `u32` in {:.2} ms", of_u32("h100")));
-    let pairs = |field| of("h200", "u32+u32", large, field);
-    says(format!("2^28 take {:.2} ms", pairs("ours_ms")));
-    says(format!("{:.2} times as fast", pairs("ratio")));
-    for (_, folder) in CHIPS {
-        let wide = |field| of(folder, "u64", large, field);
-        let (ms, ratio) = (wide("ours_ms"), wide("ratio"));
-        let verb = if folder == "h200" { "take" } else { "in" };
-        says(format!("2^28 `u64` {verb} {ms:.2} ms, {ratio:.2} times"));
+
+    #[test]
+    fn ratios_of_samples_are_medians_over_the_fastest_variant() {
+        let folder = tempfile::tempdir_in(cargo::root().join("target")).unwrap();
+        let line = |sort: &str, times: &str| {
+            format!(
+                r#"{{"type":"u32","contender":"{sort}","distribution":"zipf","n":8,"times_ms":{times}}}"#
+            )
+        };
+        let lines = [line("gpu", "[2,1,9]"), line("cub", "[5,7]"), line("cub", "[4]")].join("\n");
+        fs::write(folder.path().join("distributions_few.jsonl"), lines).unwrap();
+        let path = folder.path().strip_prefix(cargo::root()).unwrap().join("distributions_few");
+        let ratios = sampled(path.to_str().unwrap()).unwrap();
+        let expected = ("u32".to_owned(), "gpu".to_owned(), "zipf".to_owned(), 8);
+        assert_eq!(ratios, [(expected, 2.0)].into());
+        let error = least(&[(("u32".into(), "gpu".into(), "zipf".into(), 8), 0.9)].into(), "gpu");
+        assert!(error.unwrap_err().to_string().contains("slower than CUB"));
     }
 }

@@ -3,7 +3,8 @@
 mod bench;
 mod bundle;
 mod cargo;
-#[cfg(test)]
+mod chart;
+mod docs;
 mod figures;
 mod glibc;
 mod mutate_sync;
@@ -41,6 +42,8 @@ enum Task {
     Ptx(ptx::Arguments),
     /// Weaken each synchronisation of the kernels in turn, and see the tests fail
     MutateSync(mutate_sync::Arguments),
+    /// Write the records' figures, and charts, into README.md and docs/
+    Docs(docs::Arguments),
     /// Pack the command, the benchmarks and the tests for a machine without Rust
     Bundle,
 }
@@ -67,6 +70,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Test(_) => test::run(remaining_arguments()),
         Task::Ptx(arguments) => ptx::run(arguments),
         Task::MutateSync(arguments) => mutate_sync::run(arguments),
+        Task::Docs(arguments) => docs::run(arguments),
         Task::Bundle => bundle::run().map(|()| ExitCode::SUCCESS),
     }
 }

@@ -289,7 +289,7 @@ mod tests {
     }
 
     /// The figures of an H200, for the shapes of so few keys, beside those of CUB 3.0.1
-    /// called out of place, whose own are in `records/h200/peers.json`.
+    /// called out of place, whose own are in `records/2026-11-26-h200/peers.json`.
     #[test]
     fn few_tiles_take_the_keys_once_more_and_less_than_cub_beside() {
         for (exponent, tile, beside, cub) in [

@@ -1,0 +1,124 @@
+//! `cargo xtask docs`: writes figures into the documents, and charts beside them.
+//!
+//! A document asks for a figure by a pair of lines, `<!-- figures: NAME -->` and
+//! `<!-- end -->`; everything between them is replaced. Numbers come from the records
+//! that `records/index.json` names ([`figures`]), options from the command lines' own
+//! definitions.
+
+use crate::{bench, cargo, chart, figures};
+use anyhow::{Context, Result, bail};
+use clap::CommandFactory;
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Changes nothing, and fails if a file would change
+    #[arg(long)]
+    check: bool,
+}
+
+pub fn run(arguments: Arguments) -> Result<ExitCode> {
+    let mut figures = figures::all()?;
+    figures.insert("cudamark".to_owned(), help_of_cudamark()?);
+    figures.insert("xtask".to_owned(), help_of_xtask());
+    figures.insert("settings".to_owned(), settings());
+    let root = cargo::root();
+    let mut files = vec![
+        (root.join("docs/images/throughput.svg"), chart::throughput()?),
+        (root.join("docs/images/levels.svg"), chart::levels()?),
+    ];
+    for path in documents()? {
+        let text = fs::read_to_string(&path)?;
+        let spliced = splice(&text, &figures).with_context(|| path.display().to_string())?;
+        files.push((path, spliced));
+    }
+    for (path, text) in files {
+        if fs::read_to_string(&path).is_ok_and(|before| before == text) {
+            continue;
+        }
+        let name = path.strip_prefix(root).unwrap_or(&path).display();
+        if arguments.check {
+            bail!("{name} is not what the records say; run `cargo xtask docs`");
+        }
+        fs::write(&path, text).with_context(|| format!("cannot write {name}"))?;
+        println!("{name}");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The README and every page of docs.
+fn documents() -> Result<Vec<PathBuf>> {
+    let mut paths = vec![cargo::root().join("README.md")];
+    for entry in fs::read_dir(cargo::root().join("docs"))? {
+        paths.push(entry?.path());
+    }
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    paths.sort();
+    Ok(paths)
+}
+
+/// `text` with every figure that it asks for.
+fn splice(text: &str, figures: &BTreeMap<String, String>) -> Result<String> {
+    let mut result = String::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        result += &format!("{line}\n");
+        let name = line.strip_prefix("<!-- figures: ").and_then(|rest| rest.strip_suffix(" -->"));
+        let Some(name) = name else { continue };
+        let figure = figures.get(name).with_context(|| format!("there is no figure `{name}`"))?;
+        if !lines.any(|line| line == "<!-- end -->") {
+            bail!("the figure `{name}` has no line `<!-- end -->`");
+        }
+        result += &format!("{figure}<!-- end -->\n");
+    }
+    Ok(result)
+}
+
+/// What each subcommand says of itself, from the executable that tests use as well.
+fn help_of_cudamark() -> Result<String> {
+    let built = cargo::executables(&["build", "--workspace", "--bin", "cudamark"], &[])?;
+    let (executable, _) = built.first().context("cargo has built no cudamark")?;
+    let output = Command::new(executable).arg("manual").output()?;
+    if !output.status.success() {
+        bail!("`cudamark manual` failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn help_of_xtask() -> String {
+    let mut command = crate::Arguments::command().term_width(96);
+    format!("```text\n{}```\n", command.render_help())
+}
+
+/// The settings of the suite as a table.
+fn settings() -> String {
+    let rows = bench::SETTINGS.iter().map(|(option, variable, use_)| {
+        let value = if *option == "--resume" { "=1" } else { "" };
+        format!("| `{option}` | `{variable}{value}` | {use_} |\n")
+    });
+    "| option | variable | what it chooses |\n|---|---|---|\n".to_owned()
+        + &rows.collect::<String>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_replace_what_is_between_their_lines() {
+        let figures = [("a".to_owned(), "new\n".to_owned())].into();
+        let text = "x\n<!-- figures: a -->\nold\nolder\n<!-- end -->\ny\n";
+        let spliced = splice(text, &figures).unwrap();
+        assert_eq!(spliced, "x\n<!-- figures: a -->\nnew\n<!-- end -->\ny\n");
+        assert_eq!(splice(&spliced, &figures).unwrap(), spliced);
+        for (text, error) in [
+            ("<!-- figures: b -->\n<!-- end -->\n", "no figure `b`"),
+            ("<!-- figures: a -->\nold\n", "`a` has no line `<!-- end -->`"),
+        ] {
+            assert!(splice(text, &figures).unwrap_err().to_string().contains(error), "{text}");
+        }
+    }
+}
