@@ -6,7 +6,7 @@ use core::arch::asm;
 use {crate::emu::launch::current, std::panic::Location};
 
 twins! {
-    /// `x`, as a value the compiler knows nothing about: what depends on it is
+    /// `x`, as a value the compiler knows nothing about: values that depend on it are
     /// rematerialized instead of being kept in registers from an earlier use.
     fn opaque(x: u32) -> u32 {
         {
@@ -31,8 +31,8 @@ twins! {
 /// Bounds a wait for another block, so that the waiting thread can do something else
 /// when that block may not be running.
 ///
-/// On the device it counts turns of polling. In the emulator it ends when nobody
-/// else can go on, and sometimes at random (`Options::impatience`), so that the
+/// On the device it counts turns of polling. In the emulator it ends when no other
+/// thread can go on, and sometimes at random (`Options::impatience`), so that the
 /// alternative to waiting runs as well.
 #[derive(Clone, Copy)]
 pub struct Patience(#[cfg_attr(not(target_os = "cuda"), expect(dead_code))] u32);

@@ -4,16 +4,22 @@
 //! the emulator it knows its allocation and checks every access. No reference into
 //! device memory ever exists, so nothing can alias.
 //!
-//! All methods are `unsafe` for the same reason: the index must lie in the array, what
-//! is read must have been written, and accesses of several threads to one element must
-//! be atomic or ordered. In the emulator a breach of these is a finding; what is left
-//! to the caller is that the buffer still exists.
+//! All methods are `unsafe` for the same reason: the index must lie in the array, a read
+//! element must have been written, and accesses of several threads to one element must
+//! be atomic or ordered. In the emulator a breach of these is a finding, and the caller
+//! only vouches that the array still exists.
 #![allow(clippy::missing_safety_doc)] // One contract for all, above.
 
 #[cfg(target_os = "cuda")]
 use crate::device::intrinsics as nv;
 #[cfg(not(target_os = "cuda"))]
-use crate::emu::{access_kind::AccessKind, memory::*};
+use crate::emu::access_kind::AccessKind;
+#[cfg(not(target_os = "cuda"))]
+use crate::emu::atomics::MemoryOrder;
+#[cfg(not(target_os = "cuda"))]
+use crate::emu::launch::Launch;
+#[cfg(not(target_os = "cuda"))]
+use crate::emu::memory::{GlobalPointer, SharedPointer};
 use crate::order::{Ordering, Scope};
 use crate::word::{AtomicWord, Word};
 use core::marker::PhantomData;
@@ -36,7 +42,7 @@ impl<T: Word> Global<T> {
         /// Reads element `i`.
         unsafe fn get(self, i: usize) -> T {
             *self.0.add(i);
-            self.0.add(i).with(size_of::<T>(), AccessKind::READ, |launch, access| launch.read(access))
+            self.0.add(i).with(size_of::<T>(), AccessKind::READ, Launch::read)
         }
 
         /// Writes element `i`.
@@ -51,21 +57,13 @@ impl<T: Word> Global<T> {
         /// writes during this launch and that is not read again.
         unsafe fn get_streamed(self, i: usize) -> T {
             load_streamed!(T, self.0.add(i));
-            self.0.add(i).with(size_of::<T>(), AccessKind::STREAMED_READ, |launch, access| {
-                launch.read(access)
-            })
+            self.0.add(i).with(size_of::<T>(), AccessKind::STREAMED_READ, Launch::read)
         }
 
         /// Reads the 16 bytes from element `i` on, which must be aligned to 16 bytes.
         unsafe fn get_vector(self, i: usize) -> u128 {
             *(self.0.add(i) as *const u128);
-            self.0.add(i).with(16, AccessKind::READ, |launch, access| launch.read(access))
-        }
-
-        /// Writes the 16 bytes from element `i` on, which must be aligned to 16 bytes.
-        unsafe fn set_vector(self, i: usize, value: u128) {
-            *(self.0.add(i) as *mut u128) = value;
-            self.0.add(i).with(16, AccessKind::WRITE, |launch, access| launch.write(access, value))
+            self.0.add(i).with(16, AccessKind::READ, Launch::read)
         }
 
         /// The address of element 0, in bytes, which tells how it is aligned.
@@ -115,7 +113,7 @@ impl<T: AtomicWord> Global<T> {
                 );
                 let kind = AccessKind::READ.atomic(scope);
                 T::from_u64(self.0.add(i).with(size_of::<T>(), kind, |launch, access| {
-                    launch.load(access, order, scope)
+                    launch.load(access, MemoryOrder(order, scope))
                 }))
             }
         }
@@ -130,7 +128,7 @@ impl<T: AtomicWord> Global<T> {
                 );
                 let kind = AccessKind::WRITE.atomic(scope);
                 self.0.add(i).with(size_of::<T>(), kind, |launch, access| {
-                    launch.store(access, value.to_u64(), order, scope)
+                    launch.store(access, value.to_u64(), MemoryOrder(order, scope))
                 })
             }
         }
@@ -141,7 +139,7 @@ impl<T: AtomicWord> Global<T> {
             {
                 let kind = AccessKind::UPDATE.atomic(scope);
                 T::from_u64(self.0.add(i).with(size_of::<T>(), kind, |launch, access| {
-                    launch.fetch_add(access, value.to_u64(), order, scope)
+                    launch.fetch_add(access, value.to_u64(), MemoryOrder(order, scope))
                 }))
             }
         }
@@ -163,9 +161,8 @@ impl Global<u32> {
             };
             self.0.add(i).with(16, AccessKind::READ.atomic(scope), |launch, whole| {
                 launch.require_valid(whole);
-                [0, 4, 8, 12].map(|byte| {
-                    launch.load(&whole.part(byte, 4), Ordering::Relaxed, scope) as u32
-                })
+                let order = MemoryOrder(Ordering::Relaxed, scope);
+                [0, 4, 8, 12].map(|byte| launch.load(&whole.part(byte, 4), order) as u32)
             })
         }
 
@@ -180,8 +177,8 @@ impl Global<u32> {
             self.0.add(i).with(8, AccessKind::WRITE.atomic(scope), |launch, whole| {
                 launch.require_valid(whole);
                 for (j, value) in values.into_iter().enumerate() {
-                    let access = whole.part(4 * j, 4);
-                    launch.store(&access, value as u64, Ordering::Relaxed, scope);
+                    let order = MemoryOrder(Ordering::Relaxed, scope);
+                    launch.store(&whole.part(4 * j, 4), value as u64, order);
                 }
             })
         }
@@ -214,7 +211,7 @@ impl<T: Word> Shared<T> {
         /// Reads element `i`.
         unsafe fn get(self, i: usize) -> T {
             load_shared!(T, self.at(i));
-            self.at(i).with(size_of::<T>(), AccessKind::READ, |launch, access| launch.read(access))
+            self.at(i).with(size_of::<T>(), AccessKind::READ, Launch::read)
         }
 
         /// Writes element `i`.
@@ -259,14 +256,14 @@ impl<T> Shared<T> {
     #[doc(hidden)]
     #[track_caller]
     pub fn from_symbol(symbol: &'static str, len: usize) -> Self {
-        Self::new(static_array::<T>(symbol, len))
+        Self::new(SharedPointer::to_static::<T>(symbol, len))
     }
 }
 
 impl Shared<u16> {
     twins! {
         /// Writes the low half of `value` to element `i`, with one instruction less
-        /// than cutting the value off first.
+        /// than by a cast.
         unsafe fn set_low(self, i: usize, value: u32) {
             asm!("st.shared.u16 [{}], {};", in(reg32) self.at(i), in(reg32) value, options(nostack));
             self.set(i, value as u16)
@@ -286,7 +283,8 @@ impl Shared<u32> {
                 old
             };
             self.at(i).with(4, AccessKind::UPDATE.atomic(Scope::Block), |launch, access| {
-                launch.fetch_add(access, value as u64, Ordering::Relaxed, Scope::Block) as u32
+                let order = MemoryOrder(Ordering::Relaxed, Scope::Block);
+                launch.fetch_add(access, value as u64, order) as u32
             })
         }
 
@@ -311,6 +309,6 @@ twins! {
             _ = len;
             Shared::new(base + byte_offset as u32)
         };
-        Shared::new(carve::<T>(byte_offset, len))
+        Shared::new(SharedPointer::to_dynamic::<T>(byte_offset, len))
     }
 }

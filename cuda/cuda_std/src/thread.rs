@@ -17,7 +17,7 @@ twins! {
     /// Threads in a block.
     fn block_dim_x() -> u32 {
         nv::block_dim_x();
-        current(|launch| launch.launched().block)
+        current(|launch| launch.launched.block)
     }
 
     /// Index of this block in the grid, `0..grid_dim_x()`.
@@ -29,7 +29,7 @@ twins! {
     /// Blocks in the grid.
     fn grid_dim_x() -> u32 {
         nv::grid_dim_x();
-        current(|launch| launch.launched().grid)
+        current(|launch| launch.launched.grid)
     }
 
     /// Waits until every thread of the block is here, and makes each thread's writes
@@ -71,6 +71,6 @@ twins! {
             // SAFETY: the instruction waits, and no more.
             unsafe { asm!("griddepcontrol.wait;", options(nostack)) }
         };
-        current(|launch| launch.sync_predecessor())
+        current(|launch| launch.early[launch.me().lane].set(false))
     }
 }

@@ -6,11 +6,11 @@
 //! lanes.
 
 #[cfg(not(target_os = "cuda"))]
-use crate::emu::{
-    collective::collective,
-    launch::current,
-    operation::{Operation, Reduction},
-};
+use crate::emu::collective::collective;
+#[cfg(not(target_os = "cuda"))]
+use crate::emu::launch::current;
+#[cfg(not(target_os = "cuda"))]
+use crate::emu::operation::{Operation, Reduction};
 #[cfg(target_os = "cuda")]
 use {
     crate::device::{intrinsics as nv, warp as device},
@@ -49,13 +49,6 @@ twins! {
     fn lane_mask_gt() -> u32 {
         special_register!("%lanemask_gt");
         !lane_mask_lt() ^ (1 << lane_id())
-    }
-
-    /// The lanes that happen to run together here, for reports only: the emulator
-    /// returns any set of lanes that has this one.
-    fn active_mask() -> u32 {
-        nv::active_mask();
-        current(|launch| launch.active_mask())
     }
 
     /// Waits for the lanes of `mask`, and makes each lane's writes before it visible

@@ -18,7 +18,6 @@ intrinsics! {
     "llvm.nvvm.read.ptx.sreg.ctaid.x": fn block_idx_x() -> u32;
     "llvm.nvvm.read.ptx.sreg.nctaid.x": fn grid_dim_x() -> u32;
     "llvm.nvvm.read.ptx.sreg.laneid": fn lane_id() -> u32;
-    "llvm.nvvm.activemask": fn active_mask() -> u32;
     "llvm.nvvm.barrier.cta.sync.aligned.all": fn sync_threads(id: u32);
     "llvm.nvvm.barrier0.or": fn sync_threads_or(predicate: u32) -> u32;
     "llvm.nvvm.bar.warp.sync": fn sync_warp(mask: u32);

@@ -5,7 +5,7 @@ use super::allocation::Allocation;
 use super::history::AtomicBytes;
 use super::location::SourceLocation;
 
-/// `size` bytes from `offset` on. `size` is a power of two.
+/// `size` bytes from `offset` on. `size` is a power of two, at most 16.
 #[derive(Clone, Copy)]
 pub(crate) struct Access<'a> {
     pub memory: &'a Allocation,
@@ -20,8 +20,8 @@ impl Access<'_> {
     #[inline(always)]
     pub(crate) fn is_valid(&self) -> bool {
         self.offset & (self.size - 1) == 0
-            && self.offset < self.memory.bytes()
-            && self.size <= self.memory.bytes() - self.offset
+            && self.offset < self.memory.bytes
+            && self.size <= self.memory.bytes - self.offset
     }
 
     /// The `size` bytes from `offset` on within this access.
@@ -29,38 +29,30 @@ impl Access<'_> {
         Self { offset: self.offset + offset, size, ..*self }
     }
 
-    /// Where the bytes are. Only for a valid access.
+    /// The address of the bytes. Only for a valid access, as are the methods below.
     #[inline(always)]
     pub(crate) fn pointer(&self) -> *mut u8 {
         // SAFETY: a valid access lies in the allocation.
-        unsafe { self.memory.base().add(self.offset) }
+        unsafe { self.memory.base.add(self.offset) }
     }
 
     /// The value of the bytes, zero extended.
-    pub(crate) fn wide_value(&self) -> u128 {
+    pub(crate) fn value(&self) -> u128 {
         let mut bytes = [0; 16];
         // SAFETY: the access is valid and at most 16 bytes wide.
         unsafe { self.pointer().copy_to_nonoverlapping(bytes.as_mut_ptr(), self.size) };
         u128::from_le_bytes(bytes)
     }
 
-    /// The value of at most 8 bytes, as atomics are.
-    pub(crate) fn value(&self) -> u64 {
-        let mut bytes = [0; 8];
-        // SAFETY: the access is valid and at most 8 bytes wide.
-        unsafe { self.pointer().copy_to_nonoverlapping(bytes.as_mut_ptr(), self.size) };
-        u64::from_le_bytes(bytes)
-    }
-
     /// Writes the bytes.
     pub(crate) fn put(&self, value: u128) {
-        // SAFETY: the access was checked to be valid; it is at most 16 bytes wide.
+        // SAFETY: the access is valid and at most 16 bytes wide.
         unsafe { self.pointer().copy_from_nonoverlapping(value.to_le_bytes().as_ptr(), self.size) };
     }
 
     /// The bytes of an atomic access, for the history of stores.
     pub(crate) fn atomic_bytes(&self) -> AtomicBytes {
-        AtomicBytes { offset: self.offset, size: self.size, value: self.value() }
+        AtomicBytes { offset: self.offset, size: self.size, value: self.value() as u64 }
     }
 
     /// Returns true if the two accesses share a byte.
@@ -84,9 +76,12 @@ impl Access<'_> {
 
     /// For a report: "element 3 (4 bytes wide) of global memory `keys`".
     pub(crate) fn describe(&self) -> String {
-        let index = (self.offset as isize).div_euclid(self.size as isize);
-        let rest = (self.offset as isize).rem_euclid(self.size as isize);
-        let rest = if rest == 0 { String::new() } else { format!(" and {rest} bytes") };
-        format!("element {index}{rest} ({} bytes wide) of {}", self.size, self.memory.describe())
+        let (offset, size) = (self.offset as isize, self.size as isize);
+        let rest = match offset.rem_euclid(size) {
+            0 => String::new(),
+            rest => format!(" and {rest} bytes"),
+        };
+        let index = offset.div_euclid(size);
+        format!("element {index}{rest} ({size} bytes wide) of {}", self.memory.describe())
     }
 }

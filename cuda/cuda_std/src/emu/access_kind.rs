@@ -9,69 +9,47 @@ use crate::order::Scope;
 pub(crate) struct AccessKind(u32);
 
 impl AccessKind {
-    const READS: u32 = 1 << 27;
-    const WRITES: u32 = 1 << 28;
-    const ATOMIC: u32 = 1 << 29;
-    const BLOCK_SCOPE: u32 = 1 << 30;
-    const STREAMED: u32 = 1 << 31;
-    /// The bits that an [`AccessKind`] uses; the shadow memory keeps other things below.
-    pub(crate) const BITS: u32 = !(Self::READS - 1);
-
-    pub(crate) const READ: AccessKind = AccessKind(Self::READS);
-    pub(crate) const WRITE: AccessKind = AccessKind(Self::WRITES);
-    pub(crate) const UPDATE: AccessKind = AccessKind(Self::READS | Self::WRITES);
-    pub(crate) const STREAMED_READ: AccessKind = AccessKind(Self::READS | Self::STREAMED);
+    pub(crate) const READ: Self = Self(1 << 27);
+    pub(crate) const WRITE: Self = Self(1 << 28);
+    pub(crate) const UPDATE: Self = Self(Self::READ.0 | Self::WRITE.0);
+    pub(crate) const ATOMIC: Self = Self(1 << 29);
+    pub(crate) const BLOCK_SCOPE: Self = Self(1 << 30);
+    pub(crate) const STREAMED: Self = Self(1 << 31);
+    pub(crate) const STREAMED_READ: Self = Self(Self::READ.0 | Self::STREAMED.0);
+    /// The bits that a set uses; records keep an epoch below them.
+    pub(crate) const BITS: u32 = !(Self::READ.0 - 1);
 
     /// The same, atomically.
-    pub(crate) fn atomic(self, scope: Scope) -> AccessKind {
-        let scope = match scope {
-            Scope::Block => Self::BLOCK_SCOPE,
-            Scope::Device => 0,
-        };
-        AccessKind(self.0 | Self::ATOMIC | scope)
+    pub(crate) fn atomic(self, scope: Scope) -> Self {
+        let block = if scope == Scope::Block { Self::BLOCK_SCOPE.0 } else { 0 };
+        Self(self.0 | Self::ATOMIC.0 | block)
     }
 
     pub(crate) fn bits(self) -> u32 {
         self.0
     }
 
-    pub(crate) fn from_bits(bits: u32) -> AccessKind {
-        AccessKind(bits & Self::BITS)
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Self(bits & Self::BITS)
     }
 
-    pub(crate) fn reads(self) -> bool {
-        self.0 & Self::READS != 0
-    }
-
-    pub(crate) fn writes(self) -> bool {
-        self.0 & Self::WRITES != 0
-    }
-
-    pub(crate) fn is_atomic(self) -> bool {
-        self.0 & Self::ATOMIC != 0
-    }
-
-    pub(crate) fn is_block_scope(self) -> bool {
-        self.0 & Self::BLOCK_SCOPE != 0
-    }
-
-    pub(crate) fn is_streamed(self) -> bool {
-        self.0 & Self::STREAMED != 0
+    /// Returns true if the set has one of `properties`.
+    #[inline(always)]
+    pub(crate) fn has(self, properties: Self) -> bool {
+        self.0 & properties.0 != 0
     }
 
     /// In words, for a report.
-    pub(crate) fn describe(self) -> &'static str {
-        let (atomic, block) = (self.is_atomic(), self.is_block_scope());
-        match (self.reads(), self.writes()) {
-            (_, true) if !atomic => "write",
-            _ if self.is_streamed() => "streamed read",
-            _ if !atomic => "read",
-            (false, _) if block => "block-scope atomic store",
-            (false, _) => "atomic store",
-            (true, false) if block => "block-scope atomic load",
-            (true, false) => "atomic load",
-            (true, true) if block => "block-scope atomic update",
-            (true, true) => "atomic update",
+    pub(crate) fn describe(self) -> String {
+        let scope = if self.has(Self::BLOCK_SCOPE) { "block-scope " } else { "" };
+        let atomic = |operation| format!("{scope}atomic {operation}");
+        match (self.has(Self::ATOMIC), self.has(Self::READ), self.has(Self::WRITE)) {
+            (false, _, true) => "write".to_owned(),
+            (false, ..) if self.has(Self::STREAMED) => "streamed read".to_owned(),
+            (false, ..) => "read".to_owned(),
+            (true, true, true) => atomic("update"),
+            (true, _, true) => atomic("store"),
+            (true, ..) => atomic("load"),
         }
     }
 }
@@ -86,20 +64,16 @@ pub(crate) struct Past {
 }
 
 impl Past {
-    /// For a report.
     pub(crate) fn site(self) -> Site {
-        Site {
-            block: self.thread / BLOCK,
-            thread: self.thread % BLOCK,
-            location: location(self.location),
-        }
+        let (block, thread) = (self.thread / BLOCK, self.thread % BLOCK);
+        Site { block, thread, location: location(self.location) }
     }
 }
 
-/// Why an access may not be.
+/// The reason why an access is a fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Conflict {
-    /// It reads what nobody has written.
+    /// It reads memory that nobody has written.
     Unwritten,
     /// It is not ordered with this one.
     Race(Past),

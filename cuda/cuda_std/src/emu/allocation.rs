@@ -14,12 +14,12 @@ pub(crate) enum Space {
 
 /// Bytes in the emulated device's memory, aligned as the device's allocator does.
 pub(crate) struct Allocation {
-    base: *mut u8,
-    bytes: usize,
-    space: Space,
-    name: Cell<&'static str>,
+    pub base: *mut u8,
+    pub bytes: usize,
+    pub space: Space,
+    pub name: Cell<&'static str>,
     /// Set if a launch wrote here whose writes were not checked.
-    unchecked: Cell<bool>,
+    pub unchecked: Cell<bool>,
     /// The launch that accessed it last.
     launch: Cell<u64>,
     pub shadow: RefCell<Shadow>,
@@ -30,8 +30,8 @@ pub(crate) struct Allocation {
 impl Allocation {
     /// The alignment of `cudaMalloc`.
     const ALIGNMENT: usize = 256;
-    /// Unwritten memory holds this: an index made from it lies outside of every
-    /// array, so that a fault shows even where nobody checks.
+    /// Poison: an index made from it lies outside of every array, so that the read of
+    /// unwritten memory shows even in an unchecked launch.
     const UNWRITTEN: u8 = 0xa5;
 
     /// `bytes` unwritten bytes, most often accessed `element` at a time.
@@ -42,9 +42,9 @@ impl Allocation {
             bytes,
             space,
             name: Cell::new(""),
-            shadow: RefCell::new(Shadow::new(bytes, element, space == Space::Shared)),
             unchecked: Cell::new(false),
             launch: Cell::new(0),
+            shadow: RefCell::new(Shadow::new(bytes, element, space == Space::Shared)),
             words: RefCell::default(),
         };
         assert!(!allocation.base.is_null(), "no memory for a buffer of {bytes} bytes");
@@ -56,7 +56,7 @@ impl Allocation {
         Layout::from_size_align(bytes.max(1), Self::ALIGNMENT).expect("a size below 2^63")
     }
 
-    /// Makes all bytes unwritten.
+    /// Makes all bytes unwritten: new memory, or shared memory of a new block.
     pub(crate) fn forget(&self) {
         // SAFETY: these are the allocation's bytes, and nothing borrows them.
         unsafe { self.base.write_bytes(Self::UNWRITTEN, self.bytes) };
@@ -75,48 +75,11 @@ impl Allocation {
         }
     }
 
-    /// A launch that does not check writes has written here.
-    #[inline(always)]
-    pub(crate) fn note_unchecked_write(&self) {
-        self.unchecked.set(true);
-    }
-
     /// After writes that were not checked, all of it counts as written.
     pub(crate) fn believe_written(&self) {
         if self.unchecked.replace(false) && self.bytes > 0 {
             self.shadow.borrow_mut().set_written(0, self.bytes);
         }
-    }
-
-    /// Makes shared memory that of a new block.
-    pub(crate) fn forget_block(&self) {
-        // SAFETY: these are the allocation's bytes, and nothing borrows them.
-        unsafe { self.base.write_bytes(Self::UNWRITTEN, self.bytes) };
-        self.shadow.borrow_mut().forget_block();
-        self.words.borrow_mut().clear();
-    }
-
-    pub(crate) fn set_name(&self, name: &'static str) {
-        self.name.set(name);
-    }
-
-    #[inline(always)]
-    pub(crate) fn base(&self) -> *mut u8 {
-        self.base
-    }
-
-    #[inline(always)]
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    #[inline(always)]
-    pub(crate) fn space(&self) -> Space {
-        self.space
-    }
-
-    pub(crate) fn address(&self) -> usize {
-        self.base as usize
     }
 
     /// For a report: "global memory `keys` (400 bytes)".

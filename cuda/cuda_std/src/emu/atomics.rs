@@ -1,10 +1,10 @@
 //! Atomic operations and fences.
 //!
-//! Each is a point at which the scheduler may let others run. What a release
-//! publishes travels with the store; an acquire that reads the store learns it. A
-//! relaxed load keeps what it met for a later acquire fence, and a release fence
-//! keeps what it published for later relaxed stores. Nothing of this is done when
-//! no option asks for happens-before.
+//! Each is a point at which the scheduler may let others run. A store carries what its
+//! release published, and an acquire that reads the store learns it. A relaxed load
+//! keeps what it met for a later acquire fence, and a release fence keeps what it
+//! published for later relaxed stores. None of this is done unless an option asks for
+//! happens-before.
 
 use super::access::Access;
 use super::allocation::Space;
@@ -15,6 +15,22 @@ use super::options::MemoryModel;
 use super::state::{Pending, State};
 use crate::order::{Ordering, Scope};
 
+/// The ordering of an atomic operation and its scope.
+#[derive(Clone, Copy)]
+pub(crate) struct MemoryOrder(pub Ordering, pub Scope);
+
+impl MemoryOrder {
+    /// The scope of its acquire, if it is one.
+    fn acquires(self) -> Option<Scope> {
+        (!matches!(self.0, Ordering::Relaxed | Ordering::Release)).then_some(self.1)
+    }
+
+    /// The scope of its release, if it is one.
+    fn releases(self) -> Option<Scope> {
+        (!matches!(self.0, Ordering::Relaxed | Ordering::Acquire)).then_some(self.1)
+    }
+}
+
 impl Launch {
     fn preempt(&self, access: &Access) {
         if self.state.borrow_mut().preempts() {
@@ -22,13 +38,13 @@ impl Launch {
         }
     }
 
-    pub(crate) fn load(&self, access: &Access, order: Ordering, scope: Scope) -> u64 {
+    pub(crate) fn load(&self, access: &Access, order: MemoryOrder) -> u64 {
         self.preempt(access);
         loop {
             self.begin(access);
             let lane = self.me().lane;
             let mut state = self.state.borrow_mut();
-            let value = state.load(lane, access, order, scope);
+            let value = state.load(lane, access, order);
             let spins = state.note_load(lane, access, value);
             drop(state);
             if !spins {
@@ -38,23 +54,14 @@ impl Launch {
         }
     }
 
-    pub(crate) fn store(&self, access: &Access, value: u64, order: Ordering, scope: Scope) {
-        let changed =
-            self.change(access, |state, lane| state.store(lane, access, value, order, scope));
-        if changed {
+    pub(crate) fn store(&self, access: &Access, value: u64, order: MemoryOrder) {
+        if self.change(access, |state, lane| state.store(lane, access, value, order)) {
             self.note_progress();
         }
     }
 
-    pub(crate) fn fetch_add(
-        &self,
-        access: &Access,
-        value: u64,
-        order: Ordering,
-        scope: Scope,
-    ) -> u64 {
-        let old =
-            self.change(access, |state, lane| state.fetch_add(lane, access, value, order, scope));
+    pub(crate) fn fetch_add(&self, access: &Access, value: u64, order: MemoryOrder) -> u64 {
+        let old = self.change(access, |state, lane| state.fetch_add(lane, access, value, order));
         if value != 0 {
             self.note_progress();
         }
@@ -74,21 +81,10 @@ impl Launch {
     pub(crate) fn fence(&self, scope: Scope) {
         self.state.borrow_mut().fence(self.me().lane, scope);
     }
-
-    /// A plain read where stores are buffered.
-    pub(crate) fn buffered_read(&self, access: &Access) -> u128 {
-        self.state.borrow_mut().buffered_read(self.me().lane, access)
-    }
-
-    /// A plain write where stores are buffered.
-    pub(crate) fn buffered_write(&self, access: &Access, value: u128) {
-        let pending = Pending::plain(access, value);
-        self.state.borrow_mut().buffer(self.me().lane, pending);
-    }
 }
 
 impl State {
-    /// Stores that a word remembers.
+    /// The number of stores that a word remembers.
     fn kept(&self) -> usize {
         match self.memory {
             MemoryModel::StaleReads => 8,
@@ -96,7 +92,7 @@ impl State {
         }
     }
 
-    fn load(&mut self, lane: usize, access: &Access, order: Ordering, scope: Scope) -> u64 {
+    fn load(&mut self, lane: usize, access: &Access, order: MemoryOrder) -> u64 {
         if self.memory == MemoryModel::StoreBuffers
             && let Some(own) = self.forward(lane, access)
         {
@@ -104,7 +100,7 @@ impl State {
         }
         let mut words = access.memory.words.borrow_mut();
         if !self.keeps_clocks || (self.kept() == 1 && !words.has(access.offset)) {
-            return access.value();
+            return access.value() as u64;
         }
         let address = access.pointer() as usize;
         let fresh = &mut self.lanes[lane].fresh;
@@ -113,20 +109,18 @@ impl State {
         let reads_newest = is_fresh || self.memory != MemoryModel::StaleReads;
         let rng = &mut self.rng;
         let loaded = words.load(access.atomic_bytes(), &self.knowledge[lane], |depth| {
-            match reads_newest || depth == 1 {
-                true => 0,
-                false => rng.usize(0..depth),
-            }
+            if reads_newest || depth == 1 { 0 } else { rng.usize(0..depth) }
         });
-        self.meet(lane, loaded.releases, order == Ordering::Acquire, scope);
+        self.meet(lane, loaded.releases, order.acquires());
         loaded.value
     }
 
-    /// Acquires what stores carried, or keeps it for a fence.
-    fn meet(&mut self, lane: usize, releases: Vec<Release>, acquires: bool, scope: Scope) {
+    /// Acquires from `scope` what stores carried; without a scope, or a release that does
+    /// not reach it, keeps it for a fence.
+    fn meet(&mut self, lane: usize, releases: Vec<Release>, scope: Option<Scope>) {
         let me = &mut self.knowledge[lane];
         for release in releases {
-            if acquires && release.reaches(scope, me.block()) {
+            if scope.is_some_and(|scope| release.reaches(scope, me.block())) {
                 me.acquire(&release.view);
             } else {
                 release.join_into(&mut self.lanes[lane].met);
@@ -134,64 +128,46 @@ impl State {
         }
     }
 
-    /// The releases that a store carries.
-    fn released(&mut self, lane: usize, releases: bool, scope: Scope) -> Vec<Release> {
-        if !self.keeps_clocks {
-            return Vec::new();
-        }
+    /// The releases that a store carries, which is one itself if it has a scope.
+    fn released(&mut self, lane: usize, scope: Option<Scope>) -> Vec<Release> {
         let me = &mut self.knowledge[lane];
-        if releases {
-            let view = me.publish();
-            return vec![Release { view, scope, block: Some(me.block()) }];
+        match scope {
+            _ if !self.keeps_clocks => Vec::new(),
+            Some(scope) => vec![Release { view: me.publish(), scope, block: Some(me.block()) }],
+            None => self.lanes[lane].released.clone(),
         }
-        self.lanes[lane].released.clone()
     }
 
     /// Stores. Returns true if the value differs from the one before.
-    fn store(
-        &mut self,
-        lane: usize,
-        access: &Access,
-        value: u64,
-        order: Ordering,
-        scope: Scope,
-    ) -> bool {
+    fn store(&mut self, lane: usize, access: &Access, value: u64, order: MemoryOrder) -> bool {
         let writer = self.knowledge[lane].now();
-        let releases = self.released(lane, order == Ordering::Release, scope);
-        if self.memory == MemoryModel::StoreBuffers && access.memory.space() == Space::Global {
-            if order == Ordering::Release {
+        let releases = self.released(lane, order.releases());
+        if self.memory == MemoryModel::StoreBuffers && access.memory.space == Space::Global {
+            if let Some(scope) = order.releases() {
                 self.drain(lane, scope);
             }
-            self.buffer(lane, Pending::atomic(access, value, writer, releases));
+            self.buffer(lane, Pending::atomic(access, value, (writer, releases)));
             return true;
         }
         if self.keeps_clocks {
-            self.remember(access, value, writer, &releases, false);
+            self.remember(access, value, (writer, &releases), false);
         }
         self.put(access, value)
     }
 
     /// Keeps a store, or an update, for loads and acquires to find.
-    fn remember(
-        &self,
-        access: &Access,
-        value: u64,
-        writer: Stamp,
-        releases: &[Release],
-        update: bool,
-    ) {
+    fn remember(&self, access: &Access, value: u64, from: (Stamp, &[Release]), update: bool) {
         let mut words = access.memory.words.borrow_mut();
-        // Nothing loads shared words atomically, so no older value is kept.
-        let needs_history = self.kept() > 1 && access.memory.space() != Space::Shared;
-        if needs_history || !releases.is_empty() || words.has(access.offset) {
-            let bytes = access.atomic_bytes();
-            words.store(bytes, value, writer, releases, update, self.kept());
+        // Shared words are not loaded atomically, so no older value is kept.
+        let needs_history = self.kept() > 1 && access.memory.space == Space::Global;
+        if needs_history || !from.1.is_empty() || words.has(access.offset) {
+            words.store(access.atomic_bytes(), value, from, update, self.kept());
         }
     }
 
     /// Writes to memory. Returns true if that changed it.
-    pub(super) fn put(&mut self, access: &Access, value: u64) -> bool {
-        let changed = access.value() != value;
+    fn put(&mut self, access: &Access, value: u64) -> bool {
+        let changed = access.value() as u64 != value;
         access.put(value as u128);
         if changed {
             self.wake(access.pointer() as usize, access.size);
@@ -199,35 +175,27 @@ impl State {
         changed
     }
 
-    fn fetch_add(
-        &mut self,
-        lane: usize,
-        access: &Access,
-        value: u64,
-        order: Ordering,
-        scope: Scope,
-    ) -> u64 {
-        let acquires = !matches!(order, Ordering::Relaxed | Ordering::Release);
-        let publishes = !matches!(order, Ordering::Relaxed | Ordering::Acquire);
+    fn fetch_add(&mut self, lane: usize, access: &Access, value: u64, order: MemoryOrder) -> u64 {
         if self.memory == MemoryModel::StoreBuffers {
             self.commit_overlapping(lane, access);
-            if publishes {
+            if let Some(scope) = order.releases() {
                 self.drain(lane, scope);
             }
         }
-        let old = access.value();
+        let old = access.value() as u64;
         let new = old.wrapping_add(value) & (!0 >> (64 - 8 * access.size));
         if self.keeps_clocks {
             let words = &access.memory.words;
-            let is_shared = access.memory.space() == Space::Shared;
-            let has = words.borrow().has(access.offset);
+            let needs_carried = order.acquires().is_some()
+                || !self.lanes[lane].released.is_empty()
+                || access.memory.space == Space::Global;
             let writer = self.knowledge[lane].now();
-            if has && (acquires || !self.lanes[lane].released.is_empty() || !is_shared) {
+            if needs_carried && words.borrow().has(access.offset) {
                 let carried = words.borrow_mut().newest_releases(access.atomic_bytes());
-                self.meet(lane, carried, acquires, scope);
+                self.meet(lane, carried, order.acquires());
             }
-            let releases = self.released(lane, publishes, scope);
-            self.remember(access, new, writer, &releases, true);
+            let releases = self.released(lane, order.releases());
+            self.remember(access, new, (writer, &releases), true);
         }
         self.put(access, new);
         old
@@ -241,8 +209,8 @@ impl State {
             return;
         }
         let met = std::mem::take(&mut self.lanes[lane].met);
-        self.meet(lane, met, true, scope);
-        let published = self.released(lane, true, scope);
+        self.meet(lane, met, Some(scope));
+        let published = self.released(lane, Some(scope));
         let released = &mut self.lanes[lane].released;
         // This fence publishes a wider one's knowledge too, but only narrowly.
         released.retain(|old| old.scope == Scope::Device && scope == Scope::Block);

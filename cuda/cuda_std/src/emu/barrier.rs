@@ -1,8 +1,8 @@
 //! The block barrier.
 //!
-//! It counts the live threads of the block. When the last one arrives, or the last
-//! one missing exits, the warps are looked at: the instruction is the aligned form,
-//! so all lanes of a warp have to have come to the same one.
+//! It counts the live threads of the block. When the last one arrives, or the last one
+//! missing exits, each warp is checked: all its lanes must be at the same barrier, as
+//! the instruction's aligned form requires.
 
 use super::clock::Knowledge;
 use super::finding::{Finding, Kind};

@@ -23,11 +23,8 @@ impl<T: Word> Buffer<T> {
     /// `len` elements that nobody has written.
     pub fn uninitialised(len: usize) -> Self {
         let bytes = len.checked_mul(size_of::<T>()).expect("a size below 2^64");
-        Self {
-            allocation: Box::new(Allocation::new(Space::Global, bytes, size_of::<T>())),
-            len,
-            element: PhantomData,
-        }
+        let allocation = Box::new(Allocation::new(Space::Global, bytes, size_of::<T>()));
+        Self { allocation, len, element: PhantomData }
     }
 
     /// `len` zeros.
@@ -46,16 +43,16 @@ impl<T: Word> Buffer<T> {
 
     /// The same, called `name` in findings.
     pub fn named(self, name: &'static str) -> Self {
-        self.allocation.set_name(name);
+        self.allocation.name.set(name);
         self
     }
 
     /// The accessor that a kernel takes as its parameter.
     pub fn global(&self) -> Global<T> {
-        Global(GlobalPointer::new(&*self.allocation))
+        Global(GlobalPointer::new(&*self.allocation, 0))
     }
 
-    /// Elements.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -71,8 +68,7 @@ impl<T: Word> Buffer<T> {
     /// If there is no element `i`.
     pub fn write(&self, i: usize, value: T) {
         let access = self.element(i, AccessKind::WRITE);
-        // SAFETY: `element` found the access to be valid.
-        unsafe { (access.pointer() as *mut T).write(value) };
+        access.put(value.to_u128());
         self.allocation.shadow.borrow_mut().set_written(access.offset, access.size);
     }
 
@@ -85,8 +81,7 @@ impl<T: Word> Buffer<T> {
         self.allocation.believe_written();
         let written = self.allocation.shadow.borrow().is_written(access.offset, access.size);
         assert!(written, "the host reads {}, which nobody has written", access.describe());
-        // SAFETY: `element` found the access to be valid.
-        unsafe { (access.pointer() as *const T).read() }
+        T::from_u128(access.value())
     }
 
     /// All elements.
@@ -97,21 +92,11 @@ impl<T: Word> Buffer<T> {
         (0..self.len).map(|i| self.read(i)).collect()
     }
 
-    /// Makes all elements unwritten, as new memory is.
-    pub fn forget(&self) {
-        self.allocation.forget();
-    }
-
     #[track_caller]
     fn element(&self, i: usize, kind: AccessKind) -> Access<'_> {
         assert!(i < self.len, "element {i} of a buffer of {}", self.len);
-        Access {
-            memory: &self.allocation,
-            offset: i * size_of::<T>(),
-            size: size_of::<T>(),
-            kind,
-            at: Location::caller(),
-        }
+        let size = size_of::<T>();
+        Access { memory: &self.allocation, offset: i * size, size, kind, at: Location::caller() }
     }
 }
 
@@ -126,13 +111,10 @@ impl Options {
         let begin = table.0.offset + elements.start * element;
         let end = table.0.offset + elements.end * element;
         // SAFETY: the buffer exists, or there would be no accessor to it to speak of.
-        let bytes = unsafe { (*table.0.allocation).bytes() };
+        let bytes = unsafe { (*table.0.allocation).bytes };
         assert!(end <= bytes, "expect_zero: {elements:?} is not in the table");
-        self.expectations.push(Expectation {
-            memory: table.0.allocation,
-            bytes: begin..end,
-            element,
-        });
+        let memory = table.0.allocation;
+        self.expectations.push(Expectation { memory, bytes: begin..end, element });
         self
     }
 }

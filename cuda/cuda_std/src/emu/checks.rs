@@ -1,15 +1,17 @@
 //! The accesses of the running thread, and their checks.
 
 use super::access::Access;
-use super::access_kind::Conflict;
-use super::allocation::Space;
+use super::access_kind::{AccessKind, Conflict};
+use super::allocation::{Allocation, Space};
 use super::finding::Kind;
 use super::launch::Launch;
 use super::location::SourceLocation;
+use super::state::Pending;
 use crate::word::Word;
+use std::ops::Range;
 
 impl Launch {
-    /// Something changed that may let others go on.
+    /// Notes a change that may let others go on.
     #[inline(always)]
     pub(crate) fn note_progress(&self) {
         self.progress.set(self.progress.get() + 1);
@@ -21,7 +23,7 @@ impl Launch {
     pub(crate) fn read<T: Word>(&self, access: &Access) -> T {
         self.begin(access);
         if self.buffers_stores {
-            return T::from_u128(self.buffered_read(access));
+            return T::from_u128(self.state.borrow_mut().buffered_read(self.me().lane, access));
         }
         // SAFETY: `begin` found the access to be valid.
         unsafe { (access.pointer() as *const T).read() }
@@ -32,8 +34,9 @@ impl Launch {
     pub(crate) fn write<T: Word>(&self, access: &Access, value: T) {
         self.begin(access);
         self.note_progress();
-        if self.buffers_stores && access.memory.space() == Space::Global {
-            return self.buffered_write(access, value.to_u128());
+        if self.buffers_stores && access.memory.space == Space::Global {
+            let pending = Pending::plain(access, value.to_u128());
+            return self.state.borrow_mut().buffer(self.me().lane, pending);
         }
         // SAFETY: `begin` found the access to be valid.
         unsafe { (access.pointer() as *mut T).write(value) };
@@ -53,16 +56,16 @@ impl Launch {
         if self.quiet.get() & Self::QUIET_TURN == 0 {
             self.end_turn(access.at);
         }
-        if self.looks_closer {
-            self.look_closer(access);
-        } else if access.kind.writes() {
-            access.memory.note_unchecked_write();
+        if self.is_fully_checked {
+            self.check_fully(access);
+        } else if access.kind.has(AccessKind::WRITE) {
+            access.memory.unchecked.set(true);
         }
     }
 
     /// A thread that reads this often and writes nothing lets others run.
     const QUIET_TURN: u32 = (1 << 16) - 1;
-    /// Reads without a write after which the launch hangs.
+    /// The number of reads without a write after which the launch hangs.
     const QUIET_MAX: u32 = 1 << 27;
 
     #[cold]
@@ -83,87 +86,97 @@ impl Launch {
     #[inline(always)]
     pub(crate) fn require_valid(&self, access: &Access) {
         if !access.is_valid() {
-            self.fail_address(access);
+            let end = access.offset.checked_add(access.size);
+            let fits = end.is_some_and(|end| end <= access.memory.bytes);
+            let kind = if fits { Kind::Misaligned } else { Kind::OutOfBounds };
+            self.fail_access(kind, access, "");
         }
-    }
-
-    #[cold]
-    fn fail_address(&self, access: &Access) -> ! {
-        let end = access.offset.checked_add(access.size);
-        let fits = end.is_some_and(|end| end <= access.memory.bytes());
-        let kind = if fits { Kind::Misaligned } else { Kind::OutOfBounds };
-        self.fail(kind, access.at, None, access.report())
     }
 
     /// Finds an access outside of the part of shared memory that was asked for.
     #[inline(always)]
-    pub(crate) fn require_region(&self, access: &Access, begin: usize, end: usize) {
-        if access.offset < begin || access.offset >= end || access.size > end - access.offset {
-            self.fail_region(access, begin, end);
+    pub(crate) fn require_region(&self, access: &Access, region: Range<usize>) {
+        if !region.contains(&access.offset) || access.size > region.end - access.offset {
+            let why = format!(", outside of its array, the bytes {region:?}");
+            self.fail_access(Kind::OutOfBounds, access, &why);
         }
     }
 
     #[cold]
-    fn fail_region(&self, access: &Access, begin: usize, end: usize) -> ! {
-        let outside = format!("outside of its array, the bytes {begin}..{end}");
-        let message = format!("{}, {outside}", access.report());
-        self.fail(Kind::OutOfBounds, access.at, None, message)
+    fn fail_access(&self, kind: Kind, access: &Access, why: &str) -> ! {
+        self.fail(kind, access.at, None, format!("{}{why}", access.report()))
     }
 
-    /// Finds a part of shared memory that the launch does not have.
-    pub(crate) fn require_carving(
+    /// The running block's dynamic shared memory, of which a kernel uses `region`.
+    pub(crate) fn dynamic_shared(
         &self,
-        begin: usize,
-        end: usize,
+        region: Range<usize>,
         alignment: usize,
         at: SourceLocation,
-    ) {
-        let bytes = self.launched().shared_bytes;
-        if end > bytes {
-            let message = format!("dynamic_shared asks for the bytes {begin}..{end} of {bytes}");
+    ) -> *const Allocation {
+        let bytes = self.launched.shared_bytes;
+        if region.end > bytes {
+            let message = format!("dynamic_shared asks for the bytes {region:?} of {bytes}");
             self.fail(Kind::OutOfBounds, at, None, message);
         }
-        if !begin.is_multiple_of(alignment) {
+        if !region.start.is_multiple_of(alignment) {
+            let begin = region.start;
             let message = format!("dynamic_shared: byte {begin} for elements of {alignment} bytes");
             self.fail(Kind::Misaligned, at, None, message);
         }
+        self.shared.find("", self.me().slot).expect("made with the launch")
     }
 
-    /// The running thread has waited for the launch before.
-    pub(crate) fn sync_predecessor(&self) {
-        self.early[self.me().lane].set(false);
+    /// The running block's array called `symbol`, made if it is new.
+    pub(crate) fn static_shared(
+        &self,
+        symbol: &'static str,
+        bytes: usize,
+        element: usize,
+        at: SourceLocation,
+    ) -> *const Allocation {
+        /// The limit of the driver on static arrays.
+        const STATIC_MAX: usize = 48 << 10;
+        let slot = self.me().slot;
+        if let Some(known) = self.shared.find(symbol, slot) {
+            return known;
+        }
+        let dynamic = self.launched.shared_bytes;
+        let all = (self.shared.bytes() - dynamic).saturating_add(bytes);
+        let room = STATIC_MAX.min(Self::SHARED_MAX - dynamic);
+        if all > room {
+            let message = format!(
+                "static shared arrays of {all} bytes a block; beside {dynamic} dynamic bytes \
+                 at most {room}"
+            );
+            self.fail(Kind::Launch, at, None, message);
+        }
+        self.shared.add(symbol, bytes, element);
+        self.shared.find(symbol, slot).expect("added above")
     }
 
     /// The checks that options may leave out.
-    fn look_closer(&self, access: &Access) {
+    fn check_fully(&self, access: &Access) {
         let lane = self.me().lane;
-        if self.early[lane].get() && access.memory.space() == Space::Global {
-            self.fail_early(access);
+        if self.early[lane].get() && access.memory.space == Space::Global {
+            self.fail_access(Kind::EarlyAccess, access, ", without sync_predecessor before it");
         }
         access.memory.enter_launch(self.id);
-        let conflict = self.state.borrow_mut().check(access, lane);
-        if let Err(conflict) = conflict {
+        let checked = self.state.borrow_mut().check(access, lane);
+        if let Err(conflict) = checked {
             self.fail_conflict(access, conflict);
         }
     }
 
     #[cold]
-    fn fail_early(&self, access: &Access) -> ! {
-        let message = format!("{}, without sync_predecessor before it", access.report());
-        self.fail(Kind::EarlyAccess, access.at, None, message)
-    }
-
-    #[cold]
     fn fail_conflict(&self, access: &Access, conflict: Conflict) -> ! {
         let (kind, past) = match conflict {
-            Conflict::Unwritten => (Kind::Uninitialised, None),
-            Conflict::Race(past) => (Kind::Race, Some(past)),
-            Conflict::Streamed(past) => (Kind::StreamedRead, Some(past)),
+            Conflict::Unwritten => self.fail_access(Kind::Uninitialised, access, ""),
+            Conflict::Race(past) => (Kind::Race, past),
+            Conflict::Streamed(past) => (Kind::StreamedRead, past),
         };
-        let mut message = access.report();
-        if let Some(past) = past {
-            message += &format!(", against the other thread's {}", past.kind.describe());
-        }
-        self.fail(kind, access.at, past.map(|past| past.site()), message)
+        let other = past.kind.describe();
+        let message = format!("{}, against the other thread's {other}", access.report());
+        self.fail(kind, access.at, Some(past.site()), message)
     }
 }

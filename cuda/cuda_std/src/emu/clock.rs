@@ -8,22 +8,22 @@
 //!
 //! - of its own block: everything of earlier epochs, by the barrier itself;
 //! - of its warp: everything up to one clock, the *floor*, since a warp barrier of
-//!   all lanes sets their clocks alike; and, only after barriers of some lanes, a
-//!   clock for each mate;
+//!   all lanes sets their clocks alike; after a barrier of some lanes, also a clock for
+//!   each mate;
 //! - of the rest of the device: a [`View`], shared among threads until one of them
 //!   learns something new. It knows whole blocks up to an epoch, whole warps up to
 //!   a clock and single threads up to a clock.
 //!
-//! Publishing turns all of it into a view; an acquire joins that view into one's
-//! own. What is known of a warp or thread is dropped once its block is known that
-//! far, so views stay small along a chain of look-backs.
+//! Publishing turns all of it into a view; an acquire joins that view into the thread's
+//! own. The entry of a warp or thread is dropped once its block is known that far, so
+//! views stay small along a chain of look-backs.
 
 use std::rc::Rc;
 
 /// Threads in a block, at most; a thread's number is `block * BLOCK + index`.
 pub(crate) const BLOCK: u32 = 1024;
 
-/// When in its thread an access happened.
+/// The time of an access in its thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stamp {
     /// The thread's number in the grid.
@@ -81,7 +81,7 @@ impl View {
         self.threads = self.merge(&self.threads, &other.threads, BLOCK);
     }
 
-    /// The union of two sorted lists, without what `blocks` knows anyway.
+    /// The union of two sorted lists, without those that `blocks` covers.
     fn merge(&self, a: &[Known], b: &[Known], keys_a_block: u32) -> Vec<Known> {
         let mut merged: Vec<Known> = Vec::with_capacity(a.len() + b.len());
         let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
@@ -107,8 +107,7 @@ impl View {
         }
     }
 
-    /// Drops what is known of single warps and threads of a block that is now
-    /// known as a whole.
+    /// Drops single warps and threads of a block that is now known as a whole.
     fn prune(&mut self) {
         self.warps = self.merge(&self.warps, &[], BLOCK / 32);
         self.threads = self.merge(&self.threads, &[], BLOCK);
@@ -125,9 +124,9 @@ fn reaches(list: &[Known], key: u32, clock: u32) -> bool {
 /// The knowledge of one thread.
 #[derive(Clone)]
 pub(crate) struct Knowledge {
-    thread: u32,
+    pub thread: u32,
     clock: u32,
-    epoch: u32,
+    pub epoch: u32,
     /// Everything of the own warp up to this clock.
     floor: u32,
     /// And of each lane of it up to these, after a barrier of some lanes.
@@ -136,21 +135,13 @@ pub(crate) struct Knowledge {
 }
 
 impl Knowledge {
-    /// A thread that starts: all that happened before the launch, and no more.
+    /// The knowledge of a thread that starts: all that happened before the launch.
     pub(crate) fn new(thread: u32, nothing: &Rc<View>) -> Self {
         Self { thread, clock: 1, epoch: 0, floor: 0, mates: None, view: nothing.clone() }
     }
 
-    pub(crate) fn thread(&self) -> u32 {
-        self.thread
-    }
-
     pub(crate) fn block(&self) -> u32 {
         self.thread / BLOCK
-    }
-
-    pub(crate) fn epoch(&self) -> u32 {
-        self.epoch
     }
 
     /// The stamp of an access made now.
@@ -182,8 +173,8 @@ impl Knowledge {
         }
     }
 
-    /// All that this thread knows, for others to acquire; and a new clock for what
-    /// it does from here on.
+    /// All that this thread knows, for others to acquire. Its later accesses have a new
+    /// clock.
     pub(crate) fn publish(&mut self) -> Rc<View> {
         let mut own = View::default();
         own.add_block(self.block(), self.epoch);
@@ -268,7 +259,7 @@ impl Knowledge {
         }
     }
 
-    /// The joined knowledge of `threads`, of which there are some.
+    /// The joined knowledge of `threads`.
     fn joined_view<'a>(mut threads: impl Iterator<Item = &'a Knowledge>) -> Rc<View> {
         let first = threads.next().map(|thread| &thread.view).cloned().unwrap_or_default();
         let mut joined = first.clone();

@@ -1,9 +1,8 @@
 //! Warp operations.
 //!
-//! A lane deposits what it brings and waits; the last lane of the mask to come
-//! computes everybody's result. Lanes may come from different source lines: the
-//! hardware asks for the same operation and mask, no more. Only the warp barrier
-//! orders memory.
+//! A lane deposits its value and waits; the last lane of the mask to come computes the
+//! results of all. Lanes may come from different source lines: the hardware asks for the
+//! same operation and mask, no more. Only the warp barrier orders memory.
 
 use super::clock::Knowledge;
 use super::finding::{Finding, Kind};
@@ -15,7 +14,7 @@ use super::state::{State, Wait, Warp};
 use super::thread::Me;
 use std::panic::Location;
 
-/// Takes part in a warp operation of the running launch: this lane's result.
+/// Takes part in a warp operation of the running launch. Returns this lane's result.
 #[track_caller]
 pub(crate) fn collective(operation: Operation, mask: u32, value: u32, argument: u32) -> u32 {
     let at = Location::caller();
@@ -23,8 +22,7 @@ pub(crate) fn collective(operation: Operation, mask: u32, value: u32, argument: 
 }
 
 impl Launch {
-    /// Takes part in a warp operation: this lane's result.
-    pub(crate) fn collective(
+    fn collective(
         &self,
         operation: Operation,
         mask: u32,
@@ -54,15 +52,11 @@ impl Launch {
         }
         self.state.borrow().warps[warp].values[lane]
     }
-
-    pub(crate) fn active_mask(&self) -> u32 {
-        self.state.borrow_mut().active_mask(self.me().lane)
-    }
 }
 
 impl State {
-    /// Adds the running lane to those who wait for the same operation. True if it
-    /// was the last: all are ready then.
+    /// Adds the running lane to those that wait for the same operation. Returns true if
+    /// it was the last: all are ready then.
     fn join_group(&mut self, me: Me, own: Group) -> Result<bool, Box<Finding>> {
         let index = me.lane / 32;
         let warp = &mut self.warps[index];
@@ -126,11 +120,9 @@ impl State {
             return Ok(());
         }
         if let Some(lane) = shuffle_from_outside(&self.warps[index], group) {
-            let message = format!(
-                "lane {lane} asks {} for a lane outside of its mask {:#010x}",
-                group.operation.name(),
-                group.mask
-            );
+            let (name, mask) = (group.operation.name(), group.mask);
+            let message =
+                format!("lane {lane} asks {name} for a lane outside of its mask {mask:#010x}");
             return Err(self.fault(Kind::WarpMask, index * 32 + lane as usize, None, message));
         }
         let warp = &mut self.warps[index];
@@ -161,14 +153,16 @@ fn shuffle_from_outside(warp: &Warp, group: Group) -> Option<u32> {
 /// The values of all lanes, after the operation.
 fn results(warp: &Warp, group: Group) -> [u32; 32] {
     let mut results = warp.values;
-    let holds = lanes(group.mask)
-        .filter(|&lane| warp.values[lane as usize] != 0)
-        .fold(0, |set, lane| set | 1 << lane);
+    let where_lanes = |mask: u32, holds: &dyn Fn(u32) -> bool| {
+        let lanes = lanes(mask).filter(|&lane| holds(warp.values[lane as usize]));
+        lanes.fold(0, |set, lane| set | 1 << lane)
+    };
+    let true_lanes = || where_lanes(group.mask, &|value| value != 0);
     match group.operation {
         Operation::SyncWarp => {}
-        Operation::Ballot => set_all(&mut results, group.mask, holds),
-        Operation::Any => set_all(&mut results, group.mask, (holds != 0) as u32),
-        Operation::All => set_all(&mut results, group.mask, (holds == group.mask) as u32),
+        Operation::Ballot => set_all(&mut results, group.mask, true_lanes()),
+        Operation::Any => set_all(&mut results, group.mask, (true_lanes() != 0) as u32),
+        Operation::All => set_all(&mut results, group.mask, (true_lanes() == group.mask) as u32),
         Operation::Reduce(reduction) => {
             let values = lanes(group.mask).map(|lane| warp.values[lane as usize]);
             let reduced = values.reduce(|a, b| (reduction.combine)(a, b)).unwrap_or_default();
@@ -178,9 +172,7 @@ fn results(warp: &Warp, group: Group) -> [u32; 32] {
             let mut rest = group.mask;
             while rest != 0 {
                 let value = warp.values[rest.trailing_zeros() as usize];
-                let same = lanes(rest)
-                    .filter(|&lane| warp.values[lane as usize] == value)
-                    .fold(0, |set, lane| set | 1 << lane);
+                let same = where_lanes(rest, &|other| other == value);
                 set_all(&mut results, same, same);
                 rest &= !same;
             }

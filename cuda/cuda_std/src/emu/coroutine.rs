@@ -3,17 +3,16 @@
 //! A stack's first use ever costs page faults, fifty times as much as using it again,
 //! so the stacks of coroutines outlive launches, in a pool of the OS thread.
 
-use super::coroutine_threads as threads;
+use super::coroutine_threads::{self, Coroutine as Thread, Yielder as ThreadYielder};
 use corosensei::stack::DefaultStack;
 use corosensei::{Coroutine as StackCoroutine, CoroutineResult, Yielder as StackYielder};
 use std::cell::RefCell;
 
-/// The means by which a device thread suspends itself. It lives on that thread's own
-/// stack.
+/// The means by which a device thread suspends itself, on that thread's own stack.
 #[derive(Clone, Copy)]
 pub(crate) enum Yielder {
     Stack(*const StackYielder<(), ()>),
-    Thread(*const threads::Yielder),
+    Thread(*const ThreadYielder),
 }
 
 /// Suspends the running device thread.
@@ -26,7 +25,7 @@ pub(crate) unsafe fn suspend(yielder: Yielder) {
         // SAFETY: a running thread's stack is there.
         Yielder::Stack(yielder) => unsafe { &*yielder }.suspend(()),
         // SAFETY: the same.
-        Yielder::Thread(yielder) => threads::suspend(unsafe { &*yielder }),
+        Yielder::Thread(yielder) => coroutine_threads::suspend(unsafe { &*yielder }),
     }
 }
 
@@ -58,7 +57,7 @@ fn stack(bytes: usize) -> DefaultStack {
 
 pub(crate) enum Coroutine {
     Stack(StackCoroutine<(), (), (), DefaultStack>),
-    Thread(threads::Coroutine),
+    Thread(Thread),
 }
 
 impl Coroutine {
@@ -70,8 +69,8 @@ impl Coroutine {
         // SAFETY: the caller's promise is the one asked for.
         unsafe {
             if as_thread || cfg!(miri) {
-                let body = |own: &threads::Yielder| body(Yielder::Thread(own));
-                Self::Thread(threads::Coroutine::new(bytes, body))
+                let body = |own: &ThreadYielder| body(Yielder::Thread(own));
+                Self::Thread(Thread::new(bytes, body))
             } else {
                 let body = move |own: &StackYielder<(), ()>, ()| body(Yielder::Stack(own));
                 Self::Stack(StackCoroutine::with_stack_unchecked(stack(bytes), body))
@@ -79,8 +78,8 @@ impl Coroutine {
         }
     }
 
-    /// Runs until the body suspends itself, or ends: then true. A panic of the body
-    /// comes out here.
+    /// Runs until the body suspends itself. Returns true if it ended instead. A panic of
+    /// the body comes out here.
     #[inline(always)]
     pub(crate) fn resume(&mut self) -> bool {
         match self {
@@ -89,11 +88,10 @@ impl Coroutine {
         }
     }
 
-    /// Gives the stack back. A body that is not at its end never goes on: it is forgotten
-    /// where it stands.
+    /// Gives the stack back. A body that is not at its end is forgotten where it stands.
     ///
     /// # Safety
-    /// Nothing that stands on the stack then needs to be dropped.
+    /// Nothing on the stack needs to be dropped.
     pub(crate) unsafe fn recycle(self) {
         match self {
             Self::Stack(mut coroutine) => {

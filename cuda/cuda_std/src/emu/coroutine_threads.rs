@@ -1,9 +1,8 @@
 //! One device thread's stack as an OS thread that waits for its turn.
 //!
-//! For Miri, which knows no inline assembly and so no coroutines, and for debuggers,
-//! to which a suspended coroutine is nothing. A turn is handed back and forth over
-//! channels: three thousand times slower, and with the same behaviour. A panic
-//! travels with the turn.
+//! For Miri, which knows no inline assembly and so no coroutines, and for debuggers, which
+//! do not see a suspended coroutine. Turns, and panics with them, go over channels: the
+//! same behaviour, three thousand times slower.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -78,8 +77,7 @@ impl Coroutine {
         Self { turns, answers, thread: thread.expect("a thread for each resident device thread") }
     }
 
-    /// Runs until the body suspends itself, or ends: then true. A panic of the body
-    /// comes out here.
+    /// As [`Coroutine::resume`](super::coroutine::Coroutine::resume).
     pub(super) fn resume(&mut self) -> bool {
         let sent = self.turns.send(()).is_ok();
         match self.answers.recv() {

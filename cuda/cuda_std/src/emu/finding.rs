@@ -67,14 +67,8 @@ pub struct Launched {
 
 impl Launched {
     pub(crate) fn finding(&self, kind: Kind, message: String) -> Finding {
-        Finding {
-            kind,
-            launch: Box::new(self.clone()),
-            site: None,
-            other: None,
-            message,
-            waiting: Vec::new(),
-        }
+        let (launch, waiting) = (Box::new(self.clone()), Vec::new());
+        Finding { kind, launch, site: None, other: None, message, waiting }
     }
 }
 
@@ -85,7 +79,7 @@ pub struct Finding {
     pub kind: Kind,
     /// The launch that it ended.
     pub launch: Box<Launched>,
-    /// The thread that met it, if one did.
+    /// The thread at fault, if there is one.
     pub site: Option<Site>,
     /// The other one, if there are two.
     pub other: Option<Site>,
@@ -97,22 +91,13 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let launch = &self.launch;
-        writeln!(f, "{} in kernel `{}`: {}", self.kind, launch.kernel, self.message)?;
-        if let Some(site) = self.site {
-            writeln!(f, "  {site}")?;
-        }
-        if let Some(other) = self.other {
-            writeln!(f, "  other: {other}")?;
-        }
-        for line in &self.waiting {
-            writeln!(f, "  {line}")?;
-        }
-        write!(
-            f,
-            "  launched as <<<{}, {}, {}>>>; to see it again: {VARIABLE}='{}'",
-            launch.grid, launch.block, launch.shared_bytes, launch.options
-        )
+        let Launched { kernel, grid, block, shared_bytes, options } = &*self.launch;
+        writeln!(f, "{} in kernel `{kernel}`: {}", self.kind, self.message)?;
+        self.site.iter().try_for_each(|site| writeln!(f, "  {site}"))?;
+        self.other.iter().try_for_each(|other| writeln!(f, "  other: {other}"))?;
+        self.waiting.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+        write!(f, "  launched as <<<{grid}, {block}, {shared_bytes}>>>; ")?;
+        write!(f, "to see it again: {VARIABLE}='{options}'")
     }
 }
 

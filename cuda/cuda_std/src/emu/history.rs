@@ -3,10 +3,10 @@
 //! A word keeps its last few stores, oldest first. A load may return any of them
 //! that is not older than one it has to know of: a store that happens before the
 //! load, or a store that another load returned which happens before this one
-//! (coherence). Which of those is drawn at random. A read-modify-write reads the
-//! newest. So a thread may see one word new and another one old, in whatever order
-//! they were written, unless it synchronised; and a store carries what its writer
-//! published, which an acquire that reads it learns.
+//! (coherence). One of those is drawn at random. A read-modify-write reads the newest.
+//! So a thread may see one word new and another one old, in whatever order they were
+//! written, unless it synchronised; and an acquire that reads a store learns what its
+//! writer published.
 //!
 //! Words are 32 bits wide. A 64-bit access is one of two words, and as long as all
 //! accesses of the two are 64 bits wide it reads both halves of one store. Where
@@ -52,11 +52,12 @@ impl Release {
     }
 }
 
+#[derive(Default)]
 struct Store {
     value: u32,
     /// The same for both halves of a 64-bit store.
     serial: u64,
-    /// None: what was there before the first atomic access.
+    /// None for the value before the first atomic access.
     writer: Option<Stamp>,
     readers: Vec<Stamp>,
     releases: Vec<Release>,
@@ -72,7 +73,7 @@ pub(crate) struct Words {
     serial: u64,
 }
 
-/// The bytes of an atomic access, and what they hold now.
+/// The bytes of an atomic access, and their value.
 #[derive(Clone, Copy)]
 pub(crate) struct AtomicBytes {
     pub offset: usize,
@@ -102,13 +103,7 @@ impl Words {
         let serial = &mut self.serial;
         self.stores.entry(index).or_insert_with(|| {
             *serial += 1;
-            vec![Store {
-                value,
-                serial: *serial,
-                writer: None,
-                readers: Vec::new(),
-                releases: Vec::new(),
-            }]
+            vec![Store { value, serial: *serial, ..Store::default() }]
         })
     }
 
@@ -148,7 +143,7 @@ impl Words {
             let stores = self.word(index, value);
             let newest = stores.len() - 1;
             let store = &mut stores[newest - back];
-            if store.readers.iter().all(|reader| reader.thread != me.thread()) {
+            if store.readers.iter().all(|reader| reader.thread != me.thread) {
                 store.readers.push(me.now());
             }
             loaded.value |= (store.value as u64) << (32 * half);
@@ -171,14 +166,13 @@ impl Words {
         low == high
     }
 
-    /// Writes. `keep` stores are remembered; an `update` carries on what the store
-    /// before it published.
+    /// Writes. `keep` stores are remembered; an `update` carries on the releases of the
+    /// store before it.
     pub(crate) fn store(
         &mut self,
         bytes: AtomicBytes,
         new: u64,
-        writer: Stamp,
-        releases: &[Release],
+        (writer, releases): (Stamp, &[Release]),
         update: bool,
         keep: usize,
     ) {
@@ -195,8 +189,8 @@ impl Words {
                 value: (new >> (32 * half)) as u32,
                 serial,
                 writer: Some(writer),
-                readers: Vec::new(),
                 releases: carried,
+                ..Store::default()
             });
             if stores.len() > keep {
                 stores.remove(0);
@@ -216,7 +210,7 @@ impl Words {
     }
 }
 
-/// How many of the newest stores `me` may read: back to the first that it has to
+/// The number of newest stores that `me` may read: back to the first that it has to
 /// know of.
 fn visible(stores: &[Store], me: &Knowledge) -> usize {
     let known = |store: &Store| {

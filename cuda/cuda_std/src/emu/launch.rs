@@ -1,18 +1,17 @@
 //! A launch: its threads' stacks, and the memory of its blocks.
 //!
 //! Every device thread is a coroutine, and all of one launch run on the OS thread
-//! that launched them, one at a time. What they share is one [`State`], borrowed
-//! for a moment at each operation and never across a suspension: another thread
-//! would meet the borrow. Which launch and which thread is running is found
-//! through one pointer, set for the time of the launch. ([`Options::threads`] gives
-//! each device thread an OS thread, which waits while another runs.)
+//! that launched them, one at a time. They share one [`State`], borrowed for a moment at
+//! each operation and never across a suspension: another thread would meet the borrow.
+//! One pointer, set for the time of the launch, leads to the launch and to its running
+//! thread. ([`Options::threads`] gives each device thread an OS thread, which waits while
+//! another runs.)
 //!
 //! A finding does not unwind. The thread that met it suspends itself for good, the
 //! scheduler stops, and all stacks are forgotten as they stand; kernels own nothing
 //! that would have to be dropped. A panic in a kernel does unwind, through its own
 //! stack only, and becomes a finding.
 
-use super::allocation::{Allocation, Space};
 use super::coroutine::{Coroutine, Yielder, suspend};
 use super::finding::{Finding, Kind, Launched};
 use super::location::{Site, SourceLocation};
@@ -20,9 +19,9 @@ use super::options::{Checks, MemoryModel, Options};
 use super::panics::{Panics, install_hook};
 use super::raw_memory::Entered;
 use super::scheduler::Next;
+use super::shared_arrays::SharedArrays;
 use super::stale_state;
 use super::state::State;
-use super::static_shared::{Array, Arrays};
 use super::thread::{Me, Stats};
 use std::cell::{Cell, RefCell};
 use std::panic::Location;
@@ -31,28 +30,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) struct Launch {
     /// Counts launches of the process, from 1.
-    pub(super) id: u64,
-    launched: Launched,
-    pub(super) state: RefCell<State>,
-    /// The dynamic shared memory of each resident block.
-    shared: Vec<Allocation>,
-    pub(super) statics: Arrays,
+    pub id: u64,
+    pub launched: Launched,
+    pub state: RefCell<State>,
+    pub shared: SharedArrays,
     yielders: Vec<Cell<Option<Yielder>>>,
-    /// Which threads may not touch global memory yet.
-    pub(super) early: Vec<Cell<bool>>,
-    pub(super) me: Cell<Me>,
+    /// Set for a thread that may not touch global memory yet.
+    pub early: Vec<Cell<bool>>,
+    pub me: Cell<Me>,
     /// Set if plain accesses need more than their bounds checked.
-    pub(super) looks_closer: bool,
-    pub(super) buffers_stores: bool,
-    pub(super) accesses: Cell<u64>,
+    pub is_fully_checked: bool,
+    pub buffers_stores: bool,
+    pub accesses: Cell<u64>,
     /// Accesses since the last write.
-    pub(super) quiet: Cell<u32>,
-    /// Counts what may let somebody go on: writes, exits, starts.
-    pub(super) progress: Cell<u64>,
-    /// Set if somebody sleeps until a word changes.
-    pub(super) has_sleepers: Cell<bool>,
+    pub quiet: Cell<u32>,
+    /// Counts the changes that may let others go on: writes, exits, starts.
+    pub progress: Cell<u64>,
+    /// Set if a thread sleeps until a word changes.
+    pub has_sleepers: Cell<bool>,
     panics: Panics,
-    pub(super) entered: Entered,
+    pub entered: Entered,
 }
 
 thread_local! {
@@ -127,17 +124,14 @@ impl Drop for Reset {
     }
 }
 
-/// Bytes of shared memory that a block may have.
-const SHARED_MAX: usize = 227 * 1024;
-
 /// Finds launches that the driver would refuse.
 fn refuse_impossible(launched: &Launched) -> Result<(), Finding> {
     const GRID_MAX: u32 = 1 << 21;
     let (grid, block, shared) = (launched.grid, launched.block, launched.shared_bytes);
     let message = if block == 0 || block > 1024 {
         format!("blocks of {block} threads; a block has 1 to 1024")
-    } else if shared > SHARED_MAX {
-        format!("{shared} bytes of shared memory a block; at most {SHARED_MAX}")
+    } else if shared > Launch::SHARED_MAX {
+        format!("{shared} bytes of shared memory a block; at most {}", Launch::SHARED_MAX)
     } else if grid > GRID_MAX {
         format!("{grid} blocks; the emulator runs at most {GRID_MAX}")
     } else if launched.options.resident == 0 {
@@ -149,19 +143,20 @@ fn refuse_impossible(launched: &Launched) -> Result<(), Finding> {
 }
 
 impl Launch {
+    /// Bytes of shared memory that a block may have.
+    pub(super) const SHARED_MAX: usize = 227 * 1024;
+
     fn new(launched: Launched) -> Self {
         static LAUNCHES: AtomicU64 = AtomicU64::new(1);
         let options = &launched.options;
         let state = State::new(&launched);
-        let shared = || Allocation::new(Space::Shared, launched.shared_bytes, 4);
         Self {
             id: LAUNCHES.fetch_add(1, Ordering::Relaxed),
-            shared: (0..state.slots()).map(|_| shared()).collect(),
-            statics: Arrays::default(),
-            yielders: vec![Cell::new(None); state.lanes()],
-            early: vec![Cell::new(false); state.lanes()],
+            shared: SharedArrays::new(state.blocks.len(), launched.shared_bytes),
+            yielders: vec![Cell::new(None); state.lanes.len()],
+            early: vec![Cell::new(false); state.lanes.len()],
             me: Cell::default(),
-            looks_closer: options.checks > Checks::Bounds
+            is_fully_checked: options.checks > Checks::Bounds
                 || options.memory == MemoryModel::StaleReads,
             buffers_stores: options.memory == MemoryModel::StoreBuffers,
             accesses: Cell::new(0),
@@ -213,7 +208,10 @@ impl Launch {
             }
             match ended {
                 Ok(false) => {}
-                Ok(true) => self.exit(me)?,
+                Ok(true) => {
+                    self.progress.set(self.progress.get() + 1);
+                    self.state.borrow_mut().exit(me).map_err(|finding| *finding)?;
+                }
                 Err(panic) => {
                     let mut finding = self.launched.finding(Kind::Panic, panic);
                     finding.site = self.state.borrow().last_site(me.lane);
@@ -230,8 +228,7 @@ impl Launch {
             let started = self.state.borrow_mut().start_block();
             let Some((slot, first)) = started else { return };
             self.progress.set(self.progress.get() + 1);
-            self.shared[slot].forget_block();
-            self.statics.forget_block(slot);
+            self.shared.forget_block(slot);
             let lanes = first..first + self.launched.block as usize;
             for lane in lanes {
                 self.early[lane].set(early);
@@ -252,27 +249,9 @@ impl Launch {
         }
     }
 
-    fn exit(&self, me: Me) -> Result<(), Finding> {
-        self.progress.set(self.progress.get() + 1);
-        let exited = self.state.borrow_mut().exit(me);
-        exited.map_err(|finding| *finding)
-    }
-
     #[inline(always)]
     pub(crate) fn me(&self) -> Me {
         self.me.get()
-    }
-
-    #[inline(always)]
-    pub(crate) fn launched(&self) -> &Launched {
-        &self.launched
-    }
-
-    /// The running block's shared memory.
-    #[inline(always)]
-    pub(crate) fn shared(&self, array: Array) -> &Allocation {
-        let slot = self.me.get().slot;
-        if array == Array::DYNAMIC { &self.shared[slot] } else { self.statics.get(array, slot) }
     }
 
     /// Lets the scheduler choose who goes on. Returns when it chose this thread.
@@ -303,31 +282,5 @@ impl Launch {
         loop {
             self.suspend();
         }
-    }
-
-    /// The array called `symbol`, made if it is new.
-    pub(crate) fn static_array(
-        &self,
-        symbol: &'static str,
-        bytes: usize,
-        element: usize,
-        at: SourceLocation,
-    ) -> Array {
-        /// The limit of the driver on static arrays.
-        const STATIC_MAX: usize = 48 << 10;
-        if let Some(known) = self.statics.find(symbol) {
-            return known;
-        }
-        let all = self.statics.bytes().saturating_add(bytes);
-        let dynamic = self.launched.shared_bytes;
-        let room = STATIC_MAX.min(SHARED_MAX - dynamic);
-        if all > room {
-            let message = format!(
-                "static shared arrays of {all} bytes a block; beside {dynamic} dynamic bytes \
-                 at most {room}"
-            );
-            self.fail(Kind::Launch, at, None, message);
-        }
-        self.statics.push(symbol, bytes, element, self.shared.len())
     }
 }

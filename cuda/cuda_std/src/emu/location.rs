@@ -1,8 +1,7 @@
 //! Source locations as 32-bit numbers, so that a record of an access stays small.
 //!
-//! Numbers are given by value: two `Location`s of one line are one number, even
-//! if the compiler made them two objects. A small direct-mapped cache in front of
-//! the table answers nearly always.
+//! Two `Location`s of one line are one number, even if the compiler made them two
+//! objects. A small direct-mapped cache in front of the table answers nearly always.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -47,7 +46,7 @@ pub(crate) fn location(number: u32) -> SourceLocation {
     table().locations[number as usize]
 }
 
-/// A launch's way to the numbers.
+/// A launch's cache of numbers.
 pub(crate) struct Numbers {
     cache: Vec<Option<(SourceLocation, u32)>>,
 }
@@ -73,15 +72,11 @@ impl Numbers {
     fn look_up(&mut self, slot: usize, location: SourceLocation) -> u32 {
         let mut table = table();
         let key = (location.file(), location.line(), location.column());
-        let number = match table.numbers.get(&key) {
-            Some(&number) => number,
-            None => {
-                let number = table.locations.len() as u32;
-                table.locations.push(location);
-                table.numbers.insert(key, number);
-                number
-            }
-        };
+        let next = table.locations.len() as u32;
+        let number = *table.numbers.entry(key).or_insert(next);
+        if number == next {
+            table.locations.push(location);
+        }
         self.cache[slot] = Some((location, number));
         number
     }

@@ -1,10 +1,9 @@
-//! The emulator's form of accessors: an allocation and an offset into it.
+//! The emulator's accessors: an allocation and an offset into it.
 
 use super::access::Access;
 use super::access_kind::AccessKind;
 use super::allocation::Allocation;
 use super::launch::{Launch, current};
-use super::static_shared::Array;
 use std::marker::PhantomData;
 use std::panic::Location;
 
@@ -19,13 +18,8 @@ pub(crate) struct GlobalPointer<T> {
 }
 
 impl<T> GlobalPointer<T> {
-    pub(crate) fn new(allocation: *const Allocation) -> Self {
-        Self { allocation, offset: 0, element: PhantomData }
-    }
-
-    /// The array at an address in the memory of a device.
-    pub(crate) fn on_device(address: u64) -> Self {
-        Self { allocation: std::ptr::null(), offset: address as usize, element: PhantomData }
+    pub(crate) fn new(allocation: *const Allocation, offset: usize) -> Self {
+        Self { allocation, offset, element: PhantomData }
     }
 
     #[inline(always)]
@@ -41,12 +35,12 @@ impl<T> GlobalPointer<T> {
     }
 
     pub(crate) fn cast<U>(self) -> GlobalPointer<U> {
-        GlobalPointer { allocation: self.allocation, offset: self.offset, element: PhantomData }
+        GlobalPointer::new(self.allocation, self.offset)
     }
 
     pub(crate) fn address(self) -> usize {
-        // SAFETY: as for an access; only the address is looked at.
-        unsafe { (*self.allocation).address().wrapping_add(self.offset) }
+        // SAFETY: the caller vouches that the buffer exists.
+        unsafe { ((*self.allocation).base as usize).wrapping_add(self.offset) }
     }
 
     /// Runs `f` on the running launch and an access to the `size` bytes from here on.
@@ -58,14 +52,9 @@ impl<T> GlobalPointer<T> {
         kind: AccessKind,
         f: impl FnOnce(&Launch, &Access) -> R,
     ) -> R {
-        let access = Access {
-            // SAFETY: the caller vouches that the buffer exists.
-            memory: unsafe { &*self.allocation },
-            offset: self.offset,
-            size,
-            kind,
-            at: Location::caller(),
-        };
+        // SAFETY: the caller vouches that the buffer exists.
+        let memory = unsafe { &*self.allocation };
+        let access = Access { memory, offset: self.offset, size, kind, at: Location::caller() };
         current(|launch| f(launch, &access))
     }
 }
@@ -73,8 +62,7 @@ impl<T> GlobalPointer<T> {
 /// A pointer into the running block's shared memory.
 #[derive(Clone, Copy)]
 pub(crate) struct SharedPointer {
-    /// Which of the block's allocations.
-    array: Array,
+    allocation: *const Allocation,
     /// In bytes, in the allocation.
     offset: usize,
     /// The bytes that `dynamic_shared` gave out; of a static array, all.
@@ -83,6 +71,24 @@ pub(crate) struct SharedPointer {
 }
 
 impl SharedPointer {
+    /// A part of the launch's dynamic shared memory.
+    #[track_caller]
+    pub(crate) fn to_dynamic<T>(offset: usize, len: usize) -> Self {
+        let at = Location::caller();
+        let end = offset.saturating_add(len.saturating_mul(size_of::<T>()));
+        let allocation = current(|launch| launch.dynamic_shared(offset..end, size_of::<T>(), at));
+        Self { allocation, offset, begin: offset as u32, end: end as u32 }
+    }
+
+    /// The static array called `symbol`, of `len` elements.
+    #[track_caller]
+    pub(crate) fn to_static<T>(symbol: &'static str, len: usize) -> Self {
+        let at = Location::caller();
+        let bytes = len.saturating_mul(size_of::<T>());
+        let allocation = current(|launch| launch.static_shared(symbol, bytes, size_of::<T>(), at));
+        Self { allocation, offset: 0, begin: 0, end: bytes as u32 }
+    }
+
     #[inline(always)]
     pub(crate) fn byte_add(mut self, bytes: usize) -> Self {
         self.offset = self.offset.wrapping_add(bytes);
@@ -92,41 +98,18 @@ impl SharedPointer {
     /// Runs `f` on the running launch and an access to the `size` bytes from here on.
     #[inline(always)]
     #[track_caller]
-    pub(crate) fn with<R>(
+    pub(crate) unsafe fn with<R>(
         self,
         size: usize,
         kind: AccessKind,
         f: impl FnOnce(&Launch, &Access) -> R,
     ) -> R {
-        let at = Location::caller();
+        // SAFETY: shared memory exists as long as the launch, whose thread calls.
+        let memory = unsafe { &*self.allocation };
+        let access = Access { memory, offset: self.offset, size, kind, at: Location::caller() };
         current(|launch| {
-            let memory = launch.shared(self.array);
-            let access = Access { memory, offset: self.offset, size, kind, at };
-            launch.require_region(&access, self.begin as usize, self.end as usize);
+            launch.require_region(&access, self.begin as usize..self.end as usize);
             f(launch, &access)
         })
     }
-}
-
-/// A part of the launch's dynamic shared memory.
-#[track_caller]
-pub(crate) fn carve<T>(byte_offset: usize, len: usize) -> SharedPointer {
-    let at = Location::caller();
-    let end = byte_offset.saturating_add(len.saturating_mul(size_of::<T>()));
-    current(|launch| launch.require_carving(byte_offset, end, size_of::<T>(), at));
-    SharedPointer {
-        array: Array::DYNAMIC,
-        offset: byte_offset,
-        begin: byte_offset as u32,
-        end: end as u32,
-    }
-}
-
-/// The static array called `symbol`, of `len` elements.
-#[track_caller]
-pub(crate) fn static_array<T>(symbol: &'static str, len: usize) -> SharedPointer {
-    let at = Location::caller();
-    let bytes = len.saturating_mul(size_of::<T>());
-    let array = current(|launch| launch.static_array(symbol, bytes, size_of::<T>(), at));
-    SharedPointer { array, offset: 0, begin: 0, end: bytes as u32 }
 }

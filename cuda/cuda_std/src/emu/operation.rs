@@ -48,17 +48,15 @@ impl PartialEq for Reduction {
 }
 
 impl Operation {
-    /// The lane that `lane` gets its value from, for a shuffle.
+    /// The lane from which a shuffle gives `lane` its value.
     pub(crate) fn source(self, lane: u32, argument: u32) -> Option<u32> {
         match self {
             Operation::ShuffleIdx => Some(argument % 32),
             Operation::ShuffleUp => Some(lane.checked_sub(argument).unwrap_or(lane)),
-            Operation::ShuffleDown => {
-                Some(lane.saturating_add(argument)).map(|l| if l < 32 { l } else { lane })
-            }
             // Beyond the warp, a lane keeps its own.
+            Operation::ShuffleDown if argument < 32 - lane => Some(lane + argument),
             Operation::ShuffleXor if argument < 32 => Some(lane ^ argument),
-            Operation::ShuffleXor => Some(lane),
+            Operation::ShuffleDown | Operation::ShuffleXor => Some(lane),
             _ => None,
         }
     }
@@ -80,5 +78,6 @@ impl fmt::Display for Group {
 
 /// The lanes of a word, lowest first.
 pub(crate) fn lanes(mask: u32) -> impl Iterator<Item = u32> + Clone {
-    (0..32).filter(move |lane| mask >> lane & 1 != 0)
+    let some = |mask: u32| (mask != 0).then_some(mask);
+    std::iter::successors(some(mask), move |&rest| some(rest & (rest - 1))).map(u32::trailing_zeros)
 }

@@ -27,14 +27,14 @@ pub enum Policy {
     Priorities(u32),
 }
 
-/// Checks beyond bounds and alignment, which are always made.
+/// Checks beyond those of bounds and alignment, which are always made.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Checks {
-    /// Nothing more.
+    /// None.
     Bounds,
-    /// And that what is read was written.
+    /// Reads of memory that was not written.
     Written,
-    /// And that accesses of several threads are ordered or atomic.
+    /// The same, and accesses of several threads that are neither ordered nor atomic.
     Races,
 }
 
@@ -50,10 +50,9 @@ pub enum MemoryModel {
     StaleReads,
 }
 
-/// Options of a launch. Everything that is left to chance is drawn from `seed`, so
-/// the same options and the same input always give the same run.
-///
-/// As text, [`Options`] is what findings print and [`Options::from_env`] reads.
+/// Options of a launch. All that is left to chance is drawn from `seed`, so the same
+/// options and the same input always give the same run. Findings print the options as
+/// text, and [`Options::from_env`] reads that.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
     /// The kernel's name in findings; if empty, the closure's type.
@@ -76,7 +75,7 @@ pub struct Options {
     /// Turns of scheduling without a write, an exit or a start of a block after
     /// which a launch counts as hanging.
     pub idle_limit: u64,
-    /// Bytes of stack a thread, of which only what is touched takes memory.
+    /// Bytes of stack a thread, of which only the touched pages take memory.
     pub stack_bytes: usize,
     /// Lets the launch begin before the one before it on its stream has ended: then
     /// global memory is not touched before
@@ -185,15 +184,11 @@ impl Options {
             Err(_) => Ok(None),
         }
     }
-
-    /// Returns true if happens-before has to be known.
-    pub(crate) fn keeps_clocks(&self) -> bool {
-        self.checks == Checks::Races || self.memory == MemoryModel::StaleReads
-    }
 }
 
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let Self { seed, resident, impatience, idle_limit, stack_bytes, .. } = self;
         let policy = match self.policy {
             Policy::InOrder => "in-order".to_owned(),
             Policy::Reverse => "reverse".to_owned(),
@@ -202,31 +197,19 @@ impl fmt::Display for Options {
             Policy::LastWarp(warp) => format!("last-warp:{warp}"),
             Policy::Priorities(changes) => format!("priorities:{changes}"),
         };
+        let shuffle = self.shuffle_blocks as u32;
         let checks = CHECKS[self.checks as usize].0;
         let memory = MEMORY_MODELS[self.memory as usize].0;
-        write!(
-            f,
-            "seed={},policy={policy},resident={},shuffle={},checks={checks},memory={memory},\
-             impatience={},idle={},stack={}",
-            self.seed,
-            self.resident,
-            self.shuffle_blocks as u32,
-            self.impatience,
-            self.idle_limit,
-            self.stack_bytes
-        )?;
-        for (name, set) in
-            [("early", self.early), ("threads", self.threads), ("raw", self.allow_raw_memory)]
-        {
-            if set {
-                write!(f, ",{name}=1")?;
-            }
-        }
-        Ok(())
+        write!(f, "seed={seed},policy={policy},resident={resident},shuffle={shuffle},")?;
+        write!(f, "checks={checks},memory={memory},impatience={impatience},")?;
+        write!(f, "idle={idle_limit},stack={stack_bytes}")?;
+        let switches =
+            [("early", self.early), ("threads", self.threads), ("raw", self.allow_raw_memory)];
+        switches.iter().filter(|(_, set)| *set).try_for_each(|(name, _)| write!(f, ",{name}=1"))
     }
 }
 
-/// The names of options in text, in the order of the declarations.
+/// The names in text, in the order of the declarations.
 const CHECKS: [(&str, Checks); 3] =
     [("bounds", Checks::Bounds), ("written", Checks::Written), ("races", Checks::Races)];
 const MEMORY_MODELS: [(&str, MemoryModel); 3] = [
@@ -246,13 +229,9 @@ pub struct ParseError(String);
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(
-            f,
-            "{VARIABLE}: `{}` is not an option of the emulator; give the text that a finding \
-             prints, for example {}",
-            self.0,
-            Options::random(1)
-        )
+        let (part, example) = (&self.0, Options::random(1));
+        write!(f, "{VARIABLE}: `{part}` is not an option of the emulator; give the text that ")?;
+        write!(f, "a finding prints, for example {example}")
     }
 }
 
@@ -261,7 +240,7 @@ impl std::error::Error for ParseError {}
 impl FromStr for Options {
     type Err = ParseError;
 
-    /// Parts that are left out are those of [`Options::random`].
+    /// Parts that are left out are as in [`Options::random`].
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let mut options = Self::random(0);
         for part in text.split(',') {
@@ -274,8 +253,9 @@ impl FromStr for Options {
 }
 
 impl Options {
-    /// Sets one option from its text; nothing if there is no such option.
+    /// Sets one option from its text. None if there is no such option.
     fn set(&mut self, name: &str, value: &str) -> Option<()> {
+        let flag = || value.parse::<u32>().ok().map(|number| number != 0);
         match name {
             "seed" => self.seed = value.parse().ok()?,
             "policy" => {
@@ -292,15 +272,15 @@ impl Options {
                 };
             }
             "resident" => self.resident = value.parse().ok().filter(|&resident| resident > 0)?,
-            "shuffle" => self.shuffle_blocks = value.parse::<u32>().ok()? != 0,
+            "shuffle" => self.shuffle_blocks = flag()?,
             "checks" => self.checks = named(&CHECKS, value)?,
             "memory" => self.memory = named(&MEMORY_MODELS, value)?,
             "impatience" => self.impatience = value.parse().ok()?,
             "idle" => self.idle_limit = value.parse().ok()?,
             "stack" => self.stack_bytes = value.parse().ok()?,
-            "early" => self.early = value.parse::<u32>().ok()? != 0,
-            "raw" => self.allow_raw_memory = value.parse::<u32>().ok()? != 0,
-            "threads" => self.threads = value.parse::<u32>().ok()? != 0,
+            "early" => self.early = flag()?,
+            "raw" => self.allow_raw_memory = flag()?,
+            "threads" => self.threads = flag()?,
             _ => return None,
         }
         Some(())

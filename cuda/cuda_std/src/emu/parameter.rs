@@ -1,4 +1,4 @@
-//! Arguments of kernels on a device, as a host passes them: by the address of each.
+//! Arguments of kernels on a device, which a host passes by the address of each.
 
 use super::memory::GlobalPointer;
 use crate::memory::Global;
@@ -12,7 +12,7 @@ mod sealed {
 
 /// A type that kernels have parameters of: a word, or an array in device memory.
 pub trait Parameter: sealed::Sealed {
-    /// Where a launch reads the argument: as many bytes as the parameter has on a device.
+    /// The address of the argument, with the bytes that the parameter has on a device.
     fn address(&self) -> *const c_void;
 }
 
@@ -34,6 +34,6 @@ impl<T: Word> Global<T> {
     /// The array at an address in the memory of a device, as an argument of a launch there.
     /// It has no elements here: nothing may be read or written through it.
     pub fn on_device(address: u64) -> Self {
-        Self(GlobalPointer::on_device(address))
+        Self(GlobalPointer::new(ptr::null(), address as usize))
     }
 }

@@ -2,16 +2,30 @@
 //!
 //! A granule remembers its last write and the reads since (FastTrack: Flanagan and
 //! Freund 2009). One record of each suffices as long as each access happens after
-//! the recorded one; accesses that do not, which are reads and atomic operations,
-//! are kept together in a set, with a word for each lane of the warps that took
-//! part, so that a thousand threads that count in one bin stay cheap.
+//! the recorded one; reads and atomic operations that do not are kept together in a
+//! set, with a word for each lane of the warps that took part, so that a thousand
+//! threads that count in one bin stay cheap.
 //!
 //! Atomic operations do not race with each other, unless one of them has block
 //! scope and they come from two blocks. A streamed read (`ld.global.nc`) may not
-//! meet a write of the same launch at all, however well ordered.
+//! meet a write of the same launch, even an ordered one.
 
 use super::access_kind::{AccessKind, Conflict, Past};
 use super::clock::{BLOCK, Knowledge, Stamp};
+
+/// The epoch of an access in the low bits, and its [`AccessKind`] in the high ones.
+#[derive(Clone, Copy, PartialEq)]
+struct Mark(u32);
+
+impl Mark {
+    fn epoch(self) -> u32 {
+        self.0 & !AccessKind::BITS
+    }
+
+    fn kind(self) -> AccessKind {
+        AccessKind::from_bits(self.0)
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Record {
@@ -19,56 +33,51 @@ struct Record {
     thread: u32,
     /// The clock, 0 for an earlier launch; or the number of a set.
     clock: u32,
-    /// The epoch in the low bits and the [`AccessKind`] in the high ones; for a set, the
-    /// block that made it.
-    mark: u32,
+    /// For a set, the block that made it.
+    mark: Mark,
     location: u32,
+}
+
+/// Returns true if two accesses are atomic together: from one block, or neither of them
+/// with block scope.
+fn are_atomic(old: AccessKind, new: AccessKind, same_block: bool) -> bool {
+    let is_narrow = old.has(AccessKind::BLOCK_SCOPE) || new.has(AccessKind::BLOCK_SCOPE);
+    old.has(AccessKind::ATOMIC) && new.has(AccessKind::ATOMIC) && (same_block || !is_narrow)
 }
 
 impl Record {
     const NONE: u32 = u32::MAX;
     const SET: u32 = u32::MAX - 1;
-    const EMPTY: Record = Record { thread: Self::NONE, clock: 0, mark: 0, location: 0 };
+    const EMPTY: Record = Record { thread: Self::NONE, clock: 0, mark: Mark(0), location: 0 };
 
     fn stamp(&self) -> Stamp {
-        Stamp { thread: self.thread, clock: self.clock, epoch: self.epoch() }
-    }
-
-    fn epoch(&self) -> u32 {
-        self.mark & !AccessKind::BITS
-    }
-
-    fn kind(&self) -> AccessKind {
-        AccessKind::from_bits(self.mark)
+        Stamp { thread: self.thread, clock: self.clock, epoch: self.mark.epoch() }
     }
 
     fn past(&self) -> Past {
-        Past { thread: self.thread, kind: self.kind(), location: self.location }
+        Past { thread: self.thread, kind: self.mark.kind(), location: self.location }
     }
 
     /// Checks that an access of `kind` by `me` may follow. One of the two writes.
     #[inline]
     fn permits(&self, kind: AccessKind, me: &Knowledge) -> Result<(), Conflict> {
-        let old = self.kind();
-        if (old.is_streamed() || kind.is_streamed()) && self.clock != 0 {
+        let old = self.mark.kind();
+        if (old.has(AccessKind::STREAMED) || kind.has(AccessKind::STREAMED)) && self.clock != 0 {
             return Err(Conflict::Streamed(self.past()));
         }
-        let same_block = self.thread / BLOCK == me.block();
-        let narrow = old.is_block_scope() || kind.is_block_scope();
-        if old.is_atomic() && kind.is_atomic() && (same_block || !narrow) {
-            return Ok(());
-        }
-        if me.is_after(self.stamp()) { Ok(()) } else { Err(Conflict::Race(self.past())) }
+        let may_follow =
+            are_atomic(old, kind, self.thread / BLOCK == me.block()) || me.is_after(self.stamp());
+        if may_follow { Ok(()) } else { Err(Conflict::Race(self.past())) }
     }
 
     /// Returns true if the new record covers this one: every later access that races
     /// with this one races with the new one too.
     #[inline]
     fn is_covered_by(&self, new: &Record, me: &Knowledge, is_shared: bool) -> bool {
-        let (old, kind) = (self.kind(), new.kind());
-        let stronger = !kind.is_atomic() && !old.is_streamed();
-        // In shared memory nobody comes later than a barrier that has been passed.
-        let past_barrier = is_shared && self.epoch() < me.epoch();
+        let (old, kind) = (self.mark.kind(), new.mark.kind());
+        let stronger = !kind.has(AccessKind::ATOMIC) && !old.has(AccessKind::STREAMED);
+        // In shared memory no thread comes later than a barrier that has been passed.
+        let past_barrier = is_shared && self.mark.epoch() < me.epoch;
         (old == kind || stronger || past_barrier) && me.is_after(self.stamp())
     }
 }
@@ -83,7 +92,7 @@ struct Cell {
 #[derive(Clone)]
 struct Group {
     warp: u32,
-    mark: u32,
+    mark: Mark,
     /// 0 for a lane that took no part.
     clocks: [u32; 32],
     locations: [u32; 32],
@@ -99,16 +108,17 @@ impl Group {
         })
     }
 
-    /// Returns true if no look at the single lanes is needed.
+    /// Returns true if the block of `me` has passed a barrier since.
+    fn is_past_barrier(&self, me: &Knowledge) -> bool {
+        self.warp / (BLOCK / 32) == me.block() && self.mark.epoch() < me.epoch
+    }
+
+    /// Returns true if the single lanes need not be checked.
     fn surely_permits(&self, kind: AccessKind, me: &Knowledge) -> bool {
-        let old = AccessKind::from_bits(self.mark);
-        if old.is_streamed() || kind.is_streamed() {
-            return false;
-        }
+        let old = self.mark.kind();
+        let is_streamed = old.has(AccessKind::STREAMED) || kind.has(AccessKind::STREAMED);
         let same_block = self.warp / (BLOCK / 32) == me.block();
-        let narrow = old.is_block_scope() || kind.is_block_scope();
-        (old.is_atomic() && kind.is_atomic() && (same_block || !narrow))
-            || (same_block && self.mark & !AccessKind::BITS < me.epoch())
+        !is_streamed && (are_atomic(old, kind, same_block) || self.is_past_barrier(me))
     }
 
     fn set(&mut self, record: Record) {
@@ -146,10 +156,8 @@ impl Sets {
             return group.set(record);
         }
         set.retain(|group| {
-            let same_kind = AccessKind::from_bits(group.mark) == record.kind();
-            let past_barrier = group.warp / (BLOCK / 32) == me.block()
-                && group.mark & !AccessKind::BITS < me.epoch();
-            !(past_barrier && (same_kind || is_shared))
+            let same_kind = group.mark.kind() == record.mark.kind();
+            !(group.is_past_barrier(me) && (same_kind || is_shared))
         });
         let mut group = Group { warp, mark: record.mark, clocks: [0; 32], locations: [0; 32] };
         group.set(record);
@@ -170,8 +178,12 @@ impl Races {
         Self { cells: Vec::new(), sets: Sets::default(), is_shared }
     }
 
+    /// Forgets all records. Those of shared memory name their block, and those of another
+    /// block are passed over, so there only the sets go.
     pub(super) fn forget(&mut self) {
-        self.cells.clear();
+        if !self.is_shared {
+            self.cells.clear();
+        }
         self.sets = Sets::default();
     }
 
@@ -182,7 +194,7 @@ impl Races {
         }
     }
 
-    /// Makes history of what is recorded: all of it is before the next launch.
+    /// Makes history of all records: they are before the next launch.
     pub(super) fn enter_launch(&mut self) {
         for cell in &mut self.cells {
             cell.read = Record::EMPTY;
@@ -191,14 +203,8 @@ impl Races {
                 cell.write = set.iter().flat_map(Group::records).last().unwrap_or(Record::EMPTY);
             }
             cell.write.clock = 0;
-            cell.write.mark &= AccessKind::BITS;
+            cell.write.mark = Mark(cell.write.mark.kind().bits());
         }
-        self.sets = Sets::default();
-    }
-
-    /// Another block takes over shared memory. Records name their block, and those
-    /// of another block are not looked at; sets go.
-    pub(super) fn forget_sets(&mut self) {
         self.sets = Sets::default();
     }
 
@@ -234,7 +240,7 @@ impl Races {
     fn is_empty(&self, record: &Record, me: &Knowledge) -> bool {
         match record.thread {
             Record::NONE => true,
-            Record::SET => self.is_shared && record.mark != me.block(),
+            Record::SET => self.is_shared && record.mark != Mark(me.block()),
             thread => self.is_shared && thread / BLOCK != me.block(),
         }
     }
@@ -253,15 +259,15 @@ impl Races {
         let record = Record {
             thread: now.thread,
             clock: now.clock,
-            mark: now.epoch | kind.bits(),
+            mark: Mark(now.epoch | kind.bits()),
             location,
         };
-        if !kind.writes() {
+        if !kind.has(AccessKind::WRITE) {
             self.cells[granule].read = self.add(read, record, me);
             return Ok(());
         }
         self.permits(&read, kind, me)?;
-        if kind.is_atomic() {
+        if kind.has(AccessKind::ATOMIC) {
             self.cells[granule].write = self.add(write, record, me);
             return Ok(());
         }
@@ -305,7 +311,7 @@ impl Races {
         let number = self.sets.add(Vec::new());
         self.sets.insert(number, old, me, self.is_shared);
         self.sets.insert(number, new, me, self.is_shared);
-        Record { thread: Record::SET, clock: number, mark: me.block(), location: 0 }
+        Record { thread: Record::SET, clock: number, mark: Mark(me.block()), location: 0 }
     }
 
     pub(super) fn last_write(&self, granule: usize) -> Option<Past> {

@@ -23,8 +23,8 @@ pub(crate) struct Entered {
     hides_pointers: Cell<bool>,
 }
 
-/// Begins a kernel with parameters of these names and types. For
-/// [`kernel`](macro@crate::kernel), which calls it in each thread.
+/// Begins a kernel with parameters of these names and types.
+/// [`kernel`](macro@crate::kernel) has each thread call it.
 #[doc(hidden)]
 #[track_caller]
 pub fn enter_kernel(kernel: &'static str, parameters: &[(&str, &str)]) {
@@ -39,7 +39,7 @@ impl Launch {
             return;
         }
         for (name, of_type) in parameters {
-            if of_type.starts_with(['*', '&']) && !self.launched().options.allow_raw_memory {
+            if of_type.starts_with(['*', '&']) && !self.launched.options.allow_raw_memory {
                 let name = name.trim_start_matches("mut ");
                 let message = format!(
                     "`{kernel}` takes `{name}: {of_type}`, of which no access is checked; {REMEDY}"
@@ -54,7 +54,7 @@ impl Launch {
 
     /// Refuses a launch that may have reached memory without one checked access.
     pub(crate) fn require_checked(&self, accesses: u64) -> Result<(), Finding> {
-        let launched = self.launched();
+        let launched = &self.launched;
         let is_clear = self.entered.last.get() != 0 && !self.entered.hides_pointers.get();
         if accesses > 0 || is_clear || launched.grid == 0 || launched.options.allow_raw_memory {
             return Ok(());

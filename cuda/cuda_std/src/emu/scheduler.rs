@@ -4,12 +4,12 @@
 //! when the other set is empty.
 //!
 //! A thread leaves the ready set when it waits: at a barrier, in a warp operation,
-//! or for a word to change (see [`wait`](super::wait)). When nobody is ready, those
-//! who only wait as long as others can go on get another turn; if that changes
-//! nothing for long enough, the launch hangs.
+//! or for a word to change (see [`wait`](super::wait)). When no thread is ready, those
+//! that wait only as long as others can go on get another turn; if that changes nothing
+//! for long enough, the launch hangs.
 
 use super::access::Access;
-use super::access_kind::Conflict;
+use super::access_kind::{AccessKind, Conflict};
 use super::clock::{BLOCK, Knowledge};
 use super::finding::{Finding, Kind};
 use super::options::{Checks, Policy};
@@ -25,7 +25,7 @@ pub(crate) enum Next {
 }
 
 impl State {
-    /// Starts the next block, if there is one and room for it: its slot, and the
+    /// Starts the next block, if there is one and room for it. Returns its slot, and the
     /// number of its first lane.
     pub(super) fn start_block(&mut self) -> Option<(usize, usize)> {
         let slot = self.blocks.iter().position(|block| block.live == 0)?;
@@ -74,7 +74,7 @@ impl State {
         }
     }
 
-    /// Chooses who goes on. `progress` counts what may let somebody go on.
+    /// Chooses the next thread. `progress` counts the changes that may let others go on.
     pub(super) fn next(&mut self, progress: u64) -> Next {
         if progress + self.commits != self.progress {
             self.progress = progress + self.commits;
@@ -82,7 +82,7 @@ impl State {
             self.stuck = false;
         }
         self.idle += 1;
-        if self.idle > self.idle_limit {
+        if self.idle > self.launched.options.idle_limit {
             return Next::Hangs(if self.stuck { Kind::Deadlock } else { Kind::Livelock });
         }
         loop {
@@ -93,33 +93,30 @@ impl State {
                 self.drain_all();
                 return Next::Done;
             }
-            if !self.wake_somebody() {
+            if !self.wake_some() {
                 return Next::Hangs(Kind::Deadlock);
             }
         }
     }
 
-    /// Nobody is ready: lets those go on who wait for others only as long as these
-    /// can. First a store that still waits in a buffer, then one patient thread, then
-    /// all who poll. False if there is nobody.
-    fn wake_somebody(&mut self) -> bool {
+    /// Lets those go on that wait only as long as others can: first a store that still
+    /// waits in a buffer, then one patient thread, then all that poll. Returns false if
+    /// there is none.
+    fn wake_some(&mut self) -> bool {
         if self.drain_one() {
             return true;
         }
-        let patient = |lane: &&Lane| lane.wait == Wait::Poll { patient: true };
-        let patients = self.lanes.iter().filter(patient).count();
-        if patients > 0 {
-            let chosen = self.rng.usize(0..patients);
-            if let Some(lane) = self.lanes.iter().filter(patient).nth(chosen) {
-                let lane = lane.me.lane;
-                self.lanes[lane].gave_up = true;
-                self.set_ready(lane / 32, 1 << (lane % 32));
-            }
+        let waiting = |state: &Self, waits: fn(Wait) -> bool| -> Vec<usize> {
+            (0..state.lanes.len()).filter(|&lane| waits(state.lanes[lane].wait)).collect()
+        };
+        let patient = waiting(self, |wait| wait == Wait::PatientPoll);
+        if !patient.is_empty() {
+            let lane = patient[self.rng.usize(0..patient.len())];
+            self.lanes[lane].gave_up = true;
+            self.set_ready(lane / 32, 1 << (lane % 32));
             return true;
         }
-        let polls: Vec<usize> = (0..self.lanes.len())
-            .filter(|&lane| matches!(self.lanes[lane].wait, Wait::Poll { .. }))
-            .collect();
+        let polls = waiting(self, Wait::is_poll);
         for &lane in &polls {
             self.set_ready(lane / 32, 1 << (lane % 32));
         }
@@ -172,13 +169,6 @@ impl State {
         self.lanes[warp * 32 + lane as usize].me
     }
 
-    /// Any set of live lanes of the warp, with this one.
-    pub(super) fn active_mask(&mut self, lane: usize) -> u32 {
-        let warp = &self.warps[lane / 32];
-        let live = warp.members & !warp.exited;
-        (live & self.rng.u32(..)) | 1 << (lane % 32)
-    }
-
     /// The checks of an access that options may leave out.
     pub(super) fn check(&mut self, access: &Access, lane: usize) -> Result<(), Conflict> {
         let Access { memory, offset, size, kind, at } = *access;
@@ -190,7 +180,7 @@ impl State {
         if self.checks >= Checks::Written {
             shadow.check_written(offset, size, kind)?;
         }
-        if kind.writes() && !kind.is_atomic() {
+        if kind.has(AccessKind::WRITE) && !kind.has(AccessKind::ATOMIC) {
             memory.words.borrow_mut().forget(offset, size);
         }
         Ok(())

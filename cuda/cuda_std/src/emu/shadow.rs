@@ -1,10 +1,10 @@
-//! Shadow memory: whether each piece of an allocation was written, and, in
-//! [`races`](super::races), its last accesses.
+//! Shadow memory: the written pieces of an allocation and, in [`races`](super::races),
+//! the last accesses of each.
 //!
-//! A piece, or *granule*, is as wide as the narrowest access so far: it begins as
-//! the array's element, and the first narrower access splits all granules, each
-//! part keeping what is known of the whole. So two threads that write neighbouring
-//! 16-bit halves of a word do not race, and a word read as one is two granules.
+//! A piece, or *granule*, is as wide as the narrowest access so far: it begins as the
+//! array's element, and the first narrower access splits all granules, each part with
+//! the records of the whole. So two threads that write neighbouring 16-bit halves of a
+//! word do not race, and a word read as one is two granules.
 
 use super::access_kind::{AccessKind, Conflict, Past};
 use super::clock::Knowledge;
@@ -29,16 +29,10 @@ impl Shadow {
         }
     }
 
-    /// All is as in new memory.
+    /// Makes it the shadow of new memory.
     pub(crate) fn forget(&mut self) {
         self.written.fill(false);
         self.races.forget();
-    }
-
-    /// New memory again, for the next block with this shared memory.
-    pub(crate) fn forget_block(&mut self) {
-        self.written.fill(false);
-        self.races.forget_sets();
     }
 
     fn granules(&self, offset: usize, size: usize) -> std::ops::Range<usize> {
@@ -77,7 +71,7 @@ impl Shadow {
         self.written[granules].fill(true);
     }
 
-    /// Checks that what an access reads was written, and notes what it writes.
+    /// Checks that the bytes an access reads were written, and notes those it writes.
     #[inline]
     pub(crate) fn check_written(
         &mut self,
@@ -88,10 +82,10 @@ impl Shadow {
         self.split_to(size);
         let granules = self.granules(offset, size);
         let written = &mut self.written[granules];
-        if kind.reads() && !written.iter().all(|&written| written) {
+        if kind.has(AccessKind::READ) && !written.iter().all(|&written| written) {
             return Err(Conflict::Unwritten);
         }
-        if kind.writes() {
+        if kind.has(AccessKind::WRITE) {
             written.fill(true);
         }
         Ok(())

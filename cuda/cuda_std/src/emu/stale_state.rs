@@ -1,15 +1,15 @@
 //! Memory that a launch expects to find clear.
 //!
-//! A kernel that counts on a table's being empty, a look-back table for one, works
-//! the first time, and goes wrong when an earlier launch left its states behind.
-//! [`Options::expect_zero`] names such a table; the launch then begins by looking
-//! at it, and a word that is not zero is a finding which names who wrote it.
+//! A kernel that needs an empty table, such as a look-back table, works the first time
+//! and goes wrong when an earlier launch left its states behind. [`Options::expect_zero`]
+//! names such a table; a word of it that is not zero when the launch begins is a finding
+//! that names the writer.
 
 use super::finding::{Finding, Kind, Launched};
 use super::location::SourceLocation;
 use super::options::Expectation;
 
-/// Looks at all memory that a launch expects to be zero.
+/// Checks all memory that a launch expects to be zero.
 pub(crate) fn check(launched: &Launched, at: SourceLocation) -> Result<(), Finding> {
     launched.options.expectations.iter().try_for_each(|expectation| expectation.check(launched, at))
 }
@@ -20,7 +20,7 @@ impl Expectation {
         let memory = unsafe { &*self.memory };
         let is_stale = |&byte: &usize| {
             // SAFETY: the range was found to be in the allocation.
-            unsafe { memory.base().add(byte).read() != 0 }
+            unsafe { memory.base.add(byte).read() != 0 }
         };
         let Some(byte) = self.bytes.clone().find(is_stale) else {
             return Ok(());

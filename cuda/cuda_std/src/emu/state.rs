@@ -1,16 +1,15 @@
 //! The state of a launch: its resident blocks, warps and lanes.
 //!
-//! Resident blocks stand in slots, their warps and lanes at fixed numbers in them.
-//! A warp keeps the set of its ready lanes in a word, and the ready warps are sets
-//! of bits, so that choosing costs a few instructions. The modules of barriers, warp
-//! operations, atomics, store buffers and waits change it.
+//! Resident blocks have slots, and their warps and lanes fixed numbers in them. A warp
+//! keeps the set of its ready lanes in a word, and the ready warps are sets of bits, so
+//! that choosing costs a few instructions.
 
 use super::access::Access;
 use super::clock::{Knowledge, Stamp, View};
 use super::finding::{Finding, Kind, Launched};
 use super::history::{FixedState, Release};
 use super::location::{Numbers, Site, SourceLocation};
-use super::operation::Group;
+use super::operation::{Group, lanes as bits};
 use super::options::{Checks, MemoryModel, Policy};
 use super::thread::{Me, Stats};
 use fastrand::Rng;
@@ -24,20 +23,25 @@ pub(crate) enum Wait {
     Ready,
     Barrier,
     Collective,
-    /// For one of the words it polled to change; if patient, for as long as
-    /// anybody else can go on.
-    Poll {
-        patient: bool,
-    },
+    /// For one of the words it polled to change.
+    Poll,
+    /// The same, for as long as any other thread can go on.
+    PatientPoll,
     #[default]
     Exited,
+}
+
+impl Wait {
+    pub(super) fn is_poll(self) -> bool {
+        matches!(self, Wait::Poll | Wait::PatientPoll)
+    }
 }
 
 #[derive(Default)]
 pub(crate) struct Lane {
     pub me: Me,
     pub wait: Wait,
-    /// Where it last suspended itself.
+    /// The line at which it last suspended itself.
     pub at: Option<SourceLocation>,
     /// The words it loaded since it last did anything else.
     pub polled: Vec<Polled>,
@@ -45,7 +49,7 @@ pub(crate) struct Lane {
     pub fresh: Vec<usize>,
     /// Tells its sleep from earlier ones.
     pub sleep: u32,
-    /// Set if it was woken because nobody else could go on.
+    /// Set if it was woken because no other thread could go on.
     pub gave_up: bool,
     /// The releases of its last fences.
     pub released: Vec<Release>,
@@ -130,7 +134,7 @@ pub(crate) struct Polled {
 }
 
 /// The threads that sleep until a word changes. Words are grouped by eight bytes; a
-/// thread woken for its neighbour's sake goes to sleep again.
+/// thread woken by a change of the neighbour goes to sleep again.
 #[derive(Default)]
 pub(crate) struct Sleepers {
     /// Lane, and the number of its sleep: it may have been woken by another word.
@@ -142,7 +146,7 @@ pub(crate) struct Sleepers {
 pub(crate) struct Pending {
     pub access: Access<'static>,
     pub value: u128,
-    /// For an atomic store: the time of it, and what it carries.
+    /// Of an atomic store: its time, and the releases it carries.
     pub atomic: Option<(Stamp, Vec<Release>)>,
 }
 
@@ -150,11 +154,10 @@ pub(crate) struct State {
     pub launched: Launched,
     pub warps_a_block: usize,
     pub policy: Policy,
-    pub impatience: u32,
     pub checks: Checks,
-    pub keeps_clocks: bool,
     pub memory: MemoryModel,
-    pub idle_limit: u64,
+    /// Set if happens-before has to be known.
+    pub keeps_clocks: bool,
     pub rng: Rng,
     pub lanes: Vec<Lane>,
     /// The knowledge of each lane, by the lane's number.
@@ -179,7 +182,7 @@ pub(crate) struct State {
     /// Progress when the scheduler last looked, and turns since it changed.
     pub progress: u64,
     pub idle: u64,
-    /// Set if everybody has had to be woken since.
+    /// Set if all threads have had to be woken since.
     pub stuck: bool,
     pub finding: Option<Finding>,
     pub stats: Stats,
@@ -209,11 +212,10 @@ impl State {
             launched: launched.clone(),
             warps_a_block,
             policy: options.policy,
-            impatience: options.impatience,
             checks: options.checks,
-            keeps_clocks: options.keeps_clocks(),
             memory: options.memory,
-            idle_limit: options.idle_limit,
+            keeps_clocks: options.checks == Checks::Races
+                || options.memory == MemoryModel::StaleReads,
             rng,
             lanes: (0..lanes).map(|_| Lane::default()).collect(),
             knowledge: vec![Knowledge::new(0, &nothing); lanes],
@@ -235,14 +237,6 @@ impl State {
             finding: None,
             stats: Stats::default(),
         }
-    }
-
-    pub(super) fn slots(&self) -> usize {
-        self.blocks.len()
-    }
-
-    pub(super) fn lanes(&self) -> usize {
-        self.lanes.len()
     }
 
     /// The numbers of the lanes of a slot that exist.
@@ -278,10 +272,8 @@ impl State {
     /// Makes lanes of a warp ready.
     pub(super) fn set_ready(&mut self, warp: usize, lanes: u32) {
         let first = warp * 32;
-        let mut rest = lanes;
-        while rest != 0 {
-            self.lanes[first + rest.trailing_zeros() as usize].wait = Wait::Ready;
-            rest &= rest - 1;
+        for lane in bits(lanes) {
+            self.lanes[first + lane as usize].wait = Wait::Ready;
         }
         self.warps[warp].ready |= lanes;
         if self.warps[warp].ready != 0 {

@@ -2,10 +2,10 @@
 //!
 //! A store to global memory goes into its thread's buffer, from there into its
 //! block's, and from there to memory. Buffers drain at random, in any order that
-//! keeps the stores to the same bytes in theirs. A barrier moves the buffers of those
-//! who meet there into the block's buffer; a device fence or a device release
-//! empties both. A thread sees its own stores and its block's. Loads are not
-//! delayed or advanced, so a missing acquire is not found.
+//! keeps the stores to the same bytes in theirs. A barrier moves the buffers of the
+//! threads that meet there into the block's buffer; a device fence or a device release
+//! empties both. A thread sees its own stores and its block's. Loads are not delayed or
+//! advanced, so a missing acquire is not found.
 
 use super::access::Access;
 use super::clock::Stamp;
@@ -22,13 +22,8 @@ impl Pending {
         Self { access: access.outliving(), value, atomic: None }
     }
 
-    pub(super) fn atomic(
-        access: &Access,
-        value: u64,
-        writer: Stamp,
-        releases: Vec<Release>,
-    ) -> Self {
-        Self { atomic: Some((writer, releases)), ..Self::plain(access, value as u128) }
+    pub(super) fn atomic(access: &Access, value: u64, from: (Stamp, Vec<Release>)) -> Self {
+        Self { atomic: Some(from), ..Self::plain(access, value as u128) }
     }
 }
 
@@ -53,7 +48,7 @@ impl State {
         }
     }
 
-    /// The number of the buffer of a thread's block. A lane's buffer has the lane's.
+    /// The number of the buffer of a thread's block. A lane's buffer has the lane's number.
     fn block_buffer(&self, lane: usize) -> usize {
         self.lanes.len() + self.lanes[lane].me.slot
     }
@@ -67,13 +62,13 @@ impl State {
         self.commits += 1;
         if let Some((writer, releases)) = atomic {
             let mut words = access.memory.words.borrow_mut();
-            words.store(access.atomic_bytes(), value as u64, writer, &releases, false, 1);
+            words.store(access.atomic_bytes(), value as u64, (writer, &releases), false, 1);
         }
         access.put(value);
         self.wake(access.pointer() as usize, access.size);
     }
 
-    /// Commits the oldest store of a buffer: the oldest of its bytes, whichever these are.
+    /// Commits the oldest store of a buffer.
     fn commit_first(&mut self, buffer: usize) {
         let pending = self.buffers[buffer].remove(0);
         self.commit(pending);
@@ -104,12 +99,12 @@ impl State {
         self.commit_overlapping_in(lane, access);
     }
 
-    /// The value that a thread's own buffers hold for its load. Where they hold a part
-    /// of it, that goes to memory first.
+    /// The value that a thread's own buffers have for its load. If they have a part of it,
+    /// that goes to memory first.
     pub(super) fn forward(&mut self, lane: usize, access: &Access) -> Option<u128> {
         let newest_first = [lane, self.block_buffer(lane)].into_iter();
-        let newest_first = newest_first.flat_map(|buffer| self.buffers[buffer].iter().rev());
-        let newest = newest_first.into_iter().find(|p| p.access.overlaps(access))?;
+        let mut newest_first = newest_first.flat_map(|buffer| self.buffers[buffer].iter().rev());
+        let newest = newest_first.find(|p| p.access.overlaps(access))?;
         if newest.access.offset == access.offset && newest.access.size == access.size {
             return Some(newest.value);
         }
@@ -118,7 +113,7 @@ impl State {
     }
 
     pub(super) fn buffered_read(&mut self, lane: usize, access: &Access) -> u128 {
-        self.forward(lane, access).unwrap_or_else(|| access.wide_value())
+        self.forward(lane, access).unwrap_or_else(|| access.value())
     }
 
     fn move_stores(&mut self, from: usize, to: usize) {

@@ -2,7 +2,7 @@
 
 use super::location::{Site, SourceLocation};
 
-/// Counters of a launch. They are exact: the same options and input give the same.
+/// Counters of a launch, exact: the same options and input give the same.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Stats {
     /// Loads and stores, atomic ones too.

@@ -1,10 +1,10 @@
 //! Waits on memory, and the report when everybody waits.
 //!
-//! A thread that loads a word again, and sees what it saw, spins. It sleeps until
-//! one of the words it polled changes. That makes spinning cheap, and shows when
-//! nobody is left to change anything. Since a load may return an old value, a
-//! thread that would sleep although a polled word has changed goes on instead, and
-//! reads the newest: stale reads delay what a thread sees, but not for ever.
+//! A thread that loads a word again and sees the same value spins. It sleeps until one
+//! of the words it polled changes. That makes spinning cheap, and shows when no thread
+//! is left to change anything. Since a load may return an old value, a thread that would
+//! sleep although a polled word has changed goes on instead and reads the newest: stale
+//! reads delay a value, but not for ever.
 
 use super::access::Access;
 use super::finding::{Finding, Kind};
@@ -14,14 +14,13 @@ use super::state::{Polled, State, Wait};
 use super::thread::Me;
 
 impl State {
-    /// Notes what a thread loaded. True if it saw the same before and did nothing
-    /// else since: it spins.
+    /// Notes the value that a thread loaded. Returns true if it saw the same before and
+    /// did nothing else since: it spins.
     pub(super) fn note_load(&mut self, lane: usize, access: &Access, value: u64) -> bool {
         /// A spin over more words than this is only found by counting turns.
         const POLLED_MAX: usize = 16;
         let polled = &mut self.lanes[lane].polled;
-        let access = access.outliving();
-        let seen = Polled { access, value };
+        let seen = Polled { access: access.outliving(), value };
         let same = |p: &&mut Polled| p.access.pointer() == access.pointer();
         if let Some(before) = polled.iter_mut().find(same) {
             let spins = before.value == value;
@@ -35,12 +34,12 @@ impl State {
         false
     }
 
-    /// Puts a thread to sleep until a word it polled changes. False if one has.
+    /// Puts a thread to sleep until a word it polled changes. Returns false if one has.
     /// Either way its next loads of them read the newest.
-    pub(super) fn sleep(&mut self, lane: usize, patient: bool, at: SourceLocation) -> bool {
+    pub(super) fn sleep(&mut self, lane: usize, wait: Wait, at: SourceLocation) -> bool {
         let polled = std::mem::take(&mut self.lanes[lane].polled);
         self.lanes[lane].fresh = polled.iter().map(|p| p.access.pointer() as usize).collect();
-        if polled.iter().any(|p| p.access.value() != p.value) {
+        if polled.iter().any(|p| p.access.value() as u64 != p.value) {
             return false;
         }
         self.sleepers.sleeps += 1;
@@ -53,7 +52,7 @@ impl State {
         }
         // For the report; cleared when it wakes.
         self.lanes[lane].polled = polled;
-        self.make_wait(lane, Wait::Poll { patient }, at);
+        self.make_wait(lane, wait, at);
         true
     }
 
@@ -64,8 +63,7 @@ impl State {
                 continue;
             };
             for (lane, sleep) in sleepers {
-                let sleeps = matches!(self.lanes[lane].wait, Wait::Poll { .. });
-                if sleeps && self.lanes[lane].sleep == sleep {
+                if self.lanes[lane].wait.is_poll() && self.lanes[lane].sleep == sleep {
                     self.set_ready(lane / 32, 1 << (lane % 32));
                 }
             }
@@ -76,24 +74,23 @@ impl State {
         let Some(at) = self.lanes[lane].at else {
             return Some("has not run".to_owned());
         };
-        let what = match self.lanes[lane].wait {
+        let wait = match self.lanes[lane].wait {
             Wait::Exited => return None,
             Wait::Ready => "is ready to go on".to_owned(),
             Wait::Barrier => "waits at the block barrier".to_owned(),
             Wait::Collective => self.describe_collective(lane),
-            Wait::Poll { .. } => {
-                let words = self.lanes[lane]
-                    .polled
-                    .iter()
-                    .map(|word| format!("{}, which is {:#x}", word.access.describe(), word.value));
-                let words: Vec<_> = words.collect();
+            Wait::Poll | Wait::PatientPoll => {
+                let describe = |word: &Polled| {
+                    format!("{}, which is {:#x}", word.access.describe(), word.value)
+                };
+                let words: Vec<_> = self.lanes[lane].polled.iter().map(describe).collect();
                 match words.as_slice() {
                     [] => "waits for others".to_owned(),
                     words => format!("waits for a change of {}", words.join(" or ")),
                 }
             }
         };
-        Some(format!("{what}, at {at}"))
+        Some(format!("{wait}, at {at}"))
     }
 
     fn describe_collective(&self, lane: usize) -> String {
@@ -107,35 +104,23 @@ impl State {
     /// The wait of each thread, threads in the same state together.
     fn describe_waits(&self) -> Vec<String> {
         const LINES_MAX: usize = 40;
-        let mut waits: Vec<(Me, u32, String)> = Vec::new();
-        for lane in &self.lanes {
-            let Some(wait) = self.describe_wait(lane.me.lane) else {
-                continue;
-            };
-            match waits.last_mut() {
-                Some((first, last, same))
-                    if *same == wait
-                        && first.block == lane.me.block
-                        && *last + 1 == lane.me.thread =>
-                {
-                    *last += 1;
-                }
-                _ => waits.push((lane.me, lane.me.thread, wait)),
+        let waits = self.lanes.iter();
+        let waits = waits.filter_map(|lane| Some((lane.me, self.describe_wait(lane.me.lane)?)));
+        let waits: Vec<(Me, String)> = waits.collect();
+        let is_next = |(a, wait): &(Me, String), (b, other): &(Me, String)| {
+            (a.block, a.thread + 1, wait) == (b.block, b.thread, other)
+        };
+        let describe = |group: &[(Me, String)]| {
+            let (Me { block, thread, .. }, wait) = &group[0];
+            match group.len() as u32 {
+                1 => format!("block {block} thread {thread} {wait}"),
+                n => format!("block {block} threads {thread}..={}: each {wait}", thread + n - 1),
             }
-        }
-        let more = waits.len().saturating_sub(LINES_MAX);
-        waits.truncate(LINES_MAX);
-        let mut lines: Vec<_> = waits
-            .into_iter()
-            .map(|(first, last, wait)| {
-                if last == first.thread {
-                    format!("block {} thread {last} {wait}", first.block)
-                } else {
-                    format!("block {} threads {}..={last}: each {wait}", first.block, first.thread)
-                }
-            })
-            .collect();
+        };
+        let mut lines: Vec<String> = waits.chunk_by(is_next).map(describe).collect();
+        let more = lines.len().saturating_sub(LINES_MAX);
         if more > 0 {
+            lines.truncate(LINES_MAX);
             lines.push(format!("and {more} more groups of threads"));
         }
         lines
@@ -157,17 +142,17 @@ impl State {
 }
 
 impl Launch {
-    /// One turn of a wait that has something else to do: whether to do it.
+    /// Takes one turn of a patient wait. Returns true if the thread should go on without.
     pub(crate) fn patience_ended(&self, at: SourceLocation) -> bool {
         let me = self.me();
         let mut state = self.state.borrow_mut();
-        let impatience = state.impatience;
+        let impatience = state.launched.options.impatience;
         if impatience > 0 && state.rng.u32(0..impatience) == 0 {
             state.stats.impatient += 1;
             state.lanes[me.lane].polled.clear();
             return true;
         }
-        if !state.sleep(me.lane, true, at) {
+        if !state.sleep(me.lane, Wait::PatientPoll, at) {
             state.make_ready(me.lane, at);
         }
         self.has_sleepers.set(true);
@@ -184,14 +169,14 @@ impl Launch {
     /// Sleeps until a word that the running thread polled changes.
     pub(crate) fn sleep(&self, at: SourceLocation) {
         let lane = self.me().lane;
-        if self.state.borrow_mut().sleep(lane, false, at) {
+        if self.state.borrow_mut().sleep(lane, Wait::Poll, at) {
             self.has_sleepers.set(true);
             self.suspend();
             self.state.borrow_mut().lanes[lane].polled.clear();
         }
     }
 
-    /// The finding when nothing goes on.
+    /// The finding about a launch that hangs.
     pub(crate) fn hang(&self, kind: Kind) -> Finding {
         let state = self.state.borrow();
         let missing = match kind {
@@ -204,7 +189,7 @@ impl Launch {
         };
         let mut finding = match missing {
             Some(finding) => *finding,
-            None => self.launched().finding(kind, message.to_owned()),
+            None => self.launched.finding(kind, message.to_owned()),
         };
         finding.waiting = state.describe_waits();
         finding

@@ -1,5 +1,6 @@
 //! Kernels that reach memory by raw pointers or slices, which cannot be checked.
 
+use crate::t;
 use cuda_std::emu::{Buffer, Kind, Options, launch};
 use cuda_std::prelude::*;
 
@@ -35,9 +36,8 @@ unsafe fn by_structure(sum: Hidden) {
 
 #[kernel]
 unsafe fn by_accessor(words: Global<u32>, n: u32) {
-    let t = thread::thread_idx_x();
-    if t < n {
-        unsafe { words.set(t as usize, t) };
+    if t() < n as usize {
+        unsafe { words.set(t(), 1) };
     }
 }
 

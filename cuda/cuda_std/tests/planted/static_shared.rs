@@ -1,6 +1,6 @@
 //! Bugs in static shared arrays, which are checked as dynamic ones are.
 
-use crate::{case, finds};
+use crate::{bug, check_all, kernel_bug, t};
 use cuda_std::emu::{Buffer, Kind, Options, launch};
 use cuda_std::prelude::*;
 
@@ -11,10 +11,9 @@ const TILE: usize = 64;
 unsafe fn past_the_end(bug: bool) {
     let words = shared_array![u32; TILE];
     let behind = shared_array![u32; TILE];
-    let t = thread::thread_idx_x() as usize;
     unsafe {
-        behind.set(t, 1);
-        words.set(t + bug as usize, 2);
+        behind.set(t(), 1);
+        words.set(t() + bug as usize, 2);
     }
 }
 
@@ -22,12 +21,11 @@ unsafe fn past_the_end(bug: bool) {
 #[kernel]
 unsafe fn uncleared(bug: bool) {
     let counts = shared_array![u32; 32];
-    let t = warp::lane_id() as usize;
     unsafe {
         if !bug || thread::block_idx_x() == 0 {
-            counts.set(t, 0);
+            counts.set(t(), 0);
         }
-        counts.fetch_add(t, 1);
+        counts.fetch_add(t(), 1);
     }
 }
 
@@ -36,15 +34,14 @@ unsafe fn uncleared(bug: bool) {
 #[kernel]
 unsafe fn unordered(bug: bool) {
     let halves = shared_array![u16; 96];
-    let t = thread::thread_idx_x() as usize;
     unsafe {
-        halves.set(t, 1);
+        halves.set(t(), 1);
         thread::sync_threads();
-        halves.set(t, 2);
+        halves.set(t(), 2);
         if !bug {
             thread::sync_threads();
         }
-        halves.get((t + 1) % 96);
+        halves.get((t() + 1) % 96);
     }
 }
 
@@ -59,34 +56,22 @@ unsafe fn too_large(bug: bool) {
 }
 
 #[test]
-fn static_array_out_of_bounds() {
-    let case = case(Kind::OutOfBounds, (2, TILE as u32, 0), |run| {
+fn bugs_in_static_arrays_are_found() {
+    let past_the_end = bug("past the end", Kind::OutOfBounds, (2, TILE as u32, 0), |run| {
         run.launch(|| unsafe { past_the_end(run.bug) })
     });
-    case.is_found(Options::random);
-    case.is_found(|_| Options::unchecked());
-    let finding = case.run(Options::in_order(), true).expect_err("a finding");
+    let finding = past_the_end.finding(Options::in_order());
     let array = "element 64 (4 bytes wide) of shared memory `past_the_end_shared_0` (256 bytes)";
     assert!(finding.message.contains(array), "{finding}");
-}
-
-#[test]
-fn uninitialised_static_array_of_the_next_block() {
-    finds(Kind::Uninitialised, (4, 32, 128), |mut run| {
-        run.options.resident = 1;
-        run.launch(|| unsafe { uncleared(run.bug) })
-    });
-}
-
-#[test]
-fn race_in_a_static_array() {
-    finds(Kind::Race, (2, 96, 0), |run| run.launch(|| unsafe { unordered(run.bug) }));
-}
-
-#[test]
-fn too_much_static_shared_memory() {
-    let case = case(Kind::Launch, (1, 1, 0), |run| run.launch(|| unsafe { too_large(run.bug) }));
-    case.is_found(Options::random);
+    check_all([
+        past_the_end.also(|_| Options::unchecked()),
+        bug("uninitialised in the next block", Kind::Uninitialised, (4, 32, 128), |mut run| {
+            run.options.resident = 1;
+            run.launch(|| unsafe { uncleared(run.bug) })
+        }),
+        kernel_bug("race", Kind::Race, (2, 96, 0), |bug| unsafe { unordered(bug) }),
+        kernel_bug("too large", Kind::Launch, (1, 1, 0), |bug| unsafe { too_large(bug) }),
+    ]);
     // Dynamic memory counts too.
     let options = Options::in_order();
     let finding = launch(1, 1, 200 << 10, &options, || unsafe { too_large(false) });
@@ -97,17 +82,16 @@ fn too_much_static_shared_memory() {
 #[kernel]
 unsafe fn sums(output: Global<u32>) {
     let (a, b) = (shared_array![u32; 32], shared_array![u32; 32]);
-    let t = thread::thread_idx_x() as usize;
     let block = thread::block_idx_x();
     unsafe {
         let c = dynamic_shared::<u32>(0, 32);
         for (words, value) in [(a, 1), (b, 10), (c, 100)] {
-            words.set(t, value * (block + 1));
+            words.set(t(), value * (block + 1));
         }
         thread::sync_threads();
-        let other = t ^ 1;
+        let other = t() ^ 1;
         let sum = a.get(other) + b.get(other) + c.get(other);
-        output.set(32 * block as usize + t, sum);
+        output.set(32 * block as usize + t(), sum);
     }
 }
 

@@ -1,288 +1,228 @@
 //! Bugs of barriers, warp operations, and waiting.
 
-use crate::{case, finds, finds_kernel, finds_with, me};
+use crate::{block, buffer_bug, bug, check_all, kernel_bug, me, t};
 use cuda_std::emu::{Buffer, Kind, Options, Policy, launch};
 use cuda_std::prelude::*;
 
 #[test]
-fn shared_race_for_want_of_a_barrier() {
-    finds_kernel(Kind::Race, (2, 96, 384), |bug| unsafe {
-        let values = dynamic_shared::<u32>(0, 96);
-        let t = thread::thread_idx_x() as usize;
-        values.set(t, 1);
-        thread::sync_threads();
-        let next = values.get((t + 1) % 96);
-        if !bug {
+fn races_are_found() {
+    let zeros = || Buffer::from_slice(&[0u32; 64]).named("data");
+    check_all([
+        kernel_bug("shared, without a barrier", Kind::Race, (2, 96, 384), |bug| unsafe {
+            let values = dynamic_shared::<u32>(0, 96);
+            values.set(t(), 1);
             thread::sync_threads();
-        }
-        values.set(t, next);
-    });
-}
-
-#[test]
-fn global_race_between_warps() {
-    let data = || Buffer::from_slice(&[0u32; 64]).named("data");
-    finds_with(Kind::Race, (1, 64, 0), data, |data, bug| unsafe {
-        data.set(me(), 1);
-        if bug {
+            let next = values.get((t() + 1) % 96);
+            if !bug {
+                thread::sync_threads();
+            }
+            values.set(t(), next);
+        }),
+        buffer_bug("global, between warps", Kind::Race, (1, 64, 0), zeros, |data, bug| unsafe {
+            data.set(me(), 1);
+            if bug {
+                warp::sync_warp(warp::FULL);
+            } else {
+                thread::sync_threads();
+            }
+            data.get(63 - me());
+        }),
+        buffer_bug("global, between blocks", Kind::Race, (3, 32, 0), zeros, |bins, bug| unsafe {
+            if bug && t() == 13 {
+                bins.set(t(), bins.get(t()) + 1);
+            } else {
+                bins.fetch_add(t(), 1, Ordering::Relaxed, Scope::Device);
+            }
+        }),
+        kernel_bug("atomic and plain in one block", Kind::Race, (1, 64, 16), |bug| unsafe {
+            let count = dynamic_shared::<u32>(0, 1);
+            if t() == 0 {
+                count.set(0, 0);
+            }
+            thread::sync_threads();
+            count.add(0, 1);
+            if !bug {
+                thread::sync_threads();
+            }
+            assert!(bug || count.get(0) == 64);
+            count.get(0);
+        }),
+        bug("block scope across blocks", Kind::Race, (2, 32, 0), |run| {
+            let count = run.keep(Buffer::<u64>::zeroed(1));
+            let scope = if run.bug { Scope::Block } else { Scope::Device };
+            run.launch(|| unsafe {
+                count.fetch_add(0, 1, Ordering::Relaxed, scope);
+            })
+        }),
+        // Neighbouring halves of a word do not race; a word over both races with each.
+        kernel_bug("halves of a word", Kind::Race, (1, 64, 128), |bug| unsafe {
+            let halves = dynamic_shared::<u16>(0, 64);
+            halves.set(t(), 0);
             warp::sync_warp(warp::FULL);
-        } else {
-            thread::sync_threads();
-        }
-        data.get(63 - me());
-    });
+            halves.set(t(), t() as u16);
+            if !bug {
+                warp::sync_warp(warp::FULL);
+            }
+            let pair = halves.cast::<u32>().get(t() / 2);
+            assert!(bug || pair >> 16 == (pair & 0xffff) + 1);
+        }),
+    ]);
 }
 
 #[test]
-fn global_race_between_blocks() {
-    let bins = || Buffer::from_slice(&[0u32; 32]).named("bins");
-    finds_with(Kind::Race, (3, 32, 0), bins, |bins, bug| unsafe {
-        let t = thread::thread_idx_x() as usize;
-        if bug && t == 13 {
-            bins.set(t, bins.get(t) + 1);
-        } else {
-            bins.fetch_add(t, 1, Ordering::Relaxed, Scope::Device);
-        }
-    });
+fn diverging_barriers_and_wrong_masks_are_found() {
+    check_all([
+        kernel_bug("barrier in two branches", Kind::BarrierDivergence, (1, 64, 0), |bug| {
+            if bug && t() % 32 < 16 {
+                thread::sync_threads();
+            } else {
+                // The same barrier to the eye, another instruction.
+                thread::sync_threads_or(false);
+            }
+        }),
+        kernel_bug("barrier after a return", Kind::BarrierDivergence, (1, 64, 0), |bug| {
+            // A whole warp may leave; a part of one may not.
+            if t() < if bug { 40 } else { 32 } {
+                thread::sync_threads();
+            }
+        }),
+        kernel_bug("barrier against a warp operation", Kind::WarpMask, (1, 64, 0), |bug| {
+            let is_early = bug && t() == 3;
+            if is_early {
+                thread::sync_threads();
+            }
+            warp::ballot(warp::FULL, true);
+            if !is_early {
+                thread::sync_threads();
+            }
+        }),
+        kernel_bug("lane missing from a full mask", Kind::WarpMask, (1, 32, 0), |bug| {
+            if t() < 20 {
+                warp::shuffle_xor(if bug { warp::FULL } else { (1 << 20) - 1 }, 1, 0);
+            }
+        }),
+        kernel_bug("lane missing from a reduction", Kind::WarpMask, (1, 32, 0), |bug| {
+            if t() < 20 {
+                warp::reduce_add(if bug { warp::FULL } else { (1 << 20) - 1 }, 1);
+            }
+        }),
+        kernel_bug("caller missing from its mask", Kind::WarpMask, (1, 32, 0), |bug| {
+            let odd = t() % 2 == 1;
+            warp::any(if odd == bug { 0x5555_5555 } else { 0xaaaa_aaaa }, true);
+        }),
+        kernel_bug("shuffle from outside the mask", Kind::WarpMask, (1, 32, 0), |bug| {
+            if t() < 16 {
+                let got = warp::shuffle_idx(0xffff, warp::lane_id(), if bug { 16 } else { 15 });
+                assert_eq!(got, 15);
+            }
+        }),
+        kernel_bug("different operations on one mask", Kind::WarpMask, (1, 32, 0), |bug| {
+            if bug && t() == 0 {
+                warp::sync_warp(warp::FULL);
+            } else {
+                warp::all(warp::FULL, true);
+            }
+        }),
+        kernel_bug("half a warp with a full mask", Kind::WarpMask, (1, 48, 0), |bug| {
+            let members = if t() < 32 { warp::FULL } else { 0xffff };
+            warp::sync_warp(if bug { warp::FULL } else { members });
+        }),
+    ]);
 }
 
 #[test]
-fn atomic_and_plain_in_one_block() {
-    finds_kernel(Kind::Race, (1, 64, 16), |bug| unsafe {
-        let count = dynamic_shared::<u32>(0, 1);
-        if thread::thread_idx_x() == 0 {
-            count.set(0, 0);
-        }
-        thread::sync_threads();
-        count.add(0, 1);
-        if !bug {
-            thread::sync_threads();
-        }
-        assert!(bug || count.get(0) == 64);
-        count.get(0);
-    });
-}
-
-#[test]
-fn block_scope_across_blocks() {
-    finds(Kind::Race, (2, 32, 0), |run| {
-        let count = run.keep(Buffer::<u64>::zeroed(1));
-        let scope = if run.bug { Scope::Block } else { Scope::Device };
-        run.launch(|| unsafe {
-            count.fetch_add(0, 1, Ordering::Relaxed, scope);
-        })
-    });
-}
-
-/// Neighbouring halves of a word do not race; a word over both races with each.
-#[test]
-fn halves_of_a_word() {
-    finds_kernel(Kind::Race, (1, 64, 128), |bug| unsafe {
-        let halves = dynamic_shared::<u16>(0, 64);
-        let t = thread::thread_idx_x() as usize;
-        halves.set(t, 0);
-        warp::sync_warp(warp::FULL);
-        halves.set(t, t as u16);
-        if !bug {
-            warp::sync_warp(warp::FULL);
-        }
-        let pair = halves.cast::<u32>().get(t / 2);
-        assert!(bug || pair >> 16 == (pair & 0xffff) + 1);
-    });
-}
-
-#[test]
-fn barrier_in_two_branches() {
-    finds_kernel(Kind::BarrierDivergence, (1, 64, 0), |bug| {
-        if bug && thread::thread_idx_x() % 32 < 16 {
-            thread::sync_threads();
-        } else {
-            // The same barrier to the eye, another instruction.
-            thread::sync_threads_or(false);
-        }
-    });
-}
-
-#[test]
-fn barrier_after_an_early_return() {
-    finds_kernel(Kind::BarrierDivergence, (1, 64, 0), |bug| {
-        // A whole warp may leave; a part of one may not.
-        if thread::thread_idx_x() >= if bug { 40 } else { 32 } {
-            return;
-        }
-        thread::sync_threads();
-    });
-}
-
-#[test]
-fn barrier_against_a_warp_operation() {
-    finds_kernel(Kind::WarpMask, (1, 64, 0), |bug| {
-        let t = thread::thread_idx_x();
-        if bug && t == 3 {
-            thread::sync_threads();
-        }
-        warp::ballot(warp::FULL, true);
-        if !bug || t != 3 {
-            thread::sync_threads();
-        }
-    });
-}
-
-#[test]
-fn lane_missing_from_a_full_mask() {
-    finds_kernel(Kind::WarpMask, (1, 32, 0), |bug| {
-        if warp::lane_id() < 20 {
-            warp::shuffle_xor(if bug { warp::FULL } else { (1 << 20) - 1 }, 1, 0);
-        }
-    });
-}
-
-#[test]
-fn caller_missing_from_its_mask() {
-    finds_kernel(Kind::WarpMask, (1, 32, 0), |bug| {
-        let odd = warp::lane_id() % 2 == 1;
-        let mask = if odd == bug { 0x5555_5555 } else { 0xaaaa_aaaa };
-        warp::any(mask, true);
-    });
-}
-
-#[test]
-fn shuffle_from_outside_the_mask() {
-    finds_kernel(Kind::WarpMask, (1, 32, 0), |bug| {
-        if warp::lane_id() < 16 {
-            let got = warp::shuffle_idx(0xffff, warp::lane_id(), if bug { 16 } else { 15 });
-            assert_eq!(got, 15);
-        }
-    });
-}
-
-#[test]
-fn different_operations_on_one_mask() {
-    finds_kernel(Kind::WarpMask, (1, 32, 0), |bug| {
-        if bug && warp::lane_id() == 0 {
-            warp::sync_warp(warp::FULL);
-        } else {
-            warp::all(warp::FULL, true);
-        }
-    });
-}
-
-#[test]
-fn half_a_warp_with_a_full_mask() {
-    finds_kernel(Kind::WarpMask, (1, 48, 0), |bug| {
-        let members = if thread::thread_idx_x() < 32 { warp::FULL } else { 0xffff };
-        warp::sync_warp(if bug { warp::FULL } else { members });
-    });
-}
-
-/// A flag that nobody sets.
-#[test]
-fn deadlock_on_a_flag() {
-    let case = case(Kind::Deadlock, (2, 32, 0), |mut run| {
+fn waits_without_end_are_found() {
+    let unset_flag = bug("flag that no thread sets", Kind::Deadlock, (2, 32, 0), |mut run| {
         run.options.resident = 2;
         run.options.idle_limit = 5_000;
         let flag = run.keep(Buffer::<u32>::zeroed(2).named("flag"));
         run.launch(|| unsafe {
-            if thread::thread_idx_x() == 0 && thread::block_idx_x() == 0 {
+            if me() == 0 {
                 flag.store(run.bug as usize, 1, Ordering::Release, Scope::Device);
             }
             while flag.load(0, Ordering::Acquire, Scope::Device) == 0 {}
         })
     });
-    case.is_found(Options::random);
-    let finding = case.run(Options::random(0), true).expect_err("a finding");
+    let finding = unset_flag.finding(Options::random(0));
     let waits = finding.waiting.join("\n");
     assert!(waits.contains("thread"), "{finding}");
     assert!(waits.contains("element 0 (4 bytes wide) of global memory `flag`"), "{finding}");
-}
-
-/// Every block waits for the block before it. With a ticket that is sure to run;
-/// with block numbers it is not, unless they wait with patience.
-#[test]
-fn look_back_without_forward_progress() {
-    finds(Kind::Deadlock, (16, 32, 4), |mut run| {
-        run.options.shuffle_blocks = true;
-        run.options.resident = 2;
-        run.options.idle_limit = 5_000;
-        let control = run.keep(Buffer::<u32>::zeroed(1 + 16).named("control"));
-        let flags = unsafe { control.offset(1) };
-        run.launch(|| unsafe {
-            let tile = dynamic_shared::<u32>(0, 1);
-            if thread::thread_idx_x() == 0 {
-                let ticket = control.fetch_add(0, 1, Ordering::Relaxed, Scope::Device);
-                tile.set(0, if run.bug { thread::block_idx_x() } else { ticket });
-                let tile = tile.get(0) as usize;
-                while tile > 0 && flags.load(tile - 1, Ordering::Relaxed, Scope::Device) == 0 {}
-                flags.store(tile, 1, Ordering::Relaxed, Scope::Device);
-            }
-            thread::sync_threads();
-        })
-    });
-}
-
-/// Patience ends when the awaited block cannot run, and only delays otherwise.
-#[test]
-fn patience_lets_blocks_go_on() {
-    finds(Kind::Deadlock, (16, 32, 0), |mut run| {
-        run.options.shuffle_blocks = true;
-        run.options.resident = 1;
-        run.options.idle_limit = 5_000;
-        let flags = run.keep(Buffer::<u32>::zeroed(16));
-        run.launch(|| unsafe {
-            let block = thread::block_idx_x() as usize;
-            if thread::thread_idx_x() == 0 {
-                let mut patience = hint::Patience::new();
-                while block > 0 && flags.load(block - 1, Ordering::Relaxed, Scope::Device) == 0 {
-                    if !run.bug && patience.ended() {
-                        break;
-                    }
+    check_all([
+        unset_flag,
+        // Every block waits for the block before it. With a ticket that is sure to run;
+        // with block numbers it is not, unless they wait with patience.
+        bug("look-back without forward progress", Kind::Deadlock, (16, 32, 4), |mut run| {
+            run.options.shuffle_blocks = true;
+            run.options.resident = 2;
+            run.options.idle_limit = 5_000;
+            let control = run.keep(Buffer::<u32>::zeroed(1 + 16).named("control"));
+            let flags = unsafe { control.offset(1) };
+            run.launch(|| unsafe {
+                let tile = dynamic_shared::<u32>(0, 1);
+                if t() == 0 {
+                    let ticket = control.fetch_add(0, 1, Ordering::Relaxed, Scope::Device);
+                    tile.set(0, if run.bug { thread::block_idx_x() } else { ticket });
+                    let tile = tile.get(0) as usize;
+                    while tile > 0 && flags.load(tile - 1, Ordering::Relaxed, Scope::Device) == 0 {}
+                    flags.store(tile, 1, Ordering::Relaxed, Scope::Device);
                 }
-                flags.store(block, 1, Ordering::Relaxed, Scope::Device);
-            }
+                thread::sync_threads();
+            })
+        }),
+        // Patience ends when the awaited block cannot run, and only delays otherwise.
+        bug("wait without patience", Kind::Deadlock, (16, 32, 0), |mut run| {
+            run.options.shuffle_blocks = true;
+            run.options.resident = 1;
+            run.options.idle_limit = 5_000;
+            let flags = run.keep(Buffer::<u32>::zeroed(16));
+            run.launch(|| unsafe {
+                let block = block();
+                if t() == 0 {
+                    let mut patience = hint::Patience::new();
+                    while block > 0 && flags.load(block - 1, Ordering::Relaxed, Scope::Device) == 0
+                    {
+                        if !run.bug && patience.ended() {
+                            break;
+                        }
+                    }
+                    flags.store(block, 1, Ordering::Relaxed, Scope::Device);
+                }
+            })
+        }),
+        // A barrier across blocks needs all of them on the device.
+        bug("grid barrier", Kind::Deadlock, (8, 64, 0), |mut run| {
+            run.options.resident = 8 - run.bug as u32;
+            run.options.idle_limit = 20_000;
+            let arrived = run.keep(Buffer::<u32>::zeroed(1));
+            let sums = run.keep(Buffer::<u32>::uninitialised(8));
+            run.launch(|| unsafe {
+                if t() == 5 {
+                    sums.set(block(), 1);
+                }
+                thread::sync_threads();
+                if t() == 0 {
+                    arrived.fetch_add(0, 1, Ordering::Release, Scope::Device);
+                    while arrived.load(0, Ordering::Acquire, Scope::Device) < 8 {}
+                }
+                thread::sync_threads();
+                sums.get(7 - block());
+            })
         })
-    });
-}
-
-/// A barrier across blocks needs all of them on the device.
-#[test]
-fn grid_barrier() {
-    let case = case(Kind::Deadlock, (8, 64, 0), |mut run| {
-        run.options.resident = 8 - run.bug as u32;
-        run.options.idle_limit = 20_000;
-        let arrived = run.keep(Buffer::<u32>::zeroed(1));
-        let sums = run.keep(Buffer::<u32>::uninitialised(8));
-        run.launch(|| unsafe {
-            let block = thread::block_idx_x() as usize;
-            if thread::thread_idx_x() == 5 {
-                sums.set(block, 1);
-            }
-            thread::sync_threads();
-            if thread::thread_idx_x() == 0 {
-                arrived.fetch_add(0, 1, Ordering::Release, Scope::Device);
-                while arrived.load(0, Ordering::Acquire, Scope::Device) < 8 {}
-            }
-            thread::sync_threads();
-            sums.get(7 - block);
-        })
-    });
-    case.is_found(|seed| Options::any(seed, 8, 64));
-}
-
-/// Two threads each wait for the other to move, and both do.
-#[test]
-fn livelock() {
-    finds(Kind::Livelock, (1, 64, 0), |mut run| {
-        run.options.idle_limit = 5_000;
-        let lock = run.keep(Buffer::<u32>::from_slice(&[run.bug as u32]));
-        run.launch(|| unsafe {
-            if warp::lane_id() == 0 {
+        .only(&[|seed| Options::any(seed, 8, 64)]),
+        // Two threads each wait for the other to move, and both do.
+        bug("livelock", Kind::Livelock, (1, 64, 0), |mut run| {
+            run.options.idle_limit = 5_000;
+            let lock = run.keep(Buffer::<u32>::from_slice(&[run.bug as u32]));
+            run.launch(|| unsafe {
                 // An addition of nothing is a look that never sleeps.
-                while lock.fetch_add(0, 0, Ordering::Relaxed, Scope::Device) != 0 {
+                while warp::lane_id() == 0
+                    && lock.fetch_add(0, 0, Ordering::Relaxed, Scope::Device) != 0
+                {
                     warp::sync_warp(1);
                 }
-            }
-        })
-    });
+            })
+        }),
+    ]);
 }
 
 /// A spin on a plain load never lets go by itself.
@@ -302,15 +242,14 @@ fn runs_are_reproducible() {
         let sums = sums.global();
         launch(6, 64, 256, options, || unsafe {
             let values = dynamic_shared::<u32>(0, 64);
-            let t = thread::thread_idx_x() as usize;
-            values.set(t, 0);
+            values.set(t(), 0);
             thread::sync_threads();
-            values.set(t, 1);
+            values.set(t(), 1);
             if !bug {
                 thread::sync_threads();
             }
-            let sum = values.get(t) + values.get((t + 32) % 64);
-            sums.fetch_add(t / 2, sum, Ordering::Relaxed, Scope::Device);
+            let sum = values.get(t()) + values.get((t() + 32) % 64);
+            sums.fetch_add(t() / 2, sum, Ordering::Relaxed, Scope::Device);
         })
     };
     for seed in 0..200 {

@@ -1,7 +1,6 @@
-//! Results of warp operations, and a reduction that lanes are missing from.
+//! Results of warp operations.
 
-use crate::finds_kernel;
-use cuda_std::emu::{Buffer, Kind, Options, launch};
+use cuda_std::emu::{Buffer, Options, launch};
 use cuda_std::prelude::*;
 
 /// An operation, and its expected result in a lane of a mask.
@@ -72,15 +71,4 @@ fn operations_return_the_expected_values() {
             }
         }
     }
-}
-
-#[test]
-fn reduction_with_lanes_missing() {
-    finds_kernel(Kind::WarpMask, (1, 32, 0), |bug| {
-        let lane = warp::lane_id();
-        if lane < 20 {
-            let mask = if bug { warp::FULL } else { (1 << 20) - 1 };
-            warp::reduce_add(mask, lane);
-        }
-    });
 }
