@@ -1,14 +1,15 @@
-//! The folder where everything built is kept, by the hash of what it was built
-//! from.
+//! The folder of all build results, each named by the hash of its sources.
 //!
-//! An entry is a folder that is complete as soon as it has its name: it is filled
-//! under a temporary name and then renamed, so builds may run at once, in threads
-//! or in processes, and a build that is killed leaves nothing half done in the
-//! way. What two builds both make, the first to finish keeps.
+//! An entry is a folder that is complete as soon as it has its name: it is filled under
+//! a temporary name and then renamed, so builds may run at once, in threads or in
+//! processes, and a build that is killed leaves nothing half done in the way. If two
+//! builds make one entry, that of the first to finish stays.
 
 use crate::CudaBuilderError;
 use sha2::{Digest, Sha256};
 use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// Hashes fields, each with its length, so that no two lists of fields are alike.
@@ -23,7 +24,7 @@ impl Key {
         self
     }
 
-    /// Every file of a folder, by its path from there and what is in it.
+    /// Adds every file of a folder, by its path from there and its contents.
     pub(crate) fn folder(&mut self, folder: &Path) -> Result<&mut Self, CudaBuilderError> {
         let mut names: Vec<PathBuf> = fs::read_dir(folder)
             .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
@@ -62,7 +63,7 @@ impl Cache {
         Ok(Self(folder))
     }
 
-    /// Where the entry of this name is or will be.
+    /// The path of the entry of this name, which may not be there yet.
     pub(crate) fn entry(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
@@ -84,15 +85,14 @@ impl Cache {
                 // The folder has left: there is nothing to remove.
                 let _ = temporary.keep();
             }
-            // Another build was faster; what it made is the same.
+            // Another build was faster, and made the same.
             Err(_) if entry.is_dir() => {}
             Err(error) => return Err(CudaBuilderError::io("create", &entry)(error)),
         }
         Ok(entry)
     }
 
-    /// Waits until no other build holds the lock of this name; held until the
-    /// file is dropped.
+    /// Waits for the lock of this name. It lasts until the file is dropped.
     pub(crate) fn lock(&self, name: &str) -> Result<fs::File, CudaBuilderError> {
         let path = self.0.join(format!("{name}.lock"));
         let file = fs::File::create(&path).map_err(CudaBuilderError::io("create", &path))?;
@@ -101,8 +101,8 @@ impl Cache {
     }
 }
 
-/// Writes a file, whole or not at all, and leaves it alone when it already holds
-/// `contents`: what depends on it is then not built again.
+/// Writes a file, whole or not at all. A file that has these contents is left alone, so
+/// that its dependents are not built again.
 pub(crate) fn write_if_changed(path: &Path, contents: &[u8]) -> Result<(), CudaBuilderError> {
     if fs::read(path).is_ok_and(|present| present == contents) {
         return Ok(());
@@ -111,22 +111,12 @@ pub(crate) fn write_if_changed(path: &Path, contents: &[u8]) -> Result<(), CudaB
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let written = tempfile::NamedTempFile::new_in(folder).and_then(|mut file| {
-        std::io::Write::write_all(&mut file, contents)?;
-        readable_by_all(file.as_file())?;
+    // Temporary files are private to the user; build results are not.
+    let mode = fs::Permissions::from_mode(0o644);
+    let temporary = tempfile::Builder::new().permissions(mode).tempfile_in(folder);
+    let written = temporary.and_then(|mut file| {
+        file.write_all(contents)?;
         file.persist(path).map_err(|error| error.error)
     });
     written.map(drop).map_err(CudaBuilderError::io("write", path))
-}
-
-/// Temporary files are private to the user; what is built is not.
-fn readable_by_all(file: &fs::File) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(fs::Permissions::from_mode(0o644))?;
-    }
-    #[cfg(not(unix))]
-    let _ = file;
-    Ok(())
 }

@@ -19,7 +19,7 @@ pub(crate) struct Compilation<'a> {
     pub compiler: &'a Compiler,
     pub crates: &'a Crates,
     pub arch: NvvmArch,
-    /// Further arguments of the compiler for what is compiled for the device.
+    /// Further arguments of the compiler for the device's crates.
     pub arguments: &'a [String],
     /// Runs of rustc so far.
     pub calls: usize,
@@ -46,8 +46,8 @@ impl Compilation<'_> {
         Ok(RawPtx { text: read(&path)?, messages: read(&entry.join(MESSAGES))?, entry })
     }
 
-    /// The key of each crate: its source, everything that decides how it is
-    /// compiled, and the keys of what it depends on.
+    /// The key of each crate: its source, all that decides how it is compiled, and the
+    /// keys of its dependencies.
     fn keys(&self) -> Result<Vec<String>, CudaBuilderError> {
         let mut keys: Vec<String> = Vec::new();
         for (i, krate) in self.crates.in_order.iter().enumerate() {
@@ -60,7 +60,7 @@ impl Compilation<'_> {
                 key.field(name).field(&keys[*dependency]);
             }
             let root = krate.root_file.file_name().unwrap_or_default();
-            key.field(root.as_encoded_bytes()).folder(source_folder(krate))?;
+            key.field(root.as_encoded_bytes()).folder(krate.source_folder())?;
             keys.push(key.finish());
         }
         Ok(keys)
@@ -110,8 +110,8 @@ impl Compilation<'_> {
             let folder = self.entry(dependency, keys);
             rustc.arg(format!("-Ldependency={}", folder.display()));
         }
-        // The whole folder and no single file: what the compiler writes in between
-        // goes there too, and not where another build writes the same.
+        // The whole folder and no single file: the compiler's intermediate files go there
+        // too, and not where another build writes the same.
         rustc
             .arg(format!("--emit={emit},dep-info"))
             .arg("--out-dir")
@@ -121,7 +121,7 @@ impl Compilation<'_> {
             true => "the host".to_owned(),
             false => self.arch.to_string(),
         };
-        let messages = run(rustc, &krate.package, &target)?;
+        let messages = run(rustc, &krate.package.name, &target)?;
         check_sources(krate, &folder.join(format!("{}.d", krate.name)))?;
         let path = folder.join(MESSAGES);
         fs::write(&path, messages).map_err(CudaBuilderError::io("write", &path))
@@ -133,30 +133,25 @@ impl Compilation<'_> {
         let mut flags = vec![
             format!("--crate-name={}", krate.name),
             format!("--edition={}", krate.edition),
-            format!("-Cmetadata={}-{}", krate.package, krate.version),
+            format!("-Cmetadata={}-{}", krate.package.name, krate.package.version),
             "--cap-lints=warn".to_owned(),
         ];
         for feature in &krate.features {
             flags.push("--cfg".to_owned());
             flags.push(format!("feature=\"{feature}\""));
         }
-        let kind = match (krate.proc_macro, self.is_kernels(i)) {
-            (true, _) => "proc-macro",
-            (false, true) => "cdylib",
-            (false, false) => "rlib",
-        };
-        flags.push(format!("--crate-type={kind}"));
-        if krate.proc_macro {
-            flags.extend(["--extern", "proc_macro"].map(str::to_owned));
-        }
         if !krate.for_host {
             flags.extend(self.arch.flags());
-            let last: &[&str] = match self.is_kernels(i) {
-                // There is nothing to link: PTX is text. rustc wants a linker.
-                true => &["-Clto=fat", "-Clinker=true"],
-                false => &["-Cembed-bitcode=yes"],
-            };
-            flags.extend(last.iter().map(|&flag| flag.to_owned()));
+        }
+        let by_kind: &[&str] = match (krate.proc_macro, self.is_kernels(i)) {
+            (true, _) => &["--crate-type=proc-macro", "--extern", "proc_macro"],
+            // There is nothing to link: PTX is text. rustc wants a linker.
+            (false, true) => &["--crate-type=cdylib", "-Clto=fat", "-Clinker=true"],
+            (false, false) if krate.for_host => &["--crate-type=rlib"],
+            (false, false) => &["--crate-type=rlib", "-Cembed-bitcode=yes"],
+        };
+        flags.extend(by_kind.iter().map(|&flag| flag.to_owned()));
+        if !krate.for_host {
             flags.extend(self.arguments.iter().cloned());
         }
         flags
@@ -199,18 +194,15 @@ fn entry_name(krate: &Crate, key: &str) -> String {
     format!("{}-{key}", krate.name)
 }
 
-/// The folder that all of a crate's source is in.
-pub(crate) fn source_folder(krate: &Crate) -> &Path {
-    krate.root_file.parent().unwrap_or(Path::new("."))
-}
-
-/// Refuses a crate whose compiled sources are not all hashed: one that reads files of
-/// other folders, or variables, of which the cache would not see a change.
+/// Refuses a crate that reads files of other folders, or variables: they are not hashed,
+/// so the cache would not see a change of them.
 fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError> {
     let text = fs::read_to_string(dep_info).map_err(CudaBuilderError::io("read", dep_info))?;
-    let unsupported =
-        |reason: String| CudaBuilderError::Unsupported { krate: krate.package.clone(), reason };
-    let folder = source_folder(krate);
+    let unsupported = |reason: String| CudaBuilderError::Unsupported {
+        krate: krate.package.name.to_string(),
+        reason,
+    };
+    let folder = krate.source_folder();
     let real_folder = folder.canonicalize().map_err(CudaBuilderError::io("open", folder))?;
     for line in text.lines() {
         if let Some(variable) = line.strip_prefix("# env-dep:") {
@@ -224,8 +216,7 @@ fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError>
             continue;
         };
         let file = escaped.replace("\\ ", " ");
-        // The path may lead out by `..` or a link; a file that is gone was not read
-        // from where a change would be seen.
+        // The path may lead out by `..` or a link, or the file may be gone.
         let real = Path::new(&file).canonicalize();
         if !real.is_ok_and(|real| real.starts_with(&real_folder)) {
             return Err(unsupported(format!("it reads {file}, outside of {}", folder.display())));

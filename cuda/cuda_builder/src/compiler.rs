@@ -1,10 +1,9 @@
 //! Finding a compiler for kernels.
 //!
-//! Any rustc can compile for the device that has the NVPTX backend (all released
-//! ones do) and the source of `core`, which is compiled anew with the flags of
-//! the kernels. [`CompilerSearch::find`] looks in three places and takes the
-//! first that serves. It only looks: nothing here installs anything, which is
-//! why rustup, whose proxies download what is missing, is never run.
+//! Any rustc serves that has the NVPTX backend (all released ones do) and the source of
+//! `core`, which is compiled with the flags of the kernels. [`CompilerSearch::find`]
+//! takes the first of three places that serves. Nothing here installs anything, so
+//! rustup, whose proxies download missing toolchains, is never run.
 
 use crate::CudaBuilderError;
 use std::env;
@@ -19,7 +18,7 @@ pub(crate) const RUSTC_VARIABLE: &str = "CUDA_BUILDER_RUSTC";
 /// release.
 const OLDEST: (u32, u32) = (1, 92);
 
-/// Where a compiler came from.
+/// The origin of a compiler.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
     /// The environment variable `CUDA_BUILDER_RUSTC`.
@@ -39,9 +38,9 @@ pub struct Compiler {
     pub library: PathBuf,
     /// Its release, such as `1.96.0`.
     pub release: String,
-    /// All that it says about its version: part of every cache key.
+    /// The answer to `rustc -vV`: part of every cache key.
     pub verbose_version: String,
-    /// Where it came from.
+    /// The place it was found in.
     pub origin: Origin,
     /// A warning to the user about this choice.
     pub warning: Option<String>,
@@ -59,8 +58,7 @@ impl fmt::Display for Compiler {
     }
 }
 
-/// Where to look for a compiler. [`from_env`](Self::from_env) is what builds use;
-/// the fields are open for a build that knows better.
+/// The places to look for a compiler in. Builds use [`from_env`](Self::from_env).
 #[derive(Clone, Debug)]
 pub struct CompilerSearch {
     /// The value of `CUDA_BUILDER_RUSTC`: used, or an error.
@@ -74,8 +72,7 @@ pub struct CompilerSearch {
 }
 
 impl CompilerSearch {
-    /// The places that this machine's environment names, for a crate that pins
-    /// `pinned`.
+    /// The places that the environment names, for a crate that pins `pinned`.
     pub fn from_env(pinned: Option<String>) -> Self {
         let set = |name| env::var_os(name).filter(|value| !value.is_empty());
         Self {
@@ -216,10 +213,9 @@ fn major_minor(release: &str) -> Option<(u32, u32)> {
     Some((major, minor))
 }
 
-/// The compiler, without what cargo puts into the environment for *its* compiler
-/// and for the crate it builds: library paths, wrappers, flags, package names.
-/// The rest cannot change a kernel. Where the executable is rustup's proxy,
-/// it is told not to install anything.
+/// The compiler, without the variables that cargo sets for its own compiler and the
+/// crate it builds: library paths, wrappers, flags, package names. The rest cannot
+/// change a kernel. rustup's proxy is told not to install anything.
 pub(crate) fn command(rustc: &Path) -> Command {
     let mut command = Command::new(rustc);
     for (name, _) in env::vars_os() {
@@ -255,7 +251,7 @@ pub(crate) fn run(
     Ok(messages)
 }
 
-/// The compiler's messages without the one about our own flags, and without the
+/// The messages without the warning about the builder's own flags, and without the
 /// count of warnings, which includes it.
 fn without_noise(messages: &str) -> String {
     let ours = |paragraph: &&str| {

@@ -25,8 +25,8 @@
 //! | [`lint`] | finds code that a kernel must not have |
 //! | `cache` | keeps everything by content, safely for builds at once |
 //!
-//! Unchanged sources compile nothing. In a build script, the lines are printed
-//! that tell cargo when to build again, and warnings appear as cargo's.
+//! Unchanged sources compile nothing. In a build script, cargo is told when to build
+//! again, and warnings appear as cargo's.
 
 pub mod arch;
 mod cache;
@@ -44,7 +44,7 @@ pub use error::CudaBuilderError;
 pub use lint::Lint;
 
 use cache::{Cache, write_if_changed};
-use compile::{Compilation, source_folder};
+use compile::Compilation;
 use crates::Crates;
 use std::env;
 use std::path::{Path, PathBuf};
@@ -124,14 +124,14 @@ impl CudaBuilder {
         self
     }
 
-    /// One more argument for what is compiled for the device, `core` excepted.
-    /// It comes last, so it wins over the builder's own.
+    /// One more argument for the device's crates but `core`. It comes last, so it wins
+    /// over the builder's own.
     pub fn rustc_arg(mut self, argument: impl Into<String>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
-    /// Builds. Returns where the PTX is: at [`copy_to`](Self::copy_to), or in the
+    /// Builds. Returns the path of the PTX: [`copy_to`](Self::copy_to), or one in the
     /// cache.
     pub fn build(self) -> Result<PathBuf, CudaBuilderError> {
         self.build_with_info().map(|build| build.ptx)
@@ -140,7 +140,7 @@ impl CudaBuilder {
     /// [`build`](Self::build), with the details of the build.
     pub fn build_with_info(self) -> Result<Build, CudaBuilderError> {
         let crates = crates::resolve(&self.path)?;
-        say_when_to_build_again(&crates);
+        print_dependencies(&crates);
         let folder = self.cache_folder(&crates);
         let compiler = match &self.compiler {
             Some(compiler) => compiler.clone(),
@@ -158,7 +158,7 @@ impl CudaBuilder {
         let raw = compilation.ptx()?;
         let compiler_calls = compilation.calls;
 
-        let text = ptx::apply_launch_bounds(&raw.text)?;
+        let text = ptx::apply_launch_bounds(&raw.text).map_err(CudaBuilderError::LaunchBounds)?;
         let kept = raw.entry.join("kernels.ptx");
         write_if_changed(&kept, text.as_bytes())?;
         let mut warnings: Vec<String> = compiler.warning.iter().cloned().collect();
@@ -195,8 +195,8 @@ impl CudaBuilder {
         if let Some(folder) = set(CACHE_VARIABLE) {
             return PathBuf::from(folder);
         }
-        // A build script runs somewhere below the target folder, wherever the user
-        // has put that; cargo marks it with this file.
+        // A build script runs somewhere below the target folder, which cargo marks with
+        // this file.
         let out_dir = set("OUT_DIR").map(PathBuf::from).unwrap_or_default();
         let target = out_dir
             .ancestors()
@@ -224,8 +224,8 @@ pub fn pinned_toolchain(
 fn search(crates: &Crates, cache: &Path) -> Result<Compiler, CudaBuilderError> {
     let found = CompilerSearch::from_env(crates.toolchain.clone()).find();
     if in_build_script() {
-        // A file that is not there has always changed: once a compiler is
-        // installed, the next build finds it, wherever it is.
+        // A missing file counts as changed: once a compiler is installed, the next build
+        // finds it.
         let watched = match &found {
             Ok(compiler) => compiler.rustc.clone(),
             Err(_) => cache.join("no-compiler"),
@@ -240,14 +240,14 @@ fn in_build_script() -> bool {
     env::var_os("OUT_DIR").is_some() && env::var_os("NUM_JOBS").is_some()
 }
 
-/// The lines by which a build script tells cargo what it has read.
-fn say_when_to_build_again(crates: &Crates) {
+/// Prints the lines that tell cargo when to run the build script again.
+fn print_dependencies(crates: &Crates) {
     if !in_build_script() {
         return;
     }
     for krate in &crates.in_order {
-        println!("cargo::rerun-if-changed={}", source_folder(krate).display());
-        println!("cargo::rerun-if-changed={}", krate.manifest.display());
+        println!("cargo::rerun-if-changed={}", krate.source_folder().display());
+        println!("cargo::rerun-if-changed={}", krate.package.manifest_path);
     }
     for variable in [compiler::RUSTC_VARIABLE, CACHE_VARIABLE, "RUSTUP_HOME"] {
         println!("cargo::rerun-if-env-changed={variable}");

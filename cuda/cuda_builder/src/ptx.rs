@@ -1,10 +1,9 @@
 //! Reading PTX text: the entry points, their instructions, and the launch bounds.
 //!
-//! This is not a parser of the language. It knows what LLVM writes and what
-//! inline assembly adds to it: statements end in `;`, a line may hold several, and
-//! one may stand behind labels, opening braces and a predicate.
+//! This is not a parser of the language. It knows the forms that LLVM and inline
+//! assembly write: statements end in `;`, a line may have several, and one may stand
+//! behind labels, opening braces and a predicate.
 
-use crate::CudaBuilderError;
 use std::collections::BTreeMap;
 
 /// One kernel.
@@ -66,8 +65,14 @@ impl<'a> Entry<'a> {
     /// The statements in the order of the text.
     pub fn statements(&self) -> Vec<Statement<'a>> {
         let body = self.text.find('{').map_or(self.text.len(), |at| at + 1);
-        let before = self.text[..body].matches('\n').count();
-        statements(&self.text[body..], self.line + before)
+        let mut line = self.line + self.text[..body].matches('\n').count();
+        let mut rest = &self.text[body..];
+        let next = || {
+            let (statement, behind) = next_statement(rest, &mut line)?;
+            rest = behind;
+            Some(statement)
+        };
+        std::iter::from_fn(next).collect()
     }
 
     /// Counts instructions by kind.
@@ -124,18 +129,7 @@ fn is_symbol(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '$'
 }
 
-/// The statements of `text`, which starts at line `line` of its file.
-fn statements(text: &str, mut line: usize) -> Vec<Statement<'_>> {
-    let mut found = Vec::new();
-    let mut rest = text;
-    while let Some((statement, behind)) = next_statement(rest, &mut line) {
-        found.push(statement);
-        rest = behind;
-    }
-    found
-}
-
-/// The first statement of `text` and what follows it; `line` moves along.
+/// The first statement of `text` and the rest; `line` moves along.
 fn next_statement<'a>(text: &'a str, line: &mut usize) -> Option<(Statement<'a>, &'a str)> {
     let text = skip_to_statement(text, line);
     let end = text.find(';')?;
@@ -175,7 +169,10 @@ struct Bounds {
 }
 
 /// Writes the directives that the `.launch_bounds` comments ask for.
-pub(crate) fn apply_launch_bounds(ptx: &str) -> Result<String, CudaBuilderError> {
+///
+/// # Errors
+/// A message that names the kernel.
+pub(crate) fn apply_launch_bounds(ptx: &str) -> Result<String, String> {
     let mut bounds = read_launch_bounds(ptx)?;
     let mut out = String::with_capacity(ptx.len() + 64 * bounds.len());
     let mut copied = 0;
@@ -188,25 +185,27 @@ pub(crate) fn apply_launch_bounds(ptx: &str) -> Result<String, CudaBuilderError>
         };
         let brace = start + entry.text.find('{').unwrap_or(entry.text.len());
         out.push_str(&ptx[copied..brace]);
-        out.push_str(&format!(".maxntid {}\n", bound.threads));
-        if bound.min_blocks > 0 {
-            out.push_str(&format!(".minnctapersm {}\n", bound.min_blocks));
-        }
-        if bound.registers > 0 {
-            out.push_str(&format!(".maxnreg {}\n", bound.registers));
+        for (directive, value) in [
+            (".maxntid", bound.threads),
+            (".minnctapersm", bound.min_blocks),
+            (".maxnreg", bound.registers),
+        ] {
+            if value > 0 {
+                out.push_str(&format!("{directive} {value}\n"));
+            }
         }
         copied = brace;
     }
     out.push_str(&ptx[copied..]);
     match bounds.keys().next() {
         None => Ok(out),
-        Some(name) => Err(CudaBuilderError::LaunchBounds(format!(
-            "#[launch_bounds] on `{name}`, which is no kernel: put #[kernel] above it"
-        ))),
+        Some(name) => {
+            Err(format!("#[launch_bounds] on `{name}`, which is no kernel: put #[kernel] above it"))
+        }
     }
 }
 
-fn read_launch_bounds(ptx: &str) -> Result<BTreeMap<&str, Bounds>, CudaBuilderError> {
+fn read_launch_bounds(ptx: &str) -> Result<BTreeMap<&str, Bounds>, String> {
     let mut found = BTreeMap::new();
     for line in ptx.lines() {
         let Some(text) = line.trim().strip_prefix("// .launch_bounds ") else {
@@ -214,16 +213,14 @@ fn read_launch_bounds(ptx: &str) -> Result<BTreeMap<&str, Bounds>, CudaBuilderEr
         };
         let words: Vec<&str> = text.split_whitespace().collect();
         let [name, threads, min_blocks, registers] = words[..] else {
-            return Err(CudaBuilderError::LaunchBounds(format!(
+            return Err(format!(
                 "cannot read the launch bounds `{text}`: expected a name and three numbers"
-            )));
+            ));
         };
-        let within = |what: &str, value: &str, low: u32, high: u32| {
+        let within = |bound: &str, value: &str, low: u32, high: u32| {
             let number = value.parse().ok().filter(|n| (low..=high).contains(n));
             number.ok_or_else(|| {
-                CudaBuilderError::LaunchBounds(format!(
-                    "#[launch_bounds] on `{name}`: {what} is {value}, must be {low} to {high}"
-                ))
+                format!("#[launch_bounds] on `{name}`: {bound} is {value}, must be {low} to {high}")
             })
         };
         let bounds = Bounds {
@@ -232,9 +229,7 @@ fn read_launch_bounds(ptx: &str) -> Result<BTreeMap<&str, Bounds>, CudaBuilderEr
             registers: within("max_registers", registers, 0, 255)?,
         };
         if found.insert(name, bounds).is_some() {
-            return Err(CudaBuilderError::LaunchBounds(format!(
-                "`{name}` has #[launch_bounds] twice"
-            )));
+            return Err(format!("`{name}` has #[launch_bounds] twice"));
         }
     }
     Ok(found)

@@ -1,16 +1,14 @@
 //! The device's `core`, built once from the compiler's own source.
 //!
-//! The `core` that ships with rustc is of no use here even where there is one for
-//! this target: its panics format messages, which ptxas refuses, and its generic
-//! code went through JumpThreading, which duplicates barriers. Building it takes
-//! half a minute, so it is built once for all architectures, for the oldest.
-//! Nearly everything in it is generic or inline and is compiled anew, for the
-//! right architecture, in the crate that uses it; the PTX of the sort kernels is
+//! The `core` that ships with rustc does not serve, even for this target: its panics
+//! format messages, which ptxas refuses, and its generic code went through JumpThreading,
+//! which duplicates barriers. Building it takes half a minute, so it is built once, for
+//! the oldest architecture. Nearly all of it is generic or inline and is compiled again,
+//! for the right architecture, in the crate that uses it; the PTX of the sort kernels is
 //! the same with a `core` of their own architecture.
 //!
-//! `compiler_builtins`, which the compiler insists on, holds nothing: what it is
-//! for (128-bit division, soft floats, `memcpy`) would be function calls, and
-//! kernels have none.
+//! `compiler_builtins`, which the compiler insists on, is empty: 128-bit division, soft
+//! floats and `memcpy` would be function calls, and kernels have none.
 
 use crate::CudaBuilderError;
 use crate::arch::{DEVICE, NvvmArch};
