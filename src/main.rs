@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use cudamark::{output, plot, tell};
-use suite::engine::Unavailable;
+use suite::Unavailable;
 
 /// Exit code where this machine lacks what the command measures.
 const NOTHING_MEASURED: u8 = 3;

@@ -3,7 +3,7 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use suite::Name;
+use suite::Case;
 
 /// Cargo's own file in its target folder, whatever triple or profile is built there.
 const MARK: &str = ".rustc_info.json";
@@ -49,10 +49,10 @@ pub fn criterion() -> PathBuf {
     }
 }
 
-/// Where Criterion puts what it knows of a cell: a folder a baseline.
-pub fn criterion_cell(cell: &Name) -> PathBuf {
+/// Where Criterion puts what it knows of a case: a folder a baseline.
+pub fn criterion_case(case: &Case) -> PathBuf {
     let one = |part: String| part.replace('/', "_");
-    criterion().join(one(cell.chart())).join(one(cell.curve())).join(cell.point().to_string())
+    criterion().join(one(case.chart())).join(one(case.curve())).join(case.point().to_string())
 }
 
 #[cfg(test)]

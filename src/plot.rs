@@ -3,7 +3,7 @@
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::prelude::*;
-use suite::record::Classic;
+use suite::classic::Classic;
 
 use crate::report::figures::{grouped, unit};
 
@@ -77,7 +77,7 @@ fn draw<B: DrawingBackend>(
 
 /// What was measured, on what, and what the bars are.
 fn subtitle(record: &Classic) -> String {
-    let engine = record.levels.first().map_or("", |level| level.engine);
+    let engine = record.levels.first().map_or("", |level| &*level.engine);
     let samples = record.levels.first().map_or(0, |level| level.samples_s.len());
     let environment = &record.environment;
     let machine = match (&environment.gpu, &environment.cpu) {

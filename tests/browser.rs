@@ -19,10 +19,10 @@ use regress::history::{self, Search};
 use regress::schema::{self, Distribution, Measured};
 use regress::store::Store;
 use serde_json::json;
+use suite::environment::Environment;
 use suite::lines::{EnvironmentLine, Line, Sample, SkippedLine, VERSION};
-use suite::record::Environment;
 use suite::records::Contents;
-use suite::{Name, Summary};
+use suite::{Case, Summary};
 
 use chromium::{BROWSERS, Page, Writer};
 
@@ -125,7 +125,7 @@ fn write_history(folder: &Path) -> Result<PathBuf, Failed> {
                     confidence: 0.9,
                     slowed_down: 0,
                 };
-                (cell.parse::<Name>().unwrap(), distribution)
+                (cell.parse::<Case>().unwrap(), distribution)
             });
             let records = format!("records/m/{index}-{round}.jsonl");
             let path = store.folder().join(&records);

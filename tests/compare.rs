@@ -10,9 +10,9 @@ use std::process::{Command, Output};
 use regress::schema::{Line, Run};
 use regress::store::Store;
 use serde_json::Value;
+use suite::environment::Environment;
 use suite::lines::{self, EnvironmentLine};
-use suite::record::Environment;
-use suite::{Name, Sample};
+use suite::{Case, Sample};
 use tempfile::TempDir;
 
 const CELL: &str = "cpu/u32-uniform/cpu-std/1/1000";
@@ -63,7 +63,7 @@ impl Made {
         environment.ptx_sha256 = Some(self.ptx.to_owned());
         let environment = EnvironmentLine::new(environment, 42, "default");
         let id = environment.id.clone();
-        let cell: Name = self.cell.parse().unwrap();
+        let cell: Case = self.cell.parse().unwrap();
         let samples = (0..3).map(|index| {
             // The least counts: the others are in its way.
             let late = f64::from(index) * 0.5 * self.seconds;

@@ -10,9 +10,11 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use suite::Error;
-use suite::cases::cases;
-use suite::engine::{self, Engine, Unavailable};
+use suite::edge_inputs::edge_inputs;
+use suite::engine::Engine;
+use suite::engines;
 use suite::key::Key;
+use suite::registry;
 use suite::workload::{Distribution, Workload};
 
 /// Levels at which every case is sorted: one, even and odd, and more than many cases
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
 }
 
 /// The tests of every engine for one type of key, and the engines that cannot run.
-fn trials<K: Key + Arbitrary>() -> (Vec<Trial>, Vec<Unavailable>) {
+fn trials<K: Key + Arbitrary>() -> (Vec<Trial>, Vec<Error>) {
     let checks: [(&str, Check<K>); 6] = [
         ("every_case_at_every_level", every_case_at_every_level),
         ("random_keys", random_keys),
@@ -48,13 +50,11 @@ fn trials<K: Key + Arbitrary>() -> (Vec<Trial>, Vec<Unavailable>) {
     ];
     let mut trials = Vec::new();
     let mut unavailable = Vec::new();
-    for candidate in engine::candidates::<K>() {
-        let skipped = candidate.open().err();
+    for name in engines::of_host_memory() {
+        let skipped = registry::engine::<K>(name).err();
         for (what, check) in checks {
-            let name = candidate.name;
             let trial = Trial::test(format!("{name}::{}::{what}", K::NAME), move || {
-                let mut engine = engine::candidate::<K>(name)?.open()?;
-                check(&mut *engine)
+                check(&mut *registry::engine::<K>(name)?)
             });
             trials.push(trial.with_ignored_flag(skipped.is_some()));
         }
@@ -84,7 +84,7 @@ fn sorts<K: Key>(engine: &mut dyn Engine<K>, keys: &[K]) -> Result<(), String> {
 fn every_case_at_every_level<K: Key>(engine: &mut dyn Engine<K>) -> Result<(), Failed> {
     for level in LEVELS {
         engine.prepare(EDGES[EDGES.len() - 1] + 1, level)?;
-        for case in cases::<K>(&EDGES) {
+        for case in edge_inputs::<K>(&EDGES) {
             sorts(engine, &case.keys)
                 .map_err(|error| format!("level {level}, {}: {error}", case.name))?;
         }
@@ -107,7 +107,7 @@ fn prepared_sorts<K: Key>(
 fn runner() -> TestRunner {
     TestRunner::new(Config {
         cases: RANDOM_INPUTS,
-        // A failure shows its smallest input, which belongs into `suite::cases`.
+        // A failure shows its smallest input, which belongs into `suite::edge_inputs`.
         failure_persistence: None,
         ..Config::default()
     })

@@ -230,7 +230,7 @@ fn a_machine_has_one_id_whatever_a_process_may_use() -> Result<(), Failed> {
         let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap_or("{}"))?;
         Ok(line["machine_id"].clone())
     };
-    let here = serde_json::Value::from(suite::record::Environment::here(None).machine_id());
+    let here = serde_json::Value::from(suite::environment::Environment::here(None).machine_id());
     for (what, found) in [("all cores", id(&[])?), ("one core", id(&["taskset", "-c", "0"])?)] {
         if found != here {
             return Err(format!("{what}: {found} and not {here}").into());

@@ -9,15 +9,15 @@ use std::process::Command;
 use regress::schema::{Distribution, Line, Measured, VERSION};
 use regress::store::Store;
 use serde_json::Value;
+use suite::environment::Environment;
 use suite::lines::{self, EnvironmentLine, Sample};
-use suite::record::Environment;
-use suite::{Name, Records};
+use suite::{Case, Records};
 use tempfile::TempDir;
 
 const COMMITS: [&str; 2] =
     ["1111111111111111111111111111111111111111", "2222222222222222222222222222222222222222"];
 
-fn name(text: &str) -> Name {
+fn name(text: &str) -> Case {
     text.parse().unwrap()
 }
 

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use suite::engine::Engine;
-use suite::host_cells::Sorted;
 use suite::inputs::Keys;
 use suite::records::Contents;
-use suite::{Cell, Error, Group, Name, Session};
+use suite::runners::host::Sorted;
+use suite::{Case, Error, Group, Runner, Session};
 use tempfile::TempDir;
 
 /// Names the benchmark that this process is to be.
@@ -88,13 +88,13 @@ impl Engine<u32> for Planted {
     }
 }
 
-/// Opens cells as ever, but those of `cpu-std` with the planted engine.
-fn planted(session: &Session, name: &Name) -> Result<Box<dyn Cell>, Error> {
+/// Opens cases as ever, but those of `cpu-std` with the planted engine.
+fn planted(session: &Session, name: &Case) -> Result<Box<dyn Runner>, Error> {
     if name.engine != "cpu-std" {
-        return session.open(name);
+        return session.build(name);
     }
-    let input = Rc::new(Keys::new((0..name.n as u32).rev().collect()));
-    Ok(Box::new(Sorted::new(Box::new(Planted), input, name.level)?))
+    let input = || Ok(Rc::new(Keys::new((0..name.n as u32).rev().collect())));
+    Ok(Box::new(Sorted::new(Box::new(Planted), name.n, name.level, input)?))
 }
 
 /// Where a run puts what it writes.
@@ -173,7 +173,7 @@ fn a_wrong_result_fails_the_run() -> Result<(), Failed> {
     assert!(said.contains(expected), "{said}");
     // The engine that sorts was measured before, and has its samples; the other none.
     let contents = place.contents();
-    let engines: Vec<&str> = contents.cells.keys().map(|name| name.engine.as_str()).collect();
+    let engines: Vec<&str> = contents.cases.keys().map(|name| name.engine.as_str()).collect();
     assert_eq!(engines, ["cpu-radix"]);
     Ok(())
 }
@@ -183,8 +183,8 @@ fn samples_are_recorded_and_reported() -> Result<(), Failed> {
     let output = place.command("cpu", &QUICK).output()?;
     said(&output, 0)?;
     let contents = place.contents();
-    assert_eq!((contents.cells.len(), contents.finished.len()), (2, 2));
-    for (name, samples) in &contents.cells {
+    assert_eq!((contents.cases.len(), contents.finished.len()), (2, 2));
+    for (name, samples) in &contents.cases {
         assert_eq!(samples.len(), 10, "{name}");
         let environment = &contents.environments[&samples[0].environment];
         assert_eq!(environment.tier, "quick");
@@ -219,9 +219,9 @@ fn the_emulator_is_measured() -> Result<(), Failed> {
         .output()?;
     let said = said(&output, 0)?;
     let contents = place.contents();
-    let cells: Vec<String> = contents.cells.keys().map(Name::to_string).collect();
+    let cases: Vec<String> = contents.cases.keys().map(Case::to_string).collect();
     let expected = ["bounds", "random"].map(|check| format!("emulator/f32-uniform/{check}/1/1000"));
-    assert_eq!(cells, expected);
+    assert_eq!(cases, expected);
     assert_eq!(contents.finished.len(), 2);
     for check in ["bounds", "random"] {
         let reason = &contents.skipped[check];
@@ -265,7 +265,7 @@ fn ctrl_c_keeps_samples_and_resume_goes_on() -> Result<(), Failed> {
     assert!(killed.success());
     let said_before = said(&child.wait_with_output()?, 130)?;
     let before = place.contents();
-    let kept: usize = before.cells.values().map(Vec::len).sum();
+    let kept: usize = before.cases.values().map(Vec::len).sum();
     let expected = format!("interrupted; {kept} finished samples are kept");
     assert!(said_before.contains(&expected), "{kept}: {said_before}");
     assert!(!before.finished.is_empty() && before.finished.len() < 40);
@@ -279,12 +279,12 @@ fn ctrl_c_keeps_samples_and_resume_goes_on() -> Result<(), Failed> {
     let resumed = [("CUDAMARK_RESUME", "1")];
     let output = place.command("cpu", &QUICK).envs(sizes).envs(resumed).output()?;
     let said_after = said(&output, 0)?;
-    let finished = format!("{} cells are finished already", before.finished.len());
+    let finished = format!("{} cases are finished already", before.finished.len());
     assert!(said_after.contains(&finished), "{said_after}");
     let after = place.contents();
     assert_eq!(after.finished.len(), 40);
     for name in &before.finished {
-        assert_eq!(after.cells[name], before.cells[name], "{name}");
+        assert_eq!(after.cases[name], before.cases[name], "{name}");
     }
     Ok(())
 }
@@ -352,15 +352,15 @@ fn a_resumed_run_draws_what_was_finished_before() -> Result<(), Failed> {
     said(&run("1")?, 0)?;
     let first = place.contents();
     let again = said(&run("1,2")?, 0)?;
-    assert!(again.contains("1 cells are finished already"), "{again}");
+    assert!(again.contains("1 cases are finished already"), "{again}");
     let page = place.chart("classic_u32-uniform-1000", "index.html")?;
     for level in [1, 2] {
         let name = format!("<h4>classic/u32-uniform-1000/cpu-std/{level}</h4>");
         assert!(page.contains(&name), "{level}: {page}");
     }
     let second = place.contents();
-    for (name, samples) in &first.cells {
-        assert_eq!(&second.cells[name], samples, "{name}");
+    for (name, samples) in &first.cases {
+        assert_eq!(&second.cases[name], samples, "{name}");
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::io;
 use std::process::Command;
 
 use cudamark::paths;
-use suite::Name;
+use suite::Case;
 
 use super::stop::Stop;
 
@@ -51,9 +51,9 @@ const NOT_BASELINES: [&str; 3] = ["change", "new", "report"];
 /// What a run does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Prints the names of its cells.
+    /// Prints the names of its cases.
     List,
-    /// Sorts once in each cell, as `cargo test --benches` does.
+    /// Sorts once in each case, as `cargo test --benches` does.
     Test,
     /// Sorts for as long as a profiler is to look on.
     Profile,
@@ -137,7 +137,7 @@ impl Arguments {
     }
 
     /// Refuses options that Criterion accepts and that would do nothing, and baselines
-    /// that would lie in another folder than a cell's or in one that is taken.
+    /// that would lie in another folder than a case's or in one that is taken.
     pub fn require_use(&self) -> Result<(), Stop> {
         let mode = self.mode();
         for (option, _) in &self.options {
@@ -182,8 +182,8 @@ impl Arguments {
         Ok(())
     }
 
-    /// The names of cells among the words: what is meant with `--exact`.
-    pub fn names(&self) -> impl Iterator<Item = Name> {
+    /// The names of cases among the words: what is meant with `--exact`.
+    pub fn names(&self) -> impl Iterator<Item = Case> {
         self.words.iter().filter_map(|word| word.parse().ok())
     }
 
@@ -208,14 +208,14 @@ impl Arguments {
         Some(command)
     }
 
-    /// Saves what Criterion has just found of a cell, if this run is one that
+    /// Saves what Criterion has just found of a case, if this run is one that
     /// [`again`](Self::again) started.
-    pub fn save(&self, cell: &Name) -> Result<(), String> {
+    pub fn save(&self, case: &Case) -> Result<(), String> {
         let measures = self.compares() && self.mode() == Mode::Measure;
         let Some(name) = env::var_os(SAVE).filter(|_| measures) else {
             return Ok(());
         };
-        let folder = paths::criterion_cell(cell);
+        let folder = paths::criterion_case(case);
         let (new, saved) = (folder.join("new"), folder.join(&name));
         let copy = || -> io::Result<()> {
             fs::create_dir_all(&saved)?;
@@ -229,28 +229,28 @@ impl Arguments {
             .map_err(|error| format!("--save-baseline: cannot write {}: {error}", saved.display()))
     }
 
-    /// An error where results are to be compared with a baseline that a cell has not:
-    /// Criterion would panic, after it has measured the cells before. A cell that lacks
+    /// An error where results are to be compared with a baseline that a case has not:
+    /// Criterion would panic, after it has measured the cases before. A case that lacks
     /// one because it is skipped, as `skips` says, is left out.
     pub fn require_baseline(
         &self,
-        cells: &[Name],
-        skips: impl Fn(&Name) -> bool,
+        cases: &[Case],
+        skips: impl Fn(&Case) -> bool,
     ) -> Result<(), String> {
         for option in ["baseline", "load-baseline"] {
             let Some(name) = self.value(option) else {
                 continue;
             };
-            let lacks = |cell: &&Name| !paths::criterion_cell(cell).join(name).is_dir();
-            let missing: Vec<&Name> = cells.iter().filter(lacks).collect();
-            let all = missing.len() == cells.len();
-            let Some(first) = missing.iter().find(|cell| all || !skips(cell)) else {
+            let lacks = |case: &&Case| !paths::criterion_case(case).join(name).is_dir();
+            let missing: Vec<&Case> = cases.iter().filter(lacks).collect();
+            let all = missing.len() == cases.len();
+            let Some(first) = missing.iter().find(|case| all || !skips(case)) else {
                 continue;
             };
             let which = match all {
                 true => "there is no baseline of this name".to_owned(),
                 false => {
-                    format!("{} of {} benchmarks lack it: {first}", missing.len(), cells.len())
+                    format!("{} of {} benchmarks lack it: {first}", missing.len(), cases.len())
                 }
             };
             return Err(format!(

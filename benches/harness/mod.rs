@@ -1,4 +1,4 @@
-//! What all benchmarks of the suite have in common: cells become benchmarks of
+//! What all benchmarks of the suite have in common: cases become benchmarks of
 //! Criterion, and each of Criterion's samples a line of a records file.
 //!
 //! Criterion says how many sorts make a sample and calls for them; `suite` sorts,
@@ -6,7 +6,7 @@
 //! A wrong result, or Ctrl-C, ends the run at once, with Criterion's pages on what was
 //! finished.
 //!
-//! The cells and their names are the same whether they are listed, run once or measured.
+//! The cases and their names are the same whether they are listed, run once or measured.
 
 mod arguments;
 mod run;
@@ -22,7 +22,7 @@ use cudamark::{interrupt, paths, report, tell};
 use host::gpu::Device;
 use suite::records::Contents;
 use suite::session::{self, Session};
-use suite::{Cell, Error, Group, Name, Plan, Records, Settings};
+use suite::{Case, Error, Group, Plan, Records, Runner, Settings};
 
 use arguments::{Arguments, Mode};
 use run::Run;
@@ -33,15 +33,15 @@ use stop::Stop;
 /// Set, a run goes on with the records of the last one.
 const RESUME: &str = "CUDAMARK_RESUME";
 
-/// How a cell is opened. Tests plant engines here.
-pub type Open = fn(&Session, &Name) -> Result<Box<dyn Cell>, Error>;
+/// How a case is opened. Tests plant engines here.
+pub type Open = fn(&Session, &Case) -> Result<Box<dyn Runner>, Error>;
 
 /// Runs the benchmark called `bench`, which measures `groups`.
 pub fn main(bench: &str, groups: &[Group]) -> ExitCode {
-    main_with(bench, groups, |session, name| session.open(name))
+    main_with(bench, groups, |session, name| session.build(name))
 }
 
-/// [`main`] with another way to open cells.
+/// [`main`] with another way to open cases.
 pub fn main_with(bench: &str, groups: &[Group], open: Open) -> ExitCode {
     suite::limits::return_errors();
     match measure(bench, groups, open) {
@@ -69,10 +69,10 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), Stop> {
     }
     let with_gpu = Device::open().is_ok();
     let plan = Plan::new(settings.clone(), with_gpu);
-    let planned: Vec<Name> = groups.iter().flat_map(|&group| plan.cells(group)).collect();
+    let planned: Vec<Case> = groups.iter().flat_map(|&group| plan.cases(group)).collect();
     let selected = match selection::ask(&planned, &arguments)? {
         Answer::Text(text) => return stop::print(&text),
-        Answer::Selected(cells) => cells,
+        Answer::Selected(cases) => cases,
     };
     arguments.require_use()?;
     let mode = arguments.mode();
@@ -81,13 +81,13 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), Stop> {
     }
     if selected.is_empty() {
         require_known(&arguments, groups)?;
-        tell!("{bench}: no cell has these engines, or matches the filter: nothing to measure");
+        tell!("{bench}: no case has these engines, or matches the filter: nothing to measure");
         return Ok(());
     }
     stop::where_nobody_reads(bench);
     let looking = LazyCell::new(|| Session::new(settings.seed(), "", false, run::sink(None)));
-    arguments.require_baseline(&selected, |cell| {
-        open(&looking, cell).is_err_and(|error| error.is_unavailable())
+    arguments.require_baseline(&selected, |case| {
+        open(&looking, case).is_err_and(|error| error.is_unavailable())
     })?;
     let (records, known) = records(bench, mode)?;
     let path = records.as_ref().map(|records| records.path().to_owned());
@@ -111,15 +111,15 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), Stop> {
         interrupted: interrupt::flag()?,
     };
     // Engines that were asked for by name must be able to run.
-    let mut cells = run.runnable(selected, settings.engines.is_some())?;
-    cells.retain(|cell| !finished.contains(cell));
+    let mut cases = run.runnable(selected, settings.engines.is_some())?;
+    cases.retain(|case| !finished.contains(case));
     if !finished.is_empty() {
-        tell!("{bench}: {} cells are finished already", finished.len());
+        tell!("{bench}: {} cases are finished already", finished.len());
     }
     if matches!(mode, Mode::Profile | Mode::Load) {
         tell!("{bench}: no sample is kept of this run");
     }
-    let measured = run.measure(&planned, &cells, settings.tier);
+    let measured = run.measure(&planned, &cases, settings.tier);
     let shown = measured.as_ref().map_or_else(Stop::is_interrupted, |()| true);
     if let Some(path) = path.filter(|_| shown) {
         let said = report::after_run(&paths::suite(), groups)?;
@@ -130,14 +130,14 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), Stop> {
 
 /// Prints names as Criterion does; those that take a GPU only `with_gpu`: a test of what
 /// is skipped would pass.
-fn list(cells: Vec<Name>, with_gpu: bool) -> Result<(), Stop> {
-    let takes = |cell: &&Name| with_gpu || !session::any_needs_gpu(std::slice::from_ref(*cell));
-    let lines = cells.iter().filter(takes);
-    let lines: Vec<String> = lines.map(|cell| format!("{cell}: benchmark\n")).collect();
+fn list(cases: Vec<Case>, with_gpu: bool) -> Result<(), Stop> {
+    let takes = |case: &&Case| with_gpu || !session::any_needs_gpu(std::slice::from_ref(*case));
+    let lines = cases.iter().filter(takes);
+    let lines: Vec<String> = lines.map(|case| format!("{case}: benchmark\n")).collect();
     stop::print(&lines.concat())
 }
 
-/// An error if `--exact` names no cell of any benchmark, or one of `groups`: no cell is
+/// An error if `--exact` names no case of any benchmark, or one of `groups`: no case is
 /// selected.
 fn require_known(arguments: &Arguments, groups: &[Group]) -> Result<(), Stop> {
     if !arguments.has("exact") || arguments.has("ignored") {
@@ -147,7 +147,7 @@ fn require_known(arguments: &Arguments, groups: &[Group]) -> Result<(), Stop> {
     match named.next() {
         Some(group) if !groups.contains(&group) => Ok(()),
         _ => Err(format!(
-            "`{}`: no cell of this run has this name; --list shows them, and CUDAMARK_N and \
+            "`{}`: no case of this run has this name; --list shows them, and CUDAMARK_N and \
              other variables choose them",
             arguments.shown()
         )

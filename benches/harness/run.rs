@@ -1,4 +1,4 @@
-//! The run itself: a group of Criterion's for each chart, a benchmark in it for each cell.
+//! The run itself: a group of Criterion's for each chart, a benchmark in it for each case.
 
 use std::collections::BTreeSet;
 use std::panic::{self, AssertUnwindSafe};
@@ -14,7 +14,7 @@ use cudamark::{paths, tell};
 use indicatif::HumanDuration;
 use regex::RegexBuilder;
 use suite::session::Sink;
-use suite::{Name, Records, Sampler, Tier};
+use suite::{Case, Records, Sampler, Tier};
 
 use super::Open;
 use super::arguments::{Arguments, Mode};
@@ -23,7 +23,7 @@ use super::stop::Stop;
 
 /// Criterion, set up for sorts that take milliseconds. Its command line prevails.
 pub fn criterion(tier: Tier) -> Criterion {
-    // The full tier has many cells, and as many samples of each as the default one.
+    // The full tier has many cases, and as many samples of each as the default one.
     let (warm_up, measurement) = match tier {
         Tier::Quick | Tier::Full => (0.2, 0.5),
         Tier::Default => (0.5, 1.0),
@@ -55,15 +55,15 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Those of `cells` whose engines can run here. If the user insisted on the engines,
+    /// Those of `cases` whose engines can run here. If the user insisted on the engines,
     /// one that cannot is an error.
-    pub fn runnable(&self, cells: Vec<Name>, insisted: bool) -> Result<Vec<Name>, Stop> {
+    pub fn runnable(&self, cases: Vec<Case>, insisted: bool) -> Result<Vec<Case>, Stop> {
         let mut missing = Vec::new();
         let mut left = Vec::new();
-        for cell in cells {
+        for case in cases {
             let mut say = |line: &str| missing.push(line.to_owned());
-            if (self.samples).with(|session| session.can_run(&cell.engine, &mut say))? {
-                left.push(cell);
+            if (self.samples).with(|session| session.can_run(&case.engine, &mut say))? {
+                left.push(case);
             }
         }
         for line in &missing {
@@ -75,21 +75,21 @@ impl Run<'_> {
         }
     }
 
-    /// Measures `cells`, and has Criterion write its pages, even if the run is ended
+    /// Measures `cases`, and has Criterion write its pages, even if the run is ended
     /// before its time. They show all that was measured of `planned`, now or before.
-    pub fn measure(&self, planned: &[Name], cells: &[Name], tier: Tier) -> Result<(), Stop> {
-        let chosen: BTreeSet<&Name> = cells.iter().collect();
+    pub fn measure(&self, planned: &[Case], cases: &[Case], tier: Tier) -> Result<(), Stop> {
+        let chosen: BTreeSet<&Case> = cases.iter().collect();
         let mode = self.arguments.mode();
         let mut criterion = criterion(tier)
             .with_measurement(self.samples.clone())
             .configure_from_args()
-            .with_benchmark_filter(only(cells)?);
-        let has_samples = |cell: &Name| {
-            let folder = paths::criterion_cell(cell);
+            .with_benchmark_filter(only(cases)?);
+        let has_samples = |case: &Case| {
+            let folder = paths::criterion_case(case);
             folder.join("new/sample.json").is_file()
         };
         // Criterion draws no chart without samples in its files: it panics.
-        let drawn = mode != Mode::Load || cells.iter().all(has_samples);
+        let drawn = mode != Mode::Load || cases.iter().all(has_samples);
         if self.arguments.has("discard-baseline") || !drawn {
             criterion = criterion.without_plots();
         }
@@ -97,23 +97,23 @@ impl Run<'_> {
         let mut done = 0;
         let mut ended = Ok(());
         for chart in planned.chunk_by(|a, b| a.chart() == b.chart()) {
-            if ended.is_err() || !chart.iter().any(|cell| chosen.contains(cell)) {
+            if ended.is_err() || !chart.iter().any(|case| chosen.contains(case)) {
                 continue;
             }
             let mut group = criterion.benchmark_group(chart[0].chart());
             group.sampling_mode(SamplingMode::Flat);
             let scale = PlotConfiguration::default().summary_scale(AxisScale::Logarithmic);
             group.plot_config(scale);
-            for cell in chart {
-                if !cell.is_over_levels() {
-                    group.throughput(Throughput::Elements(cell.n as u64));
+            for case in chart {
+                if !case.is_over_levels() {
+                    group.throughput(Throughput::Elements(case.n as u64));
                 }
-                if chosen.contains(cell) && ended.is_ok() {
-                    self.say_progress(done, cells.len(), begun);
-                    ended = self.measure_cell(&mut group, cell);
+                if chosen.contains(case) && ended.is_ok() {
+                    self.say_progress(done, cases.len(), begun);
+                    ended = self.measure_case(&mut group, case);
                     done += 1;
-                } else if has_samples(cell) {
-                    group.bench_function(id(cell), |_| ());
+                } else if has_samples(case) {
+                    group.bench_function(id(case), |_| ());
                 }
             }
             group.finish();
@@ -133,34 +133,34 @@ impl Run<'_> {
                 format!(", about {} left", HumanDuration(each * (all - done) as u32))
             }
         };
-        tell!("{}: cell {} of {all}{left}", self.bench, done + 1);
+        tell!("{}: case {} of {all}{left}", self.bench, done + 1);
     }
 
-    /// The cell, open; none if it is skipped: a peer that runs, but does not sort this;
+    /// The case, open; none if it is skipped: a peer that runs, but does not sort this;
     /// an input that is too large.
-    fn open(&self, cell: &Name) -> Result<Option<Sampler>, Stop> {
-        self.samples.with(|session| match (self.open)(session, cell) {
-            Ok(opened) => Ok(Some(session.sampler(cell, opened))),
+    fn open(&self, case: &Case) -> Result<Option<Sampler>, Stop> {
+        self.samples.with(|session| match (self.open)(session, case) {
+            Ok(opened) => Ok(Some(session.sampler(case, opened))),
             Err(error) => {
                 let Some(reason) = error.lacks() else {
                     return Err(error.into());
                 };
-                tell!("{cell}: skipped: {reason}");
-                session.skip(cell, reason)?;
+                tell!("{case}: skipped: {reason}");
+                session.skip(case, reason)?;
                 Ok(None)
             }
         })
     }
 
-    fn measure_cell(
+    fn measure_case(
         &self,
         group: &mut BenchmarkGroup<'_, Samples>,
-        cell: &Name,
+        case: &Case,
     ) -> Result<(), Stop> {
         self.go_on()?;
         let mut opened = None;
         if self.arguments.mode() != Mode::Load {
-            opened = self.open(cell)?;
+            opened = self.open(case)?;
             if opened.is_none() {
                 return Ok(());
             }
@@ -168,11 +168,11 @@ impl Run<'_> {
         let mut take = |iterations| {
             self.go_on()?;
             let sampler = opened.as_mut();
-            let sampler = sampler.ok_or_else(|| format!("{cell}: Criterion has no samples"))?;
+            let sampler = sampler.ok_or_else(|| format!("{case}: Criterion has no samples"))?;
             self.samples.take(sampler, iterations)
         };
         let measured = panic::catch_unwind(AssertUnwindSafe(|| {
-            group.bench_function(id(cell), |bencher| {
+            group.bench_function(id(case), |bencher| {
                 bencher.iter_custom(|iterations| {
                     // Criterion's closures return times and nothing else.
                     take(iterations).unwrap_or_else(|stop| panic::resume_unwind(Box::new(stop)))
@@ -187,11 +187,11 @@ impl Run<'_> {
                 Err(other) => panic::resume_unwind(other),
             };
         }
-        let kept = self.samples.end_cell();
+        let kept = self.samples.end_case();
         if kept > 0 {
-            self.samples.with(|session| session.finish(cell, kept))?;
+            self.samples.with(|session| session.finish(case, kept))?;
         }
-        Ok(self.arguments.save(cell)?)
+        Ok(self.arguments.save(case)?)
     }
 
     /// An error after Ctrl-C.
@@ -207,17 +207,17 @@ impl Run<'_> {
     }
 }
 
-/// What Criterion calls a cell within its chart.
-fn id(cell: &Name) -> BenchmarkId {
-    BenchmarkId::new(cell.curve(), cell.point())
+/// What Criterion calls a case within its chart.
+fn id(case: &Case) -> BenchmarkId {
+    BenchmarkId::new(case.curve(), case.point())
 }
 
-/// The filter that takes these cells and no other.
-fn only(cells: &[Name]) -> Result<BenchmarkFilter, Stop> {
-    let names: Vec<String> = cells.iter().map(|cell| regex::escape(&cell.to_string())).collect();
+/// The filter that takes these cases and no other.
+fn only(cases: &[Case]) -> Result<BenchmarkFilter, Stop> {
+    let names: Vec<String> = cases.iter().map(|case| regex::escape(&case.to_string())).collect();
     let all = format!("^(?:{})$", names.join("|"));
     // As many names as a user's lists of sizes and levels make.
     let regex = RegexBuilder::new(&all).size_limit(usize::MAX).build();
-    let regex = regex.map_err(|error| format!("too many cells: {error}"))?;
+    let regex = regex.map_err(|error| format!("too many cases: {error}"))?;
     Ok(BenchmarkFilter::Regex(regex))
 }

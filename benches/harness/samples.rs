@@ -25,15 +25,15 @@ struct State {
     kept: bool,
     /// What was measured last, until it is a sample.
     last: Option<Sample>,
-    /// Samples of this cell, and of those before.
-    of_cell: u32,
+    /// Samples of this case, and of those before.
+    of_case: u32,
     of_others: u32,
 }
 
 impl Samples {
     /// The samples of `session`, which are kept or dropped.
     pub fn new(session: Session, kept: bool) -> Self {
-        Self(Rc::new(RefCell::new(State { session, kept, last: None, of_cell: 0, of_others: 0 })))
+        Self(Rc::new(RefCell::new(State { session, kept, last: None, of_case: 0, of_others: 0 })))
     }
 
     /// Lets `act` have the session.
@@ -53,25 +53,25 @@ impl Samples {
     fn keep_last(&self) -> Result<(), Stop> {
         let state = &mut *self.0.borrow_mut();
         if let Some(sample) = state.last.take().filter(|_| state.kept) {
-            let index = state.of_cell;
+            let index = state.of_case;
             state.session.keep(Sample { index, ..sample })?;
-            state.of_cell += 1;
+            state.of_case += 1;
         }
         Ok(())
     }
 
-    /// Ends a cell; returns how many samples were kept of it.
-    pub fn end_cell(&self) -> u32 {
+    /// Ends a case; returns how many samples were kept of it.
+    pub fn end_case(&self) -> u32 {
         let state = &mut *self.0.borrow_mut();
         state.last = None;
-        state.of_others += state.of_cell;
-        mem::take(&mut state.of_cell)
+        state.of_others += state.of_case;
+        mem::take(&mut state.of_case)
     }
 
-    /// How many samples were kept of all cells.
+    /// How many samples were kept of all cases.
     pub fn count(&self) -> u32 {
         let state = self.0.borrow();
-        state.of_others + state.of_cell
+        state.of_others + state.of_case
     }
 }
 

@@ -1,8 +1,8 @@
-//! Which cells Criterion's command line selects.
+//! Which cases Criterion's command line selects.
 //!
 //! Criterion keeps to itself how it reads its command line, and prints or ends the
-//! process as it does. So a copy of this process is handed the names of all cells, lets
-//! Criterion read the same command line, and offers it each cell: one whose benchmark
+//! process as it does. So a copy of this process is handed the names of all cases, lets
+//! Criterion read the same command line, and offers it each case: one whose benchmark
 //! Criterion calls is selected. Criterion's refusals come back as one line.
 
 use std::io::{self, Write};
@@ -13,7 +13,7 @@ use std::{env, iter};
 
 use criterion::{BenchmarkId, Criterion};
 use cudamark::paths;
-use suite::Name;
+use suite::Case;
 
 use super::arguments::Arguments;
 use super::stop::Stop;
@@ -22,18 +22,18 @@ use super::stop::Stop;
 const ASKED: &str = "CUDAMARK_ASKED_WHICH";
 /// Precedes the copy's answer, and on standard error what Criterion has to say of the
 /// command line.
-const MARK: &str = "which cells are selected:";
+const MARK: &str = "which cases are selected:";
 
 /// What came of reading the command line.
 pub enum Answer {
-    /// These cells are selected.
-    Selected(Vec<Name>),
+    /// These cases are selected.
+    Selected(Vec<Case>),
     /// A text was asked for: help.
     Text(String),
 }
 
-/// Asks which of `cells` are selected.
-pub fn ask(cells: &[Name], arguments: &Arguments) -> Result<Answer, Stop> {
+/// Asks which of `cases` are selected.
+pub fn ask(cases: &[Case], arguments: &Arguments) -> Result<Answer, Stop> {
     let asked = || -> io::Result<Output> {
         let mut copy = Command::new(env::current_exe()?)
             .args(env::args_os().skip(1))
@@ -44,7 +44,7 @@ pub fn ask(cells: &[Name], arguments: &Arguments) -> Result<Answer, Stop> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        let names: Vec<String> = cells.iter().map(|cell| format!("{cell}\n")).collect();
+        let names: Vec<String> = cases.iter().map(|case| format!("{case}\n")).collect();
         // It may have ended by now, over the command line.
         let _ = copy.stdin.take().map(|mut pipe| pipe.write_all(names.concat().as_bytes()));
         copy.wait_with_output()
@@ -106,7 +106,7 @@ pub fn answer(set_up: Criterion) {
     };
     let names = io::stdin().lines().map_while(Result::ok);
     let selected = names.filter(|text| {
-        text.parse().is_ok_and(|name: Name| {
+        text.parse().is_ok_and(|name: Case| {
             let former = format!("{}/{}", name.input(), name.level);
             is_called(name.chart(), name.curve(), name.point().to_string())
                 || is_called(name.group, name.engine, former)

@@ -27,7 +27,7 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::Message;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
-use suite::record::COMMIT_VARIABLE;
+use suite::environment::COMMIT_VARIABLE;
 use tempfile::{Builder, TempDir};
 
 use crate::git::{Repository, outside_hooks, resolve};

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use suite::Name;
+use suite::Case;
 use tempfile::NamedTempFile;
 
 use crate::build::Build;
@@ -45,7 +45,7 @@ pub struct Plan {
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Row {
     /// The cell.
-    pub cell: Name,
+    pub cell: Case,
     /// By its seconds. Where the verdict in cycles is another, it is `unsure`.
     #[serde(flatten)]
     pub estimate: Estimate,
@@ -70,7 +70,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// The figures of a row's cell, round by round, in seconds.
-    pub fn rounds(&self, cell: &Name) -> Vec<Round> {
+    pub fn rounds(&self, cell: &Case) -> Vec<Round> {
         rounds(&self.runs, &|run| stats::least(&run.cells.get(cell)?.seconds)).unwrap_or_default()
     }
 }
@@ -192,12 +192,12 @@ fn rows(runs: &[Run], detect: f64) -> Vec<Row> {
     let Some(first) = runs.first() else {
         return Vec::new();
     };
-    let everywhere = |cell: &&Name| runs.iter().all(|run| run.cells.contains_key(*cell));
-    let cells: Vec<&Name> = first.cells.keys().filter(everywhere).collect();
+    let everywhere = |cell: &&Case| runs.iter().all(|run| run.cells.contains_key(*cell));
+    let cells: Vec<&Case> = first.cells.keys().filter(everywhere).collect();
     let same_ptx =
         first.ptx_sha256.is_some() && runs.iter().all(|run| run.ptx_sha256 == first.ptx_sha256);
     let disturbed = Disturbed::among(runs.iter().filter_map(|run| run.disturbance.as_ref()));
-    let row = |cell: &&Name| {
+    let row = |cell: &&Case| {
         let estimate = |figure: &dyn Fn(&Figures) -> Option<f64>| {
             let rounds = rounds(runs, &|run: &Run| figure(&run.cells[*cell]));
             rounds.map(|rounds| stats::classify(&rounds, cells.len(), detect))

@@ -6,7 +6,7 @@
 
 use anyhow::{Context, Result, bail};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-use suite::{Name, session};
+use suite::{Case, session};
 
 /// The cores that this process may use, in ascending order.
 ///
@@ -19,8 +19,8 @@ pub fn allowed() -> Result<Vec<usize>> {
 
 /// The last of `allowed`, as many as `cells` have threads; one more where a GPU's driver
 /// has threads of its own.
-pub fn for_cells(cells: &[Name], allowed: &[usize]) -> Vec<usize> {
-    let threads = |cell: &Name| {
+pub fn for_cells(cells: &[Case], allowed: &[usize]) -> Vec<usize> {
+    let threads = |cell: &Case| {
         let driver = session::any_needs_gpu(std::slice::from_ref(cell));
         cell.level.saturating_add(usize::from(driver))
     };
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     fn wanted(cells: &[&str], allowed: &[usize]) -> Vec<usize> {
-        let cells: Vec<Name> = cells.iter().map(|cell| cell.parse().unwrap()).collect();
+        let cells: Vec<Case> = cells.iter().map(|cell| cell.parse().unwrap()).collect();
         for_cells(&cells, allowed)
     }
 

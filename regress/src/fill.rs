@@ -20,7 +20,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use suite::Name;
+use suite::Case;
 
 use crate::build::{Build, Builds};
 use crate::commits::{Commit, short};
@@ -36,7 +36,7 @@ use crate::{digest, now};
 const SUSPICION: f64 = 0.2;
 
 /// The cores for cells; none where processes are not bound.
-pub type CoresOf<'a> = dyn Fn(&[Name]) -> Result<Vec<usize>> + 'a;
+pub type CoresOf<'a> = dyn Fn(&[Case]) -> Result<Vec<usize>> + 'a;
 
 /// What is filled, and how long that may take.
 pub struct Plan<'a> {
@@ -68,7 +68,7 @@ pub struct Plan<'a> {
 struct Ready<'a> {
     commit: &'a Commit,
     build: Build,
-    cells: Vec<Name>,
+    cells: Vec<Case>,
 }
 
 /// Fills commits in; `say` is told what is done.
@@ -206,7 +206,7 @@ fn session(
     let named = format!("{ids:?} {:?} {}", plan.arguments, now());
     let session = digest::of(named, 12);
     // The same ones for all commits, whatever cells each has.
-    let cells: Vec<Name> = ready.iter().flat_map(|of| of.cells.clone()).collect();
+    let cells: Vec<Case> = ready.iter().flat_map(|of| of.cells.clone()).collect();
     let cores = (plan.cores)(&cells)?;
     let mut rng = fastrand::Rng::new();
     for round in 0..plan.processes {

@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use suite::Name;
-use suite::measure;
+use suite::Case;
+use suite::statistics;
 
 use crate::alignment::align;
 use crate::build::same_executable;
@@ -37,7 +37,7 @@ pub struct Process {
     /// Hash of its executable.
     pub executable_sha256: String,
     /// What it measured.
-    pub cells: BTreeMap<Name, Distribution>,
+    pub cells: BTreeMap<Case, Distribution>,
     /// Its records.
     pub records: Records,
     session: String,
@@ -108,7 +108,7 @@ fn process(line: Line) -> Option<Process> {
 #[derive(Clone, Debug, Serialize)]
 pub struct Curve {
     /// The cell.
-    pub cell: Name,
+    pub cell: Case,
     /// Commits that were measured, in their order.
     pub points: Vec<Point>,
     /// Where its time changed, in the order of commits.
@@ -184,7 +184,7 @@ impl Search {
 pub fn curves(
     processes: &[Process],
     commits: &[Commit],
-    wanted: &dyn Fn(&Name) -> bool,
+    wanted: &dyn Fn(&Case) -> bool,
     search: Search,
 ) -> Vec<Curve> {
     let place: BTreeMap<&str, usize> =
@@ -194,13 +194,13 @@ pub fn curves(
         .filter_map(|process| Some((*place.get(process.commit.as_str())?, process)))
         .collect();
     let names = on_the_way.iter().flat_map(|(_, process)| process.cells.keys());
-    let names: BTreeSet<&Name> = names.filter(|name| wanted(name)).collect();
+    let names: BTreeSet<&Case> = names.filter(|name| wanted(name)).collect();
     let error = search.false_alarms / names.len().max(1) as f64;
     names.into_iter().map(|cell| curve(cell, &on_the_way, commits, error, search.least)).collect()
 }
 
 fn curve(
-    cell: &Name,
+    cell: &Case,
     processes: &[(usize, &Process)],
     commits: &[Commit],
     error: f64,
@@ -253,7 +253,7 @@ fn notes(points: &[Point], unlinked_sessions: usize) -> Vec<String> {
 /// The places of commits that have the cell, and the processes of these in the order of
 /// the commits.
 fn observations(
-    cell: &Name,
+    cell: &Case,
     processes: &[(usize, &Process)],
     figure: fn(&Distribution) -> f64,
 ) -> (Vec<usize>, Vec<Observation>) {
@@ -285,14 +285,14 @@ fn observations(
 pub fn times(
     processes: &[Process],
     figure: fn(&Distribution) -> f64,
-) -> BTreeMap<String, BTreeMap<Name, f64>> {
+) -> BTreeMap<String, BTreeMap<Case, f64>> {
     let ids: BTreeSet<&String> = processes.iter().map(|process| &process.commit).collect();
     let ids: Vec<&String> = ids.into_iter().collect();
     let place = |process: &Process| ids.partition_point(|id| **id < process.commit);
     let placed: Vec<(usize, &Process)> =
         processes.iter().map(|process| (place(process), process)).collect();
-    let cells: BTreeSet<&Name> = processes.iter().flat_map(|of| of.cells.keys()).collect();
-    let mut times: BTreeMap<String, BTreeMap<Name, f64>> = BTreeMap::new();
+    let cells: BTreeSet<&Case> = processes.iter().flat_map(|of| of.cells.keys()).collect();
+    let mut times: BTreeMap<String, BTreeMap<Case, f64>> = BTreeMap::new();
     for cell in cells {
         let (places, mut observations) = observations(cell, &placed, figure);
         align(&mut observations);
@@ -312,7 +312,7 @@ fn values_of(observations: &[Observation], commit: usize) -> Vec<f64> {
 
 /// The point of a commit with the aligned logarithms of its processes.
 fn point<'a>(
-    cell: &Name,
+    cell: &Case,
     place: usize,
     processes: impl Iterator<Item = &'a Process>,
     aligned: &[f64],
@@ -320,14 +320,14 @@ fn point<'a>(
     let processes: Vec<(&Process, &Distribution)> =
         processes.filter_map(|process| Some((process, process.cells.get(cell)?))).collect();
     let medians: Vec<f64> = processes.iter().map(|(_, of)| of.median_s).collect();
-    let interval = measure::interval(aligned);
+    let interval = statistics::interval(aligned);
     Point {
         commit: processes[0].0.commit.clone(),
         place,
         processes: processes.len(),
         samples: processes.iter().map(|(_, of)| of.samples).sum(),
-        median_s: measure::median(&medians),
-        aligned_s: measure::median(aligned).exp(),
+        median_s: statistics::median(&medians),
+        aligned_s: statistics::median(aligned).exp(),
         interval_s: [interval.low.exp(), interval.high.exp()],
         slowed_down: processes.iter().map(|(_, of)| of.slowed_down).sum(),
         executables: processes

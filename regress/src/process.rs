@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use suite::Name;
+use suite::Case;
 use suite::records::Contents;
 
 use crate::build::Build;
@@ -17,7 +17,7 @@ pub(crate) struct Sampled {
     /// Hash of its kernels' PTX.
     pub(crate) ptx_sha256: Option<String>,
     /// Figures by cell.
-    pub(crate) cells: BTreeMap<Name, Figures>,
+    pub(crate) cells: BTreeMap<Case, Figures>,
 }
 
 /// Runs `build sample` with `arguments`, which choose cells and samples, and has it
@@ -27,7 +27,7 @@ pub(crate) fn sample(build: &Build, arguments: &[String], records: &Path) -> Res
     ended(build, build.command().arg("sample").args(arguments).args(records_to))?;
     let contents = Contents::read(records)?;
     let environment = contents.environments.values().next();
-    let cells = contents.cells.iter();
+    let cells = contents.cases.iter();
     Ok(Sampled {
         ptx_sha256: environment.and_then(|line| line.environment.ptx_sha256.clone()),
         cells: cells.map(|(name, samples)| (name.clone(), Figures::of(samples))).collect(),
@@ -35,7 +35,7 @@ pub(crate) fn sample(build: &Build, arguments: &[String], records: &Path) -> Res
 }
 
 /// The cells that `build sample` would sample with `arguments`.
-pub fn list(build: &Build, arguments: &[String]) -> Result<Vec<Name>> {
+pub fn list(build: &Build, arguments: &[String]) -> Result<Vec<Case>> {
     let listed = ended(build, build.command().arg("sample").args(arguments).arg("--list"))?;
     let names = listed.lines().map(|line| Ok(line.parse()?));
     names.collect()

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use suite::records::Contents;
-use suite::{Group, Name, Summary, summary};
+use suite::{Case, Group, Summary, summary};
 
 use crate::build::same_executable;
 use crate::commits::short;
@@ -41,9 +41,9 @@ pub struct Column {
     /// Machines that its times are of.
     pub machines: BTreeSet<String>,
     /// Medians in seconds by cell; of an engine, by cell without it.
-    pub medians: BTreeMap<Name, f64>,
+    pub medians: BTreeMap<Case, f64>,
     /// Of a commit in a store, the same by the least samples of its processes.
-    pub least: Option<BTreeMap<Name, f64>>,
+    pub least: Option<BTreeMap<Case, f64>>,
     /// Hashes of the executables that were measured, of a commit in a store.
     pub executables: BTreeSet<String>,
     /// It is of one engine.
@@ -77,7 +77,7 @@ pub enum Times {
 }
 
 impl Times {
-    fn of(self, column: &Column) -> &BTreeMap<Name, f64> {
+    fn of(self, column: &Column) -> &BTreeMap<Case, f64> {
         match (self, &column.least) {
             (Self::Least, Some(least)) => least,
             _ => &column.medians,
@@ -235,7 +235,7 @@ fn of_commit(label: &str, machines: Vec<String>, processes: &[Process], commit: 
 }
 
 fn of_summary(label: &str, summary: &Summary) -> Column {
-    let cells = summary.cells.values();
+    let cells = summary.cases.values();
     Column {
         label: label.to_owned(),
         machines: (summary.environments.iter()).map(|line| line.machine_id.clone()).collect(),
@@ -248,7 +248,7 @@ fn of_summary(label: &str, summary: &Summary) -> Column {
 
 /// What `column` has of one engine.
 fn of_engine(column: Column, engine: &str, label: &str) -> Result<Column> {
-    let of_engine = |times: BTreeMap<Name, f64>| -> BTreeMap<Name, f64> {
+    let of_engine = |times: BTreeMap<Case, f64>| -> BTreeMap<Case, f64> {
         let times = times.into_iter();
         times
             .filter(|(name, _)| name.engine == engine)
@@ -296,7 +296,7 @@ pub fn rank(mut columns: Vec<Column>, selection: &Selection, force: bool) -> Res
         false => Times::Median,
     };
     let times = |columns: &[Column]| -> Vec<Vec<f64>> {
-        let row = |cell: &Name| columns.iter().map(|column| by.of(column)[cell]).collect();
+        let row = |cell: &Case| columns.iter().map(|column| by.of(column)[cell]).collect();
         cells.iter().map(row).collect()
     };
     let means = summary::over_best(&times(&columns));
@@ -333,16 +333,16 @@ fn notes(columns: &[Column]) -> Vec<String> {
 }
 
 /// A cell's name; where its engine was left out, without.
-fn shown(cell: &Name) -> String {
+fn shown(cell: &Case) -> String {
     cell.to_string().replace("//", "/")
 }
 
-fn common(columns: &[Column], selection: &Selection) -> Result<Vec<Name>> {
+fn common(columns: &[Column], selection: &Selection) -> Result<Vec<Case>> {
     let Some(first) = columns.first() else {
         bail!("nothing is named that can be ranked");
     };
-    let everywhere = |cell: &&Name| columns.iter().all(|of| of.medians.contains_key(*cell));
-    let cells: Vec<Name> = first.medians.keys().filter(everywhere).cloned().collect();
+    let everywhere = |cell: &&Case| columns.iter().all(|of| of.medians.contains_key(*cell));
+    let cells: Vec<Case> = first.medians.keys().filter(everywhere).cloned().collect();
     if cells.is_empty() {
         let of = |column: &Column| {
             let cell = column.medians.keys().next().map(shown);
@@ -352,7 +352,7 @@ fn common(columns: &[Column], selection: &Selection) -> Result<Vec<Name>> {
         let of: Vec<String> = columns.iter().map(of).collect();
         bail!("there is no cell that all have: {}", of.join("; "));
     }
-    let chosen: Vec<Name> = cells.into_iter().filter(|cell| selection.takes(cell)).collect();
+    let chosen: Vec<Case> = cells.into_iter().filter(|cell| selection.takes(cell)).collect();
     if chosen.is_empty() {
         bail!("--cells: none of the cells that all have is meant");
     }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use suite::Name;
+use suite::Case;
 use suite::lines::Sample;
-use suite::measure;
+use suite::statistics;
 
 use crate::noise::{Disturbance, Disturbed};
 use crate::stats::{self, Estimate};
@@ -87,7 +87,7 @@ pub struct Run {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disturbance: Option<Disturbance>,
     /// Figures by cell.
-    pub cells: BTreeMap<Name, Figures>,
+    pub cells: BTreeMap<Case, Figures>,
 }
 
 /// Samples of one cell in one process.
@@ -115,11 +115,11 @@ impl Figures {
     /// How the samples are spread; none without samples.
     pub fn distribution(&self) -> Option<Distribution> {
         let least_s = stats::least(&self.seconds)?;
-        let interval = measure::interval(&self.seconds);
+        let interval = statistics::interval(&self.seconds);
         Some(Distribution {
             samples: self.seconds.len(),
             least_s,
-            median_s: measure::median(&self.seconds),
+            median_s: statistics::median(&self.seconds),
             low_s: interval.low,
             high_s: interval.high,
             confidence: interval.confidence,
@@ -135,7 +135,7 @@ pub struct Measured {
     pub version: u32,
     /// The machine, by `Environment::machine_id`.
     pub machine_id: String,
-    /// Name of the commits that took turns.
+    /// Case of the commits that took turns.
     pub session: String,
     /// Turn of the session, from 0: in each, every commit has one process.
     pub round: u32,
@@ -150,7 +150,7 @@ pub struct Measured {
     /// The process's records file, from the folder of the store.
     pub records: String,
     /// Figures by cell.
-    pub cells: BTreeMap<Name, Distribution>,
+    pub cells: BTreeMap<Case, Distribution>,
 }
 
 /// Distribution of the samples of one cell in one process.
@@ -216,7 +216,7 @@ pub struct Trial {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrialCell {
     /// The cell.
-    pub cell: Name,
+    pub cell: Case,
     /// Verdict and figures.
     #[serde(flatten)]
     pub estimate: Estimate,

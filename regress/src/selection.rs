@@ -2,7 +2,7 @@
 
 use anyhow::{Result, anyhow};
 use regex::Regex;
-use suite::Name;
+use suite::Case;
 
 /// Cells that were chosen; none stands for all.
 #[derive(Clone, Debug)]
@@ -10,14 +10,14 @@ pub struct Selection(Vec<Item>);
 
 #[derive(Clone, Debug)]
 enum Item {
-    Name(Name),
+    Case(Case),
     Matching(Regex),
 }
 
 impl Item {
-    fn takes(&self, name: &Name) -> bool {
+    fn takes(&self, name: &Case) -> bool {
         match self {
-            Self::Name(named) => named == name,
+            Self::Case(named) => named == name,
             Self::Matching(regex) => name.is_matched(|name| regex.is_match(name)),
         }
     }
@@ -31,7 +31,7 @@ impl Selection {
     pub fn new(items: &[String]) -> Result<Self> {
         let items = items.iter().map(|text| {
             if let Ok(name) = text.parse() {
-                return Ok(Item::Name(name));
+                return Ok(Item::Case(name));
             }
             let regex = Regex::new(text);
             let regex = regex.map_err(|_| anyhow!("`{text}` is no regular expression"))?;
@@ -41,12 +41,12 @@ impl Selection {
     }
 
     /// Whether the cell is meant.
-    pub fn takes(&self, name: &Name) -> bool {
+    pub fn takes(&self, name: &Case) -> bool {
         self.0.is_empty() || self.0.iter().any(|item| item.takes(name))
     }
 
     /// Whether `names` have something of all that is meant.
-    pub fn is_covered<'a>(&self, names: impl Iterator<Item = &'a Name> + Clone) -> bool {
+    pub fn is_covered<'a>(&self, names: impl Iterator<Item = &'a Case> + Clone) -> bool {
         let mut items = self.0.iter();
         items.all(|item| names.clone().any(|name| item.takes(name)))
     }
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn names_are_exact_and_expressions_match() {
-        let name = |text: &str| -> Name { text.parse().unwrap() };
+        let name = |text: &str| -> Case { text.parse().unwrap() };
         let two = [name("cpu/u32-uniform/cpu-std/1/10"), name("cpu/u32-uniform/cpu-std/12/10")];
         let selection = |texts: &[&str]| {
             let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();

@@ -15,9 +15,9 @@ use regress::build::{Build, Builds};
 use regress::calibration::{self, Plan, Summary};
 use regress::cores;
 use regress::schema::{Settings, Trial};
-use suite::Name;
-use suite::engine;
-use suite::record::Environment;
+use suite::Case;
+use suite::engines;
+use suite::environment::Environment;
 
 use super::classic::print;
 use super::compare::{Cores, Sampling, budget, percent};
@@ -36,7 +36,7 @@ const CELLS: &[&str] = &[
 pub struct Options {
     /// Cells that are compared, by name.
     #[arg(value_name = "CELL", default_values = CELLS)]
-    cells: Vec<Name>,
+    cells: Vec<Case>,
 
     /// Comparisons of the executable with itself.
     #[arg(long, value_name = "N", default_value_t = 32)]
@@ -112,9 +112,9 @@ pub fn run(options: &Options) -> Result<()> {
 
 /// Refuses slowdowns that would reach no cell, or all of them.
 fn require_planted(options: &Options) -> Result<()> {
-    let known: Vec<&str> = engine::candidates::<u32>().iter().map(|one| one.name).collect();
     let engine = &options.engine;
-    if !known.contains(&engine.as_str()) || !engine.starts_with("cpu-") {
+    let known = engines::of_host_memory().contains(&engine.as_str());
+    if !known || engines::needs_gpu(engine) {
         bail!(
             "--engine: `{engine}` is no engine of the CPU; there are cpu-radix, cpu-rayon, cpu-std"
         );
@@ -135,7 +135,7 @@ fn settings(
     let dirty = environment.dirty.unwrap_or(false);
     let mark = if dirty { "-dirty" } else { "" };
     let commit = environment.commit.as_ref();
-    let cells: Vec<String> = options.cells.iter().map(Name::to_string).collect();
+    let cells: Vec<String> = options.cells.iter().map(Case::to_string).collect();
     Settings {
         executable_sha256: build.executable_sha256.clone(),
         commit: commit.map(|commit| format!("{commit}{mark}")),

@@ -13,12 +13,11 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use cudamark::tell;
 use indicatif::{ProgressBar, ProgressStyle};
-use suite::Error;
-use suite::engine::{self, Engine};
-use suite::measure::{self, Measurement, Samples};
-use suite::record::{self, Classic, Environment};
-use suite::verify::Verifier;
-use suite::workload::{CLASSIC_LEVELS, CLASSIC_N, DEFAULT_SEED, Workload};
+use suite::classic::Classic;
+use suite::engine::{parse_levels, require_memory};
+use suite::workload::{CLASSIC_LEVELS, CLASSIC_N, DEFAULT_SEED};
+use suite::{Case, Error, Sample, Session};
+use suite::{engines, environment, registry, statistics};
 
 use crate::output::Output;
 use crate::plot;
@@ -70,89 +69,103 @@ const AUTO: &str = "auto";
 
 /// Runs the command.
 pub fn run(options: &Options) -> Result<()> {
-    let levels = &options.levels.0;
-    let mut engine = choose(&options.engine)?;
-    measure::require_memory(&*engine, options.n, levels)?;
-    // A level that cannot be started is better known now than after the others, and memory
-    // of the GPU that is too small before the keys are generated.
-    engine.prepare(options.n, levels.iter().copied().max().unwrap_or(1))?;
+    let name = choose(&options.engine)?;
+    require_levels(name, options)?;
     let outputs = Outputs::open(options)?;
-
-    let workload = Workload::classic(options.n, options.seed);
+    let gpu = engines::needs_gpu(name);
+    let session = Session::new(options.seed, "classic", gpu, Box::new(|_| Ok(())));
     tell!(
-        "engine: {}{}, n: {}, seed: {}, samples per level: {}",
-        engine.name(),
+        "engine: {name}{}, n: {}, seed: {}, samples per level: {}",
         if options.engine == AUTO { " (auto)" } else { "" },
         options.n,
         options.seed,
         options.samples
     );
-    let samples = measure_levels(&mut *engine, workload, levels, options.samples)?;
-    let csv = csv(&samples);
+    let levels = measure_levels(&session, name, options)?;
+    let environment = session.environment().environment.clone();
+    let record = Classic::new(options.seed, environment, &levels);
+    let csv = csv(&record);
     print(&format!("\n{csv}"))?;
-
-    let environment = Environment::here(engine.gpu());
-    let record = Classic::new::<ClassicKey>(workload, environment, &samples);
     outputs.write(&csv, &record)
 }
 
 /// The engine called `name`, or the first that can run here.
-fn choose(name: &str) -> Result<Box<dyn Engine<ClassicKey>>> {
-    if name != AUTO {
-        let candidate = engine::candidate(name)?;
-        return Ok(candidate.open().map_err(Error::from)?);
-    }
+fn choose(name: &str) -> Result<&'static str> {
     let mut skipped = Vec::new();
-    for candidate in engine::candidates() {
-        match candidate.open() {
-            Ok(engine) => {
+    for known in engines::of_host_memory() {
+        if ![AUTO, known].contains(&name) {
+            continue;
+        }
+        match registry::engine::<ClassicKey>(known) {
+            Ok(_) => {
                 for unavailable in skipped {
-                    tell!("{unavailable}; {} is taken instead", engine.name());
+                    tell!("{unavailable}; {known} is taken instead");
                 }
-                return Ok(engine);
+                return Ok(known);
             }
-            Err(unavailable) => skipped.push(unavailable),
+            Err(Error::Unavailable(unavailable)) if name == AUTO => skipped.push(unavailable),
+            Err(error) => return Err(error.into()),
         }
     }
     bail!("no engine can run on this machine")
 }
 
-/// Measures one level after the other, printing each when it is done.
+/// Refuses levels that cannot be started, and inputs that memory has no room for: both are
+/// better known before keys are drawn and other levels measured.
+fn require_levels(name: &str, options: &Options) -> Result<()> {
+    let mut engine = registry::engine::<ClassicKey>(name)?;
+    let levels = &options.levels.0;
+    for &level in levels {
+        require_memory(&*engine, options.n, level)?;
+    }
+    Ok(engine.prepare(options.n, levels.iter().copied().max().unwrap_or(1))?)
+}
+
+/// Samples one level after the other, after one sort that carries start-up, and prints each
+/// when it is done.
 fn measure_levels(
-    engine: &mut dyn Engine<ClassicKey>,
-    workload: Workload,
-    levels: &[usize],
-    count: usize,
-) -> Result<Vec<Samples>> {
-    print(&format!("CPU cores: {}\n", record::cores()))?;
-    let input: Vec<ClassicKey> = workload.generate()?;
-    let verifier = Verifier::new(&input);
-    let progress = progress(levels.len() * count)?;
+    session: &Session,
+    engine: &str,
+    options: &Options,
+) -> Result<Vec<(Case, Vec<Sample>)>> {
+    print(&format!("CPU cores: {}\n", environment::cores()))?;
+    let levels = &options.levels.0;
+    let progress = progress(levels.len() * options.samples)?;
     let mut measured = Vec::with_capacity(levels.len());
     for &level in levels {
-        progress.set_message(format!("{}, level {level}", engine.name()));
-        let mut measurement = Measurement::new(engine, &verifier, level)?;
-        let samples = measurement.samples(count, |_| progress.inc(1))?;
-        let seconds = samples.median();
+        progress.set_message(format!("{engine}, level {level}"));
+        let case = Case::classic(engine, options.n, level);
+        let take = || {
+            let mut sampler = session.sampler(&case, session.build(&case)?);
+            sampler.drop_of(1)?;
+            let samples = (0..options.samples).map(|_| {
+                let sample = sampler.take_of(1);
+                progress.inc(1);
+                sample
+            });
+            samples.collect::<Result<Vec<Sample>, Error>>()
+        };
+        let samples = take().map_err(Error::into_cause)?;
+        let seconds = statistics::median_of(&samples);
         progress
             .suspend(|| print(&format!("Threads: {level}, Time taken: {seconds:.4} seconds\n")))?;
-        measured.push(samples);
+        measured.push((case, samples));
     }
     progress.finish_and_clear();
     Ok(measured)
 }
 
 /// A bar over all samples, shown where standard error is a terminal.
-fn progress(samples: usize) -> Result<ProgressBar> {
+pub(super) fn progress(samples: usize) -> Result<ProgressBar> {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} samples, {eta} left")
         .context("progress bar")?;
     Ok(ProgressBar::new(samples as u64).with_style(style))
 }
 
-fn csv(samples: &[Samples]) -> String {
+fn csv(record: &Classic) -> String {
     let mut csv = String::from("ThreadCount,TimeTakenSeconds\n");
-    for samples in samples {
-        writeln!(csv, "{},{:.6}", samples.level, samples.median())
+    for level in &record.levels {
+        writeln!(csv, "{},{:.6}", level.level, level.median_s)
             .expect("a String takes all that is written to it");
     }
     csv
@@ -208,7 +221,7 @@ impl FromStr for Levels {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        engine::parse_levels(text).map(Self)
+        parse_levels(text).map(Self)
     }
 }
 
@@ -234,7 +247,7 @@ pub(super) fn sample_count(text: &str) -> Result<usize, String> {
 /// A name that is `auto` or an engine's, so that a wrong one is a wrong command line.
 fn engine_name(name: &str) -> Result<String, String> {
     if name != AUTO {
-        engine::candidate::<ClassicKey>(name).map_err(|error| format!("{error}, {AUTO}"))?;
+        registry::require_engine(name).map_err(|error| format!("{error}, {AUTO}"))?;
     }
     Ok(name.to_owned())
 }

@@ -18,8 +18,8 @@ use regress::comparison::{self, Plan, Row};
 use regress::stats::{self, Verdict};
 use regress::store::Store;
 use regress::{cores, machine, process};
-use suite::record::Environment;
-use suite::{Name, Tier};
+use suite::environment::Environment;
+use suite::{Case, Tier};
 
 use super::classic::{print, sample_count};
 use super::verdicts::{Format, Verdicts};
@@ -98,7 +98,7 @@ impl Sampling {
     /// What `cudamark sample` is told, to sample `cells`.
     pub fn arguments(&self, cells: &[String]) -> Vec<String> {
         // Builds from before names changed read the former form alone.
-        let former = |cell: &String| match cell.parse::<Name>() {
+        let former = |cell: &String| match cell.parse::<Case>() {
             Ok(name) => name.former(),
             Err(_) => cell.clone(),
         };
@@ -126,7 +126,7 @@ pub enum Cores {
 
 impl Cores {
     /// The cores for `cells`; none if processes are not to be bound.
-    pub fn choose(&self, cells: &[Name]) -> Result<Vec<usize>> {
+    pub fn choose(&self, cells: &[Case]) -> Result<Vec<usize>> {
         Ok(match self {
             Self::Auto => cores::for_cells(cells, &cores::allowed()?),
             Self::None => Vec::new(),

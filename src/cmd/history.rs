@@ -19,7 +19,7 @@ use regress::history::{self, Curve, Search, Step};
 use regress::machine::{self, Source};
 use regress::selection::Selection;
 use serde::Serialize;
-use suite::record::Environment;
+use suite::environment::Environment;
 
 use super::classic::print;
 use super::compare::{Cores, Sampling, budget, percent};

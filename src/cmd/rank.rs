@@ -7,7 +7,7 @@ use cudamark::{paths, report, tell};
 use regress::machine;
 use regress::rank::{self, Ranked, Ranking, Sources, Times};
 use regress::selection::Selection;
-use suite::record::Environment;
+use suite::environment::Environment;
 
 use super::classic::print;
 use super::table;

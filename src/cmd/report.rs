@@ -33,7 +33,7 @@ pub fn run(options: &Options) -> Result<()> {
         true => report::last_runs(&folder)?,
         false => report::of_files(&options.files)?,
     };
-    if summary.cells.is_empty() {
+    if summary.cases.is_empty() {
         bail!(
             "no samples in {}; name records files, or measure with `cargo bench`",
             match options.files.is_empty() {

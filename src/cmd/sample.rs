@@ -1,7 +1,7 @@
-//! `cudamark sample`: samples of cells, in a process of their own.
+//! `cudamark sample`: samples of cases, in a process of their own.
 //!
 //! This is what measures for those that compare: one build beside another, one machine
-//! beside another. A cell is named as everywhere, and what is written are the lines of
+//! beside another. A case is named as everywhere, and what is written are the lines of
 //! a records file (`suite::lines`): the environment, then a line a sample, each
 //! as it is taken. The first sample replaces what the file held before. Ctrl-C ends the command after the sample that it is taking; what was
 //! taken before is in the file.
@@ -17,28 +17,28 @@ use clap::Args;
 use cudamark::output::Output;
 use cudamark::{interrupt, tell};
 use host::gpu::Device;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use regex::Regex;
-use suite::engine::Unavailable;
+use suite::Unavailable;
 use suite::lines::Line;
 use suite::session::{self, Sink};
 use suite::slowdown::Slowdown;
 use suite::workload::DEFAULT_SEED;
-use suite::{Group, Name, Plan, Session, Settings, Tier};
+use suite::{Case, Group, Plan, Session, Settings, Tier};
 
-use super::classic::{print, sample_count};
+use super::classic::{print, progress, sample_count};
 
-/// Take verified samples of cells and write them down, a line of JSON each.
+/// Take verified samples of cases and write them down, a line of JSON each.
 ///
-/// A cell is named like classic/i32-classic-50000000/cpu-std/4, whose last part is the
+/// A case is named like classic/i32-classic-50000000/cpu-std/4, whose last part is the
 /// level, or like cpu/u32-uniform/cpu-std/4/65536, whose last parts are level and n.
 #[derive(Args, Debug)]
 pub struct Options {
-    /// Cells: names, or regular expressions over the names of the tier's cells.
+    /// Cases: names, or regular expressions over the names of the tier's cases.
     #[arg(long, value_name = "LIST", value_delimiter = ',', required_unless_present = "list")]
-    cells: Vec<String>,
+    cases: Vec<String>,
 
-    /// Samples of each cell.
+    /// Samples of each case.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = sample_count)]
     samples: usize,
 
@@ -46,11 +46,11 @@ pub struct Options {
     #[arg(long, value_name = "FILE.jsonl")]
     json: Option<PathBuf>,
 
-    /// Seconds for which each cell is warmed up.
+    /// Seconds for which each case is warmed up.
     #[arg(long, value_name = "SECONDS", default_value_t = 0.5, value_parser = seconds)]
     warm_up: f64,
 
-    /// Tier whose cells expressions choose from: quick, default or full.
+    /// Tier whose cases expressions choose from: quick, default or full.
     #[arg(long, value_name = "TIER", default_value_t = Tier::Default)]
     tier: Tier,
 
@@ -62,7 +62,7 @@ pub struct Options {
     #[arg(long, value_name = "ENGINE=PERCENT", conflicts_with = "list")]
     slow_down: Option<Slowdown>,
 
-    /// Print the names of the cells, and measure nothing.
+    /// Print the names of the cases, and measure nothing.
     #[arg(long)]
     list: bool,
 }
@@ -70,34 +70,34 @@ pub struct Options {
 /// Runs the command.
 ///
 /// # Errors
-/// What went wrong with a cell; [`Unavailable`] if no engine of the cells can run.
+/// What went wrong with a case; [`Unavailable`] if no engine of the cases can run.
 pub fn run(options: &Options) -> Result<()> {
-    let cells = chosen(options)?;
+    let cases = chosen(options)?;
     if options.list {
-        let names: Vec<String> = cells.iter().map(|cell| format!("{cell}\n")).collect();
+        let names: Vec<String> = cases.iter().map(|case| format!("{case}\n")).collect();
         return print(&names.concat());
     }
     let sink = sink(options.json.as_deref())?;
     let interrupted = interrupt::flag()?;
-    let gpu = session::any_needs_gpu(&cells);
+    let gpu = session::any_needs_gpu(&cases);
     let mut session = Session::new(options.seed, options.tier.name(), gpu, sink);
     if let Some(slowdown) = &options.slow_down {
-        if !cells.iter().any(|cell| cell.engine == slowdown.engine) {
-            bail!("--slow-down: `{}` is the engine of none of these cells", slowdown.engine);
+        if !cases.iter().any(|case| case.engine == slowdown.engine) {
+            bail!("--slow-down: `{}` is the engine of none of these cases", slowdown.engine);
         }
         session.slow_down(slowdown.clone());
     }
     session.begin(false)?;
     let mut can_run = Vec::new();
-    for cell in cells {
-        if session.can_run(&cell.engine, &mut |line| tell!("{line}"))? {
-            can_run.push(cell);
+    for case in cases {
+        if session.can_run(&case.engine, &mut |line| tell!("{line}"))? {
+            can_run.push(case);
         }
     }
     if can_run.is_empty() {
         return Err(Unavailable {
             engine: "sample",
-            reason: "no engine of these cells can run on this machine".to_owned(),
+            reason: "no engine of these cases can run on this machine".to_owned(),
         }
         .into());
     }
@@ -110,15 +110,15 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// All samples of one cell.
+/// All samples of one case.
 fn measure(
     session: &mut Session,
-    name: &Name,
+    name: &Case,
     options: &Options,
     progress: &ProgressBar,
     interrupted: &AtomicBool,
 ) -> Result<()> {
-    let mut sampler = session.sampler(name, session.open(name)?);
+    let mut sampler = session.sampler(name, session.build(name)?);
     sampler.warm_up(Duration::from_secs_f64(options.warm_up))?;
     for _ in 0..options.samples {
         if interrupted.load(Ordering::Relaxed) {
@@ -163,41 +163,34 @@ pub(super) fn sink_to(path: &Path, mut output: Output) -> Sink {
     })
 }
 
-/// A bar over all samples, shown where standard error is a terminal.
-fn progress(samples: usize) -> Result<ProgressBar> {
-    let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} samples, {eta} left")
-        .context("progress bar")?;
-    Ok(ProgressBar::new(samples as u64).with_style(style))
-}
-
-/// The cells that the options name, in the order of the plan, each once.
-fn chosen(options: &Options) -> Result<Vec<Name>> {
+/// The cases that the options name, in the order of the plan, each once.
+fn chosen(options: &Options) -> Result<Vec<Case>> {
     let settings = Settings { tier: options.tier, seed: Some(options.seed), ..Settings::default() };
     let plan = Plan::new(settings, Device::open().is_ok());
-    let planned: Vec<Name> = Group::ALL.iter().flat_map(|&group| plan.cells(group)).collect();
-    if options.cells.is_empty() {
+    let planned: Vec<Case> = Group::ALL.iter().flat_map(|&group| plan.cases(group)).collect();
+    if options.cases.is_empty() {
         return Ok(planned);
     }
-    let mut cells: Vec<Name> = Vec::new();
-    for item in &options.cells {
-        let found = match item.parse::<Name>() {
+    let mut cases: Vec<Case> = Vec::new();
+    for item in &options.cases {
+        let found = match item.parse::<Case>() {
             Ok(name) => vec![name],
             Err(_) => matching(item, &planned)?,
         };
         if found.is_empty() {
             bail!(
-                "--cells: `{item}` is in the name of no cell of the tier {}; --list shows them",
+                "--cells: `{item}` is in the name of no case of the tier {}; --list shows them",
                 options.tier
             );
         }
-        cells.extend(found);
+        cases.extend(found);
     }
     let mut seen = BTreeSet::new();
-    cells.retain(|cell| seen.insert(cell.clone()));
-    Ok(cells)
+    cases.retain(|case| seen.insert(case.clone()));
+    Ok(cases)
 }
 
-fn matching(expression: &str, planned: &[Name]) -> Result<Vec<Name>> {
+fn matching(expression: &str, planned: &[Case]) -> Result<Vec<Case>> {
     let regex = Regex::new(expression).map_err(|error| {
         let text = error.to_string();
         let last = text.lines().last().unwrap_or_default().trim().to_owned();
@@ -218,9 +211,9 @@ fn seconds(text: &str) -> Result<f64, String> {
 mod tests {
     use super::*;
 
-    fn cells(items: &[&str]) -> Result<Vec<String>, String> {
+    fn cases(items: &[&str]) -> Result<Vec<String>, String> {
         let options = Options {
-            cells: items.iter().map(|item| (*item).to_owned()).collect(),
+            cases: items.iter().map(|item| (*item).to_owned()).collect(),
             samples: 1,
             json: None,
             warm_up: 0.0,
@@ -229,25 +222,25 @@ mod tests {
             slow_down: None,
             list: true,
         };
-        let cells = chosen(&options).map_err(|error| error.to_string())?;
-        Ok(cells.iter().map(Name::to_string).collect())
+        let cases = chosen(&options).map_err(|error| error.to_string())?;
+        Ok(cases.iter().map(Case::to_string).collect())
     }
 
     #[test]
     fn cells_are_named_or_matched_and_each_comes_once() {
         let name = "cpu/u32-uniform/cpu-std/3/777";
-        assert_eq!(cells(&[name, name]).unwrap(), [name]);
-        let all = cells(&[]).unwrap();
-        let copies = cells(&["^transfer/.*/1$", "cpu-copy"]).unwrap();
+        assert_eq!(cases(&[name, name]).unwrap(), [name]);
+        let all = cases(&[]).unwrap();
+        let copies = cases(&["^transfer/.*/1$", "cpu-copy"]).unwrap();
         assert!(copies.iter().all(|name| name.starts_with("transfer/") && all.contains(name)));
         assert!(copies.len() < all.len());
     }
 
     #[test]
     fn what_matches_nothing_or_is_no_expression_is_named() {
-        let error = cells(&["abacus"]).unwrap_err();
+        let error = cases(&["abacus"]).unwrap_err();
         assert!(error.contains("`abacus`") && error.contains("tier quick"), "{error}");
-        let error = cells(&["cpu/("]).unwrap_err();
+        let error = cases(&["cpu/("]).unwrap_err();
         assert!(error.contains("`cpu/(` is no regular expression: error: unclosed"), "{error}");
     }
 

@@ -16,8 +16,8 @@ pub fn text(head: &[String], rows: &[Vec<String>]) -> String {
 /// A table as Markdown.
 pub fn markdown(head: &[String], rows: &[Vec<String>]) -> String {
     let line = |row: &[String]| {
-        let cells: Vec<String> = row.iter().map(|cell| cell.replace('|', "\\|")).collect();
-        format!("| {} |\n", cells.join(" | "))
+        let cases: Vec<String> = row.iter().map(|case| case.replace('|', "\\|")).collect();
+        format!("| {} |\n", cases.join(" | "))
     };
     let rule = "|---".repeat(head.len()) + "|\n";
     let rows: String = rows.iter().map(|row| line(row)).collect();

@@ -10,9 +10,9 @@ use clap::{Args, ValueEnum};
 use cudamark::tell;
 use host::gpu::sweep::{self, Family, Fit, Name, Ranking, ShapedSort};
 use host::gpu::{Device, GpuKey, GpuSorter, Order, Resident};
-use suite::engine::Unavailable;
-use suite::measure::Samples;
-use suite::record::{Environment, Gpu};
+use suite::Unavailable;
+use suite::environment::{Environment, Gpu};
+use suite::statistics::{interval, median};
 use suite::tune::Line;
 use suite::workload::sizes::sizes;
 use suite::workload::{DEFAULT_SEED, Distribution, Workload};
@@ -306,13 +306,12 @@ struct Row {
 
 impl Row {
     fn of<K: GpuKey>(shaped: &ShapedSort<K>, seconds: Vec<f64>) -> Self {
-        let samples = Samples { engine: suite::gpu_engine::NAME, level: 1, seconds };
-        let interval = samples.interval();
+        let interval = interval(&seconds);
         Row {
             name: shaped.name,
             registers: shaped.resources.registers,
             blocks: shaped.resources.blocks,
-            median_s: samples.median(),
+            median_s: median(&seconds),
             low_s: interval.low,
             high_s: interval.high,
         }

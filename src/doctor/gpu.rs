@@ -8,9 +8,9 @@ use host::driver;
 use host::error::Bytes;
 use host::gpu::Device;
 use host::gpu::module::embedded_texts;
-use suite::gpu_engine;
+use suite::engines::GPU;
+use suite::environment::{Environment, Gpu};
 use suite::nvml::{self, Survey, Surveyed};
-use suite::record::{Environment, Gpu};
 
 use super::{Finding, State, try_engine};
 
@@ -323,7 +323,7 @@ impl Facts {
 /// Sorts on the first GPU; returns its name.
 fn sort() -> Result<String, String> {
     let device = Device::open().map_err(|missing| missing.0)?;
-    try_engine(gpu_engine::NAME, KEYS, |sorts| !sorts.is_empty())?;
+    try_engine(GPU, KEYS, |sorts| !sorts.is_empty())?;
     let described = Gpu::of(&device).map_err(|error| error.to_string())?;
     Ok(described.name)
 }

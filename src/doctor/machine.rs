@@ -5,12 +5,12 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use host::error::Bytes;
-use suite::engine;
-use suite::measure::require_memory;
+use suite::engine::require_memory;
+use suite::engines::CPU_STD;
+use suite::environment::{self, Environment};
 use suite::memory::{self, Room};
-use suite::record::{self, Environment};
 use suite::workload::CLASSIC_N;
-use suite::{Error, cpu};
+use suite::{Error, registry};
 
 use super::{Finding, State, try_engine};
 
@@ -54,7 +54,7 @@ impl Facts {
     pub fn gather() -> Self {
         let online = fs::read_to_string("/sys/devices/system/cpu/online").ok();
         Self {
-            cores: record::cores(),
+            cores: environment::cores(),
             online: online.and_then(|list| count(&list)),
             governor: Environment::here(None).governor,
             memory: memory::available(),
@@ -145,16 +145,15 @@ impl Facts {
 /// An error if the classic workload does not fit.
 fn classic() -> Result<(), String> {
     let words = |error: Error| error.to_string();
-    let candidate = engine::candidate::<i32>(cpu::STD).map_err(words)?;
-    let engine = candidate.open().map_err(|missing| missing.reason)?;
-    require_memory(&*engine, CLASSIC_N, &[1]).map_err(words)
+    let engine = registry::engine::<i32>(CPU_STD).map_err(words)?;
+    require_memory(&*engine, CLASSIC_N, 1).map_err(words)
 }
 
 /// Sorts for as long as [`TIME`].
 fn noise() -> Result<Noise, String> {
     let begun = Instant::now();
     let enough = |sorts: &[f64]| sorts.len() >= SORTS && begun.elapsed() >= TIME;
-    let mut seconds = try_engine(cpu::STD, KEYS, enough)?;
+    let mut seconds = try_engine(CPU_STD, KEYS, enough)?;
     // The first carries start-up.
     seconds.remove(0);
     Ok(spread(seconds))

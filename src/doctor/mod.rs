@@ -19,10 +19,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::Serialize;
-use suite::engine;
-use suite::measure::Measurement;
-use suite::verify::Verifier;
-use suite::workload::{DEFAULT_SEED, Workload};
+use suite::workload::DEFAULT_SEED;
+use suite::{Case, Error, Registry};
 
 /// Version of the JSON form. It rises when a field changes its meaning or goes.
 const VERSION: u32 = 1;
@@ -165,18 +163,15 @@ fn try_engine(
     n: usize,
     mut enough: impl FnMut(&[f64]) -> bool,
 ) -> Result<Vec<f64>, String> {
-    let words = |error: suite::Error| match error {
-        suite::Error::Unavailable(missing) => missing.reason,
-        error => error.to_string(),
+    let words = |error: Error| match error.lacks() {
+        Some(reason) => reason.to_owned(),
+        None => error.into_cause().to_string(),
     };
-    let candidate = engine::candidate::<i32>(name).map_err(words)?;
-    let mut engine = candidate.open().map_err(|missing| missing.reason)?;
-    let input: Vec<i32> = Workload::classic(n, DEFAULT_SEED).generate().map_err(words)?;
-    let verifier = Verifier::new(&input);
-    let mut measurement = Measurement::new(&mut *engine, &verifier, 1).map_err(words)?;
+    let case = Case::classic(name, n, 1);
+    let mut runner = Registry::new(DEFAULT_SEED).build(&case).map_err(words)?;
     let mut seconds = Vec::new();
     while !enough(&seconds) {
-        seconds.push(measurement.sample().map_err(words)?.as_secs_f64());
+        seconds.extend(runner.once().map_err(words)?.host_s);
     }
     Ok(seconds)
 }

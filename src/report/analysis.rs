@@ -1,7 +1,7 @@
 //! What a group's figures say, in sentences for a reader who has just come to the page.
 
 use suite::Group;
-use suite::emulator_cells::{BOUNDS, RACES, RANDOM, WRITTEN};
+use suite::engines::{BOUNDS, RACES, RANDOM, WRITTEN};
 use suite::summary::{Curve, Figures, Summary};
 
 use super::figures::{count, input, rate, seconds, share};
@@ -86,7 +86,7 @@ fn fastest(summary: &Summary, group: Group) -> Option<String> {
     Some(format!(
         "Over the {} that all engines have, {} is nearest to the fastest, with {:.2} times its \
          time in the geometric mean; then {}.",
-        count(first.cells, "cell"),
+        count(first.cases, "cell"),
         first.engine,
         first.over_best,
         others.join(", ")
@@ -199,8 +199,8 @@ fn noise(cells: &[&Figures]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use suite::environment::Environment;
     use suite::lines::{EnvironmentLine, Line, Sample};
-    use suite::record::Environment;
     use suite::records::Contents;
 
     fn said(group: Group, cells: &[(&str, f64)]) -> String {

@@ -1,6 +1,6 @@
 //! How figures are written: few digits, a unit that fits.
 
-use suite::Name;
+use suite::Case;
 
 /// A time: `1.23 ms`.
 pub fn seconds(seconds: f64) -> String {
@@ -78,7 +78,7 @@ pub fn count(number: usize, what: &str) -> String {
 }
 
 /// The input of a cell, to be read: `u32 uniform 2^20`.
-pub fn input(name: &Name) -> String {
+pub fn input(name: &Case) -> String {
     format!("{} {} {}", name.kind, name.distribution, power(name.n))
 }
 

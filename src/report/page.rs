@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use askama::Template;
 use suite::lines::EnvironmentLine;
 use suite::summary::{Curve, Figures, Rank};
-use suite::{Group, Summary, opener};
+use suite::{Group, Summary, registry};
 
 use super::charts::{self, Metric};
 use super::figures::{grouped, input, rate, seconds, share};
@@ -242,7 +242,7 @@ fn bound(summary: &Summary, group: Group, kind: &str) -> Option<f64> {
         _ if line.environment.gpu.is_some() => line.device_copy_bytes_per_s,
         _ => line.host_copy_bytes_per_s,
     };
-    Some(copied? / (2.0 * opener::bytes_of(kind)? as f64))
+    Some(copied? / (2.0 * registry::bytes_of(kind)? as f64))
 }
 
 fn heat(summary: &Summary, group: Group) -> Option<Heat> {

@@ -58,7 +58,7 @@ pub fn group(summary: &Summary, group: Group) -> String {
             "rank: {} {:.2} times the fastest (geometric mean of {})",
             rank.engine,
             rank.over_best,
-            count(rank.cells, "cell")
+            count(rank.cases, "cell")
         );
     }
     let slowed: usize = cells.iter().map(|figures| figures.slowed).sum();

@@ -17,8 +17,8 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use rdst::RadixSort as _;
 use serde::Serialize;
-use suite::measure::Samples;
-use suite::record::Environment;
+use suite::environment::Environment;
+use suite::statistics;
 use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution, Workload};
 use voracious_radix_sort::RadixSort as _;
 
@@ -145,17 +145,16 @@ fn table(distribution: Distribution, rows: &[Row]) -> String {
             let mut rows = rows.iter();
             rows.find(|row| (row.candidate, row.threads) == (candidate.name, threads))
         };
-        let cells = THREADS.map(|threads| of(threads).map_or_else(String::new, figure));
-        table += &format!("| {} | {} |\n", candidate.name, cells.join(" | "));
+        let cases = THREADS.map(|threads| of(threads).map_or_else(String::new, figure));
+        table += &format!("| {} | {} |\n", candidate.name, cases.join(" | "));
     }
     table
 }
 
 fn figure(row: &Row) -> String {
-    let samples = Samples { engine: "", level: row.threads, seconds: row.seconds.clone() };
     let least = row.seconds.iter().copied().fold(f64::INFINITY, f64::min);
     let greatest = row.seconds.iter().copied().fold(0.0, f64::max);
     let [median, least, greatest] =
-        [samples.median(), least, greatest].map(|seconds| (seconds * 1e3).round());
+        [statistics::median(&row.seconds), least, greatest].map(|seconds| (seconds * 1e3).round());
     format!("{median} ({least}..{greatest})")
 }

@@ -3,9 +3,9 @@
 //!
 //! | name | what its c threads do |
 //! |---|---|
-//! | [`STD`] | the classic shape: c chunks of ceil(n/c) keys, each sorted by the standard library's `sort_unstable`, then neighbours merged pairwise until one run is left |
-//! | [`RAYON`] | rayon's `par_sort_unstable`, a parallel quicksort |
-//! | [`RADIX`] | the radix sort of the crate rdst; docs/PEERS.md says against which others it was chosen |
+//! | [`CPU_STD`] | the classic shape: c chunks of ceil(n/c) keys, each sorted by the standard library's `sort_unstable`, then neighbours merged pairwise until one run is left |
+//! | [`CPU_RAYON`] | rayon's `par_sort_unstable`, a parallel quicksort |
+//! | [`CPU_RADIX`] | the radix sort of the crate rdst; docs/PEERS.md says against which others it was chosen |
 //!
 //! In the classic shape the merges of one round run at the same time and each is one
 //! thread's work, so the last round leaves all threads but one idle. That is a
@@ -16,17 +16,11 @@ use rayon::prelude::*;
 use rdst::RadixSort;
 
 use crate::engine::Engine;
+use crate::engines::{CPU_RADIX, CPU_RAYON, CPU_STD};
 use crate::error::Error;
 use crate::key::Key;
 use crate::memory;
 use crate::threads;
-
-/// Name of [`Std`].
-pub const STD: &str = "cpu-std";
-/// Name of [`Rayon`].
-pub const RAYON: &str = "cpu-rayon";
-/// Name of [`Radix`].
-pub const RADIX: &str = "cpu-radix";
 
 /// The classic shape: a chunk a thread, then pairwise merges.
 #[derive(Debug)]
@@ -51,7 +45,7 @@ struct Classic<K> {
 
 impl<K: Key> Engine<K> for Std<K> {
     fn name(&self) -> &'static str {
-        STD
+        CPU_STD
     }
 
     fn scratch_bytes(&self, n: usize, _level: usize) -> u64 {
@@ -61,7 +55,7 @@ impl<K: Key> Engine<K> for Std<K> {
     fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
         self.prepared = None;
         self.prepared = Some(Classic {
-            pool: threads::pool(STD, level)?,
+            pool: threads::pool(CPU_STD, level)?,
             level,
             scratch: memory::filled(K::least(), n)?,
         });
@@ -74,7 +68,7 @@ impl<K: Key> Engine<K> for Std<K> {
             Some(classic) if n <= classic.scratch.len() => classic.sort(keys),
             other => {
                 return Err(Error::NotPrepared {
-                    engine: STD,
+                    engine: CPU_STD,
                     n,
                     prepared: other.as_ref().map_or(0, |classic| classic.scratch.len()),
                 });
@@ -144,7 +138,7 @@ pub struct Rayon {
 
 impl<K: Key> Engine<K> for Rayon {
     fn name(&self) -> &'static str {
-        RAYON
+        CPU_RAYON
     }
 
     /// It sorts in place.
@@ -154,12 +148,12 @@ impl<K: Key> Engine<K> for Rayon {
 
     fn prepare(&mut self, _n: usize, level: usize) -> Result<(), Error> {
         self.pool = None;
-        self.pool = Some(threads::pool(RAYON, level)?);
+        self.pool = Some(threads::pool(CPU_RAYON, level)?);
         Ok(())
     }
 
     fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
-        started(&self.pool, RAYON, keys.len())?.install(|| keys.par_sort_unstable());
+        started(&self.pool, CPU_RAYON, keys.len())?.install(|| keys.par_sort_unstable());
         Ok(())
     }
 }
@@ -172,7 +166,7 @@ pub struct Radix {
 
 impl<K: Key> Engine<K> for Radix {
     fn name(&self) -> &'static str {
-        RADIX
+        CPU_RADIX
     }
 
     /// At most a copy of the keys, allocated by the crate within the timed interval:
@@ -183,7 +177,7 @@ impl<K: Key> Engine<K> for Radix {
 
     fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
         self.pool = None;
-        self.pool = Some(threads::pool(RADIX, level)?);
+        self.pool = Some(threads::pool(CPU_RADIX, level)?);
         // After the threads, which take memory as well.
         memory::require(n, memory::bytes_of::<K>(n))?;
         Ok(())
@@ -191,7 +185,7 @@ impl<K: Key> Engine<K> for Radix {
 
     fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
         // The crate takes the threads of the pool it is called in.
-        started(&self.pool, RADIX, keys.len())?.install(|| keys.radix_sort_unstable());
+        started(&self.pool, CPU_RADIX, keys.len())?.install(|| keys.radix_sort_unstable());
         Ok(())
     }
 }

@@ -1,13 +1,9 @@
-//! What can go wrong in the suite, one variant a cause; each message is one line.
+//! Errors of the suite, one variant a cause; each message is one line.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use host::error::NoGpu;
-
-use crate::engine::Unavailable;
-use crate::name::{Name, NameError};
-use crate::peers::PeerError;
-use crate::verify::Difference;
 use crate::workload::UnknownDistribution;
 
 /// An error of the suite.
@@ -45,7 +41,7 @@ pub enum Error {
     /// No engine has this name.
     #[error("unknown engine `{name}`; known engines: {known}")]
     UnknownEngine {
-        /// Name asked for.
+        /// Case asked for.
         name: String,
         /// Names that exist, separated by commas.
         known: String,
@@ -90,23 +86,107 @@ pub enum Error {
         difference: Difference,
     },
 
-    /// A peer failed; or its result was wrong.
-    #[error(transparent)]
-    Peer(Box<PeerError>),
+    /// An engine that does not run here, or does not sort such an input.
+    #[error("{}", skip_line(engine, reason))]
+    Skipped {
+        /// Name of the engine.
+        engine: String,
+        /// What is missing.
+        reason: String,
+    },
 
-    /// A text that is not the name of a cell.
+    /// A peer whose process could not be started.
+    #[error("{peer}: cannot start `{program}`: {reason}")]
+    Start {
+        /// Name of the peer.
+        peer: String,
+        /// Program of the peer.
+        program: String,
+        /// The system's message.
+        reason: String,
+    },
+
+    /// A peer whose process ended before it answered.
+    #[error("{peer}: ended ({status}) at `{request}`; it last said: {said}")]
+    Ended {
+        /// Name of the peer.
+        peer: String,
+        /// Request without an answer.
+        request: String,
+        /// How the process ended.
+        status: String,
+        /// Last line on standard error.
+        said: String,
+    },
+
+    /// A peer that did not answer in time, and was stopped.
+    #[error("{peer}: no answer to `{request}` in {} s; stopped", .limit.as_secs_f64())]
+    TimedOut {
+        /// Name of the peer.
+        peer: String,
+        /// Request without an answer.
+        request: String,
+        /// Time that it had.
+        limit: Duration,
+    },
+
+    /// An answer of a peer that the protocol does not allow.
+    #[error("{peer}: answered `{request}` with `{answer}`: {reason}")]
+    Protocol {
+        /// Name of the peer.
+        peer: String,
+        /// Request.
+        request: String,
+        /// Line of the answer.
+        answer: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// An error that a peer reports, and after which it goes on.
+    #[error("{peer}: `{request}`: {reason}")]
+    Refused {
+        /// Name of the peer.
+        peer: String,
+        /// Request.
+        request: String,
+        /// The peer's message.
+        reason: String,
+    },
+
+    /// A peer on another GPU than ours.
+    #[error("{peer}: runs on {theirs}, and ours on {ours}; set CUDA_VISIBLE_DEVICES to one GPU")]
+    OtherDevice {
+        /// Name of the peer.
+        peer: String,
+        /// Product name of its GPU.
+        theirs: String,
+        /// Product name of ours.
+        ours: String,
+    },
+
+    /// A result of a peer that is not the sorted input. Its times must not be used.
+    #[error("{peer}: wrong result: {difference}")]
+    WrongPeer {
+        /// Name of the peer.
+        peer: String,
+        /// What differs from the sorted input.
+        difference: String,
+    },
+
+    /// A text that is not the name of a case.
     #[error(transparent)]
-    Name(#[from] NameError),
+    Name(#[from] CaseError),
 
     /// A distribution that there is not.
     #[error(transparent)]
     Distribution(#[from] UnknownDistribution),
 
-    /// What went wrong in one cell.
-    #[error("{cell}: {cause}")]
-    Cell {
-        /// The cell.
-        cell: Box<Name>,
+    /// What went wrong in one case.
+    #[error("{case}: {cause}")]
+    Case {
+        /// Name of the case.
+        case: String,
         /// What went wrong.
         cause: Box<Error>,
     },
@@ -177,35 +257,44 @@ pub enum Error {
 }
 
 impl Error {
-    /// This error, of one cell.
-    pub fn of(self, cell: &Name) -> Self {
-        Self::Cell { cell: Box::new(cell.clone()), cause: Box::new(self) }
+    /// The error of one case.
+    pub fn of(self, case: impl fmt::Display) -> Self {
+        Self::Case { case: case.to_string(), cause: Box::new(self) }
     }
 
-    /// What the machine lacks, or why this is not measured, if that is what the error
-    /// says.
+    /// The error without the case that it is of.
+    pub fn into_cause(self) -> Self {
+        match self {
+            Self::Case { cause, .. } => cause.into_cause(),
+            error => error,
+        }
+    }
+
+    /// The reason why an engine or input is skipped, if the error says that.
     pub fn lacks(&self) -> Option<&str> {
         match self {
-            Self::Unavailable(missing) => Some(&missing.reason),
-            Self::Peer(error) => match &**error {
-                PeerError::Skipped { reason, .. } => Some(reason),
-                _ => None,
-            },
-            Self::TooLarge(reason) => Some(reason),
-            Self::Cell { cause, .. } => cause.lacks(),
+            Self::Unavailable(Unavailable { reason, .. })
+            | Self::Skipped { reason, .. }
+            | Self::TooLarge(reason) => Some(reason),
+            Self::Case { cause, .. } => cause.lacks(),
             _ => None,
         }
     }
 
-    /// Whether it says that what was asked for is skipped, and nothing is wrong.
+    /// Returns true if the error says that something is skipped, and nothing is wrong.
     pub fn is_unavailable(&self) -> bool {
         self.lacks().is_some()
     }
-}
 
-impl From<PeerError> for Error {
-    fn from(error: PeerError) -> Self {
-        Self::Peer(Box::new(error))
+    /// Returns true if a peer's process is of no further use.
+    pub fn ends_the_peer(&self) -> bool {
+        matches!(self, Self::Ended { .. } | Self::TimedOut { .. } | Self::Protocol { .. })
+    }
+
+    /// Turns what the system says of a file into an error that names it.
+    pub(crate) fn file(path: &Path) -> impl Fn(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self::File { path: path.clone(), reason: error.to_string() }
     }
 }
 
@@ -215,13 +304,95 @@ impl From<Unavailable> for Error {
     }
 }
 
-impl From<NoGpu> for Error {
-    fn from(missing: NoGpu) -> Self {
-        Self::Unavailable(missing.into())
-    }
-}
-
 /// The error for a word that is none of `known`.
 pub(crate) fn unknown(what: &str, given: &str, known: &[&str]) -> Error {
     Error::Unknown { what: what.to_owned(), given: given.to_owned(), known: known.join(", ") }
+}
+
+/// The line that stands for the results of what cannot run here.
+pub fn skip_line(name: &str, reason: &str) -> String {
+    format!("{name}: skipped: {reason}; see `cudamark doctor`")
+}
+
+/// An engine that cannot run on this machine, shown as its [`skip_line`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", skip_line(engine, reason))]
+pub struct Unavailable {
+    /// Name of the engine.
+    pub engine: &'static str,
+    /// What it lacks.
+    pub reason: String,
+}
+
+/// The form of names in groups that ask for levels.
+const LEVELS: &str = "group/type-distribution-n/engine/level";
+/// The form of names in other groups.
+const SIZES: &str = "group/type-distribution/engine/level/n";
+
+/// A text that is not the name of a case.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{text}` is not the name of a case: {reason}; write {LEVELS}, like \
+     classic/i32-classic-50000000/cpu-std/4, or {SIZES}, like cpu/u32-uniform/cpu-std/4/65536"
+)]
+pub struct CaseError {
+    /// The text.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+/// How a result differs from the sorted input. Keys are kept as text, so that one
+/// type serves all keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Keys were lost or invented.
+    Count {
+        /// Keys of the input.
+        input: u64,
+        /// Keys of the result.
+        result: u64,
+    },
+    /// Two neighbours stand the wrong way round.
+    Order {
+        /// Index of the first of the two.
+        index: usize,
+        /// The key at `index`.
+        key: String,
+        /// The smaller key after it.
+        next: String,
+    },
+    /// In order and of the right length, but not the keys of the input.
+    Keys {
+        /// Index of the first key that differs from the sorted input.
+        index: usize,
+        /// What the sorted input has there.
+        expected: String,
+        /// What the result has there.
+        found: String,
+    },
+    /// As [`Keys`](Self::Keys), where there is too little memory to say at which index.
+    Foreign,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count { input, result } => {
+                write!(f, "the input has {input} keys, the result {result}")
+            }
+            Self::Order { index, key, next } => {
+                let after = index + 1;
+                write!(f, "out of order: key {key} at index {index}, then {next} at index {after}")
+            }
+            Self::Keys { index, expected, found } => write!(
+                f,
+                "not the keys of the input: at index {index} the sorted input has {expected}, \
+                 the result {found}"
+            ),
+            Self::Foreign => {
+                write!(f, "not the keys of the input; there is too little memory to find where")
+            }
+        }
+    }
 }

@@ -18,20 +18,18 @@ use cust::stream::Stream;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
+use host::error::NoGpu;
 use host::gpu::device::failed;
 use host::gpu::merger::{check_count, merge_runs, wait_for};
 use host::gpu::sorter::stream;
 use host::gpu::transfer::Staging;
 use host::gpu::{Device, Order, Payload, Sort, Workspace};
 
-use crate::engine::{Engine, Unavailable};
-use crate::error::Error;
+use crate::engine::Engine;
+use crate::engines::GPU;
+use crate::error::{Error, Unavailable};
 use crate::key::Key;
-use crate::record;
 use crate::threads;
-
-/// Name of the engine.
-pub const NAME: &str = "gpu";
 
 /// The engine on the GPU that [`Device::open`] opens.
 ///
@@ -39,6 +37,18 @@ pub const NAME: &str = "gpu";
 /// No driver, no GPU, or none that the kernels run on: the reason.
 pub fn open<K: Key>() -> Result<Box<dyn Engine<K>>, Unavailable> {
     Ok(Box::new(Split::new(Device::open()?)))
+}
+
+impl From<NoGpu> for Unavailable {
+    fn from(missing: NoGpu) -> Self {
+        Self { engine: GPU, reason: missing.0 }
+    }
+}
+
+impl From<NoGpu> for Error {
+    fn from(missing: NoGpu) -> Self {
+        Self::Unavailable(missing.into())
+    }
 }
 
 /// Most streams, and host threads, that a level is given.
@@ -94,7 +104,7 @@ impl<K: Key> Split<K> {
 
 impl<K: Key> Engine<K> for Split<K> {
     fn name(&self) -> &'static str {
-        NAME
+        GPU
     }
 
     fn scratch_bytes(&self, n: usize, level: usize) -> u64 {
@@ -107,7 +117,7 @@ impl<K: Key> Engine<K> for Split<K> {
             return Err(Error::LevelZero);
         }
         if level > LEVEL_MAX {
-            return Err(Error::LevelTooHigh { engine: NAME, level, limit: LEVEL_MAX });
+            return Err(Error::LevelTooHigh { engine: GPU, level, limit: LEVEL_MAX });
         }
         let chunk = n.div_ceil(level).max(1);
         let count = n.div_ceil(chunk).max(1);
@@ -120,7 +130,7 @@ impl<K: Key> Engine<K> for Split<K> {
         let order = Order::ascending();
         let sort = Sort::new(self.device.clone(), chunk, Payload::None, order)?;
         self.check_memory(n, &sort, count)?;
-        let threads = threads::pool(NAME, count)?;
+        let threads = threads::pool(GPU, count)?;
         let buffer = || {
             // SAFETY: uploads write what the sorts read.
             unsafe { DeviceBuffer::uninitialized(n) }.map_err(failed("allocating GPU memory"))
@@ -145,7 +155,7 @@ impl<K: Key> Engine<K> for Split<K> {
         let prepared = self.prepared.as_mut().filter(|ready| n <= ready.n);
         let Some(ready) = prepared else {
             return Err(Error::NotPrepared {
-                engine: NAME,
+                engine: GPU,
                 n,
                 prepared: self.prepared.as_ref().map_or(0, |ready| ready.n),
             });
@@ -154,10 +164,6 @@ impl<K: Key> Engine<K> for Split<K> {
             return Ok(());
         }
         ready.sort(&self.device, keys)
-    }
-
-    fn gpu(&self) -> Option<record::Gpu> {
-        record::Gpu::of(&self.device).ok()
     }
 }
 

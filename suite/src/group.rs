@@ -1,27 +1,12 @@
-//! The questions that the suite answers, each a group of cells.
+//! The questions that the suite answers, each a group of cases.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::emulator_cells;
 use crate::error::{Error, unknown};
-use crate::lines::Clock;
-use crate::{cpu, gpu_engine};
+use crate::runner::Clock;
 
-/// Copies of host memory by threads of the CPU.
-pub const CPU_COPY: &str = "cpu-copy";
-/// Copies from ordinary host memory to the GPU, staged as the GPU engine does it.
-pub const STAGED_IN: &str = "staged-in";
-/// The same back.
-pub const STAGED_OUT: &str = "staged-out";
-/// Copies from pinned host memory to the GPU.
-pub const PINNED_IN: &str = "pinned-in";
-/// The same back.
-pub const PINNED_OUT: &str = "pinned-out";
-/// Copies within the memory of the GPU.
-pub const DEVICE_COPY: &str = "device-copy";
-
-/// A group of cells.
+/// A group of cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Group {
     /// From host memory to host memory, level by level.
@@ -61,7 +46,7 @@ impl Group {
         Self::Emulator,
     ];
 
-    /// Its name in those of cells.
+    /// Its name in those of cases.
     pub fn name(self) -> &'static str {
         match self {
             Self::Classic => "classic",
@@ -104,23 +89,6 @@ impl Group {
         }
     }
 
-    /// Who can be measured in it.
-    pub fn engines(self) -> &'static [&'static str] {
-        match self {
-            Self::Classic => &[gpu_engine::NAME, "cupy", cpu::RADIX, cpu::RAYON, cpu::STD],
-            Self::Device => &[gpu_engine::NAME, "cub", "cupy", "torch"],
-            Self::DeviceCold | Self::DeviceGraph => &[gpu_engine::NAME],
-            Self::Split => &[gpu_engine::NAME, cpu::STD],
-            Self::Batch => &[gpu_engine::NAME, cpu::RADIX, cpu::STD],
-            Self::Pairs => &[gpu_engine::NAME, "cub", cpu::RAYON, cpu::STD],
-            Self::Cpu => &[cpu::RADIX, cpu::RAYON, cpu::STD],
-            Self::Transfer => {
-                &[STAGED_IN, STAGED_OUT, PINNED_IN, PINNED_OUT, DEVICE_COPY, CPU_COPY]
-            }
-            Self::Emulator => emulator_cells::NAMES,
-        }
-    }
-
     /// By whose clock its times are meant, where an engine is timed by both.
     pub fn clock(self) -> Clock {
         match self {
@@ -139,7 +107,7 @@ impl Group {
         matches!(self, Self::Classic | Self::Split | Self::Batch | Self::Transfer)
     }
 
-    /// Whether its cells copy and sort nothing.
+    /// Whether its cases copy and sort nothing.
     pub fn is_copy(self) -> bool {
         self == Self::Transfer
     }
@@ -173,7 +141,6 @@ mod tests {
     fn groups_are_found_by_name() {
         for group in Group::ALL {
             assert_eq!(group.to_string().parse::<Group>().unwrap(), group);
-            assert!(!group.engines().is_empty());
         }
         let error = "classics".parse::<Group>().unwrap_err().to_string();
         assert!(error.contains("`classics`") && error.contains("classic, device"), "{error}");

@@ -1,13 +1,13 @@
 //! Inputs by the names of types and distributions. The last one is kept, because many
-//! cells in a row sort the same.
+//! cases in a row sort the same.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::case::Case;
 use crate::error::Error;
 use crate::key::Key;
-use crate::name::Name;
 use crate::verify::{Fingerprint, Verifier};
 use crate::workload::Workload;
 
@@ -29,9 +29,18 @@ impl<K: Key> Keys<K> {
         &self.keys
     }
 
-    /// What judges results.
+    /// Verifier of results.
     pub fn verifier(&self) -> Verifier<'_, K> {
         Verifier::with_fingerprint(&self.keys, self.fingerprint)
+    }
+
+    /// Verifies the result of an engine at a level.
+    ///
+    /// # Errors
+    /// The first difference from the sorted keys.
+    pub fn check(&self, result: &[K], engine: &'static str, level: usize) -> Result<(), Error> {
+        let checked = self.verifier().check(result);
+        checked.map_err(|difference| Error::WrongResult { engine, level, difference })
     }
 }
 
@@ -48,28 +57,28 @@ impl Inputs {
         Self { seed, last: RefCell::default() }
     }
 
-    /// How to generate the input of a cell.
+    /// How to generate the input of a case.
     ///
     /// # Errors
     /// No distribution has that name.
-    pub fn workload(&self, name: &Name) -> Result<Workload, Error> {
+    pub fn workload(&self, name: &Case) -> Result<Workload, Error> {
         Ok(Workload { n: name.n, distribution: name.distribution.parse()?, seed: self.seed })
     }
 
-    /// The keys of a cell.
+    /// The keys of a case.
     ///
     /// # Errors
     /// No distribution has that name; too little memory.
-    pub fn keys<K: Key>(&self, name: &Name) -> Result<Rc<Keys<K>>, Error> {
+    pub fn keys<K: Key>(&self, name: &Case) -> Result<Rc<Keys<K>>, Error> {
         let workload = self.workload(name)?;
         self.kept(name.input(), || Ok(Keys::new(workload.generate()?)))
     }
 
-    /// As many arrays as the level of a cell, each from a seed of its own.
+    /// As many arrays as the level of a case, each from a seed of its own.
     ///
     /// # Errors
     /// No distribution has that name; too little memory.
-    pub fn arrays<K: Key>(&self, name: &Name) -> Result<Rc<Vec<Keys<K>>>, Error> {
+    pub fn arrays<K: Key>(&self, name: &Case) -> Result<Rc<Vec<Keys<K>>>, Error> {
         let workload = self.workload(name)?;
         let array = |index: usize| {
             let seed = workload.seed.wrapping_add(index as u64);
@@ -106,17 +115,17 @@ mod tests {
     #[test]
     fn the_last_input_is_kept_and_another_is_made() {
         let inputs = Inputs::new(7);
-        let name: Name = "cpu/u32-uniform/cpu-std/1/1000".parse().unwrap();
+        let name: Case = "cpu/u32-uniform/cpu-std/1/1000".parse().unwrap();
         let first = inputs.keys::<u32>(&name).unwrap();
         let again = inputs.keys::<u32>(&name.of_engine("cpu-radix")).unwrap();
         assert!(Rc::ptr_eq(&first, &again));
-        let other: Name = "cpu/u32-sorted/cpu-std/1/1000".parse().unwrap();
+        let other: Case = "cpu/u32-sorted/cpu-std/1/1000".parse().unwrap();
         assert!(inputs.keys::<u32>(&other).unwrap().keys().is_sorted());
     }
 
     #[test]
     fn arrays_differ() {
-        let name: Name = "batch/u32-uniform-100/cpu-std/3".parse().unwrap();
+        let name: Case = "batch/u32-uniform-100/cpu-std/3".parse().unwrap();
         let arrays = Inputs::new(7).arrays::<u32>(&name).unwrap();
         assert_eq!(arrays.len(), 3);
         assert_ne!(arrays[0].keys(), arrays[1].keys());

@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `environment` | build, machine and settings of the samples after it, and its `id` |
 //! | `engine` | version of another library's sort |
-//! | `sample` | one sample of one cell; every result in it was verified |
-//! | `finished` | the cell has as many samples as it was to have |
+//! | `sample` | one sample of one case; every result in it was verified |
+//! | `finished` | the case has as many samples as it was to have |
 //! | `skipped` | an engine cannot run on this machine, or not on an input, and why |
 //!
 //! Every line carries the version, names its unit in the name of each figure (`_s`
@@ -14,8 +14,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::Name;
-use crate::record::Environment;
+use crate::case::Case;
+use crate::environment::Environment;
+use crate::runner::Clock;
 use crate::slowdown::Slowdown;
 
 /// Version of the lines. It rises when a field changes its meaning or goes.
@@ -31,7 +32,7 @@ pub enum Line {
     Engine(EngineLine),
     /// One sample.
     Sample(Box<Sample>),
-    /// A cell that has all its samples.
+    /// A case that has all its samples.
     Finished(FinishedLine),
     /// An engine that cannot run, or not on an input.
     Skipped(SkippedLine),
@@ -102,17 +103,7 @@ pub struct EngineLine {
     pub engine_version: String,
 }
 
-/// Whose clock a time is read from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Clock {
-    /// The host's monotonic clock, around the call.
-    Host,
-    /// The device's, by events: one before all streams' work, one after.
-    Device,
-}
-
-/// One sample of a cell: the mean of so many sorts in a row, which is one unless they
+/// One sample of a case: the mean of so many sorts in a row, which is one unless they
 /// are so short that a clock would be what is measured. Every result was verified.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -120,15 +111,16 @@ pub struct Sample {
     pub version: u32,
     /// [`EnvironmentLine::id`] of where it was taken.
     pub environment: String,
-    /// The cell.
-    pub cell: Name,
-    /// Place among the samples of its cell and process, from 0.
+    /// The case.
+    #[serde(rename = "cell")]
+    pub case: Case,
+    /// Place among the samples of its case and process, from 0.
     pub index: u32,
     /// Sorts of which the times are the mean.
     pub sorts: u32,
     /// The figure: seconds of one sort by `clock`.
     pub seconds: f64,
-    /// The clock that the cell's figure is read from.
+    /// The clock that the case's figure is read from.
     pub clock: Clock,
     /// Seconds of one sort by the host's clock.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,12 +152,12 @@ pub struct Sample {
 }
 
 impl Sample {
-    /// Sample `index` of `cell`: one sort, seen by the host's clock alone.
-    pub fn by_host(environment: &str, cell: Name, index: u32, seconds: f64) -> Self {
+    /// Sample `index` of `case`: one sort, seen by the host's clock alone.
+    pub fn by_host(environment: &str, case: Case, index: u32, seconds: f64) -> Self {
         Self {
             version: VERSION,
             environment: environment.to_owned(),
-            cell,
+            case,
             index,
             sorts: 1,
             seconds,
@@ -183,13 +175,14 @@ impl Sample {
     }
 }
 
-/// A cell that has all its samples.
+/// A case that has all its samples.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FinishedLine {
     /// [`VERSION`].
     pub version: u32,
-    /// The cell.
-    pub cell: Name,
+    /// The case.
+    #[serde(rename = "cell")]
+    pub case: Case,
     /// How many samples it has.
     pub samples: u32,
 }
@@ -220,7 +213,7 @@ mod tests {
         let Line::Sample(sample) = &line else {
             panic!("{line:?}");
         };
-        assert_eq!((sample.cell.level, sample.index), (8, 3));
+        assert_eq!((sample.case.level, sample.index), (8, 3));
         assert_eq!(sample.slowdowns, ["power-cap"]);
         let again = serde_json::to_string(&line).unwrap();
         assert!(again.starts_with(r#"{"line":"sample","version":1,"#), "{again}");

@@ -1,4 +1,4 @@
-//! Which cells a run has: a tier, and settings that choose among them.
+//! Which cases a run has: a tier, and settings that choose among them.
 //!
 //! | tier | what it is for | how long |
 //! |---|---|---|
@@ -24,56 +24,16 @@
 //! | `CUDAMARK_SEED` | seed of the inputs | 42 |
 
 use std::env::{self, VarError};
-use std::fmt::{self, Display};
-use std::str::FromStr;
+use std::fmt::Display;
 
+use crate::case::Case;
 use crate::engine;
+use crate::engines::{self, CPU_RAYON, DEVICE_COPY, PINNED_IN, PINNED_OUT};
 use crate::error::{Error, unknown};
 use crate::group::Group;
-use crate::name::Name;
-use crate::opener;
-use crate::tiers::{self, Axes};
+use crate::registry;
+use crate::tiers::{self, Axes, Tier};
 use crate::workload::{self, DEFAULT_SEED, Distribution, UnknownDistribution};
-
-/// How much is measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tier {
-    /// Whether all runs.
-    Quick,
-    /// Every question once.
-    #[default]
-    Default,
-    /// Every axis.
-    Full,
-}
-
-impl Tier {
-    const ALL: [Self; 3] = [Self::Quick, Self::Default, Self::Full];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Quick => "quick",
-            Self::Default => "default",
-            Self::Full => "full",
-        }
-    }
-}
-
-impl fmt::Display for Tier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Tier {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let found = Self::ALL.into_iter().find(|tier| tier.name() == text);
-        found.ok_or_else(|| unknown("tier", text, &Self::ALL.map(Self::name)))
-    }
-}
 
 /// What was chosen; `None` where nothing was.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -105,8 +65,8 @@ impl Settings {
 
     fn of(get: impl Fn(&str) -> Result<String, VarError>) -> Result<Self, Error> {
         let variables = Variables(get);
-        let types = opener::types();
-        let all = engines();
+        let types = registry::types();
+        let all = engines::names(|_| true);
         Ok(Self {
             tier: (variables.one("CUDAMARK_TIER", str::parse)?).unwrap_or_default(),
             sizes: variables.list("CUDAMARK_N", workload::sizes::sizes)?,
@@ -131,17 +91,6 @@ impl Settings {
     pub fn seed(&self) -> u64 {
         self.seed.unwrap_or(DEFAULT_SEED)
     }
-}
-
-/// The engines of all groups, each once.
-pub fn engines() -> Vec<&'static str> {
-    let mut all: Vec<&str> = Vec::new();
-    for engine in Group::ALL.iter().flat_map(|group| group.engines()) {
-        if !all.contains(engine) {
-            all.push(engine);
-        }
-    }
-    all
 }
 
 /// `word`, if it is one of these.
@@ -192,7 +141,7 @@ impl<F: Fn(&str) -> Result<String, VarError>> Variables<F> {
     }
 }
 
-/// The cells of a run, group by group.
+/// The cases of a run, group by group.
 #[derive(Clone, Debug)]
 pub struct Plan {
     settings: Settings,
@@ -200,32 +149,32 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The cells of `settings` on a machine with or without a GPU.
+    /// The cases of `settings` on a machine with or without a GPU.
     pub fn new(settings: Settings, with_gpu: bool) -> Self {
         Self { settings, with_gpu }
     }
 
-    /// The cells of `group`, in the order in which they are measured: all of one chart
-    /// together, and in it all of one input. Cells of engines that cannot run are among
+    /// The cases of `group`, in the order in which they are measured: all of one chart
+    /// together, and in it all of one input. Cases of engines that cannot run are among
     /// them.
-    pub fn cells(&self, group: Group) -> Vec<Name> {
-        let mut cells = Vec::new();
+    pub fn cases(&self, group: Group) -> Vec<Case> {
+        let mut cases = Vec::new();
         for axes in tiers::axes(self.settings.tier, group, self.with_gpu) {
             for kind in chosen(&self.settings.types, axes.types) {
                 for distribution in chosen(&self.settings.distributions, axes.distributions) {
                     for &n in self.settings.sizes.as_ref().unwrap_or(&axes.sizes) {
-                        self.add_levels(group, &axes, (&kind, &distribution, n), &mut cells);
+                        self.add_levels(group, &axes, (&kind, &distribution, n), &mut cases);
                     }
                 }
             }
         }
         // Criterion draws a chart of the benchmarks that follow one another.
-        let charts: Vec<String> = cells.iter().map(Name::chart).collect();
-        cells.sort_by_cached_key(|cell| {
-            let chart = cell.chart();
+        let charts: Vec<String> = cases.iter().map(Case::chart).collect();
+        cases.sort_by_cached_key(|case| {
+            let chart = case.chart();
             charts.iter().position(|known| *known == chart)
         });
-        cells
+        cases
     }
 
     fn add_levels(
@@ -233,10 +182,10 @@ impl Plan {
         group: Group,
         axes: &Axes,
         (kind, distribution, n): (&str, &str, usize),
-        cells: &mut Vec<Name>,
+        cases: &mut Vec<Case>,
     ) {
         let levels = self.settings.levels.as_ref().unwrap_or(&axes.levels);
-        let bytes = n.saturating_mul(opener::bytes_of(kind).unwrap_or(1));
+        let bytes = n.saturating_mul(registry::bytes_of(kind).unwrap_or(1));
         for engine in group.engines() {
             let wanted = self.settings.engines.as_ref();
             if wanted.is_some_and(|wanted| !wanted.iter().any(|name| name == engine)) {
@@ -247,16 +196,16 @@ impl Plan {
                 continue;
             }
             for level in levels_of(group, engine, levels) {
-                let cell = Name {
+                let case = Case {
                     group: group.name().to_owned(),
-                    engine: (*engine).to_owned(),
+                    engine: engine.to_owned(),
                     kind: kind.to_owned(),
                     distribution: distribution.to_owned(),
                     n,
                     level,
                 };
-                if !cells.contains(&cell) {
-                    cells.push(cell);
+                if !cases.contains(&case) {
+                    cases.push(case);
                 }
             }
         }
@@ -276,8 +225,8 @@ fn levels_of(group: Group, engine: &str, levels: &[usize]) -> Vec<usize> {
     let one_only = match group {
         Group::Classic => engine == "cupy",
         Group::Device | Group::DeviceCold | Group::DeviceGraph | Group::Emulator => true,
-        Group::Pairs => engine != crate::cpu::RAYON,
-        Group::Transfer => !(engine.starts_with("staged") || engine.starts_with("cpu")),
+        Group::Pairs => engine != CPU_RAYON,
+        Group::Transfer => [PINNED_IN, PINNED_OUT, DEVICE_COPY].contains(&engine),
         Group::Split | Group::Batch | Group::Cpu => false,
     };
     match one_only {
@@ -299,7 +248,7 @@ mod tests {
     }
 
     fn names(plan: &Plan, group: Group) -> Vec<String> {
-        plan.cells(group).iter().map(Name::to_string).collect()
+        plan.cases(group).iter().map(Case::to_string).collect()
     }
 
     #[test]
@@ -311,12 +260,12 @@ mod tests {
                 for group in Group::ALL {
                     let mut names = names(&plan, group);
                     assert!(!names.is_empty(), "{group}");
-                    let cells = plan.cells(group);
-                    let charts = cells.chunk_by(|a, b| a.chart() == b.chart()).count();
-                    let distinct: BTreeSet<String> = cells.iter().map(Name::chart).collect();
+                    let cases = plan.cases(group);
+                    let charts = cases.chunk_by(|a, b| a.chart() == b.chart()).count();
+                    let distinct: BTreeSet<String> = cases.iter().map(Case::chart).collect();
                     assert_eq!(charts, distinct.len(), "{group}: a chart is left and come back to");
                     for name in &names {
-                        assert_eq!(name.parse::<Name>().unwrap().to_string(), *name);
+                        assert_eq!(name.parse::<Case>().unwrap().to_string(), *name);
                     }
                     let count = names.len();
                     names.sort();
@@ -327,12 +276,12 @@ mod tests {
         }
     }
 
-    /// A cell takes a second or two: the tier stays under ten minutes.
+    /// A case takes a second or two: the tier stays under ten minutes.
     #[test]
-    fn the_full_tier_beside_a_gpu_is_of_a_few_hundred_cells() {
+    fn the_full_tier_beside_a_gpu_is_of_a_few_hundred_cases() {
         let settings = Settings { tier: Tier::Full, ..Settings::default() };
         let plan = Plan::new(settings, true);
-        let counts = Group::ALL.map(|group| plan.cells(group).len());
+        let counts = Group::ALL.map(|group| plan.cases(group).len());
         assert!(counts.iter().sum::<usize>() < 400, "{counts:?}");
     }
 

@@ -11,9 +11,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crate::case::Case;
 use crate::error::Error;
 use crate::lines::{EnvironmentLine, FinishedLine, Line, Sample, SkippedLine, VERSION};
-use crate::name::Name;
 
 /// A records file that is being written.
 #[derive(Debug)]
@@ -83,10 +83,10 @@ pub struct Contents {
     pub environments: BTreeMap<String, EnvironmentLine>,
     /// Versions of engines.
     pub engines: BTreeMap<String, String>,
-    /// Samples by cell, in the order taken.
-    pub cells: BTreeMap<Name, Vec<Sample>>,
-    /// Cells that have all their samples.
-    pub finished: BTreeSet<Name>,
+    /// Samples by case, in the order taken.
+    pub cases: BTreeMap<Case, Vec<Sample>>,
+    /// Cases that have all their samples.
+    pub finished: BTreeSet<Case>,
     /// Engines that cannot run, and why.
     pub skipped: BTreeMap<String, String>,
 }
@@ -123,7 +123,7 @@ impl Contents {
         Ok(())
     }
 
-    /// Adds what a line says. A cell that begins anew (its samples count from 0 again)
+    /// Adds what a line says. A case that begins anew (its samples count from 0 again)
     /// drops those before: they were not finished, or are older.
     pub fn add(&mut self, line: Line) {
         match line {
@@ -134,15 +134,15 @@ impl Contents {
                 self.engines.insert(line.engine, line.engine_version);
             }
             Line::Sample(sample) => {
-                let samples = self.cells.entry(sample.cell.clone()).or_default();
+                let samples = self.cases.entry(sample.case.clone()).or_default();
                 if sample.index == 0 {
                     samples.clear();
-                    self.finished.remove(&sample.cell);
+                    self.finished.remove(&sample.case);
                 }
                 samples.push(*sample);
             }
-            Line::Finished(FinishedLine { cell, .. }) => {
-                self.finished.insert(cell);
+            Line::Finished(FinishedLine { case, .. }) => {
+                self.finished.insert(case);
             }
             Line::Skipped(SkippedLine { engine, reason, .. }) => {
                 self.skipped.insert(engine, reason);
@@ -154,18 +154,18 @@ impl Contents {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Environment;
+    use crate::environment::Environment;
 
-    fn sample(cell: &str, index: u32) -> Line {
-        let cell = cell.parse().unwrap();
-        Line::Sample(Box::new(Sample::by_host("e", cell, index, 0.5)))
+    fn sample(case: &str, index: u32) -> Line {
+        let case = case.parse().unwrap();
+        Line::Sample(Box::new(Sample::by_host("e", case, index, 0.5)))
     }
 
     const CELL: &str = "classic/i32-classic-10/cpu-std/1";
     const OTHER: &str = "classic/i32-classic-10/cpu-std/2";
 
-    fn finished(cell: &str) -> Line {
-        Line::Finished(FinishedLine { version: VERSION, cell: cell.parse().unwrap(), samples: 2 })
+    fn finished(case: &str) -> Line {
+        Line::Finished(FinishedLine { version: VERSION, case: case.parse().unwrap(), samples: 2 })
     }
 
     #[test]
@@ -182,16 +182,16 @@ mod tests {
         drop(records);
         let contents = Contents::read(&path).unwrap();
         assert!(contents.environments.contains_key(&id));
-        assert_eq!(contents.cells[&CELL.parse().unwrap()].len(), 2);
+        assert_eq!(contents.cases[&CELL.parse().unwrap()].len(), 2);
         assert_eq!(contents.finished.len(), 1);
 
         let mut records = Records::append(&path).unwrap();
-        // The cell that was not finished begins anew.
+        // The case that was not finished begins anew.
         for line in [sample(OTHER, 0), sample(OTHER, 1), finished(OTHER)] {
             records.add(&line).unwrap();
         }
         let contents = Contents::read(&path).unwrap();
-        assert_eq!(contents.cells[&OTHER.parse().unwrap()].len(), 2);
+        assert_eq!(contents.cases[&OTHER.parse().unwrap()].len(), 2);
         assert_eq!(contents.finished.len(), 2);
     }
 
@@ -205,12 +205,12 @@ mod tests {
         for cut in [1, whole.len() / 2, whole.len() - 1] {
             fs::write(&path, format!("{whole}{}", &whole[..cut])).unwrap();
             let contents = Contents::read(&path).unwrap();
-            assert_eq!(contents.cells.values().map(Vec::len).sum::<usize>(), 1);
+            assert_eq!(contents.cases.values().map(Vec::len).sum::<usize>(), 1);
             Records::append(&path).unwrap().add(&sample(OTHER, 0)).unwrap();
-            assert_eq!(Contents::read(&path).unwrap().cells.len(), 2);
+            assert_eq!(Contents::read(&path).unwrap().cases.len(), 2);
         }
         fs::write(&path, "{\"li").unwrap();
-        assert!(Contents::read(&path).unwrap().cells.is_empty());
+        assert!(Contents::read(&path).unwrap().cases.is_empty());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Samples of an open cell: warmed up, then one after the other.
+//! Samples of an open case: warmed up, then one after the other.
 //!
 //! The first sorts of a process carry start-up: pages that are touched for the first
 //! time, kernels that are loaded, clocks that are low. They are made and verified like
@@ -9,12 +9,12 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use crate::cell::{Cell, Times};
+use crate::case::Case;
 use crate::error::Error;
 use crate::group::Group;
-use crate::lines::{Clock, Sample, VERSION};
-use crate::name::Name;
+use crate::lines::{Sample, VERSION};
 use crate::nvml::Monitor;
+use crate::runner::{Clock, Runner, Times};
 
 /// What all sorts of a sample take together, at least, where that takes more than one:
 /// ten thousand times what a reading of the clock takes.
@@ -22,10 +22,10 @@ const SAMPLE: Duration = Duration::from_micros(500);
 /// Most sorts of one sample.
 const SORTS_MAX: f64 = 1000.0;
 
-/// Takes samples of one cell.
+/// Takes samples of one case.
 pub struct Sampler {
-    name: Name,
-    cell: Box<dyn Cell>,
+    name: Case,
+    case: Box<dyn Runner>,
     clock: Clock,
     environment: String,
     monitor: Option<Rc<Monitor>>,
@@ -34,12 +34,12 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler of the open cell `cell`, whose name is `name`.
-    pub fn new(name: &Name, cell: Box<dyn Cell>) -> Self {
+    /// A sampler of the open case `case`, whose name is `name`.
+    pub fn new(name: &Case, case: Box<dyn Runner>) -> Self {
         let group: Option<Group> = name.group.parse().ok();
         Self {
             name: name.clone(),
-            cell,
+            case,
             clock: group.map_or(Clock::Host, Group::clock),
             environment: String::new(),
             monitor: None,
@@ -63,7 +63,7 @@ impl Sampler {
     /// Sorts for `duration`, once at least, and chooses how many sorts make a sample.
     ///
     /// # Errors
-    /// Those of [`Cell::sample`].
+    /// Those of [`Runner::sample`].
     pub fn warm_up(&mut self, duration: Duration) -> Result<(), Error> {
         let start = Instant::now();
         let mut shortest = f64::INFINITY;
@@ -81,7 +81,7 @@ impl Sampler {
     /// One sample.
     ///
     /// # Errors
-    /// Those of [`Cell::sample`], with the name of the cell.
+    /// Those of [`Runner::sample`], with the name of the case.
     pub fn take(&mut self) -> Result<Sample, Error> {
         self.take_of(self.sorts)
     }
@@ -111,7 +111,7 @@ impl Sampler {
     /// # Errors
     /// As for [`take`](Self::take).
     pub fn turn(&mut self, count: usize) -> Result<Vec<Sample>, Error> {
-        let times = self.cell.turn(count);
+        let times = self.case.turn(count);
         let times = times.map_err(|error| error.of(&self.name))?;
         times.into_iter().map(|times| self.keep(times, 1)).collect()
     }
@@ -121,7 +121,7 @@ impl Sampler {
     /// # Errors
     /// As for [`take`](Self::take).
     pub fn verify(&mut self) -> Result<(), Error> {
-        self.cell.verified_sort().map_err(|error| error.of(&self.name))
+        self.case.verified_sort().map_err(|error| error.of(&self.name))
     }
 
     fn keep(&mut self, times: Times, sorts: u32) -> Result<Sample, Error> {
@@ -134,7 +134,7 @@ impl Sampler {
         Ok(Sample {
             version: VERSION,
             environment: self.environment.clone(),
-            cell: self.name.clone(),
+            case: self.name.clone(),
             index,
             sorts,
             seconds,
@@ -152,7 +152,7 @@ impl Sampler {
     }
 
     fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
-        let times = self.cell.sample(sorts);
+        let times = self.case.sample(sorts);
         times.map_err(|error| error.of(&self.name))
     }
 
@@ -177,12 +177,12 @@ fn now() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Opener, cell::Times};
+    use crate::{Registry, runner::Times};
 
     struct Fixed(Times);
 
-    impl Cell for Fixed {
-        fn sample(&mut self, _sorts: u32) -> Result<Times, Error> {
+    impl Runner for Fixed {
+        fn once(&mut self) -> Result<Times, Error> {
             Ok(self.0)
         }
     }
@@ -222,13 +222,13 @@ mod tests {
 
     #[test]
     fn samples_are_counted_and_name_their_cell_and_environment() {
-        let name: Name = "cpu/u32-uniform/cpu-std/2/5000".parse().unwrap();
-        let cell = Opener::new(3).open(&name).unwrap();
-        let mut sampler = Sampler::new(&name, cell).in_environment("abc");
+        let name: Case = "cpu/u32-uniform/cpu-std/2/5000".parse().unwrap();
+        let case = Registry::new(3).build(&name).unwrap();
+        let mut sampler = Sampler::new(&name, case).in_environment("abc");
         sampler.warm_up(Duration::ZERO).unwrap();
         for index in 0..3 {
             let sample = sampler.take().unwrap();
-            assert_eq!((sample.index, &sample.cell), (index, &name));
+            assert_eq!((sample.index, &sample.case), (index, &name));
             assert_eq!(sample.environment, "abc");
             assert!(sample.seconds > 0.0 && sample.unix_time_s > 1.7e9);
         }

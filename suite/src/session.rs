@@ -1,22 +1,22 @@
-//! A run over cells: what all of them have in common. It knows which engines can run
+//! A run over cases: what all of them have in common. It knows which engines can run
 //! here, takes samples in one environment, and hands every line that is to be kept to
 //! a sink.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::engine::skip_line;
-use crate::error::Error;
+use crate::case::Case;
+use crate::engines::{self, CPU_COPY, DEVICE_COPY};
+use crate::environment::{self, Environment, Gpu};
+use crate::error::{Error, skip_line};
 use crate::lines::{EngineLine, EnvironmentLine, FinishedLine, Line, Sample, SkippedLine, VERSION};
 use crate::memory;
-use crate::name::Name;
 use crate::nvml::Monitor;
-use crate::opener::{self, Opener};
 use crate::peers::Variant;
-use crate::record::{self, Environment, Gpu};
+use crate::registry::Registry;
 use crate::sampler::Sampler;
 use crate::slowdown::Slowdown;
-use crate::{Cell, group};
+use crate::{Runner, group};
 use host::gpu::Device;
 
 /// Takes the lines of a run.
@@ -27,9 +27,9 @@ const COPIED: usize = 1 << 26;
 /// Copies made for that; the fastest counts.
 const COPIES: usize = 5;
 
-/// A run over cells.
+/// A run over cases.
 pub struct Session {
-    opener: Opener,
+    registry: Registry,
     monitor: Option<Rc<Monitor>>,
     environment: EnvironmentLine,
     sink: Sink,
@@ -40,14 +40,14 @@ pub struct Session {
 }
 
 impl Session {
-    /// A run whose inputs are drawn from `seed`; `gpu` says whether any of its cells
+    /// A run whose inputs are drawn from `seed`; `gpu` says whether any of its cases
     /// may need one. Nothing is written yet.
     pub fn new(seed: u64, tier: &str, gpu: bool, sink: Sink) -> Self {
         let device = if gpu { Device::open().ok() } else { None };
         let gpu = device.and_then(|device| Gpu::of(&device).ok());
         let monitor = gpu.as_ref().and_then(|_| Monitor::open().ok()).map(Rc::new);
         Self {
-            opener: Opener::new(seed),
+            registry: Registry::new(seed),
             monitor,
             environment: EnvironmentLine::new(Environment::here(gpu), seed, tier),
             sink,
@@ -60,7 +60,7 @@ impl Session {
     /// writes it down.
     pub fn slow_down(&mut self, slowdown: Slowdown) {
         self.environment.slowdown = Some(slowdown.clone());
-        self.opener.slow_down(slowdown);
+        self.registry.slow_down(slowdown);
     }
 
     /// Where it measures.
@@ -74,10 +74,10 @@ impl Session {
     /// A copy that fails; those of the sink.
     pub fn begin(&mut self, with_bandwidth: bool) -> Result<(), Error> {
         if with_bandwidth {
-            let cores = record::cores();
-            self.environment.host_copy_bytes_per_s = self.copy(group::CPU_COPY, cores)?;
+            let cores = environment::cores();
+            self.environment.host_copy_bytes_per_s = self.copy(CPU_COPY, cores)?;
             if self.environment.environment.gpu.is_some() {
-                self.environment.device_copy_bytes_per_s = self.copy(group::DEVICE_COPY, 1)?;
+                self.environment.device_copy_bytes_per_s = self.copy(DEVICE_COPY, 1)?;
             }
         }
         let line = Line::Environment(Box::new(self.environment.clone()));
@@ -90,7 +90,7 @@ impl Session {
         if memory::require(COPIED, bytes.saturating_mul(4)).is_err() {
             return Ok(None);
         }
-        let name = Name {
+        let name = Case {
             group: group::Group::Transfer.name().to_owned(),
             engine: engine.to_owned(),
             kind: "u32".to_owned(),
@@ -98,10 +98,10 @@ impl Session {
             n: COPIED,
             level,
         };
-        let mut cell = self.opener.open(&name)?;
+        let mut case = self.registry.build(&name)?;
         let mut shortest = f64::INFINITY;
         for _ in 0..COPIES {
-            let times = cell.sample(1)?;
+            let times = case.sample(1)?;
             let seconds = times.device_s.or(times.host_s);
             shortest = shortest.min(seconds.unwrap_or(f64::INFINITY));
         }
@@ -118,7 +118,7 @@ impl Session {
         if let Some(&known) = self.engines.get(engine) {
             return Ok(known);
         }
-        let runs = match self.opener.look_for(engine) {
+        let runs = match self.registry.look_for(engine) {
             Ok(None) => true,
             Ok(Some(engine_version)) => {
                 self.versions.insert(engine.to_owned(), engine_version.clone());
@@ -147,17 +147,17 @@ impl Session {
         self.versions.get(engine).map(String::as_str)
     }
 
-    /// The opener of its cells.
-    pub fn opener(&self) -> &Opener {
-        &self.opener
+    /// The registry of its cases.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
     }
 
-    /// Writes why an engine that runs is not measured with the input of this cell.
+    /// Writes why an engine that runs is not measured with the input of this case.
     ///
     /// # Errors
     /// Those of the sink.
-    pub fn skip(&mut self, cell: &Name, reason: &str) -> Result<(), Error> {
-        self.write_skipped(&cell.engine, format!("{}: {reason}", cell.input()))
+    pub fn skip(&mut self, case: &Case, reason: &str) -> Result<(), Error> {
+        self.write_skipped(&case.engine, format!("{}: {reason}", case.input()))
     }
 
     fn write_skipped(&mut self, engine: &str, reason: String) -> Result<(), Error> {
@@ -168,25 +168,25 @@ impl Session {
         }))
     }
 
-    /// Opens a cell.
+    /// Builds a case.
     ///
     /// # Errors
-    /// Those of [`Opener::open`].
-    pub fn open(&self, name: &Name) -> Result<Box<dyn Cell>, Error> {
-        self.opener.open(name)
+    /// Those of [`Registry::build`].
+    pub fn build(&self, name: &Case) -> Result<Box<dyn Runner>, Error> {
+        self.registry.build(name)
     }
 
-    /// Ways in which the engine of a cell can sort it.
+    /// Ways in which the engine of a case can sort it.
     ///
     /// # Errors
-    /// Those of [`Opener::variants`].
-    pub fn variants(&self, name: &Name) -> Result<Vec<Variant>, Error> {
-        self.opener.variants(name)
+    /// Those of [`Registry::variants`].
+    pub fn variants(&self, name: &Case) -> Result<Vec<Variant>, Error> {
+        self.registry.variants(name)
     }
 
-    /// A sampler of an open cell of this run.
-    pub fn sampler(&self, name: &Name, cell: Box<dyn Cell>) -> Sampler {
-        let sampler = Sampler::new(name, cell).in_environment(&self.environment.id);
+    /// A sampler of an open case of this run.
+    pub fn sampler(&self, name: &Case, case: Box<dyn Runner>) -> Sampler {
+        let sampler = Sampler::new(name, case).in_environment(&self.environment.id);
         sampler.watched_by(self.monitor.clone())
     }
 
@@ -198,18 +198,18 @@ impl Session {
         (self.sink)(&Line::Sample(Box::new(sample)))
     }
 
-    /// Writes that a cell has all its samples.
+    /// Writes that a case has all its samples.
     ///
     /// # Errors
     /// Those of the sink.
-    pub fn finish(&mut self, cell: &Name, samples: u32) -> Result<(), Error> {
-        (self.sink)(&Line::Finished(FinishedLine { version: VERSION, cell: cell.clone(), samples }))
+    pub fn finish(&mut self, case: &Case, samples: u32) -> Result<(), Error> {
+        (self.sink)(&Line::Finished(FinishedLine { version: VERSION, case: case.clone(), samples }))
     }
 }
 
-/// Whether any of `cells` needs a GPU.
-pub fn any_needs_gpu(cells: &[Name]) -> bool {
-    cells.iter().any(|cell| opener::needs_gpu(&cell.engine))
+/// Whether any of `cases` needs a GPU.
+pub fn any_needs_gpu(cases: &[Case]) -> bool {
+    cases.iter().any(|case| engines::needs_gpu(&case.engine))
 }
 
 #[cfg(test)]
@@ -227,7 +227,7 @@ mod tests {
         });
         let mut session = Session::new(1, "quick", false, sink);
         session.begin(false).unwrap();
-        let name: Name = "cpu/u32-uniform/cpu-std/1/1000".parse().unwrap();
+        let name: Case = "cpu/u32-uniform/cpu-std/1/1000".parse().unwrap();
         let mut said = Vec::new();
         assert!(session.can_run(&name.engine, &mut |_| panic!()).unwrap());
         if Device::open().is_err() {
@@ -237,8 +237,8 @@ mod tests {
             }
             assert_eq!(said.len(), 1);
         }
-        let cell = session.open(&name).unwrap();
-        let sample = session.sampler(&name, cell).take().unwrap();
+        let case = session.build(&name).unwrap();
+        let sample = session.sampler(&name, case).take().unwrap();
         assert_eq!(sample.environment, session.environment().id);
         session.keep(sample).unwrap();
         session.finish(&name, 1).unwrap();

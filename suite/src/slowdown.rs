@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::key::Key;
-use crate::record::Gpu;
 
 /// Keys that are sorted at a time: well under a microsecond, the most by which the time is
 /// exceeded.
@@ -89,10 +88,6 @@ impl<K: Key> Engine<K> for Slowed<K> {
             std::hint::black_box(&self.again);
         }
         Ok(())
-    }
-
-    fn gpu(&self) -> Option<Gpu> {
-        self.engine.gpu()
     }
 }
 

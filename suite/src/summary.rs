@@ -1,5 +1,5 @@
-//! What samples say: a median and its interval for each cell, and what follows from
-//! holding cells side by side.
+//! What samples say: a median and its interval for each case, and what follows from
+//! holding cases side by side.
 //!
 //! - *Throughput* is elements over the median; of a batch, those of all its arrays.
 //! - *Speed-up* is throughput over that of the least level of the same engine and
@@ -18,22 +18,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::gpu_engine;
-use crate::group::{CPU_COPY, DEVICE_COPY, Group};
-use crate::lines::{Clock, EnvironmentLine, Sample};
-use crate::measure;
-use crate::name::Name;
-use crate::opener;
+use crate::case::Case;
+use crate::engines::{Backend, CPU_COPY, DEVICE_COPY, GPU, backend};
+use crate::group::Group;
+use crate::lines::{EnvironmentLine, Sample};
 use crate::records::Contents;
+use crate::registry;
+use crate::runner::Clock;
+use crate::statistics;
 
 /// How far from the best throughput a level may be and still be the knee.
 const KNEE: f64 = 0.05;
 
-/// The figures of one cell.
+/// The figures of one case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figures {
-    /// The cell.
-    pub name: Name,
+    /// The case.
+    pub name: Case,
     /// Whose clock they are read from.
     pub clock: Clock,
     /// Number of samples.
@@ -85,14 +86,14 @@ pub struct Rank {
     /// Geometric mean of its median over the least: 1 is fastest everywhere.
     pub over_best: f64,
     /// Inputs and levels in the mean.
-    pub cells: usize,
+    pub cases: usize,
 }
 
 /// What a records file says.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// Figures by cell.
-    pub cells: BTreeMap<Name, Figures>,
+    /// Figures by case.
+    pub cases: BTreeMap<Case, Figures>,
     /// Where they were measured, the latest last.
     pub environments: Vec<EnvironmentLine>,
     /// Versions of engines that are other libraries'.
@@ -112,16 +113,16 @@ impl Summary {
 
     /// Of what a file holds.
     pub fn of(contents: &Contents) -> Self {
-        let mut cells = BTreeMap::new();
-        for (name, samples) in &contents.cells {
+        let mut cases = BTreeMap::new();
+        for (name, samples) in &contents.cases {
             let environment = samples.last().map(|sample| &sample.environment);
             let environment = environment.and_then(|id| contents.environments.get(id));
             if let Some(figures) = figures(name, samples, environment) {
-                cells.insert(name.clone(), figures);
+                cases.insert(name.clone(), figures);
             }
         }
         let mut summary = Self {
-            cells,
+            cases,
             environments: contents.environments.values().cloned().collect(),
             engines: contents.engines.clone(),
             skipped: contents.skipped.clone(),
@@ -131,10 +132,10 @@ impl Summary {
         summary
     }
 
-    /// Adds what a later run measured; its figures replace those of the same cells. Each
+    /// Adds what a later run measured; its figures replace those of the same cases. Each
     /// run's shares are of the copies that it made itself.
     pub fn merge(&mut self, later: Self) {
-        self.cells.extend(later.cells);
+        self.cases.extend(later.cases);
         self.engines.extend(later.engines);
         self.skipped.extend(later.skipped);
         for line in later.environments {
@@ -157,29 +158,29 @@ impl Summary {
             }
         }
         for (name, speed_up, efficiency) in speeds {
-            if let Some(figures) = self.cells.get_mut(&name) {
+            if let Some(figures) = self.cases.get_mut(&name) {
                 figures.speed_up = Some(speed_up);
                 figures.efficiency = Some(efficiency);
             }
         }
     }
 
-    /// Groups that have cells, in the order in which they are shown.
+    /// Groups that have cases, in the order in which they are shown.
     pub fn groups(&self) -> Vec<Group> {
-        let has = |group: &Group| self.cells.keys().any(|name| name.group == group.name());
+        let has = |group: &Group| self.cases.keys().any(|name| name.group == group.name());
         Group::ALL.into_iter().filter(has).collect()
     }
 
-    /// The cells of a group: by input, then engine, then level.
+    /// The cases of a group: by input, then engine, then level.
     pub fn of_group(&self, group: Group) -> Vec<&Figures> {
-        let mut cells: Vec<&Figures> = self.cells.values().collect();
-        cells.retain(|figures| figures.name.group == group.name());
-        cells.sort_by_key(|figures| {
+        let mut cases: Vec<&Figures> = self.cases.values().collect();
+        cases.retain(|figures| figures.name.group == group.name());
+        cases.sort_by_key(|figures| {
             let name = &figures.name;
             let input = (name.kind.clone(), name.distribution.clone(), name.n);
             (input, name.engine.clone(), name.level)
         });
-        cells
+        cases
     }
 
     /// The curves of a group.
@@ -206,10 +207,10 @@ impl Summary {
         groups.into_iter().flat_map(|group| self.curves(group)).collect()
     }
 
-    /// The engines of a group that have cells, in the group's order.
+    /// The engines of a group that have cases, in the group's order.
     pub fn engines_of(&self, group: Group) -> Vec<&'static str> {
         let has = |engine: &&str| {
-            let mut names = self.cells.keys();
+            let mut names = self.cases.keys();
             names.any(|name| name.group == group.name() && name.engine == **engine)
         };
         group.engines().iter().copied().filter(has).collect()
@@ -222,28 +223,28 @@ impl Summary {
         Some(theirs.median_s / figures.median_s)
     }
 
-    /// The cell of `engine` that stands beside `name`: of the same input at the same
+    /// The case of `engine` that stands beside `name`: of the same input at the same
     /// level or, where the engine has one level alone, at that.
-    fn at(&self, name: &Name, engine: &str) -> Option<&Figures> {
+    fn at(&self, name: &Case, engine: &str) -> Option<&Figures> {
         let theirs = name.of_engine(engine);
         let level = theirs.level;
-        let mut of_input = self.cells.values().filter(|cell| {
-            let name = cell.name.clone();
-            Name { level, ..name } == theirs
+        let mut of_input = self.cases.values().filter(|case| {
+            let name = case.name.clone();
+            Case { level, ..name } == theirs
         });
         let only = || of_input.next().filter(|_| of_input.next().is_none());
-        self.cells.get(&theirs).or_else(only)
+        self.cases.get(&theirs).or_else(only)
     }
 
     /// The engines of a group in the order of their rank; empty where fewer than two
-    /// have a cell in common, and where they are no rivals.
+    /// have a case in common, and where they are no rivals.
     pub fn rank(&self, group: Group) -> Vec<Rank> {
         let engines = self.engines_of(group);
         if engines.len() < 2 || !group.has_rivals() {
             return Vec::new();
         }
-        let cells = self.of_group(group);
-        let keys: BTreeSet<Name> = cells.iter().map(|cell| cell.name.of_engine("")).collect();
+        let cases = self.of_group(group);
+        let keys: BTreeSet<Case> = cases.iter().map(|case| case.name.of_engine("")).collect();
         let times = keys.iter().filter_map(|key| {
             let of = |engine: &&str| Some(self.at(key, engine)?.median_s);
             engines.iter().map(of).collect()
@@ -252,7 +253,7 @@ impl Summary {
         let rank = |(engine, over_best): (&&str, f64)| Rank {
             engine: (*engine).to_owned(),
             over_best,
-            cells: times.len(),
+            cases: times.len(),
         };
         let means = over_best(&times);
         let mut ranks: Vec<Rank> = engines.iter().zip(means).map(rank).collect();
@@ -301,19 +302,19 @@ impl Curve {
     }
 }
 
-/// The figures of a cell; none without samples.
+/// The figures of a case; none without samples.
 fn figures(
-    name: &Name,
+    name: &Case,
     samples: &[Sample],
     environment: Option<&EnvironmentLine>,
 ) -> Option<Figures> {
     let clock = samples.first()?.clock;
     let seconds: Vec<f64> = samples.iter().map(|sample| sample.seconds).collect();
-    let median_s = measure::median(&seconds);
-    let interval = measure::interval(&seconds);
+    let median_s = statistics::median(&seconds);
+    let interval = statistics::interval(&seconds);
     let median_of = |figure: fn(&Sample) -> Option<f64>| {
         let all: Option<Vec<f64>> = samples.iter().map(figure).collect();
-        all.map(|all| measure::median(&all))
+        all.map(|all| statistics::median(&all))
     };
     let group: Option<Group> = name.group.parse().ok();
     let arrays = match group.is_some_and(Group::is_batch) {
@@ -335,7 +336,7 @@ fn figures(
         device_s: median_of(|sample| sample.device_s),
         overlap: median_of(|sample| sample.overlap),
         per_second: elements / median_s,
-        share_once: share(opener::bytes_of(&name.kind).map(|bytes| 2.0 * bytes as f64)),
+        share_once: share(registry::bytes_of(&name.kind).map(|bytes| 2.0 * bytes as f64)),
         share_passes: share(pass_bytes(name)),
         speed_up: None,
         efficiency: None,
@@ -343,15 +344,15 @@ fn figures(
     })
 }
 
-/// What a copy moves in the memory where a cell's elements lie; none where they are on
+/// What a copy moves in the memory where a case's elements lie; none where they are on
 /// their way between two memories.
-fn copy_bandwidth(name: &Name, line: &EnvironmentLine) -> Option<f64> {
+fn copy_bandwidth(name: &Case, line: &EnvironmentLine) -> Option<f64> {
     match (name.group.as_str(), name.engine.as_str()) {
         ("transfer", DEVICE_COPY) => line.device_copy_bytes_per_s,
         ("transfer", CPU_COPY) => line.host_copy_bytes_per_s,
         // The emulator's time is that of its checks.
         ("transfer" | "emulator", _) => None,
-        (_, engine) if engine.starts_with("cpu-") => line.host_copy_bytes_per_s,
+        (_, engine) if backend(engine) == Some(Backend::Cpu) => line.host_copy_bytes_per_s,
         ("classic", _) => None,
         _ => line.device_copy_bytes_per_s,
     }
@@ -359,11 +360,11 @@ fn copy_bandwidth(name: &Name, line: &EnvironmentLine) -> Option<f64> {
 
 /// Bytes that an element costs a radix sort by 8-bit digits: of the engines known to
 /// sort so where keys lie on the device.
-fn pass_bytes(name: &Name) -> Option<f64> {
-    if ![gpu_engine::NAME, "cub"].contains(&name.engine.as_str()) || name.group == "classic" {
+fn pass_bytes(name: &Case) -> Option<f64> {
+    if ![GPU, "cub"].contains(&name.engine.as_str()) || name.group == "classic" {
         return None;
     }
-    let all = opener::bytes_of(&name.kind)?;
+    let all = registry::bytes_of(&name.kind)?;
     let value = match name.kind.contains('+') {
         true => size_of::<u32>(),
         false => 0,
@@ -376,28 +377,28 @@ fn pass_bytes(name: &Name) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::Environment;
     use crate::lines::Line;
-    use crate::record::Environment;
 
-    fn contents(cells: &[(&str, &[f64])]) -> Contents {
+    fn contents(cases: &[(&str, &[f64])]) -> Contents {
         let mut environment = EnvironmentLine::new(Environment::here(None), 42, "quick");
         environment.id = "e".to_owned();
         environment.host_copy_bytes_per_s = Some(10e9);
         environment.device_copy_bytes_per_s = Some(4e12);
         let mut contents = Contents::default();
         contents.add(Line::Environment(Box::new(environment)));
-        for (cell, seconds) in cells {
+        for (case, seconds) in cases {
             for (index, &seconds) in seconds.iter().enumerate() {
-                let cell = cell.parse().unwrap();
-                let sample = Sample::by_host("e", cell, index as u32, seconds);
+                let case = case.parse().unwrap();
+                let sample = Sample::by_host("e", case, index as u32, seconds);
                 contents.add(Line::Sample(Box::new(sample)));
             }
         }
         contents
     }
 
-    fn figures_of(summary: &Summary, cell: &str) -> Figures {
-        summary.cells[&cell.parse().unwrap()].clone()
+    fn figures_of(summary: &Summary, case: &str) -> Figures {
+        summary.cases[&case.parse().unwrap()].clone()
     }
 
     #[test]
@@ -407,11 +408,11 @@ mod tests {
             ("device/u32-uniform/gpu/1/1000000000", &[0.025]),
             ("pairs/u32+u32-uniform/gpu/1/1000000000", &[0.034]),
         ]));
-        let cell = figures_of(&summary, "cpu/u32-uniform/cpu-std/2/1000000");
-        assert_eq!((cell.median_s, cell.low_s, cell.high_s), (0.2, 0.1, 0.3));
-        assert!((cell.per_second - 5e6).abs() < 1e-3);
-        assert!((cell.share_once.unwrap() - 8e6 / 0.2 / 10e9).abs() < 1e-9);
-        assert_eq!(cell.share_passes, None);
+        let case = figures_of(&summary, "cpu/u32-uniform/cpu-std/2/1000000");
+        assert_eq!((case.median_s, case.low_s, case.high_s), (0.2, 0.1, 0.3));
+        assert!((case.per_second - 5e6).abs() < 1e-3);
+        assert!((case.share_once.unwrap() - 8e6 / 0.2 / 10e9).abs() < 1e-9);
+        assert_eq!(case.share_passes, None);
         // 36 bytes a key: one read to count, four passes of a read and a write.
         let device = figures_of(&summary, "device/u32-uniform/gpu/1/1000000000");
         assert!((device.share_passes.unwrap() - 36e9 / 0.025 / 4e12).abs() < 1e-9);
@@ -458,12 +459,12 @@ mod tests {
 
     #[test]
     fn an_environment_with_a_gpu_stands_for_all() {
-        let cells: &[(&str, &[f64])] = &[("cpu/u32-uniform/cpu-std/1/100", &[1.0])];
+        let cases: &[(&str, &[f64])] = &[("cpu/u32-uniform/cpu-std/1/100", &[1.0])];
         let named = |id: &str, gpu: bool| {
-            let mut summary = Summary::of(&contents(cells));
+            let mut summary = Summary::of(&contents(cases));
             let line = &mut summary.environments[0];
             line.id = id.to_owned();
-            line.environment.gpu = gpu.then(|| crate::record::Gpu {
+            line.environment.gpu = gpu.then(|| crate::environment::Gpu {
                 name: "a GPU".to_owned(),
                 driver_cuda: "13.0".to_owned(),
                 compute_capability: "9.0".to_owned(),
@@ -501,12 +502,12 @@ mod tests {
             ("cpu/u32-uniform/cpu-std/2/200", &[1.0]),
             ("cpu/u32-uniform/cpu-radix/2/100", &[1.0]),
             ("cpu/u32-uniform/cpu-radix/2/200", &[1.0]),
-            // The other has no such cell.
+            // The other has no such case.
             ("cpu/u32-uniform/cpu-radix/2/300", &[1e9]),
         ]));
         let ranks = summary.rank(Group::Cpu);
         assert_eq!((ranks[0].engine.as_str(), ranks[0].over_best), ("cpu-radix", 1.0));
-        assert_eq!((ranks[1].engine.as_str(), ranks[1].cells), ("cpu-std", 2));
+        assert_eq!((ranks[1].engine.as_str(), ranks[1].cases), ("cpu-std", 2));
         assert!((ranks[1].over_best - 2.0).abs() < 1e-12);
         let ours = figures_of(&summary, "cpu/u32-uniform/cpu-radix/2/100");
         assert_eq!(summary.ratio(&ours, "cpu-std"), Some(4.0));

@@ -13,9 +13,9 @@ use std::thread;
 
 use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
+use crate::environment;
 use crate::error::Error;
 use crate::memory;
-use crate::record;
 use host::error::Bytes;
 
 /// Address space that a thread takes: its stack, and what else is mapped when it starts.
@@ -41,7 +41,7 @@ pub fn start() {
         let asked_for = env::var("RAYON_NUM_THREADS").ok();
         let asked_for = asked_for.and_then(|text| text.parse().ok());
         let asked_for = asked_for.filter(|&count| count > 0).unwrap_or(usize::MAX);
-        let mut waiting = waiting(asked_for.min(record::cores()));
+        let mut waiting = waiting(asked_for.min(environment::cores()));
         let pool = ThreadPoolBuilder::new();
         let started = match waiting.len() {
             0 => pool.num_threads(1).use_current_thread().build_global(),

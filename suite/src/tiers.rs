@@ -1,13 +1,55 @@
 //! What each tier has of each group, before settings choose among it.
 
+use std::fmt;
+use std::str::FromStr;
+
+use crate::engines::{self, is_peer};
+use crate::environment;
+use crate::error::{Error, unknown};
 use crate::group::Group;
-use crate::opener;
-use crate::peers::programs;
-use crate::plan::Tier;
-use crate::record;
 use crate::workload::{CLASSIC_LEVELS, CLASSIC_N};
 
-/// Cells that are every combination of these. The levels are those of engines that a
+/// How much is measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tier {
+    /// Whether all runs.
+    Quick,
+    /// Every question once.
+    #[default]
+    Default,
+    /// Every axis.
+    Full,
+}
+
+impl Tier {
+    pub(crate) const ALL: [Self; 3] = [Self::Quick, Self::Default, Self::Full];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quick => "quick",
+            Self::Default => "default",
+            Self::Full => "full",
+        }
+    }
+}
+
+impl fmt::Display for Tier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Tier {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let found = Self::ALL.into_iter().find(|tier| tier.name() == text);
+        found.ok_or_else(|| unknown("tier", text, &Self::ALL.map(Self::name)))
+    }
+}
+
+/// Cases that are every combination of these. The levels are those of engines that a
 /// level changes.
 #[derive(Clone, Debug)]
 pub struct Axes {
@@ -64,7 +106,7 @@ impl Tier {
 pub fn axes(tier: Tier, group: Group, with_gpu: bool) -> Vec<Axes> {
     let at = |cpu: usize, gpu: usize| if with_gpu { gpu } else { cpu };
     let levels = tier.of(TWO_LEVELS, &CLASSIC_LEVELS, &CLASSIC_LEVELS).to_vec();
-    let cores = record::cores();
+    let cores = environment::cores();
     let one = |types, distributions, n| Axes {
         types,
         distributions,
@@ -124,8 +166,8 @@ const CPU_MOST: usize = 1 << 24;
 pub fn takes(group: Group, engine: &str, bytes: usize, with_gpu: bool) -> bool {
     let beside = matches!(group, Group::Split | Group::Batch | Group::Pairs) && with_gpu;
     match engine {
-        _ if programs::NAMES.contains(&engine) => bytes <= PEERS_MOST,
-        _ if beside && !opener::needs_gpu(engine) => bytes <= CPU_MOST,
+        _ if is_peer(engine) => bytes <= PEERS_MOST,
+        _ if beside && !engines::needs_gpu(engine) => bytes <= CPU_MOST,
         _ => true,
     }
 }

@@ -7,7 +7,7 @@ use host::gpu::GpuKey;
 use host::gpu::sweep::{Family, Fit, Ranking};
 use serde::{Serialize, Serializer};
 
-use crate::record::Environment;
+use crate::environment::Environment;
 use crate::workload::Workload;
 
 /// Version of [`Line`]. It rises when a field changes its meaning or goes.

@@ -1,28 +1,22 @@
-//! Cells by turns, so that ratios stay fair when clocks drift.
+//! Cases by turns, so that ratios stay fair when clocks drift.
 //!
-//! All cells are of one input, and turns go round: A B C A B C. A turn is a few sorts that
+//! All cases are of one input, and turns go round: A B C A B C. A turn is a few sorts that
 //! are dropped and a few that count. Those that are dropped are at least
-//! [`WARM_UP_SORTS`], and as many more as it takes to keep the engine busy for
-//! [`WARM_UP_S`]: a GPU lowers its clocks when idle, as it was while another cell had its
-//! turn, and a few small sorts do not raise them again. After the last turn each cell
+//! [`WARM_UP_SORTS`](crate::runner::WARM_UP_SORTS), and as many more as it takes to keep the engine busy for
+//! [`WARM_UP_S`](crate::runner::WARM_UP_S): a GPU lowers its clocks when idle, as it was while another case had its
+//! turn, and a few small sorts do not raise them again. After the last turn each case
 //! sorts once more, over a result overwritten before; that is verified, and only then it
 //! has samples.
 
+use crate::case::Case;
 use crate::error::Error;
 use crate::lines::Sample;
-use crate::measure;
-use crate::name::Name;
 use crate::peers::Variant;
 use crate::sampler::Sampler;
 use crate::session::Session;
+use crate::statistics::{interval, median};
 
-/// Sorts dropped at the start of a turn, at least.
-pub const WARM_UP_SORTS: usize = 2;
-/// Seconds that the dropped sorts take together, at least.
-pub const WARM_UP_S: f64 = 5e-3;
-/// Sorts dropped at the start of a turn, at most.
-const WARM_UP_MOST: usize = 1000;
-/// Turns of each cell, where there are samples enough.
+/// Turns of each case, where there are samples enough.
 const ROUNDS: usize = 5;
 /// Name of the way in which an engine sorts that has one.
 const ONLY: &str = "only";
@@ -30,21 +24,21 @@ const ONLY: &str = "only";
 /// Number of turns, and of samples in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Turns {
-    /// Turns of each cell.
+    /// Turns of each case.
     pub rounds: usize,
     /// Samples of a turn.
     pub samples: usize,
 }
 
 impl Turns {
-    /// At least `samples` of each cell: as many turns as that divides into, five at most,
+    /// At least `samples` of each case: as many turns as that divides into, five at most,
     /// all alike.
     pub fn of(samples: usize) -> Self {
         let rounds = samples.clamp(1, ROUNDS);
         Self { rounds, samples: samples.div_ceil(rounds).max(1) }
     }
 
-    /// Samples all cells by turns; returns for each, in their order, its samples or why it
+    /// Samples all cases by turns; returns for each, in their order, its samples or why it
     /// has none. One that fails is out of the later turns.
     pub fn take(self, samplers: Vec<Result<Sampler, Error>>) -> Vec<Result<Vec<Sample>, Error>> {
         let running = |sampler: Result<Sampler, Error>| Ok((sampler?, Vec::new()));
@@ -80,8 +74,8 @@ pub struct Times {
 impl Times {
     /// The median, and the interval for it.
     pub fn summary(&self) -> (f64, [f64; 2]) {
-        let interval = measure::interval(&self.times_ms);
-        (measure::median(&self.times_ms), [interval.low, interval.high])
+        let of = interval(&self.times_ms);
+        (median(&self.times_ms), [of.low, of.high])
     }
 }
 
@@ -119,7 +113,7 @@ pub struct Outcome {
 }
 
 impl Session {
-    /// Samples the input of `cell` on each of `engines` by turns, in each way in which an
+    /// Samples the input of `case` on each of `engines` by turns, in each way in which an
     /// engine can sort it, and writes the samples. Engines that do not sort such an input
     /// are left out.
     ///
@@ -127,12 +121,12 @@ impl Session {
     /// Those of the sink.
     pub fn by_turns(
         &mut self,
-        cell: &Name,
+        case: &Case,
         engines: &[&str],
         turns: Turns,
     ) -> Result<Vec<Outcome>, Error> {
         let mut engines: Vec<(&str, Result<Vec<Variant>, Error>)> =
-            engines.iter().map(|engine| (*engine, self.ways(&cell.of_engine(engine)))).collect();
+            engines.iter().map(|engine| (*engine, self.ways(&case.of_engine(engine)))).collect();
         let is_left_out = |error: &Error| error.is_unavailable();
         engines.retain(|(_, ways)| !ways.as_ref().is_err_and(is_left_out));
         let mut variants = Vec::new();
@@ -140,16 +134,16 @@ impl Session {
         for (engine, ways) in &engines {
             for variant in ways.iter().flatten() {
                 let name = match variant.name.as_str() {
-                    ONLY => cell.of_engine(engine),
-                    variant => cell.of_engine(&format!("{engine}@{variant}")),
+                    ONLY => case.of_engine(engine),
+                    variant => case.of_engine(&format!("{engine}@{variant}")),
                 };
-                let opened = self.open(&name);
-                let bytes = opened.as_ref().ok().and_then(|cell| cell.temporary_bytes());
+                let opened = self.build(&name);
+                let bytes = opened.as_ref().ok().and_then(|case| case.temporary_bytes());
                 variants.push(Variant {
                     temporary_bytes: variant.temporary_bytes.or(bytes),
                     ..variant.clone()
                 });
-                samplers.push(opened.map(|cell| self.sampler(&name, cell)));
+                samplers.push(opened.map(|case| self.sampler(&name, case)));
             }
         }
         let mut taken = turns.take(samplers).into_iter().zip(variants);
@@ -168,9 +162,9 @@ impl Session {
         Ok(outcomes)
     }
 
-    /// Ways in which an engine can sort the input of a cell: one at least.
-    fn ways(&self, cell: &Name) -> Result<Vec<Variant>, Error> {
-        let mut ways = self.variants(cell)?;
+    /// Ways in which an engine can sort the input of a case: one at least.
+    fn ways(&self, case: &Case) -> Result<Vec<Variant>, Error> {
+        let mut ways = self.variants(case)?;
         if ways.is_empty() {
             ways.push(Variant { name: ONLY.to_owned(), temporary_bytes: None });
         }
@@ -199,18 +193,10 @@ impl Session {
     }
 }
 
-/// Sorts to drop before those that count, of an engine that took these `seconds` for its
-/// first ones.
-pub fn warm_ups(seconds: impl IntoIterator<Item = f64>) -> usize {
-    let shortest = seconds.into_iter().fold(f64::INFINITY, f64::min);
-    let enough = (WARM_UP_S / shortest).ceil() as usize;
-    enough.clamp(WARM_UP_SORTS, WARM_UP_MOST)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cell::{Cell, Times};
+    use crate::runner::{Runner, Times};
 
     /// Sorts that take longer and longer, in seconds, and a result that may be wrong.
     struct Counted {
@@ -218,9 +204,9 @@ mod tests {
         wrong: bool,
     }
 
-    impl Cell for Counted {
-        fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
-            self.sorts += sorts;
+    impl Runner for Counted {
+        fn once(&mut self) -> Result<Times, Error> {
+            self.sorts += 1;
             Ok(Times::of_host(f64::from(self.sorts)))
         }
 
@@ -254,12 +240,5 @@ mod tests {
         let wrong = taken.next().unwrap().unwrap_err().to_string();
         assert_eq!(wrong, "cpu/u32-uniform/cpu-std/1/10: wrong result: planted");
         assert!(matches!(taken.next(), Some(Err(Error::LevelZero))));
-    }
-
-    #[test]
-    fn short_sorts_are_dropped_until_the_clocks_are_up() {
-        assert_eq!(warm_ups([1.0, 2.0]), WARM_UP_SORTS);
-        assert_eq!(warm_ups([1e-3, 1e-2]), 5);
-        assert_eq!(warm_ups([1e-9]), WARM_UP_MOST);
     }
 }

@@ -17,10 +17,9 @@
 //! A mismatch is then looked into: the input is sorted by the standard library and
 //! compared key by key, so that the error says where the result differs and how.
 
-use std::fmt;
-
 use rayon::prelude::*;
 
+use crate::error::{Difference, Error};
 use crate::key::Key;
 use crate::memory;
 use crate::threads;
@@ -58,61 +57,6 @@ pub const fn mix(bits: u64) -> u64 {
     z = (z ^ (z >> 33)).wrapping_mul(0xFF51_AFD7_ED55_8CCD);
     z = (z ^ (z >> 33)).wrapping_mul(0xC4CE_B9FE_1A85_EC53);
     z ^ (z >> 33)
-}
-
-/// How a result differs from the sorted input. Keys are kept as text, so that one
-/// type serves all keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Difference {
-    /// Keys were lost or invented.
-    Count {
-        /// Keys of the input.
-        input: u64,
-        /// Keys of the result.
-        result: u64,
-    },
-    /// Two neighbours stand the wrong way round.
-    Order {
-        /// Index of the first of the two.
-        index: usize,
-        /// The key at `index`.
-        key: String,
-        /// The smaller key after it.
-        next: String,
-    },
-    /// In order and of the right length, but not the keys of the input.
-    Keys {
-        /// Index of the first key that differs from the sorted input.
-        index: usize,
-        /// What the sorted input has there.
-        expected: String,
-        /// What the result has there.
-        found: String,
-    },
-    /// As [`Keys`](Self::Keys), where there is too little memory to say at which index.
-    Foreign,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Count { input, result } => {
-                write!(f, "the input has {input} keys, the result {result}")
-            }
-            Self::Order { index, key, next } => {
-                let after = index + 1;
-                write!(f, "out of order: key {key} at index {index}, then {next} at index {after}")
-            }
-            Self::Keys { index, expected, found } => write!(
-                f,
-                "not the keys of the input: at index {index} the sorted input has {expected}, \
-                 the result {found}"
-            ),
-            Self::Foreign => {
-                write!(f, "not the keys of the input; there is too little memory to find where")
-            }
-        }
-    }
 }
 
 /// Judges results of sorting one input.
@@ -172,6 +116,54 @@ impl<'a, K: Key> Verifier<'a, K> {
             .find(|(_, (expected, found))| expected != found)
             .expect("slices with different fingerprints differ somewhere");
         Difference::Keys { index, expected: expected.to_string(), found: found.to_string() }
+    }
+}
+
+/// Succeeds if `n` pairs, of which `pair` returns the one at an index, are the keys of
+/// `input` with their indices, sorted stably. Where key and index ascend strictly no pair
+/// comes twice, so that n of them that are all of the input are all there are.
+///
+/// # Errors
+/// The first pair that is not of the input, or out of order.
+pub fn check_pairs<K: Key>(
+    input: &[K],
+    n: usize,
+    pair: impl Fn(usize) -> (K, u32) + Sync,
+) -> Result<(), Error> {
+    let first = |of: usize, is: &(dyn Fn(usize) -> bool + Sync)| {
+        (0..of).into_par_iter().find_first(|&index| is(index))
+    };
+    let shown = |index: usize| {
+        let (key, value) = pair(index);
+        format!("key {key} with value {value}")
+    };
+    let is_foreign = |index: usize| {
+        let (key, value) = pair(index);
+        input.get(value as usize) != Some(&key)
+    };
+    if let Some(index) = first(n, &is_foreign) {
+        let pair = shown(index);
+        return Err(Error::Wrong(format!("at index {index}: {pair} is no pair of the input")));
+    }
+    let is_unordered = |index: usize| pair(index) >= pair(index + 1);
+    match first(n.saturating_sub(1), &is_unordered) {
+        None => Ok(()),
+        Some(index) => Err(Error::Wrong(format!(
+            "not in stable order: at index {index} {}, then {}",
+            shown(index),
+            shown(index + 1)
+        ))),
+    }
+}
+
+/// Succeeds if `copy` is `input`.
+///
+/// # Errors
+/// It is not.
+pub fn check_copy<K: Key>(input: &[K], copy: &[K]) -> Result<(), Error> {
+    match copy == input {
+        true => Ok(()),
+        false => Err(Error::Wrong("the copy is not what was copied".to_owned())),
     }
 }
 
@@ -264,5 +256,47 @@ mod tests {
         // Two equal keys exchanged for two other equal keys: an exclusive or is blind to it.
         assert_ne!(Fingerprint::of(&[1u32, 1]), Fingerprint::of(&[2u32, 2]));
         assert_ne!(Fingerprint::of(&[0u32]), Fingerprint::of::<u32>(&[]));
+    }
+
+    #[test]
+    fn pairs_in_stable_order_pass_and_no_others() {
+        let check = |input: &[u32], pairs: &[(u32, u32)]| {
+            let checked = check_pairs(input, pairs.len(), |index| pairs[index]);
+            checked.map_err(|error| error.to_string())
+        };
+        let input = [7, 3, 7, 3];
+        assert_eq!(check(&input, &[(3, 1), (3, 3), (7, 0), (7, 2)]), Ok(()));
+        for (pairs, fault) in [
+            (
+                [(3, 3), (3, 1), (7, 0), (7, 2)],
+                "not in stable order: at index 0 key 3 with value 3, then key 3 with value 1",
+            ),
+            (
+                [(7, 0), (7, 2), (3, 1), (3, 3)],
+                "not in stable order: at index 1 key 7 with value 2, then key 3 with value 1",
+            ),
+            (
+                [(3, 1), (3, 1), (7, 0), (7, 2)],
+                "not in stable order: at index 0 key 3 with value 1, then key 3 with value 1",
+            ),
+            (
+                [(3, 1), (3, 2), (7, 0), (7, 3)],
+                "at index 1: key 3 with value 2 is no pair of the input",
+            ),
+            (
+                [(3, 1), (3, 3), (7, 0), (7, 4)],
+                "at index 3: key 7 with value 4 is no pair of the input",
+            ),
+        ] {
+            assert_eq!(check(&input, &pairs), Err(format!("wrong result: {fault}")));
+        }
+        assert_eq!(check(&[], &[]), Ok(()));
+    }
+
+    #[test]
+    fn a_copy_is_all_of_the_input() {
+        check_copy(&[1u32, 2], &[1, 2]).unwrap();
+        assert!(check_copy(&[1u32, 2], &[1, 3]).is_err());
+        assert!(check_copy(&[1u32, 2], &[1]).is_err());
     }
 }

@@ -63,9 +63,9 @@ fn one_run_compares_and_saves() -> Result<(), Failed> {
     let both = run(&["--save-baseline=after", "--baseline", "before"])?;
     said(&both, 0)?;
     assert!(text(&both.stdout).contains("change:"), "{}", text(&both.stdout));
-    let cell = "criterion/cpu_u32-uniform/cpu-std_2/1000";
+    let case = "criterion/cpu_u32-uniform/cpu-std_2/1000";
     let estimates = |name: &str| {
-        let path = place.0.path().join(cell).join(name).join("estimates.json");
+        let path = place.0.path().join(case).join(name).join("estimates.json");
         fs::read_to_string(path)
     };
     // What was compared with stays, and what is saved is this run's.
@@ -202,7 +202,7 @@ fn names_are_selected() -> Result<(), Failed> {
     assert_eq!(selects(&["--exact", radix[0]])?, radix);
     assert_eq!(selects(&["--exact", "cpu/cpu-radix/u32-uniform-1000/2"])?, radix);
     assert_eq!(selects(&["--exact", "cpu-radix"])?, [""; 0]);
-    // A name that no cell has is no test that passes; one of another benchmark is.
+    // A name that no case has is no test that passes; one of another benchmark is.
     for (name, code) in [
         ("cpu/u32-uniform/cpu-radix/2/7", 1),
         ("cpu-radix", 1),
@@ -228,8 +228,8 @@ fn samples_are_kept() -> Result<(), Failed> {
         said(&output, 0)?;
         assert!(text(&output.stdout).contains("95 % interval"));
         let contents = place.contents();
-        assert_eq!((contents.cells.len(), contents.finished.len()), (4, 4));
-        for (name, samples) in &contents.cells {
+        assert_eq!((contents.cases.len(), contents.finished.len()), (4, 4));
+        for (name, samples) in &contents.cases {
             let indices: Vec<usize> = samples.iter().map(|of| of.index as usize).collect();
             assert!(indices.len() > 1, "{name}");
             assert!(indices.iter().copied().eq(0..indices.len()), "{name}: {indices:?}");
@@ -345,7 +345,7 @@ fn a_closed_pipe_ends() -> Result<(), Failed> {
             assert_eq!(said, "");
         }
     }
-    let kept: usize = place.contents().cells.values().map(Vec::len).sum();
+    let kept: usize = place.contents().cases.values().map(Vec::len).sum();
     assert!(kept >= 10, "{kept}");
     Ok(())
 }

@@ -13,10 +13,11 @@ mod table;
 
 use anyhow::{Context, Result, bail};
 use cudamark::tell;
-use suite::engine::Unavailable;
-use suite::peers::report::{self, Cache, CellRecord, Outcomes, Report};
+use suite::Unavailable;
+use suite::peers::report::{self, Cache, CaseRecord, Outcomes, Report};
+use suite::runners::gpu;
 use suite::turns::Turns;
-use suite::{Name, Session, gpu_cells, opener};
+use suite::{Case, Session, registry};
 
 use options::CLASSIC;
 pub use options::Options;
@@ -57,7 +58,7 @@ pub fn run(options: &Options) -> Result<()> {
         return Err(none_can_run(&names).into());
     }
     tournament.report.before = report::gpu_state();
-    tournament.measure(&options.cells())?;
+    tournament.measure(&options.cases())?;
     tournament.report.after = report::gpu_state();
     finish(tournament.report, json)
 }
@@ -102,30 +103,30 @@ impl Tournament {
         Ok(())
     }
 
-    fn measure(&mut self, cells: &[Name]) -> Result<()> {
-        let cache_bytes = gpu_cells::cache_bytes();
+    fn measure(&mut self, cases: &[Case]) -> Result<()> {
+        let cache_bytes = gpu::cache_bytes();
         print(&self.table.head())?;
-        for cell in cells {
-            let bytes = opener::bytes_of(&cell.kind).unwrap_or(1);
-            let cache = Cache::of(cell.n, bytes, cache_bytes);
-            let outcomes = self.outcomes(cell)?;
+        for case in cases {
+            let bytes = registry::bytes_of(&case.kind).unwrap_or(1);
+            let cache = Cache::of(case.n, bytes, cache_bytes);
+            let outcomes = self.outcomes(case)?;
             for error in outcomes.iter().filter_map(|outcome| outcome.times.as_ref().err()) {
-                failed(&mut self.report, format!("{}: {error}", title(cell)));
+                failed(&mut self.report, format!("{}: {error}", title(case)));
             }
-            self.report.cells.extend(CellRecord::of(cell, &outcomes, cache));
-            print(&self.table.lines(cell, &outcomes))?;
+            self.report.cases.extend(CaseRecord::of(case, &outcomes, cache));
+            print(&self.table.lines(case, &outcomes))?;
         }
         Ok(())
     }
 
     /// Has all engines that can sort this sort it, by turns.
-    fn outcomes(&mut self, cell: &Name) -> Result<Outcomes> {
-        let classic = cell.group == CLASSIC;
+    fn outcomes(&mut self, case: &Case) -> Result<Outcomes> {
+        let classic = case.group == CLASSIC;
         let mut engines = self.ours.clone();
         engines.retain(|ours| !classic || !ours.contains('@'));
         let ours = engines.len();
         engines.extend(self.table.peers.iter().map(String::as_str));
-        let mut outcomes = self.session.by_turns(cell, &engines, self.turns)?;
+        let mut outcomes = self.session.by_turns(case, &engines, self.turns)?;
         let peers = outcomes.split_off(ours);
         for ours in &mut outcomes {
             ours.name = ours.name.replace('@', "-");
@@ -142,7 +143,7 @@ fn failed(report: &mut Report, line: String) {
 
 fn finish(report: Report, json: Option<Output>) -> Result<()> {
     // A report without a figure is no reason to replace one.
-    if let Some(json) = json.filter(|_| !report.cells.is_empty()) {
+    if let Some(json) = json.filter(|_| !report.cases.is_empty()) {
         let text = serde_json::to_string_pretty(&report);
         json.write(&(text.context("cannot write the report")? + "\n"))?;
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
-use suite::Name;
+use suite::Case;
+use suite::engines::GPU;
 use suite::peers::programs;
 use suite::workload::sizes::sizes;
 use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution};
@@ -83,34 +84,34 @@ pub struct Options {
 }
 
 impl Options {
-    /// The cells of our sort, in the order of the table.
-    pub fn cells(&self) -> Vec<Name> {
+    /// The cases of our sort, in the order of the table.
+    pub fn cases(&self) -> Vec<Case> {
         let types = match self.types.is_empty() {
             true => TYPES.to_vec(),
             false => self.types.iter().map(String::as_str).collect(),
         };
         let distributions = once_each(self.distributions.iter().flat_map(Spread::each));
         let sizes = once_each(self.sizes.iter().flat_map(|sizes| &sizes.0));
-        let cell = |group: &str, kind: &str, distribution: String, n| Name {
+        let case = |group: &str, kind: &str, distribution: String, n| Case {
             group: group.to_owned(),
-            engine: suite::gpu_engine::NAME.to_owned(),
+            engine: GPU.to_owned(),
             kind: kind.to_owned(),
             distribution,
             n,
             level: 1,
         };
-        let mut cells = Vec::new();
+        let mut cases = Vec::new();
         for &kind in &types {
             let group = if kind == PAIRS { "pairs" } else { "device" };
             for distribution in &distributions {
-                let each = sizes.iter().map(|&&n| cell(group, kind, distribution.to_string(), n));
-                cells.extend(each);
+                let each = sizes.iter().map(|&&n| case(group, kind, distribution.to_string(), n));
+                cases.extend(each);
             }
         }
         if self.end_to_end {
-            cells.push(cell(CLASSIC, CLASSIC_TYPE, CLASSIC.to_owned(), CLASSIC_N));
+            cases.push(case(CLASSIC, CLASSIC_TYPE, CLASSIC.to_owned(), CLASSIC_N));
         }
-        cells
+        cases
     }
 
     /// Sorts of ours, each once.
@@ -139,7 +140,7 @@ enum Ours {
 impl Ours {
     fn engine(self) -> &'static str {
         match self {
-            Self::Planned => suite::gpu_engine::NAME,
+            Self::Planned => GPU,
             Self::Ballots => "gpu@ballots",
         }
     }
@@ -211,12 +212,12 @@ pub mod tests {
     #[test]
     fn what_is_not_said_is_what_the_table_is_for() {
         let options = parsed("").unwrap();
-        let cases = options.cells();
+        let cases = options.cases();
         let sizes = [10, 12, 14, 16, 18, 20, 22, 24, 26, 28].map(|k| 1 << k);
         let of_first: Vec<usize> = cases[..10].iter().map(|case| case.n).collect();
         assert_eq!(of_first, sizes);
         assert_eq!(cases.len(), TYPES.len() * sizes.len());
-        let uniform = |case: &Name| case.distribution == "uniform";
+        let uniform = |case: &Case| case.distribution == "uniform";
         assert!(cases.iter().all(uniform));
         assert_eq!(options.ours(), ["gpu"]);
         assert_eq!(options.peers(), ["cub", "cupy", "torch"]);
@@ -230,7 +231,7 @@ pub mod tests {
              --ours gpu,gpu-ballots,gpu --peers torch,cub,torch",
         );
         let options = options.unwrap();
-        let titles: Vec<String> = options.cells().iter().map(title).collect();
+        let titles: Vec<String> = options.cases().iter().map(title).collect();
         assert_eq!(titles.len(), 24);
         assert_eq!(titles[0], "i32, 2^10-1, sorted");
         assert_eq!(titles[23], "u32, 16, zipf");
@@ -241,7 +242,7 @@ pub mod tests {
     #[test]
     fn all_is_every_distribution_once() {
         let options = parsed("--types i32 --sizes 1 --distributions special,all");
-        let cases = options.unwrap().cells();
+        let cases = options.unwrap().cases();
         let spreads: Vec<&str> = cases.iter().map(|case| &*case.distribution).collect();
         assert_eq!(spreads.len(), Distribution::all().len());
         assert_eq!(spreads[..2], ["special", "uniform"]);
@@ -271,7 +272,7 @@ pub mod tests {
     #[test]
     fn cases_are_every_type_with_every_spread_at_every_size() {
         let options = parsed("--types i32 --sizes 1,2 --distributions sorted,uniform --end-to-end");
-        let cases: Vec<String> = options.unwrap().cells().iter().map(title).collect();
+        let cases: Vec<String> = options.unwrap().cases().iter().map(title).collect();
         assert_eq!(
             cases,
             [

@@ -1,6 +1,6 @@
 //! The table: a line an input and sort of ours.
 
-use suite::Name;
+use suite::Case;
 use suite::peers::report::Outcomes;
 use suite::turns::Outcome;
 
@@ -26,23 +26,23 @@ impl Table {
     }
 
     /// The lines of one input.
-    pub fn lines(&self, cell: &Name, outcomes: &Outcomes) -> String {
-        let line = |ours| self.line(cell, ours, &outcomes.peers);
+    pub fn lines(&self, case: &Case, outcomes: &Outcomes) -> String {
+        let line = |ours| self.line(case, ours, &outcomes.peers);
         outcomes.ours.iter().map(line).collect()
     }
 
-    fn line(&self, cell: &Name, ours: &Outcome, peers: &[Outcome]) -> String {
+    fn line(&self, case: &Case, ours: &Outcome, peers: &[Outcome]) -> String {
         let median = |outcome: &Outcome| {
             let times = outcome.times.as_ref().ok();
             times.map(|times| times.best().summary().0)
         };
         let ours_ms = median(ours);
-        let rate = ours_ms.map(|ms| cell.n as f64 / ms / 1e6);
+        let rate = ours_ms.map(|ms| case.n as f64 / ms / 1e6);
         let mut line = format!(
             "{:8} {:>10} {:14} {:12} {:>10} {:>8}",
-            cell.kind,
-            power(cell.n),
-            spread(cell),
+            case.kind,
+            power(case.n),
+            spread(case),
             ours.name,
             figure(ours_ms, 4),
             figure(rate, 2),
@@ -58,15 +58,15 @@ impl Table {
 }
 
 /// A case, named in a line of its own.
-pub fn title(cell: &Name) -> String {
-    let n = power(cell.n);
-    format!("{}, {n}, {}", cell.kind, spread(cell))
+pub fn title(case: &Case) -> String {
+    let n = power(case.n);
+    format!("{}, {n}, {}", case.kind, spread(case))
 }
 
 /// How keys are spread; and marked where they do not lie in GPU memory.
-fn spread(cell: &Name) -> String {
-    let mark = if cell.group == CLASSIC { " (host)" } else { "" };
-    cell.distribution.clone() + mark
+fn spread(case: &Case) -> String {
+    let mark = if case.group == CLASSIC { " (host)" } else { "" };
+    case.distribution.clone() + mark
 }
 
 /// A figure, or what stands for none.
@@ -105,13 +105,13 @@ mod tests {
     fn a_row_has_a_figure_or_a_dash_for_every_peer() {
         let mut wrong = outcome("torch", &[]);
         wrong.times = Err(Error::LevelZero);
-        let cell: Name = "device/i32-uniform/gpu/1/1048576".parse().unwrap();
+        let case: Case = "device/i32-uniform/gpu/1/1048576".parse().unwrap();
         let outcomes = Outcomes {
             ours: vec![outcome("gpu", &[0.05]), outcome("gpu-ballots", &[0.08])],
             peers: vec![outcome("cub", &[0.1]), wrong],
         };
         let table = Table { peers: vec!["cub".to_owned(), "torch".to_owned()] };
-        let lines = table.lines(&cell, &outcomes);
+        let lines = table.lines(&case, &outcomes);
         let words = lines.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
         assert_eq!(
             words.collect::<Vec<_>>(),

@@ -1,13 +1,12 @@
 //! The folder for the files that inputs reach peers by: on the memory file system where
 //! there is one with room enough, for a disk would be waited for.
 
+use crate::error::Error;
 use std::env;
 use std::path::{Path, PathBuf};
 
 use host::error::Bytes;
 use tempfile::TempDir;
-
-use super::error::PeerError;
 
 /// File system in memory.
 const MEMORY: &str = "/dev/shm";
@@ -15,13 +14,13 @@ const MEMORY: &str = "/dev/shm";
 const SPARE: u64 = 64 << 20;
 
 /// A folder for an input of so many bytes and one result: see `folder`.
-pub(crate) fn input_folder(bytes: u64) -> Result<TempDir, PeerError> {
+pub(crate) fn input_folder(bytes: u64) -> Result<TempDir, Error> {
     folder(&[Path::new(MEMORY), &env::temp_dir()], bytes)
 }
 
 /// A new folder, gone with its owner, on the first of these file systems that has room
 /// for an input of so many bytes and one result.
-fn folder(places: &[&Path], bytes: u64) -> Result<TempDir, PeerError> {
+fn folder(places: &[&Path], bytes: u64) -> Result<TempDir, Error> {
     let needed = bytes.saturating_mul(2).saturating_add(SPARE);
     let mut tried = Vec::new();
     for place in places {
@@ -33,7 +32,7 @@ fn folder(places: &[&Path], bytes: u64) -> Result<TempDir, PeerError> {
         }
         tried.push(format!("{} has {}", place.display(), Bytes(available)));
     }
-    Err(PeerError::File {
+    Err(Error::File {
         path: PathBuf::from(places.last().unwrap_or(&Path::new(MEMORY))),
         reason: format!(
             "inputs and results need {} and {}; set TMPDIR to a folder with more, or choose a \

@@ -12,11 +12,11 @@ use std::rc::Rc;
 
 use rayon::prelude::*;
 
-use super::error::PeerError;
 use super::protocol::Order;
+use crate::error::{Difference, Error};
 use crate::inputs::Keys;
 use crate::key::Key;
-use crate::verify::{Difference, Fingerprint, Verifier};
+use crate::verify::{Fingerprint, Verifier};
 
 /// Keys converted to or from bytes at a time, by one thread.
 const BLOCK: usize = 1 << 20;
@@ -30,31 +30,14 @@ pub trait Input {
     ///
     /// # Errors
     /// Whatever the system says.
-    fn write(&self, folder: &Path) -> Result<(), PeerError>;
+    fn write(&self, folder: &Path) -> Result<(), Error>;
 
     /// Judges the result that a peer wrote to files of the same names in `folder`,
     /// which orders floats by one of `orders`.
     ///
     /// # Errors
-    /// A [`CheckError`]: the result is not the sorted input, or cannot be read.
-    fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), CheckError>;
-}
-
-/// Why a result does not pass.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckError {
-    /// It is not the sorted input: how it differs.
-    #[error("{0}")]
-    Wrong(String),
-    /// It cannot be read.
-    #[error(transparent)]
-    File(#[from] PeerError),
-}
-
-impl From<Difference> for CheckError {
-    fn from(difference: Difference) -> Self {
-        Self::Wrong(difference.to_string())
-    }
+    /// [`Error::Wrong`], if the result is not the sorted input; one that cannot be read.
+    fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), Error>;
 }
 
 impl<K: Key> Input for Rc<Keys<K>> {
@@ -62,17 +45,21 @@ impl<K: Key> Input for Rc<Keys<K>> {
         self.keys().len()
     }
 
-    fn write(&self, folder: &Path) -> Result<(), PeerError> {
+    fn write(&self, folder: &Path) -> Result<(), Error> {
         write(&folder.join("keys"), self.keys())
     }
 
-    fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), CheckError> {
+    fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), Error> {
         let result = read(&folder.join("keys"), self.n())?;
         if K::NAME == "f32" {
-            return Ok(check_floats(self.keys(), &result, orders)?);
+            return wrong(check_floats(self.keys(), &result, orders));
         }
-        Ok(self.verifier().check(&result)?)
+        wrong(self.verifier().check(&result))
     }
+}
+
+fn wrong<T>(checked: Result<T, Difference>) -> Result<T, Error> {
+    checked.map_err(|difference| Error::Wrong(difference.to_string()))
 }
 
 /// Whether `result` is `input` sorted by one of `orders`; else how it differs from that
@@ -128,8 +115,8 @@ fn first_other<K: Key>(input: &[K], result: &[K]) -> Difference {
 
 /// Writes keys as they lie in the memory of a little-endian machine, blocks of them at
 /// once: one thread alone is slow to fill new pages.
-pub(super) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), PeerError> {
-    let failed = PeerError::file(path);
+pub(super) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), Error> {
+    let failed = Error::file(path);
     let file = File::create(path).map_err(&failed)?;
     let blocks = keys.par_chunks(BLOCK).enumerate();
     let write = |(number, block): (usize, &[K])| {
@@ -143,14 +130,14 @@ pub(super) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), PeerError> {
 }
 
 /// Reads `n` keys that were written so. A file of another length is a wrong result.
-pub(super) fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, CheckError> {
-    let failed = PeerError::file(path);
+pub(super) fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, Error> {
+    let failed = Error::file(path);
     let file = File::open(path).map_err(&failed)?;
     let length = file.metadata().map_err(&failed)?.len();
     if length != (n * size_of::<K>()) as u64 {
         let result = length / size_of::<K>() as u64;
         let input = n as u64;
-        return Err(Difference::Count { input, result }.into());
+        return wrong(Err(Difference::Count { input, result }));
     }
     let mut keys = vec![K::from_bits(0); n];
     let blocks = keys.par_chunks_mut(BLOCK).enumerate();
@@ -195,7 +182,7 @@ mod tests {
         assert_eq!(read::<i32>(&path, keys.len()).unwrap(), keys);
         let error = read::<i32>(&path, 3).unwrap_err().to_string();
         let count = keys.len();
-        assert_eq!(error, format!("the input has 3 keys, the result {count}"));
+        assert_eq!(error, format!("wrong result: the input has 3 keys, the result {count}"));
     }
 
     #[test]

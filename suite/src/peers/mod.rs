@@ -21,9 +21,7 @@
 //! | [`pairs`] | pairs of key and value: as files, and whether a result is right |
 //! | [`folder`] | the folder for these files |
 //! | [`report`] | results as they are kept |
-//! | [`error`] | what can go wrong |
 
-pub mod error;
 pub mod folder;
 pub mod input;
 pub mod pairs;
@@ -33,7 +31,6 @@ pub mod protocol;
 pub mod python;
 pub mod report;
 
-pub use error::PeerError;
 pub use input::Input;
 pub use process::Peer;
 pub use protocol::Variant;

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
 
-use super::error::PeerError;
 use super::protocol::{self, First, Greeting, Loaded, NoAnswer, Saved, Timed, Variant};
+use crate::error::Error;
 
 /// How long a peer may take over one answer: it may have gigabytes to read, and an
 /// interpreter's libraries take long to load on a cold machine.
@@ -48,8 +48,8 @@ impl Peer {
     /// longer than `limit`.
     ///
     /// # Errors
-    /// [`PeerError::Skipped`], with what keeps the peer from greeting.
-    pub fn start(name: &str, command: Command, limit: Duration) -> Result<Self, PeerError> {
+    /// [`Error::Skipped`], with what keeps the peer from greeting.
+    pub fn start(name: &str, command: Command, limit: Duration) -> Result<Self, Error> {
         let (pipe, greeting) = greet(name, command, limit)?;
         Ok(Self { name: name.to_owned(), greeting, pipe, variants: Vec::new(), chosen: 0 })
     }
@@ -58,11 +58,11 @@ impl Peer {
     ///
     /// # Errors
     /// It runs on another.
-    pub fn on(self, device: &str) -> Result<Self, PeerError> {
+    pub fn on(self, device: &str) -> Result<Self, Error> {
         if self.greeting.device == device {
             return Ok(self);
         }
-        Err(PeerError::OtherDevice {
+        Err(Error::OtherDevice {
             peer: self.name.clone(),
             theirs: self.greeting.device.clone(),
             ours: device.to_owned(),
@@ -85,7 +85,7 @@ impl Peer {
     /// # Errors
     /// As for all requests: the peer's own error, or that it crashed, hung or answered
     /// what the protocol does not allow.
-    pub fn load(&mut self, kind: &str, n: usize, folder: &Path) -> Result<(), PeerError> {
+    pub fn load(&mut self, kind: &str, n: usize, folder: &Path) -> Result<(), Error> {
         let request = format!("load {kind} {n} {}", folder.display());
         let (answer, line) = self.ask::<Loaded>(&request)?;
         let malformed = |reason| Err(malformed(&self.name, &request, &line, reason));
@@ -115,7 +115,7 @@ impl Peer {
     ///
     /// # Errors
     /// As for [`run`](Self::run).
-    pub fn choose_fastest(&mut self, count: usize) -> Result<usize, PeerError> {
+    pub fn choose_fastest(&mut self, count: usize) -> Result<usize, Error> {
         let mut fastest = (f64::INFINITY, 0);
         for variant in 0..self.variants.len() {
             self.choose(variant);
@@ -133,7 +133,7 @@ impl Peer {
     ///
     /// # Errors
     /// As for [`load`](Self::load); times of another number, or that are no times.
-    pub fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
+    pub fn run(&mut self, count: usize) -> Result<Vec<f64>, Error> {
         let variant = self.variants.get(self.chosen).map(|variant| &variant.name);
         // Without any, nothing is loaded: that is for the peer to say.
         let request = format!("run {} {count}", variant.map_or("-", String::as_str));
@@ -144,7 +144,7 @@ impl Peer {
     ///
     /// # Errors
     /// As for [`run`](Self::run).
-    pub fn end_to_end(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
+    pub fn end_to_end(&mut self, count: usize) -> Result<Vec<f64>, Error> {
         self.timed(&format!("end_to_end {count}"), count)
     }
 
@@ -152,7 +152,7 @@ impl Peer {
     ///
     /// # Errors
     /// As for [`load`](Self::load).
-    pub fn save(&mut self, folder: &Path) -> Result<(), PeerError> {
+    pub fn save(&mut self, folder: &Path) -> Result<(), Error> {
         let request = format!("save {}", folder.display());
         let (answer, line) = self.ask::<Saved>(&request)?;
         if answer.saved {
@@ -162,7 +162,7 @@ impl Peer {
         Err(malformed(&self.name, &request, &line, reason))
     }
 
-    fn timed(&mut self, request: &str, count: usize) -> Result<Vec<f64>, PeerError> {
+    fn timed(&mut self, request: &str, count: usize) -> Result<Vec<f64>, Error> {
         let (Timed { times_ms }, line) = self.ask(request)?;
         let malformed = |reason| malformed(&self.name, request, &line, reason);
         if times_ms.len() != count {
@@ -176,16 +176,14 @@ impl Peer {
     }
 
     /// Sends a request; returns the answer and the line it was read from.
-    fn ask<T: DeserializeOwned>(&mut self, request: &str) -> Result<(T, String), PeerError> {
+    fn ask<T: DeserializeOwned>(&mut self, request: &str) -> Result<(T, String), Error> {
         self.pipe.send(request)?;
         let line = self.pipe.line(request)?;
         match protocol::answer(&line) {
             Ok(answer) => Ok((answer, line)),
-            Err(NoAnswer::Refused(reason)) => Err(PeerError::Refused {
-                peer: self.name.clone(),
-                request: request.to_owned(),
-                reason,
-            }),
+            Err(NoAnswer::Refused(reason)) => {
+                Err(Error::Refused { peer: self.name.clone(), request: request.to_owned(), reason })
+            }
             Err(NoAnswer::Malformed(reason)) => Err(malformed(&self.name, request, &line, reason)),
         }
     }
@@ -194,12 +192,12 @@ impl Peer {
 /// Starts `command` and waits, no longer than `limit`, for what it says of itself.
 ///
 /// # Errors
-/// [`PeerError::Skipped`], with what keeps it from saying it; or that it was interrupted.
+/// [`Error::Skipped`], with what keeps it from saying it; or that it was interrupted.
 pub(super) fn greet<T: DeserializeOwned>(
     name: &str,
     command: Command,
     limit: Duration,
-) -> Result<(Pipe, T), PeerError> {
+) -> Result<(Pipe, T), Error> {
     let opened = Pipe::open(name, command, limit).and_then(|mut pipe| {
         let first = pipe.first()?;
         Ok((pipe, first))
@@ -207,23 +205,23 @@ pub(super) fn greet<T: DeserializeOwned>(
     let reason = match opened {
         Ok((pipe, First::Ready(words))) => return Ok((pipe, words)),
         Ok((_, First::Skipped(reason))) => reason,
-        Err(PeerError::Ended { status, said, .. }) if !status.starts_with(INTERRUPTED) => {
+        Err(Error::Ended { status, said, .. }) if !status.starts_with(INTERRUPTED) => {
             format!("it ended ({status}) before it was ready, and last said: {said}")
         }
-        Err(PeerError::TimedOut { limit, .. }) => {
+        Err(Error::TimedOut { limit, .. }) => {
             format!("it was not ready in {} s", limit.as_secs_f64())
         }
-        Err(PeerError::Protocol { answer, reason, .. }) => format!("it said `{answer}`: {reason}"),
-        Err(PeerError::Start { program, reason, .. }) => {
+        Err(Error::Protocol { answer, reason, .. }) => format!("it said `{answer}`: {reason}"),
+        Err(Error::Start { program, reason, .. }) => {
             format!("cannot start `{program}`: {reason}")
         }
         Err(error) => return Err(error),
     };
-    Err(PeerError::Skipped { peer: name.to_owned(), reason })
+    Err(Error::Skipped { engine: name.to_owned(), reason })
 }
 
-fn malformed(peer: &str, request: &str, line: &str, reason: String) -> PeerError {
-    PeerError::Protocol {
+fn malformed(peer: &str, request: &str, line: &str, reason: String) -> Error {
+    Error::Protocol {
         peer: peer.to_owned(),
         request: request.to_owned(),
         answer: line.chars().take(SHOWN).collect(),
@@ -247,10 +245,10 @@ pub(super) struct Pipe {
 }
 
 impl Pipe {
-    fn open(name: &str, mut command: Command, limit: Duration) -> Result<Self, PeerError> {
+    fn open(name: &str, mut command: Command, limit: Duration) -> Result<Self, Error> {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let program = command.get_program().to_string_lossy().into_owned();
-        let cannot = |error: io::Error| PeerError::Start {
+        let cannot = |error: io::Error| Error::Start {
             peer: name.to_owned(),
             program: program.clone(),
             reason: error.to_string(),
@@ -278,7 +276,7 @@ impl Pipe {
         Ok(Self { name: name.to_owned(), child, requests, lines, said, listener, limit })
     }
 
-    fn send(&mut self, request: &str) -> Result<(), PeerError> {
+    fn send(&mut self, request: &str) -> Result<(), Error> {
         let sent = match &mut self.requests {
             Some(requests) => writeln!(requests, "{request}").and_then(|()| requests.flush()),
             None => Err(io::ErrorKind::BrokenPipe.into()),
@@ -287,7 +285,7 @@ impl Pipe {
     }
 
     /// The first line of the protocol. One before it counts as what the process said last.
-    fn first<T: DeserializeOwned>(&mut self) -> Result<First<T>, PeerError> {
+    fn first<T: DeserializeOwned>(&mut self) -> Result<First<T>, Error> {
         let deadline = Instant::now() + self.limit;
         loop {
             let line = self.line_by(GREETING, deadline)?;
@@ -301,11 +299,11 @@ impl Pipe {
     }
 
     /// The next line the peer says.
-    fn line(&mut self, request: &str) -> Result<String, PeerError> {
+    fn line(&mut self, request: &str) -> Result<String, Error> {
         self.line_by(request, Instant::now() + self.limit)
     }
 
-    fn line_by(&mut self, request: &str, deadline: Instant) -> Result<String, PeerError> {
+    fn line_by(&mut self, request: &str, deadline: Instant) -> Result<String, Error> {
         let left = deadline.saturating_duration_since(Instant::now());
         // One that never stops talking has lines left at the end of its time.
         let line = match left.is_zero() {
@@ -317,7 +315,7 @@ impl Pipe {
             Err(RecvTimeoutError::Disconnected) => Err(self.ended(request)),
             Err(RecvTimeoutError::Timeout) => {
                 self.stop();
-                Err(PeerError::TimedOut {
+                Err(Error::TimedOut {
                     peer: self.name.clone(),
                     request: request.to_owned(),
                     limit: self.limit,
@@ -327,7 +325,7 @@ impl Pipe {
     }
 
     /// The error for a peer that has closed its pipes.
-    fn ended(&mut self, request: &str) -> PeerError {
+    fn ended(&mut self, request: &str) -> Error {
         let status = match self.leave() {
             Some(status) => status,
             None => "its output closed, but running".to_owned(),
@@ -339,7 +337,7 @@ impl Pipe {
             thread::sleep(POLL);
         }
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
-        PeerError::Ended {
+        Error::Ended {
             peer: self.name.clone(),
             request: request.to_owned(),
             status,

@@ -13,9 +13,9 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use super::error::PeerError;
 use super::process::Peer;
 use super::python::Library;
+use crate::error::Error;
 
 /// Names of the peers, in the order in which they are shown.
 pub const NAMES: [&str; 3] = ["cub", "cupy", "torch"];
@@ -51,12 +51,12 @@ impl Tools {
     ///
     /// # Errors
     /// No temporary folder can be made.
-    pub fn find() -> Result<Self, PeerError> {
+    pub fn find() -> Result<Self, Error> {
         Ok(Self {
             nvcc: nvcc(),
             python: python(),
             cache: cache(),
-            folder: tempfile::tempdir().map_err(PeerError::file(&env::temp_dir()))?,
+            folder: tempfile::tempdir().map_err(Error::file(&env::temp_dir()))?,
         })
     }
 
@@ -64,41 +64,41 @@ impl Tools {
     /// greeting, as for every later answer, no longer than `limit`.
     ///
     /// # Errors
-    /// [`PeerError::Skipped`] with the remedy, if the peer does not come to greet here, or
+    /// [`Error::Skipped`] with the remedy, if the peer does not come to greet here, or
     /// there is none of that name; files that cannot be written.
     pub fn start(
         &self,
         name: &str,
         capability: (u32, u32),
         limit: Duration,
-    ) -> Result<Peer, PeerError> {
+    ) -> Result<Peer, Error> {
         let command = self.command(name, capability)?;
         let started = Peer::start(name, command, limit);
         started.map_err(|error| match (error, Library::of(name), &self.python) {
-            (PeerError::Skipped { peer, reason }, Some(library), Ok(python)) => {
+            (Error::Skipped { engine, reason }, Some(library), Ok(python)) => {
                 let reason = library.explain(python, &reason);
-                PeerError::Skipped { peer, reason }
+                Error::Skipped { engine, reason }
             }
             (error, ..) => error,
         })
     }
 
     /// What starts the peer called `name`.
-    fn command(&self, name: &str, capability: (u32, u32)) -> Result<Command, PeerError> {
+    fn command(&self, name: &str, capability: (u32, u32)) -> Result<Command, Error> {
         let folder = self.folder.path().join(name);
-        fs::create_dir_all(&folder).map_err(PeerError::file(&folder))?;
+        fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         let started = match name {
             "cub" => self.cub(capability, &folder)?.map(Command::new),
             "cupy" => self.script(CUPY, &folder)?,
             "torch" => self.script(TORCH, &folder)?,
             _ => Err(format!("no such peer; there are {}", NAMES.join(", "))),
         };
-        started.map_err(|reason| PeerError::Skipped { peer: name.to_owned(), reason })
+        started.map_err(|reason| Error::Skipped { engine: name.to_owned(), reason })
     }
 
     /// A Python peer: its source and the part that all share, side by side. The inner
     /// error says what is missing.
-    fn script(&self, source: &str, folder: &Path) -> Result<Result<Command, String>, PeerError> {
+    fn script(&self, source: &str, folder: &Path) -> Result<Result<Command, String>, Error> {
         let script = folder.join("peer.py");
         write(&script, source)?;
         write(&folder.join("serve.py"), SERVE)?;
@@ -114,7 +114,7 @@ impl Tools {
         &self,
         (major, minor): (u32, u32),
         folder: &Path,
-    ) -> Result<Result<PathBuf, String>, PeerError> {
+    ) -> Result<Result<PathBuf, String>, Error> {
         let nvcc = match &self.nvcc {
             Ok(nvcc) => nvcc,
             Err(missing) => return Ok(Err(missing.clone())),
@@ -126,7 +126,7 @@ impl Tools {
             Err(reason) => return Ok(Err(reason)),
         };
         let kept = self.cache.as_deref().unwrap_or(folder);
-        fs::create_dir_all(kept).map_err(PeerError::file(kept))?;
+        fs::create_dir_all(kept).map_err(Error::file(kept))?;
         let built = kept.join(format!("cub-{}", key(&[CUB, &version, &flags.join(" ")])));
         if !built.exists() {
             let source = folder.join("peer.cu");
@@ -137,7 +137,7 @@ impl Tools {
             if let Err(reason) = compiled {
                 return Ok(Err(reason));
             }
-            fs::rename(&half, &built).map_err(PeerError::file(&built))?;
+            fs::rename(&half, &built).map_err(Error::file(&built))?;
         }
         Ok(Ok(built))
     }
@@ -228,8 +228,8 @@ fn key(parts: &[&str]) -> String {
     digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn write(path: &Path, text: &str) -> Result<(), PeerError> {
-    fs::write(path, text).map_err(PeerError::file(path))
+fn write(path: &Path, text: &str) -> Result<(), Error> {
+    fs::write(path, text).map_err(Error::file(path))
 }
 
 #[cfg(test)]
@@ -278,7 +278,7 @@ cp "$0" "$2"
             ("cud", "cud: skipped: no such peer; there are cub, cupy, torch"),
         ] {
             let error = tools.command(name, (9, 0)).unwrap_err();
-            assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
+            assert!(matches!(error, Error::Skipped { .. }), "{error:?}");
             let pointer = "; see `cudamark doctor`";
             assert_eq!(error.to_string().strip_suffix(pointer), Some(line));
         }
@@ -317,7 +317,7 @@ exit 2
 "#;
         let error = tools(nvcc).command("cub", (9, 0)).unwrap_err();
         let message = error.to_string();
-        assert!(matches!(error, PeerError::Skipped { .. }), "{message}");
+        assert!(matches!(error, Error::Skipped { .. }), "{message}");
         let reason = "failed: peer.cu(2): error: cub/cub.cuh: no such file; NVCC=PATH names";
         assert!(message.contains(reason), "{message}");
     }

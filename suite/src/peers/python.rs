@@ -12,9 +12,9 @@ use std::{env, fs};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::error::PeerError;
 use super::process;
 use super::programs::{PYTHON_VARIABLE, SERVE};
+use crate::error::Error;
 
 /// Time for an interpreter to say its version.
 pub const ASK_LIMIT: Duration = Duration::from_secs(20);
@@ -108,7 +108,7 @@ fn say<T: DeserializeOwned>(
     command.arg(path).args(arguments);
     match process::greet("python", command, limit) {
         Ok((_, words)) => Ok(words),
-        Err(PeerError::Skipped { reason, .. }) => Err(reason),
+        Err(Error::Skipped { reason, .. }) => Err(reason),
         Err(error) => Err(error.to_string()),
     }
 }

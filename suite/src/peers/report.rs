@@ -6,10 +6,11 @@ use std::process::Command;
 
 use serde::Serialize;
 
-use crate::name::Name;
-use crate::peer_cells::Shape;
-use crate::record::Environment;
-use crate::turns::{Outcome, Times, Turns, WARM_UP_S, WARM_UP_SORTS};
+use crate::case::Case;
+use crate::environment::Environment;
+use crate::runner::{WARM_UP_S, WARM_UP_SORTS};
+use crate::runners::peer::Shape;
+use crate::turns::{Outcome, Times, Turns};
 
 /// Version of the report. It rises when a field changes its meaning or goes.
 pub const VERSION: u32 = 2;
@@ -30,9 +31,9 @@ impl Outcomes {
     }
 }
 
-/// Memory from and to which the cell sorts.
-pub fn shape(cell: &Name) -> Shape {
-    match cell.group == "classic" {
+/// Memory from and to which the case sorts.
+pub fn shape(case: &Case) -> Shape {
+    match case.group == "classic" {
         true => Shape::EndToEnd,
         false => Shape::Resident,
     }
@@ -56,12 +57,12 @@ pub struct Report {
     pub plan: PlanRecord,
     /// The machine.
     pub environment: Environment,
-    /// What [`gpu_state`] said before the first cell.
+    /// What [`gpu_state`] said before the first case.
     pub before: Option<String>,
     /// The same after the last.
     pub after: Option<String>,
     /// One for each input, ours and peer that have figures.
-    pub cells: Vec<CellRecord>,
+    pub cases: Vec<CaseRecord>,
     /// Peers that cannot run on this machine, and why.
     pub skipped: Vec<String>,
     /// What went wrong, a line each: these have no figures.
@@ -82,7 +83,7 @@ pub struct PlanRecord {
 }
 
 impl Report {
-    /// A report without cells yet, of the GPU that `environment` names and this version
+    /// A report without cases yet, of the GPU that `environment` names and this version
     /// of its driver.
     pub fn new(environment: Environment, driver: Option<String>, seed: u64, plan: Turns) -> Self {
         let gpu = environment.gpu.as_ref();
@@ -100,7 +101,7 @@ impl Report {
             environment,
             before: None,
             after: None,
-            cells: Vec::new(),
+            cases: Vec::new(),
             skipped: Vec::new(),
             failures: Vec::new(),
         }
@@ -146,7 +147,7 @@ impl Cache {
 
 /// The times of one of ours and one peer's for one input.
 #[derive(Clone, Debug, Serialize)]
-pub struct CellRecord {
+pub struct CaseRecord {
     /// Type of the elements.
     #[serde(rename = "type")]
     pub kind: String,
@@ -170,7 +171,7 @@ pub struct CellRecord {
     pub peer_ms: f64,
     /// `peer_ms` over `ours_ms`: above 1, ours is faster.
     pub ratio: f64,
-    /// Whether results of both were judged and right: there is no cell where not.
+    /// Whether results of both were judged and right: there is no case where not.
     pub verified: bool,
     /// Samples of each.
     pub samples: usize,
@@ -213,26 +214,26 @@ impl From<&Times> for VariantRecord {
     }
 }
 
-impl CellRecord {
+impl CaseRecord {
     /// Those of one input: one for each of ours and each peer that have times.
-    pub fn of(cell: &Name, outcomes: &Outcomes, cache: Cache) -> Vec<Self> {
+    pub fn of(case: &Case, outcomes: &Outcomes, cache: Cache) -> Vec<Self> {
         let with_times = |outcome: &&Outcome| outcome.times.is_ok();
         let pairs = (outcomes.ours.iter().filter(with_times))
             .flat_map(|ours| outcomes.peers.iter().map(move |peer| (ours, peer)));
-        pairs.filter_map(|(ours, peer)| Self::new(cell, ours, peer, cache)).collect()
+        pairs.filter_map(|(ours, peer)| Self::new(case, ours, peer, cache)).collect()
     }
 
     /// That of one of ours and a peer; `None` if either has no times.
-    fn new(cell: &Name, ours: &Outcome, peer: &Outcome, cache: Cache) -> Option<Self> {
+    fn new(case: &Case, ours: &Outcome, peer: &Outcome, cache: Cache) -> Option<Self> {
         let our_times = ours.times.as_ref().ok()?.best();
         let all = peer.times.as_ref().ok()?;
         let (ours_ms, ours_interval_ms) = our_times.summary();
         let (peer_ms, peer_interval_ms) = all.best().summary();
         Some(Self {
-            kind: cell.kind.clone(),
-            shape: shape(cell),
-            n: cell.n,
-            distribution: cell.distribution.clone(),
+            kind: case.kind.clone(),
+            shape: shape(case),
+            n: case.n,
+            distribution: case.distribution.clone(),
             ours: ours.name.clone(),
             peer: peer.name.clone(),
             peer_version: peer.version.clone()?,
@@ -278,9 +279,9 @@ fn nvidia_smi(query: &str, format: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::environment::Gpu;
     use crate::error::Error;
     use crate::peers::Variant;
-    use crate::record::Gpu;
     use crate::turns::AllTimes;
 
     fn outcome(name: &str, version: Option<&str>, times_ms: &[f64]) -> Outcome {
@@ -302,7 +303,7 @@ mod tests {
         Outcome { times: Err(Error::LevelZero), ..outcome(name, Some("1"), &[]) }
     }
 
-    fn case() -> Name {
+    fn case() -> Case {
         "device/u32-uniform/gpu/1/1048576".parse().unwrap()
     }
 
@@ -317,7 +318,7 @@ mod tests {
         environment.dirty = Some(true);
         let mut report = Report::new(environment, None, 7, Turns::of(20));
         let cache = Cache::of(1 << 20, 4, Some(50 << 20));
-        report.cells = CellRecord::of(&case(), &Outcomes { ours, peers }, cache);
+        report.cases = CaseRecord::of(&case(), &Outcomes { ours, peers }, cache);
         serde_json::to_value(&report).unwrap()
     }
 
@@ -330,26 +331,26 @@ mod tests {
         assert_eq!(report["device"], "NVIDIA H200");
         assert_eq!(report["driver"], "CUDA 13.0");
         assert_eq!(report["commit"], "abc-dirty");
-        // Who failed has no cell.
+        // Who failed has no case.
         assert_eq!(report["cells"].as_array().unwrap().len(), 1);
-        let cell = &report["cells"][0];
-        assert_eq!(cell["type"], "u32");
-        assert_eq!(cell["shape"], "resident");
-        assert_eq!(cell["n"], 1 << 20);
-        assert_eq!(cell["distribution"], "uniform");
-        assert_eq!(cell["ours"], "gpu");
-        assert_eq!(cell["peer"], "cub");
-        assert_eq!(cell["peer_version"], "3.0.1");
-        assert_eq!(cell["ours_ms"], 0.2);
-        assert_eq!(cell["peer_ms"], 0.4);
-        assert_eq!(cell["ratio"], 2.0);
-        assert_eq!(cell["verified"], true);
-        assert_eq!(cell["cache"], "warm");
-        assert_eq!(cell["ours_interval_ms"], serde_json::json!([0.1, 0.3]));
+        let case = &report["cells"][0];
+        assert_eq!(case["type"], "u32");
+        assert_eq!(case["shape"], "resident");
+        assert_eq!(case["n"], 1 << 20);
+        assert_eq!(case["distribution"], "uniform");
+        assert_eq!(case["ours"], "gpu");
+        assert_eq!(case["peer"], "cub");
+        assert_eq!(case["peer_version"], "3.0.1");
+        assert_eq!(case["ours_ms"], 0.2);
+        assert_eq!(case["peer_ms"], 0.4);
+        assert_eq!(case["ratio"], 2.0);
+        assert_eq!(case["verified"], true);
+        assert_eq!(case["cache"], "warm");
+        assert_eq!(case["ours_interval_ms"], serde_json::json!([0.1, 0.3]));
     }
 
     #[test]
-    fn without_ours_there_is_no_cell() {
+    fn without_ours_there_is_no_case() {
         let report = report(vec![failed("gpu")], vec![outcome("cub", Some("3.0.1"), &[0.5])]);
         assert_eq!(report["cells"], serde_json::json!([]));
     }
@@ -363,8 +364,8 @@ mod tests {
         ]));
         let ours = vec![outcome("gpu", None, &[0.2]), outcome("gpu-ballots", None, &[0.25])];
         let report = report(ours, vec![cub]);
-        let cells = report["cells"].as_array().unwrap();
-        let of = |field: &str| cells.iter().map(|cell| &cell[field]).collect::<Vec<_>>();
+        let cases = report["cells"].as_array().unwrap();
+        let of = |field: &str| cases.iter().map(|case| &case[field]).collect::<Vec<_>>();
         assert_eq!(of("ours"), ["gpu", "gpu-ballots"]);
         assert_eq!(of("peer_ms"), [0.5, 0.5]);
         assert_eq!(of("ratio"), [2.5, 2.0]);
@@ -373,7 +374,7 @@ mod tests {
             {"name": "count64", "ms": 0.5, "interval_ms": [0.5, 0.5], "temporary_bytes": 7},
             {"name": "count32", "ms": 0.6, "interval_ms": [0.3, 0.6], "temporary_bytes": 7},
         ]);
-        assert_eq!(cells[0]["variants"], expected);
+        assert_eq!(cases[0]["variants"], expected);
     }
 
     #[test]

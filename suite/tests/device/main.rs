@@ -19,7 +19,7 @@ use host::gpu::module::{embedded_texts, load_module};
 use host::gpu::{Bf16, Device, F16, GpuKey, GpuSorter, Order, Payload, Resident};
 use libtest_mimic::{Arguments, Failed, Trial};
 use oracle::{Ranked, RankedNumber, check, for_every_number, for_every_type, keys, oracle, stream};
-use suite::cases::cases;
+use suite::edge_inputs::edge_inputs;
 use suite::engine::Engine;
 use suite::gpu_engine::{self, Split};
 use suite::key::Key;
@@ -112,7 +112,7 @@ fn sorted<K: Key>(keys: &[K]) -> Vec<K> {
 fn every_case_is_sorted(device: Arc<Device>) {
     fn of<K: Key>(sorter: &GpuSorter) {
         // Around the sizes of a block's sort and of the tiles.
-        for case in cases::<K>(&[32, 1024, 2816, 4096, 5632, 22528, 100_000]) {
+        for case in edge_inputs::<K>(&[32, 1024, 2816, 4096, 5632, 22528, 100_000]) {
             let mut keys = case.keys.clone();
             sorter.sort_slice(&mut keys, Order::ascending()).unwrap();
             assert!(keys == sorted(&case.keys), "{} {}", K::NAME, case.name);
@@ -242,7 +242,7 @@ fn every_level_sorts_every_case(device: Arc<Device>) {
     fn of<K: Key>(device: &Arc<Device>) {
         let mut engine = Split::<K>::new(Arc::clone(device));
         for level in [1, 2, 3, 8, 128] {
-            for case in cases::<K>(&[100, 5000, 200_000]) {
+            for case in edge_inputs::<K>(&[100, 5000, 200_000]) {
                 engine.prepare(case.keys.len(), level).unwrap();
                 let mut keys = case.keys.clone();
                 engine.sort(&mut keys).unwrap();

@@ -13,9 +13,9 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Arguments, Trial};
-use suite::peers::{Peer, PeerError};
+use suite::peers::Peer;
 use suite::turns::{Outcome, Turns};
-use suite::{Name, Session};
+use suite::{Case, Error, Session};
 
 /// Says what is wrong with the peer that this process is to be.
 const ACT_AS: &str = "CUDAMARK_TEST_ACT_AS";
@@ -61,27 +61,27 @@ fn main() -> ExitCode {
 /// Time enough for a process to start on a busy machine, and none for it to hang.
 const LIMIT: Duration = Duration::from_secs(20);
 
-fn peer(fault: &str, limit: Duration) -> Result<Peer, PeerError> {
+fn peer(fault: &str, limit: Duration) -> Result<Peer, Error> {
     started("fake", fault, limit)
 }
 
-fn started(name: &str, fault: &str, limit: Duration) -> Result<Peer, PeerError> {
+fn started(name: &str, fault: &str, limit: Duration) -> Result<Peer, Error> {
     let mut command = Command::new(env::current_exe().unwrap());
     command.env(ACT_AS, fault);
     Peer::start(name, command, limit)
 }
 
 /// The outcomes for the CPU's sort and a peer, which is called cub, on a thousand keys.
-fn outcomes(peer: Peer, samples: usize, cell: &str) -> Vec<Outcome> {
+fn outcomes(peer: Peer, samples: usize, case: &str) -> Vec<Outcome> {
     let mut session = session(peer);
-    let cell: Name = cell.parse().unwrap();
-    session.by_turns(&cell, &["cub"], Turns::of(samples)).unwrap()
+    let case: Case = case.parse().unwrap();
+    session.by_turns(&case, &["cub"], Turns::of(samples)).unwrap()
 }
 
 /// A session in which `peer` is called cub.
 fn session(peer: Peer) -> Session {
     let session = Session::new(3, "test", false, Box::new(|_| Ok(())));
-    session.opener().adopt("cub", peer);
+    session.registry().adopt("cub", peer);
     session
 }
 
@@ -99,8 +99,8 @@ fn a_good_peer_has_its_times() {
     let mut session = session(peer);
     assert!(session.can_run("cub", &mut |_| panic!()).unwrap());
     for _ in 0..2 {
-        let cell: Name = CELL.parse().unwrap();
-        let outcomes = session.by_turns(&cell, &["cub"], Turns::of(20)).unwrap();
+        let case: Case = CELL.parse().unwrap();
+        let outcomes = session.by_turns(&case, &["cub"], Turns::of(20)).unwrap();
         assert_eq!(outcomes[0].version.as_deref(), Some("1.2.3"));
         let times = outcomes[0].times.as_ref().unwrap();
         let all: Vec<(&str, f64, usize)> = (times.iter())
@@ -112,8 +112,8 @@ fn a_good_peer_has_its_times() {
 }
 
 fn a_peer_is_asked_for_what_it_sorts_and_while_it_lives() {
-    let met = |fault: &str, cell: &str| -> Vec<bool> {
-        let outcomes = outcomes(started("cub", fault, LIMIT).unwrap(), 1, cell);
+    let met = |fault: &str, case: &str| -> Vec<bool> {
+        let outcomes = outcomes(started("cub", fault, LIMIT).unwrap(), 1, case);
         outcomes.iter().map(|outcome| outcome.times.is_ok()).collect()
     };
     assert_eq!(met("none", CELL), [true]);
@@ -157,7 +157,7 @@ fn wrong_results_are_found() {
 
 fn a_peer_that_cannot_run_is_skipped() {
     let error = peer("skips", LIMIT).unwrap_err();
-    assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
+    assert!(matches!(error, Error::Skipped { .. }), "{error:?}");
     assert_eq!(error.to_string(), "fake: skipped: No module named 'cupy'; see `cudamark doctor`");
 }
 
@@ -179,7 +179,7 @@ fn a_dead_peer_stays_dead_and_says_so() {
     let mut peer = peer("crashes", LIMIT).unwrap();
     peer.run(1).unwrap_err();
     let error = peer.load("u32", 0, Path::new("/")).unwrap_err();
-    assert!(matches!(error, PeerError::Ended { .. }), "{error:?}");
+    assert!(matches!(error, Error::Ended { .. }), "{error:?}");
 }
 
 fn a_peer_that_hangs_is_stopped() {
@@ -192,7 +192,7 @@ fn a_peer_that_hangs_is_stopped() {
     );
     let mut peer = peer("hangs", Duration::from_secs(5)).unwrap();
     let error = peer.run(1).unwrap_err();
-    assert!(matches!(error, PeerError::TimedOut { .. }), "{error:?}");
+    assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
     assert!(error.ends_the_peer());
     // It sleeps for a thousand.
     assert!(start.elapsed() < Duration::from_secs(500));
@@ -213,9 +213,9 @@ fn a_peer_that_talks_nonsense_is_told_so() {
 
 fn a_peer_without_room_goes_on_with_the_next_input() {
     let mut session = session(started("cub", "has no room", LIMIT).unwrap());
-    let cell: Name = CELL.parse().unwrap();
+    let case: Case = CELL.parse().unwrap();
     for _ in 0..2 {
-        let outcomes = session.by_turns(&cell, &["cub"], Turns::of(1)).unwrap();
+        let outcomes = session.by_turns(&case, &["cub"], Turns::of(1)).unwrap();
         let error = outcomes[0].times.as_ref().unwrap_err().to_string();
         assert!(error.ends_with("`: out of memory"), "{error}");
     }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use suite::peers::PeerError;
+use suite::Error;
 use suite::peers::programs::Tools;
 use suite::peers::python;
 
@@ -38,7 +38,7 @@ fn with_cupy(source: &str) -> (tempfile::TempDir, PathBuf) {
 }
 
 /// The error of the peer `cupy` under an interpreter.
-fn start(python: Result<&Path, String>, limit: Duration) -> PeerError {
+fn start(python: Result<&Path, String>, limit: Duration) -> Error {
     let tools = Tools {
         nvcc: Err("nvcc not found".to_owned()),
         python: python.map(Path::to_owned),
@@ -51,7 +51,7 @@ fn start(python: Result<&Path, String>, limit: Duration) -> PeerError {
 /// What stands between `cupy: skipped: ` and the remedy.
 fn reason(python: &Path, limit: Duration) -> String {
     let error = start(Ok(python), limit);
-    assert!(matches!(error, PeerError::Skipped { .. }), "{error:?}");
+    assert!(matches!(error, Error::Skipped { .. }), "{error:?}");
     let line = error.to_string();
     assert_eq!(line.lines().count(), 1, "{line}");
     let rest = line.strip_prefix("cupy: skipped: ").unwrap_or_else(|| panic!("{line}"));
@@ -140,7 +140,7 @@ pub fn an_interpreter_that_is_no_python_3_is_a_reason() {
 pub fn an_interrupted_import_is_no_reason_to_go_on() {
     let (_folder, python) = with_cupy("raise KeyboardInterrupt");
     let error = start(Ok(&python), LIMIT);
-    assert!(matches!(error, PeerError::Ended { .. }), "{error:?}");
+    assert!(matches!(error, Error::Ended { .. }), "{error:?}");
 }
 
 pub fn what_an_import_prints_does_not_hide_the_library() {

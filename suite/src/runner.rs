@@ -1,23 +1,38 @@
-//! What a cell is when it is open.
+//! The trait of runners: engines made ready for one case.
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// An open cell: an engine, made ready, and the input that it is to sort.
-pub trait Cell {
-    /// Sorts the input `sorts` times, restoring it before each and verifying the
-    /// result of each, outside the timed interval; returns the mean times of one.
-    /// `sorts` is 1 or more.
+/// Sorts dropped at the start of a turn, at least.
+pub const WARM_UP_SORTS: usize = 2;
+/// Seconds that the dropped sorts take together, at least.
+pub const WARM_UP_S: f64 = 5e-3;
+/// Sorts dropped at the start of a turn, at most.
+const WARM_UP_MOST: usize = 1000;
+
+/// An engine, made ready, and the input that it is to sort.
+pub trait Runner {
+    /// Restores the input, sorts it, which alone is timed, and verifies the result.
     ///
     /// # Errors
-    /// What the engine reports; a wrong result.
-    fn sample(&mut self, sorts: u32) -> Result<Times, Error>;
+    /// Errors of the engine; a wrong result.
+    fn once(&mut self) -> Result<Times, Error>;
+
+    /// The mean times of `sorts` sorts, 1 or more, each of fresh input and verified.
+    ///
+    /// # Errors
+    /// As for [`once`](Self::once).
+    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
+        Times::mean_of(sorts, || self.once())
+    }
 
     /// Sorts until the engine is warm, then `count` times; returns the times of each.
-    /// [`verified_sort`](Self::verified_sort) judges the results of all turns where
-    /// [`sample`](Self::sample) does not do it here.
+    /// Results that are not verified here are so by [`verified_sort`](Self::verified_sort)
+    /// after the last turn.
     ///
     /// # Errors
-    /// As for [`sample`](Self::sample).
+    /// As for [`once`](Self::once).
     fn turn(&mut self, count: usize) -> Result<Vec<Times>, Error> {
         (0..count).map(|_| self.sample(1)).collect()
     }
@@ -25,7 +40,7 @@ pub trait Cell {
     /// Sorts once more, over a result overwritten before, and verifies it.
     ///
     /// # Errors
-    /// As for [`sample`](Self::sample).
+    /// As for [`once`](Self::once).
     fn verified_sort(&mut self) -> Result<(), Error> {
         self.sample(1).map(drop)
     }
@@ -36,7 +51,17 @@ pub trait Cell {
     }
 }
 
-/// How long one sort took, by whichever clocks saw it.
+/// Clock that a time is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Clock {
+    /// The host's monotonic clock, around the call.
+    Host,
+    /// The device's, by events: one before all streams' work, one after.
+    Device,
+}
+
+/// Times of one sort, by the clocks that saw it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Times {
     /// Seconds by the host's clock.
@@ -51,6 +76,11 @@ impl Times {
     /// Times by the host's clock alone.
     pub fn of_host(seconds: f64) -> Self {
         Self { host_s: Some(seconds), ..Self::default() }
+    }
+
+    /// Times by the device's clock alone.
+    pub fn of_device(seconds: f64) -> Self {
+        Self { device_s: Some(seconds), ..Self::default() }
     }
 
     /// The mean of what `take` returns `count` times.
@@ -80,6 +110,14 @@ impl Times {
     }
 }
 
+/// Sorts to drop before those that count, of an engine that took these `seconds` for its
+/// first ones.
+pub fn warm_ups(seconds: impl IntoIterator<Item = f64>) -> usize {
+    let shortest = seconds.into_iter().fold(f64::INFINITY, f64::min);
+    let enough = (WARM_UP_S / shortest).ceil() as usize;
+    enough.clamp(WARM_UP_SORTS, WARM_UP_MOST)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -95,5 +133,12 @@ mod tests {
         assert_eq!((two.host_s, two.device_s), (Some(2.0), Some(3.0)));
         let one = Times::mean_of(1, &mut take).unwrap();
         assert_eq!((one.host_s, one.device_s, one.overlap), (Some(5.0), None, None));
+    }
+
+    #[test]
+    fn short_sorts_are_dropped_until_the_clocks_are_up() {
+        assert_eq!(warm_ups([1.0, 2.0]), WARM_UP_SORTS);
+        assert_eq!(warm_ups([1e-3, 1e-2]), 5);
+        assert_eq!(warm_ups([1e-9]), WARM_UP_MOST);
     }
 }

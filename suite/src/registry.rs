@@ -1,44 +1,47 @@
-//! Opens a cell by its name: finds the type, the engine and the input that it names.
+//! Opens a case by its name: finds the type, the engine and the input that it names.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use crate::cell::Cell;
-use crate::engine;
-use crate::error::{Error, unknown};
-use crate::gpu_engine;
-use crate::group::{self, Group};
-use crate::inputs::Inputs;
-use crate::key::{F32, Key};
-use crate::name::Name;
-use crate::peer_cells::{self, Handed, Shape, StartedPeer};
-use crate::peers::pairs::Pairs;
-use crate::peers::{self, Input, Peer, Variant, programs};
-use crate::slowdown::{Slowdown, Slowed};
-use crate::{copies, cpu, emulator_cells, gpu_cells, host_cells, streams};
 use host::gpu::resident::require_indices;
 use host::gpu::{Device, Order};
 
-/// Opens cells. It keeps the last input and the peers that run, so that one after the
+use crate::case::Case;
+use crate::engine::Engine;
+use crate::engines::{self, Backend, CPU_COPY, CPU_RADIX, CPU_RAYON, CPU_STD, GPU};
+use crate::engines::{engine_and_variant, is_peer, needs_gpu};
+use crate::error::{Error, unknown};
+use crate::group::Group;
+use crate::inputs::Inputs;
+use crate::key::{F32, Key};
+use crate::peers::pairs::Pairs;
+use crate::peers::{Input, Peer, Variant};
+use crate::runner::Runner;
+use crate::runners::peer::{self, Handed, Shape, StartedPeer};
+use crate::runners::{copies, emulator, gpu, host as on_host, streams};
+use crate::slowdown::{Slowdown, Slowed};
+use crate::{cpu, gpu_engine};
+
+/// Opens cases. It keeps the last input and the peers that run, so that one after the
 /// other is opened without making them again.
-pub struct Opener {
+pub struct Registry {
     inputs: Inputs,
     peers: RefCell<BTreeMap<String, Result<Rc<StartedPeer>, String>>>,
     handed: RefCell<Option<(String, Rc<Handed>)>>,
     slowdown: Option<Slowdown>,
 }
 
-/// A type of elements, and how its cells are opened.
+/// A type of elements, and how its cases are opened.
 struct Type {
     name: &'static str,
     bytes: usize,
-    open: fn(&Opener, Group, &Name) -> Opened,
-    /// The input of a cell, for peers.
-    input: fn(&Opener, &Name) -> Handable,
+    open: fn(&Registry, Group, &Case) -> Opened,
+    /// The input of a case, for peers.
+    input: fn(&Registry, &Case) -> Handable,
 }
 
-type Opened = Result<Box<dyn Cell>, Error>;
+type Opened = Result<Box<dyn Runner>, Error>;
 
 /// An input that can be handed to a peer.
 type Handable = Result<Box<dyn Input>, Error>;
@@ -58,7 +61,7 @@ const fn keys<K: Key + Default>() -> Type {
         name: K::NAME,
         bytes: size_of::<K>(),
         open: open_keys::<K>,
-        input: |opener, name| Ok(Box::new(opener.inputs.keys::<K>(name)?)),
+        input: |registry, name| Ok(Box::new(registry.inputs.keys::<K>(name)?)),
     }
 }
 
@@ -67,9 +70,9 @@ const fn pairs<K: Key + Default>(name: &'static str) -> Type {
         name,
         bytes: size_of::<K>() + size_of::<u32>(),
         open: open_pairs::<K>,
-        input: |opener, name| {
+        input: |registry, name| {
             require_indices(name.n)?;
-            Ok(Box::new(Pairs(opener.inputs.keys::<K>(name)?)))
+            Ok(Box::new(Pairs(registry.inputs.keys::<K>(name)?)))
         },
     }
 }
@@ -85,8 +88,8 @@ pub fn bytes_of(name: &str) -> Option<usize> {
     Some(kind.bytes)
 }
 
-impl Opener {
-    /// An opener of cells whose inputs are drawn from `seed`.
+impl Registry {
+    /// An registry of cases whose inputs are drawn from `seed`.
     pub fn new(seed: u64) -> Self {
         Self {
             inputs: Inputs::new(seed),
@@ -96,7 +99,7 @@ impl Opener {
         }
     }
 
-    /// Has the cells of an engine opened with a slowdown planted in it.
+    /// Has the cases of an engine opened with a slowdown planted in it.
     pub fn slow_down(&mut self, slowdown: Slowdown) {
         self.slowdown = Some(slowdown);
     }
@@ -108,20 +111,20 @@ impl Opener {
         of_it.map(|slowdown| slowdown.percent)
     }
 
-    /// Opens the cell called `name`: generates its input, starts threads, allocates.
+    /// Opens the case called `name`: generates its input, starts threads, allocates.
     ///
     /// # Errors
     /// A part of the name that is not known; an engine that cannot run on this machine
     /// ([`Error::is_unavailable`]); too little memory.
-    pub fn open(&self, name: &Name) -> Opened {
+    pub fn build(&self, name: &Case) -> Opened {
         let opened = || {
             let group: Group = name.group.parse()?;
             let engines = group.engines();
             let (engine, variant) = engine_and_variant(&name.engine);
-            let may_vary = engine == gpu_engine::NAME || programs::NAMES.contains(&engine);
+            let may_vary = engine == GPU || is_peer(engine);
             if !engines.contains(&engine) || (variant.is_some() && !may_vary) {
                 let what = format!("engine of the group {group}");
-                return Err(unknown(&what, &name.engine, engines));
+                return Err(unknown(&what, &name.engine, &engines));
             }
             let kind = kind_of(name)?;
             self.require_unslowed(group, name)?;
@@ -131,10 +134,10 @@ impl Opener {
         opened().map_err(|error| error.of(name))
     }
 
-    /// Refuses a cell that a planted slowdown would not reach.
-    fn require_unslowed(&self, group: Group, name: &Name) -> Result<(), Error> {
+    /// Refuses a case that a planted slowdown would not reach.
+    fn require_unslowed(&self, group: Group, name: &Case) -> Result<(), Error> {
         let by_host = matches!(group, Group::Classic | Group::Cpu | Group::Split);
-        let reached = by_host && name.engine.starts_with("cpu-");
+        let reached = by_host && engines::backend(&name.engine) == Some(Backend::Cpu);
         if reached || self.slowdown_of(&name.engine).is_none() {
             return Ok(());
         }
@@ -142,14 +145,14 @@ impl Opener {
             setting: "slow-down",
             given: name.engine.clone(),
             reason: format!(
-                "cells of {group}/{} cannot be slowed down; take an engine of the CPU in classic, \
+                "cases of {group}/{} cannot be slowed down; take an engine of the CPU in classic, \
                  cpu or split",
                 name.engine
             ),
         })
     }
 
-    /// Has `peer` sort in the cells of the engine called `name`.
+    /// Has `peer` sort in the cases of the engine called `name`.
     pub fn adopt(&self, name: &str, peer: Peer) {
         let peer = Rc::new(StartedPeer::new(peer));
         self.peers.borrow_mut().insert(name.to_owned(), Ok(peer));
@@ -162,18 +165,15 @@ impl Opener {
     /// Why it cannot.
     pub fn look_for(&self, engine: &str) -> Result<Option<String>, Error> {
         let (engine, _) = engine_and_variant(engine);
-        if programs::NAMES.contains(&engine) {
+        if is_peer(engine) {
             let peer = self.peer(engine)?;
             let version = peer.peer().greeting().peer_version.clone();
             return Ok(Some(version));
         }
         if needs_gpu(engine) {
             Device::open().map_err(|missing| match engine {
-                gpu_engine::NAME => Error::from(missing),
-                _ => Error::from(peers::PeerError::Skipped {
-                    peer: engine.to_owned(),
-                    reason: missing.0,
-                }),
+                GPU => Error::from(missing),
+                _ => Error::Skipped { engine: engine.to_owned(), reason: missing.0 },
             })?;
         }
         Ok(None)
@@ -186,47 +186,45 @@ impl Opener {
             Some(Ok(peer)) if !peer.has_ended() => return Ok(Rc::clone(peer)),
             Some(Err(reason)) => Err(reason.clone()),
             _ => {
-                let peer = peer_cells::start(name);
+                let peer = peer::start(name);
                 let reason = |error: &Error| error.lacks().map_or(error.to_string(), str::to_owned);
                 let kept = peer.as_ref().map(Rc::clone).map_err(reason);
                 started.insert(name.to_owned(), kept);
                 return peer;
             }
         };
-        peer.map_err(|reason| {
-            Error::from(peers::PeerError::Skipped { peer: name.to_owned(), reason })
-        })
+        peer.map_err(|reason| Error::Skipped { engine: name.to_owned(), reason })
     }
 
-    /// Ways in which the engine of a cell can sort it, each an engine `NAME@VARIANT` of its
+    /// Ways in which the engine of a case can sort it, each an engine `NAME@VARIANT` of its
     /// own; none where there is one way.
     ///
     /// # Errors
     /// The engine does not sort this input; whatever a peer says.
-    pub fn variants(&self, name: &Name) -> Result<Vec<Variant>, Error> {
+    pub fn variants(&self, name: &Case) -> Result<Vec<Variant>, Error> {
         let group: Group = name.group.parse()?;
-        if !programs::NAMES.contains(&name.engine.as_str()) || group == Group::Classic {
+        if !is_peer(&name.engine) || group == Group::Classic {
             return Ok(Vec::new());
         }
         let peer = self.peer(&name.engine)?;
-        peer_cells::require(&peer, &name.kind, Shape::Resident)?;
-        peer_cells::variants(&peer, &*self.handed(name)?)
+        peer::require(&peer, &name.kind, Shape::Resident)?;
+        peer::variants(&peer, &*self.handed(name)?)
     }
 
-    /// The cell of a peer.
-    fn open_peer(&self, group: Group, name: &Name) -> Opened {
+    /// The case of a peer.
+    fn open_peer(&self, group: Group, name: &Case) -> Opened {
         let (engine, variant) = engine_and_variant(&name.engine);
         let peer = self.peer(engine)?;
         let shape = match group {
             Group::Classic => Shape::EndToEnd,
             _ => Shape::Resident,
         };
-        peer_cells::require(&peer, &name.kind, shape)?;
-        peer_cells::open(peer, shape, variant, self.handed(name)?)
+        peer::require(&peer, &name.kind, shape)?;
+        peer::open(peer, shape, variant, self.handed(name)?)
     }
 
-    /// The input of a cell for peers. The last one is kept: they follow one another.
-    fn handed(&self, name: &Name) -> Result<Rc<Handed>, Error> {
+    /// The input of a case for peers. The last one is kept: they follow one another.
+    fn handed(&self, name: &Case) -> Result<Rc<Handed>, Error> {
         let mut last = self.handed.borrow_mut();
         if let Some((_, kept)) = last.as_ref().filter(|(known, _)| *known == name.input()) {
             return Ok(Rc::clone(kept));
@@ -241,17 +239,35 @@ impl Opener {
     }
 }
 
-/// An engine, and the way in which it is to sort: `cub@count32`.
-fn engine_and_variant(engine: &str) -> (&str, Option<&str>) {
-    match engine.split_once('@') {
-        Some((engine, variant)) => (engine, Some(variant)),
-        None => (engine, None),
+fn kind_of(name: &Case) -> Result<&'static Type, Error> {
+    let kind = TYPES.iter().find(|kind| kind.name == name.kind);
+    kind.ok_or_else(|| unknown("type", &name.kind, &types()))
+}
+
+/// Refuses a name that is none of an engine from and to host memory.
+///
+/// # Errors
+/// No engine of that name, with those there are.
+pub fn require_engine(name: &str) -> Result<(), Error> {
+    let known = engines::of_host_memory();
+    match known.contains(&name) {
+        true => Ok(()),
+        false => Err(Error::UnknownEngine { name: name.to_owned(), known: known.join(", ") }),
     }
 }
 
-fn kind_of(name: &Name) -> Result<&'static Type, Error> {
-    let kind = TYPES.iter().find(|kind| kind.name == name.kind);
-    kind.ok_or_else(|| unknown("type", &name.kind, &types()))
+/// The engine called `name`, which sorts slices from and to host memory.
+///
+/// # Errors
+/// No engine of that name, with those there are; one that cannot run on this machine.
+pub fn engine<K: Key>(name: &str) -> Result<Box<dyn Engine<K>>, Error> {
+    require_engine(name)?;
+    Ok(match name {
+        CPU_RADIX => Box::new(cpu::Radix::default()),
+        CPU_RAYON => Box::new(cpu::Rayon::default()),
+        CPU_STD => Box::new(cpu::Std::default()),
+        _ => gpu_engine::open()?,
+    })
 }
 
 /// The order in which our sort is asked for, by the variant of its engine.
@@ -263,16 +279,11 @@ fn order(variant: Option<&str>) -> Result<Order, Error> {
     }
 }
 
-/// Whether an engine works on the GPU.
-pub fn needs_gpu(engine: &str) -> bool {
-    !engine.starts_with("cpu-") && !emulator_cells::NAMES.contains(&engine)
-}
-
 /// Refuses what the GPU's memory cannot hold, before any of it is drawn: of a sort input,
 /// output and workspace, which is a copy of the input at least where that is large.
-fn require_gpu_memory(group: Group, name: &Name, bytes: usize) -> Result<(), Error> {
+fn require_gpu_memory(group: Group, name: &Case, bytes: usize) -> Result<(), Error> {
     let (engine, _) = engine_and_variant(&name.engine);
-    if !needs_gpu(engine) || programs::NAMES.contains(&engine) {
+    if !needs_gpu(engine) || is_peer(engine) {
         return Ok(());
     }
     let (arrays, buffers) = match group {
@@ -297,16 +308,16 @@ fn require_gpu_memory(group: Group, name: &Name, bytes: usize) -> Result<(), Err
     }
 }
 
-fn open_keys<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Opened {
+fn open_keys<K: Key + Default>(registry: &Registry, group: Group, name: &Case) -> Opened {
     let (engine, variant) = engine_and_variant(&name.engine);
-    if programs::NAMES.contains(&engine) {
-        return opener.open_peer(group, name);
+    if is_peer(engine) {
+        return registry.open_peer(group, name);
     }
-    let keys = || opener.inputs.keys::<K>(name);
+    let keys = || registry.inputs.keys::<K>(name);
     let order = order(variant)?;
-    let resident = |cold, order| gpu_cells::Resident::new(&*keys()?, false, cold, order);
+    let resident = |cold, order| gpu::Resident::new(&*keys()?, false, cold, order);
     if variant.is_some() && group != Group::Device {
-        return Err(unknown("engine", &name.engine, group.engines()));
+        return Err(unknown("engine", &name.engine, &group.engines()));
     }
     Ok(match (group, engine) {
         (Group::Pairs, _) => {
@@ -314,45 +325,44 @@ fn open_keys<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Op
         }
         (Group::Device, _) => Box::new(resident(false, order)?),
         (Group::DeviceCold, _) => Box::new(resident(true, order)?),
-        (Group::DeviceGraph, _) => Box::new(gpu_cells::Graph::new(keys()?)?),
-        (Group::Split, gpu_engine::NAME) => Box::new(streams::Split::new(keys()?, name.level)?),
-        (Group::Batch, gpu_engine::NAME) => {
-            Box::new(streams::Batch::new(opener.inputs.arrays::<K>(name)?)?)
-        }
+        (Group::DeviceGraph, _) => Box::new(gpu::Graph::new(keys()?)?),
+        (Group::Split, GPU) => Box::new(streams::Split::new(keys()?, name.level)?),
+        (Group::Batch, GPU) => Box::new(streams::Batch::new(registry.inputs.arrays::<K>(name)?)?),
         (Group::Batch, _) => {
-            let arrays = opener.inputs.arrays::<K>(name)?;
-            Box::new(host_cells::Batch::new(arrays, engine == cpu::RADIX)?)
+            let arrays = registry.inputs.arrays::<K>(name)?;
+            let by = if engine == CPU_RADIX { CPU_RADIX } else { CPU_STD };
+            Box::new(on_host::batch(arrays, by)?)
         }
-        (Group::Transfer, group::CPU_COPY) => Box::new(host_cells::Copy::new(keys()?, name.level)?),
+        (Group::Transfer, CPU_COPY) => Box::new(on_host::copy(keys()?, name.level)?),
         (Group::Transfer, _) => copies::open(engine, keys()?, name.level)?,
-        (Group::Emulator, _) => emulator_cells::open(name, keys)?,
+        (Group::Emulator, _) => emulator::open(name, keys)?,
         (Group::Classic | Group::Cpu | Group::Split, _) => {
-            let mut opened = engine::candidate::<K>(engine)?.open()?;
-            if let Some(percent) = opener.slowdown_of(engine) {
-                opened = Box::new(Slowed::new(opened, percent));
+            let mut sorter = self::engine::<K>(engine)?;
+            if let Some(percent) = registry.slowdown_of(engine) {
+                sorter = Box::new(Slowed::new(sorter, percent));
             }
-            Box::new(host_cells::Sorted::new(opened, keys()?, name.level)?)
+            Box::new(on_host::Sorted::new(sorter, name.n, name.level, keys)?)
         }
     })
 }
 
-fn open_pairs<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> Opened {
+fn open_pairs<K: Key + Default>(registry: &Registry, group: Group, name: &Case) -> Opened {
     let types: Vec<&str> =
         TYPES.iter().map(|kind| kind.name).filter(|name| !name.contains('+')).collect();
     if group != Group::Pairs {
         return Err(unknown("type of keys alone", &name.kind, &types));
     }
     require_indices(name.n)?;
-    let keys = || opener.inputs.keys::<K>(name);
+    let keys = || registry.inputs.keys::<K>(name);
     let (engine, variant) = engine_and_variant(&name.engine);
     Ok(match engine {
-        gpu_engine::NAME => {
+        GPU => {
             let order = order(variant)?;
-            Box::new(gpu_cells::Resident::new(&*keys()?, true, false, order)?)
+            Box::new(gpu::Resident::new(&*keys()?, true, false, order)?)
         }
-        cpu::RAYON => Box::new(host_cells::Pairs::new(keys()?, name.level, cpu::RAYON)?),
-        cpu::STD => Box::new(host_cells::Pairs::new(keys()?, name.level, cpu::STD)?),
-        _ => return opener.open_peer(group, name),
+        CPU_RAYON => Box::new(on_host::pairs(keys()?, name.level, CPU_RAYON)?),
+        CPU_STD => Box::new(on_host::pairs(keys()?, name.level, CPU_STD)?),
+        _ => return registry.open_peer(group, name),
     })
 }
 
@@ -360,8 +370,8 @@ fn open_pairs<K: Key + Default>(opener: &Opener, group: Group, name: &Name) -> O
 mod tests {
     use super::*;
 
-    fn open(name: &str) -> Result<Box<dyn Cell>, Error> {
-        Opener::new(1).open(&name.parse().unwrap())
+    fn open(name: &str) -> Result<Box<dyn Runner>, Error> {
+        Registry::new(1).build(&name.parse().unwrap())
     }
 
     #[test]
@@ -408,9 +418,9 @@ mod tests {
 
     #[test]
     fn a_slowdown_reaches_its_cells_and_is_refused_where_it_does_not() {
-        let mut opener = Opener::new(1);
-        opener.slow_down("cpu-std=50%".parse().unwrap());
-        let open = |name: &str| opener.open(&name.parse().unwrap());
+        let mut registry = Registry::new(1);
+        registry.slow_down("cpu-std=50%".parse().unwrap());
+        let open = |name: &str| registry.build(&name.parse().unwrap());
         let mut slow = open("cpu/u32-uniform/cpu-std/1/5000").unwrap();
         assert!(slow.sample(1).unwrap().host_s.unwrap() > 0.0);
         assert!(open("batch/u32-uniform-500/cpu-radix/2").is_ok());
@@ -439,14 +449,14 @@ mod tests {
             let error = open(name).err().unwrap();
             assert!(error.is_unavailable(), "{error}");
         }
-        let opener = Opener::new(1);
+        let registry = Registry::new(1);
         for engine in ["gpu", "cub", "pinned-in"] {
-            let error = opener.look_for(engine).unwrap_err();
+            let error = registry.look_for(engine).unwrap_err();
             assert!(error.is_unavailable(), "{error}");
             assert!(error.to_string().contains(engine), "{error}");
         }
         for engine in ["cpu-std", "races"] {
-            assert_eq!(opener.look_for(engine).unwrap(), None);
+            assert_eq!(registry.look_for(engine).unwrap(), None);
         }
     }
 }

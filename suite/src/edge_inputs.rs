@@ -8,7 +8,7 @@ use crate::workload::{Distribution, Workload};
 
 /// An input with a name that says what it is.
 #[derive(Clone, Debug)]
-pub struct Case<K> {
+pub struct EdgeInput<K> {
     /// Shape and size: `sorted, 4097 keys`.
     pub name: String,
     /// The keys.
@@ -41,15 +41,14 @@ enum Shape {
 
 /// Every shape at 0, 1, 2 and 3 keys and at one key less than, as many as and one
 /// more than each of `edges`. Made as they are asked for.
-pub fn cases<K: Key>(edges: &[usize]) -> impl Iterator<Item = Case<K>> {
+pub fn edge_inputs<K: Key>(edges: &[usize]) -> impl Iterator<Item = EdgeInput<K>> {
     let around = |&edge: &usize| [edge.saturating_sub(1), edge, edge + 1];
     let mut sizes: Vec<usize> = edges.iter().flat_map(around).chain(0..=3).collect();
     sizes.sort_unstable();
     sizes.dedup();
-    sizes
-        .into_iter()
-        .flat_map(|n| SHAPES.map(|(name, shape)| (n, name, shape)))
-        .map(|(n, name, shape)| Case { name: format!("{name}, {n} keys"), keys: keys(n, shape) })
+    sizes.into_iter().flat_map(|n| SHAPES.map(|(name, shape)| (n, name, shape))).map(
+        |(n, name, shape)| EdgeInput { name: format!("{name}, {n} keys"), keys: keys(n, shape) },
+    )
 }
 
 fn keys<K: Key>(n: usize, shape: Shape) -> Vec<K> {
@@ -72,7 +71,7 @@ mod tests {
 
     #[test]
     fn cases_lie_about_the_edges_and_none_twice() {
-        let all: Vec<Case<i32>> = cases(&[4, 64]).collect();
+        let all: Vec<EdgeInput<i32>> = edge_inputs(&[4, 64]).collect();
         let mut sizes: Vec<usize> = all.iter().map(|case| case.keys.len()).collect();
         sizes.dedup();
         assert_eq!(sizes, [0, 1, 2, 3, 4, 5, 63, 64, 65]);
@@ -82,7 +81,7 @@ mod tests {
 
     #[test]
     fn extremes_hold_the_ends_of_the_type() {
-        let case = cases::<i32>(&[]).find(|case| case.name == "extremes, 3 keys");
+        let case = edge_inputs::<i32>(&[]).find(|case| case.name == "extremes, 3 keys");
         assert_eq!(case.unwrap().keys, [i32::MAX, i32::MIN, i32::MAX - 1]);
     }
 }

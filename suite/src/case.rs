@@ -1,4 +1,4 @@
-//! The name of a cell: one word that a file name, a filter and a table can hold, and
+//! The name of a case: one word that a file name, a filter and a table can hold, and
 //! Criterion's name of its benchmark.
 //!
 //! ```text
@@ -15,19 +15,20 @@
 //! between, hyphens and all. Names outlive the program that wrote them: one is read
 //! by its grammar alone, whether or not this version has such a group or engine. Records
 //! of earlier versions hold `group/engine/type-distribution-n/level`, the
-//! [former](Name::former) form, which is read as well.
+//! [former](Case::former) form, which is read as well.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::CaseError;
 use crate::group::Group;
 
-/// The name of a cell. `FromStr` reads what `Display` writes, and the former form.
+/// The name of a case. `FromStr` reads what `Display` writes, and the former form.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
-pub struct Name {
+pub struct Case {
     /// The question that it is part of: `classic`.
     pub group: String,
     /// Who sorts: `cpu-std`.
@@ -42,25 +43,19 @@ pub struct Name {
     pub level: usize,
 }
 
-/// The form of names in groups that ask for levels.
-const LEVELS: &str = "group/type-distribution-n/engine/level";
-/// The form of names in other groups.
-const SIZES: &str = "group/type-distribution/engine/level/n";
+impl Case {
+    /// The classic workload at `n` keys.
+    pub fn classic(engine: &str, n: usize, level: usize) -> Self {
+        Self {
+            group: Group::Classic.name().to_owned(),
+            engine: engine.to_owned(),
+            kind: "i32".to_owned(),
+            distribution: "classic".to_owned(),
+            n,
+            level,
+        }
+    }
 
-/// A text that is not the name of a cell.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "`{text}` is not the name of a cell: {reason}; write {LEVELS}, like \
-     classic/i32-classic-50000000/cpu-std/4, or {SIZES}, like cpu/u32-uniform/cpu-std/4/65536"
-)]
-pub struct NameError {
-    /// The text.
-    pub text: String,
-    /// What is wrong with it.
-    pub reason: &'static str,
-}
-
-impl Name {
     /// The input: `i32-classic-50000000`.
     pub fn input(&self) -> String {
         format!("{}-{}-{}", self.kind, self.distribution, self.n)
@@ -107,28 +102,28 @@ impl Name {
         matches(&self.to_string()) || matches(&self.former())
     }
 
-    /// The same cell at another level.
+    /// The same case at another level.
     pub fn at_level(&self, level: usize) -> Self {
         Self { level, ..self.clone() }
     }
 
-    /// The same cell of another engine.
+    /// The same case of another engine.
     pub fn of_engine(&self, engine: &str) -> Self {
         Self { engine: engine.to_owned(), ..self.clone() }
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}/{}", self.chart(), self.curve(), self.point())
     }
 }
 
-impl FromStr for Name {
-    type Err = NameError;
+impl FromStr for Case {
+    type Err = CaseError;
 
-    fn from_str(text: &str) -> Result<Self, NameError> {
-        let wrong = |reason| NameError { text: text.to_owned(), reason };
+    fn from_str(text: &str) -> Result<Self, CaseError> {
+        let wrong = |reason| CaseError { text: text.to_owned(), reason };
         let parts: Vec<&str> = text.split('/').collect();
         let (group, input, engine, level) = match parts[..] {
             [group, spread, engine, level, n] => (group, format!("{spread}-{n}"), engine, level),
@@ -170,22 +165,22 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(fits)
 }
 
-/// A number as `Display` writes it, so that no two texts name one cell.
+/// A number as `Display` writes it, so that no two texts name one case.
 fn number(text: &str) -> Option<usize> {
     let number: usize = text.parse().ok()?;
     (number.to_string() == text).then_some(number)
 }
 
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
+impl From<Case> for String {
+    fn from(name: Case) -> Self {
         name.to_string()
     }
 }
 
-impl TryFrom<String> for Name {
-    type Error = NameError;
+impl TryFrom<String> for Case {
+    type Error = CaseError;
 
-    fn try_from(text: String) -> Result<Self, NameError> {
+    fn try_from(text: String) -> Result<Self, CaseError> {
         text.parse()
     }
 }
@@ -203,11 +198,11 @@ mod tests {
             "transfer/i32-classic-0/pinned-in/128",
             "classics/i32-classic-5/cpu-std/4",
         ] {
-            let name: Name = text.parse().unwrap();
+            let name: Case = text.parse().unwrap();
             assert_eq!(name.to_string(), text);
             let json = serde_json::to_string(&name).unwrap();
             assert_eq!(json, format!("\"{text}\""));
-            assert_eq!(serde_json::from_str::<Name>(&json).unwrap(), name);
+            assert_eq!(serde_json::from_str::<Case>(&json).unwrap(), name);
         }
     }
 
@@ -216,7 +211,7 @@ mod tests {
         for group in ["classic", "device-cold", "tomorrow"] {
             for (kind, distribution) in [("u32", "uniform"), ("u64+u32", "few-distinct")] {
                 for n in [0, 1, 1 << 20, usize::MAX] {
-                    let name = Name {
+                    let name = Case {
                         group: group.to_owned(),
                         engine: "cpu-std".to_owned(),
                         kind: kind.to_owned(),
@@ -240,7 +235,7 @@ mod tests {
                 "pairs/u32+u32-nearly-sorted/gpu/1/1048576",
             ),
         ] {
-            let name: Name = former.parse().unwrap();
+            let name: Case = former.parse().unwrap();
             assert_eq!((name.to_string(), name.former()), (text.into(), former.into()));
             assert!(name.is_matched(|name| name == text));
             assert!(name.is_matched(|name| name == former));
@@ -250,7 +245,7 @@ mod tests {
 
     #[test]
     fn hyphens_belong_to_the_distribution() {
-        let name: Name = "cpu/u64-organ-pipe/cpu-radix/2/7".parse().unwrap();
+        let name: Case = "cpu/u64-organ-pipe/cpu-radix/2/7".parse().unwrap();
         assert_eq!((name.kind.as_str(), name.distribution.as_str()), ("u64", "organ-pipe"));
         assert_eq!((name.n, name.level), (7, 2));
         assert_eq!(name.input(), "u64-organ-pipe-7");
@@ -274,7 +269,7 @@ mod tests {
             ("cpu/u32-uniform/cpu-std/0/7", "level"),
             ("cpu/u32/cpu-std/1/7", "type, distribution or n"),
         ] {
-            let error = text.parse::<Name>().unwrap_err();
+            let error = text.parse::<Case>().unwrap_err();
             assert!(error.reason.contains(reason), "{text}: {error}");
             assert!(error.to_string().contains(&format!("`{text}`")));
         }

@@ -10,20 +10,21 @@ use cust::stream::Stream;
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
-use crate::cell::{Cell, Times};
+use crate::engines::{DEVICE_COPY, PINNED_IN, PINNED_OUT, STAGED_IN, STAGED_OUT};
 use crate::error::Error;
-use crate::gpu_cells::{between, download, event, record, sorter, spoil};
-use crate::group::{DEVICE_COPY, PINNED_IN, PINNED_OUT, STAGED_IN, STAGED_OUT};
 use crate::inputs::Keys;
 use crate::key::Key;
 use crate::memory;
+use crate::runner::{Runner, Times};
+use crate::runners::gpu::{between, download, event, poison, record, sorter};
 use crate::threads;
+use crate::verify::check_copy;
 use host::gpu::Device;
 use host::gpu::device::failed;
 use host::gpu::sorter::stream;
 use host::gpu::transfer::{Staging, upload};
 
-/// Opens a cell of the group `transfer` on the GPU: `engine` says which copy.
+/// Opens a case of the group `transfer` on the GPU: `engine` says which copy.
 ///
 /// # Errors
 /// No GPU; too little memory; threads that do not start.
@@ -31,7 +32,7 @@ pub fn open<K: Key>(
     engine: &str,
     input: Rc<Keys<K>>,
     level: usize,
-) -> Result<Box<dyn Cell>, Error> {
+) -> Result<Box<dyn Runner>, Error> {
     let device = Arc::clone(sorter()?.device());
     device.enter()?;
     Ok(match engine {
@@ -41,14 +42,6 @@ pub fn open<K: Key>(
         PINNED_OUT => Box::new(Plain::new(device, PINNED_OUT, input)?),
         _ => Box::new(Plain::new(device, DEVICE_COPY, input)?),
     })
-}
-
-/// Whether the copy is what was copied.
-fn judge<K: Key>(input: &Keys<K>, copy: &[K]) -> Result<(), Error> {
-    match copy == input.keys() {
-        true => Ok(()),
-        false => Err(Error::Wrong("the copy is not what was copied".to_owned())),
-    }
 }
 
 /// One copy on one stream, timed by events.
@@ -79,7 +72,9 @@ impl<K: Key> Plain<K> {
             end: event()?,
         })
     }
+}
 
+impl<K: Key> Runner for Plain<K> {
     fn once(&mut self) -> Result<Times, Error> {
         self.device.enter()?;
         match self.engine {
@@ -87,7 +82,7 @@ impl<K: Key> Plain<K> {
             PINNED_IN => self.pinned.as_mut_slice().copy_from_slice(self.input.keys()),
             _ => {}
         }
-        spoil(&self.there, &self.stream)?;
+        poison(&self.there, &self.stream)?;
         let idle = self.stream.synchronize();
         idle.map_err(failed("overwriting the last copy"))?;
         let begun = Instant::now();
@@ -106,19 +101,13 @@ impl<K: Key> Plain<K> {
         self.end.synchronize().map_err(failed("copying"))?;
         let host = begun.elapsed();
         match self.engine {
-            PINNED_OUT => judge(&self.input, self.pinned.as_slice())?,
-            _ => judge(&self.input, &download(&self.there)?)?,
+            PINNED_OUT => check_copy(self.input.keys(), self.pinned.as_slice())?,
+            _ => check_copy(self.input.keys(), &download(&self.there)?)?,
         }
         Ok(Times {
             device_s: Some(between(&self.start, &self.end)?),
             ..Times::of_host(host.as_secs_f64())
         })
-    }
-}
-
-impl<K: Key> Cell for Plain<K> {
-    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
-        Times::mean_of(sorts, || self.once())
     }
 }
 
@@ -156,11 +145,13 @@ impl<K: Key> Staged<K> {
             input,
         })
     }
+}
 
+impl<K: Key> Runner for Staged<K> {
     fn once(&mut self) -> Result<Times, Error> {
         self.device.enter()?;
         if self.inwards {
-            spoil(&self.there, &self.lanes[0].1)?;
+            poison(&self.there, &self.lanes[0].1)?;
             let idle = self.lanes[0].1.synchronize();
             idle.map_err(failed("overwriting the last copy"))?;
         } else {
@@ -185,15 +176,9 @@ impl<K: Key> Staged<K> {
         })?;
         let elapsed = begun.elapsed();
         match self.inwards {
-            true => judge(&self.input, &download(&self.there)?)?,
-            false => judge(&self.input, &self.host)?,
+            true => check_copy(self.input.keys(), &download(&self.there)?)?,
+            false => check_copy(self.input.keys(), &self.host)?,
         }
         Ok(Times::of_host(elapsed.as_secs_f64()))
-    }
-}
-
-impl<K: Key> Cell for Staged<K> {
-    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
-        Times::mean_of(sorts, || self.once())
     }
 }

@@ -1,7 +1,7 @@
-//! Cells of the sort kernels in the emulator: what each check costs, and so how many
+//! Cases of the sort kernels in the emulator: what each check costs, and so how many
 //! keys a second a test affords.
 //!
-//! The engines of these cells are no rivals. They are one sort, a histogram and a pass
+//! The engines of these cases are no rivals. They are one sort, a histogram and a pass
 //! a digit in a shape that large inputs take on the GPU, under four levels of
 //! checking, each of which holds the one before it:
 //!
@@ -29,25 +29,16 @@ use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::{Bits, Key as Word};
 use gpu_kernels::tile::{Buffers, Pass};
 
-use crate::cell::{Cell, Times};
+use crate::case::Case;
+use crate::engines::{BOUNDS, RACES, RANDOM, WRITTEN};
 use crate::error::{Error, unknown};
+use crate::group::Group;
 use crate::inputs::Keys;
 use crate::key::Key;
 use crate::memory;
-use crate::name::Name;
+use crate::runner::{Runner, Times};
 
-/// Bounds and alignment alone are checked.
-pub const BOUNDS: &str = "bounds";
-/// And that what is read was written.
-pub const WRITTEN: &str = "written";
-/// And that accesses are ordered.
-pub const RACES: &str = "races";
-/// And the schedule is random, with stale reads.
-pub const RANDOM: &str = "random";
-/// All of them, from the least that is checked to the most.
-pub const NAMES: &[&str] = &[BOUNDS, WRITTEN, RACES, RANDOM];
-
-/// Most keys of a cell: at 10 to 25 microseconds a key, a minute or two a sort.
+/// Most keys of a case: at 10 to 25 microseconds a key, a minute or two a sort.
 const MOST: usize = 1 << 22;
 /// Bytes of memory that a byte of keys takes, with what is remembered of who accessed
 /// it: 19 where races are looked for, as measured.
@@ -92,18 +83,19 @@ macro_rules! kernels {
 const OF_4_BYTES: Kernels<u32> = kernels!(histogram_small_u32, onesweep_keys_baseline_u32);
 const OF_8_BYTES: Kernels<u64> = kernels!(histogram_small_u64, onesweep_keys_u64);
 
-/// Opens the cell called `name`, whose input `keys` makes.
+/// Opens the case called `name`, whose input `keys` makes.
 ///
 /// # Errors
 /// A level above 1; more keys than the emulator sorts in good time; too little memory;
 /// those of `keys`.
 pub fn open<K: Key>(
-    name: &Name,
+    name: &Case,
     keys: impl FnOnce() -> Result<Rc<Keys<K>>, Error>,
-) -> Result<Box<dyn Cell>, Error> {
-    let engine = NAMES.iter().find(|known| **known == name.engine);
+) -> Result<Box<dyn Runner>, Error> {
+    let names = Group::Emulator.engines();
+    let engine = names.iter().find(|known| **known == name.engine);
     let found = engine.and_then(|engine| Some((*engine, options(engine)?)));
-    let (engine, options) = found.ok_or_else(|| unknown("engine", &name.engine, NAMES))?;
+    let (engine, options) = found.ok_or_else(|| unknown("engine", &name.engine, &names))?;
     if name.level != 1 {
         return Err(Error::LevelTooHigh { engine, level: name.level, limit: 1 });
     }
@@ -239,27 +231,18 @@ impl<K: Key, W: Word> Emulated<K, W> {
         })?;
         Ok(keys.into_inner())
     }
+}
 
-    fn once(&self) -> Result<Times, Error> {
+impl<K: Key, W: Word> Runner for Emulated<K, W> {
+    fn once(&mut self) -> Result<Times, Error> {
         let memory = self.memory();
         let start = Instant::now();
         let sorted = self.sort(&memory);
         let elapsed = start.elapsed();
         sorted.map_err(found)?;
         let keys = self.result(&memory).map_err(found)?;
-        let checked = self.input.verifier().check(&keys);
-        checked.map_err(|difference| crate::Error::WrongResult {
-            engine: self.engine,
-            level: 1,
-            difference,
-        })?;
+        self.input.check(&keys, self.engine, 1)?;
         Ok(Times::of_host(elapsed.as_secs_f64()))
-    }
-}
-
-impl<K: Key, W: Word> Cell for Emulated<K, W> {
-    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
-        Times::mean_of(sorts, || self.once())
     }
 }
 
@@ -289,7 +272,7 @@ mod tests {
 
     #[test]
     fn every_type_is_sorted_under_every_check() {
-        for engine in NAMES {
+        for engine in Group::Emulator.engines() {
             let mut of_u32 = emulated::<u32, u32>(OF_4_BYTES, engine);
             let times = of_u32.sample(1).unwrap();
             assert!(times.host_s.unwrap() > 0.0 && times.device_s.is_none());
@@ -300,8 +283,8 @@ mod tests {
     }
 
     fn said_of(kernels: Kernels<u32>, engine: &'static str) -> String {
-        let mut cell = emulated::<u32, u32>(kernels, engine);
-        cell.sample(1).unwrap_err().to_string()
+        let mut case = emulated::<u32, u32>(kernels, engine);
+        case.sample(1).unwrap_err().to_string()
     }
 
     /// A pass that moves no key to another place.

@@ -1,4 +1,4 @@
-//! Cells of many streams at once, on keys that lie on the device: one array cut over
+//! Cases of many streams at once, on keys that lie on the device: one array cut over
 //! them, or an array for each.
 //!
 //! The timed interval begins with an event on the first stream, for which all others
@@ -25,11 +25,11 @@ use cust::event::Event;
 use cust::memory::{CopyDestination, DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
 
-use crate::cell::{Cell, Times};
 use crate::error::Error;
-use crate::gpu_cells::{between, event, judge, record, sorter, spoil};
 use crate::inputs::Keys;
 use crate::key::Key;
+use crate::runner::{Runner, Times};
+use crate::runners::gpu::{between, check_result, event, poison, record, sorter};
 use host::gpu::device::failed;
 use host::gpu::merger::{merge_runs, wait_for};
 use host::gpu::sorter::stream;
@@ -38,7 +38,7 @@ use host::gpu::{Device, Order, Payload, Sort, Workspace, checks};
 
 /// Longest time for which the gate holds the streams. Launching everything takes less.
 const GATE: Duration = Duration::from_millis(100);
-/// Runs after which a cell is refused whose gate held in none of them.
+/// Runs after which a case is refused whose gate held in none of them.
 const GATED_RUNS: usize = 4;
 
 /// Streams between a fork and a join, and what times them.
@@ -175,18 +175,15 @@ impl Drop for Gate {
     }
 }
 
-/// The mean times of `sorts` runs of `once` by the host's clock, without the gate, and
-/// of as many by the device's, behind it.
+/// The times of a run of `once` by the host's clock, without the gate, and of another by the
+/// device's, behind it.
 fn by_both_clocks(
-    sorts: u32,
     mut once: impl FnMut(bool) -> Result<Option<Times>, Error>,
 ) -> Result<Times, Error> {
     let blocking = env::var("CUDA_LAUNCH_BLOCKING").ok();
-    Times::mean_of(sorts, || {
-        let host = once(false)?.and_then(|times| times.host_s);
-        let gated = until_held(|| once(true), blocking.as_deref())?;
-        Ok(Times { host_s: host, ..gated })
-    })
+    let host = once(false)?.and_then(|times| times.host_s);
+    let gated = until_held(|| once(true), blocking.as_deref())?;
+    Ok(Times { host_s: host, ..gated })
 }
 
 /// The times of the first of a few gated runs whose gate held.
@@ -260,14 +257,14 @@ impl<K: Key> Split<K> {
         })
     }
 
-    fn once(&mut self, gated: bool) -> Result<Option<Times>, Error> {
+    fn run(&mut self, gated: bool) -> Result<Option<Times>, Error> {
         self.device.enter()?;
         if self.input.keys().is_empty() {
             return Ok(Some(Times::of_host(0.0)));
         }
         let restored = self.keys.copy_from(&self.source);
         restored.map_err(failed("restoring the input"))?;
-        spoil(&self.other, &self.streams.streams[0])?;
+        poison(&self.other, &self.streams.streams[0])?;
         wait()?;
         let (keys, other): (&DeviceSlice<K>, &DeviceSlice<K>) = (&self.keys, &self.other);
         let (n, chunk) = (keys.len(), self.chunk);
@@ -297,15 +294,15 @@ impl<K: Key> Split<K> {
         let order = Order::ascending();
         let found = checks::keys(&self.device, result, &order, &self.streams.streams[0])?;
         found.check(self.source_hash).or_else(|wrong| {
-            judge(&self.input, result, self.level)?;
+            check_result(&self.input, result, self.level)?;
             Err(wrong.into())
         })
     }
 }
 
-impl<K: Key> Cell for Split<K> {
-    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
-        by_both_clocks(sorts, |gated| self.once(gated))
+impl<K: Key> Runner for Split<K> {
+    fn once(&mut self) -> Result<Times, Error> {
+        by_both_clocks(|gated| self.run(gated))
     }
 }
 
@@ -352,10 +349,10 @@ impl<K: Key> Batch<K> {
         })
     }
 
-    fn once(&mut self, gated: bool) -> Result<Option<Times>, Error> {
+    fn run(&mut self, gated: bool) -> Result<Option<Times>, Error> {
         self.device.enter()?;
         for (lane, stream) in self.lanes.iter().zip(&self.streams.streams) {
-            spoil(&lane.output, stream)?;
+            poison(&lane.output, stream)?;
         }
         wait()?;
         let (sort, lanes) = (&self.sort, &mut self.lanes);
@@ -371,15 +368,15 @@ impl<K: Key> Batch<K> {
             },
         )?;
         for (lane, input) in self.lanes.iter().zip(&*self.inputs) {
-            judge(input, &lane.output, self.inputs.len())?;
+            check_result(input, &lane.output, self.inputs.len())?;
         }
         Ok(times)
     }
 }
 
-impl<K: Key> Cell for Batch<K> {
-    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
-        by_both_clocks(sorts, |gated| self.once(gated))
+impl<K: Key> Runner for Batch<K> {
+    fn once(&mut self) -> Result<Times, Error> {
+        by_both_clocks(|gated| self.run(gated))
     }
 }
 
@@ -461,7 +458,7 @@ mod tests {
 
     #[test]
     fn the_gates_own_times_are_by_the_device_and_the_others_by_the_host() {
-        let times = by_both_clocks(2, |gated| {
+        let times = by_both_clocks(|gated| {
             Ok(Some(match gated {
                 true => Times { device_s: Some(1.0), ..Times::default() },
                 false => Times::of_host(3.0),

@@ -1,8 +1,5 @@
-//! Records: results as they were, with the machine they were measured on.
-//!
-//! A record is read long after it was written, so it carries a version, says nothing
-//! in words that a number can say, keeps every sample, and names in its fields the
-//! unit of each figure (`_s` seconds, `_bytes`).
+//! The machine, sources and tools that results are of. Each figure has its unit in the name
+//! of its field (`_s` seconds, `_bytes`).
 
 use std::env;
 use std::fs;
@@ -16,14 +13,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
-use crate::key::Key;
-use crate::measure::Samples;
 use crate::nvml::{Monitor, Setup};
-use crate::workload::{Distribution, Workload};
 use host::gpu::{self, Device, module};
-
-/// Version of the records below. It rises when a field changes its meaning or goes.
-pub const VERSION: u32 = 1;
 
 /// Environment variable that names the commit where there is no checkout to ask, as
 /// in a bundle: the hash, with `-dirty` after it if the sources differed from it.
@@ -270,81 +261,6 @@ fn container() -> Option<String> {
     ];
     let mark = marks.iter().find(|(path, _)| Path::new(path).exists())?;
     Some(mark.1.to_owned())
-}
-
-/// A run of the classic workload.
-#[derive(Clone, Debug, Serialize)]
-pub struct Classic {
-    /// [`VERSION`].
-    pub version: u32,
-    /// Number of keys.
-    pub n: usize,
-    /// Type of the keys: `i32`.
-    pub key: &'static str,
-    /// How they are spread.
-    pub distribution: Distribution,
-    /// Seed they were drawn from.
-    pub seed: u64,
-    /// Confidence of every level's interval, from 0 to 1.
-    pub confidence: f64,
-    /// Where it was measured.
-    pub environment: Environment,
-    /// One entry a level, in the order measured.
-    pub levels: Vec<Level>,
-}
-
-/// The samples of one engine at one level.
-#[derive(Clone, Debug, Serialize)]
-pub struct Level {
-    /// Concurrency level.
-    pub level: usize,
-    /// Name of the engine.
-    pub engine: &'static str,
-    /// Median of the samples.
-    pub median_s: f64,
-    /// Lower end of the interval for the median.
-    pub low_s: f64,
-    /// Upper end of it.
-    pub high_s: f64,
-    /// Whether every sample's result was checked and right.
-    pub verified: bool,
-    /// Every sample, in the order taken.
-    pub samples_s: Vec<f64>,
-}
-
-impl Classic {
-    /// The record of `samples`, which were taken of `workload` with keys of type `K`.
-    ///
-    /// # Panics
-    /// If there is no level, or one without samples.
-    pub fn new<K: Key>(workload: Workload, environment: Environment, samples: &[Samples]) -> Self {
-        Self {
-            version: VERSION,
-            n: workload.n,
-            key: K::NAME,
-            distribution: workload.distribution,
-            seed: workload.seed,
-            confidence: samples[0].interval().confidence,
-            environment,
-            levels: samples.iter().map(Level::new).collect(),
-        }
-    }
-}
-
-impl Level {
-    fn new(samples: &Samples) -> Self {
-        let interval = samples.interval();
-        Self {
-            level: samples.level,
-            engine: samples.engine,
-            median_s: samples.median(),
-            low_s: interval.low,
-            high_s: interval.high,
-            // Samples exist of verified results only: see `measure`.
-            verified: true,
-            samples_s: samples.seconds.clone(),
-        }
-    }
 }
 
 #[cfg(test)]

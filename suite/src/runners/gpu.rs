@@ -1,4 +1,4 @@
-//! Cells on the GPU whose keys lie in its memory, on one stream.
+//! Cases on the GPU whose keys lie in its memory, on one stream.
 //!
 //! [`Resident`] times one sort by two events on an idle stream, as peers are timed, so
 //! that what the host takes to launch is part of it. Warm, a dropped sort precedes the
@@ -17,14 +17,13 @@ use cust::memory::{CopyDestination, DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
 use cust::sys;
 
-use crate::cell::{Cell, Times};
-use crate::engine::Unavailable;
+use crate::engines::GPU;
 use crate::error::Error;
-use crate::gpu_engine;
+use crate::error::Unavailable;
 use crate::inputs::Keys;
 use crate::key::Key;
 use crate::memory;
-use crate::turns;
+use crate::runner::{Runner, Times, WARM_UP_SORTS, warm_ups};
 use host::gpu::device::{check, failed};
 use host::gpu::sorter::stream;
 use host::gpu::transfer::upload;
@@ -39,7 +38,7 @@ pub(crate) fn download<K: Key>(slice: &DeviceSlice<K>) -> Result<Vec<K>, Error> 
 }
 
 /// What stands in an output before a sort writes to it.
-const SPOILT: u8 = 0xA5;
+const POISON: u8 = 0xA5;
 /// Bytes of a cache whose size the driver does not say.
 const CACHE_BYTES: u64 = 128 << 20;
 
@@ -67,35 +66,28 @@ pub(crate) fn between(start: &Event, end: &Event) -> Result<f64, host::Error> {
     Ok(f64::from(milliseconds) / 1e3)
 }
 
-/// Whether what lies in `result` is `input`, sorted: judged on the host.
-pub(crate) fn judge<K: Key>(
+/// Verifies, on the host, that what lies in `result` is `input`, sorted.
+pub(crate) fn check_result<K: Key>(
     input: &Keys<K>,
     result: &DeviceSlice<K>,
     level: usize,
 ) -> Result<(), Error> {
-    let result = download(result)?;
-    let checked = input.verifier().check(&result);
-    checked.map_err(|difference| Error::WrongResult {
-        engine: gpu_engine::NAME,
-        level,
-        difference,
-    })?;
-    Ok(())
+    input.check(&download(result)?, GPU, level)
 }
 
 /// Fills `buffer` so that what it holds after a sort is that sort's.
-pub(crate) fn spoil<K: Key>(buffer: &DeviceSlice<K>, stream: &Stream) -> Result<(), host::Error> {
+pub(crate) fn poison<K: Key>(buffer: &DeviceSlice<K>, stream: &Stream) -> Result<(), host::Error> {
     let bytes = buffer.len() * size_of::<K>();
     let address = buffer.as_device_ptr().as_raw();
     // SAFETY: the memory is that of the slice; work that follows is on the same stream.
-    let status = unsafe { sys::cuMemsetD8Async(address, SPOILT, bytes, stream.as_inner()) };
+    let status = unsafe { sys::cuMemsetD8Async(address, POISON, bytes, stream.as_inner()) };
     check(status, "overwriting the last result")
 }
 
 /// Keys, alone or with values, sorted out of place.
 pub struct Resident<K: Key> {
     resident: gpu::Resident<'static, K>,
-    /// Of a cold cell: the buffer that is written before each sort.
+    /// Of a cold case: the buffer that is written before each sort.
     other: Option<DeviceBuffer<u8>>,
     /// Sorts dropped at the start of a turn, once they are known.
     warm_ups: Option<usize>,
@@ -115,7 +107,9 @@ impl<K: Key + Default> Resident<K> {
             || DeviceBuffer::zeroed(bytes as usize).map_err(failed("allocating GPU memory"));
         Ok(Self { resident, other: cold.then(other).transpose()?, warm_ups: None })
     }
+}
 
+impl<K: Key + Default> Runner for Resident<K> {
     fn once(&mut self) -> Result<Times, Error> {
         match &mut self.other {
             None => {
@@ -124,7 +118,7 @@ impl<K: Key + Default> Resident<K> {
             }
             Some(other) => {
                 self.resident.poison()?;
-                let written = other.set_8(SPOILT).and_then(|()| CurrentContext::synchronize());
+                let written = other.set_8(POISON).and_then(|()| CurrentContext::synchronize());
                 written.map_err(failed("emptying the cache"))?;
             }
         }
@@ -133,12 +127,6 @@ impl<K: Key + Default> Resident<K> {
         let host = start.elapsed();
         self.resident.verify()?;
         Ok(Times { device_s: Some(device.as_secs_f64()), ..Times::of_host(host.as_secs_f64()) })
-    }
-}
-
-impl<K: Key + Default> Cell for Resident<K> {
-    fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
-        Times::mean_of(sorts, || self.once())
     }
 
     fn turn(&mut self, count: usize) -> Result<Vec<Times>, Error> {
@@ -157,20 +145,19 @@ impl<K: Key + Default> Cell for Resident<K> {
 /// A turn of sorts in a row, by events alone: those of peers are timed so, too.
 pub(crate) fn turn<K: Key>(
     resident: &mut gpu::Resident<'_, K>,
-    warm_ups: &mut Option<usize>,
+    dropped: &mut Option<usize>,
     count: usize,
 ) -> Result<Vec<Times>, Error> {
     let mut sorts = |count: usize| {
         let seconds = (0..count).map(|_| Ok(resident.sample()?.as_secs_f64()));
         seconds.collect::<Result<Vec<f64>, Error>>()
     };
-    let dropped = match *warm_ups {
+    let known = match *dropped {
         Some(known) => known,
-        None => *warm_ups.insert(turns::warm_ups(sorts(turns::WARM_UP_SORTS + 1)?)),
+        None => *dropped.insert(warm_ups(sorts(WARM_UP_SORTS + 1)?)),
     };
-    sorts(dropped)?;
-    let times = |seconds| Times { device_s: Some(seconds), ..Times::default() };
-    Ok(sorts(count)?.into_iter().map(times).collect())
+    sorts(known)?;
+    Ok(sorts(count)?.into_iter().map(Times::of_device).collect())
 }
 
 /// Bytes of the last-level cache of the GPU that was opened, if the driver says.
@@ -232,13 +219,15 @@ impl<K: Key> Graph<K> {
             end: event()?,
         })
     }
+}
 
+impl<K: Key> Runner for Graph<K> {
     fn once(&mut self) -> Result<Times, Error> {
         sorter()?.device().enter()?;
         // SAFETY: what the graph refers to lives as long as this value.
         unsafe { self.graph.launch(&self.stream)? };
         for output in &self.outputs {
-            spoil(output, &self.stream)?;
+            poison(output, &self.stream)?;
         }
         let idle = self.stream.synchronize();
         idle.map_err(failed("overwriting the last result"))?;
@@ -250,7 +239,7 @@ impl<K: Key> Graph<K> {
         self.end.synchronize().map_err(failed("sorting"))?;
         let host = start.elapsed();
         for output in &self.outputs {
-            judge(&self.input, output, 1)?;
+            check_result(&self.input, output, 1)?;
         }
         let sorts = GRAPH_SORTS as f64;
         Ok(Times {
@@ -258,9 +247,7 @@ impl<K: Key> Graph<K> {
             ..Times::of_host(host.as_secs_f64() / sorts)
         })
     }
-}
 
-impl<K: Key> Cell for Graph<K> {
     fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
         // A sample of `sorts` sorts, in whole graphs.
         Times::mean_of(sorts.div_ceil(GRAPH_SORTS as u32), || self.once())

@@ -1,6 +1,6 @@
-//! Cells of other libraries: a peer's process is handed the input as a file, sorts
+//! Cases of other libraries: a peer's process is handed the input as a file, sorts
 //! when told to, and its last result is verified. The sorts before those that count
-//! raise the GPU's clocks again: see [`turns`](crate::turns).
+//! raise the GPU's clocks again: see [`turns`](mod@crate::turns).
 
 use std::cell::{Cell as Flag, RefCell, RefMut};
 use std::fs;
@@ -9,13 +9,11 @@ use std::rc::Rc;
 use host::gpu::Device;
 use tempfile::TempDir;
 
-use crate::cell::{Cell, Times};
 use crate::error::{Error, unknown};
-use crate::peers::input::CheckError;
 use crate::peers::process::LIMIT;
 use crate::peers::programs::Tools;
-use crate::peers::{Input, Peer, PeerError, Variant, folder};
-use crate::turns::{self, WARM_UP_SORTS};
+use crate::peers::{Input, Peer, Variant, folder};
+use crate::runner::{Runner, Times, WARM_UP_SORTS, warm_ups};
 
 /// Memory that an input is sorted from and to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -27,7 +25,7 @@ pub enum Shape {
     EndToEnd,
 }
 
-/// A peer that runs, shared by the cells that it is measured in one after the other.
+/// A peer that runs, shared by the cases that it is measured in one after the other.
 pub struct StartedPeer {
     peer: RefCell<Peer>,
     ended: Flag<bool>,
@@ -36,7 +34,7 @@ pub struct StartedPeer {
 }
 
 impl StartedPeer {
-    /// The peer. Cells take turns, and one that is open is the only one that asks.
+    /// The peer. Cases take turns, and one that is open is the only one that asks.
     pub fn peer(&self) -> RefMut<'_, Peer> {
         self.peer.borrow_mut()
     }
@@ -55,8 +53,8 @@ impl StartedPeer {
     fn loaded<T>(
         &self,
         handed: &Handed,
-        ask: impl FnOnce(&mut Peer) -> Result<T, PeerError>,
-    ) -> Result<T, PeerError> {
+        ask: impl FnOnce(&mut Peer) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         if self.loaded.borrow().as_ref() != Some(&handed.name) {
             self.loaded.replace(None);
             let (n, folder) = (handed.input.n(), handed.folder.path());
@@ -67,12 +65,9 @@ impl StartedPeer {
     }
 
     /// What `ask` returns; an error that ends the peer is noted.
-    fn asked<T>(
-        &self,
-        ask: impl FnOnce(&mut Peer) -> Result<T, PeerError>,
-    ) -> Result<T, PeerError> {
+    fn asked<T>(&self, ask: impl FnOnce(&mut Peer) -> Result<T, Error>) -> Result<T, Error> {
         let answer = ask(&mut self.peer());
-        if answer.as_ref().is_err_and(PeerError::ends_the_peer) {
+        if answer.as_ref().is_err_and(Error::ends_the_peer) {
             self.ended.set(true);
         }
         answer
@@ -85,7 +80,7 @@ impl StartedPeer {
 /// No GPU; the peer cannot run here; whatever keeps it from starting.
 pub fn start(name: &str) -> Result<Rc<StartedPeer>, Error> {
     let device = Device::open()
-        .map_err(|missing| PeerError::Skipped { peer: name.to_owned(), reason: missing.0 })?;
+        .map_err(|missing| Error::Skipped { engine: name.to_owned(), reason: missing.0 })?;
     let peer = Tools::find()?.start(name, device.capability(), LIMIT)?;
     let peer = peer.on(device.name())?;
     Ok(Rc::new(StartedPeer::new(peer)))
@@ -121,7 +116,7 @@ impl Handed {
 }
 
 /// A peer with an input to sort.
-struct PeerCell {
+struct PeerRunner {
     peer: Rc<StartedPeer>,
     handed: Rc<Handed>,
     shape: Shape,
@@ -134,8 +129,8 @@ struct PeerCell {
 /// An error where `peer` does not sort what is called `kind`.
 ///
 /// # Errors
-/// [`PeerError::Skipped`].
-pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), PeerError> {
+/// [`Error::Skipped`].
+pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), Error> {
     let peer = peer.peer();
     let greeting = peer.greeting();
     let reason = match greeting.types.iter().any(|known| known == kind) {
@@ -145,7 +140,7 @@ pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), PeerE
         }
         true => return Ok(()),
     };
-    Err(PeerError::Skipped { peer: greeting.peer.clone(), reason })
+    Err(Error::Skipped { engine: greeting.peer.clone(), reason })
 }
 
 /// Ways in which `peer` can sort an input that lies on the GPU.
@@ -156,7 +151,7 @@ pub fn variants(peer: &StartedPeer, handed: &Handed) -> Result<Vec<Variant>, Err
     Ok(peer.loaded(handed, |peer| Ok(peer.variants().to_vec()))?)
 }
 
-/// A cell of `peer`, sorted by the `variant` of that name, or else by its fastest.
+/// A case of `peer`, sorted by the `variant` of that name, or else by its fastest.
 ///
 /// # Errors
 /// No variant has that name; whatever the peer says.
@@ -165,7 +160,7 @@ pub fn open(
     shape: Shape,
     variant: Option<&str>,
     handed: Rc<Handed>,
-) -> Result<Box<dyn Cell>, Error> {
+) -> Result<Box<dyn Runner>, Error> {
     let variant = match (shape, variant) {
         (Shape::EndToEnd, _) => None,
         (Shape::Resident, None) => Some(peer.loaded(&handed, |peer| {
@@ -180,15 +175,15 @@ pub fn open(
             Some((index, all[index].clone()))
         }
     };
-    let mut cell = PeerCell { peer, handed, shape, variant, warm_ups: 0 };
-    let first = cell.run(WARM_UP_SORTS + 1)?;
-    cell.warm_ups = turns::warm_ups(first.iter().map(|ms| ms / 1e3));
-    Ok(Box::new(cell))
+    let mut case = PeerRunner { peer, handed, shape, variant, warm_ups: 0 };
+    let first = case.run(WARM_UP_SORTS + 1)?;
+    case.warm_ups = warm_ups(first.iter().map(|ms| ms / 1e3));
+    Ok(Box::new(case))
 }
 
-impl PeerCell {
+impl PeerRunner {
     /// Milliseconds of `count` sorts.
-    fn run(&mut self, count: usize) -> Result<Vec<f64>, PeerError> {
+    fn run(&mut self, count: usize) -> Result<Vec<f64>, Error> {
         self.peer.loaded(&self.handed, |peer| match &self.variant {
             Some((index, _)) => {
                 peer.choose(*index);
@@ -208,23 +203,26 @@ impl PeerCell {
     /// Verifies the last result.
     fn check(&mut self) -> Result<(), Error> {
         let folder = self.handed.folder.path().join("result");
-        fs::create_dir(&folder).map_err(PeerError::file(&folder))?;
+        fs::create_dir(&folder).map_err(Error::file(&folder))?;
         let saved = self.peer.asked(|peer| peer.save(&folder));
         let peer = self.peer.peer();
         let checked = saved.map(|()| self.handed.input.check(&folder, &peer.greeting().orders));
         // Results are large: each goes before the next comes.
-        fs::remove_dir_all(&folder).map_err(PeerError::file(&folder))?;
+        fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
         checked?.map_err(|error| match error {
-            CheckError::File(error) => error,
-            CheckError::Wrong(difference) => {
-                PeerError::WrongResult { peer: peer.name().to_owned(), difference }
+            Error::Wrong(difference) => {
+                Error::WrongPeer { peer: peer.name().to_owned(), difference }
             }
-        })?;
-        Ok(())
+            error => error,
+        })
     }
 }
 
-impl Cell for PeerCell {
+impl Runner for PeerRunner {
+    fn once(&mut self) -> Result<Times, Error> {
+        self.sample(1)
+    }
+
     /// The peer says how long each of its sorts took, and keeps the last result alone:
     /// that is the one verified.
     fn sample(&mut self, sorts: u32) -> Result<Times, Error> {

@@ -1,0 +1,341 @@
+//! Runners on the CPU, and of any engine that sorts from and to host memory.
+//!
+//! One sample is: restore the work buffer; start the clock; work; stop the clock; verify.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+use rdst::RadixSort;
+
+use crate::engine::{Engine, require_memory};
+use crate::engines::{CPU_COPY, CPU_RADIX, CPU_RAYON, CPU_STD};
+use crate::error::Error;
+use crate::inputs::Keys;
+use crate::key::Key;
+use crate::memory;
+use crate::runner::{Runner, Times};
+use crate::threads;
+use crate::verify::{check_copy, check_pairs};
+
+/// Keys copied by one task.
+const BLOCK: usize = 1 << 18;
+
+/// One array, sorted by an engine at a level.
+pub struct Sorted<K: Key> {
+    engine: Box<dyn Engine<K>>,
+    input: Rc<Keys<K>>,
+    work: Vec<K>,
+    level: usize,
+}
+
+impl<K: Key> Sorted<K> {
+    /// Makes `engine` ready to sort `n` keys at `level`, which `input` then draws.
+    ///
+    /// # Errors
+    /// Too little memory, or threads: both are found before keys are drawn.
+    pub fn new(
+        mut engine: Box<dyn Engine<K>>,
+        n: usize,
+        level: usize,
+        input: impl FnOnce() -> Result<Rc<Keys<K>>, Error>,
+    ) -> Result<Self, Error> {
+        require_memory(&*engine, n, level)?;
+        let input = input()?;
+        // Before the engine finds out whether there is room for what it takes itself.
+        let work = memory::filled(K::least(), n)?;
+        engine.prepare(n, level)?;
+        Ok(Self { engine, work, input, level })
+    }
+}
+
+impl<K: Key> Runner for Sorted<K> {
+    fn once(&mut self) -> Result<Times, Error> {
+        restore(&mut self.work, self.input.keys());
+        let start = Instant::now();
+        self.engine.sort(&mut self.work)?;
+        let elapsed = start.elapsed();
+        self.input.check(&self.work, self.engine.name(), self.level)?;
+        Ok(Times::of_host(elapsed.as_secs_f64()))
+    }
+}
+
+fn restore<K: Key>(work: &mut [K], input: &[K]) {
+    let blocks = work.par_chunks_mut(BLOCK).zip(input.par_chunks(BLOCK));
+    blocks.for_each(|(work, input)| work.copy_from_slice(input));
+}
+
+/// Work on the threads of a pool, with what it works on.
+struct Pooled<W, I> {
+    pool: ThreadPool,
+    input: Rc<I>,
+    work: W,
+    restore: fn(&mut W, &I),
+    /// What is timed, at a level.
+    run: fn(&mut W, &I, usize),
+    verify: fn(&W, &I) -> Result<(), Error>,
+}
+
+impl<W: Send, I: Sync> Runner for Pooled<W, I> {
+    fn once(&mut self) -> Result<Times, Error> {
+        let Self { pool, input, work, run, .. } = self;
+        (self.restore)(work, input);
+        let (input, level) = (&**input, pool.current_num_threads());
+        let start = Instant::now();
+        pool.install(|| run(work, input, level));
+        let elapsed = start.elapsed();
+        (self.verify)(work, input)?;
+        Ok(Times::of_host(elapsed.as_secs_f64()))
+    }
+}
+
+/// As many arrays as threads, all sorted at the same time, each by one thread of the
+/// standard library or of the crate rdst.
+///
+/// # Errors
+/// Too little memory for another copy of the inputs; threads that do not start.
+pub fn batch<K: Key>(inputs: Rc<Vec<Keys<K>>>, engine: &'static str) -> Result<impl Runner, Error> {
+    let n = inputs.iter().map(|input| input.keys().len()).sum();
+    memory::require(n, memory::bytes_of::<K>(n).saturating_mul(2))?;
+    let run: fn(&mut Vec<Vec<K>>, &Vec<Keys<K>>, usize) = match engine {
+        CPU_RADIX => |work, _, _| {
+            let each = work.par_iter_mut().with_max_len(1);
+            each.for_each(|keys| keys.radix_sort_builder().with_parallel(false).sort());
+        },
+        _ => |work, _, _| {
+            work.par_iter_mut().with_max_len(1).for_each(|keys| keys.sort_unstable());
+        },
+    };
+    let copies = inputs.iter().map(|input| memory::collect(input.keys().par_iter().copied()));
+    Ok(Pooled {
+        pool: threads::pool(engine, inputs.len())?,
+        work: copies.collect::<Result<Vec<Vec<K>>, _>>()?,
+        input: inputs,
+        restore: |work, inputs| {
+            let arrays = work.par_iter_mut().zip(inputs);
+            arrays.for_each(|(work, input)| work.copy_from_slice(input.keys()));
+        },
+        run,
+        verify: match engine {
+            CPU_RADIX => |work, inputs| check_batch(work, inputs, CPU_RADIX),
+            _ => |work, inputs| check_batch(work, inputs, CPU_STD),
+        },
+    })
+}
+
+fn check_batch<K: Key>(
+    work: &[Vec<K>],
+    inputs: &[Keys<K>],
+    engine: &'static str,
+) -> Result<(), Error> {
+    let mut arrays = work.iter().zip(inputs);
+    arrays.try_for_each(|(work, input)| input.check(work, engine, inputs.len()))
+}
+
+/// Keys, each with its index as its value.
+type PairsOf<K> = Vec<(K, u32)>;
+
+/// Keys with their indices, sorted stably by rayon's threads, or by the standard library on
+/// one.
+///
+/// # Errors
+/// Too little memory; threads that do not start.
+pub fn pairs<K: Key>(
+    input: Rc<Keys<K>>,
+    level: usize,
+    engine: &'static str,
+) -> Result<impl Runner, Error> {
+    let n = input.keys().len();
+    // The pairs, and as much again that the stable sorts allocate at most.
+    memory::require(n, memory::bytes_of::<(K, u32)>(n).saturating_mul(2))?;
+    let run: fn(&mut PairsOf<K>, &Keys<K>, usize) = match engine {
+        CPU_RAYON => |pairs, _, _| pairs.par_sort_by_key(|pair| pair.0),
+        _ => |pairs, _, _| pairs.sort_by_key(|pair| pair.0),
+    };
+    Ok(Pooled {
+        pool: threads::pool(engine, level)?,
+        work: memory::filled((K::least(), 0), n)?,
+        input,
+        restore: |pairs: &mut PairsOf<K>, input| {
+            let fresh = pairs.par_iter_mut().zip(input.keys()).enumerate();
+            fresh.for_each(|(index, (pair, key))| *pair = (*key, index as u32));
+        },
+        run,
+        verify: |pairs, input| check_pairs(input.keys(), pairs.len(), |index| pairs[index]),
+    })
+}
+
+/// A copy of keys in host memory by `level` threads.
+///
+/// # Errors
+/// Too little memory; threads that do not start.
+pub fn copy<K: Key>(input: Rc<Keys<K>>, level: usize) -> Result<impl Runner, Error> {
+    let n = input.keys().len();
+    memory::require(n, memory::bytes_of::<K>(n))?;
+    Ok(Pooled {
+        pool: threads::pool(CPU_COPY, level)?,
+        work: memory::filled(K::least(), n)?,
+        input,
+        restore: |output: &mut Vec<K>, _| {
+            let poison = K::from_bits(0xA5A5_A5A5_A5A5_A5A5);
+            output.par_iter_mut().for_each(|key| *key = poison);
+        },
+        run: |output, input: &Keys<K>, level| {
+            let chunk = input.keys().len().div_ceil(level).max(1);
+            let chunks = output.par_chunks_mut(chunk).zip(input.keys().par_chunks(chunk));
+            chunks.with_max_len(1).for_each(|(to, from)| to.copy_from_slice(from));
+        },
+        verify: |output, input| check_copy(input.keys(), output),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::Std;
+    use crate::error::Difference;
+    use crate::workload::Workload;
+
+    fn input(keys: &[u32]) -> Rc<Keys<u32>> {
+        Rc::new(Keys::new(keys.to_vec()))
+    }
+
+    /// An engine that sorts, and then tampers with the result of one call.
+    struct Planted {
+        calls: usize,
+        tampered_call: usize,
+        tamper: fn(&mut [u32]),
+    }
+
+    impl Engine<u32> for Planted {
+        fn name(&self) -> &'static str {
+            "planted"
+        }
+
+        fn scratch_bytes(&self, _n: usize, _level: usize) -> u64 {
+            0
+        }
+
+        fn prepare(&mut self, _n: usize, _level: usize) -> Result<(), Error> {
+            Ok(())
+        }
+
+        fn sort(&mut self, keys: &mut [u32]) -> Result<(), Error> {
+            keys.sort_unstable();
+            if self.calls == self.tampered_call {
+                (self.tamper)(keys);
+            }
+            self.calls += 1;
+            Ok(())
+        }
+    }
+
+    /// Four samples of the planted engine.
+    fn planted(tampered_call: usize, tamper: fn(&mut [u32])) -> Result<Times, Error> {
+        let keys: Vec<u32> = Workload::classic(10_000, 1).generate().unwrap();
+        let engine = Box::new(Planted { calls: 0, tampered_call, tamper });
+        Sorted::new(engine, keys.len(), 4, || Ok(input(&keys)))?.sample(4)
+    }
+
+    #[test]
+    fn a_wrong_result_in_any_sample_fails_and_says_how() {
+        for call in 0..4 {
+            let message = planted(call, |keys| keys.swap(17, 9_000)).unwrap_err().to_string();
+            let start = "planted: wrong result at level 4: out of order: key ";
+            assert!(message.starts_with(start), "{message}");
+            assert!(message.contains(" at index 17, then "), "{message}");
+        }
+        // The call after the last is never made.
+        planted(4, |keys| keys.swap(17, 9_000)).unwrap();
+    }
+
+    #[test]
+    fn lost_keys_and_unsorted_input_are_no_result() {
+        let error = planted(2, |keys| keys[0] = keys[1]).unwrap_err();
+        let Error::WrongResult { difference: Difference::Keys { index, .. }, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(index, 0);
+        let untouched = |keys: &mut [u32]| {
+            keys.copy_from_slice(&Workload::classic(10_000, 1).generate::<u32>().unwrap());
+        };
+        assert!(matches!(
+            planted(0, untouched),
+            Err(Error::WrongResult { difference: Difference::Order { .. }, .. })
+        ));
+    }
+
+    #[test]
+    fn each_sample_sorts_fresh_input_and_nothing_is_sorted_to_nothing() {
+        let keys: Vec<u32> = Workload::classic(100_000, 1).generate().unwrap();
+        let kept = input(&keys);
+        let engine = Box::new(Std::default());
+        let mut sorted = Sorted::new(engine, keys.len(), 2, || Ok(Rc::clone(&kept))).unwrap();
+        for _ in 0..3 {
+            assert!(sorted.sample(2).unwrap().host_s.unwrap() > 0.0);
+        }
+        assert_eq!(kept.keys(), keys);
+        let engine = Box::new(Std::default());
+        Sorted::new(engine, 0, 8, || Ok(input(&[]))).unwrap().sample(2).unwrap();
+    }
+
+    #[test]
+    fn memory_is_asked_for_before_it_is_taken() {
+        let n = usize::MAX / 16;
+        let none = || -> Result<Rc<Keys<u32>>, Error> { panic!("an input was drawn") };
+        let error = Sorted::new(Box::new(Std::default()), n, 2, none).err().unwrap();
+        let start = format!("n = {n} needs 13.8 EB of memory");
+        assert!(error.to_string().starts_with(&start), "{error}");
+    }
+
+    #[test]
+    fn a_batch_with_one_wrong_array_fails() {
+        let arrays = [[3u32, 1, 2], [9, 8, 7], [1, 1, 0]];
+        let inputs = Rc::new(Vec::from(arrays.map(|array| Keys::new(array.to_vec()))));
+        for engine in [CPU_STD, CPU_RADIX] {
+            let times = batch(Rc::clone(&inputs), engine).unwrap().sample(2).unwrap();
+            assert!(times.host_s.unwrap() > 0.0);
+        }
+        let mut sorted: Vec<Vec<u32>> = arrays.map(|array| array.to_vec()).to_vec();
+        sorted[0].sort_unstable();
+        sorted[2].sort_unstable();
+        let error = check_batch(&sorted, &inputs, CPU_STD).unwrap_err().to_string();
+        assert!(error.contains("level 3: out of order: key 9"), "{error}");
+    }
+
+    #[test]
+    fn pairs_are_sorted_by_every_engine() {
+        let keys: Vec<u32> = (0..10_000).map(|i| i * 7919 % 10).collect();
+        for engine in [CPU_STD, CPU_RAYON] {
+            assert!(pairs(input(&keys), 2, engine).unwrap().sample(1).unwrap().host_s.is_some());
+        }
+    }
+
+    #[test]
+    fn a_pooled_runner_verifies_what_it_ran() {
+        let mut pooled = Pooled {
+            pool: threads::pool(CPU_STD, 1).unwrap(),
+            input: Rc::new(()),
+            work: 0,
+            restore: |work, ()| *work = 1,
+            run: |work, (), level| *work += level,
+            verify: |work, ()| match work {
+                2 => Ok(()),
+                _ => Err(Error::Wrong("planted".to_owned())),
+            },
+        };
+        pooled.sample(3).unwrap();
+        pooled.run = |_, (), _| ();
+        assert!(pooled.sample(1).is_err());
+    }
+
+    #[test]
+    fn a_copy_is_by_as_many_threads_as_the_level() {
+        let keys: Vec<u32> = (0..1001).collect();
+        for level in [1, 3, 200] {
+            copy(input(&keys), level).unwrap().sample(1).unwrap();
+        }
+        copy(input(&[]), 4).unwrap().sample(1).unwrap();
+    }
+}

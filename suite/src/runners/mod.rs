@@ -1,0 +1,8 @@
+//! Engines made ready to run a case, one module a place where the elements lie.
+
+pub mod copies;
+pub mod emulator;
+pub mod gpu;
+pub mod host;
+pub mod peer;
+pub mod streams;
