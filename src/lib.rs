@@ -5,5 +5,5 @@ pub mod doctor;
 pub mod interrupt;
 pub mod output;
 pub mod paths;
-pub mod plot;
 pub mod report;
+pub mod table;

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
-use cudamark::{output, plot, tell};
+use cudamark::{output, tell};
 use suite::Unavailable;
 
 /// Exit code where this machine lacks what the command measures.

@@ -142,7 +142,7 @@ fn commits_of_the_store_are_ranked() {
     assert!(first.starts_with("1     2222222") && first.contains("1.000"), "{text}");
     assert!(text.contains("2.00 ms") && !text.contains("cpu-radix"), "{text}");
     let (_, markdown) = rank(&folder, &["1111111", "2222222", "--format", "markdown"]);
-    assert!(markdown.contains("| 2 | 1111111 |"), "{markdown}");
+    assert!(markdown.contains("| 2    | 1111111 |"), "{markdown}");
 }
 
 #[test]

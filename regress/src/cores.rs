@@ -4,17 +4,18 @@
 //! bound to the same cores: the last ones, because the first takes most interrupts, and as
 //! many as the cells have threads.
 
-use anyhow::{Context, Result, bail};
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use anyhow::{Context, Result};
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use suite::{Case, session};
 
+/// The process itself.
+const THIS: Pid = Pid::from_raw(0);
+
 /// The cores that this process may use, in ascending order.
-///
-/// # Errors
-/// What the system says.
 pub fn allowed() -> Result<Vec<usize>> {
-    let set = sched_getaffinity(None).context("cannot ask which cores there are")?;
-    Ok((0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect())
+    let set = sched_getaffinity(THIS).context("cannot ask which cores there are")?;
+    Ok((0..CpuSet::count()).filter(|&core| set.is_set(core) == Ok(true)).collect())
 }
 
 /// The last of `allowed`, as many as `cells` have threads; one more where a GPU's driver
@@ -30,21 +31,15 @@ pub fn for_cells(cells: &[Case], allowed: &[usize]) -> Vec<usize> {
 
 /// Binds this process, and with it those that it starts, to `cores`; leaves it as it is
 /// where there are none.
-///
-/// # Errors
-/// Cores that there are not, or that this process may not use.
 pub fn bind(cores: &[usize]) -> Result<()> {
     if cores.is_empty() {
         return Ok(());
     }
     let mut set = CpuSet::new();
     for &core in cores {
-        if core >= CpuSet::MAX_CPU {
-            bail!("--cores: there is no core {core}");
-        }
-        set.set(core);
+        set.set(core).with_context(|| format!("--cores: there is no core {core}"))?;
     }
-    sched_setaffinity(None, &set)
+    sched_setaffinity(THIS, &set)
         .with_context(|| format!("--cores: cannot bind to {cores:?}; name cores of this machine"))
 }
 

@@ -124,9 +124,9 @@ pub struct Curve {
 pub struct Point {
     /// The commit.
     pub commit: String,
-    /// Its place among all that were walked.
+    /// Its index among all that were walked.
     #[serde(skip)]
-    pub place: usize,
+    pub index: usize,
     /// Processes, and samples in all of them.
     pub processes: usize,
     /// Samples in all of them.
@@ -323,7 +323,7 @@ fn point<'a>(
     let interval = statistics::interval(aligned);
     Point {
         commit: processes[0].0.commit.clone(),
-        place,
+        index: place,
         processes: processes.len(),
         samples: processes.iter().map(|(_, of)| of.samples).sum(),
         median_s: statistics::median(&medians),

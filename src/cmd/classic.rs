@@ -20,7 +20,7 @@ use suite::{Case, Error, Sample, Session};
 use suite::{engines, environment, registry, statistics};
 
 use crate::output::Output;
-use crate::plot;
+use cudamark::report::charts;
 
 /// Type of the classic workload's keys.
 type ClassicKey = i32;
@@ -197,7 +197,7 @@ impl Outputs {
             output.write(csv)?;
         }
         if let Some(output) = self.plot {
-            output.write(&plot::time_over_level(record)?)?;
+            output.write(&charts::classic(record)?)?;
         }
         if let Some(output) = self.json {
             let json = serde_json::to_string_pretty(record).context("cannot write the record")?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use cudamark::table::Format;
 use cudamark::{interrupt, paths, tell};
 use regress::build::{self, Builds};
 use regress::calibration::{self, Summary};
@@ -22,7 +23,7 @@ use suite::environment::Environment;
 use suite::{Case, Tier};
 
 use super::classic::{print, sample_count};
-use super::verdicts::{Format, Verdicts};
+use super::verdicts::Verdicts;
 
 /// Exit code where a cell is slower.
 const SLOWER: u8 = 1;

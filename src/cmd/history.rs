@@ -11,7 +11,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use cudamark::report::figures::{change, seconds};
 use cudamark::report::history as history_page;
-use cudamark::{interrupt, paths, tell};
+use cudamark::{interrupt, paths, table, tell};
 use regress::build::Builds;
 use regress::commits::{self, Commit, short};
 use regress::fill::{self, Plan};
@@ -23,7 +23,6 @@ use suite::environment::Environment;
 
 use super::classic::print;
 use super::compare::{Cores, Sampling, budget, percent};
-use super::table;
 
 /// Show what each commit took, and name those at which that changed.
 #[derive(Args, Debug)]
@@ -224,7 +223,7 @@ fn points(curve: &Curve, commits: &[Commit]) -> String {
         .map(|point| {
             let step = curve.steps.iter().find(|step| step.commit == point.commit);
             let [low, high] = point.interval_s.map(seconds);
-            let commit = &commits[point.place];
+            let commit = &commits[point.index];
             vec![
                 commit.short().to_owned(),
                 commit.day.clone(),
@@ -236,7 +235,7 @@ fn points(curve: &Curve, commits: &[Commit]) -> String {
             ]
         })
         .collect();
-    table::text(&head.map(str::to_owned), &rows)
+    table::text(&head, rows, head.len())
 }
 
 /// A step in a sentence.

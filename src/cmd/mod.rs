@@ -1,4 +1,4 @@
-//! The subcommands, one file each, and the tables that several print.
+//! The subcommands, one file each.
 
 pub mod calibrate;
 pub mod classic;
@@ -9,6 +9,5 @@ pub mod peers;
 pub mod rank;
 pub mod report;
 pub mod sample;
-pub mod table;
 pub mod tune;
 mod verdicts;

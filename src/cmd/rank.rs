@@ -1,16 +1,16 @@
 //! `cudamark rank`: commits, engines and machines side by side, best first.
 
 use anyhow::Result;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use cudamark::report::figures::seconds;
+use cudamark::table::Format;
 use cudamark::{paths, report, tell};
 use regress::machine;
-use regress::rank::{self, Ranked, Ranking, Sources, Times};
+use regress::rank::{self, Ranked, Ranking, Row, Sources, Times};
 use regress::selection::Selection;
 use suite::environment::Environment;
 
 use super::classic::print;
-use super::table;
 
 /// Rank commits, engines or machines by geometric means, best first.
 ///
@@ -37,13 +37,6 @@ pub struct Options {
     format: Format,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    Text,
-    Markdown,
-    Json,
-}
-
 /// Runs the command.
 ///
 /// # Errors
@@ -67,47 +60,39 @@ pub fn run(options: &Options) -> Result<()> {
 }
 
 fn written(ranking: &Ranking, format: Format) -> Result<String> {
-    let table = match format {
-        Format::Json => {
-            let mut json = serde_json::to_value(ranking)?;
-            json["version"] = 1.into();
-            return Ok(serde_json::to_string_pretty(&json)? + "\n");
-        }
-        Format::Markdown => table::markdown,
-        Format::Text => table::text,
-    };
-    let mut said = String::new();
-    if ranking.machines_differ {
-        said += "Different machines, ranked by --force: their times do not compare.\n\n";
+    if format == Format::Json {
+        let mut json = serde_json::to_value(ranking)?;
+        json["version"] = 1.into();
+        return Ok(serde_json::to_string_pretty(&json)? + "\n");
     }
+    let warning = match ranking.machines_differ {
+        true => "Different machines, ranked by --force: their times do not compare.\n\n",
+        false => "",
+    };
     let head = ["rank", "of", "machine", "mean of time over the least", "cells"];
-    let row = |(place, column): (usize, &Ranked)| {
+    let row = |(index, column): (usize, &Ranked)| {
         let machines: Vec<&str> = column.machines.iter().map(String::as_str).collect();
         vec![
-            (place + 1).to_string(),
+            (index + 1).to_string(),
             column.label.clone(),
             machines.join(", "),
             format!("{:.3}", column.over_best),
             ranking.cells.len().to_string(),
         ]
     };
-    let rows: Vec<Vec<String>> = ranking.columns.iter().enumerate().map(row).collect();
-    said += &table(&head.map(str::to_owned), &rows);
-    let labels = ranking.columns.iter().map(|column| column.label.clone());
-    let head: Vec<String> = std::iter::once("cell".to_owned()).chain(labels).collect();
-    let rows: Vec<Vec<String>> = ranking
-        .cells
-        .iter()
-        .map(|row| {
-            let times = row.seconds.iter().copied().map(seconds);
-            std::iter::once(row.cell.clone()).chain(times).collect()
-        })
-        .collect();
+    let ranks = format.table(&head, ranking.columns.iter().enumerate().map(row).collect());
+    let labels = ranking.columns.iter().map(|column| column.label.as_str());
+    let head: Vec<&str> = std::iter::once("cell").chain(labels).collect();
+    let row = |row: &Row| {
+        let times = row.seconds.iter().copied().map(seconds);
+        std::iter::once(row.cell.clone()).chain(times).collect()
+    };
+    let cells = format.table(&head, ranking.cells.iter().map(row).collect());
     let times = match ranking.times {
         Times::Least => "Times: medians over processes of the least sample of each.",
         Times::Median => "Times: medians.",
     };
-    let mut said = format!("{said}\n{}\n{times}\n", table(&head, &rows));
+    let mut said = format!("{warning}{ranks}\n{cells}\n{times}\n");
     said.extend(ranking.notes.iter().map(|note| format!("\n{note}\n")));
     Ok(said)
 }

@@ -2,15 +2,13 @@
 //! and JSON for programs.
 
 use anyhow::Result;
-use clap::ValueEnum;
 use cudamark::report::figures::change;
+use cudamark::table::Format;
 use regress::build::{self, Build};
 use regress::calibration::Summary;
 use regress::comparison::Row;
 use regress::stats;
 use serde::Serialize;
-
-use super::table;
 
 /// Version of the JSON. It rises when a field changes its meaning or goes.
 const VERSION: u32 = 1;
@@ -22,17 +20,6 @@ const COLUMNS: [&str; 7] =
 /// What stands where there is no calibration.
 const NOT_CALIBRATED: &str = "this machine is not calibrated: `cudamark calibrate` measures how \
                               often it raises false alarms, and what it can see\n";
-
-/// How a result is written.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Format {
-    /// A table in columns.
-    Text,
-    /// A table in Markdown.
-    Markdown,
-    /// One object.
-    Json,
-}
 
 /// The result of a comparison.
 #[derive(Serialize)]
@@ -100,17 +87,13 @@ impl<'a> Verdicts<'a> {
     /// # Errors
     /// A number that JSON cannot hold.
     pub fn written(&self, format: Format) -> Result<String> {
-        let head = COLUMNS.map(str::to_owned);
-        let rows: Vec<Vec<String>> = self.cells.iter().map(|row| columns(row).into()).collect();
-        let trust = self.calibration.map(Summary::text);
-        let notes = self.notes.iter().map(|note| format!("{note}\n\n"));
-        let said: String = notes.collect();
-        let trust = said + &trust.unwrap_or_else(|| NOT_CALIBRATED.to_owned());
-        Ok(match format {
-            Format::Text => table::text(&head, &rows) + "\n" + &trust,
-            Format::Markdown => table::markdown(&head, &rows) + "\n" + &trust,
-            Format::Json => serde_json::to_string_pretty(self)? + "\n",
-        })
+        if format == Format::Json {
+            return Ok(serde_json::to_string_pretty(self)? + "\n");
+        }
+        let rows = self.cells.iter().map(|row| columns(row).into()).collect();
+        let notes: String = self.notes.iter().map(|note| format!("{note}\n\n")).collect();
+        let trust = self.calibration.map_or_else(|| NOT_CALIBRATED.to_owned(), Summary::text);
+        Ok(format!("{}\n{notes}{trust}", format.table(&COLUMNS, rows)))
     }
 }
 

@@ -13,8 +13,8 @@ use regress::history::{Curve, Point, Process, Records, Step};
 use regress::schema::Line;
 use regress::store::Store;
 
+use super::charts;
 use super::figures::{change, seconds};
-use super::history_chart;
 use crate::output;
 
 /// What a page shows.
@@ -195,7 +195,7 @@ fn section(
     }
     sentences.extend(curve.notes.iter().map(|note| format!("{note}.")));
     let row = |point: &Point| {
-        let commit = &commits[point.place];
+        let commit = &commits[point.index];
         let step = curve.steps.iter().find(|step| step.commit == point.commit);
         let [low, high] = point.interval_s.map(seconds);
         Row {
@@ -216,7 +216,7 @@ fn section(
         anchor: anchor(index),
         cell: curve.cell.to_string(),
         sentences,
-        svg: history_chart::over_commits(curve, commits)?,
+        svg: charts::over_commits(curve, commits)?,
         rows: curve.points.iter().map(row).collect(),
     })
 }

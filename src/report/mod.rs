@@ -6,16 +6,15 @@
 //! | [`text`] | tables for a terminal, the classic CSV |
 //! | [`figures`] | how figures are written |
 //! | [`analysis`] | what a group's figures say, in sentences |
-//! | [`charts`] | curves over levels and sizes, as SVG |
+//! | [`charts`] | charts, as SVG |
 //! | [`page`] | the page |
-//! | [`history`] | the page of a history, with its chart |
+//! | [`history`] | the page of a history |
 
 pub mod analysis;
 pub mod charts;
 pub mod figures;
 pub mod files;
 pub mod history;
-mod history_chart;
 pub mod page;
 pub mod text;
 

@@ -7,6 +7,21 @@ use suite::Group;
 use suite::summary::{Figures, Summary};
 
 use super::figures::{count, grouped, rate, seconds, share};
+use crate::table;
+
+const HEAD: [&str; 11] = [
+    "engine",
+    "input",
+    "level",
+    "time",
+    "95 % interval",
+    "keys/s",
+    "speed-up",
+    "efficiency",
+    "of copy",
+    "by passes",
+    "clock",
+];
 
 /// The table of a group, and what follows from it.
 pub fn group(summary: &Summary, group: Group) -> String {
@@ -19,23 +34,10 @@ pub fn group(summary: &Summary, group: Group) -> String {
     let engines = summary.engines_of(group);
     let rows: Vec<Vec<String>> =
         cells.iter().map(|figures| row(summary, figures, &engines)).collect();
-    let mut head: Vec<String> = [
-        "engine",
-        "input",
-        "level",
-        "time",
-        "95 % interval",
-        "keys/s",
-        "speed-up",
-        "efficiency",
-        "of copy",
-        "by passes",
-        "clock",
-    ]
-    .map(str::to_owned)
-    .to_vec();
-    head.extend(peers(&engines).map(|peer| format!("{peer} /")));
-    text += &aligned(&head, &rows);
+    let over: Vec<String> = peers(&engines).map(|peer| format!("{peer} /")).collect();
+    let mut head = HEAD.to_vec();
+    head.extend(over.iter().map(String::as_str));
+    text += &table::text(&head, rows, 2);
     for curve in summary.curves(group) {
         let (Some(knee), best) = (curve.knee(), curve.best()) else {
             continue;
@@ -96,26 +98,6 @@ fn row(summary: &Summary, figures: &Figures, engines: &[&'static str]) -> Vec<St
         false => String::new(),
     }));
     row
-}
-
-/// Rows in columns: words to the left, the rest to the right.
-fn aligned(head: &[String], rows: &[Vec<String>]) -> String {
-    let width = |column: usize| {
-        let cells = rows.iter().map(|row| &row[column]);
-        cells.chain([&head[column]]).map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |row: &[String]| {
-        let cells = row.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(column, (cell, &width))| match column {
-            0 | 1 => format!("{cell:<width$}"),
-            _ => format!("{cell:>width$}"),
-        });
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    let mut text = line(head);
-    rows.iter().for_each(|row| text += &line(row));
-    text
 }
 
 /// The classic CSV: levels and seconds of the engine that is fastest at its best level.

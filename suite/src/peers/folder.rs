@@ -45,7 +45,8 @@ fn folder(places: &[&Path], bytes: u64) -> Result<TempDir, Error> {
 
 /// Bytes free for this user on the file system of `place`; 0 where there is none.
 fn available(place: &Path) -> u64 {
-    rustix::fs::statvfs(place).map_or(0, |about| about.f_bavail.saturating_mul(about.f_frsize))
+    let about = nix::sys::statvfs::statvfs(place);
+    about.map_or(0, |about| about.blocks_available().saturating_mul(about.fragment_size()))
 }
 
 #[cfg(test)]
