@@ -1,48 +1,44 @@
-//! The command `cudamark classic` from outside: what it prints to the letter, what it
-//! writes, and how it refuses.
+//! The commands `classic`, `sample` and `peers` from outside: the output to the letter, the
+//! files, the refusals.
 
-use std::env;
+mod common;
+
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
-use std::thread;
-use std::time::Duration;
 
 use serde_json::Value;
+use tempfile::TempDir;
 
-/// The command. A bundle says where it is; else it is where cargo built it.
-fn program() -> String {
-    let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
-    env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built)
-}
+use common::{contains, json_lines, one_line, program, said, signal, text, wait_until};
 
 fn cudamark(arguments: &[&str]) -> Output {
-    Command::new(program()).args(arguments).output().unwrap()
+    common::cudamark(arguments).output().unwrap()
 }
 
-/// Runs `classic` small enough for a test, on the CPU.
-fn classic(arguments: &[&str]) -> Output {
-    let fixed = ["classic", "--engine", "cpu-std", "--n", "20000"];
-    cudamark(&[&fixed, arguments].concat())
+/// Runs `classic` with the options of a line.
+fn classic(line: &str) -> Output {
+    let words: Vec<&str> = line.split(' ').collect();
+    cudamark(&[&["classic"], &words[..]].concat())
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// Asserts that the command refuses in one line with `code`, and returns the line.
-fn refusal(arguments: &[&str], code: i32) -> String {
-    let output = cudamark(&[&["classic"], arguments].concat());
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
-    assert_eq!(text(&output.stdout), "", "{arguments:?}");
-    let lines: Vec<&str> = said.lines().collect();
-    let [line] = lines[..] else {
-        panic!("{arguments:?}: not one line: {said}");
-    };
+/// Asserts that `classic` with these options refuses in one line with `code` and all of
+/// `parts`.
+#[track_caller]
+fn refuses(options: &str, code: i32, parts: &[&str]) {
+    let output = classic(options);
+    let line = one_line(&output, code);
+    assert_eq!(text(&output.stdout), "", "{options}");
     assert!(line.starts_with("cudamark: "), "{line}");
-    assert!(!line.contains("panicked"), "{line}");
-    line.to_owned()
+    contains(&line, parts);
+}
+
+/// A folder, and the path of a file in it as text.
+fn folder() -> (TempDir, impl Fn(&str) -> String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path: PathBuf = folder.path().to_owned();
+    (folder, move |name: &str| path.join(name).display().to_string())
 }
 
 /// Replaces every decimal fraction by its number of decimals: `0.0759` by `#4`.
@@ -62,8 +58,8 @@ fn shape(line: &str) -> String {
 
 #[test]
 fn the_output_is_the_classic_one_to_the_letter() {
-    let output = classic(&["--levels", "1,2,128", "--samples", "3"]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let output = classic("--engine cpu-std --n 20000 --levels 1,2,128 --samples 3");
+    said(&output, 0);
     let cores = std::thread::available_parallelism().unwrap();
     let stdout = text(&output.stdout);
     let lines: Vec<String> = stdout.lines().map(shape).collect();
@@ -84,7 +80,7 @@ fn the_output_is_the_classic_one_to_the_letter() {
 
 #[test]
 fn both_forms_of_the_output_give_the_same_times() {
-    let output = classic(&["--levels", "1,2", "--samples", "1"]);
+    let output = classic("--engine cpu-std --n 20000 --levels 1,2 --samples 1");
     let stdout = text(&output.stdout);
     let lines: Vec<&str> = stdout.lines().collect();
     for level in 0..2 {
@@ -98,26 +94,14 @@ fn both_forms_of_the_output_give_the_same_times() {
 
 #[test]
 fn files_hold_what_was_measured() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (_folder, path) = folder();
     let [csv, plot, json] = [path("times.csv"), path("times.svg"), path("record.json")];
     // What a longer file held before is gone.
     fs::write(&csv, "x".repeat(10_000)).unwrap();
-    let output = classic(&[
-        "--levels",
-        "4,1",
-        "--samples",
-        "6",
-        "--seed",
-        "9",
-        "--csv",
-        &csv,
-        "--plot",
-        &plot,
-        "--json",
-        &json,
-    ]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let files = format!("--csv {csv} --plot {plot} --json {json}");
+    let output =
+        classic(&format!("--engine cpu-std --n 20000 --levels 4,1 --samples 6 --seed 9 {files}"));
+    said(&output, 0);
 
     let stdout = text(&output.stdout);
     let printed = stdout.split("\n\n").nth(1).unwrap();
@@ -129,12 +113,16 @@ fn files_hold_what_was_measured() {
     assert!(svg.contains("Sorting 20,000 i32 keys"), "{svg}");
 
     let record: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
-    assert_eq!(record["version"], 1);
-    assert_eq!(record["n"], 20_000);
-    assert_eq!(record["key"], "i32");
-    assert_eq!(record["seed"], 9);
-    assert_eq!(record["distribution"], "classic");
-    assert_eq!(record["confidence"], 0.96875);
+    for (field, value) in [
+        ("version", Value::from(1)),
+        ("n", 20_000.into()),
+        ("key", "i32".into()),
+        ("seed", 9.into()),
+        ("distribution", "classic".into()),
+        ("confidence", 0.96875.into()),
+    ] {
+        assert_eq!(record[field], value, "{field}");
+    }
     let toolchain = record["environment"]["toolchain"].as_str().unwrap();
     assert!(toolchain.starts_with("rustc "), "{toolchain}");
     assert!(record["environment"]["cores"].as_u64().unwrap() > 0);
@@ -154,163 +142,133 @@ fn files_hold_what_was_measured() {
 }
 
 #[test]
-fn every_cpu_engine_can_be_named_and_auto_takes_one() {
+fn every_cpu_engine_can_be_named() {
     for engine in ["cpu-std", "cpu-rayon", "cpu-radix"] {
-        let output = cudamark(&[
-            "classic",
-            "--engine",
-            engine,
-            "--n",
-            "5000",
-            "--levels",
-            "2",
-            "--samples",
-            "1",
-        ]);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{said}");
-        assert!(said.contains(&format!("engine: {engine}, n: 5000")), "{said}");
+        let output = classic(&format!("--engine {engine} --n 5000 --levels 2 --samples 1"));
+        contains(&said(&output, 0), &[&format!("engine: {engine}, n: 5000")]);
     }
-    let output = cudamark(&["classic", "--n", "5000", "--levels", "2", "--samples", "1"]);
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(0), "{said}");
-    let on_gpu = said.contains("engine: gpu (auto)");
-    let skipped = said.starts_with("gpu: skipped: ") && said.contains("engine: cpu-radix (auto)");
-    assert!(
-        on_gpu || skipped && said.contains("; see `cudamark doctor`; cpu-radix is taken instead\n"),
-        "{said}"
-    );
+}
+
+#[test]
+fn auto_takes_the_cpu_where_the_driver_shows_no_gpu() {
+    let mut command = common::cudamark(&["classic", "--n", "5000", "--levels", "2"]);
+    command.args(["--samples", "1"]).env("CUDA_VISIBLE_DEVICES", "");
+    let said = said(&command.output().unwrap(), 0);
+    assert!(said.starts_with("gpu: skipped: "), "{said}");
+    let instead = "; see `cudamark doctor`; cpu-radix is taken instead\n";
+    contains(&said, &["engine: cpu-radix (auto)", instead]);
 }
 
 #[test]
 fn nothing_sorts_to_nothing() {
-    let output = cudamark(&[
-        "classic",
-        "--engine",
-        "cpu-radix",
-        "--n",
-        "0",
-        "--levels",
-        "1,8",
-        "--samples",
-        "2",
-    ]);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let output = classic("--engine cpu-radix --n 0 --levels 1,8 --samples 2");
+    said(&output, 0);
     assert_eq!(text(&output.stdout).lines().count(), 7);
 }
 
 #[test]
 fn a_wrong_command_line_is_named_in_one_line() {
-    let line = refusal(&["--levels", "1,0"], 2);
-    assert!(line.contains("'1,0'") && line.contains("level 0"), "{line}");
-    let line = refusal(&["--levels", "1,two"], 2);
-    assert!(line.contains("`two`") && line.contains("1,2,4"), "{line}");
-    let line = refusal(&["--levels", ""], 2);
-    assert!(line.contains("--levels"), "{line}");
-    let line = refusal(&["--engine", "abacus"], 2);
-    assert!(line.contains("`abacus`"), "{line}");
-    for known in ["gpu", "cpu-std", "cpu-rayon", "cpu-radix", "auto"] {
-        assert!(line.contains(known), "{line}");
+    for (options, parts) in [
+        ("--levels 1,0", &["'1,0'", "level 0"][..]),
+        ("--levels 1,two", &["`two`", "1,2,4"]),
+        ("--levels ", &["--levels"]),
+        ("--engine abacus", &["`abacus`", "gpu", "cpu-std", "cpu-rayon", "cpu-radix", "auto"]),
+        ("--n many", &["'many'", "50000000"]),
+        ("--n -1", &["-1"]),
+        ("--samples 0", &["--samples", "1 or more"]),
+        ("--seed x", &["--seed"]),
+        ("--frobnicate", &["--frobnicate"]),
+    ] {
+        refuses(options, 2, parts);
     }
-    let line = refusal(&["--n", "many"], 2);
-    assert!(line.contains("'many'") && line.contains("50000000"), "{line}");
-    let line = refusal(&["--n", "-1"], 2);
-    assert!(line.contains("-1"), "{line}");
-    let line = refusal(&["--samples", "0"], 2);
-    assert!(line.contains("--samples") && line.contains("1 or more"), "{line}");
-    let line = refusal(&["--seed", "x"], 2);
-    assert!(line.contains("--seed"), "{line}");
-    let line = refusal(&["--frobnicate"], 2);
-    assert!(line.contains("--frobnicate"), "{line}");
 }
 
 #[test]
-fn what_does_not_fit_is_refused_before_it_is_allocated() {
-    let n = "1000000000000000";
-    let line = refusal(&["--engine", "cpu-std", "--n", n], 1);
-    assert!(line.contains(&format!("n = {n} needs 12.0 PB of memory")), "{line}");
-    assert!(line.contains("choose a smaller n"), "{line}");
-    // Bytes that 64 bits do not count.
-    let n = "18446744073709551615";
-    let line = refusal(&["--engine", "cpu-rayon", "--n", n], 1);
-    assert!(line.contains(n), "{line}");
-}
-
-#[test]
-fn a_level_beyond_the_engine_is_refused_before_the_others_are_measured() {
-    let line = refusal(&["--engine", "cpu-std", "--levels", "1,99999999"], 1);
-    assert!(line.contains("99999999") && line.contains("lower level"), "{line}");
+fn inputs_and_levels_beyond_the_machine_are_refused_before_anything_is_measured() {
+    for (options, parts) in [
+        (
+            "--engine cpu-std --n 1000000000000000",
+            &["n = 1000000000000000 needs 12.0 PB of memory", "choose a smaller n"],
+        ),
+        // Bytes that 64 bits do not count.
+        ("--engine cpu-rayon --n 18446744073709551615", &["18446744073709551615", ""]),
+        ("--engine cpu-std --levels 1,99999999", &["99999999", "lower level"]),
+    ] {
+        refuses(options, 1, parts);
+    }
 }
 
 #[test]
 fn files_that_cannot_be_written_are_refused_before_anything_is_measured() {
-    let folder = tempfile::tempdir().unwrap();
-    let nowhere = folder.path().join("missing").join("file");
+    let (here, path) = folder();
+    let nowhere = path("missing/file");
     for option in ["--csv", "--plot", "--json"] {
-        let line = refusal(&["--engine", "cpu-std", option, nowhere.to_str().unwrap()], 1);
-        assert!(line.contains(nowhere.to_str().unwrap()), "{line}");
+        refuses(&format!("--engine cpu-std {option} {nowhere}"), 1, &[&nowhere]);
     }
-    let twice = folder.path().join("twice");
-    let twice = twice.to_str().unwrap();
-    let line = refusal(&["--engine", "cpu-std", "--csv", twice, "--json", twice], 1);
-    assert!(line.contains(twice) && line.contains("its own file"), "{line}");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    let twice = path("twice");
+    let both = format!("--engine cpu-std --csv {twice} --json {twice}");
+    refuses(&both, 1, &[&twice, "its own file"]);
+    assert_eq!(fs::read_dir(here.path()).unwrap().count(), 0);
 }
 
-/// Starts the command, waits until its standard output has a line, and sends Ctrl-C.
-fn interrupted(arguments: &[&str]) -> Output {
-    let mut command = Command::new(program());
-    let piped = command.args(arguments).stdout(Stdio::piped());
-    let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
-    let mut line = String::new();
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    stdout.read_line(&mut line).unwrap();
-    let id = child.id().to_string();
-    let killed = Command::new("kill").args(["-INT", &id]).status();
-    assert!(killed.unwrap().success());
-    stdout.read_to_string(&mut line).unwrap();
-    child.wait_with_output().unwrap()
+#[test]
+fn peers_tells_a_missing_gpu_from_a_wrong_command_line() {
+    let (here, path) = folder();
+    let peers = |sizes: &str| {
+        let mut command = common::cudamark(&["peers", "--sizes", sizes]);
+        command.args(["--json", &path("peers.json")]).env("CUDA_VISIBLE_DEVICES", "");
+        command.output().unwrap()
+    };
+    let output = peers("1000");
+    let line = one_line(&output, 3);
+    assert!(line.starts_with("cudamark: gpu: skipped: "), "{line}");
+    assert!(output.stdout.is_empty());
+    contains(&one_line(&peers("2^64"), 2), &["'2^64'"]);
+    assert_eq!(fs::read_dir(here.path()).unwrap().count(), 0, "a report of nothing");
 }
 
 #[test]
 fn ctrl_c_leaves_files_as_they_were() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (here, path) = folder();
     let (csv, json) = (path("new.csv"), path("old.json"));
     fs::write(&json, "before").unwrap();
-    let engine = ["classic", "--engine", "cpu-std", "--samples", "100000"];
-    let output = interrupted(&[&engine[..], &["--csv", &csv, "--json", &json]].concat());
-    assert!(!output.status.success());
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    let mut command = common::cudamark(&["classic", "--engine", "cpu-std", "--samples", "100000"]);
+    command.args(["--csv", &csv, "--json", &json]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Work has begun once there is a line.
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    signal(&child, "-INT");
+    stdout.read_to_string(&mut line).unwrap();
+    assert!(!child.wait_with_output().unwrap().status.success());
+    assert_eq!(fs::read_dir(here.path()).unwrap().count(), 1);
     assert_eq!(fs::read_to_string(&json).unwrap(), "before");
+}
+
+/// A call of `sample` with a few samples of a cell.
+fn sample(cell: &str, json: &str) -> Output {
+    let mut command = common::cudamark(&["sample", "--cells", cell, "--json", json]);
+    // No GPU, whatever machine this is.
+    command.env("CUDA_VISIBLE_DEVICES", "-1").args(["--samples", "2", "--warm-up", "0"]);
+    command.output().unwrap()
 }
 
 #[test]
 fn samples_replace_those_before_once_there_is_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("records.jsonl");
+    let (_folder, path) = folder();
+    let file = path("records.jsonl");
     fs::write(&file, "before\n").unwrap();
-    let below = folder.path().join("new/folder/records.jsonl");
-    let sample = |cell: &'static str, json: &str| {
-        let mut command = Command::new(program());
-        // No GPU, whatever machine this is.
-        command.env("CUDA_VISIBLE_DEVICES", "-1");
-        command.args(["sample", "--cells", cell, "--samples", "2", "--warm-up", "0"]);
-        command.args(["--json", json]).output().unwrap()
-    };
-    let (gpu, cpu) = ("device/gpu/u32-uniform-1000/1", "cpu/cpu-std/u32-uniform-1000/1");
-    let output = sample(gpu, file.to_str().unwrap());
-    assert_eq!(output.status.code(), Some(3), "{}", text(&output.stderr));
+    said(&sample("device/gpu/u32-uniform-1000/1", &file), 3);
     assert_eq!(fs::read_to_string(&file).unwrap(), "before\n");
-    let output = sample(cpu, file.to_str().unwrap());
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let records = fs::read_to_string(&file).unwrap();
-    let lines: Vec<Value> =
-        records.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let cpu = "cpu/cpu-std/u32-uniform-1000/1";
+    said(&sample(cpu, &file), 0);
+    let lines = json_lines(&fs::read_to_string(&file).unwrap());
     let kinds: Vec<&Value> = lines.iter().map(|line| &line["line"]).collect();
     assert_eq!(kinds, ["environment", "sample", "sample", "finished"]);
     // Folders above are made. A pipe takes the lines as they come.
-    sample(cpu, below.to_str().unwrap());
+    let below = path("new/folder/records.jsonl");
+    said(&sample(cpu, &below), 0);
     assert_eq!(fs::read_to_string(&below).unwrap().lines().count(), 4);
     let output = sample(cpu, "/dev/stdout");
     assert_eq!(text(&output.stdout).lines().count(), 4);
@@ -319,99 +277,73 @@ fn samples_replace_those_before_once_there_is_one() {
 }
 
 #[test]
-fn ctrl_c_keeps_what_was_sampled() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("records.jsonl");
-    fs::write(&file, "before\n").unwrap();
-    let cell = ["sample", "--cells", "cpu/cpu-std/u32-uniform-1000/1"];
-    let many = ["--samples", "100000000", "--warm-up", "0", "--json"];
-    for signal in ["-INT", "-TERM"] {
-        let mut command = Command::new(program());
-        command.args(cell).args(many).arg(&file);
-        let child = command.stderr(Stdio::piped()).spawn().unwrap();
-        while fs::read_to_string(&file).unwrap().lines().count() < 5 {
-            thread::sleep(Duration::from_millis(5));
-        }
-        let id = child.id().to_string();
-        let killed = Command::new("kill").args([signal, &id]).status();
-        assert!(killed.unwrap().success());
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(1));
-        let said = text(&output.stderr);
-        assert!(said.contains("that were finished are kept"), "{said}");
-        let records = fs::read_to_string(&file).unwrap();
-        let kept = records.matches("\"line\":\"sample\"").count();
-        assert!(said.contains(&format!("the {kept} samples")), "{said}");
+fn a_signal_keeps_what_was_sampled() {
+    let (_folder, path) = folder();
+    let file = path("records.jsonl");
+    for name in ["-INT", "-TERM"] {
         fs::write(&file, "before\n").unwrap();
+        let mut command = common::cudamark(&["sample", "--samples", "100000000", "--json", &file]);
+        command.args(["--cells", "cpu/cpu-std/u32-uniform-1000/1", "--warm-up", "0"]);
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        wait_until(&mut child, || fs::read_to_string(&file).unwrap().lines().count() >= 5);
+        signal(&child, name);
+        let said = said(&child.wait_with_output().unwrap(), 1);
+        let kept = fs::read_to_string(&file).unwrap().matches("\"line\":\"sample\"").count();
+        contains(&said, &["that were finished are kept", &format!("the {kept} samples")]);
     }
 }
 
+/// A sort of a moment, whose record goes to the next argument.
+const SMALL: [&str; 10] =
+    ["classic", "--engine", "cpu-std", "--n", "1000", "--levels", "1", "--samples", "1", "--json"];
+
 #[test]
 fn standard_output_may_be_a_file_of_results() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("all");
-    let status = Command::new(program())
-        .args(["classic", "--engine", "cpu-std", "--n", "1000", "--levels", "1"])
-        .args(["--samples", "1", "--json", "/dev/stdout"])
-        .stdout(fs::File::create(&path).unwrap())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(status.success());
-    let all = fs::read_to_string(path).unwrap();
+    let (_folder, path) = folder();
+    let mut command = common::cudamark(&SMALL);
+    command.arg("/dev/stdout").stdout(fs::File::create(path("all")).unwrap());
+    said(&command.output().unwrap(), 0);
+    let all = fs::read_to_string(path("all")).unwrap();
     assert!(all.starts_with("CPU cores: "), "{all}");
-    let record = &all[all.find('{').unwrap()..];
-    let record: Value = serde_json::from_str(record).unwrap();
+    let record: Value = serde_json::from_str(&all[all.find('{').unwrap()..]).unwrap();
     assert_eq!(record["n"], 1000);
 }
 
 #[test]
 fn a_full_disk_leaves_the_file_that_was_there() {
-    let folder = tempfile::tempdir().unwrap();
-    let json = folder.path().join("record.json");
+    let (here, path) = folder();
+    let json = path("record.json");
     fs::write(&json, "before").unwrap();
     // Files may not grow at all: the system then says what it says of a full disk.
-    let output = Command::new("bash")
-        .args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "bash", &program()])
-        .args(["classic", "--engine", "cpu-std", "--n", "1000", "--levels", "1"])
-        .args(["--samples", "1", "--json"])
-        .arg(&json)
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).contains("cannot write"), "{output:?}");
+    let mut command = Command::new("bash");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "bash"]).arg(program());
+    let output = command.args(SMALL).arg(&json).output().unwrap();
+    contains(&said(&output, 1), &["cannot write"]);
     assert_eq!(fs::read_to_string(&json).unwrap(), "before");
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(here.path()).unwrap().count(), 1);
 }
 
 #[test]
-fn nobody_who_listens_to_errors_changes_no_exit_code() {
+fn the_exit_code_is_the_same_where_standard_error_is_closed() {
     let classic = ["classic", "--engine", "cpu-std", "--levels", "1", "--n"];
     for (n, code) in [("1000", 0), ("-1", 2), ("1000000000000000", 1)] {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        let status = Command::new(program())
-            .args([&classic[..], &[n]].concat())
-            .stdout(Stdio::null())
-            .stderr(writer)
-            .status()
-            .unwrap();
-        assert_eq!(status.code(), Some(code), "{n}");
+        let mut command = common::cudamark(&classic);
+        let status = command.arg(n).stdout(Stdio::null()).stderr(writer).status();
+        assert_eq!(status.unwrap().code(), Some(code), "{n}");
     }
 }
 
 #[test]
 fn help_and_version_are_results() {
     let help = cudamark(&["classic", "--help"]);
-    assert_eq!(help.status.code(), Some(0));
-    let help = text(&help.stdout);
-    for option in
-        ["--n", "--levels", "--engine", "--samples", "--seed", "--csv", "--plot", "--json"]
-    {
-        assert!(help.contains(option), "{help}");
-    }
+    said(&help, 0);
+    let options =
+        ["--n", "--levels", "--engine", "--samples", "--seed", "--csv", "--plot", "--json"];
+    contains(&text(&help.stdout), &options);
     let version = cudamark(&["--version"]);
-    assert_eq!(version.status.code(), Some(0));
+    said(&version, 0);
     assert!(text(&version.stdout).starts_with("cudamark "));
-    assert_eq!(cudamark(&[]).status.code(), Some(2));
+    said(&cudamark(&[]), 2);
 }

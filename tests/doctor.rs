@@ -1,17 +1,20 @@
 //! `cudamark doctor` from outside, on machines that are faked: a driver's libraries made by
 //! the C compiler, interpreters and tools that are scripts, an environment.
 
+mod common;
+
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::thread;
 
-use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A driver's library of which every function says that it is a stub.
+use common::{answer, lacks, program, said, tests, text};
+
+/// A driver's library whose every function returns the code of a stub.
 const STUB: &str = "int cuInit(unsigned f) { return 34; }";
 
 /// A driver that shows no GPU: `CUDA_VISIBLE_DEVICES` hides it.
@@ -22,7 +25,7 @@ int cuDeviceGetCount(int *n) { *n = 0; return 0; }
 int cuGetErrorString(int e, const char **s) { *s = \"an error\"; return 0; }
 int cuGetErrorName(int e, const char **s) { *s = \"CUDA_ERROR\"; return 0; }";
 
-/// NVML of an old driver with a GPU of which all is amiss.
+/// NVML of an old driver with a GPU with every trouble.
 const NVML: &str = r#"
 #include <string.h>
 typedef unsigned u; typedef unsigned long long ull; typedef void *dev;
@@ -46,33 +49,39 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(dev d, ull *r) { *r = 0x4; return 
 "#;
 
 fn main() -> ExitCode {
-    macro_rules! trials {
-        ($needs:expr, $($test:ident,)*) => {
-            [$(Trial::test(stringify!($test), || {
-                $test();
-                Ok(())
-            }).with_ignored_flag(!$needs)),*]
-        };
-    }
-    let can = |program| Command::new(program).arg("--version").output().is_ok();
-    let mut trials = Vec::from(trials![
-        true,
-        both_forms_say_what_can_run,
-        missing_and_broken_tools_are_named,
-        a_container_without_gpu_is_told_how_to_get_one,
-        a_python_that_is_none_is_named,
-    ]);
-    trials.extend(trials![
-        can("cc"),
-        a_stub_driver_is_named_by_its_file,
-        each_trouble_of_a_gpu_is_read_from_the_driver,
-    ]);
-    trials.extend(trials![can("python3"), every_python_has_its_libraries_or_the_reason,]);
-    trials.extend(trials![can("taskset"), cores_that_may_not_be_used_are_counted,]);
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("gpu-kernels/Cargo.toml").is_file();
+    let no_checkout = (!checkout).then(|| "the checkout is not here".to_owned());
+    let no_driver = host::driver::open().is_ok().then(|| "a driver works here".to_owned());
+    let one_core = thread::available_parallelism().unwrap().get() == 1;
+    let one_core = one_core.then(|| "one core".to_owned());
+    let trials = [
+        common::trials(
+            tests![
+                both_forms_say_what_can_run,
+                missing_and_broken_tools_are_named,
+                a_python_that_is_none_is_named,
+            ],
+            None,
+        ),
+        common::trials(tests![a_kernel_compiler_that_is_not_there_is_named], no_checkout),
+        common::trials(tests![a_container_without_gpu_is_told_how_to_get_one], no_driver),
+        common::trials(
+            tests![
+                a_stub_driver_is_named_by_its_file,
+                each_trouble_of_a_gpu_is_read_from_the_driver,
+            ],
+            lacks("cc"),
+        ),
+        common::trials(tests![every_python_has_its_libraries_or_the_reason], lacks("python3")),
+        common::trials(
+            tests![cores_that_may_not_be_used_are_counted],
+            lacks("taskset").or(one_core),
+        ),
+    ];
+    common::run(trials.into_iter().flatten().collect())
 }
 
-/// A machine: a folder of programs that are its whole path, and one of libraries.
+/// A folder of programs that are its whole path, and of libraries.
 struct Machine {
     folder: TempDir,
     command: Command,
@@ -84,8 +93,7 @@ impl Machine {
     }
 
     fn started_by(words: &[&str]) -> Self {
-        let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
-        let program = env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built);
+        let program = program().display().to_string();
         let words = [words, &[program.as_str(), "doctor"]].concat();
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(words[0]);
@@ -100,35 +108,26 @@ impl Machine {
 
     /// Adds a program that is a script of the shell.
     fn program(&self, name: &str, script: &str) {
-        let path = self.folder.path().join(name);
-        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        common::executable(&self.folder.path().join(name), &format!("#!/bin/sh\n{script}\n"));
     }
 
     /// Adds a library, compiled from C.
     fn library(&mut self, name: &str, source: &str) {
-        let path = self.folder.path().join("source.c");
-        fs::write(&path, source).unwrap();
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-w", "-o"]);
-        cc.arg(self.folder.path().join(name)).arg(path);
-        assert!(cc.status().unwrap().success(), "{name}");
+        common::library(&self.folder.path().join(name), source);
         self.command.env("LD_LIBRARY_PATH", self.folder.path());
     }
 
-    /// What the command prints, once it has ended with `code`.
-    fn says(&mut self, code: i32) -> String {
+    /// The printed text of the command, which finds that the CPU can run.
+    fn says(&mut self) -> String {
         let output = self.command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(code), "{said}");
-        assert!(!said.contains("panicked"), "{said}");
-        String::from_utf8(output.stdout).unwrap()
+        said(&output, 3);
+        text(&output.stdout)
     }
 
-    /// What is amiss, by name: state, sentence and remedy in one text.
+    /// The findings on what is amiss, by name: state, sentence and remedy in one text.
     fn amiss(&mut self) -> Vec<(String, String)> {
         self.command.arg("--json");
-        let report: Value = serde_json::from_str(&self.says(3)).unwrap();
+        let report: Value = serde_json::from_str(&self.says()).unwrap();
         assert_eq!(report["can_run"], "cpu");
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let findings = report["findings"].as_array().unwrap().iter();
@@ -137,25 +136,27 @@ impl Machine {
         let words = |finding: &Value| parts.map(|part| text(&finding[part])).join(" | ");
         amiss.map(|finding| (text(&finding["name"]), words(finding))).collect()
     }
-}
 
-/// Asserts that a finding of this name has all these parts.
-#[track_caller]
-fn has(found: &[(String, String)], name: &str, parts: &[&str]) {
-    let fits = |words: &str| parts.iter().all(|part| words.contains(part));
-    let met = found.iter().any(|(one, words)| one == name && fits(words));
-    assert!(met, "{name}: {parts:?}: {found:#?}");
+    /// Asserts that there is a finding of each name with these parts.
+    #[track_caller]
+    fn finds(&mut self, expected: &[(&str, &[&str])]) {
+        let found = self.amiss();
+        for (name, parts) in expected {
+            let fits = |words: &str| parts.iter().all(|part| words.contains(part));
+            let met = found.iter().any(|(one, words)| one == name && fits(words));
+            assert!(met, "{name}: {parts:?}: {found:#?}");
+        }
+    }
 }
 
 fn both_forms_say_what_can_run() {
-    let text = Machine::new().says(3);
+    let text = Machine::new().says();
     assert!(text.contains("remedy: "), "{text}");
     assert!(text.ends_with("run on the CPU; those of a GPU are skipped.\n"), "{text}");
     let found = Machine::new().amiss();
     assert!(found.iter().any(|(_, words)| words.starts_with("fault | ")), "{found:#?}");
-    let healthy = ["cores", "governor", "memory", "noise", "sort-cpu"];
     let named = |name: &str| text.contains(&format!(" {name} "));
-    assert!(healthy[..4].iter().all(|name| named(name)), "{text}");
+    assert!(["cores", "governor", "memory", "noise"].into_iter().all(named), "{text}");
     assert!(!named("sort-cpu"), "{text}");
 }
 
@@ -163,68 +164,64 @@ fn missing_and_broken_tools_are_named() {
     let mut machine = Machine::new();
     machine.program("git", "echo 'fatal: detected dubious ownership in repository' >&2; exit 128");
     machine.program("cc", "echo 'ld: cannot find crt1.o' >&2; exit 1");
-    let found = machine.amiss();
-    has(&found, "cargo", &["cargo is not on the path", "rustup.rs"]);
-    has(&found, "git", &["fails: fatal: detected dubious ownership"]);
-    has(&found, "linker", &["fails: ld: cannot find crt1.o", "libc6-dev"]);
-    has(&found, "python", &["no Python is found", "CUDAMARK_PYTHON=PATH"]);
-    let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("gpu-kernels/Cargo.toml");
-    if kernels.is_file() {
-        let mut machine = Machine::new();
-        let path = env::var("PATH").unwrap();
-        machine.command.env("PATH", path).env("CUDA_BUILDER_RUSTC", "/no/such/rustc");
-        has(&machine.amiss(), "kernel-compiler", &["CUDA_BUILDER_RUSTC=/no/such/rustc cannot"]);
-    }
+    machine.finds(&[
+        ("cargo", &["cargo is not on the path", "rustup.rs"]),
+        ("git", &["fails: fatal: detected dubious ownership"]),
+        ("linker", &["fails: ld: cannot find crt1.o", "libc6-dev"]),
+        ("python", &["no Python is found", "CUDAMARK_PYTHON=PATH"]),
+    ]);
+}
+
+fn a_kernel_compiler_that_is_not_there_is_named() {
+    let mut machine = Machine::new();
+    let path = env::var("PATH").unwrap();
+    machine.command.env("PATH", path).env("CUDA_BUILDER_RUSTC", "/no/such/rustc");
+    machine.finds(&[("kernel-compiler", &["CUDA_BUILDER_RUSTC=/no/such/rustc cannot"])]);
 }
 
 fn a_container_without_gpu_is_told_how_to_get_one() {
     let mut machine = Machine::new();
     machine.command.env("container", "podman");
-    let found = machine.amiss();
-    // One whose driver works has another reason why it shows no GPU.
-    if found.iter().any(|(name, _)| name == "driver") {
-        has(&found, "driver", &["fault", "podman container was given no GPU", "--gpus all"]);
-    }
+    machine.finds(&[("driver", &["fault", "podman container was given no GPU", "--gpus all"])]);
 }
 
 fn a_stub_driver_is_named_by_its_file() {
     let mut machine = Machine::new();
     machine.library("libcuda.so.1", STUB);
-    let folder = machine.folder.path().display().to_string();
-    let file = format!("{folder}/libcuda.so.1");
-    has(&machine.amiss(), "driver", &["fault", &file, "stub library", "LD_LIBRARY_PATH"]);
+    let file = machine.folder.path().join("libcuda.so.1").display().to_string();
+    machine.finds(&[("driver", &["fault", &file, "stub library", "LD_LIBRARY_PATH"])]);
 }
 
 fn each_trouble_of_a_gpu_is_read_from_the_driver() {
     let mut machine = Machine::new();
     machine.library("libcuda.so.1", HIDDEN);
     machine.library("libnvidia-ml.so.1", NVML);
-    let found = machine.amiss();
-    has(&found, "driver", &["driver 450.80.02 (CUDA 11.0) is older", "driver 470 or later"]);
-    has(&found, "visible-devices", &["CUDA_VISIBLE_DEVICES=`` hides", "unset"]);
-    has(&found, "mig", &["GPU 0 is cut into instances", "-mig 0"]);
-    has(&found, "compute-mode", &["fault", "mode Prohibited", "-c DEFAULT"]);
-    has(&found, "ecc", &["had 5 memory errors"]);
-    has(&found, "memory-held", &["30.0 GB in use", "nvidia-smi -i 0"]);
-    has(&found, "slowdown", &["is slowed down by power-cap"]);
+    machine.finds(&[
+        ("driver", &["driver 450.80.02 (CUDA 11.0) is older", "driver 470 or later"]),
+        ("visible-devices", &["CUDA_VISIBLE_DEVICES=`` hides", "unset"]),
+        ("mig", &["GPU 0 is cut into instances", "-mig 0"]),
+        ("compute-mode", &["fault", "mode Prohibited", "-c DEFAULT"]),
+        ("ecc", &["had 5 memory errors"]),
+        ("memory-held", &["30.0 GB in use", "nvidia-smi -i 0"]),
+        ("slowdown", &["is slowed down by power-cap"]),
+    ]);
 }
 
 fn a_python_that_is_none_is_named() {
     let mut machine = Machine::new();
     machine.program("python3", "echo hello");
     machine.program("python3.99", "exit 4");
-    let found = machine.amiss();
-    has(&found, "python", &["warning", "/python3 does not answer", "last said: hello"]);
-    has(&found, "python", &["note", "/python3.99 does not answer", "exit status: 4"]);
+    machine.finds(&[
+        ("python", &["warning", "/python3 does not answer", "last said: hello"]),
+        ("python", &["note", "/python3.99 does not answer", "exit status: 4"]),
+    ]);
 }
 
 fn every_python_has_its_libraries_or_the_reason() {
     let mut machine = Machine::new();
     let here = machine.folder.path().display().to_string();
     let which = ["-c", "import sys; print(sys.executable)"];
-    let output = Command::new("python3").args(which).output().unwrap();
-    let real = String::from_utf8(output.stdout).unwrap();
-    let real = real.trim();
+    let real = answer(Command::new("python3").args(which));
     for (module, text) in [
         ("numpy", ""),
         ("torch", "print('loading ..')\n__version__ = '2.9.1'"),
@@ -234,9 +231,10 @@ fn every_python_has_its_libraries_or_the_reason() {
     }
     machine.program("python3", &format!("PYTHONPATH={here} exec {real} \"$@\""));
     let found = machine.amiss();
-    has(
-        &found,
-        "cupy",
+    assert!(!found.iter().any(|(name, _)| name == "torch"), "{found:#?}");
+    let (_, cupy) = found.iter().find(|(name, _)| name == "cupy").unwrap();
+    common::contains(
+        cupy,
         &[
             "warning",
             &format!("CuPy does not import in {here}/python3 (Python 3."),
@@ -244,12 +242,9 @@ fn every_python_has_its_libraries_or_the_reason() {
             "CuPy 14 takes Python 3.10 to 3.14",
         ],
     );
-    assert!(!found.iter().any(|(name, _)| name == "torch"), "{found:#?}");
 }
 
 fn cores_that_may_not_be_used_are_counted() {
-    if std::thread::available_parallelism().unwrap().get() > 1 {
-        let taskset = ["/usr/bin/taskset", "-c", "0"];
-        has(&Machine::started_by(&taskset).amiss(), "cores", &["1 of ", "taskset -cp"]);
-    }
+    let mut machine = Machine::started_by(&["/usr/bin/taskset", "-c", "0"]);
+    machine.finds(&[("cores", &["1 of ", "taskset -cp"])]);
 }

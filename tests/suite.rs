@@ -1,22 +1,20 @@
 //! A benchmark of the suite from outside, run by Criterion as `cargo bench` runs it:
-//! what it writes, how a wrong result ends it, how Ctrl-C does, and how it goes on.
+//! the files that it writes, how a wrong result or Ctrl-C ends it, and how it goes on.
 //!
 //! This program starts itself: with a variable that names a benchmark, it is that
 //! benchmark.
 
+mod common;
 #[path = "../benches/harness/mod.rs"]
 mod harness;
 mod options;
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Output, Stdio};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Output, Stdio};
 use std::rc::Rc;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
 use suite::engine::Engine;
 use suite::inputs::Keys;
 use suite::records::Contents;
@@ -24,45 +22,32 @@ use suite::runners::host::Sorted;
 use suite::{Case, Error, Group, Runner, Session};
 use tempfile::TempDir;
 
+use common::{contains, one_line, said, tests, text, wait_until};
+
 /// Names the benchmark that this process is to be.
 const ACT_AS: &str = "CUDAMARK_TEST_ACT_AS";
-/// Longest that a run may take to write its first samples.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() -> ExitCode {
     match env::var(ACT_AS).as_deref() {
-        Ok("planted") => harness::main_with("planted", &[Group::Cpu], planted),
+        Ok("planted") => return harness::main_with("planted", &[Group::Cpu], planted),
         Ok(name) => {
             let group: Group = name.parse().expect("the name of a group");
-            harness::main(name, &[group])
+            return harness::main(name, &[group]);
         }
-        Err(_) => {
-            let arguments = Arguments::from_args();
-            libtest_mimic::run(&arguments, trials()).exit_code()
-        }
+        Err(_) => {}
     }
-}
-
-type Test = fn() -> Result<(), Failed>;
-
-fn trials() -> Vec<Trial> {
-    let all: [(&str, Test); 7] = [
-        ("a_wrong_result_fails_the_run", a_wrong_result_fails_the_run),
-        ("samples_are_recorded_and_reported", samples_are_recorded_and_reported),
-        (
-            "the_emulator_is_measured_as_all_are_and_large_inputs_are_skipped",
-            the_emulator_is_measured,
-        ),
-        ("ctrl_c_keeps_samples_and_resume_goes_on", ctrl_c_keeps_samples_and_resume_goes_on),
-        ("every_group_has_a_chart_with_a_line_an_engine", every_group_has_a_chart),
-        (
-            "a_resumed_run_draws_what_was_finished_before",
-            a_resumed_run_draws_what_was_finished_before,
-        ),
-        ("settings_that_are_wrong_are_one_error", settings_that_are_wrong_are_one_error),
+    let tests = tests![
+        a_wrong_result_fails_the_run,
+        samples_are_recorded_and_reported,
+        the_emulator_is_measured_and_large_inputs_are_skipped,
+        ctrl_c_keeps_samples_and_resume_goes_on,
+        every_group_has_a_chart_with_a_line_for_each_engine,
+        a_resumed_run_draws_cases_that_were_finished_before,
+        settings_that_are_wrong_are_one_error,
     ];
-    let all = all.into_iter().chain(options::TESTS);
-    all.map(|(name, test)| Trial::test(name, test)).collect()
+    let mut trials = common::trials(tests, None);
+    trials.extend(common::trials(options::TESTS, None));
+    common::run(trials)
 }
 
 /// An engine that sorts, and then exchanges two keys.
@@ -88,24 +73,34 @@ impl Engine<u32> for Planted {
     }
 }
 
-/// Opens cases as ever, but those of `cpu-std` with the planted engine.
-fn planted(session: &Session, name: &Case) -> Result<Box<dyn Runner>, Error> {
-    if name.engine != "cpu-std" {
-        return session.build(name);
+/// Opens the cases of `cpu-std` with the planted engine, and all others as a benchmark does.
+fn planted(session: &Session, case: &Case) -> Result<Box<dyn Runner>, Error> {
+    if case.engine != "cpu-std" {
+        return session.build(case);
     }
-    let input = || Ok(Rc::new(Keys::new((0..name.n as u32).rev().collect())));
-    Ok(Box::new(Sorted::new(Box::new(Planted), name.n, name.level, input)?))
+    let input = || Ok(Rc::new(Keys::new((0..case.n as u32).rev().collect())));
+    Ok(Box::new(Sorted::new(Box::new(Planted), case.n, case.level, input)?))
 }
 
-/// Where a run puts what it writes.
-struct Place(TempDir);
+/// A target folder, and so all that a run writes.
+struct TestDir(TempDir);
 
-impl Place {
+/// Variables of the environment.
+type Variables<'a> = &'a [(&'a str, &'a str)];
+
+/// The printed text of a run.
+struct Ran {
+    stdout: String,
+    stderr: String,
+}
+
+impl TestDir {
     fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn command(&self, bench: &str, arguments: &[&str]) -> Command {
+    /// A benchmark of two small cases.
+    fn command(&self, bench: &str, arguments: &[&str], variables: Variables) -> Command {
         let mut command = Command::new(env::current_exe().unwrap());
         command
             .args(arguments)
@@ -117,25 +112,32 @@ impl Place {
             .env("CUDAMARK_ENGINES", "cpu-radix,cpu-std")
             .env("CUDAMARK_DISTRIBUTIONS", "uniform")
             .env("CUDAMARK_TYPES", "u32")
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         for variable in ["CRITERION_HOME", "CUDAMARK_RESUME", "CUDAMARK_SEED"] {
-            command.env_remove(variable);
+            if !variables.iter().any(|(name, _)| *name == variable) {
+                command.env_remove(variable);
+            }
         }
         command
+    }
+
+    /// Runs a benchmark, which ends with `code`.
+    #[track_caller]
+    fn run(&self, bench: &str, arguments: &[&str], variables: Variables, code: i32) -> Ran {
+        let output = self.command(bench, arguments, variables).output().unwrap();
+        Ran { stderr: said(&output, code), stdout: text(&output.stdout) }
+    }
+
+    fn read(&self, file: &str) -> String {
+        fs::read_to_string(self.0.path().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"))
     }
 
     fn records(&self) -> Vec<PathBuf> {
         let folder = self.0.path().join("cudamark/records");
         let entries = fs::read_dir(folder).into_iter().flatten();
         entries.map(|entry| entry.unwrap().path()).collect()
-    }
-
-    /// A file of Criterion's on one chart.
-    fn chart(&self, chart: &str, file: &str) -> Result<String, Failed> {
-        let path = self.0.path().join("criterion").join(chart);
-        let path = path.join("report").join(file);
-        fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()).into())
     }
 
     fn contents(&self) -> Contents {
@@ -149,40 +151,24 @@ impl Place {
 
 const QUICK: [&str; 6] =
     ["--bench", "--warm-up-time", "0.01", "--measurement-time", "0.05", "--noplot"];
+const PAGE: &str = "cudamark/report/index.html";
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// The standard error of a run that ended with `code`.
-fn said(output: &Output, code: i32) -> Result<String, Failed> {
-    let said = text(&output.stderr);
-    let found = output.status.code();
-    if found != Some(code) || said.contains("panicked") {
-        return Err(format!("exit code {found:?}: {said}{}", text(&output.stdout)).into());
-    }
-    Ok(said)
-}
-
-fn a_wrong_result_fails_the_run() -> Result<(), Failed> {
-    let place = Place::new();
-    let output = place.command("planted", &QUICK).output()?;
-    let said = said(&output, 1)?;
+fn a_wrong_result_fails_the_run() {
+    let dir = TestDir::new();
+    let ran = dir.run("planted", &QUICK, &[], 1);
     let expected = "planted: cpu/u32-uniform/cpu-std/2/1000: planted: wrong result at level 2: \
                     out of order: key 400 at index 10, then 11 at index 11";
-    assert!(said.contains(expected), "{said}");
+    contains(&ran.stderr, &[expected]);
     // The engine that sorts was measured before, and has its samples; the other none.
-    let contents = place.contents();
+    let contents = dir.contents();
     let engines: Vec<&str> = contents.cases.keys().map(|name| name.engine.as_str()).collect();
     assert_eq!(engines, ["cpu-radix"]);
-    Ok(())
 }
 
-fn samples_are_recorded_and_reported() -> Result<(), Failed> {
-    let place = Place::new();
-    let output = place.command("cpu", &QUICK).output()?;
-    said(&output, 0)?;
-    let contents = place.contents();
+fn samples_are_recorded_and_reported() {
+    let dir = TestDir::new();
+    let ran = dir.run("cpu", &QUICK, &[], 0);
+    let contents = dir.contents();
     assert_eq!((contents.cases.len(), contents.finished.len()), (2, 2));
     for (name, samples) in &contents.cases {
         assert_eq!(samples.len(), 10, "{name}");
@@ -190,35 +176,22 @@ fn samples_are_recorded_and_reported() -> Result<(), Failed> {
         assert_eq!(environment.tier, "quick");
         assert!(samples.iter().all(|sample| sample.seconds > 0.0));
     }
-    let stdout = text(&output.stdout);
-    for expected in [
-        "cpu/u32-uniform/cpu-std/2/1000",
-        "time:",
-        "thrpt:",
-        "95 % interval",
-        "rank: ",
-        "Report: ",
-        "Records: ",
-    ] {
-        assert!(stdout.contains(expected), "{expected}: {stdout}");
-    }
-    let page = fs::read_to_string(place.0.path().join("cudamark/report/index.html"))?;
-    assert!(page.contains("cpu/u32-uniform/cpu-radix/2/1000"));
-    let folder = place.0.path().join("criterion/cpu_u32-uniform/cpu-std_2/1000");
-    assert!(folder.is_dir(), "{}", folder.display());
-    Ok(())
+    let case = "cpu/u32-uniform/cpu-std/2/1000";
+    let words = ["time:", "thrpt:", "95 % interval", "rank: ", "Report: ", "Records: "];
+    contains(&ran.stdout, &[&[case][..], &words].concat());
+    contains(&dir.read(PAGE), &["cpu/u32-uniform/cpu-radix/2/1000"]);
+    assert!(dir.0.path().join("criterion/cpu_u32-uniform/cpu-std_2/1000").is_dir());
 }
 
-fn the_emulator_is_measured() -> Result<(), Failed> {
-    let place = Place::new();
-    let output = place
-        .command("emulator", &QUICK)
-        .env("CUDAMARK_ENGINES", "bounds,random")
-        .env("CUDAMARK_N", "1000,5000000")
-        .env("CUDAMARK_TYPES", "f32")
-        .output()?;
-    let said = said(&output, 0)?;
-    let contents = place.contents();
+fn the_emulator_is_measured_and_large_inputs_are_skipped() {
+    let dir = TestDir::new();
+    let variables = [
+        ("CUDAMARK_ENGINES", "bounds,random"),
+        ("CUDAMARK_N", "1000,5000000"),
+        ("CUDAMARK_TYPES", "f32"),
+    ];
+    let ran = dir.run("emulator", &QUICK, &variables, 0);
+    let contents = dir.contents();
     let cases: Vec<String> = contents.cases.keys().map(Case::to_string).collect();
     let expected = ["bounds", "random"].map(|check| format!("emulator/f32-uniform/{check}/1/1000"));
     assert_eq!(cases, expected);
@@ -227,158 +200,122 @@ fn the_emulator_is_measured() -> Result<(), Failed> {
         let reason = &contents.skipped[check];
         assert!(reason.starts_with("f32-uniform-5000000: 5000000 keys: "), "{reason}");
         let line = format!("emulator/f32-uniform/{check}/1/5000000: skipped: 5000000 keys: ");
-        assert!(said.contains(&line), "{said}");
+        contains(&ran.stderr, &[&line]);
     }
-    let page = fs::read_to_string(place.0.path().join("cudamark/report/index.html"))?;
-    assert!(page.contains("With bounds alone checked (bounds), the emulator sorts"));
-    assert!(text(&output.stdout).contains("random /"));
-    Ok(())
+    contains(&dir.read(PAGE), &["With bounds alone checked (bounds), the emulator sorts"]);
+    contains(&ran.stdout, &["random /"]);
 }
 
-/// Waits until the run has written `samples` lines of samples.
-fn wait_for_samples(place: &Place, child: &mut Child, samples: usize) -> Result<(), Failed> {
-    let begun = Instant::now();
-    loop {
-        let lines = |path: &PathBuf| fs::read_to_string(path).unwrap_or_default();
-        let written: String = place.records().iter().map(lines).collect();
-        if written.matches("\"line\":\"sample\"").count() >= samples {
-            return Ok(());
-        }
-        if let Some(status) = child.try_wait()? {
-            return Err(format!("it ended before: {status}").into());
-        }
-        if begun.elapsed() > PATIENCE {
-            child.kill()?;
-            return Err("no samples".into());
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn ctrl_c_keeps_samples_and_resume_goes_on() -> Result<(), Failed> {
-    let place = Place::new();
-    let sizes = [("CUDAMARK_N", "1000..1019")];
+fn ctrl_c_keeps_samples_and_resume_goes_on() {
+    let dir = TestDir::new();
+    let sizes = ("CUDAMARK_N", "1000..1019");
     let drawn = &QUICK[..QUICK.len() - 1];
-    let mut child = place.command("cpu", drawn).envs(sizes).spawn()?;
-    wait_for_samples(&place, &mut child, 25)?;
-    let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status()?;
-    assert!(killed.success());
-    let said_before = said(&child.wait_with_output()?, 130)?;
-    let before = place.contents();
+    let mut child = dir.command("cpu", drawn, &[sizes]).spawn().unwrap();
+    wait_until(&mut child, || {
+        let lines = |path: &PathBuf| fs::read_to_string(path).unwrap_or_default();
+        let written: String = dir.records().iter().map(lines).collect();
+        written.matches("\"line\":\"sample\"").count() >= 25
+    });
+    common::signal(&child, "-INT");
+    let interrupted = said(&child.wait_with_output().unwrap(), 130);
+    let before = dir.contents();
     let kept: usize = before.cases.values().map(Vec::len).sum();
-    let expected = format!("interrupted; {kept} finished samples are kept");
-    assert!(said_before.contains(&expected), "{kept}: {said_before}");
+    contains(&interrupted, &[&format!("interrupted; {kept} finished samples are kept")]);
     assert!(!before.finished.is_empty() && before.finished.len() < 40);
-    let page = place.chart("cpu_u32-uniform", "index.html")?;
+    let page = dir.read("criterion/cpu_u32-uniform/report/index.html");
     for name in &before.finished {
-        assert!(page.contains(&format!("<h4>{name}</h4>")), "{name}: {page}");
+        contains(&page, &[&format!("<h4>{name}</h4>")]);
     }
-    let own = fs::read_to_string(place.0.path().join("cudamark/report/index.html"))?;
-    assert!(own.contains("cpu/u32-uniform/"), "{own}");
+    contains(&dir.read(PAGE), &["cpu/u32-uniform/"]);
 
-    let resumed = [("CUDAMARK_RESUME", "1")];
-    let output = place.command("cpu", &QUICK).envs(sizes).envs(resumed).output()?;
-    let said_after = said(&output, 0)?;
+    let resumed = dir.run("cpu", &QUICK, &[sizes, ("CUDAMARK_RESUME", "1")], 0);
     let finished = format!("{} cases are finished already", before.finished.len());
-    assert!(said_after.contains(&finished), "{said_after}");
-    let after = place.contents();
+    contains(&resumed.stderr, &[&finished]);
+    let after = dir.contents();
     assert_eq!(after.finished.len(), 40);
     for name in &before.finished {
         assert_eq!(after.cases[name], before.cases[name], "{name}");
     }
-    Ok(())
 }
 
-/// What `--noplot` leaves out is wanted here.
+/// A run with Criterion's drawings.
+#[rustfmt::skip]
 const DRAWN: [&str; 7] = [
-    "--bench",
-    "--warm-up-time",
-    "0.01",
-    "--measurement-time",
-    "0.05",
-    "--plotting-backend",
-    "plotters",
+    "--bench", "--warm-up-time", "0.01", "--measurement-time", "0.05",
+    "--plotting-backend", "plotters",
 ];
 
-fn every_group_has_a_chart() -> Result<(), Failed> {
-    // Groups, engines with a curve each, the chart's folder, and what is on its x axis.
+fn every_group_has_a_chart_with_a_line_for_each_engine() {
+    let (level, size) = ("Input", "Input Size (Elements)");
+    // Groups, engines with a curve each, the chart's folder, and the label of its x axis.
     let all: [(&str, &[&str], &str, &str); 7] = [
-        ("classic", &["cpu-std", "cpu-radix"], "classic_u32-uniform-1000", "Input"),
-        ("split", &["cpu-std"], "split_u32-uniform-1000", "Input"),
-        ("batch", &["cpu-std", "cpu-radix"], "batch_u32-uniform-1000", "Input"),
-        ("transfer", &["cpu-copy"], "transfer_u32-uniform-1000", "Input"),
-        ("cpu", &["cpu-std", "cpu-radix"], "cpu_u32-uniform", "Input Size (Elements)"),
-        ("pairs", &["cpu-std"], "pairs_u32+u32-uniform", "Input Size (Elements)"),
-        ("emulator", &["bounds", "races"], "emulator_u32-uniform", "Input Size (Elements)"),
+        ("classic", &["cpu-std", "cpu-radix"], "classic_u32-uniform-1000", level),
+        ("split", &["cpu-std"], "split_u32-uniform-1000", level),
+        ("batch", &["cpu-std", "cpu-radix"], "batch_u32-uniform-1000", level),
+        ("transfer", &["cpu-copy"], "transfer_u32-uniform-1000", level),
+        ("cpu", &["cpu-std", "cpu-radix"], "cpu_u32-uniform", size),
+        ("pairs", &["cpu-std"], "pairs_u32+u32-uniform", size),
+        ("emulator", &["bounds", "races"], "emulator_u32-uniform", size),
     ];
     for (group, engines, chart, axis) in all {
-        let place = Place::new();
-        let types = if group == "pairs" { "u32+u32" } else { "u32" };
+        let dir = TestDir::new();
         let variables = [
-            ("CUDAMARK_ENGINES", engines.join(",").as_str()),
-            ("CUDAMARK_LEVELS", "1,2"),
-            ("CUDAMARK_N", "1000,2000"),
-            ("CUDAMARK_TYPES", types),
-        ]
-        .map(|(name, value)| (name, value.to_owned()));
-        let output = place.command(group, &DRAWN).envs(variables).output()?;
-        said(&output, 0)?;
-        let page = place.chart(chart, "index.html")?;
-        let lines = place.chart(chart, "lines.svg")?;
-        assert!(page.contains("Violin Plot") && page.contains("Line Chart"), "{page}");
-        let violin = place.chart(chart, "violin.svg")?;
-        assert!(violin.contains(engines[0]), "{group}: {violin}");
-        assert!(lines.lines().any(|line| line.trim() == axis), "{group}: {lines}");
+            ("CUDAMARK_ENGINES", engines.join(",")),
+            ("CUDAMARK_LEVELS", "1,2".to_owned()),
+            ("CUDAMARK_N", "1000,2000".to_owned()),
+            ("CUDAMARK_TYPES", if group == "pairs" { "u32+u32" } else { "u32" }.to_owned()),
+        ];
+        let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+        dir.run(group, &DRAWN, &variables, 0);
+        let file = |name: &str| dir.read(&format!("criterion/{chart}/report/{name}"));
+        let page = file("index.html");
+        contains(&page, &["Violin Plot", "Line Chart"]);
+        assert_eq!(page.contains("Throughput Chart"), axis == size, "{group}: {page}");
+        contains(&file("violin.svg"), &engines[..1]);
+        let lines = file("lines.svg");
+        let has = |fits: &dyn Fn(&str) -> bool| lines.lines().any(|line| fits(line.trim()));
+        assert!(has(&|line| line == axis), "{group}: {lines}");
         for engine in engines {
-            let curve = |line: &str| line == *engine || line.starts_with(&format!("{engine}/"));
-            assert!(lines.lines().any(|line| curve(line.trim())), "{group}, {engine}: {lines}");
+            let level = format!("{engine}/");
+            let found = has(&|line| line == *engine || line.starts_with(&level));
+            assert!(found, "{group}, {engine}: {lines}");
         }
-        let sizes = axis != "Input";
-        assert_eq!(page.contains("Throughput Chart"), sizes, "{group}: {page}");
-        let index = place.0.path().join("criterion/report/index.html");
-        let index = fs::read_to_string(index)?;
-        assert!(index.contains(&format!("../{chart}/report/index.html")), "{index}");
+        let link = format!("../{chart}/report/index.html");
+        contains(&dir.read("criterion/report/index.html"), &[&link]);
     }
-    Ok(())
 }
 
-fn a_resumed_run_draws_what_was_finished_before() -> Result<(), Failed> {
-    let place = Place::new();
+fn a_resumed_run_draws_cases_that_were_finished_before() {
+    let dir = TestDir::new();
     let run = |levels: &str| {
-        let variables = [("CUDAMARK_LEVELS", levels), ("CUDAMARK_ENGINES", "cpu-std")];
-        let mut command = place.command("classic", &DRAWN);
-        command.envs(variables).env("CUDAMARK_RESUME", "1").output()
+        let engine = ("CUDAMARK_ENGINES", "cpu-std");
+        let variables = [("CUDAMARK_LEVELS", levels), engine, ("CUDAMARK_RESUME", "1")];
+        dir.run("classic", &DRAWN, &variables, 0)
     };
-    said(&run("1")?, 0)?;
-    let first = place.contents();
-    let again = said(&run("1,2")?, 0)?;
-    assert!(again.contains("1 cases are finished already"), "{again}");
-    let page = place.chart("classic_u32-uniform-1000", "index.html")?;
-    for level in [1, 2] {
-        let name = format!("<h4>classic/u32-uniform-1000/cpu-std/{level}</h4>");
-        assert!(page.contains(&name), "{level}: {page}");
-    }
-    let second = place.contents();
+    run("1");
+    let first = dir.contents();
+    contains(&run("1,2").stderr, &["1 cases are finished already"]);
+    let page = dir.read("criterion/classic_u32-uniform-1000/report/index.html");
+    let name = |level| format!("<h4>classic/u32-uniform-1000/cpu-std/{level}</h4>");
+    contains(&page, &[&name(1), &name(2)]);
+    let second = dir.contents();
     for (name, samples) in &first.cases {
         assert_eq!(&second.cases[name], samples, "{name}");
     }
-    Ok(())
 }
 
-fn settings_that_are_wrong_are_one_error() -> Result<(), Failed> {
+fn settings_that_are_wrong_are_one_error() {
     for (variable, value, expected) in [
         ("CUDAMARK_TIER", "slow", "there are quick, default, full"),
         ("CUDAMARK_N", "0", "take 1 or more"),
         ("CUDAMARK_ENGINES", "abacus", "`abacus`"),
         ("CUDAMARK_LEVELS", "1,0", "level 0"),
     ] {
-        let place = Place::new();
-        let output = place.command("cpu", &QUICK).env(variable, value).output()?;
-        let line = said(&output, 1)?;
-        assert_eq!(line.lines().count(), 1, "{line}");
+        let dir = TestDir::new();
+        let output: Output = dir.command("cpu", &QUICK, &[(variable, value)]).output().unwrap();
+        let line = one_line(&output, 1);
         assert!(line.starts_with(&format!("cpu: {variable}: ")), "{line}");
-        assert!(line.contains(expected), "{line}");
-        assert!(!Path::new(&place.0.path().join("cudamark")).exists());
+        contains(&line, &[expected]);
+        assert!(!dir.0.path().join("cudamark").exists());
     }
-    Ok(())
 }

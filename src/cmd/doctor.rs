@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use cudamark::doctor::{self, Report};
+use cudamark::doctor::Report;
 use cudamark::tell;
 
 use super::classic::print;
@@ -23,11 +23,8 @@ pub struct Options {
 
 /// Runs the command.
 pub fn run(options: &Options) -> ExitCode {
-    let report = Report::of(&doctor::Facts::gather());
-    let text = match options.json {
-        true => report.json(),
-        false => report.text(),
-    };
+    let report = Report::here();
+    let text = if options.json { report.json() } else { report.text() };
     if let Err(error) = print(&text) {
         tell!("cudamark: {error:#}");
     }

@@ -1,34 +1,44 @@
-//! What a machine lacks for benchmarks, and what to type.
+//! Finds what a machine lacks for benchmarks, and says what to type.
 //!
-//! Each area looks at the machine once, into facts that are plain data, and makes its
-//! findings of these alone: so each finding has a test that fakes its cause.
+//! [`Machine::here`] looks at the machine once; the findings are functions of that plain
+//! data alone, so that a test fakes the cause of each.
 //!
-//! | module | what it looks at |
+//! | module | findings on |
 //! |---|---|
 //! | [`gpu`] | the driver, device nodes, each GPU, the kernels that the program carries |
-//! | [`machine`] | cores, clock, memory, noise |
+//! | [`cpu`] | cores, clock, memory, noise |
 //! | [`build`] | compilers, cargo, git, the linker |
 //! | [`python`] | every Python, and the libraries that peers import there |
 
-pub mod build;
-pub mod gpu;
-pub mod machine;
-pub mod python;
+mod build;
+mod cpu;
+mod gpu;
+mod python;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use host::driver::Reason;
 use serde::Serialize;
+use suite::environment::{self, Environment};
+use suite::memory::Room;
+use suite::nvml::Survey;
 use suite::workload::DEFAULT_SEED;
 use suite::{Case, Error, Registry};
 
+use State::{Fault, Note, Ok as Well, Warning};
+
 /// Version of the JSON form. It rises when a field changes its meaning or goes.
 const VERSION: u32 = 1;
+/// Number of keys in the sorts that show that an engine works.
+const KEYS: usize = 100_000;
 
 /// How much a finding matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum State {
+enum State {
     /// All is well.
     Ok,
     /// Something is absent that is not in use.
@@ -39,22 +49,18 @@ pub enum State {
     Fault,
 }
 
-/// One thing that was found.
+/// A sentence on one subject, with the remedy where something is amiss.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// Name of the subject: `driver`, `linker`.
-    pub name: &'static str,
-    /// How much it matters.
-    pub state: State,
-    /// One sentence.
-    pub finding: String,
-    /// What to do, where something is amiss.
-    pub remedy: Option<String>,
+struct Finding {
+    name: &'static str,
+    state: State,
+    finding: String,
+    remedy: Option<String>,
 }
 
 impl Finding {
     fn ok(name: &'static str, finding: impl Into<String>) -> Self {
-        Self { name, state: State::Ok, finding: finding.into(), remedy: None }
+        Self { name, state: Well, finding: finding.into(), remedy: None }
     }
 
     fn amiss(
@@ -73,26 +79,84 @@ impl Finding {
     }
 }
 
-/// What was seen of the machine.
-pub struct Facts {
-    /// The GPUs and the driver.
-    pub gpu: gpu::Facts,
-    /// The CPU and the memory.
-    pub machine: machine::Facts,
-    /// What builds need.
-    pub build: build::Facts,
-    /// The Pythons.
-    pub pythons: Vec<python::Facts>,
+/// The state of a machine, as far as benchmarks depend on it.
+struct Machine {
+    /// Kernels in the program, the newest first.
+    carried: Vec<gpu::Carried>,
+    driver: Result<(), Reason>,
+    /// Driver and GPUs, as NVML has them.
+    survey: Survey,
+    /// Version of the kernel's module, which containers see as well.
+    module: Option<String>,
+    /// Kind of container.
+    container: Option<String>,
+    /// Number of NVIDIA's GPUs on the PCI bus.
+    on_bus: usize,
+    /// Device nodes that cannot be used, each with the reason.
+    closed_nodes: Vec<(PathBuf, String)>,
+    /// `CUDA_VISIBLE_DEVICES`.
+    visible: Option<String>,
+    /// A sort on the first GPU: the GPU's name.
+    gpu_sort: Result<String, String>,
+
+    /// Number of cores that this process may use, and of all.
+    cores: usize,
+    online_cores: Option<usize>,
+    /// Governor of the CPU's clock.
+    governor: Option<String>,
+    memory: Option<Room>,
+    /// The error, where the classic workload does not fit into the memory.
+    classic: Result<(), String>,
+    /// Times of sorts on the CPU.
+    cpu_sort: Result<cpu::Noise, String>,
+
+    /// The checkout that the program was built in is here.
+    checkout: bool,
+    /// Compiler of the kernels; not looked for without a checkout, or cargo.
+    kernel_compiler: Option<Result<String, String>>,
+    cargo: Result<String, String>,
+    /// git, asked of the checkout.
+    git: Result<String, String>,
+    /// The linker, as rustc calls it.
+    linker: Result<String, String>,
+    nvcc: Result<String, String>,
+    /// Pythons, the one that peers run in first.
+    pythons: Vec<python::Python>,
 }
 
-impl Facts {
-    /// Those of this machine. Takes seconds.
-    pub fn gather() -> Self {
+impl Machine {
+    /// The state of this machine. Takes seconds.
+    fn here() -> Self {
+        // First: a context of ours would count as memory that others hold.
+        let survey = suite::nvml::survey().unwrap_or_default();
+        let found = Environment::here(None);
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let checkout = root.join("gpu-kernels/Cargo.toml").is_file();
+        let inside = if checkout { root } else { Path::new(".") };
+        let cargo = build::run("cargo", &["--version"], inside);
         Self {
-            gpu: gpu::Facts::gather(Path::new("/")),
-            machine: machine::Facts::gather(),
-            build: build::Facts::gather(),
-            pythons: python::gather(),
+            carried: gpu::carried(),
+            driver: host::driver::open(),
+            survey,
+            module: gpu::module(Path::new("/proc/driver/nvidia/version")),
+            container: found.container,
+            on_bus: gpu::on_bus(Path::new("/sys/bus/pci/devices")),
+            closed_nodes: gpu::closed_nodes(Path::new("/dev")),
+            visible: std::env::var("CUDA_VISIBLE_DEVICES").ok(),
+            gpu_sort: gpu::sort(),
+            cores: environment::cores(),
+            online_cores: cpu::online_cores(),
+            governor: found.governor,
+            memory: suite::memory::available(),
+            classic: cpu::classic(),
+            cpu_sort: cpu::noise(),
+            checkout,
+            kernel_compiler: (checkout && cargo.is_ok()).then(|| build::kernel_compiler(root)),
+            cargo,
+            git: build::git(inside, checkout),
+            linker: build::link(),
+            nvcc: build::nvcc(),
+            pythons: python::pythons(),
         }
     }
 }
@@ -101,7 +165,7 @@ impl Facts {
 #[derive(Debug, Serialize)]
 pub struct Report {
     version: u32,
-    /// What can run: `gpu`, `cpu`, `nothing`.
+    /// `gpu`, `cpu` or `nothing`.
     can_run: &'static str,
     /// Exit code of the command.
     pub exit_code: u8,
@@ -109,34 +173,27 @@ pub struct Report {
 }
 
 impl Report {
-    /// The findings of `facts`.
-    pub fn of(facts: &Facts) -> Self {
-        let gpu = facts.gpu.findings();
-        let machine = facts.machine.findings();
-        let (can_run, exit_code) = match (facts.gpu.runs(), facts.machine.runs()) {
-            (true, _) => ("gpu", 0),
-            (false, true) => ("cpu", 3),
-            (false, false) => ("nothing", 1),
-        };
-        let others = [facts.build.findings(), python::findings(&facts.pythons)];
-        Self {
-            version: VERSION,
-            can_run,
-            exit_code,
-            findings: [gpu, machine].into_iter().chain(others).flatten().collect(),
-        }
+    /// The findings on this machine. Takes seconds.
+    pub fn here() -> Self {
+        Self::of(&Machine::here())
     }
 
-    /// A line a finding, and one below it for the remedy.
+    fn of(machine: &Machine) -> Self {
+        let (can_run, exit_code) = match (&machine.gpu_sort, &machine.cpu_sort) {
+            (Ok(_), _) => ("gpu", 0),
+            (Err(_), Ok(_)) => ("cpu", 3),
+            (Err(_), Err(_)) => ("nothing", 1),
+        };
+        let areas = [gpu::findings, cpu::findings, build::findings, python::findings];
+        let findings = areas.iter().flat_map(|findings| findings(machine)).collect();
+        Self { version: VERSION, can_run, exit_code, findings }
+    }
+
+    /// One line for each finding, and one below it for the remedy.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for finding in &self.findings {
-            let state = match finding.state {
-                State::Ok => "ok",
-                State::Note => "note",
-                State::Warning => "warning",
-                State::Fault => "fault",
-            };
+            let state = format!("{:?}", finding.state).to_lowercase();
             // A String takes all that is written to it.
             let _ = writeln!(text, "{state:8} {:16} {}", finding.name, finding.finding);
             if let Some(remedy) = &finding.remedy {
@@ -157,62 +214,17 @@ impl Report {
     }
 }
 
-/// Has an engine sort `n` keys, until `enough` says so of the seconds that each sort took.
-fn try_engine(
-    name: &str,
-    n: usize,
-    mut enough: impl FnMut(&[f64]) -> bool,
-) -> Result<Vec<f64>, String> {
+/// Has an engine sort until it is `enough` of the seconds that each sort took.
+fn try_engine(name: &str, mut enough: impl FnMut(&[f64]) -> bool) -> Result<Vec<f64>, String> {
     let words = |error: Error| match error.lacks() {
         Some(reason) => reason.to_owned(),
         None => error.into_cause().to_string(),
     };
-    let case = Case::classic(name, n, 1);
+    let case = Case::classic(name, KEYS, 1);
     let mut runner = Registry::new(DEFAULT_SEED).build(&case).map_err(words)?;
     let mut seconds = Vec::new();
     while !enough(&seconds) {
         seconds.extend(runner.once().map_err(words)?.host_s);
     }
     Ok(seconds)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn report(gpu: Result<(), String>, cpu: Result<machine::Noise, String>) -> Report {
-        let trial = gpu.map(|()| "NVIDIA H200".to_owned());
-        Report::of(&Facts {
-            gpu: gpu::Facts { trial, ..gpu::Facts::default() },
-            machine: machine::Facts { trial: cpu, ..machine::tests::quiet() },
-            build: build::tests::complete(),
-            pythons: Vec::new(),
-        })
-    }
-
-    #[test]
-    fn the_exit_code_says_what_can_run() {
-        let (runs, fails) = (machine::tests::quiet().trial, || Err("broken".to_owned()));
-        let code = |gpu, cpu| report(gpu, cpu).exit_code;
-        assert_eq!(code(Ok(()), runs.clone()), 0);
-        assert_eq!(code(fails(), runs.clone()), 3);
-        assert_eq!(code(fails(), fails().map(|()| unreachable!())), 1);
-        let text = report(fails(), runs).text();
-        assert!(text.ends_with("on the CPU; those of a GPU are skipped.\n"), "{text}");
-    }
-
-    #[test]
-    fn what_is_amiss_has_one_sentence_and_one_remedy_in_both_forms() {
-        let report = report(Err("broken".to_owned()), Err("no memory".to_owned()));
-        let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
-        assert_eq!((&json["version"], &json["exit_code"]), (&1.into(), &1.into()));
-        let text = report.text();
-        for finding in json["findings"].as_array().unwrap() {
-            let sentence = finding["finding"].as_str().unwrap();
-            assert!(text.contains(sentence) && !sentence.contains('\n'), "{sentence}");
-            let remedy = finding["remedy"].as_str();
-            assert_eq!(remedy.is_none(), finding["state"] == "ok", "{finding}");
-            assert!(remedy.is_none_or(|remedy| text.contains(remedy)), "{finding}");
-        }
-    }
 }

@@ -3,25 +3,25 @@
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Write, pipe};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
-use std::time::Duration;
 
-use command_fds::{CommandFdExt, FdMapping};
-use libtest_mimic::Failed;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// What the browser may be called.
+use super::common::PATIENCE;
+
+/// Names of the browser.
 pub const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
-/// Longest that the browser may take to answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Starts the browser with the two pipes of the protocol as descriptors 3 and 4.
+const START: &str = "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
 
 /// Writes a page into a folder, and returns its path.
-pub type Writer = fn(&Path) -> Result<PathBuf, Failed>;
+pub type Writer = fn(&Path) -> PathBuf;
 
 /// The browser, if there is one.
 pub fn find() -> Option<PathBuf> {
@@ -29,20 +29,20 @@ pub fn find() -> Option<PathBuf> {
         return Some(named.into());
     }
     let path = env::var_os("PATH")?;
-    let folders: Vec<PathBuf> = env::split_paths(&path).collect();
-    let mut all =
-        BROWSERS.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    let mut all = BROWSERS
+        .iter()
+        .flat_map(|name| env::split_paths(&path).map(move |folder| folder.join(name)));
     all.find(|path| path.is_file())
 }
 
-/// The page, in a browser of its own.
+/// A page in a browser of its own.
 pub struct Page {
     /// The folder that the page is in.
     pub folder: TempDir,
-    /// What the browser has told of its own accord.
+    /// Messages that the browser sent of its own accord.
     pub events: Vec<Value>,
     browser: Child,
-    requests: PipeWriter,
+    requests: ChildStdin,
     answers: Receiver<Value>,
     session: String,
     last: u64,
@@ -50,114 +50,123 @@ pub struct Page {
 
 impl Page {
     /// Opens the page that `write` writes.
-    pub fn open(browser: &Path, write: Writer) -> Result<Self, Failed> {
-        let folder = tempfile::tempdir()?;
-        let path = write(folder.path())?;
-        let (theirs_in, requests) = pipe()?;
-        let (ours_in, theirs_out) = pipe()?;
+    pub fn open(browser: &Path, write: Writer) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = write(folder.path());
         let profile = folder.path().join("profile");
-        fs::create_dir(&profile)?;
-        let mut command = Command::new(browser);
-        command
+        fs::create_dir(&profile).unwrap();
+        let mut browser = Command::new("sh")
+            .args(["-c", START])
+            .arg(browser)
             .args(["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"])
             .args(["--disable-dev-shm-usage", "--remote-debugging-pipe"])
             .arg(format!("--user-data-dir={}", profile.display()))
             .arg("about:blank")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let mapping = |fd, child_fd| FdMapping { parent_fd: fd, child_fd };
-        let mappings = vec![mapping(theirs_in.into(), 3), mapping(theirs_out.into(), 4)];
-        command.fd_mappings(mappings).map_err(|error| error.to_string())?;
-        let mut page = Self {
-            browser: command.spawn()?,
-            requests,
-            answers: listen(ours_in),
-            events: Vec::new(),
-            session: String::new(),
-            last: 0,
-            folder,
-        };
-        // The parent's copies of the browser's ends close with the command.
-        drop(command);
-        page.attach(&path)?;
-        Ok(page)
-    }
-
-    fn attach(&mut self, path: &Path) -> Result<(), Failed> {
-        let target = self.call("Target.createTarget", json!({"url": "about:blank"}))?;
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, answers) = channel();
+        let output = BufReader::new(browser.stdout.take().unwrap());
+        thread::spawn(move || {
+            // Messages end with a zero.
+            for message in output.split(0).map_while(Result::ok) {
+                if sender.send(serde_json::from_slice(&message).unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        let requests = browser.stdin.take().unwrap();
+        let (events, session) = (Vec::new(), String::new());
+        let mut page = Self { folder, events, browser, requests, answers, session, last: 0 };
+        let target = page.call("Target.createTarget", json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
-        let attached = self.call("Target.attachToTarget", attach)?;
-        self.session = attached["sessionId"].as_str().unwrap_or_default().to_owned();
+        let attached = page.call("Target.attachToTarget", attach);
+        page.session = attached["sessionId"].as_str().unwrap().to_owned();
         for domain in ["Page", "Runtime", "Log", "Network"] {
-            self.call(&format!("{domain}.enable"), json!({}))?;
+            page.call(&format!("{domain}.enable"), json!({}));
         }
-        let url = format!("file://{}", path.display());
-        self.call("Page.navigate", json!({"url": url}))?;
-        while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
-            self.receive()?;
+        page.call("Page.navigate", json!({"url": format!("file://{}", path.display())}));
+        while !page.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
+            page.receive();
         }
-        Ok(())
+        page
     }
 
     /// Asks the browser, and returns its answer.
-    pub fn call(&mut self, method: &str, params: Value) -> Result<Value, Failed> {
+    #[track_caller]
+    pub fn call(&mut self, method: &str, params: Value) -> Value {
         self.last += 1;
         let mut request = json!({"id": self.last, "method": method, "params": params});
         if !self.session.is_empty() {
             request["sessionId"] = self.session.clone().into();
         }
-        self.requests.write_all(format!("{request}\0").as_bytes())?;
+        self.requests.write_all(format!("{request}\0").as_bytes()).unwrap();
         loop {
-            let answer = self.receive()?;
+            let answer = self.receive();
             if answer["id"] == self.last {
-                return match answer.get("error") {
-                    Some(error) => Err(format!("{method}: {error}").into()),
-                    None => Ok(answer["result"].clone()),
-                };
+                assert!(answer.get("error").is_none(), "{method}: {answer}");
+                return answer["result"].clone();
             }
         }
     }
 
     /// The next message; events are kept.
-    fn receive(&mut self) -> Result<Value, Failed> {
-        let message = self.answers.recv_timeout(PATIENCE);
-        let message = message.map_err(|_| "the browser does not answer")?;
+    fn receive(&mut self) -> Value {
+        let message = self.answers.recv_timeout(PATIENCE).expect("the browser answers");
         if message.get("method").is_some() {
             self.events.push(message.clone());
         }
-        Ok(message)
+        message
     }
 
     /// The value of an expression.
-    pub fn value(&mut self, expression: &str) -> Result<Value, Failed> {
+    #[track_caller]
+    pub fn value(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true});
-        let answer = self.call("Runtime.evaluate", params)?;
-        if let Some(thrown) = answer.get("exceptionDetails") {
-            return Err(format!("{expression}: {thrown}").into());
+        let answer = self.call("Runtime.evaluate", params);
+        assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
+        answer["result"]["value"].clone()
+    }
+
+    /// Asserts the value of each expression.
+    #[track_caller]
+    pub fn shows<const N: usize>(&mut self, expected: [(&str, Value); N]) {
+        for (expression, value) in expected {
+            assert_eq!(self.value(expression), value, "{expression}");
         }
-        Ok(answer["result"]["value"].clone())
+    }
+
+    /// Gives an element the keyboard.
+    #[track_caller]
+    pub fn focus(&mut self, selector: &str) {
+        self.value(&format!("document.querySelector('{selector}').focus()"));
+    }
+
+    /// Types a text where the keyboard is.
+    pub fn type_text(&mut self, text: &str) {
+        self.call("Input.insertText", json!({"text": text}));
     }
 
     /// Presses a key.
-    pub fn press(&mut self, key: &str, code: u32) -> Result<(), Failed> {
+    pub fn press(&mut self, key: &str, code: u32) {
         for kind in ["rawKeyDown", "keyUp"] {
             let params =
                 json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
-            self.call("Input.dispatchKeyEvent", params)?;
+            self.call("Input.dispatchKeyEvent", params);
         }
-        Ok(())
     }
 
-    /// Waits until the browser has drawn what was asked of it.
-    pub fn settle(&mut self) -> Result<(), Failed> {
+    /// Waits until the browser has drawn.
+    pub fn settle(&mut self) {
         let params = json!({
             "expression": "new Promise(done => requestAnimationFrame(() => setTimeout(done, 20)))",
             "awaitPromise": true,
         });
-        self.call("Runtime.evaluate", params).map(drop)
+        self.call("Runtime.evaluate", params);
     }
 
-    /// What the console calls an error, and exceptions.
+    /// Messages that the console calls an error, and exceptions.
     pub fn errors(&self) -> Vec<String> {
         let bad = |event: &&Value| match event["method"].as_str() {
             Some("Runtime.exceptionThrown") => true,
@@ -175,19 +184,4 @@ impl Drop for Page {
         let _ = self.browser.kill();
         let _ = self.browser.wait();
     }
-}
-
-/// Messages of the browser, each ended by a zero.
-fn listen(pipe: PipeReader) -> Receiver<Value> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for message in BufReader::new(pipe).split(0).map_while(Result::ok) {
-            if let Ok(message) = serde_json::from_slice(&message)
-                && sender.send(message).is_err()
-            {
-                break;
-            }
-        }
-    });
-    receiver
 }

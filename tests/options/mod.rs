@@ -4,230 +4,199 @@
 use std::env;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use libtest_mimic::Failed;
+use super::common::{Test, contains, one_line, said, tests, text};
+use super::{QUICK, Ran, TestDir, Variables};
 
-use super::{Place, QUICK, Test, said, text};
-
-pub const TESTS: [(&str, Test); 11] = [
-    ("a_baseline_that_is_not_there_is_one_error", a_baseline_that_is_not_there_is_one_error),
-    ("one_run_compares_and_saves", one_run_compares_and_saves),
-    ("baselines_are_found_wherever_cargo_builds", baselines_are_found_wherever_cargo_builds),
-    ("what_is_skipped_needs_no_baseline", what_is_skipped_needs_no_baseline),
-    ("without_bench_all_runs_once_and_nothing_is_written", all_runs_once),
-    ("every_name_that_is_listed_runs_by_itself", every_name_that_is_listed_runs),
-    ("names_are_selected_in_both_forms", names_are_selected),
-    ("quick_and_discarded_runs_keep_samples", samples_are_kept),
-    ("runs_that_take_no_samples_say_so", runs_that_take_no_samples_say_so),
-    ("options_without_a_use_are_refused_in_one_line", options_are_refused),
-    ("a_closed_pipe_ends_without_a_panic", a_closed_pipe_ends),
+pub const TESTS: [Test; 11] = tests![
+    a_baseline_that_is_not_there_is_one_error,
+    one_run_compares_and_saves,
+    baselines_are_found_wherever_cargo_builds,
+    skipped_cases_need_no_baseline,
+    without_bench_all_runs_once_and_nothing_is_written,
+    every_name_that_is_listed_runs_by_itself,
+    names_are_selected_in_both_forms,
+    quick_and_discarded_runs_keep_samples,
+    runs_that_take_no_samples_say_so,
+    options_without_a_use_are_refused_in_one_line,
+    a_closed_pipe_ends_without_a_panic,
 ];
 
-/// One engine and a run that takes a moment.
-fn run(place: &Place, arguments: &[&str]) -> Result<Output, Failed> {
-    let mut command = place.command("cpu", &[&QUICK[..], arguments].concat());
-    Ok(command.env("CUDAMARK_ENGINES", "cpu-std").output()?)
+const ONE_ENGINE: Variables = &[("CUDAMARK_ENGINES", "cpu-std")];
+const TWO_SIZES: Variables = &[("CUDAMARK_N", "1000,2000")];
+
+/// A quick run with more arguments, which ends with `code`.
+#[track_caller]
+fn quick(dir: &TestDir, arguments: &[&str], variables: Variables, code: i32) -> Ran {
+    dir.run("cpu", &[&QUICK[..], arguments].concat(), variables, code)
 }
 
-fn a_baseline_that_is_not_there_is_one_error() -> Result<(), Failed> {
-    let place = Place::new();
-    let with = |option, name| [&QUICK[..], &[option, name]].concat();
-    let output = place.command("cpu", &with("--baseline", "nope")).output()?;
-    let line = said(&output, 1)?;
-    assert_eq!(line.lines().count(), 1, "{line}");
-    assert!(line.contains("`nope`: there is no baseline of this name"), "{line}");
-    assert!(line.contains("--save-baseline nope"), "{line}");
-    assert!(place.records().is_empty());
+/// The one line of a run that ends with `code`.
+#[track_caller]
+fn line(dir: &TestDir, arguments: &[&str], code: i32) -> String {
+    one_line(&dir.command("cpu", arguments, &[]).output().unwrap(), code)
+}
 
-    said(&place.command("cpu", &with("--save-baseline", "kept")).output()?, 0)?;
-    said(&place.command("cpu", &with("--baseline", "kept")).output()?, 0)?;
+fn a_baseline_that_is_not_there_is_one_error() {
+    let dir = TestDir::new();
+    let line = line(&dir, &[&QUICK[..], &["--baseline", "nope"]].concat(), 1);
+    contains(&line, &["`nope`: there is no baseline of this name", "--save-baseline nope"]);
+    assert!(dir.records().is_empty());
+
+    quick(&dir, &["--save-baseline", "kept"], &[], 0);
+    quick(&dir, &["--baseline", "kept"], &[], 0);
     // With one size more, half of the benchmarks have none.
-    let mut more = place.command("cpu", &with("--baseline", "kept"));
-    let line = said(&more.env("CUDAMARK_N", "1000,2000").output()?, 1)?;
-    assert!(line.contains("2 of 4 benchmarks lack it: cpu/u32-uniform/cpu-radix/2/2000"), "{line}");
+    let more = quick(&dir, &["--baseline", "kept"], TWO_SIZES, 1);
+    let lack = "2 of 4 benchmarks lack it: cpu/u32-uniform/cpu-radix/2/2000";
+    contains(&more.stderr, &[lack]);
     // A filter that leaves these out is no error.
-    let arguments = [&with("--baseline", "kept")[..], &["/1000$"]].concat();
-    said(&place.command("cpu", &arguments).env("CUDAMARK_N", "1000,2000").output()?, 0)?;
-    Ok(())
+    quick(&dir, &["--baseline", "kept", "/1000$"], TWO_SIZES, 0);
 }
 
-fn one_run_compares_and_saves() -> Result<(), Failed> {
-    let place = Place::new();
-    let run = |arguments: &[&str]| {
-        let mut command = place.command("cpu", &[&QUICK[..], arguments].concat());
-        command.env("CUDAMARK_ENGINES", "cpu-std").output()
-    };
-    said(&run(&["--save-baseline", "before"])?, 0)?;
-    let both = run(&["--save-baseline=after", "--baseline", "before"])?;
-    said(&both, 0)?;
-    assert!(text(&both.stdout).contains("change:"), "{}", text(&both.stdout));
+fn one_run_compares_and_saves() {
+    let dir = TestDir::new();
+    let run = |arguments: &[&str], code| quick(&dir, arguments, ONE_ENGINE, code);
     let case = "criterion/cpu_u32-uniform/cpu-std_2/1000";
-    let estimates = |name: &str| {
-        let path = place.0.path().join(case).join(name).join("estimates.json");
-        fs::read_to_string(path)
-    };
-    // What was compared with stays, and what is saved is this run's.
-    assert_ne!(estimates("before")?, estimates("after")?);
-    assert_eq!(estimates("new")?, estimates("after")?);
-    let third = run(&["--baseline", "after"])?;
-    said(&third, 0)?;
-    assert!(text(&third.stdout).contains("change:"), "{}", text(&third.stdout));
-    assert_ne!(estimates("new")?, estimates("after")?);
-    // What is not there is one error here too.
-    let line = said(&run(&["-s", "after", "-b", "nope"])?, 1)?;
+    let estimates = |name: &str| dir.read(&format!("{case}/{name}/estimates.json"));
+    run(&["--save-baseline", "before"], 0);
+    let both = run(&["--save-baseline=after", "--baseline", "before"], 0);
+    contains(&both.stdout, &["change:"]);
+    // The baseline of the comparison stays, and the saved one is this run's.
+    assert_ne!(estimates("before"), estimates("after"));
+    assert_eq!(estimates("new"), estimates("after"));
+    contains(&run(&["--baseline", "after"], 0).stdout, &["change:"]);
+    assert_ne!(estimates("new"), estimates("after"));
+    // A baseline that is not there is one error here too.
+    let line = run(&["-s", "after", "-b", "nope"], 1).stderr;
     assert_eq!(line.lines().count(), 1, "{line}");
-    assert!(line.contains("`nope`: there is no baseline of this name"), "{line}");
-    Ok(())
+    contains(&line, &["`nope`: there is no baseline of this name"]);
 }
 
-fn baselines_are_found_wherever_cargo_builds() -> Result<(), Failed> {
+fn baselines_are_found_wherever_cargo_builds() {
     for folder in ["release", "x86_64-unknown-linux-gnu/release", "careful"] {
-        let place = Place::new();
-        let target = place.0.path().join("elsewhere");
+        let dir = TestDir::new();
+        let target = dir.0.path().join("elsewhere");
         let built = target.join(folder).join("deps");
-        fs::create_dir_all(&built)?;
-        fs::write(target.join(".rustc_info.json"), "{}")?;
+        fs::create_dir_all(&built).unwrap();
+        fs::write(target.join(".rustc_info.json"), "{}").unwrap();
         let program = built.join("cpu-0123456789abcdef");
-        fs::copy(env::current_exe()?, &program)?;
+        fs::copy(env::current_exe().unwrap(), &program).unwrap();
         for (variable, home) in
-            [("NONE", target.join("criterion")), ("CRITERION_HOME", place.0.path().join("home"))]
+            [("NONE", target.join("criterion")), ("CRITERION_HOME", dir.0.path().join("home"))]
         {
             for option in ["--save-baseline", "--baseline"] {
-                let like = place.command("cpu", &[]);
+                let like = dir.command("cpu", &[], &[]);
+                let variables = like.get_envs().filter_map(|(name, value)| Some((name, value?)));
                 let mut command = Command::new(&program);
-                let variables = like.get_envs();
-                for (name, value) in variables.filter_map(|(name, value)| Some((name, value?))) {
-                    command.env(name, value);
-                }
-                let output = command
+                command
+                    .envs(variables)
                     .args([&QUICK[..], &[option, "b", "cpu-std"]].concat())
                     .env_remove("CARGO_TARGET_DIR")
                     .env_remove("CRITERION_HOME")
                     .env(variable, &home)
-                    .current_dir(place.0.path())
-                    .output()?;
-                said(&output, 0)?;
+                    .current_dir(dir.0.path());
+                said(&command.output().unwrap(), 0);
             }
             let saved = home.join("cpu_u32-uniform/cpu-std_2/1000/b/sample.json");
             assert!(saved.is_file(), "{}", saved.display());
             assert!(target.join("cudamark/records").is_dir());
         }
     }
-    Ok(())
 }
 
-fn what_is_skipped_needs_no_baseline() -> Result<(), Failed> {
-    let place = Place::new();
+fn skipped_cases_need_no_baseline() {
+    let dir = TestDir::new();
     for option in ["--save-baseline", "--baseline"] {
-        let mut command = place.command("emulator", &[&QUICK[..], &[option, "b"]].concat());
+        let arguments = [&QUICK[..], &[option, "b"]].concat();
         // The larger input is skipped when it is opened; without a GPU, so is an engine of
-        // the other.
+        // the other group.
         let sizes = [("CUDAMARK_N", "500,5000000"), ("CUDAMARK_ENGINES", "bounds")];
-        let skipped = said(&command.envs(sizes).output()?, 0)?;
-        assert!(skipped.contains("/5000000: skipped: "), "{skipped}");
-        let mut command = place.command("split", &[&QUICK[..], &[option, "b"]].concat());
-        said(&command.env_remove("CUDAMARK_ENGINES").output()?, 0)?;
+        contains(&dir.run("emulator", &arguments, &sizes, 0).stderr, &["/5000000: skipped: "]);
+        let mut command = dir.command("split", &arguments, &[]);
+        said(&command.env_remove("CUDAMARK_ENGINES").output().unwrap(), 0);
     }
-    Ok(())
 }
 
-fn all_runs_once() -> Result<(), Failed> {
+fn without_bench_all_runs_once_and_nothing_is_written() {
     for arguments in [&["--test"][..], &["--bench", "--test"], &[]] {
-        let place = Place::new();
-        let output = place.command("cpu", arguments).output()?;
-        said(&output, 0)?;
-        let stdout = text(&output.stdout);
+        let dir = TestDir::new();
+        let stdout = dir.run("cpu", arguments, &[], 0).stdout;
         assert_eq!(stdout.matches("Success").count(), 2, "{stdout}");
-        assert_eq!(fs::read_dir(place.0.path())?.count(), 0);
+        assert_eq!(fs::read_dir(dir.0.path()).unwrap().count(), 0);
     }
-    Ok(())
 }
 
-/// The names that a list has.
-fn listed(place: &Place, arguments: &[&str]) -> Result<Vec<String>, Failed> {
-    let output = place.command("cpu", arguments).output()?;
-    assert_eq!(said(&output, 0)?, "");
-    let stdout = text(&output.stdout);
-    let names = stdout.lines().map(|line| {
-        let name = line.strip_suffix(": benchmark");
-        name.map(str::to_owned).ok_or_else(|| line.to_owned().into())
-    });
-    names.collect()
+/// The names in a list.
+#[track_caller]
+fn listed(dir: &TestDir, arguments: &[&str]) -> Vec<String> {
+    let ran = dir.run("cpu", arguments, &[], 0);
+    assert_eq!(ran.stderr, "");
+    let name = |line: &str| line.strip_suffix(": benchmark").expect(line).to_owned();
+    ran.stdout.lines().map(name).collect()
 }
 
-fn every_name_that_is_listed_runs() -> Result<(), Failed> {
-    let place = Place::new();
-    let names = listed(&place, &["--list", "--format", "terse"])?;
+fn every_name_that_is_listed_runs_by_itself() {
+    let dir = TestDir::new();
+    let names = listed(&dir, &["--list", "--format", "terse"]);
     assert_eq!(names.len(), 2, "{names:?}");
     for with in [&["--list"][..], &["--list", "--bench"], &["--list", "--include-ignored"]] {
-        assert_eq!(listed(&place, with)?, names, "{with:?}");
+        assert_eq!(listed(&dir, with), names, "{with:?}");
     }
-    let ignored = listed(&place, &["--list", "--format", "terse", "--ignored"])?;
-    assert_eq!(ignored, [""; 0]);
+    assert_eq!(listed(&dir, &["--list", "--format", "terse", "--ignored"]), [""; 0]);
     for name in &names {
-        let arguments: [&[&str]; 2] = [&["--exact", name, "--nocapture"], &[name, "--exact"]];
-        for arguments in arguments {
-            let output = place.command("cpu", arguments).output()?;
-            said(&output, 0)?;
-            let stdout = text(&output.stdout);
-            assert!(stdout.contains(&format!("Testing {name}")), "{stdout}");
+        for arguments in [["--exact", name, "--nocapture"].as_slice(), &[name, "--exact"]] {
+            let stdout = dir.run("cpu", arguments, &[], 0).stdout;
+            contains(&stdout, &[&format!("Testing {name}")]);
             assert_eq!(stdout.matches("Success").count(), 1, "{stdout}");
         }
-        let arguments = [&QUICK[..], &["--exact", name]].concat();
-        let output = place.command("cpu", &arguments).output()?;
-        said(&output, 0)?;
-        assert!(text(&output.stdout).contains("time:"));
+        contains(&quick(&dir, &["--exact", name], &[], 0).stdout, &["time:"]);
     }
     // The tier's own sizes, which a test sorts too.
     let sizes = |arguments: &[&str]| {
-        let mut command = place.command("cpu", arguments);
-        command.env_remove("CUDAMARK_N").output()
+        let mut command = dir.command("cpu", arguments, &[]);
+        let output = command.env_remove("CUDAMARK_N").output().unwrap();
+        said(&output, 0);
+        text(&output.stdout)
     };
-    let all = text(&sizes(&["--list", "--bench"])?.stdout);
-    assert_eq!(text(&sizes(&["--list"])?.stdout), all);
+    let all = sizes(&["--list", "--bench"]);
+    assert_eq!(sizes(&["--list"]), all);
     let name = all.lines().next().and_then(|line| line.strip_suffix(": benchmark"));
-    said(&sizes(&["--exact", name.ok_or("nothing is listed")?])?, 0)?;
-    Ok(())
+    sizes(&["--exact", name.unwrap()]);
 }
 
-fn names_are_selected() -> Result<(), Failed> {
-    let place = Place::new();
-    let selects = |filter: &[&str]| listed(&place, &[&["--list"][..], filter].concat());
-    let radix = ["cpu/u32-uniform/cpu-radix/2/1000"];
-    assert_eq!(selects(&["cpu-radix"])?, radix);
-    assert_eq!(selects(&["^cpu/u32-uniform/cpu-r.*/1000$"])?, radix);
-    assert_eq!(selects(&["^cpu/cpu-radix/u32-uniform"])?, radix);
-    assert_eq!(selects(&["--exact", radix[0]])?, radix);
-    assert_eq!(selects(&["--exact", "cpu/cpu-radix/u32-uniform-1000/2"])?, radix);
-    assert_eq!(selects(&["--exact", "cpu-radix"])?, [""; 0]);
+fn names_are_selected_in_both_forms() {
+    let dir = TestDir::new();
+    let radix = "cpu/u32-uniform/cpu-radix/2/1000";
+    for (filter, names) in [
+        (&["cpu-radix"][..], &[radix][..]),
+        (&["^cpu/u32-uniform/cpu-r.*/1000$"], &[radix]),
+        (&["^cpu/cpu-radix/u32-uniform"], &[radix]),
+        (&["--exact", radix], &[radix]),
+        (&["--exact", "cpu/cpu-radix/u32-uniform-1000/2"], &[radix]),
+        (&["--exact", "cpu-radix"], &[]),
+    ] {
+        assert_eq!(listed(&dir, &[&["--list"], filter].concat()), names, "{filter:?}");
+    }
     // A name that no case has is no test that passes; one of another benchmark is.
     for (name, code) in [
         ("cpu/u32-uniform/cpu-radix/2/7", 1),
         ("cpu-radix", 1),
         ("classic/i32-classic-7/cpu-std/1", 0),
     ] {
-        for arguments in [&["--exact", name][..], &["--bench", "--exact", name]] {
-            let line = said(&place.command("cpu", arguments).output()?, code)?;
-            assert_eq!(line.lines().count(), 1, "{line}");
-        }
+        line(&dir, &["--exact", name], code);
+        line(&dir, &["--bench", "--exact", name], code);
     }
-    let line = said(&place.command("cpu", &["abacus"]).output()?, 0)?;
-    assert!(line.contains("nothing to measure"), "{line}");
-    assert!(place.records().is_empty());
-    Ok(())
+    contains(&dir.run("cpu", &["abacus"], &[], 0).stderr, &["nothing to measure"]);
+    assert!(dir.records().is_empty());
 }
 
-fn samples_are_kept() -> Result<(), Failed> {
-    let arguments = ["--bench", "--quick", "--measurement-time", "0.2"];
+fn quick_and_discarded_runs_keep_samples() {
     for option in ["--verbose", "--discard-baseline"] {
-        let place = Place::new();
-        let mut command = place.command("cpu", &[&arguments[..], &[option]].concat());
-        let output = command.env("CUDAMARK_N", "1000,2000").output()?;
-        said(&output, 0)?;
-        assert!(text(&output.stdout).contains("95 % interval"));
-        let contents = place.contents();
+        let dir = TestDir::new();
+        let arguments = ["--bench", "--quick", "--measurement-time", "0.2", option];
+        contains(&dir.run("cpu", &arguments, TWO_SIZES, 0).stdout, &["95 % interval"]);
+        let contents = dir.contents();
         assert_eq!((contents.cases.len(), contents.finished.len()), (4, 4));
         for (name, samples) in &contents.cases {
             let indices: Vec<usize> = samples.iter().map(|of| of.index as usize).collect();
@@ -235,42 +204,34 @@ fn samples_are_kept() -> Result<(), Failed> {
             assert!(indices.iter().copied().eq(0..indices.len()), "{name}: {indices:?}");
         }
         let estimates = "criterion/cpu_u32-uniform/cpu-std_2/1000/new/estimates.json";
-        let kept = place.0.path().join(estimates).is_file();
-        assert_eq!(kept, option == "--verbose");
+        assert_eq!(dir.0.path().join(estimates).is_file(), option == "--verbose");
     }
-    Ok(())
 }
 
-fn runs_that_take_no_samples_say_so() -> Result<(), Failed> {
-    let place = Place::new();
+fn runs_that_take_no_samples_say_so() {
+    let dir = TestDir::new();
     let name = "cpu/u32-uniform/cpu-std/2/1000";
-    let output = place.command("cpu", &["--bench", "--profile-time", "1", name]).output()?;
-    let line = said(&output, 0)?;
-    assert!(line.contains("cpu: no sample is kept"), "{line}");
-    let stdout = text(&output.stdout);
-    assert!(stdout.contains(&format!("{name}: Complete")), "{stdout}");
-    assert!(place.records().is_empty());
+    let ran = dir.run("cpu", &["--bench", "--profile-time", "1", name], &[], 0);
+    contains(&ran.stderr, &["cpu: no sample is kept"]);
+    contains(&ran.stdout, &[&format!("{name}: Complete")]);
+    assert!(dir.records().is_empty());
 
     for baseline in ["before", "after"] {
-        said(&run(&place, &["--save-baseline", baseline])?, 0)?;
+        quick(&dir, &["--save-baseline", baseline], ONE_ENGINE, 0);
     }
-    let records = place.records().len();
-    let loaded = ["--bench", "--load-baseline", "after", "--baseline", "before", name];
-    let output = place.command("cpu", &loaded).output()?;
-    let line = said(&output, 0)?;
-    assert!(line.contains("cpu: no sample is kept"), "{line}");
-    assert!(text(&output.stdout).contains("change:"), "{}", text(&output.stdout));
-    assert_eq!(place.records().len(), records);
-    let line = said(&run(&place, &["--load-baseline", "nope", "--baseline", "before"])?, 1);
-    let line = line.or_else(|_| {
-        let loaded = ["--bench", "--load-baseline", "nope", "--baseline", "before", name];
-        said(&place.command("cpu", &loaded).output()?, 1)
-    })?;
-    assert!(line.contains("--load-baseline: `nope`: "), "{line}");
-    Ok(())
+    let records = dir.records().len();
+    let load = |baseline: &str, code| {
+        let arguments = ["--bench", "--load-baseline", baseline, "--baseline", "before", name];
+        dir.run("cpu", &arguments, &[], code)
+    };
+    let loaded = load("after", 0);
+    contains(&loaded.stderr, &["cpu: no sample is kept"]);
+    contains(&loaded.stdout, &["change:"]);
+    assert_eq!(dir.records().len(), records);
+    contains(&load("nope", 1).stderr, &["--load-baseline: `nope`: "]);
 }
 
-fn options_are_refused() -> Result<(), Failed> {
+fn options_without_a_use_are_refused_in_one_line() {
     let measured: [(&[&str], &str); 24] = [
         (&["--frobnicate"], "unexpected argument '--frobnicate'"),
         (&["--color", "purple"], "'purple'"),
@@ -303,49 +264,35 @@ fn options_are_refused() -> Result<(), Failed> {
         (&["--profile-time", "1"], "--profile-time: nothing is measured"),
         (&["--list", "--sample-size=20"], "--sample-size: --list measures nothing"),
     ];
-    let measured = measured.map(|(words, expected)| ([&["--bench"][..], words].concat(), expected));
+    let measured = measured.map(|(words, expected)| ([&["--bench"], words].concat(), expected));
     let by_hand = by_hand.map(|(words, expected)| (words.to_vec(), expected));
     for (words, expected) in measured.into_iter().chain(by_hand) {
-        let place = Place::new();
-        let output = place.command("cpu", &words).output()?;
-        let line = said(&output, 2).map_err(|failed| format!("{words:?}: {failed:?}"))?;
-        assert_eq!(line.lines().count(), 1, "{words:?}: {line}");
+        let dir = TestDir::new();
+        let output = dir.command("cpu", &words, &[]).output().unwrap();
+        let line = one_line(&output, 2);
         assert!(line.starts_with("cpu: ") && line.contains(expected), "{words:?}: {line}");
         assert_eq!(text(&output.stdout), "");
-        assert!(!Path::new(&place.0.path().join("cudamark")).exists(), "{words:?}");
+        assert!(!dir.0.path().join("cudamark").exists(), "{words:?}");
     }
-    for option in ["--help", "--version"] {
-        let output = Place::new().command("cpu", &[option]).output()?;
-        assert_eq!(said(&output, 0)?, "");
-        let expected = if option == "--help" { "--sample-size" } else { "cpu 0." };
-        assert!(text(&output.stdout).contains(expected), "{}", text(&output.stdout));
+    for (option, expected) in [("--help", "--sample-size"), ("--version", "cpu 0.")] {
+        let ran = TestDir::new().run("cpu", &[option], &[], 0);
+        assert_eq!(ran.stderr, "");
+        contains(&ran.stdout, &[expected]);
     }
-    Ok(())
 }
 
-fn a_closed_pipe_ends() -> Result<(), Failed> {
-    let place = Place::new();
-    let many = [("CUDAMARK_N", "1000..1999")];
-    for (arguments, codes) in [
-        (&["--list"][..], &[Some(0)][..]),
-        (&["--bench", "--list"], &[Some(0)]),
-        (&["--test"], &[Some(141)]),
-        (&QUICK, &[Some(141)]),
-    ] {
-        let mut command = place.command("cpu", arguments);
-        let mut child = command.envs(many).spawn()?;
-        let output = child.stdout.take().ok_or("no output")?;
+fn a_closed_pipe_ends_without_a_panic() {
+    let dir = TestDir::new();
+    for (arguments, code) in
+        [(&["--list"][..], 0), (&["--bench", "--list"], 0), (&["--test"], 141), (&QUICK, 141)]
+    {
+        let mut command = dir.command("cpu", arguments, &[("CUDAMARK_N", "1000..1999")]);
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        let ended = child.wait_with_output()?;
-        let said = text(&ended.stderr);
-        assert!(codes.contains(&ended.status.code()), "{arguments:?}: {}: {said}", ended.status);
-        assert!(!said.contains("panicked"), "{said}");
-        if arguments.contains(&"--list") {
-            assert_eq!(said, "");
-        }
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said = said(&child.wait_with_output().unwrap(), code);
+        assert!(said.is_empty() || code != 0, "{said}");
     }
-    let kept: usize = place.contents().cases.values().map(Vec::len).sum();
+    let kept: usize = dir.contents().cases.values().map(Vec::len).sum();
     assert!(kept >= 10, "{kept}");
-    Ok(())
 }
