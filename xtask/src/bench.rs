@@ -7,7 +7,7 @@
 //! Where no target is chosen, cargo is run once for each benchmark, `classic` first: it
 //! would build all of them before it runs one.
 
-use crate::cargo;
+use crate::cargo::{self, Variable};
 use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -24,18 +24,15 @@ pub const SETTINGS: [(&str, &str, &str); 8] = [
     ("--resume", "CUDAMARK_RESUME", "goes on with the last run"),
 ];
 
-/// A variable and its value.
-type Variable = (&'static str, OsString);
-
-pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
+pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     let (variables, arguments) = split(arguments)?;
     crate::setup::or_without_kernels();
     if !runs_all(&arguments) {
-        return cargo::pass_on_with(&["bench"], arguments, variables);
+        return cargo::pass_on(&["bench"], &arguments, &variables);
     }
     for name in benchmarks()? {
         let first = ["bench", "--bench", name.as_str()];
-        let status = cargo::pass_on_with(&first, arguments.clone(), variables.clone())?;
+        let status = cargo::pass_on(&first, &arguments, &variables)?;
         if status != ExitCode::SUCCESS {
             return Ok(status);
         }
@@ -43,8 +40,8 @@ pub fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether cargo's `arguments` leave it at all benchmarks, run and not only built: they
-/// are filters, and options that say nothing of it.
+/// True if cargo's `arguments` choose no target and no other action: they are filters, and
+/// options that do not matter here.
 fn runs_all(arguments: &[OsString]) -> bool {
     const OTHERS: [&str; 6] = ["-v", "-q", "--verbose", "--quiet", "--locked", "--offline"];
     let of_cargo = arguments.iter().take_while(|argument| *argument != "--");
@@ -88,7 +85,7 @@ fn split(arguments: Vec<OsString>) -> Result<(Vec<Variable>, Vec<OsString>)> {
         let Some(value) = value else {
             bail!("{option} takes a value, as in `{option} VALUE`");
         };
-        variables.push((*variable, value));
+        variables.push(((*variable).to_owned(), value));
     }
     Ok((variables, others))
 }
@@ -107,7 +104,7 @@ mod tests {
         let (variables, others) = split(words(line)).unwrap();
         let expected =
             [("CUDAMARK_TIER", "quick"), ("CUDAMARK_LEVELS", "1,2"), ("CUDAMARK_RESUME", "1")];
-        assert_eq!(variables, expected.map(|(name, value)| (name, value.into())));
+        assert_eq!(variables, expected.map(|(name, value)| (name.to_owned(), value.into())));
         assert_eq!(others, words("--bench cpu -- --tier x filter"));
     }
 

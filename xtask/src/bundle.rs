@@ -5,13 +5,13 @@
 //! time of day. The tests of the packages that build things are left out: what
 //! they try, compilers and a source tree, is not there.
 
-use crate::cargo::{self, Artifact};
+use crate::cargo::{self, Artifact, Variable};
 use crate::glibc::{self, Version};
+use crate::programs;
 use anyhow::{Context, Result, bail};
 use lzma_rust2::{XzOptions, XzWriter};
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -33,7 +33,7 @@ const RUN_SCRIPT: &str = include_str!("bundle_run.sh");
 /// bytes in common; gzip, which looks back 32 KB, makes it five times as large.
 const WINDOW: u32 = 128 << 20;
 
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     crate::setup::run()?;
     let target = cargo::target_directory()?;
     let folder = target.join("bundle");
@@ -83,7 +83,7 @@ fn linker(target: &Path) -> Option<PathBuf> {
 /// What cargo is told beside what to build: no symbols, which are most of the bytes;
 /// another linker; and a folder for both, as all in the usual one would be built anew for
 /// them, and then again without. The kernels are taken from where they are.
-fn variables(target: &Path, linker: Option<&Path>) -> Vec<(String, OsString)> {
+fn variables(target: &Path, linker: Option<&Path>) -> Vec<Variable> {
     let mut variables = vec![("CARGO_TARGET_DIR".to_owned(), target.join("bundle/build").into())];
     let cache = env::var_os("CUDA_BUILDER_CACHE").filter(|folder| !folder.is_empty());
     let cache = cache.unwrap_or_else(|| target.join("cuda_builder").into());
@@ -103,14 +103,11 @@ struct Executables(BTreeMap<String, PathBuf>);
 impl Executables {
     /// Has cargo build, and takes what belongs into `folder` of it. Cargo also
     /// builds, and names, the command for benchmarks and tests that start it.
-    fn add(
-        &mut self,
-        folder: &str,
-        arguments: &[&str],
-        variables: &[(String, OsString)],
-    ) -> Result<()> {
+    fn add(&mut self, folder: &str, arguments: &[&str], variables: &[Variable]) -> Result<()> {
         println!("building {folder}: cargo {}", arguments.join(" "));
-        for (path, artifact) in cargo::executables(arguments, variables)? {
+        let mut cargo = cargo::command(arguments);
+        cargo.envs(variables.iter().cloned());
+        for (path, artifact) in cargo::executables(cargo)? {
             let Some(name) = name_in(folder, &artifact) else {
                 continue;
             };
@@ -158,9 +155,8 @@ impl Executables {
 fn commit() -> Option<String> {
     let git = |arguments: &[&str]| {
         let mut command = Command::new("git");
-        let output = command.args(arguments).current_dir(cargo::root()).output().ok()?;
-        let text = String::from_utf8(output.stdout).ok()?;
-        output.status.success().then(|| text.trim().to_owned())
+        let text = programs::text(command.args(arguments).current_dir(cargo::root())).ok()?;
+        Some(text.trim().to_owned())
     };
     let commit = git(&["rev-parse", "HEAD"])?;
     let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
@@ -182,7 +178,7 @@ fn name_in(folder: &str, artifact: &Artifact) -> Option<String> {
     }
 }
 
-/// Whether this is compiled with the test harness, and of use on another machine.
+/// True if this is compiled with the test harness, and of use on another machine.
 fn is_test_for_bundle(artifact: &Artifact) -> bool {
     artifact.profile.test && !BUILD_PACKAGES.contains(&package(artifact).as_str())
 }
@@ -219,10 +215,8 @@ fn pack(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programs;
     use lzma_rust2::XzReader;
-    use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt;
+    use std::process::Output;
 
     fn files() -> BTreeMap<String, Vec<u8>> {
         let script = ("run.sh".to_owned(), RUN_SCRIPT.as_bytes().to_owned());
@@ -274,26 +268,23 @@ mod tests {
         for (name, script) in [("run.sh", RUN_SCRIPT)].iter().chain(programs) {
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, script).unwrap();
+            programs::write_script(&path, script).unwrap();
         }
         fs::write(folder.path().join("commit"), "0123abc").unwrap();
-        for (name, _) in programs {
-            let executable = Permissions::from_mode(0o755);
-            fs::set_permissions(folder.path().join(name), executable).unwrap();
-        }
         folder
     }
 
-    /// What `run.sh records out` makes of some parts, and its last words.
+    /// Calls `run.sh` in its folder, with the bundle's `system` before the PATH.
+    fn run_script(bundle: &Path, arguments: &[&str]) -> Output {
+        let path = env::var("PATH").unwrap();
+        let mut script = Command::new(bundle.join("run.sh"));
+        script.args(arguments).current_dir(bundle).env_remove("CUDAMARK_COMMIT");
+        script.env("PATH", format!("{}/system:{path}", bundle.display())).output().unwrap()
+    }
+
+    /// The success of `run.sh records out` with some parts, and its last words.
     fn records(bundle: &Path, parts: &[&str]) -> (bool, String) {
-        let output = Command::new("sh")
-            .arg(bundle.join("run.sh"))
-            .args(["records", "out"])
-            .args(parts)
-            .current_dir(bundle)
-            .env_remove("CUDAMARK_COMMIT")
-            .output()
-            .unwrap();
+        let output = run_script(bundle, &[&["records", "out"], parts].concat());
         let words = String::from_utf8(output.stderr).unwrap();
         let last = words.lines().last().unwrap_or_default().to_owned();
         (output.status.success(), last)
@@ -319,49 +310,36 @@ mod tests {
         assert_eq!(last, "no part is called most; see run.sh --help");
     }
 
-    /// `run.sh` on a system whose `getconf` prints this and fails or not, or has none and this
-    /// `ldd`: its exit status and first words.
-    fn on_a_system(getconf: &str, ldd: &str) -> (Option<i32>, String) {
-        let bundle = bundle(&[
-            ("bin/cudamark", "#!/bin/sh\necho started >&2\n"),
-            ("system/getconf", &format!("#!/bin/sh\n{getconf}\n")),
-            ("system/ldd", &format!("#!/bin/sh\necho '{ldd}' >&2\nexit 1\n")),
-        ]);
-        fs::write(bundle.path().join("glibc"), "2.28").unwrap();
-        let path = env::var("PATH").unwrap();
-        let output = Command::new("sh")
-            .arg(bundle.path().join("run.sh"))
-            .arg("classic")
-            .env("PATH", format!("{}/system:{path}", bundle.path().display()))
-            .output()
-            .unwrap();
-        let words = String::from_utf8(output.stderr).unwrap();
-        let first = words.lines().next().unwrap_or_default().to_owned();
-        (output.status.code(), first)
-    }
-
     #[test]
     fn a_system_older_than_the_bundle_is_told_the_floor() {
-        let starts = |getconf: &str, ldd: &str| {
-            let (status, words) = on_a_system(getconf, ldd);
-            assert_eq!((status, words.as_str()), (Some(0), "started"), "{getconf} {ldd}");
-        };
-        let refuses = |getconf: &str, ldd: &str, found: &str| {
-            let (status, words) = on_a_system(getconf, ldd);
-            let expected =
-                format!("this bundle needs glibc 2.28 or later, and this system has {found}: ");
-            assert!(words.starts_with(&expected), "{words}");
-            assert_eq!(status, Some(1));
-        };
-        starts("echo glibc 2.28", "");
-        starts("echo glibc 2.41", "");
-        starts("echo glibc 3.0", "");
-        starts("exit 1", "ldd (Debian GLIBC 2.36-9+deb12u7) 2.36");
-        starts("exit 1", "cannot say");
-        refuses("echo glibc 2.17", "", "glibc 2.17");
-        refuses("echo glibc 2.9", "", "glibc 2.9");
-        refuses("exit 1", "ldd (GNU libc) 2.17", "glibc 2.17");
-        refuses("exit 1", "musl libc (x86_64)", "musl libc (x86_64)");
+        let refused = "this bundle needs glibc 2.28 or later, and this system has";
+        // Answers of `getconf`, of `ldd` where that has none, and the version that is refused.
+        for (getconf, ldd, found) in [
+            ("echo glibc 2.28", "", None),
+            ("echo glibc 2.41", "", None),
+            ("echo glibc 3.0", "", None),
+            ("exit 1", "ldd (Debian GLIBC 2.36-9+deb12u7) 2.36", None),
+            ("exit 1", "cannot say", None),
+            ("echo glibc 2.17", "", Some("glibc 2.17")),
+            ("echo glibc 2.9", "", Some("glibc 2.9")),
+            ("exit 1", "ldd (GNU libc) 2.17", Some("glibc 2.17")),
+            ("exit 1", "musl libc (x86_64)", Some("musl libc (x86_64)")),
+        ] {
+            let bundle = bundle(&[
+                ("bin/cudamark", "#!/bin/sh\necho started >&2\n"),
+                ("system/getconf", &format!("#!/bin/sh\n{getconf}\n")),
+                ("system/ldd", &format!("#!/bin/sh\necho '{ldd}' >&2\nexit 1\n")),
+            ]);
+            fs::write(bundle.path().join("glibc"), "2.28").unwrap();
+            let output = run_script(bundle.path(), &["classic"]);
+            let words = String::from_utf8(output.stderr).unwrap();
+            let (code, begin) = match found {
+                Some(found) => (1, format!("{refused} {found}: ")),
+                None => (0, "started".to_owned()),
+            };
+            assert!(words.starts_with(&begin), "{getconf} {ldd}: {words}");
+            assert_eq!(output.status.code(), Some(code), "{getconf} {ldd}");
+        }
     }
 
     #[test]

@@ -79,7 +79,7 @@ fn splice(text: &str, figures: &BTreeMap<String, String>) -> Result<String> {
 
 /// What each subcommand says of itself, from the executable that tests use as well.
 fn help_of_cudamark() -> Result<String> {
-    let built = cargo::executables(&["build", "--workspace", "--bin", "cudamark"], &[])?;
+    let built = cargo::executables(cargo::command(&["build", "--workspace", "--bin", "cudamark"]))?;
     let (executable, _) = built.first().context("cargo has built no cudamark")?;
     let output = Command::new(executable).arg("manual").output()?;
     if !output.status.success() {

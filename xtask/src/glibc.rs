@@ -5,23 +5,21 @@
 //! every glibc and binds to those of the one that it is told.
 
 use crate::programs;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::env;
 use std::fmt;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// That of RHEL 8 and Debian 10. Ubuntu 20.04 has a later one.
-pub const OLD: Version = Version(2, 28);
+pub(crate) const OLD: Version = Version(2, 28);
 
 /// The release of zig, on PyPI as `ziglang`.
 const ZIG: &str = "0.15.2";
 
 /// A version of glibc.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub struct Version(u32, u32);
+pub(crate) struct Version(u32, u32);
 
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +28,7 @@ impl fmt::Display for Version {
 }
 
 /// The variable by which cargo is told of a linker.
-pub fn variable() -> String {
+pub(crate) fn variable() -> String {
     let arch = env::consts::ARCH.to_uppercase();
     format!("CARGO_TARGET_{arch}_UNKNOWN_LINUX_GNU_LINKER")
 }
@@ -39,7 +37,7 @@ pub fn variable() -> String {
 ///
 /// # Errors
 /// It cannot be installed, or does not run.
-pub fn linker(target: &Path) -> Result<PathBuf> {
+pub(crate) fn linker(target: &Path) -> Result<PathBuf> {
     linker_by("python3", target)
 }
 
@@ -63,15 +61,9 @@ fn linker_by(python: &str, target: &Path) -> Result<PathBuf> {
          export ZIG_GLOBAL_CACHE_DIR=\"$here/cache\" ZIG_LOCAL_CACHE_DIR=\"$here/cache\"\n\
          exec \"$here/ziglang/zig\" cc -target {old} \"$@\"\n"
     );
-    let written = fs::write(&script, text)
-        .and_then(|()| fs::set_permissions(&script, Permissions::from_mode(0o755)));
-    written.with_context(|| format!("cannot write {}", script.display()))?;
-    let answers = Command::new(&script).arg("--version").output();
-    let answers = answers.with_context(|| format!("cannot run {}", script.display()))?;
-    if !answers.status.success() {
-        let said = String::from_utf8_lossy(&answers.stderr);
-        bail!("{} does not run: {}", zig.display(), said.trim());
-    }
+    programs::write_script(&script, &text)?;
+    programs::output(Command::new(&script).arg("--version"))
+        .with_context(|| format!("{} does not run", zig.display()))?;
     Ok(script)
 }
 
@@ -79,18 +71,10 @@ fn linker_by(python: &str, target: &Path) -> Result<PathBuf> {
 ///
 /// # Errors
 /// There is no readelf, or it cannot read the file.
-pub fn needed(executable: &Path) -> Result<Option<Version>> {
-    let output = Command::new("readelf")
-        .args(["--version-info", "--wide"])
-        .arg(executable)
-        .env("LC_ALL", "C")
-        .output()
-        .context("cannot run readelf; install binutils")?;
-    let read = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!("cannot read {}: {}", executable.display(), said.trim());
-    }
+pub(crate) fn needed(executable: &Path) -> Result<Option<Version>> {
+    let mut readelf = Command::new("readelf");
+    readelf.args(["--version-info", "--wide"]).arg(executable).env("LC_ALL", "C");
+    let read = programs::text(&mut readelf).context("readelf is part of binutils")?;
     Ok(newest(&read))
 }
 
@@ -109,6 +93,7 @@ fn newest(read: &str) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn the_newest_version_is_the_floor_whatever_its_spelling() {
@@ -137,26 +122,21 @@ mod tests {
         let target = tempfile::tempdir().unwrap();
         let zig = target.path().join(format!("tools/ziglang-{ZIG}/ziglang/zig"));
         fs::create_dir_all(zig.parent().unwrap()).unwrap();
-        let executable = Permissions::from_mode(0o755);
-        fs::write(&zig, "#!/bin/sh\necho \"$@\"\n").unwrap();
-        fs::set_permissions(&zig, executable).unwrap();
+        programs::write_script(&zig, "#!/bin/sh\necho \"$@\"\n").unwrap();
         let linker = linker_by("false", target.path()).unwrap();
-        let said = Command::new(&linker).args(["-o", "a b"]).output().unwrap();
+        let said = programs::text(Command::new(&linker).args(["-o", "a b"])).unwrap();
         let expected = format!("cc -target {}-linux-gnu.2.28 -o a b\n", env::consts::ARCH);
-        assert_eq!(String::from_utf8(said.stdout).unwrap(), expected);
+        assert_eq!(said, expected);
         fs::write(&zig, "#!/bin/sh\necho broken >&2\nexit 1\n").unwrap();
-        let error = linker_by("false", target.path()).unwrap_err();
-        assert!(error.to_string().ends_with("does not run: broken"), "{error}");
+        let error = format!("{:#}", linker_by("false", target.path()).unwrap_err());
+        assert!(error.contains("does not run: ") && error.ends_with("broken"), "{error}");
     }
 
     #[test]
+    #[cfg(target_env = "gnu")]
     fn this_executable_needs_a_glibc_that_it_runs_on() {
         let executable = env::current_exe().unwrap();
-        let needed = needed(&executable).unwrap();
-        if cfg!(target_env = "gnu") {
-            let needed = needed.expect("the standard library is linked against glibc");
-            assert!(needed >= Version(2, 17), "{needed}");
-        }
+        assert!(needed(&executable).unwrap() >= Some(Version(2, 17)));
         assert!(super::needed(Path::new("no such file")).is_err());
     }
 }

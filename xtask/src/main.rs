@@ -13,7 +13,6 @@ mod ptx;
 mod ptxas;
 mod sass;
 mod setup;
-mod test;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -67,7 +66,10 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),
         Task::Bench(_) => bench::run(remaining_arguments()),
-        Task::Test(_) => test::run(remaining_arguments()),
+        Task::Test(_) => {
+            setup::or_without_kernels();
+            cargo::pass_on(&["test", "--workspace"], &remaining_arguments(), &[])
+        }
         Task::Ptx(arguments) => ptx::run(arguments),
         Task::MutateSync(arguments) => mutate_sync::run(arguments),
         Task::Docs(arguments) => docs::run(arguments),

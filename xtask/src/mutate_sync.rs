@@ -2,16 +2,16 @@
 //!
 //! Every barrier, fence, warp barrier, memory ordering and scope in the kernels is
 //! taken away or weakened, one at a time, in a copy of the workspace, and the
-//! kernels' tests run there. They have to fail. A mutant that they let live is a gap
-//! in the tests, or a synchronisation that nothing needs; `docs/EMULATOR.md` lists
-//! those that are known, by the name that is printed here, with the reason.
+//! kernels' tests run there. They have to fail. A mutant that survives is a gap in the
+//! tests, or a synchronisation that nothing needs; `docs/EMULATOR.md` lists the known
+//! ones, by the name that is printed here, with the reason.
 //!
 //! All mutants are compiled together ([`mutants`]), so that one build serves for all;
 //! as many are tested at once as there are cores, and each only until a test fails.
 
 mod mutants;
 
-use crate::cargo;
+use crate::{cargo, programs};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -23,7 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Only the mutants whose name contains this
     filter: Option<String>,
     /// Show the names and run nothing
@@ -37,17 +37,17 @@ const KERNELS: &str = "gpu-kernels/src";
 /// A mutant hangs when it takes longer than this many times what none of them takes.
 const PATIENCE: u32 = 5;
 
-/// What became of a mutant.
+/// Result of the tests of a mutant.
 #[derive(PartialEq, Eq)]
 enum Verdict {
-    /// By this test.
+    /// The name of the test that failed.
     Killed(String),
-    /// No test failed, none ended either: it is found all the same.
+    /// No test failed, but one did not end.
     Hung,
     Survived,
 }
 
-pub fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let names = mutants::of_folder(&cargo::root().join(KERNELS), |_, _| Ok(()))?;
     let wanted = |name: &&String| arguments.filter.as_ref().is_none_or(|f| name.contains(f));
     if !names.iter().any(|name| wanted(&name)) {
@@ -94,7 +94,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
             };
             let begin = Instant::now();
             let verdict = tests.run(Some(number), Some(limit))?;
-            let (said, right) = judge(verdict, excused.contains(&name.as_str()));
+            let (said, right) = classify(verdict, excused.contains(&name.as_str()));
             println!("{name}: {said} ({:.0?})", begin.elapsed());
             if let Ok(mut wrong) = wrong.lock() {
                 *wrong += u32::from(!right);
@@ -123,8 +123,8 @@ fn excused(document: &str) -> Vec<&str> {
         .collect()
 }
 
-/// What is said of a mutant, and whether that is as it should be.
-fn judge(verdict: Verdict, excused: bool) -> (String, bool) {
+/// A description of the verdict, and true if the document agrees with it.
+fn classify(verdict: Verdict, excused: bool) -> (String, bool) {
     let killed = match verdict {
         Verdict::Killed(by) => format!("killed by {by}"),
         Verdict::Hung => "killed: its tests do not end".to_owned(),
@@ -139,15 +139,9 @@ fn judge(verdict: Verdict, excused: bool) -> (String, bool) {
 
 /// Copies what git knows of, and what it does not ignore.
 fn copy_workspace(copy: &Path) -> Result<()> {
-    let listed = Command::new("git")
-        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
-        .current_dir(cargo::root())
-        .output()
-        .context("cannot run git")?;
-    if !listed.status.success() {
-        bail!("git ls-files failed: {}", String::from_utf8_lossy(&listed.stderr).trim());
-    }
-    for name in String::from_utf8(listed.stdout)?.split_terminator('\0') {
+    let mut git = Command::new("git");
+    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    for name in programs::text(git.current_dir(cargo::root()))?.split_terminator('\0') {
         let (from, to) = (cargo::root().join(name), copy.join(name));
         // A file that is deleted and not committed is listed too.
         if !from.is_file() {
@@ -162,8 +156,10 @@ fn copy_workspace(copy: &Path) -> Result<()> {
 /// Builds the copy's tests of the kernels.
 fn build(copy: &Path, target: &Path) -> Result<PathBuf> {
     let build = ["test", "-p", "gpu-kernels", "--test", "emulator", "--no-run", "--quiet"];
-    let built = cargo::executables_in(copy, target, &build)?;
-    let (program, _) = built.into_iter().next().context("cargo has built no test")?;
+    let mut cargo = cargo::command(&build);
+    cargo.current_dir(copy).env("CARGO_TARGET_DIR", target);
+    let mut built = cargo::executables(cargo)?.into_iter();
+    let (program, _) = built.next().context("cargo has built no test")?;
     Ok(program)
 }
 
@@ -238,9 +234,9 @@ mod tests {
     #[test]
     fn a_mutant_is_killed_or_excused_and_never_both() {
         let killed = || Verdict::Killed("sort_u8".to_owned());
-        assert!(judge(killed(), false).1 && judge(Verdict::Hung, false).1);
-        assert!(judge(Verdict::Survived, true).1);
-        assert!(!judge(killed(), true).1 && !judge(Verdict::Survived, false).1);
+        assert!(classify(killed(), false).1 && classify(Verdict::Hung, false).1);
+        assert!(classify(Verdict::Survived, true).1);
+        assert!(!classify(killed(), true).1 && !classify(Verdict::Survived, false).1);
     }
 
     #[test]

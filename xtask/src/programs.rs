@@ -3,27 +3,21 @@
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 /// The program of this name in the folders of `path`, as a shell finds it.
-pub fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
+pub(crate) fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
     env::split_paths(path).map(|folder| folder.join(name)).find(|program| is_executable(program))
 }
 
-#[cfg(unix)]
-pub fn is_executable(program: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
+pub(crate) fn is_executable(program: &Path) -> bool {
     program.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
-#[cfg(not(unix))]
-pub fn is_executable(program: &Path) -> bool {
-    program.is_file()
-}
-
 /// A command as one would type it.
-pub fn shown(command: &Command) -> String {
+pub(crate) fn shown(command: &Command) -> String {
     let program = Path::new(command.get_program());
     let name = program.file_name().unwrap_or(program.as_os_str());
     let words = [name].into_iter().chain(command.get_args());
@@ -32,7 +26,7 @@ pub fn shown(command: &Command) -> String {
 }
 
 /// Says what is run, and runs it.
-pub fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = shown(command);
     println!("running: {line}");
     let status = command.status().with_context(|| format!("cannot run `{line}`"))?;
@@ -40,4 +34,30 @@ pub fn run(command: &mut Command) -> Result<()> {
         bail!("`{line}` failed: {status}");
     }
     Ok(())
+}
+
+/// Runs a command; a failure is an error with all that it printed.
+pub(crate) fn output(command: &mut Command) -> Result<Output> {
+    let line = shown(command);
+    let output = command.output().with_context(|| format!("cannot run `{line}`"))?;
+    if !output.status.success() {
+        let printed = [output.stdout, output.stderr].concat();
+        let printed = String::from_utf8_lossy(&printed);
+        bail!("`{line}` failed: {}: {}", output.status, printed.trim());
+    }
+    Ok(output)
+}
+
+/// The standard output of a command that has to succeed.
+pub(crate) fn text(command: &mut Command) -> Result<String> {
+    let output = output(command)?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Writes an executable script.
+pub(crate) fn write_script(path: &Path, text: &str) -> Result<()> {
+    let executable = std::fs::Permissions::from_mode(0o755);
+    let written =
+        std::fs::write(path, text).and_then(|()| std::fs::set_permissions(path, executable));
+    written.with_context(|| format!("cannot write {}", path.display()))
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask ptx`: what becomes of the kernels.
+//! `cargo xtask ptx`: the machine code of the kernels, and a check of it.
 
 use crate::cargo;
 use crate::ptxas::{self, Usage};
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 const BUILT: [NvvmArch; 2] = [NvvmArch::Compute75, NvvmArch::Compute90];
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Show only kernels with this in their name
     kernel: Option<String>,
     /// Chips to assemble for, such as sm_80: each gets every PTX that it can run
@@ -35,7 +35,7 @@ struct Ptx {
     kernels: BTreeMap<String, Source>,
 }
 
-/// What the PTX says of a kernel.
+/// The PTX of a kernel.
 struct Source {
     /// Bytes of its text.
     size: usize,
@@ -44,9 +44,6 @@ struct Source {
     /// Bytes of shared memory that a launch takes, if it states them.
     shared_bytes: usize,
 }
-
-/// What stands in a PTX before the bytes of shared memory that a kernel states.
-const SHARED_BYTES: &str = "// .shared_bytes ";
 
 /// Bytes of shared memory that a block may have: "Technical Specifications per Compute
 /// Capability" of NVIDIA's programming guide.
@@ -60,7 +57,7 @@ fn most_shared_bytes(chip: NvvmArch) -> usize {
     kb << 10
 }
 
-pub fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let chips = match arguments.chips.is_empty() {
         true => BUILT.to_vec(),
         false => arguments.chips,
@@ -83,7 +80,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         .map(|(chip, file)| assemble(file, *chip, &ptxas, nvdisasm.as_deref()))
         .collect::<Result<Vec<_>>>()?;
     let mut faults = Vec::new();
-    show_head();
+    println!("{HEAD}");
     for ((chip, file), assembled) in tasks.into_iter().zip(assembled) {
         for (kernel, source) in &file.kernels {
             let code = assembled
@@ -127,12 +124,13 @@ fn build(arch: NvvmArch, shown: &str) -> Result<Ptx> {
     let path = build.ptx;
     let text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let stated = sass::stated(&text)?;
-    let taken = shared_bytes(&text)?;
+    let synchronisation = stated(&text, SYNCHRONISATION)?;
+    let shared_bytes = stated(&text, SHARED_BYTES)?;
+    let counts = |&[votes, barriers]: &[usize; 2]| Counts { votes, barriers };
     let source = |entry: &Entry| Source {
         size: entry.text.len(),
-        stated: stated.get(entry.name).copied(),
-        shared_bytes: taken.get(entry.name).copied().unwrap_or(0),
+        stated: synchronisation.get(entry.name).map(counts),
+        shared_bytes: shared_bytes.get(entry.name).map_or(0, |&[bytes]| bytes),
     };
     let all: BTreeMap<String, Source> =
         entries(&text).iter().map(|entry| (entry.name.to_owned(), source(entry))).collect();
@@ -148,20 +146,25 @@ fn build(arch: NvvmArch, shown: &str) -> Result<Ptx> {
     Ok(Ptx { arch, path, kernels })
 }
 
-/// The bytes of shared memory that the kernels state of themselves in their PTX.
-fn shared_bytes(ptx: &str) -> Result<BTreeMap<String, usize>> {
-    let lines = ptx.lines().filter_map(|line| {
-        let stated = line.trim().strip_prefix(SHARED_BYTES)?;
-        Some((line, stated.split_once(' ')))
-    });
-    let read = |(line, stated): (&str, Option<(&str, &str)>)| {
-        let bytes = stated.and_then(|(name, bytes)| Some((name.to_owned(), bytes.parse().ok()?)));
-        bytes.with_context(|| format!("`{line}` has no name with a number"))
+/// Statements of kernels on themselves in their PTX: votes and barriers, and the bytes of
+/// shared memory of a launch.
+const SYNCHRONISATION: &str = "// .synchronisation ";
+const SHARED_BYTES: &str = "// .shared_bytes ";
+
+/// The numbers of each kernel's statement that begins with `mark`.
+fn stated<const N: usize>(ptx: &str, mark: &str) -> Result<BTreeMap<String, [usize; N]>> {
+    let lines = ptx.lines().filter_map(|line| line.trim().strip_prefix(mark));
+    let read = |line: &str| {
+        let mut words = line.split_whitespace();
+        let name = words.next()?.to_owned();
+        let numbers = words.map(str::parse).collect::<Result<Vec<usize>, _>>().ok()?;
+        Some((name, numbers.try_into().ok()?))
     };
-    lines.map(read).collect()
+    let about = |line| format!("`{mark}{line}` is no name followed by numbers ({N} of them)");
+    lines.map(|line| read(line).with_context(|| about(line))).collect()
 }
 
-/// What the assembler has made of a kernel.
+/// Machine code of a kernel.
 struct Code {
     usage: Usage,
     /// Votes and barriers, where there is a disassembler.
@@ -169,7 +172,7 @@ struct Code {
 }
 
 impl Code {
-    /// What a check finds wrong with it.
+    /// The fault that a check finds.
     fn fault(&self, source: &Source, chip: NvvmArch) -> Option<String> {
         let launched = source.shared_bytes <= most_shared_bytes(chip);
         if launched && self.usage.uses_local_memory() {
@@ -182,13 +185,9 @@ impl Code {
             );
         };
         let Counts { votes, barriers } = counts;
-        let told = (stated.votes, stated.barriers);
-        (counts != stated).then(|| {
-            format!(
-                "has {votes} votes and {barriers} barriers, its source {} and {}",
-                told.0, told.1
-            )
-        })
+        let has = format!("has {votes} votes and {barriers} barriers");
+        (counts != stated)
+            .then(|| format!("{has}, its source {} and {}", stated.votes, stated.barriers))
     }
 }
 
@@ -208,21 +207,8 @@ fn assemble(
     Ok(usages.into_iter().map(code).collect())
 }
 
-fn show_head() {
-    println!(
-        "{:32} {:>6} {:>7} {:>9} {:>9} {:>6} {:>13} {:>7} {:>5} {:>8}",
-        "kernel",
-        "PTX",
-        "on",
-        "PTX bytes",
-        "registers",
-        "stack",
-        "spill st/ld",
-        "shared",
-        "votes",
-        "barriers"
-    );
-}
+const HEAD: &str = "kernel                              PTX      on PTX bytes registers  stack   \
+                    spill st/ld  shared votes barriers";
 
 fn show(kernel: &str, ptx: NvvmArch, chip: NvvmArch, size: usize, code: &Code) {
     let usage = code.usage;
@@ -277,7 +263,7 @@ mod tests {
     #[test]
     fn spilt_registers_are_a_fault_where_the_kernel_can_be_launched() {
         let text = "\t// .shared_bytes sort 101377\n// .synchronisation sort 0 0\n";
-        let shared_bytes = shared_bytes(text).unwrap()["sort"];
+        let [shared_bytes] = stated(text, SHARED_BYTES).unwrap()["sort"];
         let source = Source { size: 0, stated: Some(Counts::default()), shared_bytes };
         let code = Code {
             usage: Usage { spill_stores: 4, ..Usage::default() },
@@ -287,6 +273,18 @@ mod tests {
         assert_eq!(code.fault(&source, NvvmArch::Compute120), None);
         let fault = code.fault(&source, NvvmArch::Compute90).unwrap();
         assert_eq!(fault, "spills or uses local memory");
-        assert!(super::shared_bytes("// .shared_bytes sort many").is_err());
+    }
+
+    #[test]
+    fn statements_are_read() {
+        let text = "x\n\t// .synchronisation sort 193 5\n// .launch_bounds sort 512\n";
+        let found: BTreeMap<_, [usize; 2]> = stated(text, SYNCHRONISATION).unwrap();
+        assert_eq!(found, BTreeMap::from([("sort".to_owned(), [193, 5])]));
+        for line in ["sort 193", "sort 1 x", "sort 1 2 3"] {
+            let found = stated::<2>(&format!("{SYNCHRONISATION}{line}"), SYNCHRONISATION);
+            let error = found.unwrap_err().to_string();
+            assert!(error.contains(line), "{error}");
+        }
+        assert!(stated::<1>("// .shared_bytes sort many", SHARED_BYTES).is_err());
     }
 }

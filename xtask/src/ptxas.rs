@@ -1,7 +1,7 @@
 //! NVIDIA's assembler: finding it, and reading what it says of each kernel.
 
 use crate::{cargo, programs};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
@@ -11,37 +11,41 @@ use std::process::Command;
 const VARIABLE: &str = "CUDAMARK_PTXAS";
 
 /// How to get one without installing CUDA.
-pub const HOW_TO_GET: &str =
+pub(crate) const HOW_TO_GET: &str =
     "no ptxas found; get one by: python3 -m pip install --target target/tools nvidia-cuda-nvcc";
 
-/// What one kernel takes, on one chip. Sizes in bytes.
+/// Resources of one kernel on one chip. Sizes in bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Usage {
-    pub registers: u32,
+pub(crate) struct Usage {
+    pub(crate) registers: u32,
     /// Static shared memory; what a launch asks for comes on top.
-    pub shared: u32,
+    pub(crate) shared: u32,
     /// Local memory of a thread: arrays, and what is spilled.
-    pub stack: u32,
-    pub spill_stores: u32,
-    pub spill_loads: u32,
+    pub(crate) stack: u32,
+    pub(crate) spill_stores: u32,
+    pub(crate) spill_loads: u32,
 }
 
 impl Usage {
-    /// Whether anything of a thread lies in memory instead of registers.
-    pub fn uses_local_memory(&self) -> bool {
+    /// True if anything of a thread lies in memory instead of registers.
+    pub(crate) fn uses_local_memory(&self) -> bool {
         self.stack > 0 || self.spill_stores > 0 || self.spill_loads > 0
     }
 }
 
 /// The assembler: the variable's, the PATH's, a CUDA installation's, or one that
 /// pip has put into `target/tools`.
-pub fn find() -> Result<Option<PathBuf>> {
+pub(crate) fn find() -> Result<Option<PathBuf>> {
     find_tool("ptxas", VARIABLE, None)
 }
 
 /// A tool of CUDA's: the one that `variable` names, one `beside` another tool, the
 /// PATH's, a CUDA installation's, or one that pip has put into `target/tools`.
-pub fn find_tool(name: &str, variable: &str, beside: Option<&Path>) -> Result<Option<PathBuf>> {
+pub(crate) fn find_tool(
+    name: &str,
+    variable: &str,
+    beside: Option<&Path>,
+) -> Result<Option<PathBuf>> {
     if let Some(explicit) = env::var_os(variable).filter(|value| !value.is_empty()) {
         let path = PathBuf::from(explicit);
         if !programs::is_executable(&path) {
@@ -71,29 +75,17 @@ pub fn find_tool(name: &str, variable: &str, beside: Option<&Path>) -> Result<Op
         .find(|path| programs::is_executable(path)))
 }
 
-/// Assembles a PTX file for a chip (`sm_90`) into `cubin`. Returns what each kernel
-/// takes.
-pub fn assemble(
+/// Assembles a PTX file for a chip (`sm_90`) into `cubin`. Returns the usage of each kernel.
+pub(crate) fn assemble(
     ptxas: &Path,
     ptx: &Path,
     chip: &str,
     cubin: &Path,
 ) -> Result<BTreeMap<String, Usage>> {
-    let output = Command::new(ptxas)
-        .arg(format!("-arch={chip}"))
-        .arg("-v")
-        .arg(ptx)
-        .arg("-o")
-        .arg(cubin)
-        .output()
-        .with_context(|| format!("cannot run {}", ptxas.display()))?;
-    let messages = [output.stdout, output.stderr].concat();
-    let messages = String::from_utf8_lossy(&messages);
-    if !output.status.success() {
-        let (ptxas, ptx) = (ptxas.display(), ptx.display());
-        bail!("{ptxas} refuses {ptx} for {chip}:\n{}", messages.trim());
-    }
-    Ok(usages(&messages))
+    let mut command = Command::new(ptxas);
+    command.arg(format!("-arch={chip}")).arg("-v").arg(ptx).arg("-o").arg(cubin);
+    let output = programs::output(&mut command)?;
+    Ok(usages(&String::from_utf8_lossy(&[output.stdout, output.stderr].concat())))
 }
 
 /// Reads what `ptxas -v` prints: a line that names the kernel, then lines with

@@ -9,8 +9,8 @@
 //! them in place of some votes, so that counts there say nothing; they hold from
 //! [`CHECKED_FROM`] on.
 
-use crate::ptxas;
-use anyhow::{Context, Result, bail};
+use crate::{programs, ptxas};
+use anyhow::Result;
 use cuda_builder::NvvmArch;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,40 +21,28 @@ const VARIABLE: &str = "CUDAMARK_NVDISASM";
 
 /// How to get one without installing CUDA. In one call with the assembler: pip does
 /// not add to a folder that it has filled.
-pub const HOW_TO_GET: &str = "no nvdisasm found; get one by: python3 -m pip install --upgrade \
+pub(crate) const HOW_TO_GET: &str = "no nvdisasm found; get one by: python3 -m pip install --upgrade \
      --target target/tools nvidia-cuda-nvcc nvidia-cuda-nvdisasm";
 
 /// The first chip whose code is checked.
-pub const CHECKED_FROM: NvvmArch = NvvmArch::Compute80;
-
-/// What stands in a PTX before the counts that a kernel states.
-const STATED: &str = "// .synchronisation ";
+pub(crate) const CHECKED_FROM: NvvmArch = NvvmArch::Compute80;
 
 /// Votes and barriers in a kernel's code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
-    pub votes: usize,
-    pub barriers: usize,
+pub(crate) struct Counts {
+    pub(crate) votes: usize,
+    pub(crate) barriers: usize,
 }
 
 /// The disassembler: the variable's, the one beside the assembler, or one where
 /// assemblers are looked for.
-pub fn find(ptxas: &Path) -> Result<Option<PathBuf>> {
+pub(crate) fn find(ptxas: &Path) -> Result<Option<PathBuf>> {
     ptxas::find_tool("nvdisasm", VARIABLE, Some(ptxas))
 }
 
 /// Counts in the code that was assembled.
-pub fn count(nvdisasm: &Path, cubin: &Path) -> Result<BTreeMap<String, Counts>> {
-    let output = Command::new(nvdisasm)
-        .arg("--print-code")
-        .arg(cubin)
-        .output()
-        .with_context(|| format!("cannot run {}", nvdisasm.display()))?;
-    if !output.status.success() {
-        let message = String::from_utf8_lossy(&output.stderr);
-        bail!("{} fails:\n{}", nvdisasm.display(), message.trim());
-    }
-    Ok(counts(&String::from_utf8_lossy(&output.stdout)))
+pub(crate) fn count(nvdisasm: &Path, cubin: &Path) -> Result<BTreeMap<String, Counts>> {
+    Ok(counts(&programs::text(Command::new(nvdisasm).arg("--print-code").arg(cubin))?))
 }
 
 /// Reads a listing: a label `.text.NAME:` begins a kernel, each instruction has its
@@ -99,24 +87,6 @@ fn instruction(line: &str) -> Option<&str> {
     Some(text.split(';').next()?.trim_end())
 }
 
-/// The counts that the kernels state of themselves in their PTX.
-pub fn stated(ptx: &str) -> Result<BTreeMap<String, Counts>> {
-    let lines = ptx.lines().filter_map(|line| line.trim().strip_prefix(STATED));
-    lines
-        .map(|line| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let number = |word: &str| word.parse::<usize>().ok();
-            let read = match words[..] {
-                [name, votes, barriers] => number(votes)
-                    .zip(number(barriers))
-                    .map(|(votes, barriers)| (name.to_owned(), Counts { votes, barriers })),
-                _ => None,
-            };
-            read.with_context(|| format!("`{STATED}{line}` is no name with two numbers"))
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,16 +127,5 @@ $__internal_0_$__cuda_sm70_votesync_any:
         assert_eq!(found.len(), 2);
         assert_eq!(found["sort"], sort);
         assert_eq!(found["copy"], Counts::default());
-    }
-
-    #[test]
-    fn what_a_kernel_states_is_read() {
-        let found = stated("x\n\t// .synchronisation sort 193 5\n// .launch_bounds sort 512\n");
-        let sort = Counts { votes: 193, barriers: 5 };
-        assert_eq!(found.unwrap()["sort"], sort);
-        for line in ["sort 193", "sort 1 x", "sort 1 2 3"] {
-            let error = stated(&format!("{STATED}{line}")).unwrap_err().to_string();
-            assert!(error.contains(line), "{error}");
-        }
     }
 }

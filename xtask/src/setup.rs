@@ -10,12 +10,12 @@ use anyhow::{Context, Result, bail};
 use cuda_builder::{Compiler, CompilerSearch, CudaBuilderError, pinned_toolchain};
 use std::env;
 use std::ffi::OsString;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// Debian's compiler and its source.
 const PACKAGES: [&str; 2] = ["rustc-web", "rust-web-src"];
 
-pub fn run() -> Result<()> {
+pub(crate) fn run() -> Result<()> {
     let compiler = Setup::from_env()?.run()?;
     println!("kernel compiler: {compiler}");
     if let Some(warning) = &compiler.warning {
@@ -25,7 +25,7 @@ pub fn run() -> Result<()> {
 }
 
 /// Sets up for a task that also makes sense without kernels.
-pub fn or_without_kernels() {
+pub(crate) fn or_without_kernels() {
     if let Err(error) = run() {
         eprintln!("warning: going on without GPU kernels: {error:#}");
     }
@@ -122,25 +122,19 @@ impl Setup {
         programs::run(&mut as_root(&install)?)
     }
 
-    /// Whether apt would install the pinned release, by the package lists on this machine.
+    /// True if apt would install the pinned release, by the package lists on this machine.
     /// Those of a fresh container are empty, and those of an old image have a release that
     /// cannot build the kernels.
     fn apt_offers_pinned(&self) -> bool {
-        let Some(apt_cache) = programs::find("apt-cache", &self.path) else {
+        let apt_cache = programs::find("apt-cache", &self.path);
+        let (Some(apt_cache), Some(pinned)) = (apt_cache, &self.search.pinned) else {
             return false;
         };
-        let Some(pinned) = &self.search.pinned else {
+        let mut show = Command::new(apt_cache);
+        let Ok(shown) = programs::text(show.args(["show", "--no-all-versions"]).args(PACKAGES))
+        else {
             return false;
         };
-        let shown = Command::new(apt_cache)
-            .args(["show", "--no-all-versions"])
-            .args(PACKAGES)
-            .stderr(Stdio::null())
-            .output();
-        let Ok(shown) = shown else {
-            return false;
-        };
-        let shown = String::from_utf8_lossy(&shown.stdout);
         let versions = shown.lines().filter_map(|line| line.strip_prefix("Version: "));
         // Debian's version is the release, `+` or `-`, and more.
         let of_pinned = |version: &&str| {
@@ -151,10 +145,9 @@ impl Setup {
 }
 
 fn is_root() -> bool {
-    let output = Command::new("id").arg("-u").output();
-    output.is_ok_and(|output| output.stdout == b"0\n")
+    programs::text(Command::new("id").arg("-u")).is_ok_and(|id| id == "0\n")
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 #[path = "setup_tests.rs"]
 mod tests;

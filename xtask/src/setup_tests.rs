@@ -1,9 +1,8 @@
 //! Setting up on machines that are put together from scripts: each pretends to
-//! install, and writes down what it was called with.
+//! install, and writes down its calls.
 
 use super::*;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 struct Machine {
@@ -72,17 +71,16 @@ impl Machine {
 
 fn script(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    programs::write_script(path, &format!("#!/bin/sh\n{text}\n")).unwrap();
 }
 
 const INSTALL: &str = "apt-get install -y --no-install-recommends rustc-web rust-web-src";
+const UPDATE: &str = "apt-get update";
 const SHOW: &str = "apt-cache show --no-all-versions rustc-web rust-web-src";
+const RUSTUP: &str = "rustup toolchain install 1.96.0 --profile minimal --component rust-src";
 
-/// What `apt-cache` says of both packages where lists have this version of them.
-fn offer(version: &str) -> String {
-    format!("printf 'Version: {version}\\nVersion: {version}\\n'")
-}
+/// Prints the packages with the pinned release, as `apt-cache` does.
+const OFFER: &str = "printf 'Version: 1.96.0+dfsg1-1\\nVersion: 1.96.0+dfsg1-1\\n'";
 
 #[test]
 fn with_a_compiler_nothing_is_run() {
@@ -105,70 +103,35 @@ fn rustup_installs_the_pinned_toolchain_with_its_source() {
     machine.program("rustup", &format!("test -n \"$RUSTUP_HOME\" && {install}"));
     let compiler = machine.setup.run().unwrap();
     assert_eq!(compiler.rustc, machine.toolchain().join("bin/rustc"));
-    let expected = "rustup toolchain install 1.96.0 --profile minimal --component rust-src";
-    assert_eq!(machine.calls(), [expected]);
+    assert_eq!(machine.calls(), [RUSTUP]);
 }
 
 #[test]
-fn rustup_is_left_alone_when_it_must_not_install() {
-    let mut machine = Machine::bare();
-    machine.setup.rustup_allowed = false;
-    machine.program("rustup", "exit 0");
-    machine.program("apt-cache", &offer("1.96.0+dfsg1-1~deb12u2"));
-    machine.program("apt-get", &machine.install(&machine.at("usr")));
-    machine.setup.run().unwrap();
-    assert_eq!(machine.calls(), [SHOW, INSTALL]);
-}
-
-#[test]
-fn apt_comes_after_a_rustup_that_fails_and_updates_its_lists_when_needed() {
-    let machine = Machine::bare();
-    machine.program("rustup", "exit 1");
-    machine.program("apt-cache", "exit 100");
-    machine.program("apt-get", &machine.install(&machine.at("usr")));
-    machine.setup.run().unwrap();
-    assert_eq!(machine.calls()[1..], [SHOW, "apt-get update", INSTALL]);
-}
-
-#[test]
-fn package_lists_of_another_release_are_updated_first() {
-    for version in ["1.85.0+dfsg3-1~deb12u3", "1.96.01-1"] {
+fn apt_comes_after_rustup_and_updates_its_lists_when_needed() {
+    let other = |version: &str| OFFER.replace("1.96.0+dfsg1-1", version);
+    let (older, longer) = (other("1.85.0+dfsg3-1~deb12u3"), other("1.96.01-1"));
+    let no_update = "case \"$1\" in update) exit 100 ;; *) INSTALL ;; esac";
+    let after_update = "case \"$1\" in update) touch \"$0.new\" ;; \
+                        *) test -e \"$0.new\" && INSTALL ;; esac";
+    // Scripts of `rustup` (which may not install where there is none), `apt-cache` and
+    // `apt-get`, and the calls.
+    for (rustup, apt_cache, apt_get, calls) in [
+        (None, OFFER, "INSTALL", &[SHOW, INSTALL][..]),
+        (Some("exit 1"), "exit 100", "INSTALL", &[RUSTUP, SHOW, UPDATE, INSTALL]),
+        (None, older.as_str(), "INSTALL", &[SHOW, UPDATE, INSTALL]),
+        (None, longer.as_str(), "INSTALL", &[SHOW, UPDATE, INSTALL]),
+        (None, "exit 100", no_update, &[SHOW, UPDATE, INSTALL]),
+        (None, OFFER, after_update, &[SHOW, INSTALL, UPDATE, INSTALL]),
+    ] {
         let mut machine = Machine::bare();
-        machine.setup.rustup_allowed = false;
-        machine.program("apt-cache", &offer(version));
-        machine.program("apt-get", &machine.install(&machine.at("usr")));
+        machine.setup.rustup_allowed = rustup.is_some();
+        machine.program("rustup", rustup.unwrap_or("exit 0"));
+        machine.program("apt-cache", apt_cache);
+        let install = machine.install(&machine.at("usr"));
+        machine.program("apt-get", &apt_get.replace("INSTALL", &install));
         machine.setup.run().unwrap();
-        assert_eq!(machine.calls(), [SHOW, "apt-get update", INSTALL]);
+        assert_eq!(machine.calls(), calls, "{rustup:?}, {apt_cache}, {apt_get}");
     }
-}
-
-#[test]
-fn a_list_that_cannot_be_had_is_no_reason_to_stop() {
-    let mut machine = Machine::bare();
-    machine.setup.rustup_allowed = false;
-    machine.program("apt-cache", "exit 100");
-    let install = machine.install(&machine.at("usr"));
-    machine.program("apt-get", &format!("case \"$1\" in update) exit 100 ;; *) {install} ;; esac"));
-    machine.setup.run().unwrap();
-    assert_eq!(machine.calls(), [SHOW, "apt-get update", INSTALL]);
-}
-
-#[test]
-fn stale_package_lists_are_updated_once() {
-    let mut machine = Machine::bare();
-    machine.setup.rustup_allowed = false;
-    machine.program("apt-cache", &offer("1.96.0+dfsg1-1~deb12u1"));
-    let fresh = machine.at("fresh");
-    let install = machine.install(&machine.at("usr"));
-    machine.program(
-        "apt-get",
-        &format!(
-            "case \"$1\" in update) touch '{0}' ;; *) test -e '{0}' && {install} ;; esac",
-            fresh.display()
-        ),
-    );
-    machine.setup.run().unwrap();
-    assert_eq!(machine.calls()[1..], [INSTALL, "apt-get update", INSTALL]);
 }
 
 #[test]
@@ -176,7 +139,7 @@ fn without_root_apt_is_run_by_sudo_or_not_at_all() {
     let mut machine = Machine::bare();
     machine.setup.rustup_allowed = false;
     machine.setup.is_root = false;
-    machine.program("apt-cache", &offer("1.96.0+dfsg1-1~deb12u2"));
+    machine.program("apt-cache", OFFER);
     machine.program("apt-get", &machine.install(&machine.at("usr")));
     let error = machine.setup.run().unwrap_err().to_string();
     assert!(error.contains("RUSTUP_AUTO_INSTALL=0"), "{error}");
@@ -190,7 +153,7 @@ fn without_root_apt_is_run_by_sudo_or_not_at_all() {
 }
 
 #[test]
-fn a_machine_with_nothing_says_what_was_tried() {
+fn a_machine_with_nothing_names_each_attempt() {
     let machine = Machine::bare();
     let error = machine.setup.run().unwrap_err().to_string();
     assert!(error.starts_with("cannot install a kernel compiler: "), "{error}");

@@ -6,14 +6,16 @@
 //! together, and a variable of the environment chooses which one runs.
 
 use anyhow::{Context, Result};
+use regex::Regex;
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 
 /// Chooses the mutant that runs, by number; without it, none does.
-pub const VARIABLE: &str = "CUDAMARK_MUTANT";
+pub(crate) const VARIABLE: &str = "CUDAMARK_MUTANT";
 
 /// What the kernels' crate is given for its mutants.
-pub const MODULE: &str = r#"
+pub(crate) const MODULE: &str = r#"
 /// Chooses between the kernels and their mutants.
 pub mod mutation {
     use std::sync::LazyLock;
@@ -41,13 +43,7 @@ pub mod mutation {
 }
 "#;
 
-/// Calls that synchronise and can be left out.
-const CALLS: &[&str] = &["sync_threads", "sync_warp", "fence", "sync_predecessor"];
-
-/// A call that can be left out but for its argument, which is the result.
-const CALL_WITH_RESULT: &str = "sync_threads_or";
-
-/// Words that can be weakened, and what to.
+/// Words that can be weakened, and the weaker ones.
 const WEAKER: &[(&str, &[&str])] = &[
     ("Ordering::AcqRel", &["Acquire", "Release", "Relaxed"]),
     ("Ordering::Acquire", &["Relaxed"]),
@@ -55,17 +51,30 @@ const WEAKER: &[(&str, &[&str])] = &[
     ("Scope::Device", &["Block"]),
 ];
 
+/// Calls that synchronise and can be left out; one that can be left out but for its
+/// argument, which is the result; words that can be weakened.
+static SYNCHRONISATION: LazyLock<Regex> = LazyLock::new(|| {
+    let words: Vec<&str> = WEAKER.iter().map(|(word, _)| *word).collect();
+    let calls = "sync_threads|sync_warp|fence|sync_predecessor";
+    let expression = format!(r"\b(?:({calls})\(|(sync_threads_or)\(|({})\b)", words.join("|"));
+    Regex::new(&expression).expect("an expression of constants")
+});
+
+/// The beginning of a function.
+static FUNCTION: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\bfn (\w+)").expect("a constant expression"));
+
 /// A source file with its mutants.
-pub struct Mutated {
+pub(crate) struct Mutated {
     /// File, function, mutation, and which of several. Their numbers are consecutive.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// With all mutants in it.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 /// The mutants of all files of `folder`, in the order of their names; what each file
 /// becomes is handed to `write`. Returns the names, of which the first is number 0.
-pub fn of_folder(
+pub(crate) fn of_folder(
     folder: &Path,
     mut write: impl FnMut(&str, &str) -> Result<()>,
 ) -> Result<Vec<String>> {
@@ -95,7 +104,7 @@ struct Edit {
 }
 
 /// Writes the mutants of one file into its text, numbered from `first`.
-pub fn mutate(file: &str, text: &str, first: usize) -> Mutated {
+pub(crate) fn mutate(file: &str, text: &str, first: usize) -> Mutated {
     let mut writer =
         Writer { file, text, function: "", first, names: Vec::new(), edits: Vec::new() };
     let mut offset = 0;
@@ -105,7 +114,9 @@ pub fn mutate(file: &str, text: &str, first: usize) -> Mutated {
         if code.contains("mod tests") {
             break;
         }
-        writer.function = function_of(code).unwrap_or(writer.function);
+        if let Some(begin) = FUNCTION.captures(code) {
+            writer.function = begin.extract::<1>().1[0];
+        }
         writer.line(code, offset);
         offset += line.len();
     }
@@ -148,18 +159,13 @@ impl Writer<'_> {
 
     /// Finds the mutants of a line of code, which begins at `offset`, from the left.
     fn line(&mut self, code: &str, offset: usize) {
-        for column in 0..code.len() {
-            if !code.is_char_boundary(column) || !begins_word(code, column) {
-                continue;
-            }
-            let rest = &code[column..];
-            let call = |name: &&&str| rest.strip_prefix(**name).is_some_and(|r| r.starts_with('('));
-            if let Some(name) = CALLS.iter().find(call) {
-                self.without(name, offset + column);
-            } else if call(&&CALL_WITH_RESULT) {
-                self.without_barrier(offset + column);
-            } else if let Some((word, weaker)) = WEAKER.iter().find(|(w, _)| is_word(rest, w)) {
-                self.weaken(word, weaker, offset + column);
+        for found in SYNCHRONISATION.captures_iter(code) {
+            if let Some(call) = found.get(1) {
+                self.without(call.as_str(), offset + call.start());
+            } else if let Some(call) = found.get(2) {
+                self.without_barrier(offset + call.start());
+            } else if let Some(word) = found.get(3) {
+                self.weaken(word.as_str(), offset + word.start());
             }
         }
     }
@@ -194,10 +200,11 @@ impl Writer<'_> {
         }
     }
 
-    fn weaken(&mut self, word: &str, weaker: &[&str], at: usize) {
+    fn weaken(&mut self, word: &str, at: usize) {
         let (kind, strong) = word.split_once("::").unwrap_or_default();
+        let weaker = WEAKER.iter().filter(|(known, _)| *known == word);
         let mutants: Vec<String> = weaker
-            .iter()
+            .flat_map(|(_, weaker)| *weaker)
             .map(|weak| {
                 let number = self.name(&format!("{strong} to {weak}"));
                 format!("({number}, {kind}::{weak})")
@@ -208,17 +215,7 @@ impl Writer<'_> {
     }
 }
 
-/// Whether a word begins at `column`: what stands before is no part of one.
-fn begins_word(code: &str, column: usize) -> bool {
-    !code[..column].ends_with(|c: char| c.is_alphanumeric() || c == '_')
-}
-
-fn is_word(rest: &str, word: &str) -> bool {
-    rest.strip_prefix(word)
-        .is_some_and(|behind| !behind.starts_with(|c: char| c.is_alphanumeric() || c == '_'))
-}
-
-/// Where the parenthesis closes that `text` begins with.
+/// The end of the parenthesis that `text` begins with.
 fn closing(text: &str) -> Option<usize> {
     let mut depth = 0;
     for (at, character) in text.char_indices() {
@@ -230,13 +227,6 @@ fn closing(text: &str) -> Option<usize> {
         }
     }
     None
-}
-
-/// The name, if a line begins a function.
-fn function_of(code: &str) -> Option<&str> {
-    let (_, rest) = code.split_once("fn ")?;
-    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_')?;
-    Some(&rest[..end]).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
