@@ -39,7 +39,7 @@
 //! # Predicted for an H200
 //! A laboratory in CUDA C++ measured the four steps alone, for 2^12, 2^14, 2^16 and 2^18 keys:
 //! 6.9, 7.6, 9.6 and 13.1 us of 4 bytes, 7.0, 7.5, 9.2 and 13.6 us of 8. Splitters and
-//! networks add 7 to 9 us; see `docs/KERNELS.md`.
+//! networks add 7 to 9 us; see `docs/LAB.md`.
 
 use crate::control;
 use crate::key::Key;

@@ -31,7 +31,7 @@
 //!
 //! # Which bucket
 //! Blocks draw buckets from a counter, each its next one while it sorts another. Blocks
-//! that take fixed ones wait for the slowest multiprocessor in the end (`docs/KERNELS.md`),
+//! that take fixed ones wait for the slowest multiprocessor in the end (`docs/LAB.md`),
 //! and a block a bucket, where nothing is sorted locally, costs a launch of 65536.
 
 use crate::buckets::{BUCKET_BITS, BUCKETS};

@@ -10,7 +10,7 @@
 //! Where a warp's part begins within a run, it begins anywhere in a 32-byte sector,
 //! which two warps then write in part.
 //!
-//! How fast a warp goes about it matters in both directions (`docs/KERNELS.md`). Whole
+//! How fast a warp goes about it matters in both directions (`docs/LAB.md`). Whole
 //! tiles ranked as the plan says are stored by loops that have only what they need and are
 //! kept loops: unrolled, all is read first and then written at once, and what other blocks
 //! read and write meanwhile waits. The smaller tiles of blocks that rank by match alone
@@ -21,7 +21,7 @@
 //! elements, and a warp writes a window at a time. Then a sector is written in part
 //! only where a run begins or ends. Looking up a window's slot costs less than the
 //! digit and offset of each element, if more than one element is written for it:
-//! keys with values gain, keys alone lose (`docs/KERNELS.md`).
+//! keys with values gain, keys alone lose (`docs/LAB.md`).
 //!
 //! The lanes of a warp split a run each; where keys are few or skewed one of them would have
 //! hundreds of windows and all others wait, so such a run the lanes split together.

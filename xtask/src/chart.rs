@@ -7,17 +7,17 @@ use crate::figures::{CHIPS, Record};
 use anyhow::Result;
 use std::fmt::Write;
 
-const WIDTH: f64 = 880.0;
-const HEIGHT: f64 = 400.0;
+const WIDTH: f64 = 660.0;
+const HEIGHT: f64 = 380.0;
 /// The area of the plot: left, right, top, bottom.
-const AREA: [f64; 4] = [56.0, 650.0, 64.0, 340.0];
+const AREA: [f64; 4] = [44.0, 440.0, 64.0, 320.0];
 /// Least distance of two labels.
-const LABEL: f64 = 17.0;
+const LABEL: f64 = 18.0;
 
 const STYLE: &str = "\
-text { font: 14px system-ui, sans-serif; fill: #1f2328 }
+text { font: 15px system-ui, sans-serif; fill: #1f2328 }
 .title { font-size: 17px; font-weight: 600 }
-.minor { fill: #59636e; font-size: 13px }
+.minor { fill: #59636e; font-size: 14px }
 .tick { text-anchor: middle }
 .scale { text-anchor: end }
 .grid { stroke: #d1d9e0 }
@@ -75,7 +75,7 @@ pub fn throughput() -> Result<String> {
         title: "Billions of keys sorted in a second",
         subtitle: format!("u32, uniform, in device memory; CUB {}", versions.join(", ")),
         x: "keys",
-        ticks: (10..=28).step_by(2).map(|e| (f64::from(e), format!("2^{e}"))).collect(),
+        ticks: (10..=28).step_by(3).map(|e| (f64::from(e), format!("2^{e}"))).collect(),
         top: 100.0,
         step: 20.0,
         lines,
@@ -104,7 +104,7 @@ pub fn levels() -> Result<String> {
     let chart = Chart {
         title: "The classic workload, in milliseconds",
         subtitle: "50,000,000 i32 from host memory to host memory".to_owned(),
-        x: "level: chunks that are copied and sorted at the same time",
+        x: "level: chunks copied and sorted at the same time",
         ticks,
         top: 100.0,
         step: 20.0,
@@ -121,7 +121,7 @@ impl Chart<'_> {
         let y = |value: f64| bottom - value / self.top * (bottom - top);
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
-             role=\"img\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n",
+             width=\"{WIDTH}\" height=\"{HEIGHT}\" role=\"img\">\n<title>{}</title>\n<style>\n{STYLE}</style>\n",
             self.title
         );
         let mut text = |class: &str, x: f64, y: f64, text: &str| {

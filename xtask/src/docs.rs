@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 #[derive(clap::Args)]
@@ -33,6 +33,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     for path in documents()? {
         let text = fs::read_to_string(&path)?;
         let spliced = splice(&text, &figures).with_context(|| path.display().to_string())?;
+        check_links(&path, &spliced)?;
         files.push((path, spliced));
     }
     for (path, text) in files {
@@ -49,9 +50,10 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The README and every page of docs.
+/// The documents at the top, and every page of docs.
 fn documents() -> Result<Vec<PathBuf>> {
-    let mut paths = vec![cargo::root().join("README.md")];
+    let top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "records/README.md"];
+    let mut paths = top.map(|name| cargo::root().join(name)).to_vec();
     for entry in fs::read_dir(cargo::root().join("docs"))? {
         paths.push(entry?.path());
     }
@@ -75,6 +77,33 @@ fn splice(text: &str, figures: &BTreeMap<String, String>) -> Result<String> {
         result += &format!("{figure}<!-- end -->\n");
     }
     Ok(result)
+}
+
+/// Fails if a link of the document at `path` leads to no file, or to no heading of it.
+fn check_links(path: &Path, text: &str) -> Result<()> {
+    let folder = path.parent().context("a document without a folder")?;
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for link in links.filter(|link| !link.starts_with("http")) {
+        let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+        let target = if file.is_empty() { path.to_owned() } else { folder.join(file) };
+        let found = match (target.exists(), anchor) {
+            (false, _) => false,
+            (true, "") => true,
+            (true, anchor) => headings(&fs::read_to_string(&target)?).any(|name| name == anchor),
+        };
+        if !found {
+            bail!("{}: the link {link} leads nowhere", path.display());
+        }
+    }
+    Ok(())
+}
+
+/// The anchors of a document's headings.
+fn headings(text: &str) -> impl Iterator<Item = String> {
+    text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let name = line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+        name.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+    })
 }
 
 /// What each subcommand says of itself, from the executable that tests use as well.
@@ -119,6 +148,47 @@ mod tests {
             ("<!-- figures: a -->\nold\n", "`a` has no line `<!-- end -->`"),
         ] {
             assert!(splice(text, &figures).unwrap_err().to_string().contains(error), "{text}");
+        }
+    }
+
+    #[test]
+    fn links_lead_to_files_and_headings() {
+        let folder = tempfile::tempdir().unwrap();
+        let page = folder.path().join("page.md");
+        fs::write(&page, "# A page\n\n## `Two` of 2^28\n").unwrap();
+        let lead = |link: &str| {
+            check_links(&folder.path().join("other.md"), &format!("[text]({link})")).is_ok()
+        };
+        for (link, leads) in [
+            ("page.md", true),
+            ("page.md#two-of-228", true),
+            ("https://example.org", true),
+            ("page.md#three", false),
+            ("none.md", false),
+        ] {
+            assert_eq!(lead(link), leads, "{link}");
+        }
+    }
+
+    #[test]
+    fn every_test_named_in_a_document_exists() {
+        let sources = Command::new("git")
+            .args(["grep", "-hoE", "[a-z0-9_]+", "--", "*.rs"])
+            .current_dir(cargo::root())
+            .output()
+            .unwrap();
+        let sources = String::from_utf8(sources.stdout).unwrap();
+        let words: std::collections::HashSet<&str> = sources.lines().collect();
+        let page = fs::read_to_string(cargo::root().join("docs/RELIABILITY.md")).unwrap();
+        // A name of a test has several words.
+        let named = page.split('`').filter(|name| {
+            name.matches('_').count() > 2
+                && !name.contains(|c: char| !c.is_alphanumeric() && c != '_')
+        });
+        let named: Vec<&str> = named.collect();
+        assert!(named.len() > 60);
+        for name in named {
+            assert!(words.contains(name), "docs/RELIABILITY.md names `{name}`, which is no test");
         }
     }
 }

@@ -343,7 +343,7 @@ fn headline() -> Result<String> {
         let (ratio, cub) = (number(cell, "ratio")?, record.peer_version());
         let what = if sentences.is_empty() { " (2^28 `u32` in device memory)" } else { "" };
         sentences.push(format!(
-            "An {name} sorts **{rate} billion keys a second**{what}, {ratio:.2} times as fast as \
+            "- An {name} sorts **{rate} billion keys a second**{what}, {ratio:.2} times as fast as \
              CUB {cub} ([record]({})).",
             record.path
         ));
@@ -353,7 +353,7 @@ fn headline() -> Result<String> {
     let best = levels.iter().min_by(|a, b| a.1.total_cmp(&b.1)).context("no levels")?;
     let cupy = Record::of("h200", "peers_python")?.cupy_classic_ms()?;
     sentences.push(format!(
-        "The classic workload, 50,000,000 `i32` from host memory to host memory, takes the H200 \
+        "- The classic workload, 50,000,000 `i32` from host memory to host memory, takes the H200 \
          **{} ms** at level {} ([record]({})), where CuPy takes {} ms at every level.",
         digits(best.1),
         best.0,
