@@ -9,9 +9,6 @@ use signal_hook::flag;
 
 /// A flag that SIGINT (Ctrl-C), SIGTERM and SIGHUP set, for the work to end when it next
 /// can. The second signal ends the process at once. To be called once a process.
-///
-/// # Errors
-/// What the system says.
 pub fn flag() -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [SIGINT, SIGTERM, SIGHUP] {

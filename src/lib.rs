@@ -1,4 +1,4 @@
-//! What the command and the benchmarks have in common: plots, reports, files, comparisons,
+//! The parts that the command and the benchmarks share: plots, reports, files, comparisons,
 //! and what a machine lacks.
 
 pub mod doctor;

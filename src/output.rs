@@ -37,7 +37,7 @@ pub struct Output {
     path: PathBuf,
     target: Target,
     /// Text that goes before what is added next.
-    held: String,
+    pending: String,
 }
 
 #[derive(Debug)]
@@ -50,18 +50,12 @@ enum Target {
 
 impl Output {
     /// Opens `path` for writing; what it holds stays.
-    ///
-    /// # Errors
-    /// It cannot be written.
     pub fn open(path: &Path) -> Result<Self> {
         let target = target(path).with_context(|| format!("cannot write {}", path.display()))?;
-        Ok(Self { path: path.to_owned(), target, held: String::new() })
+        Ok(Self { path: path.to_owned(), target, pending: String::new() })
     }
 
     /// Opens those of `paths` that are given.
-    ///
-    /// # Errors
-    /// One cannot be written; two are the same file.
     pub fn open_all<const N: usize>(paths: [Option<&Path>; N]) -> Result<[Option<Self>; N]> {
         let mut outputs = [const { None }; N];
         for (index, path) in paths.into_iter().enumerate() {
@@ -84,31 +78,22 @@ impl Output {
     }
 
     /// Writes `text`, which is all there is.
-    ///
-    /// # Errors
-    /// What the system says; a file is then as it was.
     pub fn write(mut self, text: &str) -> Result<()> {
         self.add(text)
     }
 
     /// Adds `text`, which alone replaces nothing: it waits for what is added next.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn hold(&mut self, text: &str) -> Result<()> {
         if matches!(self.target, Target::Stream(_)) {
             return self.add(text);
         }
-        self.held += text;
+        self.pending += text;
         Ok(())
     }
 
     /// Adds `text`, in one call to the system. The first replaces what the file held.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn add(&mut self, text: &str) -> Result<()> {
-        let text = std::mem::take(&mut self.held) + text;
+        let text = std::mem::take(&mut self.pending) + text;
         let added = match &mut self.target {
             Target::Stream(file) => file.write_all(text.as_bytes()),
             Target::File(path) => {
@@ -121,9 +106,6 @@ impl Output {
 }
 
 /// Replaces the file `path` by one that holds `contents`, and makes the folders above it.
-///
-/// # Errors
-/// What the system says; the file is then as it was.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     let replaced =
         path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| match target(path)? {
@@ -155,7 +137,7 @@ fn target(path: &Path) -> io::Result<Target> {
         Some(name) => fs::canonicalize(folder)?.join(name),
         None => return Err(io::ErrorKind::IsADirectory.into()),
     };
-    // What may not be written to is not replaced either.
+    // A file that may not be written to is not replaced either.
     if path.exists() {
         OpenOptions::new().write(true).open(&path)?;
     }
@@ -179,7 +161,7 @@ fn same_file(own: BorrowedFd<'_>, there: &fs::Metadata) -> io::Result<Option<Fil
     Ok(is_same.then_some(file))
 }
 
-/// What a chain of symbolic links names, whether or not it is there.
+/// The target of a chain of symbolic links, which need not exist.
 fn followed(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..MOST_LINKS {
@@ -198,7 +180,7 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Puts a new file in the place of `path`, once all of `contents` is on the disk.
+/// Replaces `path` by a new file, once all of `contents` is on the disk.
 fn put(path: &Path, contents: &[u8]) -> io::Result<File> {
     let mut new: NamedTempFile =
         Builder::new().permissions(Permissions::from_mode(NEW)).tempfile_in(folder_of(path))?;

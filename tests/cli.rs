@@ -96,7 +96,7 @@ fn both_forms_of_the_output_give_the_same_times() {
 fn files_hold_what_was_measured() {
     let (_folder, path) = folder();
     let [csv, plot, json] = [path("times.csv"), path("times.svg"), path("record.json")];
-    // What a longer file held before is gone.
+    // A longer file leaves nothing behind.
     fs::write(&csv, "x".repeat(10_000)).unwrap();
     let files = format!("--csv {csv} --plot {plot} --json {json}");
     let output =

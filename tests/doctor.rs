@@ -14,39 +14,8 @@ use tempfile::TempDir;
 
 use common::{answer, lacks, program, said, tests, text};
 
-/// A driver's library whose every function returns the code of a stub.
-const STUB: &str = "int cuInit(unsigned f) { return 34; }";
-
-/// A driver that shows no GPU: `CUDA_VISIBLE_DEVICES` hides it.
-const HIDDEN: &str = "
-int cuInit(unsigned f) { return 0; }
-int cuDriverGetVersion(int *v) { *v = 11000; return 0; }
-int cuDeviceGetCount(int *n) { *n = 0; return 0; }
-int cuGetErrorString(int e, const char **s) { *s = \"an error\"; return 0; }
-int cuGetErrorName(int e, const char **s) { *s = \"CUDA_ERROR\"; return 0; }";
-
-/// NVML of an old driver with a GPU with every trouble.
-const NVML: &str = r#"
-#include <string.h>
-typedef unsigned u; typedef unsigned long long ull; typedef void *dev;
-int nvmlInit_v2(void) { return 0; }
-int nvmlShutdown(void) { return 0; }
-int nvmlSystemGetDriverVersion(char *s, u n) { strcpy(s, "450.80.02"); return 0; }
-int nvmlSystemGetCudaDriverVersion_v2(int *v) { *v = 11000; return 0; }
-int nvmlSystemGetCudaDriverVersion(int *v) { *v = 11000; return 0; }
-int nvmlDeviceGetCount_v2(u *n) { *n = 1; return 0; }
-int nvmlDeviceGetHandleByIndex_v2(u i, dev *d) { *d = (dev)1; return 0; }
-int nvmlDeviceGetName(dev d, char *s, u n) { strcpy(s, "NVIDIA A100"); return 0; }
-int nvmlDeviceGetCudaComputeCapability(dev d, int *a, int *b) { *a = 8; *b = 0; return 0; }
-int nvmlDeviceGetMigMode(dev d, u *now, u *then) { *now = *then = 1; return 0; }
-int nvmlDeviceGetComputeMode(dev d, int *mode) { *mode = 2; return 0; }
-int nvmlDeviceGetTotalEccErrors(dev d, int kind, int count, ull *n) { *n = kind * 5; return 0; }
-struct memory { u version; ull total, reserved, free, used; };
-int nvmlDeviceGetMemoryInfo_v2(dev d, struct memory *m) {
-    m->total = 80000000000; m->used = 30000000000; return 0;
-}
-int nvmlDeviceGetCurrentClocksThrottleReasons(dev d, ull *r) { *r = 0x4; return 0; }
-"#;
+/// NVML of an old driver with a GPU that has every trouble.
+const NVML: &str = include_str!("common/nvml.c");
 
 fn main() -> ExitCode {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("gpu-kernels/Cargo.toml").is_file();
@@ -111,10 +80,10 @@ impl Machine {
         common::executable(&self.folder.path().join(name), &format!("#!/bin/sh\n{script}\n"));
     }
 
-    /// Adds a library, compiled from C.
-    fn library(&mut self, name: &str, source: &str) {
-        common::library(&self.folder.path().join(name), source);
-        self.command.env("LD_LIBRARY_PATH", self.folder.path());
+    /// Adds a driver that does as the variables say.
+    fn fake_driver(&mut self, variables: &[(&str, &str)]) {
+        common::fake_driver(self.folder.path());
+        self.command.env("LD_LIBRARY_PATH", self.folder.path()).envs(variables.iter().copied());
     }
 
     /// The printed text of the command, which finds that the CPU can run.
@@ -187,15 +156,16 @@ fn a_container_without_gpu_is_told_how_to_get_one() {
 
 fn a_stub_driver_is_named_by_its_file() {
     let mut machine = Machine::new();
-    machine.library("libcuda.so.1", STUB);
+    machine.fake_driver(&[("FAKE_AT", "cu"), ("FAKE_CODE", "34")]);
     let file = machine.folder.path().join("libcuda.so.1").display().to_string();
     machine.finds(&[("driver", &["fault", &file, "stub library", "LD_LIBRARY_PATH"])]);
 }
 
 fn each_trouble_of_a_gpu_is_read_from_the_driver() {
     let mut machine = Machine::new();
-    machine.library("libcuda.so.1", HIDDEN);
-    machine.library("libnvidia-ml.so.1", NVML);
+    // CUDA_VISIBLE_DEVICES hides the GPU.
+    machine.fake_driver(&[("FAKE_NONE", "1")]);
+    common::library(&machine.folder.path().join("libnvidia-ml.so.1"), NVML);
     machine.finds(&[
         ("driver", &["driver 450.80.02 (CUDA 11.0) is older", "driver 470 or later"]),
         ("visible-devices", &["CUDA_VISIBLE_DEVICES=`` hides", "unset"]),

@@ -3,9 +3,10 @@
 //!
 //! An engine that cannot run here shows as ignored, and one line says why.
 
+use std::cell::RefCell;
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Arguments, Trial};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -25,8 +26,8 @@ const EDGES: [usize; 6] = [8, 21, 128, 1024, 4096, 20_000];
 /// Random inputs for each engine and type.
 const RANDOM_INPUTS: u32 = 64;
 
-/// What is shown of an engine.
-type Check<K> = fn(&mut dyn Engine<K>) -> Result<(), Failed>;
+/// A check of an engine.
+type Check<K> = fn(&mut dyn Engine<K>);
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -54,7 +55,8 @@ fn trials<K: Key + Arbitrary>() -> (Vec<Trial>, Vec<Error>) {
         let skipped = registry::engine::<K>(name).err();
         for (what, check) in checks {
             let trial = Trial::test(format!("{name}::{}::{what}", K::NAME), move || {
-                check(&mut *registry::engine::<K>(name)?)
+                check(&mut *registry::engine::<K>(name)?);
+                Ok(())
             });
             trials.push(trial.with_ignored_flag(skipped.is_some()));
         }
@@ -63,45 +65,32 @@ fn trials<K: Key + Arbitrary>() -> (Vec<Trial>, Vec<Error>) {
     (trials, unavailable)
 }
 
-/// Fails unless `engine`, which is prepared, sorts `keys` as the standard library does.
-fn sorts<K: Key>(engine: &mut dyn Engine<K>, keys: &[K]) -> Result<(), String> {
+/// Asserts that `engine`, which is prepared, sorts `keys` as the standard library does.
+fn sorts<K: Key>(engine: &mut dyn Engine<K>, keys: &[K], about: &str) {
     let mut expected = keys.to_vec();
     expected.sort_unstable();
     let mut sorted = keys.to_vec();
-    engine.sort(&mut sorted).map_err(|error| error.to_string())?;
+    engine.sort(&mut sorted).unwrap();
     let differing = expected.iter().zip(&sorted).position(|(a, b)| a != b);
-    match differing {
-        None => Ok(()),
-        Some(index) => Err(format!(
-            "index {index} of {}: {} in place of {}",
-            keys.len(),
-            sorted[index],
-            expected[index]
-        )),
+    if let Some(index) = differing {
+        let (found, right, n) = (sorted[index], expected[index], keys.len());
+        panic!("{about}: index {index} of {n}: {found} in place of {right}");
     }
 }
 
-fn every_case_at_every_level<K: Key>(engine: &mut dyn Engine<K>) -> Result<(), Failed> {
+fn every_case_at_every_level<K: Key>(engine: &mut dyn Engine<K>) {
     for level in LEVELS {
-        engine.prepare(EDGES[EDGES.len() - 1] + 1, level)?;
+        engine.prepare(EDGES[EDGES.len() - 1] + 1, level).unwrap();
         for case in edge_inputs::<K>(&EDGES) {
-            sorts(engine, &case.keys)
-                .map_err(|error| format!("level {level}, {}: {error}", case.name))?;
+            sorts(engine, &case.keys, &format!("level {level}, {}", case.name));
         }
     }
-    Ok(())
 }
 
-/// Prepares `engine` for `keys` and more or fewer threads than there are keys, and
-/// holds the result against the standard library's.
-fn prepared_sorts<K: Key>(
-    engine: &mut dyn Engine<K>,
-    keys: &[K],
-    level: usize,
-) -> Result<(), TestCaseError> {
-    let prepared = engine.prepare(keys.len(), level);
-    prepared.map_err(|error| TestCaseError::fail(error.to_string()))?;
-    sorts(engine, keys).map_err(TestCaseError::fail)
+/// Prepares `engine` for `keys` and more or fewer threads than there are keys, and sorts.
+fn prepared_sorts<K: Key>(engine: &mut dyn Engine<K>, keys: &[K], level: usize) {
+    engine.prepare(keys.len(), level).unwrap();
+    sorts(engine, keys, &format!("level {level}"));
 }
 
 fn runner() -> TestRunner {
@@ -113,55 +102,45 @@ fn runner() -> TestRunner {
     })
 }
 
-fn random_keys<K: Key + Arbitrary>(engine: &mut dyn Engine<K>) -> Result<(), Failed> {
-    let engine = std::cell::RefCell::new(engine);
+fn random_keys<K: Key + Arbitrary>(engine: &mut dyn Engine<K>) {
+    let engine = RefCell::new(engine);
     let inputs = (vec(any::<K>(), 0..3000), 1..40usize);
-    runner()
-        .run(&inputs, |(keys, level)| prepared_sorts(&mut **engine.borrow_mut(), &keys, level))?;
-    Ok(())
+    let run = runner().run(&inputs, |(keys, level)| {
+        prepared_sorts(&mut **engine.borrow_mut(), &keys, level);
+        Ok(())
+    });
+    run.unwrap();
 }
 
 /// Sizes about multiples of the level, so that the last chunk is full, short by one,
 /// or holds one key.
-fn random_workloads<K: Key>(engine: &mut dyn Engine<K>) -> Result<(), Failed> {
-    let engine = std::cell::RefCell::new(engine);
-    let distributions = prop::sample::select(vec![
-        Distribution::Classic,
-        Distribution::Uniform,
-        Distribution::Constant,
-        Distribution::Sorted,
-        Distribution::Reversed,
-    ]);
+fn random_workloads<K: Key>(engine: &mut dyn Engine<K>) {
+    let engine = RefCell::new(engine);
+    use Distribution::{Classic, Constant, Reversed, Sorted, Uniform};
+    let distributions = prop::sample::select(vec![Classic, Uniform, Constant, Sorted, Reversed]);
     let inputs = (1..40usize, 0..2000usize, 0..3usize, distributions, any::<u64>());
-    runner().run(&inputs, |(level, chunk, beyond, distribution, seed)| {
+    let run = runner().run(&inputs, |(level, chunk, beyond, distribution, seed)| {
         let n = (level * chunk + beyond).saturating_sub(1);
-        let workload = Workload { n, distribution, seed };
-        prepared_sorts(&mut **engine.borrow_mut(), &workload.generate::<K>().unwrap(), level)
-    })?;
-    Ok(())
+        let keys = Workload { n, distribution, seed }.generate::<K>().unwrap();
+        prepared_sorts(&mut **engine.borrow_mut(), &keys, level);
+        Ok(())
+    });
+    run.unwrap();
 }
 
-fn fewer_keys_than_prepared_for<K: Key>(engine: &mut dyn Engine<K>) -> Result<(), Failed> {
-    engine.prepare(10_000, 4)?;
+fn fewer_keys_than_prepared_for<K: Key>(engine: &mut dyn Engine<K>) {
+    engine.prepare(10_000, 4).unwrap();
     for n in [10_000, 9_999, 5, 1, 0, 10_000] {
-        let keys: Vec<K> = Workload::classic(n, 3).generate().unwrap();
-        sorts(engine, &keys)?;
-    }
-    Ok(())
-}
-
-fn level_zero_is_an_error<K: Key>(engine: &mut dyn Engine<K>) -> Result<(), Failed> {
-    match engine.prepare(100, 0) {
-        Err(Error::LevelZero) => Ok(()),
-        Err(other) => Err(format!("another error: {other}").into()),
-        Ok(()) => Err("level 0 was accepted".into()),
+        sorts(engine, &Workload::classic(n, 3).generate::<K>().unwrap(), "fewer");
     }
 }
 
-fn unprepared_is_an_error<K: Key>(engine: &mut dyn Engine<K>) -> Result<(), Failed> {
-    match engine.sort(&mut [K::greatest(), K::least()]) {
-        Err(Error::NotPrepared { n: 2, .. }) => Ok(()),
-        Err(other) => Err(format!("another error: {other}").into()),
-        Ok(()) => Err("sorted without threads or memory".into()),
-    }
+fn level_zero_is_an_error<K: Key>(engine: &mut dyn Engine<K>) {
+    let prepared = engine.prepare(100, 0);
+    assert!(matches!(prepared, Err(Error::LevelZero)), "{prepared:?}");
+}
+
+fn unprepared_is_an_error<K: Key>(engine: &mut dyn Engine<K>) {
+    let sorted = engine.sort(&mut [K::greatest(), K::least()]);
+    assert!(matches!(sorted, Err(Error::NotPrepared { n: 2, .. })), "{sorted:?}");
 }

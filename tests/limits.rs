@@ -154,41 +154,13 @@ fn auto_takes_the_gpu() {
     contains(&said(&cudamark(&SMALL).output().unwrap(), 0), &["engine: gpu (auto)"]);
 }
 
-/// A driver whose calls succeed but those whose names begin with `FAKE_AT`, which return
-/// `FAKE_CODE`.
-const FAKE: &str = r#"
-#include <stdlib.h>
-#include <string.h>
-static int at(const char *name) {
-    const char *where = getenv("FAKE_AT");
-    return where && !strncmp(where, name, strlen(where)) ? atoi(getenv("FAKE_CODE")) : 0;
-}
-#define F(name, arguments, body) \
-    int name arguments { int fault = at(#name); if (fault) return fault; body; return 0; }
-F(cuInit, (unsigned flags), )
-F(cuDriverGetVersion, (int *version), *version = 13000)
-F(cuDeviceGetCount, (int *count), *count = 1)
-F(cuDeviceGet, (int *device, int index), *device = index)
-F(cuDeviceGetName, (char *name, int length, int device), strncpy(name, "Fake GPU", length))
-F(cuDeviceGetAttribute, (int *value, int which, int device), *value = which == 75 ? 9 : 0)
-F(cuDevicePrimaryCtxRetain, (void **context, int device), *context = (void *)1)
-F(cuDevicePrimaryCtxSetFlags_v2, (int device, unsigned flags), )
-F(cuDevicePrimaryCtxRelease_v2, (int device), )
-F(cuCtxSetCurrent, (void *context), )
-F(cuCtxCreate_v2, (void **context, unsigned flags, int device), *context = (void *)1)
-F(cuModuleLoadData, (void **module, const void *text), )
-F(cuModuleLoadDataEx, (void **module, const void *text, unsigned n, void *o, void *v), )
-F(cuGetErrorName, (int code, const char **name), return 1)
-F(cuGetErrorString, (int code, const char **text), return 1)
-"#;
-
 /// Text of kernels of which one is called as that which verifies.
 const KERNELS: &str = ".version 8.0\n.target sm_90\n.visible .entry verify_u32()\n{\n\tret;\n}\n";
 
-/// A folder with such a driver and such kernels.
+/// A folder with a driver whose calls can be made to fail, and such kernels.
 fn fake_driver() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
-    common::library(&folder.path().join("libcuda.so.1"), FAKE);
+    common::fake_driver(folder.path());
     fs::write(folder.path().join("kernels.ptx"), KERNELS).unwrap();
     folder
 }

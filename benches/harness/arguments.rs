@@ -50,7 +50,7 @@ const NOT_BASELINES: [&str; 3] = ["change", "new", "report"];
 
 /// What a run does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub(crate) enum Mode {
     /// Prints the names of its cases.
     List,
     /// Sorts once in each case, as `cargo test --benches` does.
@@ -65,7 +65,7 @@ pub enum Mode {
 
 /// A command line.
 #[derive(Clone, Debug)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     words: Vec<String>,
     /// Options by name, with the value that each has if it takes one.
     options: Vec<(String, Option<String>)>,
@@ -73,7 +73,7 @@ pub struct Arguments {
 
 impl Arguments {
     /// That of this process.
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         let words = env::args_os().skip(1);
         Self::new(words.map(|word| word.to_string_lossy().into_owned()).collect())
     }
@@ -111,7 +111,7 @@ impl Arguments {
     }
 
     /// True if the option is given.
-    pub fn has(&self, option: &str) -> bool {
+    pub(crate) fn has(&self, option: &str) -> bool {
         self.options.iter().any(|(name, _)| name == option)
     }
 
@@ -122,7 +122,7 @@ impl Arguments {
 
     /// What the run does. Without `--bench`, or with `--test`, Criterion runs each
     /// benchmark once.
-    pub fn mode(&self) -> Mode {
+    pub(crate) fn mode(&self) -> Mode {
         if self.has("list") {
             Mode::List
         } else if self.has("test") || !self.has("bench") {
@@ -138,7 +138,7 @@ impl Arguments {
 
     /// Refuses options that Criterion accepts and that would do nothing, and baselines
     /// that would lie in another folder than a case's or in one that is taken.
-    pub fn require_use(&self) -> Result<(), Stop> {
+    pub(crate) fn require_use(&self) -> Result<(), Stop> {
         let mode = self.mode();
         for (option, _) in &self.options {
             let option = option.as_str();
@@ -183,12 +183,12 @@ impl Arguments {
     }
 
     /// The names of cases among the words: what is meant with `--exact`.
-    pub fn names(&self) -> impl Iterator<Item = Case> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = Case> {
         self.words.iter().filter_map(|word| word.parse().ok())
     }
 
     /// The command line for an error's message.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let shown = self.words.iter().filter(|word| *word != "--bench");
         shown.map(String::as_str).collect::<Vec<_>>().join(" ")
     }
@@ -200,7 +200,7 @@ impl Arguments {
     /// Where results are to be compared with one baseline and saved as another, what this
     /// process is to become: Criterion takes one of the two options. It is given the one
     /// to compare with, and the suite saves ([`save`](Self::save)).
-    pub fn again(&self) -> Option<Command> {
+    pub(crate) fn again(&self) -> Option<Command> {
         let name = self.value("save-baseline").filter(|_| self.compares())?;
         let mut command = Command::new(env::current_exe().ok()?);
         command.args(without_save(env::args_os().skip(1)));
@@ -210,7 +210,7 @@ impl Arguments {
 
     /// Saves what Criterion has just found of a case, if this run is one that
     /// [`again`](Self::again) started.
-    pub fn save(&self, case: &Case) -> Result<(), String> {
+    pub(crate) fn save(&self, case: &Case) -> Result<(), String> {
         let measures = self.compares() && self.mode() == Mode::Measure;
         let Some(name) = env::var_os(SAVE).filter(|_| measures) else {
             return Ok(());
@@ -232,7 +232,7 @@ impl Arguments {
     /// An error where results are to be compared with a baseline that a case has not:
     /// Criterion would panic, after it has measured the cases before. A case that lacks
     /// one because it is skipped, as `skips` says, is left out.
-    pub fn require_baseline(
+    pub(crate) fn require_baseline(
         &self,
         cases: &[Case],
         skips: impl Fn(&Case) -> bool,

@@ -34,15 +34,15 @@ use stop::Stop;
 const RESUME: &str = "CUDAMARK_RESUME";
 
 /// How a case is opened. Tests plant engines here.
-pub type Open = fn(&Session, &Case) -> Result<Box<dyn Runner>, Error>;
+pub(crate) type Open = fn(&Session, &Case) -> Result<Box<dyn Runner>, Error>;
 
 /// Runs the benchmark called `bench`, which measures `groups`.
-pub fn main(bench: &str, groups: &[Group]) -> ExitCode {
+pub(crate) fn main(bench: &str, groups: &[Group]) -> ExitCode {
     main_with(bench, groups, |session, name| session.build(name))
 }
 
 /// [`main`] with another way to open cases.
-pub fn main_with(bench: &str, groups: &[Group], open: Open) -> ExitCode {
+pub(crate) fn main_with(bench: &str, groups: &[Group], open: Open) -> ExitCode {
     suite::limits::return_errors();
     match measure(bench, groups, open) {
         Ok(()) => ExitCode::SUCCESS,

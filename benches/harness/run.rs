@@ -22,7 +22,7 @@ use super::samples::Samples;
 use super::stop::Stop;
 
 /// Criterion, set up for sorts that take milliseconds. Its command line prevails.
-pub fn criterion(tier: Tier) -> Criterion {
+pub(crate) fn criterion(tier: Tier) -> Criterion {
     // The full tier has many cases, and as many samples of each as the default one.
     let (warm_up, measurement) = match tier {
         Tier::Quick | Tier::Full => (0.2, 0.5),
@@ -38,7 +38,7 @@ pub fn criterion(tier: Tier) -> Criterion {
 }
 
 /// Where lines go: the file, or nowhere if nothing is measured.
-pub fn sink(records: Option<Records>) -> Sink {
+pub(crate) fn sink(records: Option<Records>) -> Sink {
     match records {
         Some(mut records) => Box::new(move |line| records.add(line)),
         None => Box::new(|_| Ok(())),
@@ -46,7 +46,7 @@ pub fn sink(records: Option<Records>) -> Sink {
 }
 
 /// A run of one benchmark target.
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     pub bench: &'a str,
     pub arguments: &'a Arguments,
     pub samples: Samples,
@@ -57,7 +57,7 @@ pub struct Run<'a> {
 impl Run<'_> {
     /// Those of `cases` whose engines can run here. If the user insisted on the engines,
     /// one that cannot is an error.
-    pub fn runnable(&self, cases: Vec<Case>, insisted: bool) -> Result<Vec<Case>, Stop> {
+    pub(crate) fn runnable(&self, cases: Vec<Case>, insisted: bool) -> Result<Vec<Case>, Stop> {
         let mut missing = Vec::new();
         let mut left = Vec::new();
         for case in cases {
@@ -77,7 +77,7 @@ impl Run<'_> {
 
     /// Measures `cases`, and has Criterion write its pages, even if the run is ended
     /// before its time. They show all that was measured of `planned`, now or before.
-    pub fn measure(&self, planned: &[Case], cases: &[Case], tier: Tier) -> Result<(), Stop> {
+    pub(crate) fn measure(&self, planned: &[Case], cases: &[Case], tier: Tier) -> Result<(), Stop> {
         let chosen: BTreeSet<&Case> = cases.iter().collect();
         let mode = self.arguments.mode();
         let mut criterion = criterion(tier)

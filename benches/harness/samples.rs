@@ -17,7 +17,7 @@ use super::stop::Stop;
 
 /// The samples of a run.
 #[derive(Clone)]
-pub struct Samples(Rc<RefCell<State>>);
+pub(crate) struct Samples(Rc<RefCell<State>>);
 
 struct State {
     session: Session,
@@ -32,17 +32,17 @@ struct State {
 
 impl Samples {
     /// The samples of `session`, which are kept or dropped.
-    pub fn new(session: Session, kept: bool) -> Self {
+    pub(crate) fn new(session: Session, kept: bool) -> Self {
         Self(Rc::new(RefCell::new(State { session, kept, last: None, of_case: 0, of_others: 0 })))
     }
 
     /// Lets `act` have the session.
-    pub fn with<T>(&self, act: impl FnOnce(&mut Session) -> T) -> T {
+    pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Session) -> T) -> T {
         act(&mut self.0.borrow_mut().session)
     }
 
     /// Sorts `iterations` times; returns how long that took.
-    pub fn take(&self, sampler: &mut Sampler, iterations: u64) -> Result<Duration, Stop> {
+    pub(crate) fn take(&self, sampler: &mut Sampler, iterations: u64) -> Result<Duration, Stop> {
         let sorts = u32::try_from(iterations).unwrap_or(u32::MAX);
         let sample = sampler.take_of(sorts)?;
         let seconds = sample.seconds;
@@ -61,7 +61,7 @@ impl Samples {
     }
 
     /// Ends a case; returns how many samples were kept of it.
-    pub fn end_case(&self) -> u32 {
+    pub(crate) fn end_case(&self) -> u32 {
         let state = &mut *self.0.borrow_mut();
         state.last = None;
         state.of_others += state.of_case;
@@ -69,7 +69,7 @@ impl Samples {
     }
 
     /// How many samples were kept of all cases.
-    pub fn count(&self) -> u32 {
+    pub(crate) fn count(&self) -> u32 {
         let state = self.0.borrow();
         state.of_others + state.of_case
     }

@@ -25,7 +25,7 @@ const ASKED: &str = "CUDAMARK_ASKED_WHICH";
 const MARK: &str = "which cases are selected:";
 
 /// What came of reading the command line.
-pub enum Answer {
+pub(crate) enum Answer {
     /// These cases are selected.
     Selected(Vec<Case>),
     /// A text was asked for: help.
@@ -33,7 +33,7 @@ pub enum Answer {
 }
 
 /// Asks which of `cases` are selected.
-pub fn ask(cases: &[Case], arguments: &Arguments) -> Result<Answer, Stop> {
+pub(crate) fn ask(cases: &[Case], arguments: &Arguments) -> Result<Answer, Stop> {
     let asked = || -> io::Result<Output> {
         let mut copy = Command::new(env::current_exe()?)
             .args(env::args_os().skip(1))
@@ -79,12 +79,12 @@ fn refusal(said: &str, shown: &str) -> String {
 }
 
 /// True if this process is a copy that is asked.
-pub fn is_asked() -> bool {
+pub(crate) fn is_asked() -> bool {
     env::var_os(ASKED).is_some()
 }
 
 /// Answers [`ask`] with Criterion as it is `set_up` for a run.
-pub fn answer(set_up: Criterion) {
+pub(crate) fn answer(set_up: Criterion) {
     panic::set_hook(Box::new(|info| {
         eprintln!("{}", info.payload_as_str().unwrap_or("it panicked"));
     }));

@@ -13,25 +13,25 @@ const UNREAD: i32 = 141;
 
 /// Why a run ends, in one line.
 #[derive(Debug)]
-pub struct Stop {
+pub(crate) struct Stop {
     pub code: u8,
     pub message: String,
 }
 
 impl Stop {
     /// A command line that is wrong.
-    pub fn usage(message: String) -> Self {
+    pub(crate) fn usage(message: String) -> Self {
         Self { code: 2, message }
     }
 
     /// Ctrl-C.
-    pub fn interrupted(message: String) -> Self {
+    pub(crate) fn interrupted(message: String) -> Self {
         let code = INTERRUPTED;
         Self { code, message }
     }
 
     /// True after Ctrl-C.
-    pub fn is_interrupted(&self) -> bool {
+    pub(crate) fn is_interrupted(&self) -> bool {
         self.code == INTERRUPTED
     }
 }
@@ -56,7 +56,7 @@ impl From<anyhow::Error> for Stop {
 
 /// Has a panic of Criterion's over an output that cannot be written end the process in
 /// one line. Samples are in their file by then.
-pub fn where_nobody_reads(bench: &str) {
+pub(crate) fn where_nobody_reads(bench: &str) {
     let bench = bench.to_owned();
     let others = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -73,7 +73,7 @@ pub fn where_nobody_reads(bench: &str) {
 }
 
 /// Prints a result. Where nobody reads it, nothing is lost that is not in a file.
-pub fn print(text: &str) -> Result<(), Stop> {
+pub(crate) fn print(text: &str) -> Result<(), Stop> {
     let mut output = io::stdout().lock();
     let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
     match written {

@@ -13,7 +13,9 @@ pub enum Distribution {
     Greatest,
     /// All the same.
     Equal,
+    /// Ascending.
     Sorted,
+    /// Descending.
     Reversed,
     /// The two least and the two greatest bit patterns.
     Extremes,
@@ -22,6 +24,7 @@ pub enum Distribution {
     /// Stretches of one key, of a few keys to many, so that whole tiles have one digit
     /// and others where it changes.
     Stretches,
+    /// All bit patterns alike.
     Uniform,
 }
 
@@ -43,6 +46,7 @@ impl Distribution {
 /// What goes with each key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Payload {
+    /// Keys alone.
     None,
     /// Its index in the input, made by the sort.
     Index,
@@ -64,13 +68,17 @@ impl Payload {
 /// One sort. Prints as text that parses into it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Case {
+    /// Type of the keys.
     pub key: KeyType,
     /// Keys.
     pub n: usize,
     /// Of the keys; a back end may draw more from it.
     pub seed: u64,
+    /// Distribution of the keys.
     pub distribution: Distribution,
+    /// Payload of each key.
     pub payload: Payload,
+    /// The order is descending.
     pub descending: bool,
     /// Floating-point keys by value instead of in total order.
     pub numeric: bool,
@@ -86,6 +94,7 @@ pub struct Case {
 /// What a back end has made of a case.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sorted {
+    /// Keys in order.
     pub keys: Vec<u128>,
     /// Indices or values; of a case without payload, none.
     pub payload: Vec<u128>,

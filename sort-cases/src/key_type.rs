@@ -14,10 +14,13 @@ pub struct KeyType {
 /// How the bits of a type are ordered.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Kind {
+    /// An unsigned integer.
     Unsigned,
+    /// A signed integer.
     Signed,
     /// A number of IEEE 754 or in its way, whose infinity has these bits.
     Float {
+        /// The bits of infinity.
         infinity: u128,
     },
 }
@@ -25,6 +28,7 @@ pub enum Kind {
 macro_rules! types {
     ($($constant:ident: $name:literal, $bits:literal, $kind:expr;)*) => {
         $(
+            /// The type of this name.
             pub const $constant: KeyType = KeyType { name: $name, bits: $bits, kind: $kind };
         )*
         /// All of them.

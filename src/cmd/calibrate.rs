@@ -33,7 +33,7 @@ const CELLS: &[&str] = &[
 
 /// Measure how often this machine raises false alarms, and what it can see.
 #[derive(Args, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Cells that are compared, by name.
     #[arg(value_name = "CELL", default_values = CELLS)]
     cells: Vec<Case>,
@@ -79,7 +79,7 @@ pub struct Options {
 ///
 /// # Errors
 /// What a comparison ended with; a file that cannot be written; Ctrl-C.
-pub fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     require_planted(options)?;
     let raw = options.json.as_ref().map(|path| path.with_extension("jsonl"));
     if raw == options.json && raw.is_some() {

@@ -31,7 +31,7 @@ type ClassicKey = i32;
 /// after each sort. A level is a number of threads, or of streams on a GPU. Times are
 /// medians; every sample's result is verified.
 #[derive(Args, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Number of keys.
     #[arg(long, value_name = "N", default_value_t = CLASSIC_N, value_parser = whole_number)]
     n: usize,
@@ -68,7 +68,7 @@ pub struct Options {
 const AUTO: &str = "auto";
 
 /// Runs the command.
-pub fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     let name = choose(&options.engine)?;
     require_levels(name, options)?;
     let outputs = Outputs::open(options)?;

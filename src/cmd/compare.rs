@@ -33,7 +33,7 @@ const NOT_JUDGED: u8 = 2;
 
 /// Compare two builds: faster, slower, same or unsure, cell by cell.
 #[derive(Args, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Cells: names, or regular expressions over the names of the tier's cells.
     #[arg(value_name = "CELL", required = true)]
     cells: Vec<String>,
@@ -81,7 +81,7 @@ pub struct Options {
 
 /// How each process takes its samples.
 #[derive(Args, Clone, Debug)]
-pub struct Sampling {
+pub(crate) struct Sampling {
     /// Samples of each cell in a process, the least of which counts.
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = sample_count)]
     samples: usize,
@@ -97,7 +97,7 @@ pub struct Sampling {
 
 impl Sampling {
     /// What `cudamark sample` is told, to sample `cells`.
-    pub fn arguments(&self, cells: &[String]) -> Vec<String> {
+    pub(crate) fn arguments(&self, cells: &[String]) -> Vec<String> {
         // Builds from before names changed read the former form alone.
         let former = |cell: &String| match cell.parse::<Case>() {
             Ok(name) => name.former(),
@@ -116,7 +116,7 @@ impl Sampling {
 
 /// Cores that processes are bound to.
 #[derive(Clone, Debug)]
-pub enum Cores {
+pub(crate) enum Cores {
     /// The last ones, as many as the cells have threads.
     Auto,
     /// They are not bound.
@@ -127,7 +127,7 @@ pub enum Cores {
 
 impl Cores {
     /// The cores for `cells`; none if processes are not to be bound.
-    pub fn choose(&self, cells: &[Case]) -> Result<Vec<usize>> {
+    pub(crate) fn choose(&self, cells: &[Case]) -> Result<Vec<usize>> {
         Ok(match self {
             Self::Auto => cores::for_cells(cells, &cores::allowed()?),
             Self::None => Vec::new(),
@@ -155,7 +155,7 @@ impl FromStr for Cores {
 }
 
 /// Runs the command; errors are told here, because they have an exit code of their own.
-pub fn run(options: &Options) -> ExitCode {
+pub(crate) fn run(options: &Options) -> ExitCode {
     match compare(options) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -225,7 +225,7 @@ fn compare(options: &Options) -> Result<u8> {
 }
 
 /// A percentage as a part: 0.05 for `5%`.
-pub fn percent(text: &str) -> Result<f64, String> {
+pub(crate) fn percent(text: &str) -> Result<f64, String> {
     let number: Option<f64> = text.trim().trim_end_matches('%').trim().parse().ok();
     number
         .filter(|percent| (0.0..=1000.0).contains(percent))
@@ -234,7 +234,7 @@ pub fn percent(text: &str) -> Result<f64, String> {
 }
 
 /// A time limit: `120s`.
-pub fn budget(text: &str) -> Result<Duration, String> {
+pub(crate) fn budget(text: &str) -> Result<Duration, String> {
     let number: Option<f64> = text.trim().trim_end_matches('s').trim().parse().ok();
     number
         .filter(|seconds| (1.0..=86_400.0).contains(seconds))

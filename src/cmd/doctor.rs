@@ -15,14 +15,14 @@ use super::classic::print;
 ///
 /// Each finding is one sentence, with the remedy where something is amiss.
 #[derive(Args, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Print the findings as JSON.
     #[arg(long)]
     json: bool,
 }
 
 /// Runs the command.
-pub fn run(options: &Options) -> ExitCode {
+pub(crate) fn run(options: &Options) -> ExitCode {
     let report = Report::here();
     let text = if options.json { report.json() } else { report.text() };
     if let Err(error) = print(&text) {

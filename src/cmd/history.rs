@@ -26,7 +26,7 @@ use super::compare::{Cores, Sampling, budget, percent};
 
 /// Show what each commit took, and name those at which that changed.
 #[derive(Args, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Cells: names, or regular expressions over names; without any, all in the store.
     #[arg(value_name = "CELL")]
     cells: Vec<String>,
@@ -107,7 +107,7 @@ struct Json<'a> {
 /// # Errors
 /// No repository or store; another machine's store; what a fill could not do; a page that
 /// cannot be written.
-pub fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     let here = Environment::here(None).machine_id();
     let folder = paths::suite().join("track");
     let source = match (&options.machine, &options.store) {

@@ -1,13 +1,13 @@
 //! The subcommands, one file each.
 
-pub mod calibrate;
-pub mod classic;
-pub mod compare;
-pub mod doctor;
-pub mod history;
-pub mod peers;
-pub mod rank;
-pub mod report;
-pub mod sample;
-pub mod tune;
+pub(crate) mod calibrate;
+pub(crate) mod classic;
+pub(crate) mod compare;
+pub(crate) mod doctor;
+pub(crate) mod history;
+pub(crate) mod peers;
+pub(crate) mod rank;
+pub(crate) mod report;
+pub(crate) mod sample;
+pub(crate) mod tune;
 mod verdicts;

@@ -18,7 +18,7 @@ use super::classic::print;
 /// name of one's machine, of its latest commit or with @REV; each with :ENGINE for one
 /// engine of it; or an engine in the last runs of the suite.
 #[derive(Args, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// What is ranked: `v1.0`, `HEAD`, `records/a.jsonl`, `other.jsonl@v1.0`,
     /// `HEAD:cpu-std`, `cpu-radix`.
     #[arg(value_name = "WHAT", required = true, num_args = 2..)]
@@ -41,7 +41,7 @@ pub struct Options {
 ///
 /// # Errors
 /// What is named and not there; times of different machines; no cell in common.
-pub fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     let machine_id = Environment::here(None).machine_id();
     if let Some(said) = machine::renamed(&paths::suite().join("track"), &machine_id) {
         tell!("rank: {said}");

@@ -13,7 +13,7 @@ use super::classic::print;
 ///
 /// Without files, the last run of each benchmark below cargo's target folder.
 #[derive(Args, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Records files; of a cell in several, the last counts.
     #[arg(value_name = "FILE.jsonl")]
     files: Vec<PathBuf>,
@@ -27,7 +27,7 @@ pub struct Options {
 ///
 /// # Errors
 /// Records that cannot be read, or have no samples; a page that cannot be written.
-pub fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = paths::suite().join("records");
     let summary = match options.files.is_empty() {
         true => report::last_runs(&folder)?,

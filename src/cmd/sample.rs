@@ -33,7 +33,7 @@ use super::classic::{print, progress, sample_count};
 /// A case is named like classic/i32-classic-50000000/cpu-std/4, whose last part is the
 /// level, or like cpu/u32-uniform/cpu-std/4/65536, whose last parts are level and n.
 #[derive(Args, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Cases: names, or regular expressions over the names of the tier's cases.
     #[arg(long, value_name = "LIST", value_delimiter = ',', required_unless_present = "list")]
     cases: Vec<String>,
@@ -71,7 +71,7 @@ pub struct Options {
 ///
 /// # Errors
 /// What went wrong with a case; [`Unavailable`] if no engine of the cases can run.
-pub fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     let cases = chosen(options)?;
     if options.list {
         let names: Vec<String> = cases.iter().map(|case| format!("{case}\n")).collect();

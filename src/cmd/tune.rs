@@ -34,7 +34,7 @@ const WARM_UPS: usize = 2;
 /// events, and every result is verified. The shapes are compiled on request only: cargo
 /// run --release --features tune -- tune.
 #[derive(Args, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Types of the elements [default: all there are].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
     types: Vec<Type>,
@@ -149,7 +149,7 @@ fn some_sizes(text: &str) -> Result<Sizes, String> {
 /// # Errors
 /// A program without the kernels of the sweep; [`Unavailable`] if there
 /// is no GPU; a sort that fails, or whose result is wrong.
-pub fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     if !sweep::BUILT {
         bail!("built without the kernels of the sweep; run `{WITH_KERNELS}`");
     }

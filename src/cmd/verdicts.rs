@@ -23,7 +23,7 @@ const NOT_CALIBRATED: &str = "this machine is not calibrated: `cudamark calibrat
 
 /// The result of a comparison.
 #[derive(Serialize)]
-pub struct Verdicts<'a> {
+pub(crate) struct Verdicts<'a> {
     version: u32,
     machine_id: &'a str,
     governor: Option<&'a str>,
@@ -59,7 +59,7 @@ impl<'a> Side<'a> {
 impl<'a> Verdicts<'a> {
     /// `rows` of two builds that were measured on a machine, what sets its CPU's clock, and
     /// how far its verdicts can be trusted.
-    pub fn new(
+    pub(crate) fn new(
         [base, head]: &'a [Build; 2],
         rows: &'a [Row],
         machine_id: &'a str,
@@ -86,7 +86,7 @@ impl<'a> Verdicts<'a> {
     ///
     /// # Errors
     /// A number that JSON cannot hold.
-    pub fn written(&self, format: Format) -> Result<String> {
+    pub(crate) fn written(&self, format: Format) -> Result<String> {
         if format == Format::Json {
             return Ok(serde_json::to_string_pretty(self)? + "\n");
         }

@@ -1,4 +1,4 @@
-//! What builds need: `cargo bench`, `compare` and `history` build, and CUB is compiled.
+//! The needs of builds: `cargo bench`, `compare` and `history` build, and CUB is compiled.
 
 use std::io::ErrorKind;
 use std::path::Path;

@@ -78,30 +78,32 @@ fn python(path: &str, is_used: bool, version: &str, cupy: Result<&str, &str>) ->
     Python { path: path.into(), is_used, answer: Ok(answer), libraries: vec![cupy, ok("2.9.0")] }
 }
 
-/// Asserts that all is well but for one subject, whose finding and remedy contain these.
+/// Asserts that all is well but for one subject: `state name | sentence | remedy`, of which
+/// the last two need not be whole.
 #[track_caller]
-fn amiss(machine: &Machine, state: State, name: &str, sentence: &str, remedy: &str) {
-    let mut found = Report::of(machine).findings;
-    found.retain(|finding| finding.state != Well);
-    let [Finding { name: found_name, state: found_state, finding, remedy: Some(found_remedy) }] =
-        &found[..]
-    else {
-        panic!("not one finding with a remedy: {found:#?}");
+fn amiss(machine: &Machine, expected: &str) {
+    let mut parts = expected.split(" | ");
+    let [subject, sentence, remedy] = [(); 3].map(|()| parts.next().unwrap());
+    let found = Report::of(machine).findings.into_iter();
+    let found: Vec<Finding> = found.filter(|finding| finding.state != Well).collect();
+    assert_eq!(found.len(), 1, "{expected}: {found:#?}");
+    let Finding { state, name, finding, remedy: Some(found_remedy) } = &found[0] else {
+        panic!("no remedy: {found:#?}");
     };
-    assert_eq!((*found_state, *found_name), (state, name), "{finding}");
+    assert_eq!(format!("{state:?} {name}").to_lowercase(), subject, "{finding}");
     assert!(finding.contains(sentence), "{finding}");
     assert!(found_remedy.contains(remedy), "{found_remedy}");
 }
 
 /// A change of the machine where all is well, and its finding.
-type Case = (fn(&mut Machine), State, &'static str, &'static str, &'static str);
+type Case = (fn(&mut Machine), &'static str);
 
 #[track_caller]
 fn each_is_found<const N: usize>(cases: [Case; N]) {
-    for (change, state, name, sentence, remedy) in cases {
+    for (change, expected) in cases {
         let mut machine = well();
         change(&mut machine);
-        amiss(&machine, state, name, sentence, remedy);
+        amiss(&machine, expected);
     }
 }
 
@@ -127,21 +129,20 @@ fn nothing_is_amiss_where_a_gpu_sorts() {
 fn a_missing_driver_has_the_remedy_for_the_machine() {
     let none = || without_driver("no NVIDIA driver (libcuda.so.1 not found)", "install it");
     let (module, docker) = (|| some("580.65.06"), || some("docker"));
-    for (machine, sentence, remedy) in [
-        (none(), "no NVIDIA GPU and no driver", "xtask bundle"),
-        (Machine { on_bus: 2, ..none() }, "2 NVIDIA GPUs on the PCI bus", "nvidia-driver"),
-        (Machine { module: module(), ..none() }, "has driver 580.65.06, but", "LD_LIBRARY_PATH"),
-        (Machine { container: docker(), ..none() }, "docker container was given no", "--gpus all"),
+    for (machine, finding) in [
+        (none(), "no NVIDIA GPU and no driver | xtask bundle"),
+        (Machine { on_bus: 2, ..none() }, "2 NVIDIA GPUs on the PCI bus | nvidia-driver"),
+        (Machine { module: module(), ..none() }, "has driver 580.65.06, but | LD_LIBRARY_PATH"),
+        (Machine { container: docker(), ..none() }, "docker container was given no | --gpus all"),
         (
             Machine { container: docker(), module: module(), ..none() },
-            "given no GPU, though its host has driver 580.65.06",
-            "nvidia.com/gpu: 1",
+            "given no GPU, though its host has driver 580.65.06 | nvidia.com/gpu: 1",
         ),
-        (without_driver("it does not load (bad ELF)", "again"), "does not load (bad ELF)", "again"),
-        (without_driver("it does not start: 802", "start it so"), "not start: 802", "start it so"),
-        (without_driver("a.so is a stub library", "LD_LIBRARY_PATH"), "a.so is a stub", "LD_LIB"),
+        (without_driver("it does not load (bad ELF)", "again"), "does not load (bad ELF) | again"),
+        (without_driver("it does not start: 802", "start it so"), "not start: 802 | start it so"),
+        (without_driver("a.so is a stub library", "LD_LIBRARY_PATH"), "a.so is a stub | LD_LIB"),
     ] {
-        amiss(&machine, Fault, "driver", sentence, remedy);
+        amiss(&machine, &format!("fault driver | {finding}"));
     }
 }
 
@@ -149,70 +150,54 @@ fn a_missing_driver_has_the_remedy_for_the_machine() {
 fn a_driver_is_too_old_for_the_kernels_that_the_gpu_takes() {
     let mut machine = well();
     machine.survey.cuda = Some((11, 8));
-    amiss(&machine, Fault, "driver", "which needs CUDA 12.0", "driver 525 or later");
+    amiss(&machine, "fault driver | which needs CUDA 12.0 | driver 525 or later");
     machine.survey.gpus[0].capability = Some((8, 6));
     assert!(gpu::too_old(&machine).is_none());
     machine.survey.cuda = Some((11, 0));
-    amiss(&machine, Fault, "driver", "which needs CUDA 11.4", "driver 470 or later");
+    amiss(&machine, "fault driver | which needs CUDA 11.4 | driver 470 or later");
     assert_eq!(gpu::needed((9, 0)), ((13, 0), "580"));
     assert_eq!(gpu::needed((8, 7)), ((12, 8), "575"));
 }
 
 #[test]
 fn each_trouble_of_a_gpu_is_found() {
-    let gpus: [(fn(&mut Surveyed), State, &str, &str, &str); 8] = [
-        (|gpu| gpu.capability = Some((7, 0)), Fault, "gpu", "capability 7.0", "7.5 or later"),
-        (|gpu| gpu.mig = true, Warning, "mig", "GPU 0 is cut into instances (MIG)", "-i 0 -mig 0"),
+    let gpus: [(fn(&mut Surveyed), &str); 8] = [
+        (|gpu| gpu.capability = Some((7, 0)), "fault gpu | capability 7.0 | 7.5 or later"),
+        (|gpu| gpu.mig = true, "warning mig | GPU 0 is cut into instances (MIG) | -i 0 -mig 0"),
         (
             |gpu| gpu.restricted = Some("Prohibited"),
-            Fault,
-            "compute-mode",
-            "mode Prohibited",
-            "-c DEFAULT",
+            "fault compute-mode | mode Prohibited | -c DEFAULT",
         ),
         (
             |gpu| gpu.restricted = Some("ExclusiveProcess"),
-            Warning,
-            "compute-mode",
-            "mode ExclusiveProcess",
-            "-c DEFAULT",
+            "warning compute-mode | mode ExclusiveProcess | -c DEFAULT",
         ),
-        (|gpu| gpu.uncorrected_errors = 3, Warning, "ecc", "had 3 memory errors", "-i 0 -r"),
+        (|gpu| gpu.uncorrected_errors = 3, "warning ecc | had 3 memory errors | -i 0 -r"),
         (
             |gpu| gpu.memory = Some((70_000_000_000, 80_000_000_000)),
-            Warning,
-            "memory-held",
-            "70.0 GB in use by 0 other programs",
-            "nvidia-smi -i 0",
+            "warning memory-held | 70.0 GB in use by 0 other programs | nvidia-smi -i 0",
         ),
-        (|gpu| gpu.programs = 2, Warning, "memory-held", "by 2 other", "nvidia-smi -i 0"),
+        (|gpu| gpu.programs = 2, "warning memory-held | by 2 other | nvidia-smi -i 0"),
         (
             |gpu| gpu.slowdowns = vec!["power-cap".to_owned()],
-            Warning,
-            "slowdown",
-            "is slowed down by power-cap",
-            "let it cool",
+            "warning slowdown | is slowed down by power-cap | let it cool",
         ),
     ];
-    for (change, state, name, sentence, remedy) in gpus {
+    for (change, expected) in gpus {
         let mut machine = well();
         change(&mut machine.survey.gpus[0]);
-        amiss(&machine, state, name, sentence, remedy);
+        amiss(&machine, expected);
     }
     let hidden =
         |visible: &str| Machine { visible: some(visible), gpu_sort: err("none"), ..well() };
-    let name = "visible-devices";
-    amiss(&hidden(""), Fault, name, "CUDA_VISIBLE_DEVICES=`` hides", "unset");
-    amiss(&hidden("7"), Fault, name, "=`7` hides the GPUs that work (none)", "0");
+    amiss(&hidden(""), "fault visible-devices | CUDA_VISIBLE_DEVICES=`` hides | unset");
+    amiss(&hidden("7"), "fault visible-devices | =`7` hides the GPUs that work (none) | 0");
     each_is_found([
-        (|of| of.gpu_sort = err("looking: none; again"), Fault, "sort", "looking: none", "again"),
-        (|of| of.carried.clear(), Fault, "kernels", "without a kernel compiler", "xtask setup"),
+        (|of| of.gpu_sort = err("looking: none; again"), "fault sort | looking: none | again"),
+        (|of| of.carried.clear(), "fault kernels | without a kernel compiler | xtask setup"),
         (
             |of| of.closed_nodes = vec![("/dev/nvidia0".into(), "Permission denied".to_owned())],
-            Fault,
-            "device-node",
-            "/dev/nvidia0 cannot be opened: Permission denied",
-            "chmod a+rw /dev/nvidia0",
+            "fault device-node | /dev/nvidia0 cannot be opened: Permission denied | chmod a+rw /dev/nvidia0",
         ),
     ]);
 }
@@ -220,34 +205,22 @@ fn each_trouble_of_a_gpu_is_found() {
 #[test]
 fn each_cause_on_the_cpu_is_found() {
     each_is_found([
-        (|of| of.cores = 2, Warning, "cores", "2 of 8 cores may be used", "taskset -cp"),
+        (|of| of.cores = 2, "warning cores | 2 of 8 cores may be used | taskset -cp"),
         (
             |of| of.governor = some("powersave"),
-            Warning,
-            "governor",
-            "the CPU's governor is powersave, so its clock depends on what ran before",
-            "cpupower",
+            "warning governor | the CPU's governor is powersave, so its clock depends on what ran before | cpupower",
         ),
         (
             |of| of.classic = err("n = 5 needs 9 MB; choose"),
-            Warning,
-            "memory",
-            "n = 5 needs 9 MB",
-            "or give `--n` a smaller number",
+            "warning memory | n = 5 needs 9 MB | or give `--n` a smaller number",
         ),
         (
             |of| of.cpu_sort = Ok(Noise { median_s: 2e-3, high_s: 3e-3 }),
-            Warning,
-            "noise",
-            "of sorts that take 2.00 ms, one in ten takes 50 % longer or more",
-            "`top`",
+            "warning noise | of sorts that take 2.00 ms, one in ten takes 50 % longer or more | `top`",
         ),
         (
             |of| of.cpu_sort = err("cannot start 1 threads: no; fewer"),
-            Fault,
-            "sort-cpu",
-            "cannot start 1 threads: no",
-            "fewer",
+            "fault sort-cpu | cannot start 1 threads: no | fewer",
         ),
     ]);
     let noise = cpu::spread((0..100).rev().map(f64::from).collect());
@@ -259,21 +232,20 @@ fn each_cause_on_the_cpu_is_found() {
 fn each_cause_that_keeps_from_building_is_found() {
     const NONE: &str = "no kernel compiler found; run `cargo xtask setup` (/usr/bin/rustc: old)";
     const FOREIGN: &str = "`git rev-parse` fails: fatal: detected dubious ownership in repository";
-    let compiler = "kernel-compiler";
     each_is_found([
         (
             |of| of.kernel_compiler = Some(err(NONE)),
-            Warning,
-            compiler,
-            "no kernel compiler",
-            "run `cargo xtask",
+            "warning kernel-compiler | no kernel compiler | run `cargo xtask",
         ),
-        (|of| of.kernel_compiler = Some(err("newer")), Warning, compiler, "newer", "xtask setup"),
-        (|of| of.cargo = err("none"), Warning, "cargo", "none", "rustup.rs"),
-        (|of| of.git = err("none"), Warning, "git", "none", "apt-get install git"),
-        (|of| of.git = err(FOREIGN), Warning, "git", "dubious ownership", "safe.directory"),
-        (|of| of.linker = err("none"), Warning, "linker", "none", "libc6-dev"),
-        (|of| of.nvcc = err("none"), Note, "nvcc", "none", "NVCC=PATH"),
+        (
+            |of| of.kernel_compiler = Some(err("newer")),
+            "warning kernel-compiler | newer | xtask setup",
+        ),
+        (|of| of.cargo = err("none"), "warning cargo | none | rustup.rs"),
+        (|of| of.git = err("none"), "warning git | none | apt-get install git"),
+        (|of| of.git = err(FOREIGN), "warning git | dubious ownership | safe.directory"),
+        (|of| of.linker = err("none"), "warning linker | none | libc6-dev"),
+        (|of| of.nvcc = err("none"), "note nvcc | none | NVCC=PATH"),
     ]);
     let cargo = err("cargo is not on the path");
     let bundle = Machine { checkout: false, kernel_compiler: None, cargo, ..well() };
@@ -299,19 +271,20 @@ fn each_trouble_of_a_python_is_found() {
     let reason = "AttributeError: attribute '__name__' is not writable";
     let used = |version, cupy| python("/usr/bin/python3", true, version, cupy);
     let with = |pythons: &[Python]| Machine { pythons: pythons.to_vec(), ..well() };
-    amiss(&with(&[]), Warning, "python", "no Python is found", "CUDAMARK_PYTHON=PATH");
+    amiss(&with(&[]), "warning python | no Python is found | CUDAMARK_PYTHON=PATH");
     let old = used("2.7.18", Ok("1"));
     let sentence = "/usr/bin/python3 is Python 2.7.18, and peers need Python 3";
-    amiss(&with(&[old]), Warning, "python", sentence, "names another");
+    amiss(&with(&[old]), &format!("warning python | {sentence} | names another"));
     let mut none = used("", Ok("1"));
     none.answer = err("it ended (exit status: 0)");
     let sentence = "does not answer as Python does: it ended (exit status: 0)";
-    amiss(&with(&[none]), Warning, "python", sentence, "off the path");
+    amiss(&with(&[none]), &format!("warning python | {sentence} | off the path"));
 
     let fails = used("3.13.0", Err(reason));
     let sentence = format!("CuPy does not import in /usr/bin/python3 (Python 3.13.0): {reason}");
     let install = "-m pip install -U cupy-cuda13x";
-    amiss(&with(std::slice::from_ref(&fails)), Warning, "cupy", &sentence, install);
+    let machine = with(std::slice::from_ref(&fails));
+    amiss(&machine, &format!("warning cupy | {sentence} | {install}"));
     let other = python("/opt/bin/python", false, "3.12.1", Ok("13.6.0"));
     let of_cupy = |pythons: &[Python]| -> Vec<(State, Option<String>)> {
         let found = Report::of(&with(pythons)).findings.into_iter();

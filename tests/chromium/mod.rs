@@ -15,16 +15,16 @@ use tempfile::TempDir;
 use super::common::PATIENCE;
 
 /// Names of the browser.
-pub const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+pub(crate) const BROWSERS: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
 
 /// Starts the browser with the two pipes of the protocol as descriptors 3 and 4.
 const START: &str = "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1";
 
 /// Writes a page into a folder, and returns its path.
-pub type Writer = fn(&Path) -> PathBuf;
+pub(crate) type Writer = fn(&Path) -> PathBuf;
 
 /// The browser, if there is one.
-pub fn find() -> Option<PathBuf> {
+pub(crate) fn find() -> Option<PathBuf> {
     if let Some(named) = env::var_os("CUDAMARK_BROWSER") {
         return Some(named.into());
     }
@@ -36,7 +36,7 @@ pub fn find() -> Option<PathBuf> {
 }
 
 /// A page in a browser of its own.
-pub struct Page {
+pub(crate) struct Page {
     /// The folder that the page is in.
     pub folder: TempDir,
     /// Messages that the browser sent of its own accord.
@@ -50,7 +50,7 @@ pub struct Page {
 
 impl Page {
     /// Opens the page that `write` writes.
-    pub fn open(browser: &Path, write: Writer) -> Self {
+    pub(crate) fn open(browser: &Path, write: Writer) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = write(folder.path());
         let profile = folder.path().join("profile");
@@ -95,7 +95,7 @@ impl Page {
 
     /// Asks the browser, and returns its answer.
     #[track_caller]
-    pub fn call(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn call(&mut self, method: &str, params: Value) -> Value {
         self.last += 1;
         let mut request = json!({"id": self.last, "method": method, "params": params});
         if !self.session.is_empty() {
@@ -122,7 +122,7 @@ impl Page {
 
     /// The value of an expression.
     #[track_caller]
-    pub fn value(&mut self, expression: &str) -> Value {
+    pub(crate) fn value(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true});
         let answer = self.call("Runtime.evaluate", params);
         assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
@@ -131,7 +131,7 @@ impl Page {
 
     /// Asserts the value of each expression.
     #[track_caller]
-    pub fn shows<const N: usize>(&mut self, expected: [(&str, Value); N]) {
+    pub(crate) fn shows<const N: usize>(&mut self, expected: [(&str, Value); N]) {
         for (expression, value) in expected {
             assert_eq!(self.value(expression), value, "{expression}");
         }
@@ -139,17 +139,17 @@ impl Page {
 
     /// Gives an element the keyboard.
     #[track_caller]
-    pub fn focus(&mut self, selector: &str) {
+    pub(crate) fn focus(&mut self, selector: &str) {
         self.value(&format!("document.querySelector('{selector}').focus()"));
     }
 
     /// Types a text where the keyboard is.
-    pub fn type_text(&mut self, text: &str) {
+    pub(crate) fn type_text(&mut self, text: &str) {
         self.call("Input.insertText", json!({"text": text}));
     }
 
     /// Presses a key.
-    pub fn press(&mut self, key: &str, code: u32) {
+    pub(crate) fn press(&mut self, key: &str, code: u32) {
         for kind in ["rawKeyDown", "keyUp"] {
             let params =
                 json!({"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code});
@@ -158,7 +158,7 @@ impl Page {
     }
 
     /// Waits until the browser has drawn.
-    pub fn settle(&mut self) {
+    pub(crate) fn settle(&mut self) {
         let params = json!({
             "expression": "new Promise(done => requestAnimationFrame(() => setTimeout(done, 20)))",
             "awaitPromise": true,
@@ -167,7 +167,7 @@ impl Page {
     }
 
     /// Messages that the console calls an error, and exceptions.
-    pub fn errors(&self) -> Vec<String> {
+    pub(crate) fn errors(&self) -> Vec<String> {
         let bad = |event: &&Value| match event["method"].as_str() {
             Some("Runtime.exceptionThrown") => true,
             Some("Runtime.consoleAPICalled") => ["error", "warning", "assert"]

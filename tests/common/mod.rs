@@ -14,10 +14,10 @@ use libtest_mimic::{Arguments, Trial};
 use serde_json::Value;
 
 /// Longest wait for a command to come to a point.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A test's name and body.
-pub type Test = (&'static str, fn());
+pub(crate) type Test = (&'static str, fn());
 
 /// An array of tests, each under the name of its function.
 macro_rules! tests {
@@ -27,7 +27,7 @@ pub(crate) use tests;
 
 /// The trials of `tests`: ignored, with a line that says so, where this machine lacks what
 /// they need.
-pub fn trials<const N: usize>(tests: [Test; N], lacks: Option<String>) -> Vec<Trial> {
+pub(crate) fn trials<const N: usize>(tests: [Test; N], lacks: Option<String>) -> Vec<Trial> {
     let trial = |(name, run): Test| {
         if let Some(lacks) = &lacks {
             eprintln!("{name}: ignored: {lacks}");
@@ -42,37 +42,37 @@ pub fn trials<const N: usize>(tests: [Test; N], lacks: Option<String>) -> Vec<Tr
 }
 
 /// Runs trials by the command line of the test harness.
-pub fn run(trials: Vec<Trial>) -> ExitCode {
+pub(crate) fn run(trials: Vec<Trial>) -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
 /// The reason, where `program` cannot be run.
-pub fn lacks(program: &str) -> Option<String> {
+pub(crate) fn lacks(program: &str) -> Option<String> {
     let error = Command::new(program).arg("--version").output().err()?;
     Some(format!("cannot run {program}: {error}"))
 }
 
 /// The program. A bundle says where it is; elsewhere it is where cargo built it.
-pub fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
     env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built).into()
 }
 
 /// A call of the program.
-pub fn cudamark(arguments: &[&str]) -> Command {
+pub(crate) fn cudamark(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(arguments);
     command
 }
 
 /// The bytes as text.
-pub fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// The standard error of a command that ended with `code` and without a panic.
 #[track_caller]
-pub fn said(output: &Output, code: i32) -> String {
+pub(crate) fn said(output: &Output, code: i32) -> String {
     let said = text(&output.stderr);
     let about = || format!("{}: {said}{}", output.status, text(&output.stdout));
     assert_eq!(output.status.code(), Some(code), "{}", about());
@@ -82,7 +82,7 @@ pub fn said(output: &Output, code: i32) -> String {
 
 /// The standard error of a command that ended with `code`: one line.
 #[track_caller]
-pub fn one_line(output: &Output, code: i32) -> String {
+pub(crate) fn one_line(output: &Output, code: i32) -> String {
     let said = said(output, code);
     assert_eq!(said.lines().count(), 1, "{said}");
     said
@@ -90,7 +90,7 @@ pub fn one_line(output: &Output, code: i32) -> String {
 
 /// Returns true if the command refused, in one line and with code 1; false if it succeeded.
 #[track_caller]
-pub fn is_refused(output: &Output) -> bool {
+pub(crate) fn is_refused(output: &Output) -> bool {
     let refused = output.status.code() == Some(1);
     let said = said(output, i32::from(refused));
     let lines = said.lines().filter(|line| line.starts_with("cudamark: ")).count();
@@ -100,26 +100,26 @@ pub fn is_refused(output: &Output) -> bool {
 
 /// Asserts that `said` contains all of `parts`.
 #[track_caller]
-pub fn contains(said: &str, parts: &[&str]) {
+pub(crate) fn contains(said: &str, parts: &[&str]) {
     for part in parts {
         assert!(said.contains(part), "no `{part}` in: {said}");
     }
 }
 
 /// The JSON value of each line.
-pub fn json_lines(text: &str) -> Vec<Value> {
+pub(crate) fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// Sends a signal: `-INT`.
-pub fn signal(child: &Child, signal: &str) {
+pub(crate) fn signal(child: &Child, signal: &str) {
     let killed = Command::new("kill").args([signal, &child.id().to_string()]).status();
     assert!(killed.unwrap().success());
 }
 
 /// Waits until `ready`; fails if the command ends before, or takes too long.
 #[track_caller]
-pub fn wait_until(child: &mut Child, mut ready: impl FnMut() -> bool) {
+pub(crate) fn wait_until(child: &mut Child, mut ready: impl FnMut() -> bool) {
     let begin = Instant::now();
     while !ready() {
         if let Some(status) = child.try_wait().unwrap() {
@@ -134,14 +134,14 @@ pub fn wait_until(child: &mut Child, mut ready: impl FnMut() -> bool) {
 }
 
 /// Writes an executable script.
-pub fn executable(path: &Path, script: &str) {
+pub(crate) fn executable(path: &Path, script: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, script).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 /// Compiles a shared library from C.
-pub fn library(path: &Path, source: &str) {
+pub(crate) fn library(path: &Path, source: &str) {
     let file = path.with_extension("c");
     fs::write(&file, source).unwrap();
     let mut cc = Command::new("cc");
@@ -149,8 +149,13 @@ pub fn library(path: &Path, source: &str) {
     assert!(output.status.success(), "{}", text(&output.stderr));
 }
 
+/// Puts a driver into a folder: driver.c says how its calls are made to fail.
+pub(crate) fn fake_driver(folder: &Path) {
+    library(&folder.join("libcuda.so.1"), include_str!("driver.c"));
+}
+
 /// A call of git in `folder`, by a user who signs nothing.
-pub fn git(folder: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new("git");
     command
         .args(["-c", "user.name=T", "-c", "user.email=t@example.org"])
@@ -162,7 +167,7 @@ pub fn git(folder: &Path, arguments: &[&str]) -> Command {
 
 /// The standard output of a command that succeeds.
 #[track_caller]
-pub fn answer(command: &mut Command) -> String {
+pub(crate) fn answer(command: &mut Command) -> String {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
     text(&output.stdout).trim().to_owned()

@@ -9,7 +9,7 @@ use std::process::Command;
 use super::common::{Test, contains, one_line, said, tests, text};
 use super::{QUICK, Ran, TestDir, Variables};
 
-pub const TESTS: [Test; 11] = tests![
+pub(crate) const TESTS: [Test; 11] = tests![
     a_baseline_that_is_not_there_is_one_error,
     one_run_compares_and_saves,
     baselines_are_found_wherever_cargo_builds,

@@ -2,7 +2,7 @@
 //!
 //! Criterion owns what follows `--`, and cargo the rest; settings of the suite are
 //! environment variables to both. Here they are options too: `--tier quick` is
-//! `CUDAMARK_TIER=quick`. What a setting may hold is said by who reads it.
+//! `CUDAMARK_TIER=quick`. The suite checks their values.
 //!
 //! Where no target is chosen, cargo is run once for each benchmark, `classic` first: it
 //! would build all of them before it runs one.
@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// Options, the variables that they set, and what these choose.
-pub const SETTINGS: [(&str, &str, &str); 8] = [
+pub(crate) const SETTINGS: [(&str, &str, &str); 8] = [
     ("--tier", "CUDAMARK_TIER", "`quick`, `default` or `full`"),
     ("--n", "CUDAMARK_N", "numbers of elements, as in `2^16..2^20:2`; by tier and benchmark"),
     ("--types", "CUDAMARK_TYPES", "types: `u32,u64`; by tier and benchmark"),
@@ -58,7 +58,7 @@ fn benchmarks() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The settings among `arguments`, and the others. What follows `--` is left alone.
+/// The settings among `arguments`, and the others. All behind `--` is left alone.
 fn split(arguments: Vec<OsString>) -> Result<(Vec<Variable>, Vec<OsString>)> {
     let mut variables = Vec::new();
     let mut others = Vec::new();

@@ -5,10 +5,11 @@
 //! time of day. The tests of the packages that build things are left out: what
 //! they try, compilers and a source tree, is not there.
 
-use crate::cargo::{self, Artifact, Variable};
+use crate::cargo::{self, Variable};
 use crate::glibc::{self, Version};
 use crate::programs;
 use anyhow::{Context, Result, bail};
+use cargo_metadata::Target;
 use lzma_rust2::{XzOptions, XzWriter};
 use std::collections::BTreeMap;
 use std::env;
@@ -26,7 +27,7 @@ const BUILDS: [(&str, &[&str]); 3] = [
     ("tests", &["test", "--workspace", "--no-run"]),
 ];
 
-/// What stands beside the executables.
+/// The script beside the executables.
 const RUN_SCRIPT: &str = include_str!("bundle_run.sh");
 
 /// How far back the archive looks for what it repeats. The executables have most of their
@@ -80,7 +81,7 @@ fn linker(target: &Path) -> Option<PathBuf> {
     linker.ok()
 }
 
-/// What cargo is told beside what to build: no symbols, which are most of the bytes;
+/// Variables for cargo: no symbols, which are most of the bytes;
 /// another linker; and a folder for both, as all in the usual one would be built anew for
 /// them, and then again without. The kernels are taken from where they are.
 fn variables(target: &Path, linker: Option<&Path>) -> Vec<Variable> {
@@ -108,7 +109,9 @@ impl Executables {
         let mut cargo = cargo::command(arguments);
         cargo.envs(variables.iter().cloned());
         for (path, artifact) in cargo::executables(cargo)? {
-            let Some(name) = name_in(folder, &artifact) else {
+            let manifest = artifact.manifest_path.as_std_path();
+            let is_test = artifact.profile.test;
+            let Some(name) = name_in(folder, manifest, &artifact.target, is_test) else {
                 continue;
             };
             let name = format!("{folder}/{name}");
@@ -165,30 +168,19 @@ fn commit() -> Option<String> {
 }
 
 /// The name of an executable in this folder of the bundle, if it belongs there.
-fn name_in(folder: &str, artifact: &Artifact) -> Option<String> {
-    let target = &artifact.target;
+fn name_in(folder: &str, manifest: &Path, target: &Target, is_test: bool) -> Option<String> {
+    // The package's name is that of its folder, but for the root.
+    let package = match manifest.parent().filter(|folder| *folder != cargo::root()) {
+        Some(folder) => folder.file_name()?.to_str()?,
+        None => "cudamark",
+    };
+    let is_test = is_test && !BUILD_PACKAGES.contains(&package);
     match folder {
         "bin" => Some(target.name.clone()),
         "benches" => target.is_bench().then(|| target.name.clone()),
         // A command and its library have the same name and each its own tests.
-        _ if target.is_bin() => {
-            is_test_for_bundle(artifact).then(|| format!("{}-bin", target.name))
-        }
-        _ => is_test_for_bundle(artifact).then(|| format!("{}-{}", package(artifact), target.name)),
-    }
-}
-
-/// True if this is compiled with the test harness, and of use on another machine.
-fn is_test_for_bundle(artifact: &Artifact) -> bool {
-    artifact.profile.test && !BUILD_PACKAGES.contains(&package(artifact).as_str())
-}
-
-/// The package's name, which is that of its folder, but for the root.
-fn package(artifact: &Artifact) -> String {
-    let folder = artifact.manifest_path.parent();
-    match folder.filter(|folder| *folder != cargo::root()) {
-        Some(folder) => folder.file_name().unwrap_or_default().to_owned(),
-        None => "cudamark".to_owned(),
+        _ if target.is_bin() => is_test.then(|| format!("{}-bin", target.name)),
+        _ => is_test.then(|| format!("{package}-{}", target.name)),
     }
 }
 
@@ -236,22 +228,8 @@ mod tests {
                 if target.is_bench() || target.is_example() || target.is_custom_build() {
                     continue;
                 }
-                let message = serde_json::json!({
-                    "package_id": package.id,
-                    "manifest_path": package.manifest_path,
-                    "target": target,
-                    "profile": {
-                        "opt_level": "3",
-                        "debug_assertions": false,
-                        "overflow_checks": false,
-                        "test": true,
-                    },
-                    "features": [],
-                    "filenames": [],
-                    "fresh": true,
-                });
-                let artifact: Artifact = serde_json::from_value(message).unwrap();
-                names.extend(name_in("tests", &artifact));
+                let manifest = package.manifest_path.as_std_path();
+                names.extend(name_in("tests", manifest, &target, true));
             }
         }
         let of_command = names.iter().filter(|name| name.starts_with("cudamark-"));

@@ -2,13 +2,11 @@
 
 use crate::programs;
 use anyhow::{Context, Result, bail};
-use cargo_metadata::{Message, Metadata, Package};
+use cargo_metadata::{Artifact, Message, Metadata, Package};
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-
-pub(crate) use cargo_metadata::Artifact;
 
 /// A variable of the environment and its value.
 pub(crate) type Variable = (String, OsString);

@@ -52,7 +52,7 @@ struct Chart<'a> {
 }
 
 /// Keys a second over n, ours and CUB's.
-pub fn throughput() -> Result<String> {
+pub(crate) fn throughput() -> Result<String> {
     let mut lines = Vec::new();
     let mut versions = Vec::new();
     for (machine, name) in CHIPS {
@@ -84,7 +84,7 @@ pub fn throughput() -> Result<String> {
 }
 
 /// Time of the classic workload over the level, beside CuPy's.
-pub fn levels() -> Result<String> {
+pub(crate) fn levels() -> Result<String> {
     let mut lines = Vec::new();
     let mut ticks = Vec::new();
     for (machine, name) in CHIPS {

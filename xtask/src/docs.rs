@@ -14,13 +14,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 #[derive(clap::Args)]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Changes nothing, and fails if a file would change
     #[arg(long)]
     check: bool,
 }
 
-pub fn run(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let mut figures = figures::all()?;
     figures.insert("cudamark".to_owned(), help_of_cudamark()?);
     figures.insert("xtask".to_owned(), help_of_xtask());

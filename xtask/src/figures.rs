@@ -11,26 +11,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 /// Machines with a GPU: their names in the index and in texts.
-pub const CHIPS: [(&str, &str); 2] = [("h200", "H200"), ("h100", "H100")];
+pub(crate) const CHIPS: [(&str, &str); 2] = [("h200", "H200"), ("h100", "H100")];
 
 const TYPES: [&str; 5] = ["u32", "i32", "f32", "u64", "u32+u32"];
 
 /// A file of records that is one JSON object.
-pub struct Record {
+pub(crate) struct Record {
     path: String,
     value: Value,
 }
 
 impl Record {
     /// The record of this kind and machine.
-    pub fn of(machine: &str, kind: &str) -> Result<Self> {
+    pub(crate) fn of(machine: &str, kind: &str) -> Result<Self> {
         let path = path_of(machine, kind)?;
         let value = serde_json::from_str(&read(&path)?).with_context(|| path.clone())?;
         Ok(Self { path, value })
     }
 
     /// The cells of `ours` over uniform keys, by type and number of elements.
-    pub fn uniform(&self, ours: &str, peer: &str) -> Result<BTreeMap<(&str, u64), &Value>> {
+    pub(crate) fn uniform(&self, ours: &str, peer: &str) -> Result<BTreeMap<(&str, u64), &Value>> {
         let mut cells = BTreeMap::new();
         for cell in self.value["cells"].as_array().context("no cells")? {
             ensure!(cell["verified"] == true, "{}: a cell is not verified", self.path);
@@ -45,7 +45,7 @@ impl Record {
     }
 
     /// Levels and their medians in milliseconds.
-    pub fn levels(&self) -> Result<Vec<(u64, f64)>> {
+    pub(crate) fn levels(&self) -> Result<Vec<(u64, f64)>> {
         let levels = self.value["levels"].as_array().context("no levels")?;
         let median = |level: &Value| {
             ensure!(level["verified"] == true, "{}: a level is not verified", self.path);
@@ -55,14 +55,14 @@ impl Record {
     }
 
     /// Time of CuPy's classic sort, from and to host memory, in milliseconds.
-    pub fn cupy_classic_ms(&self) -> Result<f64> {
+    pub(crate) fn cupy_classic_ms(&self) -> Result<f64> {
         let mut cells = self.value["cells"].as_array().context("no cells")?.iter();
         let cell = cells.find(|cell| cell["peer"] == "cupy" && cell["distribution"] == "classic");
         number(cell.context("no classic sort by CuPy")?, "peer_ms")
     }
 
     /// The version of the peer in the first cell.
-    pub fn peer_version(&self) -> &str {
+    pub(crate) fn peer_version(&self) -> &str {
         self.value["cells"][0]["peer_version"].as_str().unwrap_or("of an unknown version")
     }
 
@@ -364,7 +364,7 @@ fn headline() -> Result<String> {
 }
 
 /// Every figure by name.
-pub fn all() -> Result<BTreeMap<String, String>> {
+pub(crate) fn all() -> Result<BTreeMap<String, String>> {
     let mut figures = BTreeMap::new();
     for (machine, _) in CHIPS {
         let peers = Record::of(machine, "peers")?;

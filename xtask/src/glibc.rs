@@ -34,9 +34,6 @@ pub(crate) fn variable() -> String {
 }
 
 /// A linker against [`OLD`], in cargo's target folder: installed by pip if it is not there.
-///
-/// # Errors
-/// It cannot be installed, or does not run.
 pub(crate) fn linker(target: &Path) -> Result<PathBuf> {
     linker_by("python3", target)
 }
@@ -68,9 +65,6 @@ fn linker_by(python: &str, target: &Path) -> Result<PathBuf> {
 }
 
 /// The oldest glibc that has every symbol an executable asks for; none if it asks for none.
-///
-/// # Errors
-/// There is no readelf, or it cannot read the file.
 pub(crate) fn needed(executable: &Path) -> Result<Option<Version>> {
     let mut readelf = Command::new("readelf");
     readelf.args(["--version-info", "--wide"]).arg(executable).env("LC_ALL", "C");

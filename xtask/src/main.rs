@@ -1,4 +1,4 @@
-//! What this workspace does beside building: one file a subcommand.
+//! Tasks of this workspace beside building: one file a subcommand.
 
 mod bench;
 mod bundle;

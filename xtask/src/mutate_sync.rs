@@ -13,11 +13,11 @@ mod mutants;
 
 use crate::{cargo, programs};
 use anyhow::{Context, Result, bail};
+use rayon::prelude::*;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,15 +57,15 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         names.iter().filter(wanted).for_each(|name| println!("{name}"));
         return Ok(ExitCode::SUCCESS);
     }
-    let document = fs::read_to_string(cargo::root().join(DOCUMENT))
-        .with_context(|| format!("cannot read {DOCUMENT}"))?;
+    let document = fs::read_to_string(cargo::root().join(DOCUMENT));
+    let document = document.with_context(|| format!("cannot read {DOCUMENT}"))?;
     let excused = excused(&document);
     if let Some(gone) = excused.iter().find(|name| !names.iter().any(|n| n == *name)) {
         bail!("{DOCUMENT} excuses `{gone}`, which is no mutant; take the line out");
     }
     let target = cargo::target_directory()?.join("mutate-sync");
     let copy = target.join("workspace");
-    // What mutants were written into, and what is no longer part of the workspace.
+    // It has mutants, and files that are no longer part of the workspace.
     if copy.exists() {
         fs::remove_dir_all(&copy)?;
     }
@@ -84,57 +84,37 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     let limit = begin.elapsed() * PATIENCE;
     let chosen: Vec<(usize, &String)> =
         names.iter().enumerate().filter(|(_, name)| wanted(name)).collect();
-    let (left, wrong) = (Mutex::new(chosen.iter()), Mutex::new(0));
-    let workers = thread::available_parallelism().map_or(1, |cores| cores.get());
-    let work = || -> Result<()> {
-        loop {
-            let next = left.lock().ok().and_then(|mut left| left.next());
-            let Some(&(number, name)) = next else {
-                return Ok(());
-            };
-            let begin = Instant::now();
-            let verdict = tests.run(Some(number), Some(limit))?;
-            let (said, right) = classify(verdict, excused.contains(&name.as_str()));
-            println!("{name}: {said} ({:.0?})", begin.elapsed());
-            if let Ok(mut wrong) = wrong.lock() {
-                *wrong += u32::from(!right);
-            }
-        }
+    let is_right = |&(number, name): &(usize, &String)| {
+        let begin = Instant::now();
+        let verdict = tests.run(Some(number), Some(limit))?;
+        let (said, right) = classify(verdict, excused.contains(&name.as_str()));
+        println!("{name}: {said} ({:.0?})", begin.elapsed());
+        Ok(right)
     };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().try_for_each(|worker| {
-            let ended = worker.join();
-            ended.unwrap_or_else(|_| bail!("a worker has panicked"))
-        })
-    })?;
-    let wrong = wrong.into_inner().unwrap_or(u32::MAX);
+    let right = chosen.par_iter().map(is_right).collect::<Result<Vec<bool>>>()?;
+    let wrong = right.iter().filter(|right| !**right).count();
     println!("{} mutants, {wrong} of them not as they should be", chosen.len());
     Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The mutants that the document has a line for, in the table of those that live.
 fn excused(document: &str) -> Vec<&str> {
-    let lines = document.lines().filter_map(|line| line.strip_prefix("| `"));
-    lines
-        .filter_map(|line| line.split_once('`'))
-        .map(|(name, _)| name)
-        .filter(|name| name.contains(".rs "))
-        .collect()
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    rows.map(|(name, _)| name).filter(|name| name.contains(".rs ")).collect()
 }
 
 /// A description of the verdict, and true if the document agrees with it.
 fn classify(verdict: Verdict, excused: bool) -> (String, bool) {
     let killed = match verdict {
-        Verdict::Killed(by) => format!("killed by {by}"),
-        Verdict::Hung => "killed: its tests do not end".to_owned(),
         Verdict::Survived if excused => return (format!("survived; {DOCUMENT} says why"), true),
         Verdict::Survived => return ("SURVIVED".to_owned(), false),
+        Verdict::Killed(by) => format!("killed by {by}"),
+        Verdict::Hung => "killed: its tests do not end".to_owned(),
     };
-    if excused {
-        return (format!("{killed}, but {DOCUMENT} excuses it"), false);
+    match excused {
+        true => (format!("{killed}, but {DOCUMENT} excuses it"), false),
+        false => (killed, true),
     }
-    (killed, true)
 }
 
 /// Copies what git knows of, and what it does not ignore.
@@ -207,11 +187,9 @@ impl Tests {
                 }
                 Err(RecvTimeoutError::Timeout) => break Verdict::Hung,
                 Err(RecvTimeoutError::Disconnected) => {
-                    let passed = tests.wait()?.success();
-                    return Ok(if passed {
-                        Verdict::Survived
-                    } else {
-                        Verdict::Killed("the end of the process".to_owned())
+                    return Ok(match tests.wait()?.success() {
+                        true => Verdict::Survived,
+                        false => Verdict::Killed("the end of the process".to_owned()),
                     });
                 }
             }

@@ -20,7 +20,7 @@ use suite::turns::Turns;
 use suite::{Case, Session, registry};
 
 use options::CLASSIC;
-pub use options::Options;
+pub(crate) use options::Options;
 
 use super::classic::print;
 use super::sample::sink_to;
@@ -32,7 +32,7 @@ use table::{Table, title};
 /// # Errors
 /// [`Unavailable`] if nothing can be measured here: no GPU, or no peer. Figures that
 /// could not be had, after all others were.
-pub fn run(options: &Options) -> Result<()> {
+pub(crate) fn run(options: &Options) -> Result<()> {
     host::gpu::Device::open().map_err(Unavailable::from)?;
     let paths = [&options.json, &options.records];
     let [json, records] = Output::open_all(paths.map(Option::as_deref))?;

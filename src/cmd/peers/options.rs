@@ -17,7 +17,7 @@ const TYPES: [&str; 5] = ["u32", "i32", "f32", "u64", PAIRS];
 /// Pairs that they sort.
 const PAIRS: &str = "u32+u32";
 /// Name of the group, and of the distribution, of the classic workload.
-pub const CLASSIC: &str = "classic";
+pub(crate) const CLASSIC: &str = "classic";
 /// Type of the classic workload's keys.
 const CLASSIC_TYPE: &str = "i32";
 /// What stands for all distributions.
@@ -29,7 +29,7 @@ const ALL: &str = "all";
 /// contender's result is verified. A ratio is the peer's time over ours: above 1, ours is
 /// faster.
 #[derive(Args, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// Types of the elements [default: all there are].
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = TYPES)]
     types: Vec<String>,
@@ -85,7 +85,7 @@ pub struct Options {
 
 impl Options {
     /// The cases of our sort, in the order of the table.
-    pub fn cases(&self) -> Vec<Case> {
+    pub(crate) fn cases(&self) -> Vec<Case> {
         let types = match self.types.is_empty() {
             true => TYPES.to_vec(),
             false => self.types.iter().map(String::as_str).collect(),
@@ -115,12 +115,12 @@ impl Options {
     }
 
     /// Sorts of ours, each once.
-    pub fn ours(&self) -> Vec<&'static str> {
+    pub(crate) fn ours(&self) -> Vec<&'static str> {
         once_each(self.ours.iter().map(|ours| ours.engine()))
     }
 
     /// Names of peers, each once.
-    pub fn peers(&self) -> Vec<&str> {
+    pub(crate) fn peers(&self) -> Vec<&str> {
         once_each(self.peers.iter().map(String::as_str))
     }
 }
@@ -192,7 +192,7 @@ fn spread_parser() -> impl TypedValueParser<Value = Spread> {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(crate) mod tests {
     use super::super::table::title;
     use super::*;
     use clap::Parser;
@@ -203,7 +203,7 @@ pub mod tests {
         options: Options,
     }
 
-    pub fn parsed(line: &str) -> Result<Options, String> {
+    pub(crate) fn parsed(line: &str) -> Result<Options, String> {
         let words = ["peers"].into_iter().chain(line.split_whitespace());
         let line = Line::try_parse_from(words);
         line.map(|line| line.options).map_err(|error| error.to_string())

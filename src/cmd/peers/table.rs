@@ -7,14 +7,14 @@ use suite::turns::Outcome;
 use super::options::CLASSIC;
 
 /// Columns of a table.
-pub struct Table {
+pub(crate) struct Table {
     /// Names of the peers that have a column.
     pub peers: Vec<String>,
 }
 
 impl Table {
     /// The line above all others.
-    pub fn head(&self) -> String {
+    pub(crate) fn head(&self) -> String {
         let mut line = format!(
             "{:8} {:>10} {:14} {:12} {:>10} {:>8}",
             "type", "n", "distribution", "ours", "ours ms", "G/s"
@@ -26,7 +26,7 @@ impl Table {
     }
 
     /// The lines of one input.
-    pub fn lines(&self, case: &Case, outcomes: &Outcomes) -> String {
+    pub(crate) fn lines(&self, case: &Case, outcomes: &Outcomes) -> String {
         let line = |ours| self.line(case, ours, &outcomes.peers);
         outcomes.ours.iter().map(line).collect()
     }
@@ -58,7 +58,7 @@ impl Table {
 }
 
 /// A case, named in a line of its own.
-pub fn title(case: &Case) -> String {
+pub(crate) fn title(case: &Case) -> String {
     let n = power(case.n);
     format!("{}, {n}, {}", case.kind, spread(case))
 }

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 /// Chooses the mutant that runs, by number; without it, none does.
 pub(crate) const VARIABLE: &str = "CUDAMARK_MUTANT";
 
-/// What the kernels' crate is given for its mutants.
+/// The module of the kernels' crate that its mutants call.
 pub(crate) const MODULE: &str = r#"
 /// Chooses between the kernels and their mutants.
 pub mod mutation {
@@ -35,7 +35,7 @@ pub mod mutation {
         if *RUNNING == Some(mutant) { mutated() } else { call() }
     }
 
-    /// What the running mutant has, or what none has.
+    /// The value of the running mutant, or else the plain one.
     pub fn weaker<T: Copy, const N: usize>(mutants: [(u32, T); N], plain: T) -> T {
         let running = mutants.iter().find(|(mutant, _)| *RUNNING == Some(*mutant));
         running.map_or(plain, |&(_, weak)| weak)
