@@ -1,14 +1,14 @@
 //! Finds what a machine lacks for benchmarks, and says what to type.
 //!
-//! [`Machine::here`] looks at the machine once; the findings are functions of that plain
+//! `Machine::here` looks at the machine once; the findings are functions of that plain
 //! data alone, so that a test fakes the cause of each.
 //!
 //! | module | findings on |
 //! |---|---|
-//! | [`gpu`] | the driver, device nodes, each GPU, the kernels that the program carries |
-//! | [`cpu`] | cores, clock, memory, noise |
-//! | [`build`] | compilers, cargo, git, the linker |
-//! | [`python`] | every Python, and the libraries that peers import there |
+//! | `gpu` | the driver, device nodes, each GPU, the kernels that the program carries |
+//! | `cpu` | cores, clock, memory, noise |
+//! | `build` | compilers, cargo, git, the linker |
+//! | `python` | every Python, and the libraries that peers import there |
 
 mod build;
 mod cpu;
