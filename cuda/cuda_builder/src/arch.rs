@@ -40,10 +40,9 @@ macro_rules! architectures {
                 match self { $(Self::$name => $capability),* }
             }
 
-            /// The version of the PTX language, times ten: the lowest that knows the chip
-            /// and what the kernels use of it, so that the oldest possible driver takes
-            /// it. 7.4 (driver 470) has the cache hints of `ld.global.nc`; 8.0 (driver
-            /// 525) has what is new on Hopper.
+            /// The version of the PTX language, times ten: the lowest that knows the chip and what
+            /// the kernels use of it, so that the oldest possible driver takes it. 7.4 (driver 470)
+            /// has the cache hints of `ld.global.nc`; 8.0 (driver 525) has what is new on Hopper.
             pub const fn ptx_version(self) -> u32 {
                 match self { $(Self::$name => $ptx_version),* }
             }

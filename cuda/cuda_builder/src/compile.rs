@@ -37,19 +37,21 @@ pub(crate) struct RawPtx {
 impl Compilation<'_> {
     /// The PTX as the compiler writes it.
     pub(crate) fn ptx(&mut self) -> Result<RawPtx, CudaBuilderError> {
-        let keys = self.keys()?;
-        let last = keys.len() - 1;
-        let entry = self.ensure(last, &keys)?;
-        let path = entry.join(self.file_name(last));
-        let read =
-            |path: &Path| fs::read_to_string(path).map_err(CudaBuilderError::io("read", path));
-        Ok(RawPtx { text: read(&path)?, messages: read(&entry.join(MESSAGES))?, entry })
+        let entries = self.entries()?;
+        let last = entries.len() - 1;
+        self.ensure(last, &entries)?;
+        let entry = self.cache.entry(&entries[last]);
+        let read = |name: &str| {
+            let path = entry.join(name);
+            fs::read_to_string(&path).map_err(CudaBuilderError::io("read", &path))
+        };
+        Ok(RawPtx { text: read(&self.file_name(last))?, messages: read(MESSAGES)?, entry })
     }
 
-    /// The key of each crate: its source, all that decides how it is compiled, and the
-    /// keys of its dependencies.
-    fn keys(&self) -> Result<Vec<String>, CudaBuilderError> {
-        let mut keys: Vec<String> = Vec::new();
+    /// The name of each crate's cache entry: a hash of its source, all that decides how
+    /// it is compiled, and the names of its dependencies' entries.
+    fn entries(&self) -> Result<Vec<String>, CudaBuilderError> {
+        let mut entries: Vec<String> = Vec::new();
         for (i, krate) in self.crates.in_order.iter().enumerate() {
             let mut key = Key::default();
             key.field(env!("CARGO_PKG_VERSION")).field(&self.compiler.verbose_version);
@@ -57,57 +59,54 @@ impl Compilation<'_> {
                 key.field(flag);
             }
             for (name, dependency) in &krate.dependencies {
-                key.field(name).field(&keys[*dependency]);
+                key.field(name).field(&entries[*dependency]);
             }
             let root = krate.root_file.file_name().unwrap_or_default();
             key.field(root.as_encoded_bytes()).folder(krate.source_folder())?;
-            keys.push(key.finish());
+            entries.push(format!("{}-{}", krate.name, key.finish()));
         }
-        Ok(keys)
+        Ok(entries)
     }
 
-    /// The cache entry of crate `i`, compiled if it is not there.
-    fn ensure(&mut self, i: usize, keys: &[String]) -> Result<PathBuf, CudaBuilderError> {
+    /// Compiles crate `i` and its dependencies unless they are in the cache.
+    fn ensure(&mut self, i: usize, entries: &[String]) -> Result<(), CudaBuilderError> {
         let krate = &self.crates.in_order[i];
-        let name = entry_name(krate, &keys[i]);
-        let entry = self.cache.entry(&name);
-        if entry.is_dir() {
-            return Ok(entry);
+        if self.cache.entry(&entries[i]).is_dir() {
+            return Ok(());
         }
         for (_, dependency) in &krate.dependencies {
-            self.ensure(*dependency, keys)?;
+            self.ensure(*dependency, entries)?;
         }
         let sysroot = match krate.for_host {
             true => None,
             false => Some(sysroot(self.cache, self.compiler, &mut self.calls)?),
         };
         self.calls += 1;
-        self.cache.make(&name, |folder| self.compile(i, keys, sysroot.as_deref(), folder))
+        let compile = |folder: &Path| self.compile(i, entries, sysroot.as_deref(), folder);
+        self.cache.make(&entries[i], compile).map(drop)
     }
 
     fn compile(
         &self,
         i: usize,
-        keys: &[String],
+        entries: &[String],
         sysroot: Option<&Path>,
         folder: &Path,
     ) -> Result<(), CudaBuilderError> {
         let krate = &self.crates.in_order[i];
-        let emit = match self.is_kernels(i) {
-            true => "asm",
-            false => "link",
-        };
+        let emit = if self.is_kernels(i) { "asm" } else { "link" };
         let mut rustc = command(&self.compiler.rustc);
         rustc.env("RUSTC_BOOTSTRAP", "1").args(self.flags(i));
         if let Some(sysroot) = sysroot {
             rustc.arg("--sysroot").arg(sysroot);
         }
         for (name, dependency) in &krate.dependencies {
-            let file = self.entry(*dependency, keys).join(self.file_name(*dependency));
+            let entry = self.cache.entry(&entries[*dependency]);
+            let file = entry.join(self.file_name(*dependency));
             rustc.arg("--extern").arg(format!("{name}={}", file.display()));
         }
         for dependency in self.all_dependencies(i) {
-            let folder = self.entry(dependency, keys);
+            let folder = self.cache.entry(&entries[dependency]);
             rustc.arg(format!("-Ldependency={}", folder.display()));
         }
         // The whole folder and no single file: the compiler's intermediate files go there
@@ -117,11 +116,8 @@ impl Compilation<'_> {
             .arg("--out-dir")
             .arg(folder)
             .arg(&krate.root_file);
-        let target = match krate.for_host {
-            true => "the host".to_owned(),
-            false => self.arch.to_string(),
-        };
-        let messages = run(rustc, &krate.package.name, &target)?;
+        let target = if krate.for_host { "the host" } else { &self.arch.to_string() };
+        let messages = run(rustc, &krate.package.name, target)?;
         check_sources(krate, &folder.join(format!("{}.d", krate.name)))?;
         let path = folder.join(MESSAGES);
         fs::write(&path, messages).map_err(CudaBuilderError::io("write", &path))
@@ -161,10 +157,6 @@ impl Compilation<'_> {
         i + 1 == self.crates.in_order.len()
     }
 
-    fn entry(&self, i: usize, keys: &[String]) -> PathBuf {
-        self.cache.entry(&entry_name(&self.crates.in_order[i], &keys[i]))
-    }
-
     /// The name of the compiler's output.
     fn file_name(&self, i: usize) -> String {
         let krate = &self.crates.in_order[i];
@@ -175,23 +167,11 @@ impl Compilation<'_> {
         }
     }
 
-    /// Crate `i`'s dependencies, theirs, and so on.
+    /// The direct and indirect dependencies of crate `i`.
     fn all_dependencies(&self, i: usize) -> BTreeSet<usize> {
-        let mut all = BTreeSet::new();
-        let mut pending = vec![i];
-        while let Some(next) = pending.pop() {
-            for (_, dependency) in &self.crates.in_order[next].dependencies {
-                if all.insert(*dependency) {
-                    pending.push(*dependency);
-                }
-            }
-        }
-        all
+        let direct = self.crates.in_order[i].dependencies.iter().map(|(_, index)| *index);
+        direct.flat_map(|index| self.all_dependencies(index).into_iter().chain([index])).collect()
     }
-}
-
-fn entry_name(krate: &Crate, key: &str) -> String {
-    format!("{}-{key}", krate.name)
 }
 
 /// Refuses a crate that reads files of other folders, or variables: they are not hashed,

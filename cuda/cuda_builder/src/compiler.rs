@@ -14,8 +14,7 @@ use std::process::Command;
 /// Names a compiler explicitly.
 pub(crate) const RUSTC_VARIABLE: &str = "CUDA_BUILDER_RUSTC";
 
-/// Panics that leave no code behind (`-Cpanic=immediate-abort`) came with this
-/// release.
+/// Panics that leave no code behind (`-Cpanic=immediate-abort`) came with this release.
 const OLDEST: (u32, u32) = (1, 92);
 
 /// The origin of a compiler.
@@ -144,19 +143,13 @@ impl CompilerSearch {
 /// ends in the host's triple, of which only two parts are known here.
 fn installed_toolchain(toolchains: &Path, release: &str) -> Option<PathBuf> {
     let prefix = format!("{release}-{}-", env::consts::ARCH);
-    let mut fitting: Vec<PathBuf> = std::fs::read_dir(toolchains)
-        .ok()?
-        .filter_map(|entry| entry.ok())
-        .filter(|entry| {
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            name.starts_with(&prefix) && name.contains(env::consts::OS)
-        })
-        .map(|entry| entry.path())
-        .collect();
+    let fits = |toolchain: &PathBuf| {
+        let name = toolchain.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with(&prefix) && name.contains(env::consts::OS)
+    };
+    let installed = std::fs::read_dir(toolchains).ok()?.flatten().map(|entry| entry.path());
     // `-gnu` before `-musl`, and the same on every run.
-    fitting.sort();
-    fitting.into_iter().next()
+    installed.filter(fits).min()
 }
 
 /// Asks `rustc` for its version, and looks for its source in `sysroot`, or in the
@@ -207,10 +200,8 @@ fn ask(rustc: &Path, arguments: &[&str]) -> Result<String, String> {
 }
 
 fn major_minor(release: &str) -> Option<(u32, u32)> {
-    let mut parts = release.split('.');
-    let major = parts.next()?.parse().ok()?;
-    let minor = parts.next()?.parse().ok()?;
-    Some((major, minor))
+    let mut parts = release.split('.').map(|part| part.parse().ok());
+    Some((parts.next()??, parts.next()??))
 }
 
 /// The compiler, without the variables that cargo sets for its own compiler and the
@@ -237,18 +228,15 @@ pub(crate) fn run(
 ) -> Result<String, CudaBuilderError> {
     let output =
         rustc.output().map_err(CudaBuilderError::io("run", Path::new(rustc.get_program())))?;
-    let messages = without_noise(&String::from_utf8_lossy(&output.stderr));
-    if !output.status.success() {
-        return Err(CudaBuilderError::Compile {
-            krate: krate.to_owned(),
-            target: target.to_owned(),
-            message: match messages.is_empty() {
-                true => format!("the compiler ended with {}", output.status),
-                false => messages,
-            },
-        });
+    let mut message = without_noise(&String::from_utf8_lossy(&output.stderr));
+    if output.status.success() {
+        return Ok(message);
     }
-    Ok(messages)
+    if message.is_empty() {
+        message = format!("the compiler ended with {}", output.status);
+    }
+    let (krate, target) = (krate.to_owned(), target.to_owned());
+    Err(CudaBuilderError::Compile { krate, target, message })
 }
 
 /// The messages without the warning about the builder's own flags, and without the

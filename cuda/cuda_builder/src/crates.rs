@@ -73,8 +73,7 @@ pub(crate) fn resolve(folder: &Path) -> Result<Crates, CudaBuilderError> {
     Ok(Crates { in_order: resolver.in_order, toolchain, target_directory })
 }
 
-/// A crate of the graph: the host's build of a package is another crate than the
-/// device's.
+/// A crate of the graph: the host's build of a package is another crate than the device's.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Node {
     manifest: PathBuf,

@@ -1,15 +1,13 @@
 //! Errors, each with its remedy.
 
 use crate::lint::Violation;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// The reason why there is no PTX.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CudaBuilderError {
-    /// Nothing on this machine can compile kernels. A build script may go on
-    /// without kernels then.
+    /// Nothing on this machine can compile kernels. A build script may go on without kernels then.
     #[error("no kernel compiler found; run `cargo xtask setup` ({})", looked.join("; "))]
     NoCompiler {
         /// Each place that was looked at, and why it does not serve.
@@ -97,9 +95,6 @@ fn counted(violations: usize) -> String {
 }
 
 /// One line each, indented, below the line that introduces them.
-fn listed<T: std::fmt::Display>(lines: &[T]) -> String {
-    lines.iter().fold(String::new(), |mut text, line| {
-        let _ = write!(text, "\n  {line}");
-        text
-    })
+fn listed(violations: &[Violation]) -> String {
+    violations.iter().map(|violation| format!("\n  {violation}")).collect()
 }

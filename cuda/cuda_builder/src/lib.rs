@@ -73,8 +73,7 @@ pub struct Build {
     pub compiler: Compiler,
     /// Runs of rustc in this build; 0 when everything was in the cache.
     pub compiler_calls: usize,
-    /// Warnings for the user: of the compiler's choice, the compiler's own, and of the
-    /// lint.
+    /// Warnings for the user: of the compiler's choice, the compiler's own, and of the lint.
     pub warnings: Vec<String>,
 }
 
@@ -131,8 +130,7 @@ impl CudaBuilder {
         self
     }
 
-    /// Builds. Returns the path of the PTX: [`copy_to`](Self::copy_to), or one in the
-    /// cache.
+    /// Builds. Returns the path of the PTX: [`copy_to`](Self::copy_to), or one in the cache.
     pub fn build(self) -> Result<PathBuf, CudaBuilderError> {
         self.build_with_info().map(|build| build.ptx)
     }
@@ -167,37 +165,25 @@ impl CudaBuilder {
         match self.lint {
             Lint::Warn => warnings.extend(violations.iter().map(|v| v.to_string())),
             Lint::Deny if violations.is_empty() => {}
-            Lint::Deny => {
-                let ptx = kept;
-                return Err(CudaBuilderError::Lint { ptx, violations });
-            }
+            Lint::Deny => return Err(CudaBuilderError::Lint { ptx: kept, violations }),
         }
         if in_build_script() {
             for line in warnings.iter().flat_map(|warning| warning.lines()) {
                 println!("cargo::warning={line}");
             }
         }
-        let ptx = match self.copy_to {
-            Some(path) => {
-                write_if_changed(&path, text.as_bytes())?;
-                path
-            }
-            None => kept,
-        };
+        let ptx = self.copy_to.unwrap_or(kept);
+        write_if_changed(&ptx, text.as_bytes())?;
         Ok(Build { ptx, compiler, compiler_calls, warnings })
     }
 
     fn cache_folder(&self, crates: &Crates) -> PathBuf {
-        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
-        if let Some(folder) = &self.cache {
-            return folder.clone();
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        if let Some(folder) = self.cache.clone().or_else(|| set(CACHE_VARIABLE)) {
+            return folder;
         }
-        if let Some(folder) = set(CACHE_VARIABLE) {
-            return PathBuf::from(folder);
-        }
-        // A build script runs somewhere below the target folder, which cargo marks with
-        // this file.
-        let out_dir = set("OUT_DIR").map(PathBuf::from).unwrap_or_default();
+        // A build script runs somewhere below the target folder, which cargo marks with this file.
+        let out_dir = set("OUT_DIR").unwrap_or_default();
         let target = out_dir
             .ancestors()
             .find(|folder| folder.is_absolute() && folder.join("CACHEDIR.TAG").is_file())
@@ -224,8 +210,7 @@ pub fn pinned_toolchain(
 fn search(crates: &Crates, cache: &Path) -> Result<Compiler, CudaBuilderError> {
     let found = CompilerSearch::from_env(crates.toolchain.clone()).find();
     if in_build_script() {
-        // A missing file counts as changed: once a compiler is installed, the next build
-        // finds it.
+        // A missing file counts as changed: once a compiler is installed, the next build finds it.
         let watched = match &found {
             Ok(compiler) => compiler.rustc.clone(),
             Err(_) => cache.join("no-compiler"),

@@ -78,8 +78,7 @@ pub fn lint(ptx: &str) -> Vec<Violation> {
         }
     }
     for (line, text) in outside(ptx, &entries) {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        if words.contains(&".func") {
+        if text.split_whitespace().any(|word| word == ".func") {
             found.push(violation(Rule::Call, None, line, text.trim()));
         } else if is_panic_machinery(text) {
             found.push(violation(Rule::PanicMachinery, None, line, text.trim()));

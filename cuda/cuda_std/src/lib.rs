@@ -1,10 +1,9 @@
 //! The device programming model for kernels written in Rust.
 //!
-//! The names and the shape are those of Rust-CUDA's crate of the same name; the
-//! implementation is this project's own, over rustc's NVPTX backend. One kernel
-//! source serves two targets: compiled for `nvptx64-nvidia-cuda`, everything here
-//! is a thin inline wrapper around an instruction; compiled for the host, it is
-//! the emulator, which runs the same source and checks it.
+//! The names and the shape are those of Rust-CUDA's crate of the same name; the implementation is
+//! this project's own, over rustc's NVPTX backend. One kernel source serves two targets: compiled
+//! for `nvptx64-nvidia-cuda`, everything here is a thin inline wrapper around an instruction;
+//! compiled for the host, it is the emulator, which runs the same source and checks it.
 //!
 //! | module | contents |
 //! |---|---|

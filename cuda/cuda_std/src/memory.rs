@@ -185,12 +185,10 @@ impl Global<u32> {
     }
 }
 
-/// An array in the block's shared memory. The rules of access are those of the
-/// [module](self).
+/// An array in the block's shared memory. The rules of access are those of the [module](self).
 ///
-/// On the device it is an address within shared memory, 32 bits wide, and not a
-/// pointer: LLVM loses track of a pointer's state space, and generic accesses are
-/// slower.
+/// On the device it is an address within shared memory, 32 bits wide, and not a pointer: LLVM loses
+/// track of a pointer's state space, and generic accesses are slower.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct Shared<T> {
@@ -242,8 +240,7 @@ impl<T> Shared<T> {
         Self { pointer, element: PhantomData }
     }
 
-    /// The array at an address within shared memory. For
-    /// [`shared_array!`](crate::shared_array).
+    /// The array at an address within shared memory. For [`shared_array!`](crate::shared_array).
     #[cfg(target_os = "cuda")]
     #[doc(hidden)]
     #[inline(always)]
@@ -262,8 +259,7 @@ impl<T> Shared<T> {
 
 impl Shared<u16> {
     twins! {
-        /// Writes the low half of `value` to element `i`, with one instruction less
-        /// than by a cast.
+        /// Writes the low half of `value` to element `i`, with one instruction less than by a cast.
         unsafe fn set_low(self, i: usize, value: u32) {
             asm!("st.shared.u16 [{}], {};", in(reg32) self.at(i), in(reg32) value, options(nostack));
             self.set(i, value as u16)

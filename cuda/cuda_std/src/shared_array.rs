@@ -3,12 +3,11 @@
 /// An array in the block's shared memory whose size the source states, as
 /// [`Shared<T>`](crate::memory::Shared): `shared_array![T; LEN]`.
 ///
-/// It stands in the body of a [`kernel`](crate::kernel), which declares it: each
-/// occurrence in the source is one array, the same one for all threads of a block,
-/// uninitialised in every block. `T` is a [`Word`](crate::word::Word);
-/// both `T` and `LEN` are looked up where the kernel stands, not in its body, and
-/// arrays of one launch take at most 48 KiB. It adds to the launch's dynamic shared
-/// memory. A function that kernels share takes the array as an argument.
+/// It stands in the body of a [`kernel`](crate::kernel), which declares it: each occurrence in the
+/// source is one array, the same one for all threads of a block, uninitialised in every block. `T`
+/// is a [`Word`](crate::word::Word); both `T` and `LEN` are looked up where the kernel stands, not
+/// in its body, and arrays of one launch take at most 48 KiB. It adds to the launch's dynamic
+/// shared memory. A function that kernels share takes the array as an argument.
 ///
 /// ```
 /// use cuda_std::emu::{Buffer, Options, launch};

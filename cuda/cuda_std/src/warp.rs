@@ -1,9 +1,8 @@
 //! Operations that the 32 lanes of a warp perform together.
 //!
 //! `mask` names the lanes that take part; each of them must call, with the same
-//! mask. Only [`sync_warp`] orders memory: a shuffle or a vote does not. Reductions
-//! are one instruction from compute capability 8.0 on, and before it a loop over the
-//! lanes.
+//! mask. Only [`sync_warp`] orders memory: a shuffle or a vote does not. Reductions are one
+//! instruction from compute capability 8.0 on, and before it a loop over the lanes.
 
 #[cfg(not(target_os = "cuda"))]
 use crate::emu::collective::collective;

@@ -5,12 +5,12 @@ use crate::shared::{self, Array, is_punct, is_word, regrouped};
 use crate::{Error, parsed};
 use proc_macro::{Delimiter, Group, Spacing, TokenStream, TokenTree};
 
-/// A function item, cut at the word `fn`.
+/// A function item, split at the word `fn`.
 pub(crate) struct Function {
     tokens: Vec<TokenTree>,
-    /// Where the qualifiers (`pub`, `unsafe`, ..) start: behind the attributes.
+    /// Index of the first qualifier (`pub`, `unsafe`, ..): behind the attributes.
     qualifiers: usize,
-    /// Where `fn` stands; its name is the token behind it.
+    /// Index of `fn`; the function's name is the token behind it.
     keyword: usize,
 }
 
@@ -38,18 +38,10 @@ impl Function {
         &self.tokens[self.keyword + 1]
     }
 
-    /// Everything before `fn`, attributes included.
-    pub(crate) fn before_keyword(&self) -> TokenStream {
-        self.tokens[..self.keyword].iter().cloned().collect()
-    }
-
-    /// `fn` and everything behind it.
-    pub(crate) fn onward(&self) -> TokenStream {
-        self.tokens[self.keyword..].iter().cloned().collect()
-    }
-
-    pub(crate) fn whole(&self) -> TokenStream {
-        self.tokens.iter().cloned().collect()
+    /// The tokens before `fn`, attributes included, and the others.
+    pub(crate) fn halves(&self) -> [TokenStream; 2] {
+        let (before, onward) = self.tokens.split_at(self.keyword);
+        [before, onward].map(|half| half.iter().cloned().collect())
     }
 
     /// The whole function for the host, whose body begins by reporting its parameters to
@@ -58,10 +50,10 @@ impl Function {
         let (Some(TokenTree::Group(parameters)), Some(TokenTree::Group(body))) =
             (self.tokens.get(self.keyword + 2), self.tokens.last())
         else {
-            return self.whole();
+            return self.tokens.iter().cloned().collect();
         };
         let mut list = TokenStream::new();
-        for parameter in split_parameters(parameters.stream()) {
+        for parameter in split_at_commas(parameters.stream(), true) {
             // A colon that is no part of `::` ends the pattern.
             let is_colon = |i: usize| is_punct(&parameter[i], ':');
             let ends_pattern = |&i: &usize| {
@@ -140,9 +132,8 @@ impl Function {
     }
 }
 
-/// The tokens, with the groups opened that `macro_rules!` puts around what it
-/// inserts (a `$vis:vis`, a whole `$item:item`). Brackets and what they hold stay
-/// as they are.
+/// The tokens, with the groups opened that `macro_rules!` puts around what it inserts (a
+/// `$vis:vis`, a whole `$item:item`). Brackets and what they hold stay as they are.
 fn without_invisible_groups(tokens: TokenStream) -> Vec<TokenTree> {
     let mut flat = Vec::new();
     for token in tokens {
@@ -156,25 +147,25 @@ fn without_invisible_groups(tokens: TokenStream) -> Vec<TokenTree> {
     flat
 }
 
-/// The tokens of each parameter: commas between angle brackets do not end one.
-fn split_parameters(tokens: TokenStream) -> Vec<Vec<TokenTree>> {
-    let mut parameters = vec![Vec::new()];
-    let mut depth = 0;
-    let mut before_is_dash = false;
+/// The tokens between top-level commas; one comma may end the last. Of types, a comma in
+/// angle brackets is not top-level.
+pub(crate) fn split_at_commas(tokens: TokenStream, of_types: bool) -> Vec<Vec<TokenTree>> {
+    let mut parts = vec![Vec::new()];
+    let (mut depth, mut before_is_dash) = (0, false);
     for token in tokens {
-        match &token {
-            token if is_punct(token, '<') => depth += 1,
-            token if is_punct(token, '>') && !before_is_dash => depth -= 1,
-            token if is_punct(token, ',') && depth == 0 => {
-                parameters.push(Vec::new());
-                continue;
-            }
-            _ => {}
+        if is_punct(&token, ',') && depth == 0 {
+            parts.push(Vec::new());
+            continue;
+        }
+        if of_types {
+            depth += is_punct(&token, '<') as i32;
+            depth -= (is_punct(&token, '>') && !before_is_dash) as i32;
         }
         before_is_dash = is_punct(&token, '-');
-        parameters.last_mut().into_iter().for_each(|last| last.push(token.clone()));
+        parts.last_mut().expect("there is a first part").push(token);
     }
-    parameters
+    parts.pop_if(|last| last.is_empty());
+    parts
 }
 
 /// Index of the first token behind the leading `#[..]`.

@@ -1,15 +1,13 @@
 //! Attributes of kernels: [`macro@kernel`] and [`macro@launch_bounds`].
 //!
-//! One kernel source serves two targets, so both attributes write two forms of
-//! what they mark and leave the choice to `cfg(target_os = "cuda")`: for the
-//! device an entry point, and for the host the function just as it stands, which
-//! the emulator calls.
+//! One kernel source serves two targets, so both attributes write two forms of what they mark and
+//! leave the choice to `cfg(target_os = "cuda")`: for the device an entry point, and for the host
+//! the function just as it stands, which the emulator calls.
 //!
-//! The crate has no dependencies, `syn` least of all: the kernel compiler builds
-//! it by itself, with plain rustc and without a package registry, each time the
-//! kernels are built for a new compiler. What the attributes need of Rust's
-//! grammar is little enough to read token by token: the words before a function's
-//! name, and the commas between two arguments.
+//! The crate has no dependencies, `syn` least of all: the kernel compiler builds it by itself, with
+//! plain rustc and without a package registry, each time the kernels are built for a new compiler.
+//! The attributes need little of Rust's grammar and read it token by token: the words before a
+//! function's name, and the commas between two arguments.
 //!
 //! ```
 //! use cuda_std_macros::{kernel, launch_bounds};
@@ -31,7 +29,7 @@
 mod function;
 mod shared;
 
-use function::Function;
+use function::{Function, split_at_commas};
 use proc_macro::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
 /// Makes a function an entry point of the device, exported under its own name.
@@ -133,9 +131,8 @@ fn expand_kernel(arguments: TokenStream, item: TokenStream) -> Result<TokenStrea
     let mut device = parsed(DYNAMIC_SHARED);
     device.extend(arrays.iter().map(shared::Array::declaration));
     device.extend(parsed("#[cfg(target_os = \"cuda\")] #[unsafe(no_mangle)]"));
-    device.extend(function.before_keyword());
-    device.extend(parsed("extern \"ptx-kernel\""));
-    device.extend(function.onward());
+    let [before, onward] = function.halves();
+    device.extend([before, parsed("extern \"ptx-kernel\""), onward]);
 
     let mut both = device;
     both.extend(parsed("#[cfg(not(target_os = \"cuda\"))] #[inline]"));
@@ -145,7 +142,7 @@ fn expand_kernel(arguments: TokenStream, item: TokenStream) -> Result<TokenStrea
 
 fn expand_launch_bounds(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
     let function = Function::parse("launch_bounds", item)?;
-    let bounds = split_at_commas(arguments);
+    let bounds = split_at_commas(arguments, false);
     if bounds.is_empty() || bounds.len() > 3 || bounds.iter().any(|b| b.is_empty()) {
         let message = format!(
             "#[launch_bounds(threads, min_blocks_per_sm, max_registers)] takes one to three \
@@ -160,32 +157,15 @@ fn expand_launch_bounds(arguments: TokenStream, item: TokenStream) -> Result<Tok
     for i in 0..3 {
         operands.extend(parsed(", const"));
         match bounds.get(i) {
-            Some(bound) => operands.extend(bound.clone()),
+            Some(bound) => operands.extend(bound.iter().cloned()),
             None => operands.extend(parsed("0")),
         }
     }
     let mut both = parsed("#[cfg(target_os = \"cuda\")] ::core::arch::global_asm!");
     both.extend([TokenTree::from(Group::new(Delimiter::Parenthesis, operands))]);
     both.extend(parsed(";"));
-    both.extend(function.whole());
+    both.extend(function.halves());
     Ok(both)
-}
-
-/// The streams between top-level commas; one comma may end the last.
-fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
-    let mut parts: Vec<TokenStream> = Vec::new();
-    let mut open = false;
-    for token in tokens {
-        let comma = matches!(&token, TokenTree::Punct(p) if p.as_char() == ',');
-        if !open {
-            parts.push(TokenStream::new());
-        }
-        open = !comma;
-        if let (false, Some(part)) = (comma, parts.last_mut()) {
-            part.extend([token]);
-        }
-    }
-    parts
 }
 
 /// Tokens of source text that this crate itself writes.

@@ -37,17 +37,35 @@ impl Access<'_> {
     }
 
     /// The value of the bytes, zero extended.
+    #[inline(always)]
     pub(crate) fn value(&self) -> u128 {
-        let mut bytes = [0; 16];
-        // SAFETY: the access is valid and at most 16 bytes wide.
-        unsafe { self.pointer().copy_to_nonoverlapping(bytes.as_mut_ptr(), self.size) };
-        u128::from_le_bytes(bytes)
+        let pointer = self.pointer();
+        // SAFETY: the access is valid, so the pointer is aligned to its size.
+        unsafe {
+            match self.size {
+                1 => *pointer as u128,
+                2 => *pointer.cast::<u16>() as u128,
+                4 => *pointer.cast::<u32>() as u128,
+                8 => *pointer.cast::<u64>() as u128,
+                _ => *pointer.cast::<u128>(),
+            }
+        }
     }
 
     /// Writes the bytes.
+    #[inline(always)]
     pub(crate) fn put(&self, value: u128) {
-        // SAFETY: the access is valid and at most 16 bytes wide.
-        unsafe { self.pointer().copy_from_nonoverlapping(value.to_le_bytes().as_ptr(), self.size) };
+        let pointer = self.pointer();
+        // SAFETY: the access is valid, so the pointer is aligned to its size.
+        unsafe {
+            match self.size {
+                1 => *pointer = value as u8,
+                2 => *pointer.cast() = value as u16,
+                4 => *pointer.cast() = value as u32,
+                8 => *pointer.cast() = value as u64,
+                _ => *pointer.cast() = value,
+            }
+        }
     }
 
     /// The bytes of an atomic access, for the history of stores.

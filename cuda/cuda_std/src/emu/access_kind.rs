@@ -73,8 +73,10 @@ impl Past {
 /// The reason why an access is a fault.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Conflict {
-    /// It reads memory that nobody has written.
+    /// It reads unwritten memory.
     Unwritten,
+    /// It writes memory that another thread has read before.
+    WrittenLate,
     /// It is not ordered with this one.
     Race(Past),
     /// A streamed read and a write in one launch.

@@ -64,8 +64,7 @@ impl Allocation {
         self.words.borrow_mut().clear();
     }
 
-    /// To be called before an access: the first of a launch is after all that
-    /// earlier launches did.
+    /// To be called before an access: the first of a launch is after all that earlier launches did.
     #[inline(always)]
     pub(crate) fn enter_launch(&self, launch: u64) {
         if self.launch.replace(launch) != launch {

@@ -1,10 +1,9 @@
 //! Atomic operations and fences.
 //!
-//! Each is a point at which the scheduler may let others run. A store carries what its
-//! release published, and an acquire that reads the store learns it. A relaxed load
-//! keeps what it met for a later acquire fence, and a release fence keeps what it
-//! published for later relaxed stores. None of this is done unless an option asks for
-//! happens-before.
+//! Each is a point at which the scheduler may let others run. A store carries what its release
+//! published, and an acquire that reads the store learns it. A relaxed load keeps what it met for a
+//! later acquire fence, and a release fence keeps what it published for later relaxed stores. None
+//! of this is done unless an option asks for happens-before.
 
 use super::access::Access;
 use super::allocation::Space;

@@ -3,8 +3,9 @@
 use super::access::Access;
 use super::access_kind::AccessKind;
 use super::allocation::{Allocation, Space};
+use super::expectation::Expectation;
 use super::memory::GlobalPointer;
-use super::options::{Expectation, Options};
+use super::options::Options;
 use crate::memory::Global;
 use crate::word::Word;
 use std::marker::PhantomData;
@@ -20,7 +21,7 @@ pub struct Buffer<T> {
 }
 
 impl<T: Word> Buffer<T> {
-    /// `len` elements that nobody has written.
+    /// `len` unwritten elements.
     pub fn uninitialised(len: usize) -> Self {
         let bytes = len.checked_mul(size_of::<T>()).expect("a size below 2^64");
         let allocation = Box::new(Allocation::new(Space::Global, bytes, size_of::<T>()));
@@ -63,19 +64,13 @@ impl<T: Word> Buffer<T> {
     }
 
     /// Writes element `i` from the host, between launches.
-    ///
-    /// # Panics
-    /// If there is no element `i`.
     pub fn write(&self, i: usize, value: T) {
         let access = self.element(i, AccessKind::WRITE);
         access.put(value.to_u128());
         self.allocation.shadow.borrow_mut().set_written(access.offset, access.size);
     }
 
-    /// Reads element `i` from the host, between launches.
-    ///
-    /// # Panics
-    /// If there is no element `i`, or if nobody has written it.
+    /// Reads element `i` from the host, between launches. Panics if it was not written.
     pub fn read(&self, i: usize) -> T {
         let access = self.element(i, AccessKind::READ);
         self.allocation.believe_written();
@@ -84,10 +79,7 @@ impl<T: Word> Buffer<T> {
         T::from_u128(access.value())
     }
 
-    /// All elements.
-    ///
-    /// # Panics
-    /// If nobody has written one of them.
+    /// All elements. Panics if one was not written.
     pub fn to_vec(&self) -> Vec<T> {
         (0..self.len).map(|i| self.read(i)).collect()
     }
@@ -101,20 +93,16 @@ impl<T: Word> Buffer<T> {
 }
 
 impl Options {
-    /// The same, and the launch begins with a look at `elements` of `table`: if one
-    /// is not zero, that is a finding.
-    ///
-    /// # Panics
-    /// If the table does not have these elements.
+    /// The same, and the launch expects `elements` of `table` to be zero when it begins.
+    /// Panics if the table does not have these elements.
     pub fn expect_zero<T: Word>(mut self, table: Global<T>, elements: Range<usize>) -> Self {
-        let element = size_of::<T>();
-        let begin = table.0.offset + elements.start * element;
-        let end = table.0.offset + elements.end * element;
-        // SAFETY: the buffer exists, or there would be no accessor to it to speak of.
-        let bytes = unsafe { (*table.0.allocation).bytes };
-        assert!(end <= bytes, "expect_zero: {elements:?} is not in the table");
-        let memory = table.0.allocation;
-        self.expectations.push(Expectation { memory, bytes: begin..end, element });
+        let (memory, element) = (table.0.allocation, size_of::<T>());
+        let bytes =
+            table.0.offset + elements.start * element..table.0.offset + elements.end * element;
+        // SAFETY: the accessor's buffer exists.
+        let available = unsafe { (*memory).bytes };
+        assert!(bytes.end <= available, "expect_zero: {elements:?} is not in the table");
+        self.expectations.push(Expectation { memory, bytes, element });
         self
     }
 }

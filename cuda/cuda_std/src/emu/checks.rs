@@ -3,10 +3,10 @@
 use super::access::Access;
 use super::access_kind::{AccessKind, Conflict};
 use super::allocation::{Allocation, Space};
-use super::finding::Kind;
+use super::finding::{Finding, Kind};
 use super::launch::Launch;
 use super::location::SourceLocation;
-use super::state::Pending;
+use super::state::{Pending, Wait};
 use crate::word::Word;
 use std::ops::Range;
 
@@ -171,12 +171,37 @@ impl Launch {
     #[cold]
     fn fail_conflict(&self, access: &Access, conflict: Conflict) -> ! {
         let (kind, past) = match conflict {
-            Conflict::Unwritten => self.fail_access(Kind::Uninitialised, access, ""),
+            Conflict::Unwritten => self.fail_unwritten(access),
+            Conflict::WrittenLate => self.fail_written_late(access),
             Conflict::Race(past) => (Kind::Race, past),
             Conflict::Streamed(past) => (Kind::StreamedRead, past),
         };
         let other = past.kind.describe();
         let message = format!("{}, against the other thread's {other}", access.report());
         self.fail(kind, access.at, Some(past.site()), message)
+    }
+
+    /// Fails. If the memory is shared, the other threads first go on, to find the one that
+    /// writes it later.
+    fn fail_unwritten(&self, access: &Access) -> ! {
+        if access.memory.space == Space::Global {
+            self.fail_access(Kind::Uninitialised, access, "");
+        }
+        let me = self.me();
+        let site = Some(me.site(access.at));
+        let finding = self.launched.finding(Kind::Uninitialised, access.report());
+        let mut state = self.state.borrow_mut();
+        state.unwritten.get_or_insert((Finding { site, ..finding }, access.outliving()));
+        state.make_wait(me.lane, Wait::Exited, access.at);
+        drop(state);
+        self.suspend_for_good()
+    }
+
+    fn fail_written_late(&self, access: &Access) -> ! {
+        let unwritten = self.state.borrow_mut().unwritten.take();
+        let (mut finding, _) = unwritten.expect("the read that this write is late for");
+        finding.other = Some(self.me().site(access.at));
+        finding.message += "; the other thread writes it later: a barrier may be missing";
+        self.stop(finding)
     }
 }

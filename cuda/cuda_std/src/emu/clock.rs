@@ -1,10 +1,9 @@
 //! Happens-before between accesses, exactly, in little space.
 //!
-//! A vector clock with an entry for every thread, in every thread, does not fit
-//! into memory. This one is as exact and small, because it follows how GPU code
-//! synchronises. A thread's accesses carry its *clock*, which moves on whenever
-//! the thread publishes what it knows, and its block's *epoch*, the number of
-//! block barriers so far. What a thread knows is
+//! A vector clock with an entry for every thread, in every thread, does not fit into memory. This
+//! one is as exact and small, because it follows how GPU code synchronises. A thread's accesses
+//! carry its *clock*, which moves on whenever the thread publishes what it knows, and its block's
+//! *epoch*, the number of block barriers so far. What a thread knows is
 //!
 //! - of its own block: everything of earlier epochs, by the barrier itself;
 //! - of its warp: everything up to one clock, the *floor*, since a warp barrier of
@@ -48,7 +47,6 @@ pub(crate) struct View {
     blocks: Vec<u32>,
     /// Sorted by key.
     warps: Vec<Known>,
-    /// Sorted by key.
     threads: Vec<Known>,
 }
 
@@ -83,42 +81,23 @@ impl View {
 
     /// The union of two sorted lists, without those that `blocks` covers.
     fn merge(&self, a: &[Known], b: &[Known], keys_a_block: u32) -> Vec<Known> {
-        let mut merged: Vec<Known> = Vec::with_capacity(a.len() + b.len());
-        let (mut a, mut b) = (a.iter().peekable(), b.iter().peekable());
-        loop {
-            let next = match (a.peek(), b.peek()) {
-                (Some(x), Some(y)) if x.key <= y.key => a.next(),
-                (_, Some(_)) => b.next(),
-                (Some(_), None) => a.next(),
-                (None, None) => return merged,
-            };
-            let Some(&next) = next else { return merged };
-            if self.block(next.key / keys_a_block) > next.epoch {
-                continue;
+        let is_new = |known: &&Known| self.block(known.key / keys_a_block) <= known.epoch;
+        let mut merged: Vec<Known> = a.iter().chain(b).filter(is_new).copied().collect();
+        merged.sort_by_key(|known| known.key);
+        merged.dedup_by(|later, known| {
+            let is_same = later.key == known.key;
+            if is_same && later.clock > known.clock {
+                *known = *later;
             }
-            match merged.last_mut() {
-                Some(last) if last.key == next.key => {
-                    if last.clock < next.clock {
-                        *last = next;
-                    }
-                }
-                _ => merged.push(next),
-            }
-        }
-    }
-
-    /// Drops single warps and threads of a block that is now known as a whole.
-    fn prune(&mut self) {
-        self.warps = self.merge(&self.warps, &[], BLOCK / 32);
-        self.threads = self.merge(&self.threads, &[], BLOCK);
+            is_same
+        });
+        merged
     }
 }
 
 fn reaches(list: &[Known], key: u32, clock: u32) -> bool {
-    match list.binary_search_by_key(&key, |known| known.key) {
-        Ok(i) => list[i].clock >= clock,
-        Err(_) => false,
-    }
+    let found = list.binary_search_by_key(&key, |known| known.key);
+    found.is_ok_and(|i| list[i].clock >= clock)
 }
 
 /// The knowledge of one thread.
@@ -173,8 +152,7 @@ impl Knowledge {
         }
     }
 
-    /// All that this thread knows, for others to acquire. Its later accesses have a new
-    /// clock.
+    /// All that this thread knows, for others to acquire. Its later accesses have a new clock.
     pub(crate) fn publish(&mut self) -> Rc<View> {
         let mut own = View::default();
         own.add_block(self.block(), self.epoch);
@@ -204,7 +182,6 @@ impl Knowledge {
         }
     }
 
-    /// A barrier of all threads of a block.
     pub(crate) fn block_barrier(threads: &mut [Knowledge]) {
         let block = threads[0].block();
         let epoch = threads[0].epoch + 1;
@@ -212,7 +189,8 @@ impl Knowledge {
         if !joined.warps.is_empty() || !joined.threads.is_empty() {
             let view = Rc::make_mut(&mut joined);
             view.add_block(block, epoch);
-            view.prune();
+            // Drops the warps and threads of the block, which is now known as a whole.
+            view.join(&View::default());
         }
         for thread in threads {
             thread.epoch = epoch;
@@ -221,7 +199,6 @@ impl Knowledge {
         }
     }
 
-    /// A barrier of all lanes of a warp.
     pub(crate) fn warp_barrier(lanes: &mut [Knowledge]) {
         let floor = lanes.iter().map(|lane| lane.clock).max().unwrap_or(0);
         let joined = Self::joined_view(lanes.iter());

@@ -5,10 +5,10 @@ use super::options::{Options, VARIABLE};
 use std::fmt;
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
-        /// The kind of a finding.
+    ($($kind:ident = $name:literal,)*) => {
+        /// The kind of a finding. `docs/EMULATOR.md` lists the causes of each.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum Kind { $($(#[$doc])* $kind,)* }
+        pub enum Kind { $(#[doc = $name] $kind,)* }
 
         impl fmt::Display for Kind {
             fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -19,34 +19,19 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// A launch that the device would refuse.
     Launch = "impossible launch",
-    /// An access outside of its array.
     OutOfBounds = "access out of bounds",
-    /// An access whose address is no multiple of its width.
     Misaligned = "misaligned access",
-    /// A read of memory that nobody has written.
     Uninitialised = "read of uninitialised memory",
-    /// Two accesses to one byte, one a write, not ordered and not both atomic.
     Race = "data race",
-    /// An access before the launch before has ended.
     EarlyAccess = "access before the launch before has ended",
-    /// A streamed (non-coherent) read of memory that the same launch writes.
     StreamedRead = "streamed read of memory written in the same launch",
-    /// Memory reached by raw pointers or slices, which cannot be checked.
     RawMemory = "unchecked memory",
-    /// Threads of one warp, or one block, at different block barriers.
     BarrierDivergence = "barrier divergence",
-    /// A warp operation with lanes missing from its mask, or named in it that do
-    /// not come.
     WarpMask = "wrong warp mask",
-    /// Every thread waits for another.
     Deadlock = "deadlock",
-    /// Threads run and nothing changes.
     Livelock = "livelock",
-    /// Memory that should be clear at a launch holds what an earlier one wrote.
     StaleState = "state left by an earlier launch",
-    /// A panic in the kernel: an `assert!`, an index of a local array, an overflow.
     Panic = "panic in the kernel",
 }
 

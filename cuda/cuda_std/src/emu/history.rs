@@ -1,12 +1,11 @@
 //! The stale-read model of weak memory: the values that an atomic load may return.
 //!
-//! A word keeps its last few stores, oldest first. A load may return any of them
-//! that is not older than one it has to know of: a store that happens before the
-//! load, or a store that another load returned which happens before this one
-//! (coherence). One of those is drawn at random. A read-modify-write reads the newest.
-//! So a thread may see one word new and another one old, in whatever order they were
-//! written, unless it synchronised; and an acquire that reads a store learns what its
-//! writer published.
+//! A word keeps its last few stores, oldest first. A load may return any of them that is not older
+//! than one it has to know of: a store that happens before the load, or a store that another load
+//! returned which happens before this one (coherence). One of those is drawn at random. A
+//! read-modify-write reads the newest. So a thread may see one word new and another one old, in
+//! whatever order they were written, unless it synchronised; and an acquire that reads a store
+//! learns what its writer published.
 //!
 //! Words are 32 bits wide. A 64-bit access is one of two words, and as long as all
 //! accesses of the two are 64 bits wide it reads both halves of one store. Where
@@ -88,7 +87,6 @@ impl AtomicBytes {
     }
 }
 
-/// The result of a load.
 pub(crate) struct Loaded {
     pub value: u64,
     pub releases: Vec<Release>,
@@ -210,8 +208,7 @@ impl Words {
     }
 }
 
-/// The number of newest stores that `me` may read: back to the first that it has to
-/// know of.
+/// The number of newest stores that `me` may read: back to the first that it has to know of.
 fn visible(stores: &[Store], me: &Knowledge) -> usize {
     let known = |store: &Store| {
         store.writer.is_none_or(|writer| me.is_after(writer))

@@ -1,31 +1,30 @@
 //! A launch: its threads' stacks, and the memory of its blocks.
 //!
-//! Every device thread is a coroutine, and all of one launch run on the OS thread
-//! that launched them, one at a time. They share one [`State`], borrowed for a moment at
-//! each operation and never across a suspension: another thread would meet the borrow.
-//! One pointer, set for the time of the launch, leads to the launch and to its running
-//! thread. ([`Options::threads`] gives each device thread an OS thread, which waits while
-//! another runs.)
+//! Every device thread is a coroutine, and all of one launch run on the OS thread that launched
+//! them, one at a time. They share one [`State`], borrowed for a moment at each operation and never
+//! across a suspension: another thread would meet the borrow. One pointer, set for the time of the
+//! launch, leads to the launch and to its running thread. ([`Options::threads`] gives each device
+//! thread an OS thread, which waits while another runs.)
 //!
-//! A finding does not unwind. The thread that met it suspends itself for good, the
-//! scheduler stops, and all stacks are forgotten as they stand; kernels own nothing
-//! that would have to be dropped. A panic in a kernel does unwind, through its own
-//! stack only, and becomes a finding.
+//! A finding does not unwind. The thread that met it suspends itself for good, the scheduler stops,
+//! and all stacks are forgotten as they stand; kernels own nothing that would have to be dropped. A
+//! panic in a kernel does unwind, through its own stack only, and becomes a finding.
 
+use super::access_kind::Past;
 use super::coroutine::{Coroutine, Yielder, suspend};
+use super::expectation::Expectation;
 use super::finding::{Finding, Kind, Launched};
 use super::location::{Site, SourceLocation};
 use super::options::{Checks, MemoryModel, Options};
-use super::panics::{Panics, install_hook};
 use super::raw_memory::Entered;
 use super::scheduler::Next;
 use super::shared_arrays::SharedArrays;
-use super::stale_state;
 use super::state::State;
 use super::thread::{Me, Stats};
 use std::cell::{Cell, RefCell};
-use std::panic::Location;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, set_hook, take_hook};
 use std::ptr;
+use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) struct Launch {
@@ -48,7 +47,10 @@ pub(crate) struct Launch {
     pub progress: Cell<u64>,
     /// Set if a thread sleeps until a word changes.
     pub has_sleepers: Cell<bool>,
-    panics: Panics,
+    /// Set while a device thread runs.
+    in_kernel: Cell<bool>,
+    /// The message and line of the running thread's panic.
+    panic: Cell<(String, Option<SourceLocation>)>,
     pub entered: Entered,
 }
 
@@ -57,37 +59,39 @@ thread_local! {
     static CURRENT: Cell<*const Launch> = const { Cell::new(ptr::null()) };
 }
 
+/// The launch that the caller is a thread of, if there is one.
+#[inline(always)]
+pub(super) fn current_or_none() -> Option<&'static Launch> {
+    // SAFETY: set for as long as the launch lives, and only threads of it run. They end
+    // with it, and take the reference with them.
+    unsafe { CURRENT.get().as_ref() }
+}
+
 /// Runs `f` with the launch that the caller is a thread of.
 #[inline(always)]
 pub(crate) fn current<R>(f: impl FnOnce(&Launch) -> R) -> R {
-    let launch = CURRENT.get();
-    assert!(!launch.is_null(), "a device operation outside of cuda_std::emu::launch");
-    // SAFETY: set for as long as the launch lives, and only threads of it run.
-    f(unsafe { &*launch })
+    f(current_or_none().expect("a device operation outside of cuda_std::emu::launch"))
 }
 
-/// Runs `f` with the launch that the caller is a thread of, if there is one.
-pub(crate) fn current_or_none(f: impl FnOnce(&Launch)) {
-    let launch = CURRENT.get();
-    if !launch.is_null() {
-        // SAFETY: as in `current`.
-        f(unsafe { &*launch });
-    }
+/// Has panics in kernels kept for their findings. Others go on to the hook before.
+fn install_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let before = take_hook();
+        set_hook(Box::new(move |info| match current_or_none() {
+            Some(launch) if launch.in_kernel.get() => {
+                let message = info.payload_as_str().unwrap_or("no message").to_owned();
+                // SAFETY: std has it from `Location::caller`, where it is static.
+                let at = info.location().map(|at| unsafe { &*ptr::from_ref(at).cast() });
+                launch.panic.set((message, at));
+            }
+            _ => before(info),
+        }));
+    });
 }
 
-/// Runs `f` with the panics of the launch that the caller is a thread of, if any.
-fn with_panics(f: &dyn Fn(&Panics)) {
-    current_or_none(|launch| f(&launch.panics));
-}
-
-/// Runs `kernel` for every thread of `grid` blocks of `block` threads, each block
-/// with `shared_bytes` of dynamic shared memory.
-///
-/// # Errors
-/// The first thing that a check finds.
-///
-/// # Panics
-/// If called from within a kernel.
+/// Runs `kernel` for every thread of `grid` blocks of `block` threads, each block with
+/// `shared_bytes` of dynamic shared memory. Fails with the first finding. Panics within a kernel.
 #[track_caller]
 pub fn launch<F: Fn()>(
     grid: u32,
@@ -97,22 +101,26 @@ pub fn launch<F: Fn()>(
     kernel: F,
 ) -> Result<Stats, Finding> {
     assert!(CURRENT.get().is_null(), "a launch within a launch");
-    let mut options = options.clone();
-    let kernel_name = match options.kernel.as_str() {
-        "" => std::any::type_name::<F>().replace("::{{closure}}", ""),
-        name => name.to_owned(),
-    };
-    options.kernel.clear();
+    let name = options.kernel.clone();
+    let options = Options { kernel: String::new(), ..options.clone() };
+    let closure = || std::any::type_name::<F>().replace("::{{closure}}", "");
+    let kernel_name = if name.is_empty() { closure() } else { name.clone() };
     let launched = Launched { kernel: kernel_name, grid, block, shared_bytes, options };
     refuse_impossible(&launched)?;
-    stale_state::check(&launched, Location::caller())?;
+    require_clear(&launched, Location::caller())?;
     let launch = Launch::new(launched);
     CURRENT.set(&launch);
-    install_hook(with_panics);
+    install_hook();
     let reset = Reset;
     let result = launch.run(&kernel);
     drop(reset);
-    result
+    let entered = launch.entered.last.get();
+    result.map_err(|mut finding| {
+        if name.is_empty() && !entered.is_empty() {
+            finding.launch.kernel = entered.to_owned();
+        }
+        finding
+    })
 }
 
 /// Forgets the current launch, however it ends.
@@ -122,6 +130,17 @@ impl Drop for Reset {
     fn drop(&mut self) {
         CURRENT.set(ptr::null());
     }
+}
+
+/// Finds memory that the launch at `at` expects to be zero and is not.
+fn require_clear(launched: &Launched, at: SourceLocation) -> Result<(), Finding> {
+    let mut violations = launched.options.expectations.iter().filter_map(Expectation::violation);
+    let Some((element, written)) = violations.next() else {
+        return Ok(());
+    };
+    let message = format!("{element} is not zero at the launch at {at}");
+    let site = written.map(Past::site);
+    Err(Finding { site, ..launched.finding(Kind::StaleState, message) })
 }
 
 /// Finds launches that the driver would refuse.
@@ -163,14 +182,14 @@ impl Launch {
             quiet: Cell::new(0),
             progress: Cell::new(0),
             has_sleepers: Cell::new(false),
-            panics: Panics::default(),
+            in_kernel: Cell::new(false),
+            panic: Cell::default(),
             entered: Entered::default(),
             state: RefCell::new(state),
             launched,
         }
     }
 
-    /// Runs all threads to their ends.
     fn run(&self, kernel: &dyn Fn()) -> Result<Stats, Finding> {
         let mut coroutines: Vec<Option<Coroutine>> = Vec::new();
         coroutines.resize_with(self.yielders.len(), || None);
@@ -178,6 +197,9 @@ impl Launch {
         for coroutine in coroutines.into_iter().flatten() {
             // SAFETY: kernels own nothing that needs to be dropped.
             unsafe { coroutine.recycle() };
+        }
+        if let Some((finding, _)) = self.state.borrow_mut().unwritten.take() {
+            return Err(finding);
         }
         result?;
         self.require_checked(self.accesses.get())?;
@@ -202,7 +224,9 @@ impl Launch {
             let Some(coroutine) = &mut coroutines[me.lane] else {
                 continue;
             };
-            let ended = self.panics.catch(|| coroutine.resume());
+            self.in_kernel.set(true);
+            let ended = catch_unwind(AssertUnwindSafe(|| coroutine.resume()));
+            self.in_kernel.set(false);
             if let Some(finding) = self.state.borrow_mut().finding.take() {
                 return Err(finding);
             }
@@ -212,10 +236,10 @@ impl Launch {
                     self.progress.set(self.progress.get() + 1);
                     self.state.borrow_mut().exit(me).map_err(|finding| *finding)?;
                 }
-                Err(panic) => {
-                    let mut finding = self.launched.finding(Kind::Panic, panic);
-                    finding.site = self.state.borrow().last_site(me.lane);
-                    return Err(finding);
+                Err(_) => {
+                    let (message, at) = self.panic.take();
+                    let site = at.map(|at| me.site(at));
+                    return Err(Finding { site, ..self.launched.finding(Kind::Panic, message) });
                 }
             }
         }
@@ -270,15 +294,16 @@ impl Launch {
         other: Option<Site>,
         message: String,
     ) -> ! {
-        let mut finding = self.launched.finding(kind, message);
-        finding.site = Some(self.me.get().site(at));
-        finding.other = other;
-        self.stop(finding)
+        let site = Some(self.me.get().site(at));
+        self.stop(Finding { site, other, ..self.launched.finding(kind, message) })
     }
 
-    /// Ends the launch.
     pub(crate) fn stop(&self, finding: Finding) -> ! {
         self.state.borrow_mut().finding = Some(finding);
+        self.suspend_for_good()
+    }
+
+    pub(super) fn suspend_for_good(&self) -> ! {
         loop {
             self.suspend();
         }

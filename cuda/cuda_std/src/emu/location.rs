@@ -1,12 +1,7 @@
 //! Source locations as 32-bit numbers, so that a record of an access stays small.
-//!
-//! Two `Location`s of one line are one number, even if the compiler made them two
-//! objects. A small direct-mapped cache in front of the table answers nearly always.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::panic::Location;
-use std::sync::{LazyLock, Mutex};
 
 /// A line of a kernel's source.
 pub(crate) type SourceLocation = &'static Location<'static>;
@@ -28,56 +23,21 @@ impl fmt::Display for Site {
     }
 }
 
-#[derive(Default)]
-struct Table {
-    numbers: HashMap<(&'static str, u32, u32), u32>,
-    locations: Vec<SourceLocation>,
+/// The location that all numbers count from. The compiler puts locations into the
+/// read-only data of the program, which is far smaller than 2 GiB.
+static ORIGIN: SourceLocation = Location::caller();
+
+/// The number of a location: its distance in bytes.
+#[inline(always)]
+pub(crate) fn number(location: SourceLocation) -> u32 {
+    let origin = (&raw const *ORIGIN).addr();
+    let distance = (&raw const *location).expose_provenance().wrapping_sub(origin) as isize;
+    i32::try_from(distance).expect("the source locations of a program within 2 GiB") as u32
 }
 
-/// Records outlive launches and name locations by number, so there is one table.
-static TABLE: LazyLock<Mutex<Table>> = LazyLock::new(Mutex::default);
-
-fn table() -> std::sync::MutexGuard<'static, Table> {
-    TABLE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// The location that `number` stands for.
+/// The location of a number.
 pub(crate) fn location(number: u32) -> SourceLocation {
-    table().locations[number as usize]
-}
-
-/// A launch's cache of numbers.
-pub(crate) struct Numbers {
-    cache: Vec<Option<(SourceLocation, u32)>>,
-}
-
-impl Numbers {
-    const SLOTS: usize = 256;
-
-    pub(super) fn new() -> Self {
-        Self { cache: vec![None; Self::SLOTS] }
-    }
-
-    #[inline(always)]
-    pub(super) fn of(&mut self, location: SourceLocation) -> u32 {
-        // A Location is three words long.
-        let slot = (location as *const Location as usize / 24) % Self::SLOTS;
-        match self.cache[slot] {
-            Some((known, number)) if std::ptr::eq(known, location) => number,
-            _ => self.look_up(slot, location),
-        }
-    }
-
-    #[cold]
-    fn look_up(&mut self, slot: usize, location: SourceLocation) -> u32 {
-        let mut table = table();
-        let key = (location.file(), location.line(), location.column());
-        let next = table.locations.len() as u32;
-        let number = *table.numbers.entry(key).or_insert(next);
-        if number == next {
-            table.locations.push(location);
-        }
-        self.cache[slot] = Some((location, number));
-        number
-    }
+    let address = (&raw const *ORIGIN).addr().wrapping_add_signed(number as i32 as isize);
+    // SAFETY: the number is that of a location, and all are static.
+    unsafe { &*std::ptr::with_exposed_provenance(address) }
 }

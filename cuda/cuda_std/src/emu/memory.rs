@@ -11,8 +11,7 @@ use std::panic::Location;
 #[derive(Clone, Copy)]
 pub(crate) struct GlobalPointer<T> {
     pub(crate) allocation: *const Allocation,
-    /// In bytes. May lie outside of the allocation, as a pointer may, as long as no
-    /// access does.
+    /// In bytes. May lie outside of the allocation, as a pointer may, as long as no access does.
     pub(crate) offset: usize,
     element: PhantomData<T>,
 }

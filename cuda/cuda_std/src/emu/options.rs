@@ -1,9 +1,8 @@
 //! Options of a launch.
 
-use super::allocation::Allocation;
+use super::expectation::Expectation;
 use fastrand::Rng;
 use std::fmt;
-use std::ops::Range;
 use std::str::FromStr;
 
 /// The choice among threads that can go on.
@@ -13,17 +12,14 @@ pub enum Policy {
     InOrder,
     /// The last ready thread of the last ready warp, until it has to wait.
     Reverse,
-    /// Any, changing at waits and at one atomic operation in four; a warp is
-    /// mostly stayed with.
+    /// Any, changing at waits and at one atomic operation in four; a warp is mostly stayed with.
     Random,
     /// As [`Random`](Self::Random), but this block runs only when no other can.
     StarveBlock(u32),
-    /// As [`Random`](Self::Random), but warp `w` of every block runs only when no
-    /// other warp can.
+    /// As [`Random`](Self::Random), but warp `w` of every block runs only when no other warp can.
     LastWarp(u32),
-    /// Each warp has a random priority, the highest runs, and at this many random
-    /// moments the running warp falls to the lowest (Burckhardt, Kothari,
-    /// Musuvathi, Nagarakatti 2010).
+    /// Each warp has a random priority, the highest runs, and at this many random moments the
+    /// running warp falls to the lowest (Burckhardt, Kothari, Musuvathi, Nagarakatti 2010).
     Priorities(u32),
 }
 
@@ -55,7 +51,7 @@ pub enum MemoryModel {
 /// text, and [`Options::from_env`] reads that.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Options {
-    /// The kernel's name in findings; if empty, the closure's type.
+    /// The kernel's name in findings. If empty, that of the `#[kernel]`, or of the closure's type.
     pub kernel: String,
     /// The source of everything that is left to chance.
     pub seed: u64,
@@ -77,28 +73,17 @@ pub struct Options {
     pub idle_limit: u64,
     /// Bytes of stack a thread, of which only the touched pages take memory.
     pub stack_bytes: usize,
-    /// Lets the launch begin before the one before it on its stream has ended: then
-    /// global memory is not touched before
-    /// [`sync_predecessor`](crate::thread::sync_predecessor).
+    /// Lets the launch begin before the one before it on its stream has ended: then global memory
+    /// is not touched before [`sync_predecessor`](crate::thread::sync_predecessor).
     pub early: bool,
-    /// Makes each device thread an OS thread instead of a coroutine: the same run,
-    /// thousands of times slower, in which a debugger sees every thread. Under Miri
-    /// they always are.
+    /// Makes each device thread an OS thread instead of a coroutine: the same run, thousands of
+    /// times slower, in which a debugger sees every thread. Under Miri they always are.
     pub threads: bool,
-    /// Accepts kernels that take raw pointers or slices, and launches without a checked
-    /// access. The emulator sees no access by a raw pointer or a reference, so it checks
-    /// none of these.
+    /// Accepts kernels that take raw pointers or slices, and launches without a checked access. The
+    /// emulator sees no access by a raw pointer or a reference, so it checks none of these.
     pub allow_raw_memory: bool,
     /// Memory that must be zero when the launch begins; see [`Options::expect_zero`].
     pub expectations: Vec<Expectation>,
-}
-
-/// Bytes that have to be zero when a launch begins.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Expectation {
-    pub(crate) memory: *const Allocation,
-    pub(crate) bytes: Range<usize>,
-    pub(crate) element: usize,
 }
 
 /// The variable that [`Options::from_env`] reads.
@@ -130,8 +115,7 @@ impl Options {
         Self { checks: Checks::Bounds, ..Self::in_order() }
     }
 
-    /// Random order, few blocks at once, started in random order, stale reads and
-    /// all checks.
+    /// Random order, few blocks at once, started in random order, stale reads and all checks.
     pub fn random(seed: u64) -> Self {
         Self {
             seed,
@@ -174,10 +158,8 @@ impl Options {
         Self { kernel: kernel.into(), ..self }
     }
 
-    /// The options of the environment, to run one reported launch again.
-    ///
-    /// # Errors
-    /// If the variable is set and is not [`Options`] as a finding prints them.
+    /// The options of the environment, to run one reported launch again. Fails unless they
+    /// are as a finding prints them.
     pub fn from_env() -> Result<Option<Self>, ParseError> {
         match std::env::var(VARIABLE) {
             Ok(text) => text.parse().map(Some),

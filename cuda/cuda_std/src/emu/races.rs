@@ -1,10 +1,9 @@
 //! The last accesses of each granule, and the check of the next one against them.
 //!
-//! A granule remembers its last write and the reads since (FastTrack: Flanagan and
-//! Freund 2009). One record of each suffices as long as each access happens after
-//! the recorded one; reads and atomic operations that do not are kept together in a
-//! set, with a word for each lane of the warps that took part, so that a thousand
-//! threads that count in one bin stay cheap.
+//! A granule remembers its last write and the reads since (FastTrack: Flanagan and Freund 2009).
+//! One record of each suffices as long as each access happens after the recorded one; reads and
+//! atomic operations that do not are kept together in a set, with a word for each lane of the warps
+//! that took part, so that a thousand threads that count in one bin stay cheap.
 //!
 //! Atomic operations do not race with each other, unless one of them has block
 //! scope and they come from two blocks. A streamed read (`ld.global.nc`) may not
@@ -165,7 +164,6 @@ impl Sets {
     }
 }
 
-/// The records of an allocation.
 pub(crate) struct Races {
     /// Empty until the first access that is checked.
     cells: Vec<Cell>,
@@ -234,8 +232,7 @@ impl Races {
         Record { clock: self.sets.add(set), ..record }
     }
 
-    /// Returns true if a record is none, or of a block that had this shared memory
-    /// before.
+    /// Returns true if a record is none, or of a block that had this shared memory before.
     #[inline]
     fn is_empty(&self, record: &Record, me: &Knowledge) -> bool {
         match record.thread {

@@ -17,8 +17,8 @@ const REMEDY: &str = "take cuda_std::memory::Global, or accept that nothing is c
 /// The kernels that a launch has entered.
 #[derive(Default)]
 pub(crate) struct Entered {
-    /// The name of the last one, by its address.
-    last: Cell<usize>,
+    /// The name of the last one.
+    pub last: Cell<&'static str>,
     /// Set if some kernel's parameters may hide a pointer.
     hides_pointers: Cell<bool>,
 }
@@ -29,13 +29,14 @@ pub(crate) struct Entered {
 #[track_caller]
 pub fn enter_kernel(kernel: &'static str, parameters: &[(&str, &str)]) {
     let at = Location::caller();
-    current_or_none(|launch| launch.enter_kernel(kernel, parameters, at));
+    if let Some(launch) = current_or_none() {
+        launch.enter_kernel(kernel, parameters, at);
+    }
 }
 
 impl Launch {
-    fn enter_kernel(&self, kernel: &str, parameters: &[(&str, &str)], at: SourceLocation) {
-        let address = kernel.as_ptr() as usize;
-        if self.entered.last.replace(address) == address {
+    fn enter_kernel(&self, kernel: &'static str, parameters: &[(&str, &str)], at: SourceLocation) {
+        if std::ptr::eq(self.entered.last.replace(kernel), kernel) {
             return;
         }
         for (name, of_type) in parameters {
@@ -55,7 +56,7 @@ impl Launch {
     /// Refuses a launch that may have reached memory without one checked access.
     pub(crate) fn require_checked(&self, accesses: u64) -> Result<(), Finding> {
         let launched = &self.launched;
-        let is_clear = self.entered.last.get() != 0 && !self.entered.hides_pointers.get();
+        let is_clear = !self.entered.last.get().is_empty() && !self.entered.hides_pointers.get();
         if accesses > 0 || is_clear || launched.grid == 0 || launched.options.allow_raw_memory {
             return Ok(());
         }

@@ -3,20 +3,19 @@
 //! There are two sets of ready warps: those that the policy puts last are chosen only
 //! when the other set is empty.
 //!
-//! A thread leaves the ready set when it waits: at a barrier, in a warp operation,
-//! or for a word to change (see [`wait`](super::wait)). When no thread is ready, those
-//! that wait only as long as others can go on get another turn; if that changes nothing
-//! for long enough, the launch hangs.
+//! A thread leaves the ready set when it waits: at a barrier, in a warp operation, or for a word to
+//! change (see [`wait`](super::wait)). When no thread is ready, those that wait only as long as
+//! others can go on get another turn; if that changes nothing for long enough, the launch hangs.
 
 use super::access::Access;
 use super::access_kind::{AccessKind, Conflict};
 use super::clock::{BLOCK, Knowledge};
 use super::finding::{Finding, Kind};
+use super::location::number;
 use super::options::{Checks, Policy};
 use super::state::{Block, Lane, State, Wait, Warp};
 use super::thread::Me;
 
-/// The choice.
 pub(crate) enum Next {
     Thread(Me),
     /// All threads have exited.
@@ -99,9 +98,8 @@ impl State {
         }
     }
 
-    /// Lets those go on that wait only as long as others can: first a store that still
-    /// waits in a buffer, then one patient thread, then all that poll. Returns false if
-    /// there is none.
+    /// Lets those go on that wait only as long as others can: first a store that still waits in a
+    /// buffer, then one patient thread, then all that poll. Returns false if there is none.
     fn wake_some(&mut self) -> bool {
         if self.drain_one() {
             return true;
@@ -172,10 +170,15 @@ impl State {
     /// The checks of an access that options may leave out.
     pub(super) fn check(&mut self, access: &Access, lane: usize) -> Result<(), Conflict> {
         let Access { memory, offset, size, kind, at } = *access;
+        if let Some((_, read)) = &self.unwritten
+            && kind.has(AccessKind::WRITE)
+            && read.overlaps(access)
+        {
+            return Err(Conflict::WrittenLate);
+        }
         let mut shadow = memory.shadow.borrow_mut();
         if self.checks == Checks::Races {
-            let location = self.numbers.of(at);
-            shadow.check_race((offset, size, kind), &self.knowledge[lane], location)?;
+            shadow.check_race((offset, size, kind), &self.knowledge[lane], number(at))?;
         }
         if self.checks >= Checks::Written {
             shadow.check_written(offset, size, kind)?;
@@ -186,7 +189,6 @@ impl State {
         Ok(())
     }
 
-    /// A thread has come to its end.
     pub(super) fn exit(&mut self, me: Me) -> Result<(), Box<Finding>> {
         let bit = 1 << (me.lane % 32);
         self.lanes[me.lane].wait = Wait::Exited;

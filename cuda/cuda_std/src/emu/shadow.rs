@@ -10,7 +10,6 @@ use super::access_kind::{AccessKind, Conflict, Past};
 use super::clock::Knowledge;
 use super::races::Races;
 
-/// The shadow memory of an allocation.
 pub(crate) struct Shadow {
     bytes: usize,
     /// Log2 of the granule.

@@ -8,7 +8,7 @@ use super::access::Access;
 use super::clock::{Knowledge, Stamp, View};
 use super::finding::{Finding, Kind, Launched};
 use super::history::{FixedState, Release};
-use super::location::{Numbers, Site, SourceLocation};
+use super::location::{Site, SourceLocation};
 use super::operation::{Group, lanes as bits};
 use super::options::{Checks, MemoryModel, Policy};
 use super::thread::{Me, Stats};
@@ -177,7 +177,6 @@ pub(crate) struct State {
     pub buffers: Vec<Vec<Pending>>,
     /// Stores that have left a buffer.
     pub commits: u64,
-    pub numbers: Numbers,
     pub nothing: Rc<View>,
     /// Progress when the scheduler last looked, and turns since it changed.
     pub progress: u64,
@@ -185,6 +184,8 @@ pub(crate) struct State {
     /// Set if all threads have had to be woken since.
     pub stuck: bool,
     pub finding: Option<Finding>,
+    /// The finding about the first read of unwritten shared memory, and the read.
+    pub unwritten: Option<(Finding, Access<'static>)>,
     pub stats: Stats,
 }
 
@@ -229,12 +230,12 @@ impl State {
             sleepers: Sleepers::default(),
             buffers: (0..lanes + slots + 1).map(|_| Vec::new()).collect(),
             commits: 0,
-            numbers: Numbers::new(),
             nothing,
             progress: 0,
             idle: 0,
             stuck: false,
             finding: None,
+            unwritten: None,
             stats: Stats::default(),
         }
     }
@@ -263,10 +264,8 @@ impl State {
         other: Option<usize>,
         message: String,
     ) -> Box<Finding> {
-        let mut finding = self.launched.finding(kind, message);
-        finding.site = self.last_site(lane);
-        finding.other = other.and_then(|other| self.last_site(other));
-        Box::new(finding)
+        let (site, other) = (self.last_site(lane), other.and_then(|other| self.last_site(other)));
+        Box::new(Finding { site, other, ..self.launched.finding(kind, message) })
     }
 
     /// Makes lanes of a warp ready.

@@ -1,11 +1,10 @@
 //! Store buffers: the lighter model of weak memory.
 //!
-//! A store to global memory goes into its thread's buffer, from there into its
-//! block's, and from there to memory. Buffers drain at random, in any order that
-//! keeps the stores to the same bytes in theirs. A barrier moves the buffers of the
-//! threads that meet there into the block's buffer; a device fence or a device release
-//! empties both. A thread sees its own stores and its block's. Loads are not delayed or
-//! advanced, so a missing acquire is not found.
+//! A store to global memory goes into its thread's buffer, from there into its block's, and from
+//! there to memory. Buffers drain at random, in any order that keeps the stores to the same bytes
+//! in theirs. A barrier moves the buffers of the threads that meet there into the block's buffer; a
+//! device fence or a device release empties both. A thread sees its own stores and its block's.
+//! Loads are not delayed or advanced, so a missing acquire is not found.
 
 use super::access::Access;
 use super::clock::Stamp;
@@ -34,17 +33,10 @@ impl State {
         if self.buffers[lane].len() > LANE_MAX {
             self.commit_from(lane, 0);
         }
-        let block = self.block_buffer(lane);
-        for buffer in [lane, block] {
-            let stores = self.buffers[buffer].len();
-            if stores > 0 && self.rng.u8(0..4) == 0 {
-                let some = self.rng.usize(0..stores);
-                self.commit_from(buffer, some);
+        for buffer in [lane, self.block_buffer(lane), self.orphans()] {
+            if !self.buffers[buffer].is_empty() && self.rng.u8(0..4) == 0 {
+                self.commit_any(buffer);
             }
-        }
-        let orphans = self.orphans();
-        if !self.buffers[orphans].is_empty() && self.rng.u8(0..4) == 0 {
-            self.commit_first(orphans);
         }
     }
 
@@ -68,10 +60,11 @@ impl State {
         self.wake(access.pointer() as usize, access.size);
     }
 
-    /// Commits the oldest store of a buffer.
-    fn commit_first(&mut self, buffer: usize) {
-        let pending = self.buffers[buffer].remove(0);
-        self.commit(pending);
+    /// Commits any store of a buffer; of blocks that have ended, the oldest.
+    fn commit_any(&mut self, buffer: usize) {
+        let stores = self.buffers[buffer].len();
+        let any = if buffer == self.orphans() { 0 } else { self.rng.usize(0..stores) };
+        self.commit_from(buffer, any);
     }
 
     /// Commits store `i` of a thread's or a block's buffer, or an older one to the same
@@ -156,12 +149,7 @@ impl State {
             return false;
         }
         let buffer = filled[self.rng.usize(0..filled.len())];
-        if buffer == self.orphans() {
-            self.commit_first(buffer);
-        } else {
-            let some = self.rng.usize(0..self.buffers[buffer].len());
-            self.commit_from(buffer, some);
-        }
+        self.commit_any(buffer);
         true
     }
 

@@ -30,7 +30,6 @@ pub(crate) struct Me {
 }
 
 impl Me {
-    /// This thread at a line.
     pub(crate) fn site(self, location: SourceLocation) -> Site {
         let Self { block, thread, .. } = self;
         Site { block, thread, location }

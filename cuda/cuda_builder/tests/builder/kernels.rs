@@ -1,38 +1,12 @@
 //! The PTX of kernels that try the builder.
 
-mod common;
-
-use common::{assert_has, builder, builder_of, compiler, generated, ptx_of, ptxas, trial};
+use crate::{assert_has, builder, builder_of, generated, ptx_of};
 use cuda_builder::lint::Rule;
 use cuda_builder::ptx::{Counts, entries};
 use cuda_builder::{Compiler, CudaBuilderError, Lint, NvvmArch};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
-
-fn main() {
-    let both = compiler().and_then(|compiler| Ok((compiler, ptxas()?)));
-    let assembles = trial("static_shared_arrays_assemble", &both, |(compiler, ptxas)| {
-        static_shared_arrays_assemble(compiler, &ptxas)
-    });
-    common::run(
-        named![
-            one_barrier_in_the_source_is_one_barrier_in_the_ptx,
-            jump_threading_copies_barriers,
-            launch_bounds_become_directives,
-            impossible_launch_bounds_are_refused,
-            static_shared_arrays_are_symbols,
-            reductions_are_instructions_where_there_are_some,
-            a_compile_error_shows_the_compilers_message,
-            misused_attributes_say_what_is_wrong,
-            lint_finds_what_was_planted_and_nothing_else,
-            layers_are_compiled_with_their_names_and_features,
-            each_architecture_has_its_target_and_language_version,
-        ],
-        named![],
-        vec![assembles],
-    );
-}
 
 /// Barriers of the block and shuffles in the source of each kernel of the fixture.
 const IN_SOURCE: [(&str, usize, usize); 7] = [
@@ -58,7 +32,7 @@ fn convergence(
     entries(&ptx).iter().map(|entry| (entry.name.to_owned(), entry.counts())).collect()
 }
 
-fn one_barrier_in_the_source_is_one_barrier_in_the_ptx(compiler: Compiler) {
+pub(crate) fn one_barrier_in_the_source_is_one_barrier_in_the_ptx(compiler: Compiler) {
     for arch in [NvvmArch::Compute75, NvvmArch::Compute90] {
         let counts = convergence(&compiler, &[], arch);
         for (kernel, barriers, shuffles) in IN_SOURCE {
@@ -71,7 +45,7 @@ fn one_barrier_in_the_source_is_one_barrier_in_the_ptx(compiler: Compiler) {
 
 /// The test above can fail: the pass that the builder turns off copies barriers of
 /// the very same source.
-fn jump_threading_copies_barriers(compiler: Compiler) {
+pub(crate) fn jump_threading_copies_barriers(compiler: Compiler) {
     let pass_on = ["-Zmir-enable-passes=+JumpThreading"];
     let counts = convergence(&compiler, &pass_on, NvvmArch::Compute75);
     assert_eq!(counts["branch_barrier_branch"].block_barriers, 2);
@@ -79,7 +53,7 @@ fn jump_threading_copies_barriers(compiler: Compiler) {
     assert_eq!(counts["match_barrier_match"].block_barriers, 3);
 }
 
-fn launch_bounds_become_directives(compiler: Compiler) {
+pub(crate) fn launch_bounds_become_directives(compiler: Compiler) {
     let ptx = ptx_of(builder("bounds", &compiler));
     let directives: BTreeMap<&str, Vec<&str>> = entries(&ptx)
         .iter()
@@ -103,7 +77,7 @@ fn launch_bounds_become_directives(compiler: Compiler) {
     assert_eq!(directives.len(), expected.len());
 }
 
-fn impossible_launch_bounds_are_refused(compiler: Compiler) {
+pub(crate) fn impossible_launch_bounds_are_refused(compiler: Compiler) {
     let cases = [
         ("#[kernel] #[launch_bounds(2048)]", "`k`: threads is 2048"),
         ("#[kernel] #[launch_bounds(0)]", "`k`: threads is 0"),
@@ -160,7 +134,7 @@ counts! {
     count_u128: u128, 64;
 }";
 
-fn static_shared_arrays_are_symbols(compiler: Compiler) {
+pub(crate) fn static_shared_arrays_are_symbols(compiler: Compiler) {
     let krate = generated(STATIC_ARRAYS, "");
     let ptx = ptx_of(builder_of(krate.path(), &compiler));
     for symbol in [
@@ -185,7 +159,7 @@ fn static_shared_arrays_are_symbols(compiler: Compiler) {
 }
 
 /// The assembler gives each kernel what its own arrays take, rounded up.
-fn static_shared_arrays_assemble(compiler: Compiler, ptxas: &Path) {
+pub(crate) fn static_shared_arrays_assemble(compiler: Compiler, ptxas: &Path) {
     let krate = generated(STATIC_ARRAYS, "");
     let builder = builder_of(krate.path(), &compiler).arch(NvvmArch::Compute90);
     let output = Command::new(ptxas)
@@ -217,7 +191,7 @@ pub unsafe fn reductions(data: Global<u32>, mask: u32) {
     }
 }";
 
-fn reductions_are_instructions_where_there_are_some(compiler: Compiler) {
+pub(crate) fn reductions_are_instructions_where_there_are_some(compiler: Compiler) {
     let krate = generated(REDUCTIONS, "");
     let counts = |arch| {
         let ptx = ptx_of(builder_of(krate.path(), &compiler).arch(arch));
@@ -229,7 +203,7 @@ fn reductions_are_instructions_where_there_are_some(compiler: Compiler) {
     assert_eq!((old.reductions, old.shuffles), (0, 12));
 }
 
-fn a_compile_error_shows_the_compilers_message(compiler: Compiler) {
+pub(crate) fn a_compile_error_shows_the_compilers_message(compiler: Compiler) {
     let error = builder("broken", &compiler).build().unwrap_err().to_string();
     assert_has(
         &error,
@@ -243,7 +217,7 @@ fn a_compile_error_shows_the_compilers_message(compiler: Compiler) {
     assert!(!error.contains("ptx74"), "{error}");
 }
 
-fn misused_attributes_say_what_is_wrong(compiler: Compiler) {
+pub(crate) fn misused_attributes_say_what_is_wrong(compiler: Compiler) {
     let error = builder("misuse", &compiler).build().unwrap_err();
     assert_has(
         &error,
@@ -262,7 +236,7 @@ fn misused_attributes_say_what_is_wrong(compiler: Compiler) {
     );
 }
 
-fn lint_finds_what_was_planted_and_nothing_else(compiler: Compiler) {
+pub(crate) fn lint_finds_what_was_planted_and_nothing_else(compiler: Compiler) {
     let error = builder("violations", &compiler).build().unwrap_err();
     let shown = error.to_string();
     let CudaBuilderError::Lint { ptx, violations } = error else {
@@ -300,12 +274,12 @@ fn lint_finds_what_was_planted_and_nothing_else(compiler: Compiler) {
     assert_eq!(warned.warnings, shown);
 }
 
-fn layers_are_compiled_with_their_names_and_features(compiler: Compiler) {
+pub(crate) fn layers_are_compiled_with_their_names_and_features(compiler: Compiler) {
     let ptx = ptx_of(builder("layers", &compiler));
     assert_has(ptx, &[".maxntid 768", "4200"]);
 }
 
-fn each_architecture_has_its_target_and_language_version(compiler: Compiler) {
+pub(crate) fn each_architecture_has_its_target_and_language_version(compiler: Compiler) {
     for (arch, version) in [
         (NvvmArch::Compute75, ".version 7.4"),
         (NvvmArch::Compute90, ".version 8.0"),

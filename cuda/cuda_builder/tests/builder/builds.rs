@@ -1,28 +1,12 @@
 //! The cache, builds at once, and crates that are refused.
 
-mod common;
-
-use common::{assert_has, builder, builder_of, cache_with_core, generated, ptx_of};
+use crate::{assert_has, builder, builder_of, cache_with_core, generated, ptx_of};
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, NvvmArch};
 use std::fs;
 
-fn main() {
-    common::run(
-        named![
-            unchanged_sources_run_no_compiler_and_changed_ones_do,
-            other_arguments_are_another_build,
-            warnings_of_the_compiler_are_kept_with_the_build,
-            builds_at_once_do_not_disturb_each_other,
-            crates_that_need_cargo_are_refused_with_the_reason
-        ],
-        named![a_folder_without_a_crate_is_named],
-        Vec::new(),
-    );
-}
-
 const KERNEL: &str = "#[kernel] pub unsafe fn k(out: Global<u32>) { unsafe { out.set(0, 77) } }";
 
-fn unchanged_sources_run_no_compiler_and_changed_ones_do(compiler: Compiler) {
+pub(crate) fn unchanged_sources_run_no_compiler_and_changed_ones_do(compiler: Compiler) {
     let cache = cache_with_core(&compiler);
     let krate = generated(KERNEL, "");
     let copy = krate.path().join("copy.ptx");
@@ -56,12 +40,12 @@ fn unchanged_sources_run_no_compiler_and_changed_ones_do(compiler: Compiler) {
     assert_eq!(fs::read_to_string(&copy).unwrap(), first);
 }
 
-fn other_arguments_are_another_build(compiler: Compiler) {
+pub(crate) fn other_arguments_are_another_build(compiler: Compiler) {
     let build = |argument: &str| builder("bounds", &compiler).rustc_arg(argument).build().unwrap();
     assert_ne!(build("-Copt-level=2"), build("-Copt-level=3"));
 }
 
-fn warnings_of_the_compiler_are_kept_with_the_build(compiler: Compiler) {
+pub(crate) fn warnings_of_the_compiler_are_kept_with_the_build(compiler: Compiler) {
     let krate = generated(&format!("{KERNEL} fn unused_helper() {{}}"), "");
     for _ in 0..2 {
         let build = builder_of(krate.path(), &compiler).build_with_info().unwrap();
@@ -73,7 +57,7 @@ fn warnings_of_the_compiler_are_kept_with_the_build(compiler: Compiler) {
     }
 }
 
-fn builds_at_once_do_not_disturb_each_other(compiler: Compiler) {
+pub(crate) fn builds_at_once_do_not_disturb_each_other(compiler: Compiler) {
     let cache = cache_with_core(&compiler);
     let built: Vec<String> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
@@ -89,7 +73,7 @@ fn builds_at_once_do_not_disturb_each_other(compiler: Compiler) {
     }
 }
 
-fn crates_that_need_cargo_are_refused_with_the_reason(compiler: Compiler) {
+pub(crate) fn crates_that_need_cargo_are_refused_with_the_reason(compiler: Compiler) {
     let build = |source: &str, manifest: &str, prepare: fn(&std::path::Path)| {
         let krate = generated(source, manifest);
         prepare(krate.path());
@@ -118,7 +102,7 @@ fn crates_that_need_cargo_are_refused_with_the_reason(compiler: Compiler) {
     assert_has(error, &["environment variable TUNING"]);
 }
 
-fn a_folder_without_a_crate_is_named() {
+pub(crate) fn a_folder_without_a_crate_is_named() {
     let error = CudaBuilder::new("no/such/crate").build().unwrap_err();
     assert_has(error, &["no/such/crate/Cargo.toml"]);
 

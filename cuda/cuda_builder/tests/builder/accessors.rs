@@ -1,14 +1,8 @@
 //! Accessors cost nothing on the device: a kernel that reaches memory through them
 //! and one that does by pointers and instructions of its own are the same PTX.
 
-mod common;
-
-use common::{builder_of, generated, ptx_of};
+use crate::{builder_of, generated, ptx_of};
 use cuda_builder::Compiler;
-
-fn main() {
-    common::run(named![accessors_leave_no_trace], named![], Vec::new());
-}
 
 /// Reads vectors and words, exchanges them in shared memory, counts, and writes.
 const ACCESSORS: &str = "
@@ -57,7 +51,7 @@ pub unsafe fn exchange(input: *const u32, output: *mut u32, bins: *mut u32, n: u
     }
 }";
 
-fn accessors_leave_no_trace(compiler: Compiler) {
+pub(crate) fn accessors_leave_no_trace(compiler: Compiler) {
     let ptx = |source: &str| ptx_of(builder_of(generated(source, "").path(), &compiler));
     let (accessors, pointers) = (ptx(ACCESSORS), ptx(POINTERS));
     assert!(accessors.contains("ld.shared.u32"), "{accessors}");
