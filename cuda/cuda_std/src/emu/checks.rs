@@ -86,23 +86,32 @@ impl Launch {
     #[inline(always)]
     pub(crate) fn require_valid(&self, access: &Access) {
         if !access.is_valid() {
-            let end = access.offset.checked_add(access.size);
-            let fits = end.is_some_and(|end| end <= access.memory.bytes);
-            let kind = if fits { Kind::Misaligned } else { Kind::OutOfBounds };
-            self.fail_access(kind, access, "");
+            self.fail_address(access);
         }
+    }
+
+    #[cold]
+    fn fail_address(&self, access: &Access) -> ! {
+        let end = access.offset.checked_add(access.size);
+        let fits = end.is_some_and(|end| end <= access.memory.bytes);
+        let kind = if fits { Kind::Misaligned } else { Kind::OutOfBounds };
+        self.fail_access(kind, access, "")
     }
 
     /// Finds an access outside of the part of shared memory that was asked for.
     #[inline(always)]
     pub(crate) fn require_region(&self, access: &Access, region: Range<usize>) {
         if !region.contains(&access.offset) || access.size > region.end - access.offset {
-            let why = format!(", outside of its array, the bytes {region:?}");
-            self.fail_access(Kind::OutOfBounds, access, &why);
+            self.fail_region(access, region);
         }
     }
 
     #[cold]
+    fn fail_region(&self, access: &Access, region: Range<usize>) -> ! {
+        let why = format!(", outside of its array, the bytes {region:?}");
+        self.fail_access(Kind::OutOfBounds, access, &why)
+    }
+
     fn fail_access(&self, kind: Kind, access: &Access, why: &str) -> ! {
         self.fail(kind, access.at, None, format!("{}{why}", access.report()))
     }

@@ -13,8 +13,7 @@
 
 use super::clock::{Knowledge, Stamp, View};
 use crate::order::Scope;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, DefaultHasher};
+use rustc_hash::FxHashMap;
 use std::rc::Rc;
 
 /// The knowledge that a writer published, and its audience.
@@ -62,13 +61,10 @@ struct Store {
     releases: Vec<Release>,
 }
 
-/// Makes iteration and timing the same in every run.
-pub(crate) type FixedState = BuildHasherDefault<DefaultHasher>;
-
 /// The words of an allocation that atomic operations have met in this launch.
 #[derive(Default)]
 pub(crate) struct Words {
-    stores: HashMap<usize, Vec<Store>, FixedState>,
+    stores: FxHashMap<usize, Vec<Store>>,
     serial: u64,
 }
 

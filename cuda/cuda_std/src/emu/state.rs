@@ -7,13 +7,13 @@
 use super::access::Access;
 use super::clock::{Knowledge, Stamp, View};
 use super::finding::{Finding, Kind, Launched};
-use super::history::{FixedState, Release};
+use super::history::Release;
 use super::location::{Site, SourceLocation};
 use super::operation::{Group, lanes as bits};
 use super::options::{Checks, MemoryModel, Policy};
 use super::thread::{Me, Stats};
 use fastrand::Rng;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -138,7 +138,7 @@ pub(crate) struct Polled {
 #[derive(Default)]
 pub(crate) struct Sleepers {
     /// Lane, and the number of its sleep: it may have been woken by another word.
-    pub by_address: HashMap<usize, Vec<(usize, u32)>, FixedState>,
+    pub by_address: FxHashMap<usize, Vec<(usize, u32)>>,
     pub sleeps: u32,
 }
 
