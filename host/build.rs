@@ -1,6 +1,6 @@
-//! Compiles the kernels to PTX, for a portable baseline and for what gains by more, side
-//! by side, and lists the texts, packed, for `src/gpu/kernels.rs`. Without a kernel
-//! compiler the list is empty, and the program says so when it is asked for a GPU.
+//! Compiles the kernels to PTX, for a portable baseline and for what gains by more, side by side,
+//! and lists the texts, packed, for `src/gpu/kernels.rs`. Without a kernel compiler the list is
+//! empty, and the program says so when it is asked for a GPU.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

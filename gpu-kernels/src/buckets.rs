@@ -1,30 +1,29 @@
 //! Counts the keys of each bucket, or their digits where they are not for it.
 //!
-//! A *bucket* is the keys that have their upper 16 bits in common. If none is larger than
-//! what a block holds, two passes over the upper digits and a
-//! [local sort](crate::local_sort) of each bucket do for all passes. Whether that is so,
-//! and where each bucket begins, takes a count of all 65536.
+//! A *bucket* is the keys that have their upper 16 bits in common. If none is larger than what a
+//! block holds, two passes over the upper digits and a [local sort](crate::local_sort) of each
+//! bucket do for all passes. To know that, and where each bucket begins, takes a count of all
+//! 65536.
 //!
 //! # Bucket counts
 //! A block counts buckets in shared memory: its *bucket counts*, of 16 bits a bucket, two to a
-//! word. Digits are not counted then: those of the upper two are sums over the
-//! bucket counts, and no other digit is passed over. The blocks' bucket counts are kept in
-//! the scratch buffer, which nothing uses before the first pass, and
-//! [`bucket_starts`](crate::bucket_starts) adds them up.
+//! word. Digits are not counted then: those of the upper two are sums over the bucket counts, and
+//! no other digit is passed over. The blocks' bucket counts are kept in the scratch buffer, which
+//! nothing uses before the first pass, and [`bucket_starts`](crate::bucket_starts) adds them up.
 //!
 //! # Which keys are for it
 //! The first few keys of a block are a *sample*, of which all digits are counted, too. If
-//! neighbours among them share buckets, if one bucket has many of them, or one digit more
-//! than an eighth, the block counts digits to the end, as a [histogram](crate::histogram)
-//! does. Later contention would make lanes wait for each other: a warp looks at one vector in
-//! so many of its keys, and where neighbours share buckets it gives up, and the block
-//! with it. So it does if a count has overflowed; then the bucket counts as a whole have too few
-//! keys, for each carry takes 65535 or more off.
+//! neighbours among them share buckets, if one bucket has many of them, or one digit more than an
+//! eighth, the block counts digits to the end, as a [histogram](crate::histogram) does. Later
+//! contention would make lanes wait for each other: a warp looks at one vector in so many of its
+//! keys, and where neighbours share buckets it gives up, and the block with it. So it does if a
+//! count has overflowed; then the bucket counts as a whole have too few keys, for each carry
+//! takes 65535 or more off.
 //!
 //! If all blocks have counted buckets, what follows may sort locally; if all have counted digits,
-//! that is the histogram. Else, and if a bucket turns out to be too large, all keys are
-//! counted again: the host launches a histogram behind the starts that counts only then.
-//! Few inputs make it, such as those whose second half is not as their first.
+//! that is the histogram. Else, and if a bucket turns out to be too large, all keys are counted
+//! again: the host launches a histogram behind the starts that counts only then. Few inputs make
+//! it, such as those whose second half is not as their first.
 
 use crate::control;
 use crate::histogram::{self, Histogram};
@@ -35,13 +34,11 @@ use cuda_std::prelude::*;
 
 /// Bits that the keys of a bucket have in common, the upper ones.
 pub const BUCKET_BITS: u32 = 16;
-/// How many buckets there are.
 pub const BUCKETS: usize = 1 << BUCKET_BITS;
 /// Words of the bucket counts.
 pub const COUNT_WORDS: usize = BUCKETS / 2;
-/// Places that buckets are made by: the upper ones.
+/// Digits that buckets are made by: the upper ones.
 pub(crate) const UPPER_DIGITS: usize = BUCKET_BITS as usize / 8;
-/// Bins of these.
 const UPPER: usize = UPPER_DIGITS * RADIX;
 
 /// Vectors of each thread that are the sample.
@@ -56,7 +53,6 @@ const CONTENDED: u32 = 1 << 4;
 /// A digit that more than one key in so many of a sample has is not spread.
 const SPREAD: u32 = 8;
 
-/// Copies of each bin of the sample.
 pub const COPIES_SAMPLED: usize = 8;
 
 /// Copies of each bin where digits are counted: as many as the bucket counts have room for.
@@ -69,15 +65,14 @@ pub const fn shared_bytes<K: Key>(sampled: usize) -> usize {
     Layout::of::<K>(sampled).bytes
 }
 
-/// Where things stand in shared memory.
 struct Layout {
     /// The sample's bins, in copies.
     sample: Part<u32>,
     /// The bucket counts, or bins in their place.
     counts: Part<u32>,
-    /// What the bucket counts say of the upper digits.
+    /// The counts of the upper digits, by the bucket counts.
     upper: Part<u32>,
-    /// The block's [`Words`].
+    /// [`GIVEN_UP`] and the following.
     words: Part<u32>,
     bytes: usize,
 }
@@ -89,27 +84,20 @@ impl Layout {
             sample: all.part(K::DIGITS * RADIX * sampled),
             counts: all.part(COUNT_WORDS),
             upper: all.part(UPPER),
-            words: all.part(Words::COUNT),
+            words: all.part(WORDS),
             bytes: all.bytes(),
         }
     }
 }
 
-/// Words of a block.
-#[derive(Clone, Copy)]
-struct Words(Shared<u32>);
+/// Indices of a block's words: how many warps have given up, keys of the block, and keys that the
+/// bucket counts have.
+const GIVEN_UP: usize = 0;
+const KEYS: usize = 1;
+const COUNTED: usize = 2;
+const WORDS: usize = 4;
 
-impl Words {
-    /// How many warps have given up.
-    const GIVEN_UP: usize = 0;
-    /// Keys of the block.
-    const KEYS: usize = 1;
-    /// Keys of the bucket counts.
-    const COUNTED: usize = 2;
-    const COUNT: usize = 4;
-}
-
-/// What has become of a block's counts.
+/// The outcome of a block's counts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Counts {
     /// The bucket counts have all keys.
@@ -120,7 +108,7 @@ enum Counts {
     GivenUp,
 }
 
-/// What a launch that counts is about: the parts of [`Histogram`], of whole keys.
+/// The arguments of a count: the parts of [`Histogram`], of whole keys.
 #[derive(Clone, Copy)]
 pub struct BucketCounts<K> {
     pub input: Global<K>,
@@ -162,53 +150,50 @@ impl<K: Key> BucketCounts<K> {
     }
 }
 
-/// The kernel that counts. As [`histogram`](histogram::histogram), of up to 1024
-/// threads a block; `COPIES` are at most [`copies`].
+/// The kernel that counts. As [`histogram`](histogram::histogram), of up to 1024 threads a block;
+/// `COPIES` are at most [`copies`].
 #[inline(always)]
 pub unsafe fn bucket_counts<K: Key, const SAMPLED: usize, const COPIES: usize>(
     arg: BucketCounts<K>,
 ) {
     let bucket_counts = arg.bucket_counts;
     let arg = arg.histogram();
-    unsafe {
-        thread::trigger_dependents();
-        let block = Block::<K, SAMPLED, COPIES>::of(arg);
-        block.clear();
-        histogram::clear_table(arg);
-        match block.count() {
-            Counts::Buckets => {
-                block.save(bucket_counts.offset(thread::block_idx_x() as usize * COUNT_WORDS));
-                block.add_upper();
-            }
-            Counts::Digits => {
-                histogram::add_to_bins::<K, COPIES>(arg.control, block.counts());
-                histogram::add_to_bins::<K, SAMPLED>(arg.control, block.sample());
-                block.signal(control::DIGITS_COUNTED);
-            }
-            Counts::GivenUp => block.signal(control::AGAIN),
+    thread::trigger_dependents();
+    let block = Block::<K, SAMPLED, COPIES>::of(arg);
+    let layout = const { Layout::of::<K>(SAMPLED) };
+    block.clear();
+    histogram::clear_table(arg);
+    match block.count() {
+        Counts::Buckets => {
+            block.save(bucket_counts.offset(thread::block_idx_x() as usize * COUNT_WORDS));
+            block.add_upper();
         }
-        if histogram::arrives_last(arg.control, block.upper()) {
-            histogram::make_plan(arg, block.sample());
-            decide(arg.control);
+        Counts::Digits => {
+            histogram::add_to_bins::<K, COPIES>(arg.control, layout.counts.shared());
+            histogram::add_to_bins::<K, SAMPLED>(arg.control, layout.sample.shared());
+            block.signal(control::DIGITS_COUNTED);
         }
+        Counts::GivenUp => block.signal(control::AGAIN),
+    }
+    if histogram::arrives_last(arg.control, layout.upper.shared()) {
+        histogram::make_plan(arg, layout.sample.shared());
+        decide(arg.control);
     }
 }
 
-/// What the blocks have come to, by the last of them.
+/// The decision of all blocks, by the last of them.
 #[inline(always)]
 unsafe fn decide(control: Global<u32>) {
     if thread::thread_idx_x() != 0 {
         return;
     }
-    unsafe {
-        let of = |word| control.load(word, Ordering::Relaxed, Scope::Device);
-        let (digits, given_up) = (of(control::DIGITS_COUNTED), of(control::AGAIN) != 0);
-        let mixed = digits != 0 && digits != thread::grid_dim_x();
-        let set = |word, value| control.store(word, value, Ordering::Relaxed, Scope::Device);
-        set(control::LOCALLY, (digits == 0 && !given_up) as u32);
-        set(control::AGAIN, (given_up || mixed) as u32);
-        set(control::DIGITS_COUNTED, 0);
-    }
+    let of = |word| control.load(word, Ordering::Relaxed, Scope::Device);
+    let (digits, given_up) = (of(control::DIGITS_COUNTED), of(control::AGAIN) != 0);
+    let mixed = digits != 0 && digits != thread::grid_dim_x();
+    let set = |word, value| control.store(word, value, Ordering::Relaxed, Scope::Device);
+    set(control::LOCALLY, (digits == 0 && !given_up) as u32);
+    set(control::AGAIN, (given_up || mixed) as u32);
+    set(control::DIGITS_COUNTED, 0);
 }
 
 /// A block's view of what it counts, and where.
@@ -217,7 +202,6 @@ struct Block<K, const SAMPLED: usize, const COPIES: usize> {
     arg: Histogram<K>,
     /// Keys before the first vector of the input.
     head: u32,
-    /// How many vectors there are.
     vectors: u32,
     /// The first vector of the block, and of this thread.
     begin: u32,
@@ -228,7 +212,6 @@ struct Block<K, const SAMPLED: usize, const COPIES: usize> {
 
 impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES> {
     const LAYOUT: Layout = Layout::of::<K>(SAMPLED);
-    /// Keys in a vector.
     const KEYS: u32 = 16 / size_of::<K>() as u32;
 
     #[inline(always)]
@@ -250,78 +233,52 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     }
 
     #[inline(always)]
-    unsafe fn sample(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.sample.shared() }
-    }
-
-    #[inline(always)]
-    unsafe fn counts(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.counts.shared() }
-    }
-
-    #[inline(always)]
-    unsafe fn upper(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.upper.shared() }
-    }
-
-    #[inline(always)]
-    unsafe fn words(&self) -> Words {
-        Words(unsafe { Self::LAYOUT.words.shared() })
-    }
-
-    #[inline(always)]
     unsafe fn clear(&self) {
-        unsafe {
-            clear(self.sample(), K::DIGITS * RADIX * SAMPLED);
-            clear(self.counts(), COUNT_WORDS);
-            clear(self.upper(), UPPER);
-            clear(self.words().0, Words::COUNT);
-        }
+        clear(Self::LAYOUT.sample.shared(), K::DIGITS * RADIX * SAMPLED);
+        clear(Self::LAYOUT.counts.shared(), COUNT_WORDS);
+        clear(Self::LAYOUT.upper.shared(), UPPER);
+        clear(Self::LAYOUT.words.shared(), WORDS);
     }
 
     /// Counts the block's keys. Ends in a barrier.
     #[inline(always)]
     unsafe fn count(&self) -> Counts {
-        unsafe {
-            let first = (self.first < self.vectors).then(|| self.vector(self.first));
-            let counts_buckets = !thread::sync_threads_or(self.is_warp_contended(first));
-            self.count_sample(counts_buckets);
+        let first = (self.first < self.vectors).then(|| self.vector(self.first));
+        let counts_buckets = !thread::sync_threads_or(self.is_warp_contended(first));
+        self.count_sample(counts_buckets);
+        thread::sync_threads();
+        let fits = counts_buckets && !self.is_contended() && self.is_spread();
+        if thread::sync_threads_or(!fits) {
+            clear(Self::LAYOUT.counts.shared(), K::DIGITS * RADIX * COPIES);
             thread::sync_threads();
-            let fits = counts_buckets && !self.is_contended() && self.is_spread();
-            if thread::sync_threads_or(!fits) {
-                clear(self.counts(), K::DIGITS * RADIX * COPIES);
-                thread::sync_threads();
-                let goes_on = |_| true;
-                self.each(SAMPLE, u32::MAX, goes_on, |vector| {
-                    self.count_digits::<COPIES>(self.counts(), vector);
-                });
-                thread::sync_threads();
-                return Counts::Digits;
-            }
-            self.count_rest();
+            let goes_on = |_| true;
+            self.each(SAMPLE, u32::MAX, goes_on, |vector| {
+                self.count_digits::<COPIES>(Self::LAYOUT.counts.shared(), vector);
+            });
             thread::sync_threads();
-            self.fold();
-            let words = self.words().0;
-            let given_up = words.get(Words::GIVEN_UP) != 0;
-            if given_up || words.get(Words::KEYS) != words.get(Words::COUNTED) {
-                Counts::GivenUp
-            } else {
-                Counts::Buckets
-            }
+            return Counts::Digits;
+        }
+        self.count_rest();
+        thread::sync_threads();
+        self.fold();
+        let words = Self::LAYOUT.words.shared();
+        let given_up = words.get(GIVEN_UP) != 0;
+        if given_up || words.get(KEYS) != words.get(COUNTED) {
+            Counts::GivenUp
+        } else {
+            Counts::Buckets
         }
     }
 
     #[inline(always)]
     unsafe fn vector(&self, number: u32) -> u128 {
-        unsafe {
-            let body = self.arg.input.offset(self.head as usize);
-            body.get_vector((Self::KEYS * number) as usize)
-        }
+        let body = self.arg.input.offset(self.head as usize);
+        body.get_vector((Self::KEYS * number) as usize)
     }
 
     /// Calls `count` with this thread's vectors from number `from` to before `to`, by
-    /// [`TOGETHER`] of them, as long as `goes_on` says so of the first of these, if there is
-    /// one. That many divide `to - from`, or `to` is beyond the last.
+    /// [`TOGETHER`] of them, as long as `goes_on` says so of the first of these, if there is one.
+    /// That many divide `to - from`, or `to` is beyond the last.
     #[inline(always)]
     unsafe fn each(
         &self,
@@ -336,7 +293,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
             let at = |j: usize| self.first + (i + j as u32) * self.step;
             for j in 0..TOGETHER {
                 if at(j) < self.vectors {
-                    vectors[j] = unsafe { self.vector(at(j)) };
+                    vectors[j] = self.vector(at(j));
                 }
             }
             if !goes_on((at(0) < self.vectors).then_some(vectors[0])) {
@@ -351,37 +308,35 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         }
     }
 
-    /// Counts all digits of the sample, and its buckets with `counts_buckets`. The keys
-    /// before the first vector and after the last are of it.
+    /// Counts all digits of the sample, and its buckets with `counts_buckets`. The keys before
+    /// the first vector and after the last are of it.
     #[inline(always)]
     unsafe fn count_sample(&self, counts_buckets: bool) {
-        unsafe {
-            let (first, head) = (self.first, self.head);
-            let behind = Self::KEYS * self.vectors;
-            let singles = self.arg.n as u32 - behind;
-            let mut keys = 0;
-            if first < singles {
-                let single = if first < head { first } else { first + behind };
-                let key = self.arg.input.get(single as usize);
-                let column = self.column::<SAMPLED>(self.sample());
-                histogram::count_key::<K, SAMPLED>(self.arg, true, column, key);
-                if counts_buckets {
-                    self.count_bucket(key);
-                }
-                keys += 1;
+        let (first, head) = (self.first, self.head);
+        let behind = Self::KEYS * self.vectors;
+        let singles = self.arg.n as u32 - behind;
+        let mut keys = 0;
+        if first < singles {
+            let single = if first < head { first } else { first + behind };
+            let key = self.arg.input.get(single as usize);
+            let column = self.column::<SAMPLED>(Self::LAYOUT.sample.shared());
+            histogram::count_key::<K, SAMPLED>(self.arg, true, column, key);
+            if counts_buckets {
+                self.count_bucket(key);
             }
-            if first < self.vectors {
-                keys += Self::KEYS * ((self.vectors - 1 - first) / self.step + 1);
-            }
-            self.words().0.add(Words::KEYS, keys);
-            let goes_on = |_| true;
-            self.each(0, SAMPLE, goes_on, |vector| {
-                self.count_digits::<SAMPLED>(self.sample(), vector);
-                if counts_buckets {
-                    self.count_buckets(vector);
-                }
-            });
+            keys += 1;
         }
+        if first < self.vectors {
+            keys += Self::KEYS * ((self.vectors - 1 - first) / self.step + 1);
+        }
+        Self::LAYOUT.words.shared().add(KEYS, keys);
+        let goes_on = |_| true;
+        self.each(0, SAMPLE, goes_on, |vector| {
+            self.count_digits::<SAMPLED>(Self::LAYOUT.sample.shared(), vector);
+            if counts_buckets {
+                self.count_buckets(vector);
+            }
+        });
     }
 
     /// Counts the buckets of all keys after the sample, or until the warp gives up.
@@ -390,16 +345,14 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         let goes_on = |vector: Option<u128>| {
             let contended = self.is_warp_contended(vector);
             if contended && warp::lane_id() == 0 {
-                unsafe { self.words().0.add(Words::GIVEN_UP, 1) };
+                Self::LAYOUT.words.shared().add(GIVEN_UP, 1);
             }
             !contended
         };
-        unsafe {
-            self.each(SAMPLE, u32::MAX, goes_on, |vector| self.count_buckets(vector));
-        }
+        self.each(SAMPLE, u32::MAX, goes_on, |vector| self.count_buckets(vector));
     }
 
-    /// Whether so many of the warp's vectors have neighbours that share a bucket.
+    /// Returns true if so many of the warp's vectors have neighbours that share a bucket.
     #[inline(always)]
     fn is_warp_contended(&self, vector: Option<u128>) -> bool {
         let shares = vector.is_some_and(|vector| self.shares_buckets(vector));
@@ -409,21 +362,19 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     /// This lane's copy of the bins.
     #[inline(always)]
     unsafe fn column<const OF: usize>(&self, bins: Shared<u32>) -> Shared<u32> {
-        unsafe { bins.offset(warp::lane_id() as usize & (OF - 1)) }
+        bins.offset(warp::lane_id() as usize & (OF - 1))
     }
 
     #[inline(always)]
     unsafe fn count_digits<const OF: usize>(&self, bins: Shared<u32>, vector: u128) {
-        unsafe {
-            let column = self.column::<OF>(bins);
-            histogram::count_vector::<K, OF>(self.arg, true, column, vector);
-        }
+        let column = self.column::<OF>(bins);
+        histogram::count_vector::<K, OF>(self.arg, true, column, vector);
     }
 
     #[inline(always)]
     unsafe fn count_buckets(&self, vector: u128) {
         for i in 0..Self::KEYS {
-            unsafe { self.count_bucket(K::from_u128(vector >> (K::BITS * i))) };
+            self.count_bucket(K::from_u128(vector >> (K::BITS * i)));
         }
     }
 
@@ -431,10 +382,10 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     unsafe fn count_bucket(&self, key: K) {
         let bucket = (self.arg.encoded(key) ^ self.arg.order_mask) >> (K::BITS - BUCKET_BITS);
         let bucket = bucket.to_u64() as u32;
-        unsafe { self.counts().add(bucket as usize / 2, 1 << (bucket % 2 * 16)) };
+        Self::LAYOUT.counts.shared().add(bucket as usize / 2, 1 << (bucket % 2 * 16));
     }
 
-    /// Whether two neighbours in a vector have one bucket: codes have if keys have.
+    /// Returns true if two neighbours in a vector have one bucket: codes have if keys have.
     #[inline(always)]
     fn shares_buckets(&self, vector: u128) -> bool {
         let differences = vector ^ vector >> K::BITS;
@@ -444,20 +395,20 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         })
     }
 
-    /// Whether a thread's part of the buckets has a contended one.
+    /// Returns true if a thread's part of the buckets has a contended one.
     #[inline(always)]
     unsafe fn is_contended(&self) -> bool {
         let high = (CONTENDED.wrapping_neg() & 0xffff) * 0x10001;
-        let vectors = unsafe { self.counts().cast::<u128>() };
+        let vectors = Self::LAYOUT.counts.shared().cast::<u128>();
         let (mut all, mut i) = (0, thread::thread_idx_x() as usize);
         while i < COUNT_WORDS / 4 {
-            all |= unsafe { vectors.get(i) };
+            all |= vectors.get(i);
             i += thread::block_dim_x() as usize;
         }
         (0..4).any(|word| (all >> (32 * word)) as u32 & high != 0)
     }
 
-    /// Whether the digits of a thread's part of the sample's bins are spread.
+    /// Returns true if the digits of a thread's part of the sample's bins are spread.
     #[inline(always)]
     unsafe fn is_spread(&self) -> bool {
         let threads = thread::block_dim_x();
@@ -466,7 +417,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         while bin < K::DIGITS * RADIX {
             let mut sum = 0;
             for copy in 0..SAMPLED {
-                sum += unsafe { self.sample().get(bin * SAMPLED + copy) };
+                sum += Self::LAYOUT.sample.shared().get(bin * SAMPLED + copy);
             }
             spread &= sum <= most;
             bin += threads as usize;
@@ -478,56 +429,53 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     /// barrier stands before, and this ends in one.
     #[inline(always)]
     unsafe fn fold(&self) {
-        unsafe {
-            let thread = thread::thread_idx_x() as usize;
-            let threads = thread::block_dim_x() as usize;
-            let order_mask = |position: usize| {
-                let position = (K::DIGITS - UPPER_DIGITS + position) as u32;
-                self.arg.order_mask.digit(8 * position, RADIX as u32 - 1, 0)
-            };
-            let (counts, upper) = (self.counts(), self.upper());
-            let add = |position: usize, digit: u32, count: u32| {
-                let bin = (digit ^ order_mask(position)) as usize;
-                upper.add(position * RADIX + bin, count);
-            };
-            // A row of the bucket counts has one upper digit; a column two lower ones.
-            const COLUMNS: usize = RADIX / 2;
-            let (mut low, mut high) = (0, 0);
-            let column = thread % COLUMNS;
-            let mut row = thread / COLUMNS;
-            while row < RADIX {
-                let word = counts.get(row * COLUMNS + column);
-                low += word & 0xffff;
-                high += word >> 16;
-                row += threads / COLUMNS;
-            }
-            add(0, 2 * column as u32, low);
-            add(0, 2 * column as u32 + 1, high);
-            self.words().0.add(Words::COUNTED, low + high);
-            // A warp a row.
-            let mut row = thread / 32;
-            while row < RADIX {
-                let mut sum = 0;
-                for i in 0..COLUMNS / 32 {
-                    let word = counts.get(row * COLUMNS + 32 * i + thread % 32);
-                    sum += (word & 0xffff) + (word >> 16);
-                }
-                let sum = scan::warp_sum(sum as u64) as u32;
-                if thread.is_multiple_of(32) {
-                    add(1, row as u32, sum);
-                }
-                row += threads / 32;
-            }
-            thread::sync_threads();
+        let thread = thread::thread_idx_x() as usize;
+        let threads = thread::block_dim_x() as usize;
+        let order_mask = |position: usize| {
+            let position = (K::DIGITS - UPPER_DIGITS + position) as u32;
+            self.arg.order_mask.digit(8 * position, RADIX as u32 - 1, 0)
+        };
+        let (counts, upper) = (Self::LAYOUT.counts.shared(), Self::LAYOUT.upper.shared());
+        let add = |position: usize, digit: u32, count: u32| {
+            let bin = (digit ^ order_mask(position)) as usize;
+            upper.add(position * RADIX + bin, count);
+        };
+        // A row of the bucket counts has one upper digit; a column two lower ones.
+        const COLUMNS: usize = RADIX / 2;
+        let (mut low, mut high) = (0, 0);
+        let column = thread % COLUMNS;
+        let mut row = thread / COLUMNS;
+        while row < RADIX {
+            let word = counts.get(row * COLUMNS + column);
+            low += word & 0xffff;
+            high += word >> 16;
+            row += threads / COLUMNS;
         }
+        add(0, 2 * column as u32, low);
+        add(0, 2 * column as u32 + 1, high);
+        Self::LAYOUT.words.shared().add(COUNTED, low + high);
+        // A warp a row.
+        let mut row = thread / 32;
+        while row < RADIX {
+            let mut sum = 0;
+            for i in 0..COLUMNS / 32 {
+                let word = counts.get(row * COLUMNS + 32 * i + thread % 32);
+                sum += (word & 0xffff) + (word >> 16);
+            }
+            let sum = scan::warp_sum(sum as u64) as u32;
+            if thread.is_multiple_of(32) {
+                add(1, row as u32, sum);
+            }
+            row += threads / 32;
+        }
+        thread::sync_threads();
     }
 
-    /// Writes the bucket counts out.
     #[inline(always)]
     unsafe fn save(&self, to: Global<u32>) {
         let mut i = thread::thread_idx_x() as usize;
         while i < COUNT_WORDS {
-            unsafe { to.set(i, self.counts().get(i)) };
+            to.set(i, Self::LAYOUT.counts.shared().get(i));
             i += thread::block_dim_x() as usize;
         }
     }
@@ -535,15 +483,13 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     /// Adds the counts of the upper digits to the device's bins.
     #[inline(always)]
     unsafe fn add_upper(&self) {
-        unsafe {
-            let bins = self.arg.control.offset(control::BINS).cast::<u64>();
-            let bins = bins.offset(K::DIGITS * RADIX - UPPER);
-            let mut i = thread::thread_idx_x() as usize;
-            while i < UPPER {
-                let count = self.upper().get(i) as u64;
-                bins.fetch_add(i, count, Ordering::Relaxed, Scope::Device);
-                i += thread::block_dim_x() as usize;
-            }
+        let bins = self.arg.control.offset(control::BINS).cast::<u64>();
+        let bins = bins.offset(K::DIGITS * RADIX - UPPER);
+        let mut i = thread::thread_idx_x() as usize;
+        while i < UPPER {
+            let count = Self::LAYOUT.upper.shared().get(i) as u64;
+            bins.fetch_add(i, count, Ordering::Relaxed, Scope::Device);
+            i += thread::block_dim_x() as usize;
         }
     }
 
@@ -552,7 +498,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     unsafe fn signal(&self, word: usize) {
         if thread::thread_idx_x() == 0 {
             let control = self.arg.control;
-            unsafe { control.fetch_add(word, 1, Ordering::Relaxed, Scope::Device) };
+            control.fetch_add(word, 1, Ordering::Relaxed, Scope::Device);
         }
     }
 }
@@ -561,7 +507,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
 unsafe fn clear(words: Shared<u32>, len: usize) {
     let mut i = thread::thread_idx_x() as usize;
     while i < len {
-        unsafe { words.set(i, 0) };
+        words.set(i, 0);
         i += thread::block_dim_x() as usize;
     }
 }

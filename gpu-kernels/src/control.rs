@@ -1,8 +1,7 @@
 //! The words in device memory through which the launches of one sort agree.
 //!
-//! A sort is one histogram launch and one launch a digit (or one for each
-//! portion of the tiles, when there are very many keys). They share an array of
-//! 32-bit words:
+//! A sort is one histogram launch and one launch a digit (or one for each portion of the tiles,
+//! when there are very many keys). They share an array of 32-bit words:
 //!
 //! | words | what |
 //! |---|---|
@@ -13,49 +12,47 @@
 //! | 3 x 256 | nothing: a look-back reads four rows at once, and none of these is used |
 //! | tiles x 256 | the look-back table: a row a tile, a word a digit |
 //!
-//! The counts of blocks and the bins must be zero before the first sort, and each sort
-//! leaves them so; the rest may hold anything, and is written before it is read. The
-//! histogram clears the table.
+//! The counts of blocks and the bins must be zero before the first sort, and each sort leaves
+//! them so; the rest may hold anything, and is written before it is read. The histogram clears
+//! the table.
 //!
 //! # The plan
-//! A digit in which all keys agree moves nothing and is skipped; which digits
-//! those are only the histogram knows. So the kernels, not the host, decide which
-//! buffer a pass reads and which it writes: the last pass to run writes the
-//! output, the one before it the scratch buffer, and so on back, and the first
-//! one reads the input. When the sort is in place the input is the output, so the
-//! number of passes is made even by running one constant digit after all.
+//! A digit in which all keys agree moves nothing and is skipped; which digits those are only the
+//! histogram knows. So the kernels, not the host, decide which buffer a pass reads and which it
+//! writes: the last pass to run writes the output, the one before it the scratch buffer, and so
+//! on back, and the first one reads the input. When the sort is in place the input is the output,
+//! so the number of passes is made even by running one constant digit after all.
 //!
 //! # Locally
-//! Where keys are counted by bucket (see [`buckets`](crate::buckets)) and each bucket is
-//! small, another plan takes the first one's place: the upper two digits run, as if there
-//! were no others, and then each bucket is sorted by itself
-//! ([`local_sort`](crate::local_sort)).
+//! Where keys are counted by bucket (see [`buckets`](crate::buckets)) and each bucket is small,
+//! another plan takes the first one's place: the upper two digits run, as if there were no
+//! others, and then each bucket is sorted by itself ([`local_sort`](crate::local_sort)).
 //!
 //! # A look-back word
-//! Two bits of state and 30 bits of count (Adinets and Merrill 2022, Onesweep).
-//! A row is EMPTY, then LOCAL (what the tile itself holds), then INCLUSIVE (what
-//! it and all tiles before it hold). The passes of one sort share the table and
-//! nobody clears it between them: after a pass every word is INCLUSIVE, and the
-//! next pass reads the state through an exclusive or that makes INCLUSIVE EMPTY.
+//! Two bits of state and 30 bits of count (Adinets and Merrill 2022, Onesweep). A row is EMPTY,
+//! then LOCAL (what the tile itself holds), then INCLUSIVE (what it and all tiles before it
+//! hold). The passes of one sort share the table and nobody clears it between them: after a pass
+//! every word is INCLUSIVE, and the next pass reads the state through an exclusive or that makes
+//! INCLUSIVE EMPTY.
 //!
 //! # A single wave
-//! For a single wave of tiles no histogram is launched: see `all_gather`. After the plan
-//! and 16 words that nothing uses come
+//! For a single wave of tiles no histogram is launched: see `all_gather`. After the plan and 16
+//! words that nothing uses come
 //!
 //! | words | what |
 //! |---|---|
 //! | `TILES_MAX` | a word a tile: in which digits its keys differ from the first of all; zero between sorts |
 //! | tiles x 128 | rows: a row a tile, a word two digits |
 //!
-//! Half a word of a row is 14 bits of count and a mark, which tells the passes of a sort
-//! apart: 1 and 2 in turns, but 3 in the last one, and 0 where a pass was skipped. So a
-//! sort that begins finds no row marked 1, and no pass one with its own mark. Only a
-//! sort by a single digit does: before it the rows have to be cleared.
+//! Half a word of a row is 14 bits of count and a mark, which tells the passes of a sort apart: 1
+//! and 2 in turns, but 3 in the last one, and 0 where a pass was skipped. So a sort that begins
+//! finds no row marked 1, and no pass one with its own mark. Only a sort by a single digit does:
+//! before it the rows have to be cleared.
 //!
 //! # Portions
-//! 30 bits count less than 2^30 keys. More are passed in portions of whole tiles,
-//! a launch each: the counts begin anew with each portion's first tile, and its
-//! last one moves the starts on for the next portion.
+//! 30 bits count less than 2^30 keys. More are passed in portions of whole tiles, a launch each:
+//! the counts begin anew with each portion's first tile, and its last one moves the starts on for
+//! the next portion.
 
 /// Most digits a key has: 16 bytes.
 pub const DIGITS_MAX: usize = 16;
@@ -65,23 +62,21 @@ pub const ARRIVALS: usize = DIGITS_MAX;
 pub const DIGITS_COUNTED: usize = ARRIVALS + 1;
 /// Index of how many blocks have seen a bucket that is too large.
 pub const OVERFULL: usize = ARRIVALS + 2;
-/// Index of whether all digits have to be counted again, because buckets were counted in
-/// vain. Until that is decided: how many blocks have given up.
+/// Index of whether all digits have to be counted again, because buckets were counted for
+/// nothing. Until that is decided: how many blocks have given up.
 pub const AGAIN: usize = ARRIVALS + 3;
-/// Index of whether buckets are sorted locally. Until that is decided: whether all blocks
-/// have counted them.
+/// Index of whether buckets are sorted locally. Until that is decided: whether all blocks have
+/// counted them.
 pub const LOCALLY: usize = ARRIVALS + 4;
 /// Index of the next bucket that no block sorts yet.
 pub const NEXT_BUCKET: usize = ARRIVALS + 5;
-/// Index of the bins.
 pub const BINS: usize = 2 * DIGITS_MAX;
 
 use crate::key::RADIX;
 use cuda_std::hint;
 use cuda_std::memory::Global;
 
-/// Index of the starts of even portions (0) and of odd ones (1), for keys of
-/// `digits` digits.
+/// Index of the starts of even portions (0) and of odd ones (1), for keys of `digits` digits.
 pub const fn starts(digits: usize, portion: u32) -> usize {
     BINS + (1 + portion as usize % 2) * 2 * digits * RADIX
 }
@@ -102,14 +97,12 @@ pub const TILES_MAX: usize = 256;
 pub const DIFFERING: usize = BINS;
 /// Set in such a word once it says so.
 pub const PUBLISHED: u32 = 1 << 31;
-/// Index of the rows.
 pub const ROWS: usize = DIFFERING + TILES_MAX;
-/// Words of a row.
 pub const ROW: usize = RADIX / 2;
 /// The bits of a count in a row.
 pub const ROW_COUNT: u32 = (1 << 14) - 1;
 
-/// What marks the rows of a pass over digit `position` of `digits`, in the bits above the count.
+/// The mark of the rows of a pass over digit `position` of `digits`, in the bits above the count.
 #[inline(always)]
 pub const fn row_mark(position: u32, digits: u32) -> u32 {
     let mark = if position + 1 == digits { 3 } else { 1 + position % 2 };
@@ -129,8 +122,8 @@ pub const fn portion(tile: usize) -> u64 {
     PORTION_MAX / tile as u64
 }
 
-/// Most keys that are one portion whatever the tile, of which the last counts whole:
-/// a tile's counters have 16 bits.
+/// Most keys that are one portion whatever the tile, of which the last counts whole: a tile's
+/// counters have 16 bits.
 pub const ONE_PORTION: u64 = PORTION_MAX - (1 << 16);
 
 /// States of a look-back word, in its two high bits.
@@ -142,15 +135,14 @@ pub const COUNT: u32 = !STATE;
 
 /// An option of a sort: the input is also the output.
 pub const IN_PLACE: u32 = 1;
-/// An option of a sort: a pass may rank by atomics. Only for keys without values
-/// that are sorted by all their bits, of which equal ones cannot be told apart.
+/// An option of a sort: a pass may rank by atomics. Only for keys without values that are sorted
+/// by all their bits, of which equal ones cannot be told apart.
 pub const ALLOW_ATOMICS: u32 = 2;
 /// An option of a sort: keys are floating-point numbers; see [`key`](crate::key).
 pub const ENCODE: u32 = 4;
 /// An option of a sort: a key's value is its index in the input.
 pub const INDEX: u32 = 8;
-/// An option of a histogram: it follows a count of buckets, and counts only if that was in
-/// vain.
+/// An option of a histogram: it follows a count of buckets, and counts if that was for nothing.
 pub const ONLY_AGAIN: u32 = 16;
 
 /// How a pass finds the rank of a key: see [`rank`](crate::rank).
@@ -168,7 +160,7 @@ pub enum Buffer {
     Scratch,
 }
 
-/// What one digit's pass does: a word of the plan.
+/// The work of one digit's pass: a word of the plan.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Step {
     word: u32,
@@ -185,11 +177,9 @@ impl Step {
     /// Where the lowest bit of the digit stands in the word.
     const SHIFT: u32 = 8;
 
-    /// A digit that is skipped.
     pub const SKIPPED: Step = Step { word: 0 };
 
-    /// The pass that runs as number `index` of `count`, over the digit from bit
-    /// `shift` on.
+    /// The pass that runs as number `index` of `count`, over the digit from bit `shift` on.
     #[inline(always)]
     pub fn running(index: u32, count: u32, shift: u32, ranking: Ranking) -> Self {
         let left = count - 1 - index;
@@ -212,62 +202,54 @@ impl Step {
         Step { word }
     }
 
-    /// The same where it follows no pass over the digits below those of buckets, whose
-    /// order is made afterwards, and the keys' bits are given back then.
+    /// The same where it follows no pass over the digits below those of buckets, whose order is
+    /// made afterwards, and the keys' bits are given back then.
     #[inline(always)]
     pub fn upper(self) -> Self {
         Step { word: (self.word | Self::UPPER) & !Self::LAST }
     }
 
-    /// Whether the digits below those of buckets are not sorted by yet.
+    /// Returns true if the digits below those of buckets are not sorted by yet.
     #[inline(always)]
     pub fn is_upper(self) -> bool {
         self.word & Self::UPPER != 0
     }
 
-    /// Its word, to be kept elsewhere.
     #[inline(always)]
     pub(crate) fn word(self) -> u32 {
         self.word
     }
 
-    /// The step that has this word.
     #[inline(always)]
     pub(crate) fn from_word(word: u32) -> Self {
         Step { word }
     }
 
-    /// Whether the pass runs at all.
     #[inline(always)]
     pub fn runs(self) -> bool {
         self.word & Self::RUNS != 0
     }
 
-    /// How it ranks.
     #[inline(always)]
     pub fn ranking(self) -> Ranking {
         if self.word & Self::ATOMICS != 0 { Ranking::Atomics } else { Ranking::Match }
     }
 
-    /// The lowest bit of its digit.
     #[inline(always)]
     pub fn shift(self) -> u32 {
         self.word >> Self::SHIFT
     }
 
-    /// Whether it is the first to run, and reads the input.
     #[inline(always)]
     pub fn first(self) -> bool {
         self.word & Self::FIRST != 0
     }
 
-    /// Whether it is the last to run.
     #[inline(always)]
     pub fn last(self) -> bool {
         self.word & Self::LAST != 0
     }
 
-    /// What the pass reads.
     #[inline(always)]
     pub fn source(self) -> Buffer {
         if self.first() {
@@ -279,13 +261,12 @@ impl Step {
         }
     }
 
-    /// What the pass writes.
     #[inline(always)]
     pub fn target(self) -> Buffer {
         if self.word & Self::TO_OUTPUT != 0 { Buffer::Output } else { Buffer::Scratch }
     }
 
-    /// What makes the states that the pass before left behind read as EMPTY.
+    /// The bits that make the states of the pass before read as EMPTY.
     #[inline(always)]
     pub fn toggle(self) -> u32 {
         if self.word & Self::TOGGLED != 0 { INCLUSIVE } else { 0 }
@@ -297,16 +278,14 @@ impl Step {
         Step { word: hint::opaque(self.word) }
     }
 
-    /// Reads the step of digit `position`.
     #[inline(always)]
     pub unsafe fn read(control: Global<u32>, position: usize) -> Self {
-        Step { word: unsafe { control.get(position) } }
+        Step { word: control.get(position) }
     }
 
-    /// Writes the step of digit `position`.
     #[inline(always)]
     pub unsafe fn write(self, control: Global<u32>, position: usize) {
-        unsafe { control.set(position, self.word) }
+        control.set(position, self.word)
     }
 }
 

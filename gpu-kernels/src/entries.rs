@@ -1,7 +1,5 @@
-//! The entry points: one instantiation each, named `kernel_key`.
-//!
-//! [`for_every_entry!`](crate::for_every_entry) has the list, and whoever needs one of each
-//! expands it: here the kernels, with what a host launches them by, and the emulator's tests.
+//! The entry points: one instantiation each of those in
+//! [`for_every_entry!`](crate::for_every_entry), with what a host launches it by.
 
 use crate::block::{Block, sort_block};
 use crate::bucket_starts::{self, BucketStarts};
@@ -24,217 +22,11 @@ use crate::tile::{self, Buffers, Pass, look};
 use crate::verify::{self, Verify, VerifyValues};
 use cuda_std::prelude::*;
 
-/// Expands `$then!` with the list of all entry points.
+/// One entry point: the kernel, the counts and bytes that its PTX states of it, and the [`Entry`]
+/// of its name by which hosts launch it.
 ///
-/// `recent` ones are compiled from compute capability 9.0 on. Where a GPU can use several of
-/// one section, the first that does is taken.
-#[macro_export]
-macro_rules! for_every_entry {
-    ($then:ident) => {
-        $then! {
-            u8 {
-                histograms { histogram_large_u8, histogram_small_u8; }
-                look_back {
-                    onesweep_keys_u8: keys match, onesweep::KEYS_U8;
-                    onesweep_pairs_u8: pairs match, onesweep::PAIRS_U8;
-                }
-                portioned {
-                    onesweep_keys_wide_u8: keys match, onesweep::KEYS_U8;
-                    onesweep_pairs_wide_u8: pairs match, onesweep::PAIRS_U8;
-                }
-                single_wave {
-                    few_keys_4096_u8: keys atomic, single_wave::PAIRS_FEW;
-                    few_keys_8192_u8: keys atomic, single_wave::KEYS_SOME;
-                    few_pairs_2048_u8: pairs match, single_wave::PAIRS_LEAST;
-                    few_pairs_4096_u8: pairs match, single_wave::PAIRS_FEW;
-                    few_pairs_8192_u8: pairs match, single_wave::PAIRS_SOME;
-                }
-                blocks {
-                    block_small_keys_u8: keys, block::SMALL;
-                    block_small_pairs_u8: pairs, block::SMALL;
-                }
-                verify { verify_u8, verify_values_u8; }
-            }
-            u16 {
-                histograms { histogram_large_u16, histogram_small_u16; }
-                recent_look_back {
-                    onesweep_keys_u16: keys atomic, onesweep::KEYS_U16;
-                    onesweep_pairs_u16: pairs match, onesweep::PAIRS_U16;
-                }
-                look_back {
-                    onesweep_keys_baseline_u16: keys match, onesweep::KEYS_U16_BASELINE;
-                    onesweep_pairs_baseline_u16: pairs match, onesweep::PAIRS_U16_BASELINE;
-                }
-                recent_portioned {
-                    onesweep_keys_wide_u16: keys atomic, onesweep::KEYS_U16;
-                    onesweep_pairs_wide_u16: pairs match, onesweep::PAIRS_U16;
-                }
-                portioned {
-                    onesweep_keys_wide_baseline_u16: keys match, onesweep::KEYS_U16_BASELINE;
-                    onesweep_pairs_wide_baseline_u16: pairs match, onesweep::PAIRS_U16_BASELINE;
-                }
-                single_wave {
-                    few_keys_4096_u16: keys atomic, single_wave::KEYS_FEW;
-                    few_keys_8192_u16: keys atomic, single_wave::KEYS_SOME;
-                    few_pairs_2048_u16: pairs match, single_wave::PAIRS_LEAST;
-                    few_pairs_4096_u16: pairs match, single_wave::PAIRS_FEW;
-                    few_pairs_8192_u16: pairs match, single_wave::PAIRS_SOME;
-                }
-                blocks {
-                    block_small_keys_u16: keys, block::SMALL;
-                    block_small_pairs_u16: pairs, block::SMALL;
-                }
-                verify { verify_u16, verify_values_u16; }
-                gather { gather_u16; }
-                numeric_codes { numeric_codes_u16; }
-            }
-            u32 {
-                histograms { histogram_large_u32, histogram_small_u32; }
-                buckets { histogram_by_bucket_u32, bucket_starts_u32; }
-                recent_look_back {
-                    onesweep_keys_u32: keys atomic, onesweep::KEYS_U32;
-                    onesweep_keys_many_u32: keys atomic, onesweep::KEYS_U32_MANY;
-                    onesweep_pairs_u32: pairs match, onesweep::PAIRS_U32;
-                }
-                look_back {
-                    onesweep_keys_baseline_u32: keys atomic, onesweep::KEYS_U32_BASELINE;
-                    onesweep_keys_ballots_u32: keys match, onesweep::KEYS_U32_MATCH;
-                    onesweep_pairs_baseline_u32: pairs match, onesweep::PAIRS_U32_BASELINE;
-                }
-                recent_portioned {
-                    onesweep_keys_wide_u32: keys atomic, onesweep::KEYS_U32;
-                    onesweep_pairs_wide_u32: pairs match, onesweep::PAIRS_U32;
-                }
-                portioned {
-                    onesweep_keys_wide_baseline_u32: keys atomic, onesweep::KEYS_U32_BASELINE;
-                    onesweep_pairs_wide_baseline_u32: pairs match, onesweep::PAIRS_U32_BASELINE;
-                }
-                single_wave {
-                    few_keys_2048_u32: keys atomic, single_wave::KEYS_LEAST;
-                    few_keys_4096_u32: keys atomic, single_wave::KEYS_FEW;
-                    few_keys_8192_u32: keys atomic, single_wave::KEYS_SOME;
-                    few_pairs_2048_u32: pairs match, single_wave::PAIRS_LEAST;
-                    few_pairs_3072_u32: pairs match, single_wave::PAIRS_NEXT;
-                    few_pairs_4096_u32: pairs match, single_wave::PAIRS_FEW;
-                    few_pairs_8192_u32: pairs match, single_wave::PAIRS_SOME;
-                }
-                local {
-                    local_sort_keys_384_u32: keys, local::U32_384;
-                    local_sort_keys_704_u32: keys, local::U32_704;
-                    local_sort_keys_1280_u32: keys, local::U32_1280;
-                    local_sort_keys_2304_u32: keys, local::U32_2304;
-                    local_sort_keys_4608_u32: keys, local::U32_4608;
-                    local_sort_keys_9216_u32: keys, local::U32_9216;
-                    local_sort_pairs_384_u32: pairs, local::U32_384;
-                    local_sort_pairs_704_u32: pairs, local::U32_704;
-                    local_sort_pairs_1280_u32: pairs, local::U32_1280;
-                    local_sort_pairs_2304_u32: pairs, local::U32_2304;
-                    local_sort_pairs_4608_u32: pairs, local::U32_4608;
-                    local_sort_pairs_9216_u32: pairs, local::U32_9216;
-                }
-                blocks {
-                    block_small_keys_u32: keys, block::SMALL;
-                    block_medium_keys_u32: keys, block::MEDIUM;
-                    block_small_pairs_u32: pairs, block::SMALL;
-                    block_medium_pairs_u32: pairs, block::MEDIUM;
-                }
-                merge { merge_u32; }
-                verify { verify_u32, verify_values_u32; }
-                gather { gather_u32; }
-                numeric_codes { numeric_codes_u32; }
-            }
-            u64 {
-                histograms { histogram_large_u64, histogram_small_u64; }
-                buckets { histogram_by_bucket_u64, bucket_starts_u64; }
-                recent_look_back {
-                    onesweep_keys_u64: keys atomic, onesweep::KEYS_U64;
-                    onesweep_pairs_u64: pairs match, onesweep::PAIRS_U64;
-                }
-                look_back {
-                    onesweep_keys_baseline_u64: keys atomic, onesweep::KEYS_U64_BASELINE;
-                    onesweep_pairs_baseline_u64: pairs match, onesweep::PAIRS_U64_BASELINE;
-                }
-                recent_portioned { onesweep_keys_wide_u64: keys atomic, onesweep::KEYS_U64; }
-                portioned {
-                    onesweep_keys_wide_baseline_u64: keys atomic, onesweep::KEYS_U64_BASELINE;
-                    onesweep_pairs_wide_baseline_u64: pairs match, onesweep::PAIRS_U64_BASELINE;
-                }
-                single_wave {
-                    few_keys_2048_u64: keys atomic, single_wave::KEYS_LEAST;
-                    few_keys_4096_u64: keys atomic, single_wave::KEYS_FEW;
-                    few_keys_8192_u64: keys atomic, single_wave::KEYS_SOME;
-                    few_pairs_2048_u64: pairs match, single_wave::PAIRS_LEAST;
-                    few_pairs_4096_u64: pairs match, single_wave::PAIRS_FEW;
-                    few_pairs_8192_u64: pairs match, single_wave::PAIRS_SOME;
-                }
-                local {
-                    local_sort_keys_384_u64: keys, local::U64_384;
-                    local_sort_keys_704_u64: keys, local::U64_704;
-                    local_sort_keys_1280_u64: keys, local::U64_1280;
-                    local_sort_keys_2304_u64: keys, local::U64_2304;
-                    local_sort_keys_4608_u64: keys, local::U64_4608;
-                    local_sort_keys_9216_u64: keys, local::U64_9216;
-                    local_sort_pairs_384_u64: pairs, local::U64_384;
-                    local_sort_pairs_704_u64: pairs, local::U64_704;
-                    local_sort_pairs_1280_u64: pairs, local::U64_1280;
-                    local_sort_pairs_2304_u64: pairs, local::U64_2304_PAIRS;
-                    local_sort_pairs_4608_u64: pairs, local::U64_4608_PAIRS;
-                    local_sort_pairs_9216_u64: pairs, local::U64_9216;
-                }
-                fused {
-                    fused_512_u64: keys, fused::U64;
-                }
-                blocks {
-                    block_small_keys_u64: keys, block::SMALL;
-                    block_medium_keys_u64: keys, block::MEDIUM;
-                    block_small_pairs_u64: pairs, block::SMALL;
-                    block_medium_pairs_u64: pairs, block::MEDIUM;
-                }
-                merge { merge_u64; }
-                verify { verify_u64, verify_values_u64; }
-                gather { gather_u64; }
-                numeric_codes { numeric_codes_u64; }
-            }
-            u128 {
-                histograms { histogram_large_u128, histogram_small_u128; }
-                recent_look_back {
-                    onesweep_keys_u128: keys match, onesweep::KEYS_U128;
-                    onesweep_pairs_u128: pairs match, onesweep::PAIRS_U128;
-                }
-                look_back {
-                    onesweep_keys_baseline_u128: keys match, onesweep::KEYS_U128_BASELINE;
-                    onesweep_pairs_baseline_u128: pairs match, onesweep::PAIRS_U128_BASELINE;
-                }
-                recent_portioned {
-                    onesweep_keys_wide_u128: keys match, onesweep::KEYS_U128;
-                    onesweep_pairs_wide_u128: pairs match, onesweep::PAIRS_U128;
-                }
-                portioned {
-                    onesweep_keys_wide_baseline_u128: keys match, onesweep::KEYS_U128_BASELINE;
-                    onesweep_pairs_wide_baseline_u128: pairs match, onesweep::PAIRS_U128_BASELINE;
-                }
-                single_wave {
-                    few_keys_2048_u128: keys match, single_wave::PAIRS_LEAST;
-                    few_keys_4096_u128: keys match, single_wave::PAIRS_FEW;
-                    few_pairs_2048_u128: pairs match, single_wave::PAIRS_LEAST;
-                    few_pairs_4096_u128: pairs match, single_wave::PAIRS_FEW;
-                }
-                blocks {
-                    block_small_keys_u128: keys, block::SMALL;
-                    block_small_pairs_u128: pairs, block::SMALL;
-                }
-                verify { verify_u128, verify_values_u128; }
-                gather { gather_u128; }
-            }
-        }
-    };
-}
-
-/// One entry point: the kernel, the counts and bytes that its PTX states of it, and the
-/// [`Entry`] of its name by which hosts launch it.
-///
-/// The list of parameters is what both are made from. A field that is a structure is written
-/// with its parts; behind a semicolon stands a field that has no parameters.
+/// The list of parameters is what both are made from. A field that is a structure is written with
+/// its parts; behind a semicolon stands a field that has no parameters.
 macro_rules! entry {
     (always $($rest:tt)*) => { entry! { [] false $($rest)* } };
     (recent $($rest:tt)*) => {
@@ -303,7 +95,7 @@ macro_rules! entry {
                 )*) }
             }
 
-            /// What a host has to know of it.
+            /// The entry, as a host sees it.
             pub const ENTRY: Entry<$arguments $(<$key>)?> = Entry {
                 name: stringify!($name),
                 shape: $shape,
@@ -321,7 +113,6 @@ macro_rules! entry {
     };
 }
 
-/// How many tokens there are.
 #[cfg(not(target_os = "cuda"))]
 macro_rules! count {
     ($($token:tt)*) => { <[&str]>::len(&[$(stringify!($token)),*]) };
@@ -377,26 +168,30 @@ macro_rules! passes {
     };
 }
 
+macro_rules! paired {
+    (keys) => {
+        false
+    };
+    (pairs) => {
+        true
+    };
+}
+
 macro_rules! local_sorts {
     ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
-        local_sorts! { @$of $when $key $name $shape }
-    )* };
-    (@keys $($rest:tt)*) => { local_sorts! { @false $($rest)* } };
-    (@pairs $($rest:tt)*) => { local_sorts! { @true $($rest)* } };
-    (@$paired:literal $when:ident $key:ident $name:ident $shape:expr) => {
         entry! {
             $when $name: LocalSort<$key> {
                 keys: Global<$key>, values: Global<u32>, control: Global<u32>,
                 starts: Global<u32>, order_mask: $key, options: u32
             }
-            $shape; paired: $paired, atomic: true,
-            shared_bytes: local_sort::shared_bytes::<$key>($shape, $paired),
+            $shape; paired: paired!($of), atomic: true,
+            shared_bytes: local_sort::shared_bytes::<$key>($shape, paired!($of)),
             synchronises: synchronisation::local_sort($shape.threads),
             kernel: local_sort::local_sort::<
-                $key, { $shape.threads }, { $shape.items }, $paired,
+                $key, { $shape.threads }, { $shape.items }, { paired!($of) },
             >
         }
-    };
+    )* };
 }
 
 macro_rules! fused {
@@ -418,23 +213,18 @@ macro_rules! fused {
 
 macro_rules! blocks {
     ($key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
-        blocks! { @$of $key $name $shape }
-    )* };
-    (@keys $($rest:tt)*) => { blocks! { @false $($rest)* } };
-    (@pairs $($rest:tt)*) => { blocks! { @true $($rest)* } };
-    (@$paired:literal $key:ident $name:ident $shape:expr) => {
         entry! {
             always $name: Block<$key> {
                 input: Global<$key>, output: Global<$key>, input_values: Global<u32>,
                 output_values: Global<u32>, n: u32, order_mask: $key,
                 bits { Bits: begin = begin: u32, end = end: u32 }, options: u32
             }
-            $shape; paired: $paired, atomic: !$paired,
+            $shape; paired: paired!($of), atomic: !paired!($of),
             shared_bytes: crate::block::shared_bytes::<$key>($shape),
-            synchronises: synchronisation::block($shape.items, $paired),
-            kernel: sort_block::<$key, { $shape.threads }, { $shape.items }, $paired>
+            synchronises: synchronisation::block($shape.items, paired!($of)),
+            kernel: sort_block::<$key, { $shape.threads }, { $shape.items }, { paired!($of) }>
         }
-    };
+    )* };
 }
 
 macro_rules! histograms {
@@ -502,7 +292,7 @@ macro_rules! merge {
     };
 }
 
-/// What threads do each for themselves.
+/// Kernels whose threads work each for themselves.
 macro_rules! elementwise {
     ($shape:expr, $name:ident: $arguments:ident<$key:ident> { $($parameters:tt)* } $kernel:expr) => {
         entry! {
@@ -523,8 +313,8 @@ macro_rules! table {
 
 macro_rules! entries {
     ($($key:ident {
-        histograms { $large:ident, $small:ident; }
-        $(buckets { $counts:ident, $starts:ident; })?
+        histograms { $large:ident; $small:ident; }
+        $(bucket_counts { $counts:ident; } bucket_starts { $starts:ident; })?
         $(recent_look_back $recent_look_back:tt)?
         look_back $look_back:tt
         $(recent_portioned $recent_portioned:tt)?
@@ -534,7 +324,8 @@ macro_rules! entries {
         $(fused $fused:tt)?
         blocks $blocks:tt
         $(merge $merge:tt)?
-        verify { $verify:ident, $verify_values:ident; }
+        verify { $verify:ident; }
+        verify_values { $verify_values:ident; }
         $(gather { $gather:ident; })?
         $(numeric_codes { $codes:ident; })?
     })*) => { $(

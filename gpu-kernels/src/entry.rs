@@ -1,8 +1,8 @@
 //! Entry points, as a host sees them.
 //!
-//! The macros of [`entries`](crate::entries) make an [`Entry`] beside each kernel, from the
-//! list of parameters that the kernel has. A host finds it in the tables of a key type
-//! ([`Entries`]) and launches it with the structure of arguments that the kernel itself takes.
+//! The macros of [`entries`](crate::entries) make an [`Entry`] beside each kernel, from the list
+//! of parameters that the kernel has. A host finds it in the tables of a key type ([`Entries`])
+//! and launches it with the structure of arguments that the kernel itself takes.
 
 use crate::block::Block;
 use crate::bucket_starts::BucketStarts;
@@ -21,7 +21,6 @@ use cuda_std::emu::Parameter;
 
 /// An entry point that takes `A`.
 pub struct Entry<A> {
-    /// Name of the kernel.
     pub name: &'static str,
     /// How it splits its input.
     pub shape: Shape,
@@ -31,7 +30,6 @@ pub struct Entry<A> {
     pub atomic: bool,
     /// Compiled from compute capability 9.0 on.
     pub recent: bool,
-    /// Bytes of dynamic shared memory of a block.
     pub shared_bytes: usize,
     /// How many parameters the kernel has.
     pub count: usize,
@@ -52,35 +50,24 @@ pub(crate) fn parameter<T: Parameter>(argument: &T) -> *mut c_void {
     argument.address().cast_mut()
 }
 
-/// The entry points of keys of a width. Where a GPU can use several of a table, the first is
-/// to be preferred.
+/// The entry points of keys of a width. Where a GPU can use several of a table, the first is to
+/// be preferred.
 pub trait Entries: Swept {
     /// The histogram: in much shared memory, and in little.
     const HISTOGRAMS: [Entry<Histogram<Self>>; 2];
-    /// The histogram of buckets.
     const BUCKET_COUNTS: &'static [Entry<BucketCounts<Self>>];
-    /// The starts of buckets.
     const BUCKET_STARTS: &'static [Entry<BucketStarts>];
-    /// Passes of tiles that look back.
     const LOOK_BACK: &'static [Entry<Pass<Self>>];
     /// The same of sorts in portions.
     const PORTIONED: &'static [Entry<Pass<Self>>];
-    /// Passes of a single wave of tiles.
     const SINGLE_WAVE: &'static [Entry<Pass<Self>>];
-    /// Local sorts of buckets.
     const LOCAL: &'static [Entry<LocalSort<Self>>];
     /// Sorts of keys alone in one launch of many blocks.
     const FUSED: &'static [Entry<Fused<Self>>];
-    /// Sorts in one block.
     const BLOCKS: &'static [Entry<Block<Self>>];
-    /// The merge.
     const MERGE: &'static [Entry<Merge<Self>>];
-    /// The check of order.
     const VERIFY: Entry<Verify<Self>>;
-    /// The check of values.
     const VERIFY_VALUES: Entry<VerifyValues<Self>>;
-    /// Fetching elements by index.
     const GATHER: &'static [Entry<Gather<Self>>];
-    /// Codes of numeric order.
     const NUMERIC_CODES: &'static [Entry<NumericCodes<Self>>];
 }

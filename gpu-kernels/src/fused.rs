@@ -1,45 +1,44 @@
-//! Sorts a few thousand to 2^18 keys in one launch: one pass by the top digit, then a bucket
-//! a block.
+//! Sorts a few thousand to 2^18 keys in one launch: one pass by the top digit, then a bucket a
+//! block.
 //!
-//! So few keys are bound by launches and by waiting, not by what moves. Here each key is read
-//! and written twice, between two grid barriers:
+//! So few keys are bound by launches and by waiting, not by what moves. Here each key is read and
+//! written twice, between two grid barriers:
 //!
 //! 1. **Count.** A block ranks the keys of its tile by their top digit, and adds each digit's
 //!    count to a word of the device by one atomic. That returns where the tile's keys of the
-//!    digit go among all of them: its *claim*. Equal keys alone cannot be told apart, so no
-//!    order of atomics matters.
+//!    digit go among all of them: its *claim*. Equal keys alone cannot be told apart, so no order
+//!    of atomics matters.
 //! 2. **Barrier.** Every block reads the totals. Their prefix sums are the buckets' starts.
 //! 3. **Store.** Keys go to their buckets in the output, which is all the memory it takes: the
 //!    input has been read by then, and a bucket is read and written by one block.
 //! 4. **Barrier**, and a block a bucket: keys are counted in eight bins a thread, by shared
-//!    atomics, and those of a bin, one or two of them, are put in order by counting the
-//!    lesser ones.
+//!    atomics, and those of a bin, one or two of them, are put in order by counting the lesser
+//!    ones.
 //!
-//! Buckets are as many as blocks, a power of two, and the digit has as many bits as that
-//! takes.
+//! Buckets are as many as blocks, a power of two, and the digit has as many bits as that takes.
 //!
 //! # Uneven keys
-//! If a bucket is larger than a block holds, all blocks know it after the first barrier, and
-//! go on by *splitters*, as a samplesort does. Each tile has left some keys as samples; a block
+//! If a bucket is larger than a block holds, all blocks know it after the first barrier, and go
+//! on by *splitters*, as a samplesort does. Each tile has left some keys as samples; a block
 //! ranks its own samples among all; and those of every 16th rank split the keys into as many
-//! ranges as there are blocks. What equals a splitter is in its place at once, so that keys of
-//! few values need no further sorting. It takes two more barriers.
+//! ranges as there are blocks. A key that equals a splitter is in its place at once, so that keys
+//! of few values need no further sorting. It takes two more barriers.
 //!
-//! A range between splitters is sorted by a bitonic network in shared memory, whose time does
-//! not depend on the keys; and so is a bucket one of whose bins is contended.
+//! A range between splitters is sorted by a bitonic network in shared memory, whose time does not
+//! depend on the keys; and so is a bucket one of whose bins is contended.
 //!
 //! # Progress without an order of blocks
-//! A grid barrier needs all blocks on the device. The first is passed by all of them or by
-//! none: where patience ends, a block withdraws, all leave, and the last of them sorts
-//! everything by itself, by the same network in device memory. Blocks that have passed the
-//! first barrier are on the device, and wait for each other without a bound. The network in
-//! device memory is also for a range between splitters that is larger than a block holds: at
-//! three times the mean, and of 16 samples each, one in ten million.
+//! A grid barrier needs all blocks on the device. The first is passed by all of them or by none:
+//! where patience ends, a block withdraws, all leave, and the last of them sorts everything by
+//! itself, by the same network in device memory. Blocks that have passed the first barrier are on
+//! the device, and wait for each other without a bound. The network in device memory is also for
+//! a range between splitters that is larger than a block holds: at three times the mean, and of
+//! 16 samples each, one in ten million.
 //!
 //! # Predicted for an H200
 //! A laboratory in CUDA C++ measured the four steps alone, for 2^12, 2^14, 2^16 and 2^18 keys:
-//! 6.9, 7.6, 9.6 and 13.1 us of 4 bytes, 7.0, 7.5, 9.2 and 13.6 us of 8. Splitters and
-//! networks add 7 to 9 us; see `docs/LAB.md`.
+//! 6.9, 7.6, 9.6 and 13.1 us of 4 bytes, 7.0, 7.5, 9.2 and 13.6 us of 8. Splitters and networks
+//! add 7 to 9 us; see `docs/LAB.md`.
 
 use crate::control;
 use crate::key::Key;
@@ -48,7 +47,7 @@ use crate::policy::Shape;
 use crate::scan;
 use cuda_std::prelude::*;
 
-/// What a launch is about. The input may be the output.
+/// The arguments. The input may be the output.
 #[derive(Clone, Copy)]
 pub struct Fused<K> {
     pub input: Global<K>,
@@ -56,9 +55,7 @@ pub struct Fused<K> {
     /// Words through which blocks agree: see [`words`].
     pub control: Global<u32>,
     pub n: u32,
-    /// What makes the order; see [`key`](crate::key).
     pub order_mask: K,
-    /// Options of the sort, from [`control`](crate::control).
     pub options: u32,
 }
 
@@ -98,24 +95,21 @@ pub const fn most(shape: Shape) -> u64 {
     (BUCKETS_MAX * shape.threads * loaded(shape.items)) as u64
 }
 
-/// Bytes of dynamic shared memory.
 pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
     Layout::<K>::of(shape.threads, shape.items).bytes
 }
 
-/// Where things stand in shared memory.
-struct Layout<K> {
+pub(crate) struct Layout<K> {
     /// Eight bins of 16 bits to an element, and the end of the last.
-    bins: Part<u128>,
-    keys: Part<K>,
-    splitters: Part<K>,
+    pub bins: Part<u128>,
+    pub keys: Part<K>,
+    pub splitters: Part<K>,
     /// Counts of digits; then what leads from a rank to a place.
-    counts: Part<u32>,
+    pub counts: Part<u32>,
     /// Where each bucket begins, and the last ends.
-    starts: Part<u32>,
-    sums: Part<u32>,
-    /// Ranks of the block's samples.
-    ranks: Part<u32>,
+    pub starts: Part<u32>,
+    pub sums: Part<u32>,
+    pub ranks: Part<u32>,
     bytes: usize,
 }
 
@@ -137,29 +131,25 @@ impl<K: Key> Layout<K> {
     }
 }
 
-/// The kernel: as many [`blocks`] of `THREADS` threads, a power of two and at least 64, each
-/// with at most `THREADS * LOADED` keys of the input. Of a bucket a block holds
-/// `THREADS * ITEMS`.
+/// The kernel: as many [`blocks`] of `THREADS` threads, a power of two and at least 64, each with
+/// at most `THREADS * LOADED` keys of the input. Of a bucket a block holds `THREADS * ITEMS`.
 #[inline(always)]
 pub unsafe fn fused<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>(
     arg: Fused<K>,
 ) {
-    unsafe {
-        thread::trigger_dependents();
-        thread::sync_predecessor();
-        Sorter::<K, THREADS, LOADED, ITEMS> { arg, thread: thread::thread_idx_x() }.sort();
-    }
+    thread::trigger_dependents();
+    thread::sync_predecessor();
+    Sorter::<K, THREADS, LOADED, ITEMS> { arg, thread: thread::thread_idx_x() }.sort();
 }
 
 /// A block's view of its work.
 #[derive(Clone, Copy)]
 pub(crate) struct Sorter<K, const THREADS: usize, const LOADED: usize, const ITEMS: usize> {
     pub(crate) arg: Fused<K>,
-    /// Index of this thread in the block.
     pub(crate) thread: u32,
 }
 
-/// What a tile's keys are counted by, and where.
+/// The digits that a tile's keys are counted by, and where.
 #[derive(Clone, Copy)]
 pub(crate) struct Digits<const LOADED: usize> {
     pub(crate) digits: [u32; LOADED],
@@ -171,53 +161,22 @@ pub(crate) struct Digits<const LOADED: usize> {
 impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
     Sorter<K, THREADS, LOADED, ITEMS>
 {
-    const LAYOUT: Layout<K> = {
+    pub(crate) const LAYOUT: Layout<K> = {
         assert!(THREADS >= 64 && THREADS.is_power_of_two());
         Layout::of(THREADS, ITEMS)
     };
 
-    /// Keys that a block holds.
     pub(crate) const HELD: u32 = (THREADS * ITEMS) as u32;
 
     #[inline(always)]
     pub(crate) unsafe fn bins(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.bins.shared().cast() }
-    }
-
-    #[inline(always)]
-    pub(crate) unsafe fn keys(&self) -> Shared<K> {
-        unsafe { Self::LAYOUT.keys.shared() }
-    }
-
-    #[inline(always)]
-    pub(crate) unsafe fn splitters(&self) -> Shared<K> {
-        unsafe { Self::LAYOUT.splitters.shared() }
-    }
-
-    #[inline(always)]
-    pub(crate) unsafe fn counts(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.counts.shared() }
-    }
-
-    #[inline(always)]
-    pub(crate) unsafe fn starts(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.starts.shared() }
-    }
-
-    #[inline(always)]
-    pub(crate) unsafe fn sums(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.sums.shared() }
-    }
-
-    #[inline(always)]
-    pub(crate) unsafe fn ranks(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.ranks.shared() }
+        Self::LAYOUT.bins.shared().cast()
     }
 
     /// All tiles' samples, and behind them the splitters.
     #[inline(always)]
     pub(crate) unsafe fn samples(&self) -> Global<K> {
-        unsafe { self.arg.control.offset(ZERO).cast() }
+        self.arg.control.offset(ZERO).cast()
     }
 
     #[inline(always)]
@@ -225,20 +184,18 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
         thread::grid_dim_x()
     }
 
-    /// Bits of a top digit.
     #[inline(always)]
     fn bits(&self) -> u32 {
         31 - self.blocks().leading_zeros()
     }
 
-    /// What ranks as the key among unsigned words.
+    /// The code of a key, which ranks as the key among unsigned words.
     #[inline(always)]
     pub(crate) fn code(&self, key: K) -> K {
         let encodes = self.arg.options & control::ENCODE != 0;
         (if encodes { key.encode() } else { key }) ^ self.arg.order_mask
     }
 
-    /// The key of a code.
     #[inline(always)]
     pub(crate) fn key(&self, code: K) -> K {
         let key = code ^ self.arg.order_mask;
@@ -248,44 +205,42 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
 
     #[inline(always)]
     unsafe fn sort(self) {
-        unsafe {
-            let (codes, valid) = self.load();
-            self.leave_sample(codes[0]);
-            self.clear_counts();
-            self.bins().cast::<u128>().set(self.thread as usize, 0);
-            thread::sync_threads();
-            let bits = self.bits();
-            let mut digits = [0; LOADED];
-            for i in 0..LOADED {
-                digits[i] = (codes[i] >> 1 >> (K::BITS - 1 - bits)).to_u64() as u32;
-            }
-            let digits = Digits { digits, words: CLAIMS, kinds: self.blocks() };
-            let (ranks, claim) = self.claim(digits, valid);
-            if !self.enter() {
-                return self.leave();
-            }
-            let total = self.total(digits);
-            if thread::sync_threads_or(total > Self::HELD) {
-                return self.by_splitters(&codes, valid);
-            }
-            self.settle(total, claim);
-            for i in 0..LOADED {
-                if self.has(i, valid) {
-                    let begin = self.counts().get(digits.digits[i] as usize);
-                    self.arg.output.set((begin + ranks[i]) as usize, codes[i]);
-                }
-            }
-            self.grid_barrier();
-            self.clear_behind();
-            let bucket = thread::block_idx_x() as usize;
-            let begin = self.starts().get(bucket);
-            let count = self.starts().get(bucket + 1) - begin;
-            let bin_bits = const { (THREADS * BINS).ilog2() };
-            self.sort_bucket(begin, count, K::BITS - bits - bin_bits);
+        let (codes, valid) = self.load();
+        self.leave_sample(codes[0]);
+        self.clear_counts();
+        self.bins().cast::<u128>().set(self.thread as usize, 0);
+        thread::sync_threads();
+        let bits = self.bits();
+        let mut digits = [0; LOADED];
+        for i in 0..LOADED {
+            digits[i] = (codes[i] >> 1 >> (K::BITS - 1 - bits)).to_u64() as u32;
         }
+        let digits = Digits { digits, words: CLAIMS, kinds: self.blocks() };
+        let (ranks, claim) = self.claim(digits, valid);
+        if !self.enter() {
+            return self.leave();
+        }
+        let total = self.total(digits);
+        if thread::sync_threads_or(total > Self::HELD) {
+            return self.by_splitters(&codes, valid);
+        }
+        self.settle(total, claim);
+        for i in 0..LOADED {
+            if self.has(i, valid) {
+                let begin = Self::LAYOUT.counts.shared().get(digits.digits[i] as usize);
+                self.arg.output.set((begin + ranks[i]) as usize, codes[i]);
+            }
+        }
+        self.grid_barrier();
+        self.clear_behind();
+        let bucket = thread::block_idx_x() as usize;
+        let begin = Self::LAYOUT.starts.shared().get(bucket);
+        let count = Self::LAYOUT.starts.shared().get(bucket + 1) - begin;
+        let bin_bits = const { (THREADS * BINS).ilog2() };
+        self.sort_bucket(begin, count, K::BITS - bits - bin_bits);
     }
 
-    /// Whether item `i` of this thread exists, in a tile of so many keys.
+    /// Returns true if item `i` of this thread exists, in a tile of so many keys.
     #[inline(always)]
     pub(crate) fn has(&self, i: usize, valid: u32) -> bool {
         self.thread + ((i * THREADS) as u32) < valid
@@ -298,17 +253,15 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
         let begin = (thread::block_idx_x() * tile).min(self.arg.n);
         let valid = tile.min(self.arg.n - begin);
         let mut codes = [!K::from_u64(0); LOADED];
-        unsafe {
-            let input = self.arg.input.offset((begin + self.thread) as usize);
-            for i in 0..LOADED {
-                if self.has(i, valid) {
-                    codes[i] = input.get(i * THREADS);
-                }
+        let input = self.arg.input.offset((begin + self.thread) as usize);
+        for i in 0..LOADED {
+            if self.has(i, valid) {
+                codes[i] = input.get(i * THREADS);
             }
-            for i in 0..LOADED {
-                if self.has(i, valid) {
-                    codes[i] = self.code(codes[i]);
-                }
+        }
+        for i in 0..LOADED {
+            if self.has(i, valid) {
+                codes[i] = self.code(codes[i]);
             }
         }
         (codes, valid)
@@ -317,36 +270,34 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
     #[inline(always)]
     pub(crate) unsafe fn clear_counts(&self) {
         if self.thread < 2 * BUCKETS_MAX as u32 {
-            unsafe { self.counts().set(self.thread as usize, 0) };
+            Self::LAYOUT.counts.shared().set(self.thread as usize, 0);
         }
     }
 
-    /// Counts the tile's digits and claims places for them. Returns the keys' ranks among
-    /// those of the tile with their digit, and what a digit's thread has claimed. A barrier
-    /// stands before.
+    /// Counts the tile's digits and claims offsets for them. Returns the keys' ranks among those
+    /// of the tile with their digit, and what a digit's thread has claimed. A barrier stands
+    /// before.
     #[inline(always)]
     pub(crate) unsafe fn claim(&self, digits: Digits<LOADED>, valid: u32) -> ([u32; LOADED], u32) {
-        unsafe {
-            let mut ranks = [0; LOADED];
-            for i in 0..LOADED {
-                ranks[i] = self.rank(digits.digits[i], self.has(i, valid));
-            }
-            thread::sync_threads();
-            let mut claim = 0;
-            if self.thread < digits.kinds {
-                let count = self.counts().get(self.thread as usize);
-                if count > 0 {
-                    let word = digits.words + self.thread as usize;
-                    let (order, scope) = (Ordering::Relaxed, Scope::Device);
-                    claim = self.arg.control.fetch_add(word, count, order, scope);
-                }
-            }
-            (ranks, claim)
+        let mut ranks = [0; LOADED];
+        for i in 0..LOADED {
+            ranks[i] = self.rank(digits.digits[i], self.has(i, valid));
         }
+        thread::sync_threads();
+        let mut claim = 0;
+        if self.thread < digits.kinds {
+            let count = Self::LAYOUT.counts.shared().get(self.thread as usize);
+            if count > 0 {
+                let word = digits.words + self.thread as usize;
+                let (order, scope) = (Ordering::Relaxed, Scope::Device);
+                claim = self.arg.control.fetch_add(word, count, order, scope);
+            }
+        }
+        (ranks, claim)
     }
 
-    /// The rank of a digit among the tile's, in no order. A row of one digit is counted at
-    /// once: its lanes would wait for each other. All lanes call.
+    /// The rank of a digit among the tile's, in no order. A row of one digit is counted at once:
+    /// its lanes would wait for each other. All lanes call.
     #[inline(always)]
     unsafe fn rank(&self, digit: u32, valid: bool) -> u32 {
         let lane = self.thread % 32;
@@ -357,7 +308,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
             counted = 32;
         }
         if valid && (!alike || lane == 0) {
-            rank = unsafe { self.counts().fetch_add(digit as usize, counted) };
+            rank = Self::LAYOUT.counts.shared().fetch_add(digit as usize, counted);
         }
         let of_row = warp::shuffle_idx(warp::FULL, rank, 0);
         if alike { of_row + lane } else { rank }
@@ -370,46 +321,42 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
             return 0;
         }
         let word = digits.words + self.thread as usize;
-        unsafe { self.arg.control.get(word) }
+        self.arg.control.get(word)
     }
 
-    /// Leaves where buckets begin, and what leads from a key's rank in the tile to its place.
-    /// A barrier stands before, and this ends in one.
+    /// Leaves where buckets begin, and what leads from a key's rank in the tile to its place. A
+    /// barrier stands before, and this ends in one.
     #[inline(always)]
     pub(crate) unsafe fn settle(&self, total: u32, claim: u32) {
-        unsafe {
-            let begin = self.sum_before(total);
-            let thread = self.thread as usize;
-            if thread < 2 * BUCKETS_MAX {
-                self.starts().set(thread, begin);
-                self.counts().set(thread, begin + claim);
-            }
-            if thread == 0 {
-                self.starts().set(2 * BUCKETS_MAX, self.arg.n);
-            }
-            thread::sync_threads();
+        let begin = self.sum_before(total);
+        let thread = self.thread as usize;
+        if thread < 2 * BUCKETS_MAX {
+            Self::LAYOUT.starts.shared().set(thread, begin);
+            Self::LAYOUT.counts.shared().set(thread, begin + claim);
         }
+        if thread == 0 {
+            Self::LAYOUT.starts.shared().set(2 * BUCKETS_MAX, self.arg.n);
+        }
+        thread::sync_threads();
     }
 
-    /// The sum of what the threads before this one have. It has a barrier, and one stands
-    /// between two calls.
+    /// The sum of what the threads before this one have. It has a barrier, and one stands between
+    /// two calls.
     #[inline(always)]
     pub(crate) unsafe fn sum_before(&self, value: u32) -> u32 {
         let (lane, warp) = (self.thread % 32, self.thread as usize / 32);
         let inclusive = scan::warp_inclusive(value, lane);
-        unsafe {
-            if lane == 31 {
-                self.sums().set(warp, inclusive);
-            }
-            thread::sync_threads();
-            let warps = const { THREADS / 32 };
-            let mut sum = 0;
-            if (lane as usize) < warps {
-                sum = self.sums().get(lane as usize);
-            }
-            let before = scan::warp_inclusive(sum, lane) - sum;
-            let before = warp::shuffle_idx(warp::FULL, before, warp as u32);
-            before + inclusive - value
+        if lane == 31 {
+            Self::LAYOUT.sums.shared().set(warp, inclusive);
         }
+        thread::sync_threads();
+        let warps = const { THREADS / 32 };
+        let mut sum = 0;
+        if (lane as usize) < warps {
+            sum = Self::LAYOUT.sums.shared().get(lane as usize);
+        }
+        let before = scan::warp_inclusive(sum, lane) - sum;
+        let before = warp::shuffle_idx(warp::FULL, before, warp as u32);
+        before + inclusive - value
     }
 }

@@ -1,5 +1,5 @@
-//! The grid barriers of the sort in [one launch](crate::fused), and what becomes of blocks
-//! that do not pass the first.
+//! The grid barriers of the sort in [one launch](crate::fused), and what becomes of blocks that
+//! do not pass the first.
 
 use crate::fused::{CLAIMS, Sorter, ZERO};
 use crate::key::Key;
@@ -20,109 +20,99 @@ const SENSE: u32 = 1 << 31;
 impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
     Sorter<K, THREADS, LOADED, ITEMS>
 {
-    /// The first grid barrier. Whether all blocks have come, which is the same for all of
-    /// them.
+    /// The first grid barrier. Returns true if all blocks have come, in all of them or in none.
     ///
     /// The order of the word's changes decides: if the last block arrived before one withdrew,
-    /// the latter is taken back; else whoever arrives later takes that back. Where both are to
-    /// be seen, one of them is about to be.
+    /// the latter is taken back; else whoever arrives later takes that back. Where both are to be
+    /// seen, one of them is about to be.
     #[inline(always)]
     pub(crate) unsafe fn enter(&self) -> bool {
-        unsafe {
-            thread::sync_threads();
-            let mut closed = false;
-            if self.thread == 0 {
-                let arrive = |added: u32, order| {
-                    self.arg.control.fetch_add(ENTRY, added, order, Scope::Device)
-                };
-                closed = arrive(1, Ordering::Release) >= WITHDRAWN;
-                if closed {
-                    arrive(1u32.wrapping_neg(), Ordering::Relaxed);
+        thread::sync_threads();
+        let mut closed = false;
+        if self.thread == 0 {
+            let arrive =
+                |added: u32, order| self.arg.control.fetch_add(ENTRY, added, order, Scope::Device);
+            closed = arrive(1, Ordering::Release) >= WITHDRAWN;
+            if closed {
+                arrive(1u32.wrapping_neg(), Ordering::Relaxed);
+            }
+            let mut patience = hint::Patience::new();
+            while !closed {
+                let word = self.arg.control.load(ENTRY, Ordering::Acquire, Scope::Device);
+                if word == self.blocks() {
+                    break;
                 }
-                let mut patience = hint::Patience::new();
-                while !closed {
-                    let word = self.arg.control.load(ENTRY, Ordering::Acquire, Scope::Device);
-                    if word == self.blocks() {
-                        break;
-                    }
-                    closed = word >= WITHDRAWN && word % WITHDRAWN != self.blocks();
-                    if !closed && patience.ended() {
-                        let word = arrive(WITHDRAWN, Ordering::Relaxed);
-                        if word % WITHDRAWN == self.blocks() {
-                            arrive(WITHDRAWN.wrapping_neg(), Ordering::Relaxed);
-                        }
+                closed = word >= WITHDRAWN && word % WITHDRAWN != self.blocks();
+                if !closed && patience.ended() {
+                    let word = arrive(WITHDRAWN, Ordering::Relaxed);
+                    if word % WITHDRAWN == self.blocks() {
+                        arrive(WITHDRAWN.wrapping_neg(), Ordering::Relaxed);
                     }
                 }
             }
-            !thread::sync_threads_or(closed)
         }
+        !thread::sync_threads_or(closed)
     }
 
     /// A later grid barrier: all blocks are known to be on the device.
     #[inline(always)]
     pub(crate) unsafe fn grid_barrier(&self) {
-        unsafe {
-            thread::sync_threads();
-            if self.thread == 0 {
-                // All arrivals add up to that bit, and leave the others as they were.
-                let others = self.blocks() - 1;
-                let first = thread::block_idx_x() == 0;
-                let added = if first { SENSE - others } else { 1 };
-                let control = self.arg.control;
-                let before = control.fetch_add(BARRIER, added, Ordering::Release, Scope::Device);
-                let reversed = |word: u32| (word ^ before) & SENSE != 0;
-                while !reversed(control.load(BARRIER, Ordering::Acquire, Scope::Device)) {}
-            }
-            thread::sync_threads();
+        thread::sync_threads();
+        if self.thread == 0 {
+            // All arrivals add up to that bit, and leave the others as they were.
+            let others = self.blocks() - 1;
+            let first = thread::block_idx_x() == 0;
+            let added = if first { SENSE - others } else { 1 };
+            let control = self.arg.control;
+            let before = control.fetch_add(BARRIER, added, Ordering::Release, Scope::Device);
+            let reversed = |word: u32| (word ^ before) & SENSE != 0;
+            while !reversed(control.load(BARRIER, Ordering::Acquire, Scope::Device)) {}
         }
+        thread::sync_threads();
     }
 
     /// Clears what the next sort finds, by the first block, when nobody reads it any more.
     #[inline(always)]
     pub(crate) unsafe fn clear_behind(&self) {
         if thread::block_idx_x() == 0 {
-            unsafe { self.clear_claims() };
+            self.clear_claims();
         }
     }
 
     #[inline(always)]
     unsafe fn clear_claims(&self) {
         let mut word = CLAIMS + self.thread as usize;
-        unsafe {
-            while word < ZERO {
-                self.arg.control.set(word, 0);
-                word += THREADS;
-            }
-            if self.thread == 0 {
-                self.arg.control.set(ENTRY, 0);
-            }
+        while word < ZERO {
+            self.arg.control.set(word, 0);
+            word += THREADS;
+        }
+        if self.thread == 0 {
+            self.arg.control.set(ENTRY, 0);
         }
     }
 
     /// Leaves without having entered; sorts everything if all others have left.
     #[inline(always)]
     pub(crate) unsafe fn leave(&self) {
-        unsafe {
-            let mut last = false;
-            if self.thread == 0 {
-                let (order, scope) = (Ordering::AcqRel, Scope::Device);
-                let left = self.arg.control.fetch_add(LEFT, 1, order, scope);
-                last = left + 1 == self.blocks();
-            }
-            if !thread::sync_threads_or(last) {
-                return;
-            }
-            self.clear_claims();
-            if self.thread == 0 {
-                self.arg.control.set(LEFT, 0);
-            }
-            let mut i = self.thread;
-            while i < self.arg.n {
-                let key = self.arg.input.get(i as usize);
-                self.arg.output.set(i as usize, self.code(key));
-                i += THREADS as u32;
-            }
-            self.sort_in_memory(0, self.arg.n);
+        let mut last = false;
+        if self.thread == 0 {
+            let (order, scope) = (Ordering::AcqRel, Scope::Device);
+            let left = self.arg.control.fetch_add(LEFT, 1, order, scope);
+            last = left + 1 == self.blocks();
         }
+        if !thread::sync_threads_or(last) {
+            return;
+        }
+        self.clear_claims();
+        if self.thread == 0 {
+            self.arg.control.set(LEFT, 0);
+        }
+        let mut i = self.thread;
+        while i < self.arg.n {
+            let key = self.arg.input.get(i as usize);
+            self.arg.output.set(i as usize, self.code(key));
+            i += THREADS as u32;
+        }
+        self.sort_in_memory(0, self.arg.n);
     }
 }

@@ -1,17 +1,17 @@
-//! What moves or makes elements one by one, beside the sorts.
+//! Kernels that move or make elements one by one, beside the sorts.
 //!
-//! Values wider than 4 bytes do not travel through the passes: an index does, and
-//! at the end each value is fetched once from where its index says. For 16-byte
-//! values beside 4-byte keys that is 52 bytes of traffic a value in place of 128.
+//! Values wider than 4 bytes do not travel through the passes: an index does, and at the end each
+//! value is fetched once from where its index says. For 16-byte values beside 4-byte keys that is
+//! 52 bytes of traffic a value in place of 128.
 //!
-//! Numeric order, in which -0 equals +0 and every NaN comes last, is not an order
-//! of bits: different bits are equal in it. It is sorted by a code of each key, with
-//! the index beside it, and then the keys are gathered.
+//! Numeric order, in which -0 equals +0 and every NaN comes last, is not an order of bits:
+//! different bits are equal in it. It is sorted by a code of each key, with the index beside it,
+//! and then the keys are gathered.
 
 use crate::key::Key;
 use cuda_std::prelude::*;
 
-/// What a gather is about: `output[i]` becomes `input[index[i]]`, for all `i` below `n`.
+/// The arguments of a gather: `output[i]` becomes `input[index[i]]`, for all `i` below `n`.
 #[derive(Clone, Copy)]
 pub struct Gather<T> {
     pub input: Global<T>,
@@ -23,12 +23,12 @@ pub struct Gather<T> {
 /// The kernel that gathers. Any grid.
 #[inline(always)]
 pub unsafe fn gather<T: Word>(arg: Gather<T>) {
-    each(arg.n, |i| unsafe {
+    each(arg.n, |i| {
         arg.output.set(i, arg.input.get(arg.index.get(i) as usize));
     });
 }
 
-/// What coding is about: `codes[i]` becomes the code of `keys[i]`, for all `i` below `n`, of
+/// The arguments of coding: `codes[i]` becomes the code of `keys[i]`, for all `i` below `n`, of
 /// floating-point numbers whose infinity has the bits `infinity`.
 #[derive(Clone, Copy)]
 pub struct NumericCodes<K> {
@@ -38,12 +38,11 @@ pub struct NumericCodes<K> {
     pub infinity: K,
 }
 
-/// The kernel that codes. With the sign bit flipped the codes ascend with the numbers. Any
-/// grid.
+/// The kernel that codes. With the sign bit flipped the codes ascend with the numbers. Any grid.
 #[inline(always)]
 pub unsafe fn numeric_codes<K: Key>(arg: NumericCodes<K>) {
     let magnitude = K::last(K::default()) >> 1;
-    each(arg.n, |i| unsafe {
+    each(arg.n, |i| {
         let key = arg.keys.get(i);
         let size = key & magnitude;
         let code = if size > arg.infinity {

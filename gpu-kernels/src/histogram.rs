@@ -1,16 +1,15 @@
 //! Counts every digit of every key in one read, and plans the passes.
 //!
-//! Each block counts into shared memory. Every bin stands there in several
-//! copies, interleaved so that copy `c` of all bins lies in the banks congruent
-//! to `c`; a lane counts in its own copy, so with 32 copies no two lanes of a
-//! warp ever meet in a bank, whatever the keys are: the kernel runs at the speed
-//! of the read. When whole keys are sorted by, which digits a key has is known to
-//! the compiler, and nothing is computed for them but the bins' addresses.
+//! Each block counts into shared memory. Every bin stands there in several copies, interleaved so
+//! that copy `c` of all bins lies in the banks congruent to `c`; a lane counts in its own copy,
+//! so with 32 copies no two lanes of a warp ever meet in a bank, whatever the keys are: the
+//! kernel runs at the speed of the read. When whole keys are sorted by, which digits a key has is
+//! known to the compiler, and nothing is computed for them but the bins' addresses.
 //!
-//! Then the block adds its sums to the bins in device memory. The block that
-//! arrives last has all of them before it: it turns them into starts, makes the
-//! plan (see [`control`](crate::control)), and leaves the bins zero for the next
-//! sort. Only it knows the whole, and no launch has to follow for it.
+//! Then the block adds its sums to the bins in device memory. The block that arrives last has all
+//! of them before it: it turns them into starts, makes the plan (see
+//! [`control`](crate::control)), and leaves the bins zero for the next sort. Only it knows the
+//! whole, and no launch has to follow for it.
 //!
 //! Behind a count of [buckets](crate::buckets) it runs only if that was for nothing.
 //!
@@ -22,26 +21,21 @@ use crate::plan;
 use crate::scan;
 use cuda_std::prelude::*;
 
-/// What a histogram launch is about.
 #[derive(Clone, Copy)]
 pub struct Histogram<K> {
     /// `n` keys, aligned as a key is.
     pub input: Global<K>,
-    /// The sort's control words; see [`control`](crate::control).
     pub control: Global<u32>,
     pub n: u64,
     /// Rows of the look-back table.
     pub tiles: u32,
-    /// What makes the order; see [`key`](crate::key).
     pub order_mask: K,
-    /// What is sorted by.
     pub bits: Bits,
-    /// Options of the sort, from [`control`](crate::control).
     pub options: u32,
 }
 
 impl<K: Key> Histogram<K> {
-    /// Whether keys are sorted by all their bits.
+    /// Returns true if keys are sorted by all their bits.
     #[inline(always)]
     fn whole(&self) -> bool {
         self.bits.begin == 0 && self.bits.end == K::BITS
@@ -64,87 +58,81 @@ impl<K: Key> Histogram<K> {
 /// `DIGITS * 256 * COPIES` words of dynamic shared memory.
 #[inline(always)]
 pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
-    unsafe {
-        thread::trigger_dependents();
-        let only_again = arg.options & control::ONLY_AGAIN != 0;
-        if only_again {
-            thread::sync_predecessor();
-            if arg.control.get(control::AGAIN) == 0 {
-                return;
-            }
+    thread::trigger_dependents();
+    let only_again = arg.options & control::ONLY_AGAIN != 0;
+    if only_again {
+        thread::sync_predecessor();
+        if arg.control.get(control::AGAIN) == 0 {
+            return;
         }
-        let bins = dynamic_shared::<u32>(0, K::DIGITS * RADIX * COPIES);
-        let t = thread::thread_idx_x() as usize;
-        let threads = thread::block_dim_x() as usize;
+    }
+    let bins = dynamic_shared::<u32>(0, K::DIGITS * RADIX * COPIES);
+    let t = thread::thread_idx_x() as usize;
+    let threads = thread::block_dim_x() as usize;
 
-        let mut i = t;
-        while i < K::DIGITS * RADIX * COPIES {
-            bins.set(i, 0);
-            i += threads;
-        }
-        clear_table::<K>(arg);
-        thread::sync_threads();
-        count::<K, COPIES>(arg, bins);
-        thread::sync_threads();
-        add_to_bins::<K, COPIES>(arg.control, bins);
-        if arrives_last(arg.control, bins) {
-            make_plan::<K>(arg, bins);
-            if only_again && t == 0 {
-                arg.control.set(control::AGAIN, 0);
-            }
+    let mut i = t;
+    while i < K::DIGITS * RADIX * COPIES {
+        bins.set(i, 0);
+        i += threads;
+    }
+    clear_table::<K>(arg);
+    thread::sync_threads();
+    count::<K, COPIES>(arg, bins);
+    thread::sync_threads();
+    add_to_bins::<K, COPIES>(arg.control, bins);
+    if arrives_last(arg.control, bins) {
+        make_plan::<K>(arg, bins);
+        if only_again && t == 0 {
+            arg.control.set(control::AGAIN, 0);
         }
     }
 }
 
 #[inline(always)]
 pub(crate) unsafe fn clear_table<K: Key>(arg: Histogram<K>) {
-    unsafe {
-        let table = arg.control.offset(control::table(K::DIGITS));
-        let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
-        let mut i = thread::block_idx_x() as usize * thread::block_dim_x() as usize
-            + thread::thread_idx_x() as usize;
-        while i < arg.tiles as usize * RADIX {
-            table.set(i, control::EMPTY);
-            i += step;
-        }
+    let table = arg.control.offset(control::table(K::DIGITS));
+    let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
+    let mut i = thread::block_idx_x() as usize * thread::block_dim_x() as usize
+        + thread::thread_idx_x() as usize;
+    while i < arg.tiles as usize * RADIX {
+        table.set(i, control::EMPTY);
+        i += step;
     }
 }
 
-/// Counts the keys in 16-byte vectors, two in flight; the keys before the first
-/// aligned one and after the last whole vector singly.
+/// Counts the keys in 16-byte vectors, two in flight; the keys before the first aligned one and
+/// after the last whole vector singly.
 #[inline(always)]
 unsafe fn count<K: Key, const COPIES: usize>(arg: Histogram<K>, bins: Shared<u32>) {
-    unsafe {
-        let per_vector = 16 / size_of::<K>();
-        let column = bins.offset(warp::lane_id() as usize & (COPIES - 1));
-        let n = arg.n as usize;
-        let whole = arg.whole();
-        let head = (arg.input.address().wrapping_neg() % 16 / size_of::<K>()).min(n);
-        let vectors = (n - head) / per_vector;
-        let body = arg.input.offset(head);
+    let per_vector = 16 / size_of::<K>();
+    let column = bins.offset(warp::lane_id() as usize & (COPIES - 1));
+    let n = arg.n as usize;
+    let whole = arg.whole();
+    let head = (arg.input.address().wrapping_neg() % 16 / size_of::<K>()).min(n);
+    let vectors = (n - head) / per_vector;
+    let body = arg.input.offset(head);
 
-        let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
-        let first = thread::block_idx_x() as usize * thread::block_dim_x() as usize
-            + thread::thread_idx_x() as usize;
-        let mut i = first;
-        while i + step < vectors {
-            let a = body.get_vector(i * per_vector);
-            let b = body.get_vector((i + step) * per_vector);
-            count_vector::<K, COPIES>(arg, whole, column, a);
-            count_vector::<K, COPIES>(arg, whole, column, b);
-            i += 2 * step;
-        }
-        if i < vectors {
-            let vector = body.get_vector(i * per_vector);
-            count_vector::<K, COPIES>(arg, whole, column, vector);
-        }
+    let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
+    let first = thread::block_idx_x() as usize * thread::block_dim_x() as usize
+        + thread::thread_idx_x() as usize;
+    let mut i = first;
+    while i + step < vectors {
+        let a = body.get_vector(i * per_vector);
+        let b = body.get_vector((i + step) * per_vector);
+        count_vector::<K, COPIES>(arg, whole, column, a);
+        count_vector::<K, COPIES>(arg, whole, column, b);
+        i += 2 * step;
+    }
+    if i < vectors {
+        let vector = body.get_vector(i * per_vector);
+        count_vector::<K, COPIES>(arg, whole, column, vector);
+    }
 
-        let tail = head + vectors * per_vector;
-        if first < head {
-            count_key::<K, COPIES>(arg, whole, column, arg.input.get(first));
-        } else if first < head + n - tail {
-            count_key::<K, COPIES>(arg, whole, column, arg.input.get(tail + first - head));
-        }
+    let tail = head + vectors * per_vector;
+    if first < head {
+        count_key::<K, COPIES>(arg, whole, column, arg.input.get(first));
+    } else if first < head + n - tail {
+        count_key::<K, COPIES>(arg, whole, column, arg.input.get(tail + first - head));
     }
 }
 
@@ -157,7 +145,7 @@ pub(crate) unsafe fn count_vector<K: Key, const COPIES: usize>(
 ) {
     for i in 0..16 / size_of::<K>() {
         let key = K::from_u128(vector >> (K::BITS * i as u32));
-        unsafe { count_key::<K, COPIES>(arg, whole, column, key) };
+        count_key::<K, COPIES>(arg, whole, column, key);
     }
 }
 
@@ -171,7 +159,7 @@ pub(crate) unsafe fn count_key<K: Key, const COPIES: usize>(
     let key = arg.encoded(key);
     let count = |position: usize, digit: u32| {
         let bin = position * RADIX + digit as usize;
-        unsafe { column.add(bin * COPIES, 1) };
+        column.add(bin * COPIES, 1);
     };
     if whole {
         for position in 0..K::DIGITS {
@@ -187,72 +175,65 @@ pub(crate) unsafe fn count_key<K: Key, const COPIES: usize>(
     }
 }
 
-/// Sums the copies of each bin, starting each lane at another bank, and adds the
-/// sums to the device's bins.
+/// Sums the copies of each bin, starting each lane at another bank, and adds the sums to the
+/// device's bins.
 #[inline(always)]
 pub(crate) unsafe fn add_to_bins<K: Key, const COPIES: usize>(
     control: Global<u32>,
     bins: Shared<u32>,
 ) {
-    unsafe {
-        let lane = warp::lane_id() as usize;
-        let mut bin = thread::thread_idx_x() as usize;
-        while bin < K::DIGITS * RADIX {
-            let mut sum = 0;
-            for j in 0..COPIES {
-                sum += bins.get(bin * COPIES + ((j + lane) & (COPIES - 1)));
-            }
-            if sum != 0 {
-                let device_bins = control.offset(control::BINS).cast::<u64>();
-                device_bins.fetch_add(bin, sum as u64, Ordering::Relaxed, Scope::Device);
-            }
-            bin += thread::block_dim_x() as usize;
+    let lane = warp::lane_id() as usize;
+    let mut bin = thread::thread_idx_x() as usize;
+    while bin < K::DIGITS * RADIX {
+        let mut sum = 0;
+        for j in 0..COPIES {
+            sum += bins.get(bin * COPIES + ((j + lane) & (COPIES - 1)));
         }
+        if sum != 0 {
+            let device_bins = control.offset(control::BINS).cast::<u64>();
+            device_bins.fetch_add(bin, sum as u64, Ordering::Relaxed, Scope::Device);
+        }
+        bin += thread::block_dim_x() as usize;
     }
 }
 
-/// Whether this block is the last to have added to the bins. The barrier puts the
-/// block's additions before the counter's release, which carries them along; the
-/// counter's acquire and the second barrier hand them to the last block's threads.
+/// Returns true if this block is the last to have added to the bins. The barrier puts the block's
+/// additions before the counter's release, which carries them along; the counter's acquire and
+/// the second barrier hand them to the last block's threads.
 #[inline(always)]
 pub(crate) unsafe fn arrives_last(control: Global<u32>, shared: Shared<u32>) -> bool {
-    unsafe {
-        thread::sync_threads();
-        if thread::thread_idx_x() == 0 {
-            let before = control.fetch_add(control::ARRIVALS, 1, Ordering::AcqRel, Scope::Device);
-            shared.set(0, before);
-        }
-        thread::sync_threads();
-        shared.get(0) == thread::grid_dim_x() - 1
+    thread::sync_threads();
+    if thread::thread_idx_x() == 0 {
+        let before = control.fetch_add(control::ARRIVALS, 1, Ordering::AcqRel, Scope::Device);
+        shared.set(0, before);
     }
+    thread::sync_threads();
+    shared.get(0) == thread::grid_dim_x() - 1
 }
 
 /// The last block's part: starts from bins, the plan, and all as it was.
 #[inline(always)]
 pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
-    unsafe {
-        let t = thread::thread_idx_x() as usize;
-        let shared = shared.offset(2).cast::<u64>();
-        // A word a warp of this block, then a word a warp's worth of bins.
-        let warp_sums = shared;
-        let largest = shared.offset(32);
-        let mut base = 0;
-        while base < K::DIGITS * RADIX {
-            plan_digits::<K>(arg, base, warp_sums, largest);
-            base += thread::block_dim_x() as usize;
-        }
-        if t == 0 {
-            write_steps::<K>(arg, largest);
-            // Opaque, or its address is kept from the arrival on, in registers that there
-            // are not.
-            let arrivals = hint::opaque(control::ARRIVALS as u32) as usize;
-            arg.control.store(arrivals, 0, Ordering::Relaxed, Scope::Device);
-        }
+    let t = thread::thread_idx_x() as usize;
+    let shared = shared.offset(2).cast::<u64>();
+    // A word a warp of this block, then a word a warp's worth of bins.
+    let warp_sums = shared;
+    let largest = shared.offset(32);
+    let mut base = 0;
+    while base < K::DIGITS * RADIX {
+        plan_digits::<K>(arg, base, warp_sums, largest);
+        base += thread::block_dim_x() as usize;
+    }
+    if t == 0 {
+        write_steps::<K>(arg, largest);
+        // Opaque, or its address is kept from the arrival on, in registers that there are not.
+        let arrivals = hint::opaque(control::ARRIVALS as u32) as usize;
+        arg.control.store(arrivals, 0, Ordering::Relaxed, Scope::Device);
     }
 }
 
-/// Scans as many digits as the block has threads for, from bin `base` on: a
-/// thread a bin, eight warps a digit.
+/// Scans as many digits as the block has threads for, from bin `base` on: a thread a bin, eight
+/// warps a digit.
 #[inline(always)]
 unsafe fn plan_digits<K: Key>(
     arg: Histogram<K>,
@@ -260,48 +241,45 @@ unsafe fn plan_digits<K: Key>(
     warp_sums: Shared<u64>,
     largest: Shared<u64>,
 ) {
-    unsafe {
-        let t = thread::thread_idx_x() as usize;
-        let (lane, warp) = (t as u32 % 32, t / 32);
-        let (position, digit) = ((base + t) / RADIX, t % RADIX);
-        let in_range = position < arg.bits.digits() as usize;
-        let bins = arg.control.offset(control::BINS).cast::<u64>();
-        let starts = arg.control.offset(control::starts(K::DIGITS, 0)).cast::<u64>();
+    let t = thread::thread_idx_x() as usize;
+    let (lane, warp) = (t as u32 % 32, t / 32);
+    let (position, digit) = ((base + t) / RADIX, t % RADIX);
+    let in_range = position < arg.bits.digits() as usize;
+    let bins = arg.control.offset(control::BINS).cast::<u64>();
+    let starts = arg.control.offset(control::starts(K::DIGITS, 0)).cast::<u64>();
 
-        let (mut bin, mut count) = (0, 0);
+    let (mut bin, mut count) = (0, 0);
+    if in_range {
+        bin = position * RADIX + (digit ^ arg.digit_mask(position as u32) as usize);
+        count = bins.load(bin, Ordering::Relaxed, Scope::Device);
+    }
+    let inclusive = scan::warp_inclusive_wide(count, lane);
+    let most = scan::warp_most(count);
+    thread::sync_threads();
+    if lane == 31 {
+        warp_sums.set(warp, inclusive);
         if in_range {
-            bin = position * RADIX + (digit ^ arg.digit_mask(position as u32) as usize);
-            count = bins.load(bin, Ordering::Relaxed, Scope::Device);
+            largest.set((base + t) / 32, most);
         }
-        let inclusive = scan::warp_inclusive_wide(count, lane);
-        let most = scan::warp_most(count);
-        thread::sync_threads();
-        if lane == 31 {
-            warp_sums.set(warp, inclusive);
-            if in_range {
-                largest.set((base + t) / 32, most);
+    }
+    thread::sync_threads();
+    if in_range {
+        let mut start = inclusive - count;
+        for j in 0..RADIX / 32 {
+            if j < warp % (RADIX / 32) {
+                start += warp_sums.get(warp / 8 * 8 + j);
             }
         }
-        thread::sync_threads();
-        if in_range {
-            let mut start = inclusive - count;
-            for j in 0..RADIX / 32 {
-                if j < warp % (RADIX / 32) {
-                    start += warp_sums.get(warp / 8 * 8 + j);
-                }
-            }
-            starts.set(position * RADIX + digit, start);
-            bins.store(bin, 0, Ordering::Relaxed, Scope::Device);
-        }
+        starts.set(position * RADIX + digit, start);
+        bins.store(bin, 0, Ordering::Relaxed, Scope::Device);
     }
 }
 
-/// The largest bin of a digit.
 #[inline(always)]
 unsafe fn most(largest: Shared<u64>, position: usize) -> u64 {
     let mut most = 0;
     for j in 0..RADIX / 32 {
-        most = most.max(unsafe { largest.get(position * (RADIX / 32) + j) });
+        most = most.max(largest.get(position * (RADIX / 32) + j));
     }
     most
 }
@@ -309,23 +287,21 @@ unsafe fn most(largest: Shared<u64>, position: usize) -> u64 {
 /// Decides which digits run, and how. By one thread.
 #[inline(always)]
 unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
-    unsafe {
-        let most_of = |position: u32| most(largest, position as usize);
-        let is_spread = |position: u32| most_of(position) <= arg.n / FLAT;
-        let varies = |position: u32| most_of(position) != arg.n;
-        let ranking = |position: u32| {
-            if is_spread(position) && arg.options & control::ALLOW_ATOMICS != 0 {
-                Ranking::Atomics
-            } else {
-                Ranking::Match
-            }
-        };
-        plan::steps(arg.bits, arg.options, varies, ranking, |position, step| {
-            step.write(arg.control, position as usize);
-        });
-    }
+    let most_of = |position: u32| most(largest, position as usize);
+    let is_spread = |position: u32| most_of(position) <= arg.n / FLAT;
+    let varies = |position: u32| most_of(position) != arg.n;
+    let ranking = |position: u32| {
+        if is_spread(position) && arg.options & control::ALLOW_ATOMICS != 0 {
+            Ranking::Atomics
+        } else {
+            Ranking::Match
+        }
+    };
+    plan::steps(arg.bits, arg.options, varies, ranking, |position, step| {
+        step.write(arg.control, position as usize);
+    });
 }
 
-/// A digit counts as spread, so that atomics rank faster than matches, when no
-/// digit has more than one in this many keys; evenly spread digits have 256.
+/// A digit counts as spread, so that atomics rank faster than matches, when no digit has more
+/// than one in this many keys; evenly spread digits have 256.
 const FLAT: u64 = 8;

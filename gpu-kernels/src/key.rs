@@ -1,23 +1,21 @@
-//! What a key is to these kernels.
+//! Keys, as these kernels see them.
 //!
-//! A key travels as the unsigned word of its width, and is sorted by 8-bit digits
-//! of it. Two things make other orders of that:
+//! A key travels as the unsigned word of its width, and is sorted by 8-bit digits of it. Two
+//! things make other orders of that:
 //!
-//! - **Order mask.** The order of a signed type, or a descending one, is that of the word
-//!   after an exclusive or with a constant: the sign bit for signed integers, its
-//!   complement for descending order. An exclusive or acts on each digit by itself,
-//!   so no key is changed for it: a pass takes the digit and then applies the mask.
-//! - **Encoding.** Floating-point numbers, as sign and magnitude, run backwards
-//!   below zero. The first pass complements the magnitude of negative numbers as it
-//!   reads them, and the last one undoes it as it writes; with the sign bit flipped
-//!   that is the total order of IEEE 754: -NaN, -infinity, .., -0, +0, .., NaN.
+//! - **Order mask.** The order of a signed type, or a descending one, is that of the word after
+//!   an exclusive or with a constant: the sign bit for signed integers, its complement for
+//!   descending order. An exclusive or acts on each digit by itself, so no key is changed for it:
+//!   a pass takes the digit and then applies the mask.
+//! - **Encoding.** Floating-point numbers, as sign and magnitude, run backwards below zero. The
+//!   first pass complements the magnitude of negative numbers as it reads them, and the last one
+//!   undoes it as it writes; with the sign bit flipped that is the total order of IEEE 754: -NaN,
+//!   -infinity, .., -0, +0, .., NaN.
 
 use core::ops::{BitAnd, BitOr, BitXor, Not, Shl, Shr};
 use cuda_std::word::Word;
 
-/// Bits of a digit.
 pub const DIGIT_BITS: u32 = 8;
-/// Values of a digit.
 pub const RADIX: usize = 1 << DIGIT_BITS;
 
 /// An unsigned word that is sorted by its digits.
@@ -33,7 +31,6 @@ pub trait Key:
 {
     /// Most digits of a key.
     const DIGITS: usize = size_of::<Self>();
-    /// Bits of a key.
     const BITS: u32 = 8 * size_of::<Self>() as u32;
 
     /// All ones if the highest bit is set, else 0.
@@ -51,8 +48,8 @@ pub trait Key:
         !order_mask
     }
 
-    /// A floating-point number's bits made to ascend with it, but for the sign bit;
-    /// and back again.
+    /// A floating-point number's bits made to ascend with it, but for the sign bit; and back
+    /// again.
     #[inline(always)]
     fn encode(self) -> Self {
         self ^ (self.sign() >> 1)

@@ -21,13 +21,11 @@ impl Builder {
         Part { at, len, element: PhantomData }
     }
 
-    /// Bytes of all parts so far.
     pub const fn bytes(&self) -> usize {
         self.end
     }
 }
 
-/// A part of a layout.
 #[derive(Clone, Copy)]
 pub(crate) struct Part<T> {
     at: usize,
@@ -39,6 +37,6 @@ impl<T: Word> Part<T> {
     /// The block's memory of it.
     #[inline(always)]
     pub unsafe fn shared(&self) -> Shared<T> {
-        unsafe { dynamic_shared(self.at, self.len) }
+        dynamic_shared(self.at, self.len)
     }
 }

@@ -24,12 +24,12 @@
 //! | `layout` | where things stand in shared memory |
 //! | [`policy`] | the tuning parameters, in one place |
 //! | [`synchronisation`] | how many votes and barriers each kernel has |
-//! | [`entries`] | the entry points: instantiations and nothing else |
+//! | `entry_list`, [`entries`] | the entry points: their list, and instantiations of it |
 //! | `entry` | what a host launches them by |
-//! | [`sweep`] | further ones, for `cudamark tune` |
+//! | [`sweep`] | further entry points, for `cudamark tune` |
 //!
-//! The crate compiles for the device, and for the host against the emulator; the
-//! host also reads [`policy`] and [`control`] to launch what it has compiled.
+//! The crate compiles for the device, and for the host against the emulator; the host also reads
+//! [`policy`] and [`control`] to launch what it has compiled.
 #![cfg_attr(
     target_os = "cuda",
     no_std,
@@ -39,17 +39,19 @@
 // Indices name lanes, items and digits: the loops over them are unrolled.
 #![allow(clippy::needless_range_loop)]
 // Every kernel function has one contract, stated where the accessors are:
-// `cuda_std::memory::Global`.
-#![allow(clippy::missing_safety_doc)]
+// `cuda_std::memory::Global`. Blocks inside of them would say it again.
+#![allow(clippy::missing_safety_doc, unsafe_op_in_unsafe_fn)]
 
+mod all_gather;
 pub mod block;
 pub mod bucket_starts;
 pub mod buckets;
 pub mod control;
+#[macro_use]
+mod entry_list;
 // Its macros make the entry points of `sweep` too.
 #[macro_use]
 pub mod entries;
-mod all_gather;
 #[cfg(not(target_os = "cuda"))]
 pub mod entry;
 pub mod fused;

@@ -1,38 +1,37 @@
-//! Sorts each bucket of keys by itself, within one multiprocessor: the last part of a
-//! hybrid radix sort (Stehle and Jacobsen 2017).
+//! Sorts each bucket of keys by itself, within one multiprocessor: the last part of a hybrid
+//! radix sort (Stehle and Jacobsen 2017).
 //!
-//! When the keys stand in the order of their upper 16 bits, those that have them in
-//! common are neighbours, a *bucket*, and all that is left to do is to sort each by the
-//! others. A bucket that a block's shared memory holds is read once, put in order there
-//! by rounds of 8 bits, and written back to where it was. So four passes over keys of 4
-//! bytes become three, eight over keys of 8 bytes three, too, and the last one writes
-//! what it read: whole sectors, without a look-back.
+//! When the keys stand in the order of their upper 16 bits, those that have them in common are
+//! neighbours, a *bucket*, and all that is left to do is to sort each by the others. A bucket
+//! that a block's shared memory holds is read once, put in order there by rounds of 8 bits, and
+//! written back to where it was. So four passes over keys of 4 bytes become three, eight over
+//! keys of 8 bytes three, too, and the last one writes what it read: whole sectors, without a
+//! look-back.
 //!
 //! # A word for a key
-//! In a bucket a key is what its other bits are, and its value is where it stood. Both
-//! fit one word as wide as a key, the bits first. Only these words move. Then the slot
-//! of a word says where it belongs, its upper bits complete the bucket's to a key, and
-//! its lowest 16 fetch the value.
+//! In a bucket a key is what its other bits are, and its value is where it stood. Both fit one
+//! word as wide as a key, the bits first. Only these words move. Then the slot of a word says
+//! where it belongs, its upper bits complete the bucket's to a key, and its lowest 16 fetch the
+//! value.
 //!
 //! # Rounds and exchanges
-//! Keys of 4 bytes take two rounds. Of the six that keys of 8 bytes would take, the upper
-//! two or three do for nearly all words of a bucket as small as that: of 4096 evenly
-//! spread ones half a pair has 24 bits in common. What is not in order yet is put so by
-//! neighbours that change places, a few turns of it; if those do not suffice, all rounds
-//! follow.
+//! Keys of 4 bytes take two rounds. Of the six that keys of 8 bytes would take, the upper two or
+//! three do for nearly all words of a bucket as small as that: of 4096 evenly spread ones half a
+//! pair has 24 bits in common. Words out of order are put right by neighbours that change places,
+//! a few turns of it; if those do not suffice, all rounds follow.
 //!
 //! # Checking
-//! The rounds rank by atomics, of whose order nothing is promised; see
-//! [`rank`](crate::rank). But words differ from each other, and those with equal keys
-//! in the order of their lowest bits are in the order that they came in. So a bucket
-//! is sorted, and stable, exactly if each word is less than the next, which is looked
-//! at before anything is written, and exchanges go on until it is so: after all rounds
-//! digits would be in order all the same, and no word far from where it belongs.
+//! The rounds rank by atomics, of whose order nothing is promised; see [`rank`](crate::rank). But
+//! words differ from each other, and those with equal keys in the order of their lowest bits are
+//! in the order that they came in. So a bucket is sorted, and stable, exactly if each word is
+//! less than the next, which is looked at before anything is written, and exchanges go on until
+//! it is so: after all rounds digits would be in order all the same, and no word far from where
+//! it belongs.
 //!
 //! # Which bucket
-//! Blocks draw buckets from a counter, each its next one while it sorts another. Blocks
-//! that take fixed ones wait for the slowest multiprocessor in the end (`docs/LAB.md`),
-//! and a block a bucket, where nothing is sorted locally, costs a launch of 65536.
+//! Blocks draw buckets from a counter, each its next one while it sorts another. Blocks that take
+//! fixed ones wait for the slowest multiprocessor in the end (`docs/LAB.md`), and a block a
+//! bucket, where nothing is sorted locally, costs a launch of 65536.
 
 use crate::buckets::{BUCKET_BITS, BUCKETS};
 use crate::control;
@@ -43,20 +42,15 @@ use crate::rank::{Counters, PAIRS, pack, unpack};
 use crate::scan;
 use cuda_std::prelude::*;
 
-/// What a launch is about.
 #[derive(Clone, Copy)]
 pub struct LocalSort<K> {
     /// Keys by bucket, in place.
     pub keys: Global<K>,
-    /// A value a key; untouched by a sort of keys alone.
     pub values: Global<u32>,
-    /// The sort's control words; see [`control`](crate::control).
     pub control: Global<u32>,
     /// Where each bucket begins, and the last ends.
     pub starts: Global<u32>,
-    /// What makes the order; see [`key`](crate::key).
     pub order_mask: K,
-    /// Options of the sort, from [`control`](crate::control).
     pub options: u32,
 }
 
@@ -65,7 +59,6 @@ const TURNS: u32 = 4;
 /// Words of a bucket from which on keys of 8 bytes take a third round.
 const LARGE: usize = 1536;
 
-/// Bytes of dynamic shared memory.
 pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool) -> usize {
     Layout::<K>::of(shape.threads, shape.items, paired).bytes
 }
@@ -77,7 +70,7 @@ struct Layout<K> {
     counters: Part<u32>,
     begins: Part<u32>,
     sums: Part<u32>,
-    /// What the block sorts next: see [`Claim`].
+    /// The bucket to sort next: see [`Claim`].
     claimed: Part<u32>,
     bytes: usize,
 }
@@ -104,38 +97,36 @@ impl<K: Key> Layout<K> {
 pub unsafe fn local_sort<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>(
     arg: LocalSort<K>,
 ) {
-    unsafe {
-        thread::trigger_dependents();
-        thread::sync_predecessor();
-        if arg.control.get(control::LOCALLY) == 0 {
+    thread::trigger_dependents();
+    thread::sync_predecessor();
+    if arg.control.get(control::LOCALLY) == 0 {
+        return;
+    }
+    let claimed = const { Layout::<K>::of(THREADS, ITEMS, PAIRED).claimed };
+    let claimed = claimed.shared();
+    let claims = thread::thread_idx_x() == 0;
+    let mut claim = Claim::default();
+    if claims {
+        claim.after = draw(arg);
+        claim.advance(arg);
+    }
+    loop {
+        if claims {
+            claim.publish(arg, claimed);
+        }
+        thread::sync_threads();
+        if claimed.get(0) >= BUCKETS as u32 {
             return;
         }
-        let claimed = const { Layout::<K>::of(THREADS, ITEMS, PAIRED).claimed };
-        let claimed = claimed.shared();
-        let claims = thread::thread_idx_x() == 0;
-        let mut claim = Claim::default();
         if claims {
-            claim.after = draw(arg);
             claim.advance(arg);
         }
-        loop {
-            if claims {
-                claim.publish(arg, claimed);
-            }
-            thread::sync_threads();
-            if claimed.get(0) >= BUCKETS as u32 {
-                return;
-            }
-            if claims {
-                claim.advance(arg);
-            }
-            Bucket::<K, THREADS, ITEMS, PAIRED> { arg, claimed }.sort();
-        }
+        Bucket::<K, THREADS, ITEMS, PAIRED> { arg, claimed }.sort();
     }
 }
 
-/// The bucket that a block sorts next: drawn from the device's counter, by one thread,
-/// while the block sorts another.
+/// The bucket that a block sorts next: drawn from the device's counter, by one thread, while the
+/// block sorts another.
 #[derive(Clone, Copy, Default)]
 struct Claim {
     number: u32,
@@ -145,42 +136,38 @@ struct Claim {
 }
 
 impl Claim {
-    /// Turns to the bucket drawn last, of which nothing is waited for yet, and draws the
-    /// one after it.
+    /// Turns to the bucket drawn last, of which nothing is waited for yet, and draws the one
+    /// after it.
     #[inline(always)]
     unsafe fn advance<K: Key>(&mut self, arg: LocalSort<K>) {
         self.number = self.after;
         if self.number < BUCKETS as u32 {
-            unsafe {
-                self.begin = arg.starts.get(self.number as usize);
-                self.end = arg.starts.get(self.number as usize + 1);
-                self.after = draw(arg);
-            }
+            self.begin = arg.starts.get(self.number as usize);
+            self.end = arg.starts.get(self.number as usize + 1);
+            self.after = draw(arg);
         }
     }
 
     /// Passes over empty buckets, and shows the block what it sorts next.
     #[inline(always)]
     unsafe fn publish<K: Key>(&mut self, arg: LocalSort<K>, claimed: Shared<u32>) {
-        unsafe {
-            while self.number < BUCKETS as u32 && self.begin == self.end {
-                self.advance(arg);
-            }
-            claimed.set(0, self.number);
-            claimed.set(1, self.begin);
-            claimed.set(2, self.end - self.begin);
+        while self.number < BUCKETS as u32 && self.begin == self.end {
+            self.advance(arg);
         }
+        claimed.set(0, self.number);
+        claimed.set(1, self.begin);
+        claimed.set(2, self.end - self.begin);
     }
 }
 
 #[inline(always)]
 unsafe fn draw<K: Key>(arg: LocalSort<K>) -> u32 {
     let next = control::NEXT_BUCKET;
-    unsafe { arg.control.fetch_add(next, 1, Ordering::Relaxed, Scope::Device) }
+    arg.control.fetch_add(next, 1, Ordering::Relaxed, Scope::Device)
 }
 
-/// A block's view of its bucket: what it is about is read from shared memory where it
-/// is needed, because a register that holds it is one that the keys do not have.
+/// A block's view of its bucket: what it is about is read from shared memory where it is needed,
+/// because a register that holds it is one that the keys do not have.
 #[derive(Clone, Copy)]
 struct Bucket<K, const THREADS: usize, const ITEMS: usize, const PAIRED: bool> {
     arg: LocalSort<K>,
@@ -188,8 +175,8 @@ struct Bucket<K, const THREADS: usize, const ITEMS: usize, const PAIRED: bool> {
     claimed: Shared<u32>,
 }
 
-/// Which of a bucket's keys a thread has: `first` and every 32nd after it, as far as
-/// there are any `left` from there on.
+/// A thread's keys of a bucket: `first` and every 32nd after it, as far as there are any `left`
+/// from there on.
 #[derive(Clone, Copy)]
 struct Share {
     first: u32,
@@ -214,30 +201,20 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
     };
 
     #[inline(always)]
-    unsafe fn buffer(&self) -> Shared<K> {
-        unsafe { Self::LAYOUT.words.shared() }
-    }
-
-    #[inline(always)]
-    unsafe fn values(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.values.shared() }
-    }
-
-    #[inline(always)]
     unsafe fn begin(&self) -> u32 {
-        unsafe { self.claimed.get(1) }
+        self.claimed.get(1)
     }
 
     #[inline(always)]
     unsafe fn count(&self) -> u32 {
-        unsafe { self.claimed.get(2) }
+        self.claimed.get(2)
     }
 
     /// Every warp has equally many rows of 32 keys, but for the last ones.
     #[inline(always)]
     unsafe fn share(&self) -> Share {
         let thread = hint::opaque(thread::thread_idx_x());
-        let count = unsafe { self.count() };
+        let count = self.count();
         let keys = 32 * count.div_ceil(THREADS as u32);
         let begin = thread / 32 * keys;
         let first = begin + thread % 32;
@@ -247,71 +224,66 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
 
     #[inline(always)]
     unsafe fn sort(self) {
-        unsafe {
-            let mut words = self.load();
-            let mut shift = Self::FIRST_SHIFT;
-            let mut turns = 0;
-            loop {
-                while hint::opaque(shift) < K::BITS {
-                    self.round(&mut words, shift);
-                    shift += DIGIT_BITS;
-                }
-                // Read before the barrier: after it the first thread may claim another.
-                let (share, number, begin) = (self.share(), self.claimed.get(0), self.begin());
-                if !thread::sync_threads_or(self.is_disordered(share, &words)) {
-                    self.store(share, number, begin, &words);
-                    return;
-                }
-                turns += 1;
-                if turns == TURNS {
-                    shift = BUCKET_BITS;
-                } else {
-                    self.exchange();
-                    words = self.read_back(share, 0);
-                }
+        let mut words = self.load();
+        let mut shift = Self::FIRST_SHIFT;
+        let mut turns = 0;
+        loop {
+            while hint::opaque(shift) < K::BITS {
+                self.round(&mut words, shift);
+                shift += DIGIT_BITS;
+            }
+            // Read before the barrier: after it the first thread may claim another.
+            let (share, number, begin) = (self.share(), self.claimed.get(0), self.begin());
+            if !thread::sync_threads_or(self.is_disordered(share, &words)) {
+                self.store(share, number, begin, &words);
+                return;
+            }
+            turns += 1;
+            if turns == TURNS {
+                shift = BUCKET_BITS;
+            } else {
+                self.exchange();
+                words = self.read_back(share, 0);
             }
         }
     }
 
-    /// The bucket's words, and what stays behind them; values go to shared memory as
-    /// they stand.
+    /// The bucket's words, and what stays behind them; values go to shared memory as they stand.
     #[inline(always)]
     unsafe fn load(&self) -> [K; ITEMS] {
-        unsafe {
-            let (share, begin) = (self.share(), self.begin());
-            let first = share.first;
-            let keys = self.arg.keys.offset((begin + first) as usize);
-            let mut words = [K::from_u64(0); ITEMS];
+        let (share, begin) = (self.share(), self.begin());
+        let first = share.first;
+        let keys = self.arg.keys.offset((begin + first) as usize);
+        let mut words = [K::from_u64(0); ITEMS];
+        for i in 0..ITEMS {
+            if share.has(i) {
+                words[i] = keys.get(32 * i);
+            }
+        }
+        if PAIRED {
+            let from = self.arg.values.offset((begin + first) as usize);
+            let to = Self::LAYOUT.values.shared().offset(first as usize);
+            let mut values = [0; ITEMS];
             for i in 0..ITEMS {
                 if share.has(i) {
-                    words[i] = keys.get(32 * i);
-                }
-            }
-            if PAIRED {
-                let from = self.arg.values.offset((begin + first) as usize);
-                let to = self.values().offset(first as usize);
-                let mut values = [0; ITEMS];
-                for i in 0..ITEMS {
-                    if share.has(i) {
-                        values[i] = from.get(32 * i);
-                    }
-                }
-                for i in 0..ITEMS {
-                    if share.has(i) {
-                        to.set(32 * i, values[i]);
-                    }
+                    values[i] = from.get(32 * i);
                 }
             }
             for i in 0..ITEMS {
-                // Opaque, or it is made where the key is read, and waits for that.
-                let key = Self::opaque(words[i]) ^ self.arg.order_mask;
-                words[i] = Self::word(key, first + 32 * i as u32);
+                if share.has(i) {
+                    to.set(32 * i, values[i]);
+                }
             }
-            if thread::thread_idx_x() == 0 {
-                self.buffer().set(self.count() as usize, !K::from_u64(0));
-            }
-            words
         }
+        for i in 0..ITEMS {
+            // Opaque, or it is made where the key is read, and waits for that.
+            let key = Self::opaque(words[i]) ^ self.arg.order_mask;
+            words[i] = Self::word(key, first + 32 * i as u32);
+        }
+        if thread::thread_idx_x() == 0 {
+            Self::LAYOUT.words.shared().set(self.count() as usize, !K::from_u64(0));
+        }
+        words
     }
 
     /// The same, unknown to the compiler.
@@ -340,12 +312,10 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
     #[inline(always)]
     unsafe fn read_back(&self, share: Share, from: usize) -> [K; ITEMS] {
         let mut words = [K::from_u64(0); ITEMS];
-        unsafe {
-            let from = self.buffer().offset(share.first as usize + from);
-            for i in 0..ITEMS {
-                if share.has(i) {
-                    words[i] = from.get(32 * i);
-                }
+        let from = Self::LAYOUT.words.shared().offset(share.first as usize + from);
+        for i in 0..ITEMS {
+            if share.has(i) {
+                words[i] = from.get(32 * i);
             }
         }
         words
@@ -354,106 +324,101 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
     /// Sorts the words by the digit from bit `shift` on, into the buffer and back.
     #[inline(always)]
     unsafe fn round(&self, words: &mut [K; ITEMS], shift: u32) {
-        unsafe {
-            let thread = hint::opaque(thread::thread_idx_x());
-            let counters = Counters { words: Self::LAYOUT.counters.shared() };
-            counters.clear(thread);
-            let own = counters.own(thread);
-            let share = self.share();
-            let digit = |word: K, shift: u32| word.digit(shift, RADIX as u32 - 1, 0);
-            let mut ranks = [0; ITEMS];
-            for i in 0..ITEMS {
-                let mut before = 0;
-                if share.has(i) {
-                    let digit = digit(words[i], shift);
-                    let half = digit % 2 * 16;
-                    before = own.fetch_add(digit as usize / 2, 1 << half) >> half;
-                }
-                pack(&mut ranks, i, before);
+        let thread = hint::opaque(thread::thread_idx_x());
+        let counters = Counters { words: Self::LAYOUT.counters.shared() };
+        counters.clear(thread);
+        let own = counters.own(thread);
+        let share = self.share();
+        let digit = |word: K, shift: u32| word.digit(shift, RADIX as u32 - 1, 0);
+        let mut ranks = [0; ITEMS];
+        for i in 0..ITEMS {
+            let mut before = 0;
+            if share.has(i) {
+                let digit = digit(words[i], shift);
+                let half = digit % 2 * 16;
+                before = own.fetch_add(digit as usize / 2, 1 << half) >> half;
             }
-            thread::sync_threads();
-            if THREADS == 32 {
-                scan_alone(counters.words, thread);
-            } else {
-                let (begins, sums) = (Self::LAYOUT.begins.shared(), Self::LAYOUT.sums.shared());
-                counters.scan(THREADS / 32, thread, sums, begins, |_| 0, |_, _| ());
-            }
-            let own = own.cast::<u16>();
-            // Opaque, or the digits are kept over the scan.
-            let (shift, share) = (hint::opaque(shift), self.share());
-            for i in 0..ITEMS {
-                if share.has(i) {
-                    let begin = own.get(digit(words[i], shift) as usize) as u32;
-                    let slot = begin + unpack(&ranks, i);
-                    self.buffer().set(slot as usize, words[i]);
-                }
-            }
-            thread::sync_threads();
-            *words = self.read_back(self.share(), 0);
+            pack(&mut ranks, i, before);
         }
+        thread::sync_threads();
+        if THREADS == 32 {
+            scan_alone(counters.words, thread);
+        } else {
+            let (begins, sums) = (Self::LAYOUT.begins.shared(), Self::LAYOUT.sums.shared());
+            counters.scan(THREADS / 32, thread, sums, begins, |_| 0, |_, _| ());
+        }
+        let own = own.cast::<u16>();
+        // Opaque, or the digits are kept over the scan.
+        let (shift, share) = (hint::opaque(shift), self.share());
+        for i in 0..ITEMS {
+            if share.has(i) {
+                let begin = own.get(digit(words[i], shift) as usize) as u32;
+                let slot = begin + unpack(&ranks, i);
+                Self::LAYOUT.words.shared().set(slot as usize, words[i]);
+            }
+        }
+        thread::sync_threads();
+        *words = self.read_back(self.share(), 0);
     }
 
-    /// Whether a word of this thread is not less than the next.
+    /// Returns true if a word of this thread is not less than the next.
     #[inline(always)]
     unsafe fn is_disordered(&self, share: Share, words: &[K; ITEMS]) -> bool {
-        let next = unsafe { self.read_back(share, 1) };
+        let next = self.read_back(share, 1);
         (0..ITEMS).fold(false, |found, i| found | (share.has(i) & (words[i] >= next[i])))
     }
 
-    /// One turn of a sort by exchanging neighbours: every thread those that begin at an
-    /// even slot, then those at an odd one.
+    /// One turn of a sort by exchanging neighbours: every thread those that begin at an even
+    /// slot, then those at an odd one.
     #[inline(always)]
     unsafe fn exchange(&self) {
-        unsafe {
-            let buffer = self.buffer();
-            for odd in 0..2 {
-                let mut slot = 2 * thread::thread_idx_x() as usize + odd;
-                while slot < self.count() as usize {
-                    let (a, b) = (buffer.get(slot), buffer.get(slot + 1));
-                    if a > b {
-                        buffer.set(slot, b);
-                        buffer.set(slot + 1, a);
-                    }
-                    slot += 2 * THREADS;
+        let buffer = Self::LAYOUT.words.shared();
+        for odd in 0..2 {
+            let mut slot = 2 * thread::thread_idx_x() as usize + odd;
+            while slot < self.count() as usize {
+                let (a, b) = (buffer.get(slot), buffer.get(slot + 1));
+                if a > b {
+                    buffer.set(slot, b);
+                    buffer.set(slot + 1, a);
                 }
-                thread::sync_threads();
+                slot += 2 * THREADS;
             }
+            thread::sync_threads();
         }
     }
 
     #[inline(always)]
     unsafe fn store(&self, share: Share, number: u32, begin: u32, words: &[K; ITEMS]) {
-        unsafe {
-            let upper = K::from_u64(number as u64) << (K::BITS - BUCKET_BITS);
-            let order_mask = self.arg.order_mask;
-            let begin = (begin + share.first) as usize;
-            let keys = self.arg.keys.offset(begin);
-            let key = |word: K| (upper | word >> BUCKET_BITS) ^ order_mask;
-            if self.arg.options & control::ENCODE != 0 {
-                for i in 0..ITEMS {
-                    if share.has(i) {
-                        keys.set(32 * i, key(words[i]).encode());
-                    }
-                }
-            } else {
-                for i in 0..ITEMS {
-                    if share.has(i) {
-                        keys.set(32 * i, key(words[i]));
-                    }
+        let upper = K::from_u64(number as u64) << (K::BITS - BUCKET_BITS);
+        let order_mask = self.arg.order_mask;
+        let begin = (begin + share.first) as usize;
+        let keys = self.arg.keys.offset(begin);
+        let key = |word: K| (upper | word >> BUCKET_BITS) ^ order_mask;
+        if self.arg.options & control::ENCODE != 0 {
+            for i in 0..ITEMS {
+                if share.has(i) {
+                    keys.set(32 * i, key(words[i]).encode());
                 }
             }
-            if PAIRED {
-                let to = self.arg.values.offset(begin);
-                let mut values = [0; ITEMS];
-                for i in 0..ITEMS {
-                    if share.has(i) {
-                        values[i] = self.values().get(words[i].to_u64() as usize & 0xffff);
-                    }
+        } else {
+            for i in 0..ITEMS {
+                if share.has(i) {
+                    keys.set(32 * i, key(words[i]));
                 }
-                for i in 0..ITEMS {
-                    if share.has(i) {
-                        to.set(32 * i, values[i]);
-                    }
+            }
+        }
+        if PAIRED {
+            let to = self.arg.values.offset(begin);
+            let mut values = [0; ITEMS];
+            for i in 0..ITEMS {
+                if share.has(i) {
+                    values[i] =
+                        Self::LAYOUT.values.shared().get(words[i].to_u64() as usize & 0xffff);
+                }
+            }
+            for i in 0..ITEMS {
+                if share.has(i) {
+                    to.set(32 * i, values[i]);
                 }
             }
         }
@@ -463,23 +428,21 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
 /// [`Counters::scan`] where a block is one warp: four words a lane.
 #[inline(always)]
 unsafe fn scan_alone(words: Shared<u32>, lane: u32) {
-    unsafe {
-        let words = words.cast::<u128>();
-        let counts = words.get(lane as usize);
-        let word = |i: u32| (counts >> (32 * i)) as u32;
-        // Sums of both digits of a word in its low half, of all that a lane has.
-        let mut sum = 0;
-        for i in 0..4 {
-            sum += (word(i) & 0xffff) + (word(i) >> 16);
-        }
-        let mut begin = scan::warp_inclusive(sum, lane) - sum;
-        let mut begins = 0;
-        for i in 0..4 {
-            let second = begin + (word(i) & 0xffff);
-            begins |= ((begin | second << 16) as u128) << (32 * i);
-            begin = second + (word(i) >> 16);
-        }
-        words.set(lane as usize, begins);
-        warp::sync_warp(warp::FULL);
+    let words = words.cast::<u128>();
+    let counts = words.get(lane as usize);
+    let word = |i: u32| (counts >> (32 * i)) as u32;
+    // Sums of both digits of a word in its low half, of all that a lane has.
+    let mut sum = 0;
+    for i in 0..4 {
+        sum += (word(i) & 0xffff) + (word(i) >> 16);
     }
+    let mut begin = scan::warp_inclusive(sum, lane) - sum;
+    let mut begins = 0;
+    for i in 0..4 {
+        let second = begin + (word(i) & 0xffff);
+        begins |= ((begin | second << 16) as u128) << (32 * i);
+        begin = second + (word(i) >> 16);
+    }
+    words.set(lane as usize, begins);
+    warp::sync_warp(warp::FULL);
 }

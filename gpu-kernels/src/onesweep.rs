@@ -1,40 +1,37 @@
 //! One pass of the radix sort: every key is read once and written once.
 //!
-//! A least-significant-digit radix sort moves all keys, digit by digit, to where
-//! their digit belongs, keeping the order of equal digits. A block takes a tile of
-//! consecutive keys. The offset of a key in the output is the sum of three numbers:
+//! A least-significant-digit radix sort moves all keys, digit by digit, to where their digit
+//! belongs, keeping the order of equal digits. A block takes a tile of consecutive keys. The
+//! offset of a key in the output is the sum of three numbers:
 //!
-//! - how many keys of all tiles have a smaller digit: the *start*, from the
-//!   histogram;
+//! - how many keys of all tiles have a smaller digit: the *start*, from the histogram;
 //! - how many keys of earlier tiles have the same digit: from the *look-back*;
 //! - how many keys of its own tile before it have the same digit: its *rank*.
 //!
 //! The steps of a tile, with the barriers between them:
 //!
-//! 1. **Load.** Warp `w` takes `32 * ITEMS` consecutive keys, lane `l` every 32nd
-//!    of them, so that item `i` of all lanes is a row and rows are in order.
-//! 2. **Rank** and **scan**: see [`rank`](crate::rank). As soon as a digit's total
-//!    is known, it is published for the tiles that follow.
+//! 1. **Load.** Warp `w` takes `32 * ITEMS` consecutive keys, lane `l` every 32nd of them, so
+//!    that item `i` of all lanes is a row and rows are in order.
+//! 2. **Rank** and **scan**: see [`rank`](crate::rank). As soon as a digit's total is known, it
+//!    is published for the tiles that follow.
 //! 3. **Scatter** into shared memory, where the tile then stands sorted by digit.
-//! 4. [**Look-back**](crate::look_back), a thread a digit: where each digit's keys go.
-//!    A single wave of tiles [gathers](crate::all_gather) from all instead.
-//! 5. [**Store**](crate::store): neighbours in shared memory with one digit are
-//!    neighbours in device memory, so the writes are runs.
+//! 4. [**Look-back**](crate::look_back), a thread a digit: where each digit's keys go. A single
+//!    wave of tiles [gathers](crate::all_gather) from all instead.
+//! 5. [**Store**](crate::store): neighbours in shared memory with one digit are neighbours in
+//!    device memory, so the writes are runs.
 //!
-//! **Values** go the way of their keys, to a buffer of their own in shared memory:
-//! loaded when the keys have been scattered, on their way while the block looks
-//! back, and stored beside the keys. A tile of one digit is not scattered: it is
-//! stored as it was read.
+//! **Values** go the way of their keys, to a buffer of their own in shared memory: loaded when
+//! the keys have been scattered, on their way while the block looks back, and stored beside the
+//! keys. A tile of one digit is not scattered: it is stored as it was read.
 //!
 //! # Checking ranks by atomics
-//! Keys alone have no identity beyond their bits, so a wrong order of equal digits
-//! shows: as the input of a digit is sorted by all lower ones, the tile is right
-//! exactly if, sorted by digit, it never decreases in the bits up to and including
-//! the digit (from those of buckets on, where the lower ones are sorted afterwards). Every
-//! key is compared with its right neighbour while it is stored. A tile that fails is
-//! ranked again by match ranking and stored again to the same slots: counts, starts and
-//! look-back do not change. The first pass is not checked: there is no order yet that
-//! it could lose.
+//! Keys alone have no identity beyond their bits, so a wrong order of equal digits shows: as the
+//! input of a digit is sorted by all lower ones, the tile is right exactly if, sorted by digit,
+//! it never decreases in the bits up to and including the digit (from those of buckets on, where
+//! the lower ones are sorted afterwards). Every key is compared with its right neighbour while it
+//! is stored. A tile that fails is ranked again by match ranking and stored again to the same
+//! slots: counts, starts and look-back do not change. The first pass is not checked: there is no
+//! order yet that it could lose.
 
 use crate::control::{self, Ranking};
 use crate::key::{Key, RADIX};
@@ -42,9 +39,9 @@ use crate::rank::{is_contended, pack, unpack};
 use crate::tile::{Pass, Tile, look, windows_for};
 use cuda_std::prelude::*;
 
-/// The kernel: a block of `THREADS` threads a tile of `THREADS * ITEMS` keys.
-/// `THREADS` is a multiple of 32 and at least 128. Without `ATOMICS` every digit is
-/// ranked by match, whatever the plan says.
+/// The kernel: a block of `THREADS` threads a tile of `THREADS * ITEMS` keys. `THREADS` is a
+/// multiple of 32 and at least 128. Without `ATOMICS` every digit is ranked by match, whatever
+/// the plan says.
 #[inline(always)]
 pub unsafe fn onesweep<
     K: Key,
@@ -56,26 +53,24 @@ pub unsafe fn onesweep<
 >(
     arg: Pass<K>,
 ) {
-    unsafe {
-        thread::trigger_dependents();
-        thread::sync_predecessor();
-        let step = Tile::<K, THREADS, ITEMS, PAIRED, LOOK>::first_step(&arg);
-        let thread = thread::thread_idx_x();
-        let tile = Tile::<K, THREADS, ITEMS, PAIRED, LOOK> { arg, step, thread };
-        if LOOK == look::ALL_GATHER {
-            tile.clear_behind();
-        }
-        if !step.runs() {
-            return;
-        }
-        tile.keep_digits();
-        if PAIRED {
-            tile.pass_pairs();
-        } else if ATOMICS {
-            tile.pass_keys_checked();
-        } else {
-            tile.pass_keys();
-        }
+    thread::trigger_dependents();
+    thread::sync_predecessor();
+    let step = Tile::<K, THREADS, ITEMS, PAIRED, LOOK>::first_step(&arg);
+    let thread = thread::thread_idx_x();
+    let tile = Tile::<K, THREADS, ITEMS, PAIRED, LOOK> { arg, step, thread };
+    if LOOK == look::ALL_GATHER {
+        tile.clear_behind();
+    }
+    if !step.runs() {
+        return;
+    }
+    tile.keep_digits();
+    if PAIRED {
+        tile.pass_pairs();
+    } else if ATOMICS {
+        tile.pass_keys_checked();
+    } else {
+        tile.pass_keys();
     }
 }
 
@@ -85,19 +80,17 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// Keys by match.
     #[inline(always)]
     unsafe fn pass_keys(self) {
-        unsafe {
-            let keys = self.load_keys();
-            self.rematerialize().prepare(&keys);
-            let ranks = self.rematerialize().rank(&keys, false);
-            thread::sync_threads();
-            self.rematerialize().scan(true);
-            self.rematerialize().scatter_keys(&keys, &ranks);
-            self.rematerialize().look();
-            thread::sync_threads();
-            let tile = self.with_final_step();
-            if !tile.is_skipped() {
-                tile.rematerialize().store_keys();
-            }
+        let keys = self.load_keys();
+        self.rematerialize().prepare(&keys);
+        let ranks = self.rematerialize().rank(&keys, false);
+        thread::sync_threads();
+        self.rematerialize().scan(true);
+        self.rematerialize().scatter_keys(&keys, &ranks);
+        self.rematerialize().look();
+        thread::sync_threads();
+        let tile = self.with_final_step();
+        if !tile.is_skipped() {
+            tile.rematerialize().store_keys();
         }
     }
 
@@ -106,37 +99,35 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     unsafe fn pass_keys_checked(self) {
         let mut again = 0;
         loop {
-            // Opaque, or the compiler makes a copy of the ranking for each turn; and
-            // a vote, so that the assembler knows that the warp stays together.
+            // Opaque, or the compiler makes a copy of the ranking for each turn; and a vote, so
+            // that the assembler knows that the warp stays together.
             let first = hint::opaque(again) == 0;
-            // Not the last tile: what fills it up has to stay behind the keys of its
-            // digit, and the check after the fact cannot tell the two apart.
+            // Not the last tile: what fills it up has to stay behind the keys of its digit, and
+            // the check after the fact cannot tell the two apart.
             let full = hint::opaque(self.valid()) == Self::SIZE;
             let atomics = first && full && self.step.ranking() == Ranking::Atomics;
             let atomics = warp::any(warp::FULL, atomics);
             let checked = atomics && !self.step.first();
             let tile = self.rematerialize();
-            unsafe {
-                let keys = tile.load_keys();
-                if first {
-                    tile.rematerialize().prepare(&keys);
-                }
-                let ranks = tile.rematerialize().rank(&keys, atomics);
-                thread::sync_threads();
-                tile.rematerialize().scan(first);
-                tile.rematerialize().scatter_keys(&keys, &ranks);
-                if first {
-                    tile.rematerialize().look();
-                }
-                thread::sync_threads();
-                let tile = tile.with_final_step();
-                if tile.is_skipped() {
-                    return;
-                }
-                let disordered = tile.rematerialize().store_checked(checked);
-                if !checked || !thread::sync_threads_or(disordered) {
-                    return;
-                }
+            let keys = tile.load_keys();
+            if first {
+                tile.rematerialize().prepare(&keys);
+            }
+            let ranks = tile.rematerialize().rank(&keys, atomics);
+            thread::sync_threads();
+            tile.rematerialize().scan(first);
+            tile.rematerialize().scatter_keys(&keys, &ranks);
+            if first {
+                tile.rematerialize().look();
+            }
+            thread::sync_threads();
+            let tile = tile.with_final_step();
+            if tile.is_skipped() {
+                return;
+            }
+            let disordered = tile.rematerialize().store_checked(checked);
+            if !checked || !thread::sync_threads_or(disordered) {
+                return;
             }
             again = 1;
         }
@@ -145,105 +136,96 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// Keys by match, and values.
     #[inline(always)]
     unsafe fn pass_pairs(self) {
-        unsafe {
-            let keys = self.load_keys();
-            self.rematerialize().prepare(&keys);
-            let ranks = self.rematerialize().rank(&keys, false);
-            thread::sync_threads();
-            self.rematerialize().scan(true);
-            if self.rematerialize().is_one_run(&keys, &ranks) {
-                // As many values as there are registers for are on their way meanwhile.
-                let mut values = [0; ITEMS];
-                self.rematerialize().load_values_between(&mut values, 0, ITEMS / 2);
-                self.rematerialize().look();
-                thread::sync_threads();
-                let tile = self.with_final_step();
-                if !tile.is_skipped() {
-                    tile.rematerialize().store_one_run(&keys, values);
-                }
-                return;
-            }
-            let slots = self.rematerialize().scatter_keys(&keys, &ranks);
-            let values = self.rematerialize().load_values();
+        let keys = self.load_keys();
+        self.rematerialize().prepare(&keys);
+        let ranks = self.rematerialize().rank(&keys, false);
+        thread::sync_threads();
+        self.rematerialize().scan(true);
+        if self.rematerialize().is_one_run(&keys, &ranks) {
+            // As many values as there are registers for are on their way meanwhile.
+            let mut values = [0; ITEMS];
+            self.rematerialize().load_values_between(&mut values, 0, ITEMS / 2);
             self.rematerialize().look();
-            let staged = self.values();
-            for i in 0..ITEMS {
-                staged.set(unpack(&slots, i) as usize, values[i]);
-            }
             thread::sync_threads();
             let tile = self.with_final_step();
             if !tile.is_skipped() {
-                tile.rematerialize().store_pairs();
+                tile.rematerialize().store_one_run(&keys, values);
             }
+            return;
+        }
+        let slots = self.rematerialize().scatter_keys(&keys, &ranks);
+        let values = self.rematerialize().load_values();
+        self.rematerialize().look();
+        let staged = Self::LAYOUT.values.shared();
+        for i in 0..ITEMS {
+            staged.set(unpack(&slots, i) as usize, values[i]);
+        }
+        thread::sync_threads();
+        let tile = self.with_final_step();
+        if !tile.is_skipped() {
+            tile.rematerialize().store_pairs();
         }
     }
 
     /// Finds where the tile's digits begin in the output.
     #[inline(always)]
     unsafe fn look(&self) {
-        unsafe {
-            if Self::ALL_GATHER {
-                self.all_gather();
-            } else {
-                self.look_back();
-            }
+        if Self::ALL_GATHER {
+            self.all_gather();
+        } else {
+            self.look_back();
         }
     }
 
-    /// Places beyond the input get keys that rank last, and so stay behind all
-    /// others in the tile's last digit.
+    /// Slots beyond the input get keys that rank last, and so stay behind all others in the
+    /// tile's last digit.
     #[inline(always)]
     unsafe fn load_keys(&self) -> [K; ITEMS] {
-        unsafe {
-            let first = self.first_item();
-            let valid = self.valid();
-            let source = self.arg.keys.choose(self.step.source());
-            let source = source.offset((self.begin() + first as u64) as usize);
-            let mut keys = [K::last(self.arg.order_mask); ITEMS];
-            if valid == Self::SIZE {
+        let first = self.first_item();
+        let valid = self.valid();
+        let source = self.arg.keys.choose(self.step.source());
+        let source = source.offset((self.begin() + first as u64) as usize);
+        let mut keys = [K::last(self.arg.order_mask); ITEMS];
+        if valid == Self::SIZE {
+            for i in 0..ITEMS {
+                keys[i] = source.get_streamed(32 * i);
+            }
+            if self.encodes(self.step.first()) {
                 for i in 0..ITEMS {
-                    keys[i] = source.get_streamed(32 * i);
-                }
-                if self.encodes(self.step.first()) {
-                    for i in 0..ITEMS {
-                        keys[i] = keys[i].encode();
-                    }
-                }
-            } else {
-                let encodes = self.encodes(self.step.first());
-                for i in 0..ITEMS {
-                    if first + 32 * (i as u32) < valid {
-                        let key = source.get_streamed(32 * i);
-                        keys[i] = if encodes { key.encode() } else { key };
-                    }
+                    keys[i] = keys[i].encode();
                 }
             }
-            keys
+        } else {
+            let encodes = self.encodes(self.step.first());
+            for i in 0..ITEMS {
+                if first + 32 * (i as u32) < valid {
+                    let key = source.get_streamed(32 * i);
+                    keys[i] = if encodes { key.encode() } else { key };
+                }
+            }
         }
+        keys
     }
 
-    /// Ranks of the keys in their warp, two to a word; the counters are left with the
-    /// warp's counts.
+    /// Ranks of the keys in their warp, two to a word; the counters are left with the warp's
+    /// counts.
     #[inline(always)]
     unsafe fn rank(&self, keys: &[K; ITEMS], atomics: bool) -> [u32; ITEMS] {
-        unsafe {
-            let counters = self.counters();
-            let atomics = atomics && !is_contended(self.rematerialize().digits()(keys[0]));
-            counters.clear(self.thread);
-            if atomics {
-                // The shift comes out of the plan and not from the arguments, or the
-                // assembler takes the digits once for both ways to rank, before it
-                // knows which, and spills them.
-                let tile = self.rematerialize();
-                let (shift, mask) = (tile.step.shift(), RADIX as u32 - 1);
-                let order_mask = tile.arg.order_mask.digit(shift, mask, 0);
-                let digit = |i: usize| keys[i].digit(shift, mask, order_mask);
-                counters.rank_by_atomics(tile.thread, digit)
-            } else {
-                let tile = self.rematerialize();
-                let digit_of = tile.digits();
-                counters.rank_by_match(tile.thread, |i| digit_of(keys[i]))
-            }
+        let counters = self.counters();
+        let atomics = atomics && !is_contended(self.rematerialize().digits()(keys[0]));
+        counters.clear(self.thread);
+        if atomics {
+            // The shift comes out of the plan and not from the arguments, or the assembler takes
+            // the digits once for both ways to rank, before it knows which, and spills them.
+            let tile = self.rematerialize();
+            let (shift, mask) = (tile.step.shift(), RADIX as u32 - 1);
+            let order_mask = tile.arg.order_mask.digit(shift, mask, 0);
+            let digit = |i: usize| keys[i].digit(shift, mask, order_mask);
+            counters.rank_by_atomics(tile.thread, digit)
+        } else {
+            let tile = self.rematerialize();
+            let digit_of = tile.digits();
+            counters.rank_by_match(tile.thread, |i| digit_of(keys[i]))
         }
     }
 
@@ -253,55 +235,50 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         // The first tile's counts are inclusive at once.
         let state = if self.number() == 0 { control::INCLUSIVE } else { control::LOCAL };
         let state = state ^ self.step.toggle();
-        unsafe {
-            if Self::ALL_GATHER && publish {
-                self.publish_differing();
-            }
-            self.counters().scan(
-                Self::WARPS,
-                self.thread,
-                self.sums(),
-                self.begins(),
-                |count| {
-                    if Self::WINDOWED { windows_for(count) } else { 0 }
-                },
-                |digit, counts| {
-                    if publish && Self::ALL_GATHER {
-                        self.publish_counts(digit, counts);
-                    } else if publish {
-                        let words = counts.map(|count| count | state);
-                        let row = self.row(self.number());
-                        row.store_pair(digit as usize, words, Scope::Device);
-                    }
-                },
-            );
+        if Self::ALL_GATHER && publish {
+            self.publish_differing();
         }
+        self.counters().scan(
+            Self::WARPS,
+            self.thread,
+            Self::LAYOUT.sums.shared(),
+            Self::LAYOUT.begins.shared(),
+            |count| {
+                if Self::WINDOWED { windows_for(count) } else { 0 }
+            },
+            |digit, counts| {
+                if publish && Self::ALL_GATHER {
+                    self.publish_counts(digit, counts);
+                } else if publish {
+                    let words = counts.map(|count| count | state);
+                    let row = self.row(self.number());
+                    row.store_pair(digit as usize, words, Scope::Device);
+                }
+            },
+        );
     }
 
-    /// Sorts the tile by digit in shared memory. Returns the keys' slots, two to a
-    /// word.
+    /// Sorts the tile by digit in shared memory. Returns the keys' slots, two to a word.
     #[inline(always)]
     unsafe fn scatter_keys(&self, keys: &[K; ITEMS], ranks: &[u32; ITEMS]) -> [u32; ITEMS] {
-        unsafe {
-            let begins = self.counters().own(self.thread).cast::<u16>();
-            let buffer = self.keys();
-            let digit_of = self.digits_again();
-            let mut slots = [0; ITEMS];
-            for i in 0..ITEMS {
-                let digit = digit_of(keys[i]);
-                let slot = begins.get(digit as usize) as u32 + unpack(ranks, i);
-                buffer.set(slot as usize, keys[i]);
-                pack(&mut slots, i, slot);
-            }
-            slots
+        let begins = self.counters().own(self.thread).cast::<u16>();
+        let buffer = Self::LAYOUT.keys.shared();
+        let digit_of = self.digits_again();
+        let mut slots = [0; ITEMS];
+        for i in 0..ITEMS {
+            let digit = digit_of(keys[i]);
+            let slot = begins.get(digit as usize) as u32 + unpack(ranks, i);
+            buffer.set(slot as usize, keys[i]);
+            pack(&mut slots, i, slot);
         }
+        slots
     }
 
     /// This thread's values, in the order of its keys.
     #[inline(always)]
     unsafe fn load_values(&self) -> [u32; ITEMS] {
         let mut values = [0; ITEMS];
-        unsafe { self.load_values_between(&mut values, 0, ITEMS) };
+        self.load_values_between(&mut values, 0, ITEMS);
         values
     }
 
@@ -313,21 +290,19 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         from: usize,
         to: usize,
     ) {
-        unsafe {
-            let first = self.first_item();
-            let valid = self.valid();
-            let begin = self.begin() + first as u64;
-            if self.arg.options & control::INDEX != 0 && self.step.first() {
-                for i in from..to {
-                    values[i] = begin as u32 + 32 * i as u32;
-                }
-            } else {
-                let source = self.arg.values.choose(self.step.source());
-                let source = source.offset(begin as usize);
-                for i in from..to {
-                    if first + 32 * (i as u32) < valid {
-                        values[i] = source.get_streamed(32 * i);
-                    }
+        let first = self.first_item();
+        let valid = self.valid();
+        let begin = self.begin() + first as u64;
+        if self.arg.options & control::INDEX != 0 && self.step.first() {
+            for i in from..to {
+                values[i] = begin as u32 + 32 * i as u32;
+            }
+        } else {
+            let source = self.arg.values.choose(self.step.source());
+            let source = source.offset(begin as usize);
+            for i in from..to {
+                if first + 32 * (i as u32) < valid {
+                    values[i] = source.get_streamed(32 * i);
                 }
             }
         }

@@ -3,11 +3,10 @@
 use crate::control::{self, Ranking, Step};
 use crate::key::Bits;
 
-/// Tells `write` the step of each digit: of those in which keys vary, and what else has
-/// to run.
+/// Tells `write` the step of each digit: of those in which keys vary, and what else has to run.
 ///
-/// Places in which all keys agree run all the same to have a pass that moves the keys or
-/// writes their indices, and to end in the output when that is also the input.
+/// Places in which all keys agree run all the same to have a pass that moves the keys or writes
+/// their indices, and to end in the output when that is also the input.
 #[inline(always)]
 pub(crate) fn steps(
     bits: Bits,

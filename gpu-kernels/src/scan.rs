@@ -8,8 +8,7 @@ pub fn warp_inclusive(value: u32, lane: u32) -> u32 {
     group_inclusive(32, value, lane)
 }
 
-/// The sum of `value` over this lane and those below it in its group of so many, a power
-/// of two.
+/// The sum of `value` over this lane and those below it in its group of so many, a power of two.
 #[inline(always)]
 pub fn group_inclusive(lanes: u32, value: u32, lane: u32) -> u32 {
     let mut sum = value;
@@ -80,7 +79,6 @@ fn exchanged(value: u64, distance: u32) -> u64 {
     halves(value, |half| warp::shuffle_xor(warp::FULL, half, distance))
 }
 
-/// `shuffle` of both halves.
 #[inline(always)]
 fn halves(value: u64, shuffle: impl Fn(u32) -> u32) -> u64 {
     shuffle(value as u32) as u64 | (shuffle((value >> 32) as u32) as u64) << 32

@@ -1,10 +1,10 @@
-//! The shapes that `cudamark tune` compares with those of [`policy`](crate::policy):
-//! neighbours of the ones in use, in both ways to rank.
+//! The shapes that `cudamark tune` compares with those of [`policy`](crate::policy): neighbours
+//! of the ones in use, in both ways to rank.
 //!
-//! Their kernels are compiled on request only (`cfg(sweep)`, which the feature `tune`
-//! of the host crate sets for the device): they would double the program and the time
-//! to build it. The list is always there. Names are `sweep_kind_key_shape_ranking`, with
-//! the shape as threads, items and blocks a multiprocessor.
+//! Their kernels are compiled on request only (`cfg(sweep)`, which the feature `tune` of the host
+//! crate sets for the device): they would double the program and the time to build it. The list
+//! is always there. Names are `sweep_kind_key_shape_ranking`, with the shape as threads, items
+//! and blocks a multiprocessor.
 
 #[cfg(not(target_os = "cuda"))]
 use crate::entry::{Entry, parameter};
@@ -26,13 +26,9 @@ use cuda_std::prelude::*;
 /// Shapes of keys of a width that are not in use.
 #[cfg(not(target_os = "cuda"))]
 pub trait Swept: Key {
-    /// Passes of tiles that look back.
     const SWEPT_LOOK_BACK: &'static [Entry<Pass<Self>>];
-    /// Passes of a single wave of tiles.
     const SWEPT_SINGLE_WAVE: &'static [Entry<Pass<Self>>];
-    /// Local sorts of buckets.
     const SWEPT_LOCAL: &'static [Entry<LocalSort<Self>>];
-    /// Sorts in one launch of many blocks.
     const SWEPT_FUSED: &'static [Entry<Fused<Self>>];
 }
 
@@ -90,7 +86,7 @@ macro_rules! swept {
     };
 }
 
-/// What a host has to know of it.
+/// The entry, as a host sees it.
 #[cfg(not(target_os = "cuda"))]
 macro_rules! swept_entry {
     ([$($before:tt)*] ($($shape:tt)*) [$($behind:tt)*]) => {

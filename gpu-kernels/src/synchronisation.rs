@@ -1,17 +1,15 @@
-//! How many votes and block barriers the code of each kernel has: as many as its
-//! source, each unrolled loop counted by its turns.
+//! How many votes and block barriers the code of each kernel has: as many as its source, each
+//! unrolled loop counted by its turns.
 //!
-//! A vote or a barrier has to be reached by the threads that it is for together.
-//! Neither the compiler nor the assembler may copy one into the branches around it or
-//! leave one out, and both have been seen to: the kernel then hangs or sorts wrongly
-//! on some inputs, or is merely slower. So each entry point states its counts beside
-//! its shape, in a comment of the PTX, and `cargo xtask ptx --check` holds what the
-//! assembler has made of it against them. A change of an algorithm that changes its
-//! counts changes them here.
+//! A vote or a barrier has to be reached by the threads that it is for together. Neither the
+//! compiler nor the assembler may copy one into the branches around it or leave one out, and both
+//! have been seen to: the kernel then hangs or sorts wrongly on some inputs, or is merely slower.
+//! So each entry point states its counts beside its shape, in a comment of the PTX, and
+//! `cargo xtask ptx --check` holds what the assembler has made of it against them. A change of an
+//! algorithm that changes its counts changes them here.
 //!
-//! What is not counted: syncs and shuffles of a warp, of which the assembler makes
-//! several forms, and what it adds itself where threads may have parted, as after a wait
-//! for other blocks.
+//! Not counted are syncs and shuffles of a warp, of which the assembler makes several forms, and
+//! what it adds itself where threads may have parted, as after a wait for other blocks.
 
 use crate::key::DIGIT_BITS;
 use crate::policy::Shape;
@@ -22,7 +20,6 @@ use crate::tile::{self, look};
 pub struct Counts {
     /// Ballots and other votes of a warp.
     pub votes: usize,
-    /// Barriers of a block, those that reduce included.
     pub barriers: usize,
 }
 
@@ -32,19 +29,18 @@ impl Counts {
     }
 }
 
-/// Votes that rank the keys of a thread: a ballot for each bit of each digit, and two
-/// on whether the first row has a single digit, and all others have it too.
+/// Votes that rank the keys of a thread: a ballot for each bit of each digit, and two on whether
+/// the first row has a single digit, and all others have it too.
 const fn match_votes(items: usize) -> usize {
     DIGIT_BITS as usize * items + 2
 }
 
-/// A pass. Two barriers are the scan's, one stands before it and one before the
-/// store; where there are values, a tile of one run is stored by itself, after one of
-/// its own. Where atomics may rank, the warp votes on whether they do and on whether its
-/// first row is contended, and the block whether they have gone wrong; by match it is
-/// ranked in one place all the same. Looking back, for which values have two places, warps
-/// vote in each of them on long runs that they split into windows together; the all-gather
-/// has a barrier.
+/// A pass. Two barriers are the scan's, one stands before it and one before the store; where
+/// there are values, a tile of one run is stored by itself, after one of its own. Where atomics
+/// may rank, the warp votes on whether they do and on whether its first row is contended, and the
+/// block whether they have gone wrong; by match it is ranked in one place all the same. Looking
+/// back, for which values have two places, warps vote in each of them on long runs that they
+/// split into windows together; the all-gather has a barrier.
 pub const fn onesweep(shape: Shape, atomics: bool, paired: bool, look: u32) -> Counts {
     let looks = 1 + paired as usize;
     let splits = look != look::ALL_GATHER && tile::windowed(shape.tile(), paired);
@@ -54,19 +50,18 @@ pub const fn onesweep(shape: Shape, atomics: bool, paired: bool, look: u32) -> C
     Counts::new(votes, barriers)
 }
 
-/// A sort in one block, whose turns are a loop: two barriers are the scan's, two lie
-/// about the keys' way through shared memory and two about that of the values. Keys alone
-/// are ranked and checked as in a pass.
+/// A sort in one block, whose turns are a loop: two barriers are the scan's, two lie about the
+/// keys' way through shared memory and two about that of the values. Keys alone are ranked and
+/// checked as in a pass.
 pub const fn block(items: usize, paired: bool) -> Counts {
     if paired { Counts::new(match_votes(items), 6) } else { Counts::new(match_votes(items) + 2, 5) }
 }
 
-/// A sort in one launch of many blocks, whose warps vote twice on whether a row of a tile has
-/// one digit, and once on whether a bucket's first row is contended. A scan has two barriers,
-/// a network two, a grid barrier two. By top digits there are seven besides the scans of
-/// starts and bins, a grid barrier, and a network where a bin is contended; by splitters four
-/// besides a scan, three grid barriers, and two networks; and where blocks leave one besides
-/// a network.
+/// A sort in one launch of many blocks, whose warps vote twice on whether a row of a tile has one
+/// digit, and once on whether a bucket's first row is contended. A scan has two barriers, a
+/// network two, a grid barrier two. By top digits there are seven besides the scans of starts and
+/// bins, a grid barrier, and a network where a bin is contended; by splitters four besides a
+/// scan, three grid barriers, and two networks; and where blocks leave one besides a network.
 pub const fn fused(items: usize) -> Counts {
     let (scans, grid_barriers, networks) = (3 * 2, 4 * 2, 4 * 2);
     let votes = 2 * crate::fused::loaded(items) + 1;
@@ -76,20 +71,19 @@ pub const fn fused(items: usize) -> Counts {
 /// The histogram and the plan.
 pub const HISTOGRAM: Counts = Counts::new(0, 6);
 
-/// The histogram by bucket. Warps vote in two places on whether their keys are contended:
-/// before the sample and while they count. Two barriers reduce, what warps have voted and
-/// what the sample shows. One stands behind the sample, one before and one behind the
-/// digits that are counted in the place of bucket counts, one behind these and one behind their
-/// sums; four are the last arrival's and the plan's, as above.
+/// The histogram by bucket. Warps vote in two places on whether their keys are contended: before
+/// the sample and while they count. Two barriers reduce, what warps have voted and what the
+/// sample shows. One stands behind the sample, one before and one behind the digits that are
+/// counted in the place of bucket counts, one behind these and one behind their sums; four are
+/// the last arrival's and the plan's, as above.
 pub const BUCKET_COUNTS: Counts = Counts::new(2, 11);
 
 /// The starts of buckets: one barrier is its scan's, two those of the last arrival.
 pub const BUCKET_STARTS: Counts = Counts::new(0, 3);
 
-/// A local sort of blocks of so many threads, whose rounds are a loop: one barrier
-/// shows what was claimed, one stands before the scan, one after the scatter, one
-/// reduces what the check says, two are those of exchanging neighbours; a scan has two
-/// where a block is more than a warp.
+/// A local sort of blocks of so many threads, whose rounds are a loop: one barrier shows what was
+/// claimed, one stands before the scan, one after the scatter, one reduces what the check says,
+/// two are those of exchanging neighbours; a scan has two where a block is more than a warp.
 pub const fn local_sort(threads: usize) -> Counts {
     Counts::new(0, 6 + if threads > 32 { 2 } else { 0 })
 }
@@ -97,5 +91,5 @@ pub const fn local_sort(threads: usize) -> Counts {
 /// A merge.
 pub const MERGE: Counts = Counts::new(0, 4);
 
-/// What threads or warps do each for themselves.
+/// Kernels whose threads or warps work each for themselves.
 pub const NONE: Counts = Counts::new(0, 0);

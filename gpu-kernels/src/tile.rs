@@ -1,5 +1,5 @@
-//! What the steps of a pass share: its arguments, a block's view of its tile, and
-//! where that stands in shared memory.
+//! The common parts of the steps of a pass: its arguments, a block's view of its tile, and where
+//! that stands in shared memory.
 
 use crate::control::{self, Buffer, Step};
 use crate::key::{Bits, Key, RADIX};
@@ -18,7 +18,6 @@ pub mod look {
     pub const BACK_IN_PORTION: u32 = 2;
 }
 
-/// Input, output and scratch.
 #[derive(Clone, Copy)]
 pub struct Buffers<T> {
     pub input: Global<T>,
@@ -34,11 +33,11 @@ impl<T: Word> Buffers<T> {
             Buffer::Output => self.output,
             Buffer::Scratch => self.scratch,
         };
-        unsafe { chosen.assume_global() }
+        chosen.assume_global()
     }
 }
 
-/// What a pass is about.
+/// The arguments of a pass.
 #[derive(Clone, Copy)]
 pub struct Pass<K> {
     pub keys: Buffers<K>,
@@ -53,9 +52,9 @@ pub struct Pass<K> {
     /// Its lowest bit and the mask of its bits.
     pub shift: u32,
     pub mask: u32,
-    /// What makes the order; see [`key`](crate::key).
+    /// See [`key`](crate::key).
     pub order_mask: K,
-    /// What the whole sort is by: asked by tiles that gather from all others.
+    /// The bits of the whole sort, for tiles that gather from all others.
     pub bits: Bits,
     /// The portion this launch is, and its first tile.
     pub portion: u32,
@@ -64,29 +63,27 @@ pub struct Pass<K> {
     pub options: u32,
 }
 
-/// Bytes of dynamic shared memory of a block.
 pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool, look: u32) -> usize {
     let layout = Layout::<K>::of(shape.threads, shape.items, paired);
     if look == look::ALL_GATHER { layout.gathered_bytes } else { layout.bytes }
 }
 
-/// Where things stand in shared memory.
-struct Layout<K> {
-    keys: Part<K>,
-    values: Part<u32>,
-    counters: Part<u32>,
+pub(crate) struct Layout<K> {
+    pub keys: Part<K>,
+    pub values: Part<u32>,
+    pub counters: Part<u32>,
     /// Where each digit begins in the tile, and where the last ends.
-    begins: Part<u32>,
-    /// What leads from a slot of the tile to its offset in the output: 64 bits for
-    /// each digit, of which a sort of few keys uses the half; or the windows.
-    ways: Part<u64>,
+    pub begins: Part<u32>,
+    /// The way from a slot of the tile to its offset in the output: 64 bits for each digit, of
+    /// which a sort of few keys uses the half; or the windows.
+    pub ways: Part<u64>,
     /// Sums of the scan, then what [`Tile::keep_digits`] leaves.
-    sums: Part<u32>,
+    pub sums: Part<u32>,
     bytes: usize,
-    /// What tiles need that gather from all others: sums over rows, of those before the tile,
-    /// then of all; and a word a warp.
-    gathered_sums: Part<u32>,
-    words_of_warps: Part<u32>,
+    /// For tiles that gather from all others: sums over rows, of those before the tile, then of
+    /// all; and a word a warp.
+    pub gathered_sums: Part<u32>,
+    pub words_of_warps: Part<u32>,
     gathered_bytes: usize,
 }
 
@@ -121,9 +118,9 @@ const DIGIT: usize = 8;
 /// And the step, where it is not known from the start.
 const STEP: usize = DIGIT + 3;
 
-/// A block's view of its work. It holds little on purpose: what can be computed
-/// from the launch's arguments is computed where it is needed, because a register
-/// held from the load to the store is one that the keys do not have.
+/// A block's view of its work. It holds little on purpose: what can be computed from the launch's
+/// arguments is computed where it is needed, because a register held from the load to the store
+/// is one that the keys do not have.
 ///
 /// `LOOK` is one of [`look`].
 #[derive(Clone, Copy)]
@@ -136,7 +133,6 @@ pub(crate) struct Tile<
 > {
     pub(crate) arg: Pass<K>,
     pub(crate) step: Step,
-    /// Index of this thread in the block.
     pub(crate) thread: u32,
 }
 
@@ -145,8 +141,7 @@ pub(crate) const LANES: u32 = 32;
 /// Elements of 4 bytes in a sector, the least that memory is written by.
 pub(crate) const SECTOR: u32 = 8;
 
-/// Whether tiles of so many elements are stored in windows. Runs of 32 and more are
-/// worth it.
+/// Returns true if tiles of this size are stored in windows: runs of 32 and more are worth it.
 pub const fn windowed(tile: usize, paired: bool) -> bool {
     paired && tile > 32 * RADIX
 }
@@ -157,8 +152,8 @@ pub fn windows_for(count: u32) -> u32 {
     if count == 0 { 0 } else { (count + SECTOR - 1).div_ceil(LANES) }
 }
 
-/// The most that [`windows_for`] adds up to over a tile: a run rounds up by less
-/// than a sector and a window.
+/// The most that [`windows_for`] adds up to over a tile: a run rounds up by less than a sector
+/// and a window.
 pub const fn windows_max(tile: usize) -> usize {
     (tile + RADIX * (SECTOR + LANES - 2) as usize) / LANES as usize
 }
@@ -166,14 +161,13 @@ pub const fn windows_max(tile: usize) -> usize {
 impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const LOOK: u32>
     Tile<K, THREADS, ITEMS, PAIRED, LOOK>
 {
-    /// Keys of a whole tile.
     pub(crate) const SIZE: u32 = (THREADS * ITEMS) as u32;
     pub(crate) const WARPS: usize = THREADS / 32;
-    const LAYOUT: Layout<K> = Layout::of(THREADS, ITEMS, PAIRED);
+    pub(crate) const LAYOUT: Layout<K> = Layout::of(THREADS, ITEMS, PAIRED);
 
-    /// Whether this is a sort in portions: offsets take 64 bits, and the starts move on.
+    /// True if this is a sort in portions: offsets take 64 bits, and the starts move on.
     pub(crate) const WIDE: bool = LOOK == look::BACK_IN_PORTION;
-    /// Whether tiles gather from all others, whose counts must add up in half a word.
+    /// True if tiles gather from all others, whose counts must add up in half a word.
     pub(crate) const ALL_GATHER: bool = {
         let all_gather = LOOK == look::ALL_GATHER;
         assert!(!all_gather || THREADS * ITEMS <= control::ROW_COUNT as usize);
@@ -182,15 +176,15 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// The thread that makes the plan: one that has little else to do.
     pub(crate) const PLANNER: u32 = (THREADS - 32) as u32;
 
-    /// Whether this tile is stored in windows, which are split by the look-back.
+    /// True if this tile is stored in windows, which are split by the look-back.
     pub(crate) const WINDOWED: bool = {
         let windowed = windowed(THREADS * ITEMS, PAIRED);
         assert!(!(windowed && Self::ALL_GATHER));
         windowed
     };
 
-    /// The same tile with nothing known of it, so that what is computed from it is
-    /// computed again and not kept.
+    /// The same tile with nothing known of it, so that what is computed from it is computed again
+    /// and not kept.
     #[inline(always)]
     pub(crate) fn rematerialize(self) -> Self {
         Tile {
@@ -227,19 +221,17 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     pub(crate) unsafe fn row(&self, tile: u32) -> Global<u32> {
         // Opaque, or its address is kept, in registers that the keys need.
         let row = hint::opaque(self.arg.first_tile + tile) as usize * RADIX;
-        unsafe { self.arg.control.offset(control::table(K::DIGITS) + row) }
+        self.arg.control.offset(control::table(K::DIGITS) + row)
     }
 
     /// The digit starts of this pass for `portion`.
     #[inline(always)]
     pub(crate) unsafe fn starts(&self, portion: u32) -> Global<u64> {
-        unsafe {
-            let starts = self.arg.control.offset(control::starts(K::DIGITS, portion));
-            starts.cast().offset(self.arg.position as usize * RADIX)
-        }
+        let starts = self.arg.control.offset(control::starts(K::DIGITS, portion));
+        starts.cast().offset(self.arg.position as usize * RADIX)
     }
 
-    /// What takes the digit of this pass from a key.
+    /// Returns a function that takes the digit of this pass from a key.
     #[inline(always)]
     pub(crate) fn digits(&self) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, LOOK> {
         let (shift, mask) = (self.arg.shift, self.arg.mask);
@@ -253,13 +245,11 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     pub(crate) unsafe fn keep_digits(&self) {
         if self.thread == 0 {
             let (shift, mask) = (self.arg.shift, self.arg.mask);
-            unsafe {
-                self.sums().set(DIGIT, shift);
-                self.sums().set(DIGIT + 1, mask);
-                self.sums().set(DIGIT + 2, self.arg.order_mask.digit(shift, mask, 0));
-                if Self::ALL_GATHER {
-                    self.keep_step(self.step);
-                }
+            Self::LAYOUT.sums.shared().set(DIGIT, shift);
+            Self::LAYOUT.sums.shared().set(DIGIT + 1, mask);
+            Self::LAYOUT.sums.shared().set(DIGIT + 2, self.arg.order_mask.digit(shift, mask, 0));
+            if Self::ALL_GATHER {
+                self.keep_step(self.step);
             }
         }
     }
@@ -267,14 +257,14 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// Leaves what [`with_final_step`](Self::with_final_step) reads after a barrier.
     #[inline(always)]
     pub(crate) unsafe fn keep_step(&self, step: Step) {
-        unsafe { self.sums().set(STEP, step.word()) };
+        Self::LAYOUT.sums.shared().set(STEP, step.word());
     }
 
     /// The same tile with the step that has been made of it.
     #[inline(always)]
     pub(crate) unsafe fn with_final_step(self) -> Self {
         let step = if Self::ALL_GATHER {
-            Step::from_word(unsafe { self.sums().get(STEP) })
+            Step::from_word(Self::LAYOUT.sums.shared().get(STEP))
         } else {
             self.step
         };
@@ -282,73 +272,41 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     }
 
     /// [`digits`](Self::digits), by way of shared memory: the compiler and the
-    /// assembler cannot tell that the digits are those taken before the barrier,
-    /// and so do not keep them in registers that the keys need.
+    /// assembler cannot tell that the digits are those taken before the barrier, and so do not
+    /// keep them in registers that the keys need.
     #[inline(always)]
     pub(crate) unsafe fn digits_again(
         &self,
     ) -> impl Fn(K) -> u32 + Copy + use<K, THREADS, ITEMS, PAIRED, LOOK> {
-        let digit = unsafe { self.sums().offset(DIGIT) };
-        let (shift, mask, order_mask) = unsafe { (digit.get(0), digit.get(1), digit.get(2)) };
+        let digit = Self::LAYOUT.sums.shared().offset(DIGIT);
+        let (shift, mask, order_mask) = (digit.get(0), digit.get(1), digit.get(2));
         move |key| key.digit(shift, mask, order_mask)
     }
 
     #[inline(always)]
-    pub(crate) unsafe fn keys(&self) -> Shared<K> {
-        unsafe { Self::LAYOUT.keys.shared() }
-    }
-
-    #[inline(always)]
-    pub(crate) unsafe fn values(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.values.shared() }
-    }
-
-    #[inline(always)]
     pub(crate) unsafe fn counters(&self) -> Counters {
-        let words = unsafe { Self::LAYOUT.counters.shared() };
+        let words = Self::LAYOUT.counters.shared();
         Counters { words }
     }
 
     #[inline(always)]
-    pub(crate) unsafe fn begins(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.begins.shared() }
-    }
-
-    #[inline(always)]
     pub(crate) unsafe fn offsets(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.ways.shared().cast() }
+        Self::LAYOUT.ways.shared().cast()
     }
 
-    /// What leads to the output instead, in tiles that are stored in windows.
+    /// The windows, in tiles that are stored in them.
     #[inline(always)]
     pub(crate) unsafe fn windows(&self) -> Shared<u64> {
-        unsafe { Self::LAYOUT.ways.shared() }
+        Self::LAYOUT.ways.shared()
     }
 
-    #[inline(always)]
-    pub(crate) unsafe fn sums(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.sums.shared() }
-    }
-
-    /// The sums over rows.
-    #[inline(always)]
-    pub(crate) unsafe fn gathered_sums(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.gathered_sums.shared() }
-    }
-
-    /// A word a warp.
-    #[inline(always)]
-    pub(crate) unsafe fn words_of_warps(&self) -> Shared<u32> {
-        unsafe { Self::LAYOUT.words_of_warps.shared() }
-    }
-
-    /// Place in the tile of this thread's first item; the next are 32 apart.
+    /// Slot of this thread's first item; the next are 32 apart.
     #[inline(always)]
     pub(crate) fn first_item(&self) -> u32 {
         self.thread / 32 * (32 * ITEMS as u32) + self.thread % 32
     }
 
-    /// Whether the pass has to encode or decode keys, at the end where it `acts`.
+    /// Returns true if the pass has to encode or decode keys, at the end where it `acts`.
     #[inline(always)]
     pub(crate) fn encodes(&self, acts: bool) -> bool {
         acts && self.arg.options & control::ENCODE != 0

@@ -1,17 +1,17 @@
 //! The CUDA driver, opened at run time, and what its status codes mean.
 //!
-//! `cust` declares the driver's functions as ordinary symbols. A program linked with
-//! `libcuda` does not start where there is no driver, so it is not linked
-//! (`cuda/find_cuda_helper`), and the symbols are defined here: each calls the address in
-//! a table that [`open`] fills from the real driver.
+//! `cust` declares the driver's functions as ordinary symbols. A program linked with `libcuda`
+//! does not start where there is no driver, so it is not linked (`cuda/find_cuda_helper`), and
+//! the symbols are defined here: each calls the address in a table that [`open`] fills from the
+//! real driver.
 //!
 //! Each forwarder stands between the driver and `cust`, and holds two things:
 //!
-//! - A function that the driver lacks, or that is called before the driver is open,
-//!   returns an error.
-//! - `cust` gets only codes that its enum has, because any other value of an enum is
-//!   undefined behaviour. Other codes become `CUDA_ERROR_UNKNOWN`; the thread keeps the
-//!   raw one, and [`Status`] names it.
+//! - A function that the driver lacks, or that is called before the driver is open, returns an
+//!   error.
+//! - `cust` gets only codes that its enum has, because any other value of an enum is undefined
+//!   behaviour. Other codes become `CUDA_ERROR_UNKNOWN`; the thread keeps the raw one, and
+//!   [`Status`] names it.
 
 mod status;
 
@@ -32,9 +32,9 @@ macro_rules! forward {
         /// Calls the driver's function of this name.
         ///
         /// # Safety
-        /// That of the driver's function. `cust` declares it with as many arguments, all
-        /// integers or pointers, each of which is passed in a register or stack slot of
-        /// its own: as a word here, whose unused upper bits the callee ignores.
+        /// The contract is the driver's. `cust` declares it with as many arguments, all integers
+        /// or pointers, each of which is passed in a register or stack slot of its own: as a word
+        /// here, whose unused upper bits the callee ignores.
         #[unsafe(no_mangle)]
         unsafe extern "C" fn $name($($argument: usize),*) -> u32 {
             let address = TABLE[Symbol::$name as usize].load(Ordering::Acquire);
@@ -55,8 +55,8 @@ macro_rules! forward {
 
         const NAMES: &[&str] = &[$($(stringify!($name),)*)*];
 
-        /// Addresses of the driver's functions; null until it is open, and for good where
-        /// it has no such function.
+        /// Addresses of the driver's functions; null until it is open, and for good where it has
+        /// no such function.
         static TABLE: [AtomicPtr<()>; NAMES.len()] =
             [const { AtomicPtr::new(std::ptr::null_mut()) }; NAMES.len()];
 
@@ -64,7 +64,7 @@ macro_rules! forward {
     };
 }
 
-// What cust 0.3.2 refers to, and what this crate calls beside it, by their arguments.
+// The functions that cust 0.3.2 refers to, and those that this crate calls, by their arguments.
 forward! {
     () [
         cuCtxSynchronize
@@ -121,11 +121,10 @@ forward! {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{finding}; {remedy}")]
 pub struct Reason {
-    /// What the driver returned, if it was loaded.
+    /// The status that the driver returned, if it was loaded.
     pub status: Option<Status>,
-    /// What is wrong: `no NVIDIA driver (libcuda.so.1 not found)`.
+    /// The fault: `no NVIDIA driver (libcuda.so.1 not found)`.
     pub finding: String,
-    /// What to do.
     pub remedy: String,
 }
 
@@ -151,7 +150,7 @@ fn fill_table(library: &str) -> Result<(), Reason> {
     // SAFETY: loading the driver runs its initialisers, which is what it is for.
     let opened = unsafe { Library::open(Some(library), RTLD_NOW | RTLD_GLOBAL) };
     let driver = opened.map_err(|error| {
-        // What the system says is the error's cause, where it has one.
+        // The system's words are the error's cause, where it has one.
         let text = std::error::Error::source(&error).map_or(error.to_string(), |e| e.to_string());
         let (finding, remedy) = match text.contains("No such file") && text.starts_with(library) {
             true => (

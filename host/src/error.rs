@@ -1,7 +1,12 @@
-//! What can go wrong, one variant a cause. Each message is one line that names
-//! the value at fault and the remedy, fit to be shown to a user as it is.
+//! Errors, one variant a cause. Each message is one line that names the value at fault and the
+//! remedy, fit to be shown to a user as it is.
 
 use std::fmt;
+
+use cust::error::CudaError;
+use cust::sys;
+
+use crate::driver::Status;
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -18,13 +23,10 @@ pub enum Error {
         Bytes(*available)
     )]
     Memory {
-        /// Elements to be sorted.
         n: usize,
         /// Which memory: "memory", "GPU memory", "address space (ulimit -v)".
         what: String,
-        /// Bytes that the work would take.
         needed: u64,
-        /// Bytes that can be had.
         available: u64,
     },
 
@@ -33,124 +35,93 @@ pub enum Error {
         "n = {n} needs {} more memory, which the system refuses; choose a smaller n",
         Bytes(*needed)
     )]
-    Refused {
-        /// Elements to be stored.
-        n: usize,
-        /// Bytes that they take.
-        needed: u64,
-    },
+    Refused { n: usize, needed: u64 },
 
     /// The driver reported a failure.
     #[error("GPU: {action}: {reason}")]
-    Gpu {
-        /// What was being done.
-        action: &'static str,
-        /// What the driver says of it.
-        reason: String,
-    },
+    Gpu { action: &'static str, reason: String },
 
     /// Kernels that the driver does not load.
     #[error("{origin}: {reason}; {remedy}")]
     Ptx {
         /// The file, or which of the embedded texts.
         origin: String,
-        /// What is wrong with it.
         reason: String,
-        /// What to do.
         remedy: String,
     },
 
     /// A workspace smaller than a run needs.
-    #[error("workspace of {} where the sort needs {}; ask for its workspace_bytes()", Bytes(*given), Bytes(*needed))]
-    Workspace {
-        /// Bytes a run needs.
-        needed: u64,
-        /// Bytes the workspace has.
-        given: u64,
-    },
+    #[error(
+        "workspace of {} where the sort needs {}; ask for its workspace_bytes()",
+        Bytes(*given),
+        Bytes(*needed)
+    )]
+    Workspace { needed: u64, given: u64 },
 
     /// More keys than a sort was prepared for.
     #[error("{n} keys for a sort prepared for {capacity}; prepare it for {n}")]
-    Capacity {
-        /// Keys to be sorted.
-        n: usize,
-        /// Keys it was prepared for.
-        capacity: usize,
-    },
+    Capacity { n: usize, capacity: usize },
 
     /// Another payload than a sort was prepared for.
     #[error("a sort prepared with payload {prepared} was given {given}; prepare it with {given}")]
-    Payload {
-        /// What it was prepared for.
-        prepared: String,
-        /// What it was given.
-        given: String,
-    },
+    Payload { prepared: String, given: String },
 
     /// Values of a width that no kernel moves.
     #[error("values of {width} bytes; give values of 4, 8 or 16 bytes, or sort indices")]
-    ValueWidth {
-        /// Bytes of a value.
-        width: usize,
-    },
+    ValueWidth { width: usize },
 
     /// Bits to sort by that the key does not have, or that make no order.
     #[error(
         "bits {begin}..{end} of a key of {width} bits{}; give begin < end <= {width}",
         if *numeric { " in numeric order, which takes all bits" } else { "" }
     )]
-    Bits {
-        /// Lowest bit.
-        begin: u32,
-        /// One more than the highest.
-        end: u32,
-        /// Bits of the key.
-        width: u32,
-        /// Whether numeric order was asked for as well.
-        numeric: bool,
-    },
+    Bits { begin: u32, end: u32, width: u32, numeric: bool },
 
     /// Buffers that share memory.
     #[error(
-        "buffers of {} begin {} apart and so overlap; give buffers that are apart, or sort in place",
+        "buffers of {} begin {} apart and so overlap; give buffers that are apart, or sort in \
+         place",
         Bytes(*bytes),
         Bytes(*distance)
     )]
-    Overlap {
-        /// Bytes of each.
-        bytes: u64,
-        /// Bytes between their beginnings.
-        distance: u64,
-    },
+    Overlap { bytes: u64, distance: u64 },
 
     /// Input and output of unequal length.
     #[error("input has {input} keys and output {output}; give slices of one length")]
-    Lengths {
-        /// Keys of the input.
-        input: usize,
-        /// Keys of the output.
-        output: usize,
-    },
+    Lengths { input: usize, output: usize },
 
     /// More keys than the indices of a sort count.
     #[error("n = {n} is more than the {limit} keys that indices count; sort parts and merge them")]
-    TooMany {
-        /// Keys to be sorted.
-        n: usize,
-        /// Most keys.
-        limit: u64,
-    },
+    TooMany { n: usize, limit: u64 },
 
     /// More keys than runs are merged of.
     #[error(
         "n = {n} is more than the {limit} keys that are merged on the GPU; sort them at level 1"
     )]
-    TooManyToMerge {
-        /// Keys of all runs.
-        n: usize,
-        /// Most keys.
-        limit: u64,
-    },
+    TooManyToMerge { n: usize, limit: u64 },
+}
+
+impl Error {
+    /// A failure of an action on the GPU.
+    pub fn gpu(action: &'static str, reason: impl Into<String>) -> Self {
+        Error::Gpu { action, reason: reason.into() }
+    }
+}
+
+/// Turns a failed call of `cust` into an error that names the action.
+pub fn failed(action: &'static str) -> impl Fn(CudaError) -> Error {
+    move |error| match Status::of_error(error) {
+        Some(status) => Error::gpu(action, status.to_string()),
+        None => Error::gpu(action, format!("{error:?}")),
+    }
+}
+
+/// Turns a failed call of the driver into an error that names the action.
+pub fn check(status: sys::CUresult, action: &'static str) -> Result<(), Error> {
+    match status {
+        sys::cudaError_enum::CUDA_SUCCESS => Ok(()),
+        status => Err(Error::gpu(action, Status::of(status).to_string())),
+    }
 }
 
 /// The reason why no GPU can be used, in one line.

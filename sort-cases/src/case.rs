@@ -21,8 +21,8 @@ pub enum Distribution {
     Extremes,
     /// Five values, so that long runs of one digit occur.
     Few,
-    /// Stretches of one key, of a few keys to many, so that whole tiles have one digit
-    /// and others where it changes.
+    /// Stretches of one key, of a few keys to many, so that whole tiles have one digit and others
+    /// where it changes.
     Stretches,
     /// All bit patterns alike.
     Uniform,
@@ -43,7 +43,7 @@ impl Distribution {
     ];
 }
 
-/// What goes with each key.
+/// The payload of each key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Payload {
     /// Keys alone.
@@ -82,8 +82,7 @@ pub struct Case {
     pub descending: bool,
     /// Floating-point keys by value instead of in total order.
     pub numeric: bool,
-    /// Which bits are sorted by, the first and one past the last: of
-    /// [`KeyType::rank`].
+    /// Which bits are sorted by, the first and one past the last: of [`KeyType::rank`].
     pub bits: (u32, u32),
     /// Where the keys and values lie, instead of into others.
     pub in_place: bool,
@@ -91,7 +90,7 @@ pub struct Case {
     pub match_ranking: bool,
 }
 
-/// What a back end has made of a case.
+/// The result of a back end.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Sorted {
     /// Keys in order.
@@ -101,6 +100,22 @@ pub struct Sorted {
 }
 
 impl Case {
+    /// Uniform keys alone, sorted ascending by all their bits into another array.
+    pub fn uniform(key: KeyType, n: usize, seed: u64) -> Self {
+        Case {
+            key,
+            n,
+            seed,
+            distribution: Distribution::Uniform,
+            payload: Payload::None,
+            descending: false,
+            numeric: false,
+            bits: (0, key.bits),
+            in_place: false,
+            match_ranking: false,
+        }
+    }
+
     /// The keys' words.
     pub fn keys(&self) -> Vec<u128> {
         self.some_keys(self.key, self.n, 0)

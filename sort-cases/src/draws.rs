@@ -20,7 +20,7 @@ static TOTAL: AtomicUsize = AtomicUsize::new(0);
 pub struct Draws<'a> {
     /// The test's name.
     pub name: &'a str,
-    /// What runs the back end's tests, to which the name is added.
+    /// The command that runs the back end's tests, to which the name is added.
     pub command: &'a str,
     /// How many different ones.
     pub count: u32,
@@ -31,8 +31,8 @@ pub struct Draws<'a> {
 }
 
 impl Draws<'_> {
-    /// Runs `property` on different cases of `key`, the same in every run and others
-    /// for every name, and says how many.
+    /// Runs `property` on different cases of `key`, the same in every run and others for every
+    /// name, and says how many.
     ///
     /// # Panics
     /// If one fails, with the least that does and what to run to see it again.
@@ -83,7 +83,7 @@ impl Draws<'_> {
         std::io::stderr().write_all(line.as_bytes()).ok();
     }
 
-    /// What cases are drawn from.
+    /// The strategy that cases are drawn from.
     fn cases(&self, key: KeyType) -> impl Strategy<Value = Case> + use<> {
         let distributions = Distribution::ALL.map(|(distribution, _)| distribution);
         let payload = prop_oneof![

@@ -26,34 +26,22 @@ pub enum Kind {
 }
 
 macro_rules! types {
-    ($($constant:ident: $name:literal, $bits:literal, $kind:expr;)*) => {
-        $(
-            /// The type of this name.
-            pub const $constant: KeyType = KeyType { name: $name, bits: $bits, kind: $kind };
-        )*
-        /// All of them.
-        pub const ALL: &[KeyType] = &[$(Self::$constant),*];
+    ($($test:ident: $constant:ident, $name:literal, $key:ident, $word:ty, $kind:expr;)*) => {
+        impl KeyType {
+            $(
+                /// The type of this name.
+                pub const $constant: KeyType =
+                    KeyType { name: $name, bits: 8 * size_of::<$word>() as u32, kind: $kind };
+            )*
+            /// All of them.
+            pub const ALL: &[KeyType] = &[$(Self::$constant),*];
+        }
     };
 }
 
-impl KeyType {
-    types! {
-        U8: "u8", 8, Kind::Unsigned;
-        U16: "u16", 16, Kind::Unsigned;
-        U32: "u32", 32, Kind::Unsigned;
-        U64: "u64", 64, Kind::Unsigned;
-        U128: "u128", 128, Kind::Unsigned;
-        I8: "i8", 8, Kind::Signed;
-        I16: "i16", 16, Kind::Signed;
-        I32: "i32", 32, Kind::Signed;
-        I64: "i64", 64, Kind::Signed;
-        I128: "i128", 128, Kind::Signed;
-        F16: "f16", 16, Kind::Float { infinity: 0x7C00 };
-        BF16: "bf16", 16, Kind::Float { infinity: 0x7F80 };
-        F32: "f32", 32, Kind::Float { infinity: 0x7F80_0000 };
-        F64: "f64", 64, Kind::Float { infinity: 0x7FF0_0000_0000_0000 };
-    }
+crate::for_every_type!(types);
 
+impl KeyType {
     /// The unsigned type of so many bits: 8, 16, 32, 64 or 128.
     pub fn unsigned(bits: u32) -> Self {
         let found = Self::ALL.iter().find(|key| key.bits == bits);
@@ -61,22 +49,39 @@ impl KeyType {
     }
 
     /// All ones of this width.
-    pub fn ones(&self) -> u128 {
+    pub const fn ones(&self) -> u128 {
         u128::MAX >> (128 - self.bits)
     }
 
     /// The highest bit.
-    pub fn sign(&self) -> u128 {
+    pub const fn sign(&self) -> u128 {
         1 << (self.bits - 1)
     }
 
-    /// Whether the keys are floating-point numbers.
-    pub fn is_float(&self) -> bool {
+    /// Returns true if the keys are floating-point numbers.
+    pub const fn is_float(&self) -> bool {
         matches!(self.kind, Kind::Float { .. })
     }
 
-    /// A number that ascends with the key. Floating-point numbers stand in the total
-    /// order of IEEE 754.
+    /// The bits of infinity; of a type that has none, 0.
+    pub const fn infinity(&self) -> u128 {
+        match self.kind {
+            Kind::Float { infinity } => infinity,
+            _ => 0,
+        }
+    }
+
+    /// The bits whose exclusive or with a word, encoded if it is a floating-point number, orders
+    /// it as unsigned.
+    pub const fn order_mask(&self) -> u128 {
+        match self.kind {
+            Kind::Unsigned => 0,
+            _ => self.sign(),
+        }
+    }
+
+    /// A number that ascends with the key. Floating-point numbers stand in the total order of
+    /// IEEE 754.
     pub fn rank(&self, word: u128) -> u128 {
         match self.kind {
             Kind::Unsigned => word,
@@ -86,8 +91,8 @@ impl KeyType {
         }
     }
 
-    /// A number that ascends with the value of a floating-point key: zeros are equal,
-    /// and so are all that are no numbers, which come last.
+    /// A number that ascends with the value of a floating-point key: zeros are equal, and so are
+    /// all that are no numbers, which come last.
     pub fn numeric_rank(&self, word: u128) -> u128 {
         let magnitude = word & !self.sign();
         match self.kind {
@@ -123,6 +128,15 @@ mod tests {
         assert!(ordered(&[f32::NEG_INFINITY, -1.0, 0.0, 1.0, f32::INFINITY, f32::NAN], |&v| rank(
             v
         )));
+    }
+
+    #[test]
+    fn infinities_are_those_of_the_formats() {
+        assert_eq!(KeyType::F32.infinity(), f32::INFINITY.to_bits().into());
+        assert_eq!(KeyType::F64.infinity(), f64::INFINITY.to_bits().into());
+        assert_eq!(KeyType::BF16.infinity(), KeyType::F32.infinity() >> 16);
+        // Five bits of exponent above ten of fraction.
+        assert_eq!(KeyType::F16.infinity(), 0b11111 << 10);
     }
 
     #[test]

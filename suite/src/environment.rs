@@ -149,10 +149,10 @@ impl Gpu {
     /// # Errors
     /// The driver does not say how much memory it has.
     pub fn of(device: &Device) -> Result<Self, host::Error> {
-        let (major, minor) = device.capability();
+        let (major, minor) = device.capability;
         Ok(Self {
-            name: device.name().to_owned(),
-            driver_cuda: device.driver().to_owned(),
+            name: device.name.clone(),
+            driver_cuda: device.driver.clone(),
             compute_capability: format!("{major}.{minor}"),
             memory_bytes: device.memory()?.1,
         })

@@ -19,9 +19,9 @@ use rayon::ThreadPool;
 use rayon::prelude::*;
 
 use host::error::NoGpu;
-use host::gpu::device::failed;
-use host::gpu::merger::{check_count, merge_runs, wait_for};
-use host::gpu::sorter::stream;
+use host::error::failed;
+use host::gpu::merger::{check_count, merge_runs};
+use host::gpu::stream::{stream, wait_for};
 use host::gpu::transfer::Staging;
 use host::gpu::{Device, Order, Payload, Sort, Workspace};
 

@@ -111,9 +111,9 @@ pub struct F32(u32);
 // SAFETY: a transparent wrapper of a word.
 unsafe impl DeviceCopy for F32 {}
 
-// SAFETY: a transparent wrapper of an `f32`, by its bits, and with its layout.
+// SAFETY: a transparent wrapper of an `f32`, by its bits, and of its type.
 unsafe impl GpuKey for F32 {
-    const LAYOUT: host::gpu::key::KeyLayout = <f32 as GpuKey>::LAYOUT;
+    const TYPE: host::gpu::KeyType = <f32 as GpuKey>::TYPE;
 
     type Word = <f32 as GpuKey>::Word;
 }

@@ -1,7 +1,7 @@
 //! Kernels by themselves: what each is given, and what it has to make of it.
 
 use crate::case::Emulated;
-use cuda_std::emu::{Buffer, Options, launch};
+use cuda_std::emu::{Buffer, Options, Stats, launch};
 use cuda_std::word::Word;
 use gpu_kernels::block::Block;
 use gpu_kernels::control;
@@ -13,59 +13,76 @@ use gpu_kernels::policy::Shape;
 use gpu_kernels::verify::{self, Verify, VerifyValues};
 use sort_cases::{Case, Kind};
 
-/// How a kernel is launched.
-#[derive(Clone, Copy, Default)]
-pub struct Geometry {
+/// A kernel, and how it is launched.
+#[derive(Clone, Copy)]
+pub struct Kernel<A> {
+    pub run: unsafe fn(A),
     pub threads: usize,
     /// Keys of a block.
     pub tile: usize,
     pub shared_bytes: usize,
-    /// Whether a host launches it before the kernel before it has ended.
+    /// True if a host launches it before the kernel before it has ended.
     pub early: bool,
 }
 
-impl Geometry {
+impl<A: Copy> Kernel<A> {
     /// As hosts launch it.
-    pub fn of<A>(entry: &Entry<A>) -> Self {
-        Geometry {
-            threads: entry.shape.threads,
-            tile: entry.shape.tile(),
-            shared_bytes: entry.shared_bytes,
-            early: false,
-        }
+    pub fn of(entry: &Entry<A>, run: unsafe fn(A)) -> Self {
+        Self::of_shape(run, entry.shape, entry.shared_bytes)
     }
 
-    /// Of a shape that takes so many bytes of shared memory.
-    pub const fn of_shape(shape: Shape, shared_bytes: usize) -> Self {
-        Geometry { threads: shape.threads, tile: shape.tile(), shared_bytes, early: false }
+    pub fn of_shape(run: unsafe fn(A), shape: Shape, shared_bytes: usize) -> Self {
+        Kernel { run, threads: shape.threads, tile: shape.tile(), shared_bytes, early: false }
+    }
+
+    pub fn early(self) -> Self {
+        Kernel { early: true, ..self }
+    }
+
+    /// Launches so many blocks under the case's schedule.
+    pub fn launch(&self, case: &Case, name: &str, grid: usize, arg: A) -> Result<(), String> {
+        let options = case.options(grid as u32, self.threads as u32).named(name);
+        self.launch_as(&Options { early: self.early, ..options }, grid, arg).map(|_| ())
+    }
+
+    /// Launches so many blocks with these options.
+    pub fn launch_as(&self, options: &Options, grid: usize, arg: A) -> Result<Stats, String> {
+        let Kernel { run, threads, shared_bytes, .. } = *self;
+        launch(grid as u32, threads as u32, shared_bytes, options, || unsafe { run(arg) })
+            .map_err(|finding| finding.to_string())
     }
 }
 
-/// Runs `kernel` in so many blocks under the case's schedule.
-pub fn run(
-    case: &Case,
-    name: &str,
-    grid: usize,
-    geometry: Geometry,
-    kernel: impl Fn(),
+/// Compares what a sort has made of keys, and of their values if any are `found`, with the stable
+/// order by `rank`.
+pub fn check_sorted<K: Key, R: Ord>(
+    (keys, values): (&[K], &[u32]),
+    rank: impl Fn(K) -> R,
+    sorted: &[K],
+    found: Option<&[u32]>,
 ) -> Result<(), String> {
-    let (grid, block) = (grid as u32, geometry.threads as u32);
-    let options = Options { early: geometry.early, ..case.options(grid, block).named(name) };
-    launch(grid, block, geometry.shared_bytes, &options, kernel)
-        .map(|_| ())
-        .map_err(|finding| finding.to_string())
+    let mut order: Vec<usize> = (0..keys.len()).collect();
+    order.sort_by_key(|&i| rank(keys[i]));
+    if !order.iter().map(|&i| &keys[i]).eq(sorted) {
+        return Err("the output is not the sorted input".to_owned());
+    }
+    match found {
+        Some(found) if !order.iter().map(|&i| &values[i]).eq(found) => {
+            Err("the values are not their keys'".to_owned())
+        }
+        _ => Ok(()),
+    }
 }
 
-/// The first keys of the case, no more than a block takes, sorted in one block; by a
-/// kernel of pairs, with indices or with values of the case's choice.
+/// The first keys of the case, no more than a block takes, sorted in one block; by a kernel of
+/// pairs, with indices or with values of the case's choice.
 pub fn sorts_in_a_block<K: Key>(
     case: &Case,
-    kernel: unsafe fn(Block<K>),
-    geometry: Geometry,
+    kernel: Kernel<Block<K>>,
     paired: bool,
 ) -> Result<(), String> {
     let mut keys = case.words::<K>();
-    keys.truncate(geometry.tile);
+    keys.truncate(kernel.tile);
     let n = keys.len();
     let indexed = case.seed.is_multiple_of(2);
     let values: Vec<u32> = if indexed { (0..n as u32).collect() } else { case.some_words(n, 3) };
@@ -97,19 +114,11 @@ pub fn sorts_in_a_block<K: Key>(
             _ => 0,
         },
     };
-    run(case, "block", 1, geometry, || unsafe { kernel(arg) })?;
+    kernel.launch(case, "block", 1, arg)?;
     let rank =
         |key: K| ((key ^ order_mask) << (K::BITS - bits.end)) >> (K::BITS - bits.end + begin);
-    let mut expected: Vec<(K, u32)> = keys.into_iter().zip(values).collect();
-    expected.sort_by_key(|&(key, _)| rank(key));
-    let (keys, values): (Vec<K>, Vec<u32>) = expected.into_iter().unzip();
-    if output.to_vec() != keys {
-        return Err("the output is not the sorted input".to_owned());
-    }
-    if paired && output_values.to_vec() != values {
-        return Err("the values are not their keys'".to_owned());
-    }
-    Ok(())
+    let found = paired.then(|| output_values.to_vec());
+    check_sorted((&keys, &values), rank, &output.to_vec(), found.as_deref())
 }
 
 /// `input` under its name, and an output of its length.
@@ -118,11 +127,7 @@ fn buffers<T: Word>(name: &'static str, input: Buffer<T>) -> (Buffer<T>, Buffer<
     (input.named(name), output)
 }
 
-pub fn merges<K: Key>(
-    case: &Case,
-    kernel: unsafe fn(Merge<K>),
-    geometry: Geometry,
-) -> Result<(), String> {
+pub fn merges<K: Key>(case: &Case, kernel: Kernel<Merge<K>>) -> Result<(), String> {
     let order_mask: K = case.order_mask();
     let key = case.key_of::<K>();
     let magnitude = match key.is_float() {
@@ -143,12 +148,16 @@ pub fn merges<K: Key>(
     let (a, b) = (sorted(a_len, 1), sorted(b_len, 2));
     let merged = Buffer::uninitialised(case.n).named("output");
     let (from_a, from_b) = (Buffer::from_slice(&a).named("a"), Buffer::from_slice(&b).named("b"));
-    let (first, second, output) = (from_a.global(), from_b.global(), merged.global());
-    let grid = case.n.div_ceil(geometry.tile);
-    run(case, "merge", grid, geometry, || unsafe {
-        let (a_len, b_len) = (a_len as u32, b_len as u32);
-        kernel(Merge { a: first, a_len, b: second, b_len, output, order_mask, magnitude })
-    })?;
+    let arg = Merge {
+        a: from_a.global(),
+        a_len: a_len as u32,
+        b: from_b.global(),
+        b_len: b_len as u32,
+        output: merged.global(),
+        order_mask,
+        magnitude,
+    };
+    kernel.launch(case, "merge", case.n.div_ceil(kernel.tile), arg)?;
     let mut expected = [a, b].concat();
     expected.sort_by_key(rank);
     if merged.to_vec() == expected {
@@ -158,11 +167,7 @@ pub fn merges<K: Key>(
     }
 }
 
-pub fn verifies<K: Key>(
-    case: &Case,
-    kernel: unsafe fn(Verify<K>),
-    (grid, geometry): (usize, Geometry),
-) -> Result<(), String> {
+pub fn verifies<K: Key>(case: &Case, grid: usize, kernel: Kernel<Verify<K>>) -> Result<(), String> {
     let keys = case.words::<K>();
     let order_mask: K = case.order_mask();
     // Even cases are of floating-point numbers, in total order.
@@ -170,10 +175,9 @@ pub fn verifies<K: Key>(
     let options = if encodes { control::ENCODE } else { 0 };
     let rank = |key: K| if encodes { key.encode() } else { key } ^ order_mask;
     let (array, result) = (Buffer::from_slice(&keys), Buffer::<u64>::zeroed(verify::WORDS));
-    let (input, output) = (array.global(), result.global());
-    run(case, "verify", grid, geometry, || unsafe {
-        kernel(Verify { keys: input, n: keys.len() as u64, order_mask, options, result: output })
-    })?;
+    let n = keys.len() as u64;
+    let arg = Verify { keys: array.global(), n, order_mask, options, result: result.global() };
+    kernel.launch(case, "verify", grid, arg)?;
     let disordered = keys.windows(2).filter(|pair| rank(pair[0]) > rank(pair[1])).count();
     let hash = keys.iter().fold(0u64, |sum, &key| sum.wrapping_add(verify::hash(key)));
     let found = [result.read(verify::DISORDERED), result.read(verify::HASH)];
@@ -187,8 +191,8 @@ pub fn verifies<K: Key>(
 /// Indices beside sorted keys, as they should be or with a few exchanged or lost.
 pub fn verifies_values<K: Key>(
     case: &Case,
-    kernel: unsafe fn(VerifyValues<K>),
-    (grid, geometry): (usize, Geometry),
+    grid: usize,
+    kernel: Kernel<VerifyValues<K>>,
 ) -> Result<(), String> {
     let input = case.words::<K>();
     let n = input.len();
@@ -209,17 +213,14 @@ pub fn verifies_values<K: Key>(
     let result = Buffer::<u64>::zeroed(verify::WORDS);
     let (input, keys) = (Buffer::from_slice(&input), Buffer::from_slice(&keys));
     let values = Buffer::from_slice(&values);
-    let (from, sorted) = (input.global(), keys.global());
-    let (indices, output) = (values.global(), result.global());
-    run(case, "verify_values", grid, geometry, || unsafe {
-        kernel(VerifyValues {
-            input: from,
-            keys: sorted,
-            values: indices,
-            n: n as u64,
-            result: output,
-        })
-    })?;
+    let arg = VerifyValues {
+        input: input.global(),
+        keys: keys.global(),
+        values: values.global(),
+        n: n as u64,
+        result: result.global(),
+    };
+    kernel.launch(case, "verify_values", grid, arg)?;
     let found = [result.read(verify::FOREIGN), result.read(verify::UNSTABLE)];
     if found == [foreign as u64, unstable as u64] {
         Ok(())
@@ -229,50 +230,70 @@ pub fn verifies_values<K: Key>(
 }
 
 /// Fetches the elements backwards.
-pub fn gathers<T: Key>(
-    case: &Case,
-    kernel: unsafe fn(Gather<T>),
-    (grid, geometry): (usize, Geometry),
-) -> Result<(), String> {
+pub fn gathers<T: Key>(case: &Case, grid: usize, kernel: Kernel<Gather<T>>) -> Result<(), String> {
     let elements = case.words::<T>();
-    let places: Vec<u32> = (0..elements.len() as u32).rev().collect();
-    let (input, index) = (Buffer::from_slice(&elements), Buffer::from_slice(&places));
-    let output = Buffer::uninitialised(elements.len());
-    let (from, at, to) = (input.global(), index.global(), output.global());
-    run(case, "gather", grid, geometry, || unsafe {
-        kernel(Gather { input: from, index: at, output: to, n: elements.len() as u64 })
-    })?;
-    if output.to_vec().iter().eq(elements.iter().rev()) {
+    let index: Vec<u32> = (0..elements.len() as u32).rev().collect();
+    let gathered = gather(case, grid, kernel, &elements, &index)?;
+    if gathered.iter().eq(elements.iter().rev()) {
         Ok(())
     } else {
         Err("gathered otherwise than the index says".to_owned())
     }
 }
 
-/// The codes of the case's floating-point numbers ascend with their values.
-pub fn codes<K: Key>(
+/// The elements that `index` names.
+pub fn gather<T: Word>(
     case: &Case,
-    kernel: unsafe fn(NumericCodes<K>),
-    (grid, geometry): (usize, Geometry),
-) -> Result<(), String> {
+    grid: usize,
+    kernel: Kernel<Gather<T>>,
+    elements: &[T],
+    index: &[u32],
+) -> Result<Vec<T>, String> {
+    let (input, index) = (Buffer::from_slice(elements), Buffer::from_slice(index));
+    let output = Buffer::uninitialised(elements.len());
+    let arg = Gather {
+        input: input.global(),
+        index: index.global(),
+        output: output.global(),
+        n: elements.len() as u64,
+    };
+    kernel.launch(case, "gather", grid, arg)?;
+    Ok(output.to_vec())
+}
+
+/// The codes of floating-point keys.
+pub fn code<K: Key>(
+    case: &Case,
+    grid: usize,
+    kernel: Kernel<NumericCodes<K>>,
+    keys: &[K],
+) -> Result<Vec<K>, String> {
     let Kind::Float { infinity } = case.key.kind else {
         return Err(format!("{} has no infinity", case.key.name));
     };
+    let (input, output) = (Buffer::from_slice(keys), Buffer::uninitialised(keys.len()));
+    let arg = NumericCodes {
+        keys: input.global(),
+        codes: output.global(),
+        n: keys.len() as u64,
+        infinity: K::from_u128(infinity),
+    };
+    kernel.launch(case, "numeric_codes", grid, arg)?;
+    Ok(output.to_vec())
+}
+
+/// The codes of the case's floating-point numbers ascend with their values.
+pub fn codes<K: Key>(
+    case: &Case,
+    grid: usize,
+    kernel: Kernel<NumericCodes<K>>,
+) -> Result<(), String> {
     let keys = case.words::<K>();
-    let (input, output) = (Buffer::from_slice(&keys), Buffer::uninitialised(keys.len()));
-    let (from, to) = (input.global(), output.global());
-    run(case, "codes", grid, geometry, || unsafe {
-        kernel(NumericCodes {
-            keys: from,
-            codes: to,
-            n: keys.len() as u64,
-            infinity: K::from_u128(infinity),
-        })
-    })?;
+    let codes = code(case, grid, kernel, &keys)?;
     let rank = |code: K| code.to_u128() ^ case.key.sign();
     let mut pairs: Vec<(u128, u128)> = keys
         .iter()
-        .zip(output.to_vec())
+        .zip(codes)
         .map(|(key, code)| (case.key.numeric_rank(key.to_u128()), rank(code)))
         .collect();
     pairs.sort();

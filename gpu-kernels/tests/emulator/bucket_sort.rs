@@ -1,30 +1,27 @@
 //! Sorts by bucket: the counts, the decision, and the local sort, alone and together.
 
-use crate::alone::{Geometry, run};
+use crate::alone::{Kernel, check_sorted};
 use crate::case::{Emulated, draws};
 use crate::cases;
-use crate::sorter::{Kernels, Sorter};
+use crate::sorter::{self, Kernels, Sorter};
 use cuda_std::emu::Buffer;
 use gpu_kernels::bucket_starts::{self, BucketStarts};
 use gpu_kernels::buckets::{self, BUCKET_BITS, BUCKETS, BucketCounts, COUNT_WORDS};
 use gpu_kernels::control;
-use gpu_kernels::histogram::{self, Histogram};
-use gpu_kernels::key::{Key, RADIX};
+use gpu_kernels::histogram::Histogram;
+use gpu_kernels::key::Key;
 use gpu_kernels::local_sort::{self, LocalSort};
 use gpu_kernels::policy::Shape;
 use gpu_kernels::tile::Pass;
-use sort_cases::{Case, Distribution, KeyType, Payload};
+use sort_cases::{Case, KeyType, Payload};
 use std::cell::Cell;
 
-/// A local sort.
-pub type LocalKernel<K> = unsafe fn(LocalSort<K>);
-
-/// What a local sort is launched as.
-pub const fn geometry<K: Key>(shape: Shape, paired: bool) -> Geometry {
-    Geometry {
-        early: true,
-        ..Geometry::of_shape(shape, local_sort::shared_bytes::<K>(shape, paired))
-    }
+/// A local sort in a small shape.
+fn local<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>()
+-> Kernel<LocalSort<K>> {
+    let shape = Shape::new(THREADS, ITEMS, 1);
+    let run = local_sort::local_sort::<K, THREADS, ITEMS, PAIRED>;
+    Kernel::of_shape(run, shape, local_sort::shared_bytes::<K>(shape, PAIRED)).early()
 }
 
 /// The key of a bucket that has its lower bits in common with `key`.
@@ -54,24 +51,23 @@ fn alike_at_first<K: Key>(keys: &mut [K]) {
     }
 }
 
-/// The local sort of keys that stand by bucket already. The last bucket is one that the
-/// block's shared memory just holds. Of some cases of wide keys no two differ in what the
-/// first rounds are by.
+/// The local sort of keys that stand by bucket already. The last bucket is one that the block's
+/// shared memory just holds. Of some cases of wide keys no two differ in what the first rounds
+/// are by.
 pub fn sorts_locally<K: Key>(
     case: &Case,
-    kernel: LocalKernel<K>,
-    geometry: Geometry,
+    kernel: Kernel<LocalSort<K>>,
     paired: bool,
 ) -> Result<(), String> {
     let order_mask: K = case.order_mask();
     let encodes = case.key.is_float() && !case.numeric;
     let code = |key: K| if encodes { key.encode() } else { key };
     let rank = |key: K| code(key) ^ order_mask;
-    let mut keys = keys_by_bucket::<K>(case, geometry.tile / 2);
+    let mut keys = keys_by_bucket::<K>(case, kernel.tile / 2);
     keys.sort_by_key(|&key| bucket_of(rank(key)));
     let last = keys.last().map_or(0, |&key| bucket_of(rank(key)));
     let so_far = keys.iter().filter(|&&key| bucket_of(rank(key)) == last);
-    let room = geometry.tile.saturating_sub(so_far.count());
+    let room = kernel.tile.saturating_sub(so_far.count());
     let fills = case.some_words::<K>(room, 5).into_iter();
     keys.extend(fills.map(|low| code(in_bucket(last as u64, low) ^ order_mask)));
     if K::BITS > 32 && (case.seed >> 12).is_multiple_of(3) && !encodes {
@@ -81,8 +77,8 @@ pub fn sorts_locally<K: Key>(
     for &key in &keys {
         starts[bucket_of(rank(key)) + 1] += 1;
     }
-    if starts.iter().any(|&count| count as usize > geometry.tile) {
-        // What is not sorted locally.
+    if starts.iter().any(|&count| count as usize > kernel.tile) {
+        // Such keys are not sorted locally.
         return Ok(());
     }
     for i in 0..BUCKETS {
@@ -105,46 +101,34 @@ pub fn sorts_locally<K: Key>(
         options: if encodes { control::ENCODE } else { 0 },
     };
     let blocks = 1 + (case.seed >> 8) as usize % 3;
-    run(case, "local_sort", blocks, geometry, || unsafe { kernel(arg) })?;
-    let mut expected: Vec<(K, u32)> = keys.into_iter().zip(values).collect();
-    expected.sort_by_key(|&(key, _)| rank(key));
-    let (keys, values): (Vec<K>, Vec<u32>) = expected.into_iter().unzip();
-    if held.to_vec() != keys {
-        return Err("the buckets are not sorted".to_owned());
-    }
-    if paired && held_values.to_vec() != values {
-        return Err("the values are not their keys'".to_owned());
-    }
-    Ok(())
+    kernel.launch(case, "local_sort", blocks, arg)?;
+    let found = paired.then(|| held_values.to_vec());
+    check_sorted((&keys, &values), rank, &held.to_vec(), found.as_deref())
 }
 
-/// What sorts by bucket: all but the passes.
+/// The kernels of a bucket sort, but for the passes.
 #[derive(Clone, Copy)]
 pub struct BucketSorts<K> {
-    pub histogram: unsafe fn(BucketCounts<K>),
-    pub histogram_threads: u32,
-    pub histogram_shared: usize,
-    pub starts: unsafe fn(BucketStarts),
+    pub counts: Kernel<BucketCounts<K>>,
+    pub starts: Kernel<BucketStarts>,
     /// The histogram that follows.
-    pub again: unsafe fn(Histogram<K>),
-    pub again_shared: usize,
-    pub local: LocalKernel<K>,
-    pub geometry: Geometry,
+    pub again: Kernel<Histogram<K>>,
+    pub local: Kernel<LocalSort<K>>,
     pub paired: bool,
 }
 
 impl<K: Key> BucketSorts<K> {
     /// Small shapes.
-    fn small<const THREADS: usize, const PAIRED: bool>() -> Self {
+    pub fn small<const THREADS: usize, const PAIRED: bool>() -> Self {
+        let counts = buckets::bucket_counts::<K, 1, 2>;
+        let shape = Shape::new(256, 1, 1);
+        let starts = bucket_starts::bucket_starts::<K>;
+        let (starts_shape, starts_bytes) = (bucket_starts::SHAPE, bucket_starts::SHARED_BYTES);
         BucketSorts {
-            histogram: buckets::bucket_counts::<K, 1, 2>,
-            histogram_threads: 256,
-            histogram_shared: buckets::shared_bytes::<K>(1),
-            starts: bucket_starts::bucket_starts::<K>,
-            again: histogram::histogram::<K, 2>,
-            again_shared: K::DIGITS * RADIX * 2 * 4,
-            local: local_sort::local_sort::<K, THREADS, 2, PAIRED>,
-            geometry: geometry::<K>(Shape::new(THREADS, 2, 1), PAIRED),
+            counts: Kernel::of_shape(counts, shape, buckets::shared_bytes::<K>(1)),
+            starts: Kernel::of_shape(starts, starts_shape, starts_bytes).early(),
+            again: sorter::histogram::<K, 2>().early(),
+            local: local::<K, THREADS, 2, PAIRED>(),
             paired: PAIRED,
         }
     }
@@ -156,14 +140,11 @@ impl<K: Key> BucketSorts<K> {
     }
 
     fn sorter(&self, case: &Case) -> Sorter<K> {
-        Sorter::new(
-            case,
-            if self.paired {
-                Kernels::<K>::of_pairs::<128, 3, 1>()
-            } else {
-                Kernels::<K>::of::<128, 2, 2>()
-            },
-        )
+        let kernels = match self.paired {
+            true => Kernels::<K>::of_pairs::<128, 3, 1>(),
+            false => Kernels::<K>::of_keys::<128, 2, 2>(),
+        };
+        Sorter::new(case, kernels)
     }
 
     /// Counts the keys by bucket.
@@ -173,16 +154,14 @@ impl<K: Key> BucketSorts<K> {
         input: &Buffer<K>,
         indexed: bool,
     ) -> Result<Buffer<u32>, String> {
-        let words = sorter.blocks() as usize * COUNT_WORDS;
-        let bucket_counts = Buffer::uninitialised(words).named("bucket_counts");
-        let arg = BucketCounts::of(sorter.counted(input, 0, indexed), bucket_counts.global());
-        sorter.count(self.histogram_threads, self.histogram_shared, || unsafe {
-            (self.histogram)(arg)
-        })?;
+        let words = sorter.blocks as usize * COUNT_WORDS;
+        let bucket_counts = Buffer::uninitialised(words).named("bucket counts");
+        let counted = sorter.counted(input, 0, indexed);
+        sorter.count(&self.counts, BucketCounts::of(counted, bucket_counts.global()))?;
         Ok(bucket_counts)
     }
 
-    /// What follows the count: the starts of buckets, and where there are none to sort
+    /// The launches after the count: the starts of buckets, and where there are none to sort
     /// locally, all digits again. Returns whether buckets are sorted locally.
     fn decide(
         &self,
@@ -193,27 +172,17 @@ impl<K: Key> BucketSorts<K> {
     ) -> Result<bool, String> {
         let arg = BucketStarts {
             bucket_counts: bucket_counts.global(),
-            count: sorter.blocks(),
-            control: sorter.control().global(),
+            count: sorter.blocks,
+            control: sorter.control.global(),
             starts: starts.global(),
             n: input.len() as u32,
-            capacity: self.geometry.tile as u32,
+            capacity: self.local.tile as u32,
         };
-        let early = |shape, shared_bytes| Geometry {
-            early: true,
-            ..Geometry::of_shape(shape, shared_bytes)
-        };
-        let (starting, again) = (self.starts, self.again);
-        let geometry = early(bucket_starts::SHAPE, bucket_starts::SHARED_BYTES);
-        let start = || unsafe { starting(arg) };
-        run(case, "bucket_starts", bucket_starts::BLOCKS, geometry, start)?;
+        self.starts.launch(case, "bucket_starts", bucket_starts::BLOCKS, arg)?;
         let mut arg = sorter.counted(input, 0, indexed);
         arg.options |= control::ONLY_AGAIN;
-        let shape = Shape::new(self.histogram_threads as usize, 1, 1);
-        let geometry = early(shape, self.again_shared);
-        let blocks = sorter.blocks() as usize;
-        run(case, "histogram", blocks, geometry, || unsafe { again(arg) })?;
-        let locally = sorter.control().read(control::LOCALLY) != 0;
+        self.again.launch(case, "histogram", sorter.blocks as usize, arg)?;
+        let locally = sorter.control.read(control::LOCALLY) != 0;
         let lowest = if locally { K::DIGITS as u32 - 2 } else { 0 };
         sorter.check_starts(&input.to_vec(), lowest)?;
         Ok(locally)
@@ -240,8 +209,7 @@ impl<K: Key> BucketSorts<K> {
                 order_mask: pass.order_mask,
                 options: pass.options,
             };
-            let kernel = self.local;
-            run(case, "local_sort", 2, self.geometry, || unsafe { kernel(arg) })
+            self.local.launch(case, "local_sort", 2, arg)
         };
         let given = self.paired && case.payload != Payload::Index;
         let given = given.then_some(values.as_slice());
@@ -260,35 +228,25 @@ impl<K: Key> BucketSorts<K> {
     ) -> Result<(), String> {
         let rank =
             |key: K| case.order_mask::<K>() ^ if case.key.is_float() { key.encode() } else { key };
-        let value = |i: usize| values.map_or(i as u32, |values| values[i]);
-        let mut expected: Vec<(K, u32)> = (0..keys.len()).map(|i| (keys[i], value(i))).collect();
-        expected.sort_by_key(|&(key, _)| rank(key));
         let mut counts = vec![0; BUCKETS];
         keys.iter().for_each(|&key| counts[bucket_of(rank(key))] += 1);
-        if locally && counts.iter().any(|&count| count > self.geometry.tile) {
+        if locally && counts.iter().any(|&count| count > self.local.tile) {
             return Err("sorted locally what a block does not hold".to_owned());
         }
-        if !sorted.iter().eq(expected.iter().map(|(key, _)| key)) {
-            return Err("the output is not the sorted input".to_owned());
-        }
-        if self.paired && !order.iter().eq(expected.iter().map(|(_, value)| value)) {
-            return Err("the values are not their keys'".to_owned());
-        }
-        Ok(())
+        let indices: Vec<u32> = (0..keys.len() as u32).collect();
+        let values = values.unwrap_or(&indices);
+        let order = self.paired.then_some(order.as_slice());
+        check_sorted((keys, values), rank, &sorted, order)
     }
 }
 
 fn sort_alone<K: Key>(case: &Case) -> Result<(), String> {
-    use local_sort::local_sort as sort;
-    let (warp, block) = (Shape::new(32, 4, 1), Shape::new(128, 2, 1));
-    let paired = case.seed.is_multiple_of(2);
-    let (kernel, shape): (LocalKernel<K>, _) = match case.seed % 4 {
-        0 => (sort::<K, 32, 4, true>, warp),
-        1 => (sort::<K, 32, 4, false>, warp),
-        2 => (sort::<K, 128, 2, true>, block),
-        _ => (sort::<K, 128, 2, false>, block),
-    };
-    sorts_locally(case, kernel, geometry::<K>(shape, paired), paired)
+    match case.seed % 4 {
+        0 => sorts_locally(case, local::<K, 32, 4, true>(), true),
+        1 => sorts_locally(case, local::<K, 32, 4, false>(), false),
+        2 => sorts_locally(case, local::<K, 128, 2, true>(), true),
+        _ => sorts_locally(case, local::<K, 128, 2, false>(), false),
+    }
 }
 
 /// The types that are sorted by bucket.
@@ -336,22 +294,11 @@ fn bucket_sort() {
 
 /// Uniform keys.
 fn uniform(key: KeyType, n: usize) -> Case {
-    Case {
-        key,
-        n,
-        seed: 1,
-        distribution: Distribution::Uniform,
-        payload: Payload::None,
-        descending: false,
-        numeric: false,
-        bits: (0, key.bits),
-        in_place: false,
-        match_ranking: true,
-    }
+    Case { match_ranking: true, ..Case::uniform(key, n, 1) }
 }
 
-/// Buckets far from each other, each of which a block holds but for a few keys, and that
-/// the first keys do not show.
+/// Buckets far from each other, each of which a block holds but for a few keys, and that the
+/// first keys do not show.
 #[test]
 fn buckets_too_large_are_left_to_the_passes() {
     fn of<K: Key>(key: KeyType) {
@@ -408,10 +355,10 @@ fn a_count_that_overflows_is_seen() {
         }
         let bucket_sort = BucketSorts::small::<128, false>();
         let sorter = bucket_sort.sorter(&case);
-        assert_eq!(sorter.blocks(), 1);
+        assert_eq!(sorter.blocks, 1);
         let input = Buffer::from_slice(&keys);
         bucket_sort.count(&sorter, &input, false).unwrap();
-        let of = |word| sorter.control().read(word);
+        let of = |word| sorter.control.read(word);
         assert_eq!((of(control::AGAIN), of(control::LOCALLY)), (1, 0));
     }
 }

@@ -1,18 +1,17 @@
-//! What a case of the shared list is in the emulator: keys as words of a width, and a
-//! schedule, both drawn from the case's seed.
+//! The cases of the shared list, in the emulator: keys as words of a width, and a schedule, both
+//! drawn from the case's seed.
 
 use cuda_std::emu::{Options, Policy};
 use gpu_kernels::key::Key;
-use sort_cases::{Case, Draws, KeyType, Kind};
+use sort_cases::{Case, Draws, KeyType};
 
-/// Cases for a test of this name. Sizes are up to the second number, about multiples
-/// of the first.
+/// Cases for a test of this name. Sizes are up to the second number, about multiples of the
+/// first.
 pub fn draws(name: &str, count: u32, (tile, most): (usize, usize)) -> Draws<'_> {
     Draws { name, command: "cargo test -p gpu-kernels --test emulator", count, tile, most }
 }
 
-/// Runs `property` on cases for a kernel by itself, which takes words of its own
-/// width.
+/// Runs `property` on cases for a kernel by itself, which takes words of its own width.
 #[track_caller]
 pub fn for_all(
     name: &str,
@@ -25,14 +24,14 @@ pub fn for_all(
 
 /// A case, to the emulator.
 pub trait Emulated {
-    /// The schedule, for a launch of this shape; or, for all launches, the one that
-    /// the environment asks for.
+    /// The schedule, for a launch of this shape; or, for all launches, the one that the
+    /// environment asks for.
     fn options(&self, grid: u32, block: u32) -> Options;
 
-    /// What makes the order, of words of this width.
+    /// The order mask of words of this width.
     fn order_mask<K: Key>(&self) -> K;
 
-    /// What words of this width are keys of.
+    /// The type of key that words of this width are.
     fn key_of<K: Key>(&self) -> KeyType;
 
     /// The keys, as words of this width.
@@ -53,10 +52,7 @@ impl Emulated for Case {
 
     fn order_mask<K: Key>(&self) -> K {
         let unsigned = if self.descending { !K::default() } else { K::default() };
-        match self.key.kind {
-            Kind::Unsigned => unsigned,
-            _ => unsigned ^ K::from_u128(self.key.sign()),
-        }
+        unsigned ^ K::from_u128(self.key.order_mask())
     }
 
     fn key_of<K: Key>(&self) -> KeyType {
@@ -73,8 +69,8 @@ impl Emulated for Case {
     }
 }
 
-/// The same schedule where blocks start by number and wait as long as it takes: to
-/// count a tile of a real shape from the input, a thread a digit, takes too long here.
+/// The same schedule where blocks start by number and wait as long as it takes: to count a tile
+/// of a real shape from the input, a thread a digit, takes too long here.
 pub fn patient(options: Options) -> Options {
     Options {
         // A tile that gathers from all waits for later ones.

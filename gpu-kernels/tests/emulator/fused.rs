@@ -1,23 +1,15 @@
 //! Sorts in one launch of many blocks, in a small shape: the shared list, uneven inputs, and
 //! blocks that do not find room.
 
-use crate::alone::Geometry;
+use crate::alone::{Kernel, check_sorted};
 use crate::case::{Emulated, draws};
 use crate::cases;
-use cuda_std::emu::{Buffer, MemoryModel, Options, Stats, launch};
+use cuda_std::emu::{Buffer, MemoryModel, Options, Stats};
 use gpu_kernels::control;
 use gpu_kernels::fused::{self, Fused, SAMPLES, ZERO};
 use gpu_kernels::key::Key;
 use gpu_kernels::policy::Shape;
-use sort_cases::{Case, Distribution, KeyType, Kind, Payload};
-
-/// A kernel that sorts in one launch.
-pub type FusedKernel<K> = unsafe fn(Fused<K>);
-
-/// What it is launched as.
-pub fn geometry<K: Key>(shape: Shape) -> Geometry {
-    Geometry::of_shape(shape, fused::shared_bytes::<K>(shape))
-}
+use sort_cases::{Case, KeyType, Kind};
 
 const THREADS: usize = 64;
 const LOADED: usize = 2;
@@ -30,23 +22,22 @@ const MOST: usize = THREADS / 2 * THREADS * LOADED;
 /// Sorts, one after the other, with what the one before has left behind.
 pub struct FusedSorter<'a, K> {
     case: &'a Case,
-    kernel: FusedKernel<K>,
-    geometry: Geometry,
+    kernel: Kernel<Fused<K>>,
     control: Buffer<u32>,
 }
 
 impl<'a, K: Key> FusedSorter<'a, K> {
-    pub fn new(case: &'a Case, kernel: FusedKernel<K>, geometry: Geometry) -> Self {
-        let words = fused::words::<K>(fused::blocks(case.n, geometry.threads));
+    pub fn new(case: &'a Case, kernel: Kernel<Fused<K>>) -> Self {
+        let words = fused::words::<K>(fused::blocks(case.n, kernel.threads));
         let control = Buffer::from_slice(&vec![0xfeed_5eed; words]).named("control");
         (0..ZERO).for_each(|word| control.write(word, 0));
-        FusedSorter { case, kernel, geometry, control }
+        FusedSorter { case, kernel, control }
     }
 
-    /// The case's schedule. All blocks find room in three cases of four, or the first
-    /// barrier is hardly ever passed.
+    /// The case's schedule. All blocks find room in three cases of four, or the first barrier is
+    /// hardly ever passed.
     fn options(&self, blocks: u32) -> Options {
-        let options = self.case.options(blocks, self.geometry.threads as u32);
+        let options = self.case.options(blocks, self.kernel.threads as u32);
         let roomy = !(self.case.seed >> 8).is_multiple_of(4);
         Options {
             resident: if roomy { blocks } else { options.resident },
@@ -56,13 +47,13 @@ impl<'a, K: Key> FusedSorter<'a, K> {
     }
 
     fn sort(&self, keys: &[K]) -> Result<Stats, String> {
-        let blocks = fused::blocks(keys.len(), self.geometry.threads) as u32;
+        let blocks = fused::blocks(keys.len(), self.kernel.threads) as u32;
         self.sort_with(keys, &self.options(blocks))
     }
 
     fn sort_with(&self, keys: &[K], options: &Options) -> Result<Stats, String> {
         let case = self.case;
-        let blocks = fused::blocks(keys.len(), self.geometry.threads);
+        let blocks = fused::blocks(keys.len(), self.kernel.threads);
         let input = Buffer::from_slice(keys).named("input");
         let apart = Buffer::uninitialised(keys.len()).named("output");
         let output = if case.in_place { &input } else { &apart };
@@ -76,21 +67,13 @@ impl<'a, K: Key> FusedSorter<'a, K> {
             order_mask,
             options: if encodes { control::ENCODE } else { 0 },
         };
-        let Geometry { threads, shared_bytes, .. } = self.geometry;
         let words = self.control.global();
         // A host might launch it so; and the third word is a sense, which any sort reverses.
         let options = Options { early: true, ..options.clone() };
         let options = options.expect_zero(words, 0..2).expect_zero(words, 3..ZERO);
-        let kernel = self.kernel;
-        let run = || unsafe { kernel(arg) };
-        let stats = launch(blocks as u32, threads as u32, shared_bytes, &options, run)
-            .map_err(|finding| finding.to_string())?;
-        let rank = |key: &K| if encodes { key.encode() } else { *key } ^ order_mask;
-        let mut expected = keys.to_vec();
-        expected.sort_by_key(rank);
-        if output.to_vec() != expected {
-            return Err("the output is not the sorted input".to_owned());
-        }
+        let stats = self.kernel.launch_as(&options, blocks, arg)?;
+        let rank = |key: K| if encodes { key.encode() } else { key } ^ order_mask;
+        check_sorted((keys, &[]), rank, &output.to_vec(), None)?;
         if !case.in_place && input.to_vec() != keys {
             return Err("the input has changed".to_owned());
         }
@@ -107,8 +90,9 @@ impl<'a, K: Key> FusedSorter<'a, K> {
 }
 
 fn small<K: Key>(case: &Case) -> FusedSorter<'_, K> {
-    let kernel = fused::fused::<K, THREADS, LOADED, ITEMS>;
-    FusedSorter::new(case, kernel, geometry::<K>(Shape::new(THREADS, ITEMS, 1)))
+    let shape = Shape::new(THREADS, ITEMS, 1);
+    let run = fused::fused::<K, THREADS, LOADED, ITEMS>;
+    FusedSorter::new(case, Kernel::of_shape(run, shape, fused::shared_bytes::<K>(shape)))
 }
 
 /// The types of these widths.
@@ -128,18 +112,7 @@ fn sorts_in_one_launch() {
 }
 
 fn uniform(seed: u64, n: usize) -> Case {
-    Case {
-        key: KeyType::U64,
-        n,
-        seed,
-        distribution: Distribution::Uniform,
-        payload: Payload::None,
-        descending: false,
-        numeric: false,
-        bits: (0, 64),
-        in_place: seed.is_multiple_of(2),
-        match_ranking: false,
-    }
+    Case { in_place: seed.is_multiple_of(2), ..Case::uniform(KeyType::U64, n, seed) }
 }
 
 /// All blocks on the device, under a schedule of this number.
@@ -154,8 +127,8 @@ fn roomy(seed: u64, n: usize) -> Options {
     }
 }
 
-/// Keys made of uniform ones, by their number, in schedules in which all blocks pass.
-/// Returns what the last sort took.
+/// Keys made of uniform ones, by their number, in schedules in which all blocks pass. Returns
+/// what the last sort took.
 #[track_caller]
 fn sorts(n: usize, key: impl Fn(usize, u64) -> u64) -> Stats {
     let mut stats = Stats::default();
@@ -211,8 +184,8 @@ fn few_values() {
     }
 }
 
-/// Even top digits, under which keys share all their other bits, or the bins' bits, or do so
-/// up to the size from which on a bin is contended.
+/// Even top digits, under which keys share all their other bits, or the bins' bits, or do so up
+/// to the size from which on a bin is contended.
 #[test]
 fn contention_below_even_digits() {
     let top = |word: u64| word >> 59 << 59;
@@ -259,8 +232,8 @@ fn a_range_larger_than_a_block_holds() {
     sorts(n, |i, word| if sampled(i) { word | 1 << 63 } else { word >> 8 });
 }
 
-/// Fewer blocks on the device than wait for each other: they sort all the same, and leave
-/// what the next sort needs.
+/// Fewer blocks on the device than wait for each other: they sort all the same, and leave what
+/// the next sort needs.
 #[test]
 fn blocks_that_find_no_room() {
     let n = 700;
@@ -279,14 +252,13 @@ fn blocks_that_find_no_room() {
 }
 
 /// Cases of a shape that devices run. Of few blocks, which are many threads.
-pub fn sorts_as_launched<K: Key>(name: &str, kernel: FusedKernel<K>, geometry: Geometry) {
-    let most = geometry.tile;
+pub fn sorts_as_launched<K: Key>(name: &str, kernel: Kernel<Fused<K>>) {
     let types = TYPES.into_iter().filter(|key| key.bits == K::BITS);
     for key in types.filter(|key| !matches!(key.kind, Kind::Signed)) {
-        draws(name, cases::ENTRY / 2, (geometry.threads, most)).of(key, |case| {
+        draws(name, cases::ENTRY / 2, (kernel.threads, kernel.tile)).of(key, |case| {
             let options =
                 Options { resident: 16, impatience: 0, ..Options::any(case.seed, 8, 256) };
-            FusedSorter::new(case, kernel, geometry).sort_with(&case.words(), &options).map(|_| ())
+            FusedSorter::new(case, kernel).sort_with(&case.words(), &options).map(|_| ())
         });
     }
 }

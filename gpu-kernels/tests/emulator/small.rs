@@ -1,6 +1,6 @@
 //! Each kernel by itself, in shapes that make many blocks and tiles of few keys.
 
-use crate::alone::{Geometry, codes, gathers, merges, sorts_in_a_block, verifies, verifies_values};
+use crate::alone::{Kernel, codes, gathers, merges, sorts_in_a_block, verifies, verifies_values};
 use crate::case::{Emulated, draws, for_all};
 use crate::cases;
 use crate::sorter::{Kernels, Sorter};
@@ -15,9 +15,9 @@ use sort_cases::{Case, KeyType};
 
 fn small_block<K: Key, const PAIRED: bool>(case: &Case) -> Result<(), String> {
     const SHAPE: Shape = Shape::new(128, 4, 1);
-    let geometry = Geometry::of_shape(SHAPE, block::shared_bytes::<K>(SHAPE));
-    let kernel = block::sort_block::<K, { SHAPE.threads }, { SHAPE.items }, PAIRED>;
-    sorts_in_a_block(case, kernel, geometry, PAIRED)
+    let run = block::sort_block::<K, { SHAPE.threads }, { SHAPE.items }, PAIRED>;
+    let kernel = Kernel::of_shape(run, SHAPE, block::shared_bytes::<K>(SHAPE));
+    sorts_in_a_block(case, kernel, PAIRED)
 }
 
 #[test]
@@ -30,15 +30,14 @@ fn sort_in_a_block() {
     });
 }
 
-/// Up to 40 tiles that look at each other, of which a block of four warps reads 16 rows
-/// at once.
+/// Up to 40 tiles that look at each other, of which a block of four warps reads 16 rows at once.
 #[test]
 fn a_single_wave_in_rounds() {
     let draws = draws("a_single_wave_in_rounds", cases::ROUNDS, (128, 5120));
     draws.of(KeyType::U16, |case| {
         let kernels = match case.seed.is_multiple_of(2) {
-            true => Kernels::<u16>::of_single_wave::<128, 1, false>(),
-            false => Kernels::of_single_wave::<128, 1, true>(),
+            true => Kernels::<u16>::of_keys_in_a_wave::<128, 1, 1>(),
+            false => Kernels::of_pairs_in_a_wave::<128, 1, 1>(),
         };
         let mut keys = case.words::<u16>();
         let sorter = Sorter::new(case, kernels);
@@ -52,32 +51,31 @@ fn a_single_wave_in_rounds() {
 #[test]
 fn gather_kernel() {
     for_all("gather_kernel", cases::GATHER, (64, 600), |case| {
-        gathers(case, gather::gather::<u32>, (2, threads(64)))
+        gathers(case, 2, strided(64, gather::gather::<u32>))
     });
 }
 
 #[test]
 fn numeric_codes() {
     draws("numeric_codes", cases::GATHER, (64, 600))
-        .of(KeyType::F32, |case| codes(case, gather::numeric_codes::<u32>, (3, threads(32))));
+        .of(KeyType::F32, |case| codes(case, 3, strided(32, gather::numeric_codes::<u32>)));
 }
 
 /// A kernel of so many threads a block that moves through all of its input.
-fn threads(threads: usize) -> Geometry {
-    Geometry::of_shape(Shape::new(threads, 1, 1), 0)
+pub fn strided<A: Copy>(threads: usize, run: unsafe fn(A)) -> Kernel<A> {
+    Kernel::of_shape(run, Shape::new(threads, 1, 1), 0)
 }
 
-/// The histogram alone, of keys that begin anywhere, over more than a turn of its
-/// blocks.
+/// The histogram alone, of keys that begin anywhere, over more than a turn of its blocks.
 #[test]
 fn histogram() {
     for_all("histogram", cases::HISTOGRAM, (4, 6000), |case| {
         let keys = Buffer::from_slice(&case.words::<u32>()).named("keys");
         let skip = (case.seed as usize % 4).min(case.n - 1);
-        Sorter::new(case, Kernels::<u32>::of::<128, 1, 4>()).histogram(&keys, skip)?;
+        Sorter::new(case, Kernels::<u32>::of_keys::<128, 1, 4>()).histogram(&keys, skip)?;
         let keys = Buffer::from_slice(&case.words::<u8>()).named("keys");
         let skip = (case.seed as usize % 16).min(case.n - 1);
-        Sorter::new(case, Kernels::<u8>::of::<128, 1, 4>()).histogram(&keys, skip)
+        Sorter::new(case, Kernels::<u8>::of_keys::<128, 1, 4>()).histogram(&keys, skip)
     });
 }
 
@@ -85,8 +83,8 @@ fn small_merge<K: Key, const THREADS: usize, const ITEMS: usize>(
     case: &Case,
 ) -> Result<(), String> {
     let shape = Shape::new(THREADS, ITEMS, 1);
-    let geometry = Geometry::of_shape(shape, merge::shared_bytes::<K>(shape));
-    merges(case, merge::merge::<K, THREADS, ITEMS>, geometry)
+    let run = merge::merge::<K, THREADS, ITEMS>;
+    merges(case, Kernel::of_shape(run, shape, merge::shared_bytes::<K>(shape)))
 }
 
 #[test]
@@ -115,18 +113,18 @@ fn merge_u8_and_u128() {
 fn verify_kernel() {
     for_all("verify_kernel", cases::VERIFY, (64, 700), |case| {
         let blocks = 1 + (case.seed % 4) as usize;
-        let launched = (blocks, threads(32 + 32 * (case.seed / 4 % 3) as usize));
-        verifies(case, verify::verify::<u32>, launched)?;
-        verifies(case, verify::verify::<u64>, launched)
+        let threads = 32 + 32 * (case.seed / 4 % 3) as usize;
+        verifies(case, blocks, strided(threads, verify::verify::<u32>))?;
+        verifies(case, blocks, strided(threads, verify::verify::<u64>))
     });
 }
 
 #[test]
 fn verify_values_kernel() {
     for_all("verify_values_kernel", cases::VALUES, (64, 700), |case| {
-        let launched = (1 + (case.seed % 3) as usize, threads(64));
-        verifies_values(case, verify::verify_values::<u8>, launched)?;
-        verifies_values(case, verify::verify_values::<u32>, launched)?;
-        verifies_values(case, verify::verify_values::<u128>, launched)
+        let blocks = 1 + (case.seed % 3) as usize;
+        verifies_values(case, blocks, strided(64, verify::verify_values::<u8>))?;
+        verifies_values(case, blocks, strided(64, verify::verify_values::<u32>))?;
+        verifies_values(case, blocks, strided(64, verify::verify_values::<u128>))
     });
 }

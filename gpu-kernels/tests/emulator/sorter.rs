@@ -1,6 +1,7 @@
-//! A sort in the emulator: the launches that a host makes, with every pass's result
-//! held against an oracle.
+//! A sort in the emulator: the launches that a host makes, with every pass's result held against
+//! an oracle.
 
+use crate::alone::Kernel;
 use crate::case::{Emulated, patient};
 use cuda_std::emu::{Buffer, Options, launch};
 use gpu_kernels::buckets::BUCKET_BITS;
@@ -13,99 +14,54 @@ use gpu_kernels::tile::{self, Buffers, Pass, look};
 use sort_cases::Case;
 use std::cell::Cell;
 
-/// A histogram kernel.
-type HistogramKernel<K> = unsafe fn(Histogram<K>);
-
-/// A pass kernel.
-type PassKernel<K> = unsafe fn(Pass<K>);
-
-/// A histogram and a pass, and how they are launched.
+/// A histogram and a pass, and how a sort launches them.
 #[derive(Clone, Copy)]
 pub struct Kernels<K> {
-    /// Keys in a tile.
-    pub tile: usize,
-    /// Whether the pass is of keys with values.
+    pub histogram: Kernel<Histogram<K>>,
+    pub pass: Kernel<Pass<K>>,
+    /// True if the pass is of keys with values.
     pub paired: bool,
     /// Which other tiles a tile of a pass looks at.
     pub look: u32,
     /// Tiles in a launch of a pass.
     pub portion: usize,
-    /// Whether blocks wait as long as it takes.
+    /// True if blocks wait as long as it takes.
     pub patient: bool,
-    pub histogram_threads: u32,
-    pub histogram_shared: usize,
-    pub histogram: HistogramKernel<K>,
-    pub pass_threads: u32,
-    pub pass_shared: usize,
-    pub pass: PassKernel<K>,
+}
+
+/// Kernels of a shape, with [`histogram`]s in so many copies.
+macro_rules! kernels {
+    ($name:ident $paired:literal $look:ident) => {
+        pub fn $name<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
+            let run =
+                onesweep::onesweep::<K, THREADS, ITEMS, $paired, { !$paired }, { look::$look }>;
+            let shape = Shape::new(THREADS, ITEMS, 1);
+            let shared_bytes = tile::shared_bytes::<K>(shape, $paired, look::$look);
+            Kernels {
+                histogram: histogram::<K, COPIES>(),
+                pass: Kernel::of_shape(run, shape, shared_bytes),
+                paired: $paired,
+                look: look::$look,
+                portion: usize::MAX,
+                patient: false,
+            }
+        }
+    };
+}
+
+/// A histogram in blocks of the fewest threads that a digit takes.
+pub fn histogram<K: Key, const COPIES: usize>() -> Kernel<Histogram<K>> {
+    let shared_bytes = K::DIGITS * RADIX * COPIES * 4;
+    Kernel::of_shape(histogram::histogram::<K, COPIES>, Shape::new(RADIX, 1, 1), shared_bytes)
 }
 
 impl<K: Key> Kernels<K> {
-    /// Kernels of any shape. Histogram blocks have the fewest threads that a position
-    /// takes.
-    pub fn of<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
-        Kernels {
-            tile: THREADS * ITEMS,
-            paired: false,
-            look: look::BACK,
-            portion: usize::MAX,
-            patient: false,
-            histogram_threads: RADIX as u32,
-            histogram_shared: K::DIGITS * RADIX * COPIES * 4,
-            histogram: histogram::histogram::<K, COPIES>,
-            pass_threads: THREADS as u32,
-            pass_shared: tile::shared_bytes::<K>(Shape::new(THREADS, ITEMS, 1), false, look::BACK),
-            pass: onesweep::onesweep::<K, THREADS, ITEMS, false, true, { look::BACK }>,
-        }
-    }
-
-    /// The same for keys with values.
-    pub fn of_pairs<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
-        Kernels {
-            paired: true,
-            pass_shared: tile::shared_bytes::<K>(Shape::new(THREADS, ITEMS, 1), true, look::BACK),
-            pass: onesweep::onesweep::<K, THREADS, ITEMS, true, false, { look::BACK }>,
-            ..Self::of::<THREADS, ITEMS, COPIES>()
-        }
-    }
-
-    /// The same for sorts in portions.
-    pub fn of_portions<const THREADS: usize, const ITEMS: usize, const COPIES: usize>() -> Self {
-        Kernels {
-            look: look::BACK_IN_PORTION,
-            pass: onesweep::onesweep::<K, THREADS, ITEMS, false, true, { look::BACK_IN_PORTION }>,
-            ..Self::of::<THREADS, ITEMS, COPIES>()
-        }
-    }
-
-    /// The same for sorts of keys with values in portions.
-    pub fn of_paired_portions<const THREADS: usize, const ITEMS: usize, const COPIES: usize>()
-    -> Self {
-        Kernels {
-            look: look::BACK_IN_PORTION,
-            pass: onesweep::onesweep::<K, THREADS, ITEMS, true, false, { look::BACK_IN_PORTION }>,
-            ..Self::of_pairs::<THREADS, ITEMS, COPIES>()
-        }
-    }
-
-    /// Kernels of a single wave, with values or without.
-    pub fn of_single_wave<const THREADS: usize, const ITEMS: usize, const PAIRED: bool>() -> Self {
-        Kernels {
-            paired: PAIRED,
-            look: look::ALL_GATHER,
-            pass_shared: tile::shared_bytes::<K>(
-                Shape::new(THREADS, ITEMS, 1),
-                PAIRED,
-                look::ALL_GATHER,
-            ),
-            pass: if PAIRED {
-                onesweep::onesweep::<K, THREADS, ITEMS, true, false, { look::ALL_GATHER }>
-            } else {
-                onesweep::onesweep::<K, THREADS, ITEMS, false, true, { look::ALL_GATHER }>
-            },
-            ..Self::of::<THREADS, ITEMS, 1>()
-        }
-    }
+    kernels! { of_keys false BACK }
+    kernels! { of_pairs true BACK }
+    kernels! { of_keys_in_portions false BACK_IN_PORTION }
+    kernels! { of_pairs_in_portions true BACK_IN_PORTION }
+    kernels! { of_keys_in_a_wave false ALL_GATHER }
+    kernels! { of_pairs_in_a_wave true ALL_GATHER }
 
     fn is_single_wave(&self) -> bool {
         self.look == look::ALL_GATHER
@@ -123,23 +79,17 @@ pub struct Sorter<K> {
     kernels: Kernels<K>,
     case: Case,
     order_mask: K,
-    /// What is sorted by.
     bits: Bits,
-    control: Buffer<u32>,
+    pub control: Buffer<u32>,
     tiles: usize,
     /// Blocks of the histogram.
-    blocks: u32,
-}
-
-fn fails(finding: impl std::fmt::Display) -> String {
-    finding.to_string()
+    pub blocks: u32,
 }
 
 impl<K: Key> Sorter<K> {
-    /// For sorts of the case. The control words hold anything but where zeros are
-    /// asked for.
+    /// For sorts of the case. The control words hold anything but where zeros are asked for.
     pub fn new(case: &Case, kernels: Kernels<K>) -> Self {
-        let tiles = case.n.div_ceil(kernels.tile);
+        let tiles = case.n.div_ceil(kernels.pass.tile);
         let words = if kernels.is_single_wave() {
             control::words_of_single_wave(tiles)
         } else {
@@ -172,17 +122,7 @@ impl<K: Key> Sorter<K> {
         }
     }
 
-    /// The words that its launches share.
-    pub fn control(&self) -> &Buffer<u32> {
-        &self.control
-    }
-
-    /// Blocks of its histogram.
-    pub fn blocks(&self) -> u32 {
-        self.blocks
-    }
-
-    /// Whether the first pass encodes keys and the last one decodes them.
+    /// Returns true if the first pass encodes keys and the last one decodes them.
     pub fn encodes(&self) -> bool {
         self.case.key.is_float() && !self.case.numeric
     }
@@ -242,21 +182,18 @@ impl<K: Key> Sorter<K> {
         Ok(())
     }
 
-    /// Counts and plans the keys from number `skip` on, wherever that is aligned, and
-    /// compares the starts with the oracle's.
+    /// Counts and plans the keys from number `skip` on, wherever that is aligned, and compares
+    /// the starts with the oracle's.
     pub fn histogram(&self, input: &Buffer<K>, skip: usize) -> Result<(), String> {
         self.plan(input, skip, false)
     }
 
     fn plan(&self, input: &Buffer<K>, skip: usize, indexed: bool) -> Result<(), String> {
-        let Kernels { histogram, histogram_threads: threads, histogram_shared: shared, .. } =
-            self.kernels;
-        let arg = self.counted(input, skip, indexed);
-        self.count(threads, shared, || unsafe { histogram(arg) })?;
+        self.count(&self.kernels.histogram, self.counted(input, skip, indexed))?;
         self.check_starts(&input.to_vec()[skip..], 0)
     }
 
-    /// What a histogram is told.
+    /// The arguments of a histogram.
     pub fn counted(&self, input: &Buffer<K>, skip: usize, indexed: bool) -> Histogram<K> {
         Histogram {
             // SAFETY: the buffer has as many keys.
@@ -271,10 +208,9 @@ impl<K: Key> Sorter<K> {
     }
 
     /// Runs what comes first in a sort.
-    pub fn count(&self, threads: u32, shared: usize, kernel: impl Fn()) -> Result<(), String> {
-        let options = self.options("histogram", self.blocks, threads);
-        let counted = launch(self.blocks, threads, shared, &options, kernel);
-        counted.map(|_| ()).map_err(fails)
+    pub fn count<A: Copy>(&self, kernel: &Kernel<A>, arg: A) -> Result<(), String> {
+        let options = self.options("histogram", self.blocks, kernel.threads as u32);
+        kernel.launch_as(&options, self.blocks as usize, arg).map(|_| ())
     }
 
     /// Compares the starts of the digits from `lowest` on with the oracle's.
@@ -304,20 +240,19 @@ impl<K: Key> Sorter<K> {
         code.digit(shift, mask, self.order_mask.digit(shift, mask, 0)) as usize
     }
 
-    /// What the plan says of a digit, read as kernels read it.
+    /// The step that the plan has for a digit, read as kernels read it.
     fn step(&self, position: u32) -> Result<Step, String> {
         let step = Cell::new(Step::SKIPPED);
         let words = self.control.global();
         launch(1, 1, 0, &Options::in_order(), || unsafe {
             step.set(Step::read(words, position as usize))
         })
-        .map_err(fails)?;
+        .map_err(|finding| finding.to_string())?;
         Ok(step.get())
     }
 
-    /// Sorts `keys`, as two buffers or in place, with `values` or, where there are
-    /// none and the kernels are of pairs, with indices. Every pass is held against
-    /// what it promises.
+    /// Sorts `keys`, as two buffers or in place, with `values` or, where there are none and the
+    /// kernels are of pairs, with indices. Every pass is held against what it promises.
     pub fn sort(&self, keys: &[K], values: Option<&[u32]>) -> Result<(Vec<K>, Vec<u32>), String> {
         let plan = |input: &_, indexed| self.plan(input, 0, indexed);
         self.sort_around(keys, values, plan, |_| Ok(()))
@@ -396,30 +331,28 @@ impl<K: Key> Sorter<K> {
 
     /// The launches of one pass.
     fn pass(&self, mut arg: Pass<K>) -> Result<(), String> {
-        let Kernels { portion, pass, pass_threads: threads, pass_shared: shared, .. } =
-            self.kernels;
+        let Kernels { portion, pass, .. } = self.kernels;
         if self.kernels.is_single_wave() {
             self.check_rows(arg.position)?;
         }
         (arg.portion, arg.first_tile) = (0, 0);
         for first in (0..self.tiles).step_by(portion.min(self.tiles)) {
-            let grid = portion.min(self.tiles - first) as u32;
+            let grid = portion.min(self.tiles - first);
             arg.first_tile = first as u32;
             let options = Options {
                 // As the host launches it.
                 early: !(self.kernels.is_single_wave() && arg.position == 0),
-                ..self.options("onesweep", grid, threads)
+                ..self.options("onesweep", grid as u32, pass.threads as u32)
             };
-            launch(grid, threads, shared, &options, || unsafe { pass(arg) }).map_err(fails)?;
+            pass.launch_as(&options, grid, arg)?;
             arg.portion += 1;
         }
         Ok(())
     }
 }
 
-/// What each pass has to make of the keys and values: a stable sort by its digit; or,
-/// from the first pass on that ranks by atomics, the same keys in order as far as the
-/// digits so far make one.
+/// The expected result of each pass: a stable sort by its digit; or, from the first pass on that
+/// ranks by atomics, the same keys in order as far as the digits so far make one.
 struct Oracle<'a, K> {
     sorter: &'a Sorter<K>,
     /// Keys in code, with their values.
@@ -463,14 +396,14 @@ impl<'a, K: Key> Oracle<'a, K> {
                 return Err("values are not their keys'".to_owned());
             }
         } else {
-            // What comes next starts from the order that there is.
+            // The next pass starts from this order.
             self.expected = found.into_iter().zip(0..).collect();
         }
         Ok(())
     }
 }
 
-/// Whether `codes` are in order by their digits up to `position`, from the least that the
+/// Returns true if `codes` are in order by their digits up to `position`, from the least that the
 /// plan sorts by, of keys sorted by all their bits.
 fn is_sorted_so_far<K: Key>(codes: &[K], position: u32, step: Step, order_mask: K) -> bool {
     let high = K::BITS - 8 * (position + 1);

@@ -1,20 +1,21 @@
-//! The shared list, stamped on the emulator: sorts of every type, order, payload and
-//! range of bits, in small shapes, so that a few hundred keys are several tiles.
+//! The shared list, stamped on the emulator: sorts of every type, order, payload and range of
+//! bits, in small shapes, so that a few hundred keys are several tiles.
 
+use crate::alone;
 use crate::case::{Emulated, draws};
 use crate::cases;
+use crate::small::strided;
 use crate::sorter::{Kernels, Sorter};
-use cuda_std::emu::{Buffer, launch};
 use cuda_std::word::Word;
-use gpu_kernels::gather::{self, Gather, NumericCodes};
+use gpu_kernels::gather;
 use gpu_kernels::key::Key;
-use sort_cases::{Case, KeyType, Kind, Payload, Sorted};
+use sort_cases::{Case, KeyType, Payload, Sorted};
 
 macro_rules! stamp {
-    ($($name:ident: $type:ident, $key:ident, $word:ty;)*) => { $(
+    ($($test:ident: $type:ident, $name:literal, $key:ident, $word:ty, $kind:expr;)*) => { $(
         #[test]
-        fn $name() {
-            sorts::<$word>(stringify!($name), KeyType::$type);
+        fn $test() {
+            sorts::<$word>(stringify!($test), KeyType::$type);
         }
     )* };
 }
@@ -35,22 +36,22 @@ fn sorts<K: Key>(name: &str, key: KeyType) {
     });
 }
 
-/// The kernels for a case. One in four is sorted in portions of a few tiles, as very
-/// many keys are, and one as if its tiles were few.
+/// The kernels for a case. One in four is sorted in portions of a few tiles, as very many keys
+/// are, and one as if its tiles were few.
 fn kernels<K: Key>(case: &Case, paired: bool) -> Kernels<K> {
     let portion = 1 + (case.seed >> 16) as usize % 3;
     match (paired, case.seed >> 8 & 3) {
-        (false, 2..) => Kernels::of::<128, 2, 2>(),
+        (false, 2..) => Kernels::of_keys::<128, 2, 2>(),
         (true, 2..) => Kernels::of_pairs::<128, 3, 1>(),
-        (false, 1) => Kernels::of_single_wave::<128, 2, false>(),
-        (true, 1) => Kernels::of_single_wave::<128, 3, true>(),
-        (false, 0) => Kernels { portion, ..Kernels::of_portions::<128, 2, 1>() },
-        (true, 0) => Kernels { portion, ..Kernels::of_paired_portions::<128, 2, 1>() },
+        (false, 1) => Kernels::of_keys_in_a_wave::<128, 2, 1>(),
+        (true, 1) => Kernels::of_pairs_in_a_wave::<128, 3, 1>(),
+        (false, 0) => Kernels { portion, ..Kernels::of_keys_in_portions::<128, 2, 1>() },
+        (true, 0) => Kernels { portion, ..Kernels::of_pairs_in_portions::<128, 2, 1>() },
     }
 }
 
-/// Sorts as a host does: floating-point numbers by value through their codes, and
-/// what does not pass along with the keys by its index.
+/// Sorts as a host does: floating-point numbers by value through their codes, and what does not
+/// pass along with the keys by its index.
 fn sort<K: Key>(case: &Case) -> Result<Sorted, String> {
     let paired = case.numeric || case.payload != Payload::None;
     let sorter = Sorter::new(case, kernels::<K>(case, paired));
@@ -59,7 +60,10 @@ fn sort<K: Key>(case: &Case) -> Result<Sorted, String> {
         sorter.sort(&case.some_words(case.n, 1), None)?;
     }
     let keys = case.words::<K>();
-    let input = if case.numeric { codes(case, &keys)? } else { keys.clone() };
+    let input = match case.numeric {
+        true => alone::code(case, 2, strided(64, gather::numeric_codes), &keys)?,
+        false => keys.clone(),
+    };
     let values = case.values();
     let narrow: Vec<u32> = values.iter().map(|&value| value as u32).collect();
     let passes = case.payload == Payload::Value(4) && !case.numeric;
@@ -77,34 +81,9 @@ fn sort<K: Key>(case: &Case) -> Result<Sorted, String> {
     Ok(Sorted { keys, payload })
 }
 
-fn codes<K: Key>(case: &Case, keys: &[K]) -> Result<Vec<K>, String> {
-    let Kind::Float { infinity } = case.key.kind else {
-        return Err(format!("{} has no numeric order", case.key.name));
-    };
-    let (input, output) = (Buffer::from_slice(keys), Buffer::uninitialised(keys.len()));
-    let (from, to) = (input.global(), output.global());
-    let options = case.options(2, 64).named("numeric_codes");
-    launch(2, 64, 0, &options, || unsafe {
-        gather::numeric_codes(NumericCodes {
-            keys: from,
-            codes: to,
-            n: keys.len() as u64,
-            infinity: K::from_u128(infinity),
-        })
-    })
-    .map_err(|finding| finding.to_string())?;
-    Ok(output.to_vec())
-}
-
+/// The values, of a width, that `index` names.
 fn gathered<T: Word>(case: &Case, values: &[u128], index: &[u32]) -> Result<Vec<u128>, String> {
     let values: Vec<T> = values.iter().map(|&value| T::from_u128(value)).collect();
-    let (input, index) = (Buffer::from_slice(&values), Buffer::from_slice(index));
-    let output = Buffer::uninitialised(values.len());
-    let (from, at, to) = (input.global(), index.global(), output.global());
-    let options = case.options(2, 64).named("gather");
-    launch(2, 64, 0, &options, || unsafe {
-        gather::gather(Gather { input: from, index: at, output: to, n: values.len() as u64 })
-    })
-    .map_err(|finding| finding.to_string())?;
-    Ok(output.to_vec().into_iter().map(T::to_u128).collect())
+    let gathered = alone::gather(case, 2, strided(64, gather::gather), &values, index)?;
+    Ok(gathered.into_iter().map(T::to_u128).collect())
 }

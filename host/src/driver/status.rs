@@ -6,7 +6,7 @@ use std::fmt;
 use cust::error::CudaError;
 use cust::sys::CUresult;
 
-/// What a forwarder returns in place of a function that is not there.
+/// The code of a function that is not there.
 pub(super) const ABSENT: u32 = 500;
 /// `CUDA_ERROR_UNKNOWN`: what stands for a code that `cust` does not know.
 const UNKNOWN: u32 = 999;
@@ -36,8 +36,8 @@ pub(super) fn passed_on(code: u32) -> u32 {
 pub struct Status(u32);
 
 impl Status {
-    /// The status of a call that failed just now on this thread, which the driver's
-    /// declarations give as `status`.
+    /// The status of a call that failed just now on this thread, which the driver's declarations
+    /// give as `status`.
     pub fn of(status: CUresult) -> Self {
         Self::of_raw(status as u32)
     }
@@ -48,12 +48,10 @@ impl Status {
         (code <= UNKNOWN).then(|| Self::of_raw(code))
     }
 
-    /// As [`of`](Self::of), of a number.
     pub fn of_raw(code: u32) -> Self {
         Self(if code == UNKNOWN { LAST.get() } else { code })
     }
 
-    /// The number.
     pub fn code(self) -> u32 {
         self.0
     }
@@ -61,11 +59,6 @@ impl Status {
     /// The code is that of every function in the CUDA toolkit's stub of the driver.
     pub fn is_stub(self) -> bool {
         self.0 == STUB
-    }
-
-    /// The GPU has too little memory.
-    pub fn is_out_of_memory(self) -> bool {
-        self.0 == OUT_OF_MEMORY
     }
 
     /// Name and number: `CUDA_ERROR_NO_DEVICE (100)`.
@@ -78,7 +71,7 @@ impl Status {
         }
     }
 
-    /// What to do about it, where that is known.
+    /// The remedy, where it is known.
     pub fn remedy(self) -> Option<&'static str> {
         let known = CODES.iter().find(|(code, ..)| *code == self.0)?;
         Some(known.2)

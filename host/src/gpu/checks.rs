@@ -1,6 +1,6 @@
 //! Checks of a sort's slices: whether arguments have one length and are apart, and, on the
-//! device, whether keys are in order, and which they are. The latter costs what reading the
-//! keys once costs, where verifying them on the host takes a hundred times as long.
+//! device, whether keys are in order, and which they are. The latter costs what reading the keys
+//! once costs, where verifying them on the host takes a hundred times as long.
 
 use cuda_std::memory::Global;
 use cust::memory::{CopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice};
@@ -9,11 +9,10 @@ use gpu_kernels::control;
 use gpu_kernels::entry::{Entries, Entry};
 use gpu_kernels::verify::{self, Verify};
 
-use super::device::failed;
 use super::{Device, GpuKey, Order};
-use crate::error::Error;
+use crate::error::{Error, failed};
 
-/// What there is to say of keys.
+/// The findings of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     /// Keys that are greater than the next.
@@ -23,7 +22,7 @@ pub struct Found {
 }
 
 impl Found {
-    /// Whether these are the sorted keys of an input of this hash.
+    /// Checks that these are the sorted keys of an input of this hash.
     ///
     /// # Errors
     /// They are out of order, or others.
@@ -39,7 +38,7 @@ impl Found {
     }
 }
 
-/// What the device finds in `keys`, which should be in `order`, when `stream` has run.
+/// Has the device check `keys`, which should be in `order`, when `stream` has run.
 ///
 /// # Errors
 /// Whatever the GPU reports.
@@ -49,7 +48,7 @@ pub fn keys<K: GpuKey>(
     order: &Order,
     stream: &Stream,
 ) -> Result<Found, Error> {
-    let options = if K::LAYOUT.is_float() { control::ENCODE } else { 0 };
+    let options = if K::TYPE.is_float() { control::ENCODE } else { 0 };
     // SAFETY: the slice is live, and what writes it is on the stream.
     let found = unsafe {
         find(device, &K::Word::VERIFY, stream, |result| Verify {
@@ -63,11 +62,11 @@ pub fn keys<K: GpuKey>(
     Ok(Found { disordered: found[verify::DISORDERED], hash: found[verify::HASH] })
 }
 
-/// Runs a kernel that checks, and returns what it adds to the words that `arguments` are
-/// made for.
+/// Runs a kernel that checks, and returns what it adds to the words that `arguments` are made
+/// for.
 ///
 /// # Safety
-/// What the arguments refer to is not being written but by what is on `stream`.
+/// Nothing but the work on `stream` writes what the arguments refer to.
 pub(super) unsafe fn find<A>(
     device: &Device,
     entry: &Entry<A>,
@@ -75,12 +74,12 @@ pub(super) unsafe fn find<A>(
     arguments: impl FnOnce(Global<u64>) -> A,
 ) -> Result<[u64; verify::WORDS], Error> {
     device.enter()?;
-    let kernel = device.kernels().load(entry)?;
+    let kernel = device.kernels.load(entry)?;
     let result = DeviceBuffer::<u64>::zeroed(verify::WORDS);
     let result = result.map_err(failed("allocating GPU memory"))?;
     let arguments = arguments(Global::on_device(address(&result)));
     // SAFETY: the caller's contract; the result outlives the wait below.
-    unsafe { kernel.launch(stream, 8 * device.multiprocessors(), &arguments)? };
+    unsafe { kernel.launch(stream, 8 * device.multiprocessors, &arguments)? };
     stream.synchronize().map_err(failed("verifying"))?;
     let mut words = [0; verify::WORDS];
     let copied = result.copy_to(&mut words);
@@ -93,7 +92,7 @@ pub(super) fn address<T: DeviceCopy>(slice: &DeviceSlice<T>) -> u64 {
     slice.as_device_ptr().as_raw()
 }
 
-/// Whether two slices have one length.
+/// Checks that two slices have one length.
 pub(super) fn check_lengths(a: usize, b: usize) -> Result<(), Error> {
     if a == b {
         return Ok(());
@@ -101,7 +100,7 @@ pub(super) fn check_lengths(a: usize, b: usize) -> Result<(), Error> {
     Err(Error::Lengths { input: a, output: b })
 }
 
-/// Whether two slices have one length and no byte in common.
+/// Checks that two slices have one length and no byte in common.
 pub(super) fn check_apart<T: DeviceCopy>(
     a: &DeviceSlice<T>,
     b: &DeviceSlice<T>,
@@ -117,7 +116,7 @@ pub(super) fn check_apart<T: DeviceCopy>(
 
 /// The error for a result that is not the sorted input.
 pub(super) fn wrong(reason: String) -> Error {
-    Error::Gpu { action: "verifying a sort", reason }
+    Error::gpu("verifying a sort", reason)
 }
 
 #[cfg(test)]

@@ -4,33 +4,36 @@ use std::sync::{Arc, OnceLock};
 
 use cust::context::{Context, CurrentContext};
 use cust::device::{Device as CudaDevice, DeviceAttribute};
-use cust::error::CudaError;
 use cust::{CudaApiVersion, sys};
 use gpu_kernels::entry::Entries;
 
 use super::module::KernelModule;
-use crate::driver::{self, Status};
-use crate::error::{Error, NoGpu};
+use crate::driver;
+use crate::error::{Error, NoGpu, check, failed};
 
 /// A GPU with its context and the kernels loaded into it.
 pub struct Device {
-    // Declared first: unloaded before its context goes.
-    kernels: KernelModule,
+    /// The kernels, loaded as they are asked for. Declared first: unloaded before the context.
+    pub kernels: KernelModule,
     context: Context,
-    name: String,
-    capability: (u32, u32),
-    multiprocessors: u32,
-    shared_bytes: u32,
-    driver: String,
+    /// Product name, as the driver reports it.
+    pub name: String,
+    /// Compute capability, major and minor.
+    pub capability: (u32, u32),
+    pub multiprocessors: u32,
+    /// Bytes of shared memory that one block may have.
+    pub shared_bytes: u32,
+    /// The driver's version, as the CUDA version it is for: `13.0`.
+    pub driver: String,
 }
 
 impl Device {
-    /// The first GPU that the driver shows (`CUDA_VISIBLE_DEVICES` chooses), opened
-    /// once a process: later calls return the same one.
+    /// The first GPU that the driver shows (`CUDA_VISIBLE_DEVICES` chooses), opened once a
+    /// process: later calls return the same one.
     ///
     /// # Errors
-    /// No driver, no GPU, one too old for the kernels, or kernels that do not load: what
-    /// the driver says, and what to do.
+    /// No driver, no GPU, one too old for the kernels, or kernels that do not load: what the
+    /// driver says, and what to do.
     pub fn open() -> Result<Arc<Device>, NoGpu> {
         static OPENED: OnceLock<Result<Arc<Device>, String>> = OnceLock::new();
         let opened = OPENED.get_or_init(|| {
@@ -43,10 +46,8 @@ impl Device {
     fn create() -> Result<Arc<Device>, Error> {
         let driver = driver_version()?;
         if CudaDevice::num_devices().map_err(failed("counting the GPUs"))? == 0 {
-            return Err(Error::Gpu {
-                action: "looking for a GPU",
-                reason: "the driver shows none; see CUDA_VISIBLE_DEVICES".to_owned(),
-            });
+            let reason = "the driver shows none; see CUDA_VISIBLE_DEVICES";
+            return Err(Error::gpu("looking for a GPU", reason));
         }
         let device = CudaDevice::get_device(0).map_err(failed("opening the GPU"))?;
         let name = device.name().map_err(failed("reading the GPU's name"))?;
@@ -64,31 +65,16 @@ impl Device {
         let kernels = KernelModule::find(capability)?;
         let device =
             Device { kernels, context, name, capability, multiprocessors, shared_bytes, driver };
-        // Every sort is verified by this kernel: a driver that compiles no PTX, or none of
-        // this version, is found here and not in the middle of a run.
+        // Every sort is verified by this kernel: a driver that compiles no PTX, or none of this
+        // version, is found here and not in the middle of a run.
         device.kernels.load(&u32::VERIFY)?;
         Ok(Arc::new(device))
     }
 
-    /// Makes this GPU the one that the calling thread's calls go to. Every thread
-    /// that uses it does so first.
+    /// Makes this GPU the one that the calling thread's calls go to. Every thread that uses it
+    /// does so first.
     pub fn enter(&self) -> Result<(), Error> {
         CurrentContext::set_current(&self.context).map_err(failed("entering the GPU's context"))
-    }
-
-    /// The kernels, loaded as they are asked for.
-    pub fn kernels(&self) -> &KernelModule {
-        &self.kernels
-    }
-
-    /// Number of multiprocessors.
-    pub fn multiprocessors(&self) -> u32 {
-        self.multiprocessors
-    }
-
-    /// Shared memory that one block may have, in bytes.
-    pub fn shared_bytes(&self) -> u32 {
-        self.shared_bytes
     }
 
     /// Free and total memory, in bytes, at this moment.
@@ -99,21 +85,6 @@ impl Device {
         let status = unsafe { sys::cuMemGetInfo_v2(&mut free, &mut total) };
         check(status, "reading the GPU's free memory")?;
         Ok((free as u64, total as u64))
-    }
-
-    /// Product name, as the driver reports it.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Compute capability, major and minor.
-    pub fn capability(&self) -> (u32, u32) {
-        self.capability
-    }
-
-    /// The driver's version, as the CUDA version it is for: `13.0`.
-    pub fn driver(&self) -> &str {
-        &self.driver
     }
 }
 
@@ -140,24 +111,4 @@ fn shared_bytes_optin(device: CudaDevice) -> Result<u32, Error> {
     };
     check(status, "reading the GPU's limits")?;
     Ok(bytes as u32)
-}
-
-/// Turns a failed call of `cust` into an error that says what was being done.
-pub fn failed(action: &'static str) -> impl Fn(CudaError) -> Error {
-    move |error| Error::Gpu {
-        action,
-        reason: match Status::of_error(error) {
-            Some(status) => status.to_string(),
-            None => format!("{error:?}"),
-        },
-    }
-}
-
-/// The same for a status of the driver itself.
-pub fn check(status: sys::CUresult, action: &'static str) -> Result<(), Error> {
-    if status == sys::cudaError_enum::CUDA_SUCCESS {
-        Ok(())
-    } else {
-        Err(Error::Gpu { action, reason: Status::of(status).to_string() })
-    }
 }

@@ -1,5 +1,5 @@
-//! Which kernels sort keys: the choice among the entry points of their word, by the bounds
-//! of `gpu_kernels::policy` and what the GPU has room for.
+//! Which kernels sort keys: the choice among the entry points of their word, by the bounds of
+//! `gpu_kernels::policy` and what the GPU has room for.
 
 use gpu_kernels::block::Block;
 use gpu_kernels::bucket_starts::BucketStarts;
@@ -12,19 +12,18 @@ use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Bits;
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::merge::Merge;
-use gpu_kernels::policy::{self, Shape};
+use gpu_kernels::policy;
 use gpu_kernels::tile::Pass;
 
 use super::Device;
 use super::module::Kernel;
-use super::sweep::Family;
 use crate::error::Error;
 
 /// Keys from which on the histogram's blocks count in as many copies as they can.
 const MANY_FROM: u64 = 1 << 22;
 
-/// Keys of `width` bytes, alone or `paired` with values, from which on it pays to count
-/// buckets and sort them locally.
+/// Keys of `width` bytes, alone or `paired` with values, from which on it pays to count buckets
+/// and sort them locally.
 fn buckets_from(width: usize, paired: bool) -> Option<u64> {
     match (width, paired) {
         (4, false) => Some(1 << 25),
@@ -40,11 +39,11 @@ pub struct Passes<W> {
     pub histogram: Kernel<Histogram<W>>,
     /// Passes over one digit.
     pub pass: Kernel<Pass<W>>,
-    /// Whether its tiles are a single wave, which needs no histogram.
+    /// True if its tiles are a single wave, which needs no histogram.
     pub single_wave: bool,
     /// Tiles in one launch of a pass.
     pub portion: u64,
-    /// What sorts small buckets, if it is worth its time.
+    /// The sort of small buckets, if it is worth its time.
     pub buckets: Option<BucketSort<W>>,
 }
 
@@ -62,7 +61,7 @@ pub struct BucketSort<W> {
     pub blocks: u32,
 }
 
-/// What passes are of.
+/// The elements of passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Keys alone, ranked as the plan says.
@@ -73,10 +72,10 @@ pub enum Kind {
     Pairs,
 }
 
-/// What a GPU has room for.
+/// A GPU's room.
 #[derive(Clone, Copy, Debug)]
 struct Room {
-    /// Whether it runs what is compiled for compute capability 9.0.
+    /// True if it runs what is compiled for compute capability 9.0.
     recent: bool,
     multiprocessors: u32,
     /// Bytes of shared memory that a block may have.
@@ -86,9 +85,9 @@ struct Room {
 impl Room {
     fn of(device: &Device) -> Self {
         Room {
-            recent: device.capability() >= (9, 0),
-            multiprocessors: device.multiprocessors(),
-            shared_bytes: device.shared_bytes() as usize,
+            recent: device.capability >= (9, 0),
+            multiprocessors: device.multiprocessors,
+            shared_bytes: device.shared_bytes as usize,
         }
     }
 
@@ -107,10 +106,8 @@ fn first<'a, A>(
     mut entries: impl Iterator<Item = &'a Entry<A>>,
     what: &str,
 ) -> Result<&'a Entry<A>, Error> {
-    entries.next().ok_or_else(|| Error::Gpu {
-        action: "choosing a kernel",
-        reason: format!("none {what} on this GPU"),
-    })
+    let none = || Error::gpu("choosing a kernel", format!("none {what} on this GPU"));
+    entries.next().ok_or_else(none)
 }
 
 impl<W: Entries> Passes<W> {
@@ -121,8 +118,8 @@ impl<W: Entries> Passes<W> {
         let many = n >= MANY_FROM && room.shared_bytes >= policy::HISTOGRAM_BYTES_LARGE;
         let (pass, single_wave) = pass::<W>(room, kind, n)?;
         Ok(Passes {
-            histogram: device.kernels().load(if many { &large } else { &small })?,
-            pass: device.kernels().load(pass)?,
+            histogram: device.kernels.load(if many { &large } else { &small })?,
+            pass: device.kernels.load(pass)?,
             single_wave,
             portion: control::portion(pass.shape.tile()),
             buckets: BucketSort::of(device, kind, bits, n)?,
@@ -142,7 +139,7 @@ impl<W: Entries> Passes<W> {
 }
 
 impl<W: Entries> BucketSort<W> {
-    /// What sorts buckets of up to `n` keys in all: in blocks that hold them if the keys are
+    /// The sort of buckets of up to `n` keys in all: in blocks that hold them if the keys are
     /// evenly spread.
     fn of(device: &Device, kind: Kind, bits: Bits, n: u64) -> Result<Option<Self>, Error> {
         let (paired, width) = (kind == Kind::Pairs, size_of::<W>());
@@ -165,7 +162,7 @@ impl<W: Entries> BucketSort<W> {
         let Some(sort) = W::LOCAL.iter().find(holds) else {
             return Ok(None);
         };
-        let kernels = device.kernels();
+        let kernels = &device.kernels;
         let sort = kernels.load(sort)?;
         Ok(Some(BucketSort {
             from: from.max(counted),
@@ -178,49 +175,19 @@ impl<W: Entries> BucketSort<W> {
 
     /// The same by another local sort.
     pub fn by(self, device: &Device, sort: Kernel<LocalSort<W>>) -> Result<Self, Error> {
-        Ok(BucketSort { sort, blocks: sort.resources()?.blocks * device.multiprocessors(), ..self })
+        Ok(BucketSort { sort, blocks: sort.resources()?.blocks * device.multiprocessors, ..self })
     }
 }
 
 /// Keys in the largest of all buckets, of `n` evenly spread keys: it is not five and a half
 /// deviations above the mean.
-fn largest_bucket(n: u64) -> f64 {
+pub fn largest_bucket(n: u64) -> f64 {
     let mean = n as f64 / buckets::BUCKETS as f64;
     mean + 5.5 * mean.sqrt()
 }
 
-/// Whether a sort of `n` elements can use a shape of a family, on a GPU of so many
-/// multiprocessors, where sorts of so many go by bucket or not.
-///
-/// # Errors
-/// Why it cannot, in a few words.
-pub fn usable(
-    (family, shape): (Family, Shape),
-    n: u64,
-    multiprocessors: u32,
-    bucket_sort: bool,
-) -> Result<(), String> {
-    let tile = shape.tile() as u64;
-    let most = u64::from(multiprocessors).min(control::TILES_MAX as u64) * tile;
-    match family {
-        Family::Fused if n > fused::most(shape) => Err(format!(
-            "{n} elements are more than {} blocks take, {}",
-            fused::BUCKETS_MAX,
-            fused::most(shape)
-        )),
-        Family::SingleWave if n > most => {
-            Err(format!("{n} elements are more than a tile a multiprocessor, {most}"))
-        }
-        Family::LocalSort if !bucket_sort => Err(format!("{n} elements are not sorted by bucket")),
-        Family::LocalSort if largest_bucket(n) > tile as f64 => {
-            Err(format!("a bucket of {n} elements may have {:.0}", largest_bucket(n).ceil()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The pass of up to `n` keys, and whether it is one of a single wave: if each
-/// multiprocessor has at most one tile of the largest.
+/// The pass of up to `n` keys, and whether it is one of a single wave: if each multiprocessor has
+/// at most one tile of the largest.
 fn pass<W: Entries>(
     room: Room,
     kind: Kind,
@@ -257,18 +224,18 @@ pub fn block<W: Entries>(
 ) -> Result<Option<Kernel<Block<W>>>, Error> {
     let fits = |entry: &&Entry<_>| entry.paired == paired && n <= entry.shape.tile() as u64;
     let entry = W::BLOCKS.iter().find(fits);
-    entry.map(|entry| device.kernels().load(entry)).transpose()
+    entry.map(|entry| device.kernels.load(entry)).transpose()
 }
 
-/// The kernel that sorts up to `n` keys alone in one launch of many blocks, if there is one
-/// and the GPU holds them all at once.
+/// The kernel that sorts up to `n` keys alone in one launch of many blocks, if there is one and
+/// the GPU holds them all at once.
 pub fn fused<W: Entries>(
     device: &Device,
     kind: Kind,
     n: u64,
 ) -> Result<Option<Kernel<Fused<W>>>, Error> {
     for entry in fused_entries::<W>(Room::of(device), kind, n) {
-        let kernel = device.kernels().load(entry)?;
+        let kernel = device.kernels.load(entry)?;
         if holds_fused(device, &kernel, n)? {
             return Ok(Some(kernel));
         }
@@ -276,14 +243,14 @@ pub fn fused<W: Entries>(
     Ok(None)
 }
 
-/// Whether the GPU holds all blocks of a sort of `n` keys at once.
+/// Returns true if the GPU holds all blocks of a sort of `n` keys at once.
 pub fn holds_fused<W: Entries>(
     device: &Device,
     kernel: &Kernel<Fused<W>>,
     n: u64,
 ) -> Result<bool, Error> {
     let blocks = fused::blocks(n as usize, kernel.shape().threads) as u64;
-    let held = u64::from(kernel.resources()?.blocks) * u64::from(device.multiprocessors());
+    let held = u64::from(kernel.resources()?.blocks) * u64::from(device.multiprocessors);
     Ok(blocks <= held)
 }
 
@@ -302,37 +269,23 @@ fn fused_entries<W: Entries>(
 /// The kernel that merges runs.
 pub fn merger<W: Entries>(device: &Device) -> Result<Kernel<Merge<W>>, Error> {
     const { assert!(!W::MERGE.is_empty(), "no entry point merges such keys") };
-    device.kernels().load(&W::MERGE[0])
+    device.kernels.load(&W::MERGE[0])
 }
 
 /// The kernel that fetches elements by index.
 pub fn gatherer<T: Entries>(device: &Device) -> Result<Kernel<Gather<T>>, Error> {
-    device.kernels().load(first(T::GATHER.iter(), "gathers such elements")?)
+    device.kernels.load(first(T::GATHER.iter(), "gathers such elements")?)
 }
 
 /// The kernel that codes floating-point numbers by value.
 pub fn coder<W: Entries>(device: &Device) -> Result<Kernel<NumericCodes<W>>, Error> {
-    device.kernels().load(first(W::NUMERIC_CODES.iter(), "codes such keys")?)
+    device.kernels.load(first(W::NUMERIC_CODES.iter(), "codes such keys")?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::gpu::module::embedded_texts;
-    use gpu_kernels::sweep::Swept;
-
-    /// Tiles of the swept shapes of u32 that a sort of `n` can use.
-    fn usable_of(family: Family, n: u64, bucket_sort: bool) -> Vec<usize> {
-        let shapes: Vec<Shape> = match family {
-            Family::Passes => u32::SWEPT_LOOK_BACK.iter().map(|entry| entry.shape).collect(),
-            Family::SingleWave => u32::SWEPT_SINGLE_WAVE.iter().map(|entry| entry.shape).collect(),
-            Family::Fused => u32::SWEPT_FUSED.iter().map(|entry| entry.shape).collect(),
-            Family::LocalSort => u32::SWEPT_LOCAL.iter().map(|entry| entry.shape).collect(),
-        };
-        let usable = |shape: &Shape| usable((family, *shape), n, 132, bucket_sort).is_ok();
-        let usable = shapes.into_iter().filter(usable);
-        usable.map(|shape| shape.tile()).collect()
-    }
 
     /// Compute capability 7.5, 8.0, 8.9, an H200 and 12.0.
     const ROOMS: [Room; 5] = [
@@ -345,6 +298,12 @@ mod tests {
 
     const fn room(recent: bool, multiprocessors: u32, shared_kb: usize) -> Room {
         Room { recent, multiprocessors, shared_bytes: shared_kb << 10 }
+    }
+
+    macro_rules! has_every_pass {
+        ($with:tt $($test:ident: $type:ident, $name:literal, $key:ident, $word:ty, $kind:expr;)*) => {
+            $(has_passes::<$word> $with;)*
+        };
     }
 
     /// Checks for every number of keys.
@@ -369,16 +328,12 @@ mod tests {
                 true => texts.first().copied(),
                 false => texts.last().copied(),
             };
-            has_passes::<u8>(room, text);
-            has_passes::<u16>(room, text);
-            has_passes::<u32>(room, text);
-            has_passes::<u64>(room, text);
-            has_passes::<u128>(room, text);
+            sort_cases::for_every_type!(has_every_pass(room, text));
         }
     }
 
-    /// Asserts that a kernel is compiled for blocks of the threads, and for as many
-    /// parameters, that it is launched with.
+    /// Asserts that a kernel is compiled for blocks of the threads, and for as many parameters,
+    /// that it is launched with.
     fn is_compiled<A>(text: &str, entry: &Entry<A>) {
         let name = entry.name;
         let begin = text.split_once(&format!(".entry {name}("));
@@ -469,35 +424,5 @@ mod tests {
             assert_eq!(name(Kind::MatchedKeys, n), None);
             assert_eq!(name(Kind::Pairs, n), None);
         }
-    }
-
-    #[test]
-    fn candidates_are_entered_where_they_can_be_used() {
-        // A tile a multiprocessor, of which there are 132.
-        let few = |n| usable_of(Family::SingleWave, n, false);
-        assert!(few(1 << 14).contains(&2048) && few(1 << 14).contains(&8192));
-        assert!(few(1 << 20).iter().all(|&tile| tile >= 7944));
-        assert!(few(1 << 20).contains(&8192) && few(1 << 21).is_empty());
-        // Buckets of 512 keys in the mean, and up to 637.
-        assert!(usable_of(Family::LocalSort, 1 << 25, false).is_empty());
-        let local = usable_of(Family::LocalSort, 1 << 25, true);
-        assert!(local.contains(&704) && local.iter().all(|&tile| tile >= 637));
-        assert!(!usable_of(Family::Passes, 1 << 25, true).is_empty());
-    }
-
-    #[test]
-    fn what_cannot_be_used_is_told_why() {
-        let (few_tiles, local_sort) = (Shape::new(256, 8, 2), Shape::new(32, 11, 32));
-        let few = usable((Family::SingleWave, few_tiles), 1 << 21, 132, false);
-        assert_eq!(
-            few.unwrap_err(),
-            "2097152 elements are more than a tile a multiprocessor, 270336"
-        );
-        let fused = usable((Family::Fused, Shape::new(256, 6, 4)), 1 << 17, 132, false);
-        assert_eq!(fused.unwrap_err(), "131072 elements are more than 128 blocks take, 65536");
-        let local = usable((Family::LocalSort, local_sort), 1 << 20, 132, false);
-        assert_eq!(local.unwrap_err(), "1048576 elements are not sorted by bucket");
-        let small = usable((Family::LocalSort, local_sort), 1 << 25, 132, true);
-        assert_eq!(small.unwrap_err(), "a bucket of 33554432 elements may have 637");
     }
 }

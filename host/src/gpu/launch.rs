@@ -1,9 +1,8 @@
-//! The launches of one sort, on addresses: what [`sort`](super::sort) has checked.
+//! The launches of one sort, on addresses: what [`run`](super::run) has checked.
 
 use cuda_std::memory::Global;
 use cuda_std::word::Word;
 use cust::stream::Stream;
-use cust::sys;
 use gpu_kernels::block::Block;
 use gpu_kernels::bucket_starts::{self, BucketStarts};
 use gpu_kernels::buckets::BucketCounts;
@@ -17,9 +16,9 @@ use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::tile::{Buffers, Pass};
 
 use super::Device;
-use super::device::check;
 use super::dispatch::{self, BucketSort, Passes};
 use super::module::Kernel;
+use super::stream::copy;
 use crate::error::Error;
 
 /// Addresses of input, output and scratch.
@@ -80,9 +79,8 @@ impl<W: Entries> Launch<'_, W> {
     /// Sorts in one block.
     ///
     /// # Safety
-    /// The addresses are of live device memory of `n` elements each; input and
-    /// output are one or apart; nothing else uses them until the stream has run.
-    /// The block holds `n` keys.
+    /// The addresses are of live device memory of `n` elements each; input and output are one or
+    /// apart; nothing else uses them until the stream has run. The block holds `n` keys.
     pub unsafe fn block(&self, kernel: Kernel<Block<W>>) -> Result<(), Error> {
         let (keys, values) = (self.keys.buffers(), self.values());
         let block = Block {
@@ -102,9 +100,9 @@ impl<W: Entries> Launch<'_, W> {
     /// Sorts in one launch of many blocks, with the control words at `control`.
     ///
     /// # Safety
-    /// As [`block`](Self::block); there are control words for as many blocks as sort `n` keys,
-    /// of which the first `fused::ZERO` are zero or as such a sort has left them, and the
-    /// kernel's blocks take `n` keys.
+    /// As [`block`](Self::block); there are control words for as many blocks as sort `n` keys, of
+    /// which the first `fused::ZERO` are zero or as such a sort has left them, and the kernel's
+    /// blocks take `n` keys.
     pub unsafe fn fused(&self, kernel: Kernel<Fused<W>>, control: u64) -> Result<(), Error> {
         let keys = self.keys.buffers();
         let fused = Fused {
@@ -123,9 +121,9 @@ impl<W: Entries> Launch<'_, W> {
     /// Sorts by passes.
     ///
     /// # Safety
-    /// As [`block`](Self::block), the scratch apart from both others; the control words are
-    /// those for the tiles of `n` keys, whose counters and bins are zero, and there are
-    /// starts for each bucket and one more.
+    /// As [`block`](Self::block), the scratch apart from both others; the control words are those
+    /// for the tiles of `n` keys, whose counters and bins are zero, and there are starts for each
+    /// bucket and one more.
     pub unsafe fn passes(&self, passes: &Passes<W>, at: Workplace) -> Result<(), Error> {
         let tiles = passes.pass.blocks(self.n);
         let mut pass = Pass {
@@ -196,12 +194,12 @@ impl<W: Entries> Launch<'_, W> {
         }
     }
 
-    /// Counts buckets, and decides whether these are sorted locally; if not, counts digits
-    /// by `histogram`, should that be to be done again.
+    /// Counts buckets, and decides whether these are sorted locally; if not, counts digits by
+    /// `histogram`, should that be to be done again.
     ///
     /// # Safety
-    /// As [`passes`](Self::passes). There are enough keys for the scratch buffer to hold
-    /// the bucket counts of each block.
+    /// As [`passes`](Self::passes). There are enough keys for the scratch buffer to hold the
+    /// bucket counts of each block.
     unsafe fn count_buckets(
         &self,
         buckets: &BucketSort<W>,
@@ -231,14 +229,49 @@ impl<W: Entries> Launch<'_, W> {
     }
 }
 
-/// Sets `output[i]` to `input[index[i]]` for `n` elements.
-///
+/// Fetches elements of a width by index; its kernel is loaded.
+#[derive(Clone, Copy)]
+pub struct Gatherer {
+    /// Bytes of an element.
+    pub width: u64,
+    launch: unsafe fn(&Device, [u64; 3], u64, &Stream) -> Result<(), Error>,
+}
+
+impl Gatherer {
+    pub fn of<T: Entries>(device: &Device) -> Result<Self, Error> {
+        dispatch::gatherer::<T>(device)?;
+        Ok(Gatherer { width: size_of::<T>() as u64, launch: gather::<T> })
+    }
+
+    /// Sets `to[i]` to `from[index[i]]` for `n` elements, by way of `spare` if `to` is `from`.
+    ///
+    /// # Safety
+    /// The addresses are of live device memory of `n` elements each, but for `to` and `from`
+    /// apart from each other; the indices are below `n`.
+    pub unsafe fn gather(
+        &self,
+        device: &Device,
+        (from, index, to): (u64, u64, u64),
+        spare: u64,
+        n: u64,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        // SAFETY: the caller's contract.
+        unsafe {
+            if from != to {
+                return (self.launch)(device, [from, index, to], n, stream);
+            }
+            (self.launch)(device, [from, index, spare], n, stream)?;
+            copy(spare, to, n * self.width, stream)
+        }
+    }
+}
+
 /// # Safety
-/// The addresses are of live device memory of `n` elements each, the output apart
-/// from both others; the indices are below `n`.
-pub unsafe fn gather<T: Entries>(
+/// As [`Gatherer::gather`], the output apart from both others.
+unsafe fn gather<T: Entries>(
     device: &Device,
-    (input, index, output): (u64, u64, u64),
+    [input, index, output]: [u64; 3],
     n: u64,
     stream: &Stream,
 ) -> Result<(), Error> {
@@ -256,34 +289,4 @@ pub unsafe fn gather<T: Entries>(
 /// Blocks of a kernel that strides over its elements.
 pub fn elementwise<A>(kernel: &Kernel<A>, n: u64) -> u32 {
     kernel.blocks(n).min(1 << 16) as u32
-}
-
-/// Copies `bytes` within the device.
-///
-/// # Safety
-/// Both ranges are live and apart.
-pub unsafe fn copy(from: u64, to: u64, bytes: u64, stream: &Stream) -> Result<(), Error> {
-    // SAFETY: the caller's contract.
-    let status = unsafe { sys::cuMemcpyDtoDAsync_v2(to, from, bytes as usize, stream.as_inner()) };
-    check(status, "copying on the GPU")
-}
-
-/// Whether what is put on the stream is captured in a graph instead of run.
-pub fn is_captured(stream: &Stream) -> Result<bool, Error> {
-    let none = sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
-    let mut status = none;
-    // SAFETY: the stream is live, and the status an out-parameter.
-    let found = unsafe { sys::cuStreamIsCapturing(stream.as_inner(), &mut status) };
-    check(found, "asking a stream for its capture")?;
-    Ok(status != none)
-}
-
-/// Sets `bytes` to `value`.
-///
-/// # Safety
-/// The range is live, and nothing else uses it until the stream has run.
-pub unsafe fn fill(address: u64, value: u8, bytes: u64, stream: &Stream) -> Result<(), Error> {
-    // SAFETY: the caller's contract.
-    let status = unsafe { sys::cuMemsetD8Async(address, value, bytes as usize, stream.as_inner()) };
-    check(status, "clearing GPU memory")
 }

@@ -2,36 +2,34 @@
 
 use cuda_std::memory::Global;
 use cuda_std::word::Word;
-use cust::event::{Event, EventFlags};
 use cust::memory::{AsyncCopyDestination, DeviceSlice};
-use cust::stream::{Stream, StreamWaitEventFlags};
+use cust::stream::Stream;
 use gpu_kernels::merge::Merge;
 
 use super::checks::address;
-use super::device::failed;
-use super::dispatch;
 use super::module::Kernel;
-use super::{Device, GpuKey};
-use crate::error::Error;
+use super::stream::wait_for;
+use super::{Device, GpuKey, dispatch};
+use crate::error::{Error, failed};
 
-/// Merges the runs of `chunk` keys (the last may be shorter) that lie one after the
-/// other in `keys`, pair by pair, until one is left. Run `i` is taken when what is
-/// on `streams[i]` has run; the merge of two goes onto the stream of the first, so
-/// that pairs merge at the same time. Returns whether the result is in `keys` (else
-/// it is in `other`), to be taken when `streams[0]` has run.
+/// Merges the runs of `chunk` keys (the last may be shorter) that lie one after the other in
+/// `keys`, pair by pair, until one is left. Run `i` is taken when what is on `streams[i]` has
+/// run; the merge of two goes onto the stream of the first, so that pairs merge at the same time.
+/// Returns whether the result is in `keys` (else it is in `other`), to be taken when `streams[0]`
+/// has run.
 ///
 /// Each of the `log2(runs)` rounds reads and writes every key once.
 ///
 /// # Errors
-/// More keys in several runs than [`check_count`] allows; kernels that do not load; what the driver
-/// reports.
+/// More keys in several runs than [`check_count`] allows; kernels that do not load; what the
+/// driver reports.
 ///
 /// # Panics
 /// With fewer streams than runs.
 ///
 /// # Safety
-/// `keys` and `other` have one length and do not overlap; no work but that on the
-/// streams uses them.
+/// `keys` and `other` have one length and do not overlap; no work but that on the streams uses
+/// them.
 pub unsafe fn merge_runs<K: GpuKey>(
     device: &Device,
     keys: &DeviceSlice<K>,
@@ -74,7 +72,7 @@ pub unsafe fn merge_runs<K: GpuKey>(
     Ok(in_keys)
 }
 
-/// Whether so many keys can be merged: the kernel counts them in 32 bits.
+/// Checks that so many keys can be merged: the kernel counts them in 32 bits.
 ///
 /// # Errors
 /// More keys than that.
@@ -86,16 +84,9 @@ pub fn check_count(n: usize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Holds `stream` until what is on `earlier` now has run.
-pub fn wait_for(stream: &Stream, earlier: &Stream) -> Result<(), Error> {
-    let event = Event::new(EventFlags::DISABLE_TIMING).map_err(failed("creating an event"))?;
-    event.record(earlier).map_err(failed("recording an event"))?;
-    stream.wait_event(event, StreamWaitEventFlags::DEFAULT).map_err(failed("waiting for a stream"))
-}
-
 /// # Safety
-/// The runs are sorted when the stream comes here; `output` is as long as both and
-/// apart from them.
+/// The runs are sorted when the stream comes here; `output` is as long as both and apart from
+/// them.
 unsafe fn merge<K: GpuKey>(
     kernel: Kernel<Merge<K::Word>>,
     a: &DeviceSlice<K>,
@@ -104,14 +95,16 @@ unsafe fn merge<K: GpuKey>(
     stream: &Stream,
 ) -> Result<(), Error> {
     let array = |slice: &DeviceSlice<K>| Global::on_device(address(slice));
+    // All but the sign of floating-point numbers.
+    let magnitude = if K::TYPE.is_float() { K::TYPE.ones() >> 1 } else { 0 };
     let merge = Merge {
         a: array(a),
         a_len: a.len() as u32,
         b: array(b),
         b_len: b.len() as u32,
         output: array(output),
-        order_mask: K::Word::from_u128(K::LAYOUT.order_mask()),
-        magnitude: K::Word::from_u128(K::LAYOUT.magnitude()),
+        order_mask: K::Word::from_u128(K::TYPE.order_mask()),
+        magnitude: K::Word::from_u128(magnitude),
     };
     let blocks = kernel.blocks(output.len() as u64) as u32;
     // SAFETY: the caller's contract.

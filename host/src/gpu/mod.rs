@@ -1,23 +1,24 @@
 //! Sorting on an NVIDIA GPU.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | [`device`] | a GPU, opened: its context, its limits, the loaded kernels |
 //! | [`module`] | the PTX, and how a kernel is launched |
 //! | [`key`] | the types of keys, and the orders they are sorted in |
-//! | `dispatch` | which kernels sort what |
+//! | `dispatch` | the choice of the kernels that sort keys |
 //! | `launch` | the launches of one sort |
-//! | [`sort`] | [`Sort`]: a sort, prepared |
-//! | [`workspace`] | the device memory that a sort works in, and how it is parted |
+//! | [`workspace`] | the device memory that a sort works in, and its parts |
+//! | [`sort`], `run` | [`Sort`]: a sort, prepared, and its runs |
+//! | [`sorter`] | [`GpuSorter`]: sorts in one call |
 //! | [`sweep`] | sorts by kernels of shapes that are not in use |
 //! | [`resident`] | sorts of resident keys, timed and verified on the device |
-//! | [`sorter`] | [`GpuSorter`]: sorts in one call |
-//! | [`checks`] | whether arguments are of one length, and whether keys on the device are in order |
+//! | [`checks`] | arguments of one length and apart; keys on the device in order |
 //! | [`merger`] | merges sorted runs pairwise |
+//! | [`stream`] | streams, and the memory operations on them |
 //! | [`transfer`] | copies between pageable host memory and the device |
 //!
-//! Everything goes through `cust`; where it has no name for a function of the
-//! driver, through the declarations it is built on.
+//! Everything goes through `cust`; where it has no name for a function of the driver, through the
+//! declarations it is built on.
 
 pub mod checks;
 pub mod device;
@@ -27,8 +28,10 @@ mod launch;
 pub mod merger;
 pub mod module;
 pub mod resident;
+mod run;
 pub mod sort;
 pub mod sorter;
+pub mod stream;
 pub mod sweep;
 pub mod transfer;
 pub mod workspace;
@@ -37,5 +40,6 @@ pub use device::Device;
 pub use key::{Bf16, F16, GpuKey, Order};
 pub use resident::Resident;
 pub use sort::{Payload, Sort};
+pub use sort_cases::KeyType;
 pub use sorter::GpuSorter;
 pub use workspace::Workspace;

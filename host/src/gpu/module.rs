@@ -1,10 +1,10 @@
 //! The PTX, and how a kernel is launched.
 //!
-//! `host/build.rs` has `cuda_builder` compile the kernels for a portable baseline
-//! and for each chip that gains by it, and the texts are part of the program, packed
-//! until the first use of each. The driver compiles the newest that fits the GPU, and of it only the kernels that
-//! are used, each when it is first asked for: all of them together would take
-//! seconds. `CUDAMARK_PTX` names a file to take instead: kernels under work.
+//! `host/build.rs` has `cuda_builder` compile the kernels for a portable baseline and for each
+//! chip that gains by it. The texts are part of the program, packed until the first use of each.
+//! The driver compiles the newest that fits the GPU, and of it only the kernels that are used,
+//! each when it is first asked for: all of them together would take seconds. `CUDAMARK_PTX` names
+//! a file to take instead: kernels under work.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_void};
@@ -19,9 +19,8 @@ use flate2::read::ZlibDecoder;
 use gpu_kernels::entry::Entry;
 use gpu_kernels::policy::Shape;
 
-use super::device::check;
 use crate::driver::Status;
-use crate::error::Error;
+use crate::error::{Error, check};
 
 // `EMBEDDED`, the texts, newest first, and none where the program was built without a kernel
 // compiler; `SHA256`, the hash of all texts, one after the other.
@@ -56,8 +55,7 @@ pub fn embedded_texts() -> impl Iterator<Item = &'static str> {
     EMBEDDED.iter().map(Ptx::text)
 }
 
-/// The hash of the texts that are part of the program, one after the other, if there are
-/// any.
+/// The hash of the texts that are part of the program, one after the other, if there are any.
 pub fn embedded_sha256() -> Option<&'static str> {
     (!EMBEDDED.is_empty()).then_some(SHA256)
 }
@@ -87,7 +85,7 @@ impl<A> Copy for Kernel<A> {}
 
 /// The kernels of one context.
 pub struct KernelModule {
-    /// What stands before the first kernel in the text, and the kernels by name.
+    /// The text before the first kernel, and the kernels by name.
     prelude: String,
     texts: HashMap<String, String>,
     origin: String,
@@ -150,8 +148,8 @@ impl KernelModule {
     }
 }
 
-/// What stands before the first kernel of a text, and the kernels. Each ends with
-/// a brace at the beginning of a line.
+/// The text before the first kernel, and the kernels. Each ends with a brace at the beginning of
+/// a line.
 fn split(text: &str) -> (String, HashMap<String, String>) {
     const ENTRY: &str = ".visible .entry ";
     let begin = text.find(ENTRY).unwrap_or(text.len());
@@ -191,7 +189,7 @@ fn function(module: &Module, name: &str, shared_bytes: usize) -> Result<Function
     Ok(Function(function))
 }
 
-/// What a kernel takes of the GPU that it is loaded on.
+/// The resources that a kernel takes of its GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resources {
     /// Registers of a thread.
@@ -213,13 +211,12 @@ impl<A> Kernel<A> {
         n.div_ceil(self.entry.shape.tile() as u64)
     }
 
-    /// What it takes on its GPU.
     pub fn resources(&self) -> Result<Resources, Error> {
         use sys::CUfunction_attribute_enum as attribute;
         let read = |which| {
             let mut value = 0;
-            // SAFETY: the pointer is to a word that lives through the call; the handle
-            // lives as long as its module.
+            // SAFETY: the pointer is to a word that lives through the call; the handle lives as
+            // long as its module.
             let status = unsafe { sys::cuFuncGetAttribute(&mut value, which, self.function.0) };
             check(status, "reading what a kernel takes")?;
             Ok::<u32, Error>(value as u32)
@@ -245,12 +242,12 @@ impl<A> Kernel<A> {
     /// Launches `blocks` blocks on `stream`.
     ///
     /// # Safety
-    /// What `arguments` refer to is valid until the launch has run, and no other work
+    /// The memory that `arguments` refer to is valid until the launch has run, and no other work
     /// on the device conflicts with it.
     pub unsafe fn launch(&self, stream: &Stream, blocks: u32, arguments: &A) -> Result<(), Error> {
         let mut parameters = (self.entry.parameters)(arguments);
-        // SAFETY: the caller's contract; the parameters are those of the entry point, which
-        // made the list; the handle lives as long as its module.
+        // SAFETY: the caller's contract; the parameters are those of the entry point, which made
+        // the list; the handle lives as long as its module.
         let status = unsafe {
             sys::cuLaunchKernel(
                 self.function.0,
@@ -270,85 +267,67 @@ impl<A> Kernel<A> {
     }
 }
 
-/// A launch as `cuLaunchKernelEx` takes it, and its attribute that lets it begin
-/// before the launch before it on the stream has ended (CUDA 11.8 and later, which
-/// cust's declarations precede).
-mod early {
-    use super::*;
+/// An attribute of a launch by `cuLaunchKernelEx` (CUDA 11.8 and later, which cust's declarations
+/// precede).
+#[repr(C)]
+struct LaunchAttribute {
+    id: u32,
+    padding: u32,
+    value: [u32; 16],
+}
 
-    #[repr(C)]
-    struct Attribute {
-        id: u32,
-        padding: u32,
-        value: [u32; 16],
-    }
+/// The attribute that lets a launch begin before the launch before it on the stream has ended.
+const PROGRAMMATIC_STREAM_SERIALIZATION: u32 = 6;
 
-    #[repr(C)]
-    struct Config {
-        grid: [u32; 3],
-        block: [u32; 3],
-        shared_bytes: u32,
-        stream: sys::CUstream,
-        attributes: *mut Attribute,
-        count: u32,
-    }
+#[repr(C)]
+struct LaunchConfig {
+    grid: [u32; 3],
+    block: [u32; 3],
+    shared_bytes: u32,
+    stream: sys::CUstream,
+    attributes: *mut LaunchAttribute,
+    count: u32,
+}
 
-    const PROGRAMMATIC_STREAM_SERIALIZATION: u32 = 6;
-
-    unsafe extern "C" {
-        fn cuLaunchKernelEx(
-            config: *const Config,
-            function: sys::CUfunction,
-            arguments: *mut *mut c_void,
-            extra: *mut *mut c_void,
-        ) -> u32;
-    }
-
-    /// # Safety
-    /// As [`Kernel::launch`], and the kernel waits for its predecessor before it
-    /// touches memory.
-    pub(super) unsafe fn launch<A>(
-        kernel: &Kernel<A>,
-        stream: &Stream,
-        blocks: u32,
-        arguments: &A,
-    ) -> bool {
-        let Kernel { function, entry } = kernel;
-        let mut parameters = (entry.parameters)(arguments);
-        let mut attribute =
-            Attribute { id: PROGRAMMATIC_STREAM_SERIALIZATION, padding: 0, value: [0; 16] };
-        attribute.value[0] = 1;
-        let config = Config {
-            grid: [blocks, 1, 1],
-            block: [entry.shape.threads as u32, 1, 1],
-            shared_bytes: entry.shared_bytes as u32,
-            stream: stream.as_inner(),
-            attributes: &mut attribute,
-            count: 1,
-        };
-        let extra = std::ptr::null_mut();
-        // SAFETY: the caller's contract; the structures are laid out as the driver's.
-        unsafe { cuLaunchKernelEx(&config, function.0, parameters.as_mut_ptr(), extra) == 0 }
-    }
+unsafe extern "C" {
+    fn cuLaunchKernelEx(
+        config: *const LaunchConfig,
+        function: sys::CUfunction,
+        arguments: *mut *mut c_void,
+        extra: *mut *mut c_void,
+    ) -> u32;
 }
 
 impl<A> Kernel<A> {
-    /// Launches as [`launch`](Self::launch) does, but so that the launch may begin
-    /// while the one before it on the stream ends; a driver that does not know how
-    /// launches it in the ordinary way.
+    /// Launches as [`launch`](Self::launch) does, but so that the launch may begin while the one
+    /// before it on the stream ends; a driver that does not know how launches it in the ordinary
+    /// way.
     ///
     /// # Safety
-    /// As [`launch`](Self::launch), and the kernel waits for its predecessor before
-    /// it touches memory.
+    /// As [`launch`](Self::launch), and the kernel waits for its predecessor before it touches
+    /// memory.
     pub unsafe fn launch_early(
         &self,
         stream: &Stream,
         blocks: u32,
         arguments: &A,
     ) -> Result<(), Error> {
-        // SAFETY: the caller's contract.
+        let mut parameters = (self.entry.parameters)(arguments);
+        let (id, mut value) = (PROGRAMMATIC_STREAM_SERIALIZATION, [0; 16]);
+        value[0] = 1;
+        let mut attribute = LaunchAttribute { id, padding: 0, value };
+        let config = LaunchConfig {
+            grid: [blocks, 1, 1],
+            block: [self.entry.shape.threads as u32, 1, 1],
+            shared_bytes: self.entry.shared_bytes as u32,
+            stream: stream.as_inner(),
+            attributes: &mut attribute,
+            count: 1,
+        };
+        let (arguments_at, extra) = (parameters.as_mut_ptr(), std::ptr::null_mut());
+        // SAFETY: the caller's contract; the structures are laid out as the driver's.
         unsafe {
-            if early::launch(self, stream, blocks, arguments) {
+            if cuLaunchKernelEx(&config, self.function.0, arguments_at, extra) == 0 {
                 return Ok(());
             }
             self.launch(stream, blocks, arguments)
@@ -358,18 +337,18 @@ impl<A> Kernel<A> {
 
 /// The newest embedded text that the GPU takes.
 fn embedded(capability: (u32, u32)) -> Result<&'static Ptx, Error> {
-    let cannot = |reason| Error::Gpu { action: "loading the kernels", reason };
+    let action = "loading the kernels";
     let Some(oldest) = EMBEDDED.last() else {
-        return Err(cannot(
-            "built without a kernel compiler; run `cargo xtask setup`, then build again".to_owned(),
-        ));
+        let reason = "built without a kernel compiler; run `cargo xtask setup`, then build again";
+        return Err(Error::gpu(action, reason));
     };
     let fits = EMBEDDED.iter().find(|ptx| capability >= ptx.capability);
     fits.ok_or_else(|| {
-        cannot(format!(
+        let reason = format!(
             "the GPU has compute capability {}.{}, the kernels need {}.{} or later",
             capability.0, capability.1, oldest.capability.0, oldest.capability.1
-        ))
+        );
+        Error::gpu(action, reason)
     })
 }
 
@@ -404,8 +383,8 @@ pub fn load_module(origin: &str, text: &str) -> Result<Module, Error> {
     }
 }
 
-/// Loads `text` once more for the driver's status, which `cust` folds together with
-/// others, and the first line of its log.
+/// Loads `text` once more for the driver's status, which `cust` folds together with others, and
+/// the first line of its log.
 fn jit_log(text: &CStr) -> (sys::CUresult, String) {
     let mut log = [0u8; 4096];
     let mut options = [
@@ -454,7 +433,9 @@ mod tests {
 
     #[test]
     fn a_text_is_split_into_its_kernels() {
-        let text = ".version 8.0\n.target sm_90\n\n\t// .globl a\n.visible .entry a(\n\t.param .u64 p\n)\n.maxntid 32\n{\n\tret;\n}\n\n.visible .entry b()\n{\n\tret;\n}\n";
+        let text = ".version 8.0\n.target sm_90\n\n\t// .globl a\n.visible .entry a(\n\
+                    \t.param .u64 p\n)\n.maxntid 32\n{\n\tret;\n}\n\n.visible .entry b()\n{\n\
+                    \tret;\n}\n";
         let (prelude, texts) = split(text);
         assert!(prelude.starts_with(".version 8.0\n.target sm_90"));
         assert_eq!(texts.len(), 2);

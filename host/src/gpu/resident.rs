@@ -1,15 +1,13 @@
-//! Sorts of keys that lie on the device, timed by the device's own clock and
-//! verified there.
+//! Sorts of keys that lie on the device, timed by the device's own clock and verified there.
 //!
-//! A sample is the time between two events on the sort's stream, one recorded
-//! before its first launch and one after its last. The sort is out of place, so
-//! its input is fresh for every sample without being restored. The output is
-//! overwritten before each sample that is verified: a sort that wrote nothing
-//! would otherwise pass on what the one before it left.
+//! A sample is the time between two events on the sort's stream, one recorded before its first
+//! launch and one after its last. The sort is out of place, so its input is fresh for every
+//! sample without being restored. The output is overwritten before each sample that is verified:
+//! a sort that wrote nothing would otherwise pass on what the one before it left.
 //!
-//! Keys are verified by order and multiset hash. With values, which are the indices
-//! of their keys, so is the rest: every index once, each beside its own key, and equal
-//! keys in the order of their indices, which is stability.
+//! Keys are verified by order and multiset hash. With values, which are the indices of their
+//! keys, so is the rest: every index once, each beside its own key, and equal keys in the order
+//! of their indices, which is stability.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +20,10 @@ use gpu_kernels::entry::Entries;
 use gpu_kernels::verify::{self, VerifyValues};
 
 use super::checks::{self, Found, address, wrong};
-use super::device::failed;
-use super::sorter::stream;
+use super::stream::{self, stream};
 use super::transfer::upload;
-use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace, launch};
-use crate::error::Error;
+use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace};
+use crate::error::{Error, failed};
 
 /// An input on the device and all that sorting it there takes.
 pub struct Resident<'a, K: GpuKey> {
@@ -50,8 +47,8 @@ struct Values {
 }
 
 impl<'a, K: GpuKey> Resident<'a, K> {
-    /// Copies `keys` to the device and makes everything ready to sort them, `paired`
-    /// with 4-byte values or alone.
+    /// Copies `keys` to the device and makes everything ready to sort them, `paired` with 4-byte
+    /// values or alone.
     pub fn new(
         sorter: &'a GpuSorter,
         keys: &[K],
@@ -87,8 +84,8 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         &self.sort
     }
 
-    /// Has the next samples taken of `sort`, which is of the same keys in the same
-    /// order, with values or without as this was made.
+    /// Has the next samples taken of `sort`, which is of the same keys in the same order, with
+    /// values or without as this was made.
     ///
     /// # Errors
     /// Too little GPU memory for its workspace.
@@ -142,13 +139,12 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         self.device().enter()?;
         let bytes = (self.output.len() * size_of::<K>()) as u64;
         let output = self.output.as_device_ptr().as_raw();
-        // SAFETY: the buffers are this value's own, and the wait below ends all work on
-        // them.
+        // SAFETY: the buffers are this value's own, and the wait below ends all work on them.
         unsafe {
-            launch::fill(output, 0xA5, bytes, &self.stream)?;
+            stream::fill(output, 0xA5, bytes, &self.stream)?;
             if let Some(values) = &self.values {
                 let address = values.output.as_device_ptr().as_raw();
-                launch::fill(address, 0xA5, 4 * values.output.len() as u64, &self.stream)?;
+                stream::fill(address, 0xA5, 4 * values.output.len() as u64, &self.stream)?;
             }
         }
         let poisoned = self.stream.synchronize();
@@ -180,8 +176,8 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         checks::keys(self.device(), keys, &self.order, &self.stream)
     }
 
-    /// What the kernel finds in the output's `values`: those that are not the index of
-    /// their key, and equal neighbours that have changed places.
+    /// The kernel's findings in the output's `values`: those that are not the index of their key,
+    /// and equal neighbours that have changed places.
     fn check_values(&self, values: &DeviceSlice<u32>) -> Result<[u64; verify::WORDS], Error> {
         // SAFETY: the buffers are this value's own.
         unsafe {

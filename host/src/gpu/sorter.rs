@@ -3,20 +3,18 @@
 use std::sync::Arc;
 
 use cust::memory::{CopyDestination, DeviceSlice};
-use cust::stream::{Stream, StreamFlags};
 
 use super::Device;
-use super::device::failed;
 use super::key::{GpuKey, Order};
 use super::sort::{Payload, Sort};
+use super::stream::stream;
 use super::transfer::upload;
-use crate::error::Error;
+use crate::error::{Error, failed};
 
 /// Sorts on one GPU.
 ///
-/// The calls here allocate what they need and return when the result is there. To
-/// sort many times, with a stream and a workspace of one's own, [`prepare`] a
-/// [`Sort`].
+/// The calls here allocate what they need and return when the result is there. To sort many
+/// times, with a stream and a workspace of one's own, [`prepare`] a [`Sort`].
 ///
 /// ```
 /// use host::gpu::{Device, GpuSorter, Order};
@@ -55,8 +53,7 @@ impl GpuSorter {
     ///
     /// ```
     /// use cust::memory::{CopyDestination, DeviceBuffer};
-    /// use cust::stream::{Stream, StreamFlags};
-    /// use host::gpu::{Device, GpuSorter, Order, Payload};
+    ///     /// use host::gpu::{Device, GpuSorter, Order, Payload};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let Ok(device) = Device::open() else {
@@ -87,14 +84,14 @@ impl GpuSorter {
         Sort::new(self.device.clone(), n, payload, order)
     }
 
-    /// Sorts `keys`, which lie on the device, ascending; floating-point numbers in their
-    /// total order. Returns when they are sorted.
+    /// Sorts `keys`, which lie on the device, ascending; floating-point numbers in their total
+    /// order. Returns when they are sorted.
     ///
-    /// It sorts on a stream of its own, which waits for no other: work on others that
-    /// writes `keys` must have ended. Each call allocates and frees
-    /// [`workspace_bytes`](Sort::workspace_bytes): a second copy of the keys and a few
-    /// hundredths of it, or nothing where one block sorts all keys.
-    /// [`prepare`](Self::prepare) does that once for many sorts.
+    /// It sorts on a stream of its own, which waits for no other: work on others that writes
+    /// `keys` must have ended. Each call allocates and frees
+    /// [`workspace_bytes`](Sort::workspace_bytes): a second copy of the keys and a few hundredths
+    /// of it, or nothing where one block sorts all keys. [`prepare`](Self::prepare) does that
+    /// once for many sorts.
     ///
     /// # Errors
     /// Too little GPU memory; kernels that do not load; what the driver reports.
@@ -112,8 +109,8 @@ impl GpuSorter {
     /// [`workspace_bytes`](Sort::workspace_bytes) says, and frees both.
     ///
     /// # Errors
-    /// Bits that the keys do not have; too little GPU memory; kernels that do not load;
-    /// what the driver reports.
+    /// Bits that the keys do not have; too little GPU memory; kernels that do not load; what the
+    /// driver reports.
     pub fn sort_slice<K: GpuKey>(&self, keys: &mut [K], order: Order) -> Result<(), Error> {
         if keys.is_empty() {
             return Ok(());
@@ -127,9 +124,4 @@ impl GpuSorter {
         let copied = there.copy_to(keys);
         copied.map_err(failed("copying keys from the GPU"))
     }
-}
-
-/// A stream of one's own.
-pub fn stream() -> Result<Stream, Error> {
-    Stream::new(StreamFlags::NON_BLOCKING, None).map_err(failed("creating a stream"))
 }

@@ -1,10 +1,9 @@
 //! Copies between pageable host memory and the device.
 //!
-//! The copy engines read and write pinned memory only. For pageable memory the
-//! driver stages the bytes through pinned memory of its own, on one thread. Here
-//! the thread that owns a chunk does the staging, through two pinned pieces: while
-//! the copy engine has one, the thread fills or empties the other. At a higher
-//! level more threads stage, which is what makes the copies scale.
+//! The copy engines read and write pinned memory only. For pageable memory the driver stages the
+//! bytes through pinned memory of its own, on one thread. Here the thread that owns a chunk does
+//! the staging, through two pinned pieces: while the copy engine has one, the thread fills or
+//! empties the other. At a higher level more threads stage, which is what makes the copies scale.
 
 use cust::context::CurrentContext;
 use cust::event::{Event, EventFlags};
@@ -12,8 +11,7 @@ use cust::memory::{AsyncCopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice, 
 use cust::stream::Stream;
 
 use super::GpuKey;
-use super::device::failed;
-use crate::error::Error;
+use crate::error::{Error, failed};
 
 /// Most bytes of a piece: long enough for the copy engine to run at full speed.
 const PIECE_BYTES_MAX: usize = 4 << 20;
@@ -22,8 +20,8 @@ const PIECE_BYTES_MIN: usize = 64 << 10;
 
 /// Elements of the host, on the device.
 ///
-/// A copy from pageable memory may return with its last bytes still on their way, and
-/// the streams here wait for nobody's: so this waits until they are there.
+/// A copy from pageable memory may return with its last bytes still on their way, and the streams
+/// here wait for nobody's: so this waits until they are there.
 pub fn upload<T: DeviceCopy>(elements: &[T]) -> Result<DeviceBuffer<T>, Error> {
     let copied = DeviceBuffer::from_slice(elements);
     let there = copied.and_then(|buffer| CurrentContext::synchronize().map(|()| buffer));
@@ -41,10 +39,10 @@ struct Piece<K: GpuKey> {
 }
 
 impl<K: GpuKey> Staging<K> {
-    /// Staging for chunks of up to `keys` keys: pieces of a quarter of that, within
-    /// bounds, so that a small chunk overlaps its copies too.
+    /// Staging for chunks of up to `keys` keys: pieces of a quarter of that, within bounds, so
+    /// that a small chunk overlaps its copies too.
     pub fn new(keys: usize) -> Result<Self, Error> {
-        let bytes = (keys * size_of::<K>() / 4).clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX);
+        let bytes = Self::bytes(keys) as usize / 2;
         let piece = || {
             Ok::<_, Error>(Piece {
                 buffer: LockedBuffer::new(&K::default(), bytes / size_of::<K>())
@@ -61,8 +59,8 @@ impl<K: GpuKey> Staging<K> {
         2 * (keys * size_of::<K>() / 4).clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX) as u64
     }
 
-    /// Copies `from` to `to` on `stream`. `from` may be used again on return; `to`
-    /// is complete when the stream has run.
+    /// Copies `from` to `to` on `stream`. `from` may be used again on return; `to` is complete
+    /// when the stream has run.
     pub fn upload(
         &mut self,
         from: &[K],
@@ -76,8 +74,8 @@ impl<K: GpuKey> Staging<K> {
             let pinned = &mut piece.buffer.as_mut_slice()[..keys.len()];
             pinned.copy_from_slice(keys);
             let mut target = to.index(i * length..i * length + keys.len());
-            // SAFETY: the piece stays as it is until its event says that the copy has
-            // run; the target is the caller's until the stream has.
+            // SAFETY: the piece stays as it is until its event says that the copy has run; the
+            // target is the caller's until the stream has.
             unsafe { target.async_copy_from(pinned, stream) }
                 .map_err(failed("copying keys to the GPU"))?;
             piece.copied.record(stream).map_err(failed("recording an event"))?;
@@ -98,8 +96,8 @@ impl<K: GpuKey> Staging<K> {
             let end = (i * length + length).min(from.len());
             let piece = &mut staging.pieces[i % 2];
             let pinned = &mut piece.buffer.as_mut_slice()[..end - i * length];
-            // SAFETY: the piece is not looked at until its event says that the copy
-            // has run; the source is the caller's until the stream has.
+            // SAFETY: the piece is not looked at until its event says that the copy has run; the
+            // source is the caller's until the stream has.
             unsafe { from.index(i * length..end).async_copy_to(pinned, stream) }
                 .map_err(failed("copying keys from the GPU"))?;
             piece.copied.record(stream).map_err(failed("recording an event"))

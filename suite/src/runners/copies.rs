@@ -19,9 +19,9 @@ use crate::runner::{Runner, Times};
 use crate::runners::gpu::{between, download, event, poison, record, sorter};
 use crate::threads;
 use crate::verify::check_copy;
+use host::error::failed;
 use host::gpu::Device;
-use host::gpu::device::failed;
-use host::gpu::sorter::stream;
+use host::gpu::stream::stream;
 use host::gpu::transfer::{Staging, upload};
 
 /// Opens a case of the group `transfer` on the GPU: `engine` says which copy.

@@ -154,7 +154,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
     /// least of them, as passes see it, into 0.
     fn order(&self) -> (u32, W) {
         let least = W::from_u64(K::least().to_bits());
-        match K::LAYOUT.is_float() {
+        match K::TYPE.is_float() {
             true => (control::ENCODE, least.encode()),
             false => (0, least),
         }

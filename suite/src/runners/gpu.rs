@@ -24,8 +24,8 @@ use crate::inputs::Keys;
 use crate::key::Key;
 use crate::memory;
 use crate::runner::{Runner, Times, WARM_UP_SORTS, warm_ups};
-use host::gpu::device::{check, failed};
-use host::gpu::sorter::stream;
+use host::error::{check, failed};
+use host::gpu::stream::stream;
 use host::gpu::transfer::upload;
 use host::gpu::{self, Device, GpuSorter, Order, Payload, Sort, Workspace};
 

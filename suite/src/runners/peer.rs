@@ -81,8 +81,8 @@ impl StartedPeer {
 pub fn start(name: &str) -> Result<Rc<StartedPeer>, Error> {
     let device = Device::open()
         .map_err(|missing| Error::Skipped { engine: name.to_owned(), reason: missing.0 })?;
-    let peer = Tools::find()?.start(name, device.capability(), LIMIT)?;
-    let peer = peer.on(device.name())?;
+    let peer = Tools::find()?.start(name, device.capability, LIMIT)?;
+    let peer = peer.on(&device.name)?;
     Ok(Rc::new(StartedPeer::new(peer)))
 }
 

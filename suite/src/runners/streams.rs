@@ -30,9 +30,9 @@ use crate::inputs::Keys;
 use crate::key::Key;
 use crate::runner::{Runner, Times};
 use crate::runners::gpu::{between, check_result, event, poison, record, sorter};
-use host::gpu::device::failed;
-use host::gpu::merger::{merge_runs, wait_for};
-use host::gpu::sorter::stream;
+use host::error::failed;
+use host::gpu::merger::merge_runs;
+use host::gpu::stream::{stream, wait_for};
 use host::gpu::transfer::upload;
 use host::gpu::{Device, Order, Payload, Sort, Workspace, checks};
 

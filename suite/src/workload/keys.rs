@@ -138,11 +138,11 @@ fn step<K: Key>(index: usize, n: usize) -> K {
 /// and normal number, infinity, and a signalling, a quiet and the last NaN.
 fn edges<K: Key>() -> Vec<K> {
     let sign = 1u64 << (8 * size_of::<K>() - 1);
-    if !K::LAYOUT.is_float() {
+    if !K::TYPE.is_float() {
         let ranks = [0, 1, sign - 1, sign, 2 * (sign - 1), 2 * (sign - 1) + 1];
         return ranks.map(K::from_rank).to_vec();
     }
-    let infinity = K::LAYOUT.infinity() as u64;
+    let infinity = K::TYPE.infinity() as u64;
     let normal = infinity & infinity.wrapping_neg();
     let numbers = [0, 1, normal - 1, normal, infinity - 1, infinity];
     let nans = [infinity + 1, infinity + normal / 2, sign - 1];

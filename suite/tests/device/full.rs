@@ -21,7 +21,7 @@ use suite::key::{F32, Key};
 use suite::memory;
 use suite::workload::{Distribution, Workload};
 
-use crate::oracle::{self, CHECKED_SORTS, Ranked, check, for_every_type, oracle, stream};
+use crate::oracle::{self, CHECKED_SORTS, Ranked, call, check, oracle, stream};
 
 /// A test: its name, and what it does.
 type Test = (&'static str, fn(&GpuSorter, &mut Coverage));
@@ -87,7 +87,7 @@ impl Coverage {
         what: impl Display,
     ) {
         let kind = if paired { "pairs" } else { "keys" };
-        let what = format!("{} {kind} of {}, {what}", keys.len(), K::LAYOUT.name);
+        let what = format!("{} {kind} of {}, {what}", keys.len(), K::TYPE.name);
         if !self.fits::<K>(sorter, keys.len(), paired, &what) {
             return;
         }
@@ -313,7 +313,7 @@ fn every_type(sorter: &GpuSorter, covered: &mut Coverage) {
             }
         }
     }
-    for_every_type!(of(sorter, covered));
+    sort_cases::for_every_type!(call of (sorter, covered));
 }
 
 /// Every distribution at a size for each of a block, small tiles and large ones.

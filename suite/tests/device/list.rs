@@ -17,11 +17,11 @@ const CASES: u32 = 120;
 const SIZES: (usize, usize) = (1792, 40_000);
 
 macro_rules! stamp {
-    ($($name:ident: $type:ident, $key:ident, $word:ty;)*) => {
+    ($($test:ident: $type:ident, $name:literal, $key:ident, $word:ty, $kind:expr;)*) => {
         /// A test for each type of key.
         pub const TESTS: &[OnDevice] = &[$((
-            stringify!($name),
-            |device| sorts::<$key>(stringify!($name), KeyType::$type, device),
+            stringify!($test),
+            |device| sorts::<$key>(stringify!($test), KeyType::$type, device),
         )),*];
     };
 }

@@ -1,0 +1,54 @@
+//! Streams, and the memory operations that are put on them.
+
+use cust::event::{Event, EventFlags};
+use cust::stream::{Stream, StreamFlags, StreamWaitEventFlags};
+use cust::sys;
+
+use crate::error::{Error, check, failed};
+
+/// A stream that waits for no other.
+pub fn stream() -> Result<Stream, Error> {
+    Stream::new(StreamFlags::NON_BLOCKING, None).map_err(failed("creating a stream"))
+}
+
+/// Holds `stream` until what is on `earlier` now has run.
+pub fn wait_for(stream: &Stream, earlier: &Stream) -> Result<(), Error> {
+    let event = Event::new(EventFlags::DISABLE_TIMING).map_err(failed("creating an event"))?;
+    event.record(earlier).map_err(failed("recording an event"))?;
+    stream.wait_event(event, StreamWaitEventFlags::DEFAULT).map_err(failed("waiting for a stream"))
+}
+
+/// Returns true if what is put on the stream is captured in a graph instead of run.
+pub(super) fn is_captured(stream: &Stream) -> Result<bool, Error> {
+    let none = sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
+    let mut status = none;
+    // SAFETY: the stream is live, and the status an out-parameter.
+    let found = unsafe { sys::cuStreamIsCapturing(stream.as_inner(), &mut status) };
+    check(found, "asking a stream for its capture")?;
+    Ok(status != none)
+}
+
+/// Copies `bytes` within the device.
+///
+/// # Safety
+/// Both ranges are live and apart.
+pub(super) unsafe fn copy(from: u64, to: u64, bytes: u64, stream: &Stream) -> Result<(), Error> {
+    // SAFETY: the caller's contract.
+    let status = unsafe { sys::cuMemcpyDtoDAsync_v2(to, from, bytes as usize, stream.as_inner()) };
+    check(status, "copying on the GPU")
+}
+
+/// Sets `bytes` to `value`.
+///
+/// # Safety
+/// The range is live, and nothing else uses it until the stream has run.
+pub(super) unsafe fn fill(
+    address: u64,
+    value: u8,
+    bytes: u64,
+    stream: &Stream,
+) -> Result<(), Error> {
+    // SAFETY: the caller's contract.
+    let status = unsafe { sys::cuMemsetD8Async(address, value, bytes as usize, stream.as_inner()) };
+    check(status, "clearing GPU memory")
+}
