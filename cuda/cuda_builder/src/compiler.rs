@@ -91,19 +91,14 @@ impl CompilerSearch {
                 CudaBuilderError::UnusableCompiler { value: rustc.display().to_string(), reason }
             });
         }
-        let mut looked = Vec::new();
-        match self.rustup_toolchain() {
-            Ok(compiler) => return Ok(compiler),
-            Err(reason) => looked.push(reason),
-        }
-        match inspect(&self.system, None, Origin::System) {
-            Ok(compiler) => return Ok(self.compared_to_pin(compiler)),
-            Err(reason) => looked.push(format!(
-                "{}: {reason} (Debian: apt-get install rustc-web rust-web-src)",
-                self.system.display()
-            )),
-        }
-        Err(CudaBuilderError::NoCompiler { looked })
+        self.rustup_toolchain().or_else(|rustup| {
+            let found = inspect(&self.system, None, Origin::System);
+            found.map(|compiler| self.compared_to_pin(compiler)).map_err(|reason| {
+                let remedy = "(Debian: apt-get install rustc-web rust-web-src)";
+                let system = format!("{}: {reason} {remedy}", self.system.display());
+                CudaBuilderError::NoCompiler { looked: vec![rustup, system] }
+            })
+        })
     }
 
     fn rustup_toolchain(&self) -> Result<Compiler, String> {

@@ -6,7 +6,7 @@
 
 use crate::CudaBuilderError;
 use crate::arch::DEVICE;
-use cargo_metadata::{Dependency, DependencyKind, MetadataCommand, Package, Target};
+use cargo_metadata::{Dependency, DependencyKind, MetadataCommand, Package, Target, TargetKind};
 use cargo_platform::Cfg;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -197,12 +197,12 @@ impl Resolver {
         let package = self.package(&node.manifest)?;
         match self.indices.get(node) {
             Some(Some(index)) => return Ok(*index),
-            Some(None) => return Err(unsupported(&package, "it depends on itself".to_owned())),
+            Some(None) => return Err(unsupported(&package, "it depends on itself")),
             None => self.indices.insert(node.clone(), None),
         };
         if package.targets.iter().any(Target::is_custom_build) {
             let reason = "it has a build script, and none is run for the device";
-            return Err(unsupported(&package, reason.to_owned()));
+            return Err(unsupported(&package, reason));
         }
         let mut dependencies = Vec::new();
         for (dependency, child) in self.dependencies(node, &package)? {
@@ -251,17 +251,13 @@ fn applies(
 
 /// The library of a package.
 fn library(package: &Package) -> Result<&Target, CudaBuilderError> {
-    let is_library = |target: &&Target| {
-        target.is_lib()
-            || target.is_rlib()
-            || target.is_dylib()
-            || target.is_cdylib()
-            || target.is_proc_macro()
-    };
+    use TargetKind::{CDyLib, DyLib, Lib, ProcMacro, RLib};
+    const KINDS: [TargetKind; 5] = [Lib, RLib, DyLib, CDyLib, ProcMacro];
+    let is_library = |target: &&Target| target.kind.iter().any(|kind| KINDS.contains(kind));
     let found = package.targets.iter().find(is_library);
-    found.ok_or_else(|| unsupported(package, "it has no library (src/lib.rs)".to_owned()))
+    found.ok_or_else(|| unsupported(package, "it has no library (src/lib.rs)"))
 }
 
-fn unsupported(package: &Package, reason: String) -> CudaBuilderError {
-    CudaBuilderError::Unsupported { krate: package.name.to_string(), reason }
+fn unsupported(package: &Package, reason: impl Into<String>) -> CudaBuilderError {
+    CudaBuilderError::Unsupported { krate: package.name.to_string(), reason: reason.into() }
 }

@@ -55,63 +55,56 @@ macro_rules! ordered {
     };
 }
 
-macro_rules! load {
-    ($t:ty, $p:expr, $order:expr, $scope:expr) => {
-        load!(@ $t, $p, $order, $scope, u32 reg32 "u32", u64 reg64 "u64")
-    };
-    (@ $t:ty, $p:expr, $order:expr, $scope:expr, $($word:ident $register:ident $type:literal),*) => {{
-        let p = $p;
-        $(if size_of::<$t>() == size_of::<$word>() {
-            let v: $word;
-            ordered!($order, $scope, { Ordering::Relaxed => "ld.relaxed", _ => "ld.acquire" },
-                     concat!(".global.", $type, " {}, [{}];"),
-                     (out($register) v, in(reg64) p, options(nostack)));
-            <$t>::from_u64(v as u64)
-        } else)* {
+/// The rule `@` of `$instruction!` for the word that is as wide as `$t`.
+macro_rules! by_width {
+    ($instruction:ident, $t:ty, $($argument:expr),*) => {
+        if size_of::<$t>() == 4 {
+            $instruction!(@ $t, u32, reg32, "u32", $($argument),*)
+        } else if size_of::<$t>() == 8 {
+            $instruction!(@ $t, u64, reg64, "u64", $($argument),*)
+        } else {
             unreachable_unchecked()
         }
+    };
+}
+
+macro_rules! load {
+    (@ $t:ty, $word:ty, $register:ident, $type:literal, $p:expr, $order:expr, $scope:expr) => {{
+        let p = $p;
+        let v: $word;
+        ordered!($order, $scope, { Ordering::Relaxed => "ld.relaxed", _ => "ld.acquire" },
+                 concat!(".global.", $type, " {}, [{}];"),
+                 (out($register) v, in(reg64) p, options(nostack)));
+        <$t>::from_u64(v as u64)
     }};
+    ($t:ty, $($argument:expr),*) => { by_width!(load, $t, $($argument),*) };
 }
 
 macro_rules! store {
-    ($t:ty, $p:expr, $value:expr, $order:expr, $scope:expr) => {
-        store!(@ $t, $p, $value, $order, $scope, u32 reg32 "u32", u64 reg64 "u64")
-    };
-    (@ $t:ty, $p:expr, $value:expr, $order:expr, $scope:expr,
-     $($word:ident $register:ident $type:literal),*) => {{
-        let p = $p;
-        $(if size_of::<$t>() == size_of::<$word>() {
-            let v = $value.to_u64() as $word;
-            ordered!($order, $scope, { Ordering::Relaxed => "st.relaxed", _ => "st.release" },
-                     concat!(".global.", $type, " [{}], {};"),
-                     (in(reg64) p, in($register) v, options(nostack)))
-        } else)* {
-            unreachable_unchecked()
-        }
+    (@ $t:ty, $word:ty, $register:ident, $type:literal, $p:expr, $value:expr, $order:expr,
+     $scope:expr) => {{
+        let (p, v) = ($p, $value.to_u64() as $word);
+        ordered!($order, $scope, { Ordering::Relaxed => "st.relaxed", _ => "st.release" },
+                 concat!(".global.", $type, " [{}], {};"),
+                 (in(reg64) p, in($register) v, options(nostack)))
     }};
+    ($t:ty, $($argument:expr),*) => { by_width!(store, $t, $($argument),*) };
 }
 
 macro_rules! fetch_add {
-    ($t:ty, $p:expr, $value:expr, $order:expr, $scope:expr) => {
-        fetch_add!(@ $t, $p, $value, $order, $scope, u32 reg32 "u32", u64 reg64 "u64")
-    };
-    (@ $t:ty, $p:expr, $value:expr, $order:expr, $scope:expr,
-     $($word:ident $register:ident $type:literal),*) => {{
-        let p = $p;
-        $(if size_of::<$t>() == size_of::<$word>() {
-            let (old, v): ($word, $word);
-            v = $value.to_u64() as $word;
-            ordered!($order, $scope, {
-                         Ordering::Relaxed => "atom.relaxed", Ordering::Acquire => "atom.acquire",
-                         Ordering::Release => "atom.release", _ => "atom.acq_rel"
-                     },
-                     concat!(".global.add.", $type, " {}, [{}], {};"),
-                     (out($register) old, in(reg64) p, in($register) v, options(nostack)));
-            <$t>::from_u64(old as u64)
-        } else)* {
-            unreachable_unchecked()
-        }
+    (@ $t:ty, $word:ty, $register:ident, $type:literal, $p:expr, $value:expr, $order:expr,
+     $scope:expr) => {{
+        let (p, v) = ($p, $value.to_u64() as $word);
+        let old: $word;
+        ordered!($order, $scope, {
+                     Ordering::Relaxed => "atom.relaxed", Ordering::Acquire => "atom.acquire",
+                     Ordering::Release => "atom.release", _ => "atom.acq_rel"
+                 },
+                 concat!(".global.add.", $type, " {}, [{}], {};"),
+                 (out($register) old, in(reg64) p, in($register) v, options(nostack)));
+        <$t>::from_u64(old as u64)
     }};
+    ($t:ty, $($argument:expr),*) => { by_width!(fetch_add, $t, $($argument),*) };
 }
 
 macro_rules! load_shared {

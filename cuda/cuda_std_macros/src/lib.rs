@@ -34,20 +34,17 @@ use proc_macro::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
 /// Makes a function an entry point of the device, exported under its own name.
 ///
-/// The function is `unsafe` (a launch can check nothing of what it passes), has
-/// no generic parameters (an exported name stands for one function) and returns
-/// nothing. A generic kernel is an ordinary function with one entry point for
-/// each instance; `macro_rules!` may stamp the entry points.
+/// The function is `unsafe` (a launch does not check its arguments), has no generic parameters (an
+/// exported name stands for one function) and returns nothing. `macro_rules!` may stamp an entry
+/// point for each instance of a generic function.
 ///
 /// On the device, `pub unsafe fn name(..)` becomes
-/// `#[unsafe(no_mangle)] pub unsafe extern "ptx-kernel" fn name(..)`, for which
-/// the crate enables the feature `abi_ptx`. On the host it is the same function, but for
-/// `#[inline]`: only a crate that calls it, as tests do, spends time on its code. It first
-/// tells the emulator the types of its parameters: memory behind a raw pointer or a slice
-/// is not checked, and a launch of such a kernel is refused.
+/// `#[unsafe(no_mangle)] pub unsafe extern "ptx-kernel" fn name(..)`, for which the crate enables
+/// the feature `abi_ptx`. On the host it is the same function with `#[inline]`, so that only a
+/// crate that calls it spends time on its code. It first tells the emulator the types of its
+/// parameters: a launch of a kernel with a raw pointer or a slice is refused.
 ///
-/// Each `shared_array![T; LEN]` in the body is given a symbol of its own, by the
-/// kernel's name; `cuda_std` says what such an array is.
+/// Each `shared_array![T; LEN]` in the body is given a symbol of its own, by the kernel's name.
 #[proc_macro_attribute]
 pub fn kernel(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_kernel(arguments, item).unwrap_or_else(|error| error.into_compile_error())
@@ -58,18 +55,16 @@ pub fn kernel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// `launch_bounds(threads, min_blocks_per_sm, max_registers)`.
 ///
 /// - `threads`: the most threads in a block, 1 to 1024. A launch with more fails.
-/// - `min_blocks_per_sm`: how many blocks a multiprocessor shall hold at once;
-///   the assembler keeps the registers low enough for that.
+/// - `min_blocks_per_sm`: the blocks that a multiprocessor can hold at once; the assembler keeps
+///   the registers low enough for that.
 /// - `max_registers`: the most registers in a thread.
 ///
-/// 0 for either of the last two leaves it to the assembler, as not writing it
-/// does. The arguments are constant expressions of any integer type; one with a
-/// comma outside brackets goes into braces.
+/// 0 for either of the last two, or none, leaves it to the assembler. The arguments are constant
+/// expressions of any integer type; one with a comma outside brackets goes into braces.
 ///
-/// Rust has no way to hand these numbers to its PTX backend. They travel as a
-/// comment in the PTX, from where `cuda_builder` reads them and writes the
-/// directives `.maxntid`, `.minnctapersm` and `.maxnreg`. The crate enables the
-/// feature `asm_experimental_arch` on the device. On the host nothing is left.
+/// Rust cannot hand these numbers to its PTX backend. They travel as a comment in the PTX, which
+/// `cuda_builder` turns into the directives `.maxntid`, `.minnctapersm` and `.maxnreg`. The crate
+/// enables the feature `asm_experimental_arch` on the device. On the host nothing is left.
 #[proc_macro_attribute]
 pub fn launch_bounds(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_launch_bounds(arguments, item).unwrap_or_else(|error| error.into_compile_error())

@@ -75,7 +75,7 @@ impl<T: Word> Buffer<T> {
         let access = self.element(i, AccessKind::READ);
         self.allocation.believe_written();
         let written = self.allocation.shadow.borrow().is_written(access.offset, access.size);
-        assert!(written, "the host reads {}, which nobody has written", access.describe());
+        assert!(written, "the host reads {}, which was not written", access.describe());
         T::from_u128(access.value())
     }
 

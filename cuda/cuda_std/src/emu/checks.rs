@@ -98,7 +98,7 @@ impl Launch {
         self.fail_access(kind, access, "")
     }
 
-    /// Finds an access outside of the part of shared memory that was asked for.
+    /// Finds an access outside of its part of shared memory.
     #[inline(always)]
     pub(crate) fn require_region(&self, access: &Access, region: Range<usize>) {
         if !region.contains(&access.offset) || access.size > region.end - access.offset {

@@ -3,7 +3,7 @@
 //! A vector clock with an entry for every thread, in every thread, does not fit into memory. This
 //! one is as exact and small, because it follows how GPU code synchronises. A thread's accesses
 //! carry its *clock*, which moves on whenever the thread publishes what it knows, and its block's
-//! *epoch*, the number of block barriers so far. What a thread knows is
+//! *epoch*, the number of block barriers so far. A thread knows
 //!
 //! - of its own block: everything of earlier epochs, by the barrier itself;
 //! - of its warp: everything up to one clock, the *floor*, since a warp barrier of

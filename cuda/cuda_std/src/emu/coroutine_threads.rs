@@ -68,7 +68,7 @@ impl Coroutine {
                 Ok(()) => Turn::Ended,
                 Err(panic) => Turn::Panicked(panic),
             };
-            // Nobody listens to a recycled thread.
+            // The other end is gone if the coroutine was recycled.
             let _ = yielder.answers.send(answer);
         });
         let builder = std::thread::Builder::new().stack_size(bytes);

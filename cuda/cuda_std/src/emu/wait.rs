@@ -1,4 +1,4 @@
-//! Waits on memory, and the report when everybody waits.
+//! Waits on memory, and the report when every thread waits.
 //!
 //! A thread that loads a word again and sees the same value spins. It sleeps until one of the words
 //! it polled changes. That makes spinning cheap, and shows when no thread is left to change
