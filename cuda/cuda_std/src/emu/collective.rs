@@ -153,11 +153,7 @@ fn shuffle_from_outside(warp: &Warp, group: Group) -> Option<u32> {
 /// The values of all lanes, after the operation.
 fn results(warp: &Warp, group: Group) -> [u32; 32] {
     let mut results = warp.values;
-    let where_lanes = |mask: u32, holds: &dyn Fn(u32) -> bool| {
-        let lanes = lanes(mask).filter(|&lane| holds(warp.values[lane as usize]));
-        lanes.fold(0, |set, lane| set | 1 << lane)
-    };
-    let true_lanes = || where_lanes(group.mask, &|value| value != 0);
+    let true_lanes = || lanes_where(&warp.values, group.mask, |value| value != 0);
     match group.operation {
         Operation::SyncWarp => {}
         Operation::Ballot => set_all(&mut results, group.mask, true_lanes()),
@@ -172,7 +168,7 @@ fn results(warp: &Warp, group: Group) -> [u32; 32] {
             let mut rest = group.mask;
             while rest != 0 {
                 let value = warp.values[rest.trailing_zeros() as usize];
-                let same = where_lanes(rest, &|other| other == value);
+                let same = lanes_where(&warp.values, rest, |other| other == value);
                 set_all(&mut results, same, same);
                 rest &= !same;
             }
@@ -187,6 +183,12 @@ fn results(warp: &Warp, group: Group) -> [u32; 32] {
         }
     }
     results
+}
+
+/// The lanes of `mask` with a value that `holds` accepts.
+fn lanes_where(values: &[u32; 32], mask: u32, holds: impl Fn(u32) -> bool) -> u32 {
+    let accepted = |lane: usize| (holds(values[lane]) as u32) << lane;
+    (0..32).fold(0, |set, lane| set | accepted(lane)) & mask
 }
 
 fn set_all(results: &mut [u32; 32], mask: u32, value: u32) {
