@@ -10,7 +10,7 @@ use std::fmt::Write;
 const WIDTH: f64 = 660.0;
 const HEIGHT: f64 = 380.0;
 /// The area of the plot: left, right, top, bottom.
-const AREA: [f64; 4] = [44.0, 440.0, 64.0, 320.0];
+const AREA: [f64; 4] = [44.0, 420.0, 64.0, 320.0];
 /// Least distance of two labels.
 const LABEL: f64 = 18.0;
 
@@ -91,7 +91,7 @@ pub(crate) fn levels() -> Result<String> {
         let levels = Record::of(machine, "classic")?.levels()?;
         let best = levels.iter().map(|(_, ms)| *ms).fold(f64::MAX, f64::min);
         let points = levels.iter().map(|(level, ms)| ((*level as f64).log2(), *ms));
-        let label = format!("cudamark, {name}: {best:.1} at best");
+        let label = format!("cudamark, {name}: best {best:.1}");
         lines.push(Line { class: machine.to_owned(), label, points: points.collect() });
         ticks = levels.iter().map(|(n, _)| ((*n as f64).log2(), n.to_string())).collect();
     }

@@ -5,7 +5,7 @@
 //! that `records/index.json` names ([`figures`]), options from the command lines' own
 //! definitions.
 
-use crate::{bench, cargo, chart, figures};
+use crate::{bench, cargo, chart, figures, programs};
 use anyhow::{Context, Result, bail};
 use clap::CommandFactory;
 use std::collections::BTreeMap;
@@ -110,11 +110,7 @@ fn headings(text: &str) -> impl Iterator<Item = String> {
 fn help_of_cudamark() -> Result<String> {
     let built = cargo::executables(cargo::command(&["build", "--workspace", "--bin", "cudamark"]))?;
     let (executable, _) = built.first().context("cargo has built no cudamark")?;
-    let output = Command::new(executable).arg("manual").output()?;
-    if !output.status.success() {
-        bail!("`cudamark manual` failed: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8(output.stdout)?)
+    programs::text(Command::new(executable).arg("manual"))
 }
 
 fn help_of_xtask() -> String {
