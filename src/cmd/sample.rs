@@ -35,7 +35,13 @@ use super::classic::{print, progress, sample_count};
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Cases: names, or regular expressions over the names of the tier's cases.
-    #[arg(long, value_name = "LIST", value_delimiter = ',', required_unless_present = "list")]
+    #[arg(
+        long = "cells",
+        alias = "cases",
+        value_name = "LIST",
+        value_delimiter = ',',
+        required_unless_present = "list"
+    )]
     cases: Vec<String>,
 
     /// Samples of each case.
