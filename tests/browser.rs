@@ -38,12 +38,12 @@ static BROWSER: LazyLock<Option<PathBuf>> = LazyLock::new(chromium::find);
 /// Tests by name, each of which runs a function on a page of its own.
 macro_rules! tests_of {
     ($page:literal, $write:ident: $($test:ident),* $(,)?) => {
-        [$((concat!($page, "::", stringify!($test)), (|| on_page($write, $test)) as fn())),*]
+        vec![$((concat!($page, "::", stringify!($test)), (|| on_page($write, $test)) as fn())),*]
     };
 }
 
 fn main() -> ExitCode {
-    let of_report: [Test; 7] = tests_of!(
+    let of_report: Vec<Test> = tests_of!(
         "report", write_report:
         asks_nothing_of_a_network,
         colours_follow_the_system_and_the_control,
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         rows_are_filtered,
         cells_that_were_not_measured_are_empty,
     );
-    let of_history: [Test; 6] = tests_of!(
+    let of_history: Vec<Test> = tests_of!(
         "history", write_history:
         asks_nothing_of_a_network,
         colours_follow_the_system_and_the_control,
@@ -64,8 +64,7 @@ fn main() -> ExitCode {
     );
     let none = "CUDAMARK_BROWSER names none, and the path has none of";
     let lacks = BROWSER.is_none().then(|| format!("{none} {}", BROWSERS.join(", ")));
-    let trials = [common::trials(of_report, lacks.clone()), common::trials(of_history, lacks)];
-    common::run(trials.into_iter().flatten().collect())
+    common::run([(of_report, lacks.clone()), (of_history, lacks)])
 }
 
 fn on_page(write: Writer, test: fn(&mut Page)) {

@@ -23,8 +23,8 @@ fn main() -> ExitCode {
     let no_driver = host::driver::open().is_ok().then(|| "a driver works here".to_owned());
     let one_core = thread::available_parallelism().unwrap().get() == 1;
     let one_core = one_core.then(|| "one core".to_owned());
-    let trials = [
-        common::trials(
+    common::run([
+        (
             tests![
                 both_forms_say_what_can_run,
                 missing_and_broken_tools_are_named,
@@ -32,22 +32,18 @@ fn main() -> ExitCode {
             ],
             None,
         ),
-        common::trials(tests![a_kernel_compiler_that_is_not_there_is_named], no_checkout),
-        common::trials(tests![a_container_without_gpu_is_told_how_to_get_one], no_driver),
-        common::trials(
+        (tests![a_kernel_compiler_that_is_not_there_is_named], no_checkout),
+        (tests![a_container_without_gpu_is_told_how_to_get_one], no_driver),
+        (
             tests![
                 a_stub_driver_is_named_by_its_file,
                 each_trouble_of_a_gpu_is_read_from_the_driver,
             ],
             lacks("cc"),
         ),
-        common::trials(tests![every_python_has_its_libraries_or_the_reason], lacks("python3")),
-        common::trials(
-            tests![cores_that_may_not_be_used_are_counted],
-            lacks("taskset").or(one_core),
-        ),
-    ];
-    common::run(trials.into_iter().flatten().collect())
+        (tests![every_python_has_its_libraries_or_the_reason], lacks("python3")),
+        (tests![cores_that_may_not_be_used_are_counted], lacks("taskset").or(one_core)),
+    ])
 }
 
 /// A folder of programs that are its whole path, and of libraries.

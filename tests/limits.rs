@@ -23,8 +23,8 @@ fn main() -> ExitCode {
     let no_map = mappings().is_none_or(|most| most >= 1 << 20);
     let no_map = no_map.then(|| "no number of mappings below 2^20".to_owned());
     let no_gpu = host::gpu::Device::open().err().map(|missing| missing.to_string());
-    let trials = [
-        common::trials(
+    common::run([
+        (
             tests![
                 an_address_space_that_is_too_small_is_named,
                 any_limit_of_memory_is_kept_to_or_refused_in_one_line,
@@ -32,19 +32,18 @@ fn main() -> ExitCode {
             ],
             None,
         ),
-        common::trials(tests![more_threads_than_the_system_maps_are_refused_in_one_line], no_map),
-        common::trials(tests![any_limit_of_threads_is_kept_to_or_refused_in_one_line], no_user),
-        common::trials(tests![a_machine_has_one_id_on_all_cores_and_on_one], lacks("taskset")),
-        common::trials(tests![auto_takes_the_gpu], no_gpu),
-        common::trials(
+        (tests![more_threads_than_the_system_maps_are_refused_in_one_line], no_map),
+        (tests![any_limit_of_threads_is_kept_to_or_refused_in_one_line], no_user),
+        (tests![a_machine_has_one_id_on_all_cores_and_on_one], lacks("taskset")),
+        (tests![auto_takes_the_gpu], no_gpu),
+        (
             tests![
                 a_stub_of_the_driver_is_skipped_by_every_command,
                 a_code_of_the_driver_is_named_with_its_remedy,
             ],
             lacks("cc"),
         ),
-    ];
-    common::run(trials.into_iter().flatten().collect())
+    ])
 }
 
 /// Runs `classic` at a limit that the shell sets by `ulimit`.

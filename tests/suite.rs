@@ -45,9 +45,7 @@ fn main() -> ExitCode {
         a_resumed_run_draws_cases_that_were_finished_before,
         settings_that_are_wrong_are_one_error,
     ];
-    let mut trials = common::trials(tests, None);
-    trials.extend(common::trials(options::TESTS, None));
-    common::run(trials)
+    common::run([(tests, None), (options::tests(), None)])
 }
 
 /// An engine that sorts, and then exchanges two keys.

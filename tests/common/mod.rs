@@ -19,30 +19,28 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 /// A test's name and body.
 pub(crate) type Test = (&'static str, fn());
 
-/// An array of tests, each under the name of its function.
+/// Tests, each under the name of its function.
 macro_rules! tests {
-    ($($name:ident),* $(,)?) => { [$((stringify!($name), $name as fn())),*] };
+    ($($name:ident),* $(,)?) => { vec![$((stringify!($name), $name as fn())),*] };
 }
 pub(crate) use tests;
 
-/// The trials of `tests`: ignored, with a line that says so, where this machine lacks what
-/// they need.
-pub(crate) fn trials<const N: usize>(tests: [Test; N], lacks: Option<String>) -> Vec<Trial> {
-    let trial = |(name, run): Test| {
-        if let Some(lacks) = &lacks {
-            eprintln!("{name}: ignored: {lacks}");
+/// Runs tests by the command line of the test harness. They show as ignored, with a line
+/// that says so, where this machine lacks what they need.
+pub(crate) fn run<const N: usize>(groups: [(Vec<Test>, Option<String>); N]) -> ExitCode {
+    let mut trials = Vec::new();
+    for (tests, lacks) in groups {
+        for (name, test) in tests {
+            if let Some(lacks) = &lacks {
+                eprintln!("{name}: ignored: {lacks}");
+            }
+            let trial = Trial::test(name, move || {
+                test();
+                Ok(())
+            });
+            trials.push(trial.with_ignored_flag(lacks.is_some()));
         }
-        let body = move || {
-            run();
-            Ok(())
-        };
-        Trial::test(name, body).with_ignored_flag(lacks.is_some())
-    };
-    tests.map(trial).into()
-}
-
-/// Runs trials by the command line of the test harness.
-pub(crate) fn run(trials: Vec<Trial>) -> ExitCode {
+    }
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 

@@ -40,10 +40,12 @@ pub(crate) fn run() -> Result<()> {
     let folder = target.join("bundle");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
 
-    let linker = match cfg!(all(target_os = "linux", target_env = "gnu")) {
-        true => linker(&target),
-        false => None,
-    };
+    let is_glibc = cfg!(all(target_os = "linux", target_env = "gnu"));
+    let linker = is_glibc.then(|| glibc::linker(&target)).transpose().unwrap_or_else(|error| {
+        let old = glibc::OLD;
+        eprintln!("warning: going on with the system's linker, not one for glibc {old}: {error:#}");
+        None
+    });
     let variables = variables(&target, linker.as_deref());
     let mut executables = Executables::default();
     for (folder, arguments) in BUILDS {
@@ -69,16 +71,6 @@ pub(crate) fn run() -> Result<()> {
     println!("{} ({megabytes:.1} MB)", archive.display());
     println!("there: tar -xJf {name}.tar.xz && {name}/run.sh --help");
     Ok(())
-}
-
-/// The linker for an old glibc; none, and a warning, where it cannot be had.
-fn linker(target: &Path) -> Option<PathBuf> {
-    let linker = glibc::linker(target);
-    if let Err(error) = &linker {
-        let old = glibc::OLD;
-        eprintln!("warning: going on with the system's linker, not one for glibc {old}: {error:#}");
-    }
-    linker.ok()
 }
 
 /// Variables for cargo: no symbols, which are most of the bytes;
@@ -156,15 +148,10 @@ impl Executables {
 /// The commit that the executables are of, with `-dirty` after it if tracked files differ
 /// from it; none where there is no repository.
 fn commit() -> Option<String> {
-    let git = |arguments: &[&str]| {
-        let mut command = Command::new("git");
-        let text = programs::text(command.args(arguments).current_dir(cargo::root())).ok()?;
-        Some(text.trim().to_owned())
-    };
-    let commit = git(&["rev-parse", "HEAD"])?;
-    let changes = git(&["status", "--porcelain", "--untracked-files=no"])?;
-    let dirty = if changes.is_empty() { "" } else { "-dirty" };
-    Some(commit + dirty)
+    let mut git = Command::new("git");
+    git.args(["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]);
+    let commit = programs::text(git.current_dir(cargo::root())).ok()?;
+    Some(commit.trim().to_owned())
 }
 
 /// The name of an executable in this folder of the bundle, if it belongs there.
