@@ -126,7 +126,7 @@ fn write_history(folder: &Path) -> PathBuf {
                 ptx_sha256: None,
                 unix_time_s: 0.0,
                 records,
-                cells: BTreeMap::from(cells),
+                cases: BTreeMap::from(cells),
             };
             store.add(&schema::Line::Measured(Box::new(measured))).unwrap();
         }
@@ -315,7 +315,7 @@ fn rows_are_filtered(page: &mut Page) {
     page.shows([
         (open, "true,true,true,true".into()),
         (visible, 4.into()),
-        (SHOWN, format!("4 of {ROWS} cells").into()),
+        (SHOWN, format!("4 of {ROWS} cases").into()),
     ]);
     page.value("document.getElementById('filter').select()");
     page.press("Delete", 46);

@@ -1,26 +1,25 @@
-//! `cudamark history` over repositories made here. What is measured is a script that each
+//! `cudamark history` over repositories made here. The program is a script that each
 //! commit holds: it sleeps for as long as the commit says, and writes down how long that
 //! took. Its steps are planted far above what a busy machine does to a sleep.
 //!
 //! Where there is no git, the tests show as ignored, and a line says so.
 
-use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+mod common;
+mod stand_ins;
 
-use libtest_mimic::{Arguments, Trial};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+
+use common::{answer, contains, cudamark, lacks, one_line, signal, trials, wait_until};
 use serde_json::Value;
+use stand_ins::{count_lines, only_store, track};
 use tempfile::TempDir;
 
-const CELL: &str = "cpu/u32-uniform/cpu-std/1/1000";
+const CASE: &str = "cpu/u32-uniform/cpu-std/1/1000";
 /// Seconds that a commit sleeps, and one that is slow.
 const QUICK: &str = "0.01";
 const SLOW: &str = "0.05";
-/// Longest that a command may take to write its first lines.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Samples as `cudamark sample` writes them, of a sleep.
 const SCRIPT: &str = r#"#!/bin/sh
@@ -28,19 +27,19 @@ while [ $# -gt 0 ]; do
   case $1 in
     --json) file=$2 ;;
     --samples) samples=$2 ;;
-    --cells) cell=$2 ;;
+    --cells) case=$2 ;;
     --list) list=yes ;;
   esac
   shift
 done
-test -n "$list" && echo "$cell" && exit
+test -n "$list" && echo "$case" && exit
 index=0
 while [ "$index" -lt "$samples" ]; do
   begin=$(date +%s%N)
   sleep DELAY
   end=$(date +%s%N)
   seconds=$(printf '0.%09d' $((end - begin)))
-  printf '{"line":"sample","version":1,"environment":"e","cell":"%s","index":%d,"sorts":1,"seconds":%s,"clock":"host","host_s":null,"device_s":null,"overlap":null,"sm_clock_hz":null,"sm_cycles":null,"power_w":null,"temperature_c":null,"slowdowns":[],"unix_time_s":0.0}\n' "$cell" "$index" "$seconds" >> "$file"
+  printf '{"line":"sample","version":1,"environment":"e","cell":"%s","index":%d,"sorts":1,"seconds":%s,"clock":"host","host_s":null,"device_s":null,"overlap":null,"sm_clock_hz":null,"sm_cycles":null,"power_w":null,"temperature_c":null,"slowdowns":[],"unix_time_s":0.0}\n' "$case" "$index" "$seconds" >> "$file"
   index=$((index + 1))
 done
 "#;
@@ -48,33 +47,17 @@ done
 /// Builds a commit: the script with its delay. A commit without one cannot be built.
 const BUILD: &str = r#"sed "s/DELAY/$(cat delay)/" measure.sh > "$CUDAMARK_EXECUTABLE" && test -s delay && chmod +x "$CUDAMARK_EXECUTABLE""#;
 
-const TESTS: [(&str, fn()); 7] = [
-    ("the_slow_commit_of_twelve_is_named", the_slow_commit_of_twelve_is_named),
-    ("bisection_measures_few_commits", bisection_measures_few_commits),
-    ("a_commit_that_cannot_be_built_is_left_out", a_commit_that_cannot_be_built_is_left_out),
-    (
-        "another_machines_store_is_refused_unless_forced",
-        another_machines_store_is_refused_unless_forced,
-    ),
-    ("a_torn_store_is_read_and_gone_on_with", a_torn_store_is_read_and_gone_on_with),
-    ("ctrl_c_keeps_what_was_measured", ctrl_c_keeps_what_was_measured),
-    ("what_is_wrong_is_one_error", what_is_wrong_is_one_error),
-];
-
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let git = Command::new("git").arg("--version").output();
-    if let Err(error) = &git {
-        eprintln!("history: ignored: cannot run git: {error}");
-    }
-    let trials = TESTS.map(|(name, test)| {
-        let trial = Trial::test(name, move || {
-            test();
-            Ok(())
-        });
-        trial.with_ignored_flag(git.is_err())
-    });
-    libtest_mimic::run(&arguments, trials.into()).exit_code()
+    let tests = common::tests![
+        the_slow_commit_of_twelve_is_named,
+        bisection_measures_few_commits,
+        a_commit_that_cannot_be_built_is_left_out,
+        another_machines_store_is_refused_unless_forced,
+        a_torn_store_is_read_and_gone_on_with,
+        ctrl_c_keeps_what_was_measured,
+        what_is_wrong_is_one_error,
+    ];
+    common::run(trials(tests, lacks("git")))
 }
 
 /// A repository, and a target folder beside it.
@@ -105,30 +88,16 @@ impl Repository {
         self.folder.path().join("sources")
     }
 
-    /// What git says, on the day after the first by so many.
+    /// The answer of git on the `day`th day after the first.
     fn git(&self, arguments: &[&str], day: usize) -> String {
         let date = format!("2026-01-{:02}T12:00:00Z", day + 1);
-        let output = Command::new("git")
-            .args(["-c", "user.name=T", "-c", "user.email=t@example.org"])
-            .args(["-c", "commit.gpgsign=false"])
-            .args(arguments)
-            .env("GIT_AUTHOR_DATE", &date)
-            .env("GIT_COMMITTER_DATE", &date)
-            .current_dir(self.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "git {arguments:?}: {said}");
-        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+        let mut command = common::git(&self.path(), arguments);
+        answer(command.env("GIT_AUTHOR_DATE", &date).env("GIT_COMMITTER_DATE", &date))
     }
 
-    fn command(&self, subcommand: &str, arguments: &[&str]) -> Command {
-        // In a bundle, the program is elsewhere than it was built.
-        let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
-        let program = env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built);
-        let mut command = Command::new(program);
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = cudamark(&["history"]);
         command
-            .arg(subcommand)
             .args(arguments)
             .env("CARGO_TARGET_DIR", self.folder.path().join("target"))
             .current_dir(self.path())
@@ -140,46 +109,30 @@ impl Repository {
     /// A history that fills in.
     fn filling(&self, arguments: &[&str]) -> Command {
         let all = [
-            &[CELL, "--samples", "1", "--least", "50%"][..],
+            &[CASE, "--samples", "1", "--least", "50%"][..],
             &["--build-command", BUILD],
             arguments,
         ];
-        self.command("history", &all.concat())
+        self.command(&all.concat())
+    }
+
+    fn track(&self) -> PathBuf {
+        track(&self.folder.path().join("target"))
     }
 
     fn store(&self) -> PathBuf {
-        let folder = self.folder.path().join("target/cudamark/track");
-        let files = fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut stores = files
-            .map(|entry| entry.path())
-            .filter(|path| path.extension().is_some_and(|ending| ending == "jsonl"));
-        stores.next().expect("a store")
+        only_store(&self.track()).path().to_owned()
     }
-
-    fn lines(&self) -> usize {
-        let text = fs::read_to_string(self.store()).unwrap();
-        text.lines().count()
-    }
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Standard output of a command that is to succeed.
 fn output(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    text(&output.stdout)
+    answer(&mut command)
 }
 
 /// The one line of a command that is to fail.
 fn error(mut command: Command) -> String {
-    let output: Output = command.output().unwrap();
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    assert_eq!(said.lines().count(), 1, "{said}");
-    said
+    one_line(&command.output().unwrap(), 1)
 }
 
 fn json(command: Command) -> Value {
@@ -188,10 +141,10 @@ fn json(command: Command) -> Value {
 
 /// The only curve of a history.
 fn curve(history: &Value) -> &Value {
-    let cells = history["cells"].as_array().unwrap();
-    assert_eq!(cells.len(), 1);
-    assert_eq!(cells[0]["cell"], CELL);
-    &cells[0]
+    let cases = history["cells"].as_array().unwrap();
+    assert_eq!(cases.len(), 1);
+    assert_eq!(cases[0]["cell"], CASE);
+    &cases[0]
 }
 
 fn delays(count: usize, slow: impl Fn(usize) -> bool) -> Vec<&'static str> {
@@ -219,13 +172,13 @@ fn the_slow_commit_of_twelve_is_named() {
     assert!(faster["ratio"].as_f64() < Some(0.7), "{faster}");
 
     // In words, and from the store alone.
-    let lines = repository.lines();
+    let lines = count_lines(&repository.track());
     assert_eq!(lines, 12 * 6);
-    let said = output(repository.command("history", &["--least", "50%"]));
+    let said = output(repository.command(&["--least", "50%"]));
     let named = format!("step at {}", &repository.commits[8][..10]);
     assert!(said.contains(&named) && said.contains("Change 8"), "{said}");
     assert!(said.contains("which is this one"), "{said}");
-    assert_eq!(repository.lines(), lines);
+    assert_eq!(count_lines(&repository.track()), lines);
 
     // The page links records that are there.
     let html = fs::read_to_string(page.join("index.html")).unwrap();
@@ -250,7 +203,7 @@ fn bisection_measures_few_commits() {
     assert_eq!(range["previous"], *repository.commits[8]);
     assert_eq!(range["commit"], *repository.commits[15]);
     assert_eq!(range["not_measured"].as_array().unwrap().len(), 6);
-    let said = output(repository.command("history", &["--least", "50%"]));
+    let said = output(repository.command(&["--least", "50%"]));
     assert!(said.contains("one of these 7 commits; --fill 3 finds which"), "{said}");
     // As it says.
     let history = json(repository.filling(&["--fill", "3", "--json"]));
@@ -269,8 +222,7 @@ fn a_commit_that_cannot_be_built_is_left_out() {
     let repository = Repository::new(&delays);
     let mut command = repository.filling(&["--fill-missing", "--json"]);
     let output = command.output().unwrap();
-    let said = text(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    let said = common::said(&output, 0);
     let left_out = format!("history: {}: left out: ", &repository.commits[2][..10]);
     assert!(said.contains(&left_out), "{said}");
     let history = serde_json::from_slice(&output.stdout).unwrap();
@@ -289,12 +241,11 @@ fn another_machines_store_is_refused_unless_forced() {
     let theirs = repository.folder.path().join("theirs.jsonl");
     let theirs = theirs.to_str().unwrap();
     fs::write(theirs, ours.replace(id, "fedcba987654")).unwrap();
-    let said = error(repository.command("history", &["--store", theirs]));
-    assert!(said.contains("machine fedcba987654"), "{said}");
-    assert!(said.contains("do not compare; --force"), "{said}");
+    let said = error(repository.command(&["--store", theirs]));
+    contains(&said, &["machine fedcba987654", "do not compare; --force"]);
     let page = repository.folder.path().join("page");
     let forced = ["--store", theirs, "--force", "--page", page.to_str().unwrap()];
-    let said = output(repository.command("history", &forced));
+    let said = output(repository.command(&forced));
     assert!(said.contains("machine fedcba987654: NOT THIS ONE, shown by --force"), "{said}");
     let html = fs::read_to_string(page.join("index.html")).unwrap();
     assert!(html.contains("NOT THIS ONE") && html.contains("class=\"other\""));
@@ -307,19 +258,19 @@ fn another_machines_store_is_refused_unless_forced() {
         format!("{line}\n")
     });
     fs::write(theirs, elsewhere.collect::<String>()).unwrap();
-    output(repository.command("history", &forced));
+    output(repository.command(&forced));
     assert!(!page.join("records/private").exists());
-    let json = json(repository.command("history", &["--store", theirs, "--force", "--json"]));
+    let json = json(repository.command(&["--store", theirs, "--force", "--json"]));
     assert_eq!(json["other_machine"], true);
-    // What is measured here is never added to it.
+    // A measurement here is never added to it.
     let said = error(repository.filling(&["--fill", "1", "--store", theirs, "--force"]));
     assert!(said.contains("belongs to the store of this machine"), "{said}");
     // A store of this machine under another name is its own.
     let renamed = repository.folder.path().join("renamed.jsonl");
     fs::copy(repository.store(), &renamed).unwrap();
-    output(repository.command("history", &["--store", renamed.to_str().unwrap()]));
-    output(repository.command("history", &["--machine", id]));
-    let said = error(repository.command("history", &["--machine", "nobody"]));
+    output(repository.command(&["--store", renamed.to_str().unwrap()]));
+    output(repository.command(&["--machine", id]));
+    let said = error(repository.command(&["--machine", "nobody"]));
     assert!(said.contains("no store of `nobody`"), "{said}");
 }
 
@@ -331,7 +282,7 @@ fn a_torn_store_is_read_and_gone_on_with() {
     let cut = whole.len() - 40;
     fs::write(&store, &whole[..cut]).unwrap();
     // The last process is lost, and its commit is short of one.
-    let history = json(repository.command("history", &["--json"]));
+    let history = json(repository.command(&["--json"]));
     let processes = |history: &Value| {
         let points = curve(history)["points"].as_array().unwrap().iter();
         points.map(|point| point["processes"].as_u64().unwrap()).sum::<u64>()
@@ -344,7 +295,7 @@ fn a_torn_store_is_read_and_gone_on_with() {
     assert!(whole.contains(torn.trim_end()) && torn.len() > 40);
     // A line in the middle that is none is named.
     fs::write(&store, whole.replacen("\"line\"", "\"lane\"", 1)).unwrap();
-    let said = error(repository.command("history", &[]));
+    let said = error(repository.command(&[]));
     assert!(said.contains(".jsonl:1"), "{said}");
 }
 
@@ -352,30 +303,14 @@ fn ctrl_c_keeps_what_was_measured() {
     let repository = Repository::new(&delays(3, |_| true));
     let mut command = repository.filling(&["--fill-missing", "--processes", "100"]);
     let mut child = command.spawn().unwrap();
-    let begun = Instant::now();
-    let track = repository.folder.path().join("target/cudamark/track");
-    while !has_lines(&track, 4) {
-        assert_eq!(child.try_wait().unwrap(), None, "it ended before");
-        assert!(begun.elapsed() < PATIENCE, "nothing was measured");
-        thread::sleep(Duration::from_millis(10));
-    }
-    let id = child.id().to_string();
-    let killed = Command::new("kill").args(["-INT", &id]).status().unwrap();
-    assert!(killed.success());
-    let output_of = child.wait_with_output().unwrap();
-    let said = text(&output_of.stderr);
-    assert_eq!(output_of.status.code(), Some(1), "{said}");
+    wait_until(&mut child, || count_lines(&repository.track()) >= 4);
+    signal(&child, "-INT");
+    let said = common::said(&child.wait_with_output().unwrap(), 1);
     assert!(said.contains("what was measured is kept"), "{said}");
-    let lines = repository.lines();
+    let lines = count_lines(&repository.track());
     assert!((4..300).contains(&lines), "{lines}");
     output(repository.filling(&["--fill-missing", "--processes", "1"]));
-    assert_eq!(repository.lines(), lines);
-}
-
-fn has_lines(folder: &Path, lines: usize) -> bool {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    let texts = files.filter_map(|entry| fs::read_to_string(entry.path()).ok());
-    texts.map(|text| text.lines().count()).sum::<usize>() >= lines
+    assert_eq!(count_lines(&repository.track()), lines);
 }
 
 fn what_is_wrong_is_one_error() {
@@ -391,10 +326,10 @@ fn what_is_wrong_is_one_error() {
         (&[], "none of these 3 commits was measured"),
         (&["--store", "none.jsonl"], "there is no store none.jsonl"),
     ] {
-        let said = error(repository.command("history", arguments));
+        let said = error(repository.command(arguments));
         assert!(said.contains(expected), "{arguments:?}: {said}");
     }
-    let said = repository.command("history", &["--fill", "2"]).output().unwrap();
+    let said = repository.command(&["--fill", "2"]).output().unwrap();
     assert_eq!(said.status.code(), Some(2));
     // From a day on, and from a revision on.
     for (since, commits) in [("2026-01-02", 2), ("HEAD~1", 2), ("HEAD", 1)] {

@@ -1,14 +1,17 @@
 //! `cudamark rank` over records files, stores and engines.
 
+mod common;
+mod stand_ins;
+
 use std::collections::BTreeMap;
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
+use common::{cudamark, text};
 use regress::schema::{Distribution, Line, Measured, VERSION};
 use regress::store::Store;
 use serde_json::Value;
+use stand_ins::track;
 use suite::environment::Environment;
 use suite::lines::{self, EnvironmentLine, Sample};
 use suite::{Case, Records};
@@ -25,11 +28,11 @@ fn here() -> String {
     Environment::here(None).machine_id()
 }
 
-/// A store with commits of so many milliseconds, in the folder of stores.
+/// A store with commits and their milliseconds, in the folder of stores.
 fn store(folder: &Path, machine: &str, commits: &[(&str, f64)]) -> PathBuf {
-    let store = Store::of_machine(&folder.join("target/cudamark/track"), machine);
+    let store = Store::of_machine(&track(&folder.join("target")), machine);
     for (index, (commit, milliseconds)) in commits.iter().enumerate() {
-        let cells = [("cpu-std", 1.0), ("cpu-radix", 0.5)].map(|(engine, times)| {
+        let cases = [("cpu-std", 1.0), ("cpu-radix", 0.5)].map(|(engine, times)| {
             let median_s = times * milliseconds / 1e3;
             let distribution = Distribution {
                 samples: 1,
@@ -53,7 +56,7 @@ fn store(folder: &Path, machine: &str, commits: &[(&str, f64)]) -> PathBuf {
             ptx_sha256: None,
             unix_time_s: index as f64,
             records: String::new(),
-            cells: BTreeMap::from(cells),
+            cases: BTreeMap::from(cases),
         };
         store.add(&Line::Measured(Box::new(measured))).unwrap();
     }
@@ -61,7 +64,7 @@ fn store(folder: &Path, machine: &str, commits: &[(&str, f64)]) -> PathBuf {
 }
 
 /// A records file of this machine, or of another.
-fn records(folder: &Path, file: &str, machine: Option<&str>, cells: &[(&str, f64)]) -> PathBuf {
+fn records(folder: &Path, file: &str, machine: Option<&str>, cases: &[(&str, f64)]) -> PathBuf {
     let path = folder.join(file);
     let mut records = Records::create(&path).unwrap();
     let mut environment = EnvironmentLine::new(Environment::here(None), 42, "quick");
@@ -70,9 +73,9 @@ fn records(folder: &Path, file: &str, machine: Option<&str>, cells: &[(&str, f64
     }
     let id = environment.id.clone();
     records.add(&lines::Line::Environment(Box::new(environment))).unwrap();
-    for (cell, seconds) in cells {
+    for (case, seconds) in cases {
         for index in 0..3 {
-            let sample = Sample::by_host(&id, name(cell), index, *seconds);
+            let sample = Sample::by_host(&id, name(case), index, *seconds);
             records.add(&lines::Line::Sample(Box::new(sample))).unwrap();
         }
     }
@@ -81,11 +84,7 @@ fn records(folder: &Path, file: &str, machine: Option<&str>, cells: &[(&str, f64
 
 /// The command: its exit code and what it said.
 fn rank(folder: &TempDir, arguments: &[&str]) -> (Option<i32>, String) {
-    // In a bundle, the program is elsewhere than it was built.
-    let built = env!("CARGO_BIN_EXE_cudamark").to_owned();
-    let program = env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built);
-    let output = Command::new(program)
-        .arg("rank")
+    let output = cudamark(&["rank"])
         .args(arguments)
         .env("CARGO_TARGET_DIR", folder.path().join("target"))
         .current_dir(folder.path())
@@ -95,7 +94,7 @@ fn rank(folder: &TempDir, arguments: &[&str]) -> (Option<i32>, String) {
         true => output.stdout,
         false => output.stderr,
     };
-    (output.status.code(), String::from_utf8(said).unwrap())
+    (output.status.code(), text(&said))
 }
 
 fn json(folder: &TempDir, arguments: &[&str]) -> Value {
@@ -148,14 +147,14 @@ fn commits_of_the_store_are_ranked() {
 #[test]
 fn records_and_engines_of_the_last_runs_are_ranked() {
     let folder = tempfile::tempdir().unwrap();
-    let cells = [("cpu/u32-uniform/cpu-std/1/9", 0.4), ("cpu/u32-uniform/cpu-radix/1/9", 0.1)];
-    records(folder.path(), "old.jsonl", None, &cells);
+    let cases = [("cpu/u32-uniform/cpu-std/1/9", 0.4), ("cpu/u32-uniform/cpu-radix/1/9", 0.1)];
+    records(folder.path(), "old.jsonl", None, &cases);
     records(folder.path(), "new.jsonl", None, &[("cpu/u32-uniform/cpu-std/1/9", 0.2)]);
     let result = json(&folder, &["old.jsonl", "new.jsonl"]);
     assert_eq!(ranked(&result), [pair("new.jsonl", 1.0), pair("old.jsonl", 2.0)]);
     assert_eq!(result["times"], "median");
     // Engines of the suite's last runs are their names.
-    records(folder.path(), "target/cudamark/records/cpu-7.jsonl", None, &cells);
+    records(folder.path(), "target/cudamark/records/cpu-7.jsonl", None, &cases);
     let result = json(&folder, &["cpu-std", "cpu-radix"]);
     assert_eq!(ranked(&result), [pair("cpu-radix", 1.0), pair("cpu-std", 4.0)]);
 }
@@ -199,12 +198,12 @@ fn what_is_wrong_is_one_error() {
     for (arguments, expected) in [
         (&["1111111", "nowhere"][..], "`nowhere` is no file, store, engine or revision"),
         (&["1111111", "none.jsonl"], "there is no file none.jsonl"),
-        (&["1111111", "a.jsonl"], "there is no cell that all have: 1111111 has 2 like"),
+        (&["1111111", "a.jsonl"], "there is no case that all have: 1111111 has 2 like"),
         (&["1111111", "1111111:cpu-std"], "name an engine for all"),
-        (&["1111111:cub", "1111111"], "has no cell of the engine `cub`"),
+        (&["1111111:cub", "1111111"], "has no case of the engine `cub`"),
         (&["a.jsonl", "empty.jsonl"], "empty.jsonl has no samples"),
         (&["a.jsonl@HEAD", "a.jsonl"], "a.jsonl is no store"),
-        (&["a.jsonl", "a.jsonl", "--cells", "abacus"], "none of the cells that all have"),
+        (&["a.jsonl", "a.jsonl", "--cells", "abacus"], "none of the cases that all have"),
     ] {
         let (code, said) = rank(&folder, arguments);
         assert_eq!(code, Some(1), "{arguments:?}: {said}");

@@ -7,7 +7,7 @@
 //! builds nothing. A lock is held meanwhile: comparisons that share a target folder build
 //! one after the other. The executable is where cargo says that it is.
 //!
-//! What runs is a copy that nobody else writes to, hashed before its first process and
+//! The process that runs is of a copy that nobody else writes to, hashed before its first process and
 //! again after the last. Only a script, which may look for files beside itself, runs where
 //! it is.
 
@@ -33,7 +33,7 @@ use tempfile::{Builder, TempDir};
 use crate::git::{Repository, outside_hooks, resolve};
 use crate::{digest, identity, tell};
 
-/// What stands for the sources as they are, changes and all.
+/// Stands for the sources as they are, changes and all.
 pub const WORKTREE: &str = "worktree";
 
 /// Environment variable that tells a build command where its executable is to be.
@@ -45,9 +45,9 @@ const LOOK: Duration = Duration::from_millis(20);
 /// An executable that measures.
 #[derive(Clone, Debug)]
 pub struct Build {
-    /// What the user calls it: a revision, a file.
+    /// Its name for the user: a revision, a file.
     pub name: String,
-    /// What runs.
+    /// The file that runs.
     pub executable: PathBuf,
     /// The hash of that.
     pub executable_sha256: String,
@@ -173,9 +173,6 @@ impl Builds {
     }
 
     /// Builds `revision`, or the sources as they are.
-    ///
-    /// # Errors
-    /// A revision that git does not know; a build that fails; a signal.
     pub fn revision(&self, revision: &str, interrupted: &AtomicBool) -> Result<Build> {
         let repository = Repository::here()?;
         let commit = match revision {
@@ -193,9 +190,6 @@ impl Builds {
 
     /// Builds `commit` by a command of the shell, run where its files are, that puts an
     /// executable where [`EXECUTABLE`] says.
-    ///
-    /// # Errors
-    /// No such commit; a command that fails, or puts nothing there; a signal.
     pub fn by_command(
         &self,
         command: &str,
@@ -220,7 +214,7 @@ impl Builds {
     }
 }
 
-/// What to know where builds with these names are one and the same.
+/// A note on builds with these names, which are one and the same.
 pub fn same_executable(names: &[&str]) -> String {
     let (last, others) = names.split_last().unwrap_or((&"", &[]));
     format!(
@@ -283,21 +277,16 @@ impl<'a> Site<'a> {
     ) -> Result<Build> {
         let failed = || format!("cannot build {revision}");
         let sources = Sources::new(&self.sources)?;
-        let described = match &commit {
+        let (described, content) = match &commit {
             Some(commit) => {
-                let checked_out = self.repository.check_out(commit, &sources.0);
-                checked_out.with_context(failed)?;
-                Some(commit.clone())
+                self.repository.check_out(commit, &sources.0).with_context(failed)?;
+                (Some(commit.clone()), commit.clone())
             }
-            None => self.repository.described(),
-        };
-        let content = match &commit {
-            Some(commit) => commit.clone(),
             None => {
                 let target = self.builds.parent().and_then(Path::parent);
                 let target = target.unwrap_or(self.builds);
                 let copied = self.repository.copy_worktree(&sources.0, target);
-                copied.with_context(failed)?
+                (self.repository.described(), copied.with_context(failed)?)
             }
         };
         let around = identity::around(&self.folder_of(&sources.0), configs);
@@ -309,7 +298,7 @@ impl<'a> Site<'a> {
         if !kept.exists() {
             fs::create_dir_all(&folder)
                 .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-            // What is cut short must not be taken for the build.
+            // A file that is cut short must not be taken for the build.
             let part = folder.join("part");
             // It is there where a process was killed.
             let _ = fs::remove_file(&part);
@@ -420,7 +409,7 @@ struct Sources(PathBuf);
 impl Sources {
     fn new(path: &Path) -> Result<Self> {
         let removed = match fs::remove_dir_all(path) {
-            // What a killed process left there goes first: `Drop` would have removed it.
+            // Remains of a killed process go first: `Drop` would have removed it.
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => DirBuilder::new().mode(0o700).create(path),
         };

@@ -2,12 +2,12 @@
 //!
 //! An executable is compared with itself: whatever is called a change is a false alarm
 //! (an *A/A comparison*). And it is compared with itself with a slowdown planted in one
-//! engine (`suite::slowdown`): that engine's cells must be called slower. Both take the
+//! engine (`suite::slowdown`): that engine's cases must be called slower. Both take the
 //! whole way of `cudamark compare`, with real processes, on the machine as it is. Kinds of
 //! comparisons take turns, so that a noisy hour falls on all of them.
 //!
 //! Each comparison is a line of the machine's calibration, beside its store, with the
-//! figures of all its processes. What was calibrated before with the same settings is not
+//! figures of all its processes. Trials of the same settings are not
 //! done again: a calibration that was cut short goes on.
 
 use std::fs;
@@ -22,7 +22,7 @@ use serde::Serialize;
 use crate::build::Build;
 use crate::comparison::{self, Outcome};
 use crate::now;
-use crate::schema::{Line, Settings, Trial, TrialCell, VERSION};
+use crate::schema::{Line, Settings, Trial, TrialCase, VERSION};
 use crate::stats::{self, Round, Verdict};
 use crate::store::Store;
 
@@ -32,29 +32,29 @@ pub const CONFIDENCE: f64 = 0.95;
 impl Trial {
     fn changed(&self, planted: bool) -> impl Iterator<Item = bool> {
         let engine = &self.settings.engine;
-        let cells = self.cells.iter();
-        let chosen = cells.filter(move |cell| planted == (cell.cell.engine == *engine));
-        chosen.map(|cell| matches!(cell.estimate.verdict, Verdict::Slower | Verdict::Faster))
+        let cases = self.cases.iter();
+        let chosen = cases.filter(move |case| planted == (case.case.engine == *engine));
+        chosen.map(|case| matches!(case.estimate.verdict, Verdict::Slower | Verdict::Faster))
     }
 
-    /// Whether a cell in which nothing was planted is called slower or faster.
+    /// True if a case in which nothing was planted is called slower or faster.
     pub fn has_false_alarm(&self) -> bool {
         let unplanted = self.changed(false).any(|alarm| alarm);
         unplanted || (self.percent == 0.0 && self.changed(true).any(|alarm| alarm))
     }
 
-    /// Whether all cells in which it was planted are called slower.
+    /// True if all cases in which it was planted are called slower.
     pub fn is_detected(&self) -> bool {
-        let mut cells = self.cells.iter();
-        let slower = |cell: &TrialCell| cell.estimate.verdict == Verdict::Slower;
+        let mut cases = self.cases.iter();
+        let slower = |case: &TrialCase| case.estimate.verdict == Verdict::Slower;
         self.percent > 0.0
-            && cells.all(|cell| cell.cell.engine != self.settings.engine || slower(cell))
+            && cases.all(|case| case.case.engine != self.settings.engine || slower(case))
     }
 
-    /// The least difference that would have been seen in every cell.
+    /// The least difference that would have been seen in every case.
     fn visible(&self) -> Option<f64> {
-        let cells = self.cells.iter();
-        let visible: Option<Vec<f64>> = cells.map(|cell| cell.estimate.visible()).collect();
+        let cases = self.cases.iter();
+        let visible: Option<Vec<f64>> = cases.map(|case| case.estimate.visible()).collect();
         visible?.into_iter().reduce(f64::max)
     }
 }
@@ -66,24 +66,24 @@ pub struct Planted {
     pub percent: f64,
     /// Comparisons.
     pub trials: usize,
-    /// In how many of them all cells of the engine were called slower.
+    /// In how many of them all cases of the engine were called slower.
     pub detected: usize,
-    /// In how many of them a cell of another engine was called slower or faster.
+    /// In how many of them a case of another engine was called slower or faster.
     pub false_alarms: usize,
 }
 
-/// What the trials of a machine come to.
+/// Summary of the trials of a machine.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
     /// Comparisons of the executable with itself.
     pub aa_comparisons: usize,
-    /// Those in which any cell was called slower or faster.
+    /// Those in which any case was called slower or faster.
     pub false_alarms: usize,
     /// Interval of the rate of false alarms, exact, of the confidence [`CONFIDENCE`].
     pub false_alarm_interval: [f64; 2],
     /// By slowdown, the least first.
     pub planted: Vec<Planted>,
-    /// The least difference (0.05 for 5 %) that was visible in every cell, in the middle
+    /// The least difference (0.05 for 5 %) that was visible in every case, in the middle
     /// one of the comparisons.
     pub visible_median: Option<f64>,
     /// The same, in nine of ten of them.
@@ -92,7 +92,7 @@ pub struct Summary {
     pub unix_time_s: f64,
     /// Seconds that all of them took.
     pub seconds: f64,
-    /// What was compared, and how.
+    /// Their settings.
     pub settings: Settings,
 }
 
@@ -163,9 +163,6 @@ impl Summary {
 }
 
 /// The trials of a machine with the settings of the last one.
-///
-/// # Errors
-/// What is kept of them cannot be read.
 pub fn of_machine(folder: &Path, machine_id: &str) -> Result<Vec<Trial>> {
     let all = trials(&kept(folder, machine_id))?;
     let Some(last) = all.last().map(|trial| trial.settings.clone()) else {
@@ -192,10 +189,10 @@ fn with_settings(mut trials: Vec<Trial>, settings: &Settings) -> Vec<Trial> {
     trials
 }
 
-/// What is to be calibrated.
+/// Plan of a calibration.
 #[derive(Debug)]
 pub struct Plan {
-    /// What is compared, and how.
+    /// Settings of its trials.
     pub settings: Settings,
     /// How many A/A comparisons.
     pub comparisons: u32,
@@ -224,9 +221,6 @@ impl Plan {
 
 /// Runs what is missing of a calibration of `build`; returns all its trials. `say` is told
 /// of each.
-///
-/// # Errors
-/// Those of a comparison; Ctrl-C.
 pub fn run(
     plan: &Plan,
     build: &Build,
@@ -288,22 +282,22 @@ fn trial(
         unix_time_s: now(),
         seconds,
         disturbed: outcome.rows.first().map(|row| row.disturbed).unwrap_or_default(),
-        cells: cells(&outcome),
+        cases: cases(&outcome),
     })
 }
 
-fn cells(outcome: &Outcome) -> Vec<TrialCell> {
+fn cases(outcome: &Outcome) -> Vec<TrialCase> {
     let nanoseconds = |seconds: f64| (seconds * 1e9).round() as u64;
     let flat = |round: Round| {
         let ([first, second], [third, fourth]) = (round.base, round.head);
         [first, second, third, fourth].map(nanoseconds)
     };
-    let cell = |row: &comparison::Row| TrialCell {
-        cell: row.cell.clone(),
+    let case = |row: &comparison::Row| TrialCase {
+        case: row.case.clone(),
         estimate: row.estimate,
-        rounds_ns: outcome.rounds(&row.cell).into_iter().map(flat).collect(),
+        rounds_ns: outcome.rounds(&row.case).into_iter().map(flat).collect(),
     };
-    outcome.rows.iter().map(cell).collect()
+    outcome.rows.iter().map(case).collect()
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -333,10 +327,10 @@ mod tests {
         }
     }
 
-    /// A trial with a cell of `cpu-std` and one of `cpu-radix`.
+    /// A trial with a case of `cpu-std` and one of `cpu-radix`.
     fn trial(percent: f64, index: u32, verdicts: [Verdict; 2]) -> Trial {
-        let cell = |name: &str, verdict| TrialCell {
-            cell: name.parse().unwrap(),
+        let case = |name: &str, verdict| TrialCase {
+            case: name.parse().unwrap(),
             estimate: Estimate {
                 verdict,
                 ratio: Some(1.0),
@@ -354,9 +348,9 @@ mod tests {
             unix_time_s: 1.8e9,
             seconds: 2.0,
             disturbed: Disturbed::default(),
-            cells: vec![
-                cell("cpu/u32-uniform/cpu-std/1/9", verdicts[0]),
-                cell("cpu/u32-uniform/cpu-radix/1/9", verdicts[1]),
+            cases: vec![
+                case("cpu/u32-uniform/cpu-std/1/9", verdicts[0]),
+                case("cpu/u32-uniform/cpu-radix/1/9", verdicts[1]),
             ],
         }
     }

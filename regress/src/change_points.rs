@@ -1,6 +1,6 @@
 //! Steps in the times of a benchmark over commits.
 //!
-//! What is looked at are processes: each has a figure (the logarithm of its median), the
+//! The observations are processes: each has a figure (the logarithm of its median), the
 //! commit that it ran, and the *round* that it ran in: commits took turns, and the
 //! processes of a round ran close to each other, in an order that says nothing of the
 //! commits. Where nothing changed, the figures of a round are exchangeable between its
@@ -9,7 +9,7 @@
 //!
 //! *Search.* Circular binary segmentation (Olshen, Venkatraman, Lucito, Wigler:
 //! Biostatistics 5, 2004) on ranks. Of a stretch of commits, every run of them within it
-//! is held against the rest of the stretch by the standardised sum of ranks
+//! is compared with the rest of the stretch by the standardised sum of ranks
 //! (Wilcoxon's), and the largest is kept. A run that reaches an end of the stretch is a
 //! step; one that does not is a pair of them, such as a slow commit and its repair, which
 //! a search for single splits sees badly. The chance that the largest would be as large
@@ -25,7 +25,7 @@
 //!
 //! *Pruning.* Each step is tested again, between its two levels alone. It must be as large
 //! as the least step that is of interest, and exceed its *floor*: four standard errors of
-//! the difference between two levels, of so many commits each. How much a commit deviates
+//! the difference between two levels, by their numbers of commits. The deviation of a commit
 //! is taken from the mean difference between one commit and the next where there is no
 //! step, or between one process of a commit and the next if that says more. Two builds
 //! differ a little even where the code is the same, by where it lies in memory; that is
@@ -47,7 +47,7 @@ use crate::stats::median;
 pub(crate) const FALSE_ALARMS: f64 = 0.02;
 /// Chance that a step is kept when it is tested again by itself.
 const PRUNE: f64 = 0.05;
-/// Permutations are so many that an error is so many of them.
+/// Number of permutations, times the error.
 const RESOLUTION: f64 = 20.0;
 /// Standard deviations for half of the intervals: 95 % of a normal distribution.
 const HALF_WIDTH: f64 = 1.96;
@@ -88,7 +88,7 @@ pub(crate) struct Step {
     pub(crate) shift: f64,
     /// Interval of that, of 95 %; absent where there are too few processes for one.
     pub(crate) interval: Option<[f64; 2]>,
-    /// What it had to exceed by the series' own noise; absent where there are too few
+    /// The size that it had to exceed by the series' own noise; absent where there are too few
     /// processes to speak of any.
     pub(crate) floor: Option<f64>,
 }

@@ -37,9 +37,6 @@ pub fn short(id: &str) -> &str {
 
 /// The commits in order, the oldest first: from `since`, a revision that is one of them or
 /// a day, or else from the oldest that is `measured`, and at least the last few.
-///
-/// # Errors
-/// No repository; a `since` that is neither, or leaves nothing.
 pub fn walk(since: Option<&str>, measured: &dyn Fn(&str) -> bool) -> Result<Vec<Commit>> {
     let format = "--format=%H%x1f%ct%x1f%cs%x1f%s";
     let here = Path::new(".");
@@ -83,7 +80,7 @@ fn commit(line: &str) -> Option<Commit> {
     })
 }
 
-/// Whether a text has the form of a day. One that no calendar has sorts among the others.
+/// True if a text has the form of a day. One that no calendar has sorts among the others.
 fn is_day(text: &str) -> bool {
     text.len() == 10
         && text.bytes().enumerate().all(|(index, byte)| match index {

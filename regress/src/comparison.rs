@@ -1,7 +1,7 @@
 //! Two executables, run by turns as processes of their own.
 //!
-//! Every process is bound to the same cores and is `cudamark sample` over all cells, which
-//! warms each cell up before it samples it. Each is added to the store as it ends. A
+//! Every process is bound to the same cores and is `cudamark sample` over all cases, which
+//! warms each case up before it samples it. Each is added to the store as it ends. A
 //! comparison that was cut short goes on after its last whole round; the processes of a
 //! round that is not whole stay in the store and count for nothing, because what pairs them
 //! is that they ran one right after the other. For the same reason the same comparison
@@ -29,7 +29,7 @@ use crate::{digest, now};
 pub struct Plan {
     /// Base and head.
     pub builds: [Build; 2],
-    /// Arguments of `cudamark sample` that choose and sample cells.
+    /// Arguments of `cudamark sample` that choose and sample cases.
     pub arguments: Vec<String>,
     /// More arguments, for the head alone: a slowdown that is planted.
     pub planted: Vec<String>,
@@ -41,11 +41,12 @@ pub struct Plan {
     pub budget: Duration,
 }
 
-/// The result for a cell.
+/// The result for a case.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Row {
-    /// The cell.
-    pub cell: Case,
+    /// The case.
+    #[serde(rename = "cell")]
+    pub case: Case,
     /// By its seconds. Where the verdict in cycles is another, it is `unsure`.
     #[serde(flatten)]
     pub estimate: Estimate,
@@ -62,20 +63,20 @@ pub struct Row {
 /// The result of a comparison.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// A row a cell.
+    /// A row a case.
     pub rows: Vec<Row>,
     /// The processes that they rest on, in whole rounds.
     pub runs: Vec<Run>,
 }
 
 impl Outcome {
-    /// The figures of a row's cell, round by round, in seconds.
-    pub fn rounds(&self, cell: &Case) -> Vec<Round> {
-        rounds(&self.runs, &|run| stats::least(&run.cells.get(cell)?.seconds)).unwrap_or_default()
+    /// The figures of a row's case, round by round, in seconds.
+    pub fn rounds(&self, case: &Case) -> Vec<Round> {
+        rounds(&self.runs, &|run| stats::least(&run.cases.get(case)?.seconds)).unwrap_or_default()
     }
 }
 
-/// Runs rounds until the difference can be seen in all cells or the time is over.
+/// Runs rounds until the difference can be seen in all cases or the time is over.
 ///
 /// # Errors
 /// Those of processes and the store; the same comparison runs already; Ctrl-C.
@@ -115,7 +116,7 @@ pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Outco
                 ptx_sha256: sampled.ptx_sha256,
                 unix_time_s: now(),
                 disturbance: Some(disturbance),
-                cells: sampled.cells,
+                cases: sampled.cases,
             };
             store.add(&Line::Run(Box::new(run.clone())))?;
             runs.push(run);
@@ -187,20 +188,20 @@ fn process(plan: &Plan, side: Side) -> Result<(Disturbance, Sampled)> {
     Ok((watch.end(), sampled))
 }
 
-/// The rows of all cells that every process measured.
+/// The rows of all cases that every process measured.
 fn rows(runs: &[Run], detect: f64) -> Vec<Row> {
     let Some(first) = runs.first() else {
         return Vec::new();
     };
-    let everywhere = |cell: &&Case| runs.iter().all(|run| run.cells.contains_key(*cell));
-    let cells: Vec<&Case> = first.cells.keys().filter(everywhere).collect();
+    let everywhere = |case: &&Case| runs.iter().all(|run| run.cases.contains_key(*case));
+    let cases: Vec<&Case> = first.cases.keys().filter(everywhere).collect();
     let same_ptx =
         first.ptx_sha256.is_some() && runs.iter().all(|run| run.ptx_sha256 == first.ptx_sha256);
     let disturbed = Disturbed::among(runs.iter().filter_map(|run| run.disturbance.as_ref()));
-    let row = |cell: &&Case| {
+    let row = |case: &&Case| {
         let estimate = |figure: &dyn Fn(&Figures) -> Option<f64>| {
-            let rounds = rounds(runs, &|run: &Run| figure(&run.cells[*cell]));
-            rounds.map(|rounds| stats::classify(&rounds, cells.len(), detect))
+            let rounds = rounds(runs, &|run: &Run| figure(&run.cases[*case]));
+            rounds.map(|rounds| stats::classify(&rounds, cases.len(), detect))
         };
         let mut seconds = estimate(&|figures| stats::least(&figures.seconds))?;
         let in_cycles = estimate(&|figures| stats::least(figures.sm_cycles.as_ref()?));
@@ -209,15 +210,15 @@ fn rows(runs: &[Run], detect: f64) -> Vec<Row> {
             seconds.verdict = Verdict::Unsure;
         }
         Some(Row {
-            cell: (*cell).clone(),
+            case: (*case).clone(),
             estimate: seconds,
             in_cycles,
-            same_ptx: same_ptx && cell.engine.starts_with("gpu"),
-            slowed_down: runs.iter().map(|run| run.cells[*cell].slowed_down).sum(),
+            same_ptx: same_ptx && case.engine.starts_with("gpu"),
+            slowed_down: runs.iter().map(|run| run.cases[*case].slowed_down).sum(),
             disturbed,
         })
     };
-    cells.iter().filter_map(row).collect()
+    cases.iter().filter_map(row).collect()
 }
 
 /// A figure of every process, round by round; none where a process lacks it.

@@ -2,7 +2,7 @@
 //!
 //! A process that moves from core to core pays for it at random. So all processes are
 //! bound to the same cores: the last ones, because the first takes most interrupts, and as
-//! many as the cells have threads.
+//! many as the cases have threads.
 
 use anyhow::{Context, Result};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -18,14 +18,14 @@ pub fn allowed() -> Result<Vec<usize>> {
     Ok((0..CpuSet::count()).filter(|&core| set.is_set(core) == Ok(true)).collect())
 }
 
-/// The last of `allowed`, as many as `cells` have threads; one more where a GPU's driver
+/// The last of `allowed`, as many as `cases` have threads; one more where a GPU's driver
 /// has threads of its own.
-pub fn for_cells(cells: &[Case], allowed: &[usize]) -> Vec<usize> {
-    let threads = |cell: &Case| {
-        let driver = session::any_needs_gpu(std::slice::from_ref(cell));
-        cell.level.saturating_add(usize::from(driver))
+pub fn for_cases(cases: &[Case], allowed: &[usize]) -> Vec<usize> {
+    let threads = |case: &Case| {
+        let driver = session::any_needs_gpu(std::slice::from_ref(case));
+        case.level.saturating_add(usize::from(driver))
     };
-    let wanted = cells.iter().map(threads).max().unwrap_or(1);
+    let wanted = cases.iter().map(threads).max().unwrap_or(1);
     allowed[allowed.len().saturating_sub(wanted)..].to_vec()
 }
 
@@ -47,9 +47,9 @@ pub fn bind(cores: &[usize]) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn wanted(cells: &[&str], allowed: &[usize]) -> Vec<usize> {
-        let cells: Vec<Case> = cells.iter().map(|cell| cell.parse().unwrap()).collect();
-        for_cells(&cells, allowed)
+    fn wanted(cases: &[&str], allowed: &[usize]) -> Vec<usize> {
+        let cases: Vec<Case> = cases.iter().map(|case| case.parse().unwrap()).collect();
+        for_cases(&cases, allowed)
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! one, and where none may, of the widest gap. A commit that cannot be built or measured
 //! is said and left out, and its neighbours stand for it.
 //!
-//! What is new is measured in a session with the measured commits on both sides of it, so
+//! New commits are measured in a session with the measured commits on both sides of it, so
 //! that the session can be aligned with those before. Each commit has a process a round,
 //! in an order drawn anew: drift of the machine falls on all alike. Every process is in
 //! the store when the next one begins; when interrupted, a history has what was measured
@@ -35,18 +35,18 @@ use crate::{digest, now};
 /// Chance of an alarm at which a gap is worth a look.
 const SUSPICION: f64 = 0.2;
 
-/// The cores for cells; none where processes are not bound.
+/// The cores for cases; none where processes are not bound.
 pub type CoresOf<'a> = dyn Fn(&[Case]) -> Result<Vec<usize>> + 'a;
 
-/// What is filled, and how long that may take.
+/// Subject and limits of a fill.
 pub struct Plan<'a> {
     /// The commits, the oldest first.
     pub commits: &'a [Commit],
-    /// The cells that are measured.
-    pub cells: &'a Selection,
+    /// The cases that are measured.
+    pub cases: &'a Selection,
     /// Arguments of `cudamark sample` that choose and sample them.
     pub arguments: Vec<String>,
-    /// Which cores processes are bound to, given the cells.
+    /// Which cores processes are bound to, given the cases.
     pub cores: &'a CoresOf<'a>,
     /// Commits to be filled in, at most.
     pub most: usize,
@@ -58,7 +58,7 @@ pub struct Plan<'a> {
     pub least: f64,
     /// Where builds are kept.
     pub builds: &'a Builds,
-    /// What builds a commit; cargo where there is none.
+    /// Command that builds a commit; cargo where there is none.
     pub build_command: Option<String>,
     /// This machine.
     pub machine_id: String,
@@ -68,13 +68,10 @@ pub struct Plan<'a> {
 struct Ready<'a> {
     commit: &'a Commit,
     build: Build,
-    cells: Vec<Case>,
+    cases: Vec<Case>,
 }
 
 /// Fills commits in; `say` is told what is done.
-///
-/// # Errors
-/// The store cannot be read or written; Ctrl-C.
 pub fn fill(
     plan: &Plan,
     store: &Store,
@@ -88,13 +85,13 @@ pub fn fill(
         let processes = history::processes(store.read()?);
         let is_measured = |commit: &Commit| {
             let of_commit = processes.iter().filter(|process| process.commit == commit.id);
-            let of_cells =
-                of_commit.filter(|process| plan.cells.is_covered(process.cells.keys())).count();
-            of_cells >= plan.processes as usize
+            let of_cases =
+                of_commit.filter(|process| plan.cases.is_covered(process.cases.keys())).count();
+            of_cases >= plan.processes as usize
         };
         let measured: Vec<bool> = plan.commits.iter().map(is_measured).collect();
         let search = Search { false_alarms: SUSPICION, least: plan.least };
-        let wanted = |name: &_| plan.cells.takes(name);
+        let wanted = |name: &_| plan.cases.takes(name);
         let suspects = history::curves(&processes, plan.commits, &wanted, search);
         let new = next(plan.commits, &measured, &left_out, &suspects, room);
         if new.is_empty() {
@@ -187,7 +184,7 @@ fn prepare<'a>(plan: &Plan<'a>, commit: &'a Commit, interrupted: &AtomicBool) ->
         Some(command) => plan.builds.by_command(command, &commit.id, interrupted)?,
         None => plan.builds.revision(&commit.id, interrupted)?,
     };
-    Ok(Ready { commit, cells: process::list(&build, &plan.arguments)?, build })
+    Ok(Ready { commit, cases: process::list(&build, &plan.arguments)?, build })
 }
 
 /// Measures commits by turns; returns how long their processes took.
@@ -205,9 +202,9 @@ fn session(
     say(&format!("measuring {} by turns", ids.join(", ")));
     let named = format!("{ids:?} {:?} {}", plan.arguments, now());
     let session = digest::of(named, 12);
-    // The same ones for all commits, whatever cells each has.
-    let cells: Vec<Case> = ready.iter().flat_map(|of| of.cells.clone()).collect();
-    let cores = (plan.cores)(&cells)?;
+    // The same ones for all commits, whatever cases each has.
+    let cases: Vec<Case> = ready.iter().flat_map(|of| of.cases.clone()).collect();
+    let cores = (plan.cores)(&cases)?;
     let mut rng = fastrand::Rng::new();
     for round in 0..plan.processes {
         if round > 0 && spent + begin.elapsed() >= plan.budget {
@@ -257,10 +254,10 @@ fn measure(
         let _ = fs::remove_file(&path);
     }
     let sampled = sampled?;
-    if sampled.cells.is_empty() {
-        bail!("it measured none of the cells");
+    if sampled.cases.is_empty() {
+        bail!("it measured none of the cases");
     }
-    let cells = sampled.cells.into_iter();
+    let cases = sampled.cases.into_iter();
     Ok(Measured {
         version: VERSION,
         machine_id: plan.machine_id.clone(),
@@ -271,7 +268,7 @@ fn measure(
         ptx_sha256: sampled.ptx_sha256,
         unix_time_s: now(),
         records,
-        cells: cells.filter_map(|(name, of)| Some((name, of.distribution()?))).collect(),
+        cases: cases.filter_map(|(name, of)| Some((name, of.distribution()?))).collect(),
     })
 }
 
@@ -327,7 +324,7 @@ mod tests {
             floor: None,
         });
         let curve = Curve {
-            cell: "cpu/u32-uniform/cpu-std/1/10".parse().unwrap(),
+            case: "cpu/u32-uniform/cpu-std/1/10".parse().unwrap(),
             points: Vec::new(),
             steps: step.into_iter().collect(),
             unlinked_sessions: 0,
@@ -342,7 +339,7 @@ mod tests {
         assert_eq!(planned(&[], &[], None, 5), [16, 0, 8]);
         assert_eq!(planned(&[], &[], None, 1), [16]);
         assert_eq!(planned(&[], &[16], None, 2), [15, 0]);
-        // What is newer, then older than all that is known.
+        // Newer, then older than all that is known.
         assert_eq!(planned(&[0, 8, 12], &[], None, 3), [16]);
         assert_eq!(planned(&[8, 16], &[], None, 3), [0]);
         // Into the gap of a step; where there is none, into the widest.

@@ -62,7 +62,7 @@ fn command(folder: &Path) -> Command {
     command
 }
 
-/// What git says, without the end of its last line.
+/// Output of git, without the end of its last line.
 fn said(command: &mut Command) -> Result<OsString> {
     let output = command.output().context("cannot run git")?;
     if !output.status.success() {
@@ -90,19 +90,13 @@ fn reason(said: &str) -> String {
     }
 }
 
-/// What git says in `folder`, as text.
-///
-/// # Errors
-/// What git said of a failure, in one line.
+/// Output of git in `folder`, as text.
 pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
     let said = said(command(folder).args(arguments))?;
     Ok(said.to_string_lossy().into_owned())
 }
 
 /// The commit that `revision` names.
-///
-/// # Errors
-/// It names none; there is no repository.
 pub(crate) fn resolve(folder: &Path, revision: &str) -> Result<String> {
     let commit = format!("{revision}^{{commit}}");
     let arguments = ["rev-parse", "--verify", "--end-of-options", &commit];
@@ -131,9 +125,6 @@ pub(crate) struct Repository {
 
 impl Repository {
     /// The repository around the working folder.
-    ///
-    /// # Errors
-    /// There is none, or git does not trust it.
     pub(crate) fn here() -> Result<Self> {
         let here = Path::new(".");
         let ask = |what| said(command(here).args(["rev-parse", what]));
@@ -149,9 +140,6 @@ impl Repository {
     }
 
     /// The top of the worktree.
-    ///
-    /// # Errors
-    /// A bare repository has none.
     pub(crate) fn worktree(&self) -> Result<&Path> {
         let top = self.top.as_deref();
         top.context("this repository is bare, and has no worktree; name a revision with --head")
@@ -169,9 +157,6 @@ impl Repository {
 
     /// Puts the files of `commit`, and those of its submodules that are here, in the empty
     /// folder `to`.
-    ///
-    /// # Errors
-    /// What git says; a full disk.
     pub(crate) fn check_out(&self, commit: &str, to: &Path) -> Result<()> {
         check_out(&self.folder, self.top.as_deref(), commit, to)
     }
@@ -179,9 +164,6 @@ impl Repository {
     /// Puts the files of the worktree in the empty folder `to`, changes and all: those that
     /// git tracks or would add, submodules' too. Leaves out what is below `without`.
     /// Returns a hash of their names and contents.
-    ///
-    /// # Errors
-    /// A bare repository; a file that cannot be read or written.
     pub(crate) fn copy_worktree(&self, to: &Path, without: &Path) -> Result<String> {
         let mut hash = Sha256::new();
         copy_files(self.worktree()?, to, without, &mut hash)?;

@@ -1,4 +1,4 @@
-//! What the store says of commits, in their order: a curve a cell, and its steps.
+//! Commits in their order, as the store has them: a curve a case, and its steps.
 //!
 //! Every process counts that measured one of the commits, those of comparisons too. Its
 //! figure is the least of its samples, as in a comparison (`stats` says why). They ran in
@@ -36,8 +36,8 @@ pub struct Process {
     pub unix_time_s: f64,
     /// Hash of its executable.
     pub executable_sha256: String,
-    /// What it measured.
-    pub cells: BTreeMap<Case, Distribution>,
+    /// Figures by case.
+    pub cases: BTreeMap<Case, Distribution>,
     /// Its records.
     pub records: Records,
     session: String,
@@ -76,14 +76,14 @@ pub fn processes(lines: Vec<Line>) -> Vec<Process> {
 fn process(line: Line) -> Option<Process> {
     match line {
         Line::Run(run) => {
-            let cells = run.cells.iter();
-            let cells = cells.filter_map(|(name, of)| Some((name.clone(), of.distribution()?)));
+            let cases = run.cases.iter();
+            let cases = cases.filter_map(|(name, of)| Some((name.clone(), of.distribution()?)));
             Some(Process {
                 commit: run.commit.clone()?,
                 machine_id: None,
                 unix_time_s: run.unix_time_s,
                 executable_sha256: run.executable_sha256.clone(),
-                cells: cells.collect(),
+                cases: cases.collect(),
                 session: format!("{}/{}", run.comparison, run.repeat),
                 round: run.round,
                 records: Records::Line(run),
@@ -94,28 +94,29 @@ fn process(line: Line) -> Option<Process> {
             machine_id: Some(measured.machine_id),
             unix_time_s: measured.unix_time_s,
             executable_sha256: measured.executable_sha256,
-            cells: measured.cells,
+            cases: measured.cases,
             session: measured.session,
             round: measured.round as usize,
             records: Records::File(measured.records),
         }),
-        // What else there is says how comparisons went.
+        // Other lines say how comparisons went.
         _ => None,
     }
 }
 
-/// A cell over commits.
+/// A case over commits.
 #[derive(Clone, Debug, Serialize)]
 pub struct Curve {
-    /// The cell.
-    pub cell: Case,
+    /// The case.
+    #[serde(rename = "cell")]
+    pub case: Case,
     /// Commits that were measured, in their order.
     pub points: Vec<Point>,
     /// Where its time changed, in the order of commits.
     pub steps: Vec<Step>,
     /// Sessions that have no commit in common with the rest.
     pub unlinked_sessions: usize,
-    /// What else to know of it, a sentence each.
+    /// Notes, a sentence each.
     pub notes: Vec<String>,
 }
 
@@ -160,7 +161,7 @@ pub struct Step {
     pub interval: Option<[f64; 2]>,
     /// Chance of a step as clear by the search's test, if there were none.
     pub chance: f64,
-    /// What the ratio (or one over it) had to exceed by the series' own noise.
+    /// The ratio that it (or one over it) had to exceed by the series' own noise.
     pub floor: Option<f64>,
 }
 
@@ -180,7 +181,7 @@ impl Search {
     }
 }
 
-/// The curves of all cells that `wanted` takes.
+/// The curves of all cases that `wanted` takes.
 pub fn curves(
     processes: &[Process],
     commits: &[Commit],
@@ -193,30 +194,30 @@ pub fn curves(
         .iter()
         .filter_map(|process| Some((*place.get(process.commit.as_str())?, process)))
         .collect();
-    let names = on_the_way.iter().flat_map(|(_, process)| process.cells.keys());
+    let names = on_the_way.iter().flat_map(|(_, process)| process.cases.keys());
     let names: BTreeSet<&Case> = names.filter(|name| wanted(name)).collect();
     let error = search.false_alarms / names.len().max(1) as f64;
-    names.into_iter().map(|cell| curve(cell, &on_the_way, commits, error, search.least)).collect()
+    names.into_iter().map(|case| curve(case, &on_the_way, commits, error, search.least)).collect()
 }
 
 fn curve(
-    cell: &Case,
+    case: &Case,
     processes: &[(usize, &Process)],
     commits: &[Commit],
     error: f64,
     least: f64,
 ) -> Curve {
-    let (places, mut observations) = observations(cell, processes, |of_cell| of_cell.least_s);
+    let (places, mut observations) = observations(case, processes, |of_case| of_case.least_s);
     let unlinked_sessions = align(&mut observations);
     let found = change_points::find(&observations, error, least.ln_1p(), SEED);
     let point = |(index, &place): (usize, &usize)| {
         let of_commit = processes.iter().filter(|(at, _)| *at == place);
         let of_commit = of_commit.map(|(_, process)| *process);
-        point(cell, place, of_commit, &values_of(&observations, index))
+        point(case, place, of_commit, &values_of(&observations, index))
     };
     let points: Vec<Point> = places.iter().enumerate().map(point).collect();
     Curve {
-        cell: cell.clone(),
+        case: case.clone(),
         notes: notes(&points, unlinked_sessions),
         points,
         steps: found.iter().map(|step| between(step, &places, commits)).collect(),
@@ -250,17 +251,17 @@ fn notes(points: &[Point], unlinked_sessions: usize) -> Vec<String> {
     notes
 }
 
-/// The places of commits that have the cell, and the processes of these in the order of
+/// The places of commits that have the case, and the processes of these in the order of
 /// the commits.
 fn observations(
-    cell: &Case,
+    case: &Case,
     processes: &[(usize, &Process)],
     figure: fn(&Distribution) -> f64,
 ) -> (Vec<usize>, Vec<Observation>) {
     let mut measured: Vec<(usize, f64, &str, usize)> = Vec::new();
     for &(place, process) in processes {
-        if let Some(of_cell) = process.cells.get(cell) {
-            measured.push((place, figure(of_cell), &process.session, process.round));
+        if let Some(of_case) = process.cases.get(case) {
+            measured.push((place, figure(of_case), &process.session, process.round));
         }
     }
     let places: BTreeSet<usize> = measured.iter().map(|(place, ..)| *place).collect();
@@ -280,7 +281,7 @@ fn observations(
     (places, observations)
 }
 
-/// The times in seconds of all commits of a store, cell by cell: medians over processes of
+/// The times in seconds of all commits of a store, case by case: medians over processes of
 /// `figure`, rounds and sessions aligned.
 pub fn times(
     processes: &[Process],
@@ -291,15 +292,15 @@ pub fn times(
     let place = |process: &Process| ids.partition_point(|id| **id < process.commit);
     let placed: Vec<(usize, &Process)> =
         processes.iter().map(|process| (place(process), process)).collect();
-    let cells: BTreeSet<&Case> = processes.iter().flat_map(|of| of.cells.keys()).collect();
+    let cases: BTreeSet<&Case> = processes.iter().flat_map(|of| of.cases.keys()).collect();
     let mut times: BTreeMap<String, BTreeMap<Case, f64>> = BTreeMap::new();
-    for cell in cells {
-        let (places, mut observations) = observations(cell, &placed, figure);
+    for case in cases {
+        let (places, mut observations) = observations(case, &placed, figure);
         align(&mut observations);
         for (index, place) in places.into_iter().enumerate() {
             let of_commit = times.entry(ids[place].clone()).or_default();
             let seconds = median(&values_of(&observations, index));
-            of_commit.extend(seconds.map(|seconds| (cell.clone(), seconds.exp())));
+            of_commit.extend(seconds.map(|seconds| (case.clone(), seconds.exp())));
         }
     }
     times
@@ -312,13 +313,13 @@ fn values_of(observations: &[Observation], commit: usize) -> Vec<f64> {
 
 /// The point of a commit with the aligned logarithms of its processes.
 fn point<'a>(
-    cell: &Case,
+    case: &Case,
     place: usize,
     processes: impl Iterator<Item = &'a Process>,
     aligned: &[f64],
 ) -> Point {
     let processes: Vec<(&Process, &Distribution)> =
-        processes.filter_map(|process| Some((process, process.cells.get(cell)?))).collect();
+        processes.filter_map(|process| Some((process, process.cases.get(case)?))).collect();
     let medians: Vec<f64> = processes.iter().map(|(_, of)| of.median_s).collect();
     let interval = statistics::interval(aligned);
     Point {
@@ -359,7 +360,7 @@ mod tests {
     use super::*;
     use crate::schema::{Figures, Measured, Side, VERSION};
 
-    const CELL: &str = "cpu/u32-uniform/cpu-std/1/10";
+    const CASE: &str = "cpu/u32-uniform/cpu-std/1/10";
 
     fn commits(count: usize) -> Vec<Commit> {
         let commit = |index| Commit {
@@ -397,7 +398,7 @@ mod tests {
                     ptx_sha256: None,
                     unix_time_s: 0.0,
                     records: format!("records/m/{name}-{place}-{round}.jsonl"),
-                    cells: BTreeMap::from([(CELL.parse().unwrap(), distribution)]),
+                    cases: BTreeMap::from([(CASE.parse().unwrap(), distribution)]),
                 })));
             }
         }
@@ -436,7 +437,7 @@ mod tests {
                     ptx_sha256: None,
                     unix_time_s: 0.0,
                     disturbance: None,
-                    cells: BTreeMap::from([(CELL.parse().unwrap(), figures)]),
+                    cases: BTreeMap::from([(CASE.parse().unwrap(), figures)]),
                 })));
             }
         }

@@ -1,4 +1,4 @@
-//! What a build depends on beside its sources, as a text: two builds of the same sources
+//! Dependencies of a build beside its sources, as a text: two builds of the same sources
 //! under equal texts are the same build. It errs by naming too much: then a build is made
 //! again that need not have been.
 

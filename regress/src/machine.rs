@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use crate::history;
 use crate::store::Store;
 
-/// What to do where `folder` has stores, and none of this machine: its name may have changed,
+/// Advice where `folder` has stores, and none of this machine: its name may have changed,
 /// which until version 0.1 was made of the kernel, the cores in use and the memory as well.
 pub fn renamed(folder: &Path, machine_id: &str) -> Option<String> {
     let own = folder.join(format!("{machine_id}.jsonl"));
@@ -46,9 +46,6 @@ impl Source {
     }
 
     /// The store of a machine by its name.
-    ///
-    /// # Errors
-    /// There is none; it cannot be read.
     pub fn of_machine(folder: &Path, machine_id: &str) -> Result<Self> {
         let path = folder.join(format!("{machine_id}.jsonl"));
         if !path.is_file() {
@@ -58,9 +55,6 @@ impl Source {
     }
 
     /// The store that this file is.
-    ///
-    /// # Errors
-    /// There is none; it cannot be read.
     pub fn at(path: &Path) -> Result<Self> {
         if !path.is_file() {
             bail!("there is no store {}", path.display());
@@ -77,7 +71,7 @@ impl Source {
         Ok(Self { store, machines: machines.into_iter().collect() })
     }
 
-    /// Whether it is of another machine than `here`.
+    /// True if it is of another machine than `here`.
     ///
     /// # Errors
     /// It is, and that is not forced.

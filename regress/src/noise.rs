@@ -1,9 +1,9 @@
-//! What else the machine did while a process ran.
+//! Other work of the machine while a process ran.
 //!
 //! The verdict does not rest on this: noise of any kind is judged by the blocks
 //! themselves (`stats`). It is for who reads a verdict that is `unsure`: whether other
 //! programs had the cores, the hypervisor gave them to others, or heat or power lowered
-//! the clock. What the system does not say is `None`.
+//! the clock. A figure that the system lacks is `None`.
 
 use std::fs;
 use std::time::Instant;
@@ -20,7 +20,7 @@ const STOLEN: f64 = 0.01;
 /// The part of the highest clock seen below which a clock is low.
 const SLOW_CLOCK: f64 = 0.9;
 
-/// What was seen while one process ran.
+/// Observations while one process ran.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Disturbance {
     /// From its start to its end.
@@ -68,7 +68,7 @@ impl Disturbed {
         counts
     }
 
-    /// What there is to say, a sentence each.
+    /// Notes, a sentence each.
     pub fn notes(&self) -> Vec<String> {
         let said = [
             (self.shared, "shared their cores"),
@@ -103,7 +103,7 @@ impl<'a> Watch<'a> {
         Self { cores, at_begin: Reading::now(cores), begin: Instant::now() }
     }
 
-    /// What happened since, while this process waited for one that it had started.
+    /// Observations since, while this process waited for one that it had started.
     pub fn end(self) -> Disturbance {
         let wall_s = self.begin.elapsed().as_secs_f64();
         let (before, after) = (self.at_begin, Reading::now(self.cores));

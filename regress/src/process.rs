@@ -12,29 +12,29 @@ use suite::records::Contents;
 use crate::build::Build;
 use crate::schema::Figures;
 
-/// What a process measured.
+/// Figures of a process.
 pub(crate) struct Sampled {
     /// Hash of its kernels' PTX.
     pub(crate) ptx_sha256: Option<String>,
-    /// Figures by cell.
-    pub(crate) cells: BTreeMap<Case, Figures>,
+    /// Figures by case.
+    pub(crate) cases: BTreeMap<Case, Figures>,
 }
 
-/// Runs `build sample` with `arguments`, which choose cells and samples, and has it
+/// Runs `build sample` with `arguments`, which choose cases and samples, and has it
 /// write its records to the file `records`.
 pub(crate) fn sample(build: &Build, arguments: &[String], records: &Path) -> Result<Sampled> {
     let records_to = [OsStr::new("--json"), records.as_os_str()];
     ended(build, build.command().arg("sample").args(arguments).args(records_to))?;
     let contents = Contents::read(records)?;
     let environment = contents.environments.values().next();
-    let cells = contents.cases.iter();
+    let cases = contents.cases.iter();
     Ok(Sampled {
         ptx_sha256: environment.and_then(|line| line.environment.ptx_sha256.clone()),
-        cells: cells.map(|(name, samples)| (name.clone(), Figures::of(samples))).collect(),
+        cases: cases.map(|(name, samples)| (name.clone(), Figures::of(samples))).collect(),
     })
 }
 
-/// The cells that `build sample` would sample with `arguments`.
+/// The cases that `build sample` would sample with `arguments`.
 pub fn list(build: &Build, arguments: &[String]) -> Result<Vec<Case>> {
     let listed = ended(build, build.command().arg("sample").args(arguments).arg("--list"))?;
     let names = listed.lines().map(|line| Ok(line.parse()?));

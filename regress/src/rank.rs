@@ -1,10 +1,11 @@
 //! Commits, engines and machines side by side, best first.
 //!
-//! Each is a column: a time for each of its cells. What ranks a column is the geometric
-//! mean, over the cells that all columns have, of its time over the least time of the
-//! cell: 1 is fastest everywhere. Commits of stores are ranked by what comparisons judge
-//! them by; where something else is among the columns, all are ranked by medians. A ratio of two means does not depend on which column is
-//! divided by; a sum of times would be that of the largest inputs alone.
+//! Each is a column: a time for each of its cases. A column is ranked by the geometric
+//! mean, over the cases that all columns have, of its time over the least time of the
+//! case: 1 is fastest everywhere. Commits of stores are ranked by what comparisons judge
+//! them by; where something else is among the columns, all are ranked by medians. A ratio of
+//! two means does not depend on which column is divided by; a sum of times would be that of
+//! the largest inputs alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -33,14 +34,14 @@ pub struct Sources<'a> {
     pub last_runs: &'a dyn Fn() -> Result<Summary>,
 }
 
-/// What is ranked.
+/// A thing that is ranked.
 #[derive(Clone, Debug)]
 pub struct Column {
-    /// What it is called.
+    /// Its name.
     pub label: String,
     /// Machines that its times are of.
     pub machines: BTreeSet<String>,
-    /// Medians in seconds by cell; of an engine, by cell without it.
+    /// Medians in seconds by case; of an engine, by case without it.
     pub medians: BTreeMap<Case, f64>,
     /// Of a commit in a store, the same by the least samples of its processes.
     pub least: Option<BTreeMap<Case, f64>>,
@@ -50,22 +51,23 @@ pub struct Column {
     pub of_engine: bool,
 }
 
-/// Columns in their order, and the cells that all have.
+/// Columns in their order, and the cases that all have.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ranking {
     /// Best first.
     pub columns: Vec<Ranked>,
     /// Cells that all columns have.
-    pub cells: Vec<Row>,
+    #[serde(rename = "cells")]
+    pub cases: Vec<Row>,
     /// They are of different machines.
     pub machines_differ: bool,
-    /// What the times are.
+    /// Kind of the times.
     pub times: Times,
-    /// What else to know of the columns, a sentence each.
+    /// Notes, a sentence each.
     pub notes: Vec<String>,
 }
 
-/// What the times of a ranking are.
+/// Kind of the times of a ranking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Times {
@@ -88,7 +90,7 @@ impl Times {
 /// A column in its place.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ranked {
-    /// What it is called.
+    /// Its name.
     pub label: String,
     /// Machines that its times are of.
     pub machines: BTreeSet<String>,
@@ -96,11 +98,12 @@ pub struct Ranked {
     pub over_best: f64,
 }
 
-/// A cell that all columns have.
+/// A case that all columns have.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// The cell; where columns are engines, without them.
-    pub cell: String,
+    /// The case; where columns are engines, without them.
+    #[serde(rename = "cell")]
+    pub case: String,
     /// A time for each column, in their order.
     pub seconds: Vec<f64>,
 }
@@ -108,9 +111,6 @@ pub struct Row {
 /// The column that `text` names: a file of records; a store's, of its latest commit or
 /// with `@REV`; a revision in the store of this machine; each with `:ENGINE` for one
 /// engine of it; or an engine in the last runs of the suite.
-///
-/// # Errors
-/// There is no such thing, or it was not measured.
 pub fn column(text: &str, sources: &Sources) -> Result<Column> {
     if let Some(column) = whole(text, sources)? {
         return Ok(column);
@@ -185,7 +185,7 @@ fn of_file(path: &Path, revision: Option<&str>) -> Result<Column> {
     Ok(of_commit(&label, source.machines, &processes, &commit))
 }
 
-/// Whether a file is a store and no records file, by its first line.
+/// True if a file is a store and no records file, by its first line.
 fn is_store(path: &Path) -> bool {
     let store = Store::at(path).first();
     store.is_ok_and(|line| line.is_some_and(|line| !matches!(line, Line::Finished { .. })))
@@ -235,18 +235,18 @@ fn of_commit(label: &str, machines: Vec<String>, processes: &[Process], commit: 
 }
 
 fn of_summary(label: &str, summary: &Summary) -> Column {
-    let cells = summary.cases.values();
+    let cases = summary.cases.values();
     Column {
         label: label.to_owned(),
         machines: (summary.environments.iter()).map(|line| line.machine_id.clone()).collect(),
-        medians: cells.map(|figures| (figures.name.clone(), figures.median_s)).collect(),
+        medians: cases.map(|figures| (figures.name.clone(), figures.median_s)).collect(),
         least: None,
         executables: BTreeSet::new(),
         of_engine: false,
     }
 }
 
-/// What `column` has of one engine.
+/// The part of `column` that is of one engine.
 fn of_engine(column: Column, engine: &str, label: &str) -> Result<Column> {
     let of_engine = |times: BTreeMap<Case, f64>| -> BTreeMap<Case, f64> {
         let times = times.into_iter();
@@ -257,7 +257,7 @@ fn of_engine(column: Column, engine: &str, label: &str) -> Result<Column> {
     };
     let medians = of_engine(column.medians);
     if medians.is_empty() {
-        bail!("{} has no cell of the engine `{engine}`", column.label);
+        bail!("{} has no case of the engine `{engine}`", column.label);
     }
     Ok(Column {
         label: label.to_owned(),
@@ -269,10 +269,7 @@ fn of_engine(column: Column, engine: &str, label: &str) -> Result<Column> {
     })
 }
 
-/// Ranks columns by the cells of `selection` that all have.
-///
-/// # Errors
-/// Columns of different machines, unless that is forced; no cell that all have.
+/// Ranks columns by the cases of `selection` that all have.
 pub fn rank(mut columns: Vec<Column>, selection: &Selection, force: bool) -> Result<Ranking> {
     let machines: BTreeSet<&String> = columns.iter().flat_map(|of| &of.machines).collect();
     let machines_differ = machines.len() > 1;
@@ -290,23 +287,23 @@ pub fn rank(mut columns: Vec<Column>, selection: &Selection, force: bool) -> Res
     if columns.iter().any(|of| of.of_engine) && !columns.iter().all(|of| of.of_engine) {
         bail!("name an engine for all that are ranked, as in HEAD:cpu-std, or for none");
     }
-    let cells = common(&columns, selection)?;
+    let cases = common(&columns, selection)?;
     let by = match columns.iter().all(|column| column.least.is_some()) {
         true => Times::Least,
         false => Times::Median,
     };
     let times = |columns: &[Column]| -> Vec<Vec<f64>> {
-        let row = |cell: &Case| columns.iter().map(|column| by.of(column)[cell]).collect();
-        cells.iter().map(row).collect()
+        let row = |case: &Case| columns.iter().map(|column| by.of(column)[case]).collect();
+        cases.iter().map(row).collect()
     };
     let means = summary::over_best(&times(&columns));
     let mut order: Vec<usize> = (0..columns.len()).collect();
     order.sort_by(|&a, &b| means[a].total_cmp(&means[b]));
     columns = order.iter().map(|&index| columns[index].clone()).collect();
     let rows =
-        cells.iter().zip(times(&columns)).map(|(cell, seconds)| Row { cell: shown(cell), seconds });
+        cases.iter().zip(times(&columns)).map(|(case, seconds)| Row { case: shown(case), seconds });
     Ok(Ranking {
-        cells: rows.collect(),
+        cases: rows.collect(),
         notes: notes(&columns),
         columns: columns
             .into_iter()
@@ -332,29 +329,29 @@ fn notes(columns: &[Column]) -> Vec<String> {
     same.map(|labels| same_executable(labels)).collect()
 }
 
-/// A cell's name; where its engine was left out, without.
-fn shown(cell: &Case) -> String {
-    cell.to_string().replace("//", "/")
+/// A case's name; where its engine was left out, without.
+fn shown(case: &Case) -> String {
+    case.to_string().replace("//", "/")
 }
 
 fn common(columns: &[Column], selection: &Selection) -> Result<Vec<Case>> {
     let Some(first) = columns.first() else {
         bail!("nothing is named that can be ranked");
     };
-    let everywhere = |cell: &&Case| columns.iter().all(|of| of.medians.contains_key(*cell));
-    let cells: Vec<Case> = first.medians.keys().filter(everywhere).cloned().collect();
-    if cells.is_empty() {
+    let everywhere = |case: &&Case| columns.iter().all(|of| of.medians.contains_key(*case));
+    let cases: Vec<Case> = first.medians.keys().filter(everywhere).cloned().collect();
+    if cases.is_empty() {
         let of = |column: &Column| {
-            let cell = column.medians.keys().next().map(shown);
-            let like = cell.map_or_else(String::new, |cell| format!(" like {cell}"));
+            let case = column.medians.keys().next().map(shown);
+            let like = case.map_or_else(String::new, |case| format!(" like {case}"));
             format!("{} has {}{like}", column.label, column.medians.len())
         };
         let of: Vec<String> = columns.iter().map(of).collect();
-        bail!("there is no cell that all have: {}", of.join("; "));
+        bail!("there is no case that all have: {}", of.join("; "));
     }
-    let chosen: Vec<Case> = cells.into_iter().filter(|cell| selection.takes(cell)).collect();
+    let chosen: Vec<Case> = cases.into_iter().filter(|case| selection.takes(case)).collect();
     if chosen.is_empty() {
-        bail!("--cells: none of the cells that all have is meant");
+        bail!("--cases: none of the cases that all have is meant");
     }
     Ok(chosen)
 }
@@ -363,13 +360,13 @@ fn common(columns: &[Column], selection: &Selection) -> Result<Vec<Case>> {
 mod tests {
     use super::*;
 
-    fn column(label: &str, machine: &str, cells: &[(&str, f64)]) -> Column {
-        let cells = cells.iter();
+    fn column(label: &str, machine: &str, cases: &[(&str, f64)]) -> Column {
+        let cases = cases.iter();
         Column {
             executables: BTreeSet::new(),
             label: label.to_owned(),
             machines: BTreeSet::from([machine.to_owned()]),
-            medians: cells.map(|(name, seconds)| (name.parse().unwrap(), *seconds)).collect(),
+            medians: cases.map(|(name, seconds)| (name.parse().unwrap(), *seconds)).collect(),
             least: None,
             of_engine: false,
         }
@@ -379,7 +376,7 @@ mod tests {
     const LARGE: &str = "cpu/u32-uniform/cpu-std/1/1000";
 
     #[test]
-    fn the_best_is_first_by_the_cells_that_all_have() {
+    fn the_best_is_first_by_the_cases_that_all_have() {
         let all = Selection::new(&[]).unwrap();
         let columns = vec![
             column("slow", "m", &[(SMALL, 8.0), (LARGE, 900.0)]),
@@ -396,8 +393,8 @@ mod tests {
         // 8 and 9 times the least: the root of 72.
         assert_eq!(ranked[..2], [("fast", root), ("mixed", root)]);
         assert_eq!(ranked[2], ("slow", (72f64.sqrt() * 1e6).round() / 1e6));
-        assert_eq!(ranking.cells.len(), 2);
-        assert_eq!(ranking.cells[0].seconds, [1.0, 2.0, 8.0]);
+        assert_eq!(ranking.cases.len(), 2);
+        assert_eq!(ranking.cases[0].seconds, [1.0, 2.0, 8.0]);
     }
 
     #[test]

@@ -62,7 +62,7 @@ pub enum Side {
 pub struct Run {
     /// [`VERSION`].
     pub version: u32,
-    /// The comparison: builds, cells and settings in one hash.
+    /// The comparison: builds, cases and settings in one hash.
     pub comparison: String,
     /// How often the same comparison was finished before.
     #[serde(rename = "round")]
@@ -83,14 +83,15 @@ pub struct Run {
     pub ptx_sha256: Option<String>,
     /// End of the process: seconds since 1970-01-01 00:00 UTC.
     pub unix_time_s: f64,
-    /// What else the machine did, where it was watched.
+    /// Other work of the machine, where it was watched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disturbance: Option<Disturbance>,
-    /// Figures by cell.
-    pub cells: BTreeMap<Case, Figures>,
+    /// Figures by case.
+    #[serde(rename = "cells")]
+    pub cases: BTreeMap<Case, Figures>,
 }
 
-/// Samples of one cell in one process.
+/// Samples of one case in one process.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Figures {
     /// Seconds, sample by sample.
@@ -149,11 +150,12 @@ pub struct Measured {
     pub unix_time_s: f64,
     /// The process's records file, from the folder of the store.
     pub records: String,
-    /// Figures by cell.
-    pub cells: BTreeMap<Case, Distribution>,
+    /// Figures by case.
+    #[serde(rename = "cells")]
+    pub cases: BTreeMap<Case, Distribution>,
 }
 
-/// Distribution of the samples of one cell in one process.
+/// Distribution of the samples of one case in one process.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
     /// Number of samples.
@@ -181,7 +183,7 @@ pub struct Settings {
     pub commit: Option<String>,
     /// Engine in which slowdowns are planted.
     pub engine: String,
-    /// Arguments of `cudamark sample` that choose and sample cells.
+    /// Arguments of `cudamark sample` that choose and sample cases.
     pub arguments: Vec<String>,
     /// Cores that the processes are bound to; none where they are not.
     pub cores: Vec<usize>,
@@ -208,15 +210,17 @@ pub struct Trial {
     pub seconds: f64,
     /// Processes during which the machine did something else as well.
     pub disturbed: Disturbed,
-    /// The cells.
-    pub cells: Vec<TrialCell>,
+    /// The cases.
+    #[serde(rename = "cells")]
+    pub cases: Vec<TrialCase>,
 }
 
-/// A cell of a trial.
+/// A case of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct TrialCell {
-    /// The cell.
-    pub cell: Case,
+pub struct TrialCase {
+    /// The case.
+    #[serde(rename = "cell")]
+    pub case: Case,
     /// Verdict and figures.
     #[serde(flatten)]
     pub estimate: Estimate,

@@ -1,4 +1,4 @@
-//! Which cells are meant: names, or regular expressions over names.
+//! Which cases are meant: names, or regular expressions over names.
 
 use anyhow::{Result, anyhow};
 use regex::Regex;
@@ -25,9 +25,6 @@ impl Item {
 
 impl Selection {
     /// By the texts of a command line.
-    ///
-    /// # Errors
-    /// One that is neither a name nor an expression.
     pub fn new(items: &[String]) -> Result<Self> {
         let items = items.iter().map(|text| {
             if let Ok(name) = text.parse() {
@@ -40,12 +37,12 @@ impl Selection {
         items.collect::<Result<_>>().map(Self)
     }
 
-    /// Whether the cell is meant.
+    /// True if the case is meant.
     pub fn takes(&self, name: &Case) -> bool {
         self.0.is_empty() || self.0.iter().any(|item| item.takes(name))
     }
 
-    /// Whether `names` have something of all that is meant.
+    /// True if `names` have something of all that is meant.
     pub fn is_covered<'a>(&self, names: impl Iterator<Item = &'a Case> + Clone) -> bool {
         let mut items = self.0.iter();
         items.all(|item| names.clone().any(|name| item.takes(name)))

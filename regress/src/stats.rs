@@ -106,7 +106,7 @@ impl Estimate {
         Some(((high / low).ln() / 2.0 + self.floor?.ln()).exp_m1())
     }
 
-    /// Whether a difference of `detect` would be called a change, so that more rounds are
+    /// True if a difference of `detect` would be called a change, so that more rounds are
     /// not needed. It looks at widths alone and never at where the interval lies, so that
     /// stopping by it does not choose a result.
     pub fn sees(&self, detect: f64) -> bool {

@@ -3,8 +3,8 @@
 //! There is one a machine, named by `Environment::machine_id`, because times of two
 //! machines do not compare. A line is written whole under an exclusive lock of the file
 //! and synced before the next process starts: two writers take turns, and a process that
-//! is killed loses what it was measuring and nothing before it. What a killed writer left
-//! of a line is moved to a file beside the store (`.torn`) by the next one; a line that a
+//! is killed loses what it was measuring and nothing before it. A part of a line that a
+//! killed writer left is moved to a file beside the store (`.torn`) by the next one; a line that a
 //! full disk cuts short is cut off again, and the store is as before.
 
 use std::fs::{self, File, OpenOptions};

@@ -20,11 +20,11 @@ use suite::engines;
 use suite::environment::Environment;
 
 use super::classic::print;
-use super::compare::{Cores, Sampling, budget, percent};
+use super::compare::{Sampling, budget, percent};
 
-/// Cells that are compared unless others are named: short sorts, which many processes can
+/// Cases that are compared unless others are named: short sorts, which many processes can
 /// repeat, of each engine of the CPU.
-const CELLS: &[&str] = &[
+const CASES: &[&str] = &[
     "cpu/u32-uniform/cpu-std/1/16384",
     "cpu/u32-uniform/cpu-radix/1/65536",
     "cpu/u32-uniform/cpu-rayon/1/16384",
@@ -34,9 +34,9 @@ const CELLS: &[&str] = &[
 /// Measure how often this machine raises false alarms, and what it can see.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Cells that are compared, by name.
-    #[arg(value_name = "CELL", default_values = CELLS)]
-    cells: Vec<Case>,
+    /// Cases that are compared, by name.
+    #[arg(value_name = "CASE", default_values = CASES)]
+    cases: Vec<Case>,
 
     /// Comparisons of the executable with itself.
     #[arg(long, value_name = "N", default_value_t = 32)]
@@ -65,10 +65,6 @@ pub(crate) struct Options {
     #[command(flatten)]
     sampling: Sampling,
 
-    /// Cores that the processes are bound to: `auto`, `none`, or a list like 0,1.
-    #[arg(long, value_name = "LIST", default_value = "auto")]
-    cores: Cores,
-
     /// Write the result to this file, and each comparison to one beside it that ends in
     /// `.jsonl`.
     #[arg(long, value_name = "FILE.json")]
@@ -76,9 +72,6 @@ pub(crate) struct Options {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// What a comparison ended with; a file that cannot be written; Ctrl-C.
 pub(crate) fn run(options: &Options) -> Result<()> {
     require_planted(options)?;
     let raw = options.json.as_ref().map(|path| path.with_extension("jsonl"));
@@ -91,7 +84,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // Before cores are bound: the machine has those that it has.
     let environment = Environment::here(None);
     let machine = environment.machine_id();
-    let cores = options.cores.choose(&options.cells)?;
+    let cores = options.sampling.cores.choose(&options.cases)?;
     cores::bind(&cores)?;
     let plan = Plan {
         settings: settings(options, &environment, &build, cores),
@@ -110,7 +103,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Refuses slowdowns that would reach no cell, or all of them.
+/// Refuses slowdowns that would reach no case, or all of them.
 fn require_planted(options: &Options) -> Result<()> {
     let engine = &options.engine;
     let known = engines::of_host_memory().contains(&engine.as_str());
@@ -120,8 +113,8 @@ fn require_planted(options: &Options) -> Result<()> {
         );
     }
     let planted = !options.planted.is_empty() && options.trials > 0;
-    if planted && !options.cells.iter().any(|cell| cell.engine == *engine) {
-        bail!("--engine: none of the cells is of `{engine}`; name one of its cells");
+    if planted && !options.cases.iter().any(|case| case.engine == *engine) {
+        bail!("--engine: none of the cases is of `{engine}`; name one of its cases");
     }
     Ok(())
 }
@@ -135,12 +128,12 @@ fn settings(
     let dirty = environment.dirty.unwrap_or(false);
     let mark = if dirty { "-dirty" } else { "" };
     let commit = environment.commit.as_ref();
-    let cells: Vec<String> = options.cells.iter().map(Case::to_string).collect();
+    let cases: Vec<String> = options.cases.iter().map(Case::to_string).collect();
     Settings {
         executable_sha256: build.executable_sha256.clone(),
         commit: commit.map(|commit| format!("{commit}{mark}")),
         engine: options.engine.clone(),
-        arguments: options.sampling.arguments(&cells),
+        arguments: options.sampling.arguments(&cases),
         cores,
         detect: options.detect,
         budget_s: options.budget.as_secs_f64(),
@@ -153,13 +146,13 @@ fn say(trial: &Trial, place: &str) {
         true => format!("{} % planted", trial.percent),
         false => "nothing planted".to_owned(),
     };
-    let verdicts = trial.cells.iter().map(|cell| {
-        let change = cell.estimate.ratio.map(|ratio| (ratio - 1.0) * 100.0);
+    let verdicts = trial.cases.iter().map(|case| {
+        let change = case.estimate.ratio.map(|ratio| (ratio - 1.0) * 100.0);
         let change = change.map_or_else(String::new, |change| format!(" {change:+.1} %"));
-        format!("{} {}{change}", cell.cell.engine, cell.estimate.verdict.name())
+        format!("{} {}{change}", case.case.engine, case.estimate.verdict.name())
     });
     let verdicts: Vec<String> = verdicts.collect();
-    let rounds = trial.cells.first().map_or(0, |cell| cell.estimate.rounds);
+    let rounds = trial.cases.first().map_or(0, |case| case.estimate.rounds);
     tell!("{place}: {what}: {} ({rounds} rounds, {:.0} s)", verdicts.join(", "), trial.seconds);
 }
 

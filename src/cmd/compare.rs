@@ -1,7 +1,7 @@
 //! `cudamark compare`: whether one build is slower than another.
 //!
 //! The method is that of `regress`. The exit code is for those that gate by it:
-//! 0 if no cell is slower, 1 if one is, 2 if none was found slower but one could not be
+//! 0 if no case is slower, 1 if one is, 2 if none was found slower but one could not be
 //! judged, or the comparison could not be made.
 
 use std::path::PathBuf;
@@ -25,24 +25,24 @@ use suite::{Case, Tier};
 use super::classic::{print, sample_count};
 use super::verdicts::Verdicts;
 
-/// Exit code where a cell is slower.
+/// Exit code where a case is slower.
 const SLOWER: u8 = 1;
 
 /// Exit code where nothing can be said.
 const NOT_JUDGED: u8 = 2;
 
-/// Compare two builds: faster, slower, same or unsure, cell by cell.
+/// Compare two builds: faster, slower, same or unsure, case by case.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Cells: names, or regular expressions over the names of the tier's cells.
-    #[arg(value_name = "CELL", required = true)]
-    cells: Vec<String>,
+    /// Cases: names, or regular expressions over the names of the tier's cases.
+    #[arg(value_name = "CASE", required = true)]
+    cases: Vec<String>,
 
-    /// What is compared with: a commit, branch or tag.
+    /// Reference: a commit, branch or tag.
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     base: String,
 
-    /// What is judged: a revision, or `worktree` for the sources as they are.
+    /// Build that gets the verdict: a revision, or `worktree` for the sources as they are.
     #[arg(long, value_name = "REV", default_value = build::WORKTREE)]
     head: String,
 
@@ -62,62 +62,62 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = percent)]
     detect: f64,
 
-    /// Slower by no more than this is not held against the head in the exit code.
+    /// Slower by no more than this does not count in the exit code.
     #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = percent)]
     threshold: f64,
 
     #[command(flatten)]
     sampling: Sampling,
 
-    /// Cores that the processes are bound to: a list like 0,1; `none`; or `auto`, the last
-    /// ones, as many as the cells have threads.
-    #[arg(long, value_name = "LIST", default_value = "auto")]
-    cores: Cores,
-
     /// How the result is written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
 
-/// How each process takes its samples.
+/// How each process takes its samples, and where it runs.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Sampling {
-    /// Samples of each cell in a process, the least of which counts.
+    /// Samples of each case in a process, the least of which counts.
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = sample_count)]
     samples: usize,
 
-    /// Seconds for which each cell is warmed up in each process, by one sort at least.
+    /// Seconds for which each case is warmed up in each process, by one sort at least.
     #[arg(long, value_name = "SECONDS", default_value = "0.01")]
     warm_up: String,
 
-    /// Tier whose cells expressions choose from: quick, default or full.
+    /// Tier whose cases expressions choose from: quick, default or full.
     #[arg(long, value_name = "TIER", default_value_t = Tier::Default)]
     tier: Tier,
+
+    /// Cores that the processes are bound to: a list like 0,1; `none`; or `auto`, the last
+    /// ones, as many as the cases have threads.
+    #[arg(long, value_name = "LIST", default_value = "auto")]
+    pub(crate) cores: Cores,
 }
 
 impl Sampling {
-    /// What `cudamark sample` is told, to sample `cells`.
-    pub(crate) fn arguments(&self, cells: &[String]) -> Vec<String> {
+    /// Arguments of `cudamark sample`, to sample `cases`.
+    pub(crate) fn arguments(&self, cases: &[String]) -> Vec<String> {
         // Builds from before names changed read the former form alone.
-        let former = |cell: &String| match cell.parse::<Case>() {
+        let former = |case: &String| match case.parse::<Case>() {
             Ok(name) => name.former(),
-            Err(_) => cell.clone(),
+            Err(_) => case.clone(),
         };
-        let cells = cells.iter().map(|cell| ["--cells".to_owned(), former(cell)]);
+        let cases = cases.iter().map(|case| ["--cells".to_owned(), former(case)]);
         let others = [
             ("--samples", self.samples.to_string()),
             ("--warm-up", self.warm_up.clone()),
             ("--tier", self.tier.to_string()),
         ];
         let others = others.map(|(flag, value)| [flag.to_owned(), value]);
-        cells.chain(others).flatten().collect()
+        cases.chain(others).flatten().collect()
     }
 }
 
 /// Cores that processes are bound to.
 #[derive(Clone, Debug)]
 pub(crate) enum Cores {
-    /// The last ones, as many as the cells have threads.
+    /// The last ones, as many as the cases have threads.
     Auto,
     /// They are not bound.
     None,
@@ -126,10 +126,10 @@ pub(crate) enum Cores {
 }
 
 impl Cores {
-    /// The cores for `cells`; none if processes are not to be bound.
-    pub(crate) fn choose(&self, cells: &[Case]) -> Result<Vec<usize>> {
+    /// The cores for `cases`; none if processes are not to be bound.
+    pub(crate) fn choose(&self, cases: &[Case]) -> Result<Vec<usize>> {
         Ok(match self {
-            Self::Auto => cores::for_cells(cells, &cores::allowed()?),
+            Self::Auto => cores::for_cases(cases, &cores::allowed()?),
             Self::None => Vec::new(),
             Self::These(cores) => cores.clone(),
         })
@@ -173,11 +173,11 @@ fn compare(options: &Options) -> Result<u8> {
         None => kept.revision(revision, &interrupted),
     };
     let builds = [side(&options.base_exe, &options.base)?, side(&options.head_exe, &options.head)?];
-    let arguments = options.sampling.arguments(&options.cells);
-    let cores = match options.cores {
-        // Which cells an expression means, the base knows.
+    let arguments = options.sampling.arguments(&options.cases);
+    let cores = match options.sampling.cores {
+        // Which cases an expression means, the base knows.
         Cores::Auto => Cores::Auto.choose(&process::list(&builds[0], &arguments)?)?,
-        _ => options.cores.choose(&[])?,
+        _ => options.sampling.cores.choose(&[])?,
     };
     // Before cores are bound: the machine has those that it has.
     let environment = Environment::here(None);
@@ -207,8 +207,8 @@ fn compare(options: &Options) -> Result<u8> {
     let fewest = stats::fewest_rounds(rows.len());
     if rows.iter().any(|row| row.estimate.rounds < fewest) {
         tell!(
-            "fewer rounds than the {fewest} that {} cells take to be judged; give more --budget or \
-             fewer cells",
+            "fewer rounds than the {fewest} that {} cases take to be judged; give more --budget or \
+             fewer cases",
             rows.len()
         );
     }

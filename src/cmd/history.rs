@@ -1,6 +1,6 @@
 //! `cudamark history`: what every commit took, and at which commits that changed.
 //!
-//! The method is that of `regress`. What is shown is in the store of this
+//! The method is that of `regress`. Its data is in the store of this
 //! machine; that of another is refused unless it is forced, and then said wherever its
 //! times are. Nothing is measured unless it is asked for.
 
@@ -22,27 +22,27 @@ use serde::Serialize;
 use suite::environment::Environment;
 
 use super::classic::print;
-use super::compare::{Cores, Sampling, budget, percent};
+use super::compare::{Sampling, budget, percent};
 
 /// Show what each commit took, and name those at which that changed.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Cells: names, or regular expressions over names; without any, all in the store.
-    #[arg(value_name = "CELL")]
-    cells: Vec<String>,
+    /// Cases: names, or regular expressions over names; without any, all in the store.
+    #[arg(value_name = "CASE")]
+    cases: Vec<String>,
 
     /// Where to begin: a commit among the first parents of HEAD, or a day like
     /// 2026-11-01; without it, at the oldest commit in the store, and at least 30 back.
     #[arg(long, value_name = "REV|DAY")]
     since: Option<String>,
 
-    /// Measure so many commits that the store lacks: the ends and the middle, then where
+    /// Number of commits to measure that the store lacks: the ends and the middle, then where
     /// a step may be, as git bisect does.
-    #[arg(long, value_name = "N", requires = "cells", conflicts_with = "fill_missing")]
+    #[arg(long, value_name = "N", requires = "cases", conflicts_with = "fill_missing")]
     fill: Option<usize>,
 
     /// Measure all commits that the store lacks.
-    #[arg(long, requires = "cells")]
+    #[arg(long, requires = "cases")]
     fill_missing: bool,
 
     /// Seconds after which no more rounds of processes begin, builds not counted.
@@ -55,11 +55,6 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     sampling: Sampling,
-
-    /// Cores that the processes are bound to: a list like 0,1; `none`; or `auto`, the last
-    /// ones, as many as the cells have threads.
-    #[arg(long, value_name = "LIST", default_value = "auto")]
-    cores: Cores,
 
     /// Build a commit by this command of the shell, run where its files are; it puts
     /// the executable where the variable CUDAMARK_EXECUTABLE says. Without it, cargo builds.
@@ -91,7 +86,7 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// What is written as JSON.
+/// The result as JSON.
 #[derive(Serialize)]
 struct Json<'a> {
     version: u32,
@@ -99,14 +94,11 @@ struct Json<'a> {
     other_machine: bool,
     false_alarms_at_most: f64,
     commits: &'a [Commit],
-    cells: &'a [Curve],
+    #[serde(rename = "cells")]
+    cases: &'a [Curve],
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// No repository or store; another machine's store; what a fill could not do; a page that
-/// cannot be written.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let here = Environment::here(None).machine_id();
     let folder = paths::suite().join("track");
@@ -120,7 +112,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             Source::here(&folder, &here)
         }
     };
-    let cells = Selection::new(&options.cells)?;
+    let cases = Selection::new(&options.cases)?;
     let fills = options.fill_missing || options.fill.is_some();
     let other = source.require(&here, options.force)?;
     if other && fills {
@@ -130,14 +122,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let measured = |id: &str| processes.iter().any(|process| process.commit == id);
     let commits = commits::walk(options.since.as_deref(), &measured)?;
     if fills {
-        fill(options, &source, &cells, &commits, here)?;
+        fill(options, &source, &cases, &commits, here)?;
     }
     let processes = history::processes(source.store.read()?);
     let search = Search::of(options.least);
-    let curves = history::curves(&processes, &commits, &|name| cells.takes(name), search);
+    let curves = history::curves(&processes, &commits, &|name| cases.takes(name), search);
     if curves.is_empty() {
         bail!(
-            "none of these {} commits was measured in {}; give cells and --fill N, or an earlier \
+            "none of these {} commits was measured in {}; give cases and --fill N, or an earlier \
              --since",
             commits.len(),
             source.store.path().display()
@@ -152,7 +144,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 other_machine: other,
                 false_alarms_at_most: search.false_alarms,
                 commits: &commits,
-                cells: &curves,
+                cases: &curves,
             };
             serde_json::to_string_pretty(&json)? + "\n"
         }
@@ -177,16 +169,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn fill(
     options: &Options,
     source: &Source,
-    cells: &Selection,
+    cases: &Selection,
     commits: &[Commit],
     machine_id: String,
 ) -> Result<()> {
     let interrupted = interrupt::flag()?;
     let plan = Plan {
         commits,
-        cells,
-        arguments: options.sampling.arguments(&options.cells),
-        cores: &|cells| options.cores.choose(cells),
+        cases,
+        arguments: options.sampling.arguments(&options.cases),
+        cores: &|cases| options.sampling.cores.choose(cases),
         most: options.fill.unwrap_or(usize::MAX),
         processes: options.processes,
         budget: options.budget,
@@ -202,7 +194,7 @@ fn fill(
 fn text(label: &str, commits: &[Commit], curves: &[Curve]) -> String {
     let mut said = format!("{label}\n");
     for curve in curves {
-        said += &format!("\n{}\n", curve.cell);
+        said += &format!("\n{}\n", curve.case);
         said += &points(curve, commits);
         for step in &curve.steps {
             said += &told(step, commits);

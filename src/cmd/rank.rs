@@ -19,14 +19,14 @@ use super::classic::print;
 /// engine of it; or an engine in the last runs of the suite.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// What is ranked: `v1.0`, `HEAD`, `records/a.jsonl`, `other.jsonl@v1.0`,
+    /// Things to rank: `v1.0`, `HEAD`, `records/a.jsonl`, `other.jsonl@v1.0`,
     /// `HEAD:cpu-std`, `cpu-radix`.
     #[arg(value_name = "WHAT", required = true, num_args = 2..)]
     what: Vec<String>,
 
-    /// Of the cells that all have, those of these names or regular expressions.
-    #[arg(long, value_name = "LIST", value_delimiter = ',')]
-    cells: Vec<String>,
+    /// Of the cases that all have, those of these names or regular expressions.
+    #[arg(long, alias = "cells", value_name = "LIST", value_delimiter = ',')]
+    cases: Vec<String>,
 
     /// Rank times of different machines all the same.
     #[arg(long)]
@@ -38,9 +38,6 @@ pub(crate) struct Options {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// What is named and not there; times of different machines; no cell in common.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let machine_id = Environment::here(None).machine_id();
     if let Some(said) = machine::renamed(&paths::suite().join("track"), &machine_id) {
@@ -52,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         stores: paths::suite().join("track"),
         last_runs: &last_runs,
     };
-    let selection = Selection::new(&options.cells)?;
+    let selection = Selection::new(&options.cases)?;
     let columns = options.what.iter().map(|what| rank::column(what, &sources));
     let columns = columns.collect::<Result<Vec<_>>>()?;
     let ranking = rank::rank(columns, &selection, options.force)?;
@@ -69,7 +66,7 @@ fn written(ranking: &Ranking, format: Format) -> Result<String> {
         true => "Different machines, ranked by --force: their times do not compare.\n\n",
         false => "",
     };
-    let head = ["rank", "of", "machine", "mean of time over the least", "cells"];
+    let head = ["rank", "of", "machine", "mean of time over the least", "cases"];
     let row = |(index, column): (usize, &Ranked)| {
         let machines: Vec<&str> = column.machines.iter().map(String::as_str).collect();
         vec![
@@ -77,22 +74,22 @@ fn written(ranking: &Ranking, format: Format) -> Result<String> {
             column.label.clone(),
             machines.join(", "),
             format!("{:.3}", column.over_best),
-            ranking.cells.len().to_string(),
+            ranking.cases.len().to_string(),
         ]
     };
     let ranks = format.table(&head, ranking.columns.iter().enumerate().map(row).collect());
     let labels = ranking.columns.iter().map(|column| column.label.as_str());
-    let head: Vec<&str> = std::iter::once("cell").chain(labels).collect();
+    let head: Vec<&str> = std::iter::once("case").chain(labels).collect();
     let row = |row: &Row| {
         let times = row.seconds.iter().copied().map(seconds);
-        std::iter::once(row.cell.clone()).chain(times).collect()
+        std::iter::once(row.case.clone()).chain(times).collect()
     };
-    let cells = format.table(&head, ranking.cells.iter().map(row).collect());
+    let cases = format.table(&head, ranking.cases.iter().map(row).collect());
     let times = match ranking.times {
         Times::Least => "Times: medians over processes of the least sample of each.",
         Times::Median => "Times: medians.",
     };
-    let mut said = format!("{warning}{ranks}\n{cells}\n{times}\n");
+    let mut said = format!("{warning}{ranks}\n{cases}\n{times}\n");
     said.extend(ranking.notes.iter().map(|note| format!("\n{note}\n")));
     Ok(said)
 }

@@ -14,7 +14,7 @@ use super::classic::print;
 /// Without files, the last run of each benchmark below cargo's target folder.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
-    /// Records files; of a cell in several, the last counts.
+    /// Records files; of a case in several, the last counts.
     #[arg(value_name = "FILE.jsonl")]
     files: Vec<PathBuf>,
 
@@ -24,9 +24,6 @@ pub(crate) struct Options {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// Records that cannot be read, or have no samples; a page that cannot be written.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = paths::suite().join("records");
     let summary = match options.files.is_empty() {

@@ -15,9 +15,9 @@ const VERSION: u32 = 1;
 
 /// Heads of the table's columns.
 const COLUMNS: [&str; 7] =
-    ["cell", "verdict", "change", "interval", "noise floor", "rounds", "notes"];
+    ["case", "verdict", "change", "interval", "noise floor", "rounds", "notes"];
 
-/// What stands where there is no calibration.
+/// Stands where there is no calibration.
 const NOT_CALIBRATED: &str = "this machine is not calibrated: `cudamark calibrate` measures how \
                               often it raises false alarms, and what it can see\n";
 
@@ -30,9 +30,10 @@ pub(crate) struct Verdicts<'a> {
     false_alarms_at_most: f64,
     base: Side<'a>,
     head: Side<'a>,
-    /// What to know of the two, a sentence each.
+    /// Notes on the two, a sentence each.
     notes: Vec<String>,
-    cells: &'a [Row],
+    #[serde(rename = "cells")]
+    cases: &'a [Row],
     calibration: Option<&'a Summary>,
 }
 
@@ -77,20 +78,17 @@ impl<'a> Verdicts<'a> {
             },
             base: Side::new(base),
             head: Side::new(head),
-            cells: rows,
+            cases: rows,
             calibration,
         }
     }
 
     /// The result in a format.
-    ///
-    /// # Errors
-    /// A number that JSON cannot hold.
     pub(crate) fn written(&self, format: Format) -> Result<String> {
         if format == Format::Json {
             return Ok(serde_json::to_string_pretty(self)? + "\n");
         }
-        let rows = self.cells.iter().map(|row| columns(row).into()).collect();
+        let rows = self.cases.iter().map(|row| columns(row).into()).collect();
         let notes: String = self.notes.iter().map(|note| format!("{note}\n\n")).collect();
         let trust = self.calibration.map_or_else(|| NOT_CALIBRATED.to_owned(), Summary::text);
         Ok(format!("{}\n{notes}{trust}", format.table(&COLUMNS, rows)))
@@ -113,7 +111,7 @@ fn columns(row: &Row) -> [String; COLUMNS.len()] {
     }
     notes.extend(row.disturbed.notes());
     [
-        row.cell.to_string(),
+        row.case.to_string(),
         estimate.verdict.name().to_owned(),
         or_none(estimate.ratio.map(change)),
         or_none(estimate.interval.map(|ends| ends.map(change).join(" to "))),

@@ -1,4 +1,4 @@
-//! What a group's figures say, in sentences for a reader who has just come to the page.
+//! A group's figures in sentences for a reader who has just come to the page.
 
 use suite::Group;
 use suite::engines::{BOUNDS, RACES, RANDOM, WRITTEN};
@@ -12,13 +12,13 @@ const WIDE: f64 = 0.2;
 
 /// The paragraph of a group: a sentence a fact.
 pub fn paragraph(summary: &Summary, group: Group) -> String {
-    let cells = summary.of_group(group);
-    if cells.is_empty() {
+    let cases = summary.of_group(group);
+    if cases.is_empty() {
         return "Nothing was measured here.".to_owned();
     }
     let mut sentences = Vec::new();
     if group == Group::Emulator {
-        let inputs = cells.chunk_by(|a, b| a.name.input() == b.name.input());
+        let inputs = cases.chunk_by(|a, b| a.name.input() == b.name.input());
         sentences.extend(inputs.filter_map(checks));
     }
     sentences.extend(fastest(summary, group));
@@ -34,14 +34,14 @@ pub fn paragraph(summary: &Summary, group: Group) -> String {
         }
     }
     sentences.extend(against_peers(summary, group));
-    sentences.extend(peak(&cells));
-    sentences.extend(noise(&cells));
+    sentences.extend(peak(&cases));
+    sentences.extend(noise(&cases));
     sentences.join(" ")
 }
 
-/// What each check of the emulator costs for one input, against the one of `cells` that
+/// Cost of each check of the emulator for one input, against the one of `cases` that
 /// checks least.
-fn checks(cells: &[&Figures]) -> Option<String> {
+fn checks(cases: &[&Figures]) -> Option<String> {
     let what = [
         (BOUNDS, "bounds alone checked"),
         (WRITTEN, "reads of unwritten memory looked for as well"),
@@ -49,18 +49,18 @@ fn checks(cells: &[&Figures]) -> Option<String> {
         (RANDOM, "a random schedule and stale reads besides"),
     ];
     let mut measured = what.into_iter().filter_map(|(engine, what)| {
-        let cell = cells.iter().find(|cell| cell.name.engine == engine)?;
-        Some((*cell, what))
+        let case = cases.iter().find(|case| case.name.engine == engine)?;
+        Some((*case, what))
     });
     let (least, what) = measured.next()?;
     let costs: Vec<(&Figures, String)> = measured
-        .map(|(cell, what)| {
-            let ratio = cell.median_s / least.median_s;
-            let engine = &cell.name.engine;
-            (cell, format!("{ratio:.2} times as long with {what} ({engine})"))
+        .map(|(case, what)| {
+            let ratio = case.median_s / least.median_s;
+            let engine = &case.name.engine;
+            (case, format!("{ratio:.2} times as long with {what} ({engine})"))
         })
         .collect();
-    let most = costs.last().map_or(least, |(cell, _)| *cell);
+    let most = costs.last().map_or(least, |(case, _)| *case);
     let costs: Vec<&str> = costs.iter().map(|(_, text)| text.as_str()).collect();
     let costs = match costs.is_empty() {
         true => String::new(),
@@ -86,14 +86,14 @@ fn fastest(summary: &Summary, group: Group) -> Option<String> {
     Some(format!(
         "Over the {} that all engines have, {} is nearest to the fastest, with {:.2} times its \
          time in the geometric mean; then {}.",
-        count(first.cases, "cell"),
+        count(first.cases, "case"),
         first.engine,
         first.over_best,
         others.join(", ")
     ))
 }
 
-/// What a higher level changes; of several inputs, this one is named.
+/// Effect of a higher level; of several inputs, this one is named.
 fn levels(curve: &Curve, several: bool) -> Option<String> {
     let knee = curve.knee()?;
     let (first, best, last) = (curve.points.first()?, curve.best(), curve.points.last()?);
@@ -135,11 +135,11 @@ fn against_peers(summary: &Summary, group: Group) -> Option<String> {
     if !group.has_rivals() {
         return None;
     }
-    let cells = summary.of_group(group);
+    let cases = summary.of_group(group);
     let parts: Vec<String> = peers(&engines)
         .filter_map(|peer| {
-            let mine = cells.iter().filter(|cell| cell.name.engine == *ours);
-            let ratios: Vec<f64> = mine.filter_map(|cell| summary.ratio(cell, peer)).collect();
+            let mine = cases.iter().filter(|case| case.name.engine == *ours);
+            let ratios: Vec<f64> = mine.filter_map(|case| summary.ratio(case, peer)).collect();
             let least = ratios.iter().copied().reduce(f64::min)?;
             let greatest = ratios.iter().copied().reduce(f64::max)?;
             Some(format!("{peer} takes {least:.2} to {greatest:.2} times as long"))
@@ -151,8 +151,8 @@ fn against_peers(summary: &Summary, group: Group) -> Option<String> {
     }
 }
 
-fn peak(cells: &[&Figures]) -> Option<String> {
-    let shared = cells.iter().filter(|cell| cell.share_once.is_some());
+fn peak(cases: &[&Figures]) -> Option<String> {
+    let shared = cases.iter().filter(|case| case.share_once.is_some());
     let best = shared.max_by(|a, b| {
         a.share_once.partial_cmp(&b.share_once).unwrap_or(std::cmp::Ordering::Equal)
     })?;
@@ -170,17 +170,17 @@ fn peak(cells: &[&Figures]) -> Option<String> {
     ))
 }
 
-fn noise(cells: &[&Figures]) -> Option<String> {
-    let width = |cell: &Figures| (cell.high_s - cell.low_s) / cell.median_s;
-    let wide = cells.iter().filter(|cell| width(cell) > WIDE).count();
-    let slowed: usize = cells.iter().map(|cell| cell.slowed).sum();
+fn noise(cases: &[&Figures]) -> Option<String> {
+    let width = |case: &Figures| (case.high_s - case.low_s) / case.median_s;
+    let wide = cases.iter().filter(|case| width(case) > WIDE).count();
+    let slowed: usize = cases.iter().map(|case| case.slowed).sum();
     let mut parts = Vec::new();
     if wide > 0 {
         parts.push(format!(
             "The intervals of {} of {} are wider than {:.0} % of the median: small differences \
              there mean nothing.",
             wide,
-            count(cells.len(), "cell"),
+            count(cases.len(), "case"),
             100.0 * WIDE
         ));
     }
@@ -203,13 +203,13 @@ mod tests {
     use suite::lines::{EnvironmentLine, Line, Sample};
     use suite::records::Contents;
 
-    fn said(group: Group, cells: &[(&str, f64)]) -> String {
+    fn said(group: Group, cases: &[(&str, f64)]) -> String {
         let environment = EnvironmentLine::new(Environment::here(None), 42, "quick");
         let id = environment.id.clone();
         let mut contents = Contents::default();
         contents.add(Line::Environment(Box::new(environment)));
-        for &(cell, seconds) in cells {
-            let sample = Sample::by_host(&id, cell.parse().unwrap(), 0, seconds);
+        for &(case, seconds) in cases {
+            let sample = Sample::by_host(&id, case.parse().unwrap(), 0, seconds);
             contents.add(Line::Sample(Box::new(sample)));
         }
         paragraph(&Summary::of(&contents), group)

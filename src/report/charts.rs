@@ -193,7 +193,7 @@ where
     Ok(())
 }
 
-/// A cell over `commits`.
+/// A case over `commits`.
 pub fn over_commits(curve: &history::Curve, commits: &[Commit]) -> Result<String> {
     let greatest = curve.points.iter().map(|point| point.interval_s[1]);
     let (unit, per_second) = figures::unit(greatest.fold(0.0, f64::max));
@@ -305,7 +305,7 @@ pub fn classic(record: &Classic) -> Result<String> {
     Ok(drawing.replace("var(--series-0)", "#0000FF"))
 }
 
-/// What was measured, on what, and what the bars are.
+/// Engine, machine and meaning of the bars.
 fn subtitle(record: &Classic) -> String {
     let engine = record.levels.first().map_or("", |level| &*level.engine);
     let samples = record.levels.first().map_or(0, |level| level.samples_s.len());

@@ -69,7 +69,7 @@ pub fn power(n: usize) -> String {
     }
 }
 
-/// So many of what is called `what`: `one cell`, `2 cells`.
+/// So many of what is called `what`: `one case`, `2 cases`.
 pub fn count(number: usize, what: &str) -> String {
     match number {
         1 => format!("one {what}"),
@@ -77,7 +77,7 @@ pub fn count(number: usize, what: &str) -> String {
     }
 }
 
-/// The input of a cell, to be read: `u32 uniform 2^20`.
+/// The input of a case, to be read: `u32 uniform 2^20`.
 pub fn input(name: &Case) -> String {
     format!("{} {} {}", name.kind, name.distribution, power(name.n))
 }

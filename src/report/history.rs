@@ -17,7 +17,7 @@ use super::charts;
 use super::figures::{change, seconds};
 use crate::output;
 
-/// What a page shows.
+/// Content of a page.
 #[derive(Debug)]
 pub struct Shown<'a> {
     /// The machine in words.
@@ -46,7 +46,7 @@ struct Page<'a> {
 
 struct StepRow {
     commit: String,
-    cell: String,
+    case: String,
     anchor: String,
     change: String,
     interval: String,
@@ -57,7 +57,7 @@ struct StepRow {
 
 struct CurveSection {
     anchor: String,
-    cell: String,
+    case: String,
     sentences: Vec<String>,
     svg: String,
     rows: Vec<Row>,
@@ -83,9 +83,6 @@ struct Record {
 }
 
 /// Writes the page to `index.html` in `folder`, and records beside it; returns its path.
-///
-/// # Errors
-/// What cannot be drawn or written.
 pub fn write(shown: &Shown, folder: &Path) -> Result<PathBuf> {
     let beside = folder.join("records");
     fs::create_dir_all(&beside)
@@ -138,7 +135,7 @@ fn copy(records: &Records, store: &Store, to: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Whether a path leads down alone.
+/// True if a path leads down alone.
 fn is_below(path: &Path) -> bool {
     let mut parts = path.components();
     parts.all(|part| matches!(part, Component::Normal(_)))
@@ -168,7 +165,7 @@ fn anchor(index: usize) -> String {
 fn steps(shown: &Shown) -> Vec<StepRow> {
     let row = |index: usize, curve: &Curve, step: &Step| StepRow {
         commit: named(step),
-        cell: curve.cell.to_string(),
+        case: curve.case.to_string(),
         anchor: anchor(index),
         change: change(step.ratio),
         interval: interval(step),
@@ -214,7 +211,7 @@ fn section(
     };
     Ok(CurveSection {
         anchor: anchor(index),
-        cell: curve.cell.to_string(),
+        case: curve.case.to_string(),
         sentences,
         svg: charts::over_commits(curve, commits)?,
         rows: curve.points.iter().map(row).collect(),
@@ -243,7 +240,7 @@ fn subject(commits: &[Commit], id: &str) -> String {
     commit.map_or_else(String::new, |commit| commit.subject.clone())
 }
 
-/// What a step is: its commit, size and surety.
+/// A step in words: its commit, size and surety.
 pub fn sentence(step: &Step, commits: &[Commit]) -> String {
     let mut said = format!(
         "at {}: {} (interval {}; chance {:.3} if there were none)",

@@ -26,19 +26,13 @@ use suite::{Group, Summary};
 
 use crate::output;
 
-/// What the last run of each benchmark measured, of records in `folder`.
-///
-/// # Errors
-/// A file that cannot be read.
+/// Summary of the last run of each benchmark, of records in `folder`.
 pub fn last_runs(folder: &Path) -> Result<Summary> {
     let files: Vec<PathBuf> = files::all_newest(folder).into_values().collect();
     of_files(&files)
 }
 
-/// What these records files say; of a cell in several, the last counts.
-///
-/// # Errors
-/// A file that cannot be read.
+/// Summary of these records files; of a case in several, the last counts.
 pub fn of_files(files: &[PathBuf]) -> Result<Summary> {
     let mut summary = Summary::default();
     for path in files {
@@ -50,9 +44,6 @@ pub fn of_files(files: &[PathBuf]) -> Result<Summary> {
 /// Writes the page over the last runs of all benchmarks and the classic CSV to
 /// `folder`, whose records were just added to; returns what there is to say of
 /// `groups`.
-///
-/// # Errors
-/// Records that cannot be read; files that cannot be written.
 pub fn after_run(folder: &Path, groups: &[Group]) -> Result<String> {
     let summary = last_runs(&folder.join("records"))?;
     let mut said = text::environment(&summary) + "\n";
@@ -72,9 +63,6 @@ pub fn after_run(folder: &Path, groups: &[Group]) -> Result<String> {
 }
 
 /// Writes the page to `folder` and returns where it is.
-///
-/// # Errors
-/// What cannot be drawn or written.
 pub fn write_page(summary: &Summary, folder: &Path) -> Result<PathBuf> {
     let path = folder.join("index.html");
     output::replace(&path, page::render(summary)?.as_bytes())?;

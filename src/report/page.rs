@@ -35,7 +35,7 @@ struct Section {
     heat: Option<Heat>,
     ranks: Vec<Rank>,
     rows: Vec<Row>,
-    /// Whether the rows are shown from the start.
+    /// True if the rows are shown from the start.
     open: bool,
 }
 
@@ -96,9 +96,6 @@ struct Row {
 }
 
 /// The page over `summary`.
-///
-/// # Errors
-/// What cannot be drawn.
 pub fn render(summary: &Summary) -> Result<String> {
     let sections: Result<Vec<Section>> =
         Group::ALL.into_iter().map(|group| section(summary, group)).collect();
@@ -296,7 +293,7 @@ fn row(figures: &Figures) -> Row {
     }
 }
 
-/// The machine and the build, as the records have them. What is not known is left out.
+/// The machine and the build, as the records have them. Unknown ones are left out.
 fn machine(line: &EnvironmentLine) -> Vec<(&'static str, String)> {
     let environment = &line.environment;
     let gpu = environment.gpu.as_ref();

@@ -1,4 +1,4 @@
-//! What is printed after a run: a table a group, the knees, the ranks, and the classic
+//! Text that is printed after a run: a table a group, the knees, the ranks, and the classic
 //! CSV.
 
 use std::fmt::Write as _;
@@ -26,14 +26,14 @@ const HEAD: [&str; 11] = [
 /// The table of a group, and what follows from it.
 pub fn group(summary: &Summary, group: Group) -> String {
     let mut text = format!("\n{group}: {}\n", group.question());
-    let cells = summary.of_group(group);
-    if cells.is_empty() {
+    let cases = summary.of_group(group);
+    if cases.is_empty() {
         text += "nothing was measured\n";
         return text;
     }
     let engines = summary.engines_of(group);
     let rows: Vec<Vec<String>> =
-        cells.iter().map(|figures| row(summary, figures, &engines)).collect();
+        cases.iter().map(|figures| row(summary, figures, &engines)).collect();
     let over: Vec<String> = peers(&engines).map(|peer| format!("{peer} /")).collect();
     let mut head = HEAD.to_vec();
     head.extend(over.iter().map(String::as_str));
@@ -60,10 +60,10 @@ pub fn group(summary: &Summary, group: Group) -> String {
             "rank: {} {:.2} times the fastest (geometric mean of {})",
             rank.engine,
             rank.over_best,
-            count(rank.cases, "cell")
+            count(rank.cases, "case")
         );
     }
-    let slowed: usize = cells.iter().map(|figures| figures.slowed).sum();
+    let slowed: usize = cases.iter().map(|figures| figures.slowed).sum();
     if slowed > 0 {
         let _ = writeln!(text, "samples taken of a GPU that was slowed down: {slowed}");
     }
