@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_test_of_the_workspace_has_a_name_of_its_own() {
+    fn tests_have_names_of_their_own_and_the_script_starts_those() {
         let mut names = Vec::new();
         for package in cargo::packages().unwrap() {
             for target in package.targets {
@@ -218,6 +218,10 @@ mod tests {
                 let manifest = package.manifest_path.as_std_path();
                 names.extend(name_in("tests", manifest, &target, true));
             }
+        }
+        for word in RUN_SCRIPT.split("\"$here/tests/").skip(1) {
+            let name = word.split('"').next().unwrap();
+            assert!(names.iter().any(|found| found == name), "run.sh starts tests/{name}");
         }
         let of_command = names.iter().filter(|name| name.starts_with("cudamark-"));
         assert!(of_command.count() > 2, "{names:?}");
@@ -259,7 +263,7 @@ mod tests {
     fn records_are_made_by_parts_and_failures_named() {
         let bundle = bundle(&[
             ("bin/cudamark", "#!/bin/sh\necho $CUDAMARK_COMMIT \"$@\"\n"),
-            ("tests/host-device", "#!/bin/sh\necho $2\nexit 7\n"),
+            ("tests/suite-device", "#!/bin/sh\necho $2\nexit 7\n"),
         ]);
         let read = |name: &str| fs::read_to_string(bundle.path().join("out").join(name)).unwrap();
         assert!(records(bundle.path(), &["peers", "few"]).0);

@@ -88,7 +88,7 @@ sanitizer() {
         for test in $tests; do
             echo "== $tool $test"
             timeout 60 compute-sanitizer --tool "$tool" --error-exitcode 9 \
-                "$here/tests/host-device" "$test" --test-threads=1 || echo "exit status $?"
+                "$here/tests/suite-device" "$test" --test-threads=1 || echo "exit status $?"
         done
     done 2>&1 | grep -E '^==|test result|SUMMARY|exit status|Error|hazard'
 }
@@ -100,9 +100,9 @@ make_records() {
     failed=
     for name in ${*:-tests full peers few middle large huge sanitizer}; do
         case $name in
-            tests) part device_tests.txt 120 "$here/tests/host-device" ;;
+            tests) part device_tests.txt 120 "$here/tests/suite-device" ;;
             full)
-                part device_full.txt 240 "$here/tests/host-device" --ignored full:: \
+                part device_full.txt 240 "$here/tests/suite-device" --ignored full:: \
                     --test-threads=1
                 ;;
             peers)
