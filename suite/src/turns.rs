@@ -9,7 +9,9 @@
 //! has samples.
 
 use crate::case::Case;
+use crate::engines::engine_and_variant;
 use crate::error::Error;
+use crate::group::Group;
 use crate::lines::Sample;
 use crate::peers::Variant;
 use crate::sampler::Sampler;
@@ -125,8 +127,11 @@ impl Session {
         engines: &[&str],
         turns: Turns,
     ) -> Result<Vec<Outcome>, Error> {
+        let group: Group = case.group.parse()?;
+        let of_group = group.engines();
+        let engines = engines.iter().filter(|name| of_group.contains(&engine_and_variant(name).0));
         let mut engines: Vec<(&str, Result<Vec<Variant>, Error>)> =
-            engines.iter().map(|engine| (*engine, self.ways(&case.of_engine(engine)))).collect();
+            engines.map(|engine| (*engine, self.ways(&case.of_engine(engine)))).collect();
         let is_left_out = |error: &Error| error.is_unavailable();
         engines.retain(|(_, ways)| !ways.as_ref().is_err_and(is_left_out));
         let mut variants = Vec::new();
@@ -221,6 +226,15 @@ mod tests {
     fn sampler(wrong: bool) -> Result<Sampler, Error> {
         let name = "cpu/u32-uniform/cpu-std/1/10".parse().unwrap();
         Ok(Sampler::new(&name, Box::new(Counted { sorts: 0, wrong })))
+    }
+
+    #[test]
+    fn engines_that_the_group_does_not_have_are_left_out() {
+        let mut session = Session::new(1, "quick", false, Box::new(|_| Ok(())));
+        let case = "cpu/u32-uniform/cpu-std/1/10".parse().unwrap();
+        let outcomes = session.by_turns(&case, &["cpu-std", "torch"], Turns::of(1)).unwrap();
+        let names: Vec<_> = outcomes.iter().map(|outcome| outcome.name.as_str()).collect();
+        assert_eq!(names, ["cpu-std"]);
     }
 
     #[test]
