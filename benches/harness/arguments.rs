@@ -1,4 +1,4 @@
-//! The command line. Criterion reads and judges it; known here are the few options that
+//! The command line. Criterion reads and checks it; known here are the few options that
 //! decide whether samples are taken, and the baselines.
 
 use std::env;
@@ -48,7 +48,7 @@ const SAMPLING: [&str; 4] = ["measurement-time", "quick", "sample-size", "warm-u
 /// Folders that Criterion has beside those of baselines.
 const NOT_BASELINES: [&str; 3] = ["change", "new", "report"];
 
-/// What a run does.
+/// Kind of run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     /// Prints the names of its cases.
@@ -72,7 +72,7 @@ pub(crate) struct Arguments {
 }
 
 impl Arguments {
-    /// That of this process.
+    /// The command line of this process.
     pub(crate) fn of_process() -> Self {
         let words = env::args_os().skip(1);
         Self::new(words.map(|word| word.to_string_lossy().into_owned()).collect())
@@ -120,7 +120,7 @@ impl Arguments {
         given?.1.as_deref()
     }
 
-    /// What the run does. Without `--bench`, or with `--test`, Criterion runs each
+    /// Kind of run. Without `--bench`, or with `--test`, Criterion runs each
     /// benchmark once.
     pub(crate) fn mode(&self) -> Mode {
         if self.has("list") {

@@ -1,4 +1,4 @@
-//! What all benchmarks of the suite have in common: cases become benchmarks of
+//! Common part of all benchmarks of the suite: cases become benchmarks of
 //! Criterion, and each of Criterion's samples a line of a records file.
 //!
 //! Criterion says how many sorts make a sample and calls for them; `suite` sorts,
@@ -33,18 +33,18 @@ use stop::Stop;
 /// Set, a run goes on with the records of the last one.
 const RESUME: &str = "CUDAMARK_RESUME";
 
-/// How a case is opened. Tests plant engines here.
-pub(crate) type Open = fn(&Session, &Case) -> Result<Box<dyn Runner>, Error>;
+/// How a case is built. Tests plant engines here.
+pub(crate) type Build = fn(&Session, &Case) -> Result<Box<dyn Runner>, Error>;
 
 /// Runs the benchmark called `bench`, which measures `groups`.
 pub(crate) fn main(bench: &str, groups: &[Group]) -> ExitCode {
     main_with(bench, groups, |session, name| session.build(name))
 }
 
-/// [`main`] with another way to open cases.
-pub(crate) fn main_with(bench: &str, groups: &[Group], open: Open) -> ExitCode {
+/// [`main`] with another way to build cases.
+pub(crate) fn main_with(bench: &str, groups: &[Group], build: Build) -> ExitCode {
     suite::limits::return_errors();
-    match measure(bench, groups, open) {
+    match measure(bench, groups, build) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {
             tell!("{bench}: {}", stop.message);
@@ -53,7 +53,7 @@ pub(crate) fn main_with(bench: &str, groups: &[Group], open: Open) -> ExitCode {
     }
 }
 
-fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), Stop> {
+fn measure(bench: &str, groups: &[Group], build: Build) -> Result<(), Stop> {
     let arguments = Arguments::of_process();
     let settings = Settings::of_environment()?;
     if selection::is_asked() {
@@ -87,7 +87,7 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), Stop> {
     stop::where_nobody_reads(bench);
     let looking = LazyCell::new(|| Session::new(settings.seed(), "", false, run::sink(None)));
     arguments.require_baseline(&selected, |case| {
-        open(&looking, case).is_err_and(|error| error.is_unavailable())
+        build(&looking, case).is_err_and(|error| error.is_unavailable())
     })?;
     let (records, known) = records(bench, mode)?;
     let path = records.as_ref().map(|records| records.path().to_owned());
@@ -107,7 +107,7 @@ fn measure(bench: &str, groups: &[Group], open: Open) -> Result<(), Stop> {
         bench,
         arguments: &arguments,
         samples: Samples::new(session, mode == Mode::Measure),
-        open,
+        build,
         interrupted: interrupt::flag()?,
     };
     // Engines that were asked for by name must be able to run.
@@ -155,12 +155,12 @@ fn require_known(arguments: &Arguments, groups: &[Group]) -> Result<(), Stop> {
     }
 }
 
-/// What an earlier run has finished.
+/// Content of the records of an earlier run.
 #[derive(Default)]
 struct Known(Contents);
 
 impl Known {
-    /// What may be gone on with here.
+    /// The content, if it may be gone on with here.
     fn for_seed(self, seed: u64, machine_id: &str) -> Result<Contents, String> {
         let other = self.0.environments.values();
         let mut other = other.filter(|line| line.seed != seed || line.machine_id != machine_id);
@@ -183,11 +183,11 @@ fn records(bench: &str, mode: Mode) -> Result<(Option<Records>, Known), Stop> {
     let folder = paths::suite().join("records");
     let resume = std::env::var_os(RESUME).is_some_and(|value| !value.is_empty() && value != "0");
     let last = report::files::newest(&folder, bench).filter(|_| resume);
-    let opened = match &last {
+    let built = match &last {
         Some(path) => Contents::read(path)
             .and_then(|contents| Ok((Some(Records::append(path)?), Known(contents)))),
         None => Records::create(&report::files::new(&folder, bench))
             .map(|records| (Some(records), Known::default())),
     };
-    Ok(opened?)
+    Ok(built?)
 }

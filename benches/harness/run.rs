@@ -16,7 +16,7 @@ use regex::RegexBuilder;
 use suite::session::Sink;
 use suite::{Case, Records, Sampler, Tier};
 
-use super::Open;
+use super::Build;
 use super::arguments::{Arguments, Mode};
 use super::samples::Samples;
 use super::stop::Stop;
@@ -50,7 +50,7 @@ pub(crate) struct Run<'a> {
     pub bench: &'a str,
     pub arguments: &'a Arguments,
     pub samples: Samples,
-    pub open: Open,
+    pub build: Build,
     pub interrupted: Arc<AtomicBool>,
 }
 
@@ -136,11 +136,11 @@ impl Run<'_> {
         tell!("{}: case {} of {all}{left}", self.bench, done + 1);
     }
 
-    /// The case, open; none if it is skipped: a peer that runs, but does not sort this;
+    /// A sampler of the case; none if it is skipped: a peer that runs, but does not sort this;
     /// an input that is too large.
-    fn open(&self, case: &Case) -> Result<Option<Sampler>, Stop> {
-        self.samples.with(|session| match (self.open)(session, case) {
-            Ok(opened) => Ok(Some(session.sampler(case, opened))),
+    fn build(&self, case: &Case) -> Result<Option<Sampler>, Stop> {
+        self.samples.with(|session| match (self.build)(session, case) {
+            Ok(built) => Ok(Some(session.sampler(case, built))),
             Err(error) => {
                 let Some(reason) = error.lacks() else {
                     return Err(error.into());
@@ -158,16 +158,16 @@ impl Run<'_> {
         case: &Case,
     ) -> Result<(), Stop> {
         self.go_on()?;
-        let mut opened = None;
+        let mut built = None;
         if self.arguments.mode() != Mode::Load {
-            opened = self.open(case)?;
-            if opened.is_none() {
+            built = self.build(case)?;
+            if built.is_none() {
                 return Ok(());
             }
         }
         let mut take = |iterations| {
             self.go_on()?;
-            let sampler = opened.as_mut();
+            let sampler = built.as_mut();
             let sampler = sampler.ok_or_else(|| format!("{case}: Criterion has no samples"))?;
             self.samples.take(sampler, iterations)
         };
@@ -207,7 +207,7 @@ impl Run<'_> {
     }
 }
 
-/// What Criterion calls a case within its chart.
+/// Criterion's name of a case within its chart.
 fn id(case: &Case) -> BenchmarkId {
     BenchmarkId::new(case.curve(), case.point())
 }

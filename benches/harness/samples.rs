@@ -1,6 +1,6 @@
 //! Sorts for Criterion's measurement, and the samples among them.
 //!
-//! Criterion asks for the time of so many sorts, and does not say whether that is part of
+//! Criterion asks for the time of a number of sorts, and does not say if that is part of
 //! a warm-up or a sample. But it makes a number of the time of a sample alone, and asks
 //! its measurement to: this is the measurement, and keeps a sample then.
 
@@ -23,7 +23,7 @@ struct State {
     session: Session,
     /// False where Criterion takes none.
     kept: bool,
-    /// What was measured last, until it is a sample.
+    /// Last measurement, until it is a sample.
     last: Option<Sample>,
     /// Samples of this case, and of those before.
     of_case: u32,

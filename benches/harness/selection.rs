@@ -24,7 +24,7 @@ const ASKED: &str = "CUDAMARK_ASKED_WHICH";
 /// command line.
 const MARK: &str = "which cases are selected:";
 
-/// What came of reading the command line.
+/// Outcome of reading the command line.
 pub(crate) enum Answer {
     /// These cases are selected.
     Selected(Vec<Case>),

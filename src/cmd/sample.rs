@@ -74,9 +74,6 @@ pub(crate) struct Options {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// What went wrong with a case; [`Unavailable`] if no engine of the cases can run.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let cases = chosen(options)?;
     if options.list {
@@ -162,7 +159,9 @@ pub(super) fn sink_to(path: &Path, mut output: Output) -> Sink {
         let text = serde_json::to_string(line).map_err(|error| failed(error.to_string()))? + "\n";
         let added = match line {
             // What says where and by what is no reason to replace samples.
-            Line::Environment(_) | Line::Engine(_) | Line::Skipped(_) => output.hold(&text),
+            Line::Environment(_) | Line::Engine(_) | Line::Shape(_) | Line::Skipped(_) => {
+                output.hold(&text)
+            }
             Line::Sample(_) | Line::Finished(_) => output.add(&text),
         };
         added.map_err(|error| failed(error.root_cause().to_string()))

@@ -8,22 +8,22 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use cudamark::tell;
-use host::gpu::sweep::{self, Family, Fit, Name, Ranking, ShapedSort};
-use host::gpu::{Device, GpuKey, GpuSorter, Order, Resident};
-use suite::Unavailable;
-use suite::environment::{Environment, Gpu};
+use host::gpu::sweep::{self, Family, Name, Ranking};
+use host::gpu::{Device, GpuKey};
+use suite::lines::{Line, ShapeLine};
+use suite::runners::shape::{Shape, shapes};
 use suite::statistics::{interval, median};
-use suite::tune::Line;
+use suite::turns::Turns;
 use suite::workload::sizes::sizes;
 use suite::workload::{DEFAULT_SEED, Distribution, Workload};
+use suite::{Case, Sample, Session, Unavailable};
 
 use super::classic::{print, sample_count};
+use super::sample::sink_to;
 use crate::output::Output;
 
-/// What runs the command with the kernels that it needs.
+/// Command line with the kernels of the sweep.
 const WITH_KERNELS: &str = "cargo run --release --features tune -- tune";
-/// Rounds before the first that counts.
-const WARM_UPS: usize = 2;
 
 /// Time the sort's kernels in other shapes than those in use, and print which is fastest.
 ///
@@ -50,7 +50,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", default_value = "uniform")]
     distribution: Distribution,
 
-    /// Samples of each shape.
+    /// Samples of each shape, at least.
     #[arg(long, value_name = "S", default_value_t = 21, value_parser = sample_count)]
     samples: usize,
 
@@ -58,12 +58,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED)]
     seed: u64,
 
-    /// Write every sample to this file, a line of JSON a shape and size.
+    /// Write every sample to this file, a line of JSON each, after one for its shape.
     #[arg(long, value_name = "FILE.jsonl")]
     json: Option<PathBuf>,
 }
 
-/// What is sorted.
+/// Type of the elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Type {
     #[value(name = "u8")]
@@ -90,19 +90,8 @@ enum Type {
 }
 
 impl Type {
-    fn name(self) -> &'static str {
-        match self {
-            Type::U8 => "u8",
-            Type::U16 => "u16",
-            Type::U32 => "u32",
-            Type::U64 => "u64",
-            Type::U128 => "u128",
-            Type::PairsU8 => "u8+u32",
-            Type::PairsU16 => "u16+u32",
-            Type::PairsU32 => "u32+u32",
-            Type::PairsU64 => "u64+u32",
-            Type::PairsU128 => "u128+u32",
-        }
+    fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
     }
 }
 
@@ -132,7 +121,7 @@ swept! {
     u128: u64, |key| u128::from(key) << 64 | u128::from(key);
 }
 
-/// What one item of a list of sizes stands for.
+/// Sizes of one item of a list.
 #[derive(Clone, Debug)]
 struct Sizes(Vec<usize>);
 
@@ -145,117 +134,92 @@ fn some_sizes(text: &str) -> Result<Sizes, String> {
 }
 
 /// Runs the command.
-///
-/// # Errors
-/// A program without the kernels of the sweep; [`Unavailable`] if there
-/// is no GPU; a sort that fails, or whose result is wrong.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if !sweep::BUILT {
         bail!("built without the kernels of the sweep; run `{WITH_KERNELS}`");
     }
-    let device = Device::open().map_err(Unavailable::from)?;
-    let mut record = Record(options.json.as_deref().map(Output::open).transpose()?);
-    let environment = Environment::here(Some(Gpu::of(&device)?));
-    record.put(Output::hold, &Line::environment(&environment))?;
-    options.sweep(&GpuSorter::new(device), &mut record)
-}
-
-impl Options {
-    /// Every type at every size.
-    fn sweep(&self, sorter: &GpuSorter, record: &mut Record) -> Result<()> {
-        let types = match self.types.is_empty() {
-            true => Type::value_variants(),
-            false => &self.types,
-        };
-        for &kind in types {
-            for &n in self.sizes.iter().flat_map(|sizes| &sizes.0) {
-                let sweep = Sweep {
-                    sorter,
-                    kind: kind.name(),
-                    workload: Workload { n, distribution: self.distribution, seed: self.seed },
-                    samples: self.samples,
-                };
-                let swept = match kind {
-                    Type::U8 => sweep.run::<u8>(false, record),
-                    Type::U16 => sweep.run::<u16>(false, record),
-                    Type::U32 => sweep.run::<u32>(false, record),
-                    Type::U64 => sweep.run::<u64>(false, record),
-                    Type::U128 => sweep.run::<u128>(false, record),
-                    Type::PairsU8 => sweep.run::<u8>(true, record),
-                    Type::PairsU16 => sweep.run::<u16>(true, record),
-                    Type::PairsU32 => sweep.run::<u32>(true, record),
-                    Type::PairsU64 => sweep.run::<u64>(true, record),
-                    Type::PairsU128 => sweep.run::<u128>(true, record),
-                };
-                swept.with_context(|| sweep.title())?;
-            }
+    Device::open().map_err(Unavailable::from)?;
+    let sink = match &options.json {
+        Some(path) => sink_to(path, Output::open(path)?),
+        None => Box::new(|_: &Line| Ok(())),
+    };
+    let mut session = Session::new(options.seed, "tune", true, sink);
+    session.begin(false)?;
+    let types = match options.types.is_empty() {
+        true => Type::value_variants(),
+        false => &options.types,
+    };
+    for &kind in types {
+        for &n in options.sizes.iter().flat_map(|sizes| &sizes.0) {
+            let sweep = Sweep { options, kind: kind.name(), n };
+            let swept = match kind {
+                Type::U8 => sweep.run::<u8>(false, &mut session),
+                Type::U16 => sweep.run::<u16>(false, &mut session),
+                Type::U32 => sweep.run::<u32>(false, &mut session),
+                Type::U64 => sweep.run::<u64>(false, &mut session),
+                Type::U128 => sweep.run::<u128>(false, &mut session),
+                Type::PairsU8 => sweep.run::<u8>(true, &mut session),
+                Type::PairsU16 => sweep.run::<u16>(true, &mut session),
+                Type::PairsU32 => sweep.run::<u32>(true, &mut session),
+                Type::PairsU64 => sweep.run::<u64>(true, &mut session),
+                Type::PairsU128 => sweep.run::<u128>(true, &mut session),
+            };
+            swept.with_context(|| sweep.title())?;
         }
-        Ok(())
     }
-}
-
-/// The lines of the record, each written as it comes to be.
-struct Record(Option<Output>);
-
-impl Record {
-    fn add(&mut self, line: &Line<'_>) -> Result<()> {
-        self.put(Output::add, line)
-    }
-
-    fn put(&mut self, how: fn(&mut Output, &str) -> Result<()>, line: &Line<'_>) -> Result<()> {
-        let text = serde_json::to_string(line).context("cannot write a record")? + "\n";
-        self.0.as_mut().map_or(Ok(()), |output| how(output, &text))
-    }
+    Ok(())
 }
 
 /// All shapes on one input.
 struct Sweep<'a> {
-    sorter: &'a GpuSorter,
-    kind: &'static str,
-    workload: Workload,
-    samples: usize,
+    options: &'a Options,
+    kind: String,
+    n: usize,
 }
 
 impl Sweep<'_> {
     fn title(&self) -> String {
-        let Workload { n, distribution, .. } = self.workload;
-        format!("{}, {n} elements, {distribution}", self.kind)
+        format!("{}, {} elements, {}", self.kind, self.n, self.options.distribution)
     }
 
-    fn run<K: Swept>(&self, paired: bool, record: &mut Record) -> Result<()> {
-        let keys = K::keys(&self.workload)?;
-        let field = sweep::sorts::<K>(self.sorter, keys.len(), paired)?;
-        let mut resident = Resident::new(self.sorter, &keys, paired, Order::ascending())?;
-        let mut samples = vec![Vec::new(); field.len()];
-        for round in 0..WARM_UPS + self.samples {
-            for (fit, samples) in field.iter().zip(&mut samples) {
-                let Fit::Runs(shaped) = fit else {
-                    continue;
-                };
-                resident.set_sort(shaped.sort.clone())?;
-                let mut sample = || {
-                    let sample = resident.verified_sample();
-                    sample.with_context(|| shape(&shaped.name))
-                };
-                // The first sort of a shape may have to clear what another's has left.
-                sample()?;
-                let sample = sample()?;
-                if round >= WARM_UPS {
-                    samples.push(sample.as_secs_f64());
+    fn case(&self, paired: bool, engine: &str) -> Case {
+        Case {
+            group: if paired { "pairs" } else { "device" }.to_owned(),
+            engine: engine.to_owned(),
+            kind: self.kind.clone(),
+            distribution: self.options.distribution.to_string(),
+            n: self.n,
+            level: 1,
+        }
+    }
+
+    /// Samples every shape by turns, and prints the table.
+    fn run<K: Swept>(&self, paired: bool, session: &mut Session) -> Result<()> {
+        let (distribution, seed) = (self.options.distribution, self.options.seed);
+        let keys = K::keys(&Workload { n: self.n, distribution, seed })?;
+        let (mut samplers, mut rows) = (Vec::new(), Vec::new());
+        for Shape { name, line, runner } in shapes(&keys, paired)? {
+            let case = self.case(paired, &line.engine);
+            match runner {
+                Ok(runner) => {
+                    session.keep_shape(line.clone())?;
+                    samplers.push(Ok(session.sampler(&case, runner)));
+                    rows.push((name, line));
+                }
+                Err(reason) => {
+                    session.skip(&case, &reason)?;
+                    tell!("{}: {}: skipped: {reason}", self.title(), shape(&name));
                 }
             }
         }
-        for (fit, samples) in field.iter().zip(&samples) {
-            record.add(&Line::shape(self.kind, self.workload, fit, samples))?;
-            if let Fit::Skipped { name, reason } = fit {
-                tell!("{}: {}: skipped: {reason}", self.title(), shape(name));
-            }
+        let taken = Turns::of(self.options.samples).take(samplers);
+        let mut ran = Vec::with_capacity(rows.len());
+        for ((name, line), samples) in rows.into_iter().zip(taken) {
+            let samples = samples?;
+            ran.push(Row::of(name, &line, &samples));
+            samples.into_iter().try_for_each(|sample| session.keep(sample))?;
         }
-        let ran = field.iter().zip(samples).filter_map(|(fit, seconds)| match fit {
-            Fit::Runs(shaped) => Some(Row::of(shaped, seconds)),
-            Fit::Skipped { .. } => None,
-        });
-        print(&table(&self.title(), self.workload.n, ran.collect()))
+        print(&table(&self.title(), self.n, ran))
     }
 }
 
@@ -294,7 +258,7 @@ fn table(title: &str, n: usize, mut rows: Vec<Row>) -> String {
     table + "\n"
 }
 
-/// What a shape took.
+/// Figures of a shape.
 struct Row {
     name: Name,
     registers: u32,
@@ -305,12 +269,13 @@ struct Row {
 }
 
 impl Row {
-    fn of<K: GpuKey>(shaped: &ShapedSort<K>, seconds: Vec<f64>) -> Self {
+    fn of(name: Name, line: &ShapeLine, samples: &[Sample]) -> Self {
+        let seconds: Vec<f64> = samples.iter().map(|sample| sample.seconds).collect();
         let interval = interval(&seconds);
         Row {
-            name: shaped.name,
-            registers: shaped.resources.registers,
-            blocks: shaped.resources.blocks,
+            name,
+            registers: line.registers,
+            blocks: line.resident_blocks,
             median_s: median(&seconds),
             low_s: interval.low,
             high_s: interval.high,

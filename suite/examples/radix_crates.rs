@@ -1,11 +1,11 @@
-//! Which radix sort is `cpu-radix` to be? Holds the crates that sort integers by radix
-//! against each other on this machine, and prints the tables that docs/PEERS.md shows:
+//! Which radix sort is `cpu-radix` to be? Compares the crates that sort integers by radix
+//! with each other on this machine, and prints the tables that docs/PEERS.md shows:
 //!
 //! ```console
 //! $ cargo run --release -p suite --example radix_crates -- radix_crates.json
 //! ```
 //!
-//! Candidates take turns on fresh copies of one input, and every result is compared with
+//! Sorts take turns on fresh copies of one input, and every result is compared with
 //! that of `sort_unstable`. The file gets every time and the machine.
 
 use std::error::Error;
@@ -24,33 +24,33 @@ use voracious_radix_sort::RadixSort as _;
 
 /// Version of the file.
 const VERSION: u32 = 1;
-/// Sorts of each candidate, input and number of threads.
+/// Repeats of each sort, input and number of threads.
 const SAMPLES: usize = 7;
 const THREADS: [usize; 4] = [1, 2, 8, 128];
 const DISTRIBUTIONS: [Distribution; 2] = [Distribution::Classic, Distribution::Uniform];
 
 /// A sort, of a slice by a number of threads.
-struct Candidate {
+struct CrateSort {
     name: &'static str,
-    /// Whether it can use more than one.
+    /// True if it can use more than one.
     parallel: bool,
     sort: fn(&mut [i32], usize),
 }
 
-const CANDIDATES: [Candidate; 5] = [
-    Candidate { name: "rdst", parallel: true, sort: |keys, _| keys.radix_sort_unstable() },
-    Candidate {
+const SORTS: [CrateSort; 5] = [
+    CrateSort { name: "rdst", parallel: true, sort: |keys, _| keys.radix_sort_unstable() },
+    CrateSort {
         name: "rdst, low memory",
         parallel: true,
         sort: |keys, _| keys.radix_sort_builder().with_low_mem_tuner().sort(),
     },
-    Candidate {
+    CrateSort {
         name: "voracious_mt_sort",
         parallel: true,
         sort: |keys, threads| keys.voracious_mt_sort(threads),
     },
-    Candidate { name: "radsort", parallel: false, sort: |keys, _| radsort(keys) },
-    Candidate {
+    CrateSort { name: "radsort", parallel: false, sort: |keys, _| radsort(keys) },
+    CrateSort {
         name: "rayon's par_sort_unstable",
         parallel: true,
         sort: |keys, _| keys.par_sort_unstable(),
@@ -67,11 +67,12 @@ struct Record {
     rows: Vec<Row>,
 }
 
-/// The times of one candidate.
+/// The times of one sort.
 #[derive(Serialize)]
 struct Row {
     distribution: Distribution,
-    candidate: &'static str,
+    #[serde(rename = "candidate")]
+    sort: &'static str,
     threads: usize,
     seconds: Vec<f64>,
 }
@@ -95,7 +96,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// All candidates on one input, by turns.
+/// All sorts on one input, by turns.
 fn contest(workload: Workload) -> Result<Vec<Row>, Box<dyn Error>> {
     let input: Vec<i32> = workload.generate()?;
     let mut sorted = input.clone();
@@ -104,21 +105,21 @@ fn contest(workload: Workload) -> Result<Vec<Row>, Box<dyn Error>> {
     let mut rows = Vec::new();
     for threads in THREADS {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build()?;
-        let able = |candidate: &&Candidate| threads == 1 || candidate.parallel;
-        let candidates: Vec<&Candidate> = CANDIDATES.iter().filter(able).collect();
-        let mut seconds = vec![Vec::new(); candidates.len()];
+        let able = |sort: &&CrateSort| threads == 1 || sort.parallel;
+        let sorts: Vec<&CrateSort> = SORTS.iter().filter(able).collect();
+        let mut seconds = vec![Vec::new(); sorts.len()];
         for _ in 0..SAMPLES {
-            for (candidate, seconds) in candidates.iter().zip(&mut seconds) {
+            for (sort, seconds) in sorts.iter().zip(&mut seconds) {
                 work.copy_from_slice(&input);
-                seconds.push(timed(candidate, &mut work, &pool));
+                seconds.push(timed(sort, &mut work, &pool));
                 if work != sorted {
-                    return Err(format!("{}: wrong result", candidate.name).into());
+                    return Err(format!("{}: wrong result", sort.name).into());
                 }
             }
         }
-        rows.extend(candidates.iter().zip(seconds).map(|(candidate, seconds)| Row {
+        rows.extend(sorts.iter().zip(seconds).map(|(sort, seconds)| Row {
             distribution: workload.distribution,
-            candidate: candidate.name,
+            sort: sort.name,
             threads,
             seconds,
         }));
@@ -127,11 +128,11 @@ fn contest(workload: Workload) -> Result<Vec<Row>, Box<dyn Error>> {
 }
 
 /// Seconds of one sort, in a pool that has started.
-fn timed(candidate: &Candidate, keys: &mut [i32], pool: &ThreadPool) -> f64 {
+fn timed(sort: &CrateSort, keys: &mut [i32], pool: &ThreadPool) -> f64 {
     let threads = pool.current_num_threads();
     pool.broadcast(|_| ());
     let start = Instant::now();
-    pool.install(|| (candidate.sort)(keys, threads));
+    pool.install(|| (sort.sort)(keys, threads));
     start.elapsed().as_secs_f64()
 }
 
@@ -140,13 +141,13 @@ fn table(distribution: Distribution, rows: &[Row]) -> String {
     let threads = THREADS.map(|threads| threads.to_string()).join(" | ");
     let rule = "---|".repeat(THREADS.len() + 1);
     let mut table = format!("\n{distribution}\n\n| threads | {threads} |\n|{rule}\n");
-    for candidate in &CANDIDATES {
+    for sort in &SORTS {
         let of = |threads| {
             let mut rows = rows.iter();
-            rows.find(|row| (row.candidate, row.threads) == (candidate.name, threads))
+            rows.find(|row| (row.sort, row.threads) == (sort.name, threads))
         };
         let cases = THREADS.map(|threads| of(threads).map_or_else(String::new, figure));
-        table += &format!("| {} | {} |\n", candidate.name, cases.join(" | "));
+        table += &format!("| {} | {} |\n", sort.name, cases.join(" | "));
     }
     table
 }

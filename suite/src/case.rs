@@ -31,7 +31,7 @@ use crate::group::Group;
 pub struct Case {
     /// The question that it is part of: `classic`.
     pub group: String,
-    /// Who sorts: `cpu-std`.
+    /// Engine: `cpu-std`.
     pub engine: String,
     /// Type of the elements: `u32`, of pairs `u32+u32`.
     pub kind: String,

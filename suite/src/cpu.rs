@@ -34,7 +34,7 @@ impl<K> Default for Std<K> {
     }
 }
 
-/// What the classic shape has at hand while it sorts.
+/// State of the classic shape.
 #[derive(Debug)]
 struct Classic<K> {
     pool: ThreadPool,
@@ -130,71 +130,46 @@ fn merge<K: Key>(left: &[K], right: &[K], merged: &mut [K]) {
     rest[left.len()..].copy_from_slice(right);
 }
 
-/// rayon's parallel quicksort.
-#[derive(Debug, Default)]
-pub struct Rayon {
+/// A sort of a crate that takes the threads of the pool it is called in.
+pub struct InPool<K> {
+    name: &'static str,
+    /// Copies of the keys that the crate allocates within the timed interval, at most.
+    copies: u64,
+    sort: fn(&mut [K]),
     pool: Option<ThreadPool>,
 }
 
-impl<K: Key> Engine<K> for Rayon {
-    fn name(&self) -> &'static str {
-        CPU_RAYON
-    }
-
-    /// It sorts in place.
-    fn scratch_bytes(&self, _n: usize, _level: usize) -> u64 {
-        0
-    }
-
-    fn prepare(&mut self, _n: usize, level: usize) -> Result<(), Error> {
-        self.pool = None;
-        self.pool = Some(threads::pool(CPU_RAYON, level)?);
-        Ok(())
-    }
-
-    fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
-        started(&self.pool, CPU_RAYON, keys.len())?.install(|| keys.par_sort_unstable());
-        Ok(())
-    }
+/// rayon's parallel quicksort, in place.
+pub fn rayon<K: Key>() -> InPool<K> {
+    InPool { name: CPU_RAYON, copies: 0, sort: |keys| keys.par_sort_unstable(), pool: None }
 }
 
-/// The radix sort of rdst.
-#[derive(Debug, Default)]
-pub struct Radix {
-    pool: Option<ThreadPool>,
+/// The radix sort of rdst, which has no way to be handed a buffer.
+pub fn radix<K: Key>() -> InPool<K> {
+    InPool { name: CPU_RADIX, copies: 1, sort: |keys| keys.radix_sort_unstable(), pool: None }
 }
 
-impl<K: Key> Engine<K> for Radix {
+impl<K: Key> Engine<K> for InPool<K> {
     fn name(&self) -> &'static str {
-        CPU_RADIX
+        self.name
     }
 
-    /// At most a copy of the keys, allocated by the crate within the timed interval:
-    /// it has no way to be handed a buffer.
     fn scratch_bytes(&self, n: usize, _level: usize) -> u64 {
-        memory::bytes_of::<K>(n)
+        self.copies.saturating_mul(memory::bytes_of::<K>(n))
     }
 
     fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
         self.pool = None;
-        self.pool = Some(threads::pool(CPU_RADIX, level)?);
+        self.pool = Some(threads::pool(self.name, level)?);
         // After the threads, which take memory as well.
-        memory::require(n, memory::bytes_of::<K>(n))?;
-        Ok(())
+        memory::require(n, self.scratch_bytes(n, level))
     }
 
     fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
-        // The crate takes the threads of the pool it is called in.
-        started(&self.pool, CPU_RADIX, keys.len())?.install(|| keys.radix_sort_unstable());
+        let Some(pool) = &self.pool else {
+            return Err(Error::NotPrepared { engine: self.name, n: keys.len(), prepared: 0 });
+        };
+        pool.install(|| (self.sort)(keys));
         Ok(())
     }
-}
-
-/// The pool that `prepare` started.
-fn started<'a>(
-    pool: &'a Option<ThreadPool>,
-    engine: &'static str,
-    n: usize,
-) -> Result<&'a ThreadPool, Error> {
-    pool.as_ref().ok_or(Error::NotPrepared { engine, n, prepared: 0 })
 }

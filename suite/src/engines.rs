@@ -105,6 +105,11 @@ pub fn of_host_memory() -> Vec<&'static str> {
     names(|entry| entry.backend != Backend::Peer && entry.groups.contains(&Group::Classic))
 }
 
+/// Names of the peers.
+pub fn peers() -> Vec<&'static str> {
+    names(|entry| entry.backend == Backend::Peer)
+}
+
 /// Backend of the engine called `name`, variant and all, if there is one.
 pub fn backend(name: &str) -> Option<Backend> {
     let (name, _) = engine_and_variant(name);

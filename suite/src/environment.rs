@@ -33,7 +33,7 @@ pub struct Gpu {
     pub memory_bytes: u64,
 }
 
-/// What makes a machine the same one as before: times of one machine compare. It is the
+/// Identity of a machine: times of one machine compare. It is the
 /// hardware, and neither what of it a process may use (`taskset`, a CPU quota), nor what is
 /// installed, nor how much memory there is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -104,22 +104,22 @@ pub struct Environment {
     pub unix_time_s: u64,
     /// Commit of the checkout that the program was built in.
     pub commit: Option<String>,
-    /// Whether tracked files there differ from the commit.
+    /// True if tracked files there differ from the commit.
     pub dirty: Option<bool>,
     /// Compiler of the host code.
     pub toolchain: String,
-    /// Whether the host code was built with debug assertions, which slow it down.
+    /// True if the host code was built with debug assertions, which slow it down.
     pub debug_assertions: bool,
     /// SHA-256 of the kernels' PTX that the program holds, in hexadecimal: the same
     /// kernels have the same. `None` where it was built without a kernel compiler.
     #[serde(default)]
     pub ptx_sha256: Option<String>,
-    /// What the machine is named by. Records from before it have none.
+    /// Identity of the machine. Older records have none.
     #[serde(default)]
     pub machine: Machine,
     /// Model of the CPU.
     pub cpu: Option<String>,
-    /// What sets the CPU's clock: `performance`, `schedutil`, ...
+    /// Governor of the CPU's clock: `performance`, `schedutil`, ...
     #[serde(default)]
     pub governor: Option<String>,
     /// Logical cores that this process may use.
@@ -134,7 +134,7 @@ pub struct Environment {
     pub kernel: Option<String>,
     /// Instruction set: `x86_64`.
     pub arch: String,
-    /// What kind of container the process seems to run in.
+    /// Kind of container the process seems to run in.
     pub container: Option<String>,
     /// The GPU that was used, if one was.
     pub gpu: Option<Gpu>,
@@ -145,9 +145,6 @@ pub struct Environment {
 
 impl Gpu {
     /// The description of `device`.
-    ///
-    /// # Errors
-    /// The driver does not say how much memory it has.
     pub fn of(device: &Device) -> Result<Self, host::Error> {
         let (major, minor) = device.capability;
         Ok(Self {
@@ -219,7 +216,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What sets the clock of the first core, on a Linux that says.
+/// Governor of the first core's clock, on a Linux that says.
 fn governor() -> Option<String> {
     let path = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
     let text = fs::read_to_string(path).ok()?;

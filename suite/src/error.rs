@@ -9,6 +9,7 @@ use crate::workload::UnknownDistribution;
 /// An error of the suite.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[allow(missing_docs, reason = "the message of each variant shows its fields")]
 pub enum Error {
     /// A sort on the GPU failed, or memory is short.
     #[error(transparent)]
@@ -20,32 +21,15 @@ pub enum Error {
 
     /// A level above what the engine can start.
     #[error("{engine}: level {level} is more than the {limit} it can run; choose a lower level")]
-    LevelTooHigh {
-        /// Engine that refused.
-        engine: &'static str,
-        /// Level asked for.
-        level: usize,
-        /// Highest level the engine takes.
-        limit: usize,
-    },
+    LevelTooHigh { engine: &'static str, level: usize, limit: usize },
 
     /// A text that is not a list of levels.
     #[error("levels `{text}`: `{item}` is not a whole number of 1 or more; write them like 1,2,4")]
-    Levels {
-        /// The whole list as given.
-        text: String,
-        /// The item that could not be read.
-        item: String,
-    },
+    Levels { text: String, item: String },
 
     /// No engine has this name.
     #[error("unknown engine `{name}`; known engines: {known}")]
-    UnknownEngine {
-        /// Case asked for.
-        name: String,
-        /// Names that exist, separated by commas.
-        known: String,
-    },
+    UnknownEngine { name: String, known: String },
 
     /// The engine exists, but cannot run on this machine.
     #[error("{}: not available on this machine: {}; choose another engine, or see `cudamark doctor`", .0.engine, .0.reason)]
@@ -53,126 +37,49 @@ pub enum Error {
 
     /// The threads of a level could not be started.
     #[error("{engine}: could not start {level} threads: {reason}; choose a lower level")]
-    Threads {
-        /// Engine that wanted them.
-        engine: &'static str,
-        /// Level asked for, a thread each.
-        level: usize,
-        /// The system's message.
-        reason: String,
-    },
+    Threads { engine: &'static str, level: usize, reason: String },
 
     /// `sort` was handed more than `prepare` made room for.
     #[error(
         "{engine}: asked to sort {n} elements, prepared for {prepared}; call prepare({n}, level) first"
     )]
-    NotPrepared {
-        /// Engine that refused.
-        engine: &'static str,
-        /// Elements handed to `sort`.
-        n: usize,
-        /// Elements that `prepare` made room for.
-        prepared: usize,
-    },
+    NotPrepared { engine: &'static str, n: usize, prepared: usize },
 
     /// A result that is not the sorted input. Its timing must not be used.
     #[error("{engine}: wrong result at level {level}: {difference}")]
-    WrongResult {
-        /// Engine that produced it.
-        engine: &'static str,
-        /// Concurrency level it ran at.
-        level: usize,
-        /// What differs from the sorted input.
-        difference: Difference,
-    },
+    WrongResult { engine: &'static str, level: usize, difference: Difference },
 
     /// An engine that does not run here, or does not sort such an input.
     #[error("{}", skip_line(engine, reason))]
-    Skipped {
-        /// Name of the engine.
-        engine: String,
-        /// What is missing.
-        reason: String,
-    },
+    Skipped { engine: String, reason: String },
 
     /// A peer whose process could not be started.
     #[error("{peer}: cannot start `{program}`: {reason}")]
-    Start {
-        /// Name of the peer.
-        peer: String,
-        /// Program of the peer.
-        program: String,
-        /// The system's message.
-        reason: String,
-    },
+    Start { peer: String, program: String, reason: String },
 
     /// A peer whose process ended before it answered.
     #[error("{peer}: ended ({status}) at `{request}`; it last said: {said}")]
-    Ended {
-        /// Name of the peer.
-        peer: String,
-        /// Request without an answer.
-        request: String,
-        /// How the process ended.
-        status: String,
-        /// Last line on standard error.
-        said: String,
-    },
+    Ended { peer: String, request: String, status: String, said: String },
 
     /// A peer that did not answer in time, and was stopped.
     #[error("{peer}: no answer to `{request}` in {} s; stopped", .limit.as_secs_f64())]
-    TimedOut {
-        /// Name of the peer.
-        peer: String,
-        /// Request without an answer.
-        request: String,
-        /// Time that it had.
-        limit: Duration,
-    },
+    TimedOut { peer: String, request: String, limit: Duration },
 
     /// An answer of a peer that the protocol does not allow.
     #[error("{peer}: answered `{request}` with `{answer}`: {reason}")]
-    Protocol {
-        /// Name of the peer.
-        peer: String,
-        /// Request.
-        request: String,
-        /// Line of the answer.
-        answer: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Protocol { peer: String, request: String, answer: String, reason: String },
 
     /// An error that a peer reports, and after which it goes on.
     #[error("{peer}: `{request}`: {reason}")]
-    Refused {
-        /// Name of the peer.
-        peer: String,
-        /// Request.
-        request: String,
-        /// The peer's message.
-        reason: String,
-    },
+    Refused { peer: String, request: String, reason: String },
 
     /// A peer on another GPU than ours.
     #[error("{peer}: runs on {theirs}, and ours on {ours}; set CUDA_VISIBLE_DEVICES to one GPU")]
-    OtherDevice {
-        /// Name of the peer.
-        peer: String,
-        /// Product name of its GPU.
-        theirs: String,
-        /// Product name of ours.
-        ours: String,
-    },
+    OtherDevice { peer: String, theirs: String, ours: String },
 
     /// A result of a peer that is not the sorted input. Its times must not be used.
     #[error("{peer}: wrong result: {difference}")]
-    WrongPeer {
-        /// Name of the peer.
-        peer: String,
-        /// What differs from the sorted input.
-        difference: String,
-    },
+    WrongPeer { peer: String, difference: String },
 
     /// A text that is not the name of a case.
     #[error(transparent)]
@@ -182,36 +89,17 @@ pub enum Error {
     #[error(transparent)]
     Distribution(#[from] UnknownDistribution),
 
-    /// What went wrong in one case.
+    /// An error in one case.
     #[error("{case}: {cause}")]
-    Case {
-        /// Name of the case.
-        case: String,
-        /// What went wrong.
-        cause: Box<Error>,
-    },
+    Case { case: String, cause: Box<Error> },
 
     /// A word where one of a few was to be.
     #[error("{what} `{given}` is not known here; there are {known}")]
-    Unknown {
-        /// What the word is for: `engine of classic`.
-        what: String,
-        /// The word.
-        given: String,
-        /// The words there are.
-        known: String,
-    },
+    Unknown { what: String, given: String, known: String },
 
     /// A setting that cannot be read.
     #[error("{setting}: `{given}`: {reason}")]
-    Setting {
-        /// The variable or option.
-        setting: &'static str,
-        /// What it holds.
-        given: String,
-        /// Why that is wrong, and what to write.
-        reason: String,
-    },
+    Setting { setting: &'static str, given: String, reason: String },
 
     /// Results of another kind than keys that are wrong.
     #[error("wrong result: {0}")]
@@ -222,12 +110,9 @@ pub enum Error {
     #[error(
         "launches wait for the device, so that what is timed would be the host's launching: {remedy}"
     )]
-    Gate {
-        /// What makes them wait, and what to do.
-        remedy: String,
-    },
+    Gate { remedy: String },
 
-    /// What a check of the emulator has found.
+    /// A finding of the emulator.
     #[error("the emulator found: {0}")]
     Finding(String),
 
@@ -237,23 +122,11 @@ pub enum Error {
 
     /// A file that cannot be read or written.
     #[error("{}: {reason}", path.display())]
-    File {
-        /// Its path.
-        path: PathBuf,
-        /// What the system says.
-        reason: String,
-    },
+    File { path: PathBuf, reason: String },
 
     /// A records file with a line that is none.
     #[error("{}:{line}: {reason}; the file is damaged or of another version: move it away", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Number of the line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
+    Line { path: PathBuf, line: usize, reason: String },
 }
 
 impl Error {
@@ -320,7 +193,7 @@ pub fn skip_line(name: &str, reason: &str) -> String {
 pub struct Unavailable {
     /// Name of the engine.
     pub engine: &'static str,
-    /// What it lacks.
+    /// Reason.
     pub reason: String,
 }
 
@@ -338,39 +211,21 @@ const SIZES: &str = "group/type-distribution/engine/level/n";
 pub struct CaseError {
     /// The text.
     pub text: String,
-    /// What is wrong with it.
+    /// Reason.
     pub reason: &'static str,
 }
 
 /// How a result differs from the sorted input. Keys are kept as text, so that one
 /// type serves all keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the message of each variant shows its fields")]
 pub enum Difference {
     /// Keys were lost or invented.
-    Count {
-        /// Keys of the input.
-        input: u64,
-        /// Keys of the result.
-        result: u64,
-    },
+    Count { input: u64, result: u64 },
     /// Two neighbours stand the wrong way round.
-    Order {
-        /// Index of the first of the two.
-        index: usize,
-        /// The key at `index`.
-        key: String,
-        /// The smaller key after it.
-        next: String,
-    },
+    Order { index: usize, key: String, next: String },
     /// In order and of the right length, but not the keys of the input.
-    Keys {
-        /// Index of the first key that differs from the sorted input.
-        index: usize,
-        /// What the sorted input has there.
-        expected: String,
-        /// What the result has there.
-        found: String,
-    },
+    Keys { index: usize, expected: String, found: String },
     /// As [`Keys`](Self::Keys), where there is too little memory to say at which index.
     Foreign,
 }

@@ -31,10 +31,7 @@ use crate::error::{Error, Unavailable};
 use crate::key::Key;
 use crate::threads;
 
-/// The engine on the GPU that [`Device::open`] opens.
-///
-/// # Errors
-/// No driver, no GPU, or none that the kernels run on: the reason.
+/// The engine on the GPU of [`Device::open`].
 pub fn open<K: Key>() -> Result<Box<dyn Engine<K>>, Unavailable> {
     Ok(Box::new(Split::new(Device::open()?)))
 }
@@ -60,7 +57,7 @@ pub struct Split<K: Key> {
     prepared: Option<Prepared<K>>,
 }
 
-/// What is ready for sorts of up to `n` keys at one level.
+/// State for sorts of up to `n` keys at one level.
 struct Prepared<K: Key> {
     n: usize,
     level: usize,
@@ -72,7 +69,7 @@ struct Prepared<K: Key> {
     sort: Sort<K>,
 }
 
-/// What one chunk has for itself, beside its stream.
+/// Buffers of one chunk.
 struct Lane<K: Key> {
     staging: Staging<K>,
     workspace: Workspace,

@@ -79,7 +79,9 @@ impl Group {
                 "What does it change to cut one array into pieces that are sorted at the same \
                  time and then merged?"
             }
-            Self::Batch => "How many independent arrays are sorted in a second, so many at a time?",
+            Self::Batch => {
+                "How many independent arrays are sorted in a second, by how many there are at a time?"
+            }
             Self::Pairs => "What does it cost to move a value with each key, stably?",
             Self::Cpu => "Which engine of the CPU is fastest for which input?",
             Self::Transfer => "How long do the copies alone take, the floor under every sort?",
@@ -97,22 +99,22 @@ impl Group {
         }
     }
 
-    /// Whether a level of c sorts c arrays, and not one.
+    /// Returns true if a level of c sorts c arrays, and not one.
     pub fn is_batch(self) -> bool {
         self == Self::Batch
     }
 
-    /// Whether its question is what a higher level changes.
+    /// Returns true if its question is what a higher level changes.
     pub fn asks_for_levels(self) -> bool {
         matches!(self, Self::Classic | Self::Split | Self::Batch | Self::Transfer)
     }
 
-    /// Whether its cases copy and sort nothing.
+    /// Returns true if its cases copy and sort nothing.
     pub fn is_copy(self) -> bool {
         self == Self::Transfer
     }
 
-    /// Whether its engines do the same thing, so that one can be called the fastest.
+    /// Returns true if its engines do the same thing, so that one can be called the fastest.
     pub fn has_rivals(self) -> bool {
         !matches!(self, Self::Transfer | Self::Emulator)
     }

@@ -11,7 +11,7 @@ use crate::key::Key;
 use crate::verify::{Fingerprint, Verifier};
 use crate::workload::Workload;
 
-/// Keys, and what results of sorting them are held against.
+/// Keys, and the fingerprint that their sorted form has.
 #[derive(Debug)]
 pub struct Keys<K> {
     keys: Vec<K>,
@@ -35,9 +35,6 @@ impl<K: Key> Keys<K> {
     }
 
     /// Verifies the result of an engine at a level.
-    ///
-    /// # Errors
-    /// The first difference from the sorted keys.
     pub fn check(&self, result: &[K], engine: &'static str, level: usize) -> Result<(), Error> {
         let checked = self.verifier().check(result);
         checked.map_err(|difference| Error::WrongResult { engine, level, difference })
@@ -58,26 +55,17 @@ impl Inputs {
     }
 
     /// How to generate the input of a case.
-    ///
-    /// # Errors
-    /// No distribution has that name.
     pub fn workload(&self, name: &Case) -> Result<Workload, Error> {
         Ok(Workload { n: name.n, distribution: name.distribution.parse()?, seed: self.seed })
     }
 
     /// The keys of a case.
-    ///
-    /// # Errors
-    /// No distribution has that name; too little memory.
     pub fn keys<K: Key>(&self, name: &Case) -> Result<Rc<Keys<K>>, Error> {
         let workload = self.workload(name)?;
         self.kept(name.input(), || Ok(Keys::new(workload.generate()?)))
     }
 
     /// As many arrays as the level of a case, each from a seed of its own.
-    ///
-    /// # Errors
-    /// No distribution has that name; too little memory.
     pub fn arrays<K: Key>(&self, name: &Case) -> Result<Rc<Vec<Keys<K>>>, Error> {
         let workload = self.workload(name)?;
         let array = |index: usize| {
@@ -88,7 +76,7 @@ impl Inputs {
         self.kept(key, || (0..name.level).map(array).collect())
     }
 
-    /// What was made last under this key, or else what `make` makes. The one before is
+    /// The value made last under this key, or else the one that `make` makes. The one before is
     /// dropped first: memory may not hold both.
     fn kept<T: 'static>(
         &self,

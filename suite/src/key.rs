@@ -1,4 +1,4 @@
-//! What a key is on the host: an integer with a total order and a word of raw bits.
+//! Keys on the host: an integer with a total order and a word of raw bits.
 
 use std::cmp::Ordering;
 use std::fmt::{Debug, Display};
@@ -41,65 +41,35 @@ pub trait Key: Copy + Ord + RadixKey + GpuKey + Send + Sync + Debug + Display + 
     }
 }
 
-impl Key for u32 {
-    const NAME: &'static str = "u32";
+/// Integers: `$flip` turns the order of the bits into that of the type.
+macro_rules! integers {
+    ($($key:ident: $word:ident, $flip:expr;)*) => { $(
+        impl Key for $key {
+            const NAME: &'static str = stringify!($key);
 
-    fn to_bits(self) -> u64 {
-        u64::from(self)
-    }
+            fn to_bits(self) -> u64 {
+                self as $word as u64
+            }
 
-    fn from_bits(bits: u64) -> Self {
-        bits as Self
-    }
+            fn from_bits(bits: u64) -> Self {
+                bits as $word as Self
+            }
 
-    fn from_rank(rank: u64) -> Self {
-        rank as Self
-    }
+            fn from_rank(rank: u64) -> Self {
+                Self::from_bits(rank ^ $flip)
+            }
 
-    fn from_value(value: u32) -> Self {
-        value
-    }
+            fn from_value(value: u32) -> Self {
+                value as Self
+            }
+        }
+    )* };
 }
 
-impl Key for i32 {
-    const NAME: &'static str = "i32";
-
-    fn to_bits(self) -> u64 {
-        u64::from(self as u32)
-    }
-
-    fn from_bits(bits: u64) -> Self {
-        bits as u32 as Self
-    }
-
-    // Signed order is that of the bits with the sign bit flipped.
-    fn from_rank(rank: u64) -> Self {
-        rank as u32 as Self ^ Self::MIN
-    }
-
-    fn from_value(value: u32) -> Self {
-        value as Self
-    }
-}
-
-impl Key for u64 {
-    const NAME: &'static str = "u64";
-
-    fn to_bits(self) -> u64 {
-        self
-    }
-
-    fn from_bits(bits: u64) -> Self {
-        bits
-    }
-
-    fn from_rank(rank: u64) -> Self {
-        rank
-    }
-
-    fn from_value(value: u32) -> Self {
-        u64::from(value)
-    }
+integers! {
+    u32: u32, 0;
+    i32: u32, 1 << 31;
+    u64: u64, 0;
 }
 
 /// A single-precision number in the total order of IEEE 754, as the GPU sorts `f32`:
@@ -124,7 +94,7 @@ impl F32 {
         Self(number.to_bits())
     }
 
-    /// Its place among all bit patterns.
+    /// Number of bit patterns before it.
     fn rank(self) -> u32 {
         self.0 ^ ((self.0 as i32 >> 31) as u32 | 1 << 31)
     }

@@ -67,7 +67,6 @@ pub mod statistics;
 pub mod summary;
 pub mod threads;
 pub mod tiers;
-pub mod tune;
 pub mod turns;
 pub mod verify;
 pub mod workload;

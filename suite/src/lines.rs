@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `environment` | build, machine and settings of the samples after it, and its `id` |
 //! | `engine` | version of another library's sort |
+//! | `shape` | kernels of a shape that `cudamark tune` measures as an engine |
 //! | `sample` | one sample of one case; every result in it was verified |
 //! | `finished` | the case has as many samples as it was to have |
 //! | `skipped` | an engine cannot run on this machine, or not on an input, and why |
@@ -21,6 +22,8 @@ use crate::slowdown::Slowdown;
 
 /// Version of the lines. It rises when a field changes its meaning or goes.
 pub const VERSION: u32 = 1;
+/// Version of the report of `cudamark peers`, which rises likewise.
+pub const REPORT_VERSION: u32 = 2;
 
 /// A line of a records file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,8 @@ pub enum Line {
     Environment(Box<EnvironmentLine>),
     /// Version of an engine that is another library's.
     Engine(EngineLine),
+    /// Shape of kernels that is measured as an engine.
+    Shape(ShapeLine),
     /// One sample.
     Sample(Box<Sample>),
     /// A case that has all its samples.
@@ -44,6 +49,7 @@ impl Line {
         match self {
             Self::Environment(line) => line.version,
             Self::Engine(line) => line.version,
+            Self::Shape(line) => line.version,
             Self::Sample(line) => line.version,
             Self::Finished(line) => line.version,
             Self::Skipped(line) => line.version,
@@ -64,7 +70,7 @@ pub struct EnvironmentLine {
     pub seed: u64,
     /// Tier of the run: `default`.
     pub tier: String,
-    /// What was planted: samples of that engine say nothing of it.
+    /// Planted slowdown: samples of that engine say nothing of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slowdown: Option<Slowdown>,
     /// Bytes a second, read and written, that a plain copy moves in the GPU's memory.
@@ -103,7 +109,29 @@ pub struct EngineLine {
     pub engine_version: String,
 }
 
-/// One sample of a case: the mean of so many sorts in a row, which is one unless they
+/// A shape of kernels that is measured as an engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShapeLine {
+    /// [`VERSION`].
+    pub version: u32,
+    /// Name of the engine.
+    pub engine: String,
+    /// True if sorts of this size use the shape.
+    pub in_use: bool,
+    /// Registers of a thread.
+    pub registers: u32,
+    /// Blocks that a multiprocessor holds at once.
+    pub resident_blocks: u32,
+}
+
+impl ShapeLine {
+    /// The line of a shape.
+    pub fn new(engine: String, in_use: bool, registers: u32, resident_blocks: u32) -> Self {
+        Self { version: VERSION, engine, in_use, registers, resident_blocks }
+    }
+}
+
+/// One sample of a case: the mean of a number of sorts in a row, which is one unless they
 /// are so short that a clock would be what is measured. Every result was verified.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
@@ -144,7 +172,7 @@ pub struct Sample {
     /// Temperature right after, in degrees Celsius.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<f64>,
-    /// What slowed the GPU down right after. Such a sample is kept and flagged.
+    /// Reasons for a lower speed right after. Such a sample is kept and flagged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slowdowns: Vec<String>,
     /// When it was taken: seconds since 1970-01-01 00:00 UTC.
@@ -194,7 +222,7 @@ pub struct SkippedLine {
     pub version: u32,
     /// The engine.
     pub engine: String,
-    /// What it lacks; of an input, that and why: `f32-uniform-65536: it sorts no f32`.
+    /// Reason; of an input, that and why: `f32-uniform-65536: it sorts no f32`.
     pub reason: String,
 }
 

@@ -21,7 +21,7 @@ pub(crate) const RESERVE: u64 = 32 << 20;
 pub struct Room {
     /// Bytes that can be had without swapping.
     pub bytes: u64,
-    /// What there is so much of: `memory`, `address space (ulimit -v)`, `memory of the
+    /// Kind of memory: `memory`, `address space (ulimit -v)`, `memory of the
     /// control group /a/b`.
     pub what: String,
 }
@@ -48,7 +48,7 @@ fn in_machine(root: &Path) -> Option<Room> {
     Some(Room { bytes: kilobytes(&text, "MemAvailable:")?, what: "memory".to_owned() })
 }
 
-/// What the resource limits leave of what they count.
+/// Room that resource limits leave.
 fn in_limits(root: &Path) -> Vec<Room> {
     let read = |file: &str| fs::read_to_string(root.join(file)).unwrap_or_default();
     let (limits, status) = (read("proc/self/limits"), read("proc/self/status"));
@@ -69,7 +69,7 @@ fn kilobytes(text: &str, name: &str) -> Option<u64> {
     Some(number << 10)
 }
 
-/// What each of the control groups leaves that the process is in, up to the outermost
+/// Room in each of the control groups that the process is in, up to the outermost
 /// that is mounted.
 fn in_control_groups(root: &Path) -> Vec<Room> {
     let read = |path: PathBuf| fs::read_to_string(path).unwrap_or_default();
@@ -118,7 +118,7 @@ fn mounted(line: &str, v2: bool) -> Option<(&str, &str)> {
     is_it.then_some((point, inside))
 }
 
-/// What one control group leaves: its limit less what is in use but for cached files, which
+/// Room in one control group: its limit less what is in use but for cached files, which
 /// make room.
 fn in_control_group(folder: &Path, top: &Path, v2: bool) -> Option<Room> {
     let number = |file: &str| -> Option<u64> {
@@ -162,9 +162,6 @@ pub fn require(n: usize, needed: u64) -> Result<(), Error> {
 }
 
 /// The items as a vector, made by all threads.
-///
-/// # Errors
-/// No room for them; it is asked for before it is taken.
 pub fn collect<T: Send>(items: impl IndexedParallelIterator<Item = T>) -> Result<Vec<T>, Error> {
     threads::start();
     let n = items.len();
@@ -178,9 +175,6 @@ pub fn collect<T: Send>(items: impl IndexedParallelIterator<Item = T>) -> Result
 }
 
 /// `n` times `value`, as [`collect`] makes it.
-///
-/// # Errors
-/// As of [`collect`].
 pub fn filled<T: Clone + Send>(value: T, n: usize) -> Result<Vec<T>, Error> {
     collect(repeat_n(value, n))
 }

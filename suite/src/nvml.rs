@@ -1,4 +1,4 @@
-//! What the GPU does while it is measured: clocks, power, temperature, and whether it
+//! Clocks, power and temperature of the GPU while it is measured, and reasons why it
 //! is being slowed down, as NVIDIA's management library (NVML) has them.
 //!
 //! The library is opened at run time and is part of the driver. Where there is none,
@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 /// crate looks for comes with CUDA.
 const LIBRARY: &str = "libnvidia-ml.so.1";
 
-/// What is being kept from full speed, and how records call it.
+/// Reasons for a lower speed, and their names in records.
 const SLOWDOWNS: [(ThrottleReasons, &str); 6] = [
     (ThrottleReasons::SW_POWER_CAP, "power-cap"),
     (ThrottleReasons::HW_SLOWDOWN, "hardware-slowdown"),
@@ -48,13 +48,13 @@ pub struct Setup {
     pub memory_bus_bits: Option<u32>,
     /// Power that it is held to, in watts.
     pub power_cap_w: Option<f64>,
-    /// Whether memory errors are corrected.
+    /// True if memory errors are corrected.
     pub ecc: Option<bool>,
-    /// Whether it is cut into instances (MIG).
+    /// True if it is cut into instances (MIG).
     pub mig: Option<bool>,
 }
 
-/// What a GPU does at one moment.
+/// State of a GPU at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Reading {
     /// Clock of the multiprocessors, in hertz.
@@ -63,7 +63,7 @@ pub struct Reading {
     pub power_w: Option<f64>,
     /// Temperature of the chip, in degrees Celsius.
     pub temperature_c: Option<f64>,
-    /// What slows it down: `power-cap`, `thermal-slowdown`, ...
+    /// Reasons for a lower speed: `power-cap`, `thermal-slowdown`, ...
     pub slowdowns: Vec<String>,
 }
 
@@ -78,14 +78,14 @@ pub struct Survey {
     pub gpus: Vec<Surveyed>,
 }
 
-/// What matters of a GPU before anything is measured on it.
+/// State of a GPU before anything is measured on it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Surveyed {
     /// Product name.
     pub name: String,
     /// Compute capability.
     pub capability: Option<(u32, u32)>,
-    /// Whether it is cut into instances (MIG).
+    /// True if it is cut into instances (MIG).
     pub mig: bool,
     /// `Prohibited` or `ExclusiveProcess`, where programs are kept off it.
     pub restricted: Option<&'static str>,
@@ -95,14 +95,11 @@ pub struct Surveyed {
     pub memory: Option<(u64, u64)>,
     /// Programs that compute on it.
     pub programs: usize,
-    /// What slows it down, as in [`Reading`].
+    /// Reasons for a lower speed, as in [`Reading`].
     pub slowdowns: Vec<String>,
 }
 
 /// Looks at every GPU.
-///
-/// # Errors
-/// No library: the reason.
 pub fn survey() -> Result<Survey, String> {
     let nvml = load()?;
     let version = nvml.sys_cuda_driver_version().ok();
@@ -141,9 +138,6 @@ fn load() -> Result<Nvml, String> {
 
 impl Monitor {
     /// The monitor of the GPU that this process works on.
-    ///
-    /// # Errors
-    /// No library, or the GPU is not among those it shows: the reason.
     pub fn open() -> Result<Self, String> {
         let nvml = load()?;
         let index = find(&nvml)?;
@@ -168,7 +162,7 @@ impl Monitor {
         }
     }
 
-    /// What the GPU does now.
+    /// The GPU's state now.
     pub fn read(&self) -> Reading {
         self.nvml
             .device_by_index(self.index)
@@ -186,7 +180,7 @@ fn reading(device: &Device<'_>) -> Reading {
     }
 }
 
-/// What of this slows a GPU down; an idle one is not slowed down.
+/// The reasons for a lower speed among these; idleness is none.
 fn slowdowns(active: ThrottleReasons) -> Vec<String> {
     let named = SLOWDOWNS.iter().filter(|(reason, _)| active.contains(*reason));
     named.map(|(_, name)| (*name).to_owned()).collect()

@@ -35,7 +35,7 @@ use crate::registry;
 use crate::tiers::{self, Axes, Tier};
 use crate::workload::{self, DEFAULT_SEED, Distribution, UnknownDistribution};
 
-/// What was chosen; `None` where nothing was.
+/// Choices; `None` stands for all.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// How much is measured.
@@ -56,9 +56,6 @@ pub struct Settings {
 
 impl Settings {
     /// Those of the environment.
-    ///
-    /// # Errors
-    /// A variable that cannot be read, with how to write it.
     pub fn of_environment() -> Result<Self, Error> {
         Self::of(|name| env::var(name))
     }

@@ -24,9 +24,6 @@ pub struct Records {
 
 impl Records {
     /// A new file, and the folders above it; an old one of that name is replaced.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn create(path: &Path) -> Result<Self, Error> {
         let failed = file_error(path);
         if let Some(folder) = path.parent() {
@@ -37,9 +34,6 @@ impl Records {
 
     /// A file that is gone on with: what it holds stays, but for part of a line at its
     /// end.
-    ///
-    /// # Errors
-    /// What the system says.
     pub fn append(path: &Path) -> Result<Self, Error> {
         let opened = || -> io::Result<File> {
             let mut file = OpenOptions::new().read(true).write(true).open(path)?;
@@ -60,9 +54,6 @@ impl Records {
     }
 
     /// Adds a line.
-    ///
-    /// # Errors
-    /// What the system says: a full disk.
     pub fn add(&mut self, line: &Line) -> Result<(), Error> {
         let failed = file_error(&self.path);
         let text = serde_json::to_string(line).map_err(io::Error::from);
@@ -76,7 +67,7 @@ fn file_error(path: &Path) -> impl Fn(io::Error) -> Error {
     move |error| Error::File { path: path.clone(), reason: error.to_string() }
 }
 
-/// What a records file holds.
+/// Content of records files.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
     /// Environments by their id.
@@ -93,10 +84,6 @@ pub struct Contents {
 
 impl Contents {
     /// Reads a file.
-    ///
-    /// # Errors
-    /// It cannot be read; a line that is none, or of a version that this program does
-    /// not know. The last line may be torn.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = fs::read_to_string(path).map_err(file_error(path))?;
         let mut contents = Self::default();
@@ -133,6 +120,8 @@ impl Contents {
             Line::Engine(line) => {
                 self.engines.insert(line.engine, line.engine_version);
             }
+            // A sample names its engine, and with it the shape.
+            Line::Shape(_) => {}
             Line::Sample(sample) => {
                 let samples = self.cases.entry(sample.case.clone()).or_default();
                 if sample.index == 0 {

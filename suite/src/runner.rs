@@ -14,15 +14,9 @@ const WARM_UP_MOST: usize = 1000;
 /// An engine, made ready, and the input that it is to sort.
 pub trait Runner {
     /// Restores the input, sorts it, which alone is timed, and verifies the result.
-    ///
-    /// # Errors
-    /// Errors of the engine; a wrong result.
     fn once(&mut self) -> Result<Times, Error>;
 
     /// The mean times of `sorts` sorts, 1 or more, each of fresh input and verified.
-    ///
-    /// # Errors
-    /// As for [`once`](Self::once).
     fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
         Times::mean_of(sorts, || self.once())
     }
@@ -30,17 +24,11 @@ pub trait Runner {
     /// Sorts until the engine is warm, then `count` times; returns the times of each.
     /// Results that are not verified here are so by [`verified_sort`](Self::verified_sort)
     /// after the last turn.
-    ///
-    /// # Errors
-    /// As for [`once`](Self::once).
     fn turn(&mut self, count: usize) -> Result<Vec<Times>, Error> {
         (0..count).map(|_| self.sample(1)).collect()
     }
 
     /// Sorts once more, over a result overwritten before, and verifies it.
-    ///
-    /// # Errors
-    /// As for [`once`](Self::once).
     fn verified_sort(&mut self) -> Result<(), Error> {
         self.sample(1).map(drop)
     }
@@ -84,9 +72,6 @@ impl Times {
     }
 
     /// The mean of what `take` returns `count` times.
-    ///
-    /// # Errors
-    /// The first that `take` returns.
     pub fn mean_of(
         count: u32,
         mut take: impl FnMut() -> Result<Self, Error>,

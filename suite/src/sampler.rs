@@ -1,4 +1,4 @@
-//! Samples of an open case: warmed up, then one after the other.
+//! Samples of one case: warmed up, then one after the other.
 //!
 //! The first sorts of a process carry start-up: pages that are touched for the first
 //! time, kernels that are loaded, clocks that are low. They are made and verified like
@@ -16,7 +16,7 @@ use crate::lines::{Sample, VERSION};
 use crate::nvml::Monitor;
 use crate::runner::{Clock, Runner, Times};
 
-/// What all sorts of a sample take together, at least, where that takes more than one:
+/// Time of all sorts of a sample, at least, where that takes more than one:
 /// ten thousand times what a reading of the clock takes.
 const SAMPLE: Duration = Duration::from_micros(500);
 /// Most sorts of one sample.
@@ -34,7 +34,7 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// A sampler of the open case `case`, whose name is `name`.
+    /// A sampler of the case `name` by its runner.
     pub fn new(name: &Case, case: Box<dyn Runner>) -> Self {
         let group: Option<Group> = name.group.parse().ok();
         Self {
@@ -61,9 +61,6 @@ impl Sampler {
     }
 
     /// Sorts for `duration`, once at least, and chooses how many sorts make a sample.
-    ///
-    /// # Errors
-    /// Those of [`Runner::sample`].
     pub fn warm_up(&mut self, duration: Duration) -> Result<(), Error> {
         let start = Instant::now();
         let mut shortest = f64::INFINITY;
@@ -79,27 +76,18 @@ impl Sampler {
     }
 
     /// One sample.
-    ///
-    /// # Errors
-    /// Those of [`Runner::sample`], with the name of the case.
     pub fn take(&mut self) -> Result<Sample, Error> {
         self.take_of(self.sorts)
     }
 
     /// Sorts `sorts` times as for a sample, and returns the mean seconds: part of a
     /// warm-up that the caller conducts.
-    ///
-    /// # Errors
-    /// As for [`take`](Self::take).
     pub fn drop_of(&mut self, sorts: u32) -> Result<f64, Error> {
         let times = self.sample(sorts)?;
         Ok(self.figure(&times)?.1)
     }
 
     /// One sample of `sorts` sorts.
-    ///
-    /// # Errors
-    /// As for [`take`](Self::take).
     pub fn take_of(&mut self, sorts: u32) -> Result<Sample, Error> {
         let times = self.sample(sorts)?;
         self.keep(times, sorts)
@@ -107,9 +95,6 @@ impl Sampler {
 
     /// A turn: `count` samples of one sort each, after sorts that are dropped. They count
     /// once [`verify`](Self::verify) returns.
-    ///
-    /// # Errors
-    /// As for [`take`](Self::take).
     pub fn turn(&mut self, count: usize) -> Result<Vec<Sample>, Error> {
         let times = self.case.turn(count);
         let times = times.map_err(|error| error.of(&self.name))?;
@@ -117,9 +102,6 @@ impl Sampler {
     }
 
     /// Verifies the result of one more sort.
-    ///
-    /// # Errors
-    /// As for [`take`](Self::take).
     pub fn verify(&mut self) -> Result<(), Error> {
         self.case.verified_sort().map_err(|error| error.of(&self.name))
     }

@@ -9,7 +9,9 @@ use crate::case::Case;
 use crate::engines::{self, CPU_COPY, DEVICE_COPY};
 use crate::environment::{self, Environment, Gpu};
 use crate::error::{Error, skip_line};
-use crate::lines::{EngineLine, EnvironmentLine, FinishedLine, Line, Sample, SkippedLine, VERSION};
+use crate::lines::{
+    EngineLine, EnvironmentLine, FinishedLine, Line, Sample, ShapeLine, SkippedLine, VERSION,
+};
 use crate::memory;
 use crate::nvml::Monitor;
 use crate::peers::Variant;
@@ -69,9 +71,6 @@ impl Session {
     }
 
     /// Measures what plain copies move, and writes the environment.
-    ///
-    /// # Errors
-    /// A copy that fails; those of the sink.
     pub fn begin(&mut self, with_bandwidth: bool) -> Result<(), Error> {
         if with_bandwidth {
             let cores = environment::cores();
@@ -108,12 +107,8 @@ impl Session {
         Ok(Some(2.0 * bytes as f64 / shortest))
     }
 
-    /// Whether `engine` can run. The first time that it cannot, `say` is handed the
+    /// Returns true if `engine` can run. The first time that it cannot, `say` is handed the
     /// reason, which is written down.
-    ///
-    /// # Errors
-    /// An engine that fails for another reason than that this machine lacks something;
-    /// those of the sink.
     pub fn can_run(&mut self, engine: &str, say: &mut dyn FnMut(&str)) -> Result<bool, Error> {
         if let Some(&known) = self.engines.get(engine) {
             return Ok(known);
@@ -153,9 +148,6 @@ impl Session {
     }
 
     /// Writes why an engine that runs is not measured with the input of this case.
-    ///
-    /// # Errors
-    /// Those of the sink.
     pub fn skip(&mut self, case: &Case, reason: &str) -> Result<(), Error> {
         self.write_skipped(&case.engine, format!("{}: {reason}", case.input()))
     }
@@ -169,45 +161,38 @@ impl Session {
     }
 
     /// Builds a case.
-    ///
-    /// # Errors
-    /// Those of [`Registry::build`].
     pub fn build(&self, name: &Case) -> Result<Box<dyn Runner>, Error> {
         self.registry.build(name)
     }
 
     /// Ways in which the engine of a case can sort it.
-    ///
-    /// # Errors
-    /// Those of [`Registry::variants`].
     pub fn variants(&self, name: &Case) -> Result<Vec<Variant>, Error> {
         self.registry.variants(name)
     }
 
-    /// A sampler of an open case of this run.
+    /// A sampler of a case of this run.
     pub fn sampler(&self, name: &Case, case: Box<dyn Runner>) -> Sampler {
         let sampler = Sampler::new(name, case).in_environment(&self.environment.id);
         sampler.watched_by(self.monitor.clone())
     }
 
+    /// Writes a shape of kernels.
+    pub fn keep_shape(&mut self, shape: ShapeLine) -> Result<(), Error> {
+        (self.sink)(&Line::Shape(shape))
+    }
+
     /// Writes a sample.
-    ///
-    /// # Errors
-    /// Those of the sink.
     pub fn keep(&mut self, sample: Sample) -> Result<(), Error> {
         (self.sink)(&Line::Sample(Box::new(sample)))
     }
 
     /// Writes that a case has all its samples.
-    ///
-    /// # Errors
-    /// Those of the sink.
     pub fn finish(&mut self, case: &Case, samples: u32) -> Result<(), Error> {
         (self.sink)(&Line::Finished(FinishedLine { version: VERSION, case: case.clone(), samples }))
     }
 }
 
-/// Whether any of `cases` needs a GPU.
+/// Returns true if any of `cases` needs a GPU.
 pub fn any_needs_gpu(cases: &[Case]) -> bool {
     cases.iter().any(|case| engines::needs_gpu(&case.engine))
 }

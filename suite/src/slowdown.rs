@@ -1,10 +1,10 @@
 //! A slowdown that is planted in an engine, to learn whether it is noticed.
 //!
-//! What looks for regressions is trusted once it has found some that are known. So an
+//! A search for regressions is trusted once it has found some that are known. So an
 //! engine can be made to take longer by a part of its own time: after each sort it
 //! measures how long that took, and then sorts copies of the array's first keys until the
 //! part is spent. That is work like its own, done by its calling thread within the timed
-//! interval; the result stays what it was, and is verified as ever.
+//! interval; the result stays what it was, and is verified.
 
 use std::fmt;
 use std::str::FromStr;
@@ -57,7 +57,7 @@ pub struct Slowed<K> {
 }
 
 impl<K: Key> Slowed<K> {
-    /// `engine`, slowed down by so many percent.
+    /// `engine`, slowed down by a percentage.
     pub fn new(engine: Box<dyn Engine<K>>, percent: f64) -> Self {
         Self { engine, percent, again: Vec::with_capacity(AGAIN) }
     }
@@ -134,7 +134,7 @@ mod tests {
         }
     }
 
-    /// Held against what this very sort took, so that no noise makes a difference.
+    /// Compares with what this very sort took, which no noise changes.
     #[test]
     fn a_slowed_engine_sorts_and_takes_longer() {
         let keys: Vec<u32> = (0..20_000u32).map(|i| i.wrapping_mul(2_654_435_761)).collect();

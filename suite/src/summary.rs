@@ -1,5 +1,5 @@
-//! What samples say: a median and its interval for each case, and what follows from
-//! holding cases side by side.
+//! Figures of samples: a median and its interval for each case, and what follows from
+//! comparing cases.
 //!
 //! - *Throughput* is elements over the median; of a batch, those of all its arrays.
 //! - *Speed-up* is throughput over that of the least level of the same engine and
@@ -35,7 +35,7 @@ const KNEE: f64 = 0.05;
 pub struct Figures {
     /// The case.
     pub name: Case,
-    /// Whose clock they are read from.
+    /// Clock they are read from.
     pub clock: Clock,
     /// Number of samples.
     pub samples: usize,
@@ -70,9 +70,9 @@ pub struct Figures {
 /// The figures of one engine and input, level by level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    /// Who sorts.
+    /// Engine.
     pub engine: String,
-    /// What: `i32-classic-50000000`.
+    /// Input: `i32-classic-50000000`.
     pub input: String,
     /// In ascending order of levels.
     pub points: Vec<Figures>,
@@ -89,7 +89,7 @@ pub struct Rank {
     pub cases: usize,
 }
 
-/// What a records file says.
+/// Figures of records.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     /// Figures by case.
@@ -344,7 +344,7 @@ fn figures(
     })
 }
 
-/// What a copy moves in the memory where a case's elements lie; none where they are on
+/// Bytes a second of a copy in the memory where a case's elements lie; none where they are on
 /// their way between two memories.
 fn copy_bandwidth(name: &Case, line: &EnvironmentLine) -> Option<f64> {
     match (name.group.as_str(), name.engine.as_str()) {

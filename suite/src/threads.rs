@@ -80,9 +80,6 @@ fn waiting(count: usize) -> Vec<SyncSender<ThreadBuilder>> {
 }
 
 /// A pool of `level` threads for an engine.
-///
-/// # Errors
-/// A level of 0, or beyond rayon; threads that the system does not give.
 pub fn pool(engine: &'static str, level: usize) -> Result<ThreadPool, Error> {
     if level == 0 {
         return Err(Error::LevelZero);

@@ -1,4 +1,4 @@
-//! What each tier has of each group, before settings choose among it.
+//! Axes of each group in each tier, before settings choose among them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +12,7 @@ use crate::workload::{CLASSIC_LEVELS, CLASSIC_N};
 /// How much is measured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tier {
-    /// Whether all runs.
+    /// True if all runs.
     Quick,
     /// Every question once.
     #[default]
@@ -101,7 +101,7 @@ impl Tier {
     }
 }
 
-/// What `tier` has of `group`. Several, where not every size has every distribution.
+/// The axes of `group` in `tier`. Several, where not every size has every distribution.
 /// Without a GPU, as many elements as two cores sort in good time.
 pub fn axes(tier: Tier, group: Group, with_gpu: bool) -> Vec<Axes> {
     let at = |cpu: usize, gpu: usize| if with_gpu { gpu } else { cpu };
@@ -154,14 +154,14 @@ pub fn axes(tier: Tier, group: Group, with_gpu: bool) -> Vec<Axes> {
     }
 }
 
-/// Most bytes of an input that a peer is handed as a file, and hands back to be judged
+/// Most bytes of an input that a peer is handed as a file, and hands back to be verified
 /// after each sample.
 const PEERS_MOST: usize = 1 << 28;
 /// Most bytes of an input that engines of the CPU sort beside a GPU: they take seconds
 /// for what it does in milliseconds, and would be most of the run.
 const CPU_MOST: usize = 1 << 24;
 
-/// Whether a tier measures `engine` on an input of so many bytes, which sizes that were
+/// Returns true if a tier measures `engine` on an input of `bytes` bytes, which sizes that were
 /// asked for are measured on in any case.
 pub fn takes(group: Group, engine: &str, bytes: usize, with_gpu: bool) -> bool {
     let beside = matches!(group, Group::Split | Group::Batch | Group::Pairs) && with_gpu;

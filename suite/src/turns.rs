@@ -118,9 +118,6 @@ impl Session {
     /// Samples the input of `case` on each of `engines` by turns, in each way in which an
     /// engine can sort it, and writes the samples. Engines that do not sort such an input
     /// are left out.
-    ///
-    /// # Errors
-    /// Those of the sink.
     pub fn by_turns(
         &mut self,
         case: &Case,

@@ -6,7 +6,7 @@
 //! strong mix of each, which does not depend on their order and so can be taken of
 //! the input in one parallel read, before it is sorted, and of the result after.
 //!
-//! What a fingerprint can miss: another multiset of as many keys whose mixes happen
+//! A fingerprint can miss another multiset of as many keys whose mixes happen
 //! to have the same sum. The mix is a bijection without structure that a sort's
 //! faults would share, so for a fault that touches few copies of a key the chance is
 //! 2^-64. Turning 2^k copies of one key into another shifts the sum by a multiple
@@ -59,7 +59,7 @@ pub const fn mix(bits: u64) -> u64 {
     z ^ (z >> 33)
 }
 
-/// Judges results of sorting one input.
+/// Verifier of results of sorting one input.
 #[derive(Debug)]
 pub struct Verifier<'a, K> {
     input: &'a [K],
@@ -77,7 +77,7 @@ impl<'a, K: Key> Verifier<'a, K> {
         Self { input, fingerprint }
     }
 
-    /// The input that results are held against.
+    /// The input.
     pub fn input(&self) -> &'a [K] {
         self.input
     }
@@ -122,9 +122,6 @@ impl<'a, K: Key> Verifier<'a, K> {
 /// Succeeds if `n` pairs, of which `pair` returns the one at an index, are the keys of
 /// `input` with their indices, sorted stably. Where key and index ascend strictly no pair
 /// comes twice, so that n of them that are all of the input are all there are.
-///
-/// # Errors
-/// The first pair that is not of the input, or out of order.
 pub fn check_pairs<K: Key>(
     input: &[K],
     n: usize,
@@ -157,9 +154,6 @@ pub fn check_pairs<K: Key>(
 }
 
 /// Succeeds if `copy` is `input`.
-///
-/// # Errors
-/// It is not.
 pub fn check_copy<K: Key>(input: &[K], copy: &[K]) -> Result<(), Error> {
     match copy == input {
         true => Ok(()),

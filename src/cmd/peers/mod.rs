@@ -28,10 +28,6 @@ use crate::output::Output;
 use table::{Table, title};
 
 /// Runs the command.
-///
-/// # Errors
-/// [`Unavailable`] if nothing can be measured here: no GPU, or no peer. Figures that
-/// could not be had, after all others were.
 pub(crate) fn run(options: &Options) -> Result<()> {
     host::gpu::Device::open().map_err(Unavailable::from)?;
     let paths = [&options.json, &options.records];
@@ -44,8 +40,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut session = Session::new(options.seed, "peers", true, sink);
     session.begin(false)?;
     let environment = session.environment().environment.clone();
-    let report = Report::new(environment, report::driver_version(), options.seed, turns);
-    let mut tournament = Tournament {
+    let report = Report::new(environment, options.seed, turns);
+    let mut comparison = Comparison {
         report,
         session,
         turns,
@@ -53,14 +49,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         table: Table { peers: Vec::new() },
     };
     let names = options.peers();
-    tournament.start(&names)?;
-    if tournament.table.peers.is_empty() && tournament.report.failures.is_empty() {
+    comparison.start(&names)?;
+    if comparison.table.peers.is_empty() && comparison.report.failures.is_empty() {
         return Err(none_can_run(&names).into());
     }
-    tournament.report.before = report::gpu_state();
-    tournament.measure(&options.cases())?;
-    tournament.report.after = report::gpu_state();
-    finish(tournament.report, json)
+    comparison.report.before = report::gpu_state();
+    comparison.measure(&options.cases())?;
+    comparison.report.after = report::gpu_state();
+    finish(comparison.report, json)
 }
 
 /// The error for a machine without any of the peers asked for.
@@ -72,7 +68,7 @@ fn none_can_run(names: &[&str]) -> Unavailable {
 }
 
 /// The table and the report, as they come to be.
-struct Tournament {
+struct Comparison {
     report: Report,
     session: Session,
     turns: Turns,
@@ -81,7 +77,7 @@ struct Tournament {
     table: Table,
 }
 
-impl Tournament {
+impl Comparison {
     /// Starts the peers that can run on this GPU; says of the others why not.
     fn start(&mut self, names: &[&str]) -> Result<()> {
         for name in names {
@@ -110,7 +106,8 @@ impl Tournament {
             let bytes = registry::bytes_of(&case.kind).unwrap_or(1);
             let cache = Cache::of(case.n, bytes, cache_bytes);
             let outcomes = self.outcomes(case)?;
-            for error in outcomes.iter().filter_map(|outcome| outcome.times.as_ref().err()) {
+            let all = outcomes.ours.iter().chain(&outcomes.peers);
+            for error in all.filter_map(|outcome| outcome.times.as_ref().err()) {
                 failed(&mut self.report, format!("{}: {error}", title(case)));
             }
             self.report.cases.extend(CaseRecord::of(case, &outcomes, cache));

@@ -1,12 +1,11 @@
-//! What is asked for on the command line.
+//! Options of the command line.
 
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use suite::Case;
-use suite::engines::GPU;
-use suite::peers::programs;
+use suite::engines::{self, GPU};
 use suite::workload::sizes::sizes;
 use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution};
 
@@ -20,13 +19,13 @@ const PAIRS: &str = "u32+u32";
 pub(crate) const CLASSIC: &str = "classic";
 /// Type of the classic workload's keys.
 const CLASSIC_TYPE: &str = "i32";
-/// What stands for all distributions.
+/// Word for all distributions.
 const ALL: &str = "all";
 
 /// Time our sort and other libraries' by turns and print the ratios.
 ///
 /// Keys lie in GPU memory before and after each sort; times are medians by events; every
-/// contender's result is verified. A ratio is the peer's time over ours: above 1, ours is
+/// engine's result is verified. A ratio is the peer's time over ours: above 1, ours is
 /// faster.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
@@ -49,18 +48,18 @@ pub(crate) struct Options {
     )]
     distributions: Vec<Spread>,
 
-    /// Sorts of ours to measure: as the device plans them, and by ballots alone, which
+    /// Sorts of ours to measure: as the device plans them, and by match ranking alone, which
     /// is stable whatever the order of atomics.
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum, default_value = "gpu")]
     ours: Vec<Ours>,
 
-    /// Samples of each contender, at least.
+    /// Samples of each engine, at least.
     #[arg(long, value_name = "S", default_value_t = 20, value_parser = sample_count)]
     pub samples: usize,
 
     /// Peers to measure beside ours.
     #[arg(
-        long, value_name = "LIST", value_delimiter = ',', value_parser = programs::NAMES,
+        long, value_name = "LIST", value_delimiter = ',', value_parser = PossibleValuesParser::new(engines::peers()),
         default_value = "cub,cupy,torch"
     )]
     peers: Vec<String>,
@@ -77,7 +76,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
 
-    /// Write every time to this file, a line an input, contender and variant, as they
+    /// Write every time to this file, a line an input, engine and variant, as they
     /// are taken.
     #[arg(long, value_name = "FILE.jsonl")]
     pub records: Option<PathBuf>,
@@ -128,20 +127,20 @@ impl Options {
 /// Sorts of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Ours {
-    /// As the plan made on the device says: by ballots, or by atomics that are checked
+    /// As the plan made on the device says: by match ranking, or by atomics that are checked
     /// afterwards.
     #[value(name = "gpu")]
     Planned,
-    /// By ballots in every pass: stable whatever the order of atomics.
+    /// By match ranking in every pass: stable whatever the order of atomics.
     #[value(name = "gpu-ballots")]
-    Ballots,
+    Match,
 }
 
 impl Ours {
     fn engine(self) -> &'static str {
         match self {
             Self::Planned => GPU,
-            Self::Ballots => "gpu@ballots",
+            Self::Match => "gpu@ballots",
         }
     }
 }
@@ -192,7 +191,7 @@ fn spread_parser() -> impl TypedValueParser<Value = Spread> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::super::table::title;
     use super::*;
     use clap::Parser;
@@ -203,7 +202,7 @@ pub(crate) mod tests {
         options: Options,
     }
 
-    pub(crate) fn parsed(line: &str) -> Result<Options, String> {
+    fn parsed(line: &str) -> Result<Options, String> {
         let words = ["peers"].into_iter().chain(line.split_whitespace());
         let line = Line::try_parse_from(words);
         line.map(|line| line.options).map_err(|error| error.to_string())

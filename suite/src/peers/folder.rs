@@ -13,13 +13,13 @@ const MEMORY: &str = "/dev/shm";
 /// Bytes that a file system keeps free beside what is written there.
 const SPARE: u64 = 64 << 20;
 
-/// A folder for an input of so many bytes and one result: see `folder`.
+/// A folder for an input of `bytes` bytes and one result: see `folder`.
 pub(crate) fn input_folder(bytes: u64) -> Result<TempDir, Error> {
     folder(&[Path::new(MEMORY), &env::temp_dir()], bytes)
 }
 
 /// A new folder, gone with its owner, on the first of these file systems that has room
-/// for an input of so many bytes and one result.
+/// for an input of `bytes` bytes and one result.
 fn folder(places: &[&Path], bytes: u64) -> Result<TempDir, Error> {
     let needed = bytes.saturating_mul(2).saturating_add(SPARE);
     let mut tried = Vec::new();

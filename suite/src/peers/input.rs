@@ -1,4 +1,4 @@
-//! What is sorted: made once, kept in memory to judge results by, and written to a
+//! Inputs for peers: made once, kept in memory to verify results by, and written to a
 //! file for the peers, so that all sort the same bytes.
 //!
 //! A peer may order floats otherwise than we do, and says how. Its result is then held
@@ -27,16 +27,10 @@ pub trait Input {
     fn n(&self) -> usize;
 
     /// Writes it to the files in `folder` that `load` is told of.
-    ///
-    /// # Errors
-    /// Whatever the system says.
     fn write(&self, folder: &Path) -> Result<(), Error>;
 
-    /// Judges the result that a peer wrote to files of the same names in `folder`,
+    /// Verifies the result that a peer wrote to files of the same names in `folder`,
     /// which orders floats by one of `orders`.
-    ///
-    /// # Errors
-    /// [`Error::Wrong`], if the result is not the sorted input; one that cannot be read.
     fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), Error>;
 }
 
@@ -62,7 +56,7 @@ fn wrong<T>(checked: Result<T, Difference>) -> Result<T, Error> {
     checked.map_err(|difference| Error::Wrong(difference.to_string()))
 }
 
-/// Whether `result` is `input` sorted by one of `orders`; else how it differs from that
+/// Returns true if `result` is `input` sorted by one of `orders`; else how it differs from that
 /// by the last of them.
 fn check_floats<K: Key>(input: &[K], result: &[K], orders: &[Order]) -> Result<(), Difference> {
     let mut checked = Ok(());

@@ -23,7 +23,7 @@ pub const LIMIT: Duration = Duration::from_secs(180);
 const LEAVE: Duration = Duration::from_secs(5);
 /// How long to sleep before looking again whether it has ended.
 const POLL: Duration = Duration::from_millis(2);
-/// What stands for a request in errors over the greeting.
+/// Request in errors over the greeting.
 const GREETING: &str = "(greeting)";
 /// How the status of a process begins that Ctrl-C ended.
 const INTERRUPTED: &str = "signal: 2 ";
@@ -46,18 +46,12 @@ pub struct Peer {
 impl Peer {
     /// Starts `command` and waits for its greeting, as for every later answer, no
     /// longer than `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Skipped`], with what keeps the peer from greeting.
     pub fn start(name: &str, command: Command, limit: Duration) -> Result<Self, Error> {
         let (pipe, greeting) = greet(name, command, limit)?;
         Ok(Self { name: name.to_owned(), greeting, pipe, variants: Vec::new(), chosen: 0 })
     }
 
     /// It, if it runs on the GPU called `device`.
-    ///
-    /// # Errors
-    /// It runs on another.
     pub fn on(self, device: &str) -> Result<Self, Error> {
         if self.greeting.device == device {
             return Ok(self);
@@ -74,17 +68,13 @@ impl Peer {
         &self.name
     }
 
-    /// What it said of itself.
+    /// Its greeting.
     pub fn greeting(&self) -> &Greeting {
         &self.greeting
     }
 
     /// Has it load `n` elements of a type from the files in `folder`. Of the
     /// [`variants`](Self::variants) that it then has, the first is chosen.
-    ///
-    /// # Errors
-    /// As for all requests: the peer's own error, or that it crashed, hung or answered
-    /// what the protocol does not allow.
     pub fn load(&mut self, kind: &str, n: usize, folder: &Path) -> Result<(), Error> {
         let request = format!("load {kind} {n} {}", folder.display());
         let (answer, line) = self.ask::<Loaded>(&request)?;
@@ -112,9 +102,6 @@ impl Peer {
     }
 
     /// Chooses the variant whose least time of `count` sorts is least, and returns its index.
-    ///
-    /// # Errors
-    /// As for [`run`](Self::run).
     pub fn choose_fastest(&mut self, count: usize) -> Result<usize, Error> {
         let mut fastest = (f64::INFINITY, 0);
         for variant in 0..self.variants.len() {
@@ -130,9 +117,6 @@ impl Peer {
 
     /// Has it sort `count` times in device memory by the chosen variant; returns the
     /// milliseconds of each.
-    ///
-    /// # Errors
-    /// As for [`load`](Self::load); times of another number, or that are no times.
     pub fn run(&mut self, count: usize) -> Result<Vec<f64>, Error> {
         let variant = self.variants.get(self.chosen).map(|variant| &variant.name);
         // Without any, nothing is loaded: that is for the peer to say.
@@ -141,17 +125,11 @@ impl Peer {
     }
 
     /// The same from host memory to host memory.
-    ///
-    /// # Errors
-    /// As for [`run`](Self::run).
     pub fn end_to_end(&mut self, count: usize) -> Result<Vec<f64>, Error> {
         self.timed(&format!("end_to_end {count}"), count)
     }
 
     /// Has it write its last result to files in `folder`.
-    ///
-    /// # Errors
-    /// As for [`load`](Self::load).
     pub fn save(&mut self, folder: &Path) -> Result<(), Error> {
         let request = format!("save {}", folder.display());
         let (answer, line) = self.ask::<Saved>(&request)?;
@@ -190,9 +168,6 @@ impl Peer {
 }
 
 /// Starts `command` and waits, no longer than `limit`, for what it says of itself.
-///
-/// # Errors
-/// [`Error::Skipped`], with what keeps it from saying it; or that it was interrupted.
 pub(super) fn greet<T: DeserializeOwned>(
     name: &str,
     command: Command,

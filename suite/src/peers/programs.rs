@@ -14,26 +14,21 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::process::Peer;
-use super::python::Library;
+use super::python::{Library, PYTHON_VARIABLE, SERVE};
+use crate::engines;
 use crate::error::Error;
-
-/// Names of the peers, in the order in which they are shown.
-pub const NAMES: [&str; 3] = ["cub", "cupy", "torch"];
 
 /// Environment variable that names the CUDA compiler.
 pub const NVCC_VARIABLE: &str = "NVCC";
-/// Environment variable that names the Python interpreter.
-pub const PYTHON_VARIABLE: &str = "CUDAMARK_PYTHON";
 
 const CUB: &str = include_str!("../../../peers/cub/peer.cu");
-pub(super) const SERVE: &str = include_str!("../../../peers/common/serve.py");
 const CUPY: &str = include_str!("../../../peers/cupy/peer.py");
 const TORCH: &str = include_str!("../../../peers/torch/peer.py");
 
 /// Where a CUDA installation lies, if nothing says otherwise.
 const CUDA: &str = "/usr/local/cuda";
 
-/// What peers are built and run with.
+/// Tools that peers are built and run with.
 #[derive(Debug)]
 pub struct Tools {
     /// The CUDA compiler, or why there is none.
@@ -48,9 +43,6 @@ pub struct Tools {
 
 impl Tools {
     /// Those of this machine.
-    ///
-    /// # Errors
-    /// No temporary folder can be made.
     pub fn find() -> Result<Self, Error> {
         Ok(Self {
             nvcc: nvcc(),
@@ -62,10 +54,6 @@ impl Tools {
 
     /// Starts the peer called `name` on a GPU of this compute capability, and waits for its
     /// greeting, as for every later answer, no longer than `limit`.
-    ///
-    /// # Errors
-    /// [`Error::Skipped`] with the remedy, if the peer does not come to greet here, or
-    /// there is none of that name; files that cannot be written.
     pub fn start(
         &self,
         name: &str,
@@ -83,7 +71,7 @@ impl Tools {
         })
     }
 
-    /// What starts the peer called `name`.
+    /// Command that starts the peer called `name`.
     fn command(&self, name: &str, capability: (u32, u32)) -> Result<Command, Error> {
         let folder = self.folder.path().join(name);
         fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
@@ -91,7 +79,7 @@ impl Tools {
             "cub" => self.cub(capability, &folder)?.map(Command::new),
             "cupy" => self.script(CUPY, &folder)?,
             "torch" => self.script(TORCH, &folder)?,
-            _ => Err(format!("no such peer; there are {}", NAMES.join(", "))),
+            _ => Err(format!("no such peer; there are {}", engines::peers().join(", "))),
         };
         started.map_err(|reason| Error::Skipped { engine: name.to_owned(), reason })
     }
@@ -143,7 +131,7 @@ impl Tools {
     }
 }
 
-/// What nvcc prints; its first error, with the remedy, if it fails.
+/// Output of nvcc, or its first error with the remedy.
 fn run(command: &mut Command) -> Result<String, String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let arguments: Vec<_> = command.get_args().map(|a| a.to_string_lossy()).collect();

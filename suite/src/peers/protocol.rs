@@ -1,4 +1,4 @@
-//! What is said between us and a peer, version 2.
+//! The protocol between this program and a peer, version 2.
 //!
 //! A peer greets with one line, then answers each request with one. A greeting and an
 //! answer are JSON objects, so that more fields may come; a request is words, so that
@@ -37,7 +37,7 @@ pub enum Order {
     NanLast,
 }
 
-/// What a peer says of itself.
+/// Greeting of a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Greeting {
     /// Its name: `cub`.
@@ -50,7 +50,7 @@ pub struct Greeting {
     pub orders: Vec<Order>,
     /// Names of the types it sorts.
     pub types: Vec<String>,
-    /// Whether it answers `end_to_end`.
+    /// True if it answers `end_to_end`.
     #[serde(default)]
     pub end_to_end: bool,
 }
@@ -107,9 +107,6 @@ pub struct Saved {
 
 /// Reads a line that may be the first one of the protocol. `None` if it is not: what an
 /// interpreter prints before a peer's program begins.
-///
-/// # Errors
-/// What is wrong with it: another version of the protocol, a field missing.
 pub fn first<T: DeserializeOwned>(line: &str) -> Result<Option<First<T>>, String> {
     let value: Value = serde_json::from_str(line).unwrap_or_default();
     match value.get("protocol").and_then(Value::as_u64) {
@@ -129,9 +126,6 @@ pub fn first<T: DeserializeOwned>(line: &str) -> Result<Option<First<T>>, String
 }
 
 /// Reads the answer to a request.
-///
-/// # Errors
-/// The peer's own error; what is wrong with the line.
 pub fn answer<T: DeserializeOwned>(line: &str) -> Result<T, NoAnswer> {
     let malformed = |error: serde_json::Error| NoAnswer::Malformed(error.to_string());
     let value: Value = serde_json::from_str(line).map_err(malformed)?;

@@ -13,8 +13,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::process;
-use super::programs::{PYTHON_VARIABLE, SERVE};
 use crate::error::Error;
+
+/// Environment variable that names the Python interpreter.
+pub const PYTHON_VARIABLE: &str = "CUDAMARK_PYTHON";
+
+pub(super) const SERVE: &str = include_str!("../../../peers/common/serve.py");
 
 /// Time for an interpreter to say its version.
 pub const ASK_LIMIT: Duration = Duration::from_secs(20);
@@ -61,7 +65,7 @@ pub const LIBRARIES: [Library; 2] = [
     },
 ];
 
-/// What an interpreter says of itself.
+/// Identity of an interpreter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct Interpreter {
     /// Its version: `3.11.7`.
@@ -76,17 +80,11 @@ struct Imported {
 }
 
 /// The version of the interpreter at `python`.
-///
-/// # Errors
-/// It is no Python: the reason.
 pub fn ask(python: &Path, limit: Duration) -> Result<Interpreter, String> {
     say(python, WHICH, &[], limit)
 }
 
 /// Imports the module `library` as a peer does; returns the library's version.
-///
-/// # Errors
-/// The reason why a peer cannot.
 pub fn import(python: &Path, library: &str, limit: Duration) -> Result<String, String> {
     let imported: Imported = say(python, SERVE, &[library], limit)?;
     Ok(imported.library_version)

@@ -1,6 +1,5 @@
-//! Results as they are kept: a report, an object for each figure that there is, and
-//! beside it every single time. No figure is there that was not measured on a result
-//! that was judged and right; who has none is listed, with the reason.
+//! The report of a comparison with peers: a record for each input, sort of ours and peer that
+//! have times. There are times of verified results only; failures are listed with the reason.
 
 use std::process::Command;
 
@@ -8,12 +7,10 @@ use serde::Serialize;
 
 use crate::case::Case;
 use crate::environment::Environment;
+use crate::lines::REPORT_VERSION;
 use crate::runner::{WARM_UP_S, WARM_UP_SORTS};
 use crate::runners::peer::Shape;
 use crate::turns::{Outcome, Times, Turns};
-
-/// Version of the report. It rises when a field changes its meaning or goes.
-pub const VERSION: u32 = 2;
 
 /// The results of all engines for one input.
 #[derive(Debug)]
@@ -24,25 +21,10 @@ pub struct Outcomes {
     pub peers: Vec<Outcome>,
 }
 
-impl Outcomes {
-    /// All, ours first.
-    pub fn iter(&self) -> impl Iterator<Item = &Outcome> {
-        self.ours.iter().chain(&self.peers)
-    }
-}
-
-/// Memory from and to which the case sorts.
-pub fn shape(case: &Case) -> Shape {
-    match case.group == "classic" {
-        true => Shape::EndToEnd,
-        false => Shape::Resident,
-    }
-}
-
-/// What was compared, where, and what came of it.
+/// Report of a comparison with peers.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// [`VERSION`].
+    /// [`REPORT_VERSION`].
     pub version: u32,
     /// Product name of the GPU.
     pub device: String,
@@ -53,23 +35,24 @@ pub struct Report {
     pub commit: Option<String>,
     /// Seed of the inputs.
     pub seed: u64,
-    /// How often, and after what, each contender sorted.
+    /// Turns of each engine, and its warm-up.
     pub plan: PlanRecord,
     /// The machine.
     pub environment: Environment,
-    /// What [`gpu_state`] said before the first case.
+    /// [`gpu_state`] before the first case.
     pub before: Option<String>,
     /// The same after the last.
     pub after: Option<String>,
     /// One for each input, ours and peer that have figures.
+    #[serde(rename = "cells")]
     pub cases: Vec<CaseRecord>,
     /// Peers that cannot run on this machine, and why.
     pub skipped: Vec<String>,
-    /// What went wrong, a line each: these have no figures.
+    /// Failures, a line each: these have no figures.
     pub failures: Vec<String>,
 }
 
-/// How often each contender sorted.
+/// Turns of each engine, and its warm-up.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct PlanRecord {
     /// Turns.
@@ -83,21 +66,26 @@ pub struct PlanRecord {
 }
 
 impl Report {
-    /// A report without cases yet, of the GPU that `environment` names and this version
-    /// of its driver.
-    pub fn new(environment: Environment, driver: Option<String>, seed: u64, plan: Turns) -> Self {
+    /// A report without cases yet, of the GPU that `environment` names.
+    pub fn new(environment: Environment, seed: u64, turns: Turns) -> Self {
         let gpu = environment.gpu.as_ref();
-        let dirty = environment.dirty == Some(true);
-        let suffix = if dirty { "-dirty" } else { "" };
+        let setup = environment.gpu_setup.as_ref();
+        let driver = setup.and_then(|setup| setup.driver.clone());
+        let suffix = if environment.dirty == Some(true) { "-dirty" } else { "" };
         Self {
-            version: VERSION,
+            version: REPORT_VERSION,
             device: gpu.map(|gpu| gpu.name.clone()).unwrap_or_default(),
             driver: driver
                 .or(gpu.map(|gpu| format!("CUDA {}", gpu.driver_cuda)))
                 .unwrap_or_default(),
-            commit: (environment.commit.as_ref()).map(|commit| format!("{commit}{suffix}")),
+            commit: environment.commit.as_ref().map(|commit| format!("{commit}{suffix}")),
             seed,
-            plan: plan.into(),
+            plan: PlanRecord {
+                rounds: turns.rounds,
+                samples_per_turn: turns.samples,
+                warm_up_sorts: WARM_UP_SORTS,
+                warm_up_ms: WARM_UP_S * 1e3,
+            },
             environment,
             before: None,
             after: None,
@@ -108,18 +96,7 @@ impl Report {
     }
 }
 
-impl From<Turns> for PlanRecord {
-    fn from(plan: Turns) -> Self {
-        Self {
-            rounds: plan.rounds,
-            samples_per_turn: plan.samples,
-            warm_up_sorts: WARM_UP_SORTS,
-            warm_up_ms: WARM_UP_S * 1e3,
-        }
-    }
-}
-
-/// Whether the GPU's last-level cache holds input and result, as it then does from one
+/// True if the GPU's last-level cache holds input and result, as it then does from one
 /// sort to the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -171,7 +148,7 @@ pub struct CaseRecord {
     pub peer_ms: f64,
     /// `peer_ms` over `ours_ms`: above 1, ours is faster.
     pub ratio: f64,
-    /// Whether results of both were judged and right: there is no case where not.
+    /// True: there are cases of verified results only.
     pub verified: bool,
     /// Samples of each.
     pub samples: usize,
@@ -179,7 +156,7 @@ pub struct CaseRecord {
     pub ours_interval_ms: [f64; 2],
     /// Interval for the median of the peer's.
     pub peer_interval_ms: [f64; 2],
-    /// What the cache holds from sort to sort.
+    /// Content of the cache from sort to sort.
     pub cache: Cache,
     /// Bytes of temporary memory that ours has, if known.
     pub ours_temporary_bytes: Option<u64>,
@@ -223,7 +200,7 @@ impl CaseRecord {
         pairs.filter_map(|(ours, peer)| Self::new(case, ours, peer, cache)).collect()
     }
 
-    /// That of one of ours and a peer; `None` if either has no times.
+    /// The record of one of ours and a peer; `None` if either has no times.
     fn new(case: &Case, ours: &Outcome, peer: &Outcome, cache: Cache) -> Option<Self> {
         let our_times = ours.times.as_ref().ok()?.best();
         let all = peer.times.as_ref().ok()?;
@@ -231,7 +208,7 @@ impl CaseRecord {
         let (peer_ms, peer_interval_ms) = all.best().summary();
         Some(Self {
             kind: case.kind.clone(),
-            shape: shape(case),
+            shape: case.group.parse().map_or(Shape::Resident, Shape::of),
             n: case.n,
             distribution: case.distribution.clone(),
             ours: ours.name.clone(),
@@ -257,20 +234,9 @@ impl CaseRecord {
 /// Clocks, temperature and power of the machine's GPUs, as nvidia-smi has them; none
 /// without it.
 pub fn gpu_state() -> Option<String> {
-    nvidia_smi("name,pstate,clocks.sm,clocks.max.sm,clocks.mem,temperature.gpu,power.draw", "csv")
-}
-
-/// The driver's version, as nvidia-smi has it; none without it.
-pub fn driver_version() -> Option<String> {
-    let all = nvidia_smi("driver_version", "csv,noheader")?;
-    all.lines().next().map(|line| line.trim().to_owned())
-}
-
-fn nvidia_smi(query: &str, format: &str) -> Option<String> {
-    let output = Command::new("nvidia-smi")
-        .arg(format!("--query-gpu={query}"))
-        .arg(format!("--format={format}"))
-        .output();
+    let query = "name,pstate,clocks.sm,clocks.max.sm,clocks.mem,temperature.gpu,power.draw";
+    let output =
+        Command::new("nvidia-smi").args([&format!("--query-gpu={query}"), "--format=csv"]).output();
     let output = output.ok().filter(|output| output.status.success())?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     (!text.is_empty()).then_some(text)
@@ -314,9 +280,10 @@ mod tests {
             compute_capability: "9.0".to_owned(),
             memory_bytes: 1,
         }));
+        environment.gpu_setup = None;
         environment.commit = Some("abc".to_owned());
         environment.dirty = Some(true);
-        let mut report = Report::new(environment, None, 7, Turns::of(20));
+        let mut report = Report::new(environment, 7, Turns::of(20));
         let cache = Cache::of(1 << 20, 4, Some(50 << 20));
         report.cases = CaseRecord::of(&case(), &Outcomes { ours, peers }, cache);
         serde_json::to_value(&report).unwrap()
@@ -356,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_is_held_against_each_of_ours_by_its_fastest_variant() {
+    fn each_of_ours_is_compared_with_the_fastest_variant_of_a_peer() {
         let mut cub = outcome("cub", Some("3.0.1"), &[]);
         cub.times = Ok(AllTimes::new(vec![
             times("count32", &[0.6, 0.3, 0.6]),

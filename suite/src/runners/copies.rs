@@ -16,7 +16,7 @@ use crate::inputs::Keys;
 use crate::key::Key;
 use crate::memory;
 use crate::runner::{Runner, Times};
-use crate::runners::gpu::{between, download, event, poison, record, sorter};
+use crate::runners::gpu::{download, event, poison, sorter, timed};
 use crate::threads;
 use crate::verify::check_copy;
 use host::error::failed;
@@ -24,11 +24,8 @@ use host::gpu::Device;
 use host::gpu::stream::stream;
 use host::gpu::transfer::{Staging, upload};
 
-/// Opens a case of the group `transfer` on the GPU: `engine` says which copy.
-///
-/// # Errors
-/// No GPU; too little memory; threads that do not start.
-pub fn open<K: Key>(
+/// The runner of a copy on the GPU.
+pub fn build<K: Key>(
     engine: &str,
     input: Rc<Keys<K>>,
     level: usize,
@@ -53,8 +50,7 @@ struct Plain<K: Key> {
     source: DeviceBuffer<K>,
     there: DeviceBuffer<K>,
     stream: Stream,
-    start: Event,
-    end: Event,
+    events: (Event, Event),
 }
 
 impl<K: Key> Plain<K> {
@@ -68,8 +64,7 @@ impl<K: Key> Plain<K> {
             there: upload(input.keys())?,
             input,
             stream: stream()?,
-            start: event()?,
-            end: event()?,
+            events: (event()?, event()?),
         })
     }
 }
@@ -83,31 +78,24 @@ impl<K: Key> Runner for Plain<K> {
             _ => {}
         }
         poison(&self.there, &self.stream)?;
-        let idle = self.stream.synchronize();
-        idle.map_err(failed("overwriting the last copy"))?;
-        let begun = Instant::now();
-        record(&self.start, &self.stream)?;
         let pinned = self.pinned.as_mut_slice();
-        // SAFETY: the buffers are this value's own, and the wait below ends the copy.
-        let copied = unsafe {
-            match self.engine {
-                PINNED_IN => self.there.async_copy_from(&*pinned, &self.stream),
-                PINNED_OUT => self.source.async_copy_to(pinned, &self.stream),
-                _ => self.there.async_copy_from(&self.source, &self.stream),
-            }
+        let copy = || {
+            // SAFETY: the buffers are this value's own, and `timed` waits for the end.
+            let copied = unsafe {
+                match self.engine {
+                    PINNED_IN => self.there.async_copy_from(&*pinned, &self.stream),
+                    PINNED_OUT => self.source.async_copy_to(pinned, &self.stream),
+                    _ => self.there.async_copy_from(&self.source, &self.stream),
+                }
+            };
+            copied.map_err(failed("copying"))
         };
-        copied.map_err(failed("copying"))?;
-        record(&self.end, &self.stream)?;
-        self.end.synchronize().map_err(failed("copying"))?;
-        let host = begun.elapsed();
+        let times = timed(&self.events, &self.stream, "copying", copy)?;
         match self.engine {
             PINNED_OUT => check_copy(self.input.keys(), self.pinned.as_slice())?,
             _ => check_copy(self.input.keys(), &download(&self.there)?)?,
         }
-        Ok(Times {
-            device_s: Some(between(&self.start, &self.end)?),
-            ..Times::of_host(host.as_secs_f64())
-        })
+        Ok(times)
     }
 }
 

@@ -83,12 +83,8 @@ macro_rules! kernels {
 const OF_4_BYTES: Kernels<u32> = kernels!(histogram_small_u32, onesweep_keys_baseline_u32);
 const OF_8_BYTES: Kernels<u64> = kernels!(histogram_small_u64, onesweep_keys_u64);
 
-/// Opens the case called `name`, whose input `keys` makes.
-///
-/// # Errors
-/// A level above 1; more keys than the emulator sorts in good time; too little memory;
-/// those of `keys`.
-pub fn open<K: Key>(
+/// The runner of a case, whose input `keys` makes.
+pub fn build<K: Key>(
     name: &Case,
     keys: impl FnOnce() -> Result<Rc<Keys<K>>, Error>,
 ) -> Result<Box<dyn Runner>, Error> {
@@ -323,7 +319,7 @@ mod tests {
     #[test]
     fn what_the_emulator_is_not_measured_with_is_named() {
         let none = || -> Result<Rc<Keys<u32>>, Error> { panic!("an input was made") };
-        let said = |name: &str| open(&name.parse().unwrap(), none).err().unwrap();
+        let said = |name: &str| build(&name.parse().unwrap(), none).err().unwrap();
         let large = said("emulator/u32-uniform/races/1/4194305");
         assert!(large.is_unavailable(), "{large}");
         assert!(large.to_string().contains("4194305 keys"), "{large}");

@@ -37,7 +37,7 @@ pub(crate) fn download<K: Key>(slice: &DeviceSlice<K>) -> Result<Vec<K>, Error> 
     Ok(keys)
 }
 
-/// What stands in an output before a sort writes to it.
+/// Byte in an output before a sort writes to it.
 const POISON: u8 = 0xA5;
 /// Bytes of a cache whose size the driver does not say.
 const CACHE_BYTES: u64 = 128 << 20;
@@ -64,6 +64,24 @@ pub(crate) fn between(start: &Event, end: &Event) -> Result<f64, host::Error> {
     let elapsed = end.elapsed_time_f32(start);
     let milliseconds = elapsed.map_err(failed("reading the time between events"))?;
     Ok(f64::from(milliseconds) / 1e3)
+}
+
+/// Times the work that `work` puts on `stream`, by both clocks.
+pub(crate) fn timed(
+    (start, end): &(Event, Event),
+    stream: &Stream,
+    action: &'static str,
+    work: impl FnOnce() -> Result<(), host::Error>,
+) -> Result<Times, host::Error> {
+    let idle = stream.synchronize();
+    idle.map_err(failed("overwriting the last result"))?;
+    let begun = Instant::now();
+    record(start, stream)?;
+    work()?;
+    record(end, stream)?;
+    end.synchronize().map_err(failed(action))?;
+    let host = begun.elapsed().as_secs_f64();
+    Ok(Times { device_s: Some(between(start, end)?), ..Times::of_host(host) })
 }
 
 /// Verifies, on the host, that what lies in `result` is `input`, sorted.
@@ -95,9 +113,6 @@ pub struct Resident<K: Key> {
 
 impl<K: Key + Default> Resident<K> {
     /// `input` on the device, `paired` with indices or alone.
-    ///
-    /// # Errors
-    /// No GPU; too little memory.
     pub fn new(input: &Keys<K>, paired: bool, cold: bool, order: Order) -> Result<Self, Error> {
         let sorter = sorter()?;
         sorter.device().enter()?;
@@ -180,15 +195,11 @@ pub struct Graph<K: Key> {
     _workspace: Workspace,
     _sort: Sort<K>,
     stream: Stream,
-    start: Event,
-    end: Event,
+    events: (Event, Event),
 }
 
 impl<K: Key> Graph<K> {
     /// `input` on the device, and the graph.
-    ///
-    /// # Errors
-    /// No GPU; too little memory; a driver that does not capture.
     pub fn new(input: Rc<Keys<K>>) -> Result<Self, Error> {
         let sorter = sorter()?;
         sorter.device().enter()?;
@@ -215,8 +226,7 @@ impl<K: Key> Graph<K> {
             _workspace: workspace,
             _sort: sort,
             stream,
-            start: event()?,
-            end: event()?,
+            events: (event()?, event()?),
         })
     }
 }
@@ -229,23 +239,14 @@ impl<K: Key> Runner for Graph<K> {
         for output in &self.outputs {
             poison(output, &self.stream)?;
         }
-        let idle = self.stream.synchronize();
-        idle.map_err(failed("overwriting the last result"))?;
-        let start = Instant::now();
-        record(&self.start, &self.stream)?;
         // SAFETY: as above.
-        unsafe { self.graph.launch(&self.stream)? };
-        record(&self.end, &self.stream)?;
-        self.end.synchronize().map_err(failed("sorting"))?;
-        let host = start.elapsed();
+        let launch = || unsafe { self.graph.launch(&self.stream) };
+        let all = timed(&self.events, &self.stream, "sorting", launch)?;
         for output in &self.outputs {
             check_result(&self.input, output, 1)?;
         }
-        let sorts = GRAPH_SORTS as f64;
-        Ok(Times {
-            device_s: Some(between(&self.start, &self.end)? / sorts),
-            ..Times::of_host(host.as_secs_f64() / sorts)
-        })
+        let each = |seconds: f64| seconds / GRAPH_SORTS as f64;
+        Ok(Times { host_s: all.host_s.map(each), device_s: all.device_s.map(each), ..all })
     }
 
     fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
@@ -255,14 +256,14 @@ impl<K: Key> Runner for Graph<K> {
 }
 
 /// A graph, captured from a stream and made ready to be launched.
-struct Captured {
+pub struct Captured {
     graph: sys::CUgraph,
     executable: sys::CUgraphExec,
 }
 
 impl Captured {
-    /// What `work` puts on `stream`.
-    fn of(
+    /// A graph of the work that `work` puts on `stream`.
+    pub fn of(
         stream: &Stream,
         work: impl FnOnce() -> Result<(), host::Error>,
     ) -> Result<Self, host::Error> {
@@ -288,9 +289,11 @@ impl Captured {
         Ok(captured)
     }
 
+    /// Launches the graph.
+    ///
     /// # Safety
-    /// What the graph refers to is live until the launch has run.
-    unsafe fn launch(&self, stream: &Stream) -> Result<(), host::Error> {
+    /// Buffers of the graph are live until the launch has run.
+    pub unsafe fn launch(&self, stream: &Stream) -> Result<(), host::Error> {
         // SAFETY: the caller's contract; the executable is this value's own.
         let status = unsafe { sys::cuGraphLaunch(self.executable, stream.as_inner()) };
         check(status, "launching a graph")

@@ -32,9 +32,6 @@ pub struct Sorted<K: Key> {
 
 impl<K: Key> Sorted<K> {
     /// Makes `engine` ready to sort `n` keys at `level`, which `input` then draws.
-    ///
-    /// # Errors
-    /// Too little memory, or threads: both are found before keys are drawn.
     pub fn new(
         mut engine: Box<dyn Engine<K>>,
         n: usize,
@@ -72,7 +69,7 @@ struct Pooled<W, I> {
     input: Rc<I>,
     work: W,
     restore: fn(&mut W, &I),
-    /// What is timed, at a level.
+    /// Timed work, at a level.
     run: fn(&mut W, &I, usize),
     verify: fn(&W, &I) -> Result<(), Error>,
 }
@@ -92,9 +89,6 @@ impl<W: Send, I: Sync> Runner for Pooled<W, I> {
 
 /// As many arrays as threads, all sorted at the same time, each by one thread of the
 /// standard library or of the crate rdst.
-///
-/// # Errors
-/// Too little memory for another copy of the inputs; threads that do not start.
 pub fn batch<K: Key>(inputs: Rc<Vec<Keys<K>>>, engine: &'static str) -> Result<impl Runner, Error> {
     let n = inputs.iter().map(|input| input.keys().len()).sum();
     memory::require(n, memory::bytes_of::<K>(n).saturating_mul(2))?;
@@ -138,9 +132,6 @@ type PairsOf<K> = Vec<(K, u32)>;
 
 /// Keys with their indices, sorted stably by rayon's threads, or by the standard library on
 /// one.
-///
-/// # Errors
-/// Too little memory; threads that do not start.
 pub fn pairs<K: Key>(
     input: Rc<Keys<K>>,
     level: usize,
@@ -167,9 +158,6 @@ pub fn pairs<K: Key>(
 }
 
 /// A copy of keys in host memory by `level` threads.
-///
-/// # Errors
-/// Too little memory; threads that do not start.
 pub fn copy<K: Key>(input: Rc<Keys<K>>, level: usize) -> Result<impl Runner, Error> {
     let n = input.keys().len();
     memory::require(n, memory::bytes_of::<K>(n))?;

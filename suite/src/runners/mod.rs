@@ -5,4 +5,5 @@ pub mod emulator;
 pub mod gpu;
 pub mod host;
 pub mod peer;
+pub mod shape;
 pub mod streams;

@@ -10,6 +10,7 @@ use host::gpu::Device;
 use tempfile::TempDir;
 
 use crate::error::{Error, unknown};
+use crate::group::Group;
 use crate::peers::process::LIMIT;
 use crate::peers::programs::Tools;
 use crate::peers::{Input, Peer, Variant, folder};
@@ -25,6 +26,16 @@ pub enum Shape {
     EndToEnd,
 }
 
+impl Shape {
+    /// Memory of the cases of a group.
+    pub fn of(group: Group) -> Self {
+        match group {
+            Group::Classic => Self::EndToEnd,
+            _ => Self::Resident,
+        }
+    }
+}
+
 /// A peer that runs, shared by the cases that it is measured in one after the other.
 pub struct StartedPeer {
     peer: RefCell<Peer>,
@@ -34,12 +45,12 @@ pub struct StartedPeer {
 }
 
 impl StartedPeer {
-    /// The peer. Cases take turns, and one that is open is the only one that asks.
+    /// The peer, which one case asks at a time.
     pub fn peer(&self) -> RefMut<'_, Peer> {
         self.peer.borrow_mut()
     }
 
-    /// Whether its process came to an end.
+    /// Returns true if its process came to an end.
     pub fn has_ended(&self) -> bool {
         self.ended.get()
     }
@@ -49,7 +60,7 @@ impl StartedPeer {
         Self { peer: RefCell::new(peer), ended: Flag::new(false), loaded: RefCell::default() }
     }
 
-    /// What `ask` returns once the peer has loaded `handed`.
+    /// Result of `ask` once the peer has loaded `handed`.
     fn loaded<T>(
         &self,
         handed: &Handed,
@@ -64,7 +75,7 @@ impl StartedPeer {
         self.asked(ask)
     }
 
-    /// What `ask` returns; an error that ends the peer is noted.
+    /// Result of `ask`; an error that ends the peer is noted.
     fn asked<T>(&self, ask: impl FnOnce(&mut Peer) -> Result<T, Error>) -> Result<T, Error> {
         let answer = ask(&mut self.peer());
         if answer.as_ref().is_err_and(Error::ends_the_peer) {
@@ -75,9 +86,6 @@ impl StartedPeer {
 }
 
 /// Starts the peer called `name` on the GPU.
-///
-/// # Errors
-/// No GPU; the peer cannot run here; whatever keeps it from starting.
 pub fn start(name: &str) -> Result<Rc<StartedPeer>, Error> {
     let device = Device::open()
         .map_err(|missing| Error::Skipped { engine: name.to_owned(), reason: missing.0 })?;
@@ -97,9 +105,6 @@ pub struct Handed {
 
 impl Handed {
     /// Writes `input`, of `n` elements and `bytes` bytes, whose name and type these are.
-    ///
-    /// # Errors
-    /// Too little memory, or room for files.
     pub fn new(
         name: String,
         kind: &str,
@@ -127,9 +132,6 @@ struct PeerRunner {
 }
 
 /// An error where `peer` does not sort what is called `kind`.
-///
-/// # Errors
-/// [`Error::Skipped`].
 pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), Error> {
     let peer = peer.peer();
     let greeting = peer.greeting();
@@ -144,18 +146,12 @@ pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), Error
 }
 
 /// Ways in which `peer` can sort an input that lies on the GPU.
-///
-/// # Errors
-/// Whatever the peer says.
 pub fn variants(peer: &StartedPeer, handed: &Handed) -> Result<Vec<Variant>, Error> {
     Ok(peer.loaded(handed, |peer| Ok(peer.variants().to_vec()))?)
 }
 
 /// A case of `peer`, sorted by the `variant` of that name, or else by its fastest.
-///
-/// # Errors
-/// No variant has that name; whatever the peer says.
-pub fn open(
+pub fn build(
     peer: Rc<StartedPeer>,
     shape: Shape,
     variant: Option<&str>,

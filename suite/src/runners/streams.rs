@@ -187,9 +187,6 @@ fn by_both_clocks(
 }
 
 /// The times of the first of a few gated runs whose gate held.
-///
-/// # Errors
-/// Those of `run`; a gate that held in none, with what `CUDA_LAUNCH_BLOCKING` is.
 fn until_held(
     mut run: impl FnMut() -> Result<Option<Times>, Error>,
     blocking: Option<&str>,
@@ -228,9 +225,6 @@ pub struct Split<K: Key> {
 
 impl<K: Key> Split<K> {
     /// `input` on the device, to be cut into `level` chunks.
-    ///
-    /// # Errors
-    /// No GPU; too little memory.
     pub fn new(input: Rc<Keys<K>>, level: usize) -> Result<Self, Error> {
         let sorter = sorter()?;
         let device = Arc::clone(sorter.device());
@@ -289,7 +283,7 @@ impl<K: Key> Split<K> {
         Ok(times)
     }
 
-    /// Judges a result on the device; where one is wrong, the host says what differs.
+    /// Verifies a result on the device; where one is wrong, the host says what differs.
     fn verify(&self, result: &DeviceSlice<K>) -> Result<(), Error> {
         let order = Order::ascending();
         let found = checks::keys(&self.device, result, &order, &self.streams.streams[0])?;
@@ -315,7 +309,7 @@ pub struct Batch<K: Key> {
     sort: Sort<K>,
 }
 
-/// What one array has for itself, beside its stream.
+/// Buffers of one array.
 struct Lane<K: Key> {
     source: DeviceBuffer<K>,
     output: DeviceBuffer<K>,
@@ -324,9 +318,6 @@ struct Lane<K: Key> {
 
 impl<K: Key> Batch<K> {
     /// All of `inputs` on the device.
-    ///
-    /// # Errors
-    /// No GPU; too little memory.
     pub fn new(inputs: Rc<Vec<Keys<K>>>) -> Result<Self, Error> {
         let sorter = sorter()?;
         let device = Arc::clone(sorter.device());

@@ -16,9 +16,6 @@ const MOST: usize = 1 << 20;
 ///
 /// assert_eq!(sizes("2^10-1..2^14-1:2"), Ok(vec![1023, 4095, 16383]));
 /// ```
-///
-/// # Errors
-/// What is wrong with it, and how it is to be written.
 pub fn sizes(text: &str) -> Result<Vec<usize>, String> {
     let Some((from, rest)) = text.split_once("..") else {
         return Ok(vec![size(text)?.n]);

@@ -11,8 +11,8 @@ use crate::oracle::{Ranked, check, oracle, stream};
 use crate::sorted;
 
 /// Keys of 4 bytes enough to be sorted by bucket: evenly spread, so that each is sorted
-/// locally, and spoilt in some way.
-pub fn buckets_are_sorted_locally_or_not(device: Arc<Device>) {
+/// locally, and poisoned in some way.
+pub(crate) fn buckets_are_sorted_locally_or_not(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let workload = uniform((1 << 25) + 17);
     let spread = workload.generate::<u32>().unwrap();
@@ -22,16 +22,16 @@ pub fn buckets_are_sorted_locally_or_not(device: Arc<Device>) {
         sorts(&sorter, &spread[..(1 << 24) + 1], order, "half");
         sorts(&sorter, &workload.generate::<i32>().unwrap(), order, "spread");
         sorts(&sorter, &workload.generate::<F32>().unwrap(), order, "spread");
-        for (what, spoil) in SPOILT {
-            let spoilt = spoilt(&wide, spoil, |key| (key >> 32) as u32);
-            sorts(&sorter, &spoilt, order, what);
+        for (what, poison) in POISONED {
+            let poisoned = poisoned(&wide, poison, |key| (key >> 32) as u32);
+            sorts(&sorter, &poisoned, order, what);
         }
     }
     in_place_and_by_index(&sorter, &spread);
 }
 
 /// The same of 8 bytes, by every shape of the local sort but the largest.
-pub fn wide_buckets_are_sorted_locally_or_not(device: Arc<Device>) {
+pub(crate) fn wide_buckets_are_sorted_locally_or_not(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let keys = uniform((1 << 26) + 5).generate::<u64>().unwrap();
     for exponent in 23..=26 {
@@ -40,8 +40,8 @@ pub fn wide_buckets_are_sorted_locally_or_not(device: Arc<Device>) {
     }
     let keys = &keys[..(1 << 23) + 5];
     for order in &[Order::ascending(), Order::descending()] {
-        for (what, spoil) in SPOILT {
-            sorts(&sorter, &spoilt(keys, spoil, |key| key), order, what);
+        for (what, poison) in POISONED {
+            sorts(&sorter, &poisoned(keys, poison, |key| key), order, what);
         }
     }
     in_every_way::<i64>(&sorter, keys, false);
@@ -75,11 +75,11 @@ fn in_every_way<K: Ranked>(sorter: &GpuSorter, words: &[u64], descending: bool) 
     check(sorter, &keys, order, &oracle(&keys, K::rank, descending));
 }
 
-/// What becomes of key number `i` of `n`.
-type Spoil = fn(i: usize, n: usize, key: u64) -> u64;
+/// Changes key number `i` of `n`.
+type Poison = fn(i: usize, n: usize, key: u64) -> u64;
 
 /// Keys that are not sorted by bucket, or not by the first rounds, and why.
-const SPOILT: [(&str, Spoil); 6] = [
+const POISONED: [(&str, Poison); 6] = [
     ("one bucket too large", |i, _, key| match i % 9973 {
         // Several times what a block holds.
         0 => key >> 16 | 77 << 48,
@@ -106,10 +106,10 @@ const SPOILT: [(&str, Spoil); 6] = [
     }),
 ];
 
-fn spoilt<K>(keys: &[u64], spoil: Spoil, narrow: fn(u64) -> K) -> Vec<K> {
+fn poisoned<K>(keys: &[u64], poison: Poison, narrow: fn(u64) -> K) -> Vec<K> {
     let n = keys.len();
     let keys = keys.iter().enumerate();
-    keys.map(|(i, &key)| narrow(spoil(i, n, key))).collect()
+    keys.map(|(i, &key)| narrow(poison(i, n, key))).collect()
 }
 
 /// The ways to sort that do not leave the input as it is, or make the values.

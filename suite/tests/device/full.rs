@@ -2,7 +2,7 @@
 //! 32 bits do not count, every type and every distribution.
 //!
 //! Each test prints what it has sorted and verified, so that its output is a record.
-//! What the memory of this machine is too small for is named, and the test then
+//! Inputs that the memory of this machine is too small for are named, and the test then
 //! counts as ignored. The tests take turns, because each takes the memory it can get.
 
 use std::fmt::Display;
@@ -36,7 +36,7 @@ const TESTS: [Test; 7] = [
     ("every_distribution", every_distribution),
 ];
 
-/// What a test has verified, and what it could not.
+/// Sorts that a test has verified, and inputs it could not.
 #[derive(Default)]
 struct Coverage {
     sorts: u64,
@@ -45,7 +45,7 @@ struct Coverage {
 }
 
 /// The tests, as ones that run only when asked for.
-pub fn trials(device: &Result<Arc<Device>, NoGpu>) -> Vec<Trial> {
+pub(crate) fn trials(device: &Result<Arc<Device>, NoGpu>) -> Vec<Trial> {
     let trial = |&(name, test): &Test| {
         let device = device.clone();
         Trial::ignorable_test(format!("full::{name}"), move || {
@@ -99,7 +99,7 @@ impl Coverage {
         self.sorts += 1;
     }
 
-    /// Whether the GPU has memory for input, output and workspace of a sort.
+    /// Returns true if the GPU has memory for input, output and workspace of a sort.
     fn fits<K: GpuKey>(&mut self, sorter: &GpuSorter, n: usize, paired: bool, what: &str) -> bool {
         let payload = if paired { Payload::Value(4) } else { Payload::None };
         let sort = sorter.prepare::<K>(n, payload, Order::ascending()).unwrap();
@@ -109,7 +109,7 @@ impl Coverage {
         self.holds(what, "GPU", needed, sorter.device().memory().unwrap().0)
     }
 
-    /// Whether the host has memory for `n` keys, and as many indices if `paired`.
+    /// Returns true if the host has memory for `n` keys, and as many indices if `paired`.
     fn fits_host<K>(&mut self, n: usize, paired: bool, what: &str) -> bool {
         let element = size_of::<K>() + if paired { 4 } else { 0 };
         let available = memory::available().map_or(u64::MAX, |room| room.bytes);

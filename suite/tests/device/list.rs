@@ -19,7 +19,7 @@ const SIZES: (usize, usize) = (1792, 40_000);
 macro_rules! stamp {
     ($($test:ident: $type:ident, $name:literal, $key:ident, $word:ty, $kind:expr;)*) => {
         /// A test for each type of key.
-        pub const TESTS: &[OnDevice] = &[$((
+        pub(crate) const TESTS: &[OnDevice] = &[$((
             stringify!($test),
             |device| sorts::<$key>(stringify!($test), KeyType::$type, device),
         )),*];

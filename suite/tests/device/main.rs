@@ -1,4 +1,4 @@
-//! What holds on a GPU. Where there is none the tests show as ignored, and one
+//! Tests on a GPU. Where there is none they show as ignored, and one
 //! line says why.
 //!
 //! There are two tiers. The tests of [`full`] take minutes and most of the memory of

@@ -1,4 +1,4 @@
-//! What a sort has to make of keys of any type, by the standard library's stable
+//! Expected results for keys of any type, by the standard library's stable
 //! sort of their indices.
 
 use std::fmt::Debug;
@@ -9,7 +9,7 @@ use host::gpu::{GpuKey, GpuSorter, Order, Payload};
 use rayon::prelude::*;
 
 /// A key that can be shown.
-pub trait Ranked: GpuKey + Debug {
+pub(crate) trait Ranked: GpuKey + Debug {
     /// Its place among all, in words that compare as numbers.
     fn rank(self) -> u128 {
         Self::TYPE.rank(self.to_word())
@@ -30,7 +30,7 @@ macro_rules! call {
 pub(crate) use call;
 
 /// `n` keys of every bit pattern, of which some come more than once.
-pub fn keys<K: Ranked>(n: usize) -> Vec<K> {
+pub(crate) fn keys<K: Ranked>(n: usize) -> Vec<K> {
     let mut state = 0x1234_5678_9ABC_DEF0_u128;
     (0..n)
         .map(|_| {
@@ -41,8 +41,8 @@ pub fn keys<K: Ranked>(n: usize) -> Vec<K> {
         .collect()
 }
 
-/// The stable sort that the device's is held against: indices in order.
-pub fn oracle<K: GpuKey>(
+/// The stable sort that the device's is compared with: indices in order.
+pub(crate) fn oracle<K: GpuKey>(
     keys: &[K],
     rank: impl Fn(K) -> u128 + Sync,
     descending: bool,
@@ -61,16 +61,16 @@ pub fn oracle<K: GpuKey>(
     indices
 }
 
-pub fn stream() -> Stream {
+pub(crate) fn stream() -> Stream {
     Stream::new(StreamFlags::NON_BLOCKING, None).unwrap()
 }
 
 /// Sorts that [`check`] makes.
-pub const CHECKED_SORTS: u64 = 3;
+pub(crate) const CHECKED_SORTS: u64 = 3;
 
-/// Sorts keys alone, in place and not, and with their indices; holds all against
+/// Sorts keys alone, in place and not, and with their indices; compares all with
 /// the indices in order.
-pub fn check<K: Ranked>(sorter: &GpuSorter, keys: &[K], order: Order, expected: &[u32]) {
+pub(crate) fn check<K: Ranked>(sorter: &GpuSorter, keys: &[K], order: Order, expected: &[u32]) {
     let n = keys.len();
     let what = format!("{} keys of {}, {order:?}", n, K::TYPE.name);
     let words = |keys: &[K]| keys.iter().map(|key| key.to_word()).collect::<Vec<_>>();

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use cust::memory::{CopyDestination, DeviceBuffer};
 use cust::stream::Stream;
-use cust::sys;
 use host::Error;
 use host::gpu::{Device, GpuSorter, Order, Payload, Workspace};
+use suite::runners::gpu::Captured;
 use suite::workload::{Distribution, Workload};
 
 use crate::oracle::{Ranked, keys, stream};
 use crate::sorted;
 
-pub fn buffers_may_take_turns(device: Arc<Device>) {
+pub(crate) fn buffers_may_take_turns(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let keys = keys::<u32>(100_000);
     let sort = sorter.prepare::<u32>(keys.len(), Payload::None, Order::ascending()).unwrap();
@@ -33,7 +33,7 @@ pub fn buffers_may_take_turns(device: Arc<Device>) {
 
 /// Pairs whose second buffers are the caller's, of few tiles, of many and by bucket; and
 /// values that passes do not move, which take what they take elsewhere.
-pub fn buffers_of_pairs_may_take_turns(device: Arc<Device>) {
+pub(crate) fn buffers_of_pairs_may_take_turns(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let stream = stream();
     for n in [100_000, 2_000_000, 1 << 24] {
@@ -63,7 +63,7 @@ pub fn buffers_of_pairs_may_take_turns(device: Arc<Device>) {
     assert_eq!(wide.ping_pong_bytes(), wide.workspace_bytes());
 }
 
-pub fn few_keys_take_no_workspace(device: Arc<Device>) {
+pub(crate) fn few_keys_take_no_workspace(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let keys = keys::<u64>(4096);
     let bytes = |n, payload| {
@@ -81,8 +81,8 @@ pub fn few_keys_take_no_workspace(device: Arc<Device>) {
     assert!(sorted_there.as_host_vec().unwrap() == sorted(&keys));
 }
 
-/// What a small sort gathers lies where a large one keeps what must be zero.
-pub fn sorts_of_all_kinds_share_a_workspace(device: Arc<Device>) {
+/// A small sort gathers where a large one keeps what must be zero.
+pub(crate) fn sorts_of_all_kinds_share_a_workspace(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let (many, some, few) = (keys::<u32>(300_000), keys::<u32>(50_000), keys::<u32>(1000));
     let ascending = Order::ascending;
@@ -114,7 +114,7 @@ pub fn sorts_of_all_kinds_share_a_workspace(device: Arc<Device>) {
 
 /// Sorts of few tiles and of many, of two widths, by all bits, by one digit and by two,
 /// in turns: each begins with what another has left behind.
-pub fn sorts_of_few_and_many_tiles_share_a_workspace(device: Arc<Device>) {
+pub(crate) fn sorts_of_few_and_many_tiles_share_a_workspace(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let stream = stream();
     let largest = sorter.prepare::<u64>(3_000_000, Payload::None, Order::ascending());
@@ -130,7 +130,7 @@ pub fn sorts_of_few_and_many_tiles_share_a_workspace(device: Arc<Device>) {
     }
 }
 
-/// Sorts `keys` by `bits` in place, twice, and holds the result against the standard
+/// Sorts `keys` by `bits` in place, twice, and compares the result with the standard
 /// library's.
 fn sorts_by<K: Ranked>(
     sorter: &GpuSorter,
@@ -154,8 +154,8 @@ fn sorts_by<K: Ranked>(
     }
 }
 
-/// What is only captured has cleared nothing.
-pub fn a_capture_alone_clears_nothing(device: Arc<Device>) {
+/// A capture that is not launched clears nothing.
+pub(crate) fn a_capture_alone_clears_nothing(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let keys = keys::<u32>(50_000);
     let sort = sorter.prepare::<u32>(keys.len(), Payload::None, Order::ascending());
@@ -164,20 +164,18 @@ pub fn a_capture_alone_clears_nothing(device: Arc<Device>) {
     let mut workspace = Workspace::over(DeviceBuffer::from_slice(&memory).unwrap());
     let stream = stream();
     let mut buffer = DeviceBuffer::from_slice(&keys).unwrap();
-    let graph = Graph::of(&stream, || {
-        let sorted = sort.keys_in_place(&mut buffer, &mut workspace, &stream);
-        sorted.unwrap();
-    });
+    let capture = || sort.keys_in_place(&mut buffer, &mut workspace, &stream);
+    let graph = Captured::of(&stream, capture).unwrap();
     let sorted_there = sort.keys_in_place(&mut buffer, &mut workspace, &stream);
     sorted_there.unwrap();
     stream.synchronize().unwrap();
     assert!(buffer.as_host_vec().unwrap() == sorted(&keys));
-    graph.launch(&stream);
+    launch(&graph, &stream);
     assert!(buffer.as_host_vec().unwrap() == sorted(&keys));
 }
 
 /// Captures a sort once and replays it on new keys.
-pub fn a_sort_is_captured_in_a_graph(device: Arc<Device>) {
+pub(crate) fn a_sort_is_captured_in_a_graph(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     // Of few tiles, and of many.
     for n in [50_000, 2_000_000] {
@@ -185,62 +183,22 @@ pub fn a_sort_is_captured_in_a_graph(device: Arc<Device>) {
         let mut workspace = sort.workspace().unwrap();
         let stream = stream();
         let mut buffer = DeviceBuffer::from_slice(&vec![0u32; n]).unwrap();
-        let graph = Graph::of(&stream, || {
-            let sorted = sort.keys_in_place(&mut buffer, &mut workspace, &stream);
-            sorted.unwrap();
-        });
+        let capture = || sort.keys_in_place(&mut buffer, &mut workspace, &stream);
+        let graph = Captured::of(&stream, capture).unwrap();
         for seed in 0..3 {
             let workload = Workload { n, distribution: Distribution::Uniform, seed };
             let keys = workload.generate::<u32>().unwrap();
             buffer.copy_from(&keys).unwrap();
-            graph.launch(&stream);
+            launch(&graph, &stream);
             let found = buffer.as_host_vec().unwrap();
             assert!(found == sorted(&keys), "{n} keys, seed {seed}");
         }
     }
 }
 
-/// A graph of what was put on a stream, ready to be launched.
-struct Graph {
-    graph: sys::CUgraph,
-    executable: sys::CUgraphExec,
-}
-
-impl Graph {
-    fn of(stream: &Stream, work: impl FnOnce()) -> Self {
-        let (mut graph, mut executable) = (std::ptr::null_mut(), std::ptr::null_mut());
-        let mode = sys::CUstreamCaptureMode_enum::CU_STREAM_CAPTURE_MODE_RELAXED;
-        // SAFETY: the handles are out-parameters of these calls, the stream is live.
-        unsafe {
-            succeeded(sys::cuStreamBeginCapture_v2(stream.as_inner(), mode));
-            work();
-            succeeded(sys::cuStreamEndCapture(stream.as_inner(), &mut graph));
-            let (no_node, no_log) = (std::ptr::null_mut(), std::ptr::null_mut());
-            let made = sys::cuGraphInstantiate_v2(&mut executable, graph, no_node, no_log, 0);
-            succeeded(made);
-        }
-        Graph { graph, executable }
-    }
-
-    /// Launches it and waits for it. What it works on is live.
-    fn launch(&self, stream: &Stream) {
-        // SAFETY: the callers keep the graph's buffers as long as the graph.
-        succeeded(unsafe { sys::cuGraphLaunch(self.executable, stream.as_inner()) });
-        stream.synchronize().unwrap();
-    }
-}
-
-impl Drop for Graph {
-    fn drop(&mut self) {
-        // SAFETY: both were made above and are not in use.
-        unsafe {
-            sys::cuGraphExecDestroy(self.executable);
-            sys::cuGraphDestroy(self.graph);
-        }
-    }
-}
-
-#[track_caller]
-fn succeeded(status: sys::CUresult) {
-    assert_eq!(status, sys::cudaError_enum::CUDA_SUCCESS);
+/// Launches a graph and waits for it. Its buffers are live.
+fn launch(graph: &Captured, stream: &Stream) {
+    // SAFETY: the callers keep the graph's buffers as long as the graph.
+    unsafe { graph.launch(stream).unwrap() };
+    stream.synchronize().unwrap();
 }

@@ -24,7 +24,7 @@ struct Fake<'a> {
 }
 
 /// Greets, and answers requests until they end.
-pub fn run(fault: &str) -> ExitCode {
+pub(crate) fn run(fault: &str) -> ExitCode {
     match fault {
         "skips" => {
             say(json!({"protocol": 2, "skipped": "No module named 'cupy'"}));
@@ -97,7 +97,7 @@ impl Fake<'_> {
         }
     }
 
-    /// Claims to have sorted so many times.
+    /// Claims to have sorted `count` times.
     fn sort(&self, count: &str) {
         let count: usize = count.parse().expect("a number");
         let time = if self.variant == "fast" { 3.0 } else { 4.0 };

@@ -15,7 +15,7 @@ use suite::peers::python;
 use super::LIMIT;
 
 /// True if there is a `python3` to run these with.
-pub fn is_here() -> bool {
+pub(crate) fn is_here() -> bool {
     let status = Command::new("python3").arg("-V").output();
     status.is_ok_and(|output| output.status.success())
 }
@@ -48,7 +48,7 @@ fn start(python: Result<&Path, String>, limit: Duration) -> Error {
     tools.start("cupy", (9, 0), limit).unwrap_err()
 }
 
-/// What stands between `cupy: skipped: ` and the remedy.
+/// The text between `cupy: skipped: ` and the remedy.
 fn reason(python: &Path, limit: Duration) -> String {
     let error = start(Ok(python), limit);
     assert!(matches!(error, Error::Skipped { .. }), "{error:?}");
@@ -62,7 +62,7 @@ fn reason(python: &Path, limit: Duration) -> String {
     reason.to_owned()
 }
 
-pub fn whatever_an_import_raises_is_the_reason() {
+pub(crate) fn whatever_an_import_raises_is_the_reason() {
     for (source, expected) in [
         (
             "raise AttributeError(\"attribute '__name__' of 'builtin_function_or_method' objects \
@@ -95,7 +95,7 @@ pub fn whatever_an_import_raises_is_the_reason() {
     }
 }
 
-pub fn an_interpreter_that_dies_or_hangs_is_a_reason() {
+pub(crate) fn an_interpreter_that_dies_or_hangs_is_a_reason() {
     let ended = |how: &str| format!("it ended ({how}) before it was ready, and last said: ");
     for (source, expected) in [
         ("import os; os._exit(0)", ended("exit status: 0") + "nothing"),
@@ -117,7 +117,7 @@ pub fn an_interpreter_that_dies_or_hangs_is_a_reason() {
     }
 }
 
-pub fn an_interpreter_that_is_no_python_3_is_a_reason() {
+pub(crate) fn an_interpreter_that_is_no_python_3_is_a_reason() {
     // Python 2 knows not all of our syntax; it says which it is.
     let two = "#!/bin/sh\ngrep -q version_info \"$1\" && exec echo \
                '{\"protocol\": 2, \"version\": \"2.7.18\", \"prefix\": \"/usr\"}'\n\
@@ -137,13 +137,13 @@ pub fn an_interpreter_that_is_no_python_3_is_a_reason() {
     assert_eq!(none, "cupy: skipped: python3 not found; see `cudamark doctor`");
 }
 
-pub fn an_interrupted_import_is_no_reason_to_go_on() {
+pub(crate) fn an_interrupted_import_is_no_reason_to_go_on() {
     let (_folder, python) = with_cupy("raise KeyboardInterrupt");
     let error = start(Ok(&python), LIMIT);
     assert!(matches!(error, Error::Ended { .. }), "{error:?}");
 }
 
-pub fn what_an_import_prints_does_not_hide_the_library() {
+pub(crate) fn what_an_import_prints_does_not_hide_the_library() {
     let (folder, python) = with_cupy(
         "import os, sys\nprint('hello')\nos.write(1, b'from C')\nsys.stdout.flush()\n\
          __version__ = '13.6.0'",
