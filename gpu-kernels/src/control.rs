@@ -8,7 +8,7 @@
 //! | `DIGITS_MAX` | the plan: one word a digit, written by the histogram |
 //! | 16 | the arrival counter and, where keys are counted by bucket, what that says |
 //! | 2 x digits x 256 | bins: how many keys have each digit, 64 bits; zero between sorts |
-//! | 2 x 2 x digits x 256 | starts: the exclusive prefix sums of the bins, for even and for odd portions |
+//! | 2 x 2 x digits x 256 | starts: exclusive prefix sums of the bins, for even and odd portions |
 //! | 3 x 256 | nothing: a look-back reads four rows at once, and none of these is used |
 //! | tiles x 256 | the look-back table: a row a tile, a word a digit |
 //!
@@ -41,7 +41,7 @@
 //!
 //! | words | what |
 //! |---|---|
-//! | `TILES_MAX` | a word a tile: in which digits its keys differ from the first of all; zero between sorts |
+//! | `TILES_MAX` | a word a tile: digits in which keys differ from the first; zero between sorts |
 //! | tiles x 128 | rows: a row a tile, a word two digits |
 //!
 //! Half a word of a row is 14 bits of count and a mark, which tells the passes of a sort apart: 1

@@ -294,7 +294,9 @@ macro_rules! merge {
 
 /// Kernels whose threads work each for themselves.
 macro_rules! elementwise {
-    ($shape:expr, $name:ident: $arguments:ident<$key:ident> { $($parameters:tt)* } $kernel:expr) => {
+    (
+        $shape:expr, $name:ident: $arguments:ident<$key:ident> { $($parameters:tt)* } $kernel:expr
+    ) => {
         entry! {
             always $name: $arguments<$key> { $($parameters)* }
             $shape; paired: false, atomic: false, shared_bytes: 0,

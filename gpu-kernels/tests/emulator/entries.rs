@@ -25,7 +25,9 @@ use sort_cases::{Case, Distribution, KeyType, Payload};
 
 /// A test of each entry point, of its section's function below.
 macro_rules! stamp {
-    ($($key:ident { $($section:ident { $($name:ident $(: $($word:ident)+, $shape:expr)?;)* })* })*) => {
+    ($($key:ident {
+        $($section:ident { $($name:ident $(: $($word:ident)+, $shape:expr)?;)* })*
+    })*) => {
         $($($(
             #[test]
             fn $name() {

@@ -301,7 +301,10 @@ mod tests {
     }
 
     macro_rules! has_every_pass {
-        ($with:tt $($test:ident: $type:ident, $name:literal, $key:ident, $word:ty, $kind:expr;)*) => {
+        (
+            $with:tt
+            $($test:ident: $type:ident, $name:literal, $key:ident, $word:ty, $kind:expr;)*
+        ) => {
             $(has_passes::<$word> $with;)*
         };
     }
