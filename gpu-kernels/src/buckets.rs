@@ -14,7 +14,7 @@
 //! # Which keys are for it
 //! The first few keys of a block are a *sample*, of which all digits are counted, too. If
 //! neighbours among them share buckets, if one bucket has many of them, or one digit more than an
-//! eighth, the block counts digits to the end, as a [histogram](crate::histogram) does. Later
+//! eighth, the block counts digits to the end, as a [histogram] does. Later
 //! contention would make lanes wait for each other: a warp looks at one vector in so many of its
 //! keys, and where neighbours share buckets it gives up, and the block with it. So it does if a
 //! count has overflowed; then the bucket counts as a whole have too few keys, for each carry

@@ -8,7 +8,7 @@
 //!
 //! Then the block adds its sums to the bins in device memory. The block that arrives last has all
 //! of them before it: it turns them into starts, makes the plan (see
-//! [`control`](crate::control)), and leaves the bins zero for the next sort. Only it knows the
+//! [`control`]), and leaves the bins zero for the next sort. Only it knows the
 //! whole, and no launch has to follow for it.
 //!
 //! Behind a count of [buckets](crate::buckets) it runs only if that was for nothing.

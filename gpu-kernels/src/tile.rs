@@ -43,7 +43,7 @@ pub struct Pass<K> {
     pub keys: Buffers<K>,
     /// A value a key; untouched by a sort of keys alone.
     pub values: Buffers<u32>,
-    /// The sort's control words; see [`control`](crate::control).
+    /// The sort's control words; see [`control`].
     pub control: Global<u32>,
     /// Keys of the whole sort.
     pub n: u64,
@@ -59,7 +59,7 @@ pub struct Pass<K> {
     /// The portion this launch is, and its first tile.
     pub portion: u32,
     pub first_tile: u32,
-    /// Options of the sort, from [`control`](crate::control).
+    /// Options of the sort, from [`control`].
     pub options: u32,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A back end runs the kernels: the emulator (`gpu-kernels/tests/emulator`) or a GPU
 //! (`suite/tests/device`). It stamps a test for each line of [`for_every_type!`], draws cases of
-//! that type from [`Draws`], sorts each in its own way and hands back the result. The parts of a
+//! that type from `Draws`, sorts each in its own way and hands back the result. The parts of a
 //! case and its expected result stand here, once. A back end adds sizes: those about the edges of
 //! its tiles are drawn more often. Keys and values travel as the words of their width,
 //! zero-extended to 128 bits.
