@@ -206,7 +206,7 @@ fn first_sort(machine: &Machine) -> Finding {
 pub(super) fn sort() -> Result<String, String> {
     let device = Device::open().map_err(|missing| missing.0)?;
     try_engine(GPU, |sorts| !sorts.is_empty())?;
-    Ok(device.name().to_owned())
+    Ok(device.name.clone())
 }
 
 /// The kernels in this program.
