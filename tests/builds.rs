@@ -13,8 +13,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 
 use common::{
-    answer, contains, cudamark, executable, git, lacks, one_line, program, signal, text, trials,
-    wait_until,
+    answer, contains, cudamark, executable, git, lacks, one_line, program, signal, text, wait_until,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -45,7 +44,7 @@ fn main() -> ExitCode {
         a_shallow_clone_says_what_it_lacks,
         a_submodule_is_built_with_and_one_that_is_not_here_is_said,
     ];
-    common::run(trials(tests, lacks("git")))
+    common::run([(tests, lacks("git"))])
 }
 
 /// A repository of three commits, and beside it a target folder, programs and what the

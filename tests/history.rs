@@ -11,7 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, Stdio};
 
-use common::{answer, contains, cudamark, lacks, one_line, signal, trials, wait_until};
+use common::{answer, contains, cudamark, lacks, one_line, signal, wait_until};
 use serde_json::Value;
 use stand_ins::{count_lines, only_store, track};
 use tempfile::TempDir;
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         ctrl_c_keeps_what_was_measured,
         what_is_wrong_is_one_error,
     ];
-    common::run(trials(tests, lacks("git")))
+    common::run([(tests, lacks("git"))])
 }
 
 /// A repository, and a target folder beside it.
