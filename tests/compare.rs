@@ -107,7 +107,7 @@ impl TestDir {
             fs::write(path.with_file_name(format!("records-{turn}")), made.records()).unwrap();
         }
         fs::write(path.with_file_name("turns"), "").unwrap();
-        fs::write(path.with_file_name("cells"), format!("{}\n", turns[0].case)).unwrap();
+        fs::write(path.with_file_name("cases"), format!("{}\n", turns[0].case)).unwrap();
         path
     }
 

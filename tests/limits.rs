@@ -196,7 +196,7 @@ fn a_stub_of_the_driver_is_skipped_by_every_command() {
         (&["peers", "--sizes", "1000"], LACKS, stub),
         (&["sample", "--cells", "device/gpu/u32-uniform-1000/1"], LACKS, stub),
         (&["sample", "--cells", "cpu/cpu-std/u32-uniform-1000/1"], 0, ""),
-        (&["rank", "cpu-std", "cpu-radix"], 1, "has no cell of the engine `cpu-std`"),
+        (&["rank", "cpu-std", "cpu-radix"], 1, "has no case of the engine `cpu-std`"),
     ] {
         contains(&said(&run(arguments), code), &[part]);
     }

@@ -53,7 +53,8 @@ impl GpuSorter {
     ///
     /// ```
     /// use cust::memory::{CopyDestination, DeviceBuffer};
-    ///     /// use host::gpu::{Device, GpuSorter, Order, Payload};
+    /// use cust::stream::{Stream, StreamFlags};
+    /// use host::gpu::{Device, GpuSorter, Order, Payload};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let Ok(device) = Device::open() else {
