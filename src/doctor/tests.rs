@@ -107,6 +107,9 @@ fn each_is_found<const N: usize>(cases: [Case; N]) {
     }
 }
 
+/// A change that makes something amiss, and the parts of the finding.
+type Change<T> = (fn(&mut T), &'static str);
+
 #[test]
 fn nothing_is_amiss_where_a_gpu_sorts() {
     let report = Report::of(&well());
@@ -161,7 +164,7 @@ fn a_driver_is_too_old_for_the_kernels_that_the_gpu_takes() {
 
 #[test]
 fn each_trouble_of_a_gpu_is_found() {
-    let gpus: [(fn(&mut Surveyed), &str); 8] = [
+    let gpus: [Change<Surveyed>; 8] = [
         (|gpu| gpu.capability = Some((7, 0)), "fault gpu | capability 7.0 | 7.5 or later"),
         (|gpu| gpu.mig = true, "warning mig | GPU 0 is cut into instances (MIG) | -i 0 -mig 0"),
         (

@@ -33,6 +33,7 @@ pub struct Registry {
 }
 
 type Built = Result<Box<dyn Runner>, Error>;
+type Drawn = Result<Box<dyn Input>, Error>;
 
 /// A type of elements, and how its cases are built.
 struct Type {
@@ -40,7 +41,7 @@ struct Type {
     bytes: usize,
     build: fn(&Registry, Group, &Case) -> Built,
     /// The input of a case, for peers.
-    input: fn(&Registry, &Case) -> Result<Box<dyn Input>, Error>,
+    input: fn(&Registry, &Case) -> Drawn,
 }
 
 /// A type more is a line more.

@@ -112,13 +112,16 @@ fn in_use<K: GpuKey>(sort: Sort<K>, ranking: Ranking) -> Result<Fit<K>, Error> {
     Ok(Fit::Runs(ShapedSort { name, sort: Arc::new(sort), resources }))
 }
 
+/// A sort with another kernel in it.
+type By<K, A> = fn(Sort<K>, Kernel<A>) -> Result<Sort<K>, Error>;
+
 /// Adds the sorts by the kernels of a table, of keys with values as prepared or without.
 fn fit<K: GpuKey, A>(
     all: &mut Vec<Fit<K>>,
     (prepare, paired): (&dyn Fn() -> Result<Sort<K>, Error>, bool),
     family: Family,
     entries: &[Entry<A>],
-    by: fn(Sort<K>, Kernel<A>) -> Result<Sort<K>, Error>,
+    by: By<K, A>,
 ) -> Result<(), Error> {
     for entry in entries.iter().filter(|entry| entry.paired == paired) {
         let name = Name {
@@ -145,7 +148,7 @@ fn shaped<K: GpuKey, A>(
     sort: Sort<K>,
     family: Family,
     entry: &Entry<A>,
-    by: fn(Sort<K>, Kernel<A>) -> Result<Sort<K>, Error>,
+    by: By<K, A>,
 ) -> Result<Result<(Sort<K>, Resources), String>, Error> {
     let device = sort.device.clone();
     let buckets = sort.kernels.passes.buckets.is_some();

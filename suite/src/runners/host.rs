@@ -87,12 +87,15 @@ impl<W: Send, I: Sync> Runner for Pooled<W, I> {
     }
 }
 
+/// Sorts arrays at the same time.
+type SortArrays<K> = fn(&mut Vec<Vec<K>>, &Vec<Keys<K>>, usize);
+
 /// As many arrays as threads, all sorted at the same time, each by one thread of the
 /// standard library or of the crate rdst.
 pub fn batch<K: Key>(inputs: Rc<Vec<Keys<K>>>, engine: &'static str) -> Result<impl Runner, Error> {
     let n = inputs.iter().map(|input| input.keys().len()).sum();
     memory::require(n, memory::bytes_of::<K>(n).saturating_mul(2))?;
-    let run: fn(&mut Vec<Vec<K>>, &Vec<Keys<K>>, usize) = match engine {
+    let run: SortArrays<K> = match engine {
         CPU_RADIX => |work, _, _| {
             let each = work.par_iter_mut().with_max_len(1);
             each.for_each(|keys| keys.radix_sort_builder().with_parallel(false).sort());

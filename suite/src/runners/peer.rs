@@ -147,7 +147,7 @@ pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), Error
 
 /// Ways in which `peer` can sort an input that lies on the GPU.
 pub fn variants(peer: &StartedPeer, handed: &Handed) -> Result<Vec<Variant>, Error> {
-    Ok(peer.loaded(handed, |peer| Ok(peer.variants().to_vec()))?)
+    peer.loaded(handed, |peer| Ok(peer.variants().to_vec()))
 }
 
 /// A case of `peer`, sorted by the `variant` of that name, or else by its fastest.

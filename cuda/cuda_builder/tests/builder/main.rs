@@ -13,13 +13,16 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
+/// A test's name, and what it runs.
+type Named<T> = (&'static str, T);
+
 /// Tests by their names.
 macro_rules! named {
     ($($test:path),* $(,)?) => { [$((stringify!($test), $test)),*] };
 }
 
 fn main() {
-    let compiling: [(&str, fn(Compiler)); 18] = named![
+    let compiling: [Named<fn(Compiler)>; 18] = named![
         accessors::accessors_leave_no_trace,
         builds::builds_at_once_do_not_disturb_each_other,
         builds::crates_that_need_cargo_are_refused_with_the_reason,
@@ -39,7 +42,7 @@ fn main() {
         kernels::reductions_are_instructions_where_there_are_some,
         kernels::static_shared_arrays_are_symbols,
     ];
-    let plain: [(&str, fn()); 10] = named![
+    let plain: [Named<fn()>; 10] = named![
         builds::a_folder_without_a_crate_is_named,
         compilers::a_compiler_without_source_or_too_old_does_not_serve,
         compilers::a_toolchain_of_another_machine_or_release_is_passed_over,
