@@ -8,6 +8,7 @@ use crate::programs;
 use anyhow::{Context, Result};
 use std::env;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -59,8 +60,12 @@ fn linker_by(python: &str, target: &Path) -> Result<PathBuf> {
          exec \"$here/ziglang/zig\" cc -target {old} \"$@\"\n"
     );
     programs::write_script(&script, &text)?;
-    programs::output(Command::new(&script).arg("--version"))
-        .with_context(|| format!("{} does not run", zig.display()))?;
+    // `--version` does not do: that goes to clang, which knows no glibc in a target.
+    let source = folder.join("empty.c");
+    fs::write(&source, "int main(void) { return 0; }\n")
+        .with_context(|| format!("cannot write {}", source.display()))?;
+    programs::output(Command::new(&script).arg(&source).arg("-o").arg(folder.join("empty")))
+        .with_context(|| format!("{} does not link", zig.display()))?;
     Ok(script)
 }
 
@@ -87,7 +92,6 @@ fn newest(read: &str) -> Option<Version> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     #[test]
     fn the_newest_version_is_the_floor_whatever_its_spelling() {
@@ -123,7 +127,7 @@ mod tests {
         assert_eq!(said, expected);
         fs::write(&zig, "#!/bin/sh\necho broken >&2\nexit 1\n").unwrap();
         let error = format!("{:#}", linker_by("false", target.path()).unwrap_err());
-        assert!(error.contains("does not run: ") && error.ends_with("broken"), "{error}");
+        assert!(error.contains("does not link: ") && error.ends_with("broken"), "{error}");
     }
 
     #[test]
