@@ -20,6 +20,7 @@ const NVML: &str = include_str!("common/nvml.c");
 fn main() -> ExitCode {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("gpu-kernels/Cargo.toml").is_file();
     let no_checkout = (!checkout).then(|| "the checkout is not here".to_owned());
+    let no_build = no_checkout.or_else(|| lacks("cargo"));
     let no_driver = host::driver::open().is_ok().then(|| "a driver works here".to_owned());
     let one_core = thread::available_parallelism().unwrap().get() == 1;
     let one_core = one_core.then(|| "one core".to_owned());
@@ -32,7 +33,7 @@ fn main() -> ExitCode {
             ],
             None,
         ),
-        (tests![a_kernel_compiler_that_is_not_there_is_named], no_checkout),
+        (tests![a_kernel_compiler_that_is_not_there_is_named], no_build),
         (tests![a_container_without_gpu_is_told_how_to_get_one], no_driver),
         (
             tests![
