@@ -1,4 +1,4 @@
-//! How many independent arrays of one size are sorted in a second, c at a time?
+//! Independent arrays of one size, c at a time: how many are sorted in a second.
 //!
 //! Group `batch`: engine `gpu` with a stream an array, and `cpu-std` and `cpu-radix`
 //! with a thread an array. `n` in a name is the size of one array; level c sorts c of

@@ -1,5 +1,4 @@
-//! How long does the classic workload take on each engine, and what does a higher
-//! concurrency level change?
+//! The classic workload on each engine, over the concurrency level.
 //!
 //! Group `classic`: `classic/i32-classic-2000000/cpu-std/4`. The keys are i32, uniform
 //! over 0..=1,000,000, in ordinary host memory before and after the sort; times are the

@@ -1,4 +1,4 @@
-//! Which engine of the CPU is fastest for which input?
+//! Engines of the CPU, over inputs.
 //!
 //! Group `cpu`: `cpu-radix`, `cpu-rayon` and `cpu-std` with a thread a core, over
 //! types, sizes and distributions.

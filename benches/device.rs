@@ -1,5 +1,5 @@
-//! How fast are keys sorted that lie in GPU memory already: over sizes, types and
-//! distributions, beside CUB, CuPy and PyTorch?
+//! Sorts of keys that lie in GPU memory, over sizes, types and distributions, beside CUB, CuPy
+//! and PyTorch.
 //!
 //! - `device`: one sort between two events on an idle stream, launches included, as the
 //!   peers are timed. The cache holds what fits of input and output.

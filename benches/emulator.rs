@@ -1,4 +1,4 @@
-//! How long does a sort take in the emulator, and what does each check cost?
+//! A sort in the emulator, and the cost of each check.
 //!
 //! Group `emulator`: the whole radix sort of uniform u32 keys, a histogram and four
 //! passes in a shape that large inputs take on the GPU, on one core, as in

@@ -1,4 +1,4 @@
-//! What does it cost to move a 4-byte value with each key, stably?
+//! Cost of moving a 4-byte value with each key, stably.
 //!
 //! Group `pairs`: engine `gpu` and CUB on keys and values in GPU memory, `cpu-rayon`
 //! (`par_sort_by_key`) and `cpu-std` (`sort_by_key`, one thread) on pairs in host

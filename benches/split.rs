@@ -1,5 +1,4 @@
-//! What does it change to cut one array into c pieces that are sorted at the same time
-//! and then merged pairwise?
+//! One array in c pieces that are sorted at the same time and then merged pairwise.
 //!
 //! Group `split`: engine `gpu` on c streams, of keys in GPU memory and timed by the
 //! device over all streams, and `cpu-std` on c threads. No copies between memories.

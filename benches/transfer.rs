@@ -1,5 +1,4 @@
-//! How long do the copies alone take: the floor under every sort whose keys come from
-//! somewhere?
+//! The copies alone: the floor under every sort whose keys come from host memory.
 //!
 //! Group `transfer`, an engine a copy: `staged-in` and `staged-out` between ordinary
 //! memory and the GPU by c threads, as the GPU engine of `classic` does it; `pinned-in`

@@ -28,7 +28,7 @@ const WITH_KERNELS: &str = "cargo run --release --features tune -- tune";
 /// Time the sort's kernels in other shapes than those in use, and print which is fastest.
 ///
 /// A shape is threads in a block, elements of a thread, and blocks on a multiprocessor: of
-/// passes after a histogram, of passes of few tiles, or of the local sort of buckets, each
+/// passes after a histogram, of passes of a single wave, or of the local sort of buckets, each
 /// where it can be used.
 /// All shapes sort one input by turns, out of place in GPU memory; times are medians by
 /// events, and every result is verified. The shapes are compiled on request only: cargo

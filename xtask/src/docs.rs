@@ -106,7 +106,7 @@ fn headings(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// What each subcommand says of itself, from the executable that tests use as well.
+/// Help text of each subcommand, from the executable that tests use as well.
 fn help_of_cudamark() -> Result<String> {
     let built = cargo::executables(cargo::command(&["build", "--workspace", "--bin", "cudamark"]))?;
     let (executable, _) = built.first().context("cargo has built no cudamark")?;

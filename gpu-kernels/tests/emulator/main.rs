@@ -1,8 +1,8 @@
 //! Every kernel, in the emulator, under many schedules.
 //!
 //! A case of the shared list (`sort_cases`) draws the input, what the kernel is told, the
-//! schedule and the memory model; every launch runs with all checks. Results are held against a
-//! naive oracle.
+//! schedule and the memory model; every launch runs with all checks. Results are compared with
+//! a naive oracle's.
 //!
 //! | module | what it runs |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! A sort in the emulator: the launches that a host makes, with every pass's result held against
-//! an oracle.
+//! A sort in the emulator: the launches that a host makes, with every pass's result compared with
+//! an oracle's.
 
 use crate::alone::Kernel;
 use crate::case::{Emulated, patient};
@@ -252,7 +252,7 @@ impl<K: Key> Sorter<K> {
     }
 
     /// Sorts `keys`, as two buffers or in place, with `values` or, where there are none and the
-    /// kernels are of pairs, with indices. Every pass is held against what it promises.
+    /// kernels are of pairs, with indices. Every pass is checked.
     pub fn sort(&self, keys: &[K], values: Option<&[u32]>) -> Result<(Vec<K>, Vec<u32>), String> {
         let plan = |input: &_, indexed| self.plan(input, 0, indexed);
         self.sort_around(keys, values, plan, |_| Ok(()))

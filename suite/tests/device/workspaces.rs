@@ -31,7 +31,7 @@ pub(crate) fn buffers_may_take_turns(device: Arc<Device>) {
     ));
 }
 
-/// Pairs whose second buffers are the caller's, of few tiles, of many and by bucket; and
+/// Pairs whose second buffers are the caller's, in a single wave, in more and by bucket sort; and
 /// values that passes do not move, which take what they take elsewhere.
 pub(crate) fn buffers_of_pairs_may_take_turns(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
@@ -112,7 +112,7 @@ pub(crate) fn sorts_of_all_kinds_share_a_workspace(device: Arc<Device>) {
     }
 }
 
-/// Sorts of few tiles and of many, of two widths, by all bits, by one digit and by two,
+/// Sorts in a single wave and in more, of two widths, by all bits, by one digit and by two,
 /// in turns: each begins with what another has left behind.
 pub(crate) fn sorts_of_few_and_many_tiles_share_a_workspace(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
@@ -177,7 +177,7 @@ pub(crate) fn a_capture_alone_clears_nothing(device: Arc<Device>) {
 /// Captures a sort once and replays it on new keys.
 pub(crate) fn a_sort_is_captured_in_a_graph(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
-    // Of few tiles, and of many.
+    // In a single wave, and in more.
     for n in [50_000, 2_000_000] {
         let sort = sorter.prepare::<u32>(n, Payload::None, Order::ascending()).unwrap();
         let mut workspace = sort.workspace().unwrap();
