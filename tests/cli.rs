@@ -335,6 +335,78 @@ fn the_exit_code_is_the_same_where_standard_error_is_closed() {
     }
 }
 
+/// Writes a .npy whose header says these things, and the bytes after it.
+fn npy(path: &str, header: &str, keys: &[u8]) {
+    let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+    bytes.extend((header.len() as u16).to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(keys);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn keys_of_a_file_are_sorted_under_its_name() {
+    let (_folder, path) = folder();
+    let (file, raw, json) = (path("own.npy"), path("own.bin"), path("record.json"));
+    let keys: Vec<u8> = (0..3000u64).rev().flat_map(u64::to_le_bytes).collect();
+    npy(&file, "{'descr': '<u8', 'fortran_order': False, 'shape': (3000,), }", &keys);
+    fs::write(&raw, &keys).unwrap();
+    let mut names = Vec::new();
+    for keys in [file.clone(), format!("{raw} --type u64")] {
+        let options = "--engine cpu-std --levels 1,2 --samples 2";
+        let line = said(&classic(&format!("{options} --json {json} --keys {keys}")), 0);
+        let record: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+        assert_eq!((&record["n"], &record["key"]), (&3000.into(), &"u64".into()));
+        let name = record["distribution"].as_str().unwrap().to_owned();
+        contains(&line, &[&format!("n: 3000, keys: u64 of {name}")]);
+        names.push(name);
+    }
+    let hash = names[0].strip_prefix("own.npy@").unwrap();
+    assert_eq!((hash.len(), &*names[1]), (8, &*format!("own.bin@{hash}")));
+
+    // Cases of the file are listed, and sampled by their names.
+    let name = format!("cpu/u64-own.npy@{hash}/cpu-radix/1/3000");
+    let list = cudamark(&["sample", "--list", "--tier", "full", "--keys", &file]);
+    let list = text(&list.stdout);
+    assert!(list.lines().all(|line| line.contains(&format!("u64-own.npy@{hash}"))
+        || line.starts_with("pairs/u64+u32-own.npy@")));
+    assert!(list.contains("/cpu-radix/") && list.contains("emulator/"), "{list}");
+    let sample = ["sample", "--cells", &name, "--samples", "1", "--warm-up", "0"];
+    let output = cudamark(&[&sample[..], &["--keys", &file]].concat());
+    said(&output, 0);
+    let lines = json_lines(&text(&output.stdout));
+    assert_eq!(lines[1]["cell"], *name);
+    let without = one_line(&cudamark(&sample), 1);
+    contains(&without, &["--keys: `own.npy@", "give the file of these keys"]);
+}
+
+#[test]
+fn a_file_of_keys_that_cannot_be_sorted_is_one_error() {
+    let (_folder, path) = folder();
+    let file = path("own.npy");
+    let header = "{'descr': '<u4', 'fortran_order': False, 'shape': (4,), }";
+    for (header, bytes, said) in [
+        (header, 15, "truncated: its header says 4 keys of u32"),
+        (&header.replace("<u4", ">u4"), 16, "big-endian"),
+        (&header.replace("<u4", "<f8"), 32, "f64, which is not measured"),
+        (&header.replace("4,", "2, 2").replace("False", "True"), 16, "(2, 2) in Fortran order"),
+        ("{'descr': ", 16, "its .npy header cannot be read"),
+    ] {
+        npy(&file, header, &vec![0; bytes]);
+        for command in ["classic", "peers", "sample --list"] {
+            let words: Vec<&str> = command.split(' ').collect();
+            let line = one_line(&cudamark(&[&words[..], &["--keys", &file]].concat()), 1);
+            assert!(line.starts_with(&format!("cudamark: {file}: ")), "{line}");
+            contains(&line, &[said]);
+        }
+    }
+    for beside in ["--n 5", "--seed 1"] {
+        refuses(&format!("--keys {file} {beside}"), 2, &["--keys", "cannot be used with"]);
+    }
+    refuses("--type u32", 2, &["--keys"]);
+    refuses(&format!("--keys {file} --type u33"), 2, &["'u33'", "u32"]);
+}
+
 #[test]
 fn help_and_version_are_results() {
     let help = cudamark(&["classic", "--help"]);

@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         every_group_has_a_chart_with_a_line_for_each_engine,
         a_resumed_run_draws_cases_that_were_finished_before,
         settings_that_are_wrong_are_one_error,
+        keys_of_a_file_are_measured_under_its_name,
     ];
     common::run([(tests, None), (options::tests(), None)])
 }
@@ -316,4 +317,35 @@ fn settings_that_are_wrong_are_one_error() {
         contains(&line, &[expected]);
         assert!(!dir.0.path().join("cudamark").exists());
     }
+}
+
+fn keys_of_a_file_are_measured_under_its_name() {
+    let dir = TestDir::new();
+    let path = dir.0.path().join("own.bin");
+    fs::write(&path, [5; 4000]).unwrap();
+    let keys = [("CUDAMARK_KEYS", path.to_str().unwrap()), ("CUDAMARK_KEYS_TYPE", "i32")];
+    let command = || {
+        let mut command = dir.command("cpu", &QUICK, &keys);
+        for other in ["CUDAMARK_N", "CUDAMARK_TYPES", "CUDAMARK_DISTRIBUTIONS"] {
+            command.env_remove(other);
+        }
+        command
+    };
+    let output = command().output().unwrap();
+    said(&output, 0);
+    let [records] = &dir.records()[..] else { panic!("one file of records") };
+    let contents = Contents::read(records).unwrap();
+    let is_of_file = |case: &Case| case.distribution.starts_with("own.bin@") && case.n == 1000;
+    assert!(contents.cases.keys().all(is_of_file) && contents.finished.len() == 2);
+    let name = &contents.cases.keys().next().unwrap().distribution;
+    // The table, the page and Criterion's folders are by the same name.
+    contains(&text(&output.stdout), &[name]);
+    contains(&dir.read("cudamark/report/index.html"), &[name]);
+    dir.read(&format!("criterion/cpu_i32-{name}/cpu-std_2/1000/new/estimates.json"));
+    // So are the baselines that are looked for.
+    said(&command().args(["--save-baseline", "own"]).output().unwrap(), 0);
+    contains(&text(&command().args(["--baseline", "own"]).output().unwrap().stdout), &["change:"]);
+
+    let beside = one_line(&dir.command("cpu", &QUICK, &keys).output().unwrap(), 1);
+    contains(&beside, &["CUDAMARK_KEYS: `", "unset this or CUDAMARK_N"]);
 }

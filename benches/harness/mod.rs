@@ -85,7 +85,11 @@ fn measure(bench: &str, groups: &[Group], build: Build) -> Result<(), Stop> {
         return Ok(());
     }
     stop::where_nobody_reads(bench);
-    let looking = LazyCell::new(|| Session::new(settings.seed(), "", false, run::sink(None)));
+    let looking = LazyCell::new(|| {
+        let mut session = Session::new(settings.seed(), "", false, run::sink(None));
+        take_keys(&mut session, &settings);
+        session
+    });
     arguments.require_baseline(&selected, |case| {
         build(&looking, case).is_err_and(|error| error.is_unavailable())
     })?;
@@ -94,6 +98,7 @@ fn measure(bench: &str, groups: &[Group], build: Build) -> Result<(), Stop> {
     let gpu = with_gpu && session::any_needs_gpu(&selected);
     let sink = run::sink(records);
     let mut session = Session::new(settings.seed(), settings.tier.name(), gpu, sink);
+    take_keys(&mut session, &settings);
     tell!(
         "{bench}: tier {}, seed {}, environment {}",
         settings.tier,
@@ -126,6 +131,13 @@ fn measure(bench: &str, groups: &[Group], build: Build) -> Result<(), Stop> {
         stop::print(&format!("{said}\nRecords: {}\n", path.display()))?;
     }
     measured
+}
+
+/// Hands a session the file of keys that the settings name.
+fn take_keys(session: &mut Session, settings: &Settings) {
+    if let Some(file) = &settings.keys {
+        session.take_file(file.clone());
+    }
 }
 
 /// Prints names as Criterion does; those that take a GPU only `with_gpu`: a test of what

@@ -14,27 +14,34 @@ use clap::Args;
 use cudamark::tell;
 use indicatif::{ProgressBar, ProgressStyle};
 use suite::classic::Classic;
-use suite::engine::{parse_levels, require_memory};
+use suite::engine::parse_levels;
 use suite::workload::{CLASSIC_LEVELS, CLASSIC_N, DEFAULT_SEED};
 use suite::{Case, Error, Sample, Session};
 use suite::{engines, environment, registry, statistics};
 
+use super::keys::Keys;
 use crate::output::Output;
 use cudamark::report::charts;
 
-/// Type of the classic workload's keys.
+/// Type of the classic workload's keys: whatever the type, an engine runs or does not.
 type ClassicKey = i32;
 
 /// Sort integers at each concurrency level and print the time each took.
 ///
 /// The keys are i32, uniform over 0..=1000000, and lie in ordinary memory before and
 /// after each sort. A level is a number of threads, or of streams on a GPU. Times are
-/// medians; every sample's result is verified.
+/// medians; every sample's result is verified. --keys sorts those of a file in their place.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Number of keys.
-    #[arg(long, value_name = "N", default_value_t = CLASSIC_N, value_parser = whole_number)]
+    #[arg(
+        long, value_name = "N", default_value_t = CLASSIC_N, value_parser = whole_number,
+        conflicts_with = "keys"
+    )]
     n: usize,
+
+    #[command(flatten)]
+    keys: Keys,
 
     /// Concurrency levels.
     #[arg(long, value_name = "LIST", default_value_t = Levels::default())]
@@ -49,7 +56,7 @@ pub(crate) struct Options {
     samples: usize,
 
     /// Where the draws of the keys start.
-    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED)]
+    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED, conflicts_with = "keys")]
     seed: u64,
 
     /// Write the CSV to this file too.
@@ -69,19 +76,29 @@ const AUTO: &str = "auto";
 
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    let file = options.keys.open()?;
     let name = choose(&options.engine)?;
-    require_levels(name, options)?;
+    let case = Case::classic(name, options.n, 1);
+    let case = file.as_ref().map_or(case.clone(), |file| file.of_case(case));
+    // Better known before keys are drawn and other levels measured.
+    registry::require_levels(&case, &options.levels.0)?;
     let outputs = Outputs::open(options)?;
     let gpu = engines::needs_gpu(name);
-    let session = Session::new(options.seed, "classic", gpu, Box::new(|_| Ok(())));
+    let mut session = Session::new(options.seed, "classic", gpu, Box::new(|_| Ok(())));
     tell!(
-        "engine: {name}{}, n: {}, seed: {}, samples per level: {}",
+        "engine: {name}{}, n: {}, {}, samples per level: {}",
         if options.engine == AUTO { " (auto)" } else { "" },
-        options.n,
-        options.seed,
+        case.n,
+        match &file {
+            Some(file) => format!("keys: {} of {}", file.kind(), file.name()),
+            None => format!("seed: {}", options.seed),
+        },
         options.samples
     );
-    let levels = measure_levels(&session, name, options)?;
+    if let Some(file) = file {
+        session.take_file(file);
+    }
+    let levels = measure_levels(&session, &case, options)?;
     let environment = session.environment().environment.clone();
     let record = Classic::new(options.seed, environment, &levels);
     let csv = csv(&record);
@@ -110,22 +127,11 @@ fn choose(name: &str) -> Result<&'static str> {
     bail!("no engine can run on this machine")
 }
 
-/// Refuses levels that cannot be started, and inputs that memory has no room for: both are
-/// better known before keys are drawn and other levels measured.
-fn require_levels(name: &str, options: &Options) -> Result<()> {
-    let mut engine = registry::engine::<ClassicKey>(name)?;
-    let levels = &options.levels.0;
-    for &level in levels {
-        require_memory(&*engine, options.n, level)?;
-    }
-    Ok(engine.prepare(options.n, levels.iter().copied().max().unwrap_or(1))?)
-}
-
 /// Samples one level after the other, after one sort that carries start-up, and prints each
 /// when it is done.
 fn measure_levels(
     session: &Session,
-    engine: &str,
+    case: &Case,
     options: &Options,
 ) -> Result<Vec<(Case, Vec<Sample>)>> {
     print(&format!("CPU cores: {}\n", environment::cores()))?;
@@ -133,8 +139,8 @@ fn measure_levels(
     let progress = progress(levels.len() * options.samples)?;
     let mut measured = Vec::with_capacity(levels.len());
     for &level in levels {
-        progress.set_message(format!("{engine}, level {level}"));
-        let case = Case::classic(engine, options.n, level);
+        progress.set_message(format!("{}, level {level}", case.engine));
+        let case = case.at_level(level);
         let take = || {
             let mut sampler = session.sampler(&case, session.build(&case)?);
             sampler.drop_of(1)?;

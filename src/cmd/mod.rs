@@ -5,6 +5,7 @@ pub(crate) mod classic;
 pub(crate) mod compare;
 pub(crate) mod doctor;
 pub(crate) mod history;
+mod keys;
 pub(crate) mod peers;
 pub(crate) mod rank;
 pub(crate) mod report;

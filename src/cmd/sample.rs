@@ -23,15 +23,17 @@ use suite::Unavailable;
 use suite::lines::Line;
 use suite::session::{self, Sink};
 use suite::slowdown::Slowdown;
-use suite::workload::DEFAULT_SEED;
+use suite::workload::{DEFAULT_SEED, KeyFile};
 use suite::{Case, Group, Plan, Session, Settings, Tier};
 
 use super::classic::{print, progress, sample_count};
+use super::keys::Keys;
 
 /// Take verified samples of cases and write them down, a line of JSON each.
 ///
 /// A case is named like classic/i32-classic-50000000/cpu-std/4, whose last part is the
-/// level, or like cpu/u32-uniform/cpu-std/4/65536, whose last parts are level and n.
+/// level, or like cpu/u32-uniform/cpu-std/4/65536, whose last parts are level and n. With
+/// --keys, the tier's cases sort the keys of the file; --list shows their names.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Cases: names, or regular expressions over the names of the tier's cases.
@@ -60,6 +62,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "TIER", default_value_t = Tier::Default)]
     tier: Tier,
 
+    #[command(flatten)]
+    keys: Keys,
+
     /// Where the draws of the inputs start.
     #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED)]
     seed: u64,
@@ -75,7 +80,8 @@ pub(crate) struct Options {
 
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let cases = chosen(options)?;
+    let file = options.keys.open()?;
+    let cases = chosen(options, file.clone())?;
     if options.list {
         let names: Vec<String> = cases.iter().map(|case| format!("{case}\n")).collect();
         return print(&names.concat());
@@ -84,6 +90,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let interrupted = interrupt::flag()?;
     let gpu = session::any_needs_gpu(&cases);
     let mut session = Session::new(options.seed, options.tier.name(), gpu, sink);
+    if let Some(file) = file {
+        session.take_file(file);
+    }
     if let Some(slowdown) = &options.slow_down {
         if !cases.iter().any(|case| case.engine == slowdown.engine) {
             bail!("--slow-down: `{}` is the engine of none of these cases", slowdown.engine);
@@ -169,8 +178,9 @@ pub(super) fn sink_to(path: &Path, mut output: Output) -> Sink {
 }
 
 /// The cases that the options name, in the order of the plan, each once.
-fn chosen(options: &Options) -> Result<Vec<Case>> {
-    let settings = Settings { tier: options.tier, seed: Some(options.seed), ..Settings::default() };
+fn chosen(options: &Options, keys: Option<KeyFile>) -> Result<Vec<Case>> {
+    let (tier, seed) = (options.tier, Some(options.seed));
+    let settings = Settings { tier, seed, keys, ..Settings::default() };
     let plan = Plan::new(settings, Device::open().is_ok());
     let planned: Vec<Case> = Group::ALL.iter().flat_map(|&group| plan.cases(group)).collect();
     if options.cases.is_empty() {
@@ -223,11 +233,12 @@ mod tests {
             json: None,
             warm_up: 0.0,
             tier: Tier::Quick,
+            keys: Keys::default(),
             seed: 1,
             slow_down: None,
             list: true,
         };
-        let cases = chosen(&options).map_err(|error| error.to_string())?;
+        let cases = chosen(&options, None).map_err(|error| error.to_string())?;
         Ok(cases.iter().map(Case::to_string).collect())
     }
 

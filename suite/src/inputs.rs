@@ -1,5 +1,5 @@
-//! Inputs by the names of types and distributions. The last one is kept, because many
-//! cases in a row sort the same.
+//! Inputs by the names of types and distributions, of which a file of keys can be one. The
+//! last input is kept, because many cases in a row sort the same.
 
 use std::any::Any;
 use std::cell::RefCell;
@@ -9,7 +9,7 @@ use crate::case::Case;
 use crate::error::Error;
 use crate::key::Key;
 use crate::verify::{Fingerprint, Verifier};
-use crate::workload::Workload;
+use crate::workload::{KeyFile, Workload};
 
 /// Keys, and the fingerprint that their sorted form has.
 #[derive(Debug)]
@@ -45,35 +45,49 @@ impl<K: Key> Keys<K> {
 #[derive(Debug)]
 pub struct Inputs {
     seed: u64,
+    file: Option<KeyFile>,
     last: RefCell<Option<(String, Rc<dyn Any>)>>,
 }
 
 impl Inputs {
     /// Inputs drawn from `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { seed, last: RefCell::default() }
+        Self { seed, file: None, last: RefCell::default() }
     }
 
-    /// How to generate the input of a case.
-    pub fn workload(&self, name: &Case) -> Result<Workload, Error> {
-        Ok(Workload { n: name.n, distribution: name.distribution.parse()?, seed: self.seed })
+    /// Has the cases that name `file` sort its keys.
+    pub fn take_file(&mut self, file: KeyFile) {
+        self.file = Some(file);
+    }
+
+    /// The keys of array `index` of a case: of a file, the same in each.
+    fn make<K: Key>(&self, case: &Case, index: usize) -> Result<Keys<K>, Error> {
+        let name = &case.distribution;
+        if let Some(file) = self.file.as_ref().filter(|file| file.name() == name) {
+            return Ok(Keys::new(file.read(case.n)?));
+        }
+        if name.contains('@') {
+            let given = self.file.as_ref().map(|file| format!(", and not {}", file.name()));
+            return Err(Error::Setting {
+                setting: "--keys",
+                given: name.clone(),
+                reason: format!("give the file of these keys{}", given.unwrap_or_default()),
+            });
+        }
+        let seed = self.seed.wrapping_add(index as u64);
+        let workload = Workload { n: case.n, distribution: name.parse()?, seed };
+        Ok(Keys::new(workload.generate()?))
     }
 
     /// The keys of a case.
     pub fn keys<K: Key>(&self, name: &Case) -> Result<Rc<Keys<K>>, Error> {
-        let workload = self.workload(name)?;
-        self.kept(name.input(), || Ok(Keys::new(workload.generate()?)))
+        self.kept(name.input(), || self.make(name, 0))
     }
 
     /// As many arrays as the level of a case, each from a seed of its own.
     pub fn arrays<K: Key>(&self, name: &Case) -> Result<Rc<Vec<Keys<K>>>, Error> {
-        let workload = self.workload(name)?;
-        let array = |index: usize| {
-            let seed = workload.seed.wrapping_add(index as u64);
-            Ok(Keys::new(Workload { seed, ..workload }.generate()?))
-        };
         let key = format!("{} arrays of {}", name.level, name.input());
-        self.kept(key, || (0..name.level).map(array).collect())
+        self.kept(key, || (0..name.level).map(|index| self.make(name, index)).collect())
     }
 
     /// The value made last under this key, or else the one that `make` makes. The one before is
@@ -109,6 +123,28 @@ mod tests {
         assert!(Rc::ptr_eq(&first, &again));
         let other: Case = "cpu/u32-sorted/cpu-std/1/1000".parse().unwrap();
         assert!(inputs.keys::<u32>(&other).unwrap().keys().is_sorted());
+    }
+
+    #[test]
+    fn cases_that_name_a_file_have_its_keys() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own");
+        std::fs::write(&path, [3, 0, 0, 0, 1, 0, 0, 0]).unwrap();
+        let file = KeyFile::open(&path, Some("u32"), &[("u32", 4)]).unwrap();
+        let case = file.of_case("batch/u32-uniform-9/cpu-std/2".parse().unwrap());
+        let mut inputs = Inputs::new(7);
+        let error = inputs.keys::<u32>(&case).unwrap_err().to_string();
+        assert!(error.ends_with("`: give the file of these keys"), "{error}");
+        inputs.take_file(file);
+        assert_eq!(inputs.keys::<u32>(&case).unwrap().keys(), [3, 1]);
+        let arrays = inputs.arrays::<u32>(&case).unwrap();
+        assert!(arrays.iter().all(|array| array.keys() == [3, 1]) && arrays.len() == 2);
+        let other = Case { distribution: "own@00000000".to_owned(), ..case };
+        let error = inputs.keys::<u32>(&other).unwrap_err().to_string();
+        assert!(
+            error.contains("--keys: `own@00000000`: give the file")
+                && error.contains("and not own@")
+        );
     }
 
     #[test]

@@ -21,10 +21,13 @@
 //! | `CUDAMARK_DISTRIBUTIONS` | distributions, as in `uniform,sorted` | by tier and group |
 //! | `CUDAMARK_LEVELS` | concurrency levels, as in `1,2,4` | by tier and group |
 //! | `CUDAMARK_ENGINES` | engines, as in `gpu,cpu-std` | all that can run |
+//! | `CUDAMARK_KEYS` | a file of keys in place of drawn ones: NumPy's .npy, or raw | none |
+//! | `CUDAMARK_KEYS_TYPE` | type of its keys, if it is raw | |
 //! | `CUDAMARK_SEED` | seed of the inputs | 42 |
 
 use std::env::{self, VarError};
 use std::fmt::Display;
+use std::path::PathBuf;
 
 use crate::case::Case;
 use crate::engine;
@@ -33,7 +36,7 @@ use crate::error::{Error, unknown};
 use crate::group::Group;
 use crate::registry;
 use crate::tiers::{self, Axes, Tier};
-use crate::workload::{self, DEFAULT_SEED, Distribution, UnknownDistribution};
+use crate::workload::{self, DEFAULT_SEED, Distribution, KeyFile, UnknownDistribution};
 
 /// Choices; `None` stands for all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,6 +53,8 @@ pub struct Settings {
     pub levels: Option<Vec<usize>>,
     /// Names of engines.
     pub engines: Option<Vec<String>>,
+    /// File whose keys are sorted: with them type, distribution and number are given.
+    pub keys: Option<KeyFile>,
     /// Seed of the inputs, if not 42.
     pub seed: Option<u64>,
 }
@@ -64,7 +69,9 @@ impl Settings {
         let variables = Variables(get);
         let types = registry::types();
         let all = engines::names(|_| true);
+        let keys = variables.keys()?;
         Ok(Self {
+            keys,
             tier: (variables.one("CUDAMARK_TIER", str::parse)?).unwrap_or_default(),
             sizes: variables.list("CUDAMARK_N", workload::sizes::sizes)?,
             types: variables.list("CUDAMARK_TYPES", |word| {
@@ -124,6 +131,31 @@ impl<F: Fn(&str) -> Result<String, VarError>> Variables<F> {
         }
     }
 
+    /// The file of keys, and none of what it gives itself.
+    fn keys(&self) -> Result<Option<KeyFile>, Error> {
+        let text = |name| self.one(name, |text| Ok::<_, String>(text.to_owned()));
+        let (path, kind) = (text("CUDAMARK_KEYS")?, text("CUDAMARK_KEYS_TYPE")?);
+        let wrong = |setting, given: &str, reason: String| {
+            Err(Error::Setting { setting, given: given.to_owned(), reason })
+        };
+        let Some(path) = path else {
+            return match kind {
+                Some(kind) => {
+                    let reason = "no CUDAMARK_KEYS has keys of this type; set or unset both";
+                    wrong("CUDAMARK_KEYS_TYPE", &kind, reason.to_owned())
+                }
+                None => Ok(None),
+            };
+        };
+        for other in ["CUDAMARK_N", "CUDAMARK_TYPES", "CUDAMARK_DISTRIBUTIONS"] {
+            if text(other)?.is_some() {
+                let reason = format!("a file has its own keys; unset this or {other}");
+                return wrong("CUDAMARK_KEYS", &path, reason);
+            }
+        }
+        registry::key_file(&PathBuf::from(path), kind.as_deref()).map(Some)
+    }
+
     /// The same for items with commas between them, each of which may stand for several.
     fn list<T, E: Display>(
         &self,
@@ -160,7 +192,19 @@ impl Plan {
             for kind in chosen(&self.settings.types, axes.types) {
                 for distribution in chosen(&self.settings.distributions, axes.distributions) {
                     for &n in self.settings.sizes.as_ref().unwrap_or(&axes.sizes) {
-                        self.add_levels(group, &axes, (&kind, &distribution, n), &mut cases);
+                        let case = Case {
+                            group: group.name().to_owned(),
+                            engine: String::new(),
+                            kind: kind.clone(),
+                            distribution: distribution.clone(),
+                            n,
+                            level: 1,
+                        };
+                        let case = match &self.settings.keys {
+                            Some(keys) => keys.of_case(case),
+                            None => case,
+                        };
+                        self.add_levels(group, &axes, &case, &mut cases);
                     }
                 }
             }
@@ -174,33 +218,26 @@ impl Plan {
         cases
     }
 
-    fn add_levels(
-        &self,
-        group: Group,
-        axes: &Axes,
-        (kind, distribution, n): (&str, &str, usize),
-        cases: &mut Vec<Case>,
-    ) {
+    /// Adds `input` with every engine and level. Pairs of keys that are not measured with
+    /// values are left out.
+    fn add_levels(&self, group: Group, axes: &Axes, input: &Case, cases: &mut Vec<Case>) {
         let levels = self.settings.levels.as_ref().unwrap_or(&axes.levels);
-        let bytes = n.saturating_mul(registry::bytes_of(kind).unwrap_or(1));
+        let size = registry::bytes_of(&input.kind);
+        if size.is_none() && self.settings.keys.is_some() {
+            return;
+        }
+        let bytes = input.n.saturating_mul(size.unwrap_or(1));
         for engine in group.engines() {
             let wanted = self.settings.engines.as_ref();
             if wanted.is_some_and(|wanted| !wanted.iter().any(|name| name == engine)) {
                 continue;
             }
-            let asked = self.settings.sizes.is_some();
+            let asked = self.settings.sizes.is_some() || self.settings.keys.is_some();
             if !asked && !tiers::takes(group, engine, bytes, self.with_gpu) {
                 continue;
             }
             for level in levels_of(group, engine, levels) {
-                let case = Case {
-                    group: group.name().to_owned(),
-                    engine: engine.to_owned(),
-                    kind: kind.to_owned(),
-                    distribution: distribution.to_owned(),
-                    n,
-                    level,
-                };
+                let case = input.of_engine(engine).at_level(level);
                 if !cases.contains(&case) {
                     cases.push(case);
                 }
@@ -339,6 +376,40 @@ mod tests {
             assert!(error.starts_with(&start) && error.contains(said), "{error}");
         }
         assert_eq!(settings(&[]).unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn a_file_of_keys_takes_the_place_of_types_sizes_and_distributions() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("own.bin");
+        std::fs::write(&path, [7; 16]).unwrap();
+        let path = path.to_str().unwrap();
+        for (kind, n, pairs) in [("u64", 2, true), ("i32", 4, false)] {
+            let variables = [("CUDAMARK_KEYS", path), ("CUDAMARK_KEYS_TYPE", kind)];
+            let settings = settings(&variables).unwrap();
+            let name = settings.keys.as_ref().unwrap().name().to_owned();
+            let plan = Plan::new(settings, true);
+            for group in Group::ALL {
+                let cases = plan.cases(group);
+                assert_eq!(cases.is_empty(), group == Group::Pairs && !pairs, "{group}");
+                for case in cases {
+                    assert_eq!((&case.distribution, case.n), (&name, n));
+                    assert!(case.kind.split('+').next() == Some(kind), "{case}");
+                }
+            }
+            assert!(plan.cases(Group::Split).iter().any(|case| case.engine == "cpu-std"));
+        }
+        for (other, text) in
+            [("CUDAMARK_N", "5"), ("CUDAMARK_TYPES", "u32"), ("CUDAMARK_DISTRIBUTIONS", "sorted")]
+        {
+            let error =
+                settings(&[("CUDAMARK_KEYS", path), (other, text)]).unwrap_err().to_string();
+            assert!(error.starts_with("CUDAMARK_KEYS: `") && error.contains(other), "{error}");
+        }
+        let error = settings(&[("CUDAMARK_KEYS_TYPE", "u32")]).unwrap_err().to_string();
+        assert!(error.contains("no CUDAMARK_KEYS"), "{error}");
+        let error = settings(&[("CUDAMARK_KEYS", path)]).unwrap_err().to_string();
+        assert!(error.starts_with(path) && error.contains("--type u32"), "{error}");
     }
 
     #[test]

@@ -3,13 +3,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 
 use host::gpu::resident::require_indices;
 use host::gpu::{Device, Order};
 
 use crate::case::Case;
-use crate::engine::Engine;
+use crate::engine::{Engine, require_memory};
 use crate::engines::{self, Backend, CPU_COPY, CPU_RADIX, CPU_RAYON, CPU_STD, GPU};
 use crate::engines::{engine_and_variant, is_peer, needs_gpu};
 use crate::error::{Error, unknown};
@@ -22,6 +23,7 @@ use crate::runner::Runner;
 use crate::runners::peer::{self, Handed, Shape, StartedPeer};
 use crate::runners::{copies, emulator, gpu, host as on_host, streams};
 use crate::slowdown::{Slowdown, Slowed};
+use crate::workload::KeyFile;
 use crate::{cpu, gpu_engine};
 
 /// Builds runners. It keeps the last input and the peers that run, for the cases to come.
@@ -42,6 +44,7 @@ struct Type {
     build: fn(&Registry, Group, &Case) -> Built,
     /// The input of a case, for peers.
     input: fn(&Registry, &Case) -> Drawn,
+    require_levels: fn(&Case, &[usize]) -> Result<(), Error>,
 }
 
 /// A type more is a line more.
@@ -60,6 +63,7 @@ const fn keys<K: Key + Default>() -> Type {
         bytes: size_of::<K>(),
         build: build_keys::<K>,
         input: |registry, case| Ok(Box::new(registry.inputs.keys::<K>(case)?)),
+        require_levels: require_levels_of::<K>,
     }
 }
 
@@ -72,12 +76,25 @@ const fn pairs<K: Key + Default>(name: &'static str) -> Type {
             require_indices(case.n)?;
             Ok(Box::new(Pairs(registry.inputs.keys::<K>(case)?)))
         },
+        require_levels: require_levels_of::<K>,
     }
 }
 
 /// Names of all types.
 pub fn types() -> Vec<&'static str> {
     TYPES.iter().map(|kind| kind.name).collect()
+}
+
+/// Names of the types of keys without values.
+pub fn key_types() -> Vec<&'static str> {
+    types().into_iter().filter(|name| !name.contains('+')).collect()
+}
+
+/// The file of keys `path`, of type `kind` where it does not say its own.
+pub fn key_file(path: &Path, kind: Option<&str>) -> Result<KeyFile, Error> {
+    let alone = TYPES.iter().filter(|kind| !kind.name.contains('+'));
+    let types: Vec<_> = alone.map(|kind| (kind.name, kind.bytes)).collect();
+    KeyFile::open(path, kind, &types)
 }
 
 /// Bytes of an element of the type called `name`, if there is one.
@@ -94,6 +111,11 @@ impl Registry {
             handed: RefCell::default(),
             slowdown: None,
         }
+    }
+
+    /// Has the cases that name `file` sort its keys.
+    pub fn take_file(&mut self, file: KeyFile) {
+        self.inputs.take_file(file);
     }
 
     /// Plants a slowdown in an engine.
@@ -248,6 +270,20 @@ pub fn engine<K: Key>(name: &str) -> Result<Box<dyn Engine<K>>, Error> {
     })
 }
 
+/// Refuses levels of a case from and to host memory that its engine cannot start, and an
+/// input that memory has no room for, before keys are drawn.
+pub fn require_levels(case: &Case, levels: &[usize]) -> Result<(), Error> {
+    (kind_of(case)?.require_levels)(case, levels)
+}
+
+fn require_levels_of<K: Key>(case: &Case, levels: &[usize]) -> Result<(), Error> {
+    let mut engine = engine::<K>(&case.engine)?;
+    for &level in levels {
+        require_memory(&*engine, case.n, level)?;
+    }
+    engine.prepare(case.n, levels.iter().copied().max().unwrap_or(1))
+}
+
 /// The order in which our sort is asked for, by the variant of its engine.
 fn order(variant: Option<&str>) -> Result<Order, Error> {
     match variant {
@@ -327,9 +363,7 @@ fn build_keys<K: Key + Default>(registry: &Registry, group: Group, case: &Case) 
 
 fn build_pairs<K: Key + Default>(registry: &Registry, group: Group, case: &Case) -> Built {
     if group != Group::Pairs {
-        let mut alone = types();
-        alone.retain(|name| !name.contains('+'));
-        return Err(unknown("type of keys alone", &case.kind, &alone));
+        return Err(unknown("type of keys alone", &case.kind, &key_types()));
     }
     require_indices(case.n)?;
     let keys = || registry.inputs.keys::<K>(case);

@@ -18,6 +18,7 @@ use crate::peers::Variant;
 use crate::registry::Registry;
 use crate::sampler::Sampler;
 use crate::slowdown::Slowdown;
+use crate::workload::KeyFile;
 use crate::{Runner, group};
 use host::gpu::Device;
 
@@ -56,6 +57,11 @@ impl Session {
             engines: BTreeMap::new(),
             versions: BTreeMap::new(),
         }
+    }
+
+    /// Has the cases that name `file` sort its keys.
+    pub fn take_file(&mut self, file: KeyFile) {
+        self.registry.take_file(file);
     }
 
     /// Plants a slowdown in an engine; to be called before [`begin`](Self::begin), which

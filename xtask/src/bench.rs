@@ -12,14 +12,19 @@ use anyhow::{Result, bail};
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+/// The variable that names a file.
+const KEYS: &str = "CUDAMARK_KEYS";
+
 /// Options, the variables that they set, and what these choose.
-pub(crate) const SETTINGS: [(&str, &str, &str); 8] = [
+pub(crate) const SETTINGS: [(&str, &str, &str); 10] = [
     ("--tier", "CUDAMARK_TIER", "`quick`, `default` or `full`"),
     ("--n", "CUDAMARK_N", "numbers of elements, as in `2^16..2^20:2`; by tier and benchmark"),
     ("--types", "CUDAMARK_TYPES", "types: `u32,u64`; by tier and benchmark"),
     ("--distributions", "CUDAMARK_DISTRIBUTIONS", "distributions: `uniform,sorted`; likewise"),
     ("--levels", "CUDAMARK_LEVELS", "concurrency levels: `1,2,4`; likewise"),
     ("--engines", "CUDAMARK_ENGINES", "engines: `cpu-std,gpu`; all that can run"),
+    ("--keys", KEYS, "file of keys to sort: NumPy's .npy, or raw with `--type`; drawn keys"),
+    ("--type", "CUDAMARK_KEYS_TYPE", "type of the keys in a raw file: `u32`"),
     ("--seed", "CUDAMARK_SEED", "seed of the inputs; 42"),
     ("--resume", "CUDAMARK_RESUME", "goes on with the last run"),
 ];
@@ -85,6 +90,11 @@ fn split(arguments: Vec<OsString>) -> Result<(Vec<Variable>, Vec<OsString>)> {
         let Some(value) = value else {
             bail!("{option} takes a value, as in `{option} VALUE`");
         };
+        // Cargo runs benchmarks in another folder than this.
+        let value = match *variable {
+            KEYS => std::path::absolute(&value)?.into(),
+            _ => value,
+        };
         variables.push(((*variable).to_owned(), value));
     }
     Ok((variables, others))
@@ -106,6 +116,13 @@ mod tests {
             [("CUDAMARK_TIER", "quick"), ("CUDAMARK_LEVELS", "1,2"), ("CUDAMARK_RESUME", "1")];
         assert_eq!(variables, expected.map(|(name, value)| (name.to_owned(), value.into())));
         assert_eq!(others, words("--bench cpu -- --tier x filter"));
+    }
+
+    #[test]
+    fn the_path_of_keys_is_absolute() {
+        let (variables, _) = split(words("--keys own.npy")).unwrap();
+        let expected = std::env::current_dir().unwrap().join("own.npy");
+        assert_eq!(variables, [("CUDAMARK_KEYS".to_owned(), expected.into())]);
     }
 
     #[test]

@@ -29,6 +29,7 @@ use table::{Table, title};
 
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    let file = options.keys.open()?;
     host::gpu::Device::open().map_err(Unavailable::from)?;
     let paths = [&options.json, &options.records];
     let [json, records] = Output::open_all(paths.map(Option::as_deref))?;
@@ -38,6 +39,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let turns = Turns::of(options.samples);
     let mut session = Session::new(options.seed, "peers", true, sink);
+    let cases = options.cases(file.as_ref());
+    if let Some(file) = file {
+        session.take_file(file);
+    }
     session.begin(false)?;
     let environment = session.environment().environment.clone();
     let report = Report::new(environment, options.seed, turns);
@@ -54,7 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return Err(none_can_run(&names).into());
     }
     comparison.report.before = report::gpu_state();
-    comparison.measure(&options.cases())?;
+    comparison.measure(&cases)?;
     comparison.report.after = report::gpu_state();
     finish(comparison.report, json)
 }

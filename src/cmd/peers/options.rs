@@ -7,9 +7,10 @@ use clap::{Args, ValueEnum};
 use suite::Case;
 use suite::engines::{self, GPU};
 use suite::workload::sizes::sizes;
-use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution};
+use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution, KeyFile};
 
 use crate::cmd::classic::sample_count;
+use crate::cmd::keys::Keys;
 
 /// Types that other libraries sort, in the order of the table.
 const TYPES: [&str; 5] = ["u32", "i32", "f32", "u64", PAIRS];
@@ -29,22 +30,28 @@ const ALL: &str = "all";
 /// faster.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
+    #[command(flatten)]
+    pub keys: Keys,
+
     /// Types of the elements [default: all there are].
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = TYPES)]
+    #[arg(
+        long, value_name = "LIST", value_delimiter = ',', value_parser = TYPES,
+        conflicts_with = "keys"
+    )]
     types: Vec<String>,
 
     /// Numbers of elements: 1000000, 2^20 or 2^20-1, or a range, in which an exponent
     /// counts: 2^10..2^28, or every second 2^10..2^28:2.
     #[arg(
         long, value_name = "LIST", value_delimiter = ',', value_parser = some_sizes,
-        default_value = "2^10..2^28:2"
+        default_value = "2^10..2^28:2", conflicts_with = "keys"
     )]
     sizes: Vec<Sizes>,
 
     /// How keys are spread.
     #[arg(
         long, value_name = "LIST", value_delimiter = ',', value_parser = spread_parser(),
-        default_value = "uniform"
+        default_value = "uniform", conflicts_with = "keys"
     )]
     distributions: Vec<Spread>,
 
@@ -65,7 +72,7 @@ pub(crate) struct Options {
     peers: Vec<String>,
 
     /// Where the draws of the keys start.
-    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED)]
+    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED, conflicts_with = "keys")]
     pub seed: u64,
 
     /// Also sort the classic workload from and to host memory, by the host's clock.
@@ -83,8 +90,9 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The cases of our sort, in the order of the table.
-    pub(crate) fn cases(&self) -> Vec<Case> {
+    /// The cases of our sort, in the order of the table. A file of keys is the only input
+    /// there is.
+    pub(crate) fn cases(&self, file: Option<&KeyFile>) -> Vec<Case> {
         let types = match self.types.is_empty() {
             true => TYPES.to_vec(),
             false => self.types.iter().map(String::as_str).collect(),
@@ -100,7 +108,9 @@ impl Options {
             level: 1,
         };
         let mut cases = Vec::new();
-        for &kind in &types {
+        let types = if file.is_some() { &types[..1] } else { &types };
+        let sizes = if file.is_some() { &sizes[..1] } else { &sizes };
+        for &kind in types {
             let group = if kind == PAIRS { "pairs" } else { "device" };
             for distribution in &distributions {
                 let each = sizes.iter().map(|&&n| case(group, kind, distribution.to_string(), n));
@@ -109,6 +119,9 @@ impl Options {
         }
         if self.end_to_end {
             cases.push(case(CLASSIC, CLASSIC_TYPE, CLASSIC.to_owned(), CLASSIC_N));
+        }
+        if let Some(file) = file {
+            cases = cases.into_iter().map(|case| file.of_case(case)).collect();
         }
         cases
     }
@@ -211,7 +224,7 @@ mod tests {
     #[test]
     fn what_is_not_said_is_what_the_table_is_for() {
         let options = parsed("").unwrap();
-        let cases = options.cases();
+        let cases = options.cases(None);
         let sizes = [10, 12, 14, 16, 18, 20, 22, 24, 26, 28].map(|k| 1 << k);
         let of_first: Vec<usize> = cases[..10].iter().map(|case| case.n).collect();
         assert_eq!(of_first, sizes);
@@ -230,7 +243,7 @@ mod tests {
              --ours gpu,gpu-ballots,gpu --peers torch,cub,torch",
         );
         let options = options.unwrap();
-        let titles: Vec<String> = options.cases().iter().map(title).collect();
+        let titles: Vec<String> = options.cases(None).iter().map(title).collect();
         assert_eq!(titles.len(), 24);
         assert_eq!(titles[0], "i32, 2^10-1, sorted");
         assert_eq!(titles[23], "u32, 16, zipf");
@@ -241,7 +254,7 @@ mod tests {
     #[test]
     fn all_is_every_distribution_once() {
         let options = parsed("--types i32 --sizes 1 --distributions special,all");
-        let cases = options.unwrap().cases();
+        let cases = options.unwrap().cases(None);
         let spreads: Vec<&str> = cases.iter().map(|case| &*case.distribution).collect();
         assert_eq!(spreads.len(), Distribution::all().len());
         assert_eq!(spreads[..2], ["special", "uniform"]);
@@ -271,7 +284,7 @@ mod tests {
     #[test]
     fn cases_are_every_type_with_every_spread_at_every_size() {
         let options = parsed("--types i32 --sizes 1,2 --distributions sorted,uniform --end-to-end");
-        let cases: Vec<String> = options.unwrap().cases().iter().map(title).collect();
+        let cases: Vec<String> = options.unwrap().cases(None).iter().map(title).collect();
         assert_eq!(
             cases,
             [

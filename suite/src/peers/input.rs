@@ -17,8 +17,9 @@ use crate::error::{Difference, Error};
 use crate::inputs::Keys;
 use crate::key::Key;
 use crate::verify::{Fingerprint, Verifier};
+use crate::workload::file::read as read_keys;
 
-/// Keys converted to or from bytes at a time, by one thread.
+/// Keys converted to bytes at a time, by one thread.
 const BLOCK: usize = 1 << 20;
 
 /// An input of some type.
@@ -118,7 +119,7 @@ pub(super) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), Error> {
         for key in block {
             bytes.extend_from_slice(&key.to_bits().to_le_bytes()[..size_of::<K>()]);
         }
-        file.write_all_at(&bytes, offset::<K>(number))
+        file.write_all_at(&bytes, (number * BLOCK * size_of::<K>()) as u64)
     };
     blocks.try_for_each(write).map_err(&failed)
 }
@@ -133,25 +134,7 @@ pub(super) fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, Error> {
         let input = n as u64;
         return wrong(Err(Difference::Count { input, result }));
     }
-    let mut keys = vec![K::from_bits(0); n];
-    let blocks = keys.par_chunks_mut(BLOCK).enumerate();
-    let read = |(number, block): (usize, &mut [K])| {
-        let mut bytes = vec![0; size_of_val(block)];
-        file.read_exact_at(&mut bytes, offset::<K>(number))?;
-        for (word, key) in bytes.chunks_exact(size_of::<K>()).zip(block) {
-            let mut bits = [0; 8];
-            bits[..size_of::<K>()].copy_from_slice(word);
-            *key = K::from_bits(u64::from_le_bytes(bits));
-        }
-        Ok(())
-    };
-    blocks.try_for_each(read).map_err(&failed)?;
-    Ok(keys)
-}
-
-/// Where in a file a block of keys begins.
-fn offset<K>(number: usize) -> u64 {
-    (number * BLOCK * size_of::<K>()) as u64
+    read_keys(&file, 0, n, path)
 }
 
 #[cfg(test)]

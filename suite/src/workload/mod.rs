@@ -12,17 +12,20 @@
 //! |---|---|
 //! | [`distribution`] | the distributions by name |
 //! | `draws` | the draws |
+//! | [`file`] | keys of a file in place of drawn ones |
 //! | `keys` | the key at an index |
 //! | [`sizes`] | numbers of elements as they are written on a command line |
 
 pub mod distribution;
 mod draws;
+pub mod file;
 mod keys;
 pub mod sizes;
 
 use serde::Serialize;
 
 pub use distribution::{Distribution, UnknownDistribution};
+pub use file::KeyFile;
 
 use crate::error::Error;
 use crate::key::Key;
