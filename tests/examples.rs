@@ -1,0 +1,142 @@
+//! What a newcomer runs: the examples, and every command of docs/TUTORIAL.md.
+//!
+//! Examples are those that cargo builds beside the tests. Commands of the tutorial run as they
+//! stand, but that cargo builds in the profile of the tests, which has everything already; what
+//! they write goes to a folder of the test's. Outside of cargo, as in a bundle, all show as
+//! ignored.
+
+mod common;
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use common::{contains, executable, program, said, tests, text};
+use cuda_builder::{CudaBuilder, find_compiler};
+
+const TUTORIAL: &str = include_str!("../docs/TUTORIAL.md");
+/// The repository.
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// The crate of the kernel that an example measures.
+const KERNEL: &str = "examples/your-kernel";
+
+fn main() -> ExitCode {
+    let tests = tests![
+        the_race_of_the_first_kernel_is_found_and_the_mended_one_passes,
+        a_kernel_of_ones_own_is_measured_and_verified,
+        every_command_of_the_tutorial_succeeds,
+    ];
+    let lacks = env::var_os("CARGO").is_none().then(|| "no cargo runs this".to_owned());
+    let for_device = tests![a_kernel_of_ones_own_compiles_for_the_device];
+    let compiler = find_compiler(format!("{ROOT}/{KERNEL}"));
+    let lacks_compiler = lacks.clone().or_else(|| compiler.err().map(|error| error.to_string()));
+    common::run([(tests, lacks), (for_device, lacks_compiler)])
+}
+
+/// The example called `name`.
+fn example(name: &str) -> Command {
+    let test = env::current_exe().unwrap();
+    let folder = test.ancestors().nth(2).unwrap().join("examples");
+    let path = folder.join(name);
+    assert!(path.is_file(), "no {}; run `cargo build --examples` first", path.display());
+    Command::new(path)
+}
+
+fn the_race_of_the_first_kernel_is_found_and_the_mended_one_passes() {
+    let output = example("first_kernel").output().unwrap();
+    said(&output, 0);
+    let stdout = text(&output.stdout);
+    assert!(stdout.starts_with("data race in kernel `racing`: "), "{stdout}");
+    contains(&stdout, &["`numbers`", "at examples/first_kernel.rs:", "CUDA_EMULATOR='seed=7"]);
+    assert!(stdout.ends_with("no finding, in 100 random schedules\n"), "{stdout}");
+}
+
+fn a_kernel_of_ones_own_is_measured_and_verified() {
+    let home = tempfile::tempdir().unwrap();
+    let output = example("bench_your_kernel").env("CRITERION_HOME", home.path()).output().unwrap();
+    said(&output, 0);
+    let stdout = text(&output.stdout);
+    let place = if stdout.starts_with("no GPU: ") { "emulator" } else { "device" };
+    contains(&stdout, &[&format!("scale/{place}"), "time: ", "thrpt: ", "elem/s"]);
+    let estimates = home.path().join(format!("scale/{place}/new/estimates.json"));
+    assert!(estimates.is_file(), "{}", estimates.display());
+}
+
+fn a_kernel_of_ones_own_compiles_for_the_device() {
+    let ptx = CudaBuilder::new(Path::new(ROOT).join(KERNEL)).build().unwrap();
+    let ptx = fs::read_to_string(ptx).unwrap();
+    contains(&ptx, &[".entry scale(", ".maxntid 256"]);
+}
+
+/// The commands of the tutorial, in order.
+fn commands() -> Vec<&'static str> {
+    let mut commands = Vec::new();
+    let mut is_console = false;
+    for line in TUTORIAL.lines() {
+        match line.strip_prefix("```") {
+            Some(kind) => is_console = kind == "console",
+            None if is_console => {
+                commands.push(line.strip_prefix("$ ").expect("a command begins with `$ `"));
+            }
+            None => {}
+        }
+    }
+    commands
+}
+
+/// A folder that stands for a clone: what commands write below `target` goes there.
+fn stand_in() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    symlink(Path::new(ROOT).join("records"), folder.path().join("records")).unwrap();
+    // Cargo has its target folder, and benchmarks that one.
+    let runner = folder.path().join("runner.sh");
+    let target = folder.path().join("target");
+    let script = format!(
+        "#!/bin/sh\ncase $1 in */xtask) ;; *) export CARGO_TARGET_DIR='{}' ;; esac\nexec \"$@\"\n",
+        target.display()
+    );
+    executable(&runner, &script);
+    (folder, runner)
+}
+
+fn every_command_of_the_tutorial_succeeds() {
+    let commands = commands();
+    assert!(commands.len() >= 8, "{commands:?}");
+    let (folder, runner) = stand_in();
+    for line in commands {
+        let command = match line.split_once(' ') {
+            // A browser is not run, but what it opens is there.
+            Some(("xdg-open", file)) => {
+                assert!(folder.path().join(file).is_file(), "{line}");
+                continue;
+            }
+            _ => {
+                let built = line
+                    .replace("cargo xtask bench", "cargo xtask bench --workspace --profile dev");
+                built.replace("cargo run --release --", &format!("'{}'", program().display()))
+            }
+        };
+        // Cargo takes the clone, everything else the stand-in.
+        let of_cargo = command.starts_with("cargo ");
+        let mut shell = Command::new("bash");
+        shell
+            .args(["-c", &command])
+            .current_dir(if of_cargo { Path::new(ROOT) } else { folder.path() })
+            .env("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", &runner)
+            .env("CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER", &runner)
+            .envs([("CUDAMARK_TIER", "quick"), ("CUDAMARK_N", "1000"), ("CUDAMARK_LEVELS", "1,2")])
+            .env_remove("CRITERION_HOME");
+        let output = shell.output().unwrap();
+        assert!(
+            output.status.success(),
+            "{line}\n{}{}",
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+        assert!(!output.stdout.is_empty(), "{line}");
+    }
+    let page = folder.path().join("target/h200/index.html");
+    contains(&fs::read_to_string(page).unwrap(), &["H200"]);
+}
