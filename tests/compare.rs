@@ -158,9 +158,14 @@ fn refusal(output: &Output) -> String {
 #[test]
 fn the_exit_code_says_same_slower_or_not_judged() {
     let dir = TestDir::new();
-    for (seconds, wanted) in [(1.0, (0, "same")), (1.1, (1, "slower")), (0.5, (0, "faster"))] {
+    for (seconds, wanted, reason) in [
+        (1.0, (0, "same"), "change-ruled-out"),
+        (1.1, (1, "slower"), "above-noise-floor"),
+        (0.5, (0, "faster"), "above-noise-floor"),
+    ] {
         let (code, row) = dir.row(&[Made::cpu(1.0)], &[Made::cpu(seconds)], &[]);
         assert_eq!((code, row["verdict"].as_str().unwrap()), wanted);
+        assert_eq!(row["reason"], reason);
         let ratio = row["ratio"].as_f64().unwrap();
         assert!((ratio - seconds).abs() < 1e-9, "the least sample counts: {ratio}");
     }
@@ -233,6 +238,31 @@ fn text_and_markdown_show_the_same_table_and_notes() {
     assert_eq!(lines[2].matches(" | ").count(), columns.len() - 1, "{markdown}");
     // The table ends before the sentence: a line between them is empty.
     assert_eq!(lines[3], "");
+}
+
+#[test]
+fn reasons_are_codes_in_every_form() {
+    let dir = TestDir::new();
+    let base = dir.executable("base", &[Made::gpu(1e-3, 2e6)]);
+    // A clock that was lower.
+    let head = dir.executable("head", &[Made::gpu(1.2e-3, 2e6)]);
+    let said = |more: &[&str]| text(&dir.compare(&base, &head, more).stdout);
+    for format in ["text", "markdown"] {
+        let explained = said(&["--explain", "--format", format]);
+        let heads = explained.lines().next().unwrap();
+        contains(heads, &["verdict", "reason", "change"]);
+        contains(&explained, &["cycles-disagree", "\ncycles-disagree: seconds and cycles"]);
+        assert!(!said(&["--format", format]).contains("cycles-disagree"));
+    }
+    let json = |more: &[&str]| -> Value {
+        serde_json::from_str(&said(&[&["--format", "json"], more].concat())).unwrap()
+    };
+    let explained = json(&["--explain"]);
+    assert_eq!(explained["cells"][0]["reason"], "cycles-disagree");
+    assert!(explained["reasons"]["cycles-disagree"].is_string());
+    let plain = json(&[]);
+    assert_eq!(plain["cells"][0]["reason"], "cycles-disagree");
+    assert!(plain.get("reasons").is_none());
 }
 
 #[test]

@@ -19,6 +19,7 @@ use tempfile::NamedTempFile;
 use crate::build::Build;
 use crate::noise::{Disturbance, Disturbed, Watch};
 use crate::process::{self, Sampled};
+use crate::reason::Reason;
 use crate::schema::{Figures, Line, Run, Side, VERSION};
 use crate::stats::{self, Estimate, Round, Verdict};
 use crate::store::Store;
@@ -50,6 +51,8 @@ pub struct Row {
     /// By its seconds. Where the verdict in cycles is another, it is `unsure`.
     #[serde(flatten)]
     pub estimate: Estimate,
+    /// The reason of the verdict.
+    pub reason: Reason,
     /// The verdict by cycles of the GPU's multiprocessors, where they were counted.
     pub in_cycles: Option<Verdict>,
     /// It runs kernels, and their PTX is the same in both builds.
@@ -206,12 +209,15 @@ fn rows(runs: &[Run], detect: f64) -> Vec<Row> {
         let mut seconds = estimate(&|figures| stats::least(&figures.seconds))?;
         let in_cycles = estimate(&|figures| stats::least(figures.sm_cycles.as_ref()?));
         let in_cycles = in_cycles.map(|estimate| estimate.verdict);
+        let mut reason = Reason::of(&seconds);
         if in_cycles.is_some_and(|verdict| verdict != seconds.verdict) {
             seconds.verdict = Verdict::Unsure;
+            reason = Reason::CyclesDisagree;
         }
         Some(Row {
             case: (*case).clone(),
             estimate: seconds,
+            reason,
             in_cycles,
             same_ptx: same_ptx && case.engine.starts_with("gpu"),
             slowed_down: runs.iter().map(|run| run.cases[*case].slowed_down).sum(),

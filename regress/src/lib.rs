@@ -6,6 +6,7 @@
 //! | module | content |
 //! |---|---|
 //! | [`stats`] | the verdict over paired rounds of processes |
+//! | [`reason`] | the code of a verdict's reason |
 //! | `change_points` | steps in the times of a benchmark over commits |
 //! | `alignment` | rounds and sessions of processes, moved against each other |
 //! | [`schema`], [`store`] | what processes measured: lines, and a file a machine |
@@ -35,6 +36,7 @@ pub mod machine;
 pub mod noise;
 pub mod process;
 pub mod rank;
+pub mod reason;
 pub mod schema;
 pub mod selection;
 pub mod stats;

@@ -69,6 +69,10 @@ pub(crate) struct Options {
     #[command(flatten)]
     sampling: Sampling,
 
+    /// Give the reason of each verdict, as a code, and what to do about it.
+    #[arg(long)]
+    explain: bool,
+
     /// How the result is written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -202,7 +206,14 @@ fn compare(options: &Options) -> Result<u8> {
     if let Some(governor) = governor.filter(|governor| *governor != "performance") {
         tell!("the CPU's clock is set by `{governor}`; `performance` has less noise");
     }
-    let result = Verdicts::new(&plan.builds, &rows, &machine, governor, calibration.as_ref());
+    let result = Verdicts::new(
+        &plan.builds,
+        &rows,
+        &machine,
+        governor,
+        calibration.as_ref(),
+        options.explain,
+    );
     print(&result.written(options.format)?)?;
     let fewest = stats::fewest_rounds(rows.len());
     if rows.iter().any(|row| row.estimate.rounds < fewest) {

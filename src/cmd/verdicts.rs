@@ -1,6 +1,8 @@
 //! The result of a comparison as it is written: a table for people, in text or Markdown,
 //! and JSON for programs.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 use cudamark::report::figures::change;
 use cudamark::table::Format;
@@ -16,6 +18,8 @@ const VERSION: u32 = 1;
 /// Heads of the table's columns.
 const COLUMNS: [&str; 7] =
     ["case", "verdict", "change", "interval", "noise floor", "rounds", "notes"];
+/// Head and place of the column of reasons, where they are asked for.
+const REASON: (&str, usize) = ("reason", 2);
 
 /// Stands where there is no calibration.
 const NOT_CALIBRATED: &str = "this machine is not calibrated: `cudamark calibrate` measures how \
@@ -32,6 +36,9 @@ pub(crate) struct Verdicts<'a> {
     head: Side<'a>,
     /// Notes on the two, a sentence each.
     notes: Vec<String>,
+    /// What to do about each reason that there is, where that is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasons: Option<BTreeMap<&'static str, &'static str>>,
     #[serde(rename = "cells")]
     cases: &'a [Row],
     calibration: Option<&'a Summary>,
@@ -59,14 +66,16 @@ impl<'a> Side<'a> {
 
 impl<'a> Verdicts<'a> {
     /// `rows` of two builds that were measured on a machine, what sets its CPU's clock, and
-    /// how far its verdicts can be trusted.
+    /// how far its verdicts can be trusted; with `explain`, why each is what it is.
     pub(crate) fn new(
         [base, head]: &'a [Build; 2],
         rows: &'a [Row],
         machine_id: &'a str,
         governor: Option<&'a str>,
         calibration: Option<&'a Summary>,
+        explain: bool,
     ) -> Self {
+        let reasons = || rows.iter().map(|row| (row.reason.code(), row.reason.advice())).collect();
         Self {
             version: VERSION,
             machine_id,
@@ -76,6 +85,7 @@ impl<'a> Verdicts<'a> {
                 true => vec![build::same_executable(&["base", "head"])],
                 false => Vec::new(),
             },
+            reasons: explain.then(reasons),
             base: Side::new(base),
             head: Side::new(head),
             cases: rows,
@@ -88,10 +98,19 @@ impl<'a> Verdicts<'a> {
         if format == Format::Json {
             return Ok(serde_json::to_string_pretty(self)? + "\n");
         }
-        let rows = self.cases.iter().map(|row| columns(row).into()).collect();
-        let notes: String = self.notes.iter().map(|note| format!("{note}\n\n")).collect();
+        let mut rows: Vec<Vec<String>> = self.cases.iter().map(|row| columns(row).into()).collect();
+        let mut heads = COLUMNS.to_vec();
+        let mut notes: String = self.notes.iter().map(|note| format!("{note}\n\n")).collect();
+        if let Some(reasons) = &self.reasons {
+            let (head, place) = REASON;
+            heads.insert(place, head);
+            for (row, columns) in self.cases.iter().zip(&mut rows) {
+                columns.insert(place, row.reason.code().to_owned());
+            }
+            notes.extend(reasons.iter().map(|(code, advice)| format!("{code}: {advice}\n\n")));
+        }
         let trust = self.calibration.map_or_else(|| NOT_CALIBRATED.to_owned(), Summary::text);
-        Ok(format!("{}\n{notes}{trust}", format.table(&COLUMNS, rows)))
+        Ok(format!("{}\n{notes}{trust}", format.table(&heads, rows)))
     }
 }
 
