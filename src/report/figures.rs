@@ -34,6 +34,11 @@ pub fn share(share: Option<f64>) -> String {
     share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
 }
 
+/// Joules, or what stands for none.
+pub fn joules(joules: Option<f64>) -> String {
+    joules.map_or_else(|| "-".to_owned(), digits)
+}
+
 /// A ratio as a change: `+5.0 %`.
 pub fn change(ratio: f64) -> String {
     format!("{:+.1} %", (ratio - 1.0) * 100.0)

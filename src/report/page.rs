@@ -9,7 +9,7 @@ use suite::summary::{Curve, Figures, Rank};
 use suite::{Group, Summary, registry};
 
 use super::charts::{self, Metric};
-use super::figures::{grouped, input, rate, seconds, share};
+use super::figures::{grouped, input, joules, rate, seconds, share};
 use super::text::peers;
 use super::{analysis, text};
 
@@ -37,6 +37,8 @@ struct Section {
     rows: Vec<Row>,
     /// True if the rows are shown from the start.
     open: bool,
+    /// True if the rows have a column of joules.
+    energy: bool,
 }
 
 /// A chart, in several metrics or in one.
@@ -89,6 +91,7 @@ struct Row {
     efficiency: String,
     once: String,
     passes: String,
+    joules: String,
     overlap: String,
     clock: String,
     samples: usize,
@@ -123,6 +126,7 @@ fn section(summary: &Summary, group: Group) -> Result<Section> {
         heat: heat(summary, group),
         ranks: summary.rank(group),
         open: rows.len() <= ROWS_OPEN,
+        energy: summary.has_energy(group),
         rows,
     })
 }
@@ -286,6 +290,10 @@ fn row(figures: &Figures) -> Row {
         efficiency: times(figures.efficiency),
         once: part(figures.share_once),
         passes: part(figures.share_passes),
+        joules: match figures.joules_per_billion {
+            Some(_) => joules(figures.joules_per_billion),
+            None => dash.to_owned(),
+        },
         overlap: times(figures.overlap),
         clock: format!("{:?}", figures.clock).to_lowercase(),
         samples: figures.samples,

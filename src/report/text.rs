@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use suite::Group;
 use suite::summary::{Figures, Summary};
 
-use super::figures::{count, grouped, rate, seconds, share};
+use super::figures::{count, grouped, joules, rate, seconds, share};
 use crate::table;
 
 const HEAD: [&str; 11] = [
@@ -23,6 +23,9 @@ const HEAD: [&str; 11] = [
     "clock",
 ];
 
+/// Head of the column of joules for a billion elements, where any case has them.
+const ENERGY: &str = "J/10^9";
+
 /// The table of a group, and what follows from it.
 pub fn group(summary: &Summary, group: Group) -> String {
     let mut text = format!("\n{group}: {}\n", group.question());
@@ -32,11 +35,17 @@ pub fn group(summary: &Summary, group: Group) -> String {
         return text;
     }
     let engines = summary.engines_of(group);
-    let rows: Vec<Vec<String>> =
+    let mut rows: Vec<Vec<String>> =
         cases.iter().map(|figures| row(summary, figures, &engines)).collect();
     let over: Vec<String> = peers(&engines).map(|peer| format!("{peer} /")).collect();
     let mut head = HEAD.to_vec();
     head.extend(over.iter().map(String::as_str));
+    if summary.has_energy(group) {
+        head.push(ENERGY);
+        for (row, figures) in rows.iter_mut().zip(&cases) {
+            row.push(joules(figures.joules_per_billion));
+        }
+    }
     text += &table::text(&head, rows, 2);
     for curve in summary.curves(group) {
         let (Some(knee), best) = (curve.knee(), curve.best()) else {

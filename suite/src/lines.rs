@@ -169,6 +169,13 @@ pub struct Sample {
     /// Power drawn right after, in watts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power_w: Option<f64>,
+    /// Joules that the GPU took while the sample was taken, by its own counter: restoring the
+    /// input and verifying the result included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_j: Option<f64>,
+    /// Seconds for which these were counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_s: Option<f64>,
     /// Temperature right after, in degrees Celsius.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<f64>,
@@ -196,6 +203,8 @@ impl Sample {
             sm_clock_hz: None,
             sm_cycles: None,
             power_w: None,
+            energy_j: None,
+            energy_s: None,
             temperature_c: None,
             slowdowns: Vec::new(),
             unix_time_s: 0.0,

@@ -162,6 +162,14 @@ impl Monitor {
         }
     }
 
+    /// Joules that the GPU has taken since the driver was loaded, where it counts them (from
+    /// Volta on). The counter moves in steps of some ten milliseconds.
+    pub fn energy_j(&self) -> Option<f64> {
+        let device = self.nvml.device_by_index(self.index).ok()?;
+        let millijoules = device.total_energy_consumption().ok()?;
+        Some(millijoules as f64 / 1e3)
+    }
+
     /// The GPU's state now.
     pub fn read(&self) -> Reading {
         self.nvml

@@ -10,6 +10,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::case::Case;
+use crate::engines::needs_gpu;
 use crate::error::Error;
 use crate::group::Group;
 use crate::lines::{Sample, VERSION};
@@ -89,8 +90,17 @@ impl Sampler {
 
     /// One sample of `sorts` sorts.
     pub fn take_of(&mut self, sorts: u32) -> Result<Sample, Error> {
+        let (begin, before) = (Instant::now(), self.energy_j());
         let times = self.sample(sorts)?;
-        self.keep(times, sorts)
+        let energy_j = before.zip(self.energy_j()).map(|(before, after)| after - before);
+        let energy_s = energy_j.map(|_| begin.elapsed().as_secs_f64());
+        Ok(Sample { energy_j, energy_s, ..self.keep(times, sorts)? })
+    }
+
+    /// The energy that the GPU has taken, of a case that is the GPU's.
+    fn energy_j(&self) -> Option<f64> {
+        let monitor = self.monitor.as_ref().filter(|_| needs_gpu(&self.name.engine));
+        monitor?.energy_j()
     }
 
     /// A turn: `count` samples of one sort each, after sorts that are dropped. They count
@@ -127,6 +137,8 @@ impl Sampler {
             sm_clock_hz: reading.sm_clock_hz,
             sm_cycles: cycles.map(|(seconds, hertz)| seconds * hertz),
             power_w: reading.power_w,
+            energy_j: None,
+            energy_s: None,
             temperature_c: reading.temperature_c,
             slowdowns: reading.slowdowns,
             unix_time_s: now(),

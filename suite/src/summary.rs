@@ -12,6 +12,9 @@
 //!   way, which no comparison between algorithms can get around. Pass-aware counts the
 //!   bytes that a radix sort by 8-bit digits moves: one read to count digits, then a
 //!   read and a write for each digit; it is given for the engines that sort so.
+//! - *Joules for a billion* elements: the mean power that the GPU's counter saw while the
+//!   samples were taken, restoring and verifying included, times the median. Of less than
+//!   [`COUNTED_S`] the counter's steps say too little, and of cases of the CPU nothing.
 //! - The *rank* of engines is the geometric mean, over the inputs and levels that all
 //!   of them have, of their median over the least: 1 is fastest everywhere. An engine
 //!   that has one level alone counts with it at every level.
@@ -29,6 +32,9 @@ use crate::statistics;
 
 /// How far from the best throughput a level may be and still be the knee.
 const KNEE: f64 = 0.05;
+
+/// Seconds for which energy was counted, at least, before a figure is made of it.
+const COUNTED_S: f64 = 1.0;
 
 /// The figures of one case.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +69,8 @@ pub struct Figures {
     pub speed_up: Option<f64>,
     /// Speed-up over the number of times that the level is the least.
     pub efficiency: Option<f64>,
+    /// Joules of the GPU for a billion elements, where its counter says.
+    pub joules_per_billion: Option<f64>,
     /// Samples before which something slowed the GPU down.
     pub slowed: usize,
 }
@@ -169,6 +177,11 @@ impl Summary {
     pub fn groups(&self) -> Vec<Group> {
         let has = |group: &Group| self.cases.keys().any(|name| name.group == group.name());
         Group::ALL.into_iter().filter(has).collect()
+    }
+
+    /// Returns true if a case of a group has joules.
+    pub fn has_energy(&self, group: Group) -> bool {
+        self.of_group(group).iter().any(|figures| figures.joules_per_billion.is_some())
     }
 
     /// The cases of a group: by input, then engine, then level.
@@ -340,8 +353,16 @@ fn figures(
         share_passes: share(pass_bytes(name)),
         speed_up: None,
         efficiency: None,
+        joules_per_billion: power_w(samples).map(|watts| watts * median_s / elements * 1e9),
         slowed: samples.iter().filter(|sample| !sample.slowdowns.is_empty()).count(),
     })
+}
+
+/// Mean power of the GPU while samples were taken; none unless all of them say.
+fn power_w(samples: &[Sample]) -> Option<f64> {
+    let sum = |figure: fn(&Sample) -> Option<f64>| samples.iter().map(figure).sum::<Option<f64>>();
+    let (joules, seconds) = (sum(|of| of.energy_j)?, sum(|of| of.energy_s)?);
+    (seconds >= COUNTED_S).then_some(joules / seconds)
 }
 
 /// Bytes a second of a copy in the memory where a case's elements lie; none where they are on
@@ -418,6 +439,28 @@ mod tests {
         assert!((device.share_passes.unwrap() - 36e9 / 0.025 / 4e12).abs() < 1e-9);
         let pairs = figures_of(&summary, "pairs/u32+u32-uniform/gpu/1/1000000000");
         assert!((pairs.share_passes.unwrap() - 68e9 / 0.034 / 4e12).abs() < 1e-9);
+    }
+
+    #[test]
+    fn joules_are_mean_power_for_the_median_where_enough_was_counted() {
+        let name = "device/u32-uniform/gpu/1/2000000000";
+        let counted = |energy: [Option<(f64, f64)>; 2]| {
+            let mut contents = contents(&[(name, &[0.05, 0.05])]);
+            let samples = contents.cases.values_mut().next().unwrap();
+            for (sample, energy) in samples.iter_mut().zip(energy) {
+                sample.energy_j = energy.map(|(joules, _)| joules);
+                sample.energy_s = energy.map(|(_, seconds)| seconds);
+            }
+            let summary = Summary::of(&contents);
+            let joules = figures_of(&summary, name).joules_per_billion;
+            assert_eq!(summary.has_energy(Group::Device), joules.is_some());
+            joules
+        };
+        // The counter stood still in one sample: 600 W over both.
+        let joules = counted([Some((0.0, 0.25)), Some((600.0, 0.75))]).unwrap();
+        assert!((joules - 600.0 * 0.05 / 2.0).abs() < 1e-9, "{joules}");
+        assert_eq!(counted([Some((60.0, 0.1)), Some((60.0, 0.1))]), None);
+        assert_eq!(counted([Some((600.0, 1.0)), None]), None);
     }
 
     #[test]
