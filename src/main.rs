@@ -32,6 +32,7 @@ enum Command {
     Classic(cmd::classic::Options),
     Compare(cmd::compare::Options),
     Doctor(cmd::doctor::Options),
+    Export(cmd::export::Options),
     History(cmd::history::Options),
     /// Print the help of every command as Markdown: docs/CLI.md
     #[command(hide = true)]
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Command::Classic(options) => cmd::classic::run(&options),
         Command::Compare(options) => return cmd::compare::run(&options),
         Command::Doctor(options) => return cmd::doctor::run(&options),
+        Command::Export(options) => cmd::export::run(&options),
         Command::History(options) => cmd::history::run(&options),
         Command::Manual => cmd::classic::print(&manual()),
         Command::Peers(options) => cmd::peers::run(&options),

@@ -4,6 +4,7 @@ pub(crate) mod calibrate;
 pub(crate) mod classic;
 pub(crate) mod compare;
 pub(crate) mod doctor;
+pub(crate) mod export;
 pub(crate) mod history;
 mod keys;
 pub(crate) mod peers;

@@ -95,6 +95,16 @@ impl Contents {
         Ok(contents)
     }
 
+    /// Adds what a later file holds; its samples replace those of the same cases.
+    pub fn merge(&mut self, later: Self) {
+        self.environments.extend(later.environments);
+        self.engines.extend(later.engines);
+        self.finished.retain(|case| !later.cases.contains_key(case));
+        self.cases.extend(later.cases);
+        self.finished.extend(later.finished);
+        self.skipped.extend(later.skipped);
+    }
+
     fn add_text(&mut self, text: &str) -> Result<(), (usize, String)> {
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
         for (index, text) in whole.lines().enumerate() {
