@@ -1,8 +1,10 @@
-//! Independent arrays of one size, c at a time: how many are sorted in a second.
+//! Independent arrays of one size: how many are sorted in a second.
 //!
-//! Group `batch`: engine `gpu` with a stream an array, and `cpu-std` and `cpu-radix`
-//! with a thread an array. `n` in a name is the size of one array; level c sorts c of
-//! them, each from a seed of its own, each verified.
+//! - `batch`: c arrays at a time. Engine `gpu` has a stream an array, `cpu-std` and `cpu-radix` a
+//!   thread an array. `n` in a name is the size of one array; level c sorts c of them, each
+//!   from a seed of its own, each verified.
+//! - `segments`: one array of n keys in c segments of one length, sorted by one call. Without
+//!   a GPU there is nothing to measure, and the reason is said.
 //!
 //! How to read it: throughput counts the keys of all arrays. Arrays too small to fill
 //! the machine alone gain with the level, up to the knee; large ones do not.
@@ -14,5 +16,5 @@ use std::process::ExitCode;
 use suite::Group;
 
 fn main() -> ExitCode {
-    harness::main("batch", &[Group::Batch])
+    harness::main("batch", &[Group::Batch, Group::Segments])
 }

@@ -15,7 +15,8 @@ use crate::local_sort::{self, LocalSort};
 use crate::merge::{self, Merge};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::policy::local;
-use crate::policy::{self, block, fused, onesweep, single_wave};
+use crate::policy::{self, block, fused, onesweep, segments, single_wave};
+use crate::segments::{Classes, Segments};
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
 use crate::tile::{self, Buffers, Pass, look};
@@ -227,6 +228,49 @@ macro_rules! blocks {
     )* };
 }
 
+macro_rules! segment_classes {
+    ($name:ident) => {
+        entry! {
+            always $name: Classes {
+                offsets: Global<u32>, count: u32, n: u32, control: Global<u32>
+            }
+            segments::LIST; paired: false, atomic: false, shared_bytes: 0,
+            synchronises: synchronisation::SEGMENT_CLASSES,
+            kernel: crate::segments::segment_classes
+        }
+    };
+}
+
+macro_rules! segments {
+    (
+        $key:ident { $in_warps:ident: keys, $warps:expr; }
+        { $($name:ident: keys, $shape:expr;)* }
+    ) => {
+        segments! {
+            @ $key $in_warps $warps; atomic: false, shared_bytes: 0,
+            synchronises: synchronisation::NONE,
+            kernel: crate::segments::segments_in_warps::<$key>
+        }
+        $(segments! {
+            @ $key $name $shape; atomic: true,
+            shared_bytes: crate::block::shared_bytes::<$key>($shape),
+            synchronises: synchronisation::segments($shape.items),
+            kernel: crate::segments::segments_in_blocks::<
+                $key, { $shape.threads }, { $shape.items },
+            >
+        })*
+    };
+    (@ $key:ident $name:ident $shape:expr; $($rest:tt)*) => {
+        entry! {
+            always $name: Segments<$key> {
+                keys: Global<$key>, offsets: Global<u32>, count: u32, n: u32,
+                control: Global<u32>, order_mask: $key, options: u32, list: u32
+            }
+            $shape; paired: false, $($rest)*
+        }
+    };
+}
+
 macro_rules! histograms {
     ($key:ident $large:ident $small:ident) => {
         histograms! { @$key $large policy::HISTOGRAM_BYTES_LARGE }
@@ -326,6 +370,8 @@ macro_rules! entries {
         $(fused $fused:tt)?
         blocks $blocks:tt
         $(merge $merge:tt)?
+        $(segment_classes { $classes:ident; })?
+        $(segments_in_warps $in_warps:tt segments_in_blocks $in_blocks:tt)?
         verify { $verify:ident; }
         verify_values { $verify_values:ident; }
         $(gather { $gather:ident; })?
@@ -342,6 +388,8 @@ macro_rules! entries {
         $(fused! { always $key $fused })?
         blocks! { $key $blocks }
         $(merge! { $key $merge })?
+        $(segment_classes! { $classes })?
+        $(segments! { $key $in_warps $in_blocks })?
         elementwise! {
             policy::VERIFY, $verify: Verify<$key> {
                 keys: Global<$key>, n: u64, order_mask: $key, options: u32, result: Global<u64>
@@ -378,6 +426,8 @@ macro_rules! entries {
             const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)?);
             const BLOCKS: &'static [Entry<Block<Self>>] = table!($blocks);
             const MERGE: &'static [Entry<Merge<Self>>] = table!($($merge)?);
+            const SEGMENTS_IN_WARPS: &'static [Entry<Segments<Self>>] = table!($($in_warps)?);
+            const SEGMENTS_IN_BLOCKS: &'static [Entry<Segments<Self>>] = table!($($in_blocks)?);
             const VERIFY: Entry<Verify<Self>> = $verify::ENTRY;
             const VERIFY_VALUES: Entry<VerifyValues<Self>> = $verify_values::ENTRY;
             const GATHER: &'static [Entry<Gather<Self>>] = &[$($gather::ENTRY)?];

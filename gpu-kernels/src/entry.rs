@@ -13,6 +13,7 @@ use crate::histogram::Histogram;
 use crate::local_sort::LocalSort;
 use crate::merge::Merge;
 use crate::policy::Shape;
+use crate::segments::Segments;
 use crate::sweep::Swept;
 use crate::tile::Pass;
 use crate::verify::{Verify, VerifyValues};
@@ -66,6 +67,9 @@ pub trait Entries: Swept {
     const FUSED: &'static [Entry<Fused<Self>>];
     const BLOCKS: &'static [Entry<Block<Self>>];
     const MERGE: &'static [Entry<Merge<Self>>];
+    const SEGMENTS_IN_WARPS: &'static [Entry<Segments<Self>>];
+    /// Sorts of segments in blocks, in order of size: one a list.
+    const SEGMENTS_IN_BLOCKS: &'static [Entry<Segments<Self>>];
     const VERIFY: Entry<Verify<Self>>;
     const VERIFY_VALUES: Entry<VerifyValues<Self>>;
     const GATHER: &'static [Entry<Gather<Self>>];

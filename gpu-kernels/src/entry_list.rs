@@ -121,6 +121,13 @@ macro_rules! for_every_entry {
                     block_medium_pairs_u32: pairs, block::MEDIUM;
                 }
                 merge { merge_u32; }
+                segment_classes { classify_segments; }
+                segments_in_warps { segments_in_warps_u32: keys, segments::WARPS_U32; }
+                segments_in_blocks {
+                    segments_1024_u32: keys, segments::U32[0];
+                    segments_4096_u32: keys, segments::U32[1];
+                    segments_5120_u32: keys, segments::U32[2];
+                }
                 verify { verify_u32; }
                 verify_values { verify_values_u32; }
                 gather { gather_u32; }
@@ -173,6 +180,12 @@ macro_rules! for_every_entry {
                     block_medium_pairs_u64: pairs, block::MEDIUM;
                 }
                 merge { merge_u64; }
+                segments_in_warps { segments_in_warps_u64: keys, segments::WARPS_U64; }
+                segments_in_blocks {
+                    segments_1024_u64: keys, segments::U64[0];
+                    segments_4096_u64: keys, segments::U64[1];
+                    segments_5120_u64: keys, segments::U64[2];
+                }
                 verify { verify_u64; }
                 verify_values { verify_values_u64; }
                 gather { gather_u64; }

@@ -70,6 +70,7 @@ mod plan;
 pub mod policy;
 pub mod rank;
 mod scan;
+pub mod segments;
 pub mod store;
 pub mod sweep;
 pub mod synchronisation;

@@ -142,6 +142,25 @@ pub mod local {
     pub const U64_9216: Shape = Shape::new(1024, 9, 1);
 }
 
+/// Shapes of the sort of segments, by their lengths.
+pub mod segments {
+    use super::Shape;
+
+    /// Most keys of a segment that a warp sorts.
+    pub const WARP_MOST: usize = 256;
+    /// A thread a segment: of the kernel that lists them, and of those that sort in warps.
+    pub const LIST: Shape = Shape::new(256, 1, 4);
+    pub const WARPS_U32: Shape = LIST;
+    pub const WARPS_U64: Shape = Shape::new(256, 1, 2);
+    /// Sizes of block, and the keys of a segment that each sorts at most.
+    pub const BLOCKS: usize = 3;
+    pub const MOST: [usize; BLOCKS] = [1024, 4096, 5120];
+    pub const U32: [Shape; BLOCKS] =
+        [Shape::new(128, 8, 5), Shape::new(256, 16, 2), Shape::new(320, 16, 1)];
+    pub const U64: [Shape; BLOCKS] =
+        [Shape::new(128, 8, 5), Shape::new(512, 8, 1), Shape::new(640, 8, 1)];
+}
+
 /// Merging two runs of 4-byte keys.
 pub const MERGE: Shape = Shape::new(256, 15, 4);
 

@@ -68,6 +68,15 @@ pub const fn fused(items: usize) -> Counts {
     Counts::new(votes, scans + grid_barriers + networks + 12)
 }
 
+/// The classes of segments: a vote for each list.
+pub const SEGMENT_CLASSES: Counts = Counts::new(crate::segments::LISTS, 0);
+
+/// A list of segments, each sorted in one block, with a barrier before the next one.
+pub const fn segments(items: usize) -> Counts {
+    let Counts { votes, barriers } = block(items, false);
+    Counts::new(votes, barriers + 1)
+}
+
 /// The histogram and the plan.
 pub const HISTOGRAM: Counts = Counts::new(0, 6);
 

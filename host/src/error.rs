@@ -94,6 +94,28 @@ pub enum Error {
     #[error("n = {n} is more than the {limit} keys that indices count; sort parts and merge them")]
     TooMany { n: usize, limit: u64 },
 
+    /// A segment that is none of the keys.
+    #[error(
+        "segment {index} is {begin}..{end} of {n} keys; give offsets that do not decrease and end \
+         at {n} or before"
+    )]
+    Offsets { index: usize, begin: u32, end: u32, n: usize },
+
+    /// Another number of offsets than segments have.
+    #[error("{given} offsets of {segments} segments; give one more than there are segments")]
+    OffsetCount { given: usize, segments: usize },
+
+    /// An order that segments are not sorted in.
+    #[error(
+        "segments are sorted by all bits of their keys, floating-point ones in total order; leave \
+         out the bits or the numeric order, or sort each segment by itself"
+    )]
+    SegmentOrder,
+
+    /// Keys of a width that segments are not sorted of.
+    #[error("segments of {key} keys; give keys of 4 or 8 bytes, or sort each segment by itself")]
+    SegmentWidth { key: &'static str },
+
     /// More keys than runs are merged of.
     #[error(
         "n = {n} is more than the {limit} keys that are merged on the GPU; sort them at level 1"

@@ -10,6 +10,9 @@
 //   a double buffer is sorted within itself, so its input is copied in before the clock
 //   starts.
 //
+// Where the input is cut into segments, each is sorted by itself: by
+// cub::DeviceSegmentedSort or by cub::DeviceSegmentedRadixSort.
+//
 // Temporary storage is asked for and allocated beforehand. The clock is a pair of events on
 // the sort's own stream around that one call, on a stream that is idle when the first is
 // recorded; so what a caller waits for is counted, launches included.
@@ -32,6 +35,8 @@
 #include <cuda_runtime.h>
 
 #include <cub/device/device_radix_sort.cuh>
+#include <cub/device/device_segmented_radix_sort.cuh>
+#include <cub/device/device_segmented_sort.cuh>
 #include <cub/version.cuh>
 
 namespace {
@@ -44,14 +49,19 @@ struct variant {
     const char *name;
     bool wide_count;
     bool double_buffer;
+    bool segmented;
 };
 
 constexpr variant variants[] = {
-    {"count32", false, false},
-    {"count64", true, false},
-    {"count32-double-buffer", false, true},
-    {"count64-double-buffer", true, true},
+    {"count32", false, false, false},
+    {"count64", true, false, false},
+    {"count32-double-buffer", false, true, false},
+    {"count64-double-buffer", true, true, false},
+    {"segmented-sort", false, false, true},
+    {"segmented-radix-sort", false, false, true},
 };
+// The variant of the two that sorts by radix whatever the segments' lengths.
+constexpr const variant &segmented_radix_sort = variants[5];
 
 // Bytes moved between a file and the device at a time, and threads that do so: one alone
 // moves no more than a gigabyte or two a second.
@@ -205,7 +215,8 @@ public:
         storage_ = std::make_unique<device_memory>(storage_bytes_);
     }
     bool suits(const variant &way) const override {
-        return way.wide_count || n_ <= std::numeric_limits<std::uint32_t>::max();
+        return !way.segmented &&
+               (way.wide_count || n_ <= std::numeric_limits<std::uint32_t>::max());
     }
     void spoil() override {
         keys_.spoil();
@@ -290,8 +301,76 @@ private:
     std::unique_ptr<device_memory> storage_;
 };
 
+// Keys in segments, from one offset in the folder's file to the next.
+template <class Key> class segmented_job : public job {
+public:
+    segmented_job(const std::string &folder, std::uint64_t n, std::uint64_t offsets)
+        : n_(n), segments_(offsets - 1), keys_(folder + "/keys", n),
+          offsets_(offsets * sizeof(std::uint32_t)) {
+        if (n > std::numeric_limits<int>::max() || segments_ > std::numeric_limits<int>::max()) {
+            throw failure("segments of more keys than an int counts");
+        }
+        read_file(folder + "/offsets", offsets_.as<char>(), offsets * sizeof(std::uint32_t));
+        for (const variant &way : variants) {
+            if (suits(way)) {
+                storage_bytes_ = std::max(storage_bytes_, temporary_bytes(way));
+            }
+        }
+        storage_ = std::make_unique<device_memory>(storage_bytes_);
+    }
+    bool suits(const variant &way) const override { return way.segmented; }
+    void spoil() override { keys_.spoil(); }
+    void prepare(const variant &, cudaStream_t) override {}
+    void sort(const variant &way, cudaStream_t stream) override {
+        call(way, storage_->template as<void>(), storage_bytes_, stream);
+    }
+    std::size_t temporary_bytes(const variant &way) override {
+        std::size_t bytes = 0;
+        call(way, nullptr, bytes, nullptr);
+        return bytes;
+    }
+    void save(const std::string &folder) const override { keys_.save(folder + "/keys"); }
+
+private:
+    void call(const variant &way, void *storage, std::size_t &bytes, cudaStream_t stream) {
+        const int n = static_cast<int>(n_);
+        const int segments = static_cast<int>(segments_);
+        const auto *begins = offsets_.template as<const std::uint32_t>();
+        if (&way == &segmented_radix_sort) {
+            check(cub::DeviceSegmentedRadixSort::SortKeys(
+                      storage, bytes, keys_.input(), keys_.output(), n, segments, begins,
+                      begins + 1, 0, static_cast<int>(sizeof(Key) * 8), stream),
+                  "DeviceSegmentedRadixSort::SortKeys");
+        } else {
+            check(cub::DeviceSegmentedSort::SortKeys(storage, bytes, keys_.input(),
+                                                     keys_.output(), n, segments, begins,
+                                                     begins + 1, stream),
+                  "DeviceSegmentedSort::SortKeys");
+        }
+    }
+
+    std::uint64_t n_;
+    std::uint64_t segments_;
+    column<Key> keys_;
+    device_memory offsets_;
+    std::size_t storage_bytes_ = 0;
+    std::unique_ptr<device_memory> storage_;
+};
+
+// Offsets in the folder: none where the input is one array.
+std::uint64_t count_offsets(const std::string &folder) {
+    std::ifstream file(folder + "/offsets", std::ios::binary | std::ios::ate);
+    return file ? static_cast<std::uint64_t>(file.tellg()) / sizeof(std::uint32_t) : 0;
+}
+
 template <class Key, class Value = cub::NullType>
 std::unique_ptr<job> make(const std::string &folder, std::uint64_t n) {
+    if (const std::uint64_t offsets = count_offsets(folder)) {
+        if constexpr (std::is_same_v<Value, cub::NullType>) {
+            return std::make_unique<segmented_job<Key>>(folder, n, offsets);
+        }
+        throw failure("segments of keys with values");
+    }
     return std::make_unique<radix_job<Key, Value>>(folder, n);
 }
 
@@ -364,7 +443,7 @@ std::string hello() {
         json << separator << quoted(type.name);
         separator = ",";
     }
-    json << "]}";
+    json << "],\"segments\":true}";
     return json.str();
 }
 

@@ -62,13 +62,15 @@ pub struct Entry {
 /// Every engine.
 pub const ENGINES: [Entry; 17] = {
     use Backend::{Cpu, Emulator, Gpu, Peer};
-    use Group::{Batch, Classic, Device, DeviceCold, DeviceGraph, Pairs, Split, Transfer};
+    use Group::{
+        Batch, Classic, Device, DeviceCold, DeviceGraph, Pairs, Segments, Split, Transfer,
+    };
     const fn entry(name: &'static str, backend: Backend, groups: &'static [Group]) -> Entry {
         Entry { name, backend, groups }
     }
     [
-        entry(GPU, Gpu, &[Classic, Device, DeviceCold, DeviceGraph, Split, Batch, Pairs]),
-        entry("cub", Peer, &[Device, Pairs]),
+        entry(GPU, Gpu, &[Classic, Device, DeviceCold, DeviceGraph, Split, Batch, Segments, Pairs]),
+        entry("cub", Peer, &[Device, Segments, Pairs]),
         entry("cupy", Peer, &[Classic, Device]),
         entry("torch", Peer, &[Device]),
         entry(CPU_RADIX, Cpu, &[Classic, Batch, Group::Cpu]),

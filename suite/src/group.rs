@@ -21,6 +21,8 @@ pub enum Group {
     Split,
     /// As many arrays at once as the level says.
     Batch,
+    /// One array of as many segments as the level says, each sorted by itself.
+    Segments,
     /// Keys with values, stably.
     Pairs,
     /// Engines of the CPU over types, sizes and distributions.
@@ -33,13 +35,14 @@ pub enum Group {
 
 impl Group {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Classic,
         Self::Device,
         Self::DeviceCold,
         Self::DeviceGraph,
         Self::Split,
         Self::Batch,
+        Self::Segments,
         Self::Pairs,
         Self::Cpu,
         Self::Transfer,
@@ -55,6 +58,7 @@ impl Group {
             Self::DeviceGraph => "device-graph",
             Self::Split => "split",
             Self::Batch => "batch",
+            Self::Segments => "segments",
             Self::Pairs => "pairs",
             Self::Cpu => "cpu",
             Self::Transfer => "transfer",
@@ -82,6 +86,10 @@ impl Group {
             Self::Batch => {
                 "How many independent arrays are sorted in a second, by how many there are at a time?"
             }
+            Self::Segments => {
+                "How fast are the segments of one array sorted, each by itself, by how many there \
+                 are?"
+            }
             Self::Pairs => "What does it cost to move a value with each key, stably?",
             Self::Cpu => "Which engine of the CPU is fastest for which input?",
             Self::Transfer => "How long do the copies alone take, the floor under every sort?",
@@ -106,7 +114,7 @@ impl Group {
 
     /// Returns true if its question is what a higher level changes.
     pub fn asks_for_levels(self) -> bool {
-        matches!(self, Self::Classic | Self::Split | Self::Batch | Self::Transfer)
+        matches!(self, Self::Classic | Self::Split | Self::Batch | Self::Segments | Self::Transfer)
     }
 
     /// Returns true if its cases copy and sort nothing.

@@ -261,7 +261,7 @@ fn levels_of(group: Group, engine: &str, levels: &[usize]) -> Vec<usize> {
         Group::Device | Group::DeviceCold | Group::DeviceGraph | Group::Emulator => true,
         Group::Pairs => engine != CPU_RAYON,
         Group::Transfer => [PINNED_IN, PINNED_OUT, DEVICE_COPY].contains(&engine),
-        Group::Split | Group::Batch | Group::Cpu => false,
+        Group::Split | Group::Batch | Group::Segments | Group::Cpu => false,
     };
     match one_only {
         true => vec![1],

@@ -21,7 +21,7 @@ use crate::peers::pairs::Pairs;
 use crate::peers::{Input, Peer, Variant};
 use crate::runner::Runner;
 use crate::runners::peer::{self, Handed, Shape, StartedPeer};
-use crate::runners::{copies, emulator, gpu, host as on_host, streams};
+use crate::runners::{copies, emulator, gpu, host as on_host, segments, streams};
 use crate::slowdown::{Slowdown, Slowed};
 use crate::workload::KeyFile;
 use crate::{cpu, gpu_engine};
@@ -62,7 +62,13 @@ const fn keys<K: Key + Default>() -> Type {
         name: K::NAME,
         bytes: size_of::<K>(),
         build: build_keys::<K>,
-        input: |registry, case| Ok(Box::new(registry.inputs.keys::<K>(case)?)),
+        input: |registry, case| {
+            let keys = registry.inputs.keys::<K>(case)?;
+            Ok(match Group::Segments.name() == case.group {
+                true => Box::new(segments::Input::new(keys, case.level)),
+                false => Box::new(keys),
+            })
+        },
         require_levels: require_levels_of::<K>,
     }
 }
@@ -217,7 +223,7 @@ impl Registry {
             return Ok(Vec::new());
         }
         let peer = self.peer(&case.engine)?;
-        peer::require(&peer, &case.kind, Shape::Resident)?;
+        peer::require(&peer, &case.kind, Shape::of(group))?;
         peer::variants(&peer, &*self.handed(case)?)
     }
 
@@ -231,16 +237,20 @@ impl Registry {
 
     /// The input of a case for peers. The last one is kept: they follow one another.
     fn handed(&self, case: &Case) -> Result<Rc<Handed>, Error> {
+        let name = match Group::Segments.name() == case.group {
+            true => format!("{} in {} segments", case.input(), case.level),
+            false => case.input(),
+        };
         let mut last = self.handed.borrow_mut();
-        if let Some((_, kept)) = last.as_ref().filter(|(known, _)| *known == case.input()) {
+        if let Some((_, kept)) = last.as_ref().filter(|(known, _)| *known == name) {
             return Ok(Rc::clone(kept));
         }
         *last = None;
         let kind = kind_of(case)?;
         let bytes = (case.n as u64).saturating_mul(kind.bytes as u64);
         let input = || (kind.input)(self, case);
-        let handed = Rc::new(Handed::new(case.input(), kind.name, (case.n, bytes), input)?);
-        *last = Some((case.input(), Rc::clone(&handed)));
+        let handed = Rc::new(Handed::new(name.clone(), kind.name, (case.n, bytes), input)?);
+        *last = Some((name, Rc::clone(&handed)));
         Ok(handed)
     }
 }
@@ -348,6 +358,9 @@ fn build_keys<K: Key + Default>(registry: &Registry, group: Group, case: &Case) 
             let by = if engine == CPU_RADIX { CPU_RADIX } else { CPU_STD };
             Box::new(on_host::batch(arrays, by)?)
         }
+        (Group::Segments, _) => {
+            Box::new(segments::Segments::new(segments::Input::new(keys()?, case.level))?)
+        }
         (Group::Transfer, CPU_COPY) => Box::new(on_host::copy(keys()?, case.level)?),
         (Group::Transfer, _) => copies::build(engine, keys()?, case.level)?,
         (Group::Emulator, _) => emulator::build(case, keys)?,
@@ -451,6 +464,7 @@ mod tests {
             "device/u32-uniform/cub/1/9",
             "split/u32-uniform-9/gpu/2",
             "batch/u32-uniform-9/gpu/2",
+            "segments/u32-uniform/gpu/2/9",
             "pairs/u32+u32-uniform/gpu/1/9",
             "transfer/i32-classic-9/pinned-in/1",
             "transfer/i32-classic-9/staged-out/2",

@@ -6,6 +6,7 @@ use crate::bucket_sort::{BucketSorts, sorts_locally};
 use crate::case::{Emulated, draws};
 use crate::cases;
 use crate::fused::sorts_as_launched;
+use crate::segments::SegmentSorts;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::Buffer;
 use gpu_kernels::block::Block;
@@ -19,6 +20,8 @@ use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Key;
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::merge::Merge;
+use gpu_kernels::policy::segments::{MOST, WARP_MOST};
+use gpu_kernels::segments::{Classes, Segments};
 use gpu_kernels::tile::{Pass, look};
 use gpu_kernels::verify::{Verify, VerifyValues};
 use sort_cases::{Case, Distribution, KeyType, Payload};
@@ -148,6 +151,31 @@ fn merge<K: Key>(entry: &Entry<Merge<K>>, run: unsafe fn(Merge<K>)) {
     for key in KeyType::ALL.iter().filter(|key| key.bits == K::BITS) {
         draws(entry.name, 4 * cases::ENTRY, (kernel.tile, 3 * kernel.tile))
             .of(*key, |case| alone::merges(case, kernel));
+    }
+}
+
+fn segment_classes<K: Key>(entry: &Entry<Classes>, run: unsafe fn(Classes)) {
+    let kernels = SegmentSorts::<K> { classes: Kernel::of(entry, run), ..SegmentSorts::new() };
+    segments(entry.name, kernels, 2 * MOST[2]);
+}
+
+fn segments_in_warps<K: Key>(entry: &Entry<Segments<K>>, run: unsafe fn(Segments<K>)) {
+    let kernels = SegmentSorts { in_warps: Kernel::of(entry, run), ..SegmentSorts::new() };
+    segments(entry.name, kernels, WARP_MOST);
+}
+
+fn segments_in_blocks<K: Key>(entry: &Entry<Segments<K>>, run: unsafe fn(Segments<K>)) {
+    let mut kernels = SegmentSorts::new();
+    let class = MOST.iter().position(|&most| most == entry.shape.tile()).unwrap();
+    kernels.in_blocks[class] = Kernel::of(entry, run);
+    segments(entry.name, kernels, entry.shape.tile());
+}
+
+/// Sorts of segments no longer than `most` and a little more, of every type of the words' width.
+fn segments<K: Key>(name: &str, kernels: SegmentSorts<K>, most: usize) {
+    for key in KeyType::ALL.iter().filter(|key| key.bits == K::BITS) {
+        let draws = draws(name, cases::SEGMENTS, (most, 3 * most + 1000));
+        draws.of(*key, |case| kernels.sorts(case, most));
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `sorts` | the list itself, as whole sorts in small shapes |
 //! | `bucket_sort` | keys that are sorted by bucket, in small shapes |
 //! | `fused` | sorts in one launch whose blocks wait for each other |
+//! | `segments` | sorts of many segments, in the shapes that devices run |
 //! | `small` | each kernel by itself, in small shapes |
 //! | `entries` | each entry point, in the shape that devices run, on fewer cases |
 
@@ -17,6 +18,7 @@ mod bucket_sort;
 mod case;
 mod entries;
 mod fused;
+mod segments;
 mod small;
 mod sorter;
 mod sorts;
@@ -45,6 +47,10 @@ mod cases {
     pub const BUCKET_SORT: u32 = 10;
     /// The same.
     pub const LOCAL: u32 = 100;
+    /// Of each kernel that sorts segments.
+    pub const SEGMENTS: u32 = 6;
+    /// Of wrong offsets.
+    pub const WRONG_OFFSETS: u32 = 20;
     pub const GATHER: u32 = 400;
     pub const HISTOGRAM: u32 = 600;
     pub const MERGE: u32 = 2800;

@@ -3,6 +3,7 @@
 use crate::alone::{Kernel, codes, gathers, merges, sorts_in_a_block, verifies, verifies_values};
 use crate::case::{Emulated, draws, for_all};
 use crate::cases;
+use crate::segments::SegmentSorts;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::Buffer;
 use gpu_kernels::block;
@@ -127,4 +128,15 @@ fn verify_values_kernel() {
         verifies_values(case, blocks, strided(64, verify::verify_values::<u32>))?;
         verifies_values(case, blocks, strided(64, verify::verify_values::<u128>))
     });
+}
+
+#[test]
+fn segments_with_wrong_offsets_are_left_as_they_are() {
+    let sizes = (64, 3000);
+    for_all(
+        "segments_with_wrong_offsets_are_left_as_they_are",
+        cases::WRONG_OFFSETS,
+        sizes,
+        |case| SegmentSorts::<u32>::new().refuses(case),
+    );
 }

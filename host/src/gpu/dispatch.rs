@@ -5,6 +5,7 @@ use gpu_kernels::block::Block;
 use gpu_kernels::bucket_starts::BucketStarts;
 use gpu_kernels::buckets::{self, BucketCounts};
 use gpu_kernels::control;
+use gpu_kernels::entries::classify_segments;
 use gpu_kernels::entry::{Entries, Entry};
 use gpu_kernels::fused::{self, Fused};
 use gpu_kernels::gather::{Gather, NumericCodes};
@@ -13,6 +14,7 @@ use gpu_kernels::key::Bits;
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::merge::Merge;
 use gpu_kernels::policy;
+use gpu_kernels::segments::{Classes, Segments};
 use gpu_kernels::tile::Pass;
 
 use super::Device;
@@ -264,6 +266,34 @@ fn fused_entries<W: Entries>(
         let takes = n >= entry.shape.from && n <= fused::most(entry.shape);
         kind == Kind::Keys && takes && room.runs(entry)
     })
+}
+
+/// The kernels that sort segments.
+pub struct SegmentKernels<W> {
+    /// Checks offsets, and lists segments by length.
+    pub classes: Kernel<Classes>,
+    /// Sorts the short ones.
+    pub in_warps: Kernel<Segments<W>>,
+    /// Sorts each list, in a grid of so many blocks: all that the GPU holds.
+    pub in_blocks: Vec<(Kernel<Segments<W>>, u32)>,
+}
+
+impl<W: Entries> SegmentKernels<W> {
+    /// Those for keys of the type called `key`.
+    pub fn of(device: &Device, key: &'static str) -> Result<Self, Error> {
+        let [in_warps] = W::SEGMENTS_IN_WARPS else {
+            return Err(Error::SegmentWidth { key });
+        };
+        let in_blocks = W::SEGMENTS_IN_BLOCKS.iter().map(|entry| {
+            let kernel = device.kernels.load(entry)?;
+            Ok((kernel, kernel.resources()?.blocks * device.multiprocessors))
+        });
+        Ok(SegmentKernels {
+            classes: device.kernels.load(&classify_segments::ENTRY)?,
+            in_warps: device.kernels.load(in_warps)?,
+            in_blocks: in_blocks.collect::<Result<_, Error>>()?,
+        })
+    }
 }
 
 /// The kernel that merges runs.

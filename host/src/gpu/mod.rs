@@ -9,6 +9,7 @@
 //! | `launch` | the launches of one sort |
 //! | [`workspace`] | the device memory that a sort works in, and its parts |
 //! | [`sort`], `run` | [`Sort`]: a sort, prepared, and its runs |
+//! | [`segments`] | [`SegmentSort`]: sorts of many segments of one array |
 //! | [`sorter`] | [`GpuSorter`]: sorts in one call |
 //! | [`sweep`] | sorts by kernels of shapes that are not in use |
 //! | [`resident`] | sorts of resident keys, timed and verified on the device |
@@ -29,6 +30,7 @@ pub mod merger;
 pub mod module;
 pub mod resident;
 mod run;
+pub mod segments;
 pub mod sort;
 pub mod sorter;
 pub mod stream;
@@ -39,6 +41,7 @@ pub mod workspace;
 pub use device::Device;
 pub use key::{Bf16, F16, GpuKey, Order};
 pub use resident::Resident;
+pub use segments::SegmentSort;
 pub use sort::{Payload, Sort};
 pub use sort_cases::KeyType;
 pub use sorter::GpuSorter;

@@ -6,6 +6,7 @@ use cust::memory::{CopyDestination, DeviceSlice};
 
 use super::Device;
 use super::key::{GpuKey, Order};
+use super::segments::SegmentSort;
 use super::sort::{Payload, Sort};
 use super::stream::stream;
 use super::transfer::upload;
@@ -102,6 +103,45 @@ impl GpuSorter {
         let stream = stream()?;
         sort.keys_in_place(keys, &mut workspace, &stream)?;
         stream.synchronize().map_err(failed("sorting"))
+    }
+
+    /// Sorts each segment of `keys`, from one offset to the next, by itself and where it lies, as
+    /// a [`SegmentSort`] does. Returns when that is done.
+    ///
+    /// ```
+    /// use cust::memory::{CopyDestination, DeviceBuffer};
+    /// use host::gpu::{Device, GpuSorter, Order};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let Ok(device) = Device::open() else {
+    ///     return Ok(());
+    /// };
+    /// device.enter()?;
+    /// let mut keys = DeviceBuffer::from_slice(&[3, 1, 2, 9, 7])?;
+    /// let offsets = DeviceBuffer::from_slice(&[0, 3, 5])?;
+    /// GpuSorter::new(device).segments(&mut keys, &offsets, Order::ascending())?;
+    /// assert_eq!(keys.as_host_vec()?, [1, 2, 3, 7, 9]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Offsets that decrease or lie behind the last key: then no key has moved. No offsets; what
+    /// [`SegmentSort::new`] refuses; too little GPU memory; what the driver reports.
+    pub fn segments<K: GpuKey>(
+        &self,
+        keys: &mut DeviceSlice<K>,
+        offsets: &DeviceSlice<u32>,
+        order: Order,
+    ) -> Result<(), Error> {
+        let Some(count) = offsets.len().checked_sub(1) else {
+            return Err(Error::OffsetCount { given: 0, segments: 0 });
+        };
+        let sort = SegmentSort::new(self.device.clone(), keys.len(), count, order)?;
+        let mut workspace = sort.workspace()?;
+        let stream = stream()?;
+        sort.enqueue(keys, offsets, &mut workspace, &stream)?;
+        sort.finish(keys, offsets, &workspace, &stream)
     }
 
     /// Sorts a slice of the host: there, sorted, and back. Returns when that is done.

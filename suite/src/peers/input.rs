@@ -110,7 +110,7 @@ fn first_other<K: Key>(input: &[K], result: &[K]) -> Difference {
 
 /// Writes keys as they lie in the memory of a little-endian machine, blocks of them at
 /// once: one thread alone is slow to fill new pages.
-pub(super) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), Error> {
+pub(crate) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), Error> {
     let failed = Error::file(path);
     let file = File::create(path).map_err(&failed)?;
     let blocks = keys.par_chunks(BLOCK).enumerate();
@@ -125,7 +125,7 @@ pub(super) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), Error> {
 }
 
 /// Reads `n` keys that were written so. A file of another length is a wrong result.
-pub(super) fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, Error> {
+pub(crate) fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, Error> {
     let failed = Error::file(path);
     let file = File::open(path).map_err(&failed)?;
     let length = file.metadata().map_err(&failed)?.len();

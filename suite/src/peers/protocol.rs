@@ -6,7 +6,7 @@
 //!
 //! | request | what the peer does | answer |
 //! |---|---|---|
-//! | `load TYPE N FOLDER` | reads N keys from `FOLDER/keys`, and of pairs the values from `FOLDER/values`, little-endian | `{"loaded":N,"variants":[{"name":V},..]}` |
+//! | `load TYPE N FOLDER` | reads N keys from `FOLDER/keys`, of pairs the values from `FOLDER/values`, and of segments 32-bit offsets from `FOLDER/offsets`, little-endian | `{"loaded":N,"variants":[{"name":V},..]}` |
 //! | `run V COUNT` | overwrites its last result, sorts COUNT times by variant V | `{"times_ms":[..]}`, by events |
 //! | `end_to_end COUNT` | the same from and to host memory | `{"times_ms":[..]}`, by the host's clock |
 //! | `save FOLDER` | writes its last result to files of the same names there | `{"saved":true}` |
@@ -53,6 +53,9 @@ pub struct Greeting {
     /// True if it answers `end_to_end`.
     #[serde(default)]
     pub end_to_end: bool,
+    /// True if it sorts the segments of an input by themselves.
+    #[serde(default)]
+    pub segments: bool,
 }
 
 /// The first line of a process that speaks the protocol.
@@ -151,6 +154,7 @@ mod tests {
             orders: vec![Order::ZerosEqual],
             types: vec!["u32".to_owned(), "u32+u32".to_owned()],
             end_to_end: false,
+            segments: false,
         };
         assert_eq!(first(READY), Ok(Some(First::Ready(expected))));
         let skipped = r#"{"protocol":2,"skipped":"No module named 'cupy'"}"#;

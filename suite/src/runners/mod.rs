@@ -5,5 +5,6 @@ pub mod emulator;
 pub mod gpu;
 pub mod host;
 pub mod peer;
+pub mod segments;
 pub mod shape;
 pub mod streams;

@@ -22,6 +22,8 @@ use crate::runner::{Runner, Times, WARM_UP_SORTS, warm_ups};
 pub enum Shape {
     /// From GPU memory to other GPU memory, timed by events.
     Resident,
+    /// The same, where each segment is sorted by itself.
+    Segments,
     /// From ordinary host memory to ordinary host memory, timed by the host's clock.
     EndToEnd,
 }
@@ -31,6 +33,7 @@ impl Shape {
     pub fn of(group: Group) -> Self {
         match group {
             Group::Classic => Self::EndToEnd,
+            Group::Segments => Self::Segments,
             _ => Self::Resident,
         }
     }
@@ -140,6 +143,9 @@ pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), Error
         true if shape == Shape::EndToEnd && !greeting.end_to_end => {
             "it does not sort from and to host memory".to_owned()
         }
+        true if shape == Shape::Segments && !greeting.segments => {
+            "it does not sort segments".to_owned()
+        }
         true => return Ok(()),
     };
     Err(Error::Skipped { engine: greeting.peer.clone(), reason })
@@ -159,11 +165,11 @@ pub fn build(
 ) -> Result<Box<dyn Runner>, Error> {
     let variant = match (shape, variant) {
         (Shape::EndToEnd, _) => None,
-        (Shape::Resident, None) => Some(peer.loaded(&handed, |peer| {
+        (_, None) => Some(peer.loaded(&handed, |peer| {
             let fastest = peer.choose_fastest(WARM_UP_SORTS + 1)?;
             Ok((fastest, peer.variants()[fastest].clone()))
         })?),
-        (Shape::Resident, Some(name)) => {
+        (_, Some(name)) => {
             let all = variants(&peer, &handed)?;
             let names: Vec<&str> = all.iter().map(|variant| &*variant.name).collect();
             let index = names.iter().position(|known| *known == name);
@@ -192,7 +198,7 @@ impl PeerRunner {
     fn times(&self, ms: f64) -> Times {
         match self.shape {
             Shape::EndToEnd => Times::of_host(ms / 1e3),
-            Shape::Resident => Times { device_s: Some(ms / 1e3), ..Times::default() },
+            _ => Times { device_s: Some(ms / 1e3), ..Times::default() },
         }
     }
 

@@ -9,6 +9,7 @@ mod buckets;
 mod full;
 mod list;
 mod oracle;
+mod segments;
 mod workspaces;
 
 use std::sync::{Arc, RwLock};
@@ -53,6 +54,9 @@ const TESTS: &[OnDevice] = &[
         workspaces::sorts_of_few_and_many_tiles_share_a_workspace,
     ),
     ("a_capture_alone_clears_nothing", workspaces::a_capture_alone_clears_nothing),
+    ("segments_are_sorted_each_by_itself", segments::segments_are_sorted_each_by_itself),
+    ("many_segments_and_none_are_sorted", segments::many_segments_and_none_are_sorted),
+    ("wrong_offsets_are_refused", segments::wrong_offsets_are_refused),
     ("every_level_sorts_every_case", every_level_sorts_every_case),
     ("a_corrupt_ptx_is_one_clear_error", a_corrupt_ptx_is_one_clear_error),
     ("what_does_not_fit_is_refused", what_does_not_fit_is_refused),

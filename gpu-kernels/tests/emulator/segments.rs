@@ -1,0 +1,156 @@
+//! Sorts of segments, in the shapes that devices run: of lengths about the bounds of each class,
+//! with keys outside all segments, and with offsets that are wrong.
+
+use crate::alone::Kernel;
+use crate::case::Emulated;
+use cuda_std::emu::Buffer;
+use gpu_kernels::block;
+use gpu_kernels::control;
+use gpu_kernels::key::Key;
+use gpu_kernels::policy::segments::{BLOCKS, LIST, MOST, U32, WARP_MOST};
+use gpu_kernels::segments::{
+    self, Classes, Segments, WRONG, list_begin, segment_classes, segments_in_blocks,
+    segments_in_warps,
+};
+use sort_cases::Case;
+
+/// The kernels of a sort.
+#[derive(Clone, Copy)]
+pub struct SegmentSorts<K> {
+    pub classes: Kernel<Classes>,
+    pub in_warps: Kernel<Segments<K>>,
+    pub in_blocks: [Kernel<Segments<K>>; BLOCKS],
+}
+
+/// Lengths about which a sort changes.
+const LENGTHS: [usize; 12] =
+    [0, 1, 8, 16, 32, 64, 128, WARP_MOST, 300, 1024, 4096, MOST[BLOCKS - 1]];
+
+macro_rules! in_blocks {
+    ($K:ident, $($class:literal),*) => {
+        [$(Kernel::of_shape(
+            segments_in_blocks::<$K, { U32[$class].threads }, { U32[$class].items }>,
+            U32[$class],
+            block::shared_bytes::<$K>(U32[$class]),
+        )),*]
+    };
+}
+
+impl<K: Key> SegmentSorts<K> {
+    pub fn new() -> Self {
+        SegmentSorts {
+            classes: Kernel::of_shape(segment_classes, LIST, 0),
+            in_warps: Kernel::of_shape(segments_in_warps::<K>, LIST, 0),
+            in_blocks: in_blocks!(K, 0, 1, 2),
+        }
+    }
+
+    /// Sorts segments of the case's keys, no longer than `most` and the longest in `LENGTHS` and
+    /// one more.
+    pub fn sorts(&self, case: &Case, most: usize) -> Result<(), String> {
+        let offsets = offsets(case, most);
+        let keys = case.words::<K>();
+        let (found, control) = self.run(case, &keys, &offsets)?;
+        if control[WRONG] != 0 {
+            return Err("right offsets were found to be wrong".to_owned());
+        }
+        let key = case.key_of::<K>();
+        let rank = |word: &K| match key.rank(word.to_u128()) {
+            rank if case.descending => !rank,
+            rank => rank,
+        };
+        let mut expected = keys.clone();
+        let mut left = Vec::new();
+        for (index, bounds) in offsets.windows(2).enumerate() {
+            let segment = &mut expected[bounds[0] as usize..bounds[1] as usize];
+            match segment.len() > MOST[BLOCKS - 1] {
+                true => left.push(index as u32),
+                false => segment.sort_by_key(rank),
+            }
+        }
+        if found != expected {
+            return Err(format!("segments of {offsets:?} are not sorted"));
+        }
+        let count = control[segments::COUNTS + BLOCKS] as usize;
+        let begin = list_begin(BLOCKS, keys.len());
+        let mut listed = control[begin..begin + count].to_vec();
+        listed.sort();
+        match listed == left {
+            true => Ok(()),
+            false => Err(format!("segments {listed:?} are left to the host, and not {left:?}")),
+        }
+    }
+
+    /// Leaves all keys as they are if a segment ends before it begins, or behind the last key.
+    pub fn refuses(&self, case: &Case) -> Result<(), String> {
+        let mut offsets = offsets(case, 4096);
+        let keys = case.words::<K>();
+        let at = case.seed as usize % (offsets.len() - 1);
+        match case.seed.is_multiple_of(2) || offsets[at] == 0 {
+            true => offsets[at + 1] = keys.len() as u32 + 1,
+            false => offsets[at + 1] = offsets[at] - 1,
+        }
+        let (found, control) = self.run(case, &keys, &offsets)?;
+        match found == keys && control[WRONG] != 0 {
+            true => Ok(()),
+            false => Err(format!("wrong offsets {offsets:?} were sorted by")),
+        }
+    }
+
+    /// The keys, and the control words.
+    fn run(&self, case: &Case, keys: &[K], offsets: &[u32]) -> Result<(Vec<K>, Vec<u32>), String> {
+        let array = Buffer::from_slice(keys).named("keys");
+        let borders = Buffer::from_slice(offsets).named("offsets");
+        let words = segments::words(keys.len());
+        let control = Buffer::<u32>::from_slice(&vec![0; words]).named("control");
+        let (count, n) = (offsets.len() as u32 - 1, keys.len() as u32);
+        let grid = (count as usize).div_ceil(LIST.threads);
+        let arg = Classes { offsets: borders.global(), count, n, control: control.global() };
+        self.classes.launch(case, "segment_classes", grid, arg)?;
+        let mut arg = Segments {
+            keys: array.global(),
+            offsets: borders.global(),
+            count,
+            n,
+            control: control.global(),
+            order_mask: case.order_mask(),
+            options: if case.key_of::<K>().is_float() { control::ENCODE } else { 0 },
+            list: 0,
+        };
+        self.in_warps.launch(case, "segments_in_warps", grid, arg)?;
+        for kernel in self.in_blocks {
+            kernel.launch(case, "segments_in_blocks", 2, arg)?;
+            arg.list += 1;
+        }
+        Ok((array.to_vec(), control.to_vec()))
+    }
+}
+
+/// Offsets of segments of the case's keys: of a length near one of [`LENGTHS`], or of all below
+/// it, so that a warp's may all be short.
+fn offsets(case: &Case, most: usize) -> Vec<u32> {
+    let mut state = case.seed;
+    let mut draw = |below: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % below
+    };
+    let lengths = LENGTHS.iter().filter(|&&length| length <= most).count();
+    let longest = LENGTHS[draw(lengths)];
+    let mut end = draw(case.n.min(20) + 1);
+    let mut offsets = vec![end as u32];
+    while end < case.n && offsets.len() < 2000 {
+        let length = match draw(2) {
+            0 => LENGTHS[draw(lengths)].min(longest) + draw(2),
+            _ => draw(longest + 2),
+        };
+        if end + length > case.n {
+            break;
+        }
+        end += length;
+        offsets.push(end as u32);
+    }
+    if offsets.len() == 1 {
+        offsets.push(case.n as u32);
+    }
+    offsets
+}

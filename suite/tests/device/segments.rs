@@ -1,0 +1,106 @@
+//! Sorts of many segments of one array.
+
+use std::sync::Arc;
+
+use cust::memory::DeviceBuffer;
+use host::gpu::segments::LONGEST_IN_A_BLOCK;
+use host::gpu::{Bf16, Device, F16, GpuSorter, Order};
+
+use crate::oracle::{Ranked, call, keys};
+
+/// Segments of lengths about those at which a sort changes, with keys outside of them, of
+/// every type of 4 and 8 bytes.
+pub(crate) fn segments_are_sorted_each_by_itself(device: Arc<Device>) {
+    fn of<K: Ranked>(sorter: &GpuSorter) {
+        if ![32, 64].contains(&K::TYPE.bits) {
+            return;
+        }
+        for (seed, most) in
+            [8, 16, 33, 257, 1025, 4097, LONGEST_IN_A_BLOCK + 2, 100_000].into_iter().enumerate()
+        {
+            let offsets = offsets(300_000, most, seed as u64);
+            for (order, descending) in [(Order::ascending(), false), (Order::descending(), true)] {
+                check::<K>(sorter, &offsets, order, descending, most);
+            }
+        }
+    }
+    let sorter = GpuSorter::new(device);
+    sort_cases::for_every_type!(call of (&sorter));
+}
+
+/// Equal segments of very many keys, and none at all.
+pub(crate) fn many_segments_and_none_are_sorted(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let n = 1 << 22;
+    for length in [1, 7, 16, 200, 2048] {
+        let offsets: Vec<u32> = (0..=n as u32 / length).map(|i| i * length).collect();
+        check::<u32>(&sorter, &offsets, Order::ascending(), false, length as usize);
+    }
+    check::<u32>(&sorter, &[0], Order::ascending(), false, 0);
+    check::<u64>(&sorter, &[5, 5, 5], Order::ascending(), false, 0);
+}
+
+/// Each is one error that names the first wrong segment, and no key moves.
+pub(crate) fn wrong_offsets_are_refused(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let words = keys::<u32>(100_000);
+    let mut array = DeviceBuffer::from_slice(&words).unwrap();
+    for (offsets, message) in [
+        (vec![0, 50_000, 49_999, 100_000], "segment 1 is 50000..49999 of 100000 keys"),
+        (vec![0, 10, 20, 100_001], "segment 2 is 20..100001 of 100000 keys"),
+        (vec![u32::MAX, 0], "segment 0 is 4294967295..0 of 100000 keys"),
+    ] {
+        let offsets = DeviceBuffer::from_slice(&offsets).unwrap();
+        let error = sorter.segments(&mut array, &offsets, Order::ascending()).unwrap_err();
+        assert!(error.to_string().starts_with(message), "{error}");
+        assert!(array.as_host_vec().unwrap() == words);
+    }
+    let offsets = DeviceBuffer::from_slice(&[0, 1]).unwrap();
+    let refused = |order| sorter.segments(&mut array.index(..), &offsets, order).unwrap_err();
+    let error = refused(Order::ascending().bits(0..8)).to_string();
+    assert!(error.contains("by all bits"), "{error}");
+    let mut bytes = DeviceBuffer::from_slice(&[2u8, 1]).unwrap();
+    let error = sorter.segments(&mut bytes, &offsets, Order::ascending()).unwrap_err();
+    assert!(error.to_string().contains("segments of u8 keys"), "{error}");
+}
+
+fn offsets(n: u32, most: usize, mut state: u64) -> Vec<u32> {
+    let mut offsets = vec![3];
+    let mut end = 3;
+    while offsets.len() < 20_000 {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        end += ((state >> 33) % (most as u64 + 1)) as u32;
+        if end > n {
+            break;
+        }
+        offsets.push(end);
+    }
+    offsets
+}
+
+/// Sorts by the kernels, and by the standard library segment by segment.
+#[track_caller]
+fn check<K: Ranked>(
+    sorter: &GpuSorter,
+    offsets: &[u32],
+    order: Order,
+    descending: bool,
+    most: usize,
+) {
+    let n = offsets.last().map_or(0, |&end| end as usize) + 5;
+    let input = keys::<K>(n);
+    let mut expected: Vec<u128> = input.iter().map(|key| key.to_word()).collect();
+    for bounds in offsets.windows(2) {
+        expected[bounds[0] as usize..bounds[1] as usize].sort_by_key(|&word| {
+            let rank = K::TYPE.rank(word);
+            if descending { !rank } else { rank }
+        });
+    }
+    let mut array = DeviceBuffer::from_slice(&input).unwrap();
+    let borders = DeviceBuffer::from_slice(offsets).unwrap();
+    sorter.segments(&mut array, &borders, order).unwrap();
+    let found: Vec<u128> =
+        array.as_host_vec().unwrap().into_iter().map(|key| key.to_word()).collect();
+    let differs = (0..n).find(|&i| found[i] != expected[i]);
+    assert!(differs.is_none(), "{}, up to {most} keys: differs at {differs:?}", K::TYPE.name);
+}
