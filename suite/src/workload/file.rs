@@ -214,7 +214,7 @@ fn counted(bytes: u64, n: Option<usize>, kind: &str, size: u64) -> Result<usize,
                  save or copy it again"
             ))
         }
-        None if bytes % size != 0 => Err(format!(
+        None if !bytes.is_multiple_of(size) => Err(format!(
             "{bytes} bytes are no whole number of {kind}, which have {size}; copy it again if it is \
              truncated, or say another --type"
         )),
