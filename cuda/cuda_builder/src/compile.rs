@@ -1,11 +1,11 @@
 //! Compiling crates, each with one call of rustc, and none that is in the cache.
 
-use crate::CudaBuilderError;
 use crate::arch::NvvmArch;
 use crate::cache::{Cache, Key};
 use crate::compiler::{Compiler, command, run};
 use crate::crates::{Crate, Crates};
-use crate::sysroot::sysroot;
+use crate::sysroot::{self, sysroot};
+use crate::{Announce, CudaBuilderError};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,8 @@ pub(crate) struct Compilation<'a> {
     pub arch: NvvmArch,
     /// Further arguments of the compiler for the device's crates.
     pub arguments: &'a [String],
+    /// Told of each run of rustc before it begins.
+    pub announce: Announce,
     /// Runs of rustc so far.
     pub calls: usize,
 }
@@ -49,7 +51,7 @@ impl Compilation<'_> {
     }
 
     /// The name of each crate's cache entry: a hash of its source, all that decides how
-    /// it is compiled, and the names of its dependencies' entries.
+    /// it is compiled, and the names of its dependencies' entries, `core` among them.
     fn entries(&self) -> Result<Vec<String>, CudaBuilderError> {
         let mut entries: Vec<String> = Vec::new();
         for (i, krate) in self.crates.in_order.iter().enumerate() {
@@ -57,6 +59,9 @@ impl Compilation<'_> {
             key.field(env!("CARGO_PKG_VERSION")).field(&self.compiler.verbose_version);
             for flag in self.flags(i) {
                 key.field(flag);
+            }
+            if !krate.for_host {
+                key.field(sysroot::name(self.compiler));
             }
             for (name, dependency) in &krate.dependencies {
                 key.field(name).field(&entries[*dependency]);
@@ -79,7 +84,7 @@ impl Compilation<'_> {
         }
         let sysroot = match krate.for_host {
             true => None,
-            false => Some(sysroot(self.cache, self.compiler, &mut self.calls)?),
+            false => Some(sysroot(self.cache, self.compiler, self.announce, &mut self.calls)?),
         };
         self.calls += 1;
         let compile = |folder: &Path| self.compile(i, entries, sysroot.as_deref(), folder);
@@ -117,6 +122,7 @@ impl Compilation<'_> {
             .arg(folder)
             .arg(&krate.root_file);
         let target = if krate.for_host { "the host" } else { &self.arch.to_string() };
+        (self.announce)(&krate.package.name, target);
         let messages = run(rustc, &krate.package.name, target)?;
         check_sources(krate, &folder.join(format!("{}.d", krate.name)))?;
         let path = folder.join(MESSAGES);

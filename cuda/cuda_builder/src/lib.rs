@@ -62,7 +62,11 @@ pub struct CudaBuilder {
     cache: Option<PathBuf>,
     compiler: Option<Compiler>,
     arguments: Vec<String>,
+    announce: Announce,
 }
+
+/// Takes the name of a crate that is about to be compiled, and what for: `sm_90`, `the host`.
+pub type Announce = fn(krate: &str, target: &str);
 
 /// The result of a build.
 #[derive(Clone, Debug)]
@@ -89,6 +93,7 @@ impl CudaBuilder {
             cache: None,
             compiler: None,
             arguments: Vec::new(),
+            announce: |_, _| {},
         }
     }
 
@@ -130,6 +135,12 @@ impl CudaBuilder {
         self
     }
 
+    /// Called before each run of rustc, for a display of progress. Nothing is, unless set.
+    pub fn announce(mut self, announce: Announce) -> Self {
+        self.announce = announce;
+        self
+    }
+
     /// Builds. Returns the path of the PTX: [`copy_to`](Self::copy_to), or one in the cache.
     pub fn build(self) -> Result<PathBuf, CudaBuilderError> {
         self.build_with_info().map(|build| build.ptx)
@@ -151,6 +162,7 @@ impl CudaBuilder {
             crates: &crates,
             arch: self.arch,
             arguments: &self.arguments,
+            announce: self.announce,
             calls: 0,
         };
         let raw = compilation.ptx()?;

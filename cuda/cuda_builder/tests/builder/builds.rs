@@ -3,6 +3,7 @@
 use crate::{assert_has, builder, builder_of, cache_with_core, generated, ptx_of};
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, NvvmArch};
 use std::fs;
+use std::sync::Mutex;
 
 const KERNEL: &str = "#[kernel] pub unsafe fn k(out: Global<u32>) { unsafe { out.set(0, 77) } }";
 
@@ -38,6 +39,27 @@ pub(crate) fn unchanged_sources_run_no_compiler_and_changed_ones_do(compiler: Co
     fs::write(&source, original).unwrap();
     assert_eq!(build(baseline).compiler_calls, 0);
     assert_eq!(fs::read_to_string(&copy).unwrap(), first);
+}
+
+pub(crate) fn each_run_of_the_compiler_is_announced_before_it_begins(compiler: Compiler) {
+    static ANNOUNCED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+    let announce = |krate: &str, target: &str| {
+        ANNOUNCED.lock().unwrap().push((krate.to_owned(), target.to_owned()));
+    };
+    let cache = cache_with_core(&compiler);
+    let krate = generated(KERNEL, "");
+    for expected in [
+        &[("cuda_std_macros", "the host"), ("cuda_std", "sm_90"), ("generated", "sm_90")][..],
+        // All is in the cache.
+        &[],
+    ] {
+        ANNOUNCED.lock().unwrap().clear();
+        let builder = builder_of(krate.path(), &compiler).arch(NvvmArch::Compute90);
+        builder.cache_dir(cache.path()).announce(announce).build().unwrap();
+        let announced = ANNOUNCED.lock().unwrap();
+        let announced = announced.iter().map(|(krate, target)| (krate.as_str(), target.as_str()));
+        assert_eq!(announced.collect::<Vec<_>>(), expected);
+    }
 }
 
 pub(crate) fn other_arguments_are_another_build(compiler: Compiler) {

@@ -22,10 +22,11 @@ macro_rules! named {
 }
 
 fn main() {
-    let compiling: [Named<fn(Compiler)>; 18] = named![
+    let compiling: [Named<fn(Compiler)>; 19] = named![
         accessors::accessors_leave_no_trace,
         builds::builds_at_once_do_not_disturb_each_other,
         builds::crates_that_need_cargo_are_refused_with_the_reason,
+        builds::each_run_of_the_compiler_is_announced_before_it_begins,
         builds::other_arguments_are_another_build,
         builds::unchanged_sources_run_no_compiler_and_changed_ones_do,
         builds::warnings_of_the_compiler_are_kept_with_the_build,
