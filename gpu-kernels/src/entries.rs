@@ -87,8 +87,10 @@ macro_rules! entry {
         #[cfg(not(target_os = "cuda"))]
         #[allow(clippy::missing_safety_doc)]
         impl $name {
-            /// Calls the kernel: a thread of it, in the emulator.
+            /// Calls the kernel: a thread of it, in the emulator. Compiled where it is called, as
+            /// the kernel is: a minute of optimising, and no program but the tests calls all.
             $(#[cfg($cfg)])?
+            #[inline]
             pub unsafe fn run(arguments: $arguments $(<$key>)?) {
                 unsafe { $name($(
                     $($(arguments.$field.$part,)*)?
