@@ -31,7 +31,7 @@ pub(crate) const SETTINGS: [(&str, &str, &str); 10] = [
 
 pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     let (variables, arguments) = split(arguments)?;
-    crate::setup::or_without_kernels();
+    crate::setup::with_kernels()?;
     if !runs_all(&arguments) {
         return cargo::pass_on(&["bench"], &arguments, &variables);
     }

@@ -5,6 +5,7 @@
 //! time of day. The tests of the packages that build things are left out: what
 //! they try, compilers and a source tree, is not there.
 
+use crate::budget;
 use crate::cargo::{self, Variable};
 use crate::glibc::{self, Version};
 use crate::programs;
@@ -70,7 +71,7 @@ pub(crate) fn run() -> Result<()> {
     let megabytes = contents.len() as f64 / 1e6;
     println!("{} ({megabytes:.1} MB)", archive.display());
     println!("there: tar -xJf {name}.tar.xz && {name}/run.sh --help");
-    Ok(())
+    budget::check_bundle(contents.len() as u64)
 }
 
 /// Variables for cargo: no symbols, which are most of the bytes;
@@ -100,7 +101,7 @@ impl Executables {
         println!("building {folder}: cargo {}", arguments.join(" "));
         let mut cargo = cargo::command(arguments);
         cargo.envs(variables.iter().cloned());
-        for (path, artifact) in cargo::executables(cargo)? {
+        for (path, artifact) in cargo::build(cargo)?.executables {
             let manifest = artifact.manifest_path.as_std_path();
             let is_test = artifact.profile.test;
             let Some(name) = name_in(folder, manifest, &artifact.target, is_test) else {

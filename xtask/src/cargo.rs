@@ -59,24 +59,41 @@ pub(crate) fn packages() -> Result<Vec<Package>> {
     Ok(metadata()?.packages)
 }
 
-/// Builds by a call of cargo, and returns the executables.
-pub(crate) fn executables(mut cargo: Command) -> Result<Vec<(PathBuf, Artifact)>> {
+/// The results of a build.
+#[derive(Default)]
+pub(crate) struct Built {
+    pub(crate) executables: Vec<(PathBuf, Artifact)>,
+    /// Folders in which build scripts left files, by the names of the packages' folders.
+    pub(crate) out_dirs: Vec<(String, PathBuf)>,
+}
+
+/// Builds by a call of cargo.
+pub(crate) fn build(mut cargo: Command) -> Result<Built> {
     let line = programs::shown(&cargo);
     cargo.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     let output = cargo.output().context("cannot run cargo")?;
     if !output.status.success() {
         bail!("{line} failed");
     }
-    let mut found = Vec::new();
+    let mut built = Built::default();
     for message in Message::parse_stream(&*output.stdout) {
         let message = message.context("cannot read what cargo says it has built")?;
-        if let Message::CompilerArtifact(artifact) = message
-            && let Some(executable) = &artifact.executable
-        {
-            found.push((executable.clone().into(), artifact));
+        match message {
+            Message::CompilerArtifact(artifact) => {
+                let path = artifact.executable.clone();
+                built.executables.extend(path.map(|path| (path.into(), artifact)));
+            }
+            Message::BuildScriptExecuted(script) => {
+                // `path+file:///../host#0.1.0`, or with the name behind the `#`.
+                let id = script.package_id.repr;
+                let folder = id.split('#').next().unwrap_or_default();
+                let name = folder.rsplit('/').next().unwrap_or_default().to_owned();
+                built.out_dirs.push((name, script.out_dir.into()));
+            }
+            _ => {}
         }
     }
-    Ok(found)
+    Ok(built)
 }
 
 #[cfg(test)]

@@ -108,8 +108,8 @@ fn headings(text: &str) -> impl Iterator<Item = String> {
 
 /// Help text of each subcommand, from the executable that tests use as well.
 fn help_of_cudamark() -> Result<String> {
-    let built = cargo::executables(cargo::command(&["build", "--workspace", "--bin", "cudamark"]))?;
-    let (executable, _) = built.first().context("cargo has built no cudamark")?;
+    let built = cargo::build(cargo::command(&["build", "--workspace", "--bin", "cudamark"]))?;
+    let (executable, _) = built.executables.first().context("cargo has built no cudamark")?;
     programs::text(Command::new(executable).arg("manual"))
 }
 

@@ -1,12 +1,14 @@
 //! Tasks of this workspace beside building: one file a subcommand.
 
 mod bench;
+mod budget;
 mod bundle;
 mod cargo;
 mod chart;
 mod docs;
 mod figures;
 mod glibc;
+mod kernels;
 mod mutate_sync;
 mod programs;
 mod ptx;
@@ -39,6 +41,8 @@ enum Task {
     Test(Remaining),
     /// Build the kernels and show what becomes of them on each chip
     Ptx(ptx::Arguments),
+    /// Compare the bytes of the kernels and of the command with gpu-kernels/budget.json
+    Budget,
     /// Weaken each synchronisation of the kernels in turn, and see the tests fail
     MutateSync(mutate_sync::Arguments),
     /// Write the records' figures, and charts, into README.md and docs/
@@ -67,10 +71,11 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Setup => setup::run().map(|()| ExitCode::SUCCESS),
         Task::Bench(_) => bench::run(remaining_arguments()),
         Task::Test(_) => {
-            setup::or_without_kernels();
+            setup::with_kernels()?;
             cargo::pass_on(&["test", "--workspace"], &remaining_arguments(), &[])
         }
         Task::Ptx(arguments) => ptx::run(arguments),
+        Task::Budget => budget::run().map(|()| ExitCode::SUCCESS),
         Task::MutateSync(arguments) => mutate_sync::run(arguments),
         Task::Docs(arguments) => docs::run(arguments),
         Task::Bundle => bundle::run().map(|()| ExitCode::SUCCESS),

@@ -138,7 +138,7 @@ fn build(copy: &Path, target: &Path) -> Result<PathBuf> {
     let build = ["test", "-p", "gpu-kernels", "--test", "emulator", "--no-run", "--quiet"];
     let mut cargo = cargo::command(&build);
     cargo.current_dir(copy).env("CARGO_TARGET_DIR", target);
-    let mut built = cargo::executables(cargo)?.into_iter();
+    let mut built = cargo::build(cargo)?.executables.into_iter();
     let (program, _) = built.next().context("cargo has built no test")?;
     Ok(program)
 }

@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Instant;
 
 /// The program of this name in the folders of `path`, as a shell finds it.
 pub(crate) fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
@@ -25,14 +26,16 @@ pub(crate) fn shown(command: &Command) -> String {
     words.join(" ")
 }
 
-/// Says what is run, and runs it.
+/// Says what is run, and runs it; afterwards, how long it took.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = shown(command);
     println!("running: {line}");
+    let begin = Instant::now();
     let status = command.status().with_context(|| format!("cannot run `{line}`"))?;
     if !status.success() {
         bail!("`{line}` failed: {status}");
     }
+    println!("took {} s", begin.elapsed().as_secs());
     Ok(())
 }
 

@@ -1,19 +1,16 @@
 //! `cargo xtask ptx`: the machine code of the kernels, and a check of it.
 
-use crate::cargo;
+use crate::kernels::{self, BUILT};
 use crate::ptxas::{self, Usage};
 use crate::sass::{self, Counts};
 use anyhow::{Context, Result, bail};
+use cuda_builder::NvvmArch;
 use cuda_builder::ptx::{Entry, entries};
-use cuda_builder::{CudaBuilder, NvvmArch};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-
-/// The architectures that the host crate builds the kernels for.
-const BUILT: [NvvmArch; 2] = [NvvmArch::Compute75, NvvmArch::Compute90];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -63,6 +60,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
         false => arguments.chips,
     };
     let shown = arguments.kernel.unwrap_or_default();
+    kernels::compile()?;
     let files = BUILT.into_iter().map(|arch| build(arch, &shown)).collect::<Result<Vec<Ptx>>>()?;
     let Some(ptxas) = ptxas::find()? else {
         show_sizes(&files);
@@ -117,7 +115,7 @@ fn without(how_to_get: &str, check: bool) -> Result<ExitCode> {
 /// Builds for one architecture, and keeps the kernels whose names have `shown` in
 /// them.
 fn build(arch: NvvmArch, shown: &str) -> Result<Ptx> {
-    let build = CudaBuilder::new(cargo::kernels()).arch(arch).build_with_info()?;
+    let build = kernels::builder(arch).build_with_info()?;
     for warning in &build.warnings {
         eprintln!("warning: {warning}");
     }

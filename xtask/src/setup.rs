@@ -5,7 +5,7 @@
 //! that nothing is to be installed that way; else Debian's packages are. Each
 //! command is printed before it is run.
 
-use crate::{cargo, programs};
+use crate::{cargo, kernels, programs};
 use anyhow::{Context, Result, bail};
 use cuda_builder::{Compiler, CompilerSearch, CudaBuilderError, pinned_toolchain};
 use std::env;
@@ -24,10 +24,15 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// Sets up for a task that also makes sense without kernels.
-pub(crate) fn or_without_kernels() {
-    if let Err(error) = run() {
-        eprintln!("warning: going on without GPU kernels: {error:#}");
+/// Sets up, and compiles the kernels, for a task that also makes sense without them: that no
+/// compiler can be had is a warning, that one refuses them an error.
+pub(crate) fn with_kernels() -> Result<()> {
+    match run() {
+        Ok(()) => kernels::compile(),
+        Err(error) => {
+            eprintln!("warning: going on without GPU kernels: {error:#}");
+            Ok(())
+        }
     }
 }
 
