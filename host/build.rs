@@ -3,7 +3,7 @@
 //! empty, and the program says so when it is asked for a GPU.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::{env, fs, io, thread};
 
 use cuda_builder::{CudaBuilder, CudaBuilderError, NvvmArch};
@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 const ARCHITECTURES: [(NvvmArch, (u32, u32)); 2] =
     [(NvvmArch::Compute90, (9, 0)), (NvvmArch::Compute75, (7, 5))];
 
-/// A text, and what is embedded of it.
+/// A text, and the file that is embedded of it.
 struct Compiled {
     text: Vec<u8>,
     packed: PathBuf,
@@ -31,8 +31,8 @@ fn main() {
 fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let builds = ARCHITECTURES.map(|(arch, (major, minor))| {
-        let copy = out.join(format!("kernels_{major}{minor}.ptx"));
-        thread::spawn(move || compile(arch, &copy))
+        let packed = out.join(format!("kernels_{major}{minor}.ptx.z"));
+        thread::spawn(move || compile(arch, packed))
     });
     let mut list = Vec::new();
     let mut hash = Sha256::new();
@@ -55,27 +55,26 @@ fn build() -> Result<(), String> {
 }
 
 /// Compiles and packs; none without a compiler.
-fn compile(arch: NvvmArch, copy: &Path) -> Result<Option<Compiled>, String> {
-    let mut builder = CudaBuilder::new("../gpu-kernels").arch(arch).copy_to(copy);
+fn compile(arch: NvvmArch, packed: PathBuf) -> Result<Option<Compiled>, String> {
+    let mut builder = CudaBuilder::new("../gpu-kernels").arch(arch);
     if env::var_os("CARGO_FEATURE_TUNE").is_some() {
         builder = builder.rustc_arg("--cfg=sweep");
     }
-    match builder.build() {
-        Ok(_) => {}
+    let ptx = match builder.build() {
+        Ok(ptx) => ptx,
         Err(error @ CudaBuilderError::NoCompiler { .. }) => {
             println!("cargo:warning=building without GPU kernels: {error}");
             return Ok(None);
         }
         Err(error) => return Err(error.to_string()),
-    }
-    let packed = copy.with_extension("ptx.z");
+    };
     let read_and_pack = || {
-        let text = fs::read(copy)?;
+        let text = fs::read(&ptx)?;
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&text)?;
         fs::write(&packed, encoder.finish()?)?;
         Ok::<_, io::Error>(text)
     };
-    let text = read_and_pack().map_err(|error| format!("{}: {error}", copy.display()))?;
+    let text = read_and_pack().map_err(|error| format!("{}: {error}", packed.display()))?;
     Ok(Some(Compiled { text, packed }))
 }

@@ -79,8 +79,9 @@ fn measure() -> Result<Figures> {
     let (_, out) = out.context("cargo ran no build script of `host`")?;
     let mut figures = Figures::new();
     for arch in kernels::BUILT {
-        let path = out.join(format!("kernels_{}.ptx", arch.capability()));
-        figures.extend(of_ptx(&arch.to_string(), &path)?);
+        let text = kernels::builder(arch).build()?;
+        let packed = out.join(format!("kernels_{}.ptx.z", arch.capability()));
+        figures.extend(of_ptx(&arch.to_string(), &text, &packed)?);
     }
     let command = built.executables.iter().find(|(_, artifact)| artifact.target.is_bin());
     let (command, _) = command.context("cargo built no command")?;
@@ -89,10 +90,10 @@ fn measure() -> Result<Figures> {
 }
 
 /// The figures of a PTX file, and of what is embedded of it.
-fn of_ptx(arch: &str, path: &Path) -> Result<Figures> {
-    let about = || format!("{}: without kernels? see `cargo xtask setup`", path.display());
-    let text = fs::read_to_string(path).with_context(about)?;
-    let packed = path.with_extension("ptx.z").metadata().with_context(about)?.len();
+fn of_ptx(arch: &str, text: &Path, packed: &Path) -> Result<Figures> {
+    let unreadable = |path: &Path| format!("cannot read {}", path.display());
+    let text = fs::read_to_string(text).with_context(|| unreadable(text))?;
+    let packed = packed.metadata().with_context(|| unreadable(packed))?.len();
     Ok(Figures::from([
         (format!("{arch} entry points"), ptx::entries(&text).len() as u64),
         (format!("{arch} bytes"), text.len() as u64),
@@ -150,16 +151,17 @@ mod tests {
     #[test]
     fn a_text_is_measured_with_what_is_embedded_of_it() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("kernels_90.ptx");
+        let [path, packed] =
+            ["kernels.ptx", "kernels_90.ptx.z"].map(|name| folder.path().join(name));
         let text = ".visible .entry a()\n{\n\tret;\n}\n.visible .entry b()\n{\n\tret;\n}\n";
         fs::write(&path, text).unwrap();
-        let error = format!("{:#}", of_ptx("sm_90", &path).unwrap_err());
-        assert!(error.contains("cargo xtask setup"), "{error}");
-        fs::write(folder.path().join("kernels_90.ptx.z"), [0; 17]).unwrap();
+        let error = of_ptx("sm_90", &path, &packed).unwrap_err().to_string();
+        assert!(error.contains("kernels_90.ptx.z"), "{error}");
+        fs::write(&packed, [0; 17]).unwrap();
         let bytes = text.len() as u64;
         let expected =
             [("sm_90 entry points", 2), ("sm_90 bytes", bytes), ("sm_90 packed bytes", 17)];
-        assert_eq!(of_ptx("sm_90", &path).unwrap(), figures(expected));
+        assert_eq!(of_ptx("sm_90", &path, &packed).unwrap(), figures(expected));
     }
 
     #[test]

@@ -84,7 +84,6 @@ fn variables(target: &Path, linker: Option<&Path>) -> Vec<Variable> {
     variables.push(("CUDA_BUILDER_CACHE".to_owned(), cache));
     for profile in ["DEV", "RELEASE"] {
         variables.push((format!("CARGO_PROFILE_{profile}_STRIP"), "symbols".into()));
-        variables.push((format!("CARGO_PROFILE_{profile}_DEBUG"), "none".into()));
     }
     variables.extend(linker.map(|linker| (glibc::variable(), linker.into())));
     variables
