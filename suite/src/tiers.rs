@@ -143,7 +143,7 @@ pub fn axes(tier: Tier, group: Group, with_gpu: bool) -> Vec<Axes> {
         Group::Segments => {
             // Of 16 to 4096 keys each.
             let exponent = tier.of(18, 24, 24);
-            let shifts: &[u32] = tier.of(&[4, 12], &[4, 6, 8, 12], &[4, 5, 6, 7, 8, 9, 10, 11, 12]);
+            let shifts: &[u32] = tier.of(&[4, 12], &[4, 8, 12], &[4, 6, 8, 10, 12]);
             let levels: Vec<usize> = shifts.iter().rev().map(|by| 1 << (exponent - by)).collect();
             vec![powers(U32, UNIFORM, &[exponent], &levels)]
         }
