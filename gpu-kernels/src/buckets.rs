@@ -146,6 +146,7 @@ impl<K: Key> BucketCounts<K> {
             order_mask: self.order_mask,
             bits: Bits { begin, end },
             options: self.options,
+            held: 0,
         }
     }
 }

@@ -26,7 +26,8 @@
 //! # Locally
 //! Where keys are counted by bucket (see [`buckets`](crate::buckets)) and each bucket is small,
 //! another plan takes the first one's place: the upper two digits run, as if there were no
-//! others, and then each bucket is sorted by itself ([`local_sort`](crate::local_sort)).
+//! others, and then each bucket is sorted by itself ([`local_sort`](crate::local_sort)). Where a
+//! block holds all keys of any top digit, that digit runs alone.
 //!
 //! # A look-back word
 //! Two bits of state and 30 bits of count (Adinets and Merrill 2022, Onesweep). A row is EMPTY,
@@ -144,6 +145,8 @@ pub const ENCODE: u32 = 4;
 pub const INDEX: u32 = 8;
 /// An option of a histogram: it follows a count of buckets, and counts if that was for nothing.
 pub const ONLY_AGAIN: u32 = 16;
+/// An option of a sort in one launch: it looks at the range of a few keys.
+pub const RANGED: u32 = 32;
 
 /// How a pass finds the rank of a key: see [`rank`](crate::rank).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

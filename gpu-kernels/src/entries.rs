@@ -13,9 +13,9 @@ use crate::key::Bits;
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::local_sort::{self, LocalSort};
 use crate::merge::{self, Merge};
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::policy::local;
 use crate::policy::{self, block, fused, onesweep, segments, single_wave};
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+use crate::policy::{by_digit, local};
 use crate::segments::{Classes, Segments};
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
@@ -44,7 +44,7 @@ macro_rules! entry {
                 $({ $group:ident: $($part:ident = $parameter:ident: $of:ty),* })?
                 $(: $type:ty)?
             ),*
-            $(; $absent:ident = $value:expr)?
+            $(; $($absent:ident = $value:expr),+)?
         }
         $shape:expr; paired: $paired:expr, atomic: $atomic:expr, shared_bytes: $shared_bytes:expr,
         synchronises: $counts:expr, kernel: $kernel:expr
@@ -74,7 +74,7 @@ macro_rules! entry {
         pub unsafe fn $name($($($($parameter: $of,)*)? $($field: $type,)?)*) {
             let arguments = $arguments {
                 $($field $(: $group { $($part: $parameter),* })?,)*
-                $($absent: $value)?
+                $($($absent: $value,)+)?
             };
             unsafe { $kernel(arguments) }
         }
@@ -185,13 +185,45 @@ macro_rules! local_sorts {
         entry! {
             $when $name: LocalSort<$key> {
                 keys: Global<$key>, values: Global<u32>, control: Global<u32>,
-                starts: Global<u32>, order_mask: $key, options: u32
+                starts: Global<u32>, order_mask: $key, options: u32;
+                output = keys, output_values = values, n = 0
             }
             $shape; paired: paired!($of), atomic: true,
             shared_bytes: local_sort::shared_bytes::<$key>($shape, paired!($of)),
             synchronises: synchronisation::local_sort($shape.threads),
             kernel: local_sort::local_sort::<
                 $key, { $shape.threads }, { $shape.items }, { paired!($of) },
+            >
+        }
+    )* };
+}
+
+/// The word of a key in a sort by its top digit.
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+macro_rules! digit_word {
+    (keys $key:ident) => {
+        $key
+    };
+    (pairs $key:ident) => {
+        u64
+    };
+}
+
+macro_rules! digit_sorts {
+    ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
+        entry! {
+            $when $name: LocalSort<$key> {
+                keys: Global<$key>, output: Global<$key>, values: Global<u32>,
+                output_values: Global<u32>, control: Global<u32>, n: u32, order_mask: $key,
+                options: u32;
+                starts = control
+            }
+            $shape; paired: paired!($of), atomic: true,
+            shared_bytes: local_sort::digit_shared_bytes::<digit_word!($of $key)>($shape),
+            synchronises: synchronisation::digit_sort($shape.items, paired!($of)),
+            kernel: local_sort::sort_digit::<
+                $key, digit_word!($of $key), { $shape.threads }, { $shape.items },
+                { paired!($of) },
             >
         }
     )* };
@@ -282,7 +314,7 @@ macro_rules! histograms {
         entry! {
             always $name: Histogram<$key> {
                 input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, order_mask: $key,
-                bits { Bits: begin = begin: u32, end = end: u32 }, options: u32
+                bits { Bits: begin = begin: u32, end = end: u32 }, options: u32, held: u32
             }
             policy::histogram::<$key>(); paired: false, atomic: false,
             shared_bytes: policy::histogram_shared_bytes(size_of::<$key>(), $bytes),
@@ -369,6 +401,7 @@ macro_rules! entries {
         portioned $portioned:tt
         single_wave $single_wave:tt
         $(local $local:tt)?
+        $(by_digit $by_digit:tt)?
         $(fused $fused:tt)?
         blocks $blocks:tt
         $(merge $merge:tt)?
@@ -387,6 +420,7 @@ macro_rules! entries {
         passes! { always BACK_IN_PORTION $key $portioned }
         passes! { always ALL_GATHER $key $single_wave }
         $(local_sorts! { recent $key $local })?
+        $(digit_sorts! { recent $key $by_digit })?
         $(fused! { always $key $fused })?
         blocks! { $key $blocks }
         $(merge! { $key $merge })?
@@ -425,6 +459,7 @@ macro_rules! entries {
                 table!($($recent_portioned)? $portioned);
             const SINGLE_WAVE: &'static [Entry<Pass<Self>>] = table!($single_wave);
             const LOCAL: &'static [Entry<LocalSort<Self>>] = table!($($local)?);
+            const BY_DIGIT: &'static [Entry<LocalSort<Self>>] = table!($($by_digit)?);
             const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)?);
             const BLOCKS: &'static [Entry<Block<Self>>] = table!($blocks);
             const MERGE: &'static [Entry<Merge<Self>>] = table!($($merge)?);

@@ -63,6 +63,8 @@ pub trait Entries: Swept {
     const PORTIONED: &'static [Entry<Pass<Self>>];
     const SINGLE_WAVE: &'static [Entry<Pass<Self>>];
     const LOCAL: &'static [Entry<LocalSort<Self>>];
+    /// Local sorts of what has the top digit in common.
+    const BY_DIGIT: &'static [Entry<LocalSort<Self>>];
     /// Sorts of keys alone in one launch of many blocks.
     const FUSED: &'static [Entry<Fused<Self>>];
     const BLOCKS: &'static [Entry<Block<Self>>];

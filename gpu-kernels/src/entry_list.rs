@@ -114,6 +114,12 @@ macro_rules! for_every_entry {
                     local_sort_pairs_4608_u32: pairs, local::U32_4608;
                     local_sort_pairs_9216_u32: pairs, local::U32_9216;
                 }
+                by_digit {
+                    digit_sort_keys_8704_u32: keys, by_digit::TILE_8704;
+                    digit_sort_keys_17408_u32: keys, by_digit::TILE_17408;
+                    digit_sort_pairs_8704_u32: pairs, by_digit::TILE_8704;
+                    digit_sort_pairs_17408_u32: pairs, by_digit::TILE_17408;
+                }
                 blocks {
                     block_small_keys_u32: keys, block::SMALL;
                     block_medium_keys_u32: keys, block::MEDIUM;
@@ -172,7 +178,14 @@ macro_rules! for_every_entry {
                     local_sort_pairs_4608_u64: pairs, local::U64_4608_PAIRS;
                     local_sort_pairs_9216_u64: pairs, local::U64_9216;
                 }
-                fused { fused_512_u64: keys, fused::U64; }
+                by_digit {
+                    digit_sort_keys_8704_u64: keys, by_digit::TILE_8704;
+                    digit_sort_keys_17408_u64: keys, by_digit::TILE_17408;
+                }
+                fused {
+                    fused_512_u64: keys, fused::U64;
+                    fused_1024_u64: keys, fused::U64_NEXT;
+                }
                 blocks {
                     block_small_keys_u64: keys, block::SMALL;
                     block_medium_keys_u64: keys, block::MEDIUM;

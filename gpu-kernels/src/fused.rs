@@ -17,6 +17,11 @@
 //!
 //! Buckets are as many as blocks, a power of two, and the digit has as many bits as that takes.
 //!
+//! Of many keys a few are looked at first, the same by every warp: digits then begin behind the
+//! leading bits that these have in common, and keys that have others go with the first or the
+//! last. So keys that are even behind some bits need no splitters. To look costs fewer keys more
+//! than it gains.
+//!
 //! # Uneven keys
 //! If a bucket is larger than a block holds, all blocks know it after the first barrier, and go
 //! on by *splitters*, as a samplesort does. Each tile has left some keys as samples; a block
@@ -61,6 +66,8 @@ pub struct Fused<K> {
 
 /// Most blocks, and so buckets.
 pub const BUCKETS_MAX: usize = 128;
+/// Keys of a lane that leading bits are taken from.
+const LOOKED_AT: usize = 2;
 /// Samples of a tile: of so many a range.
 pub const SAMPLES: usize = 16;
 /// Bins a thread, which it scans by one access.
@@ -149,6 +156,44 @@ pub(crate) struct Sorter<K, const THREADS: usize, const LOADED: usize, const ITE
     pub(crate) thread: u32,
 }
 
+/// How codes are cut into buckets and bins: equal parts of what has some leading bits, to which
+/// other codes are brought.
+#[derive(Clone, Copy)]
+pub(crate) struct Scale {
+    /// The least code with these bits.
+    least: u64,
+    /// The bits behind them, all set.
+    most: u64,
+    /// Bits below the bucket's.
+    shift: u32,
+}
+
+impl Scale {
+    /// Of codes that have all but the lower `varying` bits in common with `code`.
+    #[inline(always)]
+    fn of(code: u64, varying: u32, buckets: u32) -> Self {
+        let most = if varying == 0 { 0 } else { u64::MAX >> (u64::BITS - varying) };
+        Scale { least: code & !most, most, shift: varying.saturating_sub(buckets) }
+    }
+
+    #[inline(always)]
+    fn below<K: Key>(self, code: K) -> u64 {
+        (code.to_u64().max(self.least) - self.least).min(self.most)
+    }
+
+    #[inline(always)]
+    fn bucket<K: Key>(self, code: K) -> u32 {
+        // One bucket of whole keys leaves as many bits as a word has.
+        (self.below(code) >> (self.shift / 2) >> self.shift.div_ceil(2)) as u32
+    }
+
+    /// The bin within a bucket, of a power of two of them.
+    #[inline(always)]
+    pub(crate) fn bin<K: Key>(self, code: K, bins: u32) -> u32 {
+        (self.below(code) >> self.shift.saturating_sub(bins.ilog2())) as u32 % bins
+    }
+}
+
 /// The digits that a tile's keys are counted by, and where.
 #[derive(Clone, Copy)]
 pub(crate) struct Digits<const LOADED: usize> {
@@ -203,17 +248,47 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
         if encodes { key.encode() } else { key }
     }
 
+    /// A few keys, the same in every warp, if they are asked for: the first of all, and others.
+    #[inline(always)]
+    unsafe fn look(&self) -> [K; LOOKED_AT] {
+        let mut keys = [K::from_u64(0); LOOKED_AT];
+        if self.arg.options & control::RANGED != 0 {
+            let apart = self.arg.n / (32 * LOOKED_AT as u32);
+            for i in 0..LOOKED_AT {
+                let number = (32 * i as u32 + self.thread % 32) * apart;
+                keys[i] = self.arg.input.get(number as usize);
+            }
+        }
+        keys
+    }
+
+    /// The leading bits that these keys have in common; of all codes if they were not asked for.
+    #[inline(always)]
+    fn scale(&self, keys: [K; LOOKED_AT]) -> Scale {
+        if self.arg.options & control::RANGED == 0 {
+            return Scale::of(0, K::BITS, self.bits());
+        }
+        let codes = keys.map(|key| self.code(key).to_u64());
+        let half = |code: u64, shift: u32| warp::shuffle_idx(warp::FULL, (code >> shift) as u32, 0);
+        let first = half(codes[0], 0) as u64 | (half(codes[0], 32) as u64) << 32;
+        let differing = codes.iter().fold(0, |bits, &code| bits | (code ^ first));
+        let low = scan::warp_or(differing as u32) as u64;
+        let differing = low | (scan::warp_or((differing >> 32) as u32) as u64) << 32;
+        Scale::of(first, u64::BITS - differing.leading_zeros(), self.bits())
+    }
+
     #[inline(always)]
     unsafe fn sort(self) {
+        let looked_at = self.look();
         let (codes, valid) = self.load();
+        let scale = self.scale(looked_at);
         self.leave_sample(codes[0]);
         self.clear_counts();
         self.bins().cast::<u128>().set(self.thread as usize, 0);
         thread::sync_threads();
-        let bits = self.bits();
         let mut digits = [0; LOADED];
         for i in 0..LOADED {
-            digits[i] = (codes[i] >> 1 >> (K::BITS - 1 - bits)).to_u64() as u32;
+            digits[i] = scale.bucket(codes[i]);
         }
         let digits = Digits { digits, words: CLAIMS, kinds: self.blocks() };
         let (ranks, claim) = self.claim(digits, valid);
@@ -236,8 +311,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
         let bucket = thread::block_idx_x() as usize;
         let begin = Self::LAYOUT.starts.shared().get(bucket);
         let count = Self::LAYOUT.starts.shared().get(bucket + 1) - begin;
-        let bin_bits = const { (THREADS * BINS).ilog2() };
-        self.sort_bucket(begin, count, K::BITS - bits - bin_bits);
+        self.sort_bucket(begin, count, scale);
     }
 
     /// Returns true if item `i` of this thread exists, in a tile of so many keys.

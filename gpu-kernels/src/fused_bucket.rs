@@ -1,7 +1,7 @@
 //! A bucket of the sort in [one launch](crate::fused), by its block: by bins, by a network in
 //! shared memory, or by one in device memory.
 
-use crate::fused::{BINS, Sorter};
+use crate::fused::{BINS, Scale, Sorter};
 use crate::key::Key;
 use crate::rank::is_contended;
 use cuda_std::prelude::*;
@@ -22,10 +22,10 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
         (first, count.min(begin + keys).saturating_sub(first))
     }
 
-    /// Sorts a bucket by the bins that its codes have from bit `shift` on. The bins are clear.
+    /// Sorts a bucket by its bins, which are clear.
     #[inline(always)]
-    pub(crate) unsafe fn sort_bucket(&self, begin: u32, count: u32, shift: u32) {
-        let bin = |code: K| (code >> shift).to_u64() as u32 % (THREADS * BINS) as u32;
+    pub(crate) unsafe fn sort_bucket(&self, begin: u32, count: u32, scale: Scale) {
+        let bin = |code: K| scale.bin(code, const { (THREADS * BINS) as u32 });
         let (first, left) = self.share(count);
         let has = |i: usize| 32 * (i as u32) < left;
         let output = self.arg.output.offset((begin + first) as usize);

@@ -11,11 +11,14 @@
 //! [`control`]), and leaves the bins zero for the next sort. Only it knows the
 //! whole, and no launch has to follow for it.
 //!
+//! If no top digit has more keys than a block holds, where a launch says how many that is, the
+//! plan is a pass by that digit alone; a [local sort](crate::local_sort) of each follows.
+//!
 //! Behind a count of [buckets](crate::buckets) it runs only if that was for nothing.
 //!
 //! Meanwhile all blocks clear the look-back table.
 
-use crate::control::{self, Ranking};
+use crate::control::{self, Ranking, Step};
 use crate::key::{Bits, Key, RADIX};
 use crate::plan;
 use crate::scan;
@@ -32,6 +35,8 @@ pub struct Histogram<K> {
     pub order_mask: K,
     pub bits: Bits,
     pub options: u32,
+    /// Most keys with one top digit that a block sorts locally; 0 if none does.
+    pub held: u32,
 }
 
 impl<K: Key> Histogram<K> {
@@ -290,6 +295,12 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
     let most_of = |position: u32| most(largest, position as usize);
     let is_spread = |position: u32| most_of(position) <= arg.n / FLAT;
     let varies = |position: u32| most_of(position) != arg.n;
+    let top = arg.bits.digits() - 1;
+    let varying = (0..arg.bits.digits()).filter(|&position| most_of(position) != arg.n).count();
+    let locally = varying >= LEAST_PASSES && most_of(top) <= arg.held as u64;
+    if arg.held > 0 {
+        arg.control.set(control::LOCALLY, locally as u32);
+    }
     let ranking = |position: u32| {
         if is_spread(position) && arg.options & control::ALLOW_ATOMICS != 0 {
             Ranking::Atomics
@@ -297,10 +308,16 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
             Ranking::Match
         }
     };
-    plan::steps(arg.bits, arg.options, varies, ranking, |position, step| {
-        step.write(arg.control, position as usize);
-    });
+    let write = |position: u32, step: Step| step.write(arg.control, position as usize);
+    if locally {
+        plan::by_top_digit(arg.bits, arg.options, ranking(top), write);
+    } else {
+        plan::steps(arg.bits, arg.options, varies, ranking, write);
+    }
 }
+
+/// Digits in which keys vary, from which on a pass and a local sort are faster than a pass each.
+const LEAST_PASSES: usize = 4;
 
 /// A digit counts as spread, so that atomics rank faster than matches, when no digit has more
 /// than one in this many keys; evenly spread digits have 256.

@@ -8,17 +8,23 @@
 //! keys of 8 bytes three, too, and the last one writes what it read: whole sectors, without a
 //! look-back.
 //!
+//! Fewer keys, to a few million, take one pass: a bucket is then what has the top digit in
+//! common, and a larger block sorts it by the other digits.
+//!
 //! # A word for a key
 //! In a bucket a key is what its other bits are, and its value is where it stood. Both fit one
 //! word as wide as a key, the bits first. Only these words move. Then the slot of a word says
 //! where it belongs, its upper bits complete the bucket's to a key, and its lowest 16 fetch the
-//! value.
+//! value. In a bucket of a top digit too many bits are left for that: keys alone are their own
+//! words there, and keys of 4 bytes with values take words of 8.
 //!
 //! # Rounds and exchanges
-//! Keys of 4 bytes take two rounds. Of the six that keys of 8 bytes would take, the upper two or
-//! three do for nearly all words of a bucket as small as that: of 4096 evenly spread ones half a
-//! pair has 24 bits in common. Words out of order are put right by neighbours that change places,
-//! a few turns of it; if those do not suffice, all rounds follow.
+//! Keys of 4 bytes take two rounds, or three below their top digit. Of the six or seven that keys
+//! of 8 bytes would take, the upper two or three do for nearly all words of a bucket as small as
+//! that: of 4096 evenly spread ones half a pair has 24 bits in common. Words out of order are put
+//! right by neighbours that change places, a few turns of it; if those do not suffice, all rounds
+//! follow. A warp whose first row is [contended](crate::rank) ranks by match, in buckets of a top
+//! digit; others are not sorted here if they are contended.
 //!
 //! # Checking
 //! The rounds rank by atomics, of whose order nothing is promised; see [`rank`](crate::rank). But
@@ -26,30 +32,35 @@
 //! in the order that they came in. So a bucket is sorted, and stable, exactly if each word is
 //! less than the next, which is looked at before anything is written, and exchanges go on until
 //! it is so: after all rounds digits would be in order all the same, and no word far from where
-//! it belongs.
+//! it belongs. Keys that are their own words may be equal, and cannot be told apart.
 //!
 //! # Which bucket
 //! Blocks draw buckets from a counter, each its next one while it sorts another. Blocks that take
 //! fixed ones wait for the slowest multiprocessor in the end (`docs/LAB.md`), and a block a
-//! bucket, where nothing is sorted locally, costs a launch of 65536.
+//! bucket, where nothing is sorted locally, costs a launch of 65536. Each top digit has a block.
 
 use crate::buckets::{BUCKET_BITS, BUCKETS};
 use crate::control;
 use crate::key::{DIGIT_BITS, Key, RADIX};
 use crate::layout::{Builder, Part};
 use crate::policy::Shape;
-use crate::rank::{Counters, PAIRS, pack, unpack};
+use crate::rank::{Counters, PAIRS, is_contended, pack, pack_small, unpack, unpack_small};
 use crate::scan;
+use core::marker::PhantomData;
 use cuda_std::prelude::*;
 
 #[derive(Clone, Copy)]
 pub struct LocalSort<K> {
-    /// Keys by bucket, in place.
+    /// Keys by bucket, and where they go, which may be the same.
     pub keys: Global<K>,
+    pub output: Global<K>,
     pub values: Global<u32>,
+    pub output_values: Global<u32>,
     pub control: Global<u32>,
-    /// Where each bucket begins, and the last ends.
+    /// Where each bucket of 16 bits begins, and the last ends.
     pub starts: Global<u32>,
+    /// All keys.
+    pub n: u32,
     pub order_mask: K,
     pub options: u32,
 }
@@ -59,13 +70,20 @@ const TURNS: u32 = 4;
 /// Words of a bucket from which on keys of 8 bytes take a third round.
 const LARGE: usize = 1536;
 
+/// Bytes of shared memory of [`local_sort`].
 pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool) -> usize {
     Layout::<K>::of(shape.threads, shape.items, paired).bytes
 }
 
-struct Layout<K> {
+/// Bytes of shared memory of [`sort_digit`] by words `W`.
+pub const fn digit_shared_bytes<W: Key>(shape: Shape) -> usize {
+    Layout::<W>::of(shape.threads, shape.items, false).bytes
+}
+
+struct Layout<W> {
     /// Words, and one behind them.
-    words: Part<K>,
+    words: Part<W>,
+    /// Values as they stand, unless they come after the words.
     values: Part<u32>,
     counters: Part<u32>,
     begins: Part<u32>,
@@ -75,12 +93,12 @@ struct Layout<K> {
     bytes: usize,
 }
 
-impl<K: Key> Layout<K> {
+impl<W: Key> Layout<W> {
     const fn of(threads: usize, items: usize, paired: bool) -> Self {
         let tile = threads * items;
         let mut all = Builder::new();
         Layout {
-            words: all.part(tile + 16 / size_of::<K>()),
+            words: all.part(tile + 16 / size_of::<W>()),
             values: all.part(if paired { tile } else { 0 }),
             counters: all.part(threads / 32 * PAIRS),
             begins: all.part(RADIX + 8),
@@ -121,7 +139,45 @@ pub unsafe fn local_sort<K: Key, const THREADS: usize, const ITEMS: usize, const
         if claims {
             claim.advance(arg);
         }
-        Bucket::<K, THREADS, ITEMS, PAIRED> { arg, claimed }.sort();
+        Bucket::<K, K, BUCKET_BITS, THREADS, ITEMS, PAIRED> { arg, claimed, word: PhantomData }
+            .sort();
+    }
+}
+
+/// The kernel that sorts what has the top digit in common, by words `W`: a block of `THREADS`
+/// threads, a multiple of 32 and at least 128, for each of the 256. No digit has more than
+/// `THREADS * ITEMS` keys.
+#[inline(always)]
+pub unsafe fn sort_digit<
+    K: Key,
+    W: Key,
+    const THREADS: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+>(
+    arg: LocalSort<K>,
+) {
+    thread::trigger_dependents();
+    thread::sync_predecessor();
+    if arg.control.get(control::LOCALLY) == 0 {
+        return;
+    }
+    let claimed = const { Layout::<W>::of(THREADS, ITEMS, false).claimed };
+    let claimed = claimed.shared();
+    if thread::thread_idx_x() == 0 {
+        let digit = thread::block_idx_x() as usize;
+        let starts = arg.control.offset(control::starts(K::DIGITS, 0)).cast::<u64>();
+        let starts = starts.offset((K::DIGITS - 1) * RADIX);
+        let begin = starts.get(digit) as u32;
+        let end = if digit + 1 < RADIX { starts.get(digit + 1) as u32 } else { arg.n };
+        claimed.set(0, digit as u32);
+        claimed.set(1, begin);
+        claimed.set(2, end - begin);
+    }
+    thread::sync_threads();
+    if claimed.get(2) > 0 {
+        Bucket::<K, W, DIGIT_BITS, THREADS, ITEMS, PAIRED> { arg, claimed, word: PhantomData }
+            .sort();
     }
 }
 
@@ -166,13 +222,16 @@ unsafe fn draw<K: Key>(arg: LocalSort<K>) -> u32 {
     arg.control.fetch_add(next, 1, Ordering::Relaxed, Scope::Device)
 }
 
-/// A block's view of its bucket: what it is about is read from shared memory where it is needed,
-/// because a register that holds it is one that the keys do not have.
+/// A block's view of its bucket, whose keys have the upper `COMMON` bits in common: what it is
+/// about is read from shared memory where it is needed, because a register that holds it is one
+/// that the keys do not have.
 #[derive(Clone, Copy)]
-struct Bucket<K, const THREADS: usize, const ITEMS: usize, const PAIRED: bool> {
+struct Bucket<K, W, const COMMON: u32, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
+{
     arg: LocalSort<K>,
     /// Number, first key, and count of keys.
     claimed: Shared<u32>,
+    word: PhantomData<W>,
 }
 
 /// A thread's keys of a bucket: `first` and every 32nd after it, as far as there are any `left`
@@ -190,14 +249,31 @@ impl Share {
     }
 }
 
-impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
-    Bucket<K, THREADS, ITEMS, PAIRED>
+impl<
+    K: Key,
+    W: Key,
+    const COMMON: u32,
+    const THREADS: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+> Bucket<K, W, COMMON, THREADS, ITEMS, PAIRED>
 {
-    const LAYOUT: Layout<K> = Layout::of(THREADS, ITEMS, PAIRED);
+    const LAYOUT: Layout<W> = Layout::of(THREADS, ITEMS, PAIRED && !Self::BY_DIGIT);
+    /// True if the bucket is that of a top digit.
+    const BY_DIGIT: bool = COMMON == DIGIT_BITS;
+    /// True if words end in slots.
+    const SLOTTED: bool = PAIRED || !Self::BY_DIGIT;
+    /// Bits of a slot.
+    const SLOT: u32 = if Self::SLOTTED { 16 } else { 0 };
+    /// One more than the highest bit that words of a bucket differ in.
+    const END: u32 = Self::SLOT + K::BITS - COMMON;
     /// The lowest bit of the first round's digit.
     const FIRST_SHIFT: u32 = {
-        let rounds = 2 + (K::BITS > 32 && THREADS * ITEMS >= LARGE) as u32;
-        K::BITS - rounds * DIGIT_BITS
+        assert!(THREADS * ITEMS < 1 << 16 && Self::END <= W::BITS);
+        assert!(!Self::BY_DIGIT || 32 * ITEMS <= 1 << 10);
+        let large = K::BITS > 32 && THREADS * ITEMS >= LARGE;
+        let rounds = if large || Self::BY_DIGIT { 3 } else { 2 };
+        Self::END - rounds * DIGIT_BITS
     };
 
     #[inline(always)]
@@ -228,7 +304,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
         let mut shift = Self::FIRST_SHIFT;
         let mut turns = 0;
         loop {
-            while hint::opaque(shift) < K::BITS {
+            while hint::opaque(shift) < Self::END {
                 self.round(&mut words, shift);
                 shift += DIGIT_BITS;
             }
@@ -240,7 +316,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
             }
             turns += 1;
             if turns == TURNS {
-                shift = BUCKET_BITS;
+                shift = Self::SLOT;
             } else {
                 self.exchange();
                 words = self.read_back(share, 0);
@@ -250,38 +326,27 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
 
     /// The bucket's words, and what stays behind them; values go to shared memory as they stand.
     #[inline(always)]
-    unsafe fn load(&self) -> [K; ITEMS] {
+    unsafe fn load(&self) -> [W; ITEMS] {
         let (share, begin) = (self.share(), self.begin());
         let first = share.first;
-        let keys = self.arg.keys.offset((begin + first) as usize);
-        let mut words = [K::from_u64(0); ITEMS];
+        let from = self.arg.keys.offset((begin + first) as usize);
+        let mut keys = [K::from_u64(0); ITEMS];
         for i in 0..ITEMS {
             if share.has(i) {
-                words[i] = keys.get(32 * i);
+                keys[i] = from.get(32 * i);
             }
         }
-        if PAIRED {
-            let from = self.arg.values.offset((begin + first) as usize);
-            let to = Self::LAYOUT.values.shared().offset(first as usize);
-            let mut values = [0; ITEMS];
-            for i in 0..ITEMS {
-                if share.has(i) {
-                    values[i] = from.get(32 * i);
-                }
-            }
-            for i in 0..ITEMS {
-                if share.has(i) {
-                    to.set(32 * i, values[i]);
-                }
-            }
+        if PAIRED && !Self::BY_DIGIT {
+            self.stage_values(share, (begin + first) as usize);
         }
+        let mut words = [W::from_u64(0); ITEMS];
         for i in 0..ITEMS {
             // Opaque, or it is made where the key is read, and waits for that.
-            let key = Self::opaque(words[i]) ^ self.arg.order_mask;
+            let key = Self::opaque(keys[i]) ^ self.arg.order_mask;
             words[i] = Self::word(key, first + 32 * i as u32);
         }
         if thread::thread_idx_x() == 0 {
-            Self::LAYOUT.words.shared().set(self.count() as usize, !K::from_u64(0));
+            Self::LAYOUT.words.shared().set(self.count() as usize, !W::from_u64(0));
         }
         words
     }
@@ -299,19 +364,22 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
 
     /// The word of a key that stood at `slot`.
     #[inline(always)]
-    fn word(key: K, slot: u32) -> K {
-        if K::BITS == 32 {
+    fn word(key: K, slot: u32) -> W {
+        let word = W::from_u64(key.to_u64());
+        if !Self::SLOTTED {
+            word
+        } else if W::BITS == 32 {
             let word = warp::pack_halves(slot, key.to_u64() as u32);
-            K::from_u64(word as u64)
+            W::from_u64(word as u64)
         } else {
-            key << BUCKET_BITS | K::from_u64(slot as u64)
+            word << Self::SLOT | W::from_u64(slot as u64)
         }
     }
 
     /// This thread's words of the buffer, from `from` places on.
     #[inline(always)]
-    unsafe fn read_back(&self, share: Share, from: usize) -> [K; ITEMS] {
-        let mut words = [K::from_u64(0); ITEMS];
+    unsafe fn read_back(&self, share: Share, from: usize) -> [W; ITEMS] {
+        let mut words = [W::from_u64(0); ITEMS];
         let from = Self::LAYOUT.words.shared().offset(share.first as usize + from);
         for i in 0..ITEMS {
             if share.has(i) {
@@ -321,25 +389,47 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
         words
     }
 
+    /// Keeps the rank of item `i` in its warp, in as few words as that takes.
+    #[inline(always)]
+    fn keep_rank(ranks: &mut [u32; ITEMS], i: usize, rank: u32) {
+        if Self::BY_DIGIT {
+            pack_small(ranks, i, rank & 0x3ff);
+        } else {
+            pack(ranks, i, rank);
+        }
+    }
+
+    #[inline(always)]
+    fn rank(ranks: &[u32; ITEMS], i: usize) -> u32 {
+        if Self::BY_DIGIT { unpack_small(ranks, i) } else { unpack(ranks, i) }
+    }
+
     /// Sorts the words by the digit from bit `shift` on, into the buffer and back.
     #[inline(always)]
-    unsafe fn round(&self, words: &mut [K; ITEMS], shift: u32) {
+    unsafe fn round(&self, words: &mut [W; ITEMS], shift: u32) {
         let thread = hint::opaque(thread::thread_idx_x());
         let counters = Counters { words: Self::LAYOUT.counters.shared() };
         counters.clear(thread);
         let own = counters.own(thread);
         let share = self.share();
-        let digit = |word: K, shift: u32| word.digit(shift, RADIX as u32 - 1, 0);
-        let mut ranks = [0; ITEMS];
-        for i in 0..ITEMS {
-            let mut before = 0;
-            if share.has(i) {
-                let digit = digit(words[i], shift);
-                let half = digit % 2 * 16;
-                before = own.fetch_add(digit as usize / 2, 1 << half) >> half;
+        let digit = |word: W, shift: u32| word.digit(shift, RADIX as u32 - 1, 0);
+        // Lanes without a key have digits of their own here.
+        let first = if share.has(0) { digit(words[0], shift) } else { RADIX as u32 + thread };
+        let ranks = if Self::BY_DIGIT && is_contended(first) {
+            counters.rank_some_by_match(thread, |i| digit(words[i], shift), |i| share.has(i))
+        } else {
+            let mut ranks = [0; ITEMS];
+            for i in 0..ITEMS {
+                let mut before = 0;
+                if share.has(i) {
+                    let digit = digit(words[i], shift);
+                    let half = digit % 2 * 16;
+                    before = own.fetch_add(digit as usize / 2, 1 << half) >> half;
+                }
+                Self::keep_rank(&mut ranks, i, before);
             }
-            pack(&mut ranks, i, before);
-        }
+            ranks
+        };
         thread::sync_threads();
         if THREADS == 32 {
             scan_alone(counters.words, thread);
@@ -353,7 +443,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
         for i in 0..ITEMS {
             if share.has(i) {
                 let begin = own.get(digit(words[i], shift) as usize) as u32;
-                let slot = begin + unpack(&ranks, i);
+                let slot = begin + Self::rank(&ranks, i);
                 Self::LAYOUT.words.shared().set(slot as usize, words[i]);
             }
         }
@@ -361,11 +451,16 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
         *words = self.read_back(self.share(), 0);
     }
 
-    /// Returns true if a word of this thread is not less than the next.
+    /// Returns true if a word of this thread is not less than the next, or if it is its own key,
+    /// greater.
     #[inline(always)]
-    unsafe fn is_disordered(&self, share: Share, words: &[K; ITEMS]) -> bool {
+    unsafe fn is_disordered(&self, share: Share, words: &[W; ITEMS]) -> bool {
         let next = self.read_back(share, 1);
-        (0..ITEMS).fold(false, |found, i| found | (share.has(i) & (words[i] >= next[i])))
+        let wrong = |i: usize| match Self::SLOTTED {
+            true => words[i] >= next[i],
+            false => words[i] > next[i],
+        };
+        (0..ITEMS).fold(false, |found, i| found | (share.has(i) & wrong(i)))
     }
 
     /// One turn of a sort by exchanging neighbours: every thread those that begin at an even
@@ -388,12 +483,12 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
     }
 
     #[inline(always)]
-    unsafe fn store(&self, share: Share, number: u32, begin: u32, words: &[K; ITEMS]) {
-        let upper = K::from_u64(number as u64) << (K::BITS - BUCKET_BITS);
+    unsafe fn store(&self, share: Share, number: u32, begin: u32, words: &[W; ITEMS]) {
+        let upper = K::from_u64(number as u64) << (K::BITS - COMMON);
         let order_mask = self.arg.order_mask;
         let begin = (begin + share.first) as usize;
-        let keys = self.arg.keys.offset(begin);
-        let key = |word: K| (upper | word >> BUCKET_BITS) ^ order_mask;
+        let keys = self.arg.output.offset(begin);
+        let key = |word: W| (upper | K::from_u64((word >> Self::SLOT).to_u64())) ^ order_mask;
         if self.arg.options & control::ENCODE != 0 {
             for i in 0..ITEMS {
                 if share.has(i) {
@@ -407,19 +502,59 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
                 }
             }
         }
-        if PAIRED {
-            let to = self.arg.values.offset(begin);
-            let mut values = [0; ITEMS];
-            for i in 0..ITEMS {
-                if share.has(i) {
-                    values[i] =
-                        Self::LAYOUT.values.shared().get(words[i].to_u64() as usize & 0xffff);
-                }
+        if PAIRED && Self::BY_DIGIT {
+            // Read again: nobody claims another bucket.
+            let (share, begin) = (self.share(), self.begin());
+            self.stage_values(share, (begin + share.first) as usize);
+            thread::sync_threads();
+            let (share, begin) = (self.share(), self.begin());
+            self.store_values(share, (begin + share.first) as usize, words);
+        } else if PAIRED {
+            self.store_values(share, begin, words);
+        }
+    }
+
+    /// The values' place in shared memory.
+    #[inline(always)]
+    unsafe fn staged(&self) -> Shared<u32> {
+        if Self::BY_DIGIT {
+            Self::LAYOUT.words.shared().cast()
+        } else {
+            Self::LAYOUT.values.shared()
+        }
+    }
+
+    /// Leaves the values where the words were, which all threads hold their own of.
+    #[inline(always)]
+    unsafe fn stage_values(&self, share: Share, begin: usize) {
+        let from = self.arg.values.offset(begin);
+        let to = self.staged().offset(share.first as usize);
+        let mut values = [0; ITEMS];
+        for i in 0..ITEMS {
+            if share.has(i) {
+                values[i] = from.get(32 * i);
             }
-            for i in 0..ITEMS {
-                if share.has(i) {
-                    to.set(32 * i, values[i]);
-                }
+        }
+        for i in 0..ITEMS {
+            if share.has(i) {
+                to.set(32 * i, values[i]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_values(&self, share: Share, begin: usize, words: &[W; ITEMS]) {
+        let to = self.arg.output_values.offset(begin);
+        let staged = self.staged();
+        let mut values = [0; ITEMS];
+        for i in 0..ITEMS {
+            if share.has(i) {
+                values[i] = staged.get(words[i].to_u64() as usize & 0xffff);
+            }
+        }
+        for i in 0..ITEMS {
+            if share.has(i) {
+                to.set(32 * i, values[i]);
             }
         }
     }

@@ -49,3 +49,22 @@ pub(crate) fn steps(
         position += 1;
     }
 }
+
+/// Tells `write` the steps where each top digit is sorted locally after a pass by it: into the
+/// output, or where that is the input into the scratch buffer.
+#[inline(always)]
+pub(crate) fn by_top_digit(
+    bits: Bits,
+    options: u32,
+    ranking: Ranking,
+    mut write: impl FnMut(u32, Step),
+) {
+    let top = bits.digits() - 1;
+    let mut position = 0;
+    while position < top {
+        write(position, Step::SKIPPED);
+        position += 1;
+    }
+    let count = if options & control::IN_PLACE != 0 { 2 } else { 1 };
+    write(top, Step::running(0, count, bits.digit(top).0, ranking).upper());
+}

@@ -118,6 +118,13 @@ pub mod fused {
 
     /// 2^12 to 2^16 keys.
     pub const U64: Shape = Shape::new(256, 6, 4).from(1 << 12);
+    /// To 2^17.
+    pub const U64_NEXT: Shape = Shape::new(512, 6, 2).from(1 << 12);
+
+    /// True if blocks of a shape look at the range of keys first.
+    pub const fn ranged(shape: Shape) -> bool {
+        shape.threads > U64.threads
+    }
 }
 
 /// Shapes of the local sort, by the width of keys and the size of a bucket, which a block has.
@@ -159,6 +166,14 @@ pub mod segments {
         [Shape::new(128, 8, 5), Shape::new(256, 16, 2), Shape::new(320, 16, 1)];
     pub const U64: [Shape; BLOCKS] =
         [Shape::new(128, 8, 5), Shape::new(512, 8, 1), Shape::new(640, 8, 1)];
+}
+
+/// Shapes of the local sort of a top digit, by how many keys of it a block holds.
+pub mod by_digit {
+    use super::Shape;
+
+    pub const TILE_8704: Shape = Shape::new(512, 17, 2);
+    pub const TILE_17408: Shape = Shape::new(1024, 17, 1);
 }
 
 /// Merging two runs of 4-byte keys.

@@ -103,6 +103,33 @@ impl Counters {
         ranks
     }
 
+    /// The same where lanes may be without a key, which then have no rank: those below 2^10, three
+    /// to a word.
+    #[inline(always)]
+    pub unsafe fn rank_some_by_match<const ITEMS: usize>(
+        self,
+        thread: u32,
+        digit: impl Fn(usize) -> u32,
+        has: impl Fn(usize) -> bool,
+    ) -> [u32; ITEMS] {
+        let counters = self.own(thread).cast::<u16>();
+        let ones = warp::all_ones();
+        let (below, above) = (warp::lane_mask_lt(), warp::lane_mask_gt());
+        let mut ranks = [0; ITEMS];
+        for i in 0..ITEMS {
+            let digit = digit(i);
+            let same = warp::match_digit(digit, ones) & warp::ballot(warp::FULL, has(i));
+            let rank = counters.get(digit as usize) as u32 + (same & below).count_ones();
+            warp::sync_warp(warp::FULL);
+            if has(i) && same & above == 0 {
+                counters.set_low(digit as usize, rank + 1);
+            }
+            warp::sync_warp(warp::FULL);
+            pack_small(&mut ranks, i, rank);
+        }
+        ranks
+    }
+
     /// Ranks where all keys of the warp have `digit`: they are in order.
     #[inline(always)]
     unsafe fn rank_alike<const ITEMS: usize>(self, thread: u32, digit: u32) -> [u32; ITEMS] {
@@ -207,4 +234,20 @@ pub fn pack<const N: usize>(words: &mut [u32; N], i: usize, value: u32) {
 #[inline(always)]
 pub fn unpack<const N: usize>(words: &[u32; N], i: usize) -> u32 {
     if i.is_multiple_of(2) { words[i / 2] & 0xffff } else { words[i / 2] >> 16 }
+}
+
+/// Keeps `value`, below 2^10, as number `i`: three share a word. Filled in order.
+#[inline(always)]
+pub fn pack_small<const N: usize>(words: &mut [u32; N], i: usize, value: u32) {
+    if i.is_multiple_of(3) {
+        words[i / 3] = value;
+    } else {
+        words[i / 3] |= value << (i % 3 * 10);
+    }
+}
+
+/// Number `i` of what [`pack_small`] keeps.
+#[inline(always)]
+pub fn unpack_small<const N: usize>(words: &[u32; N], i: usize) -> u32 {
+    words[i / 3] >> (i % 3 * 10) & 0x3ff
 }

@@ -97,6 +97,12 @@ pub const fn local_sort(threads: usize) -> Counts {
     Counts::new(0, 6 + if threads > 32 { 2 } else { 0 })
 }
 
+/// A local sort of a top digit: the same, with a vote on contention before its ranking, by match
+/// nine a row, and a barrier between values and where they go.
+pub const fn digit_sort(items: usize, paired: bool) -> Counts {
+    Counts::new((DIGIT_BITS as usize + 1) * items + 1, 8 + paired as usize)
+}
+
 /// A merge.
 pub const MERGE: Counts = Counts::new(0, 4);
 

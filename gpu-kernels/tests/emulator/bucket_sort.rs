@@ -94,9 +94,12 @@ pub fn sorts_locally<K: Key>(
     let starts = Buffer::from_slice(&starts).named("starts");
     let arg = LocalSort {
         keys: held.global(),
+        output: held.global(),
         values: held_values.global(),
+        output_values: held_values.global(),
         control: control.global(),
         starts: starts.global(),
+        n: keys.len() as u32,
         order_mask,
         options: if encodes { control::ENCODE } else { 0 },
     };
@@ -203,9 +206,12 @@ impl<K: Key> BucketSorts<K> {
         let after = |pass: Pass<K>| {
             let arg = LocalSort {
                 keys: pass.keys.output,
+                output: pass.keys.output,
                 values: pass.values.output,
+                output_values: pass.values.output,
                 control: pass.control,
                 starts: starts.global(),
+                n: pass.n as u32,
                 order_mask: pass.order_mask,
                 options: pass.options,
             };

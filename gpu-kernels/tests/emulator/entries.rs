@@ -5,6 +5,7 @@ use crate::alone::{self, Kernel};
 use crate::bucket_sort::{BucketSorts, sorts_locally};
 use crate::case::{Emulated, draws};
 use crate::cases;
+use crate::digit_sort::sorts_digits;
 use crate::fused::sorts_as_launched;
 use crate::segments::SegmentSorts;
 use crate::sorter::{Kernels, Sorter};
@@ -78,6 +79,12 @@ fn local<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {
     let kernel = Kernel::of(entry, run).early();
     let draws = draws(entry.name, cases::ENTRY_BUCKETS, (kernel.tile / 2, kernel.tile));
     draws.of(KeyType::unsigned(K::BITS), |case| sorts_locally(case, kernel, entry.paired));
+}
+
+fn by_digit<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {
+    let kernel = Kernel::of(entry, run).early();
+    let draws = draws(entry.name, cases::ENTRY_BUCKETS, (kernel.tile / 2, kernel.tile));
+    draws.of(KeyType::unsigned(K::BITS), |case| sorts_digits(case, kernel, entry.paired));
 }
 
 fn recent_look_back<K: Key>(entry: &Entry<Pass<K>>, run: unsafe fn(Pass<K>)) {

@@ -24,6 +24,8 @@ pub struct FusedSorter<'a, K> {
     case: &'a Case,
     kernel: Kernel<Fused<K>>,
     control: Buffer<u32>,
+    /// `control::RANGED`, or nothing.
+    ranged: u32,
 }
 
 impl<'a, K: Key> FusedSorter<'a, K> {
@@ -31,7 +33,8 @@ impl<'a, K: Key> FusedSorter<'a, K> {
         let words = fused::words::<K>(fused::blocks(case.n, kernel.threads));
         let control = Buffer::from_slice(&vec![0xfeed_5eed; words]).named("control");
         (0..ZERO).for_each(|word| control.write(word, 0));
-        FusedSorter { case, kernel, control }
+        let ranged = if case.seed >> 16 & 1 == 0 { 0 } else { control::RANGED };
+        FusedSorter { case, kernel, control, ranged }
     }
 
     /// The case's schedule. All blocks find room in three cases of four, or the first barrier is
@@ -65,7 +68,7 @@ impl<'a, K: Key> FusedSorter<'a, K> {
             control: self.control.global(),
             n: keys.len() as u32,
             order_mask,
-            options: if encodes { control::ENCODE } else { 0 },
+            options: if encodes { control::ENCODE } else { 0 } | self.ranged,
         };
         let words = self.control.global();
         // A host might launch it so; and the third word is a sense, which any sort reverses.
@@ -160,6 +163,31 @@ fn even_digits_cost_less_than_uneven_ones() {
     let uneven = sorts(n, |_, word| word >> 8).barriers;
     // At least a scan, a choice, and two waits.
     assert!(uneven >= even + 6 * fused::blocks(n, THREADS) as u64, "{even}, {uneven}");
+}
+
+/// Keys that share their leading bits, all of them or most.
+#[test]
+fn even_keys_behind_some_bits_need_no_splitters() {
+    let n = 1000;
+    let taken = |ranged, key: &dyn Fn(usize, u64) -> u64| {
+        let case = uniform(1, n);
+        let words = case.words::<u64>().into_iter().enumerate();
+        let keys: Vec<u64> = words.map(|(i, word)| key(i, word)).collect();
+        let sorter = FusedSorter { ranged, ..small(&case) };
+        sorter.sort_with(&keys, &roomy(1, n)).unwrap().barriers
+    };
+    let even = taken(0, &|_, word| word);
+    let keys: [&dyn Fn(usize, u64) -> u64; 4] = [
+        &|_, word| word >> 9,
+        &|_, word| 77 << 50 | word >> 40,
+        &|_, word| word % 3000,
+        // None of these is looked at.
+        &|i, word| if i % 90 == 7 { word } else { 5 << 55 | word >> 12 },
+    ];
+    for key in keys {
+        let [ranged, not] = [control::RANGED, 0].map(|ranged| taken(ranged, key));
+        assert!(ranged < even + fused::blocks(n, THREADS) as u64 && ranged < not, "{ranged} {not}");
+    }
 }
 
 #[test]

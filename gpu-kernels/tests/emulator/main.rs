@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `sorts` | the list itself, as whole sorts in small shapes |
 //! | `bucket_sort` | keys that are sorted by bucket, in small shapes |
+//! | `digit_sort` | keys whose top digits are sorted locally, in small shapes |
 //! | `fused` | sorts in one launch whose blocks wait for each other |
 //! | `segments` | sorts of many segments, in the shapes that devices run |
 //! | `small` | each kernel by itself, in small shapes |
@@ -16,6 +17,7 @@
 mod alone;
 mod bucket_sort;
 mod case;
+mod digit_sort;
 mod entries;
 mod fused;
 mod segments;

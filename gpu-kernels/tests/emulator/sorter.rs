@@ -84,6 +84,8 @@ pub struct Sorter<K> {
     tiles: usize,
     /// Blocks of the histogram.
     pub blocks: u32,
+    /// What a histogram is told that a block holds of a top digit.
+    pub held: u32,
 }
 
 impl<K: Key> Sorter<K> {
@@ -119,6 +121,7 @@ impl<K: Key> Sorter<K> {
             control,
             tiles,
             blocks: 1 + (case.seed % 3) as u32,
+            held: 0,
         }
     }
 
@@ -188,7 +191,8 @@ impl<K: Key> Sorter<K> {
         self.plan(input, skip, false)
     }
 
-    fn plan(&self, input: &Buffer<K>, skip: usize, indexed: bool) -> Result<(), String> {
+    /// The same of a sort's launch.
+    pub fn plan(&self, input: &Buffer<K>, skip: usize, indexed: bool) -> Result<(), String> {
         self.count(&self.kernels.histogram, self.counted(input, skip, indexed))?;
         self.check_starts(&input.to_vec()[skip..], 0)
     }
@@ -204,6 +208,7 @@ impl<K: Key> Sorter<K> {
             order_mask: self.order_mask,
             bits: self.bits,
             options: self.what(indexed),
+            held: self.held,
         }
     }
 
@@ -407,7 +412,11 @@ impl<'a, K: Key> Oracle<'a, K> {
 /// plan sorts by, of keys sorted by all their bits.
 fn is_sorted_so_far<K: Key>(codes: &[K], position: u32, step: Step, order_mask: K) -> bool {
     let high = K::BITS - 8 * (position + 1);
-    let low = if step.is_upper() { K::BITS - BUCKET_BITS } else { 0 };
+    let low = match (step.is_upper(), step.first()) {
+        (false, _) => 0,
+        (true, true) => 8 * position,
+        (true, false) => K::BITS - BUCKET_BITS,
+    };
     codes.is_sorted_by_key(|&code| ((code ^ order_mask) << high) >> (high + low))
 }
 

@@ -10,7 +10,7 @@ use gpu_kernels::entry::{Entries, Entry};
 use gpu_kernels::fused::{self, Fused};
 use gpu_kernels::gather::{Gather, NumericCodes};
 use gpu_kernels::histogram::Histogram;
-use gpu_kernels::key::Bits;
+use gpu_kernels::key::{Bits, RADIX};
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::merge::Merge;
 use gpu_kernels::policy;
@@ -35,6 +35,9 @@ fn buckets_from(width: usize, paired: bool) -> Option<u64> {
     }
 }
 
+/// Keys from which on it pays to sort each top digit locally: fewer would not fill the blocks.
+pub const BY_DIGIT_FROM: u64 = 1 << 19;
+
 /// The kernels of sorts of up to so many keys.
 pub struct Passes<W> {
     /// Counts digits.
@@ -47,6 +50,8 @@ pub struct Passes<W> {
     pub portion: u64,
     /// The sort of small buckets, if it is worth its time.
     pub buckets: Option<BucketSort<W>>,
+    /// The local sort of each top digit, if a block holds what evenly spread keys have of it.
+    pub by_digit: Option<Kernel<LocalSort<W>>>,
 }
 
 /// The kernels that sort each bucket by itself.
@@ -119,12 +124,18 @@ impl<W: Entries> Passes<W> {
         let [large, small] = W::HISTOGRAMS;
         let many = n >= MANY_FROM && room.shared_bytes >= policy::HISTOGRAM_BYTES_LARGE;
         let (pass, single_wave) = pass::<W>(room, kind, n)?;
+        let buckets = BucketSort::of(device, kind, bits, n)?;
+        let by_digit = match single_wave || buckets.is_some() {
+            true => None,
+            false => by_digit(room, kind, bits, n),
+        };
         Ok(Passes {
             histogram: device.kernels.load(if many { &large } else { &small })?,
             pass: device.kernels.load(pass)?,
             single_wave,
             portion: control::portion(pass.shape.tile()),
-            buckets: BucketSort::of(device, kind, bits, n)?,
+            buckets,
+            by_digit: by_digit.map(|entry| device.kernels.load(entry)).transpose()?,
         })
     }
 
@@ -135,6 +146,7 @@ impl<W: Entries> Passes<W> {
             pass,
             single_wave,
             buckets: None,
+            by_digit: None,
             ..self
         }
     }
@@ -153,13 +165,17 @@ impl<W: Entries> BucketSort<W> {
         let room = Room::of(device);
         // The blocks' bucket counts lie in the scratch buffer.
         let counted = u64::from(room.multiprocessors) * (buckets::COUNT_WORDS * 4 / width) as u64;
-        let whole = bits.begin == 0 && bits.end == W::BITS;
-        if !whole || kind == Kind::MatchedKeys || n < from.max(counted) || !room.runs(counts) {
+        if !is_whole::<W>(bits)
+            || kind == Kind::MatchedKeys
+            || n < from.max(counted)
+            || !room.runs(counts)
+        {
             return Ok(None);
         }
         let holds = |entry: &&Entry<LocalSort<W>>| {
             let tile = entry.shape.tile() as f64;
-            entry.paired == paired && room.runs(entry) && largest_bucket(n) <= tile
+            let largest = largest_bucket(n, buckets::BUCKETS);
+            entry.paired == paired && room.runs(entry) && largest <= tile
         };
         let Some(sort) = W::LOCAL.iter().find(holds) else {
             return Ok(None);
@@ -181,11 +197,33 @@ impl<W: Entries> BucketSort<W> {
     }
 }
 
-/// Keys in the largest of all buckets, of `n` evenly spread keys: it is not five and a half
+/// Keys in the largest of so many buckets, of `n` evenly spread keys: it is not five and a half
 /// deviations above the mean.
-pub fn largest_bucket(n: u64) -> f64 {
-    let mean = n as f64 / buckets::BUCKETS as f64;
+pub fn largest_bucket(n: u64, buckets: usize) -> f64 {
+    let mean = n as f64 / buckets as f64;
     mean + 5.5 * mean.sqrt()
+}
+
+/// Returns true if keys are sorted by all their bits.
+fn is_whole<W: Entries>(bits: Bits) -> bool {
+    bits.begin == 0 && bits.end == W::BITS
+}
+
+/// The local sort of each top digit of up to `n` keys, in the smallest blocks that hold them if
+/// the keys are evenly spread.
+fn by_digit<W: Entries>(
+    room: Room,
+    kind: Kind,
+    bits: Bits,
+    n: u64,
+) -> Option<&'static Entry<LocalSort<W>>> {
+    if kind == Kind::MatchedKeys || n < BY_DIGIT_FROM || !is_whole::<W>(bits) {
+        return None;
+    }
+    W::BY_DIGIT.iter().find(|entry| {
+        let holds = largest_bucket(n, RADIX) <= entry.shape.tile() as f64;
+        entry.paired == (kind == Kind::Pairs) && room.runs(entry) && holds
+    })
 }
 
 /// The pass of up to `n` keys, and whether it is one of a single wave: if each multiprocessor has
@@ -386,7 +424,7 @@ mod tests {
             W::LOCAL.iter().filter(of).map(|entry| entry.shape.tile())
         };
         assert!(tiles(false).is_sorted() && tiles(true).is_sorted());
-        for entry in W::LOCAL {
+        for entry in W::LOCAL.iter().chain(W::BY_DIGIT) {
             let taken = entry.shared_bytes * entry.shape.blocks;
             assert!(taken <= h200.shared_bytes, "{}: {taken} bytes", entry.name);
             if let Some(text) = embedded_texts().next() {
@@ -399,6 +437,25 @@ mod tests {
     fn local_sorts_are_compiled_as_they_are_launched() {
         local_sorts_are_compiled::<u32>();
         local_sorts_are_compiled::<u64>();
+    }
+
+    #[test]
+    fn an_h200_holds_so_many_keys_of_a_top_digit() {
+        fn tile<W: Entries>(kind: Kind, n: u64, begin: u32) -> Option<usize> {
+            let entry = by_digit::<W>(ROOMS[3], kind, Bits { begin, end: W::BITS }, n);
+            entry.map(|entry| entry.shape.tile())
+        }
+        type Tile = fn(Kind, u64, u32) -> Option<usize>;
+        for of in [tile::<u32> as Tile, tile::<u64>] {
+            assert_eq!(of(Kind::Keys, 1 << 21, 0), Some(8704));
+            assert_eq!(of(Kind::Keys, 1 << 22, 0), Some(17_408));
+            assert_eq!(of(Kind::Keys, 1 << 23, 0), None);
+            assert_eq!(of(Kind::Keys, 1 << 22, 1), None);
+            assert_eq!(of(Kind::MatchedKeys, 1 << 22, 0), None);
+        }
+        assert_eq!(tile::<u32>(Kind::Pairs, 1 << 22, 0), Some(17_408));
+        assert_eq!(tile::<u64>(Kind::Pairs, 1 << 22, 0), None);
+        assert_eq!(tile::<u16>(Kind::Keys, 1 << 22, 0), None);
     }
 
     #[test]
@@ -448,7 +505,9 @@ mod tests {
             (name::<u64> as Name, (1 << 12) - 1, None),
             (name::<u64>, 1 << 12, Some("fused_512_u64")),
             (name::<u64>, 1 << 16, Some("fused_512_u64")),
-            (name::<u64>, (1 << 16) + 1, None),
+            (name::<u64>, (1 << 16) + 1, Some("fused_1024_u64")),
+            (name::<u64>, 1 << 17, Some("fused_1024_u64")),
+            (name::<u64>, (1 << 17) + 1, None),
             (name::<u32>, 1 << 14, None),
             (name::<u16>, 1 << 14, None),
             (name::<u128>, 1 << 14, None),

@@ -11,8 +11,9 @@ use gpu_kernels::entry::Entries;
 use gpu_kernels::fused::{self, Fused};
 use gpu_kernels::gather::Gather;
 use gpu_kernels::histogram::Histogram;
-use gpu_kernels::key::Bits;
+use gpu_kernels::key::{Bits, RADIX};
 use gpu_kernels::local_sort::LocalSort;
+use gpu_kernels::policy;
 use gpu_kernels::tile::{Buffers, Pass};
 
 use super::Device;
@@ -105,13 +106,14 @@ impl<W: Entries> Launch<'_, W> {
     /// blocks take `n` keys.
     pub unsafe fn fused(&self, kernel: Kernel<Fused<W>>, control: u64) -> Result<(), Error> {
         let keys = self.keys.buffers();
+        let ranged = policy::fused::ranged(kernel.shape());
         let fused = Fused {
             input: keys.input,
             output: keys.output,
             control: Global::on_device(control),
             n: self.n as u32,
             order_mask: self.order_mask,
-            options: self.options(),
+            options: self.options() | if ranged { control::RANGED } else { 0 },
         };
         let blocks = fused::blocks(self.n as usize, kernel.shape().threads);
         // SAFETY: the caller's contract.
@@ -148,9 +150,13 @@ impl<W: Entries> Launch<'_, W> {
             order_mask: self.order_mask,
             bits: self.bits,
             options: pass.options,
+            held: 0,
         };
         let buckets = passes.buckets.as_ref();
         let buckets = buckets.filter(|buckets| self.n >= buckets.from);
+        let by_digit = passes.by_digit.filter(|_| self.n >= dispatch::BY_DIGIT_FROM);
+        let counts =
+            Histogram { held: by_digit.map_or(0, |kernel| kernel.shape().tile() as u32), ..counts };
         // SAFETY: the caller's contract; what may begin early waits for its predecessor.
         unsafe {
             match buckets {
@@ -179,18 +185,32 @@ impl<W: Entries> Launch<'_, W> {
                     pass.portion += 1;
                 }
             }
-            let Some(BucketSort { sort, blocks, .. }) = buckets else {
-                return Ok(());
-            };
             let local = LocalSort {
                 keys: pass.keys.output,
+                output: pass.keys.output,
                 values: pass.values.output,
+                output_values: pass.values.output,
                 control: pass.control,
                 starts: Global::on_device(at.starts),
+                n: self.n as u32,
                 order_mask: self.order_mask,
                 options: pass.options,
             };
-            sort.launch_early(self.stream, *blocks, &local)
+            match (buckets, by_digit) {
+                (Some(BucketSort { sort, blocks, .. }), _) => {
+                    sort.launch_early(self.stream, *blocks, &local)
+                }
+                (None, Some(kernel)) => {
+                    let in_place = pass.options & control::IN_PLACE != 0;
+                    let local = LocalSort {
+                        keys: if in_place { pass.keys.scratch } else { local.keys },
+                        values: if in_place { pass.values.scratch } else { local.values },
+                        ..local
+                    };
+                    kernel.launch_early(self.stream, RADIX as u32, &local)
+                }
+                (None, None) => Ok(()),
+            }
         }
     }
 

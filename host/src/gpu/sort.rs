@@ -40,9 +40,10 @@ pub enum Payload {
 ///
 /// Time: one read of the keys, and one read and one write of keys and values for each byte of the
 /// bits sorted by; digits in which all keys agree are skipped. Keys that are at most a tile for
-/// each multiprocessor need no read beforehand. From 2^11 to 2^18 keys of 4 or 8 bytes alone are
+/// each multiprocessor need no read beforehand. From 2^12 to 2^17 keys of 8 bytes alone are
 /// sorted in one launch, without a second buffer: a pass by the top digit, or by splitters where
-/// that is uneven, then each bucket within a multiprocessor. Very many keys of 4 or 8 bytes that
+/// that is uneven, then each bucket within a multiprocessor. Up to 2^22 keys of 4 or 8 bytes whose
+/// top digit is even take a pass by it, and then each digit is sorted within one. Very many keys of 4 or 8 bytes that
 /// are evenly spread take four reads and three writes in all: what is below their upper 16 bits
 /// is sorted bucket by bucket, within a multiprocessor. Least-significant-digit passes after
 /// Onesweep (Adinets and Merrill 2022), buckets after Stehle and Jacobsen (2017).

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use gpu_kernels::control;
 use gpu_kernels::entry::Entry;
 use gpu_kernels::fused::{self, Fused};
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::policy::Shape;
 use gpu_kernels::sweep::Swept;
 use gpu_kernels::tile::Pass;
+use gpu_kernels::{buckets, control};
 
 use super::dispatch::{self, largest_bucket};
 use super::module::{Kernel, Resources};
@@ -211,6 +211,9 @@ impl<K: GpuKey> Sort<K> {
             Ok((family, kernel.shape(), kernel.resources()?))
         }
         let passes = &self.kernels.passes;
+        if let Some(kernel) = &passes.by_digit {
+            return taken(Family::LocalSort, kernel);
+        }
         match (&self.kernels.fused, &self.kernels.block, &passes.buckets) {
             (Some(kernel), ..) => taken(Family::Fused, kernel),
             (_, Some(kernel), _) => taken(Family::Passes, kernel),
@@ -244,8 +247,9 @@ fn usable(
             Err(format!("{n} elements are more than a tile a multiprocessor, {most}"))
         }
         Family::LocalSort if !bucket_sort => Err(format!("{n} elements are not sorted by bucket")),
-        Family::LocalSort if largest_bucket(n) > tile as f64 => {
-            Err(format!("a bucket of {n} elements may have {:.0}", largest_bucket(n).ceil()))
+        Family::LocalSort if largest_bucket(n, buckets::BUCKETS) > tile as f64 => {
+            let largest = largest_bucket(n, buckets::BUCKETS).ceil();
+            Err(format!("a bucket of {n} elements may have {largest:.0}"))
         }
         _ => Ok(()),
     }

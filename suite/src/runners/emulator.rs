@@ -174,6 +174,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
             order_mask,
             bits,
             options: what,
+            held: 0,
         };
         let (blocks, threads) = HISTOGRAM;
         let shared = counts.shared_bytes;

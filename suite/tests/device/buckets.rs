@@ -48,6 +48,31 @@ pub(crate) fn wide_buckets_are_sorted_locally_or_not(device: Arc<Device>) {
     in_every_way::<f64>(&sorter, keys, true);
 }
 
+/// Keys few enough that a block holds what they have of a top digit, of each size of block.
+pub(crate) fn top_digits_are_sorted_locally_or_not(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device);
+    let workload = uniform((1 << 22) + 5);
+    let narrow = workload.generate::<u32>().unwrap();
+    let wide = workload.generate::<u64>().unwrap();
+    for n in [(1 << 21) - 3, (1 << 22) + 5] {
+        for order in &[Order::ascending(), Order::descending()] {
+            sorts(&sorter, &narrow[..n], order, "spread");
+            sorts(&sorter, &wide[..n], order, "spread");
+            sorts(&sorter, &workload.generate::<i32>().unwrap()[..n], order, "spread");
+            sorts(&sorter, &workload.generate::<F32>().unwrap()[..n], order, "spread");
+        }
+        for (what, poison) in POISONED.into_iter().chain(POISONED_BY_DIGIT) {
+            let poisoned_wide = poisoned(&wide[..n], poison, |key| key);
+            sorts(&sorter, &poisoned_wide, &Order::ascending(), what);
+            let poisoned = poisoned(&wide[..n], poison, |key| (key >> 32) as u32);
+            sorts(&sorter, &poisoned, &Order::descending(), what);
+        }
+    }
+    in_every_way::<i64>(&sorter, &wide, false);
+    in_every_way::<f64>(&sorter, &wide, true);
+    in_place_and_by_index(&sorter, &narrow);
+}
+
 fn uniform(n: usize) -> Workload {
     Workload { n, distribution: Distribution::Uniform, seed: 25 }
 }
@@ -104,6 +129,17 @@ const POISONED: [(&str, Poison); 6] = [
         let middle = ((bucket * 0x9e37_79b9) ^ (key & 1)) & 0xff_ffff;
         bucket << 48 | middle << 24 | key & 0xff_ffff
     }),
+];
+
+/// The same of keys that are sorted by their top digit.
+const POISONED_BY_DIGIT: [(&str, Poison); 4] = [
+    ("one digit too large", |i, _, key| match i % 16 {
+        0 => key >> 8 | 77 << 56,
+        _ => key,
+    }),
+    ("one key a top digit", |_, _, key| (key >> 56) * 0x0101_0101_0101_0101),
+    ("few below the top digit", |_, _, key| key & 0xff << 56 | ((key % 3) * 0x2_0304_0506_0708)),
+    ("in order below the top digit", |i, _, key| key & 0xff << 56 | (i as u64) << 30),
 ];
 
 fn poisoned<K>(keys: &[u64], poison: Poison, narrow: fn(u64) -> K) -> Vec<K> {

@@ -44,6 +44,7 @@ const TESTS: &[OnDevice] = &[
     ("large_inputs_are_sorted_and_stable", large_inputs_are_sorted_and_stable),
     ("buckets_are_sorted_locally_or_not", buckets::buckets_are_sorted_locally_or_not),
     ("wide_buckets_are_sorted_locally_or_not", buckets::wide_buckets_are_sorted_locally_or_not),
+    ("top_digits_are_sorted_locally_or_not", buckets::top_digits_are_sorted_locally_or_not),
     ("buffers_may_take_turns", workspaces::buffers_may_take_turns),
     ("buffers_of_pairs_may_take_turns", workspaces::buffers_of_pairs_may_take_turns),
     ("few_keys_take_no_workspace", workspaces::few_keys_take_no_workspace),
