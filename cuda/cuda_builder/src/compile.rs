@@ -173,7 +173,6 @@ impl Compilation<'_> {
         }
     }
 
-    /// The direct and indirect dependencies of crate `i`.
     fn all_dependencies(&self, i: usize) -> BTreeSet<usize> {
         let direct = self.crates.in_order[i].dependencies.iter().map(|(_, index)| *index);
         direct.flat_map(|index| self.all_dependencies(index).into_iter().chain([index])).collect()

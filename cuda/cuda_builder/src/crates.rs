@@ -21,7 +21,6 @@ const DEVICE_CFG: [&str; 6] = [
     "panic=\"immediate-abort\"",
 ];
 
-/// One crate to compile.
 #[derive(Debug)]
 pub(crate) struct Crate {
     pub package: Package,
@@ -44,7 +43,6 @@ impl Crate {
     }
 }
 
-/// A kernel crate and its dependencies.
 #[derive(Debug)]
 pub(crate) struct Crates {
     /// Dependencies before their dependents; the kernel crate is the last.
@@ -249,7 +247,6 @@ fn applies(
     Ok(platform.matches(DEVICE, &cfg))
 }
 
-/// The library of a package.
 fn library(package: &Package) -> Result<&Target, CudaBuilderError> {
     use TargetKind::{CDyLib, DyLib, Lib, ProcMacro, RLib};
     const KINDS: [TargetKind; 5] = [Lib, RLib, DyLib, CDyLib, ProcMacro];

@@ -34,33 +34,6 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// Counts of a kernel's instructions by kind.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counts {
-    /// All instructions.
-    pub instructions: usize,
-    /// `bar.sync` and the other barriers of a block.
-    pub block_barriers: usize,
-    /// `bar.warp.sync`.
-    pub warp_barriers: usize,
-    /// `barrier.cluster`.
-    pub cluster_barriers: usize,
-    /// `shfl`.
-    pub shuffles: usize,
-    /// `vote`.
-    pub votes: usize,
-    /// `match`.
-    pub matches: usize,
-    /// `redux`.
-    pub reductions: usize,
-    /// `atom` and `red`.
-    pub atomics: usize,
-    /// `fence` and `membar`.
-    pub fences: usize,
-    /// `trap`: where a panic would be.
-    pub traps: usize,
-}
-
 impl<'a> Entry<'a> {
     /// The statements in the order of the text.
     pub fn statements(&self) -> Vec<Statement<'a>> {
@@ -75,31 +48,13 @@ impl<'a> Entry<'a> {
         std::iter::from_fn(next).collect()
     }
 
-    /// Counts instructions by kind.
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
-        for statement in self.statements() {
-            let opcode = statement.opcode();
-            if opcode.starts_with('.') {
-                continue;
-            }
-            counts.instructions += 1;
-            let first = opcode.split('.').next().unwrap_or_default();
-            match first {
-                "bar" if opcode.starts_with("bar.warp.") => counts.warp_barriers += 1,
-                "barrier" if opcode.starts_with("barrier.cluster.") => counts.cluster_barriers += 1,
-                "bar" | "barrier" => counts.block_barriers += 1,
-                "shfl" => counts.shuffles += 1,
-                "vote" => counts.votes += 1,
-                "match" => counts.matches += 1,
-                "redux" => counts.reductions += 1,
-                "atom" | "red" => counts.atomics += 1,
-                "fence" | "membar" => counts.fences += 1,
-                "trap" => counts.traps += 1,
-                _ => {}
-            }
-        }
-        counts
+    /// Number of instructions of this opcode, or whose opcode goes on after it: `bar.warp`.
+    pub fn count(&self, opcode: &str) -> usize {
+        let begins = |found: &str| {
+            let rest = found.strip_prefix(opcode);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.statements().iter().filter(|statement| begins(statement.opcode())).count()
     }
 }
 

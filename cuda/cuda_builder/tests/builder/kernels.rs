@@ -2,8 +2,8 @@
 
 use crate::{assert_has, builder, builder_of, generated, ptx_of};
 use cuda_builder::lint::Rule;
-use cuda_builder::ptx::{Counts, entries};
-use cuda_builder::{Compiler, CudaBuilderError, Lint, NvvmArch};
+use cuda_builder::ptx::{Entry, entries};
+use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, Lint, NvvmArch};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
@@ -19,26 +19,21 @@ const IN_SOURCE: [(&str, usize, usize); 7] = [
     ("used_by_some", 0, 1),
 ];
 
-fn convergence(
-    compiler: &Compiler,
-    arguments: &[&str],
-    arch: NvvmArch,
-) -> BTreeMap<String, Counts> {
-    let mut builder = builder("convergence", compiler).arch(arch);
-    for argument in arguments {
-        builder = builder.rustc_arg(*argument);
-    }
+/// Barriers of the block and shuffles in the PTX of each kernel.
+fn convergence(builder: CudaBuilder) -> BTreeMap<String, (usize, usize)> {
     let ptx = ptx_of(builder);
-    entries(&ptx).iter().map(|entry| (entry.name.to_owned(), entry.counts())).collect()
+    let counts = |entry: &Entry| {
+        let barriers = entry.count("bar") + entry.count("barrier");
+        (entry.name.to_owned(), (barriers, entry.count("shfl")))
+    };
+    entries(&ptx).iter().map(counts).collect()
 }
 
 pub(crate) fn one_barrier_in_the_source_is_one_barrier_in_the_ptx(compiler: Compiler) {
     for arch in [NvvmArch::Compute75, NvvmArch::Compute90] {
-        let counts = convergence(&compiler, &[], arch);
+        let counts = convergence(builder("convergence", &compiler).arch(arch));
         for (kernel, barriers, shuffles) in IN_SOURCE {
-            let counts = counts[kernel];
-            assert_eq!(counts.block_barriers, barriers, "{kernel} for {arch}");
-            assert_eq!(counts.shuffles, shuffles, "{kernel} for {arch}");
+            assert_eq!(counts[kernel], (barriers, shuffles), "{kernel} for {arch}");
         }
     }
 }
@@ -46,11 +41,11 @@ pub(crate) fn one_barrier_in_the_source_is_one_barrier_in_the_ptx(compiler: Comp
 /// The test above can fail: the pass that the builder turns off copies barriers of
 /// the very same source.
 pub(crate) fn jump_threading_copies_barriers(compiler: Compiler) {
-    let pass_on = ["-Zmir-enable-passes=+JumpThreading"];
-    let counts = convergence(&compiler, &pass_on, NvvmArch::Compute75);
-    assert_eq!(counts["branch_barrier_branch"].block_barriers, 2);
-    assert_eq!(counts["branch_shuffle_branch"].shuffles, 2);
-    assert_eq!(counts["match_barrier_match"].block_barriers, 3);
+    let pass_on = "-Zmir-enable-passes=+JumpThreading";
+    let counts = convergence(builder("convergence", &compiler).rustc_arg(pass_on));
+    assert_eq!(counts["branch_barrier_branch"].0, 2);
+    assert_eq!(counts["branch_shuffle_branch"].1, 2);
+    assert_eq!(counts["match_barrier_match"].0, 3);
 }
 
 pub(crate) fn launch_bounds_become_directives(compiler: Compiler) {
@@ -195,12 +190,11 @@ pub(crate) fn reductions_are_instructions_where_there_are_some(compiler: Compile
     let krate = generated(REDUCTIONS, "");
     let counts = |arch| {
         let ptx = ptx_of(builder_of(krate.path(), &compiler).arch(arch));
-        entries(&ptx)[0].counts()
+        ["redux", "shfl"].map(|kind| entries(&ptx)[0].count(kind))
     };
-    let (old, new) = (counts(NvvmArch::Compute75), counts(NvvmArch::Compute90));
-    assert_eq!((new.reductions, new.shuffles), (6, 0));
+    assert_eq!(counts(NvvmArch::Compute90), [6, 0]);
     // The first lane's value, and a loop over the others'.
-    assert_eq!((old.reductions, old.shuffles), (0, 12));
+    assert_eq!(counts(NvvmArch::Compute75), [0, 12]);
 }
 
 pub(crate) fn a_compile_error_shows_the_compilers_message(compiler: Compiler) {

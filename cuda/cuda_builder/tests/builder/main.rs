@@ -117,18 +117,15 @@ fn trial<T: Clone + Send + 'static>(
     Trial::test(name, run).with_ignored_flag(missing)
 }
 
-/// A builder of the crate in `folder`.
 fn builder_of(folder: &Path, compiler: &Compiler) -> CudaBuilder {
     let builder = CudaBuilder::new(folder).compiler(compiler.clone());
     builder.cache_dir(shared_cache())
 }
 
-/// A builder of the fixture.
 fn builder(name: &str, compiler: &Compiler) -> CudaBuilder {
     builder_of(&fixture(name), compiler)
 }
 
-/// The PTX that a builder makes.
 fn ptx_of(builder: CudaBuilder) -> String {
     std::fs::read_to_string(builder.build().unwrap()).unwrap()
 }

@@ -1,7 +1,7 @@
 //! Reading PTX text, in the forms that LLVM and inline assembly give it.
 
 use cuda_builder::lint::{Rule, lint};
-use cuda_builder::ptx::{Counts, entries};
+use cuda_builder::ptx::entries;
 
 const TWO_KERNELS: &str = "\
 .version 7.4
@@ -42,18 +42,13 @@ pub(crate) fn entries_are_split_and_counted() {
     let entries = entries(TWO_KERNELS);
     let names: Vec<_> = entries.iter().map(|e| (e.name, e.line)).collect();
     assert_eq!(names, [("first", 7), ("second", 29)]);
-    let counts = Counts {
-        instructions: 11,
-        block_barriers: 1,
-        warp_barriers: 1,
-        shuffles: 1,
-        votes: 2,
-        atomics: 1,
-        fences: 1,
-        ..Counts::default()
-    };
-    assert_eq!(entries[0].counts(), counts);
-    assert_eq!(entries[1].counts().traps, 1);
+    let statements = entries[0].statements();
+    let instructions = statements.iter().filter(|of| !of.opcode().starts_with('.'));
+    assert_eq!(instructions.count(), 11);
+    let kinds = ["bar", "bar.sync", "bar.warp", "shfl", "vote", "red", "redux", "fence", "trap"];
+    let counts = kinds.map(|kind| entries[0].count(kind));
+    assert_eq!(counts, [2, 1, 1, 1, 2, 1, 0, 1, 0]);
+    assert_eq!(entries[1].count("trap"), 1);
     assert_eq!(lint(TWO_KERNELS), []);
 }
 
