@@ -7,7 +7,7 @@ use host::gpu::{Device, GpuSorter, Order, Payload, Resident};
 use suite::key::{F32, Key};
 use suite::workload::{Distribution, Workload};
 
-use crate::oracle::{Ranked, check, oracle, stream};
+use crate::oracle::{Ranked, check, get, oracle, stream};
 use crate::sorted;
 
 /// Keys of 4 bytes enough to be sorted by bucket: evenly spread, so that each is sorted
@@ -156,23 +156,20 @@ fn in_place_and_by_index(sorter: &GpuSorter, keys: &[u32]) {
     let mut workspace = sort.workspace().unwrap();
     let mut buffer = DeviceBuffer::from_slice(keys).unwrap();
     sort.keys_in_place(&mut buffer, &mut workspace, &stream).unwrap();
-    stream.synchronize().unwrap();
-    assert!(buffer.as_host_vec().unwrap() == expected);
+    assert!(get(&buffer, &stream) == expected);
     // Fewer than are worth it, with the same preparation.
     let few = DeviceBuffer::from_slice(&keys[..100_000]).unwrap();
     let mut output = DeviceBuffer::from_slice(&keys[..100_000]).unwrap();
     sort.keys(&few, &mut output, &mut workspace, &stream).unwrap();
-    stream.synchronize().unwrap();
-    assert!(output.as_host_vec().unwrap() == sorted(&keys[..100_000]));
+    assert!(get(&output, &stream) == sorted(&keys[..100_000]));
 
     let sort = sorter.prepare::<u32>(keys.len(), Payload::Index, Order::ascending()).unwrap();
     let mut workspace = sort.workspace().unwrap();
     let input = DeviceBuffer::from_slice(keys).unwrap();
     let mut indices = DeviceBuffer::from_slice(keys).unwrap();
     sort.indices(&input, &mut buffer, &mut indices, &mut workspace, &stream).unwrap();
-    stream.synchronize().unwrap();
-    assert!(buffer.as_host_vec().unwrap() == expected);
-    let indices = indices.as_host_vec().unwrap();
+    assert!(get(&buffer, &stream) == expected);
+    let indices = get(&indices, &stream);
     let follows = |pair: &[u32]| {
         let (a, b) = (keys[pair[0] as usize], keys[pair[1] as usize]);
         a < b || a == b && pair[0] < pair[1]

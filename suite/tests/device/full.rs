@@ -21,7 +21,7 @@ use suite::key::{F32, Key};
 use suite::memory;
 use suite::workload::{Distribution, Workload};
 
-use crate::oracle::{self, CHECKED_SORTS, Ranked, call, check, oracle, stream};
+use crate::oracle::{self, CHECKED_SORTS, Ranked, call, check, get, oracle, stream};
 
 /// A test: its name, and what it does.
 type Test = (&'static str, fn(&GpuSorter, &mut Coverage));
@@ -234,11 +234,6 @@ fn put(to: &mut DeviceSlice<u32>, from: &[u32], stream: &Stream) {
     unsafe { to.async_copy_from(from, stream).unwrap() };
 }
 
-fn get(from: &DeviceSlice<u32>, stream: &Stream) -> Vec<u32> {
-    stream.synchronize().unwrap();
-    from.as_host_vec().unwrap()
-}
-
 /// For each power of two up to 2^30 that size, one less and one more.
 fn powers_of_two(sorter: &GpuSorter, covered: &mut Coverage) {
     for k in 0..=30 {
@@ -260,7 +255,6 @@ fn powers_of_two(sorter: &GpuSorter, covered: &mut Coverage) {
     }
 }
 
-/// Sizes about the first that 32 bits do not hold.
 /// Keys of every width, more than one portion holds, alone and with values.
 fn in_portions(sorter: &GpuSorter, covered: &mut Coverage) {
     fn of<K: Ranked>(sorter: &GpuSorter, covered: &mut Coverage, times: usize) {
@@ -282,6 +276,7 @@ fn in_portions(sorter: &GpuSorter, covered: &mut Coverage) {
     of::<u128>(sorter, covered, 1 << 10);
 }
 
+/// Sizes about the first that 32 bits do not hold.
 fn about_2_to_the_32(sorter: &GpuSorter, covered: &mut Coverage) {
     let most = (1usize << 32) + 1;
     if covered.fits_host::<u32>(most, false, "about 2^32") {

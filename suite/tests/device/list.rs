@@ -9,7 +9,7 @@ use host::gpu::{Bf16, Device, F16, GpuKey, GpuSorter, Order, Payload};
 use sort_cases::{Case, Draws, KeyType, Sorted};
 
 use crate::OnDevice;
-use crate::oracle::{Ranked, stream};
+use crate::oracle::{Ranked, get, stream};
 
 /// Cases of each type.
 const CASES: u32 = 120;
@@ -84,8 +84,7 @@ fn sort<K: Ranked, V: Ranked>(sorter: &GpuSorter, case: &Case) -> Result<Sorted,
         Payload::Index => {
             let mut indices = DeviceBuffer::from_slice(&vec![u32::MAX; keys.len()]).unwrap();
             sort.indices(&input, &mut output, &mut indices, &mut workspace, &stream)?;
-            stream.synchronize().unwrap();
-            words(&indices.as_host_vec().unwrap())
+            words(&get(&indices, &stream))
         }
         Payload::Value(_) => {
             let given = DeviceBuffer::from_slice(&values).unwrap();
@@ -96,12 +95,10 @@ fn sort<K: Ranked, V: Ranked>(sorter: &GpuSorter, case: &Case) -> Result<Sorted,
                 let (from, to) = ((&*input, &*given), (&mut *output, &mut *passed));
                 sort.pairs(from, to, &mut workspace, &stream)?;
             }
-            stream.synchronize().unwrap();
-            words(&passed.as_host_vec().unwrap())
+            words(&get(&passed, &stream))
         }
     };
-    stream.synchronize().unwrap();
-    let keys = words(&output.as_host_vec().unwrap());
+    let keys = words(&get(&output, &stream));
     Ok(Sorted { keys, payload })
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use cust::memory::{CopyDestination, DeviceBuffer};
+use cust::memory::{CopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice};
 use cust::stream::{Stream, StreamFlags};
 use host::gpu::{GpuKey, GpuSorter, Order, Payload};
 use rayon::prelude::*;
@@ -65,7 +65,12 @@ pub(crate) fn stream() -> Stream {
     Stream::new(StreamFlags::NON_BLOCKING, None).unwrap()
 }
 
-/// Sorts that [`check`] makes.
+/// What is there once the stream has done all its work.
+pub(crate) fn get<T: DeviceCopy + Default>(from: &DeviceSlice<T>, stream: &Stream) -> Vec<T> {
+    stream.synchronize().unwrap();
+    from.as_host_vec().unwrap()
+}
+
 pub(crate) const CHECKED_SORTS: u64 = 3;
 
 /// Sorts keys alone, in place and not, and with their indices; compares all with
@@ -82,20 +87,17 @@ pub(crate) fn check<K: Ranked>(sorter: &GpuSorter, keys: &[K], order: Order, exp
     let sort = sorter.prepare::<K>(n, Payload::None, order.clone()).unwrap();
     let mut workspace = sort.workspace().unwrap();
     sort.keys(&input, &mut output, &mut workspace, &stream).unwrap();
-    stream.synchronize().unwrap();
-    assert!(words(&output.as_host_vec().unwrap()) == in_order, "{what}, out of place");
-    assert!(words(&input.as_host_vec().unwrap()) == words(keys), "{what}, input changed");
+    assert!(words(&get(&output, &stream)) == in_order, "{what}, out of place");
+    assert!(words(&get(&input, &stream)) == words(keys), "{what}, input changed");
     output.copy_from(keys).unwrap();
     sort.keys_in_place(&mut output, &mut workspace, &stream).unwrap();
-    stream.synchronize().unwrap();
-    assert!(words(&output.as_host_vec().unwrap()) == in_order, "{what}, in place");
+    assert!(words(&get(&output, &stream)) == in_order, "{what}, in place");
 
     let sort = sorter.prepare::<K>(n, Payload::Index, order).unwrap();
     let mut workspace = sort.workspace().unwrap();
     let mut indices = DeviceBuffer::from_slice(&vec![u32::MAX; n]).unwrap();
     output.copy_from(keys).unwrap();
     sort.indices(&input, &mut output, &mut indices, &mut workspace, &stream).unwrap();
-    stream.synchronize().unwrap();
-    assert!(indices.as_host_vec().unwrap() == expected, "{what}, indices");
-    assert!(words(&output.as_host_vec().unwrap()) == in_order, "{what}, keys of indices");
+    assert!(get(&indices, &stream) == expected, "{what}, indices");
+    assert!(words(&get(&output, &stream)) == in_order, "{what}, keys of indices");
 }

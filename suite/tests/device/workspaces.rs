@@ -10,7 +10,7 @@ use host::gpu::{Device, GpuSorter, Order, Payload, Workspace};
 use suite::runners::gpu::Captured;
 use suite::workload::{Distribution, Workload};
 
-use crate::oracle::{Ranked, keys, stream};
+use crate::oracle::{Ranked, get, keys, stream};
 use crate::sorted;
 
 pub(crate) fn buffers_may_take_turns(device: Arc<Device>) {
@@ -23,8 +23,7 @@ pub(crate) fn buffers_may_take_turns(device: Arc<Device>) {
         (DeviceBuffer::from_slice(&keys).unwrap(), DeviceBuffer::from_slice(&keys).unwrap());
     let stream = stream();
     sort.keys_ping_pong(&mut a, &mut b, &mut workspace, &stream).unwrap();
-    stream.synchronize().unwrap();
-    assert!(a.as_host_vec().unwrap() == sorted(&keys));
+    assert!(get(&a, &stream) == sorted(&keys));
     assert!(matches!(
         sort.keys_in_place(&mut a, &mut workspace, &stream),
         Err(Error::Workspace { .. })
@@ -100,15 +99,13 @@ pub(crate) fn sorts_of_all_kinds_share_a_workspace(device: Arc<Device>) {
         for _ in 0..2 {
             let mut there = DeviceBuffer::from_slice(&some).unwrap();
             middle.keys_in_place(&mut there, &mut workspace, &stream).unwrap();
-            stream.synchronize().unwrap();
-            assert!(there.as_host_vec().unwrap() == sorted(&some));
+            assert!(get(&there, &stream) == sorted(&some));
         }
         let mut keys = DeviceBuffer::from_slice(&few).unwrap();
         let mut values = DeviceBuffer::from_slice(&values).unwrap();
         small.pairs_in_place(&mut keys, &mut values, &mut workspace, &stream).unwrap();
-        stream.synchronize().unwrap();
-        assert!(there.as_host_vec().unwrap() == sorted(&many));
-        assert!(keys.as_host_vec().unwrap() == sorted(&few));
+        assert!(get(&there, &stream) == sorted(&many));
+        assert!(get(&keys, &stream) == sorted(&few));
     }
 }
 
@@ -147,8 +144,7 @@ fn sorts_by<K: Ranked>(
     for _ in 0..2 {
         let mut there = DeviceBuffer::from_slice(keys).unwrap();
         sort.keys_in_place(&mut there, workspace, stream).unwrap();
-        stream.synchronize().unwrap();
-        let found = there.as_host_vec().unwrap();
+        let found = get(&there, stream);
         let n = keys.len();
         assert!(found == expected, "{n} keys by bits {bits:?}");
     }
@@ -168,8 +164,7 @@ pub(crate) fn a_capture_alone_clears_nothing(device: Arc<Device>) {
     let graph = Captured::of(&stream, capture).unwrap();
     let sorted_there = sort.keys_in_place(&mut buffer, &mut workspace, &stream);
     sorted_there.unwrap();
-    stream.synchronize().unwrap();
-    assert!(buffer.as_host_vec().unwrap() == sorted(&keys));
+    assert!(get(&buffer, &stream) == sorted(&keys));
     launch(&graph, &stream);
     assert!(buffer.as_host_vec().unwrap() == sorted(&keys));
 }
