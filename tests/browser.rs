@@ -19,7 +19,7 @@ use regress::commits::Commit;
 use regress::history::{self, Search};
 use regress::schema::{self, Distribution, Measured};
 use regress::store::Store;
-use serde_json::json;
+use serde_json::{Value, json};
 use suite::environment::Environment;
 use suite::lines::{EnvironmentLine, Line, Sample, SkippedLine, VERSION};
 use suite::records::Contents;
@@ -28,10 +28,10 @@ use suite::{Case, Summary};
 use chromium::{BROWSERS, Page, Writer};
 use common::Test;
 
-/// Rows of a table too long to be open from the start.
+/// Rows of a long table.
 const LONG: usize = 41;
 /// Rows of all tables.
-const ROWS: usize = 15 + LONG;
+const ROWS: usize = 16 + LONG;
 
 static BROWSER: LazyLock<Option<PathBuf>> = LazyLock::new(chromium::find);
 
@@ -49,9 +49,13 @@ fn main() -> ExitCode {
         colours_follow_the_system_and_the_control,
         nothing_overflows_a_narrow_window,
         all_is_drawn,
+        the_first_screen_has_five_answers,
+        no_figure_stands_twice,
+        names_at_the_ends_of_curves_do_not_overlap,
+        an_engine_that_ignores_the_level_is_a_flat_line,
         level_curves_change_by_keyboard,
         rows_are_filtered,
-        cells_that_were_not_measured_are_empty,
+        groups_without_measurements_are_one_line,
     );
     let of_history: Vec<Test> = tests_of!(
         "history", write_history:
@@ -167,6 +171,7 @@ fn summary() -> Summary {
         add(format!("classic/i32-classic-1000000/cpu-std/{level}"), 0.05 / level as f64);
         add(format!("classic/i32-classic-1000000/cpu-radix/{level}"), 0.02);
     }
+    add("classic/i32-classic-1000000/cupy/1".to_owned(), 0.021);
     for exponent in [10, 16, 20] {
         let n = 1 << exponent;
         add(format!("cpu/u32-uniform/cpu-radix/2/{n}"), 1e-9 * f64::from(n));
@@ -199,7 +204,7 @@ const ALL_DRAWN: &str =
 
 fn all_is_drawn(page: &mut Page) {
     page.shows([
-        ("document.querySelectorAll('section').length", 11.into()),
+        ("document.querySelectorAll('section').length", 5.into()),
         ("document.querySelectorAll('table.cells tbody tr').length", ROWS.into()),
         (ALL_DRAWN, true.into()),
         ("document.querySelectorAll('figure').length >= 2", true.into()),
@@ -307,7 +312,7 @@ fn level_curves_change_by_keyboard(page: &mut Page) {
 fn rows_are_filtered(page: &mut Page) {
     let open = "[...document.querySelectorAll('details')].map(details => details.open).join()";
     // Of classic, batch, cpu and emulator, in which something was measured.
-    assert_eq!(page.value(open), "true,false,true,true");
+    assert_eq!(page.value(open), "false,false,false,false");
     page.focus("#filter");
     page.type_text("CPU-radix classic");
     let visible = "[...document.querySelectorAll('table.cells tbody tr')]
@@ -322,37 +327,125 @@ fn rows_are_filtered(page: &mut Page) {
     page.shows([(visible, ROWS.into()), (SHOWN, "".into())]);
 }
 
-fn cells_that_were_not_measured_are_empty(page: &mut Page) {
+fn groups_without_measurements_are_one_line(page: &mut Page) {
     page.shows([
         (
-            "document.querySelector('#device .analysis').textContent",
-            "Nothing was measured here.".into(),
+            "document.getElementById('not-measured').textContent",
+            "Not measured: device-cold, device-graph (gpu: no NVIDIA driver <&>); device, split, \
+             segments, pairs, transfer (not run)."
+                .into(),
         ),
-        (
-            "[...document.querySelectorAll('#cpu td.empty')]
-                .map(cell => cell.textContent).join()",
-            "not measured".into(),
-        ),
+        ("document.getElementById('device')", Value::Null),
         // Checks of the emulator are compared, and not ranked.
         (
-            "[...document.querySelectorAll('#emulator td.slower')]
+            "[...document.querySelectorAll('#emulator td[data-of=\"x best\"]')]
                 .map(cell => cell.textContent).join()",
-            "4.00".into(),
-        ),
-        ("document.querySelectorAll('#emulator ol').length", 0.into()),
-        (
-            "document.querySelector('#environment li').textContent",
-            "gpu: no NVIDIA driver <&>".into(),
+            "1.00,4.00".into(),
         ),
     ]);
 }
 
+fn resize(page: &mut Page, width: u32, height: u32) {
+    let metrics =
+        json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+    page.call("Emulation.setDeviceMetricsOverride", metrics);
+    page.settle();
+}
+
+fn the_first_screen_has_five_answers(page: &mut Page) {
+    for (width, height) in [(1280, 800), (390, 844)] {
+        resize(page, width, height);
+        let lowest = "Math.max(...[...document.querySelectorAll('main > section:first-of-type \
+                      .answers li, main > section:first-of-type .trust')]
+            .map(item => item.getBoundingClientRect().bottom))";
+        let lowest = page.value(lowest).as_f64().unwrap();
+        assert!(lowest <= f64::from(height), "{lowest} of {height}");
+    }
+    page.shows([
+        (
+            "[...document.querySelectorAll('main > section:first-of-type .topic')]
+                .map(topic => topic.textContent).join()",
+            "Fastest,By how much,Concurrency,Beside a copy,Trust".into(),
+        ),
+        (
+            "document.querySelector('.answers li').textContent",
+            "Fastest cpu-std takes 6.53 ms at its best level.".into(),
+        ),
+        // A number at most in each, and it stands out.
+        (
+            r"[...document.querySelectorAll('#classic .answers li')].every(item =>
+                item.textContent.match(/\d+(\.\d+)?/g).join()
+                    === item.querySelector('strong').textContent.match(/\d+(\.\d+)?/g).join())",
+            true.into(),
+        ),
+    ]);
+    resize(page, 1280, 800);
+    let chart = "document.querySelector('figure svg').getBoundingClientRect().bottom <= 800";
+    page.shows([(chart, true.into())]);
+}
+
+fn no_figure_stands_twice(page: &mut Page) {
+    // Of those with a unit, in the first section and in the environment. A level may well be
+    // the number of cores.
+    let unit = r"[\d.,]+ ([mnµ]?s|%|times|samples|cases|GiB|GB\/s)(?![a-z])";
+    let figures = format!(
+        "[...document.querySelectorAll('#classic .answers li, .trust li, dd')]
+            .flatMap(one => one.textContent.match(/{unit}/g) ?? [])"
+    );
+    let twice = format!("{figures}.filter((one, index, all) => all.indexOf(one) !== index).join()");
+    page.shows([(&*twice, "".into()), (&*format!("{figures}.length >= 5"), true.into())]);
+}
+
+fn names_at_the_ends_of_curves_do_not_overlap(page: &mut Page) {
+    let overlaps = "(() => {
+        const found = [];
+        for (const svg of document.querySelectorAll('figure svg')) {
+            const names = [...svg.querySelectorAll('text')]
+                .filter(text => text.getAttribute('fill').includes('--series')
+                    || text.textContent.trim() === 'copy');
+            const boxes = names.map(name => name.getBoundingClientRect()).filter(box => box.width);
+            const edge = svg.getBoundingClientRect();
+            boxes.forEach((a, i) => {
+                if (a.right > edge.right + 1 || a.bottom > edge.bottom + 1) found.push('outside');
+                for (const b of boxes.slice(i + 1))
+                    if (a.bottom - b.top > 3 && b.bottom - a.top > 3) found.push('overlap');
+            });
+        }
+        return found.join();
+    })()";
+    let names = "[...document.querySelectorAll('#classic figure [data-metric=time] text')]
+        .filter(text => text.getAttribute('fill').includes('--series'))
+        .map(text => text.textContent.trim()).sort().join()";
+    for width in [390, 1280] {
+        resize(page, width, 800);
+        page.shows([(overlaps, "".into()), (names, "cpu-radix,cpu-std,cupy".into())]);
+    }
+}
+
+fn an_engine_that_ignores_the_level_is_a_flat_line(page: &mut Page) {
+    // The second engine of the group, beside the third, which was measured at every level.
+    let drawn = |series: u32, what: &str| {
+        format!(
+            "(() => {{
+                const at = [...document.querySelectorAll('#classic [data-metric=time] polyline')]
+                    .filter(line => line.getAttribute('stroke') === 'var(--series-{series})'
+                        && line.getAttribute('stroke-width') === '2')
+                    .flatMap(line => line.getAttribute('points').trim().split(' '))
+                    .map(point => point.split(',').map(Number));
+                const [xs, ys] = [0, 1].map(axis => at.map(point => point[axis]));
+                return {what};
+            }})()"
+        )
+    };
+    page.shows([(&drawn(1, "new Set(ys).size"), 1.into())]);
+    let span = "Math.max(...xs) - Math.min(...xs)";
+    let [flat, curve] = [1, 2].map(|series| page.value(&drawn(series, span)).as_f64().unwrap());
+    assert!(flat > 0.95 * curve && curve > 100.0, "{flat} of {curve}");
+}
+
 fn nothing_overflows_a_narrow_window(page: &mut Page) {
-    for width in [360, 800, 1400] {
-        let metrics =
-            json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false});
-        page.call("Emulation.setDeviceMetricsOverride", metrics);
-        page.settle();
+    for width in [360, 390, 800, 1400] {
+        resize(page, width, 800);
         let over = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(page.value(over), 0, "at a width of {width}");
     }

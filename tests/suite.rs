@@ -176,7 +176,7 @@ fn samples_are_recorded_and_reported() {
         assert!(samples.iter().all(|sample| sample.seconds > 0.0));
     }
     let case = "cpu/u32-uniform/cpu-std/2/1000";
-    let words = ["time:", "thrpt:", "95 % interval", "rank: ", "Report: ", "Records: "];
+    let words = ["time:", "thrpt:", "95 % interval", "By how much: ", "Report: ", "Records: "];
     contains(&ran.stdout, &[&[case][..], &words].concat());
     contains(&dir.read(PAGE), &["cpu/u32-uniform/cpu-radix/2/1000"]);
     assert!(dir.0.path().join("criterion/cpu_u32-uniform/cpu-std_2/1000").is_dir());

@@ -2,8 +2,8 @@
 //!
 //! The library draws with fixed colours. Each colour here stands for a variable of the
 //! page's style sheet and is replaced by it when all is drawn, so that one drawing
-//! serves a light and a dark page. No colour is the only sign of anything: series have
-//! marks of their own too, and the table beside a chart has every figure.
+//! serves a light and a dark page. No colour is the only sign of anything: each line has
+//! its name at its end, and the table beside a chart has every figure.
 
 use std::io;
 use std::ops::Range;
@@ -12,17 +12,21 @@ use anyhow::{Context, Result};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::ValueFormatter;
 use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use regress::commits::Commit;
 use regress::history::{self, Step};
 use regress::stats::median;
 use suite::classic::Classic;
 use suite::summary::{Curve, Figures};
+use suite::{Case, Group};
 
 use super::figures::{self, change, grouped};
 
 const FONT: &str = "sans-serif";
-/// Series that have a colour and a mark of their own; more take turns.
-pub const SERIES: usize = 6;
+/// Series that have a colour of their own; more take turns.
+const SERIES: usize = 6;
+/// Size of a chart over levels or sizes: its texts can be read at a phone's width too.
+const SIZE: (u32, u32) = (480, 340);
 /// Stands for the colour of texts.
 const INK: RGBColor = RGBColor(1, 1, 1);
 /// Stands for the colour of grids.
@@ -67,14 +71,19 @@ struct Point {
 
 /// A line in a chart.
 struct Series {
-    colour: usize,
+    /// Name at its end, if it has one.
+    label: String,
+    colour: RGBColor,
     points: Vec<Point>,
+    /// Drawn without marks: a limit, or an engine that ignores the level.
+    dashed: bool,
 }
 
-/// Titles and labels of the axes.
+/// Titles and labels of the axes, and the size of their letters.
 struct Axes<'a> {
     titles: [&'a str; 2],
     labels: [usize; 2],
+    letters: i32,
     x: &'a dyn Fn(&f64) -> String,
     y: &'a dyn Fn(&f64) -> String,
 }
@@ -83,101 +92,118 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Drawn = Result<(), DrawingAreaErrorKind<io::Error>>;
 type Chart<'a, 'b, X, Y> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<X, Y>>;
 
-/// A metric over levels, a line an engine. `colours` has the position of each curve's
-/// engine among those of the group.
-pub fn over_levels(curves: &[&Curve], colours: &[usize], metric: Metric) -> Result<String> {
-    let slowest = curves.iter().flat_map(|curve| &curve.points);
-    let slowest = slowest.map(|point| point.median_s).fold(0.0, f64::max);
-    let (unit, per_second) = figures::unit(slowest);
-    let series = curves.iter().zip(colours).map(|(curve, &colour)| Series {
-        colour,
-        points: (curve.points.iter())
-            .map(|point| level_point(point, &curve.points[0], metric, per_second))
-            .collect(),
+/// A metric over levels, a line an engine.
+pub fn over_levels(curves: &[&Curve], metric: Metric) -> Result<String> {
+    let points = || curves.iter().flat_map(|curve| &curve.points);
+    let (unit, per_second) = figures::unit(span(points().map(|point| point.of_array_s())).start);
+    let (many, keys) = many(span(points().map(|point| point.per_second)).end);
+    let levels = span(points().map(|point| point.name.level as f64));
+    let series = curves.iter().map(|curve| {
+        let scale = |point: &Figures| match metric {
+            Metric::Time => point.of_array_s() * per_second,
+            Metric::Throughput => point.per_second / keys,
+            Metric::SpeedUp => point.per_second / curve.points[0].per_second,
+        };
+        let point = |case: &Figures| point(case, case.name.level, metric, scale(case));
+        let mut points: Vec<Point> = curve.points.iter().map(point).collect();
+        let dashed = curve.ignores_level();
+        if dashed {
+            points = [levels.start, levels.end].map(|x| Point { x, ..points[0] }).to_vec();
+        }
+        Series { dashed, ..Series::of_engine(&curve.points[0].name, points) }
     });
+    let is_batch = points().any(|point| point.arrays > 1);
     let title = match metric {
+        Metric::Time if is_batch => format!("time an array [{unit}]"),
         Metric::Time => format!("time [{unit}]"),
-        Metric::Throughput => "elements a second [millions]".to_owned(),
+        Metric::Throughput => format!("{many} keys a second"),
         Metric::SpeedUp => "speed-up over level 1".to_owned(),
     };
-    let titles = ["concurrency level (logarithmic)", &title];
-    logarithmic(&series.collect::<Vec<_>>(), None, titles, &|level| format!("{level:.0}"))
+    let series: Vec<Series> = series.collect();
+    logarithmic(SIZE, &[], &series, ["concurrency level", &title], &|level| format!("{level:.0}"))
 }
 
-fn level_point(point: &Figures, first: &Figures, metric: Metric, per_second: f64) -> Point {
-    let elements = point.per_second * point.median_s;
-    let value = |seconds: f64| match metric {
-        Metric::Time => seconds * per_second,
-        Metric::Throughput => elements / seconds / 1e6,
-        Metric::SpeedUp => elements / seconds / first.per_second,
+/// A point whose interval is about `value` as that of the time is about its median.
+fn point(case: &Figures, x: usize, metric: Metric, value: f64) -> Point {
+    let ends = [case.low_s / case.median_s, case.high_s / case.median_s];
+    let [low, high] = match metric {
+        Metric::Time => ends.map(|end| value * end),
+        // They fall as time rises: ends change sides.
+        Metric::Throughput | Metric::SpeedUp => [value / ends[1], value / ends[0]],
     };
-    // Where the metric falls as time rises, ends change sides.
-    let ends = [value(point.low_s), value(point.high_s)];
-    Point {
-        x: point.name.level as f64,
-        low: ends[0].min(ends[1]),
-        value: value(point.median_s),
-        high: ends[0].max(ends[1]),
+    Point { x: x as f64, low, value, high }
+}
+
+/// A word for a number of keys of which `most` has some, and the number.
+fn many(most: f64) -> (&'static str, f64) {
+    match most {
+        1e9.. => ("billion", 1e9),
+        _ => ("million", 1e6),
     }
 }
 
 /// Throughput over sizes, a line an engine, with `bound` elements a second as a limit.
-pub fn over_sizes(
-    lines: &[Vec<&Figures>],
-    colours: &[usize],
-    bound: Option<f64>,
-) -> Result<String> {
-    let point = |figures: &&Figures| {
-        let elements = figures.per_second * figures.median_s / 1e6;
-        Point {
-            x: figures.name.n as f64,
-            low: elements / figures.high_s,
-            value: elements / figures.median_s,
-            high: elements / figures.low_s,
-        }
-    };
-    let series = lines.iter().zip(colours);
-    let series: Vec<Series> = series
-        .map(|(line, &colour)| Series { colour, points: line.iter().map(point).collect() })
-        .collect();
-    let titles = ["elements (logarithmic)", "elements a second [millions]"];
+pub fn over_sizes(lines: &[Vec<&Figures>], bound: Option<f64>) -> Result<String> {
+    let (many, keys) = many(span(lines.iter().flatten().map(|case| case.per_second)).end);
+    let of = |case: &&Figures| point(case, case.name.n, Metric::Throughput, case.per_second / keys);
+    let line =
+        |line: &Vec<&Figures>| Series::of_engine(&line[0].name, line.iter().map(of).collect());
+    let mut series: Vec<Series> = lines.iter().map(line).collect();
+    let sizes = span(series.iter().flat_map(|series| &series.points).map(|point| point.x));
+    if let Some(value) = bound.map(|bound| bound / keys) {
+        let points = [sizes.start, sizes.end].map(|x| Point { x, low: value, value, high: value });
+        let (label, points) = ("copy".to_owned(), points.to_vec());
+        series.push(Series { label, colour: INK, points, dashed: true });
+    }
     let label = |n: &f64| figures::power(n.round() as usize);
-    logarithmic(&series, bound.map(|bound| bound / 1e6), titles, &label)
+    logarithmic(SIZE, &[], &series, ["keys", &format!("{many} keys a second")], &label)
 }
 
-/// Series over an axis of powers of two, with a dashed line at `bound`.
+/// Series over an axis of powers of two, each with its name at its end, below the lines of
+/// `head`.
 fn logarithmic(
+    size: (u32, u32),
+    head: &[String],
     series: &[Series],
-    bound: Option<f64>,
     titles: [&str; 2],
     label: &dyn Fn(&f64) -> String,
 ) -> Result<String> {
     let points = || series.iter().flat_map(|series| &series.points);
     let ends = span(points().map(|point| point.x));
-    let top = span(points().map(|point| point.high).chain(bound)).end.max(1e-9) * 1.08;
+    let ends = if ends.is_empty() && ends.start != ends.end { 1.0..1.0 } else { ends };
+    let top = span(points().map(|point| point.high)).end.max(1e-9) * 1.08;
     let least = span(points().map(|point| point.low).filter(|low| *low > 0.0)).start.min(top);
     let x = (ends.start / 1.25..ends.end * 1.25).log_scale().base(2.0);
-    let axes = Axes { titles, labels: [16, 8], x: label, y: &|value| short(*value) };
-    svg((760, 400), |area| {
+    let letters = 18;
+    let ticks = size.0 as usize / (15 * (1 + label(&ends.end).len()));
+    let axes = Axes {
+        titles: [titles[0], ""],
+        labels: [ticks, 6],
+        letters,
+        x: label,
+        y: &|value| short(*value),
+    };
+    let longest = series.iter().map(|series| series.label.len()).max().unwrap_or(0);
+    svg(size, |area| {
+        let mut below = 2;
+        for line in head.iter().map(String::as_str).chain([titles[1]]) {
+            area.draw_text(line, &text(letters).into_text_style(area), (4, below))?;
+            below += 28;
+        }
         let mut builder = ChartBuilder::on(area);
-        builder.margin(10).x_label_area_size(54).y_label_area_size(90);
+        builder.margin(6).margin_top(below).margin_right(10 + 9 * longest as u32);
+        builder.x_label_area_size(50).y_label_area_size(56);
         // From zero, so that heights compare; unless the lowest line would lie on it.
         if top / least > 30.0 {
             let y = (least / 1.3..top * 1.2).log_scale();
-            plot(&mut builder.build_cartesian_2d(x, y)?, &axes, series, bound, ends)
+            plot(area, &mut builder.build_cartesian_2d(x, y)?, &axes, series)
         } else {
-            plot(&mut builder.build_cartesian_2d(x, 0.0..top)?, &axes, series, bound, ends)
+            plot(area, &mut builder.build_cartesian_2d(x, 0.0..top)?, &axes, series)
         }
     })
 }
 
-fn plot<X, Y>(
-    chart: &mut Chart<'_, '_, X, Y>,
-    axes: &Axes,
-    all: &[Series],
-    bound: Option<f64>,
-    ends: Range<f64>,
-) -> Drawn
+fn plot<X, Y>(area: &Area, chart: &mut Chart<'_, '_, X, Y>, axes: &Axes, all: &[Series]) -> Drawn
 where
     X: Ranged<ValueType = f64> + ValueFormatter<f64>,
     Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
@@ -186,11 +212,37 @@ where
     for one in all {
         series(chart, one)?;
     }
-    if let Some(bound) = bound {
-        let line = [(ends.start, bound), (ends.end, bound)];
-        chart.draw_series(DashedLineSeries::new(line, 6, 5, INK.stroke_width(1)))?;
+    let last = |series: &Series| {
+        let point = series.points.last().filter(|_| !series.label.is_empty())?;
+        Some(chart.backend_coord(&(point.x, point.value)))
+    };
+    let mut ends: Vec<_> = all.iter().filter_map(|one| Some((last(one)?, one))).collect();
+    ends.sort_by_key(|((_, y), _)| *y);
+    let (across, down) = chart.plotting_area().get_pixel_range();
+    let wanted: Vec<i32> = ends.iter().map(|((_, y), _)| *y).collect();
+    for (((x, y), one), at) in ends.iter().zip(spread(&wanted, axes.letters + 2, down)) {
+        // A thread from the end of a line to a name that lies elsewhere.
+        if across.end - x > 24 || (at - y).abs() > 2 {
+            let thread = vec![(x + 6, *y), (across.end - 2, at)];
+            area.draw(&PathElement::new(thread, one.colour.stroke_width(1)))?;
+        }
+        let style = text(axes.letters).color(&one.colour).pos(Pos::new(HPos::Left, VPos::Center));
+        area.draw_text(&one.label, &style, (across.end + 2, at))?;
     }
     Ok(())
+}
+
+/// Heights of labels, `gap` apart at least and within `range` if there is room: each as near
+/// below the one `wanted` as those above it let it be. The wanted heights ascend.
+fn spread(wanted: &[i32], gap: i32, range: Range<i32>) -> Vec<i32> {
+    let mut free = range.start;
+    let place = |(above, y): (usize, &i32)| {
+        let below = (wanted.len() - 1 - above) as i32;
+        let at = (*y).min(range.end - below * gap).max(free);
+        free = at + gap;
+        at
+    };
+    wanted.iter().enumerate().map(place).collect()
 }
 
 /// A case over `commits`.
@@ -201,7 +253,7 @@ pub fn over_commits(curve: &history::Curve, commits: &[Commit]) -> Result<String
         let [low, high] = point.interval_s.map(|seconds| seconds * per_second);
         Point { x: point.index as f64, low, value: point.aligned_s * per_second, high }
     });
-    let all = Series { colour: CURVE, points: points.collect() };
+    let all = Series::unnamed(points.collect());
     let ends = span(all.points.iter().flat_map(|point| [point.low, point.high]));
     let room = ((ends.end - ends.start) * 0.12).max(ends.end * 0.01);
     let heights = (ends.start - room).max(0.0)..ends.end + 2.0 * room;
@@ -211,6 +263,7 @@ pub fn over_commits(curve: &history::Curve, commits: &[Commit]) -> Result<String
     let axes = Axes {
         titles: ["commit, the oldest on the left", &format!("time [{unit}]")],
         labels: [10, 6],
+        letters: 17,
         x: &|at| label(*at, commits),
         y: &|value| format!("{value:.decimals$}"),
     };
@@ -260,49 +313,30 @@ fn levels(curve: &history::Curve) -> Vec<([usize; 2], f64)> {
     levels.filter_map(level).collect()
 }
 
-/// A drawing of its own: time over concurrency level of `cudamark classic`. The axis of times
-/// is linear and from zero, so that heights compare as times do.
+/// A drawing of its own, on white: time over concurrency level of `cudamark classic`.
 pub fn classic(record: &Classic) -> Result<String> {
     let mut levels: Vec<_> = record.levels.iter().collect();
     levels.sort_by_key(|level| level.level);
-    // Room above the highest bar, and a scale at all where nothing was sorted.
-    let top = (levels.iter().map(|level| level.high_s).fold(0.0, f64::max) * 1.1).max(1e-9);
-    let (unit, per_second) = figures::unit(top);
+    let (unit, per_second) = figures::unit(span(levels.iter().map(|level| level.median_s)).start);
     let points = levels.iter().map(|level| Point {
         x: level.level as f64,
         low: level.low_s * per_second,
         value: level.median_s * per_second,
         high: level.high_s * per_second,
     });
-    let all = Series { colour: CURVE, points: points.collect() };
-    let ends = match all.points.is_empty() {
-        true => 1.0..1.0,
-        false => span(all.points.iter().map(|point| point.x)),
-    };
+    let series = Series::unnamed(points.collect());
     let title =
         format!("Sorting {} {} keys: time over concurrency level", grouped(record.n), record.key);
-    let axes = Axes {
-        titles: ["concurrency level: threads or streams (logarithmic)", &format!("time [{unit}]")],
-        labels: [16, 10],
-        x: &|level| format!("{level:.0}"),
-        y: &|value| short(*value),
-    };
-    let drawing = svg((900, 540), |area| {
-        area.fill(&WHITE)?;
-        let (head, body) = area.split_vertically(70);
-        head.draw_text(&title, &text(27).into_text_style(&head), (24, 14))?;
-        head.draw_text(&subtitle(record), &text(18).into_text_style(&head), (24, 46))?;
-        let x = (ends.start / 1.25..ends.end * 1.25).log_scale().base(2.0);
-        let mut chart = ChartBuilder::on(&body)
-            .margin(16)
-            .x_label_area_size(56)
-            .y_label_area_size(72)
-            .build_cartesian_2d(x, 0.0..top * per_second)?;
-        plot(&mut chart, &axes, &[all], None, ends)
-    })?;
-    let colours = [("var(--ink)", "#000000"), ("var(--grid)", "#DDDDDD")];
-    let drawing = colours.iter().fold(drawing, |svg, (name, colour)| svg.replace(name, colour));
-    Ok(drawing.replace("var(--series-0)", "#0000FF"))
+    let titles = ["concurrency level: threads or streams", &format!("time [{unit}]")];
+    let head = [title, subtitle(record)];
+    let svg = logarithmic((900, 540), &head, &[series], titles, &|level| format!("{level:.0}"))?;
+    let colours = [
+        ("var(--ink)", "#000000"),
+        ("var(--grid)", "#DDDDDD"),
+        ("var(--series-0)", "#0000FF"),
+        (" viewBox=", " style=\"background: white\" viewBox="),
+    ];
+    Ok(colours.iter().fold(svg, |svg, (name, colour)| svg.replace(name, colour)))
 }
 
 /// Engine, machine and meaning of the bars.
@@ -349,33 +383,48 @@ where
         .y_labels(axes.labels[1])
         .x_label_formatter(&|value| (axes.x)(value))
         .y_label_formatter(&|value| (axes.y)(value))
-        .label_style(text(17))
-        .axis_desc_style(text(18))
+        .label_style(text(axes.letters))
+        .axis_desc_style(text(axes.letters + 1))
         .axis_style(INK)
         .bold_line_style(GRID)
         .light_line_style(TRANSPARENT)
         .draw()
 }
 
-/// A line with intervals and marks: by turns dots, triangles and crosses.
+/// A line with intervals and marks, or a dashed one.
 fn series<X, Y>(chart: &mut Chart<'_, '_, X, Y>, series: &Series) -> Drawn
 where
     X: Ranged<ValueType = f64>,
     Y: Ranged<ValueType = f64>,
 {
-    let style = colour_of(series.colour);
+    let (colour, style) = (series.colour.filled(), series.colour.stroke_width(2));
     let points = || series.points.iter().copied();
     let at = points().map(|point| (point.x, point.value));
-    chart.draw_series(LineSeries::new(at.clone(), style.stroke_width(2)))?;
+    if series.dashed {
+        chart.draw_series(DashedLineSeries::new(at, 6, 5, style))?;
+        return Ok(());
+    }
+    chart.draw_series(LineSeries::new(at.clone(), style))?;
     chart.draw_series(points().map(|Point { x, low, value, high }| {
-        ErrorBar::new_vertical(x, low, value, high, style.filled(), 8)
+        ErrorBar::new_vertical(x, low, value, high, colour, 8)
     }))?;
-    match series.colour % 3 {
-        0 => chart.draw_series(at.map(|at| Circle::new(at, 4, style.filled())))?,
-        1 => chart.draw_series(at.map(|at| TriangleMarker::new(at, 6, style.filled())))?,
-        _ => chart.draw_series(at.map(|at| Cross::new(at, 5, style.stroke_width(2))))?,
-    };
+    chart.draw_series(at.map(|at| Circle::new(at, 4, colour)))?;
     Ok(())
+}
+
+impl Series {
+    /// The one line of a chart.
+    fn unnamed(points: Vec<Point>) -> Self {
+        Self { label: String::new(), colour: colour_of(CURVE), points, dashed: false }
+    }
+
+    /// The line of a case's engine, in the colour that its place in the group gives it.
+    fn of_engine(name: &Case, points: Vec<Point>) -> Self {
+        let engines = name.group.parse().map_or_else(|_| Vec::new(), Group::engines);
+        let place = engines.iter().position(|engine| *engine == name.engine);
+        let colour = colour_of(place.unwrap_or(0));
+        Self { label: name.engine.clone(), colour, points, dashed: false }
+    }
 }
 
 fn text(size: i32) -> TextStyle<'static> {
@@ -409,13 +458,27 @@ mod tests {
     #[test]
     fn a_drawing_has_no_colour_but_the_pages() {
         let point = |x: f64, value: f64| Point { x, low: value * 0.9, value, high: value * 1.1 };
-        let points = |colour| vec![point(1.0, 5.0), point(8.0, 3.0 + colour as f64)];
-        let all: Vec<Series> =
-            (0..SERIES).map(|colour| Series { colour, points: points(colour) }).collect();
-        let svg = logarithmic(&all, Some(2.0), ["x", "y"], &|x| x.to_string()).unwrap();
+        let series = |index: usize| Series {
+            label: format!("line-{index}"),
+            colour: colour_of(index),
+            points: vec![point(1.0, 5.0), point(8.0, 3.0 + index as f64)],
+            dashed: index == 1,
+        };
+        let all: Vec<Series> = (0..SERIES).map(series).collect();
+        let svg = logarithmic(SIZE, &[], &all, ["x", "y"], &|x| x.to_string()).unwrap();
         assert!(!svg.contains("\"#"), "{svg}");
         for variable in ["--ink", "--grid", "--series-0", "--series-5"] {
             assert!(svg.contains(&format!("var({variable})")), "{variable}");
         }
+        assert!((0..SERIES).all(|index| svg.contains(&format!("line-{index}\n"))), "{svg}");
+    }
+
+    #[test]
+    fn labels_are_where_they_are_wanted_or_a_gap_apart() {
+        assert_eq!(spread(&[20, 60, 90], 16, 0..100), [20, 60, 90]);
+        assert_eq!(spread(&[20, 22, 90], 16, 0..100), [20, 36, 90]);
+        assert_eq!(spread(&[90, 95, 99], 16, 0..100), [68, 84, 100]);
+        assert_eq!(spread(&[-5, 0], 16, 0..100), [0, 16]);
+        assert!(spread(&[], 16, 0..100).is_empty());
     }
 }

@@ -18,6 +18,12 @@ pub fn unit(seconds: f64) -> (&'static str, f64) {
     }
 }
 
+/// The ends of an interval, in the unit that `median_s` has: `0.98..1.25`.
+pub fn interval(median_s: f64, ends_s: [f64; 2]) -> String {
+    let (_, per_second) = unit(median_s);
+    ends_s.map(|seconds| digits(seconds * per_second)).join("..")
+}
+
 /// Elements a second: `1.23 G`.
 pub fn rate(per_second: f64) -> String {
     let (unit, one) = match per_second {
@@ -96,6 +102,7 @@ mod tests {
         assert_eq!(seconds(0.012345), "12.3 ms");
         assert_eq!(seconds(2.5), "2.50 s");
         assert_eq!(seconds(3e-8), "30.0 ns");
+        assert_eq!(interval(1.0e-3, [0.98e-3, 1.25e-3]), "0.98..1.25");
         assert_eq!(rate(72.4e9), "72.4 G");
         assert_eq!(rate(4.0), "4.00");
         assert_eq!(share(Some(0.1234)), "12.3 %");

@@ -68,3 +68,28 @@ pub fn write_page(summary: &Summary, folder: &Path) -> Result<PathBuf> {
     output::replace(&path, page::render(summary)?.as_bytes())?;
     Ok(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use suite::Summary;
+    use suite::environment::Environment;
+    use suite::lines::{EnvironmentLine, Line, Sample};
+    use suite::records::Contents;
+
+    /// A summary of cases with ten samples each, within 1 % of `seconds`.
+    pub(super) fn of(cases: &[(impl AsRef<str>, f64)]) -> Summary {
+        let mut environment = EnvironmentLine::new(Environment::here(None), 42, "quick");
+        environment.host_copy_bytes_per_s = Some(10e9);
+        let id = environment.id.clone();
+        let mut contents = Contents::default();
+        contents.add(Line::Environment(Box::new(environment)));
+        for (case, seconds) in cases {
+            for index in 0..10 {
+                let seconds = seconds * (1.0 + 0.001 * f64::from(index));
+                let sample = Sample::by_host(&id, case.as_ref().parse().unwrap(), index, seconds);
+                contents.add(Line::Sample(Box::new(sample)));
+            }
+        }
+        Summary::of(&contents)
+    }
+}

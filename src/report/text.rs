@@ -1,30 +1,78 @@
-//! Text that is printed after a run: a table a group, the knees, the ranks, and the classic
-//! CSV.
+//! Text that is printed after a run: a table a group of at most 100 columns, what follows
+//! from it in sentences, and the classic CSV.
 
 use std::fmt::Write as _;
 
 use suite::Group;
 use suite::summary::{Figures, Summary};
 
-use super::figures::{count, grouped, joules, rate, seconds, share};
+use super::analysis::{about, answers, trust};
+use super::figures::{self, grouped, input, joules, rate, seconds, share};
 use crate::table;
 
-const HEAD: [&str; 11] = [
-    "engine",
-    "input",
-    "level",
-    "time",
-    "95 % interval",
-    "keys/s",
-    "speed-up",
-    "efficiency",
-    "of copy",
-    "by passes",
-    "clock",
-];
+/// A column of the table of cases.
+struct Column {
+    head: &'static str,
+    /// It is on the page alone: a console is narrow.
+    wide: bool,
+    of: fn(&Summary, &Figures) -> String,
+}
 
-/// Head of the column of joules for a billion elements, where any case has them.
-const ENERGY: &str = "J/10^9";
+/// Stand-in for a figure that a case does not have.
+const NONE: &str = "-";
+
+const COLUMNS: [Column; 14] = {
+    const fn column(head: &'static str, of: fn(&Summary, &Figures) -> String) -> Column {
+        Column { head, wide: false, of }
+    }
+    const fn wide(head: &'static str, of: fn(&Summary, &Figures) -> String) -> Column {
+        Column { head, wide: true, of }
+    }
+    [
+        column("engine", |_, case| case.name.engine.clone()),
+        column("level", |_, case| {
+            format!("{}{}", if case.is_knee { "knee " } else { "" }, case.name.level)
+        }),
+        column("time", |_, case| seconds(case.median_s)),
+        column("95 % interval", |_, case| {
+            figures::interval(case.median_s, [case.low_s, case.high_s])
+        }),
+        column("keys/s", |_, case| rate(case.per_second)),
+        column("x best", |summary, case| times(summary.times_best(case))),
+        column("speed-up", |_, case| times(case.speed_up)),
+        wide("efficiency", |_, case| times(case.efficiency)),
+        column("of copy", |_, case| share(case.share_once)),
+        wide("by passes", |_, case| share(case.share_passes)),
+        column("J/10^9", |_, case| joules(case.joules_per_billion)),
+        wide("overlap", |_, case| times(case.overlap)),
+        wide("clock", |_, case| format!("{:?}", case.clock).to_lowercase()),
+        wide("samples", |_, case| match case.slowed {
+            0 => case.samples.to_string(),
+            slowed => format!("{} ({slowed} slowed down)", case.samples),
+        }),
+    ]
+};
+
+fn times(value: Option<f64>) -> String {
+    value.map_or(NONE.to_owned(), |value| format!("{value:.2}"))
+}
+
+/// The columns in which some of `cases` has a figure: heads and rows. Those of
+/// the page alone are among them if `with_wide`.
+pub fn table(
+    summary: &Summary,
+    cases: &[&Figures],
+    with_wide: bool,
+) -> (Vec<&'static str>, Vec<Vec<String>>) {
+    let columns = COLUMNS.iter().filter(|column| with_wide || !column.wide);
+    let of = |column: &Column| cases.iter().map(|case| (column.of)(summary, case)).collect();
+    let columns: Vec<(&str, Vec<String>)> =
+        columns.map(|column| (column.head, of(column))).collect();
+    let has = |(_, cells): &&(&str, Vec<String>)| cells.iter().any(|cell| cell != NONE);
+    let shown: Vec<_> = columns.iter().filter(has).collect();
+    let row = |at: usize| shown.iter().map(|(_, cells)| cells[at].clone()).collect();
+    (shown.iter().map(|(head, _)| *head).collect(), (0..cases.len()).map(row).collect())
+}
 
 /// The table of a group, and what follows from it.
 pub fn group(summary: &Summary, group: Group) -> String {
@@ -34,79 +82,26 @@ pub fn group(summary: &Summary, group: Group) -> String {
         text += "nothing was measured\n";
         return text;
     }
-    let engines = summary.engines_of(group);
-    let mut rows: Vec<Vec<String>> =
-        cases.iter().map(|figures| row(summary, figures, &engines)).collect();
-    let over: Vec<String> = peers(&engines).map(|peer| format!("{peer} /")).collect();
-    let mut head = HEAD.to_vec();
-    head.extend(over.iter().map(String::as_str));
-    if summary.has_energy(group) {
-        head.push(ENERGY);
-        for (row, figures) in rows.iter_mut().zip(&cases) {
-            row.push(joules(figures.joules_per_billion));
+    let (head, rows) = table(summary, &cases, false);
+    let table = table::text(&head, rows, 1);
+    let mut lines = table.lines();
+    let mut last = None;
+    text += lines.next().unwrap_or_default();
+    // The input stands above its rows, however long its name is.
+    for (case, line) in cases.iter().zip(lines) {
+        if last != Some(case.name.input()) {
+            let _ = write!(text, "\n{}", input(&case.name));
+            last = Some(case.name.input());
         }
+        let _ = write!(text, "\n{line}");
     }
-    text += &table::text(&head, rows, 2);
-    for curve in summary.curves(group) {
-        let (Some(knee), best) = (curve.knee(), curve.best()) else {
-            continue;
-        };
-        let _ = writeln!(
-            text,
-            "knee of {} {}: level {} ({}), best level {} ({})",
-            curve.engine,
-            curve.input,
-            knee.name.level,
-            seconds(knee.median_s),
-            best.name.level,
-            seconds(best.median_s),
-        );
-    }
-    let ranks = summary.rank(group);
-    for rank in &ranks {
-        let _ = writeln!(
-            text,
-            "rank: {} {:.2} times the fastest (geometric mean of {})",
-            rank.engine,
-            rank.over_best,
-            count(rank.cases, "case")
-        );
-    }
-    let slowed: usize = cases.iter().map(|figures| figures.slowed).sum();
-    if slowed > 0 {
-        let _ = writeln!(text, "samples taken of a GPU that was slowed down: {slowed}");
+    text += "\n";
+    let of = about(summary, group).map(|of| format!("Of {of}:"));
+    let answers = answers(summary, group).into_iter().map(|answer| answer.to_string());
+    for line in of.into_iter().chain(answers).chain(trust(&cases)) {
+        let _ = writeln!(text, "{line}");
     }
     text
-}
-
-/// All engines of a group but the first, which others are compared with.
-pub fn peers<'a>(engines: &'a [&'static str]) -> impl Iterator<Item = &'static str> + use<'a> {
-    engines.iter().copied().skip(1)
-}
-
-fn row(summary: &Summary, figures: &Figures, engines: &[&'static str]) -> Vec<String> {
-    let name = &figures.name;
-    let dash = || "-".to_owned();
-    let times = |value: Option<f64>| value.map_or_else(dash, |value| format!("{value:.2}"));
-    let mut row = vec![
-        name.engine.clone(),
-        name.input(),
-        name.level.to_string(),
-        seconds(figures.median_s),
-        format!("{}..{}", seconds(figures.low_s), seconds(figures.high_s)),
-        rate(figures.per_second),
-        times(figures.speed_up),
-        times(figures.efficiency),
-        share(figures.share_once),
-        share(figures.share_passes),
-        format!("{:?}", figures.clock).to_lowercase(),
-    ];
-    let ours = engines.first() == Some(&name.engine.as_str());
-    row.extend(peers(engines).map(|peer| match ours {
-        true => times(summary.ratio(figures, peer)),
-        false => String::new(),
-    }));
-    row
 }
 
 /// The classic CSV: levels and seconds of the engine that is fastest at its best level.
@@ -123,16 +118,23 @@ pub fn classic_csv(summary: &Summary) -> Option<String> {
     Some(csv)
 }
 
+/// The GPU or the CPU that the figures are of.
+pub fn machine(summary: &Summary) -> String {
+    let environment = summary.environment().map(|line| &line.environment);
+    let name = environment.and_then(|of| match &of.gpu {
+        Some(gpu) => Some(gpu.name.clone()),
+        None => of.cpu.clone(),
+    });
+    name.unwrap_or_else(|| "an unknown machine".to_owned())
+}
+
 /// One line on where the figures are from.
 pub fn environment(summary: &Summary) -> String {
     let Some(line) = summary.environment() else {
         return String::new();
     };
     let environment = &line.environment;
-    let machine = match &environment.gpu {
-        Some(gpu) => gpu.name.clone(),
-        None => environment.cpu.clone().unwrap_or_default(),
-    };
+    let machine = machine(summary);
     let dirty = if environment.dirty == Some(true) { "-dirty" } else { "" };
     let commit = environment.commit.as_deref().unwrap_or("unknown");
     let short = &commit[..commit.len().min(12)];
@@ -144,4 +146,56 @@ pub fn environment(summary: &Summary) -> String {
         line.seed,
         line.id
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use suite::engines::needs_gpu;
+    use suite::registry;
+    use suite::workload::Distribution;
+
+    use crate::report::tests::of;
+
+    #[test]
+    fn no_table_and_no_sentence_is_wider_than_100_columns() {
+        let longest = |mut names: Vec<String>| {
+            names.sort_by_key(String::len);
+            names.pop().unwrap()
+        };
+        let kind = longest(registry::types().iter().map(ToString::to_string).collect());
+        let distribution = longest(Distribution::all().iter().map(ToString::to_string).collect());
+        for group in Group::ALL {
+            let mut cases = Vec::new();
+            for engine in group.engines() {
+                let mut add = |engine: &str, level: usize, seconds: f64| {
+                    let end = match group.asks_for_levels() {
+                        true => format!("-{}/{engine}/{level}", 1 << 20),
+                        false => format!("/{engine}/{level}/{}", 1 << 20),
+                    };
+                    cases.push((format!("{group}/{kind}-{distribution}{end}"), seconds));
+                };
+                add(engine, 1, 98.76e-3);
+                if engine == "cub" && group.ignores_level(engine) {
+                    add("cub@count64-double-buffer", 1, 12.34e-3);
+                }
+                if !group.ignores_level(engine) {
+                    add(engine, 1024, 1.234e-3);
+                }
+            }
+            let mut summary = of(&cases);
+            for case in summary.cases.values_mut().filter(|case| needs_gpu(&case.name.engine)) {
+                case.joules_per_billion = Some(1234.5);
+            }
+            let text = super::group(&summary, group);
+            for line in text.lines() {
+                assert!(line.chars().count() <= 100, "{}: {line}", line.chars().count());
+            }
+            let is_row = |line: &&str| {
+                let engine = line.split_whitespace().next().unwrap_or_default();
+                group.engines().iter().any(|known| engine.split('@').next() == Some(*known))
+            };
+            assert_eq!(text.lines().filter(is_row).count(), cases.len(), "{text}");
+        }
+    }
 }

@@ -91,6 +91,11 @@ impl Case {
         self.group.parse().map_or(true, Group::asks_for_levels)
     }
 
+    /// True of an engine that works alike at every level of the group, and has one.
+    pub fn ignores_level(&self) -> bool {
+        self.group.parse().is_ok_and(|group: Group| group.ignores_level(&self.engine))
+    }
+
     /// The form that names had before: `classic/cpu-std/i32-classic-50000000/4`. Every
     /// version reads it.
     pub fn former(&self) -> String {

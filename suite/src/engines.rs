@@ -94,6 +94,19 @@ impl Group {
     pub fn engines(self) -> Vec<&'static str> {
         names(|entry| entry.groups.contains(&self))
     }
+
+    /// Returns true if the engine called `name` works alike at every level of the group, and
+    /// is measured at one.
+    pub fn ignores_level(self, name: &str) -> bool {
+        let (name, _) = engine_and_variant(name);
+        match self {
+            Self::Classic => name == "cupy",
+            Self::Device | Self::DeviceCold | Self::DeviceGraph | Self::Emulator => true,
+            Self::Pairs => name != CPU_RAYON,
+            Self::Transfer => [PINNED_IN, PINNED_OUT, DEVICE_COPY].contains(&name),
+            Self::Split | Self::Batch | Self::Segments | Self::Cpu => false,
+        }
+    }
 }
 
 /// Names of the engines for which `is` holds.

@@ -71,26 +71,24 @@ impl Group {
         match self {
             Self::Classic => {
                 "How long does the classic workload take from host memory to host memory, \
-                 and what does a higher concurrency level change?"
+                 level by level?"
             }
             Self::Device => "How fast are keys sorted that lie on the device already?",
-            Self::DeviceCold => "What does it cost that the device's cache holds none of the keys?",
+            Self::DeviceCold => "How much slower is a sort when the cache holds none of the keys?",
             Self::DeviceGraph => {
                 "How long does a small sort take on the device alone, without the host's \
                  launches?"
             }
             Self::Split => {
-                "What does it change to cut one array into pieces that are sorted at the same \
-                 time and then merged?"
+                "Does it help to cut one array into pieces that are sorted at the same time?"
             }
             Self::Batch => {
                 "How many independent arrays are sorted in a second, by how many there are at a time?"
             }
             Self::Segments => {
-                "How fast are the segments of one array sorted, each by itself, by how many there \
-                 are?"
+                "How fast are the segments of one array sorted, by how many there are?"
             }
-            Self::Pairs => "What does it cost to move a value with each key, stably?",
+            Self::Pairs => "How much does it cost to move a value with each key, stably?",
             Self::Cpu => "Which engine of the CPU is fastest for which input?",
             Self::Transfer => "How long do the copies alone take, the floor under every sort?",
             Self::Emulator => {

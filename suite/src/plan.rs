@@ -31,7 +31,7 @@ use std::path::PathBuf;
 
 use crate::case::Case;
 use crate::engine;
-use crate::engines::{self, CPU_RAYON, DEVICE_COPY, PINNED_IN, PINNED_OUT};
+use crate::engines;
 use crate::error::{Error, unknown};
 use crate::group::Group;
 use crate::registry;
@@ -236,7 +236,8 @@ impl Plan {
             if !asked && !tiers::takes(group, engine, bytes, self.with_gpu) {
                 continue;
             }
-            for level in levels_of(group, engine, levels) {
+            let one: &[usize] = &[1];
+            for &level in if group.ignores_level(engine) { one } else { levels } {
                 let case = input.of_engine(engine).at_level(level);
                 if !cases.contains(&case) {
                     cases.push(case);
@@ -251,21 +252,6 @@ fn chosen(setting: &Option<Vec<String>>, all: &[&str]) -> Vec<String> {
     match setting {
         Some(words) => words.clone(),
         None => all.iter().map(|word| (*word).to_owned()).collect(),
-    }
-}
-
-/// The levels at which an engine is measured: those where a level changes what it does.
-fn levels_of(group: Group, engine: &str, levels: &[usize]) -> Vec<usize> {
-    let one_only = match group {
-        Group::Classic => engine == "cupy",
-        Group::Device | Group::DeviceCold | Group::DeviceGraph | Group::Emulator => true,
-        Group::Pairs => engine != CPU_RAYON,
-        Group::Transfer => [PINNED_IN, PINNED_OUT, DEVICE_COPY].contains(&engine),
-        Group::Split | Group::Batch | Group::Segments | Group::Cpu => false,
-    };
-    match one_only {
-        true => vec![1],
-        false => levels.to_vec(),
     }
 }
 

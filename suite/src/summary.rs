@@ -59,6 +59,8 @@ pub struct Figures {
     pub device_s: Option<f64>,
     /// Median overlap of the streams.
     pub overlap: Option<f64>,
+    /// Arrays that were sorted at a time.
+    pub arrays: usize,
     /// Elements a second.
     pub per_second: f64,
     /// Share of what a copy moves, each element read once and written once.
@@ -71,6 +73,8 @@ pub struct Figures {
     pub efficiency: Option<f64>,
     /// Joules of the GPU for a billion elements, where its counter says.
     pub joules_per_billion: Option<f64>,
+    /// True of the knee of a curve over levels.
+    pub is_knee: bool,
     /// Samples before which something slowed the GPU down.
     pub slowed: usize,
 }
@@ -154,21 +158,18 @@ impl Summary {
     }
 
     fn compare_levels(&mut self) {
-        let mut speeds = Vec::new();
-        let mut curves = self.all_curves();
-        curves.retain(|curve| curve.points.len() > 1);
-        for curve in curves {
+        for curve in
+            self.groups().into_iter().flat_map(|group| self.curves(group)).collect::<Vec<_>>()
+        {
+            let Some(knee) = curve.knee() else { continue };
             let first = &curve.points[0];
             for point in &curve.points {
+                let Some(figures) = self.cases.get_mut(&point.name) else { continue };
                 let speed_up = point.per_second / first.per_second;
                 let times = point.name.level as f64 / first.name.level as f64;
-                speeds.push((point.name.clone(), speed_up, speed_up / times));
-            }
-        }
-        for (name, speed_up, efficiency) in speeds {
-            if let Some(figures) = self.cases.get_mut(&name) {
                 figures.speed_up = Some(speed_up);
-                figures.efficiency = Some(efficiency);
+                figures.efficiency = Some(speed_up / times);
+                figures.is_knee = point.name == knee.name && point.name.is_over_levels();
             }
         }
     }
@@ -177,11 +178,6 @@ impl Summary {
     pub fn groups(&self) -> Vec<Group> {
         let has = |group: &Group| self.cases.keys().any(|name| name.group == group.name());
         Group::ALL.into_iter().filter(has).collect()
-    }
-
-    /// Returns true if a case of a group has joules.
-    pub fn has_energy(&self, group: Group) -> bool {
-        self.of_group(group).iter().any(|figures| figures.joules_per_billion.is_some())
     }
 
     /// The cases of a group: by input, then engine, then level.
@@ -215,11 +211,6 @@ impl Summary {
         curves
     }
 
-    fn all_curves(&self) -> Vec<Curve> {
-        let groups = self.groups();
-        groups.into_iter().flat_map(|group| self.curves(group)).collect()
-    }
-
     /// The engines of a group that have cases, in the group's order.
     pub fn engines_of(&self, group: Group) -> Vec<&'static str> {
         let has = |engine: &&str| {
@@ -229,24 +220,23 @@ impl Summary {
         group.engines().iter().copied().filter(has).collect()
     }
 
-    /// How many times as long `peer` takes as the engine of `figures`, for the same
-    /// input at the same level or, of a peer that has one level alone, at that.
-    pub fn ratio(&self, figures: &Figures, peer: &str) -> Option<f64> {
-        let theirs = self.at(&figures.name, peer)?;
-        Some(theirs.median_s / figures.median_s)
+    /// The case of `engine` for the input and at the level of `name`; of an engine that
+    /// ignores the level, its only one.
+    pub fn beside(&self, name: &Case, engine: &str) -> Option<&Figures> {
+        let theirs = name.of_engine(engine);
+        let ignored = theirs.ignores_level();
+        self.cases.get(&if ignored { theirs.at_level(1) } else { theirs })
     }
 
-    /// The case of `engine` that stands beside `name`: of the same input at the same
-    /// level or, where the engine has one level alone, at that.
-    fn at(&self, name: &Case, engine: &str) -> Option<&Figures> {
-        let theirs = name.of_engine(engine);
-        let level = theirs.level;
-        let mut of_input = self.cases.values().filter(|case| {
-            let name = case.name.clone();
-            Case { level, ..name } == theirs
-        });
-        let only = || of_input.next().filter(|_| of_input.next().is_none());
-        self.cases.get(&theirs).or_else(only)
+    /// Median of a case over the least of all engines beside it; none of copies, and where no
+    /// other engine is.
+    pub fn times_best(&self, figures: &Figures) -> Option<f64> {
+        let group: Group = figures.name.group.parse().ok()?;
+        let engines = self.engines_of(group);
+        let all = engines.iter().filter_map(|engine| self.beside(&figures.name, engine));
+        let medians: Vec<f64> = all.map(|case| case.median_s).collect();
+        let least = medians.iter().copied().fold(figures.median_s, f64::min);
+        (medians.len() > 1 && !group.is_copy()).then(|| figures.median_s / least)
     }
 
     /// The engines of a group in the order of their rank; empty where fewer than two
@@ -259,7 +249,7 @@ impl Summary {
         let cases = self.of_group(group);
         let keys: BTreeSet<Case> = cases.iter().map(|case| case.name.of_engine("")).collect();
         let times = keys.iter().filter_map(|key| {
-            let of = |engine: &&str| Some(self.at(key, engine)?.median_s);
+            let of = |engine: &&str| Some(self.beside(key, engine)?.median_s);
             engines.iter().map(of).collect()
         });
         let times: Vec<Vec<f64>> = times.collect();
@@ -290,7 +280,19 @@ pub fn over_best(rows: &[Vec<f64>]) -> Vec<f64> {
     sums.into_iter().map(mean).collect()
 }
 
+impl Figures {
+    /// The median, shared among the arrays.
+    pub fn of_array_s(&self) -> f64 {
+        self.median_s / self.arrays as f64
+    }
+}
+
 impl Curve {
+    /// True of an engine that works alike at every level, and has one.
+    pub fn ignores_level(&self) -> bool {
+        self.points.len() == 1 && self.points[0].name.ignores_level()
+    }
+
     /// The point of the best throughput.
     pub fn best(&self) -> &Figures {
         let better = |a: &&Figures, b: &&Figures| a.per_second.total_cmp(&b.per_second);
@@ -348,12 +350,14 @@ fn figures(
         host_s: median_of(|sample| sample.host_s),
         device_s: median_of(|sample| sample.device_s),
         overlap: median_of(|sample| sample.overlap),
+        arrays,
         per_second: elements / median_s,
         share_once: share(registry::bytes_of(&name.kind).map(|bytes| 2.0 * bytes as f64)),
         share_passes: share(pass_bytes(name)),
         speed_up: None,
         efficiency: None,
         joules_per_billion: power_w(samples).map(|watts| watts * median_s / elements * 1e9),
+        is_knee: false,
         slowed: samples.iter().filter(|sample| !sample.slowdowns.is_empty()).count(),
     })
 }
@@ -452,9 +456,7 @@ mod tests {
                 sample.energy_s = energy.map(|(_, seconds)| seconds);
             }
             let summary = Summary::of(&contents);
-            let joules = figures_of(&summary, name).joules_per_billion;
-            assert_eq!(summary.has_energy(Group::Device), joules.is_some());
-            joules
+            figures_of(&summary, name).joules_per_billion
         };
         // The counter stood still in one sample: 600 W over both.
         let joules = counted([Some((0.0, 0.25)), Some((600.0, 0.75))]).unwrap();
@@ -552,23 +554,25 @@ mod tests {
         assert_eq!((ranks[0].engine.as_str(), ranks[0].over_best), ("cpu-radix", 1.0));
         assert_eq!((ranks[1].engine.as_str(), ranks[1].cases), ("cpu-std", 2));
         assert!((ranks[1].over_best - 2.0).abs() < 1e-12);
-        let ours = figures_of(&summary, "cpu/u32-uniform/cpu-radix/2/100");
-        assert_eq!(summary.ratio(&ours, "cpu-std"), Some(4.0));
-        assert_eq!(summary.ratio(&ours, "cpu-rayon"), None);
+        let times = |case: &str| summary.times_best(&figures_of(&summary, case));
+        assert_eq!(times("cpu/u32-uniform/cpu-radix/2/100"), Some(1.0));
+        assert_eq!(times("cpu/u32-uniform/cpu-std/2/100"), Some(4.0));
+        assert_eq!(times("cpu/u32-uniform/cpu-radix/2/300"), None);
     }
 
     #[test]
-    fn a_peer_of_one_level_is_held_against_every_level() {
+    fn an_engine_that_ignores_the_level_is_beside_every_level() {
         let summary = Summary::of(&contents(&[
             ("classic/i32-classic-100/gpu/1", &[2.0]),
             ("classic/i32-classic-100/gpu/8", &[0.5]),
             ("classic/i32-classic-100/cupy/1", &[4.0]),
             ("classic/i32-classic-200/cupy/1", &[9.0]),
             ("classic/i32-classic-100/cpu-std/1", &[1.0]),
-            ("classic/i32-classic-100/cpu-std/2", &[1.0]),
         ]));
         let eight = figures_of(&summary, "classic/i32-classic-100/gpu/8");
-        assert_eq!(summary.ratio(&eight, "cupy"), Some(8.0));
-        assert_eq!(summary.ratio(&eight, "cpu-std"), None);
+        assert_eq!(summary.beside(&eight.name, "cupy").unwrap().median_s, 4.0);
+        assert_eq!(summary.beside(&eight.name, "cpu-std"), None);
+        let cupy = figures_of(&summary, "classic/i32-classic-100/cupy/1");
+        assert_eq!(summary.times_best(&cupy), Some(4.0));
     }
 }
