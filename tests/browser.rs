@@ -17,11 +17,10 @@ use cudamark::report;
 use cudamark::report::history::{self as history_page, Shown};
 use regress::commits::Commit;
 use regress::history::{self, Search};
-use regress::schema::{self, Distribution, Measured};
-use regress::store::Store;
+use regress::schema::{self, Distribution, Measured, Store};
 use serde_json::{Value, json};
 use suite::environment::Environment;
-use suite::lines::{EnvironmentLine, Line, Sample, SkippedLine, VERSION};
+use suite::lines::{EnvironmentLine, Line, Sample};
 use suite::records::Contents;
 use suite::{Case, Summary};
 
@@ -121,7 +120,6 @@ fn write_history(folder: &Path) -> PathBuf {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "{}\n").unwrap();
             let measured = Measured {
-                version: schema::VERSION,
                 machine_id: "m".to_owned(),
                 session: "s".to_owned(),
                 round,
@@ -132,7 +130,7 @@ fn write_history(folder: &Path) -> PathBuf {
                 records,
                 cases: BTreeMap::from(cells),
             };
-            store.add(&schema::Line::Measured(Box::new(measured))).unwrap();
+            store.add_synced(&schema::Line::Measured(Box::new(measured))).unwrap();
         }
     }
     let processes = history::processes(store.read().unwrap());
@@ -155,11 +153,8 @@ fn summary() -> Summary {
     environment.host_copy_bytes_per_s = Some(10e9);
     let mut contents = Contents::default();
     contents.add(Line::Environment(Box::new(environment)));
-    contents.add(Line::Skipped(SkippedLine {
-        version: VERSION,
-        engine: "gpu".to_owned(),
-        reason: "no NVIDIA driver <&>".to_owned(),
-    }));
+    contents
+        .add(Line::Skipped { engine: "gpu".to_owned(), reason: "no NVIDIA driver <&>".to_owned() });
     let mut add = |cell: String, seconds: f64| {
         for index in 0..10 {
             let seconds = seconds * (1.0 + 0.01 * f64::from(index));

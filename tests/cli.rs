@@ -17,7 +17,6 @@ fn cudamark(arguments: &[&str]) -> Output {
     common::cudamark(arguments).output().unwrap()
 }
 
-/// Runs `classic` with the options of a line.
 fn classic(line: &str) -> Output {
     let words: Vec<&str> = line.split(' ').collect();
     cudamark(&[&["classic"], &words[..]].concat())
@@ -114,7 +113,7 @@ fn files_hold_what_was_measured() {
 
     let record: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
     for (field, value) in [
-        ("version", Value::from(1)),
+        ("version", Value::from(2)),
         ("n", 20_000.into()),
         ("key", "i32".into()),
         ("seed", 9.into()),

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use common::{contains, cudamark, executable, one_line, program, text, wait_until};
-use regress::schema::{Line, Run};
-use regress::store::Store;
+use regress::schema::{Line, Run, Store};
 use serde_json::Value;
 use stand_ins::{count_lines, only_store, runs, stores_in, track};
 use suite::environment::Environment;
@@ -36,7 +35,6 @@ echo turn >> "$here/turns"
 exec cp "$here/records-$turn" "$file"
 "#;
 
-/// A made-up measurement of one case.
 #[derive(Clone, Copy)]
 struct Made {
     case: &'static str,
@@ -55,7 +53,6 @@ impl Made {
         Self { case: GPU_CASE, cycles: Some(cycles), ..Self::cpu(seconds) }
     }
 
-    /// The lines of its records.
     fn records(&self) -> String {
         let mut environment = Environment::here(None);
         environment.ptx_sha256 = Some(self.ptx.to_owned());
@@ -72,7 +69,7 @@ impl Made {
         });
         let environment = lines::Line::Environment(Box::new(environment));
         let all = std::iter::once(environment).chain(samples);
-        all.map(|line| serde_json::to_string(&line).unwrap() + "\n").collect()
+        all.map(|line| lines::to_text(&line).unwrap()).collect()
     }
 }
 
@@ -130,7 +127,7 @@ impl TestDir {
         let output = self.compare(&base, &head, &arguments);
         let json: Value = serde_json::from_slice(&output.stdout)
             .unwrap_or_else(|error| panic!("{error}: {}", text(&output.stderr)));
-        assert_eq!(json["version"], 1);
+        assert_eq!(json["version"], 2);
         assert_eq!(json["cells"].as_array().unwrap().len(), 1);
         (output.status.code().unwrap(), json["cells"][0].clone())
     }
@@ -404,7 +401,7 @@ fn a_full_disk_is_one_error_and_leaves_the_store_whole() {
     let mut shell = Command::new("bash");
     shell.args(["-c", &limit, "bash"]).arg(compare.get_program()).args(compare.get_args());
     let said = refusal(&shell.env("CARGO_TARGET_DIR", dir.path()).output().unwrap());
-    contains(&said, &["cannot add to the store", ".jsonl"]);
+    contains(&said, &[".jsonl: cannot add a line: "]);
     let after = fs::read(store.path()).unwrap();
     assert_eq!(&after[..before.len()], before);
     assert_eq!(after.last(), Some(&b'\n'));

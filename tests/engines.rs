@@ -26,7 +26,6 @@ const EDGES: [usize; 6] = [8, 21, 128, 1024, 4096, 20_000];
 /// Random inputs for each engine and type.
 const RANDOM_INPUTS: u32 = 64;
 
-/// A check of an engine.
 type Check<K> = fn(&mut dyn Engine<K>);
 
 fn main() -> ExitCode {

@@ -139,7 +139,6 @@ fn json(command: Command) -> Value {
     serde_json::from_str(&output(command)).unwrap()
 }
 
-/// The only curve of a history.
 fn curve(history: &Value) -> &Value {
     let cases = history["cells"].as_array().unwrap();
     assert_eq!(cases.len(), 1);

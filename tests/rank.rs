@@ -8,8 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{cudamark, text};
-use regress::schema::{Distribution, Line, Measured, VERSION};
-use regress::store::Store;
+use regress::schema::{Distribution, Line, Measured, Store};
 use serde_json::Value;
 use stand_ins::track;
 use suite::environment::Environment;
@@ -35,38 +34,28 @@ fn store(folder: &Path, machine: &str, commits: &[(&str, f64)]) -> PathBuf {
         let cases = [("cpu-std", 1.0), ("cpu-radix", 0.5)].map(|(engine, times)| {
             let median_s = times * milliseconds / 1e3;
             let distribution = Distribution {
-                samples: 1,
                 // Commits are not ranked by what disturbed them.
                 least_s: median_s,
                 median_s: median_s * (1 + index) as f64,
-                low_s: median_s,
-                high_s: median_s,
-                confidence: 0.0,
-                slowed_down: 0,
+                ..Distribution::default()
             };
             (name(&format!("cpu/u32-uniform/{engine}/1/1000")), distribution)
         });
         let measured = Measured {
-            version: VERSION,
             machine_id: machine.to_owned(),
-            session: "s".to_owned(),
-            round: 0,
             commit: (*commit).to_owned(),
-            executable_sha256: String::new(),
-            ptx_sha256: None,
             unix_time_s: index as f64,
-            records: String::new(),
             cases: BTreeMap::from(cases),
+            ..Measured::default()
         };
-        store.add(&Line::Measured(Box::new(measured))).unwrap();
+        store.add_synced(&Line::Measured(Box::new(measured))).unwrap();
     }
     store.path().to_owned()
 }
 
-/// A records file of this machine, or of another.
 fn records(folder: &Path, file: &str, machine: Option<&str>, cases: &[(&str, f64)]) -> PathBuf {
     let path = folder.join(file);
-    let mut records = Records::create(&path).unwrap();
+    let records = Records::at(&path);
     let mut environment = EnvironmentLine::new(Environment::here(None), 42, "quick");
     if let Some(machine) = machine {
         environment.machine_id = machine.to_owned();

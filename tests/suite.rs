@@ -57,14 +57,6 @@ impl Engine<u32> for Planted {
         "planted"
     }
 
-    fn scratch_bytes(&self, _n: usize, _level: usize) -> u64 {
-        0
-    }
-
-    fn prepare(&mut self, _n: usize, _level: usize) -> Result<(), suite::Error> {
-        Ok(())
-    }
-
     fn sort(&mut self, keys: &mut [u32]) -> Result<(), suite::Error> {
         keys.sort_unstable();
         keys.swap(10, 400);
@@ -75,7 +67,7 @@ impl Engine<u32> for Planted {
 /// Opens the cases of `cpu-std` with the planted engine, and all others as a benchmark does.
 fn planted(session: &Session, case: &Case) -> Result<Box<dyn Runner>, Error> {
     if case.engine != "cpu-std" {
-        return session.build(case);
+        return session.registry.build(case);
     }
     let input = || Ok(Rc::new(Keys::new((0..case.n as u32).rev().collect())));
     Ok(Box::new(Sorted::new(Box::new(Planted), case.n, case.level, input)?))
@@ -84,7 +76,6 @@ fn planted(session: &Session, case: &Case) -> Result<Box<dyn Runner>, Error> {
 /// A target folder, and so all that a run writes.
 struct TestDir(TempDir);
 
-/// Variables of the environment.
 type Variables<'a> = &'a [(&'a str, &'a str)];
 
 /// The printed text of a run.

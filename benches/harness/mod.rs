@@ -38,7 +38,7 @@ pub(crate) type Build = fn(&Session, &Case) -> Result<Box<dyn Runner>, Error>;
 
 /// Runs the benchmark called `bench`, which measures `groups`.
 pub(crate) fn main(bench: &str, groups: &[Group]) -> ExitCode {
-    main_with(bench, groups, |session, name| session.build(name))
+    main_with(bench, groups, |session, name| session.registry.build(name))
 }
 
 /// [`main`] with another way to build cases.
@@ -103,9 +103,9 @@ fn measure(bench: &str, groups: &[Group], build: Build) -> Result<(), Stop> {
         "{bench}: tier {}, seed {}, environment {}",
         settings.tier,
         settings.seed(),
-        session.environment().id
+        session.environment.id
     );
-    let known = known.for_seed(settings.seed(), &session.environment().machine_id)?;
+    let known = known.for_seed(settings.seed(), &session.environment.machine_id)?;
     let finished = known.finished;
     session.begin(mode == Mode::Measure)?;
     let run = Run {
@@ -195,11 +195,8 @@ fn records(bench: &str, mode: Mode) -> Result<(Option<Records>, Known), Stop> {
     let folder = paths::suite().join("records");
     let resume = std::env::var_os(RESUME).is_some_and(|value| !value.is_empty() && value != "0");
     let last = report::files::newest(&folder, bench).filter(|_| resume);
-    let built = match &last {
-        Some(path) => Contents::read(path)
-            .and_then(|contents| Ok((Some(Records::append(path)?), Known(contents)))),
-        None => Records::create(&report::files::new(&folder, bench))
-            .map(|records| (Some(records), Known::default())),
-    };
-    Ok(built?)
+    Ok(match last {
+        Some(path) => (Some(Records::at(&path)), Known(Contents::read(&path)?)),
+        None => (Some(Records::at(&report::files::new(&folder, bench))), Known::default()),
+    })
 }

@@ -40,7 +40,7 @@ pub(crate) fn criterion(tier: Tier) -> Criterion {
 /// Where lines go: the file, or nowhere if nothing is measured.
 pub(crate) fn sink(records: Option<Records>) -> Sink {
     match records {
-        Some(mut records) => Box::new(move |line| records.add(line)),
+        Some(records) => Box::new(move |line| records.add(line)),
         None => Box::new(|_| Ok(())),
     }
 }

@@ -15,7 +15,6 @@ use suite::{Sample, Sampler, Session};
 
 use super::stop::Stop;
 
-/// The samples of a run.
 #[derive(Clone)]
 pub(crate) struct Samples(Rc<RefCell<State>>);
 
@@ -36,7 +35,6 @@ impl Samples {
         Self(Rc::new(RefCell::new(State { session, kept, last: None, of_case: 0, of_others: 0 })))
     }
 
-    /// Lets `act` have the session.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Session) -> T) -> T {
         act(&mut self.0.borrow_mut().session)
     }

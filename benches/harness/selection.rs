@@ -32,7 +32,6 @@ pub(crate) enum Answer {
     Text(String),
 }
 
-/// Asks which of `cases` are selected.
 pub(crate) fn ask(cases: &[Case], arguments: &Arguments) -> Result<Answer, Stop> {
     let asked = || -> io::Result<Output> {
         let mut copy = Command::new(env::current_exe()?)

@@ -27,6 +27,7 @@ use anyhow::{Context, Result, bail};
 use cargo_metadata::Message;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use serde::Serialize;
 use suite::environment::COMMIT_VARIABLE;
 use tempfile::{Builder, TempDir};
 
@@ -43,11 +44,12 @@ pub const EXECUTABLE: &str = "CUDAMARK_EXECUTABLE";
 const LOOK: Duration = Duration::from_millis(20);
 
 /// An executable that measures.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Build {
     /// Its name for the user: a revision, a file.
     pub name: String,
     /// The file that runs.
+    #[serde(skip)]
     pub executable: PathBuf,
     /// The hash of that.
     pub executable_sha256: String,
@@ -56,8 +58,10 @@ pub struct Build {
     /// A hash of all that the build depended on, where it was built here.
     pub identity: Option<String>,
     /// The commit as records name it: `-dirty` follows where the sources differed.
+    #[serde(skip)]
     described: Option<String>,
     /// The folder of the copy, removed with the last one that runs it.
+    #[serde(skip)]
     _copy: Option<Arc<PrivateCopy>>,
 }
 
@@ -392,7 +396,6 @@ impl<'a> Site<'a> {
     }
 }
 
-/// Removes builds of the worktree other than `kept`.
 fn remove_others(folder: &Path, kept: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let is_worktree = entry.file_name().to_string_lossy().starts_with(WORKTREE);

@@ -22,9 +22,8 @@ use serde::Serialize;
 use crate::build::Build;
 use crate::comparison::{self, Outcome};
 use crate::now;
-use crate::schema::{Line, Settings, Trial, TrialCase, VERSION};
+use crate::schema::{Line, Settings, Store, Trial, TrialCase};
 use crate::stats::{self, Round, Verdict};
-use crate::store::Store;
 
 /// Confidence of the interval of a rate.
 pub const CONFIDENCE: f64 = 0.95;
@@ -240,7 +239,7 @@ pub fn run(
             continue;
         }
         let trial = trial(plan, build, (percent, index), &store, interrupted)?;
-        store.add(&Line::Trial(Box::new(trial.clone())))?;
+        store.add_synced(&Line::Trial(Box::new(trial.clone())))?;
         let place = format!("{} of {}", done.len() + 1, schedule.len());
         say(&trial, &place);
         done.push(trial);
@@ -275,7 +274,6 @@ fn trial(
     let seconds = begin.elapsed().as_secs_f64();
     remove(processes.path())?;
     Ok(Trial {
-        version: VERSION,
         settings: settings.clone(),
         percent,
         index,
@@ -341,7 +339,6 @@ mod tests {
             rounds_ns: vec![[5, 6, 7, 8]],
         };
         Trial {
-            version: VERSION,
             settings: settings(),
             percent,
             index,
@@ -405,7 +402,7 @@ mod tests {
         other.settings.detect = 0.1;
         let last = trial(5.0, 0, [Verdict::Slower; 2]);
         for trial in [&other, &last] {
-            store.add(&Line::Trial(Box::new(trial.clone()))).unwrap();
+            store.add_synced(&Line::Trial(Box::new(trial.clone()))).unwrap();
         }
         assert_eq!(of_machine(folder.path(), "m").unwrap(), [last]);
         assert!(of_machine(folder.path(), "another").unwrap().is_empty());

@@ -1,40 +1,32 @@
-//! Steps in the times of a benchmark over commits.
+//! Steps in the times of a benchmark over commits (docs/REGRESSION.md, "How steps are found").
 //!
-//! The observations are processes: each has a figure (the logarithm of its median), the
-//! commit that it ran, and the *round* that it ran in: commits took turns, and the
-//! processes of a round ran close to each other, in an order that says nothing of the
-//! commits. Where nothing changed, the figures of a round are exchangeable between its
-//! commits, whatever the machine did from one round to the next. That is all that the
-//! test below assumes.
+//! The observations are processes: each has a figure (a logarithm of time), the commit that
+//! it ran, and the *round* that it ran in. Where nothing changed, the figures of a round are
+//! exchangeable between its commits, whatever the machine did from one round to the next.
+//! That is all that the test below assumes.
 //!
 //! *Search.* Circular binary segmentation (Olshen, Venkatraman, Lucito, Wigler:
-//! Biostatistics 5, 2004) on ranks. Of a stretch of commits, every run of them within it
-//! is compared with the rest of the stretch by the standardised sum of ranks
-//! (Wilcoxon's), and the largest is kept. A run that reaches an end of the stretch is a
-//! step; one that does not is a pair of them, such as a slow commit and its repair, which
-//! a search for single splits sees badly. The chance that the largest would be as large
-//! if nothing had changed comes from permutations within rounds. At most the given error,
-//! and the stretch is cut there, and its parts are searched in turn. A flat history is
-//! one stretch and one test, so that the error is the chance of any alarm over it.
-//! Permutations end early when the chance is sure to be too high (Besag, Clifford:
-//! Biometrika 78, 1991).
+//! Biostatistics 5, 2004): of a stretch of commits, every run of them is compared with the
+//! rest by the standardised sum of ranks (Wilcoxon's), and the largest is kept. A run that
+//! reaches no end of the stretch is a pair of steps, such as a slow commit and its repair,
+//! which a search for single splits sees badly. The chance of it comes from permutations
+//! within rounds, which end early when it is sure to be too high (Besag, Clifford:
+//! Biometrika 78, 1991). At most the given error, and the parts are searched in turn. A flat
+//! history is one stretch and one test, so that the error is the chance of any alarm over it.
 //!
-//! *Settling.* Ranks say little of how far two levels are apart, so that the best run can
-//! begin or end a commit beside the step. Each step is moved, between its neighbours, to
-//! where the absolute deviations from the medians of its two levels are least.
+//! *Settling.* Ranks say little of how far two levels are apart, so each step is moved,
+//! between its neighbours, to where the absolute deviations from the medians of its two
+//! levels are least.
 //!
-//! *Pruning.* Each step is tested again, between its two levels alone. It must be as large
-//! as the least step that is of interest, and exceed its *floor*: four standard errors of
-//! the difference between two levels, by their numbers of commits. The deviation of a commit
-//! is taken from the mean difference between one commit and the next where there is no
-//! step, or between one process of a commit and the next if that says more. Two builds
-//! differ a little even where the code is the same, by where it lies in memory; that is
-//! part of this benchmark's own history, and no step. The smallest step that does not pass
-//! is taken back, until all pass.
+//! *Pruning.* Each step is tested again, between its two levels alone, and must exceed the
+//! least step of interest and its *floor*: four standard errors of the difference between
+//! two levels, by the deviation of a commit. Two builds of the same code differ a little, by
+//! where it lies in memory, and that is no step. The smallest step that does not pass is
+//! taken back, until all pass.
 //!
-//! The size of a step is the Hodges-Lehmann shift between the two levels, and its
-//! interval lies between order statistics of the differences of pairs (Hollander, Wolfe,
-//! Chicken: Nonparametric Statistical Methods, 3rd edition, 4.2 and 4.3).
+//! The size of a step is the Hodges-Lehmann shift between the two levels, and its interval
+//! lies between order statistics of the differences of pairs (Hollander, Wolfe, Chicken:
+//! Nonparametric Statistical Methods, 3rd edition, 4.2 and 4.3).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -176,7 +168,6 @@ fn settle(observations: &[Observation], places: &mut [(usize, f64)]) {
     }
 }
 
-/// The sum of absolute deviations from the median.
 fn deviations(values: &[f64]) -> f64 {
     let middle = median(values).unwrap_or(0.0);
     values.iter().map(|value| (value - middle).abs()).sum()

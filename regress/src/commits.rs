@@ -11,7 +11,7 @@ use crate::git::{git, resolve};
 const BACK: usize = 30;
 
 /// A commit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Commit {
     /// Its hash.
     pub id: String,

@@ -20,9 +20,8 @@ use crate::build::Build;
 use crate::noise::{Disturbance, Disturbed, Watch};
 use crate::process::{self, Sampled};
 use crate::reason::Reason;
-use crate::schema::{Figures, Line, Run, Side, VERSION};
+use crate::schema::{Figures, Line, Run, Side, Store};
 use crate::stats::{self, Estimate, Round, Verdict};
-use crate::store::Store;
 use crate::{digest, now};
 
 /// Subject and limits of a comparison.
@@ -108,7 +107,6 @@ pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Outco
             }
             let (disturbance, sampled) = measured?;
             let run = Run {
-                version: VERSION,
                 comparison: comparison.clone(),
                 repeat,
                 round,
@@ -121,14 +119,14 @@ pub fn run(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<Outco
                 disturbance: Some(disturbance),
                 cases: sampled.cases,
             };
-            store.add(&Line::Run(Box::new(run.clone())))?;
+            store.add_synced(&Line::Run(Box::new(run.clone())))?;
             runs.push(run);
         }
     }
     for build in &plan.builds {
         build.require_unchanged()?;
     }
-    store.add(&Line::Finished { version: VERSION, comparison, repeat })?;
+    store.add_synced(&Line::Finished { comparison, repeat })?;
     Ok(Outcome { rows: rows(&runs, plan.detect), runs })
 }
 
@@ -232,7 +230,6 @@ fn rounds(runs: &[Run], figure: &dyn Fn(&Run) -> Option<f64>) -> Option<Vec<Roun
     runs.chunks_exact(4).map(|four| paired(four, figure)).collect()
 }
 
-/// The figures of four processes in a row, by side.
 fn paired(four: &[Run], figure: &dyn Fn(&Run) -> Option<f64>) -> Option<Round> {
     let of = |side: Side| {
         let mut figures = four.iter().filter(|run| run.side == side).map(figure);

@@ -6,13 +6,11 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-/// The hash of a file.
 pub(crate) fn of_file(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     Ok(of(bytes, 64))
 }
 
-/// The first `digits` digits of the hash of `bytes`.
 pub(crate) fn of(bytes: impl AsRef<[u8]>, digits: usize) -> String {
     hex(&Sha256::digest(bytes))[..digits].to_owned()
 }

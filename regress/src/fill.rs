@@ -27,9 +27,8 @@ use crate::commits::{Commit, short};
 use crate::cores;
 use crate::history::{self, Curve, Search};
 use crate::process::{self, Sampled};
-use crate::schema::{Line, Measured, VERSION};
+use crate::schema::{Line, Measured, Store};
 use crate::selection::Selection;
-use crate::store::Store;
 use crate::{digest, now};
 
 /// Chance of an alarm at which a gap is worth a look.
@@ -218,7 +217,7 @@ fn session(
                 bail!("interrupted; what was measured is kept, and the same command goes on");
             }
             match measured {
-                Ok(measured) => store.add(&Line::Measured(Box::new(measured)))?,
+                Ok(measured) => store.add_synced(&Line::Measured(Box::new(measured)))?,
                 Err(error) => {
                     say(&format!("{}: left out: {error:#}", commit.commit.short()));
                     failed = Some(index);
@@ -259,7 +258,6 @@ fn measure(
     }
     let cases = sampled.cases.into_iter();
     Ok(Measured {
-        version: VERSION,
         machine_id: plan.machine_id.clone(),
         session: session.to_owned(),
         round,
@@ -297,12 +295,7 @@ mod tests {
     use crate::history::Step;
 
     fn commits(count: usize) -> Vec<Commit> {
-        let commit = |index: usize| Commit {
-            id: index.to_string(),
-            unix_time_s: 0,
-            day: String::new(),
-            subject: String::new(),
-        };
+        let commit = |index: usize| Commit { id: index.to_string(), ..Commit::default() };
         (0..count).map(commit).collect()
     }
 

@@ -90,13 +90,11 @@ fn reason(said: &str) -> String {
     }
 }
 
-/// Output of git in `folder`, as text.
 pub(crate) fn git(folder: &Path, arguments: &[&str]) -> Result<String> {
     let said = said(command(folder).args(arguments))?;
     Ok(said.to_string_lossy().into_owned())
 }
 
-/// The commit that `revision` names.
 pub(crate) fn resolve(folder: &Path, revision: &str) -> Result<String> {
     let commit = format!("{revision}^{{commit}}");
     let arguments = ["rev-parse", "--verify", "--end-of-options", &commit];
@@ -139,7 +137,6 @@ impl Repository {
         })
     }
 
-    /// The top of the worktree.
     pub(crate) fn worktree(&self) -> Result<&Path> {
         let top = self.top.as_deref();
         top.context("this repository is bare, and has no worktree; name a revision with --head")

@@ -340,7 +340,6 @@ fn point<'a>(
     }
 }
 
-/// A step with the commits that it lies between.
 fn between(step: &change_points::Step, places: &[usize], commits: &[Commit]) -> Step {
     let (previous, at) = (places[step.at - 1], places[step.at]);
     let id = |place: usize| commits[place].id.clone();
@@ -358,17 +357,12 @@ fn between(step: &change_points::Step, places: &[usize], commits: &[Commit]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{Figures, Measured, Side, VERSION};
+    use crate::schema::{Figures, Measured, Side};
 
     const CASE: &str = "cpu/u32-uniform/cpu-std/1/10";
 
     fn commits(count: usize) -> Vec<Commit> {
-        let commit = |index| Commit {
-            id: format!("{index:040}"),
-            unix_time_s: 0,
-            day: String::new(),
-            subject: String::new(),
-        };
+        let commit = |index: usize| Commit { id: format!("{index:040}"), ..Commit::default() };
         (0..count).map(commit).collect()
     }
 
@@ -383,22 +377,16 @@ mod tests {
                     samples: 5,
                     least_s: seconds,
                     median_s: 2.0 * seconds,
-                    low_s: seconds,
-                    high_s: seconds,
-                    confidence: 0.9,
                     slowed_down: 1,
+                    ..Distribution::default()
                 };
                 lines.push(Line::Measured(Box::new(Measured {
-                    version: VERSION,
-                    machine_id: "m".to_owned(),
                     session: name.to_owned(),
                     round,
                     commit: format!("{place:040}"),
-                    executable_sha256: String::new(),
-                    ptx_sha256: None,
-                    unix_time_s: 0.0,
                     records: format!("records/m/{name}-{place}-{round}.jsonl"),
                     cases: BTreeMap::from([(CASE.parse().unwrap(), distribution)]),
+                    ..Measured::default()
                 })));
             }
         }
@@ -426,7 +414,6 @@ mod tests {
                     slowed_down: 0,
                 };
                 lines.push(Line::Run(Box::new(Run {
-                    version: VERSION,
                     comparison: "c".to_owned(),
                     repeat: 0,
                     round,

@@ -13,57 +13,17 @@ use std::process::Command;
 use crate::git::outside_hooks;
 
 /// Begin the names of variables that compilers, cargo and build scripts read.
-const VARIABLES: [&str; 21] = [
-    "AR",
-    "CARGO_",
-    "CC",
-    "CFLAGS",
-    "CPATH",
-    "CUDA_BUILDER_",
-    "CUDA_HOME",
-    "CUDA_LIBRARY_PATH",
-    "CUDA_PATH",
-    "CUDA_ROOT",
-    "CUDA_TOOLKIT",
-    "CXX",
-    "C_INCLUDE_PATH",
-    "HOST_",
-    "LDFLAGS",
-    "LIBRARY_PATH",
-    "NVCC",
-    "PKG_CONFIG",
-    "RUST",
-    "SOURCE_DATE_EPOCH",
-    "TARGET_",
-];
+const VARIABLES: &str = "AR CARGO_ CC CFLAGS CPATH CUDA_BUILDER_ CUDA_HOME CUDA_LIBRARY_PATH CUDA_PATH CUDA_ROOT \
+    CUDA_TOOLKIT CXX C_INCLUDE_PATH HOST_ LDFLAGS LIBRARY_PATH NVCC PKG_CONFIG RUST \
+    SOURCE_DATE_EPOCH TARGET_";
 
 /// Begin the names of those among them that change no executable: where things are kept,
 /// how fast, what is shown, and what `cargo run` says of the program that it runs.
-const NO_MATTER: [&str; 23] = [
-    "CARGO_BIN_",
-    "CARGO_BUILD_BUILD_DIR",
-    "CARGO_BUILD_JOBS",
-    "CARGO_BUILD_TARGET_DIR",
-    "CARGO_CRATE_NAME",
-    "CARGO_HOME",
-    "CARGO_HTTP_",
-    "CARGO_MAKEFLAGS",
-    "CARGO_MANIFEST_",
-    "CARGO_NET_",
-    "CARGO_PKG_",
-    "CARGO_PRIMARY_PACKAGE",
-    "CARGO_REGISTRIES_",
-    "CARGO_REGISTRY_",
-    "CARGO_TARGET_DIR",
-    "CARGO_TARGET_TMPDIR",
-    "CARGO_TERM_",
-    "HOST_NAME",
-    "RUSTUP_",
-    "RUST_BACKTRACE",
-    "RUST_LIB_BACKTRACE",
-    "RUST_LOG",
-    "RUST_RECURSION_COUNT",
-];
+const NO_MATTER: &str = "CARGO_BIN_ CARGO_BUILD_BUILD_DIR CARGO_BUILD_JOBS CARGO_BUILD_TARGET_DIR CARGO_CRATE_NAME \
+    CARGO_HOME CARGO_HTTP_ CARGO_MAKEFLAGS CARGO_MANIFEST_ CARGO_NET_ CARGO_PKG_ \
+    CARGO_PRIMARY_PACKAGE CARGO_REGISTRIES_ CARGO_REGISTRY_ CARGO_TARGET_DIR \
+    CARGO_TARGET_TMPDIR CARGO_TERM_ HOST_NAME RUSTUP_ RUST_BACKTRACE RUST_LIB_BACKTRACE \
+    RUST_LOG RUST_RECURSION_COUNT";
 
 /// The text for a build by cargo in `sources`, which reads `configs` as well.
 pub(crate) fn around(sources: &Path, configs: &[PathBuf]) -> String {
@@ -102,10 +62,10 @@ pub(crate) fn configs_above(top: &Path) -> Vec<PathBuf> {
 }
 
 fn variables() -> Vec<(String, String)> {
-    let starts = |name: &str, all: &[&str]| all.iter().any(|start| name.starts_with(start));
+    let starts = |name: &str, all: &str| all.split(' ').any(|start| name.starts_with(start));
     let mut variables: Vec<(String, String)> = env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), format!("{value:?}")))
-        .filter(|(name, _)| starts(name, &VARIABLES) && !starts(name, &NO_MATTER))
+        .filter(|(name, _)| starts(name, VARIABLES) && !starts(name, NO_MATTER))
         .collect();
     variables.sort();
     variables

@@ -2,23 +2,6 @@
 //!
 //! It sees names and numbers, as the records of `suite` have them, and knows nothing of what
 //! is measured.
-//!
-//! | module | content |
-//! |---|---|
-//! | [`stats`] | the verdict over paired rounds of processes |
-//! | [`reason`] | the code of a verdict's reason |
-//! | `change_points` | steps in the times of a benchmark over commits |
-//! | `alignment` | rounds and sessions of processes, moved against each other |
-//! | [`schema`], [`store`] | what processes measured: lines, and a file a machine |
-//! | [`machine`] | the machine that a store is of |
-//! | [`selection`] | names that are chosen |
-//! | [`cores`], [`noise`] | where processes run, and what else the machine did meanwhile |
-//! | [`build`] | builds of revisions and of the worktree; `git` and `identity` serve it |
-//! | [`process`] | one process of a build |
-//! | [`comparison`] | two builds, by turns |
-//! | [`calibration`] | comparisons whose answer is known |
-//! | [`commits`], [`fill`], [`history`] | commits: their order, measured, as curves |
-//! | [`rank`] | commits, engines and machines side by side |
 
 mod alignment;
 pub mod build;
@@ -40,7 +23,6 @@ pub mod reason;
 pub mod schema;
 pub mod selection;
 pub mod stats;
-pub mod store;
 
 /// Says a line on standard error. Where that is closed, the work goes on.
 fn tell(line: &str) {

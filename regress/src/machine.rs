@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::history;
-use crate::store::Store;
+use crate::schema::Store;
 
 /// Advice where `folder` has stores, and none of this machine: its name may have changed,
 /// which until version 0.1 was made of the kernel, the cores in use and the memory as well.

@@ -16,7 +16,6 @@ use crate::schema::Figures;
 pub(crate) struct Sampled {
     /// Hash of its kernels' PTX.
     pub(crate) ptx_sha256: Option<String>,
-    /// Figures by case.
     pub(crate) cases: BTreeMap<Case, Figures>,
 }
 

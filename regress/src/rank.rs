@@ -20,9 +20,8 @@ use crate::commits::short;
 use crate::git::resolve;
 use crate::history::{self, Process};
 use crate::machine::Source;
-use crate::schema::Line;
+use crate::schema::{Line, Store};
 use crate::selection::Selection;
-use crate::store::Store;
 
 /// Where columns are looked for.
 pub struct Sources<'a> {
@@ -246,7 +245,6 @@ fn of_summary(label: &str, summary: &Summary) -> Column {
     }
 }
 
-/// The part of `column` that is of one engine.
 fn of_engine(column: Column, engine: &str, label: &str) -> Result<Column> {
     let of_engine = |times: BTreeMap<Case, f64>| -> BTreeMap<Case, f64> {
         let times = times.into_iter();

@@ -5,13 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use suite::Case;
 use suite::lines::Sample;
+use suite::records::Records;
 use suite::statistics;
 
 use crate::noise::{Disturbance, Disturbed};
 use crate::stats::{self, Estimate};
-
-/// Version of the lines.
-pub const VERSION: u32 = 1;
 
 /// A line of a store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,8 +23,6 @@ pub enum Line {
     Trial(Box<Trial>),
     /// A comparison that came to its end.
     Finished {
-        /// [`VERSION`].
-        version: u32,
         /// [`Run::comparison`].
         comparison: String,
         /// [`Run::repeat`].
@@ -35,17 +31,9 @@ pub enum Line {
     },
 }
 
-impl Line {
-    /// The version that it was written in.
-    pub fn version(&self) -> u32 {
-        match self {
-            Self::Run(run) => run.version,
-            Self::Measured(measured) => measured.version,
-            Self::Trial(trial) => trial.version,
-            Self::Finished { version, .. } => *version,
-        }
-    }
-}
+/// The store of one machine, because times of two machines do not compare. Each line is on
+/// the disk before the next process starts.
+pub type Store = Records<Line>;
 
 /// A side of a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,8 +48,6 @@ pub enum Side {
 /// One process of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// [`VERSION`].
-    pub version: u32,
     /// The comparison: builds, cases and settings in one hash.
     pub comparison: String,
     /// How often the same comparison was finished before.
@@ -130,10 +116,8 @@ impl Figures {
 }
 
 /// One process that measured a commit for its history.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// [`VERSION`].
-    pub version: u32,
     /// The machine, by `Environment::machine_id`.
     pub machine_id: String,
     /// Case of the commits that took turns.
@@ -156,7 +140,7 @@ pub struct Measured {
 }
 
 /// Distribution of the samples of one case in one process.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
     /// Number of samples.
     pub samples: usize,
@@ -196,8 +180,6 @@ pub struct Settings {
 /// A comparison whose answer is known.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Trial {
-    /// [`VERSION`].
-    pub version: u32,
     /// Its settings.
     pub settings: Settings,
     /// The slowdown that was planted, in percent; 0 where none was.

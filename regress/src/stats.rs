@@ -1,35 +1,27 @@
-//! The verdict over one benchmark: paired rounds, a rank interval, a noise floor.
+//! The verdict over one benchmark: paired rounds, a rank interval, a noise floor
+//! (docs/REGRESSION.md, "The method").
 //!
-//! The sampling unit is the process, because what differs between two runs of the same
-//! program (where its memory lies, what else the machine does) is the same for all
-//! samples within one run: more samples in a process say nothing of it. A process gives
-//! one figure, the least of its samples: what other programs do only ever adds to a
-//! sample, so the least is the one least disturbed. Where other programs want the same
-//! cores, the differences of rounds spread a quarter to a third as far as with medians
-//! (docs/REGRESSION.md); Chen and Revels, Robust benchmarking in noisy environments
-//! (2016), chose it for the same reason.
+//! A process gives one figure, the least of its samples: what other programs do only ever
+//! adds to a sample. Where they want the same cores, the differences of rounds spread a
+//! quarter to a third as far as with medians; Chen and Revels, Robust benchmarking in noisy
+//! environments (2016), chose it for the same reason.
 //!
-//! Processes come in rounds of four, base/head/head/base and, every second time,
-//! head/base/base/head, so that a drift that is linear in time cancels within a round.
-//! In logarithms, a round gives two contrasts of equal variance if nothing changed:
+//! In logarithms, a round of four processes gives two contrasts, of equal variance if nothing
+//! changed:
 //!
 //! - the *difference*: the mean of its heads less the mean of its bases;
 //! - the *null*: how its second base differs from its first, less the same of its heads,
 //!   halved. Each part compares a build with itself: this is the benchmark's A/A noise.
 //!
-//! With no change, base and head are exchangeable and a difference is as likely as its
-//! negative. That is all that Wilcoxon's signed-rank test asks for, whatever the tails of
-//! the noise. Its estimate is that of Hodges and Lehmann, the median of the Walsh
-//! averages (means of two rounds, each round also with itself), and its interval lies
-//! between two order statistics of them, by the exact distribution of the rank sum
-//! (Hollander, Wolfe, Chicken: Nonparametric Statistical Methods, 3rd edition, 3.1-3.3).
-//!
-//! A comparison of many benchmarks has many chances of a false alarm. The rate is held
-//! for all of them together by Bonferroni's correction: each interval has the confidence
-//! 1 - [`FALSE_ALARMS`] / benchmarks. A change must lie outside the interval's doubt and
-//! exceed the noise floor, the farther end of the same interval over the nulls.
+//! With no change a difference is as likely as its negative, which is all that Wilcoxon's
+//! signed-rank test asks for. Its estimate is the median of the Walsh averages (means of two
+//! rounds, each also with itself), and its interval lies between two order statistics of
+//! them, by the exact distribution of the rank sum (Hollander, Wolfe, Chicken: Nonparametric
+//! Statistical Methods, 3rd edition, 3.1-3.3). Of many benchmarks, each interval has the
+//! confidence 1 - [`FALSE_ALARMS`] / benchmarks (Bonferroni).
 
 use statrs::distribution::{Beta, ContinuousCDF};
+use suite::statistics;
 
 /// Chance that a comparison of a build with itself raises any alarm, at most.
 pub const FALSE_ALARMS: f64 = 0.05;
@@ -146,13 +138,9 @@ pub fn fewest_rounds(benchmarks: usize) -> usize {
     (1.0 - error.log2()).ceil() as usize
 }
 
-/// The median, of the two middle ones their mean.
+/// The median; none without figures.
 pub fn median(figures: &[f64]) -> Option<f64> {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let upper = *sorted.get(sorted.len() / 2)?;
-    let lower = sorted[(sorted.len() - 1) / 2];
-    Some(lower + (upper - lower) / 2.0)
+    (!figures.is_empty()).then(|| statistics::median(figures))
 }
 
 /// The interval of a rate of which `count` of `n` were seen, by the binomial distribution

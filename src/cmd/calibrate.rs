@@ -18,6 +18,7 @@ use regress::schema::{Settings, Trial};
 use suite::Case;
 use suite::engines;
 use suite::environment::Environment;
+use suite::lines::{VERSION, to_text};
 
 use super::classic::print;
 use super::compare::{Sampling, budget, percent};
@@ -71,7 +72,6 @@ pub(crate) struct Options {
     json: Option<PathBuf>,
 }
 
-/// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     require_planted(options)?;
     let raw = options.json.as_ref().map(|path| path.with_extension("jsonl"));
@@ -125,13 +125,10 @@ fn settings(
     build: &Build,
     cores: Vec<usize>,
 ) -> Settings {
-    let dirty = environment.dirty.unwrap_or(false);
-    let mark = if dirty { "-dirty" } else { "" };
-    let commit = environment.commit.as_ref();
     let cases: Vec<String> = options.cases.iter().map(Case::to_string).collect();
     Settings {
         executable_sha256: build.executable_sha256.clone(),
-        commit: commit.map(|commit| format!("{commit}{mark}")),
+        commit: environment.described(),
         engine: options.engine.clone(),
         arguments: options.sampling.arguments(&cases),
         cores,
@@ -157,8 +154,7 @@ fn say(trial: &Trial, place: &str) {
 }
 
 fn lines(trials: &[Trial]) -> Result<String> {
-    let lines = trials.iter().map(|trial| Ok(serde_json::to_string(trial)? + "\n"));
-    lines.collect()
+    trials.iter().map(|trial| Ok(to_text(trial)?)).collect()
 }
 
 /// The summary, what else the machine did meanwhile, and where it was measured.
@@ -166,7 +162,7 @@ fn record(summary: &Summary, environment: &Environment, trials: &[Trial]) -> Res
     let mut record = serde_json::to_value(summary)?;
     let sum = |count: fn(&Trial) -> usize| trials.iter().map(count).sum::<usize>();
     if let Some(fields) = record.as_object_mut() {
-        fields.insert("version".to_owned(), 1.into());
+        fields.insert("version".to_owned(), VERSION.into());
         fields.insert("machine_id".to_owned(), environment.machine_id().into());
         fields.insert("confidence".to_owned(), calibration::CONFIDENCE.into());
         fields.insert(

@@ -99,7 +99,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         session.take_file(file);
     }
     let levels = measure_levels(&session, &case, options)?;
-    let environment = session.environment().environment.clone();
+    let environment = session.environment.environment.clone();
     let record = Classic::new(options.seed, environment, &levels);
     let csv = csv(&record);
     print(&format!("\n{csv}"))?;
@@ -142,7 +142,7 @@ fn measure_levels(
         progress.set_message(format!("{}, level {level}", case.engine));
         let case = case.at_level(level);
         let take = || {
-            let mut sampler = session.sampler(&case, session.build(&case)?);
+            let mut sampler = session.sampler(&case, session.registry.build(&case)?);
             sampler.drop_of(1)?;
             let samples = (0..options.samples).map(|_| {
                 let sample = sampler.take_of(1);

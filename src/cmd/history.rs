@@ -20,6 +20,7 @@ use regress::machine::{self, Source};
 use regress::selection::Selection;
 use serde::Serialize;
 use suite::environment::Environment;
+use suite::lines::VERSION;
 
 use super::classic::print;
 use super::compare::{Sampling, budget, percent};
@@ -86,7 +87,6 @@ pub(crate) struct Options {
     json: bool,
 }
 
-/// The result as JSON.
 #[derive(Serialize)]
 struct Json<'a> {
     version: u32,
@@ -98,7 +98,6 @@ struct Json<'a> {
     cases: &'a [Curve],
 }
 
-/// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let here = Environment::here(None).machine_id();
     let folder = paths::suite().join("track");
@@ -139,7 +138,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let said = match options.json {
         true => {
             let json = Json {
-                version: 1,
+                version: VERSION,
                 machines: &source.machines,
                 other_machine: other,
                 false_alarms_at_most: search.false_alarms,
@@ -230,7 +229,6 @@ fn points(curve: &Curve, commits: &[Commit]) -> String {
     table::text(&head, rows, head.len())
 }
 
-/// A step in a sentence.
 fn told(step: &Step, commits: &[Commit]) -> String {
     let mut said = format!("step {}", history_page::sentence(step, commits));
     if !step.not_measured.is_empty() {

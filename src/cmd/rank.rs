@@ -9,6 +9,7 @@ use regress::machine;
 use regress::rank::{self, Ranked, Ranking, Row, Sources, Times};
 use regress::selection::Selection;
 use suite::environment::Environment;
+use suite::lines::VERSION;
 
 use super::classic::print;
 
@@ -37,7 +38,6 @@ pub(crate) struct Options {
     format: Format,
 }
 
-/// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let machine_id = Environment::here(None).machine_id();
     if let Some(said) = machine::renamed(&paths::suite().join("track"), &machine_id) {
@@ -59,7 +59,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 fn written(ranking: &Ranking, format: Format) -> Result<String> {
     if format == Format::Json {
         let mut json = serde_json::to_value(ranking)?;
-        json["version"] = 1.into();
+        json["version"] = VERSION.into();
         return Ok(serde_json::to_string_pretty(&json)? + "\n");
     }
     let warning = match ranking.machines_differ {

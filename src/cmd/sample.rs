@@ -20,7 +20,7 @@ use host::gpu::Device;
 use indicatif::ProgressBar;
 use regex::Regex;
 use suite::Unavailable;
-use suite::lines::Line;
+use suite::lines::{Line, to_text};
 use suite::session::{self, Sink};
 use suite::slowdown::Slowdown;
 use suite::workload::{DEFAULT_SEED, KeyFile};
@@ -130,7 +130,7 @@ fn measure(
     progress: &ProgressBar,
     interrupted: &AtomicBool,
 ) -> Result<()> {
-    let mut sampler = session.sampler(name, session.build(name)?);
+    let mut sampler = session.sampler(name, session.registry.build(name)?);
     sampler.warm_up(Duration::from_secs_f64(options.warm_up))?;
     for _ in 0..options.samples {
         if interrupted.load(Ordering::Relaxed) {
@@ -149,8 +149,8 @@ fn sink(path: Option<&Path>) -> Result<Sink> {
     let Some(path) = path else {
         return Ok(Box::new(|line| {
             let failed = |reason| suite::Error::File { path: "standard output".into(), reason };
-            let text = serde_json::to_string(line).map_err(|error| failed(error.to_string()))?;
-            print(&(text + "\n")).map_err(|error| failed(format!("{error:#}")))
+            let text = to_text(line).map_err(|error| failed(error.to_string()))?;
+            print(&text).map_err(|error| failed(format!("{error:#}")))
         }));
     };
     if let Some(folder) = path.parent() {
@@ -165,13 +165,11 @@ pub(super) fn sink_to(path: &Path, mut output: Output) -> Sink {
     let path = path.to_owned();
     Box::new(move |line| {
         let failed = |reason| suite::Error::File { path: path.clone(), reason };
-        let text = serde_json::to_string(line).map_err(|error| failed(error.to_string()))? + "\n";
+        let text = to_text(line).map_err(|error| failed(error.to_string()))?;
         let added = match line {
             // What says where and by what is no reason to replace samples.
-            Line::Environment(_) | Line::Engine(_) | Line::Shape(_) | Line::Skipped(_) => {
-                output.hold(&text)
-            }
-            Line::Sample(_) | Line::Finished(_) => output.add(&text),
+            Line::Sample(_) | Line::Finished { .. } => output.add(&text),
+            _ => output.hold(&text),
         };
         added.map_err(|error| failed(error.root_cause().to_string()))
     })

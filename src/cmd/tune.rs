@@ -6,17 +6,18 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, ValueEnum};
-use cudamark::tell;
-use host::gpu::sweep::{self, Family, Name, Ranking};
-use host::gpu::{Device, GpuKey};
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use cudamark::{table, tell};
+use host::gpu::{Device, GpuKey, sweep};
+use sort_cases::{KeyType, Kind};
 use suite::lines::{Line, ShapeLine};
 use suite::runners::shape::{Shape, shapes};
 use suite::statistics::{interval, median};
 use suite::turns::Turns;
 use suite::workload::sizes::sizes;
 use suite::workload::{DEFAULT_SEED, Distribution, Workload};
-use suite::{Case, Sample, Session, Unavailable};
+use suite::{Case, Session, Unavailable};
 
 use super::classic::{print, sample_count};
 use super::sample::sink_to;
@@ -36,7 +37,7 @@ const WITH_KERNELS: &str = "cargo run --release --features tune -- tune";
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Types of the elements [default: all there are].
-    #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_parser = type_parser())]
     types: Vec<Type>,
 
     /// Numbers of elements: 1000000, 2^20, or a range of powers such as 2^14..2^28:2.
@@ -63,62 +64,64 @@ pub(crate) struct Options {
     json: Option<PathBuf>,
 }
 
-/// Type of the elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Type {
-    #[value(name = "u8")]
-    U8,
-    #[value(name = "u16")]
-    U16,
-    #[value(name = "u32")]
-    U32,
-    #[value(name = "u64")]
-    U64,
-    #[value(name = "u128")]
-    U128,
-    #[value(name = "u8+u32")]
-    PairsU8,
-    #[value(name = "u16+u32")]
-    PairsU16,
-    /// Pairs with values of 4 bytes.
-    #[value(name = "u32+u32", alias = "pairs")]
-    PairsU32,
-    #[value(name = "u64+u32")]
-    PairsU64,
-    #[value(name = "u128+u32")]
-    PairsU128,
+/// Type of the elements: keys, alone or with values of 4 bytes, and their sweep.
+#[derive(Clone, Copy, Debug)]
+struct Type {
+    key: KeyType,
+    name: &'static str,
+    paired: bool,
+    run: fn(&Sweep, &mut Session) -> Result<()>,
 }
 
+macro_rules! types {
+    ($($test:ident: $constant:ident, $name:literal, $key:ident, $word:ty, $kind:expr;)*) => {
+        /// Every type of key, alone and paired. Kernels are those of its word.
+        const TYPES: &[[Type; 2]] = &[$({
+            let (key, name) = (KeyType::$constant, $name);
+            let alone =
+                Type { key, name, paired: false, run: |sweep, session| sweep.run::<$word>(session) };
+            [alone, Type { name: concat!($name, "+u32"), paired: true, ..alone }]
+        }),*];
+    };
+}
+
+sort_cases::for_every_type!(types);
+
 impl Type {
-    fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    /// One type of each width, then the same with values.
+    fn all() -> Vec<Self> {
+        let widths = TYPES.iter().filter(|[of, _]| of.key.kind == Kind::Unsigned);
+        [0, 1].into_iter().flat_map(|paired| widths.clone().map(move |of| of[paired])).collect()
     }
+}
+
+/// Reads the name of a type; `pairs` is one that was used before.
+fn type_parser() -> impl TypedValueParser<Value = Type> {
+    let value = |of: Type| {
+        let alias = (of.name == "u32+u32").then_some("pairs");
+        PossibleValue::new(of.name).aliases(alias)
+    };
+    PossibleValuesParser::new(Type::all().into_iter().map(value)).map(|name| {
+        let name = if name == "pairs" { "u32+u32" } else { &name };
+        let mut all = Type::all().into_iter();
+        all.find(|of| of.name == name).expect("the parser lets no other name pass")
+    })
 }
 
 /// Keys that shapes are timed with. What is generated has 4 or 8 bytes; narrower keys are
 /// the upper bits of 8 bytes, and the widest the same 8 bytes twice, so each of their
 /// digits is spread like one of a generated key.
-trait Swept: GpuKey {
-    fn keys(workload: &Workload) -> Result<Vec<Self>, suite::Error>;
-}
-
-macro_rules! swept {
-    ($($key:ty: $from:ty, $convert:expr;)*) => { $(
-        impl Swept for $key {
-            fn keys(workload: &Workload) -> Result<Vec<Self>, suite::Error> {
-                let keys = workload.generate::<$from>()?;
-                Ok(keys.into_iter().map($convert).collect())
-            }
-        }
-    )* };
-}
-
-swept! {
-    u8: u64, |key| (key >> 56) as u8;
-    u16: u64, |key| (key >> 48) as u16;
-    u32: u32, |key| key;
-    u64: u64, |key| key;
-    u128: u64, |key| u128::from(key) << 64 | u128::from(key);
+fn keys<K: GpuKey>(workload: &Workload) -> Result<Vec<K>, suite::Error> {
+    if K::TYPE.bits == 32 {
+        let keys = workload.generate::<u32>()?.into_iter();
+        return Ok(keys.map(|key| K::from_word(key.into())).collect());
+    }
+    let word = |key: u64| match K::TYPE.bits {
+        128 => u128::from(key) << 64 | u128::from(key),
+        bits => u128::from(key >> (64 - bits)),
+    };
+    let keys = workload.generate::<u64>()?.into_iter();
+    Ok(keys.map(|key| K::from_word(word(key))).collect())
 }
 
 /// Sizes of one item of a list.
@@ -133,7 +136,6 @@ fn some_sizes(text: &str) -> Result<Sizes, String> {
     }
 }
 
-/// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if !sweep::BUILT {
         bail!("built without the kernels of the sweep; run `{WITH_KERNELS}`");
@@ -146,25 +148,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut session = Session::new(options.seed, "tune", true, sink);
     session.begin(false)?;
     let types = match options.types.is_empty() {
-        true => Type::value_variants(),
-        false => &options.types,
+        true => Type::all(),
+        false => options.types.clone(),
     };
-    for &kind in types {
+    for kind in types {
         for &n in options.sizes.iter().flat_map(|sizes| &sizes.0) {
-            let sweep = Sweep { options, kind: kind.name(), n };
-            let swept = match kind {
-                Type::U8 => sweep.run::<u8>(false, &mut session),
-                Type::U16 => sweep.run::<u16>(false, &mut session),
-                Type::U32 => sweep.run::<u32>(false, &mut session),
-                Type::U64 => sweep.run::<u64>(false, &mut session),
-                Type::U128 => sweep.run::<u128>(false, &mut session),
-                Type::PairsU8 => sweep.run::<u8>(true, &mut session),
-                Type::PairsU16 => sweep.run::<u16>(true, &mut session),
-                Type::PairsU32 => sweep.run::<u32>(true, &mut session),
-                Type::PairsU64 => sweep.run::<u64>(true, &mut session),
-                Type::PairsU128 => sweep.run::<u128>(true, &mut session),
-            };
-            swept.with_context(|| sweep.title())?;
+            let sweep = Sweep { options, kind, n };
+            (kind.run)(&sweep, &mut session).with_context(|| sweep.title())?;
         }
     }
     Ok(())
@@ -173,142 +163,71 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 /// All shapes on one input.
 struct Sweep<'a> {
     options: &'a Options,
-    kind: String,
+    kind: Type,
     n: usize,
 }
 
 impl Sweep<'_> {
     fn title(&self) -> String {
-        format!("{}, {} elements, {}", self.kind, self.n, self.options.distribution)
+        format!("{}, {} elements, {}", self.kind.name, self.n, self.options.distribution)
     }
 
-    fn case(&self, paired: bool, engine: &str) -> Case {
-        Case {
-            group: if paired { "pairs" } else { "device" }.to_owned(),
-            engine: engine.to_owned(),
-            kind: self.kind.clone(),
-            distribution: self.options.distribution.to_string(),
-            n: self.n,
-            level: 1,
-        }
+    fn case(&self, engine: &str) -> Case {
+        let group = if self.kind.paired { "pairs" } else { "device" };
+        let distribution = self.options.distribution.to_string();
+        Case::new(group, engine, (self.kind.name, &distribution, self.n), 1)
     }
 
     /// Samples every shape by turns, and prints the table.
-    fn run<K: Swept>(&self, paired: bool, session: &mut Session) -> Result<()> {
+    fn run<K: GpuKey>(&self, session: &mut Session) -> Result<()> {
         let (distribution, seed) = (self.options.distribution, self.options.seed);
-        let keys = K::keys(&Workload { n: self.n, distribution, seed })?;
-        let (mut samplers, mut rows) = (Vec::new(), Vec::new());
-        for Shape { name, line, runner } in shapes(&keys, paired)? {
-            let case = self.case(paired, &line.engine);
+        let keys: Vec<K> = keys(&Workload { n: self.n, distribution, seed })?;
+        let (mut samplers, mut lines) = (Vec::new(), Vec::new());
+        for Shape { line, runner } in shapes(&keys, self.kind.paired)? {
+            let case = self.case(&line.engine);
             match runner {
                 Ok(runner) => {
-                    session.keep_shape(line.clone())?;
+                    session.write(&Line::Shape(line.clone()))?;
                     samplers.push(Ok(session.sampler(&case, runner)));
-                    rows.push((name, line));
+                    lines.push(line);
                 }
                 Err(reason) => {
                     session.skip(&case, &reason)?;
-                    tell!("{}: {}: skipped: {reason}", self.title(), shape(&name));
+                    tell!("{}: {}: skipped: {reason}", self.title(), line.engine);
                 }
             }
         }
         let taken = Turns::of(self.options.samples).take(samplers);
-        let mut ran = Vec::with_capacity(rows.len());
-        for ((name, line), samples) in rows.into_iter().zip(taken) {
+        let mut ran = Vec::with_capacity(lines.len());
+        for (line, samples) in lines.into_iter().zip(taken) {
             let samples = samples?;
-            ran.push(Row::of(name, &line, &samples));
+            ran.push((line, samples.iter().map(|sample| sample.seconds).collect()));
             samples.into_iter().try_for_each(|sample| session.keep(sample))?;
         }
-        print(&table(&self.title(), self.n, ran))
+        print(&format!("{}\n{}\n", self.title(), table(self.n, ran)))
     }
 }
 
-/// The rows by time, under `title`.
-fn table(title: &str, n: usize, mut rows: Vec<Row>) -> String {
-    rows.sort_by(|a, b| a.median_s.total_cmp(&b.median_s));
-    let best = rows.first().map_or(0.0, |row| row.median_s);
-    let mut table = format!(
-        "{title}\n  {:10} {:14} {:10} {:>9} {:>6} {:>10} {:>21} {:>8} {:>7}\n",
-        "kernels",
-        "shape",
-        "ranking",
-        "registers",
-        "blocks",
-        "median ms",
-        "interval",
-        "G/s",
-        "to best",
-    );
-    for row in &rows {
-        table += &format!(
-            "{} {:10} {:14} {:10} {:>9} {:>6} {:>10.4} {:>10.4}-{:>10.4} {:>8.2} {:>7.3}\n",
-            if row.name.in_use { '*' } else { ' ' },
-            family(row.name.family),
-            size(&row.name),
-            ranking(row.name.ranking),
-            row.registers,
-            row.blocks,
-            row.median_s * 1e3,
-            row.low_s * 1e3,
-            row.high_s * 1e3,
-            n as f64 / row.median_s / 1e9,
-            row.median_s / best,
-        );
-    }
-    table + "\n"
-}
-
-/// Figures of a shape.
-struct Row {
-    name: Name,
-    registers: u32,
-    blocks: u32,
-    median_s: f64,
-    low_s: f64,
-    high_s: f64,
-}
-
-impl Row {
-    fn of(name: Name, line: &ShapeLine, samples: &[Sample]) -> Self {
-        let seconds: Vec<f64> = samples.iter().map(|sample| sample.seconds).collect();
-        let interval = interval(&seconds);
-        Row {
-            name,
-            registers: line.registers,
-            blocks: line.resident_blocks,
-            median_s: median(&seconds),
-            low_s: interval.low,
-            high_s: interval.high,
-        }
-    }
-}
-
-/// A shape in a line of its own.
-fn shape(name: &Name) -> String {
-    let Name { family: of, ranking: by, .. } = *name;
-    format!("{} {} {}", family(of), size(name), ranking(by))
-}
-
-fn family(family: Family) -> &'static str {
-    match family {
-        Family::Passes => "passes",
-        Family::SingleWave => "single wave",
-        Family::LocalSort => "local sort",
-        Family::Fused => "one launch",
-    }
-}
-
-fn size(name: &Name) -> String {
-    let blocks = name.blocks.map(|blocks| format!(" x {blocks}"));
-    format!("{} x {}{}", name.threads, name.items, blocks.unwrap_or_default())
-}
-
-fn ranking(ranking: Ranking) -> &'static str {
-    match ranking {
-        Ranking::Atomics => "atomics",
-        Ranking::Match => "match",
-        Ranking::AsInUse => "as in use",
-    }
+/// The shapes by their median time, given the seconds of each.
+fn table(n: usize, shapes: Vec<(ShapeLine, Vec<f64>)>) -> String {
+    let with_median = |(line, seconds): (_, Vec<f64>)| (line, interval(&seconds), median(&seconds));
+    let mut shapes: Vec<_> = shapes.into_iter().map(with_median).collect();
+    shapes.sort_by(|a, b| a.2.total_cmp(&b.2));
+    let best = shapes.first().map_or(0.0, |(_, _, median)| *median);
+    let head = ["", "kernels", "registers", "blocks", "median ms", "interval", "G/s", "to best"];
+    let rows = shapes.into_iter().map(|(line, interval, median)| {
+        vec![
+            if line.in_use { "*" } else { "" }.to_owned(),
+            line.engine,
+            line.registers.to_string(),
+            line.resident_blocks.to_string(),
+            format!("{:.4}", median * 1e3),
+            format!("{:.4}-{:.4}", interval.low * 1e3, interval.high * 1e3),
+            format!("{:.2}", n as f64 / median / 1e9),
+            format!("{:.3}", median / best),
+        ]
+    });
+    table::text(&head, rows.collect(), 2)
 }
 
 #[cfg(test)]
@@ -331,7 +250,8 @@ mod tests {
     #[test]
     fn lists_are_read() {
         let options = parsed("--types pairs,u64 --sizes 2^14..2^18:2,1000").unwrap();
-        assert_eq!(options.types, [Type::PairsU32, Type::U64]);
+        let types: Vec<&str> = options.types.iter().map(|of| of.name).collect();
+        assert_eq!(types, ["u32+u32", "u64"]);
         let sizes: Vec<usize> = options.sizes.into_iter().flat_map(|sizes| sizes.0).collect();
         assert_eq!(sizes, [1 << 14, 1 << 16, 1 << 18, 1000]);
     }
@@ -361,28 +281,15 @@ mod tests {
 
     #[test]
     fn the_fastest_is_first_and_the_one_in_use_marked() {
-        let row = |threads, in_use: bool, median_s| Row {
-            name: Name {
-                family: Family::Passes,
-                threads,
-                items: 7,
-                blocks: (!in_use).then_some(2),
-                ranking: Ranking::Match,
-                in_use,
-            },
-            registers: 40,
-            blocks: 2,
-            median_s,
-            low_s: median_s,
-            high_s: median_s,
+        let shape = |engine: &str, in_use, seconds| {
+            let engine = engine.to_owned();
+            (ShapeLine { engine, in_use, registers: 40, resident_blocks: 2 }, vec![seconds; 3])
         };
-        let rows = vec![row(256, true, 2e-3), row(512, false, 1e-3)];
-        let table = table("u32", 1000, rows);
-        let lines: Vec<&str> = table.lines().collect();
-        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let faster = "passes 512 x 7 x 2 match 40 2 1.0000";
-        assert_eq!(words(lines[2])[..10].join(" "), faster);
-        assert!(lines[3].starts_with("* passes     256 x 7 "), "{}", lines[3]);
-        assert!(lines[3].ends_with(" 2.000"), "{}", lines[3]);
+        let shapes = vec![shape("gpu@one", true, 2e-3), shape("gpu@other", false, 1e-3)];
+        let table = table(1000, shapes);
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let lines: Vec<String> = table.lines().map(words).collect();
+        assert_eq!(lines[1], "gpu@other 40 2 1.0000 1.0000-1.0000 0.00 1.000");
+        assert_eq!(lines[2], "* gpu@one 40 2 2.0000 2.0000-2.0000 0.00 2.000");
     }
 }

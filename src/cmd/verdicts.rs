@@ -11,9 +11,7 @@ use regress::calibration::Summary;
 use regress::comparison::Row;
 use regress::stats;
 use serde::Serialize;
-
-/// Version of the JSON. It rises when a field changes its meaning or goes.
-const VERSION: u32 = 1;
+use suite::lines::VERSION;
 
 /// Heads of the table's columns.
 const COLUMNS: [&str; 7] =
@@ -32,8 +30,8 @@ pub(crate) struct Verdicts<'a> {
     machine_id: &'a str,
     governor: Option<&'a str>,
     false_alarms_at_most: f64,
-    base: Side<'a>,
-    head: Side<'a>,
+    base: &'a Build,
+    head: &'a Build,
     /// Notes on the two, a sentence each.
     notes: Vec<String>,
     /// What to do about each reason that there is, where that is asked for.
@@ -42,26 +40,6 @@ pub(crate) struct Verdicts<'a> {
     #[serde(rename = "cells")]
     cases: &'a [Row],
     calibration: Option<&'a Summary>,
-}
-
-/// One of the two builds.
-#[derive(Serialize)]
-struct Side<'a> {
-    name: &'a str,
-    commit: Option<&'a str>,
-    identity: Option<&'a str>,
-    executable_sha256: &'a str,
-}
-
-impl<'a> Side<'a> {
-    fn new(build: &'a Build) -> Self {
-        Self {
-            name: &build.name,
-            commit: build.commit.as_deref(),
-            identity: build.identity.as_deref(),
-            executable_sha256: &build.executable_sha256,
-        }
-    }
 }
 
 impl<'a> Verdicts<'a> {
@@ -86,14 +64,13 @@ impl<'a> Verdicts<'a> {
                 false => Vec::new(),
             },
             reasons: explain.then(reasons),
-            base: Side::new(base),
-            head: Side::new(head),
+            base,
+            head,
             cases: rows,
             calibration,
         }
     }
 
-    /// The result in a format.
     pub(crate) fn written(&self, format: Format) -> Result<String> {
         if format == Format::Json {
             return Ok(serde_json::to_string_pretty(self)? + "\n");
@@ -114,7 +91,6 @@ impl<'a> Verdicts<'a> {
     }
 }
 
-/// A row of the table.
 fn columns(row: &Row) -> [String; COLUMNS.len()] {
     let estimate = &row.estimate;
     let or_none = |text: Option<String>| text.unwrap_or_else(|| "none".to_owned());

@@ -2,13 +2,6 @@
 //!
 //! `Machine::here` looks at the machine once; the findings are functions of that plain
 //! data alone, so that a test fakes the cause of each.
-//!
-//! | module | findings on |
-//! |---|---|
-//! | `gpu` | the driver, device nodes, each GPU, the kernels that the program carries |
-//! | `cpu` | cores, clock, memory, noise |
-//! | `build` | compilers, cargo, git, the linker |
-//! | `python` | every Python, and the libraries that peers import there |
 
 mod build;
 mod cpu;
@@ -23,6 +16,7 @@ use std::path::{Path, PathBuf};
 use host::driver::Reason;
 use serde::Serialize;
 use suite::environment::{self, Environment};
+use suite::lines::VERSION;
 use suite::memory::Room;
 use suite::nvml::Survey;
 use suite::workload::DEFAULT_SEED;
@@ -30,8 +24,6 @@ use suite::{Case, Error, Registry};
 
 use State::{Fault, Note, Ok as Well, Warning};
 
-/// Version of the JSON form. It rises when a field changes its meaning or goes.
-const VERSION: u32 = 1;
 /// Number of keys in the sorts that show that an engine works.
 const KEYS: usize = 100_000;
 
@@ -88,7 +80,6 @@ struct Machine {
     survey: Survey,
     /// Version of the kernel's module, which containers see as well.
     module: Option<String>,
-    /// Kind of container.
     container: Option<String>,
     /// Number of NVIDIA's GPUs on the PCI bus.
     on_bus: usize,
@@ -107,7 +98,6 @@ struct Machine {
     memory: Option<Room>,
     /// The error, where the classic workload does not fit into the memory.
     classic: Result<(), String>,
-    /// Times of sorts on the CPU.
     cpu_sort: Result<cpu::Noise, String>,
 
     /// The checkout that the program was built in is here.

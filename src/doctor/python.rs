@@ -10,10 +10,8 @@ use suite::peers::python::{ASK_LIMIT, Interpreter, LIBRARIES, Library, ask, impo
 
 use super::{Finding, Machine, Note, Warning};
 
-/// Time for an import.
 const IMPORT_LIMIT: Duration = Duration::from_secs(60);
 
-/// A Python on this machine.
 #[derive(Clone, Debug)]
 pub(super) struct Python {
     pub(super) path: PathBuf,
@@ -127,7 +125,6 @@ fn of_python(python: &Python, pythons: &[Python]) -> Vec<Finding> {
     }
 }
 
-/// The finding on the library of this index in a Python of this version.
 fn of_library(python: &Python, pythons: &[Python], version: &str, index: usize) -> Finding {
     let library = &LIBRARIES[index];
     let named = format!("{} (Python {version})", python.path.display());

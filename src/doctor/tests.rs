@@ -364,7 +364,7 @@ fn each_finding_has_one_sentence_and_its_remedy_in_both_forms() {
     let report =
         Report::of(&Machine { gpu_sort: err("broken"), cpu_sort: err("no memory"), ..well() });
     let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
-    assert_eq!((&json["version"], &json["exit_code"]), (&1.into(), &1.into()));
+    assert_eq!((&json["version"], &json["exit_code"]), (&2.into(), &1.into()));
     let text = report.text();
     for finding in json["findings"].as_array().unwrap() {
         let sentence = finding["finding"].as_str().unwrap();

@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use askama::Template;
 use regress::commits::{Commit, short};
 use regress::history::{Curve, Point, Process, Records, Step};
-use regress::schema::Line;
-use regress::store::Store;
+use regress::schema::{Line, Store};
+use suite::lines;
 
 use super::charts;
 use super::figures::{change, seconds};
@@ -122,8 +122,7 @@ pub fn write(shown: &Shown, folder: &Path) -> Result<PathBuf> {
 fn copy(records: &Records, store: &Store, to: &Path) -> Result<bool> {
     match records {
         Records::Line(run) => {
-            let line = serde_json::to_string(&Line::Run(run.clone()))?;
-            output::replace(to, (line + "\n").as_bytes())?;
+            output::replace(to, lines::to_text(&Line::Run(run.clone()))?.as_bytes())?;
         }
         // A store may be another's: it names no file but below its own folder.
         Records::File(path) if !is_below(Path::new(path)) => return Ok(false),

@@ -44,16 +44,21 @@ pub struct Case {
 }
 
 impl Case {
+    /// The case of an engine on an input, of a type, a distribution and n, at a level.
+    pub fn new(
+        group: &str,
+        engine: &str,
+        (kind, distribution, n): (&str, &str, usize),
+        level: usize,
+    ) -> Self {
+        let [group, engine, kind, distribution] =
+            [group, engine, kind, distribution].map(str::to_owned);
+        Self { group, engine, kind, distribution, n, level }
+    }
+
     /// The classic workload at `n` keys.
     pub fn classic(engine: &str, n: usize, level: usize) -> Self {
-        Self {
-            group: Group::Classic.name().to_owned(),
-            engine: engine.to_owned(),
-            kind: "i32".to_owned(),
-            distribution: "classic".to_owned(),
-            n,
-            level,
-        }
+        Self::new(Group::Classic.name(), engine, ("i32", "classic", n), level)
     }
 
     /// The input: `i32-classic-50000000`.
@@ -145,16 +150,10 @@ impl FromStr for Case {
         if [group, engine, kind, distribution].iter().any(|word| !is_word(word)) {
             return Err(wrong("a part is empty or has a character that names have not"));
         }
-        Ok(Self {
-            group: group.to_owned(),
-            engine: engine.to_owned(),
-            kind: kind.to_owned(),
-            distribution: distribution.to_owned(),
-            n: number(n).ok_or(wrong("its number of elements is no number"))?,
-            level: number(level)
-                .filter(|&level| level > 0)
-                .ok_or(wrong("its level is no number of 1 or more"))?,
-        })
+        let n = number(n).ok_or(wrong("its number of elements is no number"))?;
+        let level = number(level).filter(|&level| level > 0);
+        let level = level.ok_or(wrong("its level is no number of 1 or more"))?;
+        Ok(Self::new(group, engine, (kind, distribution, n), level))
     }
 }
 
@@ -216,14 +215,7 @@ mod tests {
         for group in ["classic", "device-cold", "tomorrow"] {
             for (kind, distribution) in [("u32", "uniform"), ("u64+u32", "few-distinct")] {
                 for n in [0, 1, 1 << 20, usize::MAX] {
-                    let name = Case {
-                        group: group.to_owned(),
-                        engine: "cpu-std".to_owned(),
-                        kind: kind.to_owned(),
-                        distribution: distribution.to_owned(),
-                        n,
-                        level: 128,
-                    };
+                    let name = Case::new(group, "cpu-std", (kind, distribution, n), 128);
                     assert_eq!(name.to_string().parse(), Ok(name.clone()));
                     assert_eq!(name.former().parse(), Ok(name));
                 }

@@ -15,8 +15,10 @@ pub trait Engine<K: Key>: Send {
 
     /// Host memory that `prepare(n, level)` takes, in bytes: it is added to that of
     /// the keys themselves and compared with what there is before anything is
-    /// allocated.
-    fn scratch_bytes(&self, n: usize, level: usize) -> u64;
+    /// allocated. None, unless an engine says otherwise.
+    fn scratch_bytes(&self, _n: usize, _level: usize) -> u64 {
+        0
+    }
 
     /// Makes ready to sort up to `n` keys at concurrency `level`: starts threads,
     /// allocates memory, creates streams. Never timed. Replaces what an earlier call
@@ -24,7 +26,9 @@ pub trait Engine<K: Key>: Send {
     ///
     /// # Errors
     /// A level of 0 or one beyond the engine, too little memory.
-    fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error>;
+    fn prepare(&mut self, _n: usize, _level: usize) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Sorts `keys`, ascending, at the level prepared for. This is what is timed.
     ///

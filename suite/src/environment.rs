@@ -60,7 +60,6 @@ impl Machine {
         }
     }
 
-    /// A short name for it.
     fn id(&self) -> String {
         short_hash(self)
     }
@@ -198,6 +197,12 @@ impl Environment {
     pub fn id(&self) -> String {
         let timeless = Self { unix_time_s: 0, ..self.clone() };
         short_hash(&timeless)
+    }
+
+    /// The commit, `-dirty` after it if the sources differed from it.
+    pub fn described(&self) -> Option<String> {
+        let mark = if self.dirty == Some(true) { "-dirty" } else { "" };
+        self.commit.as_ref().map(|commit| format!("{commit}{mark}"))
     }
 
     /// A short name for the machine alone, whatever was built and run on it.

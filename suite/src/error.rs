@@ -217,37 +217,22 @@ pub struct CaseError {
 
 /// How a result differs from the sorted input. Keys are kept as text, so that one
 /// type serves all keys.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "the message of each variant shows its fields")]
 pub enum Difference {
     /// Keys were lost or invented.
+    #[error("the input has {input} keys, the result {result}")]
     Count { input: u64, result: u64 },
     /// Two neighbours stand the wrong way round.
+    #[error("out of order: key {key} at index {index}, then {next} at index {}", index + 1)]
     Order { index: usize, key: String, next: String },
     /// In order and of the right length, but not the keys of the input.
+    #[error(
+        "not the keys of the input: at index {index} the sorted input has {expected}, the result \
+         {found}"
+    )]
     Keys { index: usize, expected: String, found: String },
     /// As [`Keys`](Self::Keys), where there is too little memory to say at which index.
+    #[error("not the keys of the input; there is too little memory to find where")]
     Foreign,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Count { input, result } => {
-                write!(f, "the input has {input} keys, the result {result}")
-            }
-            Self::Order { index, key, next } => {
-                let after = index + 1;
-                write!(f, "out of order: key {key} at index {index}, then {next} at index {after}")
-            }
-            Self::Keys { index, expected, found } => write!(
-                f,
-                "not the keys of the input: at index {index} the sorted input has {expected}, \
-                 the result {found}"
-            ),
-            Self::Foreign => {
-                write!(f, "not the keys of the input; there is too little memory to find where")
-            }
-        }
-    }
 }

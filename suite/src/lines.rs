@@ -9,10 +9,11 @@
 //! | `finished` | the case has as many samples as it was to have |
 //! | `skipped` | an engine cannot run on this machine, or not on an input, and why |
 //!
-//! Every line carries the version, names its unit in the name of each figure (`_s`
+//! Every line carries [`VERSION`], names its unit in the name of each figure (`_s`
 //! seconds, `_hz` hertz, `_w` watts, `_c` degrees Celsius), and says in words only what
 //! no number says. What was not seen is left out. Fields may be added within a version.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
@@ -20,10 +21,31 @@ use crate::environment::Environment;
 use crate::runner::Clock;
 use crate::slowdown::Slowdown;
 
-/// Version of the lines. It rises when a field changes its meaning or goes.
-pub const VERSION: u32 = 1;
-/// Version of the report of `cudamark peers`, which rises likewise.
-pub const REPORT_VERSION: u32 = 2;
+/// Version of all that is written as JSON: lines and reports. It rises when a field changes
+/// its meaning or goes; what was written in an earlier one is still read.
+pub const VERSION: u32 = 2;
+
+/// A line with the version that it was written in.
+#[derive(Serialize, Deserialize)]
+struct Versioned<L> {
+    version: u32,
+    #[serde(flatten)]
+    line: L,
+}
+
+/// `line` as it is written, with its end.
+pub fn to_text(line: &impl Serialize) -> serde_json::Result<String> {
+    Ok(serde_json::to_string(&Versioned { version: VERSION, line })? + "\n")
+}
+
+/// The line that `text` is, or why it is none.
+pub(crate) fn of_text<L: DeserializeOwned>(text: &str) -> Result<L, String> {
+    let read: Versioned<L> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    match (1..=VERSION).contains(&read.version) {
+        true => Ok(read.line),
+        false => Err(format!("version {}, and not 1 to {VERSION}", read.version)),
+    }
+}
 
 /// A line of a records file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,36 +54,36 @@ pub enum Line {
     /// Where the samples after it were taken.
     Environment(Box<EnvironmentLine>),
     /// Version of an engine that is another library's.
-    Engine(EngineLine),
+    Engine {
+        /// The engine: `cub`.
+        engine: String,
+        /// Version of its library: `3.0.1`.
+        engine_version: String,
+    },
     /// Shape of kernels that is measured as an engine.
     Shape(ShapeLine),
     /// One sample.
     Sample(Box<Sample>),
     /// A case that has all its samples.
-    Finished(FinishedLine),
-    /// An engine that cannot run, or not on an input.
-    Skipped(SkippedLine),
-}
-
-impl Line {
-    /// Its version.
-    pub fn version(&self) -> u32 {
-        match self {
-            Self::Environment(line) => line.version,
-            Self::Engine(line) => line.version,
-            Self::Shape(line) => line.version,
-            Self::Sample(line) => line.version,
-            Self::Finished(line) => line.version,
-            Self::Skipped(line) => line.version,
-        }
-    }
+    Finished {
+        /// The case.
+        #[serde(rename = "cell")]
+        case: Case,
+        /// How many samples it has.
+        samples: u32,
+    },
+    /// An engine that cannot run on this machine, or not on an input.
+    Skipped {
+        /// The engine.
+        engine: String,
+        /// Reason; of an input, that and why: `f32-uniform-65536: it sorts no f32`.
+        reason: String,
+    },
 }
 
 /// Build, machine and settings.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EnvironmentLine {
-    /// [`VERSION`].
-    pub version: u32,
     /// [`Environment::id`]: what samples refer to.
     pub id: String,
     /// [`Environment::machine_id`]: times of one machine can be compared.
@@ -85,7 +107,6 @@ impl EnvironmentLine {
     /// The line of `environment`, without bandwidths yet.
     pub fn new(environment: Environment, seed: u64, tier: &str) -> Self {
         Self {
-            version: VERSION,
             id: environment.id(),
             machine_id: environment.machine_id(),
             seed,
@@ -98,22 +119,9 @@ impl EnvironmentLine {
     }
 }
 
-/// Version of an engine.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EngineLine {
-    /// [`VERSION`].
-    pub version: u32,
-    /// The engine: `cub`.
-    pub engine: String,
-    /// Version of its library: `3.0.1`.
-    pub engine_version: String,
-}
-
 /// A shape of kernels that is measured as an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShapeLine {
-    /// [`VERSION`].
-    pub version: u32,
     /// Name of the engine.
     pub engine: String,
     /// True if sorts of this size use the shape.
@@ -124,19 +132,10 @@ pub struct ShapeLine {
     pub resident_blocks: u32,
 }
 
-impl ShapeLine {
-    /// The line of a shape.
-    pub fn new(engine: String, in_use: bool, registers: u32, resident_blocks: u32) -> Self {
-        Self { version: VERSION, engine, in_use, registers, resident_blocks }
-    }
-}
-
 /// One sample of a case: the mean of a number of sorts in a row, which is one unless they
 /// are so short that a clock would be what is measured. Every result was verified.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
-    /// [`VERSION`].
-    pub version: u32,
     /// [`EnvironmentLine::id`] of where it was taken.
     pub environment: String,
     /// The case.
@@ -190,7 +189,6 @@ impl Sample {
     /// Sample `index` of `case`: one sort, seen by the host's clock alone.
     pub fn by_host(environment: &str, case: Case, index: u32, seconds: f64) -> Self {
         Self {
-            version: VERSION,
             environment: environment.to_owned(),
             case,
             index,
@@ -212,29 +210,6 @@ impl Sample {
     }
 }
 
-/// A case that has all its samples.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FinishedLine {
-    /// [`VERSION`].
-    pub version: u32,
-    /// The case.
-    #[serde(rename = "cell")]
-    pub case: Case,
-    /// How many samples it has.
-    pub samples: u32,
-}
-
-/// An engine that cannot run on this machine, or not on an input.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SkippedLine {
-    /// [`VERSION`].
-    pub version: u32,
-    /// The engine.
-    pub engine: String,
-    /// Reason; of an input, that and why: `f32-uniform-65536: it sorts no f32`.
-    pub reason: String,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,22 +221,21 @@ mod tests {
             "clock":"host","host_s":0.0101,"device_s":null,"overlap":null,"sm_clock_hz":1.98e9,
             "sm_cycles":null,"power_w":300.0,"temperature_c":41.0,"slowdowns":["power-cap"],
             "unix_time_s":1795372647.5,"something_new":[1]}"#;
-        let line: Line = serde_json::from_str(text).unwrap();
+        let line: Line = of_text(text).unwrap();
         let Line::Sample(sample) = &line else {
             panic!("{line:?}");
         };
         assert_eq!((sample.case.level, sample.index), (8, 3));
         assert_eq!(sample.slowdowns, ["power-cap"]);
-        let again = serde_json::to_string(&line).unwrap();
-        assert!(again.starts_with(r#"{"line":"sample","version":1,"#), "{again}");
-        assert_eq!(serde_json::from_str::<Line>(&again).unwrap(), line);
+        let again = to_text(&line).unwrap();
+        assert!(again.starts_with(r#"{"version":2,"line":"sample","#), "{again}");
+        assert_eq!(of_text::<Line>(&again).unwrap(), line);
     }
 
     #[test]
     fn an_environment_is_read_as_it_was_written() {
         let environment = EnvironmentLine::new(Environment::here(None), 42, "quick");
         let line = Line::Environment(Box::new(environment));
-        let text = serde_json::to_string(&line).unwrap();
-        assert_eq!(serde_json::from_str::<Line>(&text).unwrap(), line);
+        assert_eq!(of_text::<Line>(&to_text(&line).unwrap()).unwrap(), line);
     }
 }

@@ -48,7 +48,6 @@ fn in_machine(root: &Path) -> Option<Room> {
     Some(Room { bytes: kilobytes(&text, "MemAvailable:")?, what: "memory".to_owned() })
 }
 
-/// Room that resource limits leave.
 fn in_limits(root: &Path) -> Vec<Room> {
     let read = |file: &str| fs::read_to_string(root.join(file)).unwrap_or_default();
     let (limits, status) = (read("proc/self/limits"), read("proc/self/status"));

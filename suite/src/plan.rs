@@ -192,14 +192,7 @@ impl Plan {
             for kind in chosen(&self.settings.types, axes.types) {
                 for distribution in chosen(&self.settings.distributions, axes.distributions) {
                     for &n in self.settings.sizes.as_ref().unwrap_or(&axes.sizes) {
-                        let case = Case {
-                            group: group.name().to_owned(),
-                            engine: String::new(),
-                            kind: kind.clone(),
-                            distribution: distribution.clone(),
-                            n,
-                            level: 1,
-                        };
+                        let case = Case::new(group.name(), "", (&kind, &distribution, n), 1);
                         let case = match &self.settings.keys {
                             Some(keys) => keys.of_case(case),
                             None => case,

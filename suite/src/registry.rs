@@ -129,7 +129,6 @@ impl Registry {
         self.slowdown = Some(slowdown);
     }
 
-    /// The slowdown of the engine called `name`, in percent.
     fn slowdown_of(&self, name: &str) -> Option<f64> {
         let slowdown = self.slowdown.as_ref().filter(|slowdown| slowdown.engine == name);
         slowdown.map(|slowdown| slowdown.percent)
@@ -185,7 +184,7 @@ impl Registry {
         let (engine, _) = engine_and_variant(engine);
         if is_peer(engine) {
             let peer = self.peer(engine)?;
-            let version = peer.peer().greeting().peer_version.clone();
+            let version = peer.peer().greeting.peer_version.clone();
             return Ok(Some(version));
         }
         if needs_gpu(engine) {

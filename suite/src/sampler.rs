@@ -13,7 +13,7 @@ use crate::case::Case;
 use crate::engines::needs_gpu;
 use crate::error::Error;
 use crate::group::Group;
-use crate::lines::{Sample, VERSION};
+use crate::lines::Sample;
 use crate::nvml::Monitor;
 use crate::runner::{Clock, Runner, Times};
 
@@ -28,8 +28,10 @@ pub struct Sampler {
     name: Case,
     case: Box<dyn Runner>,
     clock: Clock,
-    environment: String,
-    monitor: Option<Rc<Monitor>>,
+    /// Id of the environment that samples refer to.
+    pub environment: String,
+    /// Says what the GPU did.
+    pub monitor: Option<Rc<Monitor>>,
     sorts: u32,
     taken: u32,
 }
@@ -47,18 +49,6 @@ impl Sampler {
             sorts: 1,
             taken: 0,
         }
-    }
-
-    /// Has samples refer to the environment of this id.
-    pub fn in_environment(mut self, id: &str) -> Self {
-        id.clone_into(&mut self.environment);
-        self
-    }
-
-    /// Has samples say what the GPU did.
-    pub fn watched_by(mut self, monitor: Option<Rc<Monitor>>) -> Self {
-        self.monitor = monitor;
-        self
     }
 
     /// Sorts for `duration`, once at least, and chooses how many sorts make a sample.
@@ -124,7 +114,6 @@ impl Sampler {
         self.taken += 1;
         let cycles = times.device_s.zip(reading.sm_clock_hz);
         Ok(Sample {
-            version: VERSION,
             environment: self.environment.clone(),
             case: self.name.clone(),
             index,
@@ -218,7 +207,8 @@ mod tests {
     fn samples_are_counted_and_name_their_cell_and_environment() {
         let name: Case = "cpu/u32-uniform/cpu-std/2/5000".parse().unwrap();
         let case = Registry::new(3).build(&name).unwrap();
-        let mut sampler = Sampler::new(&name, case).in_environment("abc");
+        let mut sampler = Sampler::new(&name, case);
+        sampler.environment = "abc".to_owned();
         sampler.warm_up(Duration::ZERO).unwrap();
         for index in 0..3 {
             let sample = sampler.take().unwrap();

@@ -5,21 +5,19 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use crate::Runner;
 use crate::case::Case;
 use crate::engines::{self, CPU_COPY, DEVICE_COPY};
 use crate::environment::{self, Environment, Gpu};
 use crate::error::{Error, skip_line};
-use crate::lines::{
-    EngineLine, EnvironmentLine, FinishedLine, Line, Sample, ShapeLine, SkippedLine, VERSION,
-};
+use crate::group::Group;
+use crate::lines::{EnvironmentLine, Line, Sample};
 use crate::memory;
 use crate::nvml::Monitor;
-use crate::peers::Variant;
 use crate::registry::Registry;
 use crate::sampler::Sampler;
 use crate::slowdown::Slowdown;
 use crate::workload::KeyFile;
-use crate::{Runner, group};
 use host::gpu::Device;
 
 /// Takes the lines of a run.
@@ -32,9 +30,11 @@ const COPIES: usize = 5;
 
 /// A run over cases.
 pub struct Session {
-    registry: Registry,
+    /// Builds its cases.
+    pub registry: Registry,
+    /// Where it measures.
+    pub environment: EnvironmentLine,
     monitor: Option<Rc<Monitor>>,
-    environment: EnvironmentLine,
     sink: Sink,
     /// Engines that were looked for, and whether they can run.
     engines: BTreeMap<String, bool>,
@@ -71,11 +71,6 @@ impl Session {
         self.registry.slow_down(slowdown);
     }
 
-    /// Where it measures.
-    pub fn environment(&self) -> &EnvironmentLine {
-        &self.environment
-    }
-
     /// Measures what plain copies move, and writes the environment.
     pub fn begin(&mut self, with_bandwidth: bool) -> Result<(), Error> {
         if with_bandwidth {
@@ -95,14 +90,8 @@ impl Session {
         if memory::require(COPIED, bytes.saturating_mul(4)).is_err() {
             return Ok(None);
         }
-        let name = Case {
-            group: group::Group::Transfer.name().to_owned(),
-            engine: engine.to_owned(),
-            kind: "u32".to_owned(),
-            distribution: "uniform".to_owned(),
-            n: COPIED,
-            level,
-        };
+        let input = ("u32", "uniform", COPIED);
+        let name = Case::new(Group::Transfer.name(), engine, input, level);
         let mut case = self.registry.build(&name)?;
         let mut shortest = f64::INFINITY;
         for _ in 0..COPIES {
@@ -123,11 +112,7 @@ impl Session {
             Ok(None) => true,
             Ok(Some(engine_version)) => {
                 self.versions.insert(engine.to_owned(), engine_version.clone());
-                (self.sink)(&Line::Engine(EngineLine {
-                    version: VERSION,
-                    engine: engine.to_owned(),
-                    engine_version,
-                }))?;
+                (self.sink)(&Line::Engine { engine: engine.to_owned(), engine_version })?;
                 true
             }
             Err(error) => {
@@ -148,53 +133,36 @@ impl Session {
         self.versions.get(engine).map(String::as_str)
     }
 
-    /// The registry of its cases.
-    pub fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
     /// Writes why an engine that runs is not measured with the input of this case.
     pub fn skip(&mut self, case: &Case, reason: &str) -> Result<(), Error> {
         self.write_skipped(&case.engine, format!("{}: {reason}", case.input()))
     }
 
     fn write_skipped(&mut self, engine: &str, reason: String) -> Result<(), Error> {
-        (self.sink)(&Line::Skipped(SkippedLine {
-            version: VERSION,
-            engine: engine.to_owned(),
-            reason,
-        }))
-    }
-
-    /// Builds a case.
-    pub fn build(&self, name: &Case) -> Result<Box<dyn Runner>, Error> {
-        self.registry.build(name)
-    }
-
-    /// Ways in which the engine of a case can sort it.
-    pub fn variants(&self, name: &Case) -> Result<Vec<Variant>, Error> {
-        self.registry.variants(name)
+        (self.sink)(&Line::Skipped { engine: engine.to_owned(), reason })
     }
 
     /// A sampler of a case of this run.
     pub fn sampler(&self, name: &Case, case: Box<dyn Runner>) -> Sampler {
-        let sampler = Sampler::new(name, case).in_environment(&self.environment.id);
-        sampler.watched_by(self.monitor.clone())
-    }
-
-    /// Writes a shape of kernels.
-    pub fn keep_shape(&mut self, shape: ShapeLine) -> Result<(), Error> {
-        (self.sink)(&Line::Shape(shape))
+        let mut sampler = Sampler::new(name, case);
+        sampler.environment.clone_from(&self.environment.id);
+        sampler.monitor.clone_from(&self.monitor);
+        sampler
     }
 
     /// Writes a sample.
     pub fn keep(&mut self, sample: Sample) -> Result<(), Error> {
-        (self.sink)(&Line::Sample(Box::new(sample)))
+        self.write(&Line::Sample(Box::new(sample)))
+    }
+
+    /// Writes a line.
+    pub fn write(&mut self, line: &Line) -> Result<(), Error> {
+        (self.sink)(line)
     }
 
     /// Writes that a case has all its samples.
     pub fn finish(&mut self, case: &Case, samples: u32) -> Result<(), Error> {
-        (self.sink)(&Line::Finished(FinishedLine { version: VERSION, case: case.clone(), samples }))
+        (self.sink)(&Line::Finished { case: case.clone(), samples })
     }
 }
 
@@ -228,13 +196,13 @@ mod tests {
             }
             assert_eq!(said.len(), 1);
         }
-        let case = session.build(&name).unwrap();
+        let case = session.registry.build(&name).unwrap();
         let sample = session.sampler(&name, case).take().unwrap();
-        assert_eq!(sample.environment, session.environment().id);
+        assert_eq!(sample.environment, session.environment.id);
         session.keep(sample).unwrap();
         session.finish(&name, 1).unwrap();
         let lines = lines.borrow();
         assert!(matches!(lines[0], Line::Environment(_)), "{lines:?}");
-        assert!(matches!(lines.last(), Some(Line::Finished(_))), "{lines:?}");
+        assert!(matches!(lines.last(), Some(Line::Finished { .. })), "{lines:?}");
     }
 }

@@ -117,14 +117,6 @@ mod tests {
             "told"
         }
 
-        fn scratch_bytes(&self, _: usize, _: usize) -> u64 {
-            0
-        }
-
-        fn prepare(&mut self, _: usize, _: usize) -> Result<(), Error> {
-            Ok(())
-        }
-
         fn sort(&mut self, keys: &mut [u32]) -> Result<(), Error> {
             let begin = Instant::now();
             keys.sort_unstable();

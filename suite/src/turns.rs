@@ -81,28 +81,6 @@ impl Times {
     }
 }
 
-/// The samples of an engine by each of its variants, the least median first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AllTimes(Vec<Times>);
-
-impl AllTimes {
-    /// Of one variant or more.
-    pub fn new(mut times: Vec<Times>) -> Self {
-        times.sort_by(|a, b| a.summary().0.total_cmp(&b.summary().0));
-        Self(times)
-    }
-
-    /// Those of the fastest variant.
-    pub fn best(&self) -> &Times {
-        &self.0[0]
-    }
-
-    /// All.
-    pub fn iter(&self) -> impl Iterator<Item = &Times> {
-        self.0.iter()
-    }
-}
-
 /// The result of one engine for one input.
 #[derive(Debug)]
 pub struct Outcome {
@@ -110,8 +88,22 @@ pub struct Outcome {
     pub name: String,
     /// Version of a peer's library; none for ours.
     pub version: Option<String>,
-    /// Its times, or why it has none.
-    pub times: Result<AllTimes, Error>,
+    /// Its times by each of its variants, one at least, the least median first; or why it has
+    /// none.
+    pub times: Result<Vec<Times>, Error>,
+}
+
+impl Outcome {
+    /// The times of its fastest variant, if it has any.
+    pub fn best(&self) -> Option<&Times> {
+        self.times.as_ref().ok()?.first()
+    }
+}
+
+/// Puts the least median first.
+pub fn by_median(mut times: Vec<Times>) -> Vec<Times> {
+    times.sort_by(|a, b| a.summary().0.total_cmp(&b.summary().0));
+    times
 }
 
 impl Session {
@@ -139,7 +131,7 @@ impl Session {
                     ONLY => case.of_engine(engine),
                     variant => case.of_engine(&format!("{engine}@{variant}")),
                 };
-                let opened = self.build(&name);
+                let opened = self.registry.build(&name);
                 let bytes = opened.as_ref().ok().and_then(|case| case.temporary_bytes());
                 variants.push(Variant {
                     temporary_bytes: variant.temporary_bytes.or(bytes),
@@ -166,7 +158,7 @@ impl Session {
 
     /// Ways in which an engine can sort the input of a case: one at least.
     fn ways(&self, case: &Case) -> Result<Vec<Variant>, Error> {
-        let mut ways = self.variants(case)?;
+        let mut ways = self.registry.variants(case)?;
         if ways.is_empty() {
             ways.push(Variant { name: ONLY.to_owned(), temporary_bytes: None });
         }
@@ -178,7 +170,7 @@ impl Session {
     fn times(
         &mut self,
         taken: Vec<(Result<Vec<Sample>, Error>, Variant)>,
-    ) -> Result<Result<AllTimes, Error>, Error> {
+    ) -> Result<Result<Vec<Times>, Error>, Error> {
         let mut all = Vec::new();
         for (samples, variant) in taken {
             let samples = match samples {
@@ -191,7 +183,7 @@ impl Session {
             });
             samples.into_iter().try_for_each(|sample| self.keep(sample))?;
         }
-        Ok(Ok(AllTimes::new(all)))
+        Ok(Ok(by_median(all)))
     }
 }
 

@@ -56,14 +56,12 @@ pub(crate) fn program() -> PathBuf {
     env::var("CARGO_BIN_EXE_cudamark").unwrap_or(built).into()
 }
 
-/// A call of the program.
 pub(crate) fn cudamark(arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(arguments);
     command
 }
 
-/// The bytes as text.
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -96,7 +94,6 @@ pub(crate) fn is_refused(output: &Output) -> bool {
     refused
 }
 
-/// Asserts that `said` contains all of `parts`.
 #[track_caller]
 pub(crate) fn contains(said: &str, parts: &[&str]) {
     for part in parts {
@@ -104,7 +101,6 @@ pub(crate) fn contains(said: &str, parts: &[&str]) {
     }
 }
 
-/// The JSON value of each line.
 pub(crate) fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -131,14 +127,12 @@ pub(crate) fn wait_until(child: &mut Child, mut ready: impl FnMut() -> bool) {
     }
 }
 
-/// Writes an executable script.
 pub(crate) fn executable(path: &Path, script: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, script).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Compiles a shared library from C.
 pub(crate) fn library(path: &Path, source: &str) {
     let file = path.with_extension("c");
     fs::write(&file, source).unwrap();

@@ -129,7 +129,6 @@ fn without_bench_all_runs_once_and_nothing_is_written() {
     }
 }
 
-/// The names in a list.
 #[track_caller]
 fn listed(dir: &TestDir, arguments: &[&str]) -> Vec<String> {
     let ran = dir.run("cpu", arguments, &[], 0);

@@ -126,7 +126,6 @@ impl Executables {
         Ok(floor)
     }
 
-    /// The files of the archive.
     fn files(&self, floor: Option<Version>) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut files = BTreeMap::new();
         for (name, path) in &self.0 {
@@ -171,7 +170,6 @@ fn name_in(folder: &str, manifest: &Path, target: &Target, is_test: bool) -> Opt
     }
 }
 
-/// Packs executable files, below a folder of this name.
 fn pack(folder: &str, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>> {
     // The fastest: the window is what matters.
     let mut options = XzOptions::with_preset(1);

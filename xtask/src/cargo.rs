@@ -11,13 +11,11 @@ use std::process::{Command, ExitCode, Stdio};
 /// A variable of the environment and its value.
 pub(crate) type Variable = (String, OsString);
 
-/// The root of the workspace.
 pub(crate) fn root() -> &'static Path {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask)
 }
 
-/// The kernel crate.
 pub(crate) fn kernels() -> PathBuf {
     root().join("gpu-kernels")
 }
@@ -54,7 +52,6 @@ pub(crate) fn target_directory() -> Result<PathBuf> {
     Ok(metadata()?.target_directory.into())
 }
 
-/// The packages of the workspace.
 pub(crate) fn packages() -> Result<Vec<Package>> {
     Ok(metadata()?.packages)
 }

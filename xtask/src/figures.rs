@@ -22,7 +22,6 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// The record of this kind and machine.
     pub(crate) fn of(machine: &str, kind: &str) -> Result<Self> {
         let path = path_of(machine, kind)?;
         let value = serde_json::from_str(&read(&path)?).with_context(|| path.clone())?;
@@ -61,7 +60,6 @@ impl Record {
         number(cell.context("no classic sort by CuPy")?, "peer_ms")
     }
 
-    /// The version of the peer in the first cell.
     pub(crate) fn peer_version(&self) -> &str {
         self.value["cells"][0]["peer_version"].as_str().unwrap_or("of an unknown version")
     }
@@ -121,7 +119,6 @@ fn table(columns: &[String], rows: &[Vec<String>]) -> String {
     line(columns) + &rule + &rows.iter().map(|row| line(row)).collect::<String>()
 }
 
-/// A table of cells by type and size.
 fn by_type<T>(
     cells: &BTreeMap<(&str, u64), T>,
     show: impl Fn(&str, u64, &T) -> Result<String>,

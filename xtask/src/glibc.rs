@@ -18,7 +18,6 @@ pub(crate) const OLD: Version = Version(2, 28);
 /// The release of zig, on PyPI as `ziglang`.
 const ZIG: &str = "0.15.2";
 
-/// A version of glibc.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) struct Version(u32, u32);
 

@@ -133,7 +133,6 @@ fn copy_workspace(copy: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Builds the copy's tests of the kernels.
 fn build(copy: &Path, target: &Path) -> Result<PathBuf> {
     let build = ["test", "-p", "gpu-kernels", "--test", "emulator", "--no-run", "--quiet"];
     let mut cargo = cargo::command(&build);

@@ -26,7 +26,7 @@ pub(crate) fn shown(command: &Command) -> String {
     words.join(" ")
 }
 
-/// Says what is run, and runs it; afterwards, how long it took.
+/// Afterwards, says how long it took.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let line = shown(command);
     println!("running: {line}");
@@ -57,7 +57,6 @@ pub(crate) fn text(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Writes an executable script.
 pub(crate) fn write_script(path: &Path, text: &str) -> Result<()> {
     let executable = std::fs::Permissions::from_mode(0o755);
     let written =

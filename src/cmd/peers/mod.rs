@@ -2,11 +2,6 @@
 //!
 //! Standard output is a table, printed as it is measured; what is skipped or fails goes
 //! to standard error, and into the report.
-//!
-//! | module | what it holds |
-//! |---|---|
-//! | `options` | what is asked for |
-//! | `table` | the table |
 
 mod options;
 mod table;
@@ -27,7 +22,6 @@ use super::sample::sink_to;
 use crate::output::Output;
 use table::{Table, title};
 
-/// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let file = options.keys.open()?;
     host::gpu::Device::open().map_err(Unavailable::from)?;
@@ -44,7 +38,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         session.take_file(file);
     }
     session.begin(false)?;
-    let environment = session.environment().environment.clone();
+    let environment = session.environment.environment.clone();
     let report = Report::new(environment, options.seed, turns);
     let mut comparison = Comparison {
         report,
@@ -77,7 +71,6 @@ struct Comparison {
     report: Report,
     session: Session,
     turns: Turns,
-    /// Our engines.
     ours: Vec<&'static str>,
     table: Table,
 }

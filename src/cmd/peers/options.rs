@@ -18,8 +18,6 @@ const TYPES: [&str; 5] = ["u32", "i32", "f32", "u64", PAIRS];
 const PAIRS: &str = "u32+u32";
 /// Name of the group, and of the distribution, of the classic workload.
 pub(crate) const CLASSIC: &str = "classic";
-/// Type of the classic workload's keys.
-const CLASSIC_TYPE: &str = "i32";
 /// Word for all distributions.
 const ALL: &str = "all";
 
@@ -97,28 +95,23 @@ impl Options {
             true => TYPES.to_vec(),
             false => self.types.iter().map(String::as_str).collect(),
         };
-        let distributions = once_each(self.distributions.iter().flat_map(Spread::each));
+        let distributions = once_each(self.distributions.iter().flat_map(|spread| &spread.0));
         let sizes = once_each(self.sizes.iter().flat_map(|sizes| &sizes.0));
-        let case = |group: &str, kind: &str, distribution: String, n| Case {
-            group: group.to_owned(),
-            engine: GPU.to_owned(),
-            kind: kind.to_owned(),
-            distribution,
-            n,
-            level: 1,
-        };
+        let case =
+            |group, kind, distribution: &str, n| Case::new(group, GPU, (kind, distribution, n), 1);
         let mut cases = Vec::new();
         let types = if file.is_some() { &types[..1] } else { &types };
         let sizes = if file.is_some() { &sizes[..1] } else { &sizes };
         for &kind in types {
             let group = if kind == PAIRS { "pairs" } else { "device" };
             for distribution in &distributions {
-                let each = sizes.iter().map(|&&n| case(group, kind, distribution.to_string(), n));
+                let distribution = distribution.to_string();
+                let each = sizes.iter().map(|&&n| case(group, kind, &distribution, n));
                 cases.extend(each);
             }
         }
         if self.end_to_end {
-            cases.push(case(CLASSIC, CLASSIC_TYPE, CLASSIC.to_owned(), CLASSIC_N));
+            cases.push(Case::classic(GPU, CLASSIC_N, 1));
         }
         if let Some(file) = file {
             cases = cases.into_iter().map(|case| file.of_case(case)).collect();
@@ -126,18 +119,15 @@ impl Options {
         cases
     }
 
-    /// Sorts of ours, each once.
     pub(crate) fn ours(&self) -> Vec<&'static str> {
         once_each(self.ours.iter().map(|ours| ours.engine()))
     }
 
-    /// Names of peers, each once.
     pub(crate) fn peers(&self) -> Vec<&str> {
         once_each(self.peers.iter().map(String::as_str))
     }
 }
 
-/// Sorts of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Ours {
     /// As the plan made on the device says: by match ranking, or by atomics that are checked
@@ -178,20 +168,8 @@ fn some_sizes(text: &str) -> Result<Sizes, String> {
 }
 
 /// A distribution, or all.
-#[derive(Clone, Copy, Debug)]
-enum Spread {
-    All,
-    One(Distribution),
-}
-
-impl Spread {
-    fn each(&self) -> &[Distribution] {
-        match self {
-            Self::All => Distribution::all(),
-            Self::One(distribution) => std::slice::from_ref(distribution),
-        }
-    }
-}
+#[derive(Clone, Debug)]
+struct Spread(Vec<Distribution>);
 
 /// Reads a name, and lists all with what they mean.
 fn spread_parser() -> impl TypedValueParser<Value = Spread> {
@@ -199,7 +177,7 @@ fn spread_parser() -> impl TypedValueParser<Value = Spread> {
     let all = PossibleValue::new(ALL).help("All of these");
     PossibleValuesParser::new(named.chain([all])).map(|name| {
         // The parser lets names of distributions pass, and this one.
-        name.parse().map_or(Spread::All, Spread::One)
+        Spread(name.parse().map_or_else(|_| Distribution::all().to_vec(), |one| vec![one]))
     })
 }
 

@@ -6,7 +6,6 @@ use suite::turns::Outcome;
 
 use super::options::CLASSIC;
 
-/// Columns of a table.
 pub(crate) struct Table {
     /// Names of the peers that have a column.
     pub peers: Vec<String>,
@@ -25,17 +24,13 @@ impl Table {
         line + "\n"
     }
 
-    /// The lines of one input.
     pub(crate) fn lines(&self, case: &Case, outcomes: &Outcomes) -> String {
         let line = |ours| self.line(case, ours, &outcomes.peers);
         outcomes.ours.iter().map(line).collect()
     }
 
     fn line(&self, case: &Case, ours: &Outcome, peers: &[Outcome]) -> String {
-        let median = |outcome: &Outcome| {
-            let times = outcome.times.as_ref().ok();
-            times.map(|times| times.best().summary().0)
-        };
+        let median = |outcome: &Outcome| Some(outcome.best()?.summary().0);
         let ours_ms = median(ours);
         let rate = ours_ms.map(|ms| case.n as f64 / ms / 1e6);
         let mut line = format!(
@@ -89,7 +84,7 @@ mod tests {
     use super::*;
     use suite::Error;
     use suite::peers::Variant;
-    use suite::turns::{AllTimes, Times};
+    use suite::turns::Times;
 
     fn outcome(name: &str, times_ms: &[f64]) -> Outcome {
         let variant = Variant { name: "only".to_owned(), temporary_bytes: None };
@@ -97,7 +92,7 @@ mod tests {
         Outcome {
             name: name.to_owned(),
             version: (!name.starts_with("gpu")).then(|| "1.0".to_owned()),
-            times: Ok(AllTimes::new(vec![Times { variant, times_ms }])),
+            times: Ok(vec![Times { variant, times_ms }]),
         }
     }
 

@@ -10,17 +10,6 @@
 //! - a result of each is verified, on the host, and one that is wrong has no time;
 //! - a library that can be called in several ways is timed in each, and its fastest is
 //!   what ours is compared with.
-//!
-//! | module | what it holds |
-//! |---|---|
-//! | [`protocol`] | what is said over the pipe |
-//! | [`process`] | a peer's process, which may crash, hang or talk nonsense |
-//! | [`python`] | the machine's Pythons, and what they can import |
-//! | [`programs`] | the peers there are: sources, compilers, interpreters |
-//! | [`input`] | the input as a file; whether a result is its sorted form |
-//! | [`pairs`] | pairs of key and value: as files, and whether a result is right |
-//! | [`folder`] | the folder for these files |
-//! | [`report`] | results as they are kept |
 
 pub mod folder;
 pub mod input;

@@ -35,12 +35,15 @@ const READ_AHEAD: usize = 64;
 /// A peer, running.
 #[derive(Debug)]
 pub struct Peer {
-    name: String,
-    greeting: Greeting,
-    pipe: Pipe,
-    /// Ways to sort what is loaded, and which of them is taken.
-    variants: Vec<Variant>,
+    /// The name it was started under.
+    pub name: String,
+    /// Its greeting.
+    pub greeting: Greeting,
+    /// Ways in which it can sort what is loaded.
+    pub variants: Vec<Variant>,
+    /// The one of them that is taken.
     chosen: usize,
+    pipe: Pipe,
 }
 
 impl Peer {
@@ -63,18 +66,8 @@ impl Peer {
         })
     }
 
-    /// The name it was started under.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// Its greeting.
-    pub fn greeting(&self) -> &Greeting {
-        &self.greeting
-    }
-
     /// Has it load `n` elements of a type from the files in `folder`. Of the
-    /// [`variants`](Self::variants) that it then has, the first is chosen.
+    /// [`variants`](Self#structfield.variants) that it then has, the first is chosen.
     pub fn load(&mut self, kind: &str, n: usize, folder: &Path) -> Result<(), Error> {
         let request = format!("load {kind} {n} {}", folder.display());
         let (answer, line) = self.ask::<Loaded>(&request)?;
@@ -90,12 +83,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Ways in which it can sort what is loaded.
-    pub fn variants(&self) -> &[Variant] {
-        &self.variants
-    }
-
-    /// Chooses one of the [`variants`](Self::variants), by its index, for the sorts to
+    /// Chooses one of the [`variants`](Self#structfield.variants), by its index, for the sorts to
     /// come.
     pub fn choose(&mut self, variant: usize) {
         self.chosen = variant;

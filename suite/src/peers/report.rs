@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::case::Case;
 use crate::environment::Environment;
-use crate::lines::REPORT_VERSION;
+use crate::lines::VERSION;
 use crate::runner::{WARM_UP_S, WARM_UP_SORTS};
 use crate::runners::peer::Shape;
 use crate::turns::{Outcome, Times, Turns};
@@ -24,7 +24,7 @@ pub struct Outcomes {
 /// Report of a comparison with peers.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// [`REPORT_VERSION`].
+    /// [`VERSION`].
     pub version: u32,
     /// Product name of the GPU.
     pub device: String,
@@ -71,14 +71,13 @@ impl Report {
         let gpu = environment.gpu.as_ref();
         let setup = environment.gpu_setup.as_ref();
         let driver = setup.and_then(|setup| setup.driver.clone());
-        let suffix = if environment.dirty == Some(true) { "-dirty" } else { "" };
         Self {
-            version: REPORT_VERSION,
+            version: VERSION,
             device: gpu.map(|gpu| gpu.name.clone()).unwrap_or_default(),
             driver: driver
                 .or(gpu.map(|gpu| format!("CUDA {}", gpu.driver_cuda)))
                 .unwrap_or_default(),
-            commit: environment.commit.as_ref().map(|commit| format!("{commit}{suffix}")),
+            commit: environment.described(),
             seed,
             plan: PlanRecord {
                 rounds: turns.rounds,
@@ -202,10 +201,9 @@ impl CaseRecord {
 
     /// The record of one of ours and a peer; `None` if either has no times.
     fn new(case: &Case, ours: &Outcome, peer: &Outcome, cache: Cache) -> Option<Self> {
-        let our_times = ours.times.as_ref().ok()?.best();
-        let all = peer.times.as_ref().ok()?;
+        let (our_times, best) = (ours.best()?, peer.best()?);
         let (ours_ms, ours_interval_ms) = our_times.summary();
-        let (peer_ms, peer_interval_ms) = all.best().summary();
+        let (peer_ms, peer_interval_ms) = best.summary();
         Some(Self {
             kind: case.kind.clone(),
             shape: case.group.parse().map_or(Shape::Resident, Shape::of),
@@ -214,7 +212,7 @@ impl CaseRecord {
             ours: ours.name.clone(),
             peer: peer.name.clone(),
             peer_version: peer.version.clone()?,
-            peer_variant: all.best().variant.name.clone(),
+            peer_variant: best.variant.name.clone(),
             ours_ms,
             peer_ms,
             ratio: peer_ms / ours_ms,
@@ -225,8 +223,8 @@ impl CaseRecord {
             peer_interval_ms,
             cache,
             ours_temporary_bytes: our_times.variant.temporary_bytes,
-            peer_temporary_bytes: all.best().variant.temporary_bytes,
-            variants: all.iter().map(VariantRecord::from).collect(),
+            peer_temporary_bytes: best.variant.temporary_bytes,
+            variants: peer.times.as_ref().ok()?.iter().map(VariantRecord::from).collect(),
         })
     }
 }
@@ -248,13 +246,13 @@ mod tests {
     use crate::environment::Gpu;
     use crate::error::Error;
     use crate::peers::Variant;
-    use crate::turns::AllTimes;
+    use crate::turns::by_median;
 
     fn outcome(name: &str, version: Option<&str>, times_ms: &[f64]) -> Outcome {
         Outcome {
             name: name.to_owned(),
             version: version.map(str::to_owned),
-            times: Ok(AllTimes::new(vec![times("only", times_ms)])),
+            times: Ok(vec![times("only", times_ms)]),
         }
     }
 
@@ -325,7 +323,7 @@ mod tests {
     #[test]
     fn each_of_ours_is_compared_with_the_fastest_variant_of_a_peer() {
         let mut cub = outcome("cub", Some("3.0.1"), &[]);
-        cub.times = Ok(AllTimes::new(vec![
+        cub.times = Ok(by_median(vec![
             times("count32", &[0.6, 0.3, 0.6]),
             times("count64", &[0.5, 0.5, 0.5]),
         ]));

@@ -42,7 +42,6 @@ const POISON: u8 = 0xA5;
 /// Bytes of a cache whose size the driver does not say.
 const CACHE_BYTES: u64 = 128 << 20;
 
-/// The sorter of this process.
 pub(crate) fn sorter() -> Result<&'static GpuSorter, Unavailable> {
     static SORTER: OnceLock<GpuSorter> = OnceLock::new();
     let device = Device::open()?;
@@ -54,7 +53,6 @@ pub(crate) fn event() -> Result<Event, host::Error> {
     Event::new(EventFlags::DEFAULT).map_err(failed("creating an event"))
 }
 
-/// Records `event` on `stream`.
 pub(crate) fn record(event: &Event, stream: &Stream) -> Result<(), host::Error> {
     event.record(stream).map_err(failed("recording an event"))
 }
@@ -182,7 +180,6 @@ pub fn cache_bytes() -> Option<u64> {
     u64::try_from(bytes).ok().filter(|&bytes| bytes > 0)
 }
 
-/// Sorts of one graph.
 const GRAPH_SORTS: usize = 16;
 
 /// Few keys, sorted many times by one launch of a graph, each time to another output.

@@ -87,7 +87,6 @@ impl<W: Send, I: Sync> Runner for Pooled<W, I> {
     }
 }
 
-/// Sorts arrays at the same time.
 type SortArrays<K> = fn(&mut Vec<Vec<K>>, &Vec<Keys<K>>, usize);
 
 /// As many arrays as threads, all sorted at the same time, each by one thread of the
@@ -202,14 +201,6 @@ mod tests {
     impl Engine<u32> for Planted {
         fn name(&self) -> &'static str {
             "planted"
-        }
-
-        fn scratch_bytes(&self, _n: usize, _level: usize) -> u64 {
-            0
-        }
-
-        fn prepare(&mut self, _n: usize, _level: usize) -> Result<(), Error> {
-            Ok(())
         }
 
         fn sort(&mut self, keys: &mut [u32]) -> Result<(), Error> {

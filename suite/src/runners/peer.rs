@@ -137,7 +137,7 @@ struct PeerRunner {
 /// An error where `peer` does not sort what is called `kind`.
 pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), Error> {
     let peer = peer.peer();
-    let greeting = peer.greeting();
+    let greeting = &peer.greeting;
     let reason = match greeting.types.iter().any(|known| known == kind) {
         false => format!("it does not sort {kind}"),
         true if shape == Shape::EndToEnd && !greeting.end_to_end => {
@@ -153,7 +153,7 @@ pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), Error
 
 /// Ways in which `peer` can sort an input that lies on the GPU.
 pub fn variants(peer: &StartedPeer, handed: &Handed) -> Result<Vec<Variant>, Error> {
-    peer.loaded(handed, |peer| Ok(peer.variants().to_vec()))
+    peer.loaded(handed, |peer| Ok(peer.variants.clone()))
 }
 
 /// A case of `peer`, sorted by the `variant` of that name, or else by its fastest.
@@ -167,7 +167,7 @@ pub fn build(
         (Shape::EndToEnd, _) => None,
         (_, None) => Some(peer.loaded(&handed, |peer| {
             let fastest = peer.choose_fastest(WARM_UP_SORTS + 1)?;
-            Ok((fastest, peer.variants()[fastest].clone()))
+            Ok((fastest, peer.variants[fastest].clone()))
         })?),
         (_, Some(name)) => {
             let all = variants(&peer, &handed)?;
@@ -208,13 +208,11 @@ impl PeerRunner {
         fs::create_dir(&folder).map_err(Error::file(&folder))?;
         let saved = self.peer.asked(|peer| peer.save(&folder));
         let peer = self.peer.peer();
-        let checked = saved.map(|()| self.handed.input.check(&folder, &peer.greeting().orders));
+        let checked = saved.map(|()| self.handed.input.check(&folder, &peer.greeting.orders));
         // Results are large: each goes before the next comes.
         fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
         checked?.map_err(|error| match error {
-            Error::Wrong(difference) => {
-                Error::WrongPeer { peer: peer.name().to_owned(), difference }
-            }
+            Error::Wrong(difference) => Error::WrongPeer { peer: peer.name.clone(), difference },
             error => error,
         })
     }

@@ -14,7 +14,6 @@ use crate::error::Error;
 use crate::lines::ShapeLine;
 use crate::runner::{Runner, Times};
 
-/// A sort by one shape.
 struct Shaped<K: GpuKey> {
     /// Input and output, which all shapes share.
     resident: Rc<RefCell<Resident<'static, K>>>,
@@ -37,8 +36,6 @@ impl<K: GpuKey> Runner for Shaped<K> {
 
 /// A shape: its line in the records, and its runner or why it is skipped.
 pub struct Shape {
-    /// Name of the shape's parts.
-    pub name: Name,
     /// Line of the records.
     pub line: ShapeLine,
     /// Runner.
@@ -52,23 +49,26 @@ pub fn shapes<K: GpuKey>(keys: &[K], paired: bool) -> Result<Vec<Shape>, Error> 
     let resident = Rc::new(RefCell::new(resident));
     let shape = |fit| match fit {
         Fit::Runs(shaped) => {
-            let (registers, blocks) = (shaped.resources.registers, shaped.resources.blocks);
             let runner = Shaped { resident: Rc::clone(&resident), sort: shaped.sort };
             Shape {
-                name: shaped.name,
-                line: ShapeLine::new(engine(&shaped.name), shaped.name.in_use, registers, blocks),
+                line: ShapeLine {
+                    engine: engine(&shaped.name),
+                    in_use: shaped.name.in_use,
+                    registers: shaped.resources.registers,
+                    resident_blocks: shaped.resources.blocks,
+                },
                 runner: Ok(Box::new(runner)),
             }
         }
         Fit::Skipped { name, reason } => {
-            let line = ShapeLine::new(engine(&name), name.in_use, 0, 0);
-            Shape { name, line, runner: Err(reason) }
+            let (engine, in_use) = (engine(&name), name.in_use);
+            let line = ShapeLine { engine, in_use, registers: 0, resident_blocks: 0 };
+            Shape { line, runner: Err(reason) }
         }
     };
     Ok(sorts::<K>(sorter, keys.len(), paired)?.into_iter().map(shape).collect())
 }
 
-/// Name of the engine that sorts by a shape.
 fn engine(shape: &Name) -> String {
     let family = match shape.family {
         Family::Passes => "passes",

@@ -309,7 +309,6 @@ pub struct Batch<K: Key> {
     sort: Sort<K>,
 }
 
-/// Buffers of one array.
 struct Lane<K: Key> {
     source: DeviceBuffer<K>,
     output: DeviceBuffer<K>,

@@ -78,10 +78,9 @@ fn outcomes(peer: Peer, samples: usize, case: &str) -> Vec<Outcome> {
     session.by_turns(&case, &["cub"], Turns::of(samples)).unwrap()
 }
 
-/// A session in which `peer` is called cub.
 fn session(peer: Peer) -> Session {
     let session = Session::new(3, "test", false, Box::new(|_| Ok(())));
-    session.registry().adopt("cub", peer);
+    session.registry.adopt("cub", peer);
     session
 }
 
@@ -95,7 +94,7 @@ fn failure(fault: &str) -> String {
 
 fn a_good_peer_has_its_times() {
     let peer = started("cub", "none", LIMIT).unwrap();
-    assert_eq!(peer.greeting().peer_version, "1.2.3");
+    assert_eq!(peer.greeting.peer_version, "1.2.3");
     let mut session = session(peer);
     assert!(session.can_run("cub", &mut |_| panic!()).unwrap());
     for _ in 0..2 {
@@ -107,7 +106,7 @@ fn a_good_peer_has_its_times() {
             .map(|times| (&*times.variant.name, times.times_ms[0], times.times_ms.len()))
             .collect();
         assert_eq!(all, [("fast", 3.0, 20), ("slow", 4.0, 20)]);
-        assert_eq!(times.best().variant.temporary_bytes, Some(4000));
+        assert_eq!(times[0].variant.temporary_bytes, Some(4000));
     }
 }
 

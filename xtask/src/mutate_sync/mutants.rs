@@ -60,7 +60,6 @@ static SYNCHRONISATION: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&expression).expect("an expression of constants")
 });
 
-/// The beginning of a function.
 static FUNCTION: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"\bfn (\w+)").expect("a constant expression"));
 
