@@ -295,7 +295,7 @@ mod tests {
         for cut in [1, whole.len() / 2, whole.len() - 1] {
             let part = &whole[..cut];
             fs::write(records.path(), format!("{whole}{part}")).unwrap();
-            assert_eq!(records.read().unwrap(), [one.clone()]);
+            assert_eq!(records.read().unwrap(), std::slice::from_ref(&one));
             records.add(&two).unwrap();
             assert_eq!(records.read().unwrap(), [one.clone(), two.clone()]);
             assert!(torn().ends_with(&format!("{part}\n")), "{}", torn());
