@@ -192,8 +192,8 @@ fn the_emulator_is_measured_and_large_inputs_are_skipped() {
         let line = format!("emulator/f32-uniform/{check}/1/5000000: skipped: 5000000 keys: ");
         contains(&ran.stderr, &[&line]);
     }
-    contains(&dir.read(PAGE), &["With bounds alone checked (bounds), the emulator sorts"]);
-    contains(&ran.stdout, &["random /"]);
+    contains(&dir.read(PAGE), &[r#"<span class="topic">bounds</span> <span>takes <strong>"#]);
+    contains(&ran.stdout, &["x best", "random: takes "]);
 }
 
 fn ctrl_c_keeps_samples_and_resume_goes_on() {
