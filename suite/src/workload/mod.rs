@@ -12,7 +12,7 @@
 //! |---|---|
 //! | [`distribution`] | the distributions by name |
 //! | `draws` | the draws |
-//! | [`file`] | keys of a file in place of drawn ones |
+//! | [`file`](mod@file) | keys of a file in place of drawn ones |
 //! | `keys` | the key at an index |
 //! | [`sizes`] | numbers of elements as they are written on a command line |
 
