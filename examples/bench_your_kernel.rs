@@ -24,7 +24,7 @@ use your_kernel::{THREADS, scale};
 /// The crate of the kernel.
 const KERNEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/your-kernel");
 const FACTOR: u32 = 3;
-/// What stands in an output before the kernel writes it.
+/// Content of an output before the kernel writes it.
 const POISON: u8 = 0xA5;
 
 fn main() -> Result<()> {

@@ -1,4 +1,4 @@
-//! What a newcomer runs: the examples, and every command of docs/TUTORIAL.md.
+//! The examples, and every command of docs/TUTORIAL.md, as a newcomer runs them.
 //!
 //! Examples are those that cargo builds beside the tests. Commands of the tutorial run as they
 //! stand, but that cargo builds in the profile of the tests, which has everything already; what

@@ -13,7 +13,7 @@
 //! - **In blocks.** A list's segments are handed to the blocks of a grid in turns, and each is
 //!   sorted as in [`block`](crate::block).
 //!
-//! What fits no block is listed too, and left to the host. Each key is read and written once, and
+//! Longer segments are listed too, and left to the host. Each key is read and written once, and
 //! the work of a network grows with the square of the logarithm of its width; that of a block is
 //! a round for each byte of a key.
 
@@ -121,8 +121,8 @@ unsafe fn bounds(offsets: Global<u32>, index: u32) -> (u32, u32) {
     (offsets.get(index as usize), offsets.get(index as usize + 1))
 }
 
-/// The kernel that sorts in blocks of `THREADS` threads, each of which takes every so many of the
-/// list's segments.
+/// The kernel that sorts in blocks of `THREADS` threads, each of which takes the
+/// list's segments in turns with the others.
 #[inline(always)]
 pub unsafe fn segments_in_blocks<K: Key, const THREADS: usize, const ITEMS: usize>(
     arg: Segments<K>,

@@ -146,7 +146,7 @@ void write_file(const std::string &path, const char *from, std::size_t bytes) {
 class job {
 public:
     virtual ~job() = default;
-    // Whether a variant can sort so many elements.
+    // True if a variant can sort this input.
     virtual bool suits(const variant &way) const = 0;
     // Overwrites the result, so that nothing of an earlier sort passes for one.
     virtual void spoil() = 0;
@@ -374,7 +374,7 @@ std::unique_ptr<job> make(const std::string &folder, std::uint64_t n) {
     return std::make_unique<radix_job<Key, Value>>(folder, n);
 }
 
-// What can be sorted. A type more is a line more.
+// The types that can be sorted. A type more is a line more.
 const struct {
     const char *name;
     std::unique_ptr<job> (*load)(const std::string &folder, std::uint64_t n);

@@ -56,7 +56,7 @@ impl Reason {
         }
     }
 
-    /// What it means, and what to do.
+    /// Its meaning, and the remedy.
     pub fn advice(self) -> &'static str {
         match self {
             Self::AboveNoiseFloor => {

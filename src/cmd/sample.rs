@@ -167,7 +167,7 @@ pub(super) fn sink_to(path: &Path, mut output: Output) -> Sink {
         let failed = |reason| suite::Error::File { path: path.clone(), reason };
         let text = to_text(line).map_err(|error| failed(error.to_string()))?;
         let added = match line {
-            // What says where and by what is no reason to replace samples.
+            // Lines that say where and by which engine are no reason to replace samples.
             Line::Sample(_) | Line::Finished { .. } => output.add(&text),
             _ => output.hold(&text),
         };

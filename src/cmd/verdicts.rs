@@ -34,7 +34,7 @@ pub(crate) struct Verdicts<'a> {
     head: &'a Build,
     /// Notes on the two, a sentence each.
     notes: Vec<String>,
-    /// What to do about each reason that there is, where that is asked for.
+    /// The remedy for each reason that there is, where that is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     reasons: Option<BTreeMap<&'static str, &'static str>>,
     #[serde(rename = "cells")]

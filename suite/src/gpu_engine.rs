@@ -121,7 +121,7 @@ impl<K: Key> Engine<K> for Split<K> {
         if count > 1 {
             check_count(n)?;
         }
-        // What an earlier level made ready goes first: its memory may be needed.
+        // The buffers of an earlier level go first: their memory may be needed.
         self.prepared = None;
         self.device.enter()?;
         let order = Order::ascending();

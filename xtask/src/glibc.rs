@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// That of RHEL 8 and Debian 10. Ubuntu 20.04 has a later one.
+/// The glibc of RHEL 8 and Debian 10. Ubuntu 20.04 has a later one.
 pub(crate) const OLD: Version = Version(2, 28);
 
 /// The release of zig, on PyPI as `ziglang`.

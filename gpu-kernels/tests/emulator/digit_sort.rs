@@ -23,7 +23,7 @@ fn local<K: Key, W: Key, const ITEMS: usize, const PAIRED: bool>() -> Kernel<Loc
 /// Blocks of the local sort alone: as many digits have keys.
 const DIGITS: usize = 4;
 
-/// What `rank` has below the top digit, and that.
+/// The bits of `rank` below the top digit, with that digit.
 fn in_digit<K: Key>(digit: usize, rank: K) -> K {
     let lower = !K::from_u64(0) >> DIGIT_BITS;
     K::from_u64(digit as u64) << (K::BITS - DIGIT_BITS) | rank & lower

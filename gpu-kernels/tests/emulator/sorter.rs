@@ -84,7 +84,7 @@ pub struct Sorter<K> {
     tiles: usize,
     /// Blocks of the histogram.
     pub blocks: u32,
-    /// What a histogram is told that a block holds of a top digit.
+    /// Most keys of a top digit that a block holds, as a histogram is told.
     pub held: u32,
 }
 

@@ -293,7 +293,7 @@ impl Pipe {
             Some(status) => status,
             None => "its output closed, but running".to_owned(),
         };
-        // What it said may not have been read yet when it has ended.
+        // Its last lines may not have been read yet when it has ended.
         let deadline = Instant::now() + LEAVE;
         let listens = |listener: &JoinHandle<()>| !listener.is_finished();
         while self.listener.as_ref().is_some_and(listens) && Instant::now() < deadline {

@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(report["device"], "NVIDIA H200");
         assert_eq!(report["driver"], "CUDA 13.0");
         assert_eq!(report["commit"], "abc-dirty");
-        // Who failed has no case.
+        // An engine that failed has no case.
         assert_eq!(report["cells"].as_array().unwrap().len(), 1);
         let case = &report["cells"][0];
         assert_eq!(case["type"], "u32");

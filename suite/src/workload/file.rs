@@ -39,7 +39,7 @@ pub struct KeyFile {
 
 impl KeyFile {
     /// Looks at the file `path`, whose type is one of `types`, each a name and its bytes.
-    /// That of raw keys is `kind`; a .npy says its own.
+    /// Raw keys are of the type `kind`; a .npy says its own.
     ///
     /// # Errors
     /// A file that cannot be read, is cut off, or holds something else than a

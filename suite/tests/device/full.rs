@@ -104,7 +104,7 @@ impl Coverage {
         let payload = if paired { Payload::Value(4) } else { Payload::None };
         let sort = sorter.prepare::<K>(n, payload, Order::ascending()).unwrap();
         let element = size_of::<K>() + if paired { 4 } else { 0 };
-        // What the verification and the driver take is small.
+        // The verification and the driver take little.
         let needed = 2 * (n * element) as u64 + sort.workspace_bytes() + (64 << 20);
         self.holds(what, "GPU", needed, sorter.device().memory().unwrap().0)
     }

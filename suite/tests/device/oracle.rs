@@ -65,7 +65,7 @@ pub(crate) fn stream() -> Stream {
     Stream::new(StreamFlags::NON_BLOCKING, None).unwrap()
 }
 
-/// What is there once the stream has done all its work.
+/// Content of a slice once the stream has done all its work.
 pub(crate) fn get<T: DeviceCopy + Default>(from: &DeviceSlice<T>, stream: &Stream) -> Vec<T> {
     stream.synchronize().unwrap();
     from.as_host_vec().unwrap()
