@@ -205,6 +205,20 @@ fn sampled(path: &str) -> Result<Ratios> {
     Ok(ratios)
 }
 
+/// The least ratio over all distributions in a report of `cudamark peers`.
+fn least_now() -> Result<String> {
+    let record = Record::of("h100", "distributions_cub_3_5")?;
+    let mut ratios = Ratios::new();
+    for cell in record.value["cells"].as_array().context("no cells")? {
+        let [kind, distribution] = ["type", "distribution"].map(|field| text(cell, field));
+        let n = cell["n"].as_u64().context("no n")?;
+        let key = (kind?.to_owned(), "gpu".to_owned(), distribution?.to_owned(), n);
+        ratios.insert(key, number(cell, "ratio")?);
+    }
+    let shown = least(&ratios, "gpu")?;
+    Ok(format!("{shown}\n{}, CUB {}.\n", record.source(), record.peer_version()))
+}
+
 /// Columns of a table of distributions: the present ones of these types and exponents.
 const SHOWN: [(&str, [u32; 4]); 3] =
     [("u32", [16, 20, 24, 28]), ("u64", [16, 20, 26, 28]), ("u32+u32", [16, 20, 24, 28])];
@@ -371,6 +385,7 @@ pub(crate) fn all() -> Result<BTreeMap<String, String>> {
         ("python", python()?),
         ("portions", portions()?),
         ("one-launch", one_launch()?),
+        ("least-now", least_now()?),
     ];
     figures.extend(of_all.map(|(name, figure)| (name.to_owned(), figure)));
     Ok(figures)
