@@ -229,6 +229,11 @@ pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
         plan_digits::<K>(arg, base, warp_sums, largest);
         base += thread::block_dim_x() as usize;
     }
+    if t < K::DIGITS {
+        // The first of a digit's words becomes the most of all.
+        largest.set(t * (RADIX / 32), most(largest, t));
+    }
+    thread::sync_threads();
     if t == 0 {
         write_steps::<K>(arg, largest);
         // Opaque, or its address is kept from the arrival on, in registers that there are not.
@@ -292,7 +297,7 @@ unsafe fn most(largest: Shared<u64>, position: usize) -> u64 {
 /// Decides which digits run, and how. By one thread.
 #[inline(always)]
 unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
-    let most_of = |position: u32| most(largest, position as usize);
+    let most_of = |position: u32| largest.get(position as usize * (RADIX / 32));
     let is_spread = |position: u32| most_of(position) <= arg.n / FLAT;
     let varies = |position: u32| most_of(position) != arg.n;
     let top = arg.bits.digits() - 1;

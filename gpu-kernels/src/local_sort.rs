@@ -489,7 +489,23 @@ impl<
         let begin = (begin + share.first) as usize;
         let keys = self.arg.output.offset(begin);
         let key = |word: W| (upper | K::from_u64((word >> Self::SLOT).to_u64())) ^ order_mask;
-        if self.arg.options & control::ENCODE != 0 {
+        let encode = self.arg.options & control::ENCODE != 0;
+        if Self::BY_DIGIT {
+            // All at once before the first is stored, or the branches' predicates, kept
+            // side by side, take more registers than there are.
+            let mut sorted = [K::from_u64(0); ITEMS];
+            for i in 0..ITEMS {
+                sorted[i] = key(words[i]);
+            }
+            if encode {
+                sorted = sorted.map(K::encode);
+            }
+            for i in 0..ITEMS {
+                if share.has(i) {
+                    keys.set(32 * i, sorted[i]);
+                }
+            }
+        } else if encode {
             for i in 0..ITEMS {
                 if share.has(i) {
                     keys.set(32 * i, key(words[i]).encode());

@@ -78,14 +78,14 @@ pub const fn segments(items: usize) -> Counts {
 }
 
 /// The histogram and the plan.
-pub const HISTOGRAM: Counts = Counts::new(0, 6);
+pub const HISTOGRAM: Counts = Counts::new(0, 7);
 
 /// The histogram by bucket. Warps vote in two places on whether their keys are contended: before
 /// the sample and while they count. Two barriers reduce, what warps have voted and what the
 /// sample shows. One stands behind the sample, one before and one behind the digits that are
-/// counted in the place of bucket counts, one behind these and one behind their sums; four are
+/// counted in the place of bucket counts, one behind these and one behind their sums; five are
 /// the last arrival's and the plan's, as above.
-pub const BUCKET_COUNTS: Counts = Counts::new(2, 11);
+pub const BUCKET_COUNTS: Counts = Counts::new(2, 12);
 
 /// The starts of buckets: one barrier is its scan's, two those of the last arrival.
 pub const BUCKET_STARTS: Counts = Counts::new(0, 3);
