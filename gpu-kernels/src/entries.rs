@@ -16,6 +16,7 @@ use crate::merge::{self, Merge};
 use crate::policy::{self, block, fused, onesweep, segments, single_wave};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::policy::{by_digit, local};
+use crate::ranks::{self, Ranks};
 use crate::segments::{Classes, Segments};
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
@@ -353,19 +354,37 @@ macro_rules! buckets {
     };
 }
 
-macro_rules! merge {
-    ($key:ident { $name:ident; }) => {
+macro_rules! merges {
+    ($key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => {
+        $(merges! { @$of $key $name $shape })*
+    };
+    (@keys $($rest:tt)*) => {
+        merges! {
+            // There are no values: nothing reads or writes them.
+            @entry false a []
+            [; a_values = a.cast(), b_values = a.cast(), output_values = a.cast()] $($rest)*
+        }
+    };
+    (@pairs $($rest:tt)*) => {
+        merges! {
+            @entry true a
+            [, a_values: Global<u32>, b_values: Global<u32>, output_values: Global<u32>]
+            [] $($rest)*
+        }
+    };
+    (
+        @entry $paired:literal $a:ident [$($values:tt)*] [$($absent:tt)*]
+        $key:ident $name:ident $shape:expr
+    ) => {
         entry! {
             always $name: Merge<$key> {
-                a: Global<$key>, a_len: u32, b: Global<$key>, b_len: u32, output: Global<$key>,
-                order_mask: $key, magnitude: $key
+                $a: Global<$key>, a_len: u32, b: Global<$key>, b_len: u32, output: Global<$key>,
+                order_mask: $key, magnitude: $key $($values)* $($absent)*
             }
-            merge::shape::<$key>(); paired: false, atomic: false,
-            shared_bytes: merge::shared_bytes::<$key>(merge::shape::<$key>()),
+            $shape; paired: $paired, atomic: false,
+            shared_bytes: merge::shared_bytes::<$key>($shape, $paired),
             synchronises: synchronisation::MERGE,
-            kernel: merge::merge::<
-                $key, { merge::shape::<$key>().threads }, { merge::shape::<$key>().items },
-            >
+            kernel: merge::merge::<$key, { $shape.threads }, { $shape.items }, $paired>
         }
     };
 }
@@ -405,6 +424,7 @@ macro_rules! entries {
         $(fused $fused:tt)?
         blocks $blocks:tt
         $(merge $merge:tt)?
+        $(ranks { $ranks:ident; })?
         $(segment_classes { $classes:ident; })?
         $(segments_in_warps $in_warps:tt segments_in_blocks $in_blocks:tt)?
         verify { $verify:ident; }
@@ -423,7 +443,13 @@ macro_rules! entries {
         $(digit_sorts! { recent $key $by_digit })?
         $(fused! { always $key $fused })?
         blocks! { $key $blocks }
-        $(merge! { $key $merge })?
+        $(merges! { $key $merge })?
+        $(elementwise! {
+            policy::GATHER, $ranks: Ranks<$key> {
+                keys: Global<$key>, n: u32, lows: Global<$key>, count: u32, bits: u32, shift: u32,
+                order_mask: $key, magnitude: $key, ranks: Global<u32>
+            } ranks::ranks::<$key>
+        })?
         $(segment_classes! { $classes })?
         $(segments! { $key $in_warps $in_blocks })?
         elementwise! {
@@ -463,6 +489,7 @@ macro_rules! entries {
             const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)?);
             const BLOCKS: &'static [Entry<Block<Self>>] = table!($blocks);
             const MERGE: &'static [Entry<Merge<Self>>] = table!($($merge)?);
+            const RANKS: &'static [Entry<Ranks<Self>>] = &[$($ranks::ENTRY)?];
             const SEGMENTS_IN_WARPS: &'static [Entry<Segments<Self>>] = table!($($in_warps)?);
             const SEGMENTS_IN_BLOCKS: &'static [Entry<Segments<Self>>] = table!($($in_blocks)?);
             const VERIFY: Entry<Verify<Self>> = $verify::ENTRY;

@@ -13,6 +13,7 @@ use crate::histogram::Histogram;
 use crate::local_sort::LocalSort;
 use crate::merge::Merge;
 use crate::policy::Shape;
+use crate::ranks::Ranks;
 use crate::segments::Segments;
 use crate::sweep::Swept;
 use crate::tile::Pass;
@@ -68,7 +69,9 @@ pub trait Entries: Swept {
     /// Sorts of keys alone in one launch of many blocks.
     const FUSED: &'static [Entry<Fused<Self>>];
     const BLOCKS: &'static [Entry<Block<Self>>];
+    /// Merges of keys, and of pairs.
     const MERGE: &'static [Entry<Merge<Self>>];
+    const RANKS: &'static [Entry<Ranks<Self>>];
     const SEGMENTS_IN_WARPS: &'static [Entry<Segments<Self>>];
     /// Sorts of segments in blocks, in order of size: one a list.
     const SEGMENTS_IN_BLOCKS: &'static [Entry<Segments<Self>>];

@@ -126,7 +126,11 @@ macro_rules! for_every_entry {
                     block_small_pairs_u32: pairs, block::SMALL;
                     block_medium_pairs_u32: pairs, block::MEDIUM;
                 }
-                merge { merge_u32; }
+                merge {
+                    merge_u32: keys, merge::shape::<u32>();
+                    merge_pairs_u32: pairs, merge::shape::<u32>();
+                }
+                ranks { ranks_u32; }
                 segment_classes { classify_segments; }
                 segments_in_warps { segments_in_warps_u32: keys, segments::WARPS_U32; }
                 segments_in_blocks {
@@ -192,7 +196,11 @@ macro_rules! for_every_entry {
                     block_small_pairs_u64: pairs, block::SMALL;
                     block_medium_pairs_u64: pairs, block::MEDIUM;
                 }
-                merge { merge_u64; }
+                merge {
+                    merge_u64: keys, merge::shape::<u64>();
+                    merge_pairs_u64: pairs, merge::shape::<u64>();
+                }
+                ranks { ranks_u64; }
                 segments_in_warps { segments_in_warps_u64: keys, segments::WARPS_U64; }
                 segments_in_blocks {
                     segments_1024_u64: keys, segments::U64[0];

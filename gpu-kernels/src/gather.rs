@@ -56,8 +56,9 @@ pub unsafe fn numeric_codes<K: Key>(arg: NumericCodes<K>) {
     });
 }
 
+/// Calls `act` with each index below `n`, shared out over all threads.
 #[inline(always)]
-fn each(n: u64, act: impl Fn(usize)) {
+pub(crate) fn each(n: u64, act: impl Fn(usize)) {
     let step = thread::grid_dim_x() as u64 * thread::block_dim_x() as u64;
     let mut i =
         thread::block_idx_x() as u64 * thread::block_dim_x() as u64 + thread::thread_idx_x() as u64;

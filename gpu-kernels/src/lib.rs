@@ -18,6 +18,7 @@
 //! | `fused_barrier`, `fused_splitters`, `fused_bucket` | its parts |
 //! | [`gather`] | fetches elements by index; codes of numeric order |
 //! | [`merge`] | merges two sorted runs along merge path |
+//! | [`ranks`] | counts the sorted keys below candidates for a border |
 //! | [`verify`] | checks order, and hashes the multiset of keys |
 //! | [`control`] | the words in device memory through which the launches of one sort agree |
 //! | [`key`] | what a key is to these kernels, and how its digits are taken |
@@ -69,6 +70,7 @@ pub mod onesweep;
 mod plan;
 pub mod policy;
 pub mod rank;
+pub mod ranks;
 mod scan;
 pub mod segments;
 pub mod store;

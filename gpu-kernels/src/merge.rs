@@ -2,13 +2,16 @@
 //!
 //! Draw run `a` along one side of a rectangle and run `b` along the other: the merge is a path
 //! from corner to corner that takes the smaller head each step, and the diagonal `i + j = d`
-//! crosses it at one point, which a binary search finds without walking there (Odeh, Green,
-//! Mwassi, Shmueli, Birk 2012; Green, McColl, Bader 2012). So the output is split into equal
-//! tiles, a block finds where its tile begins and ends by two searches in device memory, loads
-//! exactly what it needs, and its threads split the tile again in shared memory.
+//! crosses it at one point, which a search finds without walking there (Odeh, Green, Mwassi,
+//! Shmueli, Birk 2012; Green, McColl, Bader 2012). So the output is split into equal tiles, a
+//! block finds where its tile begins and ends by two searches in device memory, loads exactly what
+//! it needs, and its threads split the tile again in shared memory.
 //!
-//! Equal keys are taken from `a` first: the merge is stable. One read and one write a key, plus
-//! two searches of `log2(n)` steps a tile.
+//! Each step of a search waits for device memory. So one warp makes both searches, half of it
+//! each, and a step looks at 16 points at once: 7 steps among 2^28 keys, where halving takes 28.
+//!
+//! Equal keys are taken from `a` first: the merge is stable. One read and one write a key. Values
+//! of 4 bytes are fetched when the tile's keys have been merged, from where their keys lay.
 //!
 //! Floating-point numbers are compared by their [encoding](crate::key): the searches encode what
 //! they compare, and a tile is encoded as it is loaded and decoded as it is stored. Which bits
@@ -29,6 +32,10 @@ pub struct Merge<K> {
     pub b_len: u32,
     /// `a_len + b_len` keys, apart from both runs.
     pub output: Global<K>,
+    /// Values of the keys, read and written by kernels of pairs only.
+    pub a_values: Global<u32>,
+    pub b_values: Global<u32>,
+    pub output_values: Global<u32>,
     pub order_mask: K,
     /// Bits that are complemented in keys whose highest one is set: all others of floating-point
     /// numbers, and none of other keys.
@@ -48,42 +55,51 @@ pub const fn shape<K: Key>() -> Shape {
     Shape { items: (policy::MERGE.items * size_of::<u32>() / size_of::<K>()) | 1, ..policy::MERGE }
 }
 
-pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
-    Layout::<K>::of(shape.tile()).bytes
+pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool) -> usize {
+    Layout::<K>::of(shape.tile(), paired).bytes
 }
 
-/// The tile, and where it begins and ends in the first run.
+/// The tile, where it begins and ends in the first run, and with values the slot of each merged
+/// key before the merge.
 struct Layout<K> {
     keys: Part<K>,
     bounds: Part<u32>,
+    slots: Part<u16>,
     bytes: usize,
 }
 
 impl<K: Key> Layout<K> {
-    const fn of(tile: usize) -> Self {
+    const fn of(tile: usize, paired: bool) -> Self {
         let mut all = Builder::new();
-        Layout { keys: all.part(tile), bounds: all.part(2), bytes: all.bytes() }
+        Layout {
+            keys: all.part(tile),
+            bounds: all.part(2),
+            slots: all.part(if paired { tile } else { 0 }),
+            bytes: all.bytes(),
+        }
     }
 }
 
-/// The kernel: `ceil((a_len + b_len) / (THREADS * ITEMS))` blocks of `THREADS`.
+/// The kernel: `ceil((a_len + b_len) / (THREADS * ITEMS))` blocks of `THREADS`, with values if
+/// `PAIRED`.
 #[inline(always)]
-pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Merge<K>) {
+pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>(
+    arg: Merge<K>,
+) {
     let t = thread::thread_idx_x();
     let size = (THREADS * ITEMS) as u32;
     let begin = thread::block_idx_x() * size;
     let valid = (arg.a_len + arg.b_len - begin).min(size);
-    let layout = const { Layout::<K>::of(THREADS * ITEMS) };
-    let (keys, bounds) = (layout.keys.shared(), layout.bounds.shared());
+    let layout = const { Layout::<K>::of(THREADS * ITEMS, PAIRED) };
+    let (keys, bounds, slots) =
+        (layout.keys.shared(), layout.bounds.shared(), layout.slots.shared());
 
-    // Two lanes of one warp search for the two ends of the tile.
-    if t < 2 {
-        let diagonal = begin + t * valid;
-        let less = |i: u32, j: u32| {
-            let (a, b) = (arg.a.get(i as usize), arg.b.get(j as usize));
-            in_order(arg.encode(b), arg.encode(a), arg.order_mask)
-        };
-        bounds.set(t as usize, split(diagonal, arg.a_len, arg.b_len, less));
+    if t < 32 {
+        let end = t / HALF;
+        let from_a = split_by_half_warp(&arg, begin + end * valid);
+        if t == end * HALF {
+            bounds.set(end as usize, from_a);
+        }
     }
     thread::sync_threads();
     let (a_begin, a_end) = (bounds.get(0), bounds.get(1));
@@ -108,7 +124,11 @@ pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Merge
     for i in 0..ITEMS {
         let slot = t * ITEMS as u32 + i as u32;
         if slot < valid {
-            keys.set(slot as usize, mine[i]);
+            let (key, source) = mine[i];
+            keys.set(slot as usize, key);
+            if PAIRED {
+                slots.set(slot as usize, source as u16);
+            }
         }
     }
     thread::sync_threads();
@@ -117,30 +137,40 @@ pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Merge
         let slot = t + (i * THREADS) as u32;
         if slot < valid {
             output.set(slot as usize, arg.encode(keys.get(slot as usize)));
+            if PAIRED {
+                let source = slots.get(slot as usize) as u32;
+                let value = if source < from_a {
+                    arg.a_values.get((a_begin + source) as usize)
+                } else {
+                    arg.b_values.get((b_begin + source - from_a) as usize)
+                };
+                arg.output_values.set((begin + slot) as usize, value);
+            }
         }
     }
 }
 
-/// This thread's `ITEMS` keys of the tile's merge, one step of the path a key.
+/// This thread's `ITEMS` keys of the tile's merge, one step of the path a key, each with the slot
+/// that it had before.
 #[inline(always)]
 unsafe fn merge_items<K: Key, const ITEMS: usize>(
     keys: Shared<K>,
     from_a: u32,
     from_b: u32,
     order_mask: K,
-) -> [K; ITEMS] {
+) -> [(K, u32); ITEMS] {
     let diagonal = (thread::thread_idx_x() * ITEMS as u32).min(from_a + from_b);
     let less = |i: u32, j: u32| {
         in_order(keys.get((from_a + j) as usize), keys.get(i as usize), order_mask)
     };
     let mut i = split(diagonal, from_a, from_b, less);
     let mut j = diagonal - i;
-    let mut mine = [K::default(); ITEMS];
+    let mut mine = [(K::default(), 0); ITEMS];
     for item in 0..ITEMS {
         let takes_b = i >= from_a || (j < from_b && less(i, j));
         let slot = if takes_b { from_a + j } else { i };
         if i < from_a || j < from_b {
-            mine[item] = keys.get(slot as usize);
+            mine[item] = (keys.get(slot as usize), slot);
         }
         if takes_b {
             j += 1;
@@ -149,6 +179,34 @@ unsafe fn merge_items<K: Key, const ITEMS: usize>(
         }
     }
     mine
+}
+
+/// Lanes that search for one end of a tile.
+const HALF: u32 = 16;
+
+/// [`split`] of the two runs in device memory, by the half of a warp that this lane is in. A step
+/// cuts the range of the split into `HALF + 1` parts. All lanes of the warp call.
+#[inline(always)]
+unsafe fn split_by_half_warp<K: Key>(arg: &Merge<K>, diagonal: u32) -> u32 {
+    let lane = warp::lane_id();
+    let mut low = diagonal.saturating_sub(arg.b_len);
+    let mut high = diagonal.min(arg.a_len);
+    // No range is longer, of either half: both make as many steps.
+    let mut span = arg.a_len.min(arg.b_len);
+    while span > 0 {
+        let stride = span / (HALF + 1) + 1;
+        let point = (lane % HALF + 1) * stride - 1;
+        let is_below = point < high - low && {
+            let i = low + point;
+            let (a, b) = (arg.a.get(i as usize), arg.b.get((diagonal - 1 - i) as usize));
+            !in_order(arg.encode(b), arg.encode(a), arg.order_mask)
+        };
+        let below = warp::ballot(warp::FULL, is_below) >> (lane / HALF * HALF) & 0xFFFF;
+        low += below.count_ones() * stride;
+        high = low + (high - low).min(stride - 1);
+        span = stride - 1;
+    }
+    low
 }
 
 #[inline(always)]

@@ -103,8 +103,8 @@ pub const fn digit_sort(items: usize, paired: bool) -> Counts {
     Counts::new((DIGIT_BITS as usize + 1) * items + 1, 8 + paired as usize)
 }
 
-/// A merge.
-pub const MERGE: Counts = Counts::new(0, 4);
+/// A merge, whose search votes in each turn of a loop.
+pub const MERGE: Counts = Counts::new(1, 4);
 
 /// Kernels whose threads or warps work each for themselves.
 pub const NONE: Counts = Counts::new(0, 0);

@@ -79,7 +79,8 @@ forward! {
         cuStreamSynchronize cuSurfObjectDestroy cuTexObjectDestroy
     ]
     (a b) [
-        cuArray3DCreate_v2 cuArray3DGetDescriptor_v2 cuCtxGetApiVersion cuCtxGetLimit
+        cuArray3DCreate_v2 cuArray3DGetDescriptor_v2 cuCtxEnablePeerAccess cuCtxGetApiVersion
+        cuCtxGetLimit
         cuCtxGetStreamPriorityRange cuCtxSetLimit cuDeviceGet cuDeviceGetUuid
         cuDevicePrimaryCtxRetain cuDevicePrimaryCtxSetFlags_v2 cuDeviceTotalMem_v2 cuEventCreate
         cuEventRecord cuFuncSetCacheConfig cuFuncSetSharedMemConfig cuGetErrorName cuGetErrorString
@@ -90,7 +91,8 @@ forward! {
         cuTexObjectGetResourceDesc cuTexObjectGetResourceViewDesc
     ]
     (a b c) [
-        cuCtxCreate_v2 cuDeviceGetAttribute cuDeviceGetName cuEventElapsedTime
+        cuCtxCreate_v2 cuDeviceCanAccessPeer cuDeviceGetAttribute cuDeviceGetName
+        cuEventElapsedTime
         cuExternalMemoryGetMappedBuffer cuFuncGetAttribute cuFuncSetAttribute cuGraphDebugDotPrint
         cuGraphGetNodes cuLaunchHostFunc cuLinkComplete cuMemAllocAsync cuMemAllocManaged
         cuMemcpyDtoD_v2 cuMemcpyDtoH_v2 cuMemcpyHtoD_v2 cuMemsetD16_v2 cuMemsetD32_v2 cuMemsetD8_v2
@@ -107,7 +109,7 @@ forward! {
         cuGraphAddKernelNode cuGraphInstantiate_v2 cuModuleLoadDataEx
     ]
     (a b c d e f) [
-        cuOccupancyMaxPotentialBlockSize
+        cuMemcpyPeerAsync cuOccupancyMaxPotentialBlockSize
     ]
     (a b c d e f g h) [
         cuLinkAddData_v2

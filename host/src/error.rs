@@ -105,20 +105,40 @@ pub enum Error {
     #[error("{given} offsets of {segments} segments; give one more than there are segments")]
     OffsetCount { given: usize, segments: usize },
 
-    /// An order that segments are not sorted in.
+    /// An order that some sorts do not make.
     #[error(
-        "segments are sorted by all bits of their keys, floating-point ones in total order; leave \
-         out the bits or the numeric order, or sort each segment by itself"
+        "{sort} takes all bits of the keys, floating-point ones in total order; leave out the bits \
+         or the numeric order, or sort {otherwise}"
     )]
-    SegmentOrder,
+    Order { sort: &'static str, otherwise: &'static str },
 
-    /// Keys of a width that segments are not sorted of.
-    #[error("segments of {key} keys; give keys of 4 or 8 bytes, or sort each segment by itself")]
-    SegmentWidth { key: &'static str },
+    /// Keys of a width that some sorts do not take.
+    #[error("{sort} of {key} keys; give keys of 4 or 8 bytes, or sort {otherwise}")]
+    KeyWidth { sort: &'static str, key: &'static str, otherwise: &'static str },
+
+    /// A payload that does not go over several GPUs.
+    #[error(
+        "a sort over several GPUs with payload {payload}; give no payload or values of 4 bytes, \
+         which may be indices"
+    )]
+    DevicesPayload { payload: String },
+
+    /// Another number of parts than of GPUs.
+    #[error("{given} parts of an array over {devices} GPUs; give one a GPU")]
+    Parts { given: usize, devices: usize },
+
+    /// A failure on one of several GPUs.
+    #[error("{device}: {}", without_gpu(error))]
+    OnDevice {
+        /// The GPU: `GPU 1 (NVIDIA H200)`.
+        device: String,
+        error: Box<Error>,
+    },
 
     /// More keys than runs are merged of.
     #[error(
-        "n = {n} is more than the {limit} keys that are merged on the GPU; sort them at level 1"
+        "n = {n} is more than the {limit} keys that are merged on the GPU; sort them at level 1, \
+         or over more GPUs"
     )]
     TooManyToMerge { n: usize, limit: u64 },
 }
@@ -127,6 +147,14 @@ impl Error {
     /// A failure of an action on the GPU.
     pub fn gpu(action: &'static str, reason: impl Into<String>) -> Self {
         Error::Gpu { action, reason: reason.into() }
+    }
+}
+
+/// An error whose GPU is named before it.
+fn without_gpu(error: &Error) -> String {
+    match error {
+        Error::Gpu { action, reason } => format!("{action}: {reason}"),
+        other => other.to_string(),
     }
 }
 
@@ -174,6 +202,13 @@ impl fmt::Display for Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failure_on_one_of_several_gpus_names_it_once() {
+        let error = Box::new(Error::gpu("copying", "out of memory"));
+        let error = Error::OnDevice { device: "GPU 1 (NVIDIA H200)".to_owned(), error };
+        assert_eq!(error.to_string(), "GPU 1 (NVIDIA H200): copying: out of memory");
+    }
 
     #[test]
     fn bytes_are_shown_with_a_decimal_unit() {

@@ -10,6 +10,7 @@ use gpu_kernels::gather::{Gather, NumericCodes};
 use gpu_kernels::key::{Bits, Key};
 use gpu_kernels::merge::Merge;
 use gpu_kernels::policy::Shape;
+use gpu_kernels::ranks::Ranks;
 use gpu_kernels::verify::{self, Verify, VerifyValues};
 use sort_cases::{Case, Kind};
 
@@ -127,44 +128,93 @@ fn buffers<T: Word>(name: &'static str, input: Buffer<T>) -> (Buffer<T>, Buffer<
     (input.named(name), output)
 }
 
-pub fn merges<K: Key>(case: &Case, kernel: Kernel<Merge<K>>) -> Result<(), String> {
-    let order_mask: K = case.order_mask();
-    let key = case.key_of::<K>();
-    let magnitude = match key.is_float() {
+/// The bits that the encoding of the case's keys complements where the highest is set.
+fn magnitude<K: Key>(case: &Case) -> K {
+    match case.key_of::<K>().is_float() {
         true => !K::default() >> 1,
         false => K::default(),
-    };
-    let rank = |word: &K| {
-        let rank = key.rank(word.to_u128());
-        if case.descending { !rank } else { rank }
-    };
+    }
+}
+
+/// The word by which the case's keys ascend as unsigned integers.
+fn ordered<K: Key>(case: &Case, key: K) -> K {
+    key ^ (key.sign() & magnitude(case)) ^ case.order_mask()
+}
+
+/// Two runs of the case's keys, by a kernel of pairs with values of their own.
+pub fn merges<K: Key>(case: &Case, kernel: Kernel<Merge<K>>, paired: bool) -> Result<(), String> {
     let a_len = (case.seed >> 8) as usize % (case.n + 1);
     let b_len = case.n - a_len;
     let sorted = |len, stream| {
         let mut keys = case.some_words::<K>(len, stream);
-        keys.sort_by_key(rank);
+        keys.sort_by_key(|&key| ordered(case, key));
         keys
     };
     let (a, b) = (sorted(a_len, 1), sorted(b_len, 2));
-    let merged = Buffer::uninitialised(case.n).named("output");
+    let values = case.some_words::<u32>(if paired { case.n } else { 0 }, 3);
+    let (a_values, b_values) = values.split_at(a_len.min(values.len()));
+    let output_values = Buffer::uninitialised(values.len()).named("output values");
+    let output = Buffer::uninitialised(case.n).named("output");
     let (from_a, from_b) = (Buffer::from_slice(&a).named("a"), Buffer::from_slice(&b).named("b"));
+    let of_a = Buffer::from_slice(a_values).named("values of a");
+    let of_b = Buffer::from_slice(b_values).named("values of b");
     let arg = Merge {
         a: from_a.global(),
         a_len: a_len as u32,
         b: from_b.global(),
         b_len: b_len as u32,
-        output: merged.global(),
-        order_mask,
-        magnitude,
+        output: output.global(),
+        a_values: of_a.global(),
+        b_values: of_b.global(),
+        output_values: output_values.global(),
+        order_mask: case.order_mask(),
+        magnitude: magnitude(case),
     };
     kernel.launch(case, "merge", case.n.div_ceil(kernel.tile), arg)?;
-    let mut expected = [a, b].concat();
-    expected.sort_by_key(rank);
-    if merged.to_vec() == expected {
-        Ok(())
-    } else {
-        Err(format!("{a_len} and {b_len} keys merged wrongly"))
+    let keys = [a, b].concat();
+    let found = paired.then(|| output_values.to_vec());
+    let rank = |key: K| ordered(case, key);
+    check_sorted((&keys, &values), rank, &output.to_vec(), found.as_deref())
+        .map_err(|wrong| format!("{a_len} and {b_len} keys: {wrong}"))
+}
+
+/// Candidates for the highest bits, for some bits below them, and for the lowest, of a few of the
+/// case's keys.
+pub fn ranks<K: Key>(case: &Case, grid: usize, kernel: Kernel<Ranks<K>>) -> Result<(), String> {
+    let mut keys = case.words::<K>();
+    keys.sort_by_key(|&key| ordered(case, key));
+    let bits = 1 + (case.seed % 7) as u32;
+    for shift in [K::BITS - bits, (K::BITS - bits) / 2, 0] {
+        let low = |word: K| match bits + shift {
+            all if all == K::BITS => K::default(),
+            below => word >> below << below,
+        };
+        let lows: Vec<K> = (0..3)
+            .map(|i| low(ordered(case, keys[(case.seed as usize >> 8) * i % keys.len()])))
+            .collect();
+        let (array, low_words) = (Buffer::from_slice(&keys), Buffer::from_slice(&lows));
+        let ranks = Buffer::<u32>::uninitialised(lows.len() << bits);
+        let arg = Ranks {
+            keys: array.global(),
+            n: keys.len() as u32,
+            lows: low_words.global(),
+            count: lows.len() as u32,
+            bits,
+            shift,
+            order_mask: case.order_mask(),
+            magnitude: magnitude(case),
+            ranks: ranks.global(),
+        };
+        kernel.launch(case, "ranks", grid, arg)?;
+        let candidates = lows.iter().flat_map(|&low| {
+            (0..1u64 << bits).map(move |candidate| low | K::from_u64(candidate) << shift)
+        });
+        let below = |word: K| keys.iter().filter(|&&key| ordered(case, key) < word).count() as u32;
+        if !candidates.map(below).eq(ranks.to_vec()) {
+            return Err(format!("wrong ranks of {bits} bits from {shift} on"));
+        }
     }
+    Ok(())
 }
 
 pub fn verifies<K: Key>(case: &Case, grid: usize, kernel: Kernel<Verify<K>>) -> Result<(), String> {

@@ -22,6 +22,7 @@ use gpu_kernels::key::Key;
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::merge::Merge;
 use gpu_kernels::policy::segments::{MOST, WARP_MOST};
+use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
 use gpu_kernels::tile::{Pass, look};
 use gpu_kernels::verify::{Verify, VerifyValues};
@@ -157,8 +158,15 @@ fn merge<K: Key>(entry: &Entry<Merge<K>>, run: unsafe fn(Merge<K>)) {
     let kernel = Kernel::of(entry, run);
     for key in KeyType::ALL.iter().filter(|key| key.bits == K::BITS) {
         draws(entry.name, 4 * cases::ENTRY, (kernel.tile, 3 * kernel.tile))
-            .of(*key, |case| alone::merges(case, kernel));
+            .of(*key, |case| alone::merges(case, kernel, entry.paired));
     }
+}
+
+fn ranks<K: Key>(entry: &Entry<Ranks<K>>, run: unsafe fn(Ranks<K>)) {
+    let types = KeyType::ALL.iter().copied();
+    strided(entry, types.filter(|key| key.bits == K::BITS), |case| {
+        alone::ranks(case, 3, Kernel::of(entry, run))
+    });
 }
 
 fn segment_classes<K: Key>(entry: &Entry<Classes>, run: unsafe fn(Classes)) {

@@ -80,33 +80,38 @@ fn histogram() {
     });
 }
 
-fn small_merge<K: Key, const THREADS: usize, const ITEMS: usize>(
+/// Keys alone, and with values.
+fn small_merges<K: Key, const THREADS: usize, const ITEMS: usize>(
     case: &Case,
 ) -> Result<(), String> {
     let shape = Shape::new(THREADS, ITEMS, 1);
-    let run = merge::merge::<K, THREADS, ITEMS>;
-    merges(case, Kernel::of_shape(run, shape, merge::shared_bytes::<K>(shape)))
+    let kernel =
+        |run, paired| Kernel::of_shape(run, shape, merge::shared_bytes::<K>(shape, paired));
+    match case.seed.is_multiple_of(2) {
+        true => merges(case, kernel(merge::merge::<K, THREADS, ITEMS, false>, false), false),
+        false => merges(case, kernel(merge::merge::<K, THREADS, ITEMS, true>, true), true),
+    }
 }
 
 #[test]
 fn merge_u32() {
     let sizes = (192, 1000);
-    for_all("merge_u32", cases::MERGE, sizes, small_merge::<u32, 64, 3>);
+    for_all("merge_u32", cases::MERGE, sizes, small_merges::<u32, 64, 3>);
 }
 
 #[test]
 fn merge_floats() {
     let count = cases::MERGE_OTHERS / 2;
-    draws("merge_floats", count, (192, 700)).of(KeyType::F32, small_merge::<u32, 64, 3>);
-    draws("merge_floats", count, (64, 300)).of(KeyType::F64, small_merge::<u64, 32, 2>);
+    draws("merge_floats", count, (192, 700)).of(KeyType::F32, small_merges::<u32, 64, 3>);
+    draws("merge_floats", count, (64, 300)).of(KeyType::F64, small_merges::<u64, 32, 2>);
 }
 
 #[test]
 fn merge_u8_and_u128() {
     let sizes = (64, 300);
     for_all("merge_u8_and_u128", cases::MERGE_OTHERS, sizes, |case| {
-        small_merge::<u8, 32, 2>(case)?;
-        small_merge::<u128, 32, 2>(case)
+        small_merges::<u8, 32, 2>(case)?;
+        small_merges::<u128, 32, 2>(case)
     });
 }
 

@@ -7,7 +7,7 @@ use cust::memory::{CopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::control;
 use gpu_kernels::entry::{Entries, Entry};
-use gpu_kernels::verify::{self, Verify};
+use gpu_kernels::verify::{self, Verify, VerifyValues};
 
 use super::{Device, GpuKey, Order};
 use crate::error::{Error, failed};
@@ -62,12 +62,42 @@ pub fn keys<K: GpuKey>(
     Ok(Found { disordered: found[verify::DISORDERED], hash: found[verify::HASH] })
 }
 
+/// Has the device check that `values` are the indices in `input` of the sorted `keys`, and equal
+/// keys in their order, when `stream` has run.
+///
+/// # Errors
+/// Values that are not the index of their key, or not stable; whatever the GPU reports.
+pub fn values<K: GpuKey>(
+    device: &Device,
+    input: &DeviceSlice<K>,
+    (keys, values): (&DeviceSlice<K>, &DeviceSlice<u32>),
+    stream: &Stream,
+) -> Result<(), Error> {
+    check_lengths(input.len(), keys.len())?;
+    check_lengths(input.len(), values.len())?;
+    // SAFETY: the slices are live and of one length, and what writes them is on the stream.
+    let found = unsafe {
+        find(device, &K::Word::VERIFY_VALUES, stream, |result| VerifyValues {
+            input: Global::on_device(address(input)),
+            keys: Global::on_device(address(keys)),
+            values: Global::on_device(address(values)),
+            n: values.len() as u64,
+            result,
+        })?
+    };
+    match (found[verify::FOREIGN], found[verify::UNSTABLE]) {
+        (0, 0) => Ok(()),
+        (0, unstable) => Err(wrong(format!("{unstable} equal neighbours have changed places"))),
+        (foreign, _) => Err(wrong(format!("{foreign} values do not stand beside their keys"))),
+    }
+}
+
 /// Runs a kernel that checks, and returns what it adds to the words that `arguments` are made
 /// for.
 ///
 /// # Safety
 /// Nothing but the work on `stream` writes what the arguments refer to.
-pub(super) unsafe fn find<A>(
+unsafe fn find<A>(
     device: &Device,
     entry: &Entry<A>,
     stream: &Stream,
@@ -115,7 +145,7 @@ pub(super) fn check_apart<T: DeviceCopy>(
 }
 
 /// The error for a result that is not the sorted input.
-pub(super) fn wrong(reason: String) -> Error {
+fn wrong(reason: String) -> Error {
     Error::gpu("verifying a sort", reason)
 }
 

@@ -16,6 +16,8 @@ pub struct Device {
     /// The kernels, loaded as they are asked for. Declared first: unloaded before the context.
     pub kernels: KernelModule,
     context: Context,
+    /// The driver's number of it: 0 is the first that `CUDA_VISIBLE_DEVICES` shows.
+    pub index: u32,
     /// Product name, as the driver reports it.
     pub name: String,
     /// Compute capability, major and minor.
@@ -38,18 +40,23 @@ impl Device {
         static OPENED: OnceLock<Result<Arc<Device>, String>> = OnceLock::new();
         let opened = OPENED.get_or_init(|| {
             driver::open().map_err(|reason| reason.to_string())?;
-            Device::create().map_err(|error| error.to_string())
+            Device::create(0).map_err(|error| error.to_string())
         });
         opened.clone().map_err(NoGpu)
     }
 
-    fn create() -> Result<Arc<Device>, Error> {
+    /// Opens GPU `index`. The driver has been opened.
+    pub(super) fn create(index: u32) -> Result<Arc<Device>, Error> {
         let driver = driver_version()?;
-        if CudaDevice::num_devices().map_err(failed("counting the GPUs"))? == 0 {
-            let reason = "the driver shows none; see CUDA_VISIBLE_DEVICES";
+        let count = count()?;
+        if index >= count {
+            let reason = match count {
+                0 => "the driver shows none; see CUDA_VISIBLE_DEVICES".to_owned(),
+                _ => format!("the driver shows 0 to {}; see CUDA_VISIBLE_DEVICES", count - 1),
+            };
             return Err(Error::gpu("looking for a GPU", reason));
         }
-        let device = CudaDevice::get_device(0).map_err(failed("opening the GPU"))?;
+        let device = CudaDevice::get_device(index).map_err(failed("opening the GPU"))?;
         let name = device.name().map_err(failed("reading the GPU's name"))?;
         let attribute = |which| {
             let value = device.get_attribute(which).map_err(failed("reading the GPU's limits"))?;
@@ -63,8 +70,16 @@ impl Device {
         let shared_bytes = shared_bytes_optin(device)?;
         let context = Context::new(device).map_err(failed("creating a context on the GPU"))?;
         let kernels = KernelModule::find(capability)?;
-        let device =
-            Device { kernels, context, name, capability, multiprocessors, shared_bytes, driver };
+        let device = Device {
+            kernels,
+            context,
+            index,
+            name,
+            capability,
+            multiprocessors,
+            shared_bytes,
+            driver,
+        };
         // Every sort is verified by this kernel: a driver that compiles no PTX, or none of this
         // version, is found here and not in the middle of a run.
         device.kernels.load(&u32::VERIFY)?;
@@ -86,6 +101,26 @@ impl Device {
         check(status, "reading the GPU's free memory")?;
         Ok((free as u64, total as u64))
     }
+
+    /// The device among others: `GPU 1 (NVIDIA H200)`.
+    pub fn label(&self) -> String {
+        format!("GPU {} ({})", self.index, self.name)
+    }
+
+    /// The driver's handle of it.
+    pub(super) fn handle(&self) -> Result<sys::CUdevice, Error> {
+        let device = CudaDevice::get_device(self.index).map_err(failed("looking for a GPU"))?;
+        Ok(device.as_raw())
+    }
+
+    pub(super) fn context(&self) -> sys::CUcontext {
+        self.context.as_raw()
+    }
+}
+
+/// GPUs that the driver shows. The driver has been opened.
+pub(super) fn count() -> Result<u32, Error> {
+    CudaDevice::num_devices().map_err(failed("counting the GPUs"))
 }
 
 /// Name of the GPU that CUDA shows first, without opening it.

@@ -14,6 +14,7 @@ use gpu_kernels::key::{Bits, RADIX};
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::merge::Merge;
 use gpu_kernels::policy;
+use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
 use gpu_kernels::tile::Pass;
 
@@ -320,7 +321,8 @@ impl<W: Entries> SegmentKernels<W> {
     /// Those for keys of the type called `key`.
     pub fn of(device: &Device, key: &'static str) -> Result<Self, Error> {
         let [in_warps] = W::SEGMENTS_IN_WARPS else {
-            return Err(Error::SegmentWidth { key });
+            let (sort, otherwise) = ("segments", "each segment by itself");
+            return Err(Error::KeyWidth { sort, key, otherwise });
         };
         let in_blocks = W::SEGMENTS_IN_BLOCKS.iter().map(|entry| {
             let kernel = device.kernels.load(entry)?;
@@ -334,10 +336,15 @@ impl<W: Entries> SegmentKernels<W> {
     }
 }
 
-/// The kernel that merges runs.
-pub fn merger<W: Entries>(device: &Device) -> Result<Kernel<Merge<W>>, Error> {
-    const { assert!(!W::MERGE.is_empty(), "no entry point merges such keys") };
-    device.kernels.load(&W::MERGE[0])
+/// The kernel that merges runs of keys, alone or `paired` with values.
+pub fn merger<W: Entries>(device: &Device, paired: bool) -> Result<Kernel<Merge<W>>, Error> {
+    let mut entries = W::MERGE.iter().filter(|entry| entry.paired == paired);
+    device.kernels.load(first(&mut entries, "merges such keys")?)
+}
+
+/// The kernel that finds borders in sorted keys.
+pub fn ranker<W: Entries>(device: &Device) -> Result<Kernel<Ranks<W>>, Error> {
+    device.kernels.load(first(W::RANKS.iter(), "counts such keys")?)
 }
 
 /// The kernel that fetches elements by index.

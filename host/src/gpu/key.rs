@@ -58,6 +58,12 @@ unsafe impl DeviceCopy for F16 {}
 // SAFETY: a transparent wrapper of a word.
 unsafe impl DeviceCopy for Bf16 {}
 
+/// Bits that the encoding of such keys complements where the highest is set: all others of
+/// floating-point numbers, and none of other keys.
+pub(super) fn magnitude<K: GpuKey>() -> K::Word {
+    K::Word::from_u128(if K::TYPE.is_float() { K::TYPE.ones() >> 1 } else { 0 })
+}
+
 macro_rules! gpu_keys {
     ($($test:ident: $constant:ident, $name:literal, $key:ident, $word:ty, $kind:expr;)*) => { $(
         // SAFETY: a word, or a transparent wrapper of one, of this type.
@@ -131,6 +137,23 @@ impl Order {
     pub(super) fn order_mask<K: GpuKey>(&self) -> K::Word {
         let mask = K::TYPE.order_mask();
         K::Word::from_u128(if self.descending { mask ^ K::TYPE.ones() } else { mask })
+    }
+
+    /// Checks that all bits of such keys are sorted by, for a `sort` that can do no other.
+    ///
+    /// # Errors
+    /// Some bits only, or the order of values, which `otherwise` has.
+    pub(super) fn require_total(
+        &self,
+        key: KeyType,
+        sort: &'static str,
+        otherwise: &'static str,
+    ) -> Result<(), Error> {
+        let bits = self.sorted_bits(key)?;
+        match bits.end - bits.begin == key.bits && !self.is_numeric(key) {
+            true => Ok(()),
+            false => Err(Error::Order { sort, otherwise }),
+        }
     }
 
     /// Which bits are sorted by.

@@ -1,15 +1,15 @@
 //! Merges sorted runs pairwise on the device, along merge path.
 
 use cuda_std::memory::Global;
-use cuda_std::word::Word;
 use cust::memory::{AsyncCopyDestination, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::merge::Merge;
 
 use super::checks::address;
+use super::key::magnitude;
 use super::module::Kernel;
 use super::stream::wait_for;
-use super::{Device, GpuKey, dispatch};
+use super::{Device, GpuKey, Order, dispatch};
 use crate::error::{Error, failed};
 
 /// Merges the runs of `chunk` keys (the last may be shorter) that lie one after the other in
@@ -42,7 +42,8 @@ pub unsafe fn merge_runs<K: GpuKey>(
         check_count(n)?;
     }
     device.enter()?;
-    let kernel = dispatch::merger::<K::Word>(device)?;
+    let kernel = dispatch::merger::<K::Word>(device, false)?;
+    let order_mask = Order::ascending().order_mask::<K>();
     let mut length = chunk;
     let mut stride = 1;
     let mut in_keys = true;
@@ -61,9 +62,11 @@ pub unsafe fn merge_runs<K: GpuKey>(
                 continue;
             }
             wait_for(stream, &streams[pair * 2 * stride + stride])?;
-            let (a, b) = (from.index(start..middle), from.index(middle..end));
+            let runs = [start..middle, middle..end].map(|range| Run::of(&from.index(range)));
             // SAFETY: as above; the output is as long as both runs.
-            unsafe { merge::<K>(kernel, &a, &b, &to.index(start..end), stream)? };
+            unsafe {
+                merge::<K>(kernel, order_mask, runs, Run::of(&to.index(start..end)), stream)?;
+            }
         }
         in_keys = !in_keys;
         length *= 2;
@@ -84,29 +87,46 @@ pub fn check_count(n: usize) -> Result<(), Error> {
     Ok(())
 }
 
+/// Addresses of keys and of their values, if they have any.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    pub keys: u64,
+    pub values: u64,
+    pub len: usize,
+}
+
+impl Run {
+    /// Keys alone.
+    fn of<K: GpuKey>(keys: &DeviceSlice<K>) -> Self {
+        Run { keys: address(keys), values: 0, len: keys.len() }
+    }
+}
+
+/// Merges two runs into `output`, by the kernel that takes them with values or without.
+///
 /// # Safety
-/// The runs are sorted when the stream comes here; `output` is as long as both and apart from
-/// them.
-unsafe fn merge<K: GpuKey>(
+/// The runs are sorted in the order of `order_mask` when the stream comes here; `output` is as
+/// long as both and apart from them; together they are no more than [`check_count`] allows.
+pub(super) unsafe fn merge<K: GpuKey>(
     kernel: Kernel<Merge<K::Word>>,
-    a: &DeviceSlice<K>,
-    b: &DeviceSlice<K>,
-    output: &DeviceSlice<K>,
+    order_mask: K::Word,
+    [a, b]: [Run; 2],
+    output: Run,
     stream: &Stream,
 ) -> Result<(), Error> {
-    let array = |slice: &DeviceSlice<K>| Global::on_device(address(slice));
-    // All but the sign of floating-point numbers.
-    let magnitude = if K::TYPE.is_float() { K::TYPE.ones() >> 1 } else { 0 };
     let merge = Merge {
-        a: array(a),
-        a_len: a.len() as u32,
-        b: array(b),
-        b_len: b.len() as u32,
-        output: array(output),
-        order_mask: K::Word::from_u128(K::TYPE.order_mask()),
-        magnitude: K::Word::from_u128(magnitude),
+        a: Global::on_device(a.keys),
+        a_len: a.len as u32,
+        b: Global::on_device(b.keys),
+        b_len: b.len as u32,
+        output: Global::on_device(output.keys),
+        a_values: Global::on_device(a.values),
+        b_values: Global::on_device(b.values),
+        output_values: Global::on_device(output.values),
+        order_mask,
+        magnitude: magnitude::<K>(),
     };
-    let blocks = kernel.blocks(output.len() as u64) as u32;
+    let blocks = kernel.blocks(output.len as u64) as u32;
     // SAFETY: the caller's contract.
     unsafe { kernel.launch(stream, blocks, &merge) }
 }

@@ -15,6 +15,7 @@
 //! | [`resident`] | sorts of resident keys, timed and verified on the device |
 //! | [`checks`] | arguments of one length and apart; keys on the device in order |
 //! | [`merger`] | merges sorted runs pairwise |
+//! | [`devices`] | several GPUs, and sorts of one array over all of them |
 //! | [`stream`] | streams, and the memory operations on them |
 //! | [`transfer`] | copies between pageable host memory and the device |
 //!
@@ -23,6 +24,7 @@
 
 pub mod checks;
 pub mod device;
+pub mod devices;
 mod dispatch;
 pub mod key;
 mod launch;

@@ -12,14 +12,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cuda_std::memory::Global;
 use cust::event::{Event, EventFlags};
 use cust::memory::{DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
-use gpu_kernels::entry::Entries;
-use gpu_kernels::verify::{self, VerifyValues};
 
-use super::checks::{self, Found, address, wrong};
+use super::checks::{self, Found};
 use super::stream::{self, stream};
 use super::transfer::upload;
 use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace};
@@ -160,12 +157,8 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         let Some(values) = &self.values else {
             return Ok(());
         };
-        let found = self.check_values(&values.output)?;
-        match (found[verify::FOREIGN], found[verify::UNSTABLE]) {
-            (0, 0) => Ok(()),
-            (0, unstable) => Err(wrong(format!("{unstable} equal neighbours have changed places"))),
-            (foreign, _) => Err(wrong(format!("{foreign} values do not stand beside their keys"))),
-        }
+        let (keys, values) = (&self.output, &values.output);
+        checks::values(self.device(), &self.input, (keys, values), &self.stream)
     }
 
     fn device(&self) -> &Device {
@@ -174,23 +167,6 @@ impl<'a, K: GpuKey> Resident<'a, K> {
 
     fn found(&self, keys: &DeviceSlice<K>) -> Result<Found, Error> {
         checks::keys(self.device(), keys, &self.order, &self.stream)
-    }
-
-    /// The kernel's findings in the output's `values`: those that are not the index of their key,
-    /// and equal neighbours that have changed places.
-    fn check_values(&self, values: &DeviceSlice<u32>) -> Result<[u64; verify::WORDS], Error> {
-        // SAFETY: the buffers are this value's own.
-        unsafe {
-            checks::find(self.device(), &K::Word::VERIFY_VALUES, &self.stream, |result| {
-                VerifyValues {
-                    input: Global::on_device(address(&self.input)),
-                    keys: Global::on_device(address(&self.output)),
-                    values: Global::on_device(address(values)),
-                    n: values.len() as u64,
-                    result,
-                }
-            })
-        }
     }
 }
 

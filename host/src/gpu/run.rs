@@ -19,10 +19,10 @@ use crate::error::Error;
 /// Addresses of a run's input and output, of the keys and of the values if there are any; and of
 /// the caller's second buffers, that of values where there are any.
 #[derive(Clone, Copy)]
-struct Arguments {
-    keys: (u64, u64),
-    values: Option<(u64, u64)>,
-    second: Option<(u64, u64)>,
+pub(super) struct Arguments {
+    pub(super) keys: (u64, u64),
+    pub(super) values: Option<(u64, u64)>,
+    pub(super) second: Option<(u64, u64)>,
 }
 
 impl<K: GpuKey> Sort<K> {
@@ -146,11 +146,13 @@ impl<K: GpuKey> Sort<K> {
         unsafe { self.run(n, Arguments { keys, values, second: None }, workspace, stream) }
     }
 
+    /// Sorts `n` keys, no more than prepared for.
+    ///
     /// # Safety
     /// The addresses are of live memory of `n` elements each, input and output of each kind one
     /// or apart, the second buffers apart from both, and no other work uses them or the workspace
     /// until the stream has run.
-    unsafe fn run(
+    pub(super) unsafe fn run(
         &self,
         n: u64,
         Arguments { keys: (input, output), values, second }: Arguments,

@@ -44,11 +44,7 @@ impl<K: GpuKey> SegmentSort<K> {
     /// Keys of another width than 4 or 8 bytes; an order of some bits, or by value; more keys or
     /// segments than 32 bits count; kernels that do not load.
     pub fn new(device: Arc<Device>, n: usize, count: usize, order: Order) -> Result<Self, Error> {
-        let bits = order.sorted_bits(K::TYPE)?;
-        let whole = bits.begin == 0 && bits.end == K::TYPE.bits;
-        if !whole || order.is_numeric(K::TYPE) {
-            return Err(Error::SegmentOrder);
-        }
+        order.require_total(K::TYPE, "a sort of segments", "each segment by itself")?;
         let limit = u64::from(u32::MAX);
         if let Some(n) = [n, count].into_iter().find(|&n| n as u64 >= limit) {
             return Err(Error::TooMany { n, limit });

@@ -28,17 +28,20 @@ pub(super) fn is_captured(stream: &Stream) -> Result<bool, Error> {
     Ok(status != none)
 }
 
-/// Copies `bytes` within the device.
+/// Copies `bytes` within the device, if there are any.
 ///
 /// # Safety
 /// Both ranges are live and apart.
 pub(super) unsafe fn copy(from: u64, to: u64, bytes: u64, stream: &Stream) -> Result<(), Error> {
+    if bytes == 0 {
+        return Ok(());
+    }
     // SAFETY: the caller's contract.
     let status = unsafe { sys::cuMemcpyDtoDAsync_v2(to, from, bytes as usize, stream.as_inner()) };
     check(status, "copying on the GPU")
 }
 
-/// Sets `bytes` to `value`.
+/// Sets `bytes` to `value`, if there are any.
 ///
 /// # Safety
 /// The range is live, and nothing else uses it until the stream has run.
@@ -48,6 +51,9 @@ pub(super) unsafe fn fill(
     bytes: u64,
     stream: &Stream,
 ) -> Result<(), Error> {
+    if bytes == 0 {
+        return Ok(());
+    }
     // SAFETY: the caller's contract.
     let status = unsafe { sys::cuMemsetD8Async(address, value, bytes as usize, stream.as_inner()) };
     check(status, "clearing GPU memory")

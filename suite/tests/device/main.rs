@@ -6,6 +6,7 @@
 //! `--ignored full::`.
 
 mod buckets;
+mod devices;
 mod full;
 mod list;
 mod oracle;
@@ -71,6 +72,7 @@ fn main() {
     let mut trials: Vec<Trial> = TESTS
         .iter()
         .chain(list::TESTS)
+        .chain(devices::TESTS)
         .map(|&(name, test)| {
             let device = device.clone();
             let skipped = device.is_err();
@@ -92,6 +94,7 @@ fn main() {
         })
         .collect();
     trials.extend(full::trials(&device));
+    trials.push(devices::trial());
     let built_without = embedded_texts().next().is_none();
     if built_without {
         eprintln!("built without a kernel compiler; run `cargo xtask setup`");
@@ -337,6 +340,8 @@ fn every_embedded_text_has_every_kernel() {
             "block_small_keys_u8",
             "merge_u32",
             "merge_u64",
+            "merge_pairs_u32",
+            "ranks_u64",
             "verify_values_u8",
             "gather_u64",
             "numeric_codes_u16",

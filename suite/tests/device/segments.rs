@@ -58,7 +58,7 @@ pub(crate) fn wrong_offsets_are_refused(device: Arc<Device>) {
     let offsets = DeviceBuffer::from_slice(&[0, 1]).unwrap();
     let refused = |order| sorter.segments(&mut array.index(..), &offsets, order).unwrap_err();
     let error = refused(Order::ascending().bits(0..8)).to_string();
-    assert!(error.contains("by all bits"), "{error}");
+    assert!(error.contains("takes all bits"), "{error}");
     let mut bytes = DeviceBuffer::from_slice(&[2u8, 1]).unwrap();
     let error = sorter.segments(&mut bytes, &offsets, Order::ascending()).unwrap_err();
     assert!(error.to_string().contains("segments of u8 keys"), "{error}");

@@ -1,0 +1,190 @@
+//! The exchange of sorted runs between devices, piece by piece, and the merges of each piece.
+//!
+//! A piece of a result takes a run of each device's sorted part. Copy engines send the runs of
+//! other devices, on a stream for each pair of devices, in the order of pieces. The receiver's
+//! stream waits for a piece's runs and merges them pairwise, in the order of devices, which keeps
+//! equal keys in order; the last merge of a piece writes the output.
+
+use cust::event::{Event, EventFlags};
+use cust::stream::StreamWaitEventFlags;
+
+use super::sort::DevicesSort;
+use crate::error::{Error, failed};
+use crate::gpu::GpuKey;
+use crate::gpu::merger::{Run, merge};
+use crate::gpu::stream::copy;
+
+/// An exchange between the devices of a sort.
+pub(super) struct Exchange<'a, K: GpuKey> {
+    sort: &'a DevicesSort<K>,
+    /// For each piece of the whole result, and its end, the keys of each sorted part before it.
+    cuts: &'a [Vec<u32>],
+}
+
+/// A run of a piece, and whether it lies where earlier rounds of merging have put it.
+#[derive(Clone, Copy, Debug)]
+struct Merged {
+    run: Run,
+    is_merged: bool,
+}
+
+/// Elements from one on, of so many.
+fn within<K: GpuKey>(run: Run, begin: usize, len: usize) -> Run {
+    Run {
+        keys: run.keys + (begin * size_of::<K>()) as u64,
+        values: run.values + (begin * size_of::<u32>()) as u64,
+        len,
+    }
+}
+
+impl<'a, K: GpuKey> Exchange<'a, K> {
+    pub fn of(sort: &'a DevicesSort<K>, cuts: &'a [Vec<u32>]) -> Self {
+        Exchange { sort, cuts }
+    }
+
+    /// Puts all copies and merges on the streams; `output` has the addresses of the keys and
+    /// values of each device's result, which is there when its stream has run. All parts are
+    /// sorted.
+    pub fn run(&self, output: impl Fn(usize) -> (u64, u64)) -> Result<(), Error> {
+        let count = self.sort.lanes.len();
+        let mut written = vec![0; count];
+        let mut received = vec![0; count];
+        for piece in 0..self.sort.pieces {
+            for to in 0..count {
+                let (keys, values) = output(to);
+                let index = to * self.sort.pieces + piece;
+                let len = (0..count).map(|from| self.taken(index, from)).sum();
+                let part = Run { keys, values, len: 0 };
+                let target = within::<K>(part, written[to], len);
+                written[to] += len;
+                let runs = self.send(index, to, target, &mut received[to])?;
+                self.merge(to, runs, target)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys of a piece that come from the sorted part of a device.
+    fn taken(&self, piece: usize, from: usize) -> usize {
+        (self.cuts[piece + 1][from] - self.cuts[piece][from]) as usize
+    }
+
+    /// Has the other devices send their runs of a piece to device `to`, whose stream waits for
+    /// them; `received` keys of its room are taken before, and more after. Returns the piece's
+    /// runs. One that is the whole piece goes straight to `target`.
+    fn send(
+        &self,
+        piece: usize,
+        to: usize,
+        target: Run,
+        received: &mut usize,
+    ) -> Result<Vec<Run>, Error> {
+        let DevicesSort { lanes, devices, paired, .. } = self.sort;
+        let mut runs = Vec::new();
+        for (from, lane) in lanes.iter().enumerate() {
+            let len = self.taken(piece, from);
+            if len == 0 {
+                continue;
+            }
+            let sorted = within::<K>(lane.sorted.run(), self.cuts[piece][from] as usize, len);
+            if from == to {
+                runs.push(sorted);
+                continue;
+            }
+            let room = match len == target.len {
+                true => target,
+                false => {
+                    *received += len;
+                    within::<K>(lanes[to].received.run(), *received - len, len)
+                }
+            };
+            let stream = &lane.copies[to];
+            let sent = devices.on(from, |_| {
+                // SAFETY: the sorted parts are whole; the receiver has sorted its own, and no
+                // other run takes this room; all live until the run has ended.
+                unsafe {
+                    let bytes = (len * size_of::<K>()) as u64;
+                    devices.copy((from, sorted.keys), (to, room.keys), bytes, stream)?;
+                    if *paired {
+                        let bytes = (len * size_of::<u32>()) as u64;
+                        devices.copy((from, sorted.values), (to, room.values), bytes, stream)?;
+                    }
+                }
+                let sent = Event::new(EventFlags::DISABLE_TIMING);
+                let sent = sent.map_err(failed("creating an event"))?;
+                sent.record(stream).map_err(failed("recording an event"))?;
+                Ok(sent)
+            })?;
+            devices.on(to, |_| {
+                let waits = lanes[to].stream.wait_event(sent, StreamWaitEventFlags::DEFAULT);
+                waits.map_err(failed("waiting for another GPU"))
+            })?;
+            runs.push(room);
+        }
+        Ok(runs)
+    }
+
+    /// Merges the runs of a piece on device `to` into `target`.
+    fn merge(&self, to: usize, runs: Vec<Run>, target: Run) -> Result<(), Error> {
+        match runs[..] {
+            [] => return Ok(()),
+            [whole] if whole.keys == target.keys => return Ok(()),
+            [whole] => return self.sort.devices.on(to, |_| self.copy(to, whole, target)),
+            _ => {}
+        }
+        let unmerged = |run| Merged { run, is_merged: false };
+        let mut runs: Vec<Merged> = runs.into_iter().map(unmerged).collect();
+        let between = self.sort.lanes[to].between.run();
+        while runs.len() > 1 {
+            // Rounds take turns such that the last one ends in the target.
+            let rounds = runs.len().next_power_of_two().trailing_zeros();
+            let end = if rounds % 2 == 1 { target } else { between };
+            runs = self.sort.devices.on(to, |_| self.round(to, &runs, end))?;
+        }
+        Ok(())
+    }
+
+    /// Merges pairs of runs to where `end` begins, one after the other.
+    fn round(&self, to: usize, runs: &[Merged], end: Run) -> Result<Vec<Merged>, Error> {
+        let lane = &self.sort.lanes[to];
+        let mut at = 0;
+        let mut merged = Vec::new();
+        for pair in runs.chunks(2) {
+            let len = pair.iter().map(|of| of.run.len).sum();
+            let output = within::<K>(end, at, len);
+            at += len;
+            merged.push(match *pair {
+                [a, b] => {
+                    let order_mask = self.sort.order.order_mask::<K>();
+                    let runs = [a.run, b.run];
+                    // SAFETY: the stream has waited for both; the output is theirs alone and lies
+                    // where no run of this round does; a piece is within what is counted.
+                    unsafe { merge::<K>(lane.merge, order_mask, runs, output, &lane.stream)? };
+                    Merged { run: output, is_merged: true }
+                }
+                // The room of earlier rounds is written again in the next one.
+                [odd] if odd.is_merged => {
+                    self.copy(to, odd.run, output)?;
+                    Merged { run: output, ..odd }
+                }
+                _ => pair[0],
+            });
+        }
+        Ok(merged)
+    }
+
+    /// Copies a run on device `to`, which is entered.
+    fn copy(&self, to: usize, from: Run, target: Run) -> Result<(), Error> {
+        let stream = &self.sort.lanes[to].stream;
+        let (keys, values) =
+            ((from.len * size_of::<K>()) as u64, (from.len * size_of::<u32>()) as u64);
+        // SAFETY: the runs are apart and live until the run has ended.
+        unsafe {
+            copy(from.keys, target.keys, keys, stream)?;
+            if self.sort.paired {
+                copy(from.values, target.values, values, stream)?;
+            }
+        }
+        Ok(())
+    }
+}
