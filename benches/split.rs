@@ -3,6 +3,10 @@
 //! Group `split`: engine `gpu` on c streams, of keys in GPU memory and timed by the
 //! device over all streams, and `cpu-std` on c threads. No copies between memories.
 //!
+//! Group `devices`: engine `gpu` on one array over c GPUs, a part in the memory of each, timed by
+//! the host until the result's parts lie there in order. A level of more GPUs than there are is
+//! skipped.
+//!
 //! How to read it: level 1 is the sort alone. The overlap says how many streams were
 //! busy at a time: near 1, the device ran them one after the other, and what a level
 //! adds is merging. Efficiency is speed-up over c.
@@ -14,5 +18,5 @@ use std::process::ExitCode;
 use suite::Group;
 
 fn main() -> ExitCode {
-    harness::main("split", &[Group::Split])
+    harness::main("split", &[Group::Split, Group::Devices])
 }

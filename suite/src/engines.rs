@@ -63,13 +63,17 @@ pub struct Entry {
 pub const ENGINES: [Entry; 17] = {
     use Backend::{Cpu, Emulator, Gpu, Peer};
     use Group::{
-        Batch, Classic, Device, DeviceCold, DeviceGraph, Pairs, Segments, Split, Transfer,
+        Batch, Classic, Device, DeviceCold, DeviceGraph, Devices, Pairs, Segments, Split, Transfer,
     };
     const fn entry(name: &'static str, backend: Backend, groups: &'static [Group]) -> Entry {
         Entry { name, backend, groups }
     }
     [
-        entry(GPU, Gpu, &[Classic, Device, DeviceCold, DeviceGraph, Split, Batch, Segments, Pairs]),
+        entry(
+            GPU,
+            Gpu,
+            &[Classic, Device, DeviceCold, DeviceGraph, Split, Devices, Batch, Segments, Pairs],
+        ),
         entry("cub", Peer, &[Device, Segments, Pairs]),
         entry("cupy", Peer, &[Classic, Device]),
         entry("torch", Peer, &[Device]),
@@ -104,7 +108,7 @@ impl Group {
             Self::Device | Self::DeviceCold | Self::DeviceGraph | Self::Emulator => true,
             Self::Pairs => name != CPU_RAYON,
             Self::Transfer => [PINNED_IN, PINNED_OUT, DEVICE_COPY].contains(&name),
-            Self::Split | Self::Batch | Self::Segments | Self::Cpu => false,
+            Self::Split | Self::Devices | Self::Batch | Self::Segments | Self::Cpu => false,
         }
     }
 }

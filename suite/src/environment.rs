@@ -70,7 +70,7 @@ impl Machine {
 fn gpu_name() -> Option<String> {
     match models(Path::new("/proc/driver/nvidia")) {
         Some(model) => Some(model),
-        None => gpu::device::first_name(),
+        None => gpus().into_iter().next(),
     }
 }
 
@@ -137,6 +137,12 @@ pub struct Environment {
     pub container: Option<String>,
     /// The GPU that was used, if one was.
     pub gpu: Option<Gpu>,
+    /// Names of all GPUs that CUDA shows, if there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<String>,
+    /// True if they reach each other's memory; else copies between them go through the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gpu_peers: Option<bool>,
     /// How that GPU was set up, where NVML says.
     #[serde(default)]
     pub gpu_setup: Option<Setup>,
@@ -165,6 +171,7 @@ impl Environment {
         let system = System::new_with_specifics(wanted).ok();
         let cpu = system.as_ref().and_then(|system| system.cpus().first());
         let cpu = cpu.map(|cpu| cpu.brand().trim().to_owned());
+        let several = gpu.is_some() && gpus().len() > 1;
         Self {
             unix_time_s: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
@@ -184,6 +191,8 @@ impl Environment {
             kernel: System::kernel_version().ok(),
             arch: env::consts::ARCH.to_owned(),
             container: container(),
+            gpus: if several { gpus() } else { Vec::new() },
+            gpu_peers: several.then(gpu::devices::are_peers).flatten(),
             gpu_setup: gpu
                 .as_ref()
                 .and_then(|_| Monitor::open().ok())
@@ -231,6 +240,11 @@ fn governor() -> Option<String> {
 /// Logical cores that this process may use, 1 if the system does not say.
 pub fn cores() -> usize {
     thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Names of the GPUs that CUDA shows.
+pub fn gpus() -> Vec<String> {
+    gpu::device::names()
 }
 
 /// Commit and dirty flag, from [`COMMIT_VARIABLE`] or else from git.

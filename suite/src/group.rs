@@ -19,6 +19,8 @@ pub enum Group {
     DeviceGraph,
     /// One array, cut into as many pieces as the level says.
     Split,
+    /// One array over as many GPUs as the level says.
+    Devices,
     /// As many arrays at once as the level says.
     Batch,
     /// One array of as many segments as the level says, each sorted by itself.
@@ -35,12 +37,13 @@ pub enum Group {
 
 impl Group {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Classic,
         Self::Device,
         Self::DeviceCold,
         Self::DeviceGraph,
         Self::Split,
+        Self::Devices,
         Self::Batch,
         Self::Segments,
         Self::Pairs,
@@ -57,6 +60,7 @@ impl Group {
             Self::DeviceCold => "device-cold",
             Self::DeviceGraph => "device-graph",
             Self::Split => "split",
+            Self::Devices => "devices",
             Self::Batch => "batch",
             Self::Segments => "segments",
             Self::Pairs => "pairs",
@@ -82,6 +86,7 @@ impl Group {
             Self::Split => {
                 "Does it help to cut one array into pieces that are sorted at the same time?"
             }
+            Self::Devices => "How much faster do several GPUs sort one array than one does?",
             Self::Batch => {
                 "How many independent arrays are sorted in a second, by how many there are at a time?"
             }
@@ -100,7 +105,7 @@ impl Group {
     /// By whose clock its times are meant, where an engine is timed by both.
     pub fn clock(self) -> Clock {
         match self {
-            Self::Classic | Self::Cpu | Self::Emulator => Clock::Host,
+            Self::Classic | Self::Devices | Self::Cpu | Self::Emulator => Clock::Host,
             _ => Clock::Device,
         }
     }
@@ -112,7 +117,15 @@ impl Group {
 
     /// Returns true if its question is what a higher level changes.
     pub fn asks_for_levels(self) -> bool {
-        matches!(self, Self::Classic | Self::Split | Self::Batch | Self::Segments | Self::Transfer)
+        matches!(
+            self,
+            Self::Classic
+                | Self::Split
+                | Self::Devices
+                | Self::Batch
+                | Self::Segments
+                | Self::Transfer
+        )
     }
 
     /// Returns true if its cases copy and sort nothing.

@@ -21,7 +21,7 @@ use crate::peers::pairs::Pairs;
 use crate::peers::{Input, Peer, Variant};
 use crate::runner::Runner;
 use crate::runners::peer::{self, Handed, Shape, StartedPeer};
-use crate::runners::{copies, emulator, gpu, host as on_host, segments, streams};
+use crate::runners::{copies, devices, emulator, gpu, host as on_host, segments, streams};
 use crate::slowdown::{Slowdown, Slowed};
 use crate::workload::KeyFile;
 use crate::{cpu, gpu_engine};
@@ -309,6 +309,13 @@ fn require_gpu_memory(group: Group, case: &Case, bytes: usize) -> Result<(), Err
     if !needs_gpu(engine) || is_peer(engine) {
         return Ok(());
     }
+    if group == Group::Devices {
+        devices::first(case.level)?;
+        // Of the parts, input, two buffers and output; on the first GPU all is gathered.
+        let part = (case.n as u64).div_ceil(case.level as u64).saturating_mul(4 * bytes as u64);
+        let gathered = (case.n as u64).saturating_mul(2 * bytes as u64);
+        return require_free(case, part.saturating_add(gathered));
+    }
     let (arrays, buffers) = match group {
         Group::Transfer => (1, 1),
         Group::Classic => (1, 2),
@@ -316,7 +323,11 @@ fn require_gpu_memory(group: Group, case: &Case, bytes: usize) -> Result<(), Err
         _ => (1, 3),
     };
     let keys = (case.n as u64).saturating_mul(arrays as u64);
-    let needed = keys.saturating_mul(buffers * bytes as u64);
+    require_free(case, keys.saturating_mul(buffers * bytes as u64))
+}
+
+/// Refuses a case that needs more memory than the first GPU has left.
+fn require_free(case: &Case, needed: u64) -> Result<(), Error> {
     let (available, _) = Device::open()?.memory()?;
     // A small sort has no copy.
     let small = 16 << 20;
@@ -350,6 +361,7 @@ fn build_keys<K: Key + Default>(registry: &Registry, group: Group, case: &Case) 
             Box::new(gpu::Resident::new(&*keys()?, false, cold, order)?)
         }
         (Group::DeviceGraph, _) => Box::new(gpu::Graph::new(keys()?)?),
+        (Group::Devices, _) => Box::new(devices::OneArray::new(keys()?.keys(), false, case.level)?),
         (Group::Split, GPU) => Box::new(streams::Split::new(keys()?, case.level)?),
         (Group::Batch, GPU) => Box::new(streams::Batch::new(registry.inputs.arrays::<K>(case)?)?),
         (Group::Batch, _) => {
@@ -374,11 +386,14 @@ fn build_keys<K: Key + Default>(registry: &Registry, group: Group, case: &Case) 
 }
 
 fn build_pairs<K: Key + Default>(registry: &Registry, group: Group, case: &Case) -> Built {
-    if group != Group::Pairs {
+    if !matches!(group, Group::Pairs | Group::Devices) {
         return Err(unknown("type of keys alone", &case.kind, &key_types()));
     }
     require_indices(case.n)?;
     let keys = || registry.inputs.keys::<K>(case);
+    if group == Group::Devices {
+        return Ok(Box::new(devices::OneArray::new(keys()?.keys(), true, case.level)?));
+    }
     let (engine, variant) = engine_and_variant(&case.engine);
     Ok(match engine {
         GPU => Box::new(gpu::Resident::new(&*keys()?, true, false, order(variant)?)?),
@@ -462,6 +477,7 @@ mod tests {
             "device-graph/u32-uniform/gpu/1/9",
             "device/u32-uniform/cub/1/9",
             "split/u32-uniform-9/gpu/2",
+            "devices/u32-uniform-9/gpu/2",
             "batch/u32-uniform-9/gpu/2",
             "segments/u32-uniform/gpu/2/9",
             "pairs/u32+u32-uniform/gpu/1/9",

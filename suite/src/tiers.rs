@@ -130,6 +130,7 @@ pub fn axes(tier: Tier, group: Group, with_gpu: bool) -> Vec<Axes> {
             vec![powers(types, UNIFORM, exponents, &[1])]
         }
         Group::Split => split(tier, with_gpu, &levels),
+        Group::Devices => devices(tier),
         Group::Batch => {
             let exponents: &[u32] = match (tier, with_gpu) {
                 (Tier::Quick, false) => &[14],
@@ -221,6 +222,23 @@ fn split(tier: Tier, with_gpu: bool, levels: &[usize]) -> Vec<Axes> {
             powers(&["u64", "f32"], UNIFORM, &[24], levels),
         ],
     }
+}
+
+/// Levels: one GPU, two, four and so on, and all. Two where there is one, so that it is said why
+/// there is no time.
+fn devices(tier: Tier) -> Vec<Axes> {
+    let count = environment::gpus().len().max(2);
+    let doubled = (0..).map(|exponent| 1 << exponent).take_while(|&level| level < count);
+    let levels: Vec<usize> = doubled.chain([count]).collect();
+    let keys: &[u32] = tier.of(&[24], &[24, 26], &[24, 26, 29]);
+    let mut all = vec![powers(U32, UNIFORM, keys, &levels)];
+    if tier != Tier::Quick {
+        all.push(powers(&["u32+u32"], UNIFORM, tier.of(&[], &[26], &[26, 29]), &levels));
+    }
+    if tier == Tier::Full {
+        all.push(powers(U32, SPREADS, &[26], &levels));
+    }
+    all
 }
 
 fn pairs(tier: Tier, with_gpu: bool, cores: usize) -> Vec<Axes> {

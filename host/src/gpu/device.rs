@@ -107,12 +107,6 @@ impl Device {
         format!("GPU {} ({})", self.index, self.name)
     }
 
-    /// The driver's handle of it.
-    pub(super) fn handle(&self) -> Result<sys::CUdevice, Error> {
-        let device = CudaDevice::get_device(self.index).map_err(failed("looking for a GPU"))?;
-        Ok(device.as_raw())
-    }
-
     pub(super) fn context(&self) -> sys::CUcontext {
         self.context.as_raw()
     }
@@ -123,10 +117,25 @@ pub(super) fn count() -> Result<u32, Error> {
     CudaDevice::num_devices().map_err(failed("counting the GPUs"))
 }
 
-/// Name of the GPU that CUDA shows first, without opening it.
-pub fn first_name() -> Option<String> {
-    driver::open().ok()?;
-    CudaDevice::get_device(0).ok()?.name().ok()
+/// Names of the GPUs that CUDA shows, without opening them.
+pub fn names() -> Vec<String> {
+    let count = driver::open().ok().and_then(|()| count().ok()).unwrap_or(0);
+    let name = |index| CudaDevice::get_device(index).and_then(|device| device.name());
+    (0..count).map(|index| name(index).unwrap_or_default()).collect()
+}
+
+/// Returns true if GPU `from` may reach the memory of GPU `to`. The driver has been opened.
+pub(super) fn may_reach(from: u32, to: u32) -> Result<bool, Error> {
+    let handle = |index| {
+        let device = CudaDevice::get_device(index).map_err(failed("looking for a GPU"))?;
+        Ok::<_, Error>(device.as_raw())
+    };
+    let (from, to) = (handle(from)?, handle(to)?);
+    let mut allowed = 0;
+    // SAFETY: the pointer is to a word that lives through the call.
+    let status = unsafe { sys::cuDeviceCanAccessPeer(&mut allowed, from, to) };
+    check(status, "asking for peer access")?;
+    Ok(allowed != 0)
 }
 
 fn driver_version() -> Result<String, Error> {

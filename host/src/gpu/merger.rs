@@ -97,7 +97,7 @@ pub(super) struct Run {
 
 impl Run {
     /// Keys alone.
-    fn of<K: GpuKey>(keys: &DeviceSlice<K>) -> Self {
+    pub fn of<K: GpuKey>(keys: &DeviceSlice<K>) -> Self {
         Run { keys: address(keys), values: 0, len: keys.len() }
     }
 }

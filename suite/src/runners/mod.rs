@@ -1,6 +1,7 @@
 //! Engines made ready to run a case, one module a place where the elements lie.
 
 pub mod copies;
+pub mod devices;
 pub mod emulator;
 pub mod gpu;
 pub mod host;

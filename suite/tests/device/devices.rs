@@ -82,7 +82,7 @@ fn check<K: Ranked>(
     let (n, count) = (keys.len(), devices.all().len());
     let what = format!("{n} keys of {}, {order:?}, over {count}", K::TYPE.name);
     let expected = oracle(keys, K::rank, descending);
-    let lengths: Vec<usize> = input.parts().iter().map(|part| part.len()).collect();
+    let lengths = input.lengths();
     let words = |keys: &[K]| keys.iter().map(|key| key.to_word()).collect::<Vec<_>>();
     let in_order: Vec<u128> = expected.iter().map(|&i| keys[i as usize].to_word()).collect();
 
@@ -119,7 +119,7 @@ fn large_inputs(devices: &Arc<Devices>, sizes: &[usize]) {
         let order = Order::ascending();
         let input = Parts::upload(devices, &workload.generate::<K>().unwrap()).unwrap();
         let values = Parts::upload(devices, &indices(n).unwrap()).unwrap();
-        let lengths: Vec<usize> = input.parts().iter().map(|part| part.len()).collect();
+        let lengths = input.lengths();
         let mut sort =
             DevicesSort::new(devices, &lengths, Payload::Value(4), order.clone()).unwrap();
         let mut keys_out = Parts::blank(devices, n).unwrap();

@@ -8,17 +8,19 @@
 use cust::event::{Event, EventFlags};
 use cust::stream::StreamWaitEventFlags;
 
-use super::sort::DevicesSort;
+use super::merge::DevicesMerge;
 use crate::error::{Error, failed};
 use crate::gpu::GpuKey;
 use crate::gpu::merger::{Run, merge};
 use crate::gpu::stream::copy;
 
-/// An exchange between the devices of a sort.
+/// An exchange between the devices of a merge.
 pub(super) struct Exchange<'a, K: GpuKey> {
-    sort: &'a DevicesSort<K>,
+    pub merge: &'a DevicesMerge<K>,
+    /// The sorted part of each device.
+    pub sorted: &'a [Run],
     /// For each piece of the whole result, and its end, the keys of each sorted part before it.
-    cuts: &'a [Vec<u32>],
+    pub cuts: &'a [Vec<u32>],
 }
 
 /// A run of a piece, and whether it lies where earlier rounds of merging have put it.
@@ -37,28 +39,21 @@ fn within<K: GpuKey>(run: Run, begin: usize, len: usize) -> Run {
     }
 }
 
-impl<'a, K: GpuKey> Exchange<'a, K> {
-    pub fn of(sort: &'a DevicesSort<K>, cuts: &'a [Vec<u32>]) -> Self {
-        Exchange { sort, cuts }
-    }
-
-    /// Puts all copies and merges on the streams; `output` has the addresses of the keys and
-    /// values of each device's result, which is there when its stream has run. All parts are
-    /// sorted.
-    pub fn run(&self, output: impl Fn(usize) -> (u64, u64)) -> Result<(), Error> {
-        let count = self.sort.lanes.len();
+impl<K: GpuKey> Exchange<'_, K> {
+    /// Puts all copies and merges on the streams. The part of `output` of a device is there when
+    /// its stream has run. All parts are sorted.
+    pub fn run(&self, output: &[Run]) -> Result<(), Error> {
+        let count = self.merge.lanes.len();
         let mut written = vec![0; count];
         let mut received = vec![0; count];
-        for piece in 0..self.sort.pieces {
+        for piece in 0..self.merge.pieces {
             for to in 0..count {
-                let (keys, values) = output(to);
-                let index = to * self.sort.pieces + piece;
+                let index = to * self.merge.pieces + piece;
                 let len = (0..count).map(|from| self.taken(index, from)).sum();
-                let part = Run { keys, values, len: 0 };
-                let target = within::<K>(part, written[to], len);
+                let target = within::<K>(output[to], written[to], len);
                 written[to] += len;
                 let runs = self.send(index, to, target, &mut received[to])?;
-                self.merge(to, runs, target)?;
+                self.merge_runs(to, runs, target)?;
             }
         }
         Ok(())
@@ -79,14 +74,14 @@ impl<'a, K: GpuKey> Exchange<'a, K> {
         target: Run,
         received: &mut usize,
     ) -> Result<Vec<Run>, Error> {
-        let DevicesSort { lanes, devices, paired, .. } = self.sort;
+        let DevicesMerge { lanes, devices, paired, .. } = self.merge;
         let mut runs = Vec::new();
         for (from, lane) in lanes.iter().enumerate() {
             let len = self.taken(piece, from);
             if len == 0 {
                 continue;
             }
-            let sorted = within::<K>(lane.sorted.run(), self.cuts[piece][from] as usize, len);
+            let sorted = within::<K>(self.sorted[from], self.cuts[piece][from] as usize, len);
             if from == to {
                 runs.push(sorted);
                 continue;
@@ -125,28 +120,28 @@ impl<'a, K: GpuKey> Exchange<'a, K> {
     }
 
     /// Merges the runs of a piece on device `to` into `target`.
-    fn merge(&self, to: usize, runs: Vec<Run>, target: Run) -> Result<(), Error> {
+    fn merge_runs(&self, to: usize, runs: Vec<Run>, target: Run) -> Result<(), Error> {
         match runs[..] {
             [] => return Ok(()),
             [whole] if whole.keys == target.keys => return Ok(()),
-            [whole] => return self.sort.devices.on(to, |_| self.copy(to, whole, target)),
+            [whole] => return self.merge.devices.on(to, |_| self.copy(to, whole, target)),
             _ => {}
         }
         let unmerged = |run| Merged { run, is_merged: false };
         let mut runs: Vec<Merged> = runs.into_iter().map(unmerged).collect();
-        let between = self.sort.lanes[to].between.run();
+        let between = self.merge.lanes[to].between.run();
         while runs.len() > 1 {
             // Rounds take turns such that the last one ends in the target.
             let rounds = runs.len().next_power_of_two().trailing_zeros();
             let end = if rounds % 2 == 1 { target } else { between };
-            runs = self.sort.devices.on(to, |_| self.round(to, &runs, end))?;
+            runs = self.merge.devices.on(to, |_| self.round(to, &runs, end))?;
         }
         Ok(())
     }
 
     /// Merges pairs of runs to where `end` begins, one after the other.
     fn round(&self, to: usize, runs: &[Merged], end: Run) -> Result<Vec<Merged>, Error> {
-        let lane = &self.sort.lanes[to];
+        let lane = &self.merge.lanes[to];
         let mut at = 0;
         let mut merged = Vec::new();
         for pair in runs.chunks(2) {
@@ -155,7 +150,7 @@ impl<'a, K: GpuKey> Exchange<'a, K> {
             at += len;
             merged.push(match *pair {
                 [a, b] => {
-                    let order_mask = self.sort.order.order_mask::<K>();
+                    let order_mask = self.merge.order.order_mask::<K>();
                     let runs = [a.run, b.run];
                     // SAFETY: the stream has waited for both; the output is theirs alone and lies
                     // where no run of this round does; a piece is within what is counted.
@@ -175,13 +170,13 @@ impl<'a, K: GpuKey> Exchange<'a, K> {
 
     /// Copies a run on device `to`, which is entered.
     fn copy(&self, to: usize, from: Run, target: Run) -> Result<(), Error> {
-        let stream = &self.sort.lanes[to].stream;
+        let stream = &self.merge.lanes[to].stream;
         let (keys, values) =
             ((from.len * size_of::<K>()) as u64, (from.len * size_of::<u32>()) as u64);
         // SAFETY: the runs are apart and live until the run has ended.
         unsafe {
             copy(from.keys, target.keys, keys, stream)?;
-            if self.sort.paired {
+            if self.merge.paired {
                 copy(from.values, target.values, values, stream)?;
             }
         }

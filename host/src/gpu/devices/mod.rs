@@ -5,6 +5,7 @@
 //! | [`parts`] | [`Parts`]: one array over all devices, a part in the memory of each |
 //! | [`sort`] | [`DevicesSort`]: sorts such an array |
 //! | `borders` | where the parts of the result begin and end |
+//! | [`merge`] | [`DevicesMerge`]: merges sorted parts |
 //! | `exchange` | the copies between devices, and the merges of what arrives |
 //!
 //! One thread of the host drives all devices: everything is asynchronous, and entering a context
@@ -13,6 +14,7 @@
 
 mod borders;
 mod exchange;
+pub mod merge;
 pub mod parts;
 pub mod sort;
 
@@ -27,14 +29,15 @@ use super::stream;
 use crate::driver;
 use crate::error::{Error, NoGpu, check};
 
+pub use merge::DevicesMerge;
 pub use parts::Parts;
 pub use sort::DevicesSort;
 
 /// GPUs, opened.
 pub struct Devices {
     all: Vec<Arc<Device>>,
-    /// The way from each device to each, row by row.
-    links: Vec<Link>,
+    /// The way from each device to each.
+    links: Vec<Vec<Link>>,
 }
 
 /// The way of copies from one device to another.
@@ -76,14 +79,18 @@ impl Devices {
             })
         };
         let all: Vec<Arc<Device>> = indices.iter().map(open).collect::<Result<_, _>>()?;
-        let mut links = Vec::new();
-        for from in &all {
-            for to in &all {
-                let linked = link(from, to).map_err(|error| named(from, error));
-                links.push(linked.map_err(|error| NoGpu(error.to_string()))?);
-            }
-        }
+        let linked = |from: &Arc<Device>| {
+            let to_each = all.iter().map(|to| link(from, to)).collect::<Result<Vec<_>, _>>();
+            to_each.map_err(|error| NoGpu(named(from, error).to_string()))
+        };
+        let links = all.iter().map(linked).collect::<Result<_, _>>()?;
         Ok(Arc::new(Devices { all, links }))
+    }
+
+    /// The first `count` of them, if there are as many: 1 or more.
+    pub fn first(&self, count: usize) -> Option<Arc<Self>> {
+        let all = self.all.get(..count).filter(|all| !all.is_empty())?;
+        Some(Arc::new(Devices { all: all.to_vec(), links: self.links.clone() }))
     }
 
     /// The devices, in the order of their parts.
@@ -93,7 +100,7 @@ impl Devices {
 
     /// The way of copies between two of them, by their places in [`all`](Self::all).
     pub fn link(&self, from: usize, to: usize) -> Link {
-        self.links[from * self.all.len() + to]
+        self.links[from][to]
     }
 
     /// Has `work` run in the context of device `index`, and names the device in its error.
@@ -145,6 +152,15 @@ impl Devices {
         check(status, "copying to another GPU")
     }
 
+    /// Drops what has memory on the devices, one item each, in the context of its device.
+    fn drop_each<T>(&self, items: &mut Vec<T>) {
+        for (device, item) in self.all.iter().zip(items.drain(..)) {
+            // A context that cannot be entered has lost its memory already.
+            let _ = device.enter();
+            drop(item);
+        }
+    }
+
     /// Waits for all work on all devices, whatever comes of it: after an error, nothing uses the
     /// memory that is then freed.
     fn settle(&self) {
@@ -162,6 +178,19 @@ fn count() -> Result<u32, Error> {
     device::count()
 }
 
+/// Returns true if all GPUs that the driver shows may reach each other's memory; none if it does
+/// not say. Opens none of them.
+pub fn are_peers() -> Option<bool> {
+    let count = count().ok()?;
+    let mut all = true;
+    for from in 0..count {
+        for to in (0..count).filter(|&to| to != from) {
+            all &= device::may_reach(from, to).ok()?;
+        }
+    }
+    Some(all)
+}
+
 fn named(device: &Device, error: Error) -> Error {
     Error::OnDevice { device: device.label(), error: Box::new(error) }
 }
@@ -171,12 +200,7 @@ fn link(from: &Device, to: &Device) -> Result<Link, Error> {
     if from.index == to.index {
         return Ok(Link::Within);
     }
-    let (here, there) = (from.handle()?, to.handle()?);
-    let mut allowed = 0;
-    // SAFETY: the pointer is to a word that lives through the call.
-    let status = unsafe { sys::cuDeviceCanAccessPeer(&mut allowed, here, there) };
-    check(status, "asking for peer access")?;
-    if allowed == 0 {
+    if !device::may_reach(from.index, to.index)? {
         return Ok(Link::Staged);
     }
     from.enter()?;

@@ -9,6 +9,7 @@ use super::Devices;
 use crate::error::{Error, failed};
 use crate::gpu::GpuKey;
 use crate::gpu::checks::address;
+use crate::gpu::merger::Run;
 use crate::gpu::stream::{fill, stream};
 use crate::gpu::transfer::upload;
 
@@ -75,9 +76,18 @@ impl<T: GpuKey> Parts<T> {
         &self.parts
     }
 
-    /// Where each part begins.
-    pub(super) fn addresses(&self) -> Vec<u64> {
-        self.parts.iter().map(|part| address(part)).collect()
+    /// Elements of each part.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.parts.iter().map(|part| part.len()).collect()
+    }
+
+    /// Addresses of the parts as keys, with those of their values if there are any.
+    pub(super) fn runs(&self, values: Option<&Parts<u32>>) -> Vec<Run> {
+        let run = |(index, keys): (usize, &DeviceBuffer<T>)| Run {
+            values: values.map_or(0, |values| address(&values.parts[index])),
+            ..Run::of(keys)
+        };
+        self.parts.iter().enumerate().map(run).collect()
     }
 
     /// Sets all bytes to `value`.
@@ -146,11 +156,7 @@ impl<T: GpuKey> Parts<T> {
 
 impl<T: DeviceCopy> Drop for Parts<T> {
     fn drop(&mut self) {
-        for (device, part) in self.devices.all().iter().zip(self.parts.drain(..)) {
-            // A context that cannot be entered has lost its memory already.
-            let _ = device.enter();
-            drop(part);
-        }
+        self.devices.drop_each(&mut self.parts);
     }
 }
 
