@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::{env, fs, io, thread};
 
-use cuda_builder::{CudaBuilder, CudaBuilderError, NvvmArch};
+use cuda_builder::{CudaBuilder, CudaBuilderError, Lint, NvvmArch};
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use sha2::{Digest, Sha256};
@@ -56,7 +56,7 @@ fn build() -> Result<(), String> {
 
 /// Compiles and packs; none without a compiler.
 fn compile(arch: NvvmArch, packed: PathBuf) -> Result<Option<Compiled>, String> {
-    let mut builder = CudaBuilder::new("../gpu-kernels").arch(arch);
+    let mut builder = CudaBuilder::new("../gpu-kernels").arch(arch).lint(Lint::Deny);
     if env::var_os("CARGO_FEATURE_TUNE").is_some() {
         builder = builder.rustc_arg("--cfg=sweep");
     }

@@ -5,7 +5,7 @@
 
 use crate::cargo;
 use anyhow::{Context, Result};
-use cuda_builder::{CudaBuilder, NvvmArch};
+use cuda_builder::{CudaBuilder, Lint, NvvmArch};
 use std::sync::Once;
 use std::thread;
 use std::time::Instant;
@@ -15,7 +15,7 @@ pub(crate) const BUILT: [NvvmArch; 2] = [NvvmArch::Compute75, NvvmArch::Compute9
 
 /// A build of the kernels that says what it compiles, if it compiles anything.
 pub(crate) fn builder(arch: NvvmArch) -> CudaBuilder {
-    CudaBuilder::new(cargo::kernels()).arch(arch).announce(announce)
+    CudaBuilder::new(cargo::kernels()).arch(arch).lint(Lint::Deny).announce(announce)
 }
 
 /// Compiles the kernels for all architectures, side by side, unless they are in the cache.

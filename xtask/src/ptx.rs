@@ -47,9 +47,10 @@ struct Source {
 fn most_shared_bytes(chip: NvvmArch) -> usize {
     let kb = match chip {
         NvvmArch::Compute75 => 64,
-        NvvmArch::Compute80 => 163,
-        NvvmArch::Compute86 | NvvmArch::Compute89 | NvvmArch::Compute120 => 99,
-        NvvmArch::Compute90 | NvvmArch::Compute100 => 227,
+        NvvmArch::Compute80 | NvvmArch::Compute87 => 163,
+        NvvmArch::Compute86 | NvvmArch::Compute89 => 99,
+        NvvmArch::Compute120 | NvvmArch::Compute121 => 99,
+        NvvmArch::Compute90 | NvvmArch::Compute100 | NvvmArch::Compute103 => 227,
     };
     kb << 10
 }

@@ -58,14 +58,20 @@ architectures! {
     Compute80 = 80, 74;
     /// Ampere (RTX 30).
     Compute86 = 86, 74;
+    /// Ampere (Jetson Orin).
+    Compute87 = 87, 74;
     /// Ada Lovelace.
     Compute89 = 89, 78;
     /// Hopper.
     Compute90 = 90, 80;
     /// Blackwell (B200).
     Compute100 = 100, 86;
+    /// Blackwell (B300).
+    Compute103 = 103, 88;
     /// Blackwell (RTX 50).
     Compute120 = 120, 87;
+    /// Blackwell (GB10).
+    Compute121 = 121, 88;
 }
 
 impl NvvmArch {
@@ -84,6 +90,21 @@ impl NvvmArch {
         ]
         .map(str::to_owned)
         .into()
+    }
+
+    /// The flags that set `cfg(target_feature = "compute_NN")`, Rust-CUDA's name for every
+    /// capability up to this one.
+    pub(crate) fn capability_cfgs(self) -> Vec<String> {
+        /// Capabilities before the oldest that there is code for.
+        const EARLIER: [u32; 12] = [35, 37, 50, 52, 53, 60, 61, 62, 70, 72, 75, 80];
+        let mut known: Vec<u32> =
+            EARLIER.into_iter().chain(Self::ALL.map(Self::capability)).collect();
+        known.sort_unstable();
+        known.dedup();
+        let mut flags = vec!["-Aexplicit_builtin_cfgs_in_flags".to_owned()];
+        let reached = known.iter().filter(|&&capability| capability <= self.capability());
+        flags.extend(reached.map(|cc| format!("--cfg=target_feature=\"compute_{cc}\"")));
+        flags
     }
 }
 

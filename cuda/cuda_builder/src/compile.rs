@@ -1,6 +1,7 @@
 //! Compiling crates, each with one call of rustc, and none that is in the cache.
 
 use crate::arch::NvvmArch;
+use crate::build_script;
 use crate::cache::{Cache, Key};
 use crate::compiler::{Compiler, command, run};
 use crate::crates::{Crate, Crates};
@@ -21,6 +22,8 @@ pub(crate) struct Compilation<'a> {
     pub arch: NvvmArch,
     /// Further arguments of the compiler for the device's crates.
     pub arguments: &'a [String],
+    /// Asks for LLVM's code of the kernel crate as well.
+    pub llvm_ir: bool,
     /// Told of each run of rustc before it begins.
     pub announce: Announce,
     /// Runs of rustc so far.
@@ -34,6 +37,8 @@ pub(crate) struct RawPtx {
     pub text: String,
     /// The compiler's warnings, of this or of the earlier build.
     pub messages: String,
+    /// LLVM's code; empty unless asked for.
+    pub llvm_ir: String,
 }
 
 impl Compilation<'_> {
@@ -47,7 +52,12 @@ impl Compilation<'_> {
             let path = entry.join(name);
             fs::read_to_string(&path).map_err(CudaBuilderError::io("read", &path))
         };
-        Ok(RawPtx { text: read(&self.file_name(last))?, messages: read(MESSAGES)?, entry })
+        let llvm_ir = match self.llvm_ir {
+            true => read(&format!("{}.ll", self.crates.in_order[last].name))?,
+            false => String::new(),
+        };
+        let text = read(&self.file_name(last))?;
+        Ok(RawPtx { text, messages: read(MESSAGES)?, llvm_ir, entry })
     }
 
     /// The name of each crate's cache entry: a hash of its source, all that decides how
@@ -66,6 +76,9 @@ impl Compilation<'_> {
             for (name, dependency) in &krate.dependencies {
                 key.field(name).field(&entries[*dependency]);
             }
+            if let Some(script) = krate.build_script {
+                key.field(&entries[script]);
+            }
             let root = krate.root_file.file_name().unwrap_or_default();
             key.field(root.as_encoded_bytes()).folder(krate.source_folder())?;
             entries.push(format!("{}-{}", krate.name, key.finish()));
@@ -79,8 +92,10 @@ impl Compilation<'_> {
         if self.cache.entry(&entries[i]).is_dir() {
             return Ok(());
         }
-        for (_, dependency) in &krate.dependencies {
-            self.ensure(*dependency, entries)?;
+        for dependency in
+            krate.dependencies.iter().map(|(_, index)| *index).chain(krate.build_script)
+        {
+            self.ensure(dependency, entries)?;
         }
         let sysroot = match krate.for_host {
             true => None,
@@ -99,9 +114,13 @@ impl Compilation<'_> {
         folder: &Path,
     ) -> Result<(), CudaBuilderError> {
         let krate = &self.crates.in_order[i];
-        let emit = if self.is_kernels(i) { "asm" } else { "link" };
         let mut rustc = command(&self.compiler.rustc);
         rustc.env("RUSTC_BOOTSTRAP", "1").args(self.flags(i));
+        build_script::set_package(&mut rustc, &krate.package);
+        if let Some(script) = krate.build_script {
+            let set = build_script::cfgs(&self.cache.entry(&entries[script]))?;
+            rustc.args(set.iter().map(|cfg| format!("--cfg={cfg}")));
+        }
         if let Some(sysroot) = sysroot {
             rustc.arg("--sysroot").arg(sysroot);
         }
@@ -117,7 +136,7 @@ impl Compilation<'_> {
         // The whole folder and no single file: the compiler's intermediate files go there
         // too, and not where another build writes the same.
         rustc
-            .arg(format!("--emit={emit},dep-info"))
+            .arg(format!("--emit={},dep-info", self.emitted(i)))
             .arg("--out-dir")
             .arg(folder)
             .arg(&krate.root_file);
@@ -125,6 +144,9 @@ impl Compilation<'_> {
         (self.announce)(&krate.package.name, target);
         let messages = run(rustc, &krate.package.name, target)?;
         check_sources(krate, &folder.join(format!("{}.d", krate.name)))?;
+        if krate.is_build_script {
+            build_script::run(krate, folder, &self.compiler.rustc)?;
+        }
         let path = folder.join(MESSAGES);
         fs::write(&path, messages).map_err(CudaBuilderError::io("write", &path))
     }
@@ -144,8 +166,13 @@ impl Compilation<'_> {
         }
         if !krate.for_host {
             flags.extend(self.arch.flags());
+            flags.extend(self.arch.capability_cfgs());
+            flags.extend(
+                krate.attributes.iter().map(|attribute| format!("-Zcrate-attr={attribute}")),
+            );
         }
         let by_kind: &[&str] = match (krate.proc_macro, self.is_kernels(i)) {
+            _ if krate.is_build_script => &["--crate-type=bin"],
             (true, _) => &["--crate-type=proc-macro", "--extern", "proc_macro"],
             // There is nothing to link: PTX is text. rustc wants a linker.
             (false, true) => &["--crate-type=cdylib", "-Clto=fat", "-Clinker=true"],
@@ -156,7 +183,16 @@ impl Compilation<'_> {
         if !krate.for_host {
             flags.extend(self.arguments.iter().cloned());
         }
+        // A key of the cache, for the same output otherwise.
+        if self.is_kernels(i) && self.llvm_ir {
+            flags.push("--emit=llvm-ir".to_owned());
+        }
         flags
+    }
+
+    /// The compiler's outputs.
+    fn emitted(&self, i: usize) -> &'static str {
+        if self.is_kernels(i) { "asm" } else { "link" }
     }
 
     fn is_kernels(&self, i: usize) -> bool {
@@ -192,6 +228,10 @@ fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError>
     for line in text.lines() {
         if let Some(variable) = line.strip_prefix("# env-dep:") {
             let name = variable.split('=').next().unwrap_or(variable);
+            // Part of the key, by the package's name and version.
+            if name.starts_with("CARGO_PKG_") {
+                continue;
+            }
             return Err(unsupported(format!(
                 "it reads the environment variable {name}; use a feature or a constant"
             )));

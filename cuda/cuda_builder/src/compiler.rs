@@ -2,7 +2,7 @@
 //!
 //! Any rustc serves that has the NVPTX backend (all released ones do) and the source of
 //! `core`, which is compiled with the flags of the kernels. [`CompilerSearch::find`]
-//! takes the first of three places that serves. Nothing here installs anything, so
+//! takes the first place that serves. Nothing here installs anything, so
 //! rustup, whose proxies download missing toolchains, is never run.
 
 use crate::CudaBuilderError;
@@ -16,6 +16,9 @@ pub(crate) const RUSTC_VARIABLE: &str = "CUDA_BUILDER_RUSTC";
 
 /// Panics that leave no code behind (`-Cpanic=immediate-abort`) came with this release.
 const OLDEST: (u32, u32) = (1, 92);
+
+/// The release that is advised where a crate pins none.
+const TESTED: &str = "1.96.0";
 
 /// The origin of a compiler.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -84,21 +87,37 @@ impl CompilerSearch {
         }
     }
 
-    /// The first compiler that serves.
+    /// The first compiler that serves: the one named, the pinned one, the system's, and then any of
+    /// rustup's.
     pub fn find(&self) -> Result<Compiler, CudaBuilderError> {
         if let Some(rustc) = &self.explicit {
             return inspect(rustc, None, Origin::Variable).map_err(|reason| {
                 CudaBuilderError::UnusableCompiler { value: rustc.display().to_string(), reason }
             });
         }
-        self.rustup_toolchain().or_else(|rustup| {
-            let found = inspect(&self.system, None, Origin::System);
-            found.map(|compiler| self.compared_to_pin(compiler)).map_err(|reason| {
-                let remedy = "(Debian: apt-get install rustc-web rust-web-src)";
-                let system = format!("{}: {reason} {remedy}", self.system.display());
-                CudaBuilderError::NoCompiler { looked: vec![rustup, system] }
-            })
+        let rustup = match self.rustup_toolchain() {
+            Ok(compiler) => return Ok(compiler),
+            Err(reason) => reason,
+        };
+        let found = inspect(&self.system, None, Origin::System).or_else(|reason| {
+            let remedy = "(Debian: apt-get install rustc-web rust-web-src)";
+            let system = format!("{}: {reason} {remedy}", self.system.display());
+            self.newest_toolchain().ok_or(system)
+        });
+        found.map(|compiler| self.compared_to_pin(compiler)).map_err(|system| {
+            let release = self.pinned.clone().unwrap_or_else(|| TESTED.to_owned());
+            CudaBuilderError::NoCompiler { release, looked: vec![rustup, system] }
         })
+    }
+
+    /// The newest of rustup's toolchains that serve.
+    fn newest_toolchain(&self) -> Option<Compiler> {
+        let toolchains = std::fs::read_dir(self.rustup_home.as_ref()?.join("toolchains")).ok()?;
+        let serving = toolchains.flatten().filter_map(|toolchain| {
+            let toolchain = toolchain.path();
+            inspect(&toolchain.join("bin/rustc"), Some(&toolchain), Origin::Rustup).ok()
+        });
+        serving.max_by_key(|compiler| (major_minor(&compiler.release), compiler.rustc.clone()))
     }
 
     fn rustup_toolchain(&self) -> Result<Compiler, String> {

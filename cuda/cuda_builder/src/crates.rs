@@ -1,7 +1,8 @@
 //! The crates that a kernel crate is made of, in the order they are compiled.
 //!
 //! Cargo only reads the manifests (`cargo metadata --no-deps`), which needs neither a
-//! lock file nor the network, and path dependencies are followed from there. Compiling
+//! lock file nor the network, and path dependencies are followed from there. Where one
+//! comes from a registry or a repository, cargo is asked for all that it resolves. Compiling
 //! them needs no cargo: there are few, and each is one call of rustc.
 
 use crate::CudaBuilderError;
@@ -11,8 +12,8 @@ use cargo_platform::Cfg;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// The `cfg` values of the device, for dependencies of some targets.
-const DEVICE_CFG: [&str; 6] = [
+/// The `cfg` values of the device, for dependencies of some targets and for build scripts.
+pub(crate) const DEVICE_CFG: [&str; 6] = [
     "target_os=\"cuda\"",
     "target_arch=\"nvptx64\"",
     "target_vendor=\"nvidia\"",
@@ -30,8 +31,14 @@ pub(crate) struct Crate {
     pub edition: &'static str,
     pub features: BTreeSet<String>,
     pub proc_macro: bool,
+    /// The attributes at the crate's head that the device needs and its source does not have.
+    pub attributes: Vec<&'static str>,
     /// Compiled for the machine that builds: a procedural macro, or part of one.
     pub for_host: bool,
+    /// A program that is run, and prints what the package's library is compiled with.
+    pub is_build_script: bool,
+    /// The index of the build script.
+    pub build_script: Option<usize>,
     /// The name it goes by here, and its index in [`Crates::in_order`].
     pub dependencies: Vec<(String, usize)>,
 }
@@ -60,12 +67,12 @@ pub(crate) fn resolve(folder: &Path) -> Result<Crates, CudaBuilderError> {
     let manifest = manifest
         .canonicalize()
         .map_err(CudaBuilderError::io("open the kernel crate's", &manifest))?;
-    let mut resolver = Resolver::default();
+    let mut resolver = Resolver { root: manifest.clone(), ..Resolver::default() };
     let target_directory = resolver.read(&manifest)?;
     let toolchain = resolver.package(&manifest)?.metadata["cuda_builder"]["toolchain"]
         .as_str()
         .map(str::to_owned);
-    let root = Node { manifest, for_host: false };
+    let root = Node { manifest, for_host: false, is_build_script: false };
     resolver.request(&root, &[], true)?;
     resolver.add(&root)?;
     Ok(Crates { in_order: resolver.in_order, toolchain, target_directory })
@@ -76,10 +83,15 @@ pub(crate) fn resolve(folder: &Path) -> Result<Crates, CudaBuilderError> {
 struct Node {
     manifest: PathBuf,
     for_host: bool,
+    is_build_script: bool,
 }
 
 #[derive(Default)]
 struct Resolver {
+    /// The kernel crate's manifest.
+    root: PathBuf,
+    /// Set once cargo was asked for dependencies from registries and repositories.
+    has_fetched: bool,
     packages: BTreeMap<PathBuf, Package>,
     features: BTreeMap<Node, BTreeSet<String>>,
     /// The index of each crate; `None` while its dependencies are being added.
@@ -130,10 +142,13 @@ impl Resolver {
         let default = with_default.then(|| "default".to_owned());
         let mut pending: Vec<String> = features.iter().cloned().chain(default).collect();
         while let Some(feature) = pending.pop() {
-            if feature.contains('/') {
-                let reason =
-                    format!("feature `{feature}` reaches into a dependency; enable it there");
-                return Err(unsupported(&package, reason));
+            if let Some((dependency, _)) = feature.split_once('/') {
+                // Handed down below; it enables the dependency, unless with a `?`.
+                if !dependency.ends_with('?') {
+                    enabled.insert(format!("dep:{dependency}"));
+                }
+                enabled.insert(feature);
+                continue;
             }
             match package.features.get(&feature) {
                 Some(implied) => {
@@ -151,8 +166,30 @@ impl Resolver {
         if known && enabled.len() == before {
             return Ok(());
         }
-        for (dependency, child) in self.dependencies(node, &package)? {
-            self.request(&child, &dependency.features, dependency.uses_default_features)?;
+        if has_build_script(&package) && !node.is_build_script {
+            // It sees the library's features.
+            let features = self.features[node].clone();
+            let script = Node { is_build_script: true, ..node.clone() };
+            self.features.insert(script.clone(), features);
+            self.request_dependencies(&script, &package)?;
+        }
+        self.request_dependencies(node, &package)
+    }
+
+    fn request_dependencies(
+        &mut self,
+        node: &Node,
+        package: &Package,
+    ) -> Result<(), CudaBuilderError> {
+        for (dependency, child) in self.dependencies(node, package)? {
+            let name = dependency.rename.as_ref().unwrap_or(&dependency.name);
+            let handed_down = self.features[node].iter().filter_map(|feature| {
+                let (of, feature) = feature.split_once('/')?;
+                (of.trim_end_matches('?') == name).then(|| feature.to_owned())
+            });
+            let features: Vec<String> =
+                dependency.features.iter().cloned().chain(handed_down).collect();
+            self.request(&child, &features, dependency.uses_default_features)?;
         }
         Ok(())
     }
@@ -170,24 +207,57 @@ impl Resolver {
             let wanted = !dependency.optional
                 || enabled.contains(&format!("dep:{name}"))
                 || enabled.contains(name);
-            let is_normal = dependency.kind == DependencyKind::Normal;
-            if !is_normal || !wanted || !applies(package, dependency, node)? {
+            let kind = match node.is_build_script {
+                true => DependencyKind::Build,
+                false => DependencyKind::Normal,
+            };
+            if dependency.kind != kind || !wanted || !applies(package, dependency, node)? {
                 continue;
             }
-            let Some(path) = &dependency.path else {
-                let reason = format!(
-                    "dependency `{}` comes from a registry or a repository, and only path \
-                     dependencies are compiled; put it under \
-                     [target.'cfg(not(target_os = \"cuda\"))'.dependencies]",
-                    dependency.name
-                );
-                return Err(unsupported(package, reason));
+            let manifest = match &dependency.path {
+                Some(path) => path.join("Cargo.toml").into_std_path_buf(),
+                None => self.fetched(package, dependency)?,
             };
-            let manifest = path.join("Cargo.toml").into_std_path_buf();
-            let for_host = node.for_host || library(&self.package(&manifest)?)?.is_proc_macro();
-            found.push((dependency.clone(), Node { manifest, for_host }));
+            let for_host = node.for_host
+                || node.is_build_script
+                || library(&self.package(&manifest)?)?.is_proc_macro();
+            let child = Node { manifest, for_host, is_build_script: false };
+            found.push((dependency.clone(), child));
         }
         Ok(found)
+    }
+
+    /// The manifest of a dependency from a registry or a repository, in the version of the lock
+    /// file.
+    fn fetched(
+        &mut self,
+        package: &Package,
+        dependency: &Dependency,
+    ) -> Result<PathBuf, CudaBuilderError> {
+        let name = &dependency.name;
+        if !self.has_fetched {
+            let metadata = MetadataCommand::new().manifest_path(&self.root).exec();
+            let metadata = metadata.map_err(|error| {
+                let reason = format!(
+                    "dependency `{name}` comes from a registry or a repository, and cargo cannot \
+                     fetch it: {error}"
+                );
+                unsupported(package, reason)
+            })?;
+            let by_manifest =
+                |package: Package| (package.manifest_path.clone().into_std_path_buf(), package);
+            self.packages.extend(metadata.packages.into_iter().map(by_manifest));
+            self.has_fetched = true;
+        }
+        let is_it = |found: &&Package| {
+            found.name.as_str() == name
+                && found.source.is_some()
+                && dependency.req.matches(&found.version)
+        };
+        let newest = self.packages.values().filter(is_it).max_by_key(|found| &found.version);
+        newest.map(|found| found.manifest_path.clone().into()).ok_or_else(|| {
+            unsupported(package, format!("cargo resolves no version of its dependency `{name}`"))
+        })
     }
 
     /// Adds a crate, after its dependencies. Returns its index.
@@ -198,9 +268,13 @@ impl Resolver {
             Some(None) => return Err(unsupported(&package, "it depends on itself")),
             None => self.indices.insert(node.clone(), None),
         };
-        if package.targets.iter().any(Target::is_custom_build) {
-            let reason = "it has a build script, and none is run for the device";
-            return Err(unsupported(&package, reason));
+        let mut build_script = None;
+        if has_build_script(&package) && !node.is_build_script {
+            if package.source.is_none() {
+                let reason = "it has a build script, and only those of registries are run";
+                return Err(unsupported(&package, reason));
+            }
+            build_script = Some(self.add(&Node { is_build_script: true, ..node.clone() })?);
         }
         let mut dependencies = Vec::new();
         for (dependency, child) in self.dependencies(node, &package)? {
@@ -211,14 +285,28 @@ impl Resolver {
             dependencies.push((name.replace('-', "_"), self.add(&child)?));
         }
         let features = self.features.get(node).cloned().unwrap_or_default();
-        let target = library(&package)?;
+        let target = match package.targets.iter().find(|target| target.is_custom_build()) {
+            Some(script) if node.is_build_script => script,
+            _ => library(&package)?,
+        };
+        let root_file = target.src_path.as_std_path();
+        let attributes = match node.for_host || node.is_build_script {
+            true => Vec::new(),
+            false => missing_attributes(
+                root_file,
+                dependencies.iter().any(|(name, _)| name == "cuda_std"),
+            )?,
+        };
         self.in_order.push(Crate {
             name: target.name.replace('-', "_"),
             proc_macro: target.is_proc_macro(),
-            root_file: target.src_path.clone().into(),
+            root_file: root_file.to_owned(),
+            attributes,
             edition: target.edition.as_str(),
-            features: features.into_iter().filter(|f| !f.starts_with("dep:")).collect(),
-            for_host: node.for_host,
+            features: features.into_iter().filter(|f| !f.contains([':', '/'])).collect(),
+            for_host: node.for_host || node.is_build_script,
+            is_build_script: node.is_build_script,
+            build_script,
             dependencies,
             package,
         });
@@ -237,7 +325,7 @@ fn applies(
     let Some(platform) = &dependency.target else {
         return Ok(true);
     };
-    if node.for_host {
+    if node.for_host || node.is_build_script {
         let name = &dependency.name;
         let reason = format!("a procedural macro's dependency on `{name}` asks for a target");
         return Err(unsupported(package, reason));
@@ -247,12 +335,43 @@ fn applies(
     Ok(platform.matches(DEVICE, &cfg))
 }
 
+/// The attributes that a crate for the device begins with, if its own do not name them. A crate
+/// that uses `cuda_std` has kernels.
+fn missing_attributes(
+    root: &Path,
+    has_kernels: bool,
+) -> Result<Vec<&'static str>, CudaBuilderError> {
+    const OF_KERNELS: [(&str, &str); 3] = [
+        ("abi_ptx", "feature(abi_ptx)"),
+        ("asm_experimental_arch", "feature(asm_experimental_arch)"),
+        ("unused_features", "allow(unused_features)"),
+    ];
+    let source = std::fs::read_to_string(root).map_err(CudaBuilderError::io("read", root))?;
+    // From each `#![` to the bracket that closes it.
+    let attributes = source.match_indices("#![").map(|(at, _)| {
+        let mut depth = 0;
+        let end = source[at..].find(|c| {
+            depth += (c == '[') as i32 - (c == ']') as i32;
+            c == ']' && depth == 0
+        });
+        &source[at..end.map_or(source.len(), |end| at + end)]
+    });
+    let own = attributes.collect::<String>();
+    let of_kernels = OF_KERNELS.iter().filter(|_| has_kernels);
+    let wanted = [("no_std", "no_std")].into_iter().chain(of_kernels.copied());
+    Ok(wanted.filter(|(word, _)| !own.contains(word)).map(|(_, attribute)| attribute).collect())
+}
+
 fn library(package: &Package) -> Result<&Target, CudaBuilderError> {
     use TargetKind::{CDyLib, DyLib, Lib, ProcMacro, RLib};
     const KINDS: [TargetKind; 5] = [Lib, RLib, DyLib, CDyLib, ProcMacro];
     let is_library = |target: &&Target| target.kind.iter().any(|kind| KINDS.contains(kind));
     let found = package.targets.iter().find(is_library);
     found.ok_or_else(|| unsupported(package, "it has no library (src/lib.rs)"))
+}
+
+fn has_build_script(package: &Package) -> bool {
+    package.targets.iter().any(Target::is_custom_build)
 }
 
 fn unsupported(package: &Package, reason: impl Into<String>) -> CudaBuilderError {

@@ -1,15 +1,24 @@
 //! Errors, each with its remedy.
 
 use crate::lint::Violation;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// The reason why there is no PTX.
-#[derive(Debug, thiserror::Error)]
+/// The reason why there is no PTX. `Debug` writes what `Display` does, because a build script
+/// most often ends in `.build().unwrap()`.
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CudaBuilderError {
     /// Nothing on this machine can compile kernels. A build script may go on without kernels then.
-    #[error("no kernel compiler found; run `cargo xtask setup` ({})", looked.join("; "))]
+    #[error(
+        "no kernel compiler found; run `rustup toolchain install {} --component rust-src`, or \
+         `cargo xtask setup` in a checkout of cudamark ({})",
+        release, looked.join("; ")
+    )]
     NoCompiler {
+        /// The release that the crate pins by `toolchain` in `[package.metadata.cuda_builder]`, or
+        /// one that serves.
+        release: String,
         /// Each place that was looked at, and why it does not serve.
         looked: Vec<String>,
     },
@@ -41,6 +50,15 @@ pub enum CudaBuilderError {
         krate: String,
         /// The feature it uses, and the remedy.
         reason: String,
+    },
+
+    /// The builder has no such option: its compiler is rustc and not NVIDIA's.
+    #[error("CudaBuilder::{option} cannot be followed: {reason}")]
+    Option {
+        /// The method and its argument.
+        option: String,
+        /// The reason, and what to do instead.
+        reason: &'static str,
     },
 
     /// The compiler refused the source.
@@ -77,6 +95,12 @@ pub enum CudaBuilderError {
         /// The system's answer.
         source: std::io::Error,
     },
+}
+
+impl fmt::Debug for CudaBuilderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl CudaBuilderError {

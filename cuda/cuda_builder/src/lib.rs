@@ -19,8 +19,10 @@
 //! |---|---|
 //! | [`compiler`] | finds a rustc that can compile for the device |
 //! | `crates` | finds the crates that the kernel crate is made of |
+//! | `upstream` | follows or refuses the options of Rust-CUDA's builder |
 //! | `sysroot` | builds the device's `core`, once |
 //! | `compile` | compiles each crate |
+//! | `build_script` | runs the build scripts of crates from registries |
 //! | [`ptx`] | writes the launch bounds into the PTX; reads PTX |
 //! | [`lint`] | finds code that a kernel must not have |
 //! | `cache` | keeps everything by content, safely for builds at once |
@@ -29,6 +31,7 @@
 //! again, and warnings appear as cargo's.
 
 pub mod arch;
+mod build_script;
 mod cache;
 mod compile;
 pub mod compiler;
@@ -37,11 +40,13 @@ pub mod error;
 pub mod lint;
 pub mod ptx;
 mod sysroot;
+mod upstream;
 
 pub use arch::NvvmArch;
 pub use compiler::{Compiler, CompilerSearch, Origin};
 pub use error::CudaBuilderError;
 pub use lint::Lint;
+pub use upstream::DebugInfo;
 
 use cache::{Cache, write_if_changed};
 use compile::Compilation;
@@ -63,6 +68,10 @@ pub struct CudaBuilder {
     compiler: Option<Compiler>,
     arguments: Vec<String>,
     announce: Announce,
+    llvm_ir: bool,
+    llvm_ir_to: Option<PathBuf>,
+    /// An option that cannot be followed, and the reason.
+    refused: Option<(String, &'static str)>,
 }
 
 /// Takes the name of a crate that is about to be compiled, and what for: `sm_90`, `the host`.
@@ -94,6 +103,9 @@ impl CudaBuilder {
             compiler: None,
             arguments: Vec::new(),
             announce: |_, _| {},
+            llvm_ir: false,
+            llvm_ir_to: None,
+            refused: None,
         }
     }
 
@@ -109,7 +121,7 @@ impl CudaBuilder {
         self
     }
 
-    /// The treatment of lint violations; they fail the build, unless set.
+    /// The treatment of lint violations; they are warnings, unless set.
     pub fn lint(mut self, lint: Lint) -> Self {
         self.lint = lint;
         self
@@ -148,6 +160,7 @@ impl CudaBuilder {
 
     /// [`build`](Self::build), with the details of the build.
     pub fn build_with_info(self) -> Result<Build, CudaBuilderError> {
+        self.require_no_refused()?;
         let crates = crates::resolve(&self.path)?;
         print_dependencies(&crates);
         let folder = self.cache_folder(&crates);
@@ -162,6 +175,7 @@ impl CudaBuilder {
             crates: &crates,
             arch: self.arch,
             arguments: &self.arguments,
+            llvm_ir: self.llvm_ir,
             announce: self.announce,
             calls: 0,
         };
@@ -183,6 +197,9 @@ impl CudaBuilder {
             for line in warnings.iter().flat_map(|warning| warning.lines()) {
                 println!("cargo::warning={line}");
             }
+        }
+        if let Some(path) = &self.llvm_ir_to {
+            write_if_changed(path, raw.llvm_ir.as_bytes())?;
         }
         let ptx = self.copy_to.unwrap_or(kept);
         write_if_changed(&ptx, text.as_bytes())?;

@@ -10,9 +10,9 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Lint {
     /// They fail the build.
-    #[default]
     Deny,
     /// They are warnings.
+    #[default]
     Warn,
 }
 

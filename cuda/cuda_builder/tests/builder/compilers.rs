@@ -49,7 +49,7 @@ fn pretended(folder: &Path, release: &str, with_source: bool, compile: &str) -> 
 
 fn reasons(search: &CompilerSearch) -> Vec<String> {
     match search.find() {
-        Err(CudaBuilderError::NoCompiler { looked }) => looked,
+        Err(CudaBuilderError::NoCompiler { looked, .. }) => looked,
         other => panic!("{other:?}"),
     }
 }
@@ -57,7 +57,7 @@ fn reasons(search: &CompilerSearch) -> Vec<String> {
 pub(crate) fn no_compiler_says_where_it_looked_and_what_to_run() {
     let (_folder, search) = nowhere();
     let error = search.find().unwrap_err().to_string();
-    let start = "no kernel compiler found; run `cargo xtask setup` (";
+    let start = "no kernel compiler found; run `rustup toolchain install";
     assert_has(&error, &[start, "no toolchain 1.96.0", "usr/bin/rustc: it does not run"]);
     assert!(error.starts_with(start) && error.lines().count() == 1, "{error}");
 }
