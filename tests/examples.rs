@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     let tests = tests![
         the_race_of_the_first_kernel_is_found_and_the_mended_one_passes,
         a_kernel_of_ones_own_is_measured_and_verified,
+        kernels_of_raw_pointers_are_checked,
         every_command_of_the_tutorial_succeeds,
     ];
     let lacks = env::var_os("CARGO").is_none().then(|| "no cargo runs this".to_owned());
@@ -62,6 +63,21 @@ fn a_kernel_of_ones_own_is_measured_and_verified() {
     contains(&stdout, &[&format!("scale/{place}"), "time: ", "thrpt: ", "elem/s"]);
     let estimates = home.path().join(format!("scale/{place}/new/estimates.json"));
     assert!(estimates.is_file(), "{}", estimates.display());
+}
+
+/// The crate is a workspace of its own, whose wrapper has its accesses call the emulator.
+fn kernels_of_raw_pointers_are_checked() {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("raw-kernels");
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap());
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_") || name == "RUSTFLAGS" {
+            cargo.env_remove(name);
+        }
+    }
+    cargo.current_dir(Path::new(ROOT).join("examples/raw-kernels")).env("CARGO_TARGET_DIR", target);
+    let output = cargo.args(["test", "--test", "emulator", "--locked"]).output().unwrap();
+    said(&output, 0);
+    contains(&text(&output.stdout), &["test result: ok. 9 passed; 0 failed; 0 ignored"]);
 }
 
 fn a_kernel_of_ones_own_compiles_for_the_device() {

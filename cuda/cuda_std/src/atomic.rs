@@ -1,5 +1,8 @@
-//! Orderings, scopes and fences.
+//! Orderings, scopes and fences; atomic floats, and operations on raw pointers.
 
+pub use crate::atomic_values::{
+    AtomicF32, AtomicF64, BlockAtomicF32, BlockAtomicF64, SystemAtomicF32, SystemAtomicF64, mid,
+};
 pub use crate::order::{Ordering, Scope};
 #[cfg(target_os = "cuda")]
 use core::arch::asm;

@@ -3,7 +3,7 @@
 #[cfg(target_os = "cuda")]
 use core::arch::asm;
 #[cfg(not(target_os = "cuda"))]
-use {crate::emu::launch::current, std::panic::Location};
+use {crate::emu::launch::current, crate::emu::location::Line};
 
 twins! {
     /// `x`, as a value the compiler knows nothing about: values that depend on it are
@@ -62,7 +62,7 @@ impl Patience {
                 self.0 == 0
             };
             {
-                let at = Location::caller();
+                let at = Line::caller();
                 current(|launch| launch.patience_ended(at))
             }
         }

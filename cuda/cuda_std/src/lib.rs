@@ -10,13 +10,16 @@
 //! | [`thread`] | indices and the block barrier |
 //! | [`warp`] | shuffle, vote, match, the warp barrier, lane masks |
 //! | [`memory`] | [`Global`](memory::Global) and [`Shared`](memory::Shared), the only way to memory |
-//! | [`shared_array!`] | shared memory of a size that the source states |
+//! | [`shared_words!`] | shared memory of a size that the source states |
+//! | [`shared`], [`shared_array!`] | the same by raw pointers |
 //! | [`atomic`] | orderings, scopes and fences |
+//! | [`float`] | functions of floating-point numbers |
 //! | [`hint`] | hints to the compiler, which change no result |
 //!
-//! Kernels reach memory through accessor types and never through references or
-//! raw pointers: on the device an accessor is one pointer and costs nothing, in
-//! the emulator it knows its allocation and checks every access.
+//! Kernels reach memory through accessor types, or by raw pointers and slices. On the device an
+//! accessor is one pointer and costs nothing; in the emulator it knows its allocation and checks
+//! every access. Accesses by pointers are checked in crates that are compiled for it, by the
+//! feature `instrumented` and the compiler's wrapper that `docs/EMULATOR.md` describes.
 #![cfg_attr(target_os = "cuda", no_std, feature(asm_experimental_arch, link_llvm_intrinsics))]
 #![cfg_attr(target_os = "cuda", allow(internal_features))]
 
@@ -27,25 +30,37 @@ mod twins;
 mod instructions;
 
 pub mod atomic;
+mod atomic_values;
 #[cfg(target_os = "cuda")]
 mod device;
 #[cfg(not(target_os = "cuda"))]
 pub mod emu;
+pub mod float;
 pub mod hint;
+#[cfg(any(target_os = "cuda", test))]
+mod math;
 pub mod memory;
 mod order;
+pub mod shared;
 mod shared_array;
 pub mod thread;
 pub mod warp;
+mod warp_values;
 pub mod word;
 
-pub use cuda_std_macros::{kernel, launch_bounds, with_name};
+pub use cuda_std_macros::{address_space, gpu_only, kernel, launch_bounds, with_name};
+pub use float::GpuFloat;
+#[cfg(feature = "glam")]
+pub use glam;
 
 /// The names that a kernel file imports.
 pub mod prelude {
     pub use crate::atomic::{Ordering, Scope, fence};
+    pub use crate::float::GpuFloat;
     pub use crate::hint;
     pub use crate::memory::{Global, Shared, dynamic_shared};
     pub use crate::word::{AtomicWord, Word};
-    pub use crate::{kernel, launch_bounds, shared_array, thread, warp, with_name};
+    pub use crate::{
+        address_space, kernel, launch_bounds, shared_array, shared_words, thread, warp, with_name,
+    };
 }

@@ -240,7 +240,7 @@ impl<T> Shared<T> {
         Self { pointer, element: PhantomData }
     }
 
-    /// The array at an address within shared memory. For [`shared_array!`](crate::shared_array).
+    /// The array at an address within shared memory. For [`shared_words!`](crate::shared_words).
     #[cfg(target_os = "cuda")]
     #[doc(hidden)]
     #[inline(always)]
@@ -248,7 +248,7 @@ impl<T> Shared<T> {
         Self::new(address)
     }
 
-    /// The static array called `symbol`. For [`shared_array!`](crate::shared_array).
+    /// The static array called `symbol`. For [`shared_words!`](crate::shared_words).
     #[cfg(not(target_os = "cuda"))]
     #[doc(hidden)]
     #[track_caller]

@@ -1,7 +1,7 @@
 //! Static shared memory.
 
 /// An array in the block's shared memory whose size the source states, as
-/// [`Shared<T>`](crate::memory::Shared): `shared_array![T; LEN]`.
+/// [`Shared<T>`](crate::memory::Shared): `shared_words![T; LEN]`.
 ///
 /// It stands in the body of a [`kernel`](crate::kernel), which declares it: each occurrence in the
 /// source is one array, the same one for all threads of a block, uninitialised in every block. `T`
@@ -16,7 +16,7 @@
 /// /// Reverses 64 words.
 /// #[kernel]
 /// pub unsafe fn reverse(words: Global<u32>) {
-///     let tile = shared_array![u32; 64];
+///     let tile = shared_words![u32; 64];
 ///     let t = thread::thread_idx_x() as usize;
 ///     unsafe { tile.set(t, words.get(t)) };
 ///     thread::sync_threads();
@@ -35,11 +35,11 @@
 /// use cuda_std::prelude::*;
 ///
 /// fn no_kernel() {
-///     let tile = shared_array![u32; 64];
+///     let tile = shared_words![u32; 64];
 /// }
 /// ```
 #[macro_export]
-macro_rules! shared_array {
+macro_rules! shared_words {
     // As the kernel's attribute writes it.
     [$symbol:literal; $element:ty; $len:expr] => {{
         const { assert!($len > 0, "a shared array has at least one element") };
@@ -61,6 +61,18 @@ macro_rules! shared_array {
         let array = $crate::memory::Shared::<$element>::from_symbol($symbol, $len);
         array
     }};
+    [$($other:tt)*] => {
+        ::core::compile_error!("shared_words![T; LEN] stands in the body of a #[kernel] function")
+    };
+}
+
+/// An array in the block's shared memory whose size the source states, as a raw pointer
+/// `*mut T`: `shared_array![T; LEN]`, of any plain type.
+///
+/// It stands in the body of a [`kernel`](crate::kernel), which makes it: each occurrence in the
+/// source is one array, the same one for all threads of a block, uninitialised in every block.
+#[macro_export]
+macro_rules! shared_array {
     [$($other:tt)*] => {
         ::core::compile_error!("shared_array![T; LEN] stands in the body of a #[kernel] function")
     };

@@ -7,13 +7,13 @@ macro_rules! twins {
     () => {};
     (
         $(#[$meta:meta])*
-        fn $name:ident $(<$generic:ident: $bound:path>)? ($($arguments:tt)*) $(-> $result:ty)? { $device:expr; $emulated:expr }
+        fn $name:ident $(<$generic:ident $(: $bound:path)?>)? ($($arguments:tt)*) $(-> $result:ty)? { $device:expr; $emulated:expr }
         $($rest:tt)*
     ) => {
         $(#[$meta])*
         #[inline(always)]
         #[cfg_attr(not(target_os = "cuda"), track_caller)]
-        pub fn $name $(<$generic: $bound>)? ($($arguments)*) $(-> $result)? {
+        pub fn $name $(<$generic $(: $bound)?>)? ($($arguments)*) $(-> $result)? {
             #[cfg(target_os = "cuda")]
             {
                 $device

@@ -16,6 +16,12 @@ use {
     core::arch::asm,
 };
 
+pub use crate::warp_values::{
+    WarpReduceValue, WarpReductionOp, WarpShuffleValue, warp_match_all, warp_match_any,
+    warp_reduce, warp_shuffle_down, warp_shuffle_idx, warp_shuffle_up, warp_shuffle_xor,
+};
+pub use {all as warp_vote_all, any as warp_vote_any, ballot as warp_vote_ballot};
+
 /// The value of a special register, read at each call.
 #[cfg(target_os = "cuda")]
 macro_rules! special_register {
@@ -35,6 +41,12 @@ twins! {
     fn lane_id() -> u32 {
         nv::lane_id();
         current(|launch| launch.me().thread % 32)
+    }
+
+    /// Lanes that run this together; in the emulator, where lanes run apart, this one.
+    fn activemask() -> u32 {
+        nv::active_mask();
+        1 << lane_id()
     }
 
     /// The lanes below this one. It is read at each call and not kept from an earlier

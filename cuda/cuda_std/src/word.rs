@@ -4,9 +4,9 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// A plain unsigned integer that one instruction loads or stores: `u8`, `u16`,
-/// `u32`, `u64` or `u128`. Other key and value types travel as the word of their
-/// width, so that every bit pattern is valid and none is padding.
+/// A plain number that one instruction loads or stores: an integer of 8 to 128 bits, `f32` or
+/// `f64`. Other types travel as the word of their width, so that every bit pattern is valid and
+/// none is padding.
 pub trait Word: sealed::Sealed + Copy + Default + PartialEq + core::fmt::Debug + 'static {
     /// The word that `v` has in its low bits.
     fn from_u64(v: u64) -> Self;
@@ -44,7 +44,32 @@ macro_rules! words {
         }
     )* };
 }
-words!(u8, u16, u32, u64, u128);
+words!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128);
+
+macro_rules! floats {
+    ($($float:ident as $bits:ident),*) => { $(
+        impl sealed::Sealed for $float {}
+        impl Word for $float {
+            #[inline(always)]
+            fn from_u64(v: u64) -> Self {
+                $float::from_bits(v as $bits)
+            }
+            #[inline(always)]
+            fn to_u64(self) -> u64 {
+                self.to_bits() as u64
+            }
+            #[inline(always)]
+            fn from_u128(v: u128) -> Self {
+                $float::from_bits(v as $bits)
+            }
+            #[inline(always)]
+            fn to_u128(self) -> u128 {
+                self.to_bits() as u128
+            }
+        }
+    )* };
+}
+floats!(f32 as u32, f64 as u64);
 
 impl AtomicWord for u32 {}
 impl AtomicWord for u64 {}

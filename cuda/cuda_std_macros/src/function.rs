@@ -1,9 +1,10 @@
 //! A function as the attributes see it: the tokens up to its name, and the generic
 //! parameters or return type after it.
 
-use crate::shared::{self, Array, is_punct, is_word, regrouped};
+use crate::parameters::{self, Parameter};
+use crate::shared::{Arrays, is_punct, is_word, regrouped};
 use crate::{Error, parsed};
-use proc_macro::{Delimiter, Group, Spacing, TokenStream, TokenTree};
+use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 
 /// A function item, split at the word `fn`.
 pub(crate) struct Function {
@@ -44,51 +45,86 @@ impl Function {
         [before, onward].map(|half| half.iter().cloned().collect())
     }
 
+    /// The parameters and the body, of a function without generic parameters or a result.
+    fn parts(&self) -> Option<(&Group, &Group)> {
+        match (self.tokens.get(self.keyword + 2), self.tokens.last()) {
+            (Some(TokenTree::Group(parameters)), Some(TokenTree::Group(body))) => {
+                Some((parameters, body))
+            }
+            _ => None,
+        }
+    }
+
+    /// The tokens up to the parameters, with `abi` before `fn`; `parameters`, and a body that
+    /// begins with `first`.
+    fn rebuilt(&self, abi: &str, parameters: TokenStream, first: TokenStream) -> TokenStream {
+        let Some((old, body)) = self.parts() else {
+            return self.tokens.iter().cloned().collect();
+        };
+        let mut inner = first;
+        inner.extend(body.stream());
+        let mut rebuilt: TokenStream = self.tokens[..self.keyword].iter().cloned().collect();
+        rebuilt.extend(parsed(abi));
+        rebuilt.extend(self.tokens[self.keyword..self.keyword + 2].iter().cloned());
+        rebuilt.extend([
+            TokenTree::from(regrouped(old, Delimiter::Parenthesis, parameters)),
+            TokenTree::from(regrouped(body, Delimiter::Brace, inner)),
+        ]);
+        rebuilt
+    }
+
+    /// The entry point on the device.
+    pub(crate) fn on_device(&self, arrays: &Arrays) -> TokenStream {
+        let Some((parameters, _)) = self.parts() else {
+            return self.tokens.iter().cloned().collect();
+        };
+        let (parameters, mut first) = parameters::split_slices(parameters.stream());
+        first.extend(arrays.raw.iter().map(|array| array.binding_on_device()));
+        self.rebuilt("extern \"ptx-kernel\"", parameters, first)
+    }
+
     /// The whole function for the host, whose body begins by reporting its parameters to
     /// the emulator: for each its pattern and its type.
-    pub(crate) fn reporting(&self) -> TokenStream {
-        let (Some(TokenTree::Group(parameters)), Some(TokenTree::Group(body))) =
-            (self.tokens.get(self.keyword + 2), self.tokens.last())
-        else {
+    pub(crate) fn on_host(&self, arrays: &Arrays, is_instrumented: bool) -> TokenStream {
+        let Some((parameters, _)) = self.parts() else {
             return self.tokens.iter().cloned().collect();
         };
         let mut list = TokenStream::new();
-        for parameter in split_at_commas(parameters.stream(), true) {
-            // A colon that is no part of `::` ends the pattern.
-            let is_colon = |i: usize| is_punct(&parameter[i], ':');
-            let ends_pattern = |&i: &usize| {
-                matches!(&parameter[i], TokenTree::Punct(p) if p.spacing() == Spacing::Alone)
-                    && is_colon(i)
-                    && (i == 0 || !is_colon(i - 1))
-            };
-            let Some(colon) = (0..parameter.len()).find(ends_pattern) else {
-                continue;
-            };
-            let attributes = skip_attributes(&parameter);
-            let pattern: TokenStream = parameter[attributes..colon].iter().cloned().collect();
+        for Parameter { attributes, pattern, of_type } in parameters::read(parameters.stream()) {
             let mut pair = parsed(&format!("{:?}, ::core::any::type_name::<", pattern.to_string()));
-            pair.extend(parameter[colon + 1..].iter().cloned());
+            pair.extend(of_type);
             pair.extend(parsed(">()"));
-            list.extend(parameter[..attributes].iter().cloned());
+            list.extend(attributes);
             list.extend([TokenTree::from(Group::new(Delimiter::Parenthesis, pair))]);
             list.extend(parsed(","));
         }
         let mut call = parsed(&format!("{:?}, &", self.name().to_string()));
         call.extend([TokenTree::from(Group::new(Delimiter::Bracket, list))]);
-        let mut inner = parsed("::cuda_std::emu::enter_kernel");
-        inner.extend([TokenTree::from(Group::new(Delimiter::Parenthesis, call))]);
-        inner.extend(parsed(";"));
-        inner.extend(body.stream());
-        let before = self.tokens[..self.tokens.len() - 1].iter().cloned();
-        before.chain([regrouped(body, Delimiter::Brace, inner).into()]).collect()
+        call.extend(parsed(&format!(", {is_instrumented}")));
+        let mut first = parsed("::cuda_std::emu::enter_kernel");
+        first.extend([TokenTree::from(Group::new(Delimiter::Parenthesis, call))]);
+        first.extend(parsed(";"));
+        first.extend(arrays.raw.iter().map(|array| array.binding_on_host()));
+        self.rebuilt("", parameters.stream(), first)
     }
 
-    /// Gives each static shared array of the body a symbol by the function's name.
-    pub(crate) fn name_shared_arrays(&mut self) -> Result<Vec<Array>, Error> {
-        let mut arrays = Vec::new();
+    /// The function on the device, and on the host one that panics.
+    pub(crate) fn gpu_only(self) -> TokenStream {
+        let mut both = parsed("#[cfg(target_os = \"cuda\")]");
+        both.extend(self.tokens.iter().cloned());
+        both.extend(parsed("#[cfg(not(target_os = \"cuda\"))] #[allow(unused_variables)]"));
         let name = self.name().to_string();
+        let body = parsed(&format!("::core::unimplemented!(\"`{name}` is for the device only\")"));
+        both.extend(self.tokens[..self.tokens.len() - 1].iter().cloned());
+        both.extend([TokenTree::from(Group::new(Delimiter::Brace, body))]);
+        both
+    }
+
+    /// Gives each shared array of the body a symbol by the function's name.
+    pub(crate) fn name_shared_arrays(&mut self) -> Result<Arrays, Error> {
+        let mut arrays = Arrays::new(self.name().to_string());
         if let Some(body) = self.tokens.pop() {
-            let named = shared::name_arrays(&name, body.into(), &mut arrays)?;
+            let named = arrays.name_in(body.into())?;
             self.tokens.extend(named);
         }
         Ok(arrays)
@@ -169,7 +205,7 @@ pub(crate) fn split_at_commas(tokens: TokenStream, of_types: bool) -> Vec<Vec<To
 }
 
 /// Index of the first token behind the leading `#[..]`.
-fn skip_attributes(tokens: &[TokenTree]) -> usize {
+pub(crate) fn skip_attributes(tokens: &[TokenTree]) -> usize {
     let mut at = 0;
     while let [hash, TokenTree::Group(_), ..] = &tokens[at..] {
         if !is_punct(hash, '#') {

@@ -27,6 +27,7 @@
 //! ```
 
 mod function;
+mod parameters;
 mod shared;
 
 use function::{Function, split_at_commas};
@@ -42,9 +43,14 @@ use proc_macro::{Delimiter, Group, Ident, TokenStream, TokenTree};
 /// `#[unsafe(no_mangle)] pub unsafe extern "ptx-kernel" fn name(..)`, for which the crate enables
 /// the feature `abi_ptx`. On the host it is the same function with `#[inline]`, so that only a
 /// crate that calls it spends time on its code. It first tells the emulator the types of its
-/// parameters: a launch of a kernel with a raw pointer or a slice is refused.
+/// parameters: a launch of a kernel with a raw pointer or a slice is refused, unless the crate is
+/// compiled with a call of the emulator before each access (`docs/EMULATOR.md`).
 ///
-/// Each `shared_array![T; LEN]` in the body is given a symbol of its own, by the kernel's name.
+/// A parameter `&[T]` or `&mut [T]` is two on the device: a pointer and a length, as a host passes
+/// them.
+///
+/// Each `shared_array![T; LEN]`, `shared_words![T; LEN]` and `#[address_space(shared)] static mut`
+/// in the body is given a symbol of its own, by the kernel's name.
 #[proc_macro_attribute]
 pub fn kernel(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_kernel(arguments, item).unwrap_or_else(|error| error.into_compile_error())
@@ -68,6 +74,24 @@ pub fn kernel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn launch_bounds(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand_launch_bounds(arguments, item).unwrap_or_else(|error| error.into_compile_error())
+}
+
+/// Marks a `static mut` in the body of a [`macro@kernel`] as one in the block's shared memory:
+/// `#[address_space(shared)]`. The kernel's attribute takes this one away.
+#[proc_macro_attribute]
+pub fn address_space(_: TokenStream, item: TokenStream) -> TokenStream {
+    let span = item.into_iter().next().map_or_else(proc_macro::Span::call_site, |t| t.span());
+    let message = "#[address_space(shared)] stands on a `static mut` in the body of a #[kernel]; \
+                   a function that kernels share takes a pointer to it";
+    Error { span, message: message.to_owned() }.into_compile_error()
+}
+
+/// The item on the device; on the host the same signature with a body that says so.
+#[proc_macro_attribute]
+pub fn gpu_only(_: TokenStream, item: TokenStream) -> TokenStream {
+    Function::parse("gpu_only", item)
+        .map(Function::gpu_only)
+        .unwrap_or_else(Error::into_compile_error)
 }
 
 /// Puts a name together: `with_name! { [parts] tokens }` is the tokens, with the word that the
@@ -115,6 +139,10 @@ fn named(name: &str, tokens: TokenStream) -> TokenStream {
 const DYNAMIC_SHARED: &str = "#[cfg(target_os = \"cuda\")] ::core::arch::global_asm!(\
     \".extern .shared .align 128 .b8 cuda_std_dynamic_shared[];\");";
 
+/// Set by the compiler's wrapper where a crate is compiled with a call of the emulator before each
+/// access.
+const INSTRUMENTED_VARIABLE: &str = "CUDA_STD_INSTRUMENTED";
+
 fn expand_kernel(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
     if let Some(first) = arguments.into_iter().next() {
         return Err(Error::at(&first, "#[kernel] takes no arguments"));
@@ -123,15 +151,15 @@ fn expand_kernel(arguments: TokenStream, item: TokenStream) -> Result<TokenStrea
     function.check_entry_point()?;
     let arrays = function.name_shared_arrays()?;
 
-    let mut device = parsed(DYNAMIC_SHARED);
-    device.extend(arrays.iter().map(shared::Array::declaration));
-    device.extend(parsed("#[cfg(target_os = \"cuda\")] #[unsafe(no_mangle)]"));
-    let [before, onward] = function.halves();
-    device.extend([before, parsed("extern \"ptx-kernel\""), onward]);
-
-    let mut both = device;
-    both.extend(parsed("#[cfg(not(target_os = \"cuda\"))] #[inline]"));
-    both.extend(function.reporting());
+    let mut both = parsed(DYNAMIC_SHARED);
+    both.extend(arrays.words.iter().map(shared::Words::declaration));
+    both.extend(parsed("#[cfg(target_os = \"cuda\")] #[unsafe(no_mangle)]"));
+    both.extend(function.on_device(&arrays));
+    // In another crate, where it would be inlined, no call of the emulator would be in it.
+    let is_instrumented = std::env::var_os(INSTRUMENTED_VARIABLE).is_some();
+    let inline = if is_instrumented { "inline(never)" } else { "inline" };
+    both.extend(parsed(&format!("#[cfg(not(target_os = \"cuda\"))] #[{inline}]")));
+    both.extend(function.on_host(&arrays, is_instrumented));
     Ok(both)
 }
 

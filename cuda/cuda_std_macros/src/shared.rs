@@ -1,21 +1,39 @@
-//! Static shared arrays, as a kernel's body asks for them: `shared_array![T; LEN]`.
+//! Shared arrays, as a kernel's body asks for them.
 //!
-//! On the device an array is a symbol, declared at the top of the module by
-//! assembly, which has to have a name that nothing else has. The kernel's name is
-//! unique, so the kernel's attribute looks for the arrays, declares each, and puts
-//! its symbol into the macro's arguments: `shared_array!["name_shared_0"; T; LEN]`.
+//! `shared_words![T; LEN]` is an accessor. On the device it is a symbol, declared at the top of the
+//! module by assembly, which has to have a name that nothing else has. The kernel's name is unique,
+//! so the kernel's attribute looks for the arrays, declares each, and puts its symbol into the
+//! macro's arguments: `shared_words!["name_shared_0"; T; LEN]`.
+//!
+//! `shared_array![T; LEN]` and `#[address_space(shared)] static mut NAME: T` are raw pointers, made
+//! at the start of the kernel: there LLVM sees, for every use, that they are to shared memory. The
+//! first becomes the pointer, and each use of the second's name a place behind it.
 
 use crate::{Error, parsed};
-use proc_macro::{Delimiter, Group, Literal, TokenStream, TokenTree};
+use proc_macro::{Delimiter, Group, Ident, Literal, TokenStream, TokenTree};
+use std::collections::BTreeMap;
 
-/// One array.
-pub(crate) struct Array {
+/// The arrays of a kernel.
+pub(crate) struct Arrays {
+    kernel: String,
+    pub words: Vec<Words>,
+    pub raw: Vec<Raw>,
+}
+
+/// One array that is reached by an accessor.
+pub(crate) struct Words {
     symbol: String,
     element: TokenStream,
     len: TokenStream,
 }
 
-impl Array {
+/// One array that is reached by a pointer.
+pub(crate) struct Raw {
+    symbol: String,
+    of_type: TokenStream,
+}
+
+impl Words {
     /// The definition of the symbol on the device, aligned for the widest access.
     pub(crate) fn declaration(&self) -> TokenStream {
         let Self { symbol, element, len } = self;
@@ -27,57 +45,166 @@ impl Array {
     }
 }
 
-/// `body` with a symbol in each `shared_array!`, which are added to `arrays`.
-pub(crate) fn name_arrays(
-    kernel: &str,
-    body: TokenStream,
-    arrays: &mut Vec<Array>,
-) -> Result<TokenStream, Error> {
-    let mut named: Vec<TokenTree> = Vec::new();
-    for token in body {
-        let token = match token {
-            TokenTree::Group(group) if follows_name(&named) => {
-                let symbol = format!("{kernel}_shared_{}", arrays.len());
-                let (array, arguments) = name_array(symbol, &group)?;
-                arrays.push(array);
-                arguments.into()
-            }
-            TokenTree::Group(group) => {
-                let inner = name_arrays(kernel, group.stream(), arrays)?;
-                regrouped(&group, group.delimiter(), inner).into()
-            }
-            other => other,
-        };
-        named.push(token);
+impl Raw {
+    /// The pointer's variable, and the array's definition: within the kernel, where its type may
+    /// be made of the kernel's own constants.
+    pub(crate) fn binding_on_device(&self) -> TokenStream {
+        let Self { symbol, of_type } = self;
+        parsed(&format!(
+            "#[allow(non_snake_case)] let {symbol}: *mut {of_type} = {{ \
+             let address: u32; \
+             unsafe {{ ::core::arch::asm!(\
+             \".shared .align 16 .b8 {symbol}_bytes[{{1}}]; mov.u32 {{0}}, {symbol}_bytes;\", \
+             out(reg32) address, const ::core::mem::size_of::<{of_type}>(), \
+             options(pure, nomem, nostack, preserves_flags)); \
+             ::cuda_std::shared::from_address(address) }} }};"
+        ))
     }
-    Ok(named.into_iter().collect())
+
+    /// The pointer's variable in the emulator.
+    pub(crate) fn binding_on_host(&self) -> TokenStream {
+        let Self { symbol, of_type } = self;
+        parsed(&format!(
+            "#[allow(non_snake_case)] let {symbol}: *mut {of_type} = \
+             ::cuda_std::emu::shared_pointer({symbol:?});"
+        ))
+    }
 }
 
-/// Returns true if `tokens` end in `shared_array!`.
-fn follows_name(tokens: &[TokenTree]) -> bool {
-    matches!(tokens, [.., name, bang] if is_word(name, "shared_array") && is_punct(bang, '!'))
-}
+impl Arrays {
+    pub(crate) fn new(kernel: String) -> Self {
+        Self { kernel, words: Vec::new(), raw: Vec::new() }
+    }
 
-/// Reads `[T; LEN]`, and puts the symbol before it.
-fn name_array(symbol: String, arguments: &Group) -> Result<(Array, Group), Error> {
-    let tokens: Vec<TokenTree> = arguments.stream().into_iter().collect();
-    let semicolon = tokens.iter().position(|token| is_punct(token, ';'));
-    let (element, len) = match semicolon {
-        Some(at) if at > 0 && at + 1 < tokens.len() => (&tokens[..at], &tokens[at + 1..]),
-        _ => {
-            let message = "shared_array![T; LEN] takes a type and a number of elements";
-            return Err(Error::at(&arguments.clone().into(), message));
+    /// `body` with the arrays named, which are added.
+    pub(crate) fn name_in(&mut self, body: TokenStream) -> Result<TokenStream, Error> {
+        let mut names = BTreeMap::new();
+        let body = self.take_statics(body, &mut names)?;
+        self.named(body, &names)
+    }
+
+    fn symbol(&self) -> String {
+        format!("{}_shared_{}", self.kernel, self.words.len() + self.raw.len())
+    }
+
+    /// `body` without its shared statics, whose symbols are added to `names`.
+    fn take_statics(
+        &mut self,
+        body: TokenStream,
+        names: &mut BTreeMap<String, String>,
+    ) -> Result<TokenStream, Error> {
+        let mut kept = Vec::new();
+        let mut tokens = body.into_iter().peekable();
+        while let Some(token) = tokens.next() {
+            let attribute = match (&token, tokens.peek()) {
+                (hash, Some(TokenTree::Group(group))) if is_punct(hash, '#') => group.clone(),
+                (TokenTree::Group(group), _) => {
+                    let inner = self.take_statics(group.stream(), names)?;
+                    kept.push(regrouped(group, group.delimiter(), inner).into());
+                    continue;
+                }
+                _ => {
+                    kept.push(token);
+                    continue;
+                }
+            };
+            if !attribute.stream().into_iter().any(|token| is_word(&token, "address_space")) {
+                kept.push(token);
+                continue;
+            }
+            tokens.next();
+            let item: Vec<TokenTree> =
+                tokens.by_ref().take_while(|token| !is_punct(token, ';')).collect();
+            let colon = item.iter().position(|token| is_punct(token, ':'));
+            let equals = item.iter().position(|token| is_punct(token, '='));
+            let (Some(colon), Some(equals)) = (colon, equals) else {
+                let message = "#[address_space(shared)] goes on `static mut NAME: TYPE = ..;`";
+                return Err(Error::at(&attribute.into(), message));
+            };
+            let symbol = self.symbol();
+            names.insert(item[colon - 1].to_string(), symbol.clone());
+            let of_type = item[colon + 1..equals].iter().cloned().collect();
+            self.raw.push(Raw { symbol, of_type });
         }
-    };
-    let mut named = TokenStream::from(TokenTree::from(Literal::string(&symbol)));
-    named.extend(parsed(";"));
-    named.extend(arguments.stream());
-    let array = Array {
-        symbol,
-        element: element.iter().cloned().collect(),
-        len: len.iter().cloned().collect(),
-    };
-    Ok((array, regrouped(arguments, Delimiter::Bracket, named)))
+        Ok(kept.into_iter().collect())
+    }
+
+    /// `body` with a symbol in each macro, and a place for each name of a static.
+    fn named(
+        &mut self,
+        body: TokenStream,
+        names: &BTreeMap<String, String>,
+    ) -> Result<TokenStream, Error> {
+        let mut named: Vec<TokenTree> = Vec::new();
+        for token in body {
+            match token {
+                TokenTree::Group(group) if follows(&named, "shared_words") => {
+                    named.push(self.name_words(&group)?.into());
+                }
+                TokenTree::Group(group) if follows(&named, "shared_array") => {
+                    let (element, len) = element_and_len(&group, "shared_array")?;
+                    let of_type = parsed(&format!("[{element}; {len}]"));
+                    let symbol = self.symbol();
+                    let mut pointer = parsed(&symbol);
+                    pointer.extend(parsed(&format!(".cast::<{element}>()")));
+                    self.raw.push(Raw { symbol, of_type });
+                    // The macro's name, its `!`, and the path before it.
+                    named.truncate(named.len() - 2);
+                    while named.last().is_some_and(|token| is_punct(token, ':')) {
+                        named.truncate(named.len() - 2);
+                        named.pop_if(|token| matches!(token, TokenTree::Ident(_)));
+                    }
+                    named.push(Group::new(Delimiter::Parenthesis, pointer).into());
+                }
+                TokenTree::Group(group) => {
+                    let inner = self.named(group.stream(), names)?;
+                    named.push(regrouped(&group, group.delimiter(), inner).into());
+                }
+                TokenTree::Ident(word) if names.contains_key(&word.to_string()) => {
+                    let symbol = Ident::new(&names[&word.to_string()], word.span());
+                    let mut place = parsed("*");
+                    place.extend([TokenTree::from(symbol)]);
+                    named.push(Group::new(Delimiter::Parenthesis, place).into());
+                }
+                other => named.push(other),
+            }
+        }
+        Ok(named.into_iter().collect())
+    }
+
+    /// Reads `[T; LEN]`, and puts the symbol before it.
+    fn name_words(&mut self, arguments: &Group) -> Result<Group, Error> {
+        let (element, len) = element_and_len(arguments, "shared_words")?;
+        let symbol = self.symbol();
+        let mut named = TokenStream::from(TokenTree::from(Literal::string(&symbol)));
+        named.extend(parsed(";"));
+        named.extend(arguments.stream());
+        self.words.push(Words { symbol, element, len });
+        Ok(regrouped(arguments, Delimiter::Bracket, named))
+    }
+}
+
+/// Returns true if `tokens` end in the macro's name and `!`.
+fn follows(tokens: &[TokenTree], macro_name: &str) -> bool {
+    matches!(tokens, [.., name, bang] if is_word(name, macro_name) && is_punct(bang, '!'))
+}
+
+/// The two sides of `[T; LEN]`.
+fn element_and_len(
+    arguments: &Group,
+    macro_name: &str,
+) -> Result<(TokenStream, TokenStream), Error> {
+    let tokens: Vec<TokenTree> = arguments.stream().into_iter().collect();
+    match tokens.iter().position(|token| is_punct(token, ';')) {
+        Some(at) if at > 0 && at + 1 < tokens.len() => {
+            let side = |tokens: &[TokenTree]| tokens.iter().cloned().collect();
+            Ok((side(&tokens[..at]), side(&tokens[at + 1..])))
+        }
+        _ => {
+            let message = format!("{macro_name}![T; LEN] takes a type and a number of elements");
+            Err(Error::at(&arguments.clone().into(), &message))
+        }
+    }
 }
 
 /// `group` with other tokens.

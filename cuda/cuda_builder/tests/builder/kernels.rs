@@ -94,8 +94,8 @@ const COLUMNS: usize = 33;
 
 #[kernel]
 pub unsafe fn transpose(input: Global<u32>, output: Global<u32>) {
-    let tile = shared_array![u32; 32 * COLUMNS];
-    let parities = cuda_std::shared_array![u8; 32];
+    let tile = shared_words![u32; 32 * COLUMNS];
+    let parities = cuda_std::shared_words![u8; 32];
     let t = thread::thread_idx_x() as usize;
     let (row, column) = (t / 32, t % 32);
     unsafe {
@@ -115,7 +115,7 @@ macro_rules! counts {
         pub unsafe fn $name(output: Global<$word>) {
             let t = thread::thread_idx_x() as usize;
             unsafe {
-                let bins = shared_array![$word; $len + 1];
+                let bins = shared_words![$word; $len + 1];
                 bins.set(t, t as $word);
                 thread::sync_threads();
                 output.set(t, bins.get(t + 1));
@@ -231,7 +231,7 @@ pub(crate) fn misused_attributes_say_what_is_wrong(compiler: Compiler) {
 }
 
 pub(crate) fn lint_finds_what_was_planted_and_nothing_else(compiler: Compiler) {
-    let error = builder("violations", &compiler).build().unwrap_err();
+    let error = builder("violations", &compiler).lint(Lint::Deny).build().unwrap_err();
     let shown = error.to_string();
     let CudaBuilderError::Lint { ptx, violations } = error else {
         panic!("{shown}");

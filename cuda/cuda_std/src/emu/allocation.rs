@@ -16,6 +16,8 @@ pub(crate) enum Space {
 pub(crate) struct Allocation {
     pub base: *mut u8,
     pub bytes: usize,
+    /// Set unless the bytes are the program's own.
+    is_owned: bool,
     pub space: Space,
     pub name: Cell<&'static str>,
     /// Set if a launch wrote here whose writes were not checked.
@@ -37,9 +39,10 @@ impl Allocation {
     /// `bytes` unwritten bytes, most often accessed `element` at a time.
     pub(crate) fn new(space: Space, bytes: usize, element: usize) -> Self {
         let allocation = Self {
-            // SAFETY: the layout has a size, if only of one byte.
+            // SAFETY: the layout has a size.
             base: unsafe { alloc(Self::layout(bytes)) },
             bytes,
+            is_owned: true,
             space,
             name: Cell::new(""),
             unchecked: Cell::new(false),
@@ -53,7 +56,28 @@ impl Allocation {
     }
 
     fn layout(bytes: usize) -> Layout {
-        Layout::from_size_align(bytes.max(1), Self::ALIGNMENT).expect("a size below 2^63")
+        // Behind them is room in which no other allocation lies, so that an access by a pointer
+        // that has left this one by a little does not look like one to the next.
+        let bytes = bytes.checked_add(Self::ALIGNMENT).expect("a size below 2^63");
+        Layout::from_size_align(bytes, Self::ALIGNMENT).expect("a size below 2^63")
+    }
+
+    /// The program's own bytes from `base` on, all of them written.
+    #[cfg(feature = "instrumented")]
+    pub(crate) fn of_program(base: *mut u8, bytes: usize, name: &'static str) -> Self {
+        let allocation = Self {
+            base,
+            bytes,
+            is_owned: false,
+            space: Space::Global,
+            name: Cell::new(name),
+            unchecked: Cell::new(true),
+            launch: Cell::new(0),
+            shadow: RefCell::new(Shadow::new(bytes, 8, false)),
+            words: RefCell::default(),
+        };
+        allocation.believe_written();
+        allocation
     }
 
     /// Makes all bytes unwritten: new memory, or shared memory of a new block.
@@ -97,7 +121,9 @@ impl Allocation {
 
 impl Drop for Allocation {
     fn drop(&mut self) {
-        // SAFETY: allocated by `new` with this layout.
-        unsafe { dealloc(self.base, Self::layout(self.bytes)) };
+        if self.is_owned {
+            // SAFETY: allocated by `new` with this layout.
+            unsafe { dealloc(self.base, Self::layout(self.bytes)) };
+        }
     }
 }

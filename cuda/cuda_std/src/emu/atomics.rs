@@ -60,11 +60,43 @@ impl Launch {
     }
 
     pub(crate) fn fetch_add(&self, access: &Access, value: u64, order: MemoryOrder) -> u64 {
-        let old = self.change(access, |state, lane| state.fetch_add(lane, access, value, order));
+        let mask = !0 >> (64 - 8 * access.size);
+        let add = |old: u64| Some(old.wrapping_add(value) & mask);
+        let old = self.change(access, |state, lane| state.update(lane, access, order, add));
         if value != 0 {
             self.note_progress();
         }
         old
+    }
+
+    /// Replaces the value by what `new` makes of it, if it makes anything. Returns the value
+    /// before. A thread that changes nothing, again and again, sleeps until others do.
+    #[cfg(feature = "instrumented")]
+    pub(crate) fn update(
+        &self,
+        access: &Access,
+        order: MemoryOrder,
+        new: impl Fn(u64) -> Option<u64>,
+    ) -> u64 {
+        self.preempt(access);
+        loop {
+            self.begin(access);
+            let lane = self.me().lane;
+            let mut state = self.state.borrow_mut();
+            let old = state.update(lane, access, order, &new);
+            if new(old).is_some_and(|new| new != old) {
+                state.lanes[lane].polled.clear();
+                drop(state);
+                self.note_progress();
+                return old;
+            }
+            let spins = state.note_load(lane, access, old);
+            drop(state);
+            if !spins {
+                return old;
+            }
+            self.sleep(access.at);
+        }
     }
 
     /// Lets the running thread change memory, at a point where others may run.
@@ -174,7 +206,13 @@ impl State {
         changed
     }
 
-    fn fetch_add(&mut self, lane: usize, access: &Access, value: u64, order: MemoryOrder) -> u64 {
+    fn update(
+        &mut self,
+        lane: usize,
+        access: &Access,
+        order: MemoryOrder,
+        new: impl Fn(u64) -> Option<u64>,
+    ) -> u64 {
         if self.memory == MemoryModel::StoreBuffers {
             self.commit_overlapping(lane, access);
             if let Some(scope) = order.releases() {
@@ -182,7 +220,7 @@ impl State {
             }
         }
         let old = access.value() as u64;
-        let new = old.wrapping_add(value) & (!0 >> (64 - 8 * access.size));
+        let new = new(old);
         if self.keeps_clocks {
             let words = &access.memory.words;
             let needs_carried = order.acquires().is_some()
@@ -193,10 +231,14 @@ impl State {
                 let carried = words.borrow_mut().newest_releases(access.atomic_bytes());
                 self.meet(lane, carried, order.acquires());
             }
-            let releases = self.released(lane, order.releases());
-            self.remember(access, new, (writer, &releases), true);
+            if let Some(new) = new {
+                let releases = self.released(lane, order.releases());
+                self.remember(access, new, (writer, &releases), true);
+            }
         }
-        self.put(access, new);
+        if let Some(new) = new {
+            self.put(access, new);
+        }
         old
     }
 

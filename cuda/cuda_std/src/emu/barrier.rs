@@ -13,8 +13,8 @@ use super::options::MemoryModel;
 use super::state::{State, Wait, Warp};
 
 impl Launch {
-    /// Waits for the block. Returns true if `predicate` held in any of its threads.
-    pub(crate) fn barrier(&self, predicate: bool, at: SourceLocation) -> bool {
+    /// Waits for the block. Returns the number of its threads in which `predicate` held.
+    pub(crate) fn barrier(&self, predicate: bool, at: SourceLocation) -> u32 {
         let me = self.me();
         let released = {
             let mut state = self.state.borrow_mut();
@@ -25,7 +25,7 @@ impl Launch {
             }
             let block = &mut state.blocks[me.slot];
             block.arrived += 1;
-            block.any |= predicate;
+            block.holding += predicate as u32;
             state.release_barrier(me.slot)
         };
         if let Err(finding) = released {
@@ -44,7 +44,7 @@ impl State {
             return Ok(());
         }
         block.arrived = 0;
-        block.result = std::mem::take(&mut block.any);
+        block.result = std::mem::take(&mut block.holding);
         self.stats.barriers += 1;
         for warp in self.warps_of(slot) {
             self.check_convergence(warp)?;

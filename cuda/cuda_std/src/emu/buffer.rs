@@ -4,13 +4,13 @@ use super::access::Access;
 use super::access_kind::AccessKind;
 use super::allocation::{Allocation, Space};
 use super::expectation::Expectation;
+use super::location::Line;
 use super::memory::GlobalPointer;
 use super::options::Options;
 use crate::memory::Global;
 use crate::word::Word;
 use std::marker::PhantomData;
 use std::ops::Range;
-use std::panic::Location;
 
 /// An array in the emulated device's memory. Kernels reach it through
 /// [`global`](Self::global); the buffer must outlive every launch that uses it.
@@ -25,6 +25,8 @@ impl<T: Word> Buffer<T> {
     pub fn uninitialised(len: usize) -> Self {
         let bytes = len.checked_mul(size_of::<T>()).expect("a size below 2^64");
         let allocation = Box::new(Allocation::new(Space::Global, bytes, size_of::<T>()));
+        #[cfg(feature = "instrumented")]
+        super::instrumented::register(&allocation);
         Self { allocation, len, element: PhantomData }
     }
 
@@ -51,6 +53,30 @@ impl<T: Word> Buffer<T> {
     /// The accessor that a kernel takes as its parameter.
     pub fn global(&self) -> Global<T> {
         Global(GlobalPointer::new(&*self.allocation, 0))
+    }
+
+    /// The address of element 0, for a kernel that takes a raw pointer.
+    pub fn as_mut_ptr(&self) -> *mut T {
+        self.allocation.base.cast()
+    }
+
+    /// The array, for a kernel that takes a slice.
+    ///
+    /// # Safety
+    /// The slice is used by kernels alone, and no longer than the buffer exists.
+    pub unsafe fn slice<'a>(&self) -> &'a [T] {
+        // SAFETY: the allocation has these bytes, of which every pattern is a value.
+        unsafe { std::slice::from_raw_parts(self.as_mut_ptr(), self.len) }
+    }
+
+    /// The same, mutable.
+    ///
+    /// # Safety
+    /// As for [`slice`](Self::slice).
+    #[allow(clippy::mut_from_ref)] // Each thread of a kernel has it at once, as on a device.
+    pub unsafe fn slice_mut<'a>(&self) -> &'a mut [T] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr(), self.len) }
     }
 
     /// The number of elements.
@@ -88,7 +114,7 @@ impl<T: Word> Buffer<T> {
     fn element(&self, i: usize, kind: AccessKind) -> Access<'_> {
         assert!(i < self.len, "element {i} of a buffer of {}", self.len);
         let size = size_of::<T>();
-        Access { memory: &self.allocation, offset: i * size, size, kind, at: Location::caller() }
+        Access { memory: &self.allocation, offset: i * size, size, kind, at: Line::caller() }
     }
 }
 
@@ -104,5 +130,12 @@ impl Options {
         assert!(bytes.end <= available, "expect_zero: {elements:?} is not in the table");
         self.expectations.push(Expectation { memory, bytes, element });
         self
+    }
+}
+
+#[cfg(feature = "instrumented")]
+impl<T> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        super::instrumented::unregister(&self.allocation);
     }
 }

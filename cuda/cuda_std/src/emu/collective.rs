@@ -7,17 +7,26 @@
 use super::clock::Knowledge;
 use super::finding::{Finding, Kind};
 use super::launch::{Launch, current};
-use super::location::SourceLocation;
+use super::location::{Line, SourceLocation};
 use super::operation::{Group, Operation, lanes};
 use super::options::MemoryModel;
 use super::state::{State, Wait, Warp};
 use super::thread::Me;
-use std::panic::Location;
 
 /// Takes part in a warp operation of the running launch. Returns this lane's result.
 #[track_caller]
 pub(crate) fn collective(operation: Operation, mask: u32, value: u32, argument: u32) -> u32 {
-    let at = Location::caller();
+    collective_at(operation, mask, value, argument, Line::caller())
+}
+
+/// The same, at a line of the kernel.
+pub(crate) fn collective_at(
+    operation: Operation,
+    mask: u32,
+    value: u32,
+    argument: u32,
+    at: SourceLocation,
+) -> u32 {
     current(|launch| launch.collective(operation, mask, value, argument, at))
 }
 

@@ -1,5 +1,6 @@
 //! Findings: the results of failed checks.
 
+use super::dim3::Dim3;
 use super::location::Site;
 use super::options::{Options, VARIABLE};
 use std::fmt;
@@ -44,6 +45,10 @@ pub struct Launched {
     pub grid: u32,
     /// Threads in each block.
     pub block: u32,
+    /// The blocks, by dimension.
+    pub grid_dim: Dim3,
+    /// The threads in each block, by dimension.
+    pub block_dim: Dim3,
     /// Dynamic shared memory of each block.
     pub shared_bytes: usize,
     /// The options, without the kernel's name.
@@ -76,12 +81,12 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let Launched { kernel, grid, block, shared_bytes, options } = &*self.launch;
+        let Launched { kernel, grid_dim, block_dim, shared_bytes, options, .. } = &*self.launch;
         writeln!(f, "{} in kernel `{kernel}`: {}", self.kind, self.message)?;
         self.site.iter().try_for_each(|site| writeln!(f, "  {site}"))?;
         self.other.iter().try_for_each(|other| writeln!(f, "  other: {other}"))?;
         self.waiting.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
-        write!(f, "  launched as <<<{grid}, {block}, {shared_bytes}>>>; ")?;
+        write!(f, "  launched as <<<{grid_dim}, {block_dim}, {shared_bytes}>>>; ")?;
         write!(f, "to see it again: {VARIABLE}='{options}'")
     }
 }

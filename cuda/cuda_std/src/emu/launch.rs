@@ -12,9 +12,10 @@
 
 use super::access_kind::Past;
 use super::coroutine::{Coroutine, Yielder, suspend};
+use super::dim3::Dim3;
 use super::expectation::Expectation;
 use super::finding::{Finding, Kind, Launched};
-use super::location::{Site, SourceLocation};
+use super::location::{Line, Site, SourceLocation};
 use super::options::{Checks, MemoryModel, Options};
 use super::raw_memory::Entered;
 use super::scheduler::Next;
@@ -22,7 +23,7 @@ use super::shared_arrays::SharedArrays;
 use super::state::State;
 use super::thread::{Me, Stats};
 use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, set_hook, take_hook};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::ptr;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,6 +53,8 @@ pub(crate) struct Launch {
     /// The message and line of the running thread's panic.
     panic: Cell<(String, Option<SourceLocation>)>,
     pub entered: Entered,
+    #[cfg(feature = "instrumented")]
+    pub instrumented: super::instrumented::Instrumented,
 }
 
 thread_local! {
@@ -60,7 +63,8 @@ thread_local! {
 }
 
 /// The launch that the caller is a thread of, if there is one.
-#[inline(always)]
+#[cfg_attr(not(feature = "instrumented"), inline(always))]
+#[cfg_attr(feature = "instrumented", inline(never))]
 pub(super) fn current_or_none() -> Option<&'static Launch> {
     // SAFETY: set for as long as the launch lives, and only threads of it run. They end
     // with it, and take the reference with them.
@@ -70,7 +74,10 @@ pub(super) fn current_or_none() -> Option<&'static Launch> {
 /// Runs `f` with the launch that the caller is a thread of.
 #[inline(always)]
 pub(crate) fn current<R>(f: impl FnOnce(&Launch) -> R) -> R {
-    f(current_or_none().expect("a device operation outside of cuda_std::emu::launch"))
+    let launch = current_or_none().expect("a device operation outside of cuda_std::emu::launch");
+    #[cfg(feature = "instrumented")]
+    let _inside = super::instrumented::Inside::enter();
+    f(launch)
 }
 
 /// Has panics in kernels kept for their findings. Others go on to the hook before.
@@ -82,7 +89,10 @@ fn install_hook() {
             Some(launch) if launch.in_kernel.get() => {
                 let message = info.payload_as_str().unwrap_or("no message").to_owned();
                 // SAFETY: std has it from `Location::caller`, where it is static.
-                let at = info.location().map(|at| unsafe { &*ptr::from_ref(at).cast() });
+                let at = info.location().map(|at| unsafe {
+                    let at: &'static std::panic::Location<'static> = &*ptr::from_ref(at).cast();
+                    Line::from(at)
+                });
                 launch.panic.set((message, at));
             }
             _ => before(info),
@@ -90,12 +100,13 @@ fn install_hook() {
     });
 }
 
-/// Runs `kernel` for every thread of `grid` blocks of `block` threads, each block with
-/// `shared_bytes` of dynamic shared memory. Fails with the first finding. Panics within a kernel.
+/// Runs `kernel` for every thread of `grid` blocks of `block` threads, each of one number or a
+/// tuple of two or three, and each block with `shared_bytes` of dynamic shared memory. Fails with
+/// the first finding. Panics within a kernel.
 #[track_caller]
 pub fn launch<F: Fn()>(
-    grid: u32,
-    block: u32,
+    grid: impl Into<Dim3>,
+    block: impl Into<Dim3>,
     shared_bytes: usize,
     options: &Options,
     kernel: F,
@@ -105,9 +116,12 @@ pub fn launch<F: Fn()>(
     let options = Options { kernel: String::new(), ..options.clone() };
     let closure = || std::any::type_name::<F>().replace("::{{closure}}", "");
     let kernel_name = if name.is_empty() { closure() } else { name.clone() };
-    let launched = Launched { kernel: kernel_name, grid, block, shared_bytes, options };
+    let (grid_dim, block_dim) = (grid.into(), block.into());
+    let [grid, block] = [grid_dim, block_dim].map(|dim| dim.count().unwrap_or(u32::MAX));
+    let launched =
+        Launched { kernel: kernel_name, grid, block, grid_dim, block_dim, shared_bytes, options };
     refuse_impossible(&launched)?;
-    require_clear(&launched, Location::caller())?;
+    require_clear(&launched, Line::caller())?;
     let launch = Launch::new(launched);
     CURRENT.set(&launch);
     install_hook();
@@ -185,6 +199,8 @@ impl Launch {
             in_kernel: Cell::new(false),
             panic: Cell::default(),
             entered: Entered::default(),
+            #[cfg(feature = "instrumented")]
+            instrumented: super::instrumented::Instrumented::new(state.lanes.len()),
             state: RefCell::new(state),
             launched,
         }
@@ -265,6 +281,8 @@ impl Launch {
                     // It may be on an OS thread of its own.
                     CURRENT.set(self);
                     yielder.set(Some(own));
+                    #[cfg(feature = "instrumented")]
+                    self.begin_thread(lane);
                     kernel();
                 };
                 // SAFETY: `kernel` and the launch outlive `run`, which recycles all.
@@ -284,6 +302,8 @@ impl Launch {
         let yielder = yielder.expect("a thread that runs has told its yielder");
         // SAFETY: it is the running thread's.
         unsafe { suspend(yielder) };
+        #[cfg(feature = "instrumented")]
+        self.instrumented.is_inside.set(true);
     }
 
     /// Ends the launch with a finding of the running thread.

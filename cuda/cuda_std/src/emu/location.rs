@@ -1,10 +1,20 @@
-//! Source locations as 32-bit numbers, so that a record of an access stays small.
+//! Lines of a kernel's source, as 32-bit numbers too, so that a record of an access stays small.
+//!
+//! A line is known by the caller's location that the compiler puts into the program, or, of an
+//! access by a raw pointer, by the address of its code, for which debug information has the line.
 
 use std::fmt;
 use std::panic::Location;
 
 /// A line of a kernel's source.
-pub(crate) type SourceLocation = &'static Location<'static>;
+pub(crate) type SourceLocation = Line;
+
+/// A line of a kernel's source.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Line(
+    /// The address of a `Location`, or twice the address of code and one.
+    usize,
+);
 
 /// A thread, and the source line it is at.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,7 +24,7 @@ pub struct Site {
     /// Index in the block.
     pub thread: u32,
     /// The source line.
-    pub location: &'static Location<'static>,
+    pub location: Line,
 }
 
 impl fmt::Display for Site {
@@ -23,21 +33,86 @@ impl fmt::Display for Site {
     }
 }
 
-/// The location that all numbers count from. The compiler puts locations into the
-/// read-only data of the program, which is far smaller than 2 GiB.
-static ORIGIN: SourceLocation = Location::caller();
-
-/// The number of a location: its distance in bytes.
-#[inline(always)]
-pub(crate) fn number(location: SourceLocation) -> u32 {
-    let origin = (&raw const *ORIGIN).addr();
-    let distance = (&raw const *location).expose_provenance().wrapping_sub(origin) as isize;
-    i32::try_from(distance).expect("the source locations of a program within 2 GiB") as u32
+impl From<&'static Location<'static>> for Line {
+    #[inline(always)]
+    fn from(location: &'static Location<'static>) -> Self {
+        Self((&raw const *location).expose_provenance())
+    }
 }
 
-/// The location of a number.
+impl Line {
+    #[inline(always)]
+    #[track_caller]
+    pub(crate) fn caller() -> Self {
+        Location::caller().into()
+    }
+
+    /// The line of the call that returns to this address.
+    #[cfg(feature = "instrumented")]
+    pub(crate) fn of_return_address(address: usize) -> Self {
+        Self(address << 1 | 1)
+    }
+
+    /// The file, line and column.
+    fn parts(self) -> (&'static str, u32, u32) {
+        #[cfg(feature = "instrumented")]
+        if self.0 & 1 != 0 {
+            return super::instrumented::line_of_code(self.0 >> 1);
+        }
+        // SAFETY: the address is that of a static location.
+        let location = unsafe { &*std::ptr::with_exposed_provenance::<Location>(self.0) };
+        (location.file(), location.line(), location.column())
+    }
+
+    /// The source file.
+    pub fn file(self) -> &'static str {
+        self.parts().0
+    }
+
+    /// The line, counted from 1; 0 if it is not known.
+    pub fn line(self) -> u32 {
+        self.parts().1
+    }
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self.parts() {
+            (file, 0, _) => f.write_str(file),
+            (file, line, column) => write!(f, "{file}:{line}:{column}"),
+        }
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The location that all numbers count from. The compiler puts locations and code into the
+/// program, which is far smaller than 1 GiB.
+static ORIGIN: &Location = Location::caller();
+
+fn origin() -> usize {
+    (&raw const *ORIGIN).addr()
+}
+
+/// The number of a line: its distance in bytes; for code twice that and one.
+#[inline(always)]
+pub(crate) fn number(line: SourceLocation) -> u32 {
+    let distance = match line.0 & 1 {
+        0 => line.0.wrapping_sub(origin()),
+        _ => (line.0 >> 1).wrapping_sub(origin()) << 1 | 1,
+    };
+    i32::try_from(distance as isize).expect("the lines of a program within 1 GiB") as u32
+}
+
+/// The line of a number.
 pub(crate) fn location(number: u32) -> SourceLocation {
-    let address = (&raw const *ORIGIN).addr().wrapping_add_signed(number as i32 as isize);
-    // SAFETY: the number is that of a location, and all are static.
-    unsafe { &*std::ptr::with_exposed_provenance(address) }
+    let distance = number as i32 as isize;
+    Line(match number & 1 {
+        0 => origin().wrapping_add_signed(distance),
+        _ => origin().wrapping_add_signed(distance >> 1) << 1 | 1,
+    })
 }

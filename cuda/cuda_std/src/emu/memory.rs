@@ -4,8 +4,8 @@ use super::access::Access;
 use super::access_kind::AccessKind;
 use super::allocation::Allocation;
 use super::launch::{Launch, current};
+use super::location::Line;
 use std::marker::PhantomData;
-use std::panic::Location;
 
 /// A pointer into a buffer.
 #[derive(Clone, Copy)]
@@ -53,7 +53,7 @@ impl<T> GlobalPointer<T> {
     ) -> R {
         // SAFETY: the caller vouches that the buffer exists.
         let memory = unsafe { &*self.allocation };
-        let access = Access { memory, offset: self.offset, size, kind, at: Location::caller() };
+        let access = Access { memory, offset: self.offset, size, kind, at: Line::caller() };
         current(|launch| f(launch, &access))
     }
 }
@@ -73,7 +73,7 @@ impl SharedPointer {
     /// A part of the launch's dynamic shared memory.
     #[track_caller]
     pub(crate) fn to_dynamic<T>(offset: usize, len: usize) -> Self {
-        let at = Location::caller();
+        let at = Line::caller();
         let end = offset.saturating_add(len.saturating_mul(size_of::<T>()));
         let allocation = current(|launch| launch.dynamic_shared(offset..end, size_of::<T>(), at));
         Self { allocation, offset, begin: offset as u32, end: end as u32 }
@@ -82,7 +82,7 @@ impl SharedPointer {
     /// The static array called `symbol`, of `len` elements.
     #[track_caller]
     pub(crate) fn to_static<T>(symbol: &'static str, len: usize) -> Self {
-        let at = Location::caller();
+        let at = Line::caller();
         let bytes = len.saturating_mul(size_of::<T>());
         let allocation = current(|launch| launch.static_shared(symbol, bytes, size_of::<T>(), at));
         Self { allocation, offset: 0, begin: 0, end: bytes as u32 }
@@ -105,7 +105,7 @@ impl SharedPointer {
     ) -> R {
         // SAFETY: shared memory exists as long as the launch, whose thread calls.
         let memory = unsafe { &*self.allocation };
-        let access = Access { memory, offset: self.offset, size, kind, at: Location::caller() };
+        let access = Access { memory, offset: self.offset, size, kind, at: Line::caller() };
         current(|launch| {
             launch.require_region(&access, self.begin as usize..self.end as usize);
             f(launch, &access)

@@ -37,11 +37,14 @@ mod clock;
 pub(crate) mod collective;
 mod coroutine;
 mod coroutine_threads;
+mod dim3;
 mod expectation;
 mod finding;
 mod history;
+#[cfg(feature = "instrumented")]
+mod instrumented;
 pub(crate) mod launch;
-mod location;
+pub(crate) mod location;
 pub(crate) mod memory;
 pub(crate) mod operation;
 mod options;
@@ -57,12 +60,13 @@ mod thread;
 mod wait;
 
 pub use buffer::Buffer;
+pub use dim3::Dim3;
 pub use expectation::Expectation;
 pub use finding::{Finding, Kind, Launched};
 pub use launch::launch;
-pub use location::Site;
+pub use location::{Line, Site};
 pub use options::{Checks, MemoryModel, Options, ParseError, Policy, VARIABLE};
 pub use parameter::Parameter;
 #[doc(hidden)]
-pub use raw_memory::enter_kernel;
+pub use raw_memory::{enter_kernel, shared_pointer};
 pub use thread::Stats;

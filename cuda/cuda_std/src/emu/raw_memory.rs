@@ -3,15 +3,16 @@
 //! `#[kernel]` reports the types of a kernel's parameters. A pointer or a reference
 //! among them ends the launch before the kernel touches memory. A launch without one
 //! checked access is refused at its end, since a closure or a structure may hide a
-//! pointer, unless all its kernels take accessors and numbers only.
+//! pointer, unless all its kernels take accessors and numbers only. In a crate that is compiled
+//! with a call of the emulator before each access, every kernel is checked.
 
 use super::finding::{Finding, Kind};
-use super::launch::{Launch, current_or_none};
-use super::location::SourceLocation;
+use super::launch::{Launch, current, current_or_none};
+use super::location::{Line, SourceLocation};
 use std::cell::Cell;
-use std::panic::Location;
 
-const REMEDY: &str = "take cuda_std::memory::Global, or accept that nothing is checked by \
+const REMEDY: &str = "take cuda_std::memory::Global, compile the crate with a call before each \
+                      access (docs/EMULATOR.md), or accept that nothing is checked by \
                       Options::allow_raw_memory";
 
 /// The kernels that a launch has entered.
@@ -23,20 +24,44 @@ pub(crate) struct Entered {
     hides_pointers: Cell<bool>,
 }
 
-/// Begins a kernel with parameters of these names and types.
+/// Begins a kernel with parameters of these names and types, in a crate whose accesses call the
+/// emulator or not.
 /// [`kernel`](macro@crate::kernel) has each thread call it.
 #[doc(hidden)]
 #[track_caller]
-pub fn enter_kernel(kernel: &'static str, parameters: &[(&str, &str)]) {
-    let at = Location::caller();
-    if let Some(launch) = current_or_none() {
-        launch.enter_kernel(kernel, parameters, at);
+pub fn enter_kernel(kernel: &'static str, parameters: &[(&str, &str)], is_instrumented: bool) {
+    let at = Line::caller();
+    if current_or_none().is_some() {
+        current(|launch| launch.enter_kernel(kernel, parameters, is_instrumented, at));
     }
 }
 
+/// The running block's array called `symbol`. [`kernel`](macro@crate::kernel) makes the pointers of
+/// its shared arrays by it.
+#[doc(hidden)]
+#[track_caller]
+pub fn shared_pointer<T>(symbol: &'static str) -> *mut T {
+    let at = Line::caller();
+    current(|launch| {
+        let granule = align_of::<T>().min(16);
+        let memory = launch.static_shared(symbol, size_of::<T>(), granule, at);
+        // SAFETY: it exists as long as the launch.
+        unsafe { (*memory).base.cast() }
+    })
+}
+
 impl Launch {
-    fn enter_kernel(&self, kernel: &'static str, parameters: &[(&str, &str)], at: SourceLocation) {
+    fn enter_kernel(
+        &self,
+        kernel: &'static str,
+        parameters: &[(&str, &str)],
+        is_instrumented: bool,
+        at: SourceLocation,
+    ) {
         if std::ptr::eq(self.entered.last.replace(kernel), kernel) {
+            return;
+        }
+        if is_instrumented && cfg!(feature = "instrumented") {
             return;
         }
         for (name, of_type) in parameters {

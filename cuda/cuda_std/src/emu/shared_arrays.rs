@@ -49,6 +49,12 @@ impl SharedArrays {
         Some(Rc::as_ptr(&array.blocks[slot]))
     }
 
+    /// Runs `f` on each array of the block at `slot`.
+    #[cfg(feature = "instrumented")]
+    pub(super) fn for_each(&self, slot: usize, mut f: impl FnMut(&Allocation)) {
+        self.arrays.borrow().iter().for_each(|array| f(&array.blocks[slot]));
+    }
+
     /// The bytes of a block's arrays.
     pub(super) fn bytes(&self) -> usize {
         self.arrays.borrow().iter().map(|array| array.bytes).sum()

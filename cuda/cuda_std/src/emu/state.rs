@@ -78,10 +78,10 @@ pub(crate) struct Block {
     /// Threads that have not exited; 0: the slot is free.
     pub live: u32,
     pub arrived: u32,
-    /// Set if a predicate held in a thread that has arrived.
-    pub any: bool,
+    /// The threads that have arrived in which a predicate held.
+    pub holding: u32,
     /// The same, at the last barrier passed.
-    pub result: bool,
+    pub result: u32,
 }
 
 /// A set of warps.

@@ -9,8 +9,8 @@ const TILE: usize = 64;
 /// Each thread fetches its neighbour's word through an array that is full.
 #[kernel]
 unsafe fn past_the_end(bug: bool) {
-    let words = shared_array![u32; TILE];
-    let behind = shared_array![u32; TILE];
+    let words = shared_words![u32; TILE];
+    let behind = shared_words![u32; TILE];
     unsafe {
         behind.set(t(), 1);
         words.set(t() + bug as usize, 2);
@@ -20,7 +20,7 @@ unsafe fn past_the_end(bug: bool) {
 /// Counts in an array that only the first block clears.
 #[kernel]
 unsafe fn uncleared(bug: bool) {
-    let counts = shared_array![u32; 32];
+    let counts = shared_words![u32; 32];
     unsafe {
         if !bug || thread::block_idx_x() == 0 {
             counts.set(t(), 0);
@@ -32,7 +32,7 @@ unsafe fn uncleared(bug: bool) {
 /// Each thread reads its neighbour's second half-word, with a barrier before it or not.
 #[kernel]
 unsafe fn unordered(bug: bool) {
-    let halves = shared_array![u16; 96];
+    let halves = shared_words![u16; 96];
     unsafe {
         halves.set(t(), 1);
         thread::sync_threads();
@@ -47,10 +47,10 @@ unsafe fn unordered(bug: bool) {
 /// Asks for one word more than a block may have.
 #[kernel]
 unsafe fn too_large(bug: bool) {
-    let most = shared_array![u64; 6143];
+    let most = shared_words![u64; 6143];
     unsafe { most.set(0, 1) };
     if bug {
-        shared_array![u128; 1];
+        shared_words![u128; 1];
     }
 }
 
@@ -81,7 +81,7 @@ fn bugs_in_static_arrays_are_found() {
 /// Two arrays are two, in every block, beside the dynamic memory.
 #[kernel]
 unsafe fn sums(output: Global<u32>) {
-    let (a, b) = (shared_array![u32; 32], shared_array![u32; 32]);
+    let (a, b) = (shared_words![u32; 32], shared_words![u32; 32]);
     let block = thread::block_idx_x();
     unsafe {
         let c = dynamic_shared::<u32>(0, 32);
