@@ -8,6 +8,8 @@ use crate::buckets::{self, BucketCounts};
 use crate::entry::{Entries, Entry, parameter};
 use crate::fused::Fused;
 use crate::gather::{self, Gather, NumericCodes};
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+use crate::gathered_sort::{self, GatheredSort};
 use crate::histogram::{self, Histogram};
 use crate::key::Bits;
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
@@ -193,6 +195,24 @@ macro_rules! local_sorts {
             shared_bytes: local_sort::shared_bytes::<$key>($shape, paired!($of)),
             synchronises: synchronisation::local_sort($shape.threads),
             kernel: local_sort::local_sort::<
+                $key, { $shape.threads }, { $shape.items }, { paired!($of) },
+            >
+        }
+    )* };
+}
+
+macro_rules! gathered {
+    ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
+        entry! {
+            $when $name: GatheredSort<$key> {
+                keys: Global<$key>, output: Global<$key>, values: Global<u32>,
+                output_values: Global<u32>, starts: Global<u32>, bases: Global<u32>, count: u32,
+                next: Global<u32>, end: u32, first_key: u32, order_mask: $key, options: u32
+            }
+            $shape; paired: paired!($of), atomic: true,
+            shared_bytes: gathered_sort::shared_bytes::<$key>($shape, paired!($of)),
+            synchronises: synchronisation::local_sort($shape.threads),
+            kernel: gathered_sort::gathered_sort::<
                 $key, { $shape.threads }, { $shape.items }, { paired!($of) },
             >
         }
@@ -420,6 +440,7 @@ macro_rules! entries {
         portioned $portioned:tt
         single_wave $single_wave:tt
         $(local $local:tt)?
+        $(gathered $gathered:tt)?
         $(by_digit $by_digit:tt)?
         $(fused $fused:tt)?
         blocks $blocks:tt
@@ -440,6 +461,7 @@ macro_rules! entries {
         passes! { always BACK_IN_PORTION $key $portioned }
         passes! { always ALL_GATHER $key $single_wave }
         $(local_sorts! { recent $key $local })?
+        $(gathered! { recent $key $gathered })?
         $(digit_sorts! { recent $key $by_digit })?
         $(fused! { always $key $fused })?
         blocks! { $key $blocks }
@@ -485,6 +507,7 @@ macro_rules! entries {
                 table!($($recent_portioned)? $portioned);
             const SINGLE_WAVE: &'static [Entry<Pass<Self>>] = table!($single_wave);
             const LOCAL: &'static [Entry<LocalSort<Self>>] = table!($($local)?);
+            const GATHERED: &'static [Entry<GatheredSort<Self>>] = table!($($gathered)?);
             const BY_DIGIT: &'static [Entry<LocalSort<Self>>] = table!($($by_digit)?);
             const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)?);
             const BLOCKS: &'static [Entry<Block<Self>>] = table!($blocks);

@@ -9,6 +9,7 @@ use crate::bucket_starts::BucketStarts;
 use crate::buckets::BucketCounts;
 use crate::fused::Fused;
 use crate::gather::{Gather, NumericCodes};
+use crate::gathered_sort::GatheredSort;
 use crate::histogram::Histogram;
 use crate::local_sort::LocalSort;
 use crate::merge::Merge;
@@ -64,6 +65,8 @@ pub trait Entries: Swept {
     const PORTIONED: &'static [Entry<Pass<Self>>];
     const SINGLE_WAVE: &'static [Entry<Pass<Self>>];
     const LOCAL: &'static [Entry<LocalSort<Self>>];
+    /// Local sorts of buckets that stand in several places.
+    const GATHERED: &'static [Entry<GatheredSort<Self>>];
     /// Local sorts of what has the top digit in common.
     const BY_DIGIT: &'static [Entry<LocalSort<Self>>];
     /// Sorts of keys alone in one launch of many blocks.

@@ -114,6 +114,10 @@ macro_rules! for_every_entry {
                     local_sort_pairs_4608_u32: pairs, local::U32_4608;
                     local_sort_pairs_9216_u32: pairs, local::U32_9216;
                 }
+                gathered {
+                    gathered_sort_keys_9216_u32: keys, local::U32_9216;
+                    gathered_sort_pairs_9216_u32: pairs, local::U32_9216;
+                }
                 by_digit {
                     digit_sort_keys_8704_u32: keys, by_digit::TILE_8704;
                     digit_sort_keys_17408_u32: keys, by_digit::TILE_17408;
@@ -135,8 +139,9 @@ macro_rules! for_every_entry {
                 segments_in_warps { segments_in_warps_u32: keys, segments::WARPS_U32; }
                 segments_in_blocks {
                     segments_1024_u32: keys, segments::U32[0];
-                    segments_4096_u32: keys, segments::U32[1];
-                    segments_5120_u32: keys, segments::U32[2];
+                    segments_2048_u32: keys, segments::U32[1];
+                    segments_4096_u32: keys, segments::U32[2];
+                    segments_5120_u32: keys, segments::U32[3];
                 }
                 verify { verify_u32; }
                 verify_values { verify_values_u32; }
@@ -182,6 +187,9 @@ macro_rules! for_every_entry {
                     local_sort_pairs_4608_u64: pairs, local::U64_4608_PAIRS;
                     local_sort_pairs_9216_u64: pairs, local::U64_9216;
                 }
+                gathered {
+                    gathered_sort_keys_9216_u64: keys, local::U64_9216;
+                }
                 by_digit {
                     digit_sort_keys_8704_u64: keys, by_digit::TILE_8704;
                     digit_sort_keys_17408_u64: keys, by_digit::TILE_17408;
@@ -204,8 +212,9 @@ macro_rules! for_every_entry {
                 segments_in_warps { segments_in_warps_u64: keys, segments::WARPS_U64; }
                 segments_in_blocks {
                     segments_1024_u64: keys, segments::U64[0];
-                    segments_4096_u64: keys, segments::U64[1];
-                    segments_5120_u64: keys, segments::U64[2];
+                    segments_2048_u64: keys, segments::U64[1];
+                    segments_4096_u64: keys, segments::U64[2];
+                    segments_5120_u64: keys, segments::U64[3];
                 }
                 verify { verify_u64; }
                 verify_values { verify_values_u64; }

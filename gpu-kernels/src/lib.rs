@@ -13,6 +13,7 @@
 //! | [`store`] | writing a tile's runs out |
 //! | [`rank`] | where in its tile a key belongs |
 //! | [`local_sort`] | sorts each bucket of keys by itself |
+//! | [`gathered_sort`] | the same, of buckets of which several devices have keys |
 //! | [`block`] | sorts what fits one block, in one launch |
 //! | [`fused`] | sorts more keys in one launch, of blocks that wait for each other |
 //! | `fused_barrier`, `fused_splitters`, `fused_bucket` | its parts |
@@ -60,6 +61,7 @@ mod fused_barrier;
 mod fused_bucket;
 mod fused_splitters;
 pub mod gather;
+pub mod gathered_sort;
 pub mod histogram;
 pub mod key;
 mod layout;

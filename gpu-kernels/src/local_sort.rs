@@ -48,6 +48,7 @@ use crate::rank::{Counters, PAIRS, is_contended, pack, pack_small, unpack, unpac
 use crate::scan;
 use core::marker::PhantomData;
 use cuda_std::prelude::*;
+use cuda_std::word::Word;
 
 #[derive(Clone, Copy)]
 pub struct LocalSort<K> {
@@ -80,7 +81,7 @@ pub const fn digit_shared_bytes<W: Key>(shape: Shape) -> usize {
     Layout::<W>::of(shape.threads, shape.items, false).bytes
 }
 
-struct Layout<W> {
+pub(crate) struct Layout<W> {
     /// Words, and one behind them.
     words: Part<W>,
     /// Values as they stand, unless they come after the words.
@@ -89,12 +90,12 @@ struct Layout<W> {
     begins: Part<u32>,
     sums: Part<u32>,
     /// The bucket to sort next: see [`Claim`].
-    claimed: Part<u32>,
-    bytes: usize,
+    pub(crate) claimed: Part<u32>,
+    pub(crate) bytes: usize,
 }
 
 impl<W: Key> Layout<W> {
-    const fn of(threads: usize, items: usize, paired: bool) -> Self {
+    pub(crate) const fn of(threads: usize, items: usize, paired: bool) -> Self {
         let tile = threads * items;
         let mut all = Builder::new();
         Layout {
@@ -139,7 +140,7 @@ pub unsafe fn local_sort<K: Key, const THREADS: usize, const ITEMS: usize, const
         if claims {
             claim.advance(arg);
         }
-        Bucket::<K, K, BUCKET_BITS, THREADS, ITEMS, PAIRED> { arg, claimed, word: PhantomData }
+        Bucket::<K, K, BUCKET_BITS, THREADS, ITEMS, PAIRED, Together>::new(arg, claimed, Together)
             .sort();
     }
 }
@@ -176,7 +177,7 @@ pub unsafe fn sort_digit<
     }
     thread::sync_threads();
     if claimed.get(2) > 0 {
-        Bucket::<K, W, DIGIT_BITS, THREADS, ITEMS, PAIRED> { arg, claimed, word: PhantomData }
+        Bucket::<K, W, DIGIT_BITS, THREADS, ITEMS, PAIRED, Together>::new(arg, claimed, Together)
             .sort();
     }
 }
@@ -222,29 +223,72 @@ unsafe fn draw<K: Key>(arg: LocalSort<K>) -> u32 {
     arg.control.fetch_add(next, 1, Ordering::Relaxed, Scope::Device)
 }
 
+/// Where the keys of a bucket stand.
+pub(crate) trait Places: Copy {
+    /// A thread's share of what stands `from` some array's start on, for a bucket that begins
+    /// `begin` places after it.
+    unsafe fn load<T: Word, const ITEMS: usize>(
+        self,
+        from: Global<T>,
+        begin: u32,
+        share: Share,
+    ) -> [T; ITEMS];
+}
+
+/// One place: they stand where they go.
+#[derive(Clone, Copy)]
+struct Together;
+
+impl Places for Together {
+    #[inline(always)]
+    unsafe fn load<T: Word, const ITEMS: usize>(
+        self,
+        from: Global<T>,
+        begin: u32,
+        share: Share,
+    ) -> [T; ITEMS] {
+        let from = from.offset((begin + share.first) as usize);
+        let mut loaded = [T::default(); ITEMS];
+        for i in 0..ITEMS {
+            if share.has(i) {
+                loaded[i] = from.get(32 * i);
+            }
+        }
+        loaded
+    }
+}
+
 /// A block's view of its bucket, whose keys have the upper `COMMON` bits in common: what it is
 /// about is read from shared memory where it is needed, because a register that holds it is one
 /// that the keys do not have.
 #[derive(Clone, Copy)]
-struct Bucket<K, W, const COMMON: u32, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>
-{
+pub(crate) struct Bucket<
+    K,
+    W,
+    const COMMON: u32,
+    const THREADS: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+    P,
+> {
     arg: LocalSort<K>,
     /// Number, first key, and count of keys.
     claimed: Shared<u32>,
+    places: P,
     word: PhantomData<W>,
 }
 
 /// A thread's keys of a bucket: `first` and every 32nd after it, as far as there are any `left`
 /// from there on.
 #[derive(Clone, Copy)]
-struct Share {
-    first: u32,
+pub(crate) struct Share {
+    pub(crate) first: u32,
     left: u32,
 }
 
 impl Share {
     #[inline(always)]
-    fn has(self, i: usize) -> bool {
+    pub(crate) fn has(self, i: usize) -> bool {
         32 * (i as u32) < self.left
     }
 }
@@ -256,7 +300,8 @@ impl<
     const THREADS: usize,
     const ITEMS: usize,
     const PAIRED: bool,
-> Bucket<K, W, COMMON, THREADS, ITEMS, PAIRED>
+    P: Places,
+> Bucket<K, W, COMMON, THREADS, ITEMS, PAIRED, P>
 {
     const LAYOUT: Layout<W> = Layout::of(THREADS, ITEMS, PAIRED && !Self::BY_DIGIT);
     /// True if the bucket is that of a top digit.
@@ -275,6 +320,11 @@ impl<
         let rounds = if large || Self::BY_DIGIT { 3 } else { 2 };
         Self::END - rounds * DIGIT_BITS
     };
+
+    #[inline(always)]
+    pub(crate) fn new(arg: LocalSort<K>, claimed: Shared<u32>, places: P) -> Self {
+        Bucket { arg, claimed, places, word: PhantomData }
+    }
 
     #[inline(always)]
     unsafe fn begin(&self) -> u32 {
@@ -299,7 +349,7 @@ impl<
     }
 
     #[inline(always)]
-    unsafe fn sort(self) {
+    pub(crate) unsafe fn sort(self) {
         let mut words = self.load();
         let mut shift = Self::FIRST_SHIFT;
         let mut turns = 0;
@@ -329,15 +379,9 @@ impl<
     unsafe fn load(&self) -> [W; ITEMS] {
         let (share, begin) = (self.share(), self.begin());
         let first = share.first;
-        let from = self.arg.keys.offset((begin + first) as usize);
-        let mut keys = [K::from_u64(0); ITEMS];
-        for i in 0..ITEMS {
-            if share.has(i) {
-                keys[i] = from.get(32 * i);
-            }
-        }
+        let keys: [K; ITEMS] = self.places.load(self.arg.keys, begin, share);
         if PAIRED && !Self::BY_DIGIT {
-            self.stage_values(share, (begin + first) as usize);
+            self.stage_values(share, begin);
         }
         let mut words = [W::from_u64(0); ITEMS];
         for i in 0..ITEMS {
@@ -520,8 +564,7 @@ impl<
         }
         if PAIRED && Self::BY_DIGIT {
             // Read again: nobody claims another bucket.
-            let (share, begin) = (self.share(), self.begin());
-            self.stage_values(share, (begin + share.first) as usize);
+            self.stage_values(self.share(), self.begin());
             thread::sync_threads();
             let (share, begin) = (self.share(), self.begin());
             self.store_values(share, (begin + share.first) as usize, words);
@@ -542,15 +585,9 @@ impl<
 
     /// Leaves the values where the words were, which all threads hold their own of.
     #[inline(always)]
-    unsafe fn stage_values(&self, share: Share, begin: usize) {
-        let from = self.arg.values.offset(begin);
+    unsafe fn stage_values(&self, share: Share, begin: u32) {
+        let values: [u32; ITEMS] = self.places.load(self.arg.values, begin, share);
         let to = self.staged().offset(share.first as usize);
-        let mut values = [0; ITEMS];
-        for i in 0..ITEMS {
-            if share.has(i) {
-                values[i] = from.get(32 * i);
-            }
-        }
         for i in 0..ITEMS {
             if share.has(i) {
                 to.set(32 * i, values[i]);

@@ -160,12 +160,20 @@ pub mod segments {
     pub const WARPS_U32: Shape = LIST;
     pub const WARPS_U64: Shape = Shape::new(256, 1, 2);
     /// Sizes of block, and the keys of a segment that each sorts at most.
-    pub const BLOCKS: usize = 3;
-    pub const MOST: [usize; BLOCKS] = [1024, 4096, 5120];
-    pub const U32: [Shape; BLOCKS] =
-        [Shape::new(128, 8, 5), Shape::new(256, 16, 2), Shape::new(320, 16, 1)];
-    pub const U64: [Shape; BLOCKS] =
-        [Shape::new(128, 8, 5), Shape::new(512, 8, 1), Shape::new(640, 8, 1)];
+    pub const BLOCKS: usize = 4;
+    pub const MOST: [usize; BLOCKS] = [1024, 2048, 4096, 5120];
+    pub const U32: [Shape; BLOCKS] = [
+        Shape::new(128, 8, 6),
+        Shape::new(256, 8, 3),
+        Shape::new(256, 16, 2),
+        Shape::new(320, 16, 1),
+    ];
+    pub const U64: [Shape; BLOCKS] = [
+        Shape::new(128, 8, 5),
+        Shape::new(256, 8, 2),
+        Shape::new(512, 8, 1),
+        Shape::new(640, 8, 1),
+    ];
 }
 
 /// Shapes of the local sort of a top digit, by how many keys of it a block holds.

@@ -8,8 +8,8 @@
 //!   offsets keeps the other kernels from writing anything.
 //! - **In warps.** Up to [`WARP_MOST`] keys are sorted by a bitonic network (Batcher 1968) in the
 //!   registers of one warp: a lane's keys stand 32 apart, so that steps over less than that are
-//!   shuffles, and others exchange registers. A warp takes the segments of 32 threads one after
-//!   the other, or two or four at once where all of them are that short.
+//!   shuffles, and others exchange registers. A warp takes the segments of 32 threads: as many at
+//!   once as its registers hold where none is longer than 64 keys, else one after the other.
 //! - **In blocks.** A list's segments are handed to the blocks of a grid in turns, and each is
 //!   sorted as in [`block`](crate::block).
 //!
@@ -77,6 +77,22 @@ pub struct Segments<K> {
     pub order_mask: K,
     pub options: u32,
     pub list: u32,
+}
+
+impl<K: Key> Segments<K> {
+    /// A key as a word, in whose order keys are sorted.
+    #[inline(always)]
+    fn word(&self, key: K) -> K {
+        let key = if self.options & ENCODE != 0 { key.encode() } else { key };
+        key ^ self.order_mask
+    }
+
+    /// The key of a word.
+    #[inline(always)]
+    fn key(&self, word: K) -> K {
+        let key = word ^ self.order_mask;
+        if self.options & ENCODE != 0 { key.encode() } else { key }
+    }
 }
 
 /// The kernel of the classes: a thread a segment.
@@ -165,31 +181,50 @@ pub unsafe fn segments_in_warps<K: Key>(arg: Segments<K>) {
         }
     }
     let most = warp::reduce_max(warp::FULL, length);
-    if most <= 8 {
-        several::<K, 8>(arg, begin, length);
-    } else if most <= 16 {
+    if most <= 16 {
         several::<K, 16>(arg, begin, length);
+    } else if most <= 32 {
+        several::<K, 32>(arg, begin, length);
+    } else if most <= 64 {
+        several::<K, 64>(arg, begin, length);
     } else {
         one_by_one(arg, begin, length);
     }
 }
 
-/// Sorts the segments that the lanes have, of up to `WIDTH` keys, as many at once as there are
-/// `WIDTH` lanes in a warp.
+/// Words of a lane while a warp sorts several segments at once.
+const SEVERAL: usize = 4;
+
+/// Sorts the segments that the lanes have, of up to `WIDTH` keys, as many at once as a warp has
+/// words for: it waits for the keys of all together.
 #[inline(always)]
 unsafe fn several<K: Key, const WIDTH: u32>(arg: Segments<K>, begin: u32, length: u32) {
+    let at_once = 32 * SEVERAL as u32 / WIDTH;
     let lane = warp::lane_id();
     let mut turn = 0;
-    while turn < WIDTH {
+    while turn < 32 {
         hint::keep_loop();
-        let of = turn * (32 / WIDTH) + lane / WIDTH;
-        let begin = warp::shuffle_idx(warp::FULL, begin, of);
-        let length = warp::shuffle_idx(warp::FULL, length, of);
-        let keys = arg.keys.offset(begin as usize);
-        let mut sorted = load::<K, 1>(arg, keys, lane % WIDTH, length);
-        sort_lanes::<K, 1, WIDTH>(&mut sorted);
-        store(arg, keys, lane % WIDTH, length, &sorted);
-        turn += 1;
+        // Of each word its key's place, and keys there are from it on.
+        let (mut places, mut left) = ([0; SEVERAL], [0; SEVERAL]);
+        for i in 0..SEVERAL {
+            let word = 32 * i as u32 + lane;
+            let of = turn + word / WIDTH;
+            places[i] = warp::shuffle_idx(warp::FULL, begin, of) + word % WIDTH;
+            left[i] = warp::shuffle_idx(warp::FULL, length, of).saturating_sub(word % WIDTH);
+        }
+        let mut sorted = [!K::default(); SEVERAL];
+        for i in 0..SEVERAL {
+            if left[i] > 0 {
+                sorted[i] = arg.word(arg.keys.get(places[i] as usize));
+            }
+        }
+        sort_lanes::<K, SEVERAL, WIDTH>(&mut sorted);
+        for i in 0..SEVERAL {
+            if left[i] > 0 {
+                arg.keys.set(places[i] as usize, arg.key(sorted[i]));
+            }
+        }
+        turn += at_once;
     }
 }
 
@@ -214,6 +249,8 @@ unsafe fn one_by_one<K: Key>(arg: Segments<K>, begin: u32, length: u32) {
     }
 }
 
+/// Sorts one segment, of which a lane has every 32nd key. Where there are no more keys, words
+/// stand that end behind all others.
 #[inline(always)]
 unsafe fn in_a_warp<K: Key, const ITEMS: usize, const WIDTH: u32>(
     arg: Segments<K>,
@@ -221,51 +258,23 @@ unsafe fn in_a_warp<K: Key, const ITEMS: usize, const WIDTH: u32>(
     length: u32,
 ) {
     let lane = warp::lane_id();
-    let mut sorted = load::<K, ITEMS>(arg, keys, lane, length);
+    let mut sorted = [!K::default(); ITEMS];
+    for i in 0..ITEMS {
+        let index = lane + 32 * i as u32;
+        if index < length {
+            sorted[i] = arg.word(keys.get(index as usize));
+        }
+    }
     sort_lanes::<K, ITEMS, WIDTH>(&mut sorted);
-    store(arg, keys, lane, length, &sorted);
-}
-
-/// Every 32nd key from `first` on as a word whose order is the keys'; where there are no more
-/// keys, words that end behind all others.
-#[inline(always)]
-unsafe fn load<K: Key, const ITEMS: usize>(
-    arg: Segments<K>,
-    keys: Global<K>,
-    first: u32,
-    length: u32,
-) -> [K; ITEMS] {
-    let mut loaded = [!K::default(); ITEMS];
     for i in 0..ITEMS {
-        let index = first + 32 * i as u32;
+        let index = lane + 32 * i as u32;
         if index < length {
-            let key = keys.get(index as usize);
-            let key = if arg.options & ENCODE != 0 { key.encode() } else { key };
-            loaded[i] = key ^ arg.order_mask;
-        }
-    }
-    loaded
-}
-
-#[inline(always)]
-unsafe fn store<K: Key, const ITEMS: usize>(
-    arg: Segments<K>,
-    keys: Global<K>,
-    first: u32,
-    length: u32,
-    sorted: &[K; ITEMS],
-) {
-    for i in 0..ITEMS {
-        let index = first + 32 * i as u32;
-        if index < length {
-            let key = sorted[i] ^ arg.order_mask;
-            keys.set(index as usize, if arg.options & ENCODE != 0 { key.encode() } else { key });
+            keys.set(index as usize, arg.key(sorted[i]));
         }
     }
 }
 
-/// Sorts runs of `WIDTH` words by a bitonic network. Word `32 * i + lane` is word `i` of a lane;
-/// `WIDTH` is 32 for each, or less of one.
+/// Sorts runs of `WIDTH` words by a bitonic network. Word `32 * i + lane` is word `i` of a lane.
 #[inline(always)]
 fn sort_lanes<K: Key, const ITEMS: usize, const WIDTH: u32>(words: &mut [K; ITEMS]) {
     merge_lanes::<K, ITEMS, WIDTH, 2>(words);

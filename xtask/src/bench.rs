@@ -32,7 +32,7 @@ pub(crate) const SETTINGS: [(&str, &str, &str); 10] = [
 pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
     let (variables, arguments) = split(arguments)?;
     crate::setup::with_kernels()?;
-    if !runs_all(&arguments) {
+    if !cargo::chooses_nothing(&arguments) {
         return cargo::pass_on(&["bench"], &arguments, &variables);
     }
     for name in benchmarks()? {
@@ -43,15 +43,6 @@ pub(crate) fn run(arguments: Vec<OsString>) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// True if cargo's `arguments` choose no target and no other action: they are filters, and
-/// options that do not matter here.
-fn runs_all(arguments: &[OsString]) -> bool {
-    const OTHERS: [&str; 6] = ["-v", "-q", "--verbose", "--quiet", "--locked", "--offline"];
-    let of_cargo = arguments.iter().take_while(|argument| *argument != "--");
-    let mut of_cargo = of_cargo.map(|argument| argument.to_string_lossy());
-    of_cargo.all(|argument| !argument.starts_with('-') || OTHERS.contains(&&*argument))
 }
 
 /// The benchmarks of the suite, `classic` first.
@@ -128,10 +119,10 @@ mod tests {
     #[test]
     fn without_a_choice_of_targets_benchmarks_run_one_by_one_and_classic_first() {
         for all in ["", "cpu-std", "-q --offline cpu-std", "-- --bench cpu --list"] {
-            assert!(runs_all(&words(all)), "{all}");
+            assert!(cargo::chooses_nothing(&words(all)), "{all}");
         }
         for some in ["--bench cpu", "--benches", "--no-run", "--help", "-p host"] {
-            assert!(!runs_all(&words(some)), "{some}");
+            assert!(!cargo::chooses_nothing(&words(some)), "{some}");
         }
         let names = benchmarks().unwrap();
         assert_eq!(names[0], "classic");

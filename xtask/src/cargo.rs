@@ -41,6 +41,15 @@ pub(crate) fn pass_on(
     Ok(ExitCode::from(code.unwrap_or(1)))
 }
 
+/// True if cargo's `arguments` choose no target, package or other action: they are
+/// filters, and options that do not matter here.
+pub(crate) fn chooses_nothing(arguments: &[OsString]) -> bool {
+    const OTHERS: [&str; 6] = ["-v", "-q", "--verbose", "--quiet", "--locked", "--offline"];
+    let of_cargo = arguments.iter().take_while(|argument| *argument != "--");
+    let mut of_cargo = of_cargo.map(|argument| argument.to_string_lossy());
+    of_cargo.all(|argument| !argument.starts_with('-') || OTHERS.contains(&&*argument))
+}
+
 fn metadata() -> Result<Metadata> {
     let mut cargo = command(&["metadata", "--no-deps", "--offline", "--format-version=1"]);
     let output = programs::output(&mut cargo)?;

@@ -25,13 +25,13 @@ fn local<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>()
 }
 
 /// The key of a bucket that has its lower bits in common with `key`.
-fn in_bucket<K: Key>(bucket: u64, key: K) -> K {
+pub fn in_bucket<K: Key>(bucket: u64, key: K) -> K {
     let lower = !K::from_u64(0) >> BUCKET_BITS;
     K::from_u64(bucket) << (K::BITS - BUCKET_BITS) | key & lower
 }
 
 /// The bucket of a code.
-fn bucket_of<K: Key>(code: K) -> usize {
+pub fn bucket_of<K: Key>(code: K) -> usize {
     (code >> (K::BITS - BUCKET_BITS)).to_u64() as usize
 }
 
@@ -256,7 +256,7 @@ fn sort_alone<K: Key>(case: &Case) -> Result<(), String> {
 }
 
 /// The types that are sorted by bucket.
-const BUCKET_TYPES: [KeyType; 6] =
+pub const BUCKET_TYPES: [KeyType; 6] =
     [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
 
 #[test]

@@ -7,6 +7,7 @@ use crate::case::{Emulated, draws};
 use crate::cases;
 use crate::digit_sort::sorts_digits;
 use crate::fused::sorts_as_launched;
+use crate::gathered_sort::sorts_gathered;
 use crate::segments::SegmentSorts;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::Buffer;
@@ -17,11 +18,12 @@ use gpu_kernels::entries;
 use gpu_kernels::entry::Entry;
 use gpu_kernels::fused::Fused;
 use gpu_kernels::gather::{Gather, NumericCodes};
+use gpu_kernels::gathered_sort::GatheredSort;
 use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Key;
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::merge::Merge;
-use gpu_kernels::policy::segments::{MOST, WARP_MOST};
+use gpu_kernels::policy::segments::{BLOCKS, MOST, WARP_MOST};
 use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
 use gpu_kernels::tile::{Pass, look};
@@ -80,6 +82,12 @@ fn local<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {
     let kernel = Kernel::of(entry, run).early();
     let draws = draws(entry.name, cases::ENTRY_BUCKETS, (kernel.tile / 2, kernel.tile));
     draws.of(KeyType::unsigned(K::BITS), |case| sorts_locally(case, kernel, entry.paired));
+}
+
+fn gathered<K: Key>(entry: &Entry<GatheredSort<K>>, run: unsafe fn(GatheredSort<K>)) {
+    let kernel = Kernel::of(entry, run);
+    let draws = draws(entry.name, cases::ENTRY_BUCKETS, (kernel.tile / 2, kernel.tile));
+    draws.of(KeyType::unsigned(K::BITS), |case| sorts_gathered(case, kernel, entry.paired));
 }
 
 fn by_digit<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {
@@ -171,7 +179,7 @@ fn ranks<K: Key>(entry: &Entry<Ranks<K>>, run: unsafe fn(Ranks<K>)) {
 
 fn segment_classes<K: Key>(entry: &Entry<Classes>, run: unsafe fn(Classes)) {
     let kernels = SegmentSorts::<K> { classes: Kernel::of(entry, run), ..SegmentSorts::new() };
-    segments(entry.name, kernels, 2 * MOST[2]);
+    segments(entry.name, kernels, 2 * MOST[BLOCKS - 1]);
 }
 
 fn segments_in_warps<K: Key>(entry: &Entry<Segments<K>>, run: unsafe fn(Segments<K>)) {

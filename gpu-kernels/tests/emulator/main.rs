@@ -10,6 +10,7 @@
 //! | `bucket_sort` | keys that are sorted by bucket, in small shapes |
 //! | `digit_sort` | keys whose top digits are sorted locally, in small shapes |
 //! | `fused` | sorts in one launch whose blocks wait for each other |
+//! | `gathered_sort` | buckets of keys that several devices have, in small shapes |
 //! | `segments` | sorts of many segments, in the shapes that devices run |
 //! | `small` | each kernel by itself, in small shapes |
 //! | `entries` | each entry point, in the shape that devices run, on fewer cases |
@@ -20,6 +21,7 @@ mod case;
 mod digit_sort;
 mod entries;
 mod fused;
+mod gathered_sort;
 mod segments;
 mod small;
 mod sorter;

@@ -23,8 +23,8 @@ pub struct SegmentSorts<K> {
 }
 
 /// Lengths about which a sort changes.
-const LENGTHS: [usize; 12] =
-    [0, 1, 8, 16, 32, 64, 128, WARP_MOST, 300, 1024, 4096, MOST[BLOCKS - 1]];
+const LENGTHS: [usize; 13] =
+    [0, 1, 8, 16, 32, 64, 128, WARP_MOST, 300, 1024, 2048, 4096, MOST[BLOCKS - 1]];
 
 macro_rules! in_blocks {
     ($K:ident, $($class:literal),*) => {
@@ -41,7 +41,7 @@ impl<K: Key> SegmentSorts<K> {
         SegmentSorts {
             classes: Kernel::of_shape(segment_classes, LIST, 0),
             in_warps: Kernel::of_shape(segments_in_warps::<K>, LIST, 0),
-            in_blocks: in_blocks!(K, 0, 1, 2),
+            in_blocks: in_blocks!(K, 0, 1, 2, 3),
         }
     }
 
