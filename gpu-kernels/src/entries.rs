@@ -302,9 +302,10 @@ macro_rules! segments {
         { $($name:ident: keys, $shape:expr;)* }
     ) => {
         segments! {
-            @ $key $in_warps $warps; atomic: false, shared_bytes: 0,
-            synchronises: synchronisation::NONE,
-            kernel: crate::segments::segments_in_warps::<$key>
+            @ $key $in_warps $warps; atomic: false,
+            shared_bytes: crate::segments::shared_bytes::<$key>($warps),
+            synchronises: synchronisation::SEGMENTS_IN_WARPS,
+            kernel: crate::segments::segments_in_warps::<$key, { $warps.threads }>
         }
         $(segments! {
             @ $key $name $shape; atomic: true,

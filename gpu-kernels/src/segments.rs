@@ -7,9 +7,10 @@
 //!   those that fit the same block. A warp appends all of its own at once. One wrong pair of
 //!   offsets keeps the other kernels from writing anything.
 //! - **In warps.** Up to [`WARP_MOST`] keys are sorted by a bitonic network (Batcher 1968) in the
-//!   registers of one warp: a lane's keys stand 32 apart, so that steps over less than that are
-//!   shuffles, and others exchange registers. A warp takes the segments of 32 threads: as many at
-//!   once as its registers hold where none is longer than 64 keys, else one after the other.
+//!   registers of a warp. A lane has 16 neighbouring keys, so that most steps exchange registers
+//!   and few are shuffles; a segment of up to 16 keys is a lane's, of up to 32 two lanes', and so
+//!   on. A warp takes as many neighbouring segments at once as it has lanes for, whose keys go
+//!   through shared memory, so that it reads and writes the array in rows.
 //! - **In blocks.** A list's segments are handed to the blocks of a grid in turns, and each is
 //!   sorted as in [`block`](crate::block).
 //!
@@ -20,6 +21,7 @@
 use crate::block::{Block, sort_block};
 use crate::control::{ALLOW_ATOMICS, ENCODE};
 use crate::key::{Bits, Key};
+use crate::policy::Shape;
 use crate::policy::segments::{BLOCKS, MOST, WARP_MOST};
 use cuda_std::atomic::{Ordering, Scope};
 use cuda_std::prelude::*;
@@ -169,151 +171,215 @@ pub unsafe fn segments_in_blocks<K: Key, const THREADS: usize, const ITEMS: usiz
     }
 }
 
+/// Keys of a lane.
+const PER_LANE: usize = 16;
+/// Words of shared memory of a warp: a word is left free after each row of banks, or lanes whose
+/// segments are as long as a row or half of one would meet in a bank.
+const STAGE: usize = 33 * PER_LANE;
+
+/// Bytes of shared memory of [`segments_in_warps`].
+pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
+    shape.threads / 32 * STAGE * size_of::<K>()
+}
+
 /// The kernel that sorts in warps: a thread for each segment, which its whole warp sorts.
 #[inline(always)]
-pub unsafe fn segments_in_warps<K: Key>(arg: Segments<K>) {
+pub unsafe fn segments_in_warps<K: Key, const THREADS: usize>(arg: Segments<K>) {
     let index = thread::block_idx_x() * thread::block_dim_x() + thread::thread_idx_x();
     let (mut begin, mut length) = (0, 0);
-    if index < arg.count && arg.control.get(WRONG) == 0 {
-        let (first, end) = bounds(arg.offsets, index);
-        if end - first <= WARP_MOST as u32 {
-            (begin, length) = (first, end - first);
-        }
+    if arg.control.get(WRONG) == 0 {
+        // Behind the last segment there are empty ones.
+        begin = arg.offsets.get(index.min(arg.count) as usize);
+        length = arg.offsets.get((index + 1).min(arg.count) as usize) - begin;
     }
-    let most = warp::reduce_max(warp::FULL, length);
-    if most <= 16 {
-        several::<K, 16>(arg, begin, length);
-    } else if most <= 32 {
-        several::<K, 32>(arg, begin, length);
-    } else if most <= 64 {
-        several::<K, 64>(arg, begin, length);
-    } else {
-        one_by_one(arg, begin, length);
-    }
-}
-
-/// Words of a lane while a warp sorts several segments at once.
-const SEVERAL: usize = 4;
-
-/// Sorts the segments that the lanes have, of up to `WIDTH` keys, as many at once as a warp has
-/// words for: it waits for the keys of all together.
-#[inline(always)]
-unsafe fn several<K: Key, const WIDTH: u32>(arg: Segments<K>, begin: u32, length: u32) {
-    let at_once = 32 * SEVERAL as u32 / WIDTH;
-    let lane = warp::lane_id();
-    let mut turn = 0;
-    while turn < 32 {
+    let warp = thread::thread_idx_x() as usize / 32;
+    let all = dynamic_shared::<K>(0, THREADS / 32 * STAGE);
+    let turn = Turn { arg, stage: all.offset(warp * STAGE), begin, length };
+    let mut at = 0;
+    while at < 32 {
         hint::keep_loop();
-        // Of each word its key's place, and keys there are from it on.
-        let (mut places, mut left) = ([0; SEVERAL], [0; SEVERAL]);
-        for i in 0..SEVERAL {
-            let word = 32 * i as u32 + lane;
-            let of = turn + word / WIDTH;
-            places[i] = warp::shuffle_idx(warp::FULL, begin, of) + word % WIDTH;
-            left[i] = warp::shuffle_idx(warp::FULL, length, of).saturating_sub(word % WIDTH);
-        }
-        let mut sorted = [!K::default(); SEVERAL];
-        for i in 0..SEVERAL {
-            if left[i] > 0 {
-                sorted[i] = arg.word(arg.keys.get(places[i] as usize));
-            }
-        }
-        sort_lanes::<K, SEVERAL, WIDTH>(&mut sorted);
-        for i in 0..SEVERAL {
-            if left[i] > 0 {
-                arg.keys.set(places[i] as usize, arg.key(sorted[i]));
-            }
-        }
-        turn += at_once;
+        at += turn.run(at);
     }
 }
 
-/// Sorts the segments that the lanes have, one after the other.
-#[inline(always)]
-unsafe fn one_by_one<K: Key>(arg: Segments<K>, begin: u32, length: u32) {
-    let mut turn = 0;
-    while turn < 32 {
-        hint::keep_loop();
-        let begin = warp::shuffle_idx(warp::FULL, begin, turn);
-        let length = warp::shuffle_idx(warp::FULL, length, turn);
-        let keys = arg.keys.offset(begin as usize);
-        // Of one key, and of none, there is nothing to sort.
-        match length {
-            0 | 1 => {}
-            2..=32 => in_a_warp::<K, 1, 32>(arg, keys, length),
-            33..=64 => in_a_warp::<K, 2, 64>(arg, keys, length),
-            65..=128 => in_a_warp::<K, 4, 128>(arg, keys, length),
-            _ => in_a_warp::<K, 8, 256>(arg, keys, length),
-        }
-        turn += 1;
-    }
-}
-
-/// Sorts one segment, of which a lane has every 32nd key. Where there are no more keys, words
-/// stand that end behind all others.
-#[inline(always)]
-unsafe fn in_a_warp<K: Key, const ITEMS: usize, const WIDTH: u32>(
+/// What a warp sorts at once: neighbouring segments, whose keys are one piece of the array.
+#[derive(Clone, Copy)]
+struct Turn<K> {
     arg: Segments<K>,
-    keys: Global<K>,
+    stage: Shared<K>,
+    /// The lane's segment.
+    begin: u32,
     length: u32,
-) {
-    let lane = warp::lane_id();
-    let mut sorted = [!K::default(); ITEMS];
-    for i in 0..ITEMS {
-        let index = lane + 32 * i as u32;
-        if index < length {
-            sorted[i] = arg.word(keys.get(index as usize));
-        }
-    }
-    sort_lanes::<K, ITEMS, WIDTH>(&mut sorted);
-    for i in 0..ITEMS {
-        let index = lane + 32 * i as u32;
-        if index < length {
-            keys.set(index as usize, arg.key(sorted[i]));
-        }
-    }
 }
 
-/// Sorts runs of `WIDTH` words by a bitonic network. Word `32 * i + lane` is word `i` of a lane.
-#[inline(always)]
-fn sort_lanes<K: Key, const ITEMS: usize, const WIDTH: u32>(words: &mut [K; ITEMS]) {
-    merge_lanes::<K, ITEMS, WIDTH, 2>(words);
-    merge_lanes::<K, ITEMS, WIDTH, 4>(words);
-    merge_lanes::<K, ITEMS, WIDTH, 8>(words);
-    merge_lanes::<K, ITEMS, WIDTH, 16>(words);
-    merge_lanes::<K, ITEMS, WIDTH, 32>(words);
-    merge_lanes::<K, ITEMS, WIDTH, 64>(words);
-    merge_lanes::<K, ITEMS, WIDTH, 128>(words);
-    merge_lanes::<K, ITEMS, WIDTH, 256>(words);
-}
-
-/// Sorts bitonic runs of `RUN` words, every second one to descend, unless it is the last merge.
-#[inline(always)]
-fn merge_lanes<K: Key, const ITEMS: usize, const WIDTH: u32, const RUN: u32>(
-    words: &mut [K; ITEMS],
-) {
-    if RUN > WIDTH {
-        return;
+impl<K: Key> Turn<K> {
+    /// Sorts some segments from the one of lane `at` on. Returns how many it has seen to.
+    #[inline(always)]
+    unsafe fn run(&self, at: u32) -> u32 {
+        // As few lanes for each segment as leave none of those idle that there are.
+        let (mut lanes, mut count) = (1, self.fitting(at, 1));
+        while lanes < WARP_MOST as u32 / PER_LANE as u32 && count < 32 / lanes {
+            lanes *= 2;
+            count = self.fitting(at, lanes);
+        }
+        count = count.min(32 / lanes).min(32 - at);
+        if count == 0 {
+            // It is too long for a warp.
+            return 1;
+        }
+        let base = warp::shuffle_idx(warp::FULL, self.begin, at);
+        let end = warp::shuffle_idx(warp::FULL, self.begin + self.length, at + count - 1);
+        if end - base > 1 {
+            self.load(base, end);
+            self.sort(at, lanes, count, base);
+            self.store(base, end);
+        }
+        count
     }
-    let lane = warp::lane_id();
-    let mut distance = RUN / 2;
-    while distance > 0 {
-        for i in 0..ITEMS {
+
+    /// Segments from that of lane `at` on of which none is too long for so many lanes.
+    #[inline(always)]
+    unsafe fn fitting(&self, at: u32, lanes: u32) -> u32 {
+        let fit = warp::ballot(warp::FULL, self.length <= PER_LANE as u32 * lanes);
+        // Behind the last lane there are none that are long.
+        (!((!fit) >> at)).trailing_ones()
+    }
+
+    #[inline(always)]
+    fn place(index: u32) -> usize {
+        (index + index / 32) as usize
+    }
+
+    #[inline(always)]
+    unsafe fn load(&self, base: u32, end: u32) {
+        let lane = warp::lane_id();
+        let keys = self.arg.keys.offset(base as usize);
+        let mut loaded = [K::default(); PER_LANE];
+        for i in 0..PER_LANE {
             let index = 32 * i as u32 + lane;
-            let ascends = RUN == WIDTH || index & RUN == 0;
-            if distance < 32 {
-                let other = shuffle_xor(words[i], distance);
-                let keeps_less = ascends == (lane & distance == 0);
-                words[i] = if (other < words[i]) == keeps_less { other } else { words[i] };
-            } else {
-                let j = i ^ (distance / 32) as usize;
-                if i < j && (words[j] < words[i]) == ascends {
-                    (words[i], words[j]) = (words[j], words[i]);
-                }
+            if index < end - base {
+                loaded[i] = keys.get(index as usize);
             }
+        }
+        for i in 0..PER_LANE {
+            let index = 32 * i as u32 + lane;
+            if index < end - base {
+                self.stage.set(Self::place(index), self.arg.word(loaded[i]));
+            }
+        }
+        warp::sync_warp(warp::FULL);
+    }
+
+    #[inline(always)]
+    unsafe fn store(&self, base: u32, end: u32) {
+        warp::sync_warp(warp::FULL);
+        let lane = warp::lane_id();
+        let keys = self.arg.keys.offset(base as usize);
+        for i in 0..PER_LANE {
+            let index = 32 * i as u32 + lane;
+            if index < end - base {
+                let word = self.stage.get(Self::place(index));
+                keys.set(index as usize, self.arg.key(word));
+            }
+        }
+        // The next turn's keys go where these were.
+        warp::sync_warp(warp::FULL);
+    }
+
+    /// Sorts what is staged, each segment by so many lanes. Where one has no more keys, words
+    /// stand that end behind all others.
+    #[inline(always)]
+    unsafe fn sort(&self, at: u32, lanes: u32, count: u32, base: u32) {
+        let lane = warp::lane_id();
+        let of = lane / lanes;
+        let source = at + if of < count { of } else { 0 };
+        let begin = warp::shuffle_idx(warp::FULL, self.begin, source) - base;
+        let length = warp::shuffle_idx(warp::FULL, self.length, source);
+        let first = lane % lanes * PER_LANE as u32;
+        let left = if of < count { length.saturating_sub(first) } else { 0 };
+        let begin = begin + first;
+        let mut words = [!K::default(); PER_LANE];
+        for i in 0..PER_LANE as u32 {
+            if i < left {
+                words[i as usize] = self.stage.get(Self::place(begin + i));
+            }
+        }
+        sort_lane(&mut words);
+        let mut run = 2;
+        while run <= lanes {
+            merge_lanes(&mut words, run);
+            run *= 2;
+        }
+        for i in 0..PER_LANE as u32 {
+            if i < left {
+                self.stage.set(Self::place(begin + i), words[i as usize]);
+            }
+        }
+    }
+}
+
+/// Sorts a lane's words by a bitonic network in which all runs ascend: what a merge compares
+/// first are a run's first and last word, its second and second last.
+#[inline(always)]
+fn sort_lane<K: Key>(words: &mut [K; PER_LANE]) {
+    let mut run = 2;
+    while run <= PER_LANE {
+        for i in 0..PER_LANE {
+            exchange(words, i, i ^ (run - 1));
+        }
+        halve(words, run / 4);
+        run *= 2;
+    }
+}
+
+/// The last steps of a merge: over `distance` words, and then half of it at a time.
+#[inline(always)]
+fn halve<K: Key>(words: &mut [K; PER_LANE], mut distance: usize) {
+    while distance > 0 {
+        for i in 0..PER_LANE {
+            exchange(words, i, i ^ distance);
         }
         distance /= 2;
     }
+}
+
+#[inline(always)]
+fn exchange<K: Key>(words: &mut [K; PER_LANE], i: usize, j: usize) {
+    if i < j {
+        (words[i], words[j]) = (words[i].min(words[j]), words[i].max(words[j]));
+    }
+}
+
+/// Merges the runs of neighbouring lanes to runs of `run` lanes each.
+#[inline(always)]
+fn merge_lanes<K: Key>(words: &mut [K; PER_LANE], run: u32) {
+    let lane = warp::lane_id();
+    let before = *words;
+    let mut lane_mask = run - 1;
+    let keeps_less = lane & run / 2 == 0;
+    for i in 0..PER_LANE {
+        let other = shuffle_xor(before[PER_LANE - 1 - i], lane_mask);
+        words[i] = kept(words[i], other, keeps_less);
+    }
+    lane_mask = run / 4;
+    while lane_mask > 0 {
+        hint::keep_loop();
+        let keeps_less = lane & lane_mask == 0;
+        for word in words.iter_mut() {
+            let other = shuffle_xor(*word, lane_mask);
+            *word = kept(*word, other, keeps_less);
+        }
+        lane_mask /= 2;
+    }
+    halve(words, PER_LANE / 2);
+}
+
+#[inline(always)]
+fn kept<K: Key>(word: K, other: K, less: bool) -> K {
+    if size_of::<K>() <= 4 {
+        return if less { word.min(other) } else { word.max(other) };
+    }
+    if (other < word) == less { other } else { word }
 }
 
 /// The word of the lane whose number differs by `lane_mask`.

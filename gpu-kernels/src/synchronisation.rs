@@ -71,6 +71,9 @@ pub const fn fused(items: usize) -> Counts {
 /// The classes of segments: a vote for each list.
 pub const SEGMENT_CLASSES: Counts = Counts::new(crate::segments::LISTS, 0);
 
+/// Segments in warps: a vote for each number of lanes that a segment may take.
+pub const SEGMENTS_IN_WARPS: Counts = Counts::new(5, 0);
+
 /// A list of segments, each sorted in one block, with a barrier before the next one.
 pub const fn segments(items: usize) -> Counts {
     let Counts { votes, barriers } = block(items, false);

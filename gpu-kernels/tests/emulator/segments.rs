@@ -40,7 +40,11 @@ impl<K: Key> SegmentSorts<K> {
     pub fn new() -> Self {
         SegmentSorts {
             classes: Kernel::of_shape(segment_classes, LIST, 0),
-            in_warps: Kernel::of_shape(segments_in_warps::<K>, LIST, 0),
+            in_warps: Kernel::of_shape(
+                segments_in_warps::<K, { LIST.threads }>,
+                LIST,
+                segments::shared_bytes::<K>(LIST),
+            ),
             in_blocks: in_blocks!(K, 0, 1, 2, 3),
         }
     }
