@@ -17,7 +17,7 @@ use suite::classic::Classic;
 use suite::engine::parse_levels;
 use suite::workload::{CLASSIC_LEVELS, CLASSIC_N, DEFAULT_SEED};
 use suite::{Case, Error, Sample, Session};
-use suite::{engines, environment, registry, statistics};
+use suite::{devices_engine, engines, environment, registry, statistics};
 
 use super::keys::Keys;
 use crate::output::Output;
@@ -51,6 +51,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME", default_value = AUTO, value_parser = engine_name)]
     engine: String,
 
+    /// GPUs that the engine `gpu` sorts over: all, or how many from the first on. A level's threads
+    /// and streams are shared out over them.
+    #[arg(long, value_name = "all|N", value_parser = gpus)]
+    devices: Option<Gpus>,
+
     /// Samples per level. From 6 on, intervals have a confidence of 95 % or more.
     #[arg(long, value_name = "S", default_value_t = 7, value_parser = sample_count)]
     samples: usize,
@@ -77,7 +82,11 @@ const AUTO: &str = "auto";
 /// Runs the command.
 pub(crate) fn run(options: &Options) -> Result<()> {
     let file = options.keys.open()?;
-    let name = choose(&options.engine)?;
+    let name = match options.devices {
+        Some(gpus) => over(gpus, &options.engine)?,
+        None => choose(&options.engine)?,
+    };
+    let name = name.as_str();
     let case = Case::classic(name, options.n, 1);
     let case = file.as_ref().map_or(case.clone(), |file| file.of_case(case));
     // Better known before keys are drawn and other levels measured.
@@ -106,8 +115,49 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     outputs.write(&csv, &record)
 }
 
+/// GPUs on the command line.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Gpus {
+    All,
+    First(usize),
+}
+
+impl Gpus {
+    /// How many that is: 0 where there is none.
+    pub(super) fn count(self) -> usize {
+        match self {
+            Self::All => environment::gpus().len(),
+            Self::First(count) => count,
+        }
+    }
+}
+
+pub(super) fn gpus(text: &str) -> Result<Gpus, String> {
+    match text {
+        "all" => Ok(Gpus::All),
+        _ => match whole_number(text) {
+            Ok(count) if count > 0 => Ok(Gpus::First(count)),
+            _ => Err("neither all nor a number of GPUs; write it like 2".to_owned()),
+        },
+    }
+}
+
+/// The engine over several GPUs, in place of the engine called `engine`.
+fn over(gpus: Gpus, engine: &str) -> Result<String> {
+    if ![AUTO, engines::GPU].contains(&engine) {
+        bail!("--devices: `{engine}` sorts on no GPU; leave it out, or take --engine gpu");
+    }
+    let name = devices_engine::name(gpus.count().max(1));
+    registry::engine::<ClassicKey>(&name)?;
+    Ok(name)
+}
+
 /// The engine called `name`, or the first that can run here.
-fn choose(name: &str) -> Result<&'static str> {
+fn choose(name: &str) -> Result<String> {
+    if name.contains('@') {
+        registry::engine::<ClassicKey>(name)?;
+        return Ok(name.to_owned());
+    }
     let mut skipped = Vec::new();
     for known in engines::of_host_memory() {
         if ![AUTO, known].contains(&name) {
@@ -118,7 +168,7 @@ fn choose(name: &str) -> Result<&'static str> {
                 for unavailable in skipped {
                     tell!("{unavailable}; {known} is taken instead");
                 }
-                return Ok(known);
+                return Ok(known.to_owned());
             }
             Err(Error::Unavailable(unavailable)) if name == AUTO => skipped.push(unavailable),
             Err(error) => return Err(error.into()),
@@ -215,7 +265,7 @@ impl Outputs {
 
 /// A list of levels as an argument.
 #[derive(Clone, Debug)]
-struct Levels(Vec<usize>);
+pub(super) struct Levels(pub(super) Vec<usize>);
 
 impl Default for Levels {
     fn default() -> Self {

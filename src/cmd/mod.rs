@@ -3,6 +3,7 @@
 pub(crate) mod calibrate;
 pub(crate) mod classic;
 pub(crate) mod compare;
+pub(crate) mod devices;
 pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod history;

@@ -49,18 +49,19 @@ impl From<NoGpu> for Error {
 }
 
 /// Most streams, and host threads, that a level is given.
-const LEVEL_MAX: usize = 1024;
+pub(crate) const LEVEL_MAX: usize = 1024;
 
-/// The engine.
+/// The engine on one GPU.
 pub struct Split<K: Key> {
     device: Arc<Device>,
     prepared: Option<Prepared<K>>,
 }
 
-/// State for sorts of up to `n` keys at one level.
-struct Prepared<K: Key> {
+/// A GPU made ready to sort up to `n` keys from and to host memory at one level.
+pub(crate) struct Prepared<K: Key> {
     n: usize,
     level: usize,
+    device: Arc<Device>,
     threads: ThreadPool,
     keys: DeviceBuffer<K>,
     other: DeviceBuffer<K>,
@@ -80,22 +81,14 @@ impl<K: Key> Split<K> {
     pub fn new(device: Arc<Device>) -> Self {
         Split { device, prepared: None }
     }
+}
 
-    /// Too little GPU memory for two buffers of `n` keys and what the chunks' sorts
-    /// need beside them is found before any of it is allocated.
-    fn check_memory(&self, n: usize, sort: &Sort<K>, chunks: usize) -> Result<(), Error> {
-        let needed = 2 * (n * size_of::<K>()) as u64 + chunks as u64 * sort.ping_pong_bytes();
-        let (available, _) = self.device.memory()?;
-        if needed > available {
-            return Err(host::Error::Memory {
-                n,
-                what: "GPU memory".to_owned(),
-                needed,
-                available,
-            }
-            .into());
-        }
-        Ok(())
+/// Refuses a level of 0, and one beyond `most`.
+pub(crate) fn check_level(level: usize, most: usize) -> Result<(), Error> {
+    match level {
+        0 => Err(Error::LevelZero),
+        _ if level > most => Err(Error::LevelTooHigh { engine: GPU, level, limit: most }),
+        _ => Ok(()),
     }
 }
 
@@ -105,45 +98,14 @@ impl<K: Key> Engine<K> for Split<K> {
     }
 
     fn scratch_bytes(&self, n: usize, level: usize) -> u64 {
-        let level = level.max(1);
-        level as u64 * Staging::<K>::bytes(n.div_ceil(level))
+        staging_bytes::<K>(n, level)
     }
 
     fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
-        if level == 0 {
-            return Err(Error::LevelZero);
-        }
-        if level > LEVEL_MAX {
-            return Err(Error::LevelTooHigh { engine: GPU, level, limit: LEVEL_MAX });
-        }
-        let chunk = n.div_ceil(level).max(1);
-        let count = n.div_ceil(chunk).max(1);
-        if count > 1 {
-            check_count(n)?;
-        }
+        check_level(level, LEVEL_MAX)?;
         // The buffers of an earlier level go first: their memory may be needed.
         self.prepared = None;
-        self.device.enter()?;
-        let order = Order::ascending();
-        let sort = Sort::new(self.device.clone(), chunk, Payload::None, order)?;
-        self.check_memory(n, &sort, count)?;
-        let threads = threads::pool(GPU, count)?;
-        let buffer = || {
-            // SAFETY: uploads write what the sorts read.
-            unsafe { DeviceBuffer::uninitialized(n) }.map_err(failed("allocating GPU memory"))
-        };
-        let lane =
-            |_| Ok(Lane { staging: Staging::new(chunk)?, workspace: sort.ping_pong_workspace()? });
-        self.prepared = Some(Prepared {
-            n,
-            level,
-            threads,
-            keys: buffer()?,
-            other: buffer()?,
-            lanes: (0..count).map(lane).collect::<Result<_, Error>>()?,
-            streams: (0..count).map(|_| stream()).collect::<Result<_, host::Error>>()?,
-            sort,
-        });
+        self.prepared = Some(Prepared::new(Arc::clone(&self.device), n, level)?);
         Ok(())
     }
 
@@ -160,18 +122,66 @@ impl<K: Key> Engine<K> for Split<K> {
         if n == 0 {
             return Ok(());
         }
-        ready.sort(&self.device, keys)
+        let result = ready.sort_on_device(keys)?;
+        ready.download(&result, keys)
     }
 }
 
-impl<K: Key> Prepared<K> {
-    fn sort(&mut self, device: &Device, keys: &mut [K]) -> Result<(), Error> {
-        let n = keys.len();
-        let chunk = n.div_ceil(self.level);
-        let (there, other) = (self.keys.index(..n), self.other.index(..n));
-        let (sort, streams) = (&self.sort, &self.streams);
-        let lanes = &mut self.lanes;
+/// Pinned memory of a GPU that sorts `n` keys at a level.
+pub(crate) fn staging_bytes<K: Key>(n: usize, level: usize) -> u64 {
+    let level = level.max(1);
+    level as u64 * Staging::<K>::bytes(n.div_ceil(level))
+}
 
+impl<K: Key> Prepared<K> {
+    /// Room for `n` keys in `level` chunks on `device`.
+    ///
+    /// # Errors
+    /// Too little GPU memory for two buffers of `n` keys and what the chunks' sorts need beside
+    /// them, found before any of it is allocated; more keys in several chunks than are merged.
+    pub(crate) fn new(device: Arc<Device>, n: usize, level: usize) -> Result<Self, Error> {
+        let chunk = n.div_ceil(level).max(1);
+        let count = n.div_ceil(chunk).max(1);
+        if count > 1 {
+            check_count(n)?;
+        }
+        device.enter()?;
+        let order = Order::ascending();
+        let sort = Sort::<K>::new(device.clone(), chunk, Payload::None, order)?;
+        let needed = 2 * (n * size_of::<K>()) as u64 + count as u64 * sort.ping_pong_bytes();
+        let (available, _) = device.memory()?;
+        if needed > available {
+            let what = "GPU memory".to_owned();
+            return Err(host::Error::Memory { n, what, needed, available }.into());
+        }
+        let threads = threads::pool(GPU, count)?;
+        let buffer = || {
+            // SAFETY: uploads write what the sorts read.
+            unsafe { DeviceBuffer::uninitialized(n) }.map_err(failed("allocating GPU memory"))
+        };
+        let lane =
+            |_| Ok(Lane { staging: Staging::new(chunk)?, workspace: sort.ping_pong_workspace()? });
+        Ok(Prepared {
+            n,
+            level,
+            threads,
+            keys: buffer()?,
+            other: buffer()?,
+            lanes: (0..count).map(lane).collect::<Result<_, Error>>()?,
+            streams: (0..count).map(|_| stream()).collect::<Result<_, host::Error>>()?,
+            sort,
+            device,
+        })
+    }
+
+    /// Copies `keys` to the GPU and sorts them there. The result is the returned part of this
+    /// value's memory, which has it when the first stream has run.
+    pub(crate) fn sort_on_device(&mut self, keys: &[K]) -> Result<DeviceSlice<K>, Error> {
+        let n = keys.len();
+        let chunk = n.div_ceil(self.level).max(1);
+        let (there, other) = (self.keys.index(..n), self.other.index(..n));
+        let (device, sort, streams) = (&self.device, &self.sort, &self.streams);
+        let lanes = &mut self.lanes;
         self.threads.install(|| {
             let chunks = keys.par_chunks(chunk).zip(lanes.par_iter_mut()).with_max_len(1);
             chunks.enumerate().try_for_each(|(i, (keys, lane))| {
@@ -184,10 +194,26 @@ impl<K: Key> Prepared<K> {
         })?;
         // SAFETY: the buffers are apart; the streams have all the work there is.
         let in_keys = unsafe { merge_runs(device, &there, &other, chunk, streams)? };
-        let result: &DeviceSlice<K> = if in_keys { &there } else { &other };
+        Ok(if in_keys { there } else { other })
+    }
+
+    /// Waits for the first stream.
+    pub(crate) fn wait(&self) -> Result<(), Error> {
+        Ok(self.streams[0].synchronize().map_err(failed("sorting"))?)
+    }
+
+    /// Copies `result` of this GPU to `keys`, when the first stream has run.
+    pub(crate) fn download(
+        &mut self,
+        result: &DeviceSlice<K>,
+        keys: &mut [K],
+    ) -> Result<(), Error> {
+        self.device.enter()?;
+        let (streams, lanes, device) = (&self.streams, &mut self.lanes, &self.device);
         for stream in &streams[1..] {
             wait_for(stream, &streams[0])?;
         }
+        let chunk = keys.len().div_ceil(self.level).max(1);
         self.threads.install(|| {
             let chunks = keys.par_chunks_mut(chunk).zip(lanes.par_iter_mut()).with_max_len(1);
             chunks.enumerate().try_for_each(|(i, (keys, lane))| {

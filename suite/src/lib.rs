@@ -41,6 +41,8 @@
 pub mod case;
 pub mod classic;
 pub mod cpu;
+pub mod devices_engine;
+pub mod devices_report;
 pub mod edge_inputs;
 pub mod engine;
 pub mod engines;

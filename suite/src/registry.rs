@@ -10,6 +10,7 @@ use host::gpu::resident::require_indices;
 use host::gpu::{Device, Order};
 
 use crate::case::Case;
+use crate::devices_engine::{self, count as devices_count};
 use crate::engine::{Engine, require_memory};
 use crate::engines::{self, Backend, CPU_COPY, CPU_RADIX, CPU_RAYON, CPU_STD, GPU};
 use crate::engines::{engine_and_variant, is_peer, needs_gpu};
@@ -262,7 +263,9 @@ fn kind_of(case: &Case) -> Result<&'static Type, Error> {
 /// Refuses a name that is none of an engine from and to host memory.
 pub fn require_engine(name: &str) -> Result<(), Error> {
     let known = engines::of_host_memory();
-    match known.contains(&name) {
+    let (engine, variant) = engine_and_variant(name);
+    let known_variant = engine == GPU && variant.is_some_and(|of| devices_count(of).is_some());
+    match known.contains(&engine) && (variant.is_none() || known_variant) {
         true => Ok(()),
         false => Err(Error::UnknownEngine { name: name.to_owned(), known: known.join(", ") }),
     }
@@ -271,6 +274,9 @@ pub fn require_engine(name: &str) -> Result<(), Error> {
 /// The engine called `name`, which sorts slices from and to host memory.
 pub fn engine<K: Key>(name: &str) -> Result<Box<dyn Engine<K>>, Error> {
     require_engine(name)?;
+    if let Some(count) = engine_and_variant(name).1.and_then(devices_count) {
+        return devices_engine::open(count);
+    }
     Ok(match name {
         CPU_RADIX => Box::new(cpu::radix()),
         CPU_RAYON => Box::new(cpu::rayon()),
@@ -348,6 +354,10 @@ fn build_keys<K: Key + Default>(registry: &Registry, group: Group, case: &Case) 
         return registry.build_peer(group, case);
     }
     let keys = || registry.inputs.keys::<K>(case);
+    if group == Group::Classic && variant.and_then(devices_count).is_some() {
+        let sorter = self::engine::<K>(&case.engine)?;
+        return Ok(Box::new(on_host::Sorted::new(sorter, case.n, case.level, keys)?));
+    }
     let order = order(variant)?;
     if variant.is_some() && group != Group::Device {
         return Err(unknown("engine", &case.engine, &group.engines()));

@@ -224,12 +224,15 @@ fn split(tier: Tier, with_gpu: bool, levels: &[usize]) -> Vec<Axes> {
     }
 }
 
-/// Levels: one GPU, two, four and so on, and all. Two where there is one, so that it is said why
-/// there is no time.
+/// One GPU, two, four and so on, and all.
+pub fn device_counts(all: usize) -> Vec<usize> {
+    let doubled = (0..).map(|exponent| 1 << exponent).take_while(|&count| count < all);
+    doubled.chain([all]).collect()
+}
+
+/// Levels are numbers of GPUs: two where there is one, so that it is said why there is no time.
 fn devices(tier: Tier) -> Vec<Axes> {
-    let count = environment::gpus().len().max(2);
-    let doubled = (0..).map(|exponent| 1 << exponent).take_while(|&level| level < count);
-    let levels: Vec<usize> = doubled.chain([count]).collect();
+    let levels = device_counts(environment::gpus().len().max(2));
     let keys: &[u32] = tier.of(&[24], &[24, 26], &[24, 26, 29]);
     let mut all = vec![powers(U32, UNIFORM, keys, &levels)];
     if tier != Tier::Quick {

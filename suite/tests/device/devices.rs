@@ -9,18 +9,52 @@ use host::gpu::resident::indices;
 use host::gpu::transfer::upload;
 use host::gpu::{Bf16, Device, F16, Order, Payload, checks};
 use libtest_mimic::{Completion, Trial};
+use suite::devices_engine::DevicesSplit;
 use suite::edge_inputs::edge_inputs;
+use suite::engine::Engine;
 use suite::key::Key;
 use suite::workload::{Distribution, Workload};
 
 use crate::oracle::{Ranked, call, keys, oracle, stream};
+use crate::sorted;
 
 /// On one GPU.
 pub(crate) const TESTS: &[crate::OnDevice] = &[
     ("one_array_goes_over_a_gpu_opened_several_times", one_array_over_one_gpu),
+    ("chunks_go_to_all_gpus_and_come_back_sorted", chunks_go_to_all_gpus_and_come_back_sorted),
     ("parts_may_be_of_any_lengths", parts_may_be_of_any_lengths),
     ("what_several_gpus_do_not_sort_is_refused", what_several_gpus_do_not_sort_is_refused),
 ];
+
+/// Sorts of every level from and to host memory, on one GPU opened three times.
+fn chunks_go_to_all_gpus_and_come_back_sorted(_: Arc<Device>) {
+    from_and_to_host_memory(&Devices::open(&[0; 3]).unwrap(), &[100, 5000, 200_000]);
+}
+
+fn from_and_to_host_memory(devices: &Arc<Devices>, sizes: &[usize]) {
+    fn of<K: Key>(devices: &Arc<Devices>, sizes: &[usize]) {
+        let mut engine = DevicesSplit::<K>::new(Arc::clone(devices));
+        for level in [1, 2, 7, 64] {
+            for case in edge_inputs::<K>(sizes) {
+                engine.prepare(case.keys.len(), level).unwrap();
+                let mut keys = case.keys.clone();
+                engine.sort(&mut keys).unwrap();
+                let same = keys == sorted(&case.keys);
+                assert!(same, "{} level {level}, {}", K::NAME, case.name);
+            }
+        }
+        // Fewer than prepared for.
+        let keys = keys::<u32>(1000).into_iter().map(|word| K::from_bits(word.into()));
+        let keys: Vec<K> = keys.collect();
+        let mut fewer = keys.clone();
+        engine.prepare(5000, 4).unwrap();
+        engine.sort(&mut fewer).unwrap();
+        assert!(fewer == sorted(&keys));
+    }
+    of::<u32>(devices, sizes);
+    of::<i32>(devices, sizes);
+    of::<u64>(devices, sizes);
+}
 
 /// On several.
 pub(crate) fn trial() -> Trial {
@@ -34,6 +68,7 @@ pub(crate) fn trial() -> Trial {
         println!("{count} GPUs, from the first to the second {:?}", devices.link(0, 1));
         every_input(&devices);
         large_inputs(&devices, &[1 << 24, (1 << 27) + 12_345]);
+        from_and_to_host_memory(&devices, &[200_000, 5_000_000]);
         Ok(Completion::Completed)
     };
     Trial::ignorable_test("one_array_goes_over_all_gpus", several)

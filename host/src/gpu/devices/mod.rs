@@ -51,6 +51,17 @@ pub enum Link {
     Staged,
 }
 
+impl Link {
+    /// Its name in records.
+    pub fn name(self) -> &'static str {
+        match self {
+            Link::Within => "within",
+            Link::Peer => "peer",
+            Link::Staged => "staged",
+        }
+    }
+}
+
 impl Devices {
     /// Opens all GPUs that the driver shows (`CUDA_VISIBLE_DEVICES` chooses).
     ///
@@ -103,6 +114,11 @@ impl Devices {
         self.links[from][to]
     }
 
+    /// `error` with the name of device `index` before it.
+    pub fn name_error(&self, index: usize, error: Error) -> Error {
+        named(&self.all[index], error)
+    }
+
     /// Has `work` run in the context of device `index`, and names the device in its error.
     fn on<T>(
         &self,
@@ -153,7 +169,7 @@ impl Devices {
     }
 
     /// Drops what has memory on the devices, one item each, in the context of its device.
-    fn drop_each<T>(&self, items: &mut Vec<T>) {
+    pub fn drop_each<T>(&self, items: &mut Vec<T>) {
         for (device, item) in self.all.iter().zip(items.drain(..)) {
             // A context that cannot be entered has lost its memory already.
             let _ = device.enter();
