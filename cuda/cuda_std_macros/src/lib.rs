@@ -80,6 +80,9 @@ pub fn launch_bounds(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// `#[address_space(shared)]`. The kernel's attribute takes this one away.
 #[proc_macro_attribute]
 pub fn address_space(_: TokenStream, item: TokenStream) -> TokenStream {
+    if item.clone().into_iter().nth(1).is_some_and(|name| shared::is_word(&name, MARK)) {
+        return TokenStream::new();
+    }
     let span = item.into_iter().next().map_or_else(proc_macro::Span::call_site, |t| t.span());
     let message = "#[address_space(shared)] stands on a `static mut` in the body of a #[kernel]; \
                    a function that kernels share takes a pointer to it";
@@ -138,6 +141,9 @@ fn named(name: &str, tokens: TokenStream) -> TokenStream {
 /// functions are all inlined does not get there. PTX allows the repetition.
 const DYNAMIC_SHARED: &str = "#[cfg(target_os = \"cuda\")] ::core::arch::global_asm!(\
     \".extern .shared .align 128 .b8 cuda_std_dynamic_shared[];\");";
+
+/// The item that a kernel's attribute leaves behind in the place of a shared static.
+const MARK: &str = "__CUDA_STD_SHARED_STATIC";
 
 /// Set by the compiler's wrapper where a crate is compiled with a call of the emulator before each
 /// access.

@@ -112,6 +112,9 @@ impl Arrays {
                 kept.push(token);
                 continue;
             }
+            // The attribute stays, on nothing, so that its import is used.
+            kept.extend([token, attribute.clone().into()]);
+            kept.extend(parsed(&format!("const {}: () = ();", crate::MARK)));
             tokens.next();
             let item: Vec<TokenTree> =
                 tokens.by_ref().take_while(|token| !is_punct(token, ';')).collect();
@@ -149,12 +152,17 @@ impl Arrays {
                     pointer.extend(parsed(&format!(".cast::<{element}>()")));
                     self.raw.push(Raw { symbol, of_type });
                     // The macro's name, its `!`, and the path before it.
-                    named.truncate(named.len() - 2);
-                    while named.last().is_some_and(|token| is_punct(token, ':')) {
-                        named.truncate(named.len() - 2);
-                        named.pop_if(|token| matches!(token, TokenTree::Ident(_)));
+                    let mut path = named.len() - 2;
+                    while path >= 2 && is_punct(&named[path - 1], ':') {
+                        path -= 2;
+                        path -=
+                            (path > 0 && matches!(named[path - 1], TokenTree::Ident(_))) as usize;
                     }
-                    named.push(Group::new(Delimiter::Parenthesis, pointer).into());
+                    // It stays, as nothing, so that its import is used.
+                    let mut block: TokenStream = named.drain(path..).collect();
+                    block.extend(parsed("[@];"));
+                    block.extend(pointer);
+                    named.push(Group::new(Delimiter::Brace, block).into());
                 }
                 TokenTree::Group(group) => {
                     let inner = self.named(group.stream(), names)?;

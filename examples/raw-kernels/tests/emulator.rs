@@ -1,6 +1,9 @@
 //! Each kernel by many schedules: right without its bug, and the bug is found.
 
+mod oracle;
+
 use cuda_std::emu::{Buffer, Finding, Kind, Options, Stats, launch};
+use oracle::{drawn, floats};
 use raw_kernels::{Body, Step};
 
 type Launched = Result<Stats, Finding>;
@@ -18,15 +21,6 @@ fn check(kind: Kind, words: &str, run: impl Fn(&Options, bool) -> Launched) {
         let text = finding.to_string();
         assert!(text.contains(words) && text.contains("src/lib.rs:"), "{text}");
     }
-}
-
-/// Numbers that look drawn.
-fn drawn(n: usize) -> impl Iterator<Item = u32> {
-    (1..=n as u32).map(|i| i.wrapping_mul(0x9e37_79b9) >> 7)
-}
-
-fn floats(n: usize) -> Vec<f32> {
-    drawn(n).map(|v| (v % 64) as f32 / 4.0).collect()
 }
 
 #[test]
@@ -49,19 +43,13 @@ fn vecadd() {
 type Gemm = unsafe fn(&[f32], &[f32], *mut f32, usize, usize, usize, f32, f32, bool);
 
 fn gemm(kernel: Gemm, options: &Options, bug: bool) -> Launched {
-    let (m, n, k) = (20, 35, 18);
+    let (m, n, k) = oracle::GEMM;
     let (a, b, c) = (floats(m * k), floats(k * n), floats(m * n));
     let [of_a, of_b, of_c] = [&a, &b, &c].map(|v| Buffer::from_slice(v));
     let stats = launch((3, 2), (16, 16), 0, options, || unsafe {
         kernel(of_a.slice(), of_b.slice(), of_c.as_mut_ptr(), m, n, k, 2.0, 0.5, bug)
     })?;
-    for row in 0..m {
-        for column in 0..n {
-            let sum: f32 = (0..k).map(|i| a[row * k + i] * b[i * n + column]).sum();
-            let expected = 2.0 * sum + 0.5 * c[row * n + column];
-            assert_eq!(of_c.read(row * n + column), expected, "{row} {column}");
-        }
-    }
+    assert_eq!(of_c.to_vec(), oracle::gemm(&a, &b, &c));
     Ok(stats)
 }
 
@@ -112,10 +100,7 @@ fn histogram() {
         let stats = launch(4, 256, 0, options, || unsafe {
             raw_kernels::histogram(of_input.slice(), bins.as_mut_ptr(), bug)
         })?;
-        for bin in 0..64 {
-            let count = input.iter().filter(|&&byte| byte as usize >> 2 == bin).count();
-            assert_eq!(bins.read(bin), count as u32);
-        }
+        assert_eq!(bins.to_vec(), oracle::histogram(&input));
         Ok(stats)
     });
 }
@@ -124,35 +109,21 @@ fn histogram() {
 fn n_body() {
     let n = 70;
     let places = floats(4 * n);
-    let step = Step { seconds: 0.25, softening: 0.5 };
+    let step = Step { seconds: oracle::STEP.0, softening: oracle::STEP.1 };
     check(Kind::Race, "data race in kernel `n_body`", |options, bug| {
         let (bodies, moved) = (Buffer::from_slice(&places), Buffer::<f32>::uninitialised(4 * n));
         let stats = launch(3, 32, 0, options, || unsafe {
             let bodies = std::slice::from_raw_parts(bodies.as_mut_ptr() as *const Body, n);
             raw_kernels::n_body(bodies, moved.as_mut_ptr().cast(), step, bug)
         })?;
-        let pull = |of: usize, axis: usize| -> f32 {
-            let away = |other: usize, axis: usize| places[4 * other + axis] - places[4 * of + axis];
-            let others = (0..n).map(|other| {
-                let square: f32 = (0..3).map(|axis| away(other, axis).powi(2)).sum::<f32>() + 0.5;
-                away(other, axis) * places[4 * other + 3] / (square * square.sqrt())
-            });
-            others.sum()
-        };
-        for i in 0..n {
-            for axis in 0..3 {
-                let expected = places[4 * i + axis] + 0.25 * pull(i, axis);
-                let found = moved.read(4 * i + axis);
-                assert!((found - expected).abs() <= 1e-3 * expected.abs().max(1.0), "{i} {axis}");
-            }
-        }
+        oracle::assert_moved(&places, &moved.to_vec());
         Ok(stats)
     });
 }
 
 #[test]
 fn blur() {
-    let (width, height) = (37u32, 21u32);
+    let (width, height) = oracle::IMAGE;
     let pixels: Vec<u8> = drawn((width * height) as usize).map(|v| v as u8).collect();
     check(Kind::OutOfBounds, "of global memory `image`", |options, bug| {
         let image = Buffer::from_slice(&pixels).named("image");
@@ -160,15 +131,7 @@ fn blur() {
         let stats = launch((3, 3), (16, 8), 0, options, || unsafe {
             raw_kernels::blur(image.as_mut_ptr(), blurred.as_mut_ptr(), width, height, bug)
         })?;
-        for (i, found) in blurred.to_vec().into_iter().enumerate() {
-            let (x, y) = (i as u32 % width, i as u32 / width);
-            let near = pixels.iter().enumerate().filter(|(j, _)| {
-                let (column, row) = (*j as u32 % width, *j as u32 / width);
-                column.abs_diff(x) <= 1 && row.abs_diff(y) <= 1
-            });
-            let near: Vec<u32> = near.map(|(_, &pixel)| pixel as u32).collect();
-            assert_eq!(found as u32, near.iter().sum::<u32>() / near.len() as u32, "{x} {y}");
-        }
+        assert_eq!(blurred.to_vec(), oracle::blurred(&pixels));
         Ok(stats)
     });
 }
@@ -176,9 +139,7 @@ fn blur() {
 #[test]
 fn wide() {
     let n = 100;
-    let a: Vec<u128> = drawn(n).map(|v| (v as u128) << 90 | (v as u128) << 40 | 7).collect();
-    let mut b: Vec<u128> = drawn(n).map(|v| (v as u128 % 50) << 60).collect();
-    b[70] = 0;
+    let (a, b) = oracle::wide_inputs(n);
     check(Kind::Panic, "divide by zero", |options, bug| {
         let [of_a, of_b] = [&a, &b].map(|v| Buffer::from_slice(v));
         let [product, quotient] = [0; 2].map(|_| Buffer::<u128>::uninitialised(n));
@@ -187,12 +148,10 @@ fn wide() {
             let outputs = (product.as_mut_ptr(), quotient.as_mut_ptr(), remainder.as_mut_ptr());
             raw_kernels::wide(of_a.slice(), of_b.slice(), outputs.0, outputs.1, outputs.2, bug)
         })?;
-        for i in 0..n {
-            let divisor = b[i].max(1);
-            assert_eq!(product.read(i), a[i].wrapping_mul(b[i]));
-            assert_eq!(quotient.read(i), a[i] / divisor);
-            assert_eq!(remainder.read(i), a[i] as i128 % divisor as i128);
-        }
+        let [products, quotients, remainders] = oracle::wide(&a, &b);
+        assert_eq!((product.to_vec(), quotient.to_vec()), (products, quotients));
+        let found = remainder.to_vec().into_iter().map(|value| value as u128);
+        assert!(found.eq(remainders));
         Ok(stats)
     });
 }

@@ -10,6 +10,7 @@ mod devices;
 mod full;
 mod list;
 mod oracle;
+mod raw_kernels;
 mod segments;
 mod workspaces;
 
@@ -72,6 +73,7 @@ fn main() {
     let mut trials: Vec<Trial> = TESTS
         .iter()
         .chain(list::TESTS)
+        .chain(raw_kernels::tests())
         .chain(devices::TESTS)
         .map(|&(name, test)| {
             let device = device.clone();

@@ -7,6 +7,7 @@ mod builds;
 mod compilers;
 mod kernels;
 mod ptx;
+mod upstream;
 
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, find_compiler};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -22,7 +23,7 @@ macro_rules! named {
 }
 
 fn main() {
-    let compiling: [Named<fn(Compiler)>; 19] = named![
+    let compiling: [Named<fn(Compiler)>; 23] = named![
         accessors::accessors_leave_no_trace,
         builds::builds_at_once_do_not_disturb_each_other,
         builds::crates_that_need_cargo_are_refused_with_the_reason,
@@ -42,6 +43,10 @@ fn main() {
         kernels::one_barrier_in_the_source_is_one_barrier_in_the_ptx,
         kernels::reductions_are_instructions_where_there_are_some,
         kernels::static_shared_arrays_are_symbols,
+        upstream::a_slice_is_a_pointer_and_a_length,
+        upstream::capabilities_up_to_the_architecture_are_set,
+        upstream::options_are_followed_or_refused_with_the_reason,
+        upstream::shared_statics_are_reached_by_shared_accesses_alone,
     ];
     let plain: [Named<fn()>; 10] = named![
         builds::a_folder_without_a_crate_is_named,

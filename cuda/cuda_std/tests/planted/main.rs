@@ -10,6 +10,7 @@
 )]
 
 mod memory;
+mod names;
 mod order;
 mod raw_memory;
 mod static_shared;

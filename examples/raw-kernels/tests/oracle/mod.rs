@@ -1,0 +1,91 @@
+//! Inputs of the kernels, and what comes out of them: for the emulator here, and for a device in
+//! `suite/tests/device/raw_kernels.rs`.
+
+/// Numbers that look drawn.
+pub(crate) fn drawn(n: usize) -> impl Iterator<Item = u32> {
+    (1..=n as u32).map(|i| i.wrapping_mul(0x9e37_79b9) >> 7)
+}
+
+/// Small multiples of a quarter, whose products and sums are exact.
+pub(crate) fn floats(n: usize) -> Vec<f32> {
+    drawn(n).map(|v| (v % 64) as f32 / 4.0).collect()
+}
+
+/// Rows of the first matrix, columns of the second, and what they have in common.
+pub(crate) const GEMM: (usize, usize, usize) = (20, 35, 18);
+
+/// `2 a b + c / 2`.
+pub(crate) fn gemm(a: &[f32], b: &[f32], c: &[f32]) -> Vec<f32> {
+    let (m, n, k) = GEMM;
+    let element = |(row, column): (usize, usize)| {
+        let sum: f32 = (0..k).map(|i| a[row * k + i] * b[i * n + column]).sum();
+        2.0 * sum + 0.5 * c[row * n + column]
+    };
+    (0..m * n).map(|i| element((i / n, i % n))).collect()
+}
+
+/// How often each upper six bits come.
+pub(crate) fn histogram(bytes: &[u8]) -> Vec<u32> {
+    let count = |bin| bytes.iter().filter(|&&byte| byte as usize >> 2 == bin).count() as u32;
+    (0..64).map(count).collect()
+}
+
+/// Seconds of a step, and its softening.
+pub(crate) const STEP: (f32, f32) = (0.25, 0.5);
+
+/// Asserts that bodies of four numbers each have moved as gravity has it.
+#[track_caller]
+pub(crate) fn assert_moved(bodies: &[f32], moved: &[f32]) {
+    let n = bodies.len() / 4;
+    let away =
+        |i: usize, other: usize, axis: usize| bodies[4 * other + axis] - bodies[4 * i + axis];
+    let pull = |i: usize, axis: usize| -> f32 {
+        let others = (0..n).map(|other| {
+            let square = (0..3).map(|axis| away(i, other, axis).powi(2)).sum::<f32>() + STEP.1;
+            away(i, other, axis) * bodies[4 * other + 3] / (square * square.sqrt())
+        });
+        others.sum()
+    };
+    for i in 0..n {
+        for axis in 0..3 {
+            let expected = bodies[4 * i + axis] + STEP.0 * pull(i, axis);
+            let found = moved[4 * i + axis];
+            assert!((found - expected).abs() <= 1e-3 * expected.abs().max(1.0), "{i} {axis}");
+        }
+        assert_eq!(moved[4 * i + 3], bodies[4 * i + 3], "{i}");
+    }
+}
+
+/// Width and height of the image.
+pub(crate) const IMAGE: (u32, u32) = (37, 21);
+
+/// The means of the pixels' neighbours.
+pub(crate) fn blurred(pixels: &[u8]) -> Vec<u8> {
+    let width = IMAGE.0 as usize;
+    let mean = |i: usize| {
+        let near =
+            |j: usize| (i % width).abs_diff(j % width) <= 1 && (i / width).abs_diff(j / width) <= 1;
+        let near = (0..pixels.len()).filter(|&j| near(j));
+        let near: Vec<u32> = near.map(|j| pixels[j] as u32).collect();
+        (near.iter().sum::<u32>() / near.len() as u32) as u8
+    };
+    (0..pixels.len()).map(mean).collect()
+}
+
+/// Two arrays of wide numbers, of which the second has a zero.
+pub(crate) fn wide_inputs(n: usize) -> (Vec<u128>, Vec<u128>) {
+    let a = drawn(n).map(|v| (v as u128) << 90 | (v as u128) << 40 | 7).collect();
+    let mut b: Vec<u128> = drawn(n).map(|v| (v as u128 % 50) << 60).collect();
+    b[70] = 0;
+    (a, b)
+}
+
+/// Products, quotients and remainders.
+pub(crate) fn wide(a: &[u128], b: &[u128]) -> [Vec<u128>; 3] {
+    let each = |f: fn(u128, u128) -> u128| a.iter().zip(b).map(|(&a, &b)| f(a, b)).collect();
+    [
+        each(u128::wrapping_mul),
+        each(|a, b| a / b.max(1)),
+        each(|a, b| (a as i128 % b.max(1) as i128) as u128),
+    ]
+}

@@ -1,0 +1,20 @@
+//! Compiles the kernels of the example raw-kernels, for the test of them on a device. Without a
+//! kernel compiler the text is empty, and the test says so.
+
+use cuda_builder::{CudaBuilder, CudaBuilderError};
+use std::path::PathBuf;
+use std::{env, fs, process};
+
+fn main() {
+    let ptx = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("raw_kernels.ptx");
+    let written = match CudaBuilder::new("../examples/raw-kernels").copy_to(&ptx).build() {
+        Err(CudaBuilderError::NoCompiler { .. }) => {
+            fs::write(&ptx, "").map_err(|error| format!("cannot write {}: {error}", ptx.display()))
+        }
+        other => other.map(drop).map_err(|error| error.to_string()),
+    };
+    if let Err(error) = written {
+        eprintln!("{error}");
+        process::exit(1);
+    }
+}

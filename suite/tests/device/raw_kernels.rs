@@ -1,0 +1,150 @@
+//! The kernels of the example raw-kernels, in Rust-CUDA's style, on a device: the source that the
+//! emulator checks, with the same inputs.
+
+#[path = "../../../examples/raw-kernels/tests/oracle/mod.rs"]
+mod oracle;
+
+use std::sync::Arc;
+
+use cust::function::{BlockSize, GridSize};
+use cust::launch;
+use cust::memory::{DeviceBuffer, DeviceCopy};
+use cust::module::Module;
+use cust::stream::Stream;
+use host::gpu::Device;
+
+use crate::OnDevice;
+use crate::oracle::stream;
+use oracle::{drawn, floats};
+
+/// The kernels, or nothing where no compiler for them was found.
+const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/raw_kernels.ptx"));
+
+const TESTS: &[OnDevice] = &[
+    ("raw_vecadd", vecadd),
+    ("raw_gemm_naive", |_| gemm("gemm_naive")),
+    ("raw_gemm_tiled", |_| gemm("gemm_tiled")),
+    ("raw_reduce", reduce),
+    ("raw_histogram", histogram),
+    ("raw_n_body", n_body),
+    ("raw_blur", blur),
+    ("raw_wide", wide),
+    ("raw_locked", locked),
+];
+
+/// The tests, if there are kernels for them.
+pub(crate) fn tests() -> &'static [OnDevice] {
+    if PTX.is_empty() {
+        eprintln!("raw_*: not there: built without a kernel compiler; run `cargo xtask setup`");
+        return &[];
+    }
+    TESTS
+}
+
+/// The kernels' parameter of this name is off on a device.
+const BUG: bool = false;
+
+/// Loads the kernels and runs `launches` with them, and waits.
+fn run(launches: impl FnOnce(&Module, &Stream) -> cust::error::CudaResult<()>) {
+    let module = Module::from_ptx(PTX, &[]).unwrap();
+    let stream = stream();
+    launches(&module, &stream).unwrap();
+    stream.synchronize().unwrap();
+}
+
+/// Launches a kernel with the module and stream of [`run`]: name, grid, block, and arguments, of
+/// which a slice is a pointer and a length.
+macro_rules! launched {
+    ($name:expr, $grid:expr, $block:expr, ($($argument:expr),*)) => {
+        run(|module, stream| {
+            let kernel = module.get_function($name)?;
+            let (grid, block) = (GridSize::from($grid), BlockSize::from($block));
+            // SAFETY: the parameters are the kernel's, and each buffer has the elements that the
+            // kernel reads and writes.
+            unsafe { launch!(kernel<<<grid, block, 0, stream>>>($($argument),*)) }
+        })
+    };
+}
+
+fn buffer<T: DeviceCopy>(values: &[T]) -> DeviceBuffer<T> {
+    DeviceBuffer::from_slice(values).unwrap()
+}
+
+fn get<T: DeviceCopy + Default>(from: &DeviceBuffer<T>) -> Vec<T> {
+    from.as_host_vec().unwrap()
+}
+
+fn vecadd(_: Arc<Device>) {
+    let n = 1000;
+    let (a, b) = (floats(n), floats(n).into_iter().rev().collect::<Vec<_>>());
+    let (of_a, of_b, c) = (buffer(&a), buffer(&b), buffer(&vec![0f32; n]));
+    let (p, q, r) = (of_a.as_device_ptr(), of_b.as_device_ptr(), c.as_device_ptr());
+    launched!("vecadd", 4, 256, (p, n, q, n, r, BUG));
+    let sums: Vec<f32> = a.iter().zip(&b).map(|(a, b)| a + b).collect();
+    assert_eq!(get(&c), sums);
+}
+
+fn gemm(name: &str) {
+    let (m, n, k) = oracle::GEMM;
+    let (a, b, c) = (floats(m * k), floats(k * n), floats(m * n));
+    let (of_a, of_b, of_c) = (buffer(&a), buffer(&b), buffer(&c));
+    let (p, q, r) = (of_a.as_device_ptr(), of_b.as_device_ptr(), of_c.as_device_ptr());
+    let (alpha, beta) = (2f32, 0.5f32);
+    launched!(name, (3, 2), (16, 16), (p, a.len(), q, b.len(), r, m, n, k, alpha, beta, BUG));
+    assert_eq!(get(&of_c), oracle::gemm(&a, &b, &c));
+}
+
+fn reduce(_: Arc<Device>) {
+    let input: Vec<u32> = drawn(1000).collect();
+    let (of_input, total) = (buffer(&input), buffer(&[5u32]));
+    let (p, q) = (of_input.as_device_ptr(), total.as_device_ptr());
+    launched!("reduce", 4, 256, (p, input.len(), q, BUG));
+    assert_eq!(get(&total), [input.iter().fold(5u32, |a, &b| a.wrapping_add(b))]);
+}
+
+fn histogram(_: Arc<Device>) {
+    let input: Vec<u8> = drawn(900).map(|v| v as u8).collect();
+    let (of_input, bins) = (buffer(&input), buffer(&[0u32; 64]));
+    let (p, q) = (of_input.as_device_ptr(), bins.as_device_ptr());
+    launched!("histogram", 4, 256, (p, input.len(), q, BUG));
+    assert_eq!(get(&bins), oracle::histogram(&input));
+}
+
+fn n_body(_: Arc<Device>) {
+    let n = 70usize;
+    let places = floats(4 * n);
+    let (bodies, moved) = (buffer(&places), buffer(&vec![0f32; 4 * n]));
+    let (p, q) = (bodies.as_device_ptr(), moved.as_device_ptr());
+    let step = [oracle::STEP.0, oracle::STEP.1];
+    launched!("n_body", 3, 32, (p, n, q, step, BUG));
+    oracle::assert_moved(&places, &get(&moved));
+}
+
+fn blur(_: Arc<Device>) {
+    let (width, height) = oracle::IMAGE;
+    let pixels: Vec<u8> = drawn((width * height) as usize).map(|v| v as u8).collect();
+    let (image, blurred) = (buffer(&pixels), buffer(&vec![0u8; pixels.len()]));
+    let (p, q) = (image.as_device_ptr(), blurred.as_device_ptr());
+    launched!("blur", (3, 3), (16, 8), (p, q, width, height, BUG));
+    assert_eq!(get(&blurred), oracle::blurred(&pixels));
+}
+
+fn wide(_: Arc<Device>) {
+    let n = 100usize;
+    let (a, b) = oracle::wide_inputs(n);
+    let (of_a, of_b) = (buffer(&a), buffer(&b));
+    let outputs = [0; 3].map(|_| buffer(&vec![0u128; n]));
+    let (p, q) = (of_a.as_device_ptr(), of_b.as_device_ptr());
+    let [r, s, t] = [0, 1, 2].map(|i: usize| outputs[i].as_device_ptr());
+    launched!("wide", 4, 32, (p, n, q, n, r, s, t, BUG));
+    for (output, expected) in outputs.iter().zip(oracle::wide(&a, &b)) {
+        assert_eq!(get(output), expected);
+    }
+}
+
+fn locked(_: Arc<Device>) {
+    let (lock, counter) = (buffer(&[0u32]), buffer(&[0u32]));
+    let (p, q) = (lock.as_device_ptr(), counter.as_device_ptr());
+    launched!("locked", 3, 64, (p, q, BUG));
+    assert_eq!(get(&counter), [6]);
+}
