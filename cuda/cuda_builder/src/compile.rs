@@ -67,6 +67,7 @@ impl Compilation<'_> {
         for (i, krate) in self.crates.in_order.iter().enumerate() {
             let mut key = Key::default();
             key.field(env!("CARGO_PKG_VERSION")).field(&self.compiler.verbose_version);
+            key.field(self.emitted(i));
             for flag in self.flags(i) {
                 key.field(flag);
             }
@@ -192,7 +193,8 @@ impl Compilation<'_> {
 
     /// The compiler's outputs.
     fn emitted(&self, i: usize) -> &'static str {
-        if self.is_kernels(i) { "asm" } else { "link" }
+        // Without `link` nothing is merged: functions of other crates would be unresolved calls.
+        if self.is_kernels(i) { "asm,link" } else { "link" }
     }
 
     fn is_kernels(&self, i: usize) -> bool {

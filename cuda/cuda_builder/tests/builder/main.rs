@@ -65,6 +65,9 @@ fn main() {
     let mut trials = vec![trial("kernels::static_shared_arrays_assemble", &both, |(c, ptxas)| {
         kernels::static_shared_arrays_assemble(c, &ptxas)
     })];
+    trials.push(trial("upstream::every_name_assembles", &both, |(c, ptxas)| {
+        upstream::every_name_assembles(c, &ptxas)
+    }));
     trials.extend(compiling.map(|(name, test)| trial(name, &compiler, test)));
     trials.extend(plain.map(|(name, test)| trial(name, &Ok(()), move |()| test())));
     libtest_mimic::run(&Arguments::from_args(), trials).exit()

@@ -4,6 +4,7 @@ use crate::{assert_has, builder, builder_of, ptx_of};
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, NvvmArch};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 /// A crate of this source, which has no attributes at its head.
 fn crate_of(source: &str) -> tempfile::TempDir {
@@ -113,4 +114,108 @@ pub(crate) fn options_are_followed_or_refused_with_the_reason(compiler: Compiler
     let module = krate.path().join("module.ll");
     build().final_module_path(&module).build().unwrap();
     assert_has(fs::read_to_string(module).unwrap(), &["define", "@fused"]);
+}
+
+/// Every operation by its name, and every function of both floats.
+const NAMES: &str = r#"
+use core::sync::atomic::Ordering;
+use cuda_std::atomic::{AtomicF32, AtomicF64, mid};
+use cuda_std::prelude::*;
+use cuda_std::shared;
+use cuda_std::warp::WarpReductionOp;
+
+#[kernel]
+pub unsafe fn threads(out: *mut u32) {
+    let (i, j) = (thread::index_3d(), thread::index_2d());
+    let mut sum = i.x + i.y + i.z + j.x + j.y + thread::index() + thread::index_1d();
+    sum += thread::warp_size() + thread::first() as u32;
+    sum += thread::sync_threads_count(sum & 1) + thread::sync_threads_and(sum & 2);
+    sum += thread::sync_threads_or(sum & 4) + thread::sync_threads_and(sum > 9) as u32;
+    thread::device_fence();
+    thread::grid_fence();
+    thread::system_fence();
+    thread::nanosleep(20);
+    let words = shared::dynamic_shared_mem::<u32>();
+    unsafe {
+        *words.add(i.x as usize) = sum;
+        thread::sync_threads();
+        *out.add(i.x as usize) = *words.add(i.y as usize);
+    }
+}
+
+#[kernel]
+pub unsafe fn warps(out: *mut u64, wide: u128, float: f64) {
+    unsafe {
+        let mask = warp::activemask();
+        let (a, in_range) = warp::warp_shuffle_down(!0, wide, 3, 16);
+        let (b, _) = warp::warp_shuffle_up(!0, float, 1, 32);
+        let (c, _) = warp::warp_shuffle_xor(!0, float as f32, 1, 32);
+        let (d, _) = warp::warp_shuffle_idx(!0, wide as i8, 4, 8);
+        let same = warp::warp_match_any(!0, wide as u64);
+        let all = warp::warp_match_all(!0, wide as u32).unwrap_or(1);
+        let least = warp::warp_reduce(!0, float as i32, WarpReductionOp::Min);
+        let vote = warp::warp_vote_ballot(!0, in_range) + warp::warp_vote_any(!0, in_range) as u32;
+        warp::sync_warp(!0);
+        *out = a as u64 + b as u64 + c as u64 + d as u64 + (same + all + vote + mask) as u64
+            + least as u64;
+    }
+}
+
+#[kernel]
+pub unsafe fn atomics(words: *mut u32, signed: *mut i64, float: &AtomicF32, wide: &AtomicF64) {
+    unsafe {
+        let old = mid::atomic_fetch_max_u32_device(words, Ordering::AcqRel, 7);
+        mid::atomic_fetch_min_i64_block(signed, Ordering::Relaxed, old as i64);
+        mid::atomic_compare_and_swap_u32_system(words, old, 5, Ordering::SeqCst);
+        mid::atomic_store_32_device(words, Ordering::Release, old);
+        mid::device_thread_fence(Ordering::AcqRel);
+        float.store(wide.fetch_add(2.5, Ordering::AcqRel) as f32, Ordering::Relaxed);
+        float.fetch_sub(float.swap(1.0, Ordering::Relaxed), Ordering::Release);
+    }
+}
+
+macro_rules! functions {
+    ($($kernel:ident: $float:ident;)*) => { $(
+        #[kernel]
+        pub unsafe fn $kernel(values: &mut [$float]) {
+            let x = values[0];
+            let of_one = [
+                x.floor(), x.ceil(), x.round(), x.trunc(), x.fract(), x.abs(), x.signum(), x.sqrt(),
+                x.exp(), x.exp2(), x.ln(), x.log2(), x.log10(), x.cbrt(), x.sin(), x.cos(), x.tan(),
+                x.asin(), x.acos(), x.atan(), x.exp_m1(), x.ln_1p(), x.sinh(), x.cosh(), x.tanh(),
+                x.asinh(), x.acosh(), x.atanh(),
+            ];
+            let y = values[1];
+            let of_two = [
+                x.copysign(y), x.mul_add(y, x), x.div_euclid(y), x.rem_euclid(y), x.powi(3),
+                x.powf(y), x.log(y), x.hypot(y), x.atan2(y), x.sin_cos().0,
+            ];
+            for i in 0..28 {
+                values[i] = of_one[i];
+            }
+            for i in 0..10 {
+                values[28 + i] = of_two[i];
+            }
+        }
+    )* };
+}
+functions! { floats: f32; doubles: f64; }
+"#;
+
+pub(crate) fn every_name_assembles(compiler: Compiler, ptxas: &Path) {
+    let krate = crate_of(NAMES);
+    for arch in [NvvmArch::Compute75, NvvmArch::Compute90] {
+        let ptx = builder_of(krate.path(), &compiler).arch(arch).build().unwrap();
+        let output = Command::new(ptxas)
+            .arg(format!("-arch={arch}"))
+            .args(["-o", "/dev/null"])
+            .arg(&ptx)
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let text = fs::read_to_string(ptx).unwrap();
+        assert_has(&text, &["sqrt.rn.f32", "atom.relaxed.sys.add.f64", "activemask", "ld.shared"]);
+        // What is no operation of the device's would be a call.
+        assert!(!text.contains("call.uni") && !text.contains(".extern .func"), "{text}");
+    }
 }
