@@ -5,6 +5,7 @@
 
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
+use cuda_std::atomic::mid;
 use cuda_std::prelude::*;
 
 /// `c = a + b`. With the bug, the last thread writes behind the end.
@@ -244,4 +245,23 @@ pub unsafe fn locked(lock: *mut u32, counter: *mut u32, bug: bool) {
     while lock.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {}
     unsafe { *counter += 1 };
     lock.store(0, if bug { Ordering::Relaxed } else { Ordering::Release });
+}
+
+/// Adds up each element and its mirror image, by accessors and by pointers, and keeps the greatest
+/// sum. With the bug, the barrier between the writes and the reads is missing.
+#[kernel]
+pub unsafe fn mirrored(words: Global<u32>, greatest: *mut u32, bug: bool) {
+    let by_accessor = shared_words![u32; 64];
+    let by_pointer = shared_array![u64; 64];
+    let t = thread::thread_idx_x() as usize;
+    unsafe {
+        by_accessor.set(t, words.get(t));
+        *by_pointer.add(t) = words.get(t) as u64;
+        if !bug {
+            thread::sync_threads();
+        }
+        let sum = by_accessor.get(t) + *by_pointer.add(63 - t) as u32;
+        words.fetch_add(64, sum, Ordering::Relaxed, Scope::Device);
+        mid::atomic_fetch_max_u32_device(greatest, Ordering::Relaxed, sum);
+    }
 }

@@ -167,3 +167,26 @@ fn locked() {
         Ok(stats)
     });
 }
+
+#[test]
+fn mirrored() {
+    let words: Vec<u32> = (0..64).map(|i| i * i).chain([0]).collect();
+    let sums = (0..64).map(|i| words[i] + words[63 - i]);
+    for (seed, bug) in (0..40).flat_map(|seed| [(seed, false), (seed, true)]) {
+        let (of_words, greatest) = (Buffer::from_slice(&words), Buffer::<u32>::zeroed(1));
+        let array = of_words.global();
+        let launched = launch(1, 64, 0, &Options::any(seed, 1, 64), || unsafe {
+            raw_kernels::mirrored(array, greatest.as_mut_ptr(), bug)
+        });
+        match launched {
+            Ok(_) => assert!(!bug, "no finding by seed {seed}"),
+            Err(finding) => {
+                assert!(bug, "{finding}");
+                assert!(matches!(finding.kind, Kind::Race | Kind::Uninitialised), "{finding}");
+                continue;
+            }
+        }
+        assert_eq!(of_words.read(64), sums.clone().sum::<u32>());
+        assert_eq!(Some(greatest.read(0)), sums.clone().max());
+    }
+}
