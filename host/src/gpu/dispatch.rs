@@ -9,6 +9,7 @@ use gpu_kernels::entries::classify_segments;
 use gpu_kernels::entry::{Entries, Entry};
 use gpu_kernels::fused::{self, Fused};
 use gpu_kernels::gather::{Gather, NumericCodes};
+use gpu_kernels::gathered_sort::GatheredSort;
 use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::{Bits, RADIX};
 use gpu_kernels::local_sort::LocalSort;
@@ -107,6 +108,21 @@ impl Room {
     fn wave(&self) -> u64 {
         u64::from(self.multiprocessors).min(control::TILES_MAX as u64)
     }
+}
+
+/// The kernel that sorts buckets whose keys stand in several places, if such keys have one, and
+/// how many blocks of it the GPU holds.
+pub fn gathered<W: Entries>(
+    device: &Device,
+    paired: bool,
+) -> Result<Option<(Kernel<GatheredSort<W>>, u32)>, Error> {
+    let room = Room::of(device);
+    let entry = W::GATHERED.iter().find(|entry| entry.paired == paired && room.runs(entry));
+    let load = |entry| {
+        let kernel = device.kernels.load(entry)?;
+        Ok((kernel, kernel.resources()?.blocks * device.multiprocessors))
+    };
+    entry.map(load).transpose()
 }
 
 /// The first of some entry points.

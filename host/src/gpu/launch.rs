@@ -50,6 +50,8 @@ pub struct Launch<'a, W> {
     pub bits: Bits,
     /// Options of `gpu_kernels::control`, but for `IN_PLACE`.
     pub options: u32,
+    /// False to leave buckets as the passes have made them.
+    pub locally: bool,
     pub stream: &'a Stream,
 }
 
@@ -185,23 +187,12 @@ impl<W: Entries> Launch<'_, W> {
                     pass.portion += 1;
                 }
             }
-            let local = LocalSort {
-                keys: pass.keys.output,
-                output: pass.keys.output,
-                values: pass.values.output,
-                output_values: pass.values.output,
-                control: pass.control,
-                starts: Global::on_device(at.starts),
-                n: self.n as u32,
-                order_mask: self.order_mask,
-                options: pass.options,
-            };
             match (buckets, by_digit) {
-                (Some(BucketSort { sort, blocks, .. }), _) => {
-                    sort.launch_early(self.stream, *blocks, &local)
-                }
+                (Some(_), _) if !self.locally => Ok(()),
+                (Some(buckets), _) => self.local(buckets, at),
                 (None, Some(kernel)) => {
                     let in_place = pass.options & control::IN_PLACE != 0;
+                    let local = self.local_arguments(at);
                     let local = LocalSort {
                         keys: if in_place { pass.keys.scratch } else { local.keys },
                         values: if in_place { pass.values.scratch } else { local.values },
@@ -212,6 +203,30 @@ impl<W: Entries> Launch<'_, W> {
                 (None, None) => Ok(()),
             }
         }
+    }
+
+    fn local_arguments(&self, at: Workplace) -> LocalSort<W> {
+        let (keys, values) = (self.keys.buffers(), self.values());
+        LocalSort {
+            keys: keys.output,
+            output: keys.output,
+            values: values.output,
+            output_values: values.output,
+            control: Global::on_device(at.control),
+            starts: Global::on_device(at.starts),
+            n: self.n as u32,
+            order_mask: self.order_mask,
+            options: self.options(),
+        }
+    }
+
+    /// Sorts each bucket of the output locally, if the passes have decided so.
+    ///
+    /// # Safety
+    /// As [`passes`](Self::passes), which has made the buckets.
+    pub unsafe fn local(&self, buckets: &BucketSort<W>, at: Workplace) -> Result<(), Error> {
+        // SAFETY: the caller's contract.
+        unsafe { buckets.sort.launch_early(self.stream, buckets.blocks, &self.local_arguments(at)) }
     }
 
     /// Counts buckets, and decides whether these are sorted locally; if not, counts digits by

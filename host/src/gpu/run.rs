@@ -155,9 +155,76 @@ impl<K: GpuKey> Sort<K> {
     pub(super) unsafe fn run(
         &self,
         n: u64,
+        arguments: Arguments,
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        // SAFETY: the caller's contract.
+        unsafe { self.run_locally(n, arguments, workspace, stream, true) }
+    }
+
+    /// The same up to where buckets are sorted locally, if they are: [`local`](Self::local) does
+    /// the rest.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run).
+    pub(super) unsafe fn to_buckets(
+        &self,
+        n: u64,
+        arguments: Arguments,
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        // SAFETY: the caller's contract.
+        unsafe { self.run_locally(n, arguments, workspace, stream, false) }
+    }
+
+    /// Sorts each bucket of the output locally, if the plan of [`to_buckets`](Self::to_buckets)
+    /// leaves that to do.
+    ///
+    /// # Safety
+    /// As [`run`](Self::run); the same arguments were given to `to_buckets` on this stream.
+    pub(super) unsafe fn local(
+        &self,
+        n: u64,
+        arguments: Arguments,
+        workspace: &Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        let Some(buckets) = &self.kernels.passes.buckets else {
+            return Ok(());
+        };
+        let at = |(input, output)| Addresses { input, output, scratch: output };
+        let launch = Launch {
+            keys: at(arguments.keys),
+            values: arguments.values.map(at),
+            n,
+            order_mask: self.order.order_mask::<K>(),
+            bits: self.bits,
+            options: self.options(false),
+            locally: true,
+            stream,
+        };
+        // SAFETY: the caller's contract.
+        unsafe { launch.local(buckets, self.workplace(workspace)) }
+    }
+
+    /// The control words and the starts of buckets in a workspace.
+    pub(super) fn workplace(&self, workspace: &Workspace) -> Workplace {
+        let base = workspace.memory.as_device_ptr().as_raw();
+        let starts = base + self.layout().at.buckets;
+        Workplace { control: base, starts, multiprocessors: self.device.multiprocessors }
+    }
+
+    /// # Safety
+    /// As [`run`](Self::run).
+    unsafe fn run_locally(
+        &self,
+        n: u64,
         Arguments { keys: (input, output), values, second }: Arguments,
         workspace: &mut Workspace,
         stream: &Stream,
+        locally: bool,
     ) -> Result<(), Error> {
         if n == 0 {
             return Ok(());
@@ -208,12 +275,13 @@ impl<K: GpuKey> Sort<K> {
             order_mask: self.order.order_mask::<K>(),
             bits: self.bits,
             options: self.options(indices.is_some()),
+            locally,
             stream,
         };
         // SAFETY: the parts of the workspace are apart from each other and from the caller's
         // memory, whose contract covers the rest; the indices are the sort's own.
         unsafe {
-            self.sort(&launch, workspace, base, base + layout.at.buckets)?;
+            self.sort(&launch, workspace)?;
             if let (Some(gatherer), Some(index)) = (self.kernels.gather_keys, indices) {
                 // The codes have been sorted and are no longer needed.
                 let spare = base + layout.at.codes;
@@ -235,9 +303,8 @@ impl<K: GpuKey> Sort<K> {
         &self,
         launch: &Launch<'_, K::Word>,
         workspace: &mut Workspace,
-        control: u64,
-        starts: u64,
     ) -> Result<(), Error> {
+        let at = self.workplace(workspace);
         // SAFETY: the caller's contract.
         unsafe {
             if let Some(block) = self.kernels.block {
@@ -245,13 +312,12 @@ impl<K: GpuKey> Sort<K> {
             }
             if let Some(fused) = self.kernels.fused {
                 workspace.clear(self.to_be_clear(), true, launch.stream)?;
-                return launch.fused(fused, control);
+                return launch.fused(fused, at.control);
             }
             // A sort of a single wave by a single digit is the one that does not leave the
             // control words as it needs them.
             let leaves = !(self.kernels.passes.single_wave && launch.bits.digits() == 1);
             workspace.clear(self.to_be_clear(), leaves, launch.stream)?;
-            let at = Workplace { control, starts, multiprocessors: self.device.multiprocessors };
             let sort = |launch: &Launch<'_, K::Word>| launch.passes(&self.kernels.passes, at);
             // In place takes an even number of passes, which an odd number of digits may not
             // allow: then the result goes to the second buffer, and from there back.
@@ -273,7 +339,7 @@ impl<K: GpuKey> Sort<K> {
         Ok(())
     }
 
-    fn options(&self, indexed: bool) -> u32 {
+    pub(super) fn options(&self, indexed: bool) -> u32 {
         let mut options = 0;
         if K::TYPE.is_float() && !self.numeric() {
             options |= control::ENCODE;

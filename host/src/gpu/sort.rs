@@ -127,6 +127,11 @@ impl<K: GpuKey> Sort<K> {
         self.capacity as usize
     }
 
+    /// Returns true if `n` keys are sorted by bucket, should they be evenly spread.
+    pub(super) fn is_by_bucket(&self, n: usize) -> bool {
+        self.kernels.passes.buckets.as_ref().is_some_and(|buckets| n as u64 >= buckets.from)
+    }
+
     pub(super) fn numeric(&self) -> bool {
         self.kernels.coder.is_some()
     }

@@ -81,7 +81,7 @@ fn one_array_over_one_gpu(_: Arc<Device>) {
         every_input(&devices);
     }
     // In several pieces.
-    large_inputs(&Devices::open(&[0; 2]).unwrap(), &[(1 << 25) + 77]);
+    large_inputs(&Devices::open(&[0; 2]).unwrap(), &[(1 << 25) + 77, (1 << 26) + 5]);
     large_inputs(&Devices::open(&[0; 3]).unwrap(), &[(1 << 25) + 77]);
 }
 
@@ -147,25 +147,38 @@ fn check<K: Ranked>(
     assert!(words(&output.download().unwrap()) == in_order, "{what}, keys of values");
 }
 
-/// Inputs that are exchanged in pieces, verified on the first device.
+/// Inputs that are exchanged in pieces, of evenly spread keys by bucket, verified on the first
+/// device.
 fn large_inputs(devices: &Arc<Devices>, sizes: &[usize]) {
     fn of<K: Key>(devices: &Arc<Devices>, workload: Workload) {
         let n = workload.n;
         let order = Order::ascending();
         let input = Parts::upload(devices, &workload.generate::<K>().unwrap()).unwrap();
+        let gathered = input.gather(0).unwrap();
+        let first = &devices.all()[0];
+        first.enter().unwrap();
+        let stream = stream();
+        let hash = checks::keys(first, &gathered, &order, &stream).unwrap().hash;
+
+        let mut alone =
+            DevicesSort::new(devices, &input.lengths(), Payload::None, order.clone()).unwrap();
+        let mut keys_out = Parts::blank(devices, n).unwrap();
+        alone.keys(&input, &mut keys_out).unwrap();
+        drop(alone);
+        let keys = keys_out.gather(0).unwrap();
+        first.enter().unwrap();
+        let checked = checks::keys(first, &keys, &order, &stream).unwrap().check(hash);
+        checked.unwrap_or_else(|error| panic!("{} {workload:?}, alone: {error}", K::NAME));
+
         let values = Parts::upload(devices, &indices(n).unwrap()).unwrap();
         let lengths = input.lengths();
         let mut sort =
             DevicesSort::new(devices, &lengths, Payload::Value(4), order.clone()).unwrap();
-        let mut keys_out = Parts::blank(devices, n).unwrap();
         let mut values_out = Parts::blank(devices, n).unwrap();
         sort.pairs((&input, &values), (&mut keys_out, &mut values_out)).unwrap();
-        let (input, keys) = (input.gather(0).unwrap(), keys_out.gather(0).unwrap());
+        let (input, keys) = (gathered, keys_out.gather(0).unwrap());
         let values = values_out.gather(0).unwrap();
-        let first = &devices.all()[0];
         first.enter().unwrap();
-        let stream = stream();
-        let hash = checks::keys(first, &input, &order, &stream).unwrap().hash;
         let found = checks::keys(first, &keys, &order, &stream).unwrap();
         let checked = found.check(hash);
         let checked =

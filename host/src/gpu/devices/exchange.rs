@@ -5,11 +5,8 @@
 //! stream waits for a piece's runs and merges them pairwise, in the order of devices, which keeps
 //! equal keys in order; the last merge of a piece writes the output.
 
-use cust::event::{Event, EventFlags};
-use cust::stream::StreamWaitEventFlags;
-
 use super::merge::DevicesMerge;
-use crate::error::{Error, failed};
+use crate::error::Error;
 use crate::gpu::GpuKey;
 use crate::gpu::merger::{Run, merge};
 use crate::gpu::stream::copy;
@@ -31,7 +28,7 @@ struct Merged {
 }
 
 /// Elements from one on, of so many.
-fn within<K: GpuKey>(run: Run, begin: usize, len: usize) -> Run {
+pub(super) fn within<K: GpuKey>(run: Run, begin: usize, len: usize) -> Run {
     Run {
         keys: run.keys + (begin * size_of::<K>()) as u64,
         values: run.values + (begin * size_of::<u32>()) as u64,
@@ -74,9 +71,9 @@ impl<K: GpuKey> Exchange<'_, K> {
         target: Run,
         received: &mut usize,
     ) -> Result<Vec<Run>, Error> {
-        let DevicesMerge { lanes, devices, paired, .. } = self.merge;
+        let lanes = &self.merge.lanes;
         let mut runs = Vec::new();
-        for (from, lane) in lanes.iter().enumerate() {
+        for from in 0..lanes.len() {
             let len = self.taken(piece, from);
             if len == 0 {
                 continue;
@@ -90,30 +87,12 @@ impl<K: GpuKey> Exchange<'_, K> {
                 true => target,
                 false => {
                     *received += len;
-                    within::<K>(lanes[to].received.run(), *received - len, len)
+                    within::<K>(lanes[to].received(), *received - len, len)
                 }
             };
-            let stream = &lane.copies[to];
-            let sent = devices.on(from, |_| {
-                // SAFETY: the sorted parts are whole; the receiver has sorted its own, and no
-                // other run takes this room; all live until the run has ended.
-                unsafe {
-                    let bytes = (len * size_of::<K>()) as u64;
-                    devices.copy((from, sorted.keys), (to, room.keys), bytes, stream)?;
-                    if *paired {
-                        let bytes = (len * size_of::<u32>()) as u64;
-                        devices.copy((from, sorted.values), (to, room.values), bytes, stream)?;
-                    }
-                }
-                let sent = Event::new(EventFlags::DISABLE_TIMING);
-                let sent = sent.map_err(failed("creating an event"))?;
-                sent.record(stream).map_err(failed("recording an event"))?;
-                Ok(sent)
-            })?;
-            devices.on(to, |_| {
-                let waits = lanes[to].stream.wait_event(sent, StreamWaitEventFlags::DEFAULT);
-                waits.map_err(failed("waiting for another GPU"))
-            })?;
+            // SAFETY: the sorted parts are whole; the receiver has sorted its own, and no other
+            // run takes this room; all live until the run has ended.
+            unsafe { self.merge.send((from, sorted), (to, room), &lanes[to].stream)? };
             runs.push(room);
         }
         Ok(runs)

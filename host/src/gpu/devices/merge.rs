@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use cuda_std::memory::Global;
+use cust::event::{Event, EventFlags};
 use cust::memory::{DeviceBuffer, DeviceSlice, LockedBuffer};
-use cust::stream::Stream;
+use cust::stream::{Stream, StreamWaitEventFlags};
 use gpu_kernels::merge::Merge;
 use gpu_kernels::ranks::Ranks;
 
 use super::borders::Borders;
-use super::exchange::Exchange;
+use super::buckets::SPARE;
+use super::exchange::{Exchange, within};
 use super::parts::{self, blank, share};
 use super::{Devices, Parts};
 use crate::error::{Error, failed};
@@ -54,8 +56,10 @@ pub(super) struct Lane<K: GpuKey> {
     pub stream: Stream,
     /// Sends to each device.
     pub copies: Vec<Stream>,
-    /// Keys of other devices; room for the longer of its parts, sorted and of the result.
-    pub received: Room<K>,
+    /// Its own keys, where a sort has room for them, and behind them those of other devices.
+    room: Room<K>,
+    /// Keys that the room has of its own.
+    own: usize,
     /// A piece between two rounds of merging.
     pub between: Room<K>,
     pub merge: Kernel<Merge<K::Word>>,
@@ -95,6 +99,20 @@ impl<K: GpuKey> Room<K> {
     }
 }
 
+impl<K: GpuKey> Lane<K> {
+    /// Room for its own keys.
+    pub fn own(&self) -> Run {
+        Run { len: self.own, ..self.room.run() }
+    }
+
+    /// Room for keys of other devices: for the longer of its parts, sorted and of the result, and
+    /// for [`SPARE`] more.
+    pub fn received(&self) -> Run {
+        let all = self.room.run();
+        within::<K>(all, self.own, all.len - self.own)
+    }
+}
+
 impl<K: GpuKey> DevicesMerge<K> {
     /// A merge over `devices` of sorted parts of these `lengths`, `paired` with values or not.
     ///
@@ -107,6 +125,17 @@ impl<K: GpuKey> DevicesMerge<K> {
         lengths: &[usize],
         paired: bool,
         order: Order,
+    ) -> Result<Self, Error> {
+        Self::with_rooms(devices, lengths, paired, order, false)
+    }
+
+    /// The same, and with room for the parts that each device `sorts` first.
+    pub(super) fn with_rooms(
+        devices: &Arc<Devices>,
+        lengths: &[usize],
+        paired: bool,
+        order: Order,
+        sorts: bool,
     ) -> Result<Self, Error> {
         let (sort, otherwise) = ("a sort over several GPUs", "on one");
         order.require_total(K::TYPE, sort, otherwise)?;
@@ -123,14 +152,16 @@ impl<K: GpuKey> DevicesMerge<K> {
         let lanes = devices.on_each(|index, device| {
             let part = share(n, count, index).len();
             // One device has nothing to receive.
-            let received = if count > 1 { lengths[index].max(part) } else { 0 };
+            let received = if count > 1 { lengths[index].max(part) + SPARE } else { 0 };
+            let own = if count > 1 && sorts { lengths[index] } else { 0 };
             let between = if count > 2 { part.div_ceil(pieces) } else { 0 };
             let counts = LockedBuffer::new(&0, Borders::candidates(count * pieces));
             Ok(Lane {
                 length: lengths[index],
                 stream: stream()?,
                 copies: (0..count).map(|_| stream()).collect::<Result<_, _>>()?,
-                received: Room::new(devices, index, received, paired)?,
+                room: Room::new(devices, index, own + received, paired)?,
+                own,
                 between: Room::new(devices, index, between, paired)?,
                 merge: dispatch::merger(device, paired)?,
                 rank: dispatch::ranker(device)?,
@@ -154,7 +185,7 @@ impl<K: GpuKey> DevicesMerge<K> {
 
     /// Bytes of GPU memory that a run takes beside input and output, on all devices.
     pub fn workspace_bytes(&self) -> u64 {
-        self.lanes.iter().map(|lane| lane.received.bytes() + lane.between.bytes()).sum()
+        self.lanes.iter().map(|lane| lane.room.bytes() + lane.between.bytes()).sum()
     }
 
     /// Merges keys alone from sorted slices, one in the memory of each device, into `output`,
@@ -265,6 +296,33 @@ impl<K: GpuKey> DevicesMerge<K> {
         self.wait()
     }
 
+    /// Has device `from` send a run of its own to as much `room` of device `to`, where a stream
+    /// then waits for it.
+    ///
+    /// # Safety
+    /// Both live until all streams have run, and no other work conflicts.
+    pub(super) unsafe fn send(
+        &self,
+        (from, sent): (usize, Run),
+        (to, room): (usize, Run),
+        waiting: &Stream,
+    ) -> Result<(), Error> {
+        let stream = &self.lanes[from].copies[to];
+        let arrived = self.devices.on(from, |_| {
+            // SAFETY: the caller's contract.
+            unsafe {
+                let bytes = (sent.len * size_of::<K>()) as u64;
+                self.devices.copy((from, sent.keys), (to, room.keys), bytes, stream)?;
+                if self.paired {
+                    let bytes = (sent.len * size_of::<u32>()) as u64;
+                    self.devices.copy((from, sent.values), (to, room.values), bytes, stream)?;
+                }
+            }
+            event_on(stream)
+        })?;
+        self.devices.on(to, |_| wait_on(waiting, arrived))
+    }
+
     /// Waits for every device.
     pub(super) fn wait(&self) -> Result<(), Error> {
         let wait =
@@ -277,6 +335,19 @@ impl<K: GpuKey> Drop for DevicesMerge<K> {
     fn drop(&mut self) {
         self.devices.drop_each(&mut self.lanes);
     }
+}
+
+/// An event that happens when a stream has run what is on it.
+pub(super) fn event_on(stream: &Stream) -> Result<Event, Error> {
+    let event = Event::new(EventFlags::DISABLE_TIMING).map_err(failed("creating an event"))?;
+    event.record(stream).map_err(failed("recording an event"))?;
+    Ok(event)
+}
+
+/// Has a stream wait for an event.
+pub(super) fn wait_on(stream: &Stream, event: Event) -> Result<(), Error> {
+    let waits = stream.wait_event(event, StreamWaitEventFlags::DEFAULT);
+    waits.map_err(failed("waiting for another GPU"))
 }
 
 /// Bytes of a key, with its value if it is paired.

@@ -6,6 +6,7 @@
 //! | [`sort`] | [`DevicesSort`]: sorts such an array |
 //! | `borders` | where the parts of the result begin and end |
 //! | [`merge`] | [`DevicesMerge`]: merges sorted parts |
+//! | `buckets` | the exchange of buckets of evenly spread keys, and their local sorts |
 //! | `exchange` | the copies between devices, and the merges of what arrives |
 //!
 //! One thread of the host drives all devices: everything is asynchronous, and entering a context
@@ -13,6 +14,7 @@
 //! reach each other's memory. The same device may be opened several times.
 
 mod borders;
+mod buckets;
 mod exchange;
 pub mod merge;
 pub mod parts;

@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use super::merge::{DevicesMerge, Room};
+use cust::stream::Stream;
+
+use super::buckets::BucketExchange;
+use super::merge::DevicesMerge;
 use super::{Devices, Parts};
 use crate::error::Error;
+use crate::gpu::launch::Workplace;
 use crate::gpu::merger::Run;
 use crate::gpu::run::Arguments;
 use crate::gpu::{GpuKey, Order, Payload, Sort, Workspace};
@@ -13,7 +17,9 @@ use crate::gpu::{GpuKey, Order, Payload, Sort, Workspace};
 /// 8 bytes, alone or with values of 4 bytes, from the parts of the input to equal parts of the
 /// result. It is stable: equal keys keep their order in the whole array.
 ///
-/// Each device sorts its part, and the sorted parts are merged ([`DevicesMerge`]).
+/// Each device sorts its part, and the sorted parts are merged ([`DevicesMerge`]). Of very many
+/// evenly spread keys each device puts its own in the order of their upper 16 bits; then buckets
+/// are exchanged, and each is sorted locally where it belongs.
 ///
 /// The input stays as it is, whatever happens. On each device a run takes the input's part, its
 /// part of the result, and [`workspace_bytes`](Self::workspace_bytes): twice that and a little.
@@ -37,6 +43,8 @@ use crate::gpu::{GpuKey, Order, Payload, Sort, Workspace};
 /// ```
 pub struct DevicesSort<K: GpuKey> {
     merge: DevicesMerge<K>,
+    /// The exchange of buckets, if there may be any.
+    buckets: Option<BucketExchange<K>>,
     lanes: Vec<Lane<K>>,
 }
 
@@ -44,8 +52,6 @@ pub struct DevicesSort<K: GpuKey> {
 struct Lane<K: GpuKey> {
     sort: Sort<K>,
     workspace: Workspace,
-    /// Its part of the input, sorted; of one device the output has it.
-    sorted: Room<K>,
 }
 
 impl<K: GpuKey> DevicesSort<K> {
@@ -64,7 +70,7 @@ impl<K: GpuKey> DevicesSort<K> {
             Payload::Value(4) => true,
             other => return Err(Error::DevicesPayload { payload: format!("{other:?}") }),
         };
-        let merge = DevicesMerge::new(devices, lengths, paired, order.clone())?;
+        let merge = DevicesMerge::with_rooms(devices, lengths, paired, order.clone(), true)?;
         let alone = lengths.len() == 1;
         let lanes = devices.on_each(|index, device| {
             let length = lengths[index];
@@ -72,16 +78,21 @@ impl<K: GpuKey> DevicesSort<K> {
             Ok(Lane {
                 workspace: if alone { sort.workspace()? } else { sort.ping_pong_workspace()? },
                 sort,
-                sorted: Room::new(devices, index, if alone { 0 } else { length }, paired)?,
             })
         })?;
-        Ok(DevicesSort { merge, lanes })
+        let by_bucket = |(lane, &length): (&Lane<K>, &usize)| lane.sort.is_by_bucket(length);
+        let buckets = match lanes.iter().zip(lengths).all(by_bucket) {
+            true => BucketExchange::new(&merge)?,
+            false => None,
+        };
+        Ok(DevicesSort { merge, buckets, lanes })
     }
 
     /// Bytes of GPU memory that a run takes beside input and output, on all devices.
     pub fn workspace_bytes(&self) -> u64 {
-        let own = self.lanes.iter().map(|lane| lane.workspace.bytes() + lane.sorted.bytes());
-        own.sum::<u64>() + self.merge.workspace_bytes()
+        let own = self.lanes.iter().map(|lane| lane.workspace.bytes()).sum::<u64>();
+        let buckets = self.buckets.as_ref().map_or(0, |buckets| buckets.bytes());
+        own + buckets + self.merge.workspace_bytes()
     }
 
     /// Sorts the keys of `input` into `output`, whose parts are equal as those of [`Parts::blank`]
@@ -111,32 +122,63 @@ impl<K: GpuKey> DevicesSort<K> {
 
     /// Sorts live memory of each device, as long as was checked.
     fn run(&mut self, input: &[Run], output: &[Run]) -> Result<(), Error> {
-        let alone = self.lanes.len() == 1;
-        let rooms: Vec<Run> = self.lanes.iter().map(|lane| lane.sorted.run()).collect();
-        let sorted = if alone { output } else { &rooms };
-        let done = self.sort_parts(input, sorted).and_then(|()| match alone {
-            true => self.merge.wait(),
-            false => self.merge.run(sorted, output),
-        });
+        let done = match self.lanes.len() {
+            1 => self.sort_parts(input, output).and_then(|()| self.merge.wait()),
+            _ => self.sort_and_exchange(input, output),
+        };
         done.inspect_err(|_| self.merge.devices.settle())
     }
 
-    /// Has each device sort its part.
+    fn sort_and_exchange(&mut self, input: &[Run], output: &[Run]) -> Result<(), Error> {
+        let own: Vec<Run> = self.merge.lanes.iter().map(|lane| lane.own()).collect();
+        self.sort_parts(input, &own)?;
+        if let Some(buckets) = &mut self.buckets {
+            let place = |lane: &Lane<K>| lane.sort.workplace(&lane.workspace);
+            let places: Vec<Workplace> = self.lanes.iter().map(place).collect();
+            let options = self.lanes[0].sort.options(false);
+            if buckets.run(&self.merge, &places, output, options)? {
+                return self.merge.wait();
+            }
+            self.on_each_lane(input, &own, |sort, n, arguments, workspace, stream| {
+                // SAFETY: `sort_parts` has put the same on this stream.
+                unsafe { sort.local(n, arguments, workspace, stream) }
+            })?;
+        }
+        self.merge.run(&own, output)
+    }
+
+    /// Has each device sort its part, up to local sorts of buckets if these may be exchanged.
     fn sort_parts(&mut self, input: &[Run], sorted: &[Run]) -> Result<(), Error> {
+        let exchanges = self.buckets.is_some();
+        self.on_each_lane(input, sorted, |sort, n, arguments, workspace, stream| {
+            // SAFETY: input and output are as long as was checked, the rooms no shorter, and all
+            // are apart; nothing uses them before the end of the run.
+            unsafe {
+                match exchanges {
+                    true => sort.to_buckets(n, arguments, workspace, stream),
+                    false => sort.run(n, arguments, workspace, stream),
+                }
+            }
+        })
+    }
+
+    fn on_each_lane(
+        &mut self,
+        input: &[Run],
+        sorted: &[Run],
+        work: impl Fn(&Sort<K>, u64, Arguments, &mut Workspace, &Stream) -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let alone = self.lanes.len() == 1;
         let each = self.lanes.iter_mut().zip(&self.merge.lanes).enumerate();
-        for (index, (Lane { sort, workspace, .. }, lane)) in each {
-            let (from, to, second) = (input[index], sorted[index], lane.received.run());
+        for (index, (Lane { sort, workspace }, lane)) in each {
+            let (from, to, second) = (input[index], sorted[index], lane.received());
             let arguments = Arguments {
                 keys: (from.keys, to.keys),
                 values: self.merge.paired.then_some((from.values, to.values)),
                 second: (!alone).then_some((second.keys, second.values)),
             };
-            self.merge.devices.on(index, |_| {
-                // SAFETY: input and output are as long as was checked, the rooms no shorter, and
-                // all are apart; nothing uses them before the end of the run.
-                unsafe { sort.run(from.len as u64, arguments, workspace, &lane.stream) }
-            })?;
+            let n = from.len as u64;
+            self.merge.devices.on(index, |_| work(sort, n, arguments, workspace, &lane.stream))?;
         }
         Ok(())
     }
@@ -145,5 +187,8 @@ impl<K: GpuKey> DevicesSort<K> {
 impl<K: GpuKey> Drop for DevicesSort<K> {
     fn drop(&mut self) {
         self.merge.devices.drop_each(&mut self.lanes);
+        if let Some(buckets) = &mut self.buckets {
+            buckets.free(&self.merge.devices);
+        }
     }
 }
