@@ -100,7 +100,7 @@ forward! {
     ]
     (a b c d) [
         cuGraphGetEdges cuLaunchKernelEx cuLinkCreate_v2 cuMemAdvise cuMemPrefetchAsync
-        cuMemcpyAtoH_v2 cuMemcpyDtoDAsync_v2 cuMemcpyDtoHAsync_v2 cuMemcpyHtoA_v2
+        cuMemcpyAsync cuMemcpyAtoH_v2 cuMemcpyDtoDAsync_v2 cuMemcpyDtoHAsync_v2 cuMemcpyHtoA_v2
         cuMemcpyHtoDAsync_v2 cuMemsetD16Async cuMemsetD32Async cuMemsetD8Async cuModuleGetGlobal_v2
         cuOccupancyAvailableDynamicSMemPerBlock cuOccupancyMaxActiveBlocksPerMultiprocessor
         cuTexObjectCreate
