@@ -34,18 +34,19 @@ use crate::gpu::{Device, GpuKey, stream};
 /// Most keys of a bucket, in the widest tile: what a device may receive more than its part of the
 /// result.
 pub(super) const SPARE: usize = 2 * 9216;
-/// Pieces in which a device receives.
-const PIECES: usize = 16;
-
 /// Exchanges buckets, any number of times.
 pub(super) struct BucketExchange<K: GpuKey> {
     lanes: Vec<Lane<K>>,
     /// Where each device has each bucket begin, and the last end, as the host reads it.
     tables: LockedBuffer<u32>,
+    /// The sums of all tables.
+    totals: Vec<u32>,
     /// For each device, whether its keys stand by bucket.
     flags: LockedBuffer<u32>,
     /// Most keys of a bucket.
     tile: usize,
+    /// Pieces in which a device receives.
+    pieces: usize,
 }
 
 struct Lane<K: GpuKey> {
@@ -81,7 +82,7 @@ impl<K: GpuKey> BucketExchange<K> {
         if !(2..=MOST_DEVICES).contains(&count) {
             return Ok(None);
         }
-        let mut tile = usize::MAX;
+        let (pieces, mut tile) = (merge.pieces, usize::MAX);
         let lane = |index: usize, device: &Arc<Device>| {
             let Some((kernel, blocks)) = dispatch::gathered::<K::Word>(device, merge.paired)?
             else {
@@ -89,12 +90,12 @@ impl<K: GpuKey> BucketExchange<K> {
             };
             tile = tile.min(kernel.shape().tile());
             // SAFETY: all of it is copied to before it is read.
-            let plan = unsafe { DeviceBuffer::uninitialized(count * TABLE + words(count)) };
+            let plan = unsafe { DeviceBuffer::uninitialized(count * TABLE + words(count, pieces)) };
             Ok(Some(Lane {
                 kernel,
                 blocks,
                 plan: plan.map_err(failed("allocating GPU memory"))?,
-                words: pinned(words(count))?,
+                words: pinned(words(count, pieces))?,
                 edges: Room::new(&merge.devices, index, SPARE, merge.paired)?,
             }))
         };
@@ -105,7 +106,8 @@ impl<K: GpuKey> BucketExchange<K> {
             return Ok(None);
         };
         let (tables, flags) = (pinned(count * TABLE)?, pinned(count)?);
-        Ok(Some(BucketExchange { lanes, tables, flags, tile }))
+        let totals = vec![0; TABLE];
+        Ok(Some(BucketExchange { lanes, tables, totals, flags, tile, pieces }))
     }
 
     /// Bytes of GPU memory on all devices.
@@ -130,6 +132,11 @@ impl<K: GpuKey> BucketExchange<K> {
         options: u32,
     ) -> Result<bool, Error> {
         self.read(merge, places)?;
+        // Without buckets there are no starts.
+        if self.flags.contains(&0) {
+            return Ok(false);
+        }
+        self.add_up();
         let Some(ranges) = self.ranges(merge) else {
             return Ok(false);
         };
@@ -140,7 +147,7 @@ impl<K: GpuKey> BucketExchange<K> {
             received.push(bases);
         }
         let arrival = |piece| Arrival { exchange: self, merge, output, options, piece };
-        for piece in 0..PIECES {
+        for piece in 0..self.pieces {
             for (to, range) in ranges.iter().enumerate() {
                 arrival(piece).run(to, range, &received[to])?;
             }
@@ -170,23 +177,27 @@ impl<K: GpuKey> BucketExchange<K> {
         merge.wait()
     }
 
+    /// Adds the tables up.
+    fn add_up(&mut self) {
+        self.totals.fill(0);
+        for table in self.tables.chunks(TABLE) {
+            for (total, start) in self.totals.iter_mut().zip(table) {
+                *total += start;
+            }
+        }
+    }
+
     /// Keys of all devices before a bucket.
     fn before(&self, bucket: usize) -> usize {
-        self.tables.chunks(TABLE).map(|table| table[bucket] as usize).sum()
+        self.totals[bucket] as usize
     }
 
     /// The buckets of each device, if they are for this.
     fn ranges(&self, merge: &DevicesMerge<K>) -> Option<Vec<Buckets>> {
-        if self.flags.contains(&0) {
+        let sizes = self.totals.windows(2).map(|two| two[1] - two[0]);
+        let largest = sizes.max().unwrap_or_default();
+        if largest as usize > self.tile {
             return None;
-        }
-        let mut before = 0;
-        for bucket in 1..=BUCKETS {
-            let through = self.before(bucket);
-            if through - before > self.tile {
-                return None;
-            }
-            before = through;
         }
         let count = self.lanes.len();
         let range = |index| range(share(merge.len(), count, index), |bucket| self.before(bucket));
@@ -218,9 +229,9 @@ impl<K: GpuKey> BucketExchange<K> {
         range: &Buckets,
         bases: &[u32],
     ) -> Result<(), Error> {
-        let tables = self.tables.as_ptr() as u64;
+        let (tables, count) = (self.tables.as_ptr() as u64, self.pieces);
+        let pieces = (0..count).map(|piece| piece_of(&range.whole, piece, count).start);
         let (lane, of_merge, count) = (&mut self.lanes[to], &merge.lanes[to], bases.len());
-        let pieces = (0..PIECES).map(|piece| pieces(&range.whole, piece).start);
         let edges = [range.all.start, range.whole.end];
         let counters = pieces.chain(edges).map(|bucket| bucket as u32);
         for (word, value) in lane.words.iter_mut().zip(bases.iter().copied().chain(counters)) {
@@ -257,9 +268,10 @@ impl<K: GpuKey> Arrival<'_, K> {
     fn run(&self, to: usize, range: &Buckets, bases: &[u32]) -> Result<(), Error> {
         let lane = &self.merge.lanes[to];
         let stream = if self.piece.is_multiple_of(2) { &lane.stream } else { &lane.copies[to] };
-        let buckets = pieces(&range.whole, self.piece);
+        let pieces = self.exchange.pieces;
+        let buckets = piece_of(&range.whole, self.piece, pieces);
         let first = self.piece == 0;
-        let last = self.piece + 1 == PIECES;
+        let last = self.piece + 1 == pieces;
         let sent = if first { range.all.start } else { buckets.start }..if last {
             range.all.end
         } else {
@@ -313,7 +325,7 @@ impl<K: GpuKey> Arrival<'_, K> {
     ) -> Result<(), Error> {
         let half = SPARE / 2;
         let apart = within::<K>(self.exchange.lanes[to].edges.run(), which * half, half);
-        self.sort(to, buckets, PIECES + which, (apart, before), stream)?;
+        self.sort(to, buckets, self.exchange.pieces + which, (apart, before), stream)?;
         let kept = within::<K>(apart, skipped, len);
         let (keys, values) = ((len * size_of::<K>()) as u64, (len * size_of::<u32>()) as u64);
         // SAFETY: the bucket has these keys, and the target room for them.
@@ -365,13 +377,13 @@ impl<K: GpuKey> Arrival<'_, K> {
 }
 
 /// Words of a plan behind the tables: a base for each device, a counter for each launch.
-const fn words(devices: usize) -> usize {
-    devices + PIECES + 2
+const fn words(devices: usize, pieces: usize) -> usize {
+    devices + pieces + 2
 }
 
-/// The buckets of a piece.
-fn pieces(whole: &Range<usize>, piece: usize) -> Range<usize> {
-    let part = share(whole.len(), PIECES, piece);
+/// The buckets of one of so many pieces.
+fn piece_of(whole: &Range<usize>, piece: usize, pieces: usize) -> Range<usize> {
+    let part = share(whole.len(), pieces, piece);
     whole.start + part.start..whole.start + part.end
 }
 
@@ -439,7 +451,7 @@ mod tests {
                 assert!(found.whole.start - found.all.start <= 1);
                 assert!(found.all.end - found.whole.end <= 1);
                 let covered: Vec<_> =
-                    (0..PIECES).flat_map(|piece| pieces(&found.whole, piece)).collect();
+                    (0..7).flat_map(|piece| piece_of(&found.whole, piece, 7)).collect();
                 assert_eq!(covered, found.whole.collect::<Vec<_>>());
             }
             assert_eq!(next, n);
