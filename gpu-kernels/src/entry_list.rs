@@ -115,7 +115,11 @@ macro_rules! for_every_entry {
                     local_sort_pairs_9216_u32: pairs, local::U32_9216;
                 }
                 gathered {
+                    gathered_sort_keys_2304_u32: keys, local::U32_2304;
+                    gathered_sort_keys_4608_u32: keys, local::U32_4608;
                     gathered_sort_keys_9216_u32: keys, local::U32_9216;
+                    gathered_sort_pairs_2304_u32: pairs, local::U32_2304;
+                    gathered_sort_pairs_4608_u32: pairs, local::U32_4608;
                     gathered_sort_pairs_9216_u32: pairs, local::U32_9216;
                 }
                 by_digit {
@@ -188,6 +192,8 @@ macro_rules! for_every_entry {
                     local_sort_pairs_9216_u64: pairs, local::U64_9216;
                 }
                 gathered {
+                    gathered_sort_keys_2304_u64: keys, local::U64_2304;
+                    gathered_sort_keys_4608_u64: keys, local::U64_4608;
                     gathered_sort_keys_9216_u64: keys, local::U64_9216;
                 }
                 by_digit {

@@ -110,14 +110,18 @@ impl Room {
     }
 }
 
-/// The kernel that sorts buckets whose keys stand in several places, if such keys have one, and
-/// how many blocks of it the GPU holds.
+/// The kernel that sorts buckets of `n` evenly spread keys which stand in several places, if such
+/// keys have one, in the smallest blocks that hold them; and how many blocks of it the GPU holds.
 pub fn gathered<W: Entries>(
     device: &Device,
     paired: bool,
+    n: u64,
 ) -> Result<Option<(Kernel<GatheredSort<W>>, u32)>, Error> {
     let room = Room::of(device);
-    let entry = W::GATHERED.iter().find(|entry| entry.paired == paired && room.runs(entry));
+    let largest = largest_bucket(n, buckets::BUCKETS);
+    let entry = W::GATHERED.iter().find(|entry| {
+        entry.paired == paired && room.runs(entry) && largest <= entry.shape.tile() as f64
+    });
     let load = |entry| {
         let kernel = device.kernels.load(entry)?;
         Ok((kernel, kernel.resources()?.blocks * device.multiprocessors))

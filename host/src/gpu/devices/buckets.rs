@@ -25,7 +25,7 @@ use super::merge::{DevicesMerge, Room, event_on, wait_on};
 use super::parts::share;
 use crate::error::{Error, check, failed};
 use crate::gpu::checks::address;
-use crate::gpu::dispatch::{self, largest_bucket};
+use crate::gpu::dispatch;
 use crate::gpu::launch::Workplace;
 use crate::gpu::merger::Run;
 use crate::gpu::module::Kernel;
@@ -84,7 +84,8 @@ impl<K: GpuKey> BucketExchange<K> {
         }
         let (pieces, mut tile) = (merge.pieces, usize::MAX);
         let lane = |index: usize, device: &Arc<Device>| {
-            let Some((kernel, blocks)) = dispatch::gathered::<K::Word>(device, merge.paired)?
+            let n = merge.len() as u64;
+            let Some((kernel, blocks)) = dispatch::gathered::<K::Word>(device, merge.paired, n)?
             else {
                 return Ok(None);
             };
@@ -100,9 +101,8 @@ impl<K: GpuKey> BucketExchange<K> {
             }))
         };
         let lanes = merge.devices.on_each(lane)?;
-        let fits = largest_bucket(merge.len() as u64, BUCKETS) <= tile as f64;
         let lanes: Option<Vec<Lane<K>>> = lanes.into_iter().collect();
-        let Some(lanes) = lanes.filter(|_| fits) else {
+        let Some(lanes) = lanes else {
             return Ok(None);
         };
         let (tables, flags) = (pinned(count * TABLE)?, pinned(count)?);
