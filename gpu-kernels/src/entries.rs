@@ -304,8 +304,10 @@ macro_rules! segments {
         segments! {
             @ $key $in_warps $warps; atomic: false,
             shared_bytes: crate::segments::shared_bytes::<$key>($warps),
-            synchronises: synchronisation::SEGMENTS_IN_WARPS,
-            kernel: crate::segments::segments_in_warps::<$key, { $warps.threads }>
+            synchronises: synchronisation::segments_in_warps($warps.items),
+            kernel: crate::segments::segments_in_warps::<
+                $key, { $warps.threads }, { $warps.items },
+            >
         }
         $(segments! {
             @ $key $name $shape; atomic: true,

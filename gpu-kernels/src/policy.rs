@@ -157,8 +157,9 @@ pub mod segments {
     pub const WARP_MOST: usize = 256;
     /// A thread a segment: of the kernel that lists them, and of those that sort in warps.
     pub const LIST: Shape = Shape::new(256, 1, 4);
-    pub const WARPS_U32: Shape = LIST;
-    pub const WARPS_U64: Shape = Shape::new(256, 1, 2);
+    /// Items are the keys of a lane.
+    pub const WARPS_U32: Shape = Shape::new(256, 16, 4);
+    pub const WARPS_U64: Shape = Shape::new(256, 8, 3);
     /// Sizes of block, and the keys of a segment that each sorts at most.
     pub const BLOCKS: usize = 4;
     pub const MOST: [usize; BLOCKS] = [1024, 2048, 4096, 5120];

@@ -7,9 +7,9 @@
 //!   those that fit the same block. A warp appends all of its own at once. One wrong pair of
 //!   offsets keeps the other kernels from writing anything.
 //! - **In warps.** Up to [`WARP_MOST`] keys are sorted by a bitonic network (Batcher 1968) in the
-//!   registers of a warp. A lane has 16 neighbouring keys, so that most steps exchange registers
-//!   and few are shuffles; a segment of up to 16 keys is a lane's, of up to 32 two lanes', and so
-//!   on. A warp takes as many neighbouring segments at once as it has lanes for, whose keys go
+//!   registers of a warp. A lane has 16 neighbouring keys of 4 bytes, or 8 of 8, so that most
+//!   steps exchange registers and few are shuffles; a segment of up to as many keys is a lane's,
+//!   of up to twice as many two lanes', and so on. A warp takes as many neighbouring segments at once as it has lanes for, whose keys go
 //!   through shared memory, so that it reads and writes the array in rows.
 //! - **In blocks.** A list's segments are handed to the blocks of a grid in turns, and each is
 //!   sorted as in [`block`](crate::block).
@@ -171,20 +171,22 @@ pub unsafe fn segments_in_blocks<K: Key, const THREADS: usize, const ITEMS: usiz
     }
 }
 
-/// Keys of a lane.
-const PER_LANE: usize = 16;
-/// Words of shared memory of a warp: a word is left free after each row of banks, or lanes whose
-/// segments are as long as a row or half of one would meet in a bank.
-const STAGE: usize = 33 * PER_LANE;
+/// Words of shared memory of a warp whose lanes have so many keys each: a word is left free after
+/// each row of banks, or lanes whose segments are as long as a row or half of one would meet in a
+/// bank.
+const fn stage(per_lane: usize) -> usize {
+    33 * per_lane
+}
 
 /// Bytes of shared memory of [`segments_in_warps`].
 pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
-    shape.threads / 32 * STAGE * size_of::<K>()
+    shape.threads / 32 * stage(shape.items) * size_of::<K>()
 }
 
-/// The kernel that sorts in warps: a thread for each segment, which its whole warp sorts.
+/// The kernel that sorts in warps: a thread for each segment, which its whole warp sorts, with
+/// `KEYS` of its keys in a lane.
 #[inline(always)]
-pub unsafe fn segments_in_warps<K: Key, const THREADS: usize>(arg: Segments<K>) {
+pub unsafe fn segments_in_warps<K: Key, const THREADS: usize, const KEYS: usize>(arg: Segments<K>) {
     let index = thread::block_idx_x() * thread::block_dim_x() + thread::thread_idx_x();
     let (mut begin, mut length) = (0, 0);
     if arg.control.get(WRONG) == 0 {
@@ -193,8 +195,8 @@ pub unsafe fn segments_in_warps<K: Key, const THREADS: usize>(arg: Segments<K>) 
         length = arg.offsets.get((index + 1).min(arg.count) as usize) - begin;
     }
     let warp = thread::thread_idx_x() as usize / 32;
-    let all = dynamic_shared::<K>(0, THREADS / 32 * STAGE);
-    let turn = Turn { arg, stage: all.offset(warp * STAGE), begin, length };
+    let all = dynamic_shared::<K>(0, THREADS / 32 * stage(KEYS));
+    let turn = Turn::<K, KEYS> { arg, stage: all.offset(warp * stage(KEYS)), begin, length };
     let mut at = 0;
     while at < 32 {
         hint::keep_loop();
@@ -204,7 +206,7 @@ pub unsafe fn segments_in_warps<K: Key, const THREADS: usize>(arg: Segments<K>) 
 
 /// What a warp sorts at once: neighbouring segments, whose keys are one piece of the array.
 #[derive(Clone, Copy)]
-struct Turn<K> {
+struct Turn<K, const KEYS: usize> {
     arg: Segments<K>,
     stage: Shared<K>,
     /// The lane's segment.
@@ -212,13 +214,13 @@ struct Turn<K> {
     length: u32,
 }
 
-impl<K: Key> Turn<K> {
+impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
     /// Sorts some segments from the one of lane `at` on. Returns how many it has seen to.
     #[inline(always)]
     unsafe fn run(&self, at: u32) -> u32 {
         // As few lanes for each segment as leave none of those idle that there are.
         let (mut lanes, mut count) = (1, self.fitting(at, 1));
-        while lanes < WARP_MOST as u32 / PER_LANE as u32 && count < 32 / lanes {
+        while lanes < WARP_MOST as u32 / KEYS as u32 && count < 32 / lanes {
             lanes *= 2;
             count = self.fitting(at, lanes);
         }
@@ -240,7 +242,7 @@ impl<K: Key> Turn<K> {
     /// Segments from that of lane `at` on of which none is too long for so many lanes.
     #[inline(always)]
     unsafe fn fitting(&self, at: u32, lanes: u32) -> u32 {
-        let fit = warp::ballot(warp::FULL, self.length <= PER_LANE as u32 * lanes);
+        let fit = warp::ballot(warp::FULL, self.length <= KEYS as u32 * lanes);
         // Behind the last lane there are none that are long.
         (!((!fit) >> at)).trailing_ones()
     }
@@ -254,14 +256,14 @@ impl<K: Key> Turn<K> {
     unsafe fn load(&self, base: u32, end: u32) {
         let lane = warp::lane_id();
         let keys = self.arg.keys.offset(base as usize);
-        let mut loaded = [K::default(); PER_LANE];
-        for i in 0..PER_LANE {
+        let mut loaded = [K::default(); KEYS];
+        for i in 0..KEYS {
             let index = 32 * i as u32 + lane;
             if index < end - base {
                 loaded[i] = keys.get(index as usize);
             }
         }
-        for i in 0..PER_LANE {
+        for i in 0..KEYS {
             let index = 32 * i as u32 + lane;
             if index < end - base {
                 self.stage.set(Self::place(index), self.arg.word(loaded[i]));
@@ -275,7 +277,7 @@ impl<K: Key> Turn<K> {
         warp::sync_warp(warp::FULL);
         let lane = warp::lane_id();
         let keys = self.arg.keys.offset(base as usize);
-        for i in 0..PER_LANE {
+        for i in 0..KEYS {
             let index = 32 * i as u32 + lane;
             if index < end - base {
                 let word = self.stage.get(Self::place(index));
@@ -295,11 +297,11 @@ impl<K: Key> Turn<K> {
         let source = at + if of < count { of } else { 0 };
         let begin = warp::shuffle_idx(warp::FULL, self.begin, source) - base;
         let length = warp::shuffle_idx(warp::FULL, self.length, source);
-        let first = lane % lanes * PER_LANE as u32;
+        let first = lane % lanes * KEYS as u32;
         let left = if of < count { length.saturating_sub(first) } else { 0 };
         let begin = begin + first;
-        let mut words = [!K::default(); PER_LANE];
-        for i in 0..PER_LANE as u32 {
+        let mut words = [!K::default(); KEYS];
+        for i in 0..KEYS as u32 {
             if i < left {
                 words[i as usize] = self.stage.get(Self::place(begin + i));
             }
@@ -310,7 +312,7 @@ impl<K: Key> Turn<K> {
             merge_lanes(&mut words, run);
             run *= 2;
         }
-        for i in 0..PER_LANE as u32 {
+        for i in 0..KEYS as u32 {
             if i < left {
                 self.stage.set(Self::place(begin + i), words[i as usize]);
             }
@@ -321,10 +323,10 @@ impl<K: Key> Turn<K> {
 /// Sorts a lane's words by a bitonic network in which all runs ascend: what a merge compares
 /// first are a run's first and last word, its second and second last.
 #[inline(always)]
-fn sort_lane<K: Key>(words: &mut [K; PER_LANE]) {
+fn sort_lane<K: Key, const KEYS: usize>(words: &mut [K; KEYS]) {
     let mut run = 2;
-    while run <= PER_LANE {
-        for i in 0..PER_LANE {
+    while run <= KEYS {
+        for i in 0..KEYS {
             exchange(words, i, i ^ (run - 1));
         }
         halve(words, run / 4);
@@ -334,9 +336,9 @@ fn sort_lane<K: Key>(words: &mut [K; PER_LANE]) {
 
 /// The last steps of a merge: over `distance` words, and then half of it at a time.
 #[inline(always)]
-fn halve<K: Key>(words: &mut [K; PER_LANE], mut distance: usize) {
+fn halve<K: Key, const KEYS: usize>(words: &mut [K; KEYS], mut distance: usize) {
     while distance > 0 {
-        for i in 0..PER_LANE {
+        for i in 0..KEYS {
             exchange(words, i, i ^ distance);
         }
         distance /= 2;
@@ -344,7 +346,7 @@ fn halve<K: Key>(words: &mut [K; PER_LANE], mut distance: usize) {
 }
 
 #[inline(always)]
-fn exchange<K: Key>(words: &mut [K; PER_LANE], i: usize, j: usize) {
+fn exchange<K: Key, const KEYS: usize>(words: &mut [K; KEYS], i: usize, j: usize) {
     if i < j {
         (words[i], words[j]) = (words[i].min(words[j]), words[i].max(words[j]));
     }
@@ -352,13 +354,13 @@ fn exchange<K: Key>(words: &mut [K; PER_LANE], i: usize, j: usize) {
 
 /// Merges the runs of neighbouring lanes to runs of `run` lanes each.
 #[inline(always)]
-fn merge_lanes<K: Key>(words: &mut [K; PER_LANE], run: u32) {
+fn merge_lanes<K: Key, const KEYS: usize>(words: &mut [K; KEYS], run: u32) {
     let lane = warp::lane_id();
     let before = *words;
     let mut lane_mask = run - 1;
     let keeps_less = lane & run / 2 == 0;
-    for i in 0..PER_LANE {
-        let other = shuffle_xor(before[PER_LANE - 1 - i], lane_mask);
+    for i in 0..KEYS {
+        let other = shuffle_xor(before[KEYS - 1 - i], lane_mask);
         words[i] = kept(words[i], other, keeps_less);
     }
     lane_mask = run / 4;
@@ -371,7 +373,7 @@ fn merge_lanes<K: Key>(words: &mut [K; PER_LANE], run: u32) {
         }
         lane_mask /= 2;
     }
-    halve(words, PER_LANE / 2);
+    halve(words, KEYS / 2);
 }
 
 #[inline(always)]

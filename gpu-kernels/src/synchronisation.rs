@@ -13,6 +13,7 @@
 
 use crate::key::DIGIT_BITS;
 use crate::policy::Shape;
+use crate::policy::segments::WARP_MOST;
 use crate::tile::{self, look};
 
 /// Instructions in a kernel's code.
@@ -72,7 +73,9 @@ pub const fn fused(items: usize) -> Counts {
 pub const SEGMENT_CLASSES: Counts = Counts::new(crate::segments::LISTS, 0);
 
 /// Segments in warps: a vote for each number of lanes that a segment may take.
-pub const SEGMENTS_IN_WARPS: Counts = Counts::new(5, 0);
+pub const fn segments_in_warps(keys: usize) -> Counts {
+    Counts::new((WARP_MOST / keys).ilog2() as usize + 1, 0)
+}
 
 /// A list of segments, each sorted in one block, with a barrier before the next one.
 pub const fn segments(items: usize) -> Counts {

@@ -7,7 +7,7 @@ use cuda_std::emu::Buffer;
 use gpu_kernels::block;
 use gpu_kernels::control;
 use gpu_kernels::key::Key;
-use gpu_kernels::policy::segments::{BLOCKS, LIST, MOST, U32, WARP_MOST};
+use gpu_kernels::policy::segments::{BLOCKS, LIST, MOST, U32, WARP_MOST, WARPS_U64};
 use gpu_kernels::segments::{
     self, Classes, Segments, WRONG, list_begin, segment_classes, segments_in_blocks,
     segments_in_warps,
@@ -41,9 +41,9 @@ impl<K: Key> SegmentSorts<K> {
         SegmentSorts {
             classes: Kernel::of_shape(segment_classes, LIST, 0),
             in_warps: Kernel::of_shape(
-                segments_in_warps::<K, { LIST.threads }>,
-                LIST,
-                segments::shared_bytes::<K>(LIST),
+                segments_in_warps::<K, { WARPS_U64.threads }, { WARPS_U64.items }>,
+                WARPS_U64,
+                segments::shared_bytes::<K>(WARPS_U64),
             ),
             in_blocks: in_blocks!(K, 0, 1, 2, 3),
         }
