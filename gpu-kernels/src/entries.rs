@@ -17,7 +17,7 @@ use crate::local_sort::{self, LocalSort};
 use crate::merge::{self, Merge};
 use crate::policy::{self, block, fused, onesweep, segments, single_wave};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::policy::{by_digit, local};
+use crate::policy::{by_digit, gathered, local};
 use crate::ranks::{self, Ranks};
 use crate::segments::{Classes, Segments};
 #[cfg(target_os = "cuda")]

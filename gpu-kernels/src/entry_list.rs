@@ -192,8 +192,8 @@ macro_rules! for_every_entry {
                     local_sort_pairs_9216_u64: pairs, local::U64_9216;
                 }
                 gathered {
-                    gathered_sort_keys_2304_u64: keys, local::U64_2304;
-                    gathered_sort_keys_4608_u64: keys, local::U64_4608;
+                    gathered_sort_keys_2304_u64: keys, gathered::U64_2304;
+                    gathered_sort_keys_4608_u64: keys, gathered::U64_4608;
                     gathered_sort_keys_9216_u64: keys, local::U64_9216;
                 }
                 by_digit {

@@ -109,7 +109,47 @@ struct Runs {
     count: u32,
 }
 
+/// Keys of a thread that are looked for at once: the places of all would take more registers than
+/// there are.
+const GROUP: usize = 6;
+
+impl Runs {
+    /// Loads a group of a thread's share, from item `begin` on.
+    #[inline(always)]
+    unsafe fn load_group<T: Word, const ITEMS: usize>(
+        self,
+        from: Global<T>,
+        share: Share,
+        begin: usize,
+        loaded: &mut [T; ITEMS],
+    ) {
+        if begin >= ITEMS {
+            return;
+        }
+        let mut places = [0; GROUP];
+        let mut device = 0;
+        while device < self.count as usize {
+            hint::keep_loop();
+            let (first, base) = (self.runs.get(2 * device), self.runs.get(2 * device + 1));
+            for i in 0..GROUP {
+                let slot = share.first + 32 * (begin + i) as u32;
+                if slot >= first {
+                    places[i] = base.wrapping_add(slot);
+                }
+            }
+            device += 1;
+        }
+        for i in 0..GROUP {
+            if begin + i < ITEMS && share.has(begin + i) {
+                loaded[begin + i] = from.get(places[i] as usize);
+            }
+        }
+    }
+}
+
 impl Places for Runs {
+    const APART: bool = true;
+
     #[inline(always)]
     unsafe fn load<T: Word, const ITEMS: usize>(
         self,
@@ -117,24 +157,11 @@ impl Places for Runs {
         _begin: u32,
         share: Share,
     ) -> [T; ITEMS] {
-        let mut places = [0; ITEMS];
-        let mut device = 0;
-        while device < self.count as usize {
-            let (first, base) = (self.runs.get(2 * device), self.runs.get(2 * device + 1));
-            for i in 0..ITEMS {
-                let slot = share.first + 32 * i as u32;
-                if slot >= first {
-                    places[i] = base.wrapping_add(slot);
-                }
-            }
-            device += 1;
-        }
+        const { assert!(ITEMS <= 3 * GROUP) };
         let mut loaded = [T::default(); ITEMS];
-        for i in 0..ITEMS {
-            if share.has(i) {
-                loaded[i] = from.get(places[i] as usize);
-            }
-        }
+        self.load_group(from, share, 0, &mut loaded);
+        self.load_group(from, share, GROUP, &mut loaded);
+        self.load_group(from, share, 2 * GROUP, &mut loaded);
         loaded
     }
 }

@@ -225,6 +225,9 @@ unsafe fn draw<K: Key>(arg: LocalSort<K>) -> u32 {
 
 /// Where the keys of a bucket stand.
 pub(crate) trait Places: Copy {
+    /// True if finding them takes so many registers that keys and values are not loaded at once.
+    const APART: bool;
+
     /// A thread's share of what stands `from` some array's start on, for a bucket that begins
     /// `begin` places after it.
     unsafe fn load<T: Word, const ITEMS: usize>(
@@ -240,6 +243,8 @@ pub(crate) trait Places: Copy {
 struct Together;
 
 impl Places for Together {
+    const APART: bool = false;
+
     #[inline(always)]
     unsafe fn load<T: Word, const ITEMS: usize>(
         self,
@@ -379,8 +384,12 @@ impl<
     unsafe fn load(&self) -> [W; ITEMS] {
         let (share, begin) = (self.share(), self.begin());
         let first = share.first;
+        let stages = PAIRED && !Self::BY_DIGIT;
+        if stages && P::APART {
+            self.stage_values(share, begin);
+        }
         let keys: [K; ITEMS] = self.places.load(self.arg.keys, begin, share);
-        if PAIRED && !Self::BY_DIGIT {
+        if stages && !P::APART {
             self.stage_values(share, begin);
         }
         let mut words = [W::from_u64(0); ITEMS];

@@ -149,6 +149,15 @@ pub mod local {
     pub const U64_9216: Shape = Shape::new(1024, 9, 1);
 }
 
+/// Shapes of the local sort of buckets that stand in several places, where fewer blocks share a
+/// multiprocessor than of one that stands in one: finding them takes registers.
+pub mod gathered {
+    use super::Shape;
+
+    pub const U64_2304: Shape = Shape::new(128, 18, 5);
+    pub const U64_4608: Shape = Shape::new(256, 18, 2);
+}
+
 /// Shapes of the sort of segments, by their lengths.
 pub mod segments {
     use super::Shape;
