@@ -344,6 +344,13 @@ fn headline() -> Result<String> {
             record.path
         ));
     }
+    let devices = Record::of("h200-x2", "devices")?;
+    sentences.push(format!(
+        "- Two H200s sort **{} billion keys a second** together (2^29 `u32`, half in the memory of \
+         each; [record]({})).",
+        digits(number(&devices.value, "u32_2_29_gkeys")?),
+        devices.path
+    ));
     let classic = Record::of("h200", "classic")?;
     let levels = classic.levels()?;
     let best = levels.iter().min_by(|a, b| a.1.total_cmp(&b.1)).context("no levels")?;
