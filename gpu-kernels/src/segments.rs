@@ -204,7 +204,7 @@ pub unsafe fn segments_in_warps<K: Key, const THREADS: usize, const KEYS: usize>
     }
 }
 
-/// What a warp sorts at once: neighbouring segments, whose keys are one piece of the array.
+/// The segments that a warp sorts at once: neighbours, whose keys are one piece of the array.
 #[derive(Clone, Copy)]
 struct Turn<K, const KEYS: usize> {
     arg: Segments<K>,

@@ -25,7 +25,7 @@ pub trait GpuFloat: Copy + PartialOrd + sealed::Sealed {
     /// The integer towards zero.
     #[must_use]
     fn trunc(self) -> Self;
-    /// What `trunc` takes away.
+    /// The part that `trunc` takes away.
     #[must_use]
     fn fract(self) -> Self;
     /// The magnitude.

@@ -73,7 +73,7 @@ macro_rules! shared_words {
 /// source is one array, the same one for all threads of a block, uninitialised in every block.
 #[macro_export]
 macro_rules! shared_array {
-    // What the kernel's attribute leaves of it.
+    // The kernel's attribute leaves this of it.
     [@] => {};
     [$($other:tt)*] => {
         ::core::compile_error!("shared_array![T; LEN] stands in the body of a #[kernel] function")

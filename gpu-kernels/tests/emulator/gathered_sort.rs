@@ -12,7 +12,7 @@ use gpu_kernels::key::Key;
 use gpu_kernels::policy::Shape;
 use sort_cases::Case;
 
-/// What a device has, by bucket.
+/// The keys of a device, by bucket.
 struct Part<K> {
     keys: Vec<K>,
     values: Vec<u32>,

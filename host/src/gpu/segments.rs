@@ -129,7 +129,7 @@ impl<K: GpuKey> SegmentSort<K> {
     ///
     /// # Errors
     /// A segment that ends before it begins or behind the last key: then all keys are as they
-    /// were. What the driver reports.
+    /// were. Failures that the driver reports.
     pub fn finish(
         &self,
         keys: &mut DeviceSlice<K>,

@@ -90,7 +90,7 @@ pub(crate) fn options_are_followed_or_refused_with_the_reason(compiler: Compiler
         let error = builder.build().unwrap_err();
         assert!(matches!(error, CudaBuilderError::Option { .. }), "{error}");
         assert_has(&error, words);
-        // What `unwrap` in a build script shows.
+        // `unwrap` in a build script shows this.
         assert_eq!(format!("{error:?}"), error.to_string());
     };
     let bounds = || builder("bounds", &compiler);

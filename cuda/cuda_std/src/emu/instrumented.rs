@@ -26,7 +26,7 @@ use std::ffi::c_void;
 use std::sync::{LazyLock, Mutex, PoisonError, RwLock};
 use std::thread::ThreadId;
 
-/// What a launch knows for accesses by pointers.
+/// The state of a launch that accesses by pointers are looked up in.
 pub(crate) struct Instrumented {
     /// Set while the emulator's own code runs within a kernel.
     pub is_inside: Cell<bool>,

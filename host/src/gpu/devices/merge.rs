@@ -118,8 +118,7 @@ impl<K: GpuKey> DevicesMerge<K> {
     ///
     /// # Errors
     /// Keys of another width than 4 or 8 bytes; an order of some bits, or by value; more keys of a
-    /// device than 32 bits count; too little GPU memory. What one device lacks is said with its
-    /// name.
+    /// device than 32 bits count; too little GPU memory. The message names the device.
     pub fn new(
         devices: &Arc<Devices>,
         lengths: &[usize],

@@ -93,7 +93,7 @@ impl<T: GpuKey> Parts<T> {
     /// Sets all bytes to `value`.
     ///
     /// # Errors
-    /// What the driver reports.
+    /// Failures that the driver reports.
     pub fn fill(&mut self, value: u8) -> Result<(), Error> {
         for (index, part) in self.parts.iter().enumerate() {
             self.devices.on(index, |_| {

@@ -1,4 +1,4 @@
-//! What instrumented code calls, with its return address behind the arguments.
+//! The functions that instrumented code calls, with its return address behind the arguments.
 
 use super::{AccessKind, Line, MemoryOrder, checked_launch, inside};
 use crate::order::{Ordering, Scope};
