@@ -358,7 +358,7 @@ fn merge_lanes<K: Key, const KEYS: usize>(words: &mut [K; KEYS], run: u32) {
     let lane = warp::lane_id();
     let before = *words;
     let mut lane_mask = run - 1;
-    let keeps_less = lane & run / 2 == 0;
+    let keeps_less = lane & (run / 2) == 0;
     for i in 0..KEYS {
         let other = shuffle_xor(before[KEYS - 1 - i], lane_mask);
         words[i] = kept(words[i], other, keeps_less);
