@@ -110,13 +110,16 @@ impl Room {
     }
 }
 
+/// A kernel, and how many blocks of it the GPU holds.
+pub type KernelAndBlocks<A> = (Kernel<A>, u32);
+
 /// The kernel that sorts buckets of `n` evenly spread keys which stand in several places, if such
-/// keys have one, in the smallest blocks that hold them; and how many blocks of it the GPU holds.
+/// keys have one, in the smallest blocks that hold them.
 pub fn gathered<W: Entries>(
     device: &Device,
     paired: bool,
     n: u64,
-) -> Result<Option<(Kernel<GatheredSort<W>>, u32)>, Error> {
+) -> Result<Option<KernelAndBlocks<GatheredSort<W>>>, Error> {
     let room = Room::of(device);
     let largest = largest_bucket(n, buckets::BUCKETS);
     let entry = W::GATHERED.iter().find(|entry| {
@@ -334,7 +337,7 @@ pub struct SegmentKernels<W> {
     /// Sorts the short ones.
     pub in_warps: Kernel<Segments<W>>,
     /// Sorts each list, in a grid of so many blocks: all that the GPU holds.
-    pub in_blocks: Vec<(Kernel<Segments<W>>, u32)>,
+    pub in_blocks: Vec<KernelAndBlocks<Segments<W>>>,
 }
 
 impl<W: Entries> SegmentKernels<W> {
