@@ -326,8 +326,8 @@ fn groups_without_measurements_are_one_line(page: &mut Page) {
     page.shows([
         (
             "document.getElementById('not-measured').textContent",
-            "Not measured: device-cold, device-graph (gpu: no NVIDIA driver <&>); device, split, \
-             devices, segments, pairs, transfer (not run)."
+            "Not measured: device-cold, device-graph, devices (gpu: no NVIDIA driver <&>); device, \
+             split, segments, pairs, transfer (not run)."
                 .into(),
         ),
         ("document.getElementById('device')", Value::Null),
