@@ -11,7 +11,8 @@
 
 use crate::buckets::{BUCKET_BITS, BUCKETS};
 use crate::key::Key;
-use crate::local_sort::{Bucket, Layout, LocalSort, Places, Share};
+use crate::local_sort::{Bucket, Layout, LocalSort};
+use crate::places::{Places, Share};
 use crate::policy::Shape;
 use crate::scan;
 use cuda_std::prelude::*;

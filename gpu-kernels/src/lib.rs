@@ -13,10 +13,12 @@
 //! | [`store`] | writing a tile's runs out |
 //! | [`rank`] | where in its tile a key belongs |
 //! | [`local_sort`] | sorts each bucket of keys by itself |
+//! | `places` | where the keys of a bucket stand |
 //! | [`gathered_sort`] | the same, of buckets of which several devices have keys |
 //! | [`block`] | sorts what fits one block, in one launch |
 //! | [`fused`] | sorts more keys in one launch, of blocks that wait for each other |
 //! | `fused_barrier`, `fused_splitters`, `fused_bucket` | its parts |
+//! | [`segments`] | sorts each of many segments of an array by itself |
 //! | [`gather`] | fetches elements by index; codes of numeric order |
 //! | [`merge`] | merges two sorted runs along merge path |
 //! | [`ranks`] | counts the sorted keys below candidates for a border |
@@ -69,6 +71,7 @@ pub mod local_sort;
 mod look_back;
 pub mod merge;
 pub mod onesweep;
+mod places;
 mod plan;
 pub mod policy;
 pub mod rank;

@@ -43,12 +43,12 @@ use crate::buckets::{BUCKET_BITS, BUCKETS};
 use crate::control;
 use crate::key::{DIGIT_BITS, Key, RADIX};
 use crate::layout::{Builder, Part};
+use crate::places::{Places, Share, Together};
 use crate::policy::Shape;
 use crate::rank::{Counters, PAIRS, is_contended, pack, pack_small, unpack, unpack_small};
 use crate::scan;
 use core::marker::PhantomData;
 use cuda_std::prelude::*;
-use cuda_std::word::Word;
 
 #[derive(Clone, Copy)]
 pub struct LocalSort<K> {
@@ -223,46 +223,6 @@ unsafe fn draw<K: Key>(arg: LocalSort<K>) -> u32 {
     arg.control.fetch_add(next, 1, Ordering::Relaxed, Scope::Device)
 }
 
-/// Where the keys of a bucket stand.
-pub(crate) trait Places: Copy {
-    /// True if finding them takes so many registers that keys and values are not loaded at once.
-    const APART: bool;
-
-    /// A thread's share of what stands `from` some array's start on, for a bucket that begins
-    /// `begin` places after it.
-    unsafe fn load<T: Word, const ITEMS: usize>(
-        self,
-        from: Global<T>,
-        begin: u32,
-        share: Share,
-    ) -> [T; ITEMS];
-}
-
-/// One place: they stand where they go.
-#[derive(Clone, Copy)]
-struct Together;
-
-impl Places for Together {
-    const APART: bool = false;
-
-    #[inline(always)]
-    unsafe fn load<T: Word, const ITEMS: usize>(
-        self,
-        from: Global<T>,
-        begin: u32,
-        share: Share,
-    ) -> [T; ITEMS] {
-        let from = from.offset((begin + share.first) as usize);
-        let mut loaded = [T::default(); ITEMS];
-        for i in 0..ITEMS {
-            if share.has(i) {
-                loaded[i] = from.get(32 * i);
-            }
-        }
-        loaded
-    }
-}
-
 /// A block's view of its bucket, whose keys have the upper `COMMON` bits in common: what it is
 /// about is read from shared memory where it is needed, because a register that holds it is one
 /// that the keys do not have.
@@ -281,21 +241,6 @@ pub(crate) struct Bucket<
     claimed: Shared<u32>,
     places: P,
     word: PhantomData<W>,
-}
-
-/// A thread's keys of a bucket: `first` and every 32nd after it, as far as there are any `left`
-/// from there on.
-#[derive(Clone, Copy)]
-pub(crate) struct Share {
-    pub(crate) first: u32,
-    left: u32,
-}
-
-impl Share {
-    #[inline(always)]
-    pub(crate) fn has(self, i: usize) -> bool {
-        32 * (i as u32) < self.left
-    }
 }
 
 impl<

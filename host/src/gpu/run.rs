@@ -163,27 +163,12 @@ impl<K: GpuKey> Sort<K> {
         unsafe { self.run_locally(n, arguments, workspace, stream, true) }
     }
 
-    /// The same up to where buckets are sorted locally, if they are: [`local`](Self::local) does
-    /// the rest.
+    /// Sorts each bucket of the output locally, if the plan of a run that was not to do it leaves
+    /// that to do.
     ///
     /// # Safety
-    /// As [`run`](Self::run).
-    pub(super) unsafe fn to_buckets(
-        &self,
-        n: u64,
-        arguments: Arguments,
-        workspace: &mut Workspace,
-        stream: &Stream,
-    ) -> Result<(), Error> {
-        // SAFETY: the caller's contract.
-        unsafe { self.run_locally(n, arguments, workspace, stream, false) }
-    }
-
-    /// Sorts each bucket of the output locally, if the plan of [`to_buckets`](Self::to_buckets)
-    /// leaves that to do.
-    ///
-    /// # Safety
-    /// As [`run`](Self::run); the same arguments were given to `to_buckets` on this stream.
+    /// As [`run`](Self::run); the same arguments were given to
+    /// [`run_locally`](Self::run_locally) on this stream.
     pub(super) unsafe fn local(
         &self,
         n: u64,
@@ -216,9 +201,12 @@ impl<K: GpuKey> Sort<K> {
         Workplace { control: base, starts, multiprocessors: self.device.multiprocessors }
     }
 
+    /// Runs the sort; unless `locally`, without the local sorts of buckets at its end, which
+    /// [`local`](Self::local) does.
+    ///
     /// # Safety
     /// As [`run`](Self::run).
-    unsafe fn run_locally(
+    pub(super) unsafe fn run_locally(
         &self,
         n: u64,
         Arguments { keys: (input, output), values, second }: Arguments,

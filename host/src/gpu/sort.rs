@@ -43,10 +43,11 @@ pub enum Payload {
 /// each multiprocessor need no read beforehand. From 2^12 to 2^17 keys of 8 bytes alone are
 /// sorted in one launch, without a second buffer: a pass by the top digit, or by splitters where
 /// that is uneven, then each bucket within a multiprocessor. Up to 2^22 keys of 4 or 8 bytes whose
-/// top digit is even take a pass by it, and then each digit is sorted within one. Very many keys of 4 or 8 bytes that
-/// are evenly spread take four reads and three writes in all: what is below their upper 16 bits
-/// is sorted bucket by bucket, within a multiprocessor. Least-significant-digit passes after
-/// Onesweep (Adinets and Merrill 2022), buckets after Stehle and Jacobsen (2017).
+/// top digit is even take a pass by it, and then each digit is sorted within one. Very many keys
+/// of 4 or 8 bytes that are evenly spread take four reads and three writes in all: what is below
+/// their upper 16 bits is sorted bucket by bucket, within a multiprocessor.
+/// Least-significant-digit passes after Onesweep (Adinets and Merrill 2022), buckets after Stehle
+/// and Jacobsen (2017).
 pub struct Sort<K: GpuKey> {
     pub(super) device: Arc<Device>,
     pub(super) capacity: u64,

@@ -153,12 +153,7 @@ impl<K: GpuKey> DevicesSort<K> {
         self.on_each_lane(input, sorted, |sort, n, arguments, workspace, stream| {
             // SAFETY: input and output are as long as was checked, the rooms no shorter, and all
             // are apart; nothing uses them before the end of the run.
-            unsafe {
-                match exchanges {
-                    true => sort.to_buckets(n, arguments, workspace, stream),
-                    false => sort.run(n, arguments, workspace, stream),
-                }
-            }
+            unsafe { sort.run_locally(n, arguments, workspace, stream, !exchanges) }
         })
     }
 
