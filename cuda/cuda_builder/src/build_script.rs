@@ -6,20 +6,29 @@
 use crate::CudaBuilderError;
 use crate::arch::DEVICE;
 use crate::compiler::command;
-use crate::crates::{Crate, DEVICE_CFG};
-use cargo_metadata::Package;
+use crate::crates::Crate;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+
+/// The `cfg` values of the device.
+const DEVICE_CFG: [&str; 6] = [
+    "target_os=\"cuda\"",
+    "target_arch=\"nvptx64\"",
+    "target_vendor=\"nvidia\"",
+    "target_endian=\"little\"",
+    "target_pointer_width=\"64\"",
+    "panic=\"immediate-abort\"",
+];
 
 /// The name of the script's `cfg` values in its entry, one a line.
 const CFGS: &str = "cfgs.txt";
 
 /// Sets the variables that cargo sets for a package.
-pub(crate) fn set_package(command: &mut Command, package: &Package) {
-    let version = &package.version;
+pub(crate) fn set_package(command: &mut Command, krate: &Crate) {
+    let version = &krate.version;
     command
-        .env("CARGO_PKG_NAME", package.name.as_str())
+        .env("CARGO_PKG_NAME", &krate.package)
         .env("CARGO_PKG_VERSION", version.to_string())
         .env("CARGO_PKG_VERSION_MAJOR", version.major.to_string())
         .env("CARGO_PKG_VERSION_MINOR", version.minor.to_string())
@@ -32,7 +41,7 @@ pub(crate) fn run(krate: &Crate, folder: &Path, rustc: &Path) -> Result<(), Cuda
     let program = folder.join(&krate.name);
     let out = tempfile::tempdir().map_err(CudaBuilderError::io("create a folder in", folder))?;
     let mut script = command(&program);
-    set_package(&mut script, &krate.package);
+    set_package(&mut script, krate);
     script
         .current_dir(krate.source_folder())
         .env("CARGO_MANIFEST_DIR", krate.source_folder())
@@ -52,13 +61,9 @@ pub(crate) fn run(krate: &Crate, folder: &Path, rustc: &Path) -> Result<(), Cuda
         script.env(format!("CARGO_FEATURE_{}", feature.to_uppercase().replace('-', "_")), "1");
     }
     let output = script.output().map_err(CudaBuilderError::io("run", &program))?;
-    let unsupported = |reason: String| CudaBuilderError::Unsupported {
-        krate: krate.package.name.to_string(),
-        reason,
-    };
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
-        return Err(unsupported(format!("its build script fails: {}", stderr.trim())));
+        return Err(krate.unsupported(format!("its build script fails: {}", stderr.trim())));
     }
     let mut set = String::new();
     for line in String::from_utf8_lossy(&output.stdout).lines() {
@@ -69,7 +74,7 @@ pub(crate) fn run(krate: &Crate, folder: &Path, rustc: &Path) -> Result<(), Cuda
             "rustc-link-lib" | "rustc-link-search" | "rustc-link-arg" => {
                 let reason =
                     format!("its build script asks for `{line}`; only cfg values are followed");
-                return Err(unsupported(reason));
+                return Err(krate.unsupported(reason));
             }
             _ => {}
         }

@@ -117,7 +117,7 @@ impl Compilation<'_> {
         let krate = &self.crates.in_order[i];
         let mut rustc = command(&self.compiler.rustc);
         rustc.env("RUSTC_BOOTSTRAP", "1").args(self.flags(i));
-        build_script::set_package(&mut rustc, &krate.package);
+        build_script::set_package(&mut rustc, krate);
         if let Some(script) = krate.build_script {
             let set = build_script::cfgs(&self.cache.entry(&entries[script]))?;
             rustc.args(set.iter().map(|cfg| format!("--cfg={cfg}")));
@@ -142,8 +142,8 @@ impl Compilation<'_> {
             .arg(folder)
             .arg(&krate.root_file);
         let target = if krate.for_host { "the host" } else { &self.arch.to_string() };
-        (self.announce)(&krate.package.name, target);
-        let messages = run(rustc, &krate.package.name, target)?;
+        (self.announce)(&krate.package, target);
+        let messages = run(rustc, &krate.package, target)?;
         check_sources(krate, &folder.join(format!("{}.d", krate.name)))?;
         if krate.is_build_script {
             build_script::run(krate, folder, &self.compiler.rustc)?;
@@ -158,7 +158,7 @@ impl Compilation<'_> {
         let mut flags = vec![
             format!("--crate-name={}", krate.name),
             format!("--edition={}", krate.edition),
-            format!("-Cmetadata={}-{}", krate.package.name, krate.package.version),
+            format!("-Cmetadata={}-{}", krate.package, krate.version),
             "--cap-lints=warn".to_owned(),
         ];
         for feature in &krate.features {
@@ -221,10 +221,6 @@ impl Compilation<'_> {
 /// so the cache would not see a change of them.
 fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError> {
     let text = fs::read_to_string(dep_info).map_err(CudaBuilderError::io("read", dep_info))?;
-    let unsupported = |reason: String| CudaBuilderError::Unsupported {
-        krate: krate.package.name.to_string(),
-        reason,
-    };
     let folder = krate.source_folder();
     let real_folder = folder.canonicalize().map_err(CudaBuilderError::io("open", folder))?;
     for line in text.lines() {
@@ -234,7 +230,7 @@ fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError>
             if name.starts_with("CARGO_PKG_") {
                 continue;
             }
-            return Err(unsupported(format!(
+            return Err(krate.unsupported(format!(
                 "it reads the environment variable {name}; use a feature or a constant"
             )));
         }
@@ -246,7 +242,9 @@ fn check_sources(krate: &Crate, dep_info: &Path) -> Result<(), CudaBuilderError>
         // The path may lead out by `..` or a link, or the file may be gone.
         let real = Path::new(&file).canonicalize();
         if !real.is_ok_and(|real| real.starts_with(&real_folder)) {
-            return Err(unsupported(format!("it reads {file}, outside of {}", folder.display())));
+            return Err(
+                krate.unsupported(format!("it reads {file}, outside of {}", folder.display()))
+            );
         }
     }
     Ok(())

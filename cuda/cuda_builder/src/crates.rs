@@ -1,30 +1,24 @@
 //! The crates that a kernel crate is made of, in the order they are compiled.
 //!
-//! Cargo only reads the manifests (`cargo metadata --no-deps`), which needs neither a
-//! lock file nor the network, and path dependencies are followed from there. Where one
-//! comes from a registry or a repository, cargo is asked for all that it resolves. Compiling
-//! them needs no cargo: there are few, and each is one call of rustc.
+//! Cargo resolves them: it prints the graph of what it would build for the device, and builds
+//! nothing. Compiling them needs no cargo: there are few, and each is one call of rustc. The
+//! graph is an unstable option of cargo, like the flags of the kernels.
 
 use crate::CudaBuilderError;
 use crate::arch::DEVICE;
-use cargo_metadata::{Dependency, DependencyKind, MetadataCommand, Package, Target, TargetKind};
-use cargo_platform::Cfg;
+use cargo_metadata::semver::Version;
+use cargo_metadata::{Metadata, MetadataCommand, Target};
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::path::{Path, PathBuf};
-
-/// The `cfg` values of the device, for dependencies of some targets and for build scripts.
-pub(crate) const DEVICE_CFG: [&str; 6] = [
-    "target_os=\"cuda\"",
-    "target_arch=\"nvptx64\"",
-    "target_vendor=\"nvidia\"",
-    "target_endian=\"little\"",
-    "target_pointer_width=\"64\"",
-    "panic=\"immediate-abort\"",
-];
+use std::process::Command;
 
 #[derive(Debug)]
 pub(crate) struct Crate {
-    pub package: Package,
+    /// Name of its package.
+    pub package: String,
+    pub version: Version,
     /// Its name in Rust.
     pub name: String,
     pub root_file: PathBuf,
@@ -48,6 +42,15 @@ impl Crate {
     pub(crate) fn source_folder(&self) -> &Path {
         self.root_file.parent().unwrap_or(Path::new("."))
     }
+
+    pub(crate) fn manifest(&self) -> Option<PathBuf> {
+        let manifests = self.root_file.ancestors().skip(1).map(|folder| folder.join("Cargo.toml"));
+        manifests.into_iter().find(|manifest| manifest.is_file())
+    }
+
+    pub(crate) fn unsupported(&self, reason: String) -> CudaBuilderError {
+        CudaBuilderError::Unsupported { krate: self.package.clone(), reason }
+    }
 }
 
 #[derive(Debug)]
@@ -62,277 +65,166 @@ pub(crate) struct Crates {
 
 /// Reads the kernel crate in `folder` and its dependencies.
 pub(crate) fn resolve(folder: &Path) -> Result<Crates, CudaBuilderError> {
+    let (manifest, metadata) = read(folder)?;
+    let graph = graph(&manifest)?;
+    let mut order = Order { units: &graph.units, indices: BTreeMap::new(), in_order: Vec::new() };
+    for &root in &graph.roots {
+        order.add(root)?;
+    }
+    Ok(Crates {
+        in_order: order.in_order,
+        toolchain: toolchain(&manifest, &metadata),
+        target_directory: metadata.target_directory.into(),
+    })
+}
+
+/// The release of rustc that the kernel crate in `folder` pins.
+pub(crate) fn pinned(folder: &Path) -> Result<Option<String>, CudaBuilderError> {
+    read(folder).map(|(manifest, metadata)| toolchain(&manifest, &metadata))
+}
+
+fn toolchain(manifest: &Path, metadata: &Metadata) -> Option<String> {
+    let package = metadata.packages.iter().find(|package| package.manifest_path == manifest)?;
+    package.metadata["cuda_builder"]["toolchain"].as_str().map(str::to_owned)
+}
+
+/// Path and contents of the kernel crate's manifest.
+fn read(folder: &Path) -> Result<(PathBuf, Metadata), CudaBuilderError> {
     let manifest = folder.join("Cargo.toml");
-    // Cargo answers with paths in this form, and packages are told apart by them.
+    // Cargo answers with paths in this form.
     let manifest = manifest
         .canonicalize()
         .map_err(CudaBuilderError::io("open the kernel crate's", &manifest))?;
-    let mut resolver = Resolver { root: manifest.clone(), ..Resolver::default() };
-    let target_directory = resolver.read(&manifest)?;
-    let toolchain = resolver.package(&manifest)?.metadata["cuda_builder"]["toolchain"]
-        .as_str()
-        .map(str::to_owned);
-    let root = Node { manifest, for_host: false, is_build_script: false };
-    resolver.request(&root, &[], true)?;
-    resolver.add(&root)?;
-    Ok(Crates { in_order: resolver.in_order, toolchain, target_directory })
+    let mut command = MetadataCommand::new();
+    command.manifest_path(&manifest).no_deps().other_options(["--offline".to_owned()]);
+    match command.exec() {
+        Ok(metadata) => Ok((manifest, metadata)),
+        Err(cargo_metadata::Error::CargoMetadata { stderr }) => {
+            Err(CudaBuilderError::Metadata { manifest, message: stderr.trim().to_owned() })
+        }
+        Err(other) => Err(CudaBuilderError::Metadata { manifest, message: other.to_string() }),
+    }
 }
 
-/// A crate of the graph: the host's build of a package is another crate than the device's.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Node {
-    manifest: PathBuf,
-    for_host: bool,
-    is_build_script: bool,
+/// What cargo would build.
+#[derive(Deserialize)]
+struct Graph {
+    units: Vec<Unit>,
+    roots: Vec<usize>,
 }
 
-#[derive(Default)]
-struct Resolver {
-    /// The kernel crate's manifest.
-    root: PathBuf,
-    /// Set once cargo was asked for dependencies from registries and repositories.
-    has_fetched: bool,
-    packages: BTreeMap<PathBuf, Package>,
-    features: BTreeMap<Node, BTreeSet<String>>,
-    /// The index of each crate; `None` while its dependencies are being added.
-    indices: BTreeMap<Node, Option<usize>>,
+/// A target of a package, built for one side, or a build script's run.
+#[derive(Deserialize)]
+struct Unit {
+    pkg_id: String,
+    target: Target,
+    /// The triple that it is built for; none for the host.
+    platform: Option<String>,
+    mode: String,
+    features: BTreeSet<String>,
+    dependencies: Vec<Edge>,
+}
+
+#[derive(Deserialize)]
+struct Edge {
+    index: usize,
+    extern_crate_name: String,
+}
+
+/// Asks cargo for the graph of the library of this manifest, for the device.
+fn graph(manifest: &Path) -> Result<Graph, CudaBuilderError> {
+    let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut cargo = Command::new(&program);
+    cargo
+        .args(["build", "--lib", "--quiet", "--unit-graph", "-Zunstable-options"])
+        .args(["--target", DEVICE, "--manifest-path"])
+        .arg(manifest)
+        .env("RUSTC_BOOTSTRAP", "1")
+        // An answer of this call is none for cargo's other calls.
+        .env("CARGO_CACHE_RUSTC_INFO", "0");
+    // Of the host's build.
+    for variable in
+        ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"]
+    {
+        cargo.env_remove(variable);
+    }
+    let output = cargo.output().map_err(CudaBuilderError::io("run", Path::new(&program)))?;
+    let failed =
+        |message: String| CudaBuilderError::Metadata { manifest: manifest.to_owned(), message };
+    match output.status.success() {
+        true => serde_json::from_slice(&output.stdout).map_err(|error| failed(error.to_string())),
+        false => Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    }
+}
+
+/// Puts the crates of a graph in order.
+struct Order<'a> {
+    units: &'a [Unit],
+    /// The index in `in_order` of each unit.
+    indices: BTreeMap<usize, usize>,
     in_order: Vec<Crate>,
 }
 
-impl Resolver {
-    /// Asks cargo about the workspace of `manifest`. Returns its target folder.
-    fn read(&mut self, manifest: &Path) -> Result<PathBuf, CudaBuilderError> {
-        let mut command = MetadataCommand::new();
-        command.manifest_path(manifest).no_deps().other_options(["--offline".to_owned()]);
-        let metadata = command.exec().map_err(|error| {
-            let message = match error {
-                cargo_metadata::Error::CargoMetadata { stderr } => stderr.trim().to_owned(),
-                other => other.to_string(),
-            };
-            CudaBuilderError::Metadata { manifest: manifest.to_owned(), message }
-        })?;
-        let by_manifest = |package: Package| (package.manifest_path.clone().into(), package);
-        self.packages.extend(metadata.packages.into_iter().map(by_manifest));
-        Ok(metadata.target_directory.into())
-    }
-
-    fn package(&mut self, manifest: &Path) -> Result<Package, CudaBuilderError> {
-        if !self.packages.contains_key(manifest) {
-            self.read(manifest)?;
+impl Order<'_> {
+    /// Adds the crate of a unit, after its dependencies. Returns its index.
+    fn add(&mut self, unit: usize) -> Result<usize, CudaBuilderError> {
+        if let Some(index) = self.indices.get(&unit) {
+            return Ok(*index);
         }
-        let package = self.packages.get(manifest).cloned();
-        package.ok_or_else(|| CudaBuilderError::Metadata {
-            manifest: manifest.to_owned(),
-            message: "cargo metadata does not list this package".to_owned(),
-        })
-    }
-
-    /// Enables `features` of a crate, and those that follow in the crates it depends on,
-    /// until nothing changes.
-    fn request(
-        &mut self,
-        node: &Node,
-        features: &[String],
-        with_default: bool,
-    ) -> Result<(), CudaBuilderError> {
-        let package = self.package(&node.manifest)?;
-        let known = self.features.contains_key(node);
-        let enabled = self.features.entry(node.clone()).or_default();
-        let before = enabled.len();
-        let default = with_default.then(|| "default".to_owned());
-        let mut pending: Vec<String> = features.iter().cloned().chain(default).collect();
-        while let Some(feature) = pending.pop() {
-            if let Some((dependency, _)) = feature.split_once('/') {
-                // Handed down below; it enables the dependency, unless with a `?`.
-                if !dependency.ends_with('?') {
-                    enabled.insert(format!("dep:{dependency}"));
-                }
-                enabled.insert(feature);
-                continue;
+        let Unit { pkg_id, target, platform, features, dependencies: edges, .. } =
+            &self.units[unit];
+        let (package, version) = named(pkg_id);
+        let (mut dependencies, mut scripts) = (Vec::new(), Vec::new());
+        for edge in edges {
+            match self.units[edge.index].mode.as_str() {
+                "run-custom-build" => scripts.extend(&self.units[edge.index].dependencies),
+                _ => dependencies.push((edge.extern_crate_name.clone(), self.add(edge.index)?)),
             }
-            match package.features.get(&feature) {
-                Some(implied) => {
-                    pending.extend(implied.iter().filter(|f| !enabled.contains(*f)).cloned());
-                }
-                None if feature.starts_with("dep:") => {}
-                // A crate need not have it, and then it is not set.
-                None if feature == "default" => continue,
-                None => {
-                    return Err(unsupported(&package, format!("it has no feature `{feature}`")));
-                }
-            }
-            enabled.insert(feature);
         }
-        if known && enabled.len() == before {
-            return Ok(());
-        }
-        if has_build_script(&package) && !node.is_build_script {
-            // It sees the library's features.
-            let features = self.features[node].clone();
-            let script = Node { is_build_script: true, ..node.clone() };
-            self.features.insert(script.clone(), features);
-            self.request_dependencies(&script, &package)?;
-        }
-        self.request_dependencies(node, &package)
-    }
-
-    fn request_dependencies(
-        &mut self,
-        node: &Node,
-        package: &Package,
-    ) -> Result<(), CudaBuilderError> {
-        for (dependency, child) in self.dependencies(node, package)? {
-            let name = dependency.rename.as_ref().unwrap_or(&dependency.name);
-            let handed_down = self.features[node].iter().filter_map(|feature| {
-                let (of, feature) = feature.split_once('/')?;
-                (of.trim_end_matches('?') == name).then(|| feature.to_owned())
-            });
-            let features: Vec<String> =
-                dependency.features.iter().cloned().chain(handed_down).collect();
-            self.request(&child, &features, dependency.uses_default_features)?;
-        }
-        Ok(())
-    }
-
-    /// A crate's dependencies when it is compiled for its side.
-    fn dependencies(
-        &mut self,
-        node: &Node,
-        package: &Package,
-    ) -> Result<Vec<(Dependency, Node)>, CudaBuilderError> {
-        let enabled = self.features.get(node).cloned().unwrap_or_default();
-        let mut found = Vec::new();
-        for dependency in &package.dependencies {
-            let name = dependency.rename.as_ref().unwrap_or(&dependency.name);
-            let wanted = !dependency.optional
-                || enabled.contains(&format!("dep:{name}"))
-                || enabled.contains(name);
-            let kind = match node.is_build_script {
-                true => DependencyKind::Build,
-                false => DependencyKind::Normal,
-            };
-            if dependency.kind != kind || !wanted || !applies(package, dependency, node)? {
-                continue;
-            }
-            let manifest = match &dependency.path {
-                Some(path) => path.join("Cargo.toml").into_std_path_buf(),
-                None => self.fetched(package, dependency)?,
-            };
-            let for_host = node.for_host
-                || node.is_build_script
-                || library(&self.package(&manifest)?)?.is_proc_macro();
-            let child = Node { manifest, for_host, is_build_script: false };
-            found.push((dependency.clone(), child));
-        }
-        Ok(found)
-    }
-
-    /// The manifest of a dependency from a registry or a repository, in the version of the lock
-    /// file.
-    fn fetched(
-        &mut self,
-        package: &Package,
-        dependency: &Dependency,
-    ) -> Result<PathBuf, CudaBuilderError> {
-        let name = &dependency.name;
-        if !self.has_fetched {
-            let metadata = MetadataCommand::new().manifest_path(&self.root).exec();
-            let metadata = metadata.map_err(|error| {
-                let reason = format!(
-                    "dependency `{name}` comes from a registry or a repository, and cargo cannot \
-                     fetch it: {error}"
-                );
-                unsupported(package, reason)
-            })?;
-            let by_manifest =
-                |package: Package| (package.manifest_path.clone().into_std_path_buf(), package);
-            self.packages.extend(metadata.packages.into_iter().map(by_manifest));
-            self.has_fetched = true;
-        }
-        let is_it = |found: &&Package| {
-            found.name.as_str() == name
-                && found.source.is_some()
-                && dependency.req.matches(&found.version)
-        };
-        let newest = self.packages.values().filter(is_it).max_by_key(|found| &found.version);
-        newest.map(|found| found.manifest_path.clone().into()).ok_or_else(|| {
-            unsupported(package, format!("cargo resolves no version of its dependency `{name}`"))
-        })
-    }
-
-    /// Adds a crate, after its dependencies. Returns its index.
-    fn add(&mut self, node: &Node) -> Result<usize, CudaBuilderError> {
-        let package = self.package(&node.manifest)?;
-        match self.indices.get(node) {
-            Some(Some(index)) => return Ok(*index),
-            Some(None) => return Err(unsupported(&package, "it depends on itself")),
-            None => self.indices.insert(node.clone(), None),
-        };
-        let mut build_script = None;
-        if has_build_script(&package) && !node.is_build_script {
-            if package.source.is_none() {
-                let reason = "it has a build script, and only those of registries are run";
-                return Err(unsupported(&package, reason));
-            }
-            build_script = Some(self.add(&Node { is_build_script: true, ..node.clone() })?);
-        }
-        let mut dependencies = Vec::new();
-        for (dependency, child) in self.dependencies(node, &package)? {
-            let name = match dependency.rename {
-                Some(rename) => rename,
-                None => library(&self.package(&child.manifest)?)?.name.clone(),
-            };
-            dependencies.push((name.replace('-', "_"), self.add(&child)?));
-        }
-        let features = self.features.get(node).cloned().unwrap_or_default();
-        let target = match package.targets.iter().find(|target| target.is_custom_build()) {
-            Some(script) if node.is_build_script => script,
-            _ => library(&package)?,
-        };
-        let root_file = target.src_path.as_std_path();
-        let attributes = match node.for_host || node.is_build_script {
+        let for_host = platform.is_none();
+        let has_kernels = dependencies.iter().any(|(name, _)| name == "cuda_std");
+        let root_file = target.src_path.as_std_path().to_owned();
+        let attributes = match for_host {
             true => Vec::new(),
-            false => missing_attributes(
-                root_file,
-                dependencies.iter().any(|(name, _)| name == "cuda_std"),
-            )?,
+            false => missing_attributes(&root_file, has_kernels)?,
         };
-        self.in_order.push(Crate {
-            name: target.name.replace('-', "_"),
-            proc_macro: target.is_proc_macro(),
-            root_file: root_file.to_owned(),
-            attributes,
-            edition: target.edition.as_str(),
-            features: features.into_iter().filter(|f| !f.contains([':', '/'])).collect(),
-            for_host: node.for_host || node.is_build_script,
-            is_build_script: node.is_build_script,
-            build_script,
-            dependencies,
+        let mut krate = Crate {
             package,
-        });
+            version,
+            name: target.name.replace('-', "_"),
+            root_file,
+            edition: target.edition.as_str(),
+            features: features.clone(),
+            proc_macro: target.is_proc_macro(),
+            attributes,
+            for_host,
+            is_build_script: target.is_custom_build(),
+            build_script: None,
+            dependencies,
+        };
+        // A run needs its program, and may need other runs.
+        if let Some(script) = scripts.iter().find(|edge| self.units[edge.index].mode == "build") {
+            if pkg_id.starts_with("path+") {
+                let reason = "it has a build script, and only those of registries are run";
+                return Err(krate.unsupported(reason.to_owned()));
+            }
+            krate.build_script = Some(self.add(script.index)?);
+        }
+        self.in_order.push(krate);
         let index = self.in_order.len() - 1;
-        self.indices.insert(node.clone(), Some(index));
+        self.indices.insert(unit, index);
         Ok(index)
     }
 }
 
-/// Returns true if a dependency is one on the side that `node` is compiled for.
-fn applies(
-    package: &Package,
-    dependency: &Dependency,
-    node: &Node,
-) -> Result<bool, CudaBuilderError> {
-    let Some(platform) = &dependency.target else {
-        return Ok(true);
-    };
-    if node.for_host || node.is_build_script {
-        let name = &dependency.name;
-        let reason = format!("a procedural macro's dependency on `{name}` asks for a target");
-        return Err(unsupported(package, reason));
-    }
-    let cfg: Vec<Cfg> =
-        DEVICE_CFG.iter().map(|cfg| cfg.parse().expect("the values above are valid")).collect();
-    Ok(platform.matches(DEVICE, &cfg))
+/// Name and version in the id of a package: `path+file:///folder/name#0.1.0`, or behind the
+/// `#`, `name@0.1.0`.
+fn named(id: &str) -> (String, Version) {
+    let (source, fragment) = id.rsplit_once('#').unwrap_or((id, ""));
+    let folder = source.split('?').next().unwrap_or_default().rsplit('/').next();
+    let (name, version) =
+        fragment.split_once('@').unwrap_or((folder.unwrap_or_default(), fragment));
+    (name.to_owned(), version.parse().unwrap_or(Version::new(0, 0, 0)))
 }
 
 /// The attributes that a crate for the device begins with, if its own do not name them. A crate
@@ -360,20 +252,4 @@ fn missing_attributes(
     let of_kernels = OF_KERNELS.iter().filter(|_| has_kernels);
     let wanted = [("no_std", "no_std")].into_iter().chain(of_kernels.copied());
     Ok(wanted.filter(|(word, _)| !own.contains(word)).map(|(_, attribute)| attribute).collect())
-}
-
-fn library(package: &Package) -> Result<&Target, CudaBuilderError> {
-    use TargetKind::{CDyLib, DyLib, Lib, ProcMacro, RLib};
-    const KINDS: [TargetKind; 5] = [Lib, RLib, DyLib, CDyLib, ProcMacro];
-    let is_library = |target: &&Target| target.kind.iter().any(|kind| KINDS.contains(kind));
-    let found = package.targets.iter().find(is_library);
-    found.ok_or_else(|| unsupported(package, "it has no library (src/lib.rs)"))
-}
-
-fn has_build_script(package: &Package) -> bool {
-    package.targets.iter().any(Target::is_custom_build)
-}
-
-fn unsupported(package: &Package, reason: impl Into<String>) -> CudaBuilderError {
-    CudaBuilderError::Unsupported { krate: package.name.to_string(), reason: reason.into() }
 }

@@ -232,7 +232,7 @@ pub fn find_compiler(path_to_crate: impl AsRef<Path>) -> Result<Compiler, CudaBu
 pub fn pinned_toolchain(
     path_to_crate: impl AsRef<Path>,
 ) -> Result<Option<String>, CudaBuilderError> {
-    Ok(crates::resolve(path_to_crate.as_ref())?.toolchain)
+    crates::pinned(path_to_crate.as_ref())
 }
 
 /// The compiler for `crates`. Cargo is told to come again when that changes.
@@ -261,7 +261,9 @@ fn print_dependencies(crates: &Crates) {
     }
     for krate in &crates.in_order {
         println!("cargo::rerun-if-changed={}", krate.source_folder().display());
-        println!("cargo::rerun-if-changed={}", krate.package.manifest_path);
+        if let Some(manifest) = krate.manifest() {
+            println!("cargo::rerun-if-changed={}", manifest.display());
+        }
     }
     for variable in [compiler::RUSTC_VARIABLE, CACHE_VARIABLE, "RUSTUP_HOME"] {
         println!("cargo::rerun-if-env-changed={variable}");
