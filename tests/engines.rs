@@ -10,8 +10,8 @@ use libtest_mimic::{Arguments, Trial};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use sort_cases::Case;
 use suite::Error;
-use suite::edge_inputs::edge_inputs;
 use suite::engine::Engine;
 use suite::engines;
 use suite::key::Key;
@@ -80,8 +80,9 @@ fn sorts<K: Key>(engine: &mut dyn Engine<K>, keys: &[K], about: &str) {
 fn every_case_at_every_level<K: Key>(engine: &mut dyn Engine<K>) {
     for level in LEVELS {
         engine.prepare(EDGES[EDGES.len() - 1] + 1, level).unwrap();
-        for case in edge_inputs::<K>(&EDGES) {
-            sorts(engine, &case.keys, &format!("level {level}, {}", case.name));
+        for case in Case::about(K::TYPE, &EDGES) {
+            let keys: Vec<K> = case.keys().into_iter().map(K::from_word).collect();
+            sorts(engine, &keys, &format!("level {level}, {case}"));
         }
     }
 }
@@ -95,7 +96,7 @@ fn prepared_sorts<K: Key>(engine: &mut dyn Engine<K>, keys: &[K], level: usize) 
 fn runner() -> TestRunner {
     TestRunner::new(Config {
         cases: RANDOM_INPUTS,
-        // A failure shows its smallest input, which belongs into `suite::edge_inputs`.
+        // A failure shows its smallest input, which belongs into `sort_cases`.
         failure_persistence: None,
         ..Config::default()
     })

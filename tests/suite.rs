@@ -16,9 +16,9 @@ use std::process::{Command, ExitCode, Output, Stdio};
 use std::rc::Rc;
 
 use suite::engine::Engine;
-use suite::inputs::Keys;
 use suite::records::Contents;
 use suite::runners::host::Sorted;
+use suite::verify::Keys;
 use suite::{Case, Error, Group, Runner, Session};
 use tempfile::TempDir;
 

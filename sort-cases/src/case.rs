@@ -26,11 +26,15 @@ pub enum Distribution {
     Stretches,
     /// All bit patterns alike.
     Uniform,
+    /// The least and the greatest key of a type, signed or not, and their neighbours.
+    Ends,
+    /// One key but for another in the middle, all of whose bits differ.
+    Lone,
 }
 
 impl Distribution {
     /// All of them, by name.
-    pub const ALL: [(Self, &str); 9] = [
+    pub const ALL: [(Self, &str); 11] = [
         (Self::Least, "least"),
         (Self::Greatest, "greatest"),
         (Self::Equal, "equal"),
@@ -40,7 +44,13 @@ impl Distribution {
         (Self::Few, "few"),
         (Self::Stretches, "stretches"),
         (Self::Uniform, "uniform"),
+        (Self::Ends, "ends"),
+        (Self::Lone, "lone"),
     ];
+
+    /// How many of them, from the first on, cases are drawn of. The others are for
+    /// [`Case::about`]; another number changes every drawn case.
+    pub const DRAWN: usize = 9;
 }
 
 /// The payload of each key.
@@ -116,6 +126,17 @@ impl Case {
         }
     }
 
+    /// Cases of every distribution at 0 to 3 keys and at one key less than, as many as and one
+    /// more than each of `edges`.
+    pub fn about(key: KeyType, edges: &[usize]) -> impl Iterator<Item = Self> {
+        let around = |&edge: &usize| [edge.saturating_sub(1), edge, edge + 1];
+        let mut sizes: Vec<usize> = edges.iter().flat_map(around).chain(0..=3).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        let case = move |n, distribution| Case { distribution, ..Case::uniform(key, n, n as u64) };
+        sizes.into_iter().flat_map(move |n| Distribution::ALL.map(|(of, _)| case(n, of)))
+    }
+
     /// The keys' words.
     pub fn keys(&self) -> Vec<u128> {
         self.some_keys(self.key, self.n, 0)
@@ -128,12 +149,14 @@ impl Case {
             let low = mix(&mut state) as u128;
             (low | (mix(&mut state) as u128) << 64) & key.ones()
         };
-        let ends = [0, 1, key.ones() - 1, key.ones()];
+        let extremes = [0, 1, key.ones() - 1, key.ones()];
+        let ends = [0, 1, key.sign() - 1, key.sign(), key.ones() - 1, key.ones()];
         let mut keys: Vec<u128> = match self.distribution {
             Distribution::Least => vec![0; n],
             Distribution::Greatest => vec![key.ones(); n],
             Distribution::Equal => vec![draw(); n],
-            Distribution::Extremes => (0..n).map(|_| ends[draw() as usize % 4]).collect(),
+            Distribution::Extremes => (0..n).map(|_| extremes[draw() as usize % 4]).collect(),
+            Distribution::Ends => (0..n).map(|_| ends[draw() as usize % 6]).collect(),
             Distribution::Few => {
                 let few = [draw(), draw(), draw(), draw(), draw()];
                 (0..n).map(|_| few[draw() as usize % 5]).collect()
@@ -145,6 +168,10 @@ impl Case {
                     keys.resize(keys.len() + len, draw());
                 }
                 keys
+            }
+            Distribution::Lone => {
+                let word = draw();
+                (0..n).map(|i| if i == n / 2 { !word & key.ones() } else { word }).collect()
             }
             _ => (0..n).map(|_| draw()).collect(),
         };
@@ -183,26 +210,41 @@ impl Case {
     /// Which index of the input comes first, which next, in the stable order.
     pub fn expected(&self, keys: &[u128]) -> Vec<usize> {
         let mut indices: Vec<usize> = (0..keys.len()).collect();
-        indices.sort_by_key(|&i| self.rank(keys[i]));
+        indices.sort_by_cached_key(|&i| self.rank(keys[i]));
         indices
     }
 
-    /// Holds what a back end has made of the case against the naive sort.
+    /// The result of the naive sort.
+    pub fn sorted(&self) -> Sorted {
+        let (keys, values) = (self.keys(), self.values());
+        let expected = self.expected(&keys);
+        Sorted {
+            payload: match self.payload {
+                Payload::None => Vec::new(),
+                Payload::Index => expected.iter().map(|&i| i as u128).collect(),
+                Payload::Value(_) => expected.iter().map(|&i| values[i]).collect(),
+            },
+            keys: expected.into_iter().map(|i| keys[i]).collect(),
+        }
+    }
+
+    /// Compares the result of a back end with that of the naive sort.
     ///
     /// # Errors
     /// The first place that is wrong, in words.
-    pub fn check(&self, sorted: &Sorted) -> Result<(), String> {
-        let keys = self.keys();
-        let expected = self.expected(&keys);
-        let words: Vec<u128> = expected.iter().map(|&i| keys[i]).collect();
-        same("key", &sorted.keys, &words)?;
-        let values = self.values();
-        let payload: Vec<u128> = match self.payload {
-            Payload::None => Vec::new(),
-            Payload::Index => expected.iter().map(|&i| i as u128).collect(),
-            Payload::Value(_) => expected.iter().map(|&i| values[i]).collect(),
-        };
-        same("value", &sorted.payload, &payload)
+    pub fn check(&self, found: &Sorted) -> Result<(), String> {
+        self.sorted().check(found)
+    }
+}
+
+impl Sorted {
+    /// Compares the result of a back end with this, the right one.
+    ///
+    /// # Errors
+    /// The first place that is wrong, in words.
+    pub fn check(&self, found: &Sorted) -> Result<(), String> {
+        same("key", &found.keys, &self.keys)?;
+        same("value", &found.payload, &self.payload)
     }
 }
 
@@ -326,13 +368,7 @@ mod tests {
     fn what_is_wrong_is_found() {
         let mut case: Case = TEXT.parse().unwrap();
         case.distribution = Distribution::Extremes;
-        let keys = case.keys();
-        let order = case.expected(&keys);
-        let values = case.values();
-        let right = Sorted {
-            keys: order.iter().map(|&i| keys[i]).collect(),
-            payload: order.iter().map(|&i| values[i]).collect(),
-        };
+        let right = case.sorted();
         assert_eq!(case.check(&right), Ok(()));
         let mut wrong = right.clone();
         wrong.payload.swap(1, 2);
@@ -342,6 +378,22 @@ mod tests {
         assert!(case.check(&wrong).unwrap_err().starts_with("key 3 is"));
         wrong.keys.pop();
         assert_eq!(case.check(&wrong).unwrap_err(), "3 keys came out, and not 4");
+    }
+
+    #[test]
+    fn cases_lie_about_the_edges_and_none_twice() {
+        let all: Vec<Case> = Case::about(KeyType::I32, &[4, 64]).collect();
+        let mut sizes: Vec<usize> = all.iter().map(|case| case.keys().len()).collect();
+        sizes.dedup();
+        assert_eq!(sizes, [0, 1, 2, 3, 4, 5, 63, 64, 65]);
+        assert_eq!(all.len(), sizes.len() * Distribution::ALL.len());
+        let lone = all.iter().find(|case| case.distribution == Distribution::Lone && case.n == 5);
+        let keys = lone.unwrap().keys();
+        assert_eq!(
+            keys.iter().map(|&key| key == keys[0]).collect::<Vec<_>>(),
+            [true, true, false, true, true]
+        );
+        assert_eq!(keys[2], !keys[0] & 0xffff_ffff);
     }
 
     #[test]

@@ -91,6 +91,16 @@ impl KeyType {
         }
     }
 
+    /// The word that so many others precede in this order: the inverse of [`rank`](Self::rank).
+    pub const fn of_rank(&self, rank: u128) -> u128 {
+        let word = match self.kind {
+            Kind::Unsigned => rank,
+            Kind::Float { .. } if rank & self.sign() == 0 => !rank,
+            _ => rank ^ self.sign(),
+        };
+        word & self.ones()
+    }
+
     /// A number that ascends with the value of a floating-point key: zeros are equal, and so are
     /// all that are no numbers, which come last.
     pub fn numeric_rank(&self, word: u128) -> u128 {
@@ -118,6 +128,16 @@ mod tests {
         let total =
             [-f64::NAN, f64::NEG_INFINITY, -1.5, -0.0, 0.0, 1e-300, f64::INFINITY, f64::NAN];
         assert!(ordered(&total, |v| KeyType::F64.rank(v.to_bits().into())));
+    }
+
+    #[test]
+    fn every_rank_is_that_of_its_word() {
+        for key in KeyType::ALL {
+            for i in 0..=97 {
+                let rank = key.ones() / 97 * i;
+                assert_eq!(key.rank(key.of_rank(rank)), rank, "{}", key.name);
+            }
+        }
     }
 
     #[test]

@@ -159,11 +159,6 @@ impl Error {
         self.lacks().is_some()
     }
 
-    /// Returns true if a peer's process is of no further use.
-    pub fn ends_the_peer(&self) -> bool {
-        matches!(self, Self::Ended { .. } | Self::TimedOut { .. } | Self::Protocol { .. })
-    }
-
     /// Turns what the system says of a file into an error that names it.
     pub(crate) fn file(path: &Path) -> impl Fn(std::io::Error) -> Self {
         let path = path.to_owned();

@@ -8,38 +8,8 @@ use std::rc::Rc;
 use crate::case::Case;
 use crate::error::Error;
 use crate::key::Key;
-use crate::verify::{Fingerprint, Verifier};
+use crate::verify::Keys;
 use crate::workload::{KeyFile, Workload};
-
-/// Keys, and the fingerprint that their sorted form has.
-#[derive(Debug)]
-pub struct Keys<K> {
-    keys: Vec<K>,
-    fingerprint: Fingerprint,
-}
-
-impl<K: Key> Keys<K> {
-    /// Takes the fingerprint of `keys`.
-    pub fn new(keys: Vec<K>) -> Self {
-        Self { fingerprint: Fingerprint::of(&keys), keys }
-    }
-
-    /// The keys.
-    pub fn keys(&self) -> &[K] {
-        &self.keys
-    }
-
-    /// Verifier of results.
-    pub fn verifier(&self) -> Verifier<'_, K> {
-        Verifier::with_fingerprint(&self.keys, self.fingerprint)
-    }
-
-    /// Verifies the result of an engine at a level.
-    pub fn check(&self, result: &[K], engine: &'static str, level: usize) -> Result<(), Error> {
-        let checked = self.verifier().check(result);
-        checked.map_err(|difference| Error::WrongResult { engine, level, difference })
-    }
-}
 
 /// Generates inputs, and keeps the last.
 #[derive(Debug)]

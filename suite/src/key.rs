@@ -1,34 +1,45 @@
-//! Keys on the host: an integer with a total order and a word of raw bits.
+//! Keys on the host: a word with a total order.
 
 use std::cmp::Ordering;
 use std::fmt::{Debug, Display};
 
-use rdst::RadixKey;
-
 use cust::memory::DeviceCopy;
-use host::gpu::GpuKey;
+use host::gpu::{GpuKey, KeyType};
+use rdst::RadixKey;
+use sort_cases::Kind;
 
 /// A type that engines sort.
 ///
 /// Keys are compared by `Ord` and told apart by [`to_bits`](Key::to_bits), so two
 /// keys are equal exactly when their bits are. [`RadixKey`] is what the CPU's radix
 /// sort takes its digits by.
-pub trait Key: Copy + Ord + RadixKey + GpuKey + Send + Sync + Debug + Display + 'static {
+pub trait Key: GpuKey + Ord + RadixKey + Debug + Display {
     /// Name of the type, as in records and benchmark names: `"u32"`.
-    const NAME: &'static str;
+    const NAME: &'static str = Self::TYPE.name;
 
     /// The raw bits, zero-extended.
-    fn to_bits(self) -> u64;
+    fn to_bits(self) -> u64 {
+        self.to_word() as u64
+    }
 
     /// The key with the low bits of `bits` as its raw bits.
-    fn from_bits(bits: u64) -> Self;
+    fn from_bits(bits: u64) -> Self {
+        Self::from_word(bits.into())
+    }
 
     /// The key that `rank` other keys of the type precede, `rank` taken from the
     /// lowest bits: 0 gives the least key, all ones the greatest.
-    fn from_rank(rank: u64) -> Self;
+    fn from_rank(rank: u64) -> Self {
+        Self::from_word(Self::TYPE.of_rank(rank.into()))
+    }
 
     /// The key of this numeric value. A value that the type cannot hold wraps.
-    fn from_value(value: u32) -> Self;
+    fn from_value(value: u32) -> Self {
+        Self::from_bits(match Self::TYPE.kind {
+            Kind::Float { .. } => (value as f32).to_bits().into(),
+            _ => value.into(),
+        })
+    }
 
     /// The least key.
     fn least() -> Self {
@@ -41,36 +52,10 @@ pub trait Key: Copy + Ord + RadixKey + GpuKey + Send + Sync + Debug + Display + 
     }
 }
 
-/// Integers: `$flip` turns the order of the bits into that of the type.
-macro_rules! integers {
-    ($($key:ident: $word:ident, $flip:expr;)*) => { $(
-        impl Key for $key {
-            const NAME: &'static str = stringify!($key);
-
-            fn to_bits(self) -> u64 {
-                self as $word as u64
-            }
-
-            fn from_bits(bits: u64) -> Self {
-                bits as $word as Self
-            }
-
-            fn from_rank(rank: u64) -> Self {
-                Self::from_bits(rank ^ $flip)
-            }
-
-            fn from_value(value: u32) -> Self {
-                value as Self
-            }
-        }
-    )* };
-}
-
-integers! {
-    u32: u32, 0;
-    i32: u32, 1 << 31;
-    u64: u64, 0;
-}
+impl Key for u32 {}
+impl Key for i32 {}
+impl Key for u64 {}
+impl Key for F32 {}
 
 /// A single-precision number in the total order of IEEE 754, as the GPU sorts `f32`:
 /// -NaN, -infinity, .., -0, +0, .., infinity, NaN.
@@ -83,7 +68,7 @@ unsafe impl DeviceCopy for F32 {}
 
 // SAFETY: a transparent wrapper of an `f32`, by its bits, and of its type.
 unsafe impl GpuKey for F32 {
-    const TYPE: host::gpu::KeyType = <f32 as GpuKey>::TYPE;
+    const TYPE: KeyType = <f32 as GpuKey>::TYPE;
 
     type Word = <f32 as GpuKey>::Word;
 }
@@ -94,7 +79,7 @@ impl F32 {
         Self(number.to_bits())
     }
 
-    /// Number of bit patterns before it.
+    /// Number of bit patterns before it: [`KeyType::rank`] in 32 bits, for sorts that are timed.
     fn rank(self) -> u32 {
         self.0 ^ ((self.0 as i32 >> 31) as u32 | 1 << 31)
     }
@@ -123,29 +108,6 @@ impl RadixKey for F32 {
 
     fn get_level(&self, level: usize) -> u8 {
         (self.rank() >> (8 * level)) as u8
-    }
-}
-
-impl Key for F32 {
-    const NAME: &'static str = "f32";
-
-    fn to_bits(self) -> u64 {
-        u64::from(self.0)
-    }
-
-    fn from_bits(bits: u64) -> Self {
-        Self(bits as u32)
-    }
-
-    fn from_rank(rank: u64) -> Self {
-        let rank = rank as u32;
-        // Above the middle the sign bit is flipped, below it every bit is.
-        let flip = ((!rank as i32 >> 31) as u32) | 1 << 31;
-        Self(rank ^ flip)
-    }
-
-    fn from_value(value: u32) -> Self {
-        Self::new(value as f32)
     }
 }
 
@@ -180,6 +142,7 @@ mod tests {
         for key in keys {
             assert_eq!(F32::from_rank(u64::from(key.rank())), key);
         }
+        assert_eq!(F32::from_value(3), F32::new(3.0));
     }
 
     #[test]

@@ -29,7 +29,7 @@
 //! | modules | content |
 //! |---|---|
 //! | [`case`](mod@case), [`group`], [`plan`], [`tiers`] | cases, their names, and which of them a run has |
-//! | [`key`], [`workload`], [`inputs`], [`edge_inputs`] | types and inputs |
+//! | [`key`], [`workload`], [`inputs`] | types and inputs |
 //! | [`engine`], [`engines`], [`registry`] | the trait of engines, their table, and what builds them |
 //! | [`cpu`], [`gpu_engine`], [`peers`], [`slowdown`] | engines |
 //! | [`runner`], [`runners`] | engines made ready to run a case |
@@ -43,7 +43,6 @@ pub mod classic;
 pub mod cpu;
 pub mod devices_engine;
 pub mod devices_report;
-pub mod edge_inputs;
 pub mod engine;
 pub mod engines;
 pub mod environment;

@@ -18,10 +18,10 @@ use crate::error::{Error, unknown};
 use crate::group::Group;
 use crate::inputs::Inputs;
 use crate::key::{F32, Key};
-use crate::peers::pairs::Pairs;
-use crate::peers::{Input, Peer, Variant};
+use crate::peers::input::{Form, Input};
+use crate::peers::{Peer, Variant};
 use crate::runner::Runner;
-use crate::runners::peer::{self, Handed, Shape, StartedPeer};
+use crate::runners::peer::{self, Handed, Shape, SharedPeer};
 use crate::runners::{copies, devices, emulator, gpu, host as on_host, segments, streams};
 use crate::slowdown::{Slowdown, Slowed};
 use crate::workload::KeyFile;
@@ -30,7 +30,7 @@ use crate::{cpu, gpu_engine};
 /// Builds runners. It keeps the last input and the peers that run, for the cases to come.
 pub struct Registry {
     inputs: Inputs,
-    peers: RefCell<BTreeMap<String, Result<Rc<StartedPeer>, String>>>,
+    peers: RefCell<BTreeMap<String, Result<SharedPeer, String>>>,
     handed: RefCell<Option<(String, Rc<Handed>)>>,
     slowdown: Option<Slowdown>,
 }
@@ -64,11 +64,11 @@ const fn keys<K: Key + Default>() -> Type {
         bytes: size_of::<K>(),
         build: build_keys::<K>,
         input: |registry, case| {
-            let keys = registry.inputs.keys::<K>(case)?;
-            Ok(match Group::Segments.name() == case.group {
-                true => Box::new(segments::Input::new(keys, case.level)),
-                false => Box::new(keys),
-            })
+            let form = match Group::Segments.name() == case.group {
+                true => Form::Segments(case.level),
+                false => Form::Alone,
+            };
+            Ok(Box::new((registry.inputs.keys::<K>(case)?, form)))
         },
         require_levels: require_levels_of::<K>,
     }
@@ -81,7 +81,7 @@ const fn pairs<K: Key + Default>(name: &'static str) -> Type {
         build: build_pairs::<K>,
         input: |registry, case| {
             require_indices(case.n)?;
-            Ok(Box::new(Pairs(registry.inputs.keys::<K>(case)?)))
+            Ok(Box::new((registry.inputs.keys::<K>(case)?, Form::Pairs)))
         },
         require_levels: require_levels_of::<K>,
     }
@@ -175,8 +175,7 @@ impl Registry {
 
     /// Has `peer` sort in the cases of the engine called `name`.
     pub fn adopt(&self, name: &str, peer: Peer) {
-        let peer = Rc::new(StartedPeer::new(peer));
-        self.peers.borrow_mut().insert(name.to_owned(), Ok(peer));
+        self.peers.borrow_mut().insert(name.to_owned(), Ok(Rc::new(RefCell::new(peer))));
     }
 
     /// Finds out if an engine can run on this machine, and starts it if it is a peer.
@@ -185,8 +184,7 @@ impl Registry {
         let (engine, _) = engine_and_variant(engine);
         if is_peer(engine) {
             let peer = self.peer(engine)?;
-            let version = peer.peer().greeting.peer_version.clone();
-            return Ok(Some(version));
+            return Ok(Some(peer.borrow().greeting.peer_version.clone()));
         }
         if needs_gpu(engine) {
             Device::open().map_err(|missing| match engine {
@@ -198,15 +196,15 @@ impl Registry {
     }
 
     /// The peer called `name`, started when it is first asked for.
-    fn peer(&self, name: &str) -> Result<Rc<StartedPeer>, Error> {
+    fn peer(&self, name: &str) -> Result<SharedPeer, Error> {
         let mut started = self.peers.borrow_mut();
         match started.get(name) {
-            Some(Ok(peer)) if !peer.has_ended() => Ok(Rc::clone(peer)),
+            Some(Ok(peer)) if !peer.borrow().has_ended() => Ok(Rc::clone(peer)),
             Some(Err(reason)) => {
                 Err(Error::Skipped { engine: name.to_owned(), reason: reason.clone() })
             }
             _ => {
-                let peer = peer::start(name);
+                let peer = peer::start(name).map(|peer| Rc::new(RefCell::new(peer)));
                 let reason = |error: &Error| error.lacks().map_or(error.to_string(), str::to_owned);
                 let kept = peer.as_ref().map(Rc::clone).map_err(reason);
                 started.insert(name.to_owned(), kept);
@@ -223,15 +221,16 @@ impl Registry {
             return Ok(Vec::new());
         }
         let peer = self.peer(&case.engine)?;
-        peer::require(&peer, &case.kind, Shape::of(group))?;
-        peer::variants(&peer, &*self.handed(case)?)
+        peer::require(&peer.borrow(), &case.kind, Shape::of(group))?;
+        let handed = self.handed(case)?;
+        peer::variants(&mut peer.borrow_mut(), &handed)
     }
 
     fn build_peer(&self, group: Group, case: &Case) -> Built {
         let (engine, variant) = engine_and_variant(&case.engine);
         let peer = self.peer(engine)?;
         let shape = Shape::of(group);
-        peer::require(&peer, &case.kind, shape)?;
+        peer::require(&peer.borrow(), &case.kind, shape)?;
         peer::build(peer, shape, variant, self.handed(case)?)
     }
 
@@ -249,7 +248,7 @@ impl Registry {
         let kind = kind_of(case)?;
         let bytes = (case.n as u64).saturating_mul(kind.bytes as u64);
         let input = || (kind.input)(self, case);
-        let handed = Rc::new(Handed::new(name.clone(), kind.name, (case.n, bytes), input)?);
+        let handed = Rc::new(Handed::new(kind.name, (case.n, bytes), input)?);
         *last = Some((name, Rc::clone(&handed)));
         Ok(handed)
     }
@@ -379,9 +378,7 @@ fn build_keys<K: Key + Default>(registry: &Registry, group: Group, case: &Case) 
             let by = if engine == CPU_RADIX { CPU_RADIX } else { CPU_STD };
             Box::new(on_host::batch(arrays, by)?)
         }
-        (Group::Segments, _) => {
-            Box::new(segments::Segments::new(segments::Input::new(keys()?, case.level))?)
-        }
+        (Group::Segments, _) => Box::new(segments::Segments::new(keys()?.keys(), case.level)?),
         (Group::Transfer, CPU_COPY) => Box::new(on_host::copy(keys()?, case.level)?),
         (Group::Transfer, _) => copies::build(engine, keys()?, case.level)?,
         (Group::Emulator, _) => emulator::build(case, keys)?,

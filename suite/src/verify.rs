@@ -59,35 +59,36 @@ pub const fn mix(bits: u64) -> u64 {
     z ^ (z >> 33)
 }
 
-/// Verifier of results of sorting one input.
+/// The keys of an input, and the fingerprint that their sorted form has.
 #[derive(Debug)]
-pub struct Verifier<'a, K> {
-    input: &'a [K],
+pub struct Keys<K> {
+    keys: Vec<K>,
     fingerprint: Fingerprint,
 }
 
-impl<'a, K: Key> Verifier<'a, K> {
-    /// Takes the fingerprint of `input`.
-    pub fn new(input: &'a [K]) -> Self {
-        Self { input, fingerprint: Fingerprint::of(input) }
+impl<K: Key> Keys<K> {
+    /// Takes the fingerprint of `keys`.
+    pub fn new(keys: Vec<K>) -> Self {
+        Self { fingerprint: Fingerprint::of(&keys), keys }
     }
 
-    /// The verifier of an input whose fingerprint was taken before.
-    pub fn with_fingerprint(input: &'a [K], fingerprint: Fingerprint) -> Self {
-        Self { input, fingerprint }
+    /// The keys.
+    pub fn keys(&self) -> &[K] {
+        &self.keys
     }
 
-    /// The input.
-    pub fn input(&self) -> &'a [K] {
-        self.input
+    /// Verifies the result of an engine at a level.
+    pub fn check(&self, result: &[K], engine: &'static str, level: usize) -> Result<(), Error> {
+        let compared = self.compare(result);
+        compared.map_err(|difference| Error::WrongResult { engine, level, difference })
     }
 
     /// Succeeds if `result` is the sorted input; else says how it differs. What a
     /// fingerprint can miss is said at the head of this module.
-    pub fn check(&self, result: &[K]) -> Result<(), Difference> {
-        if result.len() != self.input.len() {
+    pub fn compare(&self, result: &[K]) -> Result<(), Difference> {
+        if result.len() != self.keys.len() {
             return Err(Difference::Count {
-                input: self.input.len() as u64,
+                input: self.keys.len() as u64,
                 result: result.len() as u64,
             });
         }
@@ -106,7 +107,7 @@ impl<'a, K: Key> Verifier<'a, K> {
 
     /// Where `result`, known to hold other keys, first differs from the sorted input.
     fn first_foreign_key(&self, result: &[K]) -> Difference {
-        let Ok(mut expected) = memory::collect(self.input.par_iter().copied()) else {
+        let Ok(mut expected) = memory::collect(self.keys.par_iter().copied()) else {
             return Difference::Foreign;
         };
         expected.par_sort_unstable();
@@ -190,18 +191,18 @@ mod tests {
     fn the_sorted_input_passes() {
         for n in [0, 1, 2, BLOCK as u32 - 1, BLOCK as u32, BLOCK as u32 + 1, 300_000] {
             let input = scrambled(n);
-            assert_eq!(Verifier::new(&input).check(&sorted(&input)), Ok(()));
+            let expected = sorted(&input);
+            assert_eq!(Keys::new(input).compare(&expected), Ok(()));
         }
     }
 
     #[test]
     fn an_inversion_is_found_wherever_it_is() {
-        let input = scrambled(3 * BLOCK as u32);
-        let verifier = Verifier::new(&input);
+        let input = Keys::new(scrambled(3 * BLOCK as u32));
         for index in [0, 1, BLOCK - 1, BLOCK, 2 * BLOCK - 1, 3 * BLOCK - 2] {
             let mut result: Vec<u32> = (0..3 * BLOCK as u32).collect();
             result.swap(index, index + 1);
-            let Err(Difference::Order { index: found, .. }) = verifier.check(&result) else {
+            let Err(Difference::Order { index: found, .. }) = input.compare(&result) else {
                 panic!("inversion at {index} not found");
             };
             assert_eq!(found, index);
@@ -210,9 +211,7 @@ mod tests {
 
     #[test]
     fn another_key_is_located() {
-        let input = vec![5, 3, 9, 3];
-        let verifier = Verifier::new(&input);
-        let difference = verifier.check(&[3, 5, 5, 9]).unwrap_err();
+        let difference = Keys::new(vec![5, 3, 9, 3]).compare(&[3, 5, 5, 9]).unwrap_err();
         let message = difference.to_string();
         assert_eq!(
             message,
@@ -226,7 +225,7 @@ mod tests {
         let mut result = sorted(&input);
         result[123_456] = result[123_457];
         assert_eq!(
-            Verifier::new(&input).check(&result),
+            Keys::new(input).compare(&result),
             Err(Difference::Keys {
                 index: 123_456,
                 expected: "123456".into(),
@@ -237,10 +236,9 @@ mod tests {
 
     #[test]
     fn lost_keys_and_zeros_in_their_place_are_found() {
-        let input = vec![0, 0, 7];
-        let verifier = Verifier::new(&input);
-        assert_eq!(verifier.check(&[0, 7]), Err(Difference::Count { input: 3, result: 2 }));
-        assert!(matches!(verifier.check(&[0, 0, 0]), Err(Difference::Keys { .. })));
+        let input = Keys::new(vec![0, 0, 7]);
+        assert_eq!(input.compare(&[0, 7]), Err(Difference::Count { input: 3, result: 2 }));
+        assert!(matches!(input.compare(&[0, 0, 0]), Err(Difference::Keys { .. })));
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Inputs for peers: made once, kept in memory to verify results by, and written to a
-//! file for the peers, so that all sort the same bytes.
+//! Inputs for peers: made once, kept in memory to verify results by, and written to
+//! files for the peers, so that all sort the same bytes.
 //!
 //! A peer may order floats otherwise than we do, and says how. Its result is then held
 //! against the input with every key replaced by one that stands for all that its order
@@ -10,13 +10,14 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::rc::Rc;
 
+use host::gpu::resident::indices;
 use rayon::prelude::*;
 
 use super::protocol::Order;
 use crate::error::{Difference, Error};
-use crate::inputs::Keys;
 use crate::key::Key;
-use crate::verify::{Fingerprint, Verifier};
+use crate::runners::segments;
+use crate::verify::{Fingerprint, Keys, check_pairs};
 use crate::workload::file::read as read_keys;
 
 /// Keys converted to bytes at a time, by one thread.
@@ -24,9 +25,6 @@ const BLOCK: usize = 1 << 20;
 
 /// An input of some type.
 pub trait Input {
-    /// Number of elements.
-    fn n(&self) -> usize;
-
     /// Writes it to the files in `folder` that `load` is told of.
     fn write(&self, folder: &Path) -> Result<(), Error>;
 
@@ -35,21 +33,42 @@ pub trait Input {
     fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), Error>;
 }
 
-impl<K: Key> Input for Rc<Keys<K>> {
-    fn n(&self) -> usize {
-        self.keys().len()
-    }
+/// What goes with keys.
+#[derive(Clone, Copy, Debug)]
+pub enum Form {
+    /// Nothing.
+    Alone,
+    /// Values: each key's index. Such keys are integers, which all orders have in one order.
+    Pairs,
+    /// So many segments, of which each is sorted by itself.
+    Segments(usize),
+}
 
+impl<K: Key> Input for (Rc<Keys<K>>, Form) {
     fn write(&self, folder: &Path) -> Result<(), Error> {
-        write(&folder.join("keys"), self.keys())
+        let (keys, form) = self;
+        let n = keys.keys().len();
+        write(&folder.join("keys"), keys.keys())?;
+        match form {
+            Form::Alone => Ok(()),
+            Form::Pairs => write(&folder.join("values"), &indices(n)?),
+            Form::Segments(level) => write(&folder.join("offsets"), &segments::offsets(n, *level)),
+        }
     }
 
     fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), Error> {
-        let result = read(&folder.join("keys"), self.n())?;
-        if K::NAME == "f32" {
-            return wrong(check_floats(self.keys(), &result, orders));
-        }
-        wrong(self.verifier().check(&result))
+        let (input, form) = (self.0.keys(), self.1);
+        let n = input.len();
+        let keys: Vec<K> = read(&folder.join("keys"), n)?;
+        wrong(match form {
+            Form::Alone if K::TYPE.is_float() => check_floats(input, &keys, orders),
+            Form::Alone => self.0.compare(&keys),
+            Form::Segments(level) => segments::compare(&segments::sorted(input, level)?, &keys),
+            Form::Pairs => {
+                let values: Vec<u32> = read(&folder.join("values"), n)?;
+                return check_pairs(input, n, |index| (keys[index], values[index]));
+            }
+        })
     }
 }
 
@@ -67,7 +86,7 @@ fn check_floats<K: Key>(input: &[K], result: &[K], orders: &[Order]) -> Result<(
                 .map(|key| K::from_bits(u64::from(representative(order, key.to_bits() as u32))))
                 .collect()
         };
-        checked = Verifier::new(&ranked(input)).check(&ranked(result));
+        checked = Keys::new(ranked(input)).compare(&ranked(result));
         if checked.is_ok() {
             break;
         }
@@ -110,7 +129,7 @@ fn first_other<K: Key>(input: &[K], result: &[K]) -> Difference {
 
 /// Writes keys as they lie in the memory of a little-endian machine, blocks of them at
 /// once: one thread alone is slow to fill new pages.
-pub(crate) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), Error> {
+fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), Error> {
     let failed = Error::file(path);
     let file = File::create(path).map_err(&failed)?;
     let blocks = keys.par_chunks(BLOCK).enumerate();
@@ -125,7 +144,7 @@ pub(crate) fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), Error> {
 }
 
 /// Reads `n` keys that were written so. A file of another length is a wrong result.
-pub(crate) fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, Error> {
+fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, Error> {
     let failed = Error::file(path);
     let file = File::open(path).map_err(&failed)?;
     let length = file.metadata().map_err(&failed)?.len();
@@ -140,6 +159,7 @@ pub(crate) fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::{Distribution, Workload};
 
     /// Bits of floats, whose order is that of the bits as long as the sign is clear.
     const ONE: u32 = 1f32.to_bits();
@@ -192,5 +212,51 @@ mod tests {
         );
         let exchanged = check_floats(&input, &[0, NAN, ONE], &[Order::NanLast]);
         assert!(matches!(exchanged, Err(Difference::Order { index: 1, .. })));
+    }
+
+    #[test]
+    fn pairs_pass_if_they_are_stable_and_as_many_as_the_input() {
+        let checked = |input: &[u32], keys: &[u32], values: &[u32]| {
+            let folder = tempfile::tempdir().unwrap();
+            write(&folder.path().join("keys"), keys).unwrap();
+            write(&folder.path().join("values"), values).unwrap();
+            let input = (Rc::new(Keys::new(input.to_vec())), Form::Pairs);
+            input.check(folder.path(), &[]).map_err(|error| error.to_string())
+        };
+        assert_eq!(checked(&[7, 3, 7, 3], &[3, 3, 7, 7], &[1, 3, 0, 2]), Ok(()));
+        assert!(checked(&[7, 3, 7, 3], &[3, 3, 7, 7], &[3, 1, 0, 2]).is_err());
+        let short = checked(&[1, 2], &[1, 2], &[0]).unwrap_err();
+        assert_eq!(short, "wrong result: the input has 2 keys, the result 1");
+        assert_eq!(checked(&[], &[], &[]), Ok(()));
+    }
+
+    #[test]
+    fn pairs_are_written_as_keys_and_their_indices() {
+        let folder = tempfile::tempdir().unwrap();
+        let pairs = (Rc::new(Keys::new(vec![1u32, 2, 3, 5, 8])), Form::Pairs);
+        pairs.write(folder.path()).unwrap();
+        // Sorted as they are, they are their own result.
+        pairs.check(folder.path(), &[]).unwrap();
+        let values = std::fs::read(folder.path().join("values")).unwrap();
+        assert_eq!(values[16..], [4, 0, 0, 0]);
+    }
+
+    #[test]
+    fn segments_are_each_in_order_and_hold_their_own_keys() {
+        let workload = Workload { n: 1001, distribution: Distribution::Uniform, seed: 3 };
+        let keys = workload.generate::<u32>().unwrap();
+        let input = (Rc::new(Keys::new(keys.clone())), Form::Segments(10));
+        let folder = tempfile::tempdir().unwrap();
+        input.write(folder.path()).unwrap();
+        let offsets: Vec<u32> = read(&folder.path().join("offsets"), 11).unwrap();
+        assert_eq!((&offsets[..3], &offsets[9..]), (&[0, 101, 202][..], &[909, 1001][..]));
+        assert!(input.check(folder.path(), &[]).is_err(), "the input itself");
+        let mut sorted = segments::sorted(&keys, 10).unwrap();
+        write(&folder.path().join("keys"), &sorted).unwrap();
+        input.check(folder.path(), &[]).unwrap();
+        // A key of another segment.
+        sorted.swap(0, 101);
+        write(&folder.path().join("keys"), &sorted).unwrap();
+        assert!(input.check(folder.path(), &[]).is_err());
     }
 }

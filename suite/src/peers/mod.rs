@@ -13,7 +13,6 @@
 
 pub mod folder;
 pub mod input;
-pub mod pairs;
 pub mod process;
 pub mod programs;
 pub mod protocol;

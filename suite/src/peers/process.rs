@@ -4,7 +4,7 @@
 //! limit; what a peer writes to standard error is kept for the day it crashes.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -41,8 +41,9 @@ pub struct Peer {
     pub greeting: Greeting,
     /// Ways in which it can sort what is loaded.
     pub variants: Vec<Variant>,
-    /// The one of them that is taken.
-    chosen: usize,
+    /// Folder of the files that it has loaded.
+    loaded: Option<PathBuf>,
+    ended: bool,
     pipe: Pipe,
 }
 
@@ -51,7 +52,8 @@ impl Peer {
     /// longer than `limit`.
     pub fn start(name: &str, command: Command, limit: Duration) -> Result<Self, Error> {
         let (pipe, greeting) = greet(name, command, limit)?;
-        Ok(Self { name: name.to_owned(), greeting, pipe, variants: Vec::new(), chosen: 0 })
+        let (name, variants) = (name.to_owned(), Vec::new());
+        Ok(Self { name, greeting, variants, loaded: None, ended: false, pipe })
     }
 
     /// It, if it runs on the GPU called `device`.
@@ -66,50 +68,47 @@ impl Peer {
         })
     }
 
-    /// Has it load `n` elements of a type from the files in `folder`. Of the
-    /// [`variants`](Self#structfield.variants) that it then has, the first is chosen.
+    /// Returns true if its process is of no further use.
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Has it load `n` elements of a type from the files in `folder`, unless it did so last.
     pub fn load(&mut self, kind: &str, n: usize, folder: &Path) -> Result<(), Error> {
+        if self.loaded.as_deref() == Some(folder) {
+            return Ok(());
+        }
+        self.loaded = None;
         let request = format!("load {kind} {n} {}", folder.display());
         let (answer, line) = self.ask::<Loaded>(&request)?;
-        let malformed = |reason| Err(malformed(&self.name, &request, &line, reason));
         if answer.loaded != n as u64 {
-            return malformed(format!("asked for {n} elements"));
+            return Err(self.malformed(&request, &line, format!("asked for {n} elements")));
         }
         if answer.variants.is_empty() {
-            return malformed("it names no variant to sort them by".to_owned());
+            let reason = "it names no variant to sort them by".to_owned();
+            return Err(self.malformed(&request, &line, reason));
         }
         self.variants = answer.variants;
-        self.chosen = 0;
+        self.loaded = Some(folder.to_owned());
         Ok(())
     }
 
-    /// Chooses one of the [`variants`](Self#structfield.variants), by its index, for the sorts to
-    /// come.
-    pub fn choose(&mut self, variant: usize) {
-        self.chosen = variant;
-    }
-
-    /// Chooses the variant whose least time of `count` sorts is least, and returns its index.
-    pub fn choose_fastest(&mut self, count: usize) -> Result<usize, Error> {
-        let mut fastest = (f64::INFINITY, 0);
-        for variant in 0..self.variants.len() {
-            self.choose(variant);
-            let least = self.run(count)?.into_iter().fold(f64::INFINITY, f64::min);
+    /// The variant whose least time of `count` sorts is least.
+    pub fn fastest(&mut self, count: usize) -> Result<Variant, Error> {
+        let mut fastest = (f64::INFINITY, self.variants[0].clone());
+        for variant in self.variants.clone() {
+            let least = self.run(&variant.name, count)?.into_iter().fold(f64::INFINITY, f64::min);
             if least < fastest.0 {
                 fastest = (least, variant);
             }
         }
-        self.choose(fastest.1);
         Ok(fastest.1)
     }
 
-    /// Has it sort `count` times in device memory by the chosen variant; returns the
-    /// milliseconds of each.
-    pub fn run(&mut self, count: usize) -> Result<Vec<f64>, Error> {
-        let variant = self.variants.get(self.chosen).map(|variant| &variant.name);
-        // Without any, nothing is loaded: that is for the peer to say.
-        let request = format!("run {} {count}", variant.map_or("-", String::as_str));
-        self.timed(&request, count)
+    /// Has it sort `count` times in device memory by a variant; returns the milliseconds of
+    /// each.
+    pub fn run(&mut self, variant: &str, count: usize) -> Result<Vec<f64>, Error> {
+        self.timed(&format!("run {variant} {count}"), count)
     }
 
     /// The same from host memory to host memory.
@@ -125,33 +124,42 @@ impl Peer {
             return Ok(());
         }
         let reason = "neither saved nor an error".to_owned();
-        Err(malformed(&self.name, &request, &line, reason))
+        Err(self.malformed(&request, &line, reason))
     }
 
     fn timed(&mut self, request: &str, count: usize) -> Result<Vec<f64>, Error> {
         let (Timed { times_ms }, line) = self.ask(request)?;
-        let malformed = |reason| malformed(&self.name, request, &line, reason);
         if times_ms.len() != count {
             let reason = format!("asked for {count} times, given {}", times_ms.len());
-            return Err(malformed(reason));
+            return Err(self.malformed(request, &line, reason));
         }
         match times_ms.iter().find(|time| **time <= 0.0) {
-            Some(time) => Err(malformed(format!("{time} ms is no time that a sort takes"))),
+            Some(time) => {
+                let reason = format!("{time} ms is no time that a sort takes");
+                Err(self.malformed(request, &line, reason))
+            }
             None => Ok(times_ms),
         }
     }
 
     /// Sends a request; returns the answer and the line it was read from.
     fn ask<T: DeserializeOwned>(&mut self, request: &str) -> Result<(T, String), Error> {
-        self.pipe.send(request)?;
-        let line = self.pipe.line(request)?;
+        let sent = self.pipe.send(request);
+        let line =
+            sent.and_then(|()| self.pipe.line(request)).inspect_err(|_| self.ended = true)?;
         match protocol::answer(&line) {
             Ok(answer) => Ok((answer, line)),
             Err(NoAnswer::Refused(reason)) => {
                 Err(Error::Refused { peer: self.name.clone(), request: request.to_owned(), reason })
             }
-            Err(NoAnswer::Malformed(reason)) => Err(malformed(&self.name, request, &line, reason)),
+            Err(NoAnswer::Malformed(reason)) => Err(self.malformed(request, &line, reason)),
         }
+    }
+
+    /// The error for an answer that is none, after which the peer is of no further use.
+    fn malformed(&mut self, request: &str, line: &str, reason: String) -> Error {
+        self.ended = true;
+        malformed(&self.name, request, line, reason)
     }
 }
 

@@ -75,26 +75,23 @@ impl Tools {
     fn command(&self, name: &str, capability: (u32, u32)) -> Result<Command, Error> {
         let folder = self.folder.path().join(name);
         fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
-        let started = match name {
-            "cub" => self.cub(capability, &folder)?.map(Command::new),
-            "cupy" => self.script(CUPY, &folder)?,
-            "torch" => self.script(TORCH, &folder)?,
-            _ => Err(format!("no such peer; there are {}", engines::peers().join(", "))),
+        let skipped = |reason| Error::Skipped { engine: name.to_owned(), reason };
+        let source = match name {
+            "cub" => return Ok(Command::new(self.cub(capability, &folder, skipped)?)),
+            "cupy" => CUPY,
+            "torch" => TORCH,
+            _ => {
+                let peers = engines::peers().join(", ");
+                return Err(skipped(format!("no such peer; there are {peers}")));
+            }
         };
-        started.map_err(|reason| Error::Skipped { engine: name.to_owned(), reason })
-    }
-
-    /// A Python peer: its source and the part that all share, side by side. The inner
-    /// error says what is missing.
-    fn script(&self, source: &str, folder: &Path) -> Result<Result<Command, String>, Error> {
+        // In Python: the source and the part that all share, side by side.
         let script = folder.join("peer.py");
         write(&script, source)?;
         write(&folder.join("serve.py"), SERVE)?;
-        Ok(self.python.clone().map(|python| {
-            let mut command = Command::new(python);
-            command.arg(script);
-            command
-        }))
+        let mut command = Command::new(self.python.clone().map_err(skipped)?);
+        command.arg(script);
+        Ok(command)
     }
 
     /// The CUB peer's executable, compiled if it is not there yet.
@@ -102,17 +99,12 @@ impl Tools {
         &self,
         (major, minor): (u32, u32),
         folder: &Path,
-    ) -> Result<Result<PathBuf, String>, Error> {
-        let nvcc = match &self.nvcc {
-            Ok(nvcc) => nvcc,
-            Err(missing) => return Ok(Err(missing.clone())),
-        };
+        skipped: impl Fn(String) -> Error,
+    ) -> Result<PathBuf, Error> {
+        let nvcc = self.nvcc.as_ref().map_err(|missing| skipped(missing.clone()))?;
         let architecture = format!("-arch=sm_{major}{minor}");
         let flags = ["-O3", "-std=c++17", "-Xcompiler=-pthread", &architecture];
-        let version = match run(Command::new(nvcc).arg("--version")) {
-            Ok(version) => version,
-            Err(reason) => return Ok(Err(reason)),
-        };
+        let version = run(Command::new(nvcc).arg("--version")).map_err(&skipped)?;
         let kept = self.cache.as_deref().unwrap_or(folder);
         fs::create_dir_all(kept).map_err(Error::file(kept))?;
         let built = kept.join(format!("cub-{}", key(&[CUB, &version, &flags.join(" ")])));
@@ -122,12 +114,10 @@ impl Tools {
             // Compiled beside its place and moved there, so that half a file is never run.
             let half = built.with_extension(std::process::id().to_string());
             let compiled = run(Command::new(nvcc).args(flags).arg("-o").arg(&half).arg(&source));
-            if let Err(reason) = compiled {
-                return Ok(Err(reason));
-            }
+            compiled.map_err(&skipped)?;
             fs::rename(&half, &built).map_err(Error::file(&built))?;
         }
-        Ok(Ok(built))
+        Ok(built)
     }
 }
 

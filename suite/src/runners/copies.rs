@@ -12,13 +12,12 @@ use rayon::prelude::*;
 
 use crate::engines::{DEVICE_COPY, PINNED_IN, PINNED_OUT, STAGED_IN, STAGED_OUT};
 use crate::error::Error;
-use crate::inputs::Keys;
 use crate::key::Key;
 use crate::memory;
 use crate::runner::{Runner, Times};
 use crate::runners::gpu::{download, event, poison, sorter, timed};
 use crate::threads;
-use crate::verify::check_copy;
+use crate::verify::{Keys, check_copy};
 use host::error::failed;
 use host::gpu::Device;
 use host::gpu::stream::stream;

@@ -33,10 +33,10 @@ use crate::case::Case;
 use crate::engines::{BOUNDS, RACES, RANDOM, WRITTEN};
 use crate::error::{Error, unknown};
 use crate::group::Group;
-use crate::inputs::Keys;
 use crate::key::Key;
 use crate::memory;
 use crate::runner::{Runner, Times};
+use crate::verify::Keys;
 
 /// Most keys of a case: at 10 to 25 microseconds a key, a minute or two a sort.
 const MOST: usize = 1 << 22;

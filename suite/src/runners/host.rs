@@ -12,12 +12,11 @@ use rdst::RadixSort;
 use crate::engine::{Engine, require_memory};
 use crate::engines::{CPU_COPY, CPU_RADIX, CPU_RAYON, CPU_STD};
 use crate::error::Error;
-use crate::inputs::Keys;
 use crate::key::Key;
 use crate::memory;
 use crate::runner::{Runner, Times};
 use crate::threads;
-use crate::verify::{check_copy, check_pairs};
+use crate::verify::{Keys, check_copy, check_pairs};
 
 /// Keys copied by one task.
 const BLOCK: usize = 1 << 18;

@@ -2,7 +2,7 @@
 //! when told to, and its last result is verified. The sorts before those that count
 //! raise the GPU's clocks again: see [`turns`](mod@crate::turns).
 
-use std::cell::{Cell as Flag, RefCell, RefMut};
+use std::cell::RefCell;
 use std::fs;
 use std::rc::Rc;
 
@@ -39,77 +39,27 @@ impl Shape {
     }
 }
 
-/// A peer that runs, shared by the cases that it is measured in one after the other.
-pub struct StartedPeer {
-    peer: RefCell<Peer>,
-    ended: Flag<bool>,
-    /// Name of the input that it has loaded.
-    loaded: RefCell<Option<String>>,
-}
-
-impl StartedPeer {
-    /// The peer, which one case asks at a time.
-    pub fn peer(&self) -> RefMut<'_, Peer> {
-        self.peer.borrow_mut()
-    }
-
-    /// Returns true if its process came to an end.
-    pub fn has_ended(&self) -> bool {
-        self.ended.get()
-    }
-
-    /// The peer `peer`, which has loaded nothing yet.
-    pub fn new(peer: Peer) -> Self {
-        Self { peer: RefCell::new(peer), ended: Flag::new(false), loaded: RefCell::default() }
-    }
-
-    /// Result of `ask` once the peer has loaded `handed`.
-    fn loaded<T>(
-        &self,
-        handed: &Handed,
-        ask: impl FnOnce(&mut Peer) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        if self.loaded.borrow().as_ref() != Some(&handed.name) {
-            self.loaded.replace(None);
-            let (n, folder) = (handed.input.n(), handed.folder.path());
-            self.asked(|peer| peer.load(&handed.kind, n, folder))?;
-            self.loaded.replace(Some(handed.name.clone()));
-        }
-        self.asked(ask)
-    }
-
-    /// Result of `ask`; an error that ends the peer is noted.
-    fn asked<T>(&self, ask: impl FnOnce(&mut Peer) -> Result<T, Error>) -> Result<T, Error> {
-        let answer = ask(&mut self.peer());
-        if answer.as_ref().is_err_and(Error::ends_the_peer) {
-            self.ended.set(true);
-        }
-        answer
-    }
-}
+/// A peer that runs, which one case asks at a time.
+pub type SharedPeer = Rc<RefCell<Peer>>;
 
 /// Starts the peer called `name` on the GPU.
-pub fn start(name: &str) -> Result<Rc<StartedPeer>, Error> {
+pub fn start(name: &str) -> Result<Peer, Error> {
     let device = Device::open()
         .map_err(|missing| Error::Skipped { engine: name.to_owned(), reason: missing.0 })?;
-    let peer = Tools::find()?.start(name, device.capability, LIMIT)?;
-    let peer = peer.on(&device.name)?;
-    Ok(Rc::new(StartedPeer::new(peer)))
+    Tools::find()?.start(name, device.capability, LIMIT)?.on(&device.name)
 }
 
 /// An input as the file by which peers are handed it.
 pub struct Handed {
-    /// The input's name: a peer that has loaded it need not load it again.
-    name: String,
     kind: String,
+    n: usize,
     input: Box<dyn Input>,
     folder: TempDir,
 }
 
 impl Handed {
-    /// Writes `input`, of `n` elements and `bytes` bytes, whose name and type these are.
+    /// Writes `input`, of `n` elements of type `kind` and `bytes` bytes.
     pub fn new(
-        name: String,
         kind: &str,
         (n, bytes): (usize, u64),
         input: impl FnOnce() -> Result<Box<dyn Input>, Error>,
@@ -119,24 +69,26 @@ impl Handed {
         let folder = folder::input_folder(bytes)?;
         let input = input()?;
         input.write(folder.path())?;
-        Ok(Self { name, kind: kind.to_owned(), input, folder })
+        Ok(Self { kind: kind.to_owned(), n, input, folder })
+    }
+
+    fn load(&self, peer: &mut Peer) -> Result<(), Error> {
+        peer.load(&self.kind, self.n, self.folder.path())
     }
 }
 
 /// A peer with an input to sort.
 struct PeerRunner {
-    peer: Rc<StartedPeer>,
+    peer: SharedPeer,
     handed: Rc<Handed>,
-    shape: Shape,
-    /// Index of the variant that sorts, and what it is.
-    variant: Option<(usize, Variant)>,
+    /// The way it sorts on the GPU; of cases from and to host memory, none.
+    variant: Option<Variant>,
     /// Sorts dropped before those that count.
     warm_ups: usize,
 }
 
 /// An error where `peer` does not sort what is called `kind`.
-pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), Error> {
-    let peer = peer.peer();
+pub fn require(peer: &Peer, kind: &str, shape: Shape) -> Result<(), Error> {
     let greeting = &peer.greeting;
     let reason = match greeting.types.iter().any(|known| known == kind) {
         false => format!("it does not sort {kind}"),
@@ -152,32 +104,29 @@ pub fn require(peer: &StartedPeer, kind: &str, shape: Shape) -> Result<(), Error
 }
 
 /// Ways in which `peer` can sort an input that lies on the GPU.
-pub fn variants(peer: &StartedPeer, handed: &Handed) -> Result<Vec<Variant>, Error> {
-    peer.loaded(handed, |peer| Ok(peer.variants.clone()))
+pub fn variants(peer: &mut Peer, handed: &Handed) -> Result<Vec<Variant>, Error> {
+    handed.load(peer)?;
+    Ok(peer.variants.clone())
 }
 
 /// A case of `peer`, sorted by the `variant` of that name, or else by its fastest.
 pub fn build(
-    peer: Rc<StartedPeer>,
+    peer: SharedPeer,
     shape: Shape,
     variant: Option<&str>,
     handed: Rc<Handed>,
 ) -> Result<Box<dyn Runner>, Error> {
+    let all = variants(&mut peer.borrow_mut(), &handed)?;
     let variant = match (shape, variant) {
         (Shape::EndToEnd, _) => None,
-        (_, None) => Some(peer.loaded(&handed, |peer| {
-            let fastest = peer.choose_fastest(WARM_UP_SORTS + 1)?;
-            Ok((fastest, peer.variants[fastest].clone()))
-        })?),
+        (_, None) => Some(peer.borrow_mut().fastest(WARM_UP_SORTS + 1)?),
         (_, Some(name)) => {
-            let all = variants(&peer, &handed)?;
-            let names: Vec<&str> = all.iter().map(|variant| &*variant.name).collect();
-            let index = names.iter().position(|known| *known == name);
-            let index = index.ok_or_else(|| unknown("variant", name, &names))?;
-            Some((index, all[index].clone()))
+            let known: Vec<&str> = all.iter().map(|variant| &*variant.name).collect();
+            let found = all.iter().find(|variant| variant.name == name).cloned();
+            Some(found.ok_or_else(|| unknown("variant", name, &known))?)
         }
     };
-    let mut case = PeerRunner { peer, handed, shape, variant, warm_ups: 0 };
+    let mut case = PeerRunner { peer, handed, variant, warm_ups: 0 };
     let first = case.run(WARM_UP_SORTS + 1)?;
     case.warm_ups = warm_ups(first.iter().map(|ms| ms / 1e3));
     Ok(Box::new(case))
@@ -186,19 +135,18 @@ pub fn build(
 impl PeerRunner {
     /// Milliseconds of `count` sorts.
     fn run(&mut self, count: usize) -> Result<Vec<f64>, Error> {
-        self.peer.loaded(&self.handed, |peer| match &self.variant {
-            Some((index, _)) => {
-                peer.choose(*index);
-                peer.run(count)
-            }
+        let mut peer = self.peer.borrow_mut();
+        self.handed.load(&mut peer)?;
+        match &self.variant {
+            Some(variant) => peer.run(&variant.name, count),
             None => peer.end_to_end(count),
-        })
+        }
     }
 
     fn times(&self, ms: f64) -> Times {
-        match self.shape {
-            Shape::EndToEnd => Times::of_host(ms / 1e3),
-            _ => Times { device_s: Some(ms / 1e3), ..Times::default() },
+        match self.variant {
+            Some(_) => Times::of_device(ms / 1e3),
+            None => Times::of_host(ms / 1e3),
         }
     }
 
@@ -206,8 +154,8 @@ impl PeerRunner {
     fn check(&mut self) -> Result<(), Error> {
         let folder = self.handed.folder.path().join("result");
         fs::create_dir(&folder).map_err(Error::file(&folder))?;
-        let saved = self.peer.asked(|peer| peer.save(&folder));
-        let peer = self.peer.peer();
+        let mut peer = self.peer.borrow_mut();
+        let saved = peer.save(&folder);
         let checked = saved.map(|()| self.handed.input.check(&folder, &peer.greeting.orders));
         // Results are large: each goes before the next comes.
         fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
@@ -243,6 +191,6 @@ impl Runner for PeerRunner {
     }
 
     fn temporary_bytes(&self) -> Option<u64> {
-        self.variant.as_ref()?.1.temporary_bytes
+        self.variant.as_ref()?.temporary_bytes
     }
 }

@@ -1,8 +1,6 @@
 //! Cases of many segments of one length, all sorted by one call: one array on the device, cut
-//! into as many segments as the level says. Each result is compared with that of the host.
-
-use std::path::Path;
-use std::rc::Rc;
+//! into as many segments as the level says; the last ones are shorter, or empty, if they do not
+//! divide. Each result is compared with that of the host.
 
 use cust::event::Event;
 use cust::memory::{AsyncCopyDestination, DeviceBuffer};
@@ -11,11 +9,8 @@ use rayon::prelude::*;
 
 use crate::engines::GPU;
 use crate::error::{Difference, Error};
-use crate::inputs::Keys;
 use crate::key::Key;
 use crate::memory;
-use crate::peers::input as files;
-use crate::peers::protocol::Order as PeerOrder;
 use crate::runner::{Runner, Times};
 use crate::runners::gpu::{download, event, sorter, timed};
 use crate::threads;
@@ -24,38 +19,25 @@ use host::gpu::stream::stream;
 use host::gpu::transfer::upload;
 use host::gpu::{Order, SegmentSort, Workspace};
 
-/// An array, and how many segments it is cut into.
-pub struct Input<K> {
-    keys: Rc<Keys<K>>,
-    level: usize,
+fn length(n: usize, level: usize) -> usize {
+    n.div_ceil(level).max(1)
 }
 
-impl<K: Key> Input<K> {
-    /// `keys` in `level` segments. The last ones are shorter, or empty, if they do not divide.
-    pub fn new(keys: Rc<Keys<K>>, level: usize) -> Self {
-        Self { keys, level }
-    }
-
-    fn length(&self) -> usize {
-        self.keys.keys().len().div_ceil(self.level).max(1)
-    }
-
-    fn offsets(&self) -> Vec<u32> {
-        let n = self.keys.keys().len();
-        (0..=self.level).map(|i| (i * self.length()).min(n) as u32).collect()
-    }
-
-    /// The keys with each segment sorted.
-    fn sorted(&self) -> Result<Vec<K>, Error> {
-        threads::start();
-        let mut sorted = memory::collect(self.keys.keys().par_iter().copied())?;
-        sorted.par_chunks_mut(self.length()).for_each(<[K]>::sort_unstable);
-        Ok(sorted)
-    }
+/// Where each of `level` segments of `n` keys begins, and the last ends.
+pub(crate) fn offsets(n: usize, level: usize) -> Vec<u32> {
+    (0..=level).map(|i| (i * length(n, level)).min(n) as u32).collect()
 }
 
-/// The first key of `found` that is not the one of `sorted`.
-fn difference<K: Key>(sorted: &[K], found: &[K]) -> Result<(), Difference> {
+/// The keys with each of `level` segments sorted.
+pub(crate) fn sorted<K: Key>(keys: &[K], level: usize) -> Result<Vec<K>, Error> {
+    threads::start();
+    let mut sorted = memory::collect(keys.par_iter().copied())?;
+    sorted.par_chunks_mut(length(keys.len(), level)).for_each(<[K]>::sort_unstable);
+    Ok(sorted)
+}
+
+/// Finds the first key of `found` that is not the one of `sorted`.
+pub(crate) fn compare<K: Key>(sorted: &[K], found: &[K]) -> Result<(), Difference> {
     let differs = |&i: &usize| found[i].to_bits() != sorted[i].to_bits();
     match (0..found.len()).into_par_iter().find_first(differs) {
         None => Ok(()),
@@ -64,23 +46,6 @@ fn difference<K: Key>(sorted: &[K], found: &[K]) -> Result<(), Difference> {
             expected: sorted[index].to_string(),
             found: found[index].to_string(),
         }),
-    }
-}
-
-impl<K: Key> files::Input for Input<K> {
-    fn n(&self) -> usize {
-        self.keys.keys().len()
-    }
-
-    fn write(&self, folder: &Path) -> Result<(), Error> {
-        files::write(&folder.join("keys"), self.keys.keys())?;
-        files::write(&folder.join("offsets"), &self.offsets())
-    }
-
-    fn check(&self, folder: &Path, _: &[PeerOrder]) -> Result<(), Error> {
-        let result = files::read(&folder.join("keys"), self.n())?;
-        let checked = difference(&self.sorted()?, &result);
-        checked.map_err(|difference| Error::Wrong(difference.to_string()))
     }
 }
 
@@ -98,23 +63,22 @@ pub struct Segments<K: Key> {
 }
 
 impl<K: Key> Segments<K> {
-    /// `input` on the device.
-    pub fn new(input: Input<K>) -> Result<Self, Error> {
+    /// `keys` on the device, in `level` segments.
+    pub fn new(keys: &[K], level: usize) -> Result<Self, Error> {
         let sorter = sorter()?;
         sorter.device().enter()?;
-        let keys = input.keys.keys();
         let device = sorter.device().clone();
-        let sort = SegmentSort::new(device, keys.len(), input.level, Order::ascending())?;
+        let sort = SegmentSort::new(device, keys.len(), level, Order::ascending())?;
         Ok(Self {
             workspace: sort.workspace()?,
             sort,
             source: upload(keys)?,
             keys: upload(keys)?,
-            offsets: upload(&input.offsets())?,
+            offsets: upload(&offsets(keys.len(), level))?,
             stream: stream()?,
             events: (event()?, event()?),
-            sorted: input.sorted()?,
-            level: input.level,
+            sorted: sorted(keys, level)?,
+            level,
         })
     }
 }
@@ -129,10 +93,10 @@ impl<K: Key> Runner for Segments<K> {
             sort.enqueue(keys, offsets, workspace, stream)
         })?;
         sort.finish(keys, offsets, workspace, stream)?;
-        let checked = difference(&self.sorted, &download(&self.keys)?);
-        checked.map_err(|difference| Error::WrongResult {
-            engine: GPU,
-            level: self.level,
+        let (engine, level) = (GPU, self.level);
+        compare(&self.sorted, &download(&self.keys)?).map_err(|difference| Error::WrongResult {
+            engine,
+            level,
             difference,
         })?;
         Ok(times)
@@ -140,31 +104,5 @@ impl<K: Key> Runner for Segments<K> {
 
     fn temporary_bytes(&self) -> Option<u64> {
         Some(self.sort.workspace_bytes())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::peers::input::Input as _;
-    use crate::workload::{Distribution, Workload};
-
-    #[test]
-    fn segments_of_a_peer_are_each_in_order_and_hold_their_own_keys() {
-        let workload = Workload { n: 1001, distribution: Distribution::Uniform, seed: 3 };
-        let keys = Keys::new(workload.generate::<u32>().unwrap());
-        let input = Input::new(Rc::new(keys), 10);
-        assert_eq!(input.offsets()[..3], [0, 101, 202]);
-        assert_eq!(input.offsets()[9..], [909, 1001]);
-        let folder = tempfile::tempdir().unwrap();
-        input.write(folder.path()).unwrap();
-        assert!(input.check(folder.path(), &[]).is_err(), "the input itself");
-        let mut sorted = input.sorted().unwrap();
-        files::write(&folder.path().join("keys"), &sorted).unwrap();
-        input.check(folder.path(), &[]).unwrap();
-        // A key of another segment.
-        sorted.swap(0, 101);
-        files::write(&folder.path().join("keys"), &sorted).unwrap();
-        assert!(input.check(folder.path(), &[]).is_err());
     }
 }

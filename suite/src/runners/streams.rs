@@ -26,10 +26,10 @@ use cust::memory::{CopyDestination, DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
 
 use crate::error::Error;
-use crate::inputs::Keys;
 use crate::key::Key;
 use crate::runner::{Runner, Times};
 use crate::runners::gpu::{between, check_result, event, poison, record, sorter};
+use crate::verify::Keys;
 use host::error::failed;
 use host::gpu::merger::merge_runs;
 use host::gpu::stream::{stream, wait_for};

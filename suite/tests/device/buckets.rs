@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use cust::memory::DeviceBuffer;
 use host::gpu::{Device, GpuSorter, Order, Payload, Resident};
+use sort_cases::{Case, KeyType};
 use suite::key::{F32, Key};
 use suite::workload::{Distribution, Workload};
 
-use crate::oracle::{Ranked, check, get, oracle, stream};
-use crate::sorted;
+use crate::list::every_way;
+use crate::{get, sorted, stream};
 
 /// Keys of 4 bytes enough to be sorted by bucket: evenly spread, so that each is sorted
 /// locally, and poisoned in some way.
@@ -44,8 +45,7 @@ pub(crate) fn wide_buckets_are_sorted_locally_or_not(device: Arc<Device>) {
             sorts(&sorter, &poisoned(keys, poison, |key| key), order, what);
         }
     }
-    in_every_way::<i64>(&sorter, keys, false);
-    in_every_way::<f64>(&sorter, keys, true);
+    other_types(&sorter, keys.len());
 }
 
 /// Keys few enough that a block holds what they have of a top digit, of each size of block.
@@ -68,8 +68,7 @@ pub(crate) fn top_digits_are_sorted_locally_or_not(device: Arc<Device>) {
             sorts(&sorter, &poisoned, &Order::descending(), what);
         }
     }
-    in_every_way::<i64>(&sorter, &wide, false);
-    in_every_way::<f64>(&sorter, &wide, true);
+    other_types(&sorter, wide.len());
     in_place_and_by_index(&sorter, &narrow);
 }
 
@@ -89,15 +88,11 @@ fn sorts<K: Key>(sorter: &GpuSorter, keys: &[K], order: &Order, what: &str) {
     }
 }
 
-/// Sorts keys of a type that the suite has not.
-fn in_every_way<K: Ranked>(sorter: &GpuSorter, words: &[u64], descending: bool) {
-    let words = words.iter();
-    let keys: Vec<K> = words.map(|&word| K::from_word(word.into())).collect();
-    let order = match descending {
-        true => Order::descending(),
-        false => Order::ascending(),
-    };
-    check(sorter, &keys, order, &oracle(&keys, K::rank, descending));
+/// Sorts `n` keys of types that the suite has not.
+fn other_types(sorter: &GpuSorter, n: usize) {
+    every_way::<i64>(sorter, &Case::uniform(KeyType::I64, n, 25));
+    let descending = Case { descending: true, ..Case::uniform(KeyType::F64, n, 25) };
+    every_way::<f64>(sorter, &descending);
 }
 
 /// Changes key number `i` of `n`.
@@ -148,32 +143,16 @@ fn poisoned<K>(keys: &[u64], poison: Poison, narrow: fn(u64) -> K) -> Vec<K> {
     keys.map(|(i, &key)| narrow(poison(i, n, key))).collect()
 }
 
-/// The ways to sort that do not leave the input as it is, or make the values.
+/// Every way to sort, and fewer keys than are worth it with the same preparation.
 fn in_place_and_by_index(sorter: &GpuSorter, keys: &[u32]) {
-    let expected = sorted(keys);
+    every_way::<u32>(sorter, &Case::uniform(KeyType::U32, keys.len(), 25));
     let stream = stream();
     let sort = sorter.prepare::<u32>(keys.len(), Payload::None, Order::ascending()).unwrap();
     let mut workspace = sort.workspace().unwrap();
-    let mut buffer = DeviceBuffer::from_slice(keys).unwrap();
-    sort.keys_in_place(&mut buffer, &mut workspace, &stream).unwrap();
-    assert!(get(&buffer, &stream) == expected);
-    // Fewer than are worth it, with the same preparation.
-    let few = DeviceBuffer::from_slice(&keys[..100_000]).unwrap();
-    let mut output = DeviceBuffer::from_slice(&keys[..100_000]).unwrap();
-    sort.keys(&few, &mut output, &mut workspace, &stream).unwrap();
-    assert!(get(&output, &stream) == sorted(&keys[..100_000]));
-
-    let sort = sorter.prepare::<u32>(keys.len(), Payload::Index, Order::ascending()).unwrap();
-    let mut workspace = sort.workspace().unwrap();
-    let input = DeviceBuffer::from_slice(keys).unwrap();
-    let mut indices = DeviceBuffer::from_slice(keys).unwrap();
-    sort.indices(&input, &mut buffer, &mut indices, &mut workspace, &stream).unwrap();
-    assert!(get(&buffer, &stream) == expected);
-    let indices = get(&indices, &stream);
-    let follows = |pair: &[u32]| {
-        let (a, b) = (keys[pair[0] as usize], keys[pair[1] as usize]);
-        a < b || a == b && pair[0] < pair[1]
-    };
-    assert!(indices.windows(2).all(follows));
-    assert!(keys[indices[0] as usize] == expected[0]);
+    for keys in [keys, &keys[..100_000]] {
+        let input = DeviceBuffer::from_slice(keys).unwrap();
+        let mut output = DeviceBuffer::from_slice(keys).unwrap();
+        sort.keys(&input, &mut output, &mut workspace, &stream).unwrap();
+        assert!(get(&output, &stream) == sorted(keys));
+    }
 }

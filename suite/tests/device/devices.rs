@@ -7,16 +7,16 @@ use host::Error;
 use host::gpu::devices::{Devices, DevicesSort, Link, Parts};
 use host::gpu::resident::indices;
 use host::gpu::transfer::upload;
-use host::gpu::{Bf16, Device, F16, Order, Payload, checks};
+use host::gpu::{Bf16, Device, F16, GpuKey, Order, Payload, checks};
 use libtest_mimic::{Completion, Trial};
+use sort_cases::{Case, Distribution as Spread, KeyType};
 use suite::devices_engine::DevicesSplit;
-use suite::edge_inputs::edge_inputs;
 use suite::engine::Engine;
 use suite::key::Key;
 use suite::workload::{Distribution, Workload};
 
-use crate::oracle::{Ranked, call, keys, oracle, stream};
-use crate::sorted;
+use crate::list::{call, directions, expect, keys_of, order, words};
+use crate::{keys, sorted, sorts_at_every_level, stream};
 
 /// On one GPU.
 pub(crate) const TESTS: &[crate::OnDevice] = &[
@@ -34,18 +34,9 @@ fn chunks_go_to_all_gpus_and_come_back_sorted(_: Arc<Device>) {
 fn from_and_to_host_memory(devices: &Arc<Devices>, sizes: &[usize]) {
     fn of<K: Key>(devices: &Arc<Devices>, sizes: &[usize]) {
         let mut engine = DevicesSplit::<K>::new(Arc::clone(devices));
-        for level in [1, 2, 7, 64] {
-            for case in edge_inputs::<K>(sizes) {
-                engine.prepare(case.keys.len(), level).unwrap();
-                let mut keys = case.keys.clone();
-                engine.sort(&mut keys).unwrap();
-                let same = keys == sorted(&case.keys);
-                assert!(same, "{} level {level}, {}", K::NAME, case.name);
-            }
-        }
+        sorts_at_every_level(&mut engine, &[1, 2, 7, 64], sizes);
         // Fewer than prepared for.
-        let keys = keys::<u32>(1000).into_iter().map(|word| K::from_bits(word.into()));
-        let keys: Vec<K> = keys.collect();
+        let keys = keys::<K>(1000);
         let mut fewer = keys.clone();
         engine.prepare(5000, 4).unwrap();
         engine.sort(&mut fewer).unwrap();
@@ -87,103 +78,96 @@ fn one_array_over_one_gpu(_: Arc<Device>) {
 
 /// Edge cases, and every type of 4 and 8 bytes.
 fn every_input(devices: &Arc<Devices>) {
-    fn of<K: Ranked>(devices: &Arc<Devices>) {
+    fn of<K: GpuKey>(devices: &Arc<Devices>) {
         if ![32, 64].contains(&K::TYPE.bits) {
             return;
         }
         for n in [1, 2, 1000, 300_001] {
-            let keys = keys::<K>(n);
-            let input = Parts::upload(devices, &keys).unwrap();
-            for (order, descending) in [(Order::ascending(), false), (Order::descending(), true)] {
-                check(devices, &keys, &input, order, descending);
+            for distribution in [Spread::Uniform, Spread::Few] {
+                for case in directions(Case { distribution, ..Case::uniform(K::TYPE, n, 1) }) {
+                    check::<K>(devices, &case, None);
+                }
             }
         }
     }
     sort_cases::for_every_type!(call of (devices));
-    for case in edge_inputs::<u32>(&[32, 5632, 100_000]) {
-        let input = Parts::upload(devices, &case.keys).unwrap();
-        check(devices, &case.keys, &input, Order::ascending(), false);
+    for case in Case::about(KeyType::U32, &[32, 5632, 100_000]) {
+        check::<u32>(devices, &case, None);
     }
 }
 
-/// Sorts keys alone and with their indices, and compares both with the host's stable sort.
-fn check<K: Ranked>(
-    devices: &Arc<Devices>,
-    keys: &[K],
-    input: &Parts<K>,
-    order: Order,
-    descending: bool,
-) {
-    let (n, count) = (keys.len(), devices.all().len());
-    let what = format!("{n} keys of {}, {order:?}, over {count}", K::TYPE.name);
-    let expected = oracle(keys, K::rank, descending);
+/// Sorts keys alone and with values, in parts of these lengths or of equal ones.
+fn check<K: GpuKey>(devices: &Arc<Devices>, case: &Case, lengths: Option<&[usize]>) {
+    let keys: Vec<K> = keys_of(case);
+    let input = match lengths {
+        Some(lengths) => parts(devices, lengths, &keys),
+        None => Parts::upload(devices, &keys).unwrap(),
+    };
     let lengths = input.lengths();
-    let words = |keys: &[K]| keys.iter().map(|key| key.to_word()).collect::<Vec<_>>();
-    let in_order: Vec<u128> = expected.iter().map(|&i| keys[i as usize].to_word()).collect();
-
-    let mut sort = DevicesSort::new(devices, &lengths, Payload::None, order.clone()).unwrap();
-    let mut output = Parts::blank(devices, n).unwrap();
+    let mut sort = DevicesSort::new(devices, &lengths, Payload::None, order(case)).unwrap();
+    let mut output = Parts::blank(devices, case.n).unwrap();
     for _ in 0..2 {
         output.fill(0xA5).unwrap();
-        sort.keys(input, &mut output).unwrap();
-        assert!(words(&output.download().unwrap()) == in_order, "{what}");
+        sort.keys(&input, &mut output).unwrap();
+        expect(case, &output.download().unwrap(), &[] as &[u32]);
     }
-    assert!(words(&input.download().unwrap()) == words(keys), "{what}, input changed");
+    assert!(words(&input.download().unwrap()) == words(&keys), "{case}: the input changed");
 
-    let all = indices(n).unwrap();
-    let mut rest = &all[..];
-    let values = lengths.iter().enumerate().map(|(device, &length)| {
+    let paired = Case { payload: sort_cases::Payload::Value(4), ..*case };
+    let values: Vec<u32> = paired.values().into_iter().map(|word| word as u32).collect();
+    let values = parts(devices, &lengths, &values);
+    let mut sort = DevicesSort::new(devices, &lengths, Payload::Value(4), order(case)).unwrap();
+    let mut values_out = Parts::blank(devices, case.n).unwrap();
+    output.fill(0xA5).unwrap();
+    sort.pairs((&input, &values), (&mut output, &mut values_out)).unwrap();
+    expect(&paired, &output.download().unwrap(), &values_out.download().unwrap());
+}
+
+/// `all` over the devices, in parts of these lengths.
+fn parts<T: GpuKey>(devices: &Arc<Devices>, lengths: &[usize], all: &[T]) -> Parts<T> {
+    let mut rest = all;
+    let parts = lengths.iter().zip(devices.all()).map(|(&length, device)| {
         let (here, behind) = rest.split_at(length);
         rest = behind;
-        devices.all()[device].enter().unwrap();
+        device.enter().unwrap();
         upload(here).unwrap()
     });
-    let values = Parts::new(devices, values.collect()).unwrap();
-    let mut sort = DevicesSort::new(devices, &lengths, Payload::Value(4), order).unwrap();
-    let mut values_out = Parts::blank(devices, n).unwrap();
-    output.fill(0xA5).unwrap();
-    sort.pairs((input, &values), (&mut output, &mut values_out)).unwrap();
-    assert!(values_out.download().unwrap() == expected, "{what}, values");
-    assert!(words(&output.download().unwrap()) == in_order, "{what}, keys of values");
+    Parts::new(devices, parts.collect()).unwrap()
 }
 
 /// Inputs that are exchanged in pieces, of evenly spread keys by bucket, verified on the first
 /// device.
 fn large_inputs(devices: &Arc<Devices>, sizes: &[usize]) {
     fn of<K: Key>(devices: &Arc<Devices>, workload: Workload) {
-        let n = workload.n;
-        let order = Order::ascending();
+        let (n, first, ascending) = (workload.n, &devices.all()[0], Order::ascending);
         let input = Parts::upload(devices, &workload.generate::<K>().unwrap()).unwrap();
+        let lengths = input.lengths();
+        let values = Parts::upload(devices, &indices(n).unwrap()).unwrap();
         let gathered = input.gather(0).unwrap();
-        let first = &devices.all()[0];
         first.enter().unwrap();
         let stream = stream();
-        let hash = checks::keys(first, &gathered, &order, &stream).unwrap().hash;
-
-        let mut alone =
-            DevicesSort::new(devices, &input.lengths(), Payload::None, order.clone()).unwrap();
-        let mut keys_out = Parts::blank(devices, n).unwrap();
-        alone.keys(&input, &mut keys_out).unwrap();
-        drop(alone);
-        let keys = keys_out.gather(0).unwrap();
-        first.enter().unwrap();
-        let checked = checks::keys(first, &keys, &order, &stream).unwrap().check(hash);
-        checked.unwrap_or_else(|error| panic!("{} {workload:?}, alone: {error}", K::NAME));
-
-        let values = Parts::upload(devices, &indices(n).unwrap()).unwrap();
-        let lengths = input.lengths();
-        let mut sort =
-            DevicesSort::new(devices, &lengths, Payload::Value(4), order.clone()).unwrap();
-        let mut values_out = Parts::blank(devices, n).unwrap();
-        sort.pairs((&input, &values), (&mut keys_out, &mut values_out)).unwrap();
-        let (input, keys) = (gathered, keys_out.gather(0).unwrap());
-        let values = values_out.gather(0).unwrap();
-        first.enter().unwrap();
-        let found = checks::keys(first, &keys, &order, &stream).unwrap();
-        let checked = found.check(hash);
-        let checked =
-            checked.and_then(|()| checks::values(first, &input, (&keys, &values), &stream));
-        checked.unwrap_or_else(|error| panic!("{} {workload:?}: {error}", K::NAME));
+        let hash = checks::keys(first, &gathered, &ascending(), &stream).unwrap().hash;
+        for paired in [false, true] {
+            let payload = if paired { Payload::Value(4) } else { Payload::None };
+            let mut sort = DevicesSort::new(devices, &lengths, payload, ascending()).unwrap();
+            let mut keys_out = Parts::blank(devices, n).unwrap();
+            let mut values_out = Parts::blank(devices, n).unwrap();
+            match paired {
+                true => sort.pairs((&input, &values), (&mut keys_out, &mut values_out)),
+                false => sort.keys(&input, &mut keys_out),
+            }
+            .unwrap();
+            drop(sort);
+            let (keys, values) = (keys_out.gather(0).unwrap(), values_out.gather(0).unwrap());
+            first.enter().unwrap();
+            let found = checks::keys(first, &keys, &ascending(), &stream).unwrap();
+            let checked = found.check(hash).and_then(|()| match paired {
+                true => checks::values(first, &gathered, (&keys, &values), &stream),
+                false => Ok(()),
+            });
+            let failed = |error| panic!("{} {workload:?}, paired {paired}: {error}", K::NAME);
+            checked.unwrap_or_else(failed);
+        }
     }
     for &n in sizes {
         for distribution in [
@@ -205,15 +189,8 @@ fn large_inputs(devices: &Arc<Devices>, sizes: &[usize]) {
 fn parts_may_be_of_any_lengths(_: Arc<Device>) {
     let devices = Devices::open(&[0; 4]).unwrap();
     for lengths in [[0, 100_000, 1, 0], [7, 0, 0, 0], [0, 0, 0, 0], [5000, 20_000, 300, 100_000]] {
-        let keys = keys::<u32>(lengths.iter().sum());
-        let mut rest = &keys[..];
-        let parts = lengths.map(|length| {
-            let (here, behind) = rest.split_at(length);
-            rest = behind;
-            upload(here).unwrap()
-        });
-        let input = Parts::new(&devices, parts.into()).unwrap();
-        check(&devices, &keys, &input, Order::ascending(), false);
+        let case = Case::uniform(KeyType::U32, lengths.iter().sum(), 1);
+        check::<u32>(&devices, &case, Some(&lengths));
     }
 }
 

@@ -12,16 +12,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-use cust::memory::{AsyncCopyDestination, DeviceBuffer, DeviceSlice};
-use cust::stream::Stream;
 use host::error::{Bytes, NoGpu};
-use host::gpu::{Bf16, Device, F16, GpuKey, GpuSorter, Order, Payload, Resident, Sort, Workspace};
+use host::gpu::{Bf16, Device, F16, GpuKey, GpuSorter, Order, Payload, Resident};
 use libtest_mimic::{Completion, Failed, Trial};
+use sort_cases::{Case, KeyType};
 use suite::key::{F32, Key};
 use suite::memory;
 use suite::workload::{Distribution, Workload};
 
-use crate::oracle::{self, CHECKED_SORTS, Ranked, call, check, get, oracle, stream};
+use crate::keys;
+use crate::list::{call, check, directions, every_way, keys_of, order};
 
 /// A test: its name, and what it does.
 type Test = (&'static str, fn(&GpuSorter, &mut Coverage));
@@ -142,14 +142,18 @@ fn every_size_to_20000(sorter: &GpuSorter, covered: &mut Coverage) {
     let sorts = thread::scope(|scope| {
         let worker = || {
             sorter.device().enter().unwrap();
-            let mut bench = Bench::new(MOST);
             let mut sorts = 0;
             loop {
                 let n = next.fetch_add(1, Relaxed);
                 if n > MOST {
                     return sorts;
                 }
-                sorts += bench.sort(sorter, n);
+                let keys = Case::uniform(KeyType::U32, n, n as u64);
+                check::<u32>(sorter, &keys);
+                check::<u32>(sorter, &Case { in_place: true, ..keys });
+                let payload = sort_cases::Payload::Value(4);
+                check::<u32>(sorter, &Case { payload, ..keys });
+                sorts += 3;
             }
         };
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
@@ -158,80 +162,6 @@ fn every_size_to_20000(sorter: &GpuSorter, covered: &mut Coverage) {
     });
     assert_eq!(sorts, 3 * (MOST as u64 + 1));
     covered.sorts += sorts;
-}
-
-/// Buffers for sorts of few keys, one after the other.
-struct Bench {
-    keys: Vec<u32>,
-    stream: Stream,
-    /// Keys, values, and either sorted.
-    buffers: [DeviceBuffer<u32>; 4],
-    workspace: Workspace,
-}
-
-impl Bench {
-    fn new(most: usize) -> Self {
-        let buffer = || DeviceBuffer::from_slice(&vec![0; most]).unwrap();
-        Bench {
-            // Each size begins elsewhere, so that no two inputs are alike.
-            keys: oracle::keys(2 * most),
-            stream: stream(),
-            buffers: [buffer(), buffer(), buffer(), buffer()],
-            workspace: Workspace::over(DeviceBuffer::from_slice(&[0]).unwrap()),
-        }
-    }
-
-    /// Sorts `n` keys out of place, with values, and in place. Returns how many sorts
-    /// that is.
-    fn sort(&mut self, sorter: &GpuSorter, n: usize) -> u64 {
-        let keys = &self.keys[n..2 * n];
-        let indices: Vec<u32> = (0..n as u32).collect();
-        let expected = oracle(keys, u32::rank, false);
-        let in_order: Vec<u32> = expected.iter().map(|&i| keys[i as usize]).collect();
-        let [mut input, mut values, mut output, mut sorted] =
-            self.buffers.each_ref().map(|buffer| buffer.index(0..n));
-        let stream = &self.stream;
-        let ascending = Order::ascending;
-
-        put(&mut input, keys, stream);
-        put(&mut values, &indices, stream);
-        let sort = sorter.prepare(n, Payload::None, ascending()).unwrap();
-        let workspace = enough(&mut self.workspace, &sort);
-        put(&mut output, &vec![u32::MAX; n], stream);
-        sort.keys(&input, &mut output, workspace, stream).unwrap();
-        assert!(get(&output, stream) == in_order, "{n} keys, out of place");
-
-        let sort = sorter.prepare(n, Payload::Value(4), ascending()).unwrap();
-        let workspace = enough(&mut self.workspace, &sort);
-        put(&mut output, &vec![u32::MAX; n], stream);
-        put(&mut sorted, &vec![u32::MAX; n], stream);
-        let (from, to) = ((&input, &values), (&mut output, &mut sorted));
-        sort.pairs(from, to, workspace, stream).unwrap();
-        assert!(get(&output, stream) == in_order, "{n} pairs, keys");
-        assert!(get(&sorted, stream) == expected, "{n} pairs, values");
-
-        let sort = sorter.prepare(n, Payload::None, ascending()).unwrap();
-        let workspace = enough(&mut self.workspace, &sort);
-        sort.keys_in_place(&mut input, workspace, stream).unwrap();
-        assert!(get(&input, stream) == in_order, "{n} keys, in place");
-        3
-    }
-}
-
-/// The workspace, another one if this is too small.
-fn enough<'a>(workspace: &'a mut Workspace, sort: &Sort<u32>) -> &'a mut Workspace {
-    if workspace.bytes() < sort.workspace_bytes() {
-        *workspace = sort.workspace().unwrap();
-    }
-    workspace
-}
-
-/// Copies in the stream's order: other copies may still be on their way when they
-/// return.
-fn put(to: &mut DeviceSlice<u32>, from: &[u32], stream: &Stream) {
-    // SAFETY: from memory that is not page-locked, a copy has read all when it returns;
-    // what uses the slice comes after it on the stream.
-    unsafe { to.async_copy_from(from, stream).unwrap() };
 }
 
 /// For each power of two up to 2^30 that size, one less and one more.
@@ -257,8 +187,8 @@ fn powers_of_two(sorter: &GpuSorter, covered: &mut Coverage) {
 
 /// Keys of every width, more than one portion holds, alone and with values.
 fn in_portions(sorter: &GpuSorter, covered: &mut Coverage) {
-    fn of<K: Ranked>(sorter: &GpuSorter, covered: &mut Coverage, times: usize) {
-        let some = oracle::keys::<K>((1 << 20) + 3);
+    fn of<K: GpuKey>(sorter: &GpuSorter, covered: &mut Coverage, times: usize) {
+        let some = keys::<K>((1 << 20) + 3);
         let n = some.len() * times;
         if covered.fits_host::<K>(n, false, &format!("{n} keys")) {
             let keys = some.repeat(times);
@@ -297,14 +227,12 @@ fn two_to_the_33(sorter: &GpuSorter, covered: &mut Coverage) {
 
 /// Three sizes of each type, both ways: in blocks, in small and in large tiles.
 fn every_type(sorter: &GpuSorter, covered: &mut Coverage) {
-    fn of<K: Ranked>(sorter: &GpuSorter, covered: &mut Coverage) {
+    fn of<K: GpuKey>(sorter: &GpuSorter, covered: &mut Coverage) {
         for n in [3_001, 300_007, 5_000_011] {
-            let keys = oracle::keys::<K>(n);
-            for (order, descending) in [(Order::ascending(), false), (Order::descending(), true)] {
-                let expected = oracle(&keys, K::rank, descending);
-                check(sorter, &keys, order.clone(), &expected);
-                covered.sorts += CHECKED_SORTS;
-                covered.sort(sorter, &keys, true, order, "any bits");
+            for case in directions(Case::uniform(K::TYPE, n, 1)) {
+                every_way::<K>(sorter, &case);
+                covered.sorts += 3;
+                covered.sort(sorter, &keys_of::<K>(&case), true, order(&case), "any bits");
             }
         }
     }

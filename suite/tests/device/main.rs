@@ -9,23 +9,23 @@ mod buckets;
 mod devices;
 mod full;
 mod list;
-mod oracle;
 mod raw_kernels;
 mod segments;
 mod workspaces;
 
 use std::sync::{Arc, RwLock};
 
-use cust::memory::{CopyDestination, DeviceBuffer};
+use cust::memory::{DeviceBuffer, DeviceCopy, DeviceSlice};
+use cust::stream::{Stream, StreamFlags};
 use host::Error;
 use host::gpu::module::{embedded_texts, load_module};
-use host::gpu::{Bf16, Device, F16, GpuKey, GpuSorter, Order, Payload, Resident};
+use host::gpu::{Device, GpuKey, GpuSorter, Order, Payload, Resident};
 use libtest_mimic::{Arguments, Failed, Trial};
-use oracle::{Ranked, call, check, get, keys, oracle, stream};
-use suite::edge_inputs::edge_inputs;
+use list::{expect, keys_of};
+use sort_cases::Case;
 use suite::engine::Engine;
 use suite::gpu_engine::{self, Split};
-use suite::key::Key;
+use suite::key::{F32, Key};
 use suite::workload::{Distribution, Workload};
 
 /// A test: its name, and what it does on a GPU.
@@ -39,10 +39,6 @@ const ALONE: &[&str] = &["a_sort_is_captured_in_a_graph", "a_capture_alone_clear
 static TURN: RwLock<()> = RwLock::new(());
 
 const TESTS: &[OnDevice] = &[
-    ("every_case_is_sorted", every_case_is_sorted),
-    ("every_type_and_order_is_sorted", every_type_and_order_is_sorted),
-    ("every_payload_goes_with_its_key", every_payload_goes_with_its_key),
-    ("bit_ranges_are_sorted_stably", bit_ranges_are_sorted_stably),
     ("large_inputs_are_sorted_and_stable", large_inputs_are_sorted_and_stable),
     ("buckets_are_sorted_locally_or_not", buckets::buckets_are_sorted_locally_or_not),
     ("wide_buckets_are_sorted_locally_or_not", buckets::wide_buckets_are_sorted_locally_or_not),
@@ -119,104 +115,29 @@ fn sorted<K: Key>(keys: &[K]) -> Vec<K> {
     keys
 }
 
-fn every_case_is_sorted(device: Arc<Device>) {
-    fn of<K: Key>(sorter: &GpuSorter) {
-        // Around the sizes of a block's sort and of the tiles.
-        for case in edge_inputs::<K>(&[32, 1024, 2816, 4096, 5632, 22528, 100_000]) {
-            let mut keys = case.keys.clone();
-            sorter.sort_slice(&mut keys, Order::ascending()).unwrap();
-            assert!(keys == sorted(&case.keys), "{} {}", K::NAME, case.name);
-        }
-    }
-    let sorter = GpuSorter::new(device);
-    of::<u32>(&sorter);
-    of::<i32>(&sorter);
-    of::<u64>(&sorter);
-    of::<suite::key::F32>(&sorter);
+/// `n` keys of every bit pattern.
+fn keys<K: GpuKey>(n: usize) -> Vec<K> {
+    keys_of(&Case::uniform(K::TYPE, n, 1))
 }
 
-fn every_type_and_order_is_sorted(device: Arc<Device>) {
-    fn of<K: Ranked>(sorter: &GpuSorter) {
-        for n in [1, 2, 1000, 4096, 20_000, 300_001] {
-            let keys = keys(n);
-            for (order, descending) in [(Order::ascending(), false), (Order::descending(), true)] {
-                for order in [order.clone(), order.match_ranking()] {
-                    check(sorter, &keys, order, &oracle(&keys, K::rank, descending));
-                }
-            }
-        }
-    }
-    fn numerically<K: Ranked>(sorter: &GpuSorter) {
-        if !K::TYPE.is_float() {
-            return;
-        }
-        for n in [1, 1000, 20_000, 300_001] {
-            let keys = keys(n);
-            for (order, descending) in [(Order::ascending(), false), (Order::descending(), true)] {
-                let expected =
-                    oracle(&keys, |key: K| K::TYPE.numeric_rank(key.to_word()), descending);
-                check(sorter, &keys, order.numeric(), &expected);
-            }
-        }
-    }
-    let sorter = GpuSorter::new(device);
-    sort_cases::for_every_type!(call of (&sorter));
-    sort_cases::for_every_type!(call numerically (&sorter));
+fn stream() -> Stream {
+    Stream::new(StreamFlags::NON_BLOCKING, None).unwrap()
 }
 
-fn every_payload_goes_with_its_key(device: Arc<Device>) {
-    fn of<V: GpuKey>(sorter: &GpuSorter, value: fn(usize) -> V, order: Order) {
-        for n in [1, 999, 5000, 200_003] {
-            // No NaN and no zeros: then all orders of these are one.
-            let keys: Vec<f32> = keys::<u32>(n)
-                .iter()
-                .map(|word| f32::from_bits((word & 0xBFFF_FFFF) | 1))
-                .collect();
-            let values: Vec<V> = (0..n).map(value).collect();
-            let expected = oracle(&keys, f32::rank, false);
-            let expected: Vec<V> = expected.iter().map(|&i| values[i as usize]).collect();
-            let stream = stream();
-            let payload = Payload::Value(size_of::<V>());
-            let sort = sorter.prepare::<f32>(n, payload, order.clone()).unwrap();
-            let mut workspace = sort.workspace().unwrap();
-            let (keys_in, values_in) = (
-                DeviceBuffer::from_slice(&keys).unwrap(),
-                DeviceBuffer::from_slice(&values).unwrap(),
-            );
-            let mut keys_out = DeviceBuffer::from_slice(&keys).unwrap();
-            let mut values_out = DeviceBuffer::from_slice(&vec![V::default(); n]).unwrap();
-            sort.pairs(
-                (&keys_in, &values_in),
-                (&mut keys_out, &mut values_out),
-                &mut workspace,
-                &stream,
-            )
-            .unwrap();
-            assert!(get(&values_out, &stream) == expected, "{n}, out of place");
-            keys_out.copy_from(&keys).unwrap();
-            values_out.copy_from(&values).unwrap();
-            sort.pairs_in_place(&mut keys_out, &mut values_out, &mut workspace, &stream).unwrap();
-            assert!(get(&values_out, &stream) == expected, "{n}, in place");
-        }
-    }
-    let sorter = GpuSorter::new(device);
-    for order in [Order::ascending(), Order::ascending().numeric()] {
-        of::<u32>(&sorter, |i| i as u32, order.clone());
-        of::<u64>(&sorter, |i| i as u64 * 3, order.clone());
-        of::<u128>(&sorter, |i| (i as u128) << 70, order);
-    }
+/// Content of a slice once the stream has done all its work.
+fn get<T: DeviceCopy + Default>(from: &DeviceSlice<T>, stream: &Stream) -> Vec<T> {
+    stream.synchronize().unwrap();
+    from.as_host_vec().unwrap()
 }
 
-fn bit_ranges_are_sorted_stably(device: Arc<Device>) {
-    let sorter = GpuSorter::new(device);
-    for n in [500, 30_000, 200_000] {
-        let keys = keys::<u64>(n);
-        for (begin, end) in [(0, 64), (0, 1), (3, 17), (8, 16), (20, 60), (63, 64), (5, 9)] {
-            let rank = |key: u64| u128::from((key >> begin) & (u64::MAX >> (64 - end + begin)));
-            let order = Order::ascending().bits(begin..end);
-            check(&sorter, &keys, order, &oracle(&keys, rank, false));
-            let order = Order::descending().bits(begin..end);
-            check(&sorter, &keys, order, &oracle(&keys, rank, true));
+/// Sorts edge cases from and to host memory at every level.
+fn sorts_at_every_level<K: Key>(engine: &mut dyn Engine<K>, levels: &[usize], edges: &[usize]) {
+    for &level in levels {
+        for case in Case::about(K::TYPE, edges) {
+            engine.prepare(case.n, level).unwrap();
+            let mut keys: Vec<K> = keys_of(&case);
+            engine.sort(&mut keys).unwrap();
+            expect(&case, &keys, &[] as &[u32]);
         }
     }
 }
@@ -245,7 +166,7 @@ fn large_inputs_are_sorted_and_stable(device: Arc<Device>) {
             let workload = Workload { n, distribution, seed: n as u64 };
             of::<i32>(&sorter, workload);
             of::<u64>(&sorter, workload);
-            of::<suite::key::F32>(&sorter, workload);
+            of::<F32>(&sorter, workload);
         }
     }
 }
@@ -253,20 +174,12 @@ fn large_inputs_are_sorted_and_stable(device: Arc<Device>) {
 fn every_level_sorts_every_case(device: Arc<Device>) {
     fn of<K: Key>(device: &Arc<Device>) {
         let mut engine = Split::<K>::new(Arc::clone(device));
-        for level in [1, 2, 3, 8, 128] {
-            for case in edge_inputs::<K>(&[100, 5000, 200_000]) {
-                engine.prepare(case.keys.len(), level).unwrap();
-                let mut keys = case.keys.clone();
-                engine.sort(&mut keys).unwrap();
-                let same = keys == sorted(&case.keys);
-                assert!(same, "{} level {level}, {}", K::NAME, case.name);
-            }
-        }
+        sorts_at_every_level(&mut engine, &[1, 2, 3, 8, 128], &[100, 5000, 200_000]);
     }
     of::<u32>(&device);
     of::<i32>(&device);
     of::<u64>(&device);
-    of::<suite::key::F32>(&device);
+    of::<F32>(&device);
 }
 
 fn a_corrupt_ptx_is_one_clear_error(device: Arc<Device>) {

@@ -13,8 +13,7 @@ use cust::module::Module;
 use cust::stream::Stream;
 use host::gpu::Device;
 
-use crate::OnDevice;
-use crate::oracle::stream;
+use crate::{OnDevice, stream};
 use oracle::{drawn, floats};
 
 /// The kernels, or nothing where no compiler for them was found.

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use cust::memory::DeviceBuffer;
 use host::gpu::segments::LONGEST_IN_A_BLOCK;
-use host::gpu::{Bf16, Device, F16, GpuSorter, Order};
+use host::gpu::{Bf16, Device, F16, GpuKey, GpuSorter, Order};
+use sort_cases::Case;
 
-use crate::oracle::{Ranked, call, keys};
+use crate::keys;
+use crate::list::{call, keys_of, order, words};
 
 /// Segments of lengths about those at which a sort changes, with keys outside of them, of
 /// every type of 4 and 8 bytes.
 pub(crate) fn segments_are_sorted_each_by_itself(device: Arc<Device>) {
-    fn of<K: Ranked>(sorter: &GpuSorter) {
+    fn of<K: GpuKey>(sorter: &GpuSorter) {
         if ![32, 64].contains(&K::TYPE.bits) {
             return;
         }
@@ -19,8 +21,8 @@ pub(crate) fn segments_are_sorted_each_by_itself(device: Arc<Device>) {
             [8, 16, 33, 257, 1025, 4097, LONGEST_IN_A_BLOCK + 2, 100_000].into_iter().enumerate()
         {
             let offsets = offsets(300_000, most, seed as u64);
-            for (order, descending) in [(Order::ascending(), false), (Order::descending(), true)] {
-                check::<K>(sorter, &offsets, order, descending, most);
+            for descending in [false, true] {
+                check::<K>(sorter, &offsets, descending);
             }
         }
     }
@@ -34,10 +36,10 @@ pub(crate) fn many_segments_and_none_are_sorted(device: Arc<Device>) {
     let n = 1 << 22;
     for length in [1, 7, 16, 200, 2048] {
         let offsets: Vec<u32> = (0..=n as u32 / length).map(|i| i * length).collect();
-        check::<u32>(&sorter, &offsets, Order::ascending(), false, length as usize);
+        check::<u32>(&sorter, &offsets, false);
     }
-    check::<u32>(&sorter, &[0], Order::ascending(), false, 0);
-    check::<u64>(&sorter, &[5, 5, 5], Order::ascending(), false, 0);
+    check::<u32>(&sorter, &[0], false);
+    check::<u64>(&sorter, &[5, 5, 5], false);
 }
 
 /// Each is one error that names the first wrong segment, and no key moves.
@@ -80,27 +82,19 @@ fn offsets(n: u32, most: usize, mut state: u64) -> Vec<u32> {
 
 /// Sorts by the kernels, and by the standard library segment by segment.
 #[track_caller]
-fn check<K: Ranked>(
-    sorter: &GpuSorter,
-    offsets: &[u32],
-    order: Order,
-    descending: bool,
-    most: usize,
-) {
+fn check<K: GpuKey>(sorter: &GpuSorter, offsets: &[u32], descending: bool) {
     let n = offsets.last().map_or(0, |&end| end as usize) + 5;
-    let input = keys::<K>(n);
-    let mut expected: Vec<u128> = input.iter().map(|key| key.to_word()).collect();
+    let case = Case { descending, ..Case::uniform(K::TYPE, n, 1) };
+    let mut expected = case.keys();
     for bounds in offsets.windows(2) {
-        expected[bounds[0] as usize..bounds[1] as usize].sort_by_key(|&word| {
-            let rank = K::TYPE.rank(word);
-            if descending { !rank } else { rank }
-        });
+        let segment = &mut expected[bounds[0] as usize..bounds[1] as usize];
+        let sorted: Vec<u128> = case.expected(segment).into_iter().map(|i| segment[i]).collect();
+        segment.copy_from_slice(&sorted);
     }
-    let mut array = DeviceBuffer::from_slice(&input).unwrap();
+    let mut array = DeviceBuffer::from_slice(&keys_of::<K>(&case)).unwrap();
     let borders = DeviceBuffer::from_slice(offsets).unwrap();
-    sorter.segments(&mut array, &borders, order).unwrap();
-    let found: Vec<u128> =
-        array.as_host_vec().unwrap().into_iter().map(|key| key.to_word()).collect();
+    sorter.segments(&mut array, &borders, order(&case)).unwrap();
+    let found = words(&array.as_host_vec().unwrap());
     let differs = (0..n).find(|&i| found[i] != expected[i]);
-    assert!(differs.is_none(), "{}, up to {most} keys: differs at {differs:?}", K::TYPE.name);
+    assert!(differs.is_none(), "{case}, {} segments: differs at {differs:?}", offsets.len() - 1);
 }

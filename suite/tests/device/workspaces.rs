@@ -6,12 +6,11 @@ use std::sync::Arc;
 use cust::memory::{CopyDestination, DeviceBuffer};
 use cust::stream::Stream;
 use host::Error;
-use host::gpu::{Device, GpuSorter, Order, Payload, Workspace};
+use host::gpu::{Device, GpuKey, GpuSorter, Order, Payload, Workspace};
 use suite::runners::gpu::Captured;
 use suite::workload::{Distribution, Workload};
 
-use crate::oracle::{Ranked, get, keys, stream};
-use crate::sorted;
+use crate::{get, keys, sorted, stream};
 
 pub(crate) fn buffers_may_take_turns(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
@@ -129,7 +128,7 @@ pub(crate) fn sorts_of_few_and_many_tiles_share_a_workspace(device: Arc<Device>)
 
 /// Sorts `keys` by `bits` in place, twice, and compares the result with the standard
 /// library's.
-fn sorts_by<K: Ranked>(
+fn sorts_by<K: GpuKey>(
     sorter: &GpuSorter,
     keys: &[K],
     bits: Range<u32>,
@@ -140,7 +139,7 @@ fn sorts_by<K: Ranked>(
     let sort = sorter.prepare::<K>(keys.len(), Payload::None, order);
     let sort = sort.unwrap();
     let mut expected = keys.to_vec();
-    expected.sort_by_key(|key| key.rank() >> bits.start & ((1 << bits.len()) - 1));
+    expected.sort_by_key(|key| key.to_word() >> bits.start & ((1 << bits.len()) - 1));
     for _ in 0..2 {
         let mut there = DeviceBuffer::from_slice(keys).unwrap();
         sort.keys_in_place(&mut there, workspace, stream).unwrap();

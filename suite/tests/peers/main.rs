@@ -126,9 +126,9 @@ fn a_peer_can_be_left_to_choose_its_fastest_variant() {
     fs::write(folder.path().join("keys"), [0; 8]).unwrap();
     let mut peer = peer("none", LIMIT).unwrap();
     peer.load("u32", 2, folder.path()).unwrap();
-    assert_eq!(peer.run(1).unwrap(), [4.0]);
-    peer.choose_fastest(2).unwrap();
-    assert_eq!(peer.run(1).unwrap(), [3.0]);
+    assert_eq!(peer.run("slow", 1).unwrap(), [4.0]);
+    let fastest = peer.fastest(2).unwrap();
+    assert_eq!(peer.run(&fastest.name, 1).unwrap(), [3.0]);
 }
 
 fn a_peer_on_another_gpu_is_refused() {
@@ -176,7 +176,7 @@ fn a_peer_that_crashes_says_what_it_said() {
 
 fn a_dead_peer_stays_dead_and_says_so() {
     let mut peer = peer("crashes", LIMIT).unwrap();
-    peer.run(1).unwrap_err();
+    peer.run("slow", 1).unwrap_err();
     let error = peer.load("u32", 0, Path::new("/")).unwrap_err();
     assert!(matches!(error, Error::Ended { .. }), "{error:?}");
 }
@@ -190,9 +190,9 @@ fn a_peer_that_hangs_is_stopped() {
         "fake: skipped: it was not ready in 0.2 s; see `cudamark doctor`"
     );
     let mut peer = peer("hangs", Duration::from_secs(5)).unwrap();
-    let error = peer.run(1).unwrap_err();
+    let error = peer.run("slow", 1).unwrap_err();
     assert!(matches!(error, Error::TimedOut { .. }), "{error:?}");
-    assert!(error.ends_the_peer());
+    assert!(peer.has_ended());
     // It sleeps for a thousand.
     assert!(start.elapsed() < Duration::from_secs(500));
 }
