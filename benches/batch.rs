@@ -9,8 +9,6 @@
 //! How to read it: throughput counts the keys of all arrays. Arrays too small to fill
 //! the machine alone gain with the level, up to the knee; large ones do not.
 
-mod harness;
-
 use std::process::ExitCode;
 
 use suite::Group;

@@ -13,8 +13,6 @@
 //! `suite::plan` has the environment variables that choose tier, sizes, levels,
 //! engines and seed, for this benchmark and all others.
 
-mod harness;
-
 use std::process::ExitCode;
 
 use suite::Group;

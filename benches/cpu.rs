@@ -7,8 +7,6 @@
 //! and more for wider keys; the others gain from input that is sorted already. The rank
 //! after the table is the geometric mean over all inputs.
 
-mod harness;
-
 use std::process::ExitCode;
 
 use suite::Group;

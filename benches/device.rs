@@ -12,8 +12,6 @@
 //! peak says how near the memory's limit that is. A ratio above 1 is a peer that takes
 //! longer. Without a GPU there is nothing to measure, and the reason is said.
 
-mod harness;
-
 use std::process::ExitCode;
 
 use suite::Group;

@@ -7,8 +7,6 @@
 //! How to read it: compare with `device` (or `cpu`) of the same keys; twice the bytes a
 //! pass make twice the time where memory is the limit.
 
-mod harness;
-
 use std::process::ExitCode;
 
 use suite::Group;

@@ -11,8 +11,6 @@
 //! busy at a time: near 1, the device ran them one after the other, and what a level
 //! adds is merging. Efficiency is speed-up over c.
 
-mod harness;
-
 use std::process::ExitCode;
 
 use suite::Group;

@@ -8,8 +8,6 @@
 //! How to read it: `staged-in` and `staged-out` of a level together are what `classic`
 //! would take if sorting were free. Throughput is elements copied.
 
-mod harness;
-
 use std::process::ExitCode;
 
 use suite::Group;

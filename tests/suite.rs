@@ -5,8 +5,6 @@
 //! benchmark.
 
 mod common;
-#[path = "../benches/harness/mod.rs"]
-mod harness;
 mod options;
 
 use std::env;
@@ -45,6 +43,7 @@ fn main() -> ExitCode {
         a_resumed_run_draws_cases_that_were_finished_before,
         settings_that_are_wrong_are_one_error,
         keys_of_a_file_are_measured_under_its_name,
+        paths_are_relative_to_the_workspace,
     ];
     common::run([(tests, None), (options::tests(), None)])
 }
@@ -339,4 +338,26 @@ fn keys_of_a_file_are_measured_under_its_name() {
 
     let beside = one_line(&dir.command("cpu", &QUICK, &keys).output().unwrap(), 1);
     contains(&beside, &["CUDAMARK_KEYS: `", "unset this or CUDAMARK_N"]);
+}
+
+/// Cargo starts a benchmark in the folder of its package.
+fn paths_are_relative_to_the_workspace() {
+    let dir = TestDir::new();
+    let package = dir.0.path().join("benches");
+    fs::create_dir(&package).unwrap();
+    fs::write(dir.0.path().join("own.bin"), [5; 4000]).unwrap();
+    let variables = [
+        ("CARGO_PKG_NAME", "benches"),
+        ("CUDAMARK_KEYS", "own.bin"),
+        ("CUDAMARK_KEYS_TYPE", "i32"),
+        ("CRITERION_HOME", "home"),
+    ];
+    let mut command = dir.command("cpu", &QUICK, &variables);
+    for other in ["CUDAMARK_N", "CUDAMARK_TYPES", "CUDAMARK_DISTRIBUTIONS"] {
+        command.env_remove(other);
+    }
+    command.env("CARGO_MANIFEST_DIR", &package).current_dir(&package);
+    said(&command.output().unwrap(), 0);
+    let measured: Vec<_> = fs::read_dir(dir.0.path().join("home")).unwrap().collect();
+    assert!(!measured.is_empty() && fs::read_dir(&package).unwrap().next().is_none());
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask budget`: sizes that grow only together with a number in the repository.
 //!
 //! Each kernel is instantiated for many types and shapes, so a line of source can cost
-//! megabytes and seconds of everybody's build. Measured is what a benchmark's build makes: the
-//! texts that the build script of `host` embeds, and the command.
+//! megabytes and seconds of everybody's build. Measured is a release build: the texts that the
+//! build script of `host` embeds, and the command.
 
 use crate::{cargo, kernels, programs};
 use anyhow::{Context, Result, bail};
@@ -23,7 +23,7 @@ type Figures = BTreeMap<String, u64>;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Budget {
-    /// Of a build with all that it takes for the benchmarks.
+    /// Of the command's build.
     build: Figures,
     /// Of `cargo xtask bundle`.
     bundle: Figures,
@@ -70,10 +70,9 @@ fn check(measured: &Figures, budget: &Figures) -> Result<()> {
     Ok(())
 }
 
-/// The figures of the build that `cargo bench` makes. Cargo builds the command for the
-/// benchmarks that start it.
+/// The figures of the command's build, which shares its crates with the benchmarks.
 fn measure() -> Result<Figures> {
-    let arguments = ["bench", "--no-run", "--bench=classic"];
+    let arguments = ["build", "--release", "--bin=cudamark"];
     let built = cargo::build(cargo::command(&arguments))?;
     let out = built.out_dirs.iter().find(|(package, _)| *package == "host");
     let (_, out) = out.context("cargo ran no build script of `host`")?;

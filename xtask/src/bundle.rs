@@ -95,7 +95,7 @@ struct Executables(BTreeMap<String, PathBuf>);
 
 impl Executables {
     /// Has cargo build, and takes what belongs into `folder` of it. Cargo also
-    /// builds, and names, the command for benchmarks and tests that start it.
+    /// builds, and names, the command for tests that start it.
     fn add(&mut self, folder: &str, arguments: &[&str], variables: &[Variable]) -> Result<()> {
         println!("building {folder}: cargo {}", arguments.join(" "));
         let mut cargo = cargo::command(arguments);

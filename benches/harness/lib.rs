@@ -15,7 +15,9 @@ mod selection;
 mod stop;
 
 use std::cell::LazyCell;
+use std::env;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use cudamark::{interrupt, paths, report, tell};
@@ -34,23 +36,35 @@ use stop::Stop;
 const RESUME: &str = "CUDAMARK_RESUME";
 
 /// How a case is built. Tests plant engines here.
-pub(crate) type Build = fn(&Session, &Case) -> Result<Box<dyn Runner>, Error>;
+pub type Build = fn(&Session, &Case) -> Result<Box<dyn Runner>, Error>;
 
 /// Runs the benchmark called `bench`, which measures `groups`.
-pub(crate) fn main(bench: &str, groups: &[Group]) -> ExitCode {
+pub fn main(bench: &str, groups: &[Group]) -> ExitCode {
     main_with(bench, groups, |session, name| session.registry.build(name))
 }
 
 /// [`main`] with another way to build cases.
-pub(crate) fn main_with(bench: &str, groups: &[Group], build: Build) -> ExitCode {
+pub fn main_with(bench: &str, groups: &[Group], build: Build) -> ExitCode {
     suite::limits::return_errors();
-    match measure(bench, groups, build) {
+    match leave_package().and_then(|()| measure(bench, groups, build)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {
             tell!("{bench}: {}", stop.message);
             ExitCode::from(stop.code)
         }
     }
+}
+
+/// Goes from the folder of this package, where cargo starts a benchmark, to the
+/// workspace's: paths that a user gives are relative to that.
+fn leave_package() -> Result<(), Stop> {
+    let is_cargos = env::var("CARGO_PKG_NAME").is_ok_and(|name| name == env!("CARGO_PKG_NAME"));
+    let Some(package) = env::var_os("CARGO_MANIFEST_DIR").filter(|_| is_cargos) else {
+        return Ok(());
+    };
+    let root = Path::new(&package).parent().unwrap_or(Path::new("/"));
+    env::set_current_dir(root)
+        .map_err(|error| format!("cannot go to {}: {error}", root.display()).into())
 }
 
 fn measure(bench: &str, groups: &[Group], build: Build) -> Result<(), Stop> {
@@ -193,7 +207,7 @@ fn records(bench: &str, mode: Mode) -> Result<(Option<Records>, Known), Stop> {
         return Ok((None, Known::default()));
     }
     let folder = paths::suite().join("records");
-    let resume = std::env::var_os(RESUME).is_some_and(|value| !value.is_empty() && value != "0");
+    let resume = env::var_os(RESUME).is_some_and(|value| !value.is_empty() && value != "0");
     let last = report::files::newest(&folder, bench).filter(|_| resume);
     Ok(match last {
         Some(path) => (Some(Records::at(&path)), Known(Contents::read(&path)?)),
