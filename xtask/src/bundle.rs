@@ -25,8 +25,11 @@ const BUILD_PACKAGES: [&str; 3] = ["cuda_builder", "cuda_std_macros", "xtask"];
 const BUILDS: [(&str, &[&str]); 3] = [
     ("bin", &["build", "--release", "--bin=cudamark"]),
     ("benches", &["bench", "--no-run"]),
-    ("tests", &["test", "--workspace", "--no-run"]),
+    ("tests", &["test", "--workspace", "--no-run", "--config", OPTIMISED]),
 ];
+
+/// The tests on a device compare billions of keys on the host.
+const OPTIMISED: &str = "profile.dev.package.suite.opt-level=2";
 
 /// The script beside the executables.
 const RUN_SCRIPT: &str = include_str!("bundle_run.sh");

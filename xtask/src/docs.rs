@@ -106,10 +106,14 @@ fn headings(text: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Help text of each subcommand, from the executable that tests use as well.
+/// Help text of each subcommand, from the executable that tests use as well: another has other
+/// features of what it depends on, which would be compiled twice.
 fn help_of_cudamark() -> Result<String> {
-    let built = cargo::build(cargo::command(&["build", "--workspace", "--bin", "cudamark"]))?;
-    let (executable, _) = built.executables.first().context("cargo has built no cudamark")?;
+    let arguments = [&["test", "--no-run", "--test=cli"], &crate::tested_last()[..]].concat();
+    let built = cargo::build(cargo::command(&arguments))?;
+    let mut programs = built.executables.iter();
+    let command = programs.find(|(_, artifact)| artifact.target.is_bin());
+    let (executable, _) = command.context("cargo has built no cudamark")?;
     programs::text(Command::new(executable).arg("manual"))
 }
 

@@ -84,17 +84,23 @@ fn run(task: Task) -> Result<ExitCode> {
 const TESTED_FIRST: [&str; 2] = ["cuda_std", "sort-cases"];
 
 fn test(arguments: &[OsString]) -> Result<ExitCode> {
-    let mut rest = vec!["test", "--workspace"];
-    if cargo::chooses_nothing(arguments) {
-        let first = TESTED_FIRST.map(|package| ["--package", package]).concat();
-        let status = cargo::pass_on(&[&["test"], &first[..]].concat(), arguments, &[])?;
-        if status != ExitCode::SUCCESS {
-            return Ok(status);
-        }
-        rest.extend(TESTED_FIRST.iter().flat_map(|package| ["--exclude", package]));
+    if !cargo::chooses_nothing(arguments) {
+        setup::with_kernels()?;
+        return cargo::pass_on(&["test", "--workspace"], arguments, &[]);
+    }
+    let first = TESTED_FIRST.map(|package| ["--package", package]).concat();
+    let status = cargo::pass_on(&[&["test"], &first[..]].concat(), arguments, &[])?;
+    if status != ExitCode::SUCCESS {
+        return Ok(status);
     }
     setup::with_kernels()?;
-    cargo::pass_on(&rest, arguments, &[])
+    cargo::pass_on(&[&["test"], &tested_last()[..]].concat(), arguments, &[])
+}
+
+/// Cargo's options for all packages that are tested after the first.
+fn tested_last() -> Vec<&'static str> {
+    let first = TESTED_FIRST.iter().flat_map(|package| ["--exclude", package]);
+    ["--workspace"].into_iter().chain(first).collect()
 }
 
 /// The arguments behind the name of the task. Not those that clap has parsed: it
