@@ -91,7 +91,7 @@ impl KeyType {
         }
     }
 
-    /// The word that so many others precede in this order: the inverse of [`rank`](Self::rank).
+    /// The word of a rank: the inverse of [`rank`](Self::rank).
     pub const fn of_rank(&self, rank: u128) -> u128 {
         let word = match self.kind {
             Kind::Unsigned => rank,

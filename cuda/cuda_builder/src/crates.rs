@@ -106,7 +106,7 @@ fn read(folder: &Path) -> Result<(PathBuf, Metadata), CudaBuilderError> {
     }
 }
 
-/// What cargo would build.
+/// Cargo's graph of a build.
 #[derive(Deserialize)]
 struct Graph {
     units: Vec<Unit>,

@@ -33,14 +33,14 @@ pub trait Input {
     fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), Error>;
 }
 
-/// What goes with keys.
+/// Structure of an input beside its keys.
 #[derive(Clone, Copy, Debug)]
 pub enum Form {
-    /// Nothing.
+    /// Keys alone.
     Alone,
-    /// Values: each key's index. Such keys are integers, which all orders have in one order.
+    /// Each key with its index as a value. Keys are integers, which every peer orders alike.
     Pairs,
-    /// So many segments, of which each is sorted by itself.
+    /// A number of segments, each sorted by itself.
     Segments(usize),
 }
 
