@@ -169,7 +169,7 @@ impl<K: Key> Engine<K> for InPool<K> {
         let Some(pool) = &self.pool else {
             return Err(Error::NotPrepared { engine: self.name, n: keys.len(), prepared: 0 });
         };
-        pool.install(|| (self.sort)(keys));
+        threads::install(pool, &mut || (self.sort)(keys));
         Ok(())
     }
 }

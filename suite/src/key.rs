@@ -2,11 +2,11 @@
 
 use std::cmp::Ordering;
 use std::fmt::{Debug, Display};
+use std::slice;
 
 use cust::memory::DeviceCopy;
 use host::gpu::{GpuKey, KeyType};
 use rdst::RadixKey;
-use sort_cases::Kind;
 
 /// A type that engines sort.
 ///
@@ -33,14 +33,6 @@ pub trait Key: GpuKey + Ord + RadixKey + Debug + Display {
         Self::from_word(Self::TYPE.of_rank(rank.into()))
     }
 
-    /// The key of this numeric value. A value that the type cannot hold wraps.
-    fn from_value(value: u32) -> Self {
-        Self::from_bits(match Self::TYPE.kind {
-            Kind::Float { .. } => (value as f32).to_bits().into(),
-            _ => value.into(),
-        })
-    }
-
     /// The least key.
     fn least() -> Self {
         Self::from_rank(0)
@@ -50,6 +42,18 @@ pub trait Key: GpuKey + Ord + RadixKey + Debug + Display {
     fn greatest() -> Self {
         Self::from_rank(u64::MAX)
     }
+}
+
+/// The bytes of keys.
+pub(crate) fn bytes<K: GpuKey>(keys: &[K]) -> &[u8] {
+    // SAFETY: keys are words without padding.
+    unsafe { slice::from_raw_parts(keys.as_ptr().cast(), size_of_val(keys)) }
+}
+
+/// The bytes of keys, to be overwritten.
+pub(crate) fn bytes_mut<K: GpuKey>(keys: &mut [K]) -> &mut [u8] {
+    // SAFETY: keys are words without padding, of which every pattern of bits is one.
+    unsafe { slice::from_raw_parts_mut(keys.as_mut_ptr().cast(), size_of_val(keys)) }
 }
 
 impl Key for u32 {}
@@ -142,12 +146,10 @@ mod tests {
         for key in keys {
             assert_eq!(F32::from_rank(u64::from(key.rank())), key);
         }
-        assert_eq!(F32::from_value(3), F32::new(3.0));
     }
 
     #[test]
     fn bits_of_negative_keys_are_zero_extended() {
         assert_eq!((-1i32).to_bits(), 0xFFFF_FFFF);
-        assert_eq!(i32::from_value(1_000_000), 1_000_000);
     }
 }

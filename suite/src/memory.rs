@@ -8,9 +8,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rayon::iter::{IndexedParallelIterator, ParallelExtend, repeat_n};
-
 use crate::error::Error;
+use crate::key::{Key, bytes, bytes_mut};
 use crate::threads;
 
 /// Left free by what is [`require`]d, for all that is small.
@@ -160,22 +159,58 @@ pub fn require(n: usize, needed: u64) -> Result<(), Error> {
     }
 }
 
-/// The items as a vector, made by all threads.
-pub fn collect<T: Send>(items: impl IndexedParallelIterator<Item = T>) -> Result<Vec<T>, Error> {
-    threads::start();
-    let n = items.len();
+/// `n` items, made by all threads: `item` makes the one at an index.
+pub fn collect<T: Copy + Send>(
+    n: usize,
+    item: impl Fn(usize) -> T + Sync,
+) -> Result<Vec<T>, Error> {
     let needed = bytes_of::<T>(n);
     require(n, needed)?;
     let mut all = Vec::new();
     let reserved = all.try_reserve_exact(n);
     reserved.map_err(|_| host::Error::Refused { n, needed })?;
-    all.par_extend(items);
+    let blocks = all.spare_capacity_mut()[..n].chunks_mut(threads::BLOCK);
+    threads::each(blocks.enumerate(), |(block, room)| {
+        for (place, index) in room.iter_mut().zip(block * threads::BLOCK..) {
+            place.write(item(index));
+        }
+    });
+    // SAFETY: each of the first n was written.
+    unsafe { all.set_len(n) };
     Ok(all)
 }
 
 /// `n` times `value`, as [`collect`] makes it.
-pub fn filled<T: Clone + Send>(value: T, n: usize) -> Result<Vec<T>, Error> {
-    collect(repeat_n(value, n))
+pub fn filled<T: Copy + Send + Sync>(value: T, n: usize) -> Result<Vec<T>, Error> {
+    collect(n, |_| value)
+}
+
+/// A copy of keys, as [`collect`] makes it.
+pub(crate) fn copied<K: Key>(keys: &[K]) -> Result<Vec<K>, Error> {
+    collect(keys.len(), |index| keys[index])
+}
+
+/// Bytes that a thread copies or overwrites at a time.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// Copies keys to as many others, by all threads.
+pub(crate) fn copy<K: Key>(to: &mut [K], from: &[K]) {
+    copy_bytes(bytes_mut(to), bytes(from), BLOCK_BYTES);
+}
+
+/// Copies bytes to as many others, by all threads of the current pool, `block` at a time.
+pub(crate) fn copy_bytes(to: &mut [u8], from: &[u8], block: usize) {
+    threads::each(to.chunks_mut(block).zip(from.chunks(block)), |(to, from)| {
+        to.copy_from_slice(from);
+    });
+}
+
+/// Byte in a result before it is written.
+pub(crate) const POISON: u8 = 0xA5;
+
+/// Overwrites keys, so that what they are afterwards is what was written to them.
+pub(crate) fn poison<K: Key>(keys: &mut [K]) {
+    threads::each(bytes_mut(keys).chunks_mut(BLOCK_BYTES), |block| block.fill(POISON));
 }
 
 #[cfg(test)]

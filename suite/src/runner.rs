@@ -18,7 +18,7 @@ pub trait Runner {
 
     /// The mean times of `sorts` sorts, 1 or more, each of fresh input and verified.
     fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
-        Times::mean_of(sorts, || self.once())
+        Times::mean_of(sorts, &mut || self.once())
     }
 
     /// Sorts until the engine is warm, then `count` times; returns the times of each.
@@ -74,7 +74,7 @@ impl Times {
     /// The mean of what `take` returns `count` times.
     pub fn mean_of(
         count: u32,
-        mut take: impl FnMut() -> Result<Self, Error>,
+        take: &mut dyn FnMut() -> Result<Self, Error>,
     ) -> Result<Self, Error> {
         let mut sum = take()?;
         for _ in 1..count {

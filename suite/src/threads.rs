@@ -3,14 +3,20 @@
 //! rayon starts its global pool when that is first used, and panics where it cannot. So it
 //! is started here, with the threads that there are, before any engine starts its own: an
 //! engine that finds none left says so, and results can be verified in any case.
+//!
+//! Loops other than an engine's own go through [`each`] and [`find_first`], which rayon is
+//! instantiated for once: pipelines for each loop and each type of key are slow to compile.
 
+use std::convert::Infallible;
 use std::env;
 use std::fs;
 use std::io;
-use std::sync::Once;
+use std::ops::Range;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, Once};
 use std::thread;
 
+use rayon::prelude::*;
 use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
 use crate::environment;
@@ -77,6 +83,63 @@ fn waiting(count: usize) -> Vec<SyncSender<ThreadBuilder>> {
     let fit = fit.min(mappings_left().unwrap_or(u64::MAX) / (2 * THREAD_MAPPINGS));
     let count = count.min(usize::try_from(fit).unwrap_or(usize::MAX));
     (0..count).map_while(|_| start()).collect()
+}
+
+/// Elements that a thread takes at a time.
+pub(crate) const BLOCK: usize = 1 << 16;
+
+/// Has the threads of the current pool call `work` with each of `items`. A thread takes the
+/// next one as soon as it is done with the one before.
+pub(crate) fn each<T: Send>(
+    items: impl ExactSizeIterator<Item = T> + Send,
+    work: impl Fn(T) + Sync,
+) {
+    let Ok(()) = try_each(items, |item| -> Result<(), Infallible> {
+        work(item);
+        Ok(())
+    });
+}
+
+/// As [`each`]; a thread whose work fails takes no more, and one of the errors is returned.
+pub(crate) fn try_each<T: Send, E: Send>(
+    items: impl ExactSizeIterator<Item = T> + Send,
+    work: impl Fn(T) -> Result<(), E> + Sync,
+) -> Result<(), E> {
+    let count = items.len();
+    let (items, failed) = (Mutex::new(items), Mutex::new(None));
+    on_all(count, &|| {
+        loop {
+            let next = items.lock().expect("no iterator panics").next();
+            let Some(item) = next else { break };
+            if let Err(error) = work(item) {
+                *failed.lock().expect("nothing panics here") = Some(error);
+                break;
+            }
+        }
+    });
+    failed.into_inner().expect("nothing panics here").map_or(Ok(()), Err)
+}
+
+/// Has the threads of the current pool, `most` at the most, call `work` at the same time.
+fn on_all(most: usize, work: &(dyn Fn() + Sync)) {
+    start();
+    let count = most.min(rayon::current_num_threads());
+    (0..count).into_par_iter().with_max_len(1).for_each(|_| work());
+}
+
+/// The least of `count` indices that `find`, which is given some of them at a time, finds.
+pub(crate) fn find_first(
+    count: usize,
+    find: &(dyn Fn(Range<usize>) -> Option<usize> + Sync),
+) -> Option<usize> {
+    start();
+    let blocks = (0..count.div_ceil(BLOCK)).into_par_iter();
+    blocks.find_map_first(|block| find(block * BLOCK..count.min((block + 1) * BLOCK)))
+}
+
+/// Does `work` on the threads of `pool`.
+pub(crate) fn install(pool: &ThreadPool, work: &mut (dyn FnMut() + Send)) {
+    pool.install(work);
 }
 
 /// A pool of `level` threads for an engine.

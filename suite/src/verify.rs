@@ -17,15 +17,15 @@
 //! A mismatch is then looked into: the input is sorted by the standard library and
 //! compared key by key, so that the error says where the result differs and how.
 
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use rayon::prelude::*;
 
 use crate::error::{Difference, Error};
-use crate::key::Key;
+use crate::key::{Key, bytes};
 use crate::memory;
-use crate::threads;
-
-/// Keys checked by one task.
-const BLOCK: usize = 1 << 16;
+use crate::threads::{self, BLOCK};
 
 /// Number of keys and order-independent hash of them: equal for two slices that
 /// hold the same keys equally often.
@@ -40,13 +40,12 @@ pub struct Fingerprint {
 impl Fingerprint {
     /// The fingerprint of `keys`, taken in parallel.
     pub fn of<K: Key>(keys: &[K]) -> Self {
-        threads::start();
-        let hash =
-            |block: &[K]| block.iter().fold(0u64, |sum, key| sum.wrapping_add(mix(key.to_bits())));
-        Self {
-            count: keys.len() as u64,
-            sum: keys.par_chunks(BLOCK).map(hash).reduce(|| 0, u64::wrapping_add),
-        }
+        let sum = AtomicU64::new(0);
+        threads::each(keys.chunks(BLOCK), |block| {
+            let add = |sum: u64, key: &K| sum.wrapping_add(mix(key.to_bits()));
+            sum.fetch_add(block.iter().fold(0, add), Ordering::Relaxed);
+        });
+        Self { count: keys.len() as u64, sum: sum.into_inner() }
     }
 }
 
@@ -63,13 +62,14 @@ pub const fn mix(bits: u64) -> u64 {
 #[derive(Debug)]
 pub struct Keys<K> {
     keys: Vec<K>,
-    fingerprint: Fingerprint,
+    /// Taken when the first result is verified.
+    fingerprint: OnceLock<Fingerprint>,
 }
 
 impl<K: Key> Keys<K> {
-    /// Takes the fingerprint of `keys`.
+    /// Takes the keys of an input.
     pub fn new(keys: Vec<K>) -> Self {
-        Self { fingerprint: Fingerprint::of(&keys), keys }
+        Self { keys, fingerprint: OnceLock::new() }
     }
 
     /// The keys.
@@ -99,7 +99,8 @@ impl<K: Key> Keys<K> {
                 next: result[index + 1].to_string(),
             });
         }
-        if Fingerprint::of(result) != self.fingerprint {
+        let fingerprint = self.fingerprint.get_or_init(|| Fingerprint::of(&self.keys));
+        if Fingerprint::of(result) != *fingerprint {
             return Err(self.first_foreign_key(result));
         }
         Ok(())
@@ -107,7 +108,7 @@ impl<K: Key> Keys<K> {
 
     /// Where `result`, known to hold other keys, first differs from the sorted input.
     fn first_foreign_key(&self, result: &[K]) -> Difference {
-        let Ok(mut expected) = memory::collect(self.keys.par_iter().copied()) else {
+        let Ok(mut expected) = memory::copied(&self.keys) else {
             return Difference::Foreign;
         };
         expected.par_sort_unstable();
@@ -128,23 +129,20 @@ pub fn check_pairs<K: Key>(
     n: usize,
     pair: impl Fn(usize) -> (K, u32) + Sync,
 ) -> Result<(), Error> {
-    let first = |of: usize, is: &(dyn Fn(usize) -> bool + Sync)| {
-        (0..of).into_par_iter().find_first(|&index| is(index))
-    };
     let shown = |index: usize| {
         let (key, value) = pair(index);
         format!("key {key} with value {value}")
     };
-    let is_foreign = |index: usize| {
+    let is_foreign = |&index: &usize| {
         let (key, value) = pair(index);
         input.get(value as usize) != Some(&key)
     };
-    if let Some(index) = first(n, &is_foreign) {
+    if let Some(index) = threads::find_first(n, &|mut range| range.find(is_foreign)) {
         let pair = shown(index);
         return Err(Error::Wrong(format!("at index {index}: {pair} is no pair of the input")));
     }
-    let is_unordered = |index: usize| pair(index) >= pair(index + 1);
-    match first(n.saturating_sub(1), &is_unordered) {
+    let is_unordered = |&index: &usize| pair(index) >= pair(index + 1);
+    match threads::find_first(n.saturating_sub(1), &|mut range| range.find(is_unordered)) {
         None => Ok(()),
         Some(index) => Err(Error::Wrong(format!(
             "not in stable order: at index {index} {}, then {}",
@@ -156,7 +154,7 @@ pub fn check_pairs<K: Key>(
 
 /// Succeeds if `copy` is `input`.
 pub fn check_copy<K: Key>(input: &[K], copy: &[K]) -> Result<(), Error> {
-    match copy == input {
+    match bytes(copy) == bytes(input) {
         true => Ok(()),
         false => Err(Error::Wrong("the copy is not what was copied".to_owned())),
     }
@@ -164,12 +162,9 @@ pub fn check_copy<K: Key>(input: &[K], copy: &[K]) -> Result<(), Error> {
 
 /// Index of the first key that is greater than the one after it.
 fn first_inversion<K: Key>(keys: &[K]) -> Option<usize> {
-    // Blocks overlap by one key, so that every pair of neighbours lies in one.
-    (0..keys.len().div_ceil(BLOCK)).into_par_iter().find_map_first(|block| {
-        let start = block * BLOCK;
-        let end = (start + BLOCK + 1).min(keys.len());
-        let inversion = keys[start..end].windows(2).position(|pair| pair[0] > pair[1])?;
-        Some(start + inversion)
+    threads::find_first(keys.len().saturating_sub(1), &|range| {
+        let mut neighbours = keys[range.start..=range.end].windows(2);
+        Some(range.start + neighbours.position(|pair| pair[0] > pair[1])?)
     })
 }
 

@@ -131,20 +131,24 @@ impl KernelModule {
     /// # Errors
     /// No kernel has its name; the driver does not load it.
     pub fn load<A>(&self, entry: &Entry<A>) -> Result<Kernel<A>, Error> {
+        let function = self.function(entry.name, entry.shared_bytes)?;
+        Ok(Kernel { function, entry: *entry })
+    }
+
+    fn function(&self, name: &'static str, shared_bytes: usize) -> Result<Function, Error> {
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = *entry;
-        if let Some(&(_, function)) = loaded.get(entry.name) {
-            return Ok(Kernel { function, entry });
+        if let Some(&(_, function)) = loaded.get(name) {
+            return Ok(function);
         }
-        let text = self.texts.get(entry.name).ok_or_else(|| Error::Ptx {
+        let text = self.texts.get(name).ok_or_else(|| Error::Ptx {
             origin: self.origin.clone(),
-            reason: format!("it has no kernel {}", entry.name),
+            reason: format!("it has no kernel {name}"),
             remedy: "it is of another version: build it again".to_owned(),
         })?;
         let module = load_module(&self.origin, &format!("{}{text}", self.prelude))?;
-        let function = function(&module, entry.name, entry.shared_bytes)?;
-        loaded.insert(entry.name, (module, function));
-        Ok(Kernel { function, entry })
+        let function = function(&module, name, shared_bytes)?;
+        loaded.insert(name, (module, function));
+        Ok(function)
     }
 }
 

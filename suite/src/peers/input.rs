@@ -15,13 +15,12 @@ use rayon::prelude::*;
 
 use super::protocol::Order;
 use crate::error::{Difference, Error};
-use crate::key::Key;
+use crate::key::{Key, bytes};
+use crate::memory;
 use crate::runners::segments;
+use crate::threads;
 use crate::verify::{Fingerprint, Keys, check_pairs};
-use crate::workload::file::read as read_keys;
-
-/// Keys converted to bytes at a time, by one thread.
-const BLOCK: usize = 1 << 20;
+use crate::workload::file::{BLOCK, read as read_keys};
 
 /// An input of some type.
 pub trait Input {
@@ -48,11 +47,13 @@ impl<K: Key> Input for (Rc<Keys<K>>, Form) {
     fn write(&self, folder: &Path) -> Result<(), Error> {
         let (keys, form) = self;
         let n = keys.keys().len();
-        write(&folder.join("keys"), keys.keys())?;
+        write(&folder.join("keys"), bytes(keys.keys()))?;
         match form {
             Form::Alone => Ok(()),
-            Form::Pairs => write(&folder.join("values"), &indices(n)?),
-            Form::Segments(level) => write(&folder.join("offsets"), &segments::offsets(n, *level)),
+            Form::Pairs => write(&folder.join("values"), bytes(&indices(n)?)),
+            Form::Segments(level) => {
+                write(&folder.join("offsets"), bytes(&segments::offsets(n, *level)))
+            }
         }
     }
 
@@ -61,7 +62,7 @@ impl<K: Key> Input for (Rc<Keys<K>>, Form) {
         let n = input.len();
         let keys: Vec<K> = read(&folder.join("keys"), n)?;
         wrong(match form {
-            Form::Alone if K::TYPE.is_float() => check_floats(input, &keys, orders),
+            Form::Alone if K::TYPE.is_float() => check_floats(input, &keys, orders)?,
             Form::Alone => self.0.compare(&keys),
             Form::Segments(level) => segments::compare(&segments::sorted(input, level)?, &keys),
             Form::Pairs => {
@@ -78,25 +79,28 @@ fn wrong<T>(checked: Result<T, Difference>) -> Result<T, Error> {
 
 /// Returns true if `result` is `input` sorted by one of `orders`; else how it differs from that
 /// by the last of them.
-fn check_floats<K: Key>(input: &[K], result: &[K], orders: &[Order]) -> Result<(), Difference> {
+fn check_floats<K: Key>(
+    input: &[K],
+    result: &[K],
+    orders: &[Order],
+) -> Result<Result<(), Difference>, Error> {
     let mut checked = Ok(());
     for &order in orders {
-        let ranked = |keys: &[K]| -> Vec<K> {
-            keys.par_iter()
-                .map(|key| K::from_bits(u64::from(representative(order, key.to_bits() as u32))))
-                .collect()
+        let ranked = |keys: &[K]| {
+            memory::collect(keys.len(), |index| {
+                K::from_bits(representative(order, keys[index].to_bits() as u32).into())
+            })
         };
-        checked = Keys::new(ranked(input)).compare(&ranked(result));
+        checked = Keys::new(ranked(input)?).compare(&ranked(result)?);
         if checked.is_ok() {
             break;
         }
     }
-    checked?;
     // In order, but for what the order does not tell apart: that is told apart here.
-    match Fingerprint::of(input) == Fingerprint::of(result) {
+    Ok(checked.and_then(|()| match Fingerprint::of(input) == Fingerprint::of(result) {
         true => Ok(()),
         false => Err(first_other(input, result)),
-    }
+    }))
 }
 
 /// Bits of the f32 that stands for all that `order` does not tell from that of `bits`.
@@ -127,20 +131,14 @@ fn first_other<K: Key>(input: &[K], result: &[K]) -> Difference {
     }
 }
 
-/// Writes keys as they lie in the memory of a little-endian machine, blocks of them at
-/// once: one thread alone is slow to fill new pages.
-fn write<K: Key>(path: &Path, keys: &[K]) -> Result<(), Error> {
+/// Writes the bytes of keys, blocks of them at once: one thread alone is slow to fill new pages.
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let failed = Error::file(path);
     let file = File::create(path).map_err(&failed)?;
-    let blocks = keys.par_chunks(BLOCK).enumerate();
-    let write = |(number, block): (usize, &[K])| {
-        let mut bytes = Vec::with_capacity(size_of_val(block));
-        for key in block {
-            bytes.extend_from_slice(&key.to_bits().to_le_bytes()[..size_of::<K>()]);
-        }
-        file.write_all_at(&bytes, (number * BLOCK * size_of::<K>()) as u64)
-    };
-    blocks.try_for_each(write).map_err(&failed)
+    threads::try_each(bytes.chunks(BLOCK).enumerate(), |(number, block)| {
+        file.write_all_at(block, (number * BLOCK) as u64)
+    })
+    .map_err(failed)
 }
 
 /// Reads `n` keys that were written so. A file of another length is a wrong result.
@@ -161,6 +159,10 @@ mod tests {
     use super::*;
     use crate::workload::{Distribution, Workload};
 
+    fn check_floats(input: &[u32], result: &[u32], orders: &[Order]) -> Result<(), Difference> {
+        super::check_floats(input, result, orders).unwrap()
+    }
+
     /// Bits of floats, whose order is that of the bits as long as the sign is clear.
     const ONE: u32 = 1f32.to_bits();
     const TWO: u32 = 2f32.to_bits();
@@ -173,9 +175,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys");
         let keys: Vec<i32> = (0..BLOCK as i32 + 7).map(|i| i * -1001).collect();
-        write(&path, &keys).unwrap();
-        let bytes = std::fs::read(&path).unwrap();
-        assert_eq!(bytes[4..8], (-1001i32).to_le_bytes());
+        write(&path, bytes(&keys)).unwrap();
+        let written = std::fs::read(&path).unwrap();
+        assert_eq!(written[4..8], (-1001i32).to_le_bytes());
         assert_eq!(read::<i32>(&path, keys.len()).unwrap(), keys);
         let error = read::<i32>(&path, 3).unwrap_err().to_string();
         let count = keys.len();
@@ -218,8 +220,8 @@ mod tests {
     fn pairs_pass_if_they_are_stable_and_as_many_as_the_input() {
         let checked = |input: &[u32], keys: &[u32], values: &[u32]| {
             let folder = tempfile::tempdir().unwrap();
-            write(&folder.path().join("keys"), keys).unwrap();
-            write(&folder.path().join("values"), values).unwrap();
+            write(&folder.path().join("keys"), bytes(keys)).unwrap();
+            write(&folder.path().join("values"), bytes(values)).unwrap();
             let input = (Rc::new(Keys::new(input.to_vec())), Form::Pairs);
             input.check(folder.path(), &[]).map_err(|error| error.to_string())
         };
@@ -252,11 +254,11 @@ mod tests {
         assert_eq!((&offsets[..3], &offsets[9..]), (&[0, 101, 202][..], &[909, 1001][..]));
         assert!(input.check(folder.path(), &[]).is_err(), "the input itself");
         let mut sorted = segments::sorted(&keys, 10).unwrap();
-        write(&folder.path().join("keys"), &sorted).unwrap();
+        write(&folder.path().join("keys"), bytes(&sorted)).unwrap();
         input.check(folder.path(), &[]).unwrap();
         // A key of another segment.
         sorted.swap(0, 101);
-        write(&folder.path().join("keys"), &sorted).unwrap();
+        write(&folder.path().join("keys"), bytes(&sorted)).unwrap();
         assert!(input.check(folder.path(), &[]).is_err());
     }
 }

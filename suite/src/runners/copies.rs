@@ -8,7 +8,6 @@ use cust::event::Event;
 use cust::memory::{AsyncCopyDestination, DeviceBuffer, LockedBuffer};
 use cust::stream::Stream;
 use rayon::ThreadPool;
-use rayon::prelude::*;
 
 use crate::engines::{DEVICE_COPY, PINNED_IN, PINNED_OUT, STAGED_IN, STAGED_OUT};
 use crate::error::Error;
@@ -72,8 +71,8 @@ impl<K: Key> Runner for Plain<K> {
     fn once(&mut self) -> Result<Times, Error> {
         self.device.enter()?;
         match self.engine {
-            PINNED_OUT => self.pinned.as_mut_slice().fill(K::least()),
-            PINNED_IN => self.pinned.as_mut_slice().copy_from_slice(self.input.keys()),
+            PINNED_OUT => memory::poison(self.pinned.as_mut_slice()),
+            PINNED_IN => memory::copy(self.pinned.as_mut_slice(), self.input.keys()),
             _ => {}
         }
         poison(&self.there, &self.stream)?;
@@ -124,7 +123,7 @@ impl<K: Key> Staged<K> {
         Ok(Self {
             device,
             inwards: engine == STAGED_IN,
-            host: memory::collect(input.keys().par_iter().copied())?,
+            host: memory::copied(input.keys())?,
             there: upload(input.keys())?,
             lanes: (0..count).map(lane).collect::<Result<_, crate::Error>>()?,
             pool: threads::pool(engine, count)?,
@@ -142,15 +141,15 @@ impl<K: Key> Runner for Staged<K> {
             let idle = self.lanes[0].1.synchronize();
             idle.map_err(failed("overwriting the last copy"))?;
         } else {
-            self.host.fill(K::least());
+            memory::poison(&mut self.host);
         }
         let (device, there, chunk) = (&self.device, &self.there, self.chunk);
         let (host, lanes, inwards) = (&mut self.host, &mut self.lanes, self.inwards);
         let begun = Instant::now();
-        self.pool.install(|| {
-            let chunks = host.par_chunks_mut(chunk).zip(lanes.par_iter_mut());
-            let chunks = chunks.with_max_len(1).enumerate();
-            chunks.try_for_each(|(index, (keys, (staging, stream)))| {
+        let mut done = Ok(());
+        threads::install(&self.pool, &mut || {
+            let chunks = host.chunks_mut(chunk).zip(&mut *lanes).enumerate();
+            done = threads::try_each(chunks, |(index, (keys, (staging, stream)))| {
                 device.enter()?;
                 let there = there.index(index * chunk..index * chunk + keys.len());
                 if inwards {
@@ -159,9 +158,10 @@ impl<K: Key> Runner for Staged<K> {
                 } else {
                     staging.download(&there, keys, stream)
                 }
-            })
-        })?;
+            });
+        });
         let elapsed = begun.elapsed();
+        done?;
         match self.inwards {
             true => check_copy(self.input.keys(), &download(&self.there)?)?,
             false => check_copy(self.input.keys(), &self.host)?,

@@ -21,7 +21,7 @@ use crate::engines::GPU;
 use crate::error::Error;
 use crate::error::Unavailable;
 use crate::key::Key;
-use crate::memory;
+use crate::memory::{self, POISON};
 use crate::runner::{Runner, Times, WARM_UP_SORTS, warm_ups};
 use crate::verify::Keys;
 use host::error::{check, failed};
@@ -37,8 +37,6 @@ pub(crate) fn download<K: Key>(slice: &DeviceSlice<K>) -> Result<Vec<K>, Error> 
     Ok(keys)
 }
 
-/// Byte in an output before a sort writes to it.
-const POISON: u8 = 0xA5;
 /// Bytes of a cache whose size the driver does not say.
 const CACHE_BYTES: u64 = 128 << 20;
 
@@ -248,7 +246,7 @@ impl<K: Key> Runner for Graph<K> {
 
     fn sample(&mut self, sorts: u32) -> Result<Times, Error> {
         // A sample of `sorts` sorts, in whole graphs.
-        Times::mean_of(sorts.div_ceil(GRAPH_SORTS as u32), || self.once())
+        Times::mean_of(sorts.div_ceil(GRAPH_SORTS as u32), &mut || self.once())
     }
 }
 

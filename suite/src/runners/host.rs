@@ -12,14 +12,11 @@ use rdst::RadixSort;
 use crate::engine::{Engine, require_memory};
 use crate::engines::{CPU_COPY, CPU_RADIX, CPU_RAYON, CPU_STD};
 use crate::error::Error;
-use crate::key::Key;
+use crate::key::{Key, bytes, bytes_mut};
 use crate::memory;
 use crate::runner::{Runner, Times};
-use crate::threads;
+use crate::threads::{self, BLOCK};
 use crate::verify::{Keys, check_copy, check_pairs};
-
-/// Keys copied by one task.
-const BLOCK: usize = 1 << 18;
 
 /// One array, sorted by an engine at a level.
 pub struct Sorted<K: Key> {
@@ -48,18 +45,13 @@ impl<K: Key> Sorted<K> {
 
 impl<K: Key> Runner for Sorted<K> {
     fn once(&mut self) -> Result<Times, Error> {
-        restore(&mut self.work, self.input.keys());
+        memory::copy(&mut self.work, self.input.keys());
         let start = Instant::now();
         self.engine.sort(&mut self.work)?;
         let elapsed = start.elapsed();
         self.input.check(&self.work, self.engine.name(), self.level)?;
         Ok(Times::of_host(elapsed.as_secs_f64()))
     }
-}
-
-fn restore<K: Key>(work: &mut [K], input: &[K]) {
-    let blocks = work.par_chunks_mut(BLOCK).zip(input.par_chunks(BLOCK));
-    blocks.for_each(|(work, input)| work.copy_from_slice(input));
 }
 
 /// Work on the threads of a pool, with what it works on.
@@ -79,7 +71,7 @@ impl<W: Send, I: Sync> Runner for Pooled<W, I> {
         (self.restore)(work, input);
         let (input, level) = (&**input, pool.current_num_threads());
         let start = Instant::now();
-        pool.install(|| run(work, input, level));
+        threads::install(pool, &mut || run(work, input, level));
         let elapsed = start.elapsed();
         (self.verify)(work, input)?;
         Ok(Times::of_host(elapsed.as_secs_f64()))
@@ -95,21 +87,20 @@ pub fn batch<K: Key>(inputs: Rc<Vec<Keys<K>>>, engine: &'static str) -> Result<i
     memory::require(n, memory::bytes_of::<K>(n).saturating_mul(2))?;
     let run: SortArrays<K> = match engine {
         CPU_RADIX => |work, _, _| {
-            let each = work.par_iter_mut().with_max_len(1);
-            each.for_each(|keys| keys.radix_sort_builder().with_parallel(false).sort());
+            threads::each(work.iter_mut(), |keys| {
+                keys.radix_sort_builder().with_parallel(false).sort();
+            });
         },
-        _ => |work, _, _| {
-            work.par_iter_mut().with_max_len(1).for_each(|keys| keys.sort_unstable());
-        },
+        _ => |work, _, _| threads::each(work.iter_mut(), |keys| keys.sort_unstable()),
     };
-    let copies = inputs.iter().map(|input| memory::collect(input.keys().par_iter().copied()));
+    let arrays = inputs.iter().map(|input| memory::filled(K::least(), input.keys().len()));
     Ok(Pooled {
         pool: threads::pool(engine, inputs.len())?,
-        work: copies.collect::<Result<Vec<Vec<K>>, _>>()?,
+        work: arrays.collect::<Result<Vec<Vec<K>>, _>>()?,
         input: inputs,
         restore: |work, inputs| {
-            let arrays = work.par_iter_mut().zip(inputs);
-            arrays.for_each(|(work, input)| work.copy_from_slice(input.keys()));
+            let arrays = work.iter_mut().zip(inputs);
+            arrays.for_each(|(work, input)| memory::copy(work, input.keys()));
         },
         run,
         verify: match engine {
@@ -150,8 +141,11 @@ pub fn pairs<K: Key>(
         work: memory::filled((K::least(), 0), n)?,
         input,
         restore: |pairs: &mut PairsOf<K>, input| {
-            let fresh = pairs.par_iter_mut().zip(input.keys()).enumerate();
-            fresh.for_each(|(index, (pair, key))| *pair = (*key, index as u32));
+            let blocks = pairs.chunks_mut(BLOCK).zip(input.keys().chunks(BLOCK)).enumerate();
+            threads::each(blocks, |(block, (pairs, keys))| {
+                let indexed = keys.iter().copied().zip((block * BLOCK) as u32..);
+                pairs.iter_mut().zip(indexed).for_each(|(pair, fresh)| *pair = fresh);
+            });
         },
         run,
         verify: |pairs, input| check_pairs(input.keys(), pairs.len(), |index| pairs[index]),
@@ -166,14 +160,10 @@ pub fn copy<K: Key>(input: Rc<Keys<K>>, level: usize) -> Result<impl Runner, Err
         pool: threads::pool(CPU_COPY, level)?,
         work: memory::filled(K::least(), n)?,
         input,
-        restore: |output: &mut Vec<K>, _| {
-            let poison = K::from_bits(0xA5A5_A5A5_A5A5_A5A5);
-            output.par_iter_mut().for_each(|key| *key = poison);
-        },
+        restore: |output: &mut Vec<K>, _| memory::poison(output),
         run: |output, input: &Keys<K>, level| {
-            let chunk = input.keys().len().div_ceil(level).max(1);
-            let chunks = output.par_chunks_mut(chunk).zip(input.keys().par_chunks(chunk));
-            chunks.with_max_len(1).for_each(|(to, from)| to.copy_from_slice(from));
+            let chunk = input.keys().len().div_ceil(level).max(1) * size_of::<K>();
+            memory::copy_bytes(bytes_mut(output), bytes(input.keys()), chunk);
         },
         verify: |output, input| check_copy(input.keys(), output),
     })

@@ -5,7 +5,6 @@
 use cust::event::Event;
 use cust::memory::{AsyncCopyDestination, DeviceBuffer};
 use cust::stream::Stream;
-use rayon::prelude::*;
 
 use crate::engines::GPU;
 use crate::error::{Difference, Error};
@@ -30,16 +29,15 @@ pub(crate) fn offsets(n: usize, level: usize) -> Vec<u32> {
 
 /// The keys with each of `level` segments sorted.
 pub(crate) fn sorted<K: Key>(keys: &[K], level: usize) -> Result<Vec<K>, Error> {
-    threads::start();
-    let mut sorted = memory::collect(keys.par_iter().copied())?;
-    sorted.par_chunks_mut(length(keys.len(), level)).for_each(<[K]>::sort_unstable);
+    let mut sorted = memory::copied(keys)?;
+    threads::each(sorted.chunks_mut(length(keys.len(), level)), <[K]>::sort_unstable);
     Ok(sorted)
 }
 
 /// Finds the first key of `found` that is not the one of `sorted`.
 pub(crate) fn compare<K: Key>(sorted: &[K], found: &[K]) -> Result<(), Difference> {
     let differs = |&i: &usize| found[i].to_bits() != sorted[i].to_bits();
-    match (0..found.len()).into_par_iter().find_first(differs) {
+    match threads::find_first(found.len(), &|mut range| range.find(differs)) {
         None => Ok(()),
         Some(index) => Err(Difference::Keys {
             index,

@@ -10,21 +10,21 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, TypeStr};
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::case::Case;
 use crate::error::{Error, unknown};
-use crate::key::Key;
+use crate::key::{Key, bytes_mut};
 use crate::memory;
+use crate::threads;
 
 /// First bytes of a .npy file.
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// Most characters of a file's name in the name of a case: Criterion cuts those of its
 /// folders at 64.
 const NAME: usize = 24;
-/// Keys converted from bytes at a time, by one thread.
-const BLOCK: usize = 1 << 20;
+/// Bytes that a thread reads or writes at a time.
+pub(crate) const BLOCK: usize = 1 << 20;
 
 /// A file of keys, found to be whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -242,7 +242,8 @@ fn hash(mut reader: impl Read) -> io::Result<String> {
     Ok(hasher.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect())
 }
 
-/// `n` little-endian keys from `offset` in `file`, converted by all threads.
+/// `n` keys from `offset` in `file`, read by all threads. They are little-endian, as every machine
+/// is that CUDA runs on.
 pub(crate) fn read<K: Key>(
     file: &File,
     offset: u64,
@@ -250,19 +251,14 @@ pub(crate) fn read<K: Key>(
     path: &Path,
 ) -> Result<Vec<K>, Error> {
     let mut keys = memory::filled(K::least(), n)?;
-    let blocks = keys.par_chunks_mut(BLOCK).enumerate();
-    let read = |(number, block): (usize, &mut [K])| {
-        let mut bytes = vec![0; size_of_val(block)];
-        file.read_exact_at(&mut bytes, offset + (number * BLOCK * size_of::<K>()) as u64)?;
-        for (word, key) in bytes.chunks_exact(size_of::<K>()).zip(block) {
-            let mut bits = [0; 8];
-            bits[..size_of::<K>()].copy_from_slice(word);
-            *key = K::from_bits(u64::from_le_bytes(bits));
-        }
-        Ok(())
-    };
-    blocks.try_for_each(read).map_err(Error::file(path))?;
+    read_bytes(file, offset, bytes_mut(&mut keys)).map_err(Error::file(path))?;
     Ok(keys)
+}
+
+fn read_bytes(file: &File, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+    threads::try_each(bytes.chunks_mut(BLOCK).enumerate(), |(number, block)| {
+        file.read_exact_at(block, offset + (number * BLOCK) as u64)
+    })
 }
 
 #[cfg(test)]

@@ -16,9 +16,9 @@
 //!   in which the high byte changes from block to block; an odd pass takes that one, and
 //!   leaves them in order of T.
 
+use host::gpu::KeyType;
 use rand::RngExt;
 use rand_distr::Zipf;
-use rayon::prelude::*;
 
 use super::draws::{Draws, draw, draw_below, seed_of_values};
 use super::{CLASSIC_MAX, Distribution, Workload};
@@ -38,9 +38,8 @@ const BLOCK: usize = 4096;
 
 /// The keys of a workload.
 pub(super) fn generate<K: Key>(workload: &Workload) -> Result<Vec<K>, Error> {
-    let key = Maker::new(workload);
-    let indices = (0..workload.n).into_par_iter().with_min_len(1 << 14);
-    let mut keys = memory::collect(indices.map(|index| key.at(index)))?;
+    let maker = Maker::new(workload, K::TYPE);
+    let mut keys = memory::collect(workload.n, |index| K::from_bits(maker.at(index)))?;
     if workload.distribution == Distribution::NearlySorted {
         exchange(&mut keys, workload.seed);
     }
@@ -56,31 +55,33 @@ fn exchange<K>(keys: &mut [K], seed: u64) {
     }
 }
 
-/// Makes the keys of a workload.
-struct Maker<'a, K> {
+/// Makes the keys of a workload, as words of which a key takes the low bits.
+struct Maker<'a> {
     workload: &'a Workload,
+    kind: KeyType,
     zipf: Zipf<f64>,
     /// Edges of the type, where the distribution draws them.
-    edges: Vec<K>,
+    edges: Vec<u64>,
 }
 
-impl<'a, K: Key> Maker<'a, K> {
-    fn new(workload: &'a Workload) -> Self {
+impl<'a> Maker<'a> {
+    fn new(workload: &'a Workload, kind: KeyType) -> Self {
         Self {
             workload,
+            kind,
             zipf: Zipf::new(ZIPF_KEYS, ZIPF_EXPONENT).expect("an exponent of 0 or more"),
             edges: match workload.distribution {
-                Distribution::Special => edges(),
+                Distribution::Special => edges(kind),
                 _ => Vec::new(),
             },
         }
     }
 
     /// The key at `index`, below `n`.
-    fn at(&self, index: usize) -> K {
+    fn at(&self, index: usize) -> u64 {
         let &Workload { n, distribution, seed } = self.workload;
         let i = index as u64;
-        let value = |index| K::from_bits(draw(seed_of_values(seed), index));
+        let value = |index| draw(seed_of_values(seed), index);
         match distribution {
             Distribution::Uniform
             | Distribution::Entropy811
@@ -89,15 +90,16 @@ impl<'a, K: Key> Maker<'a, K> {
             | Distribution::Entropy201 => {
                 let draws = distribution.ands().unwrap_or(1);
                 let and = |bits, k| bits & draw(seed, i.wrapping_mul(draws) + k);
-                K::from_bits((0..draws).fold(u64::MAX, and))
+                (0..draws).fold(u64::MAX, and)
             }
             Distribution::Classic => {
-                K::from_value(draw_below(u64::from(CLASSIC_MAX) + 1, seed, i) as u32)
+                let value = draw_below(u64::from(CLASSIC_MAX) + 1, seed, i);
+                if self.kind.is_float() { (value as f32).to_bits().into() } else { value }
             }
-            Distribution::Constant => K::from_bits(draw(seed, 0)),
-            Distribution::Sorted | Distribution::NearlySorted => step(index, n),
-            Distribution::Reversed => step(n - 1 - index, n),
-            Distribution::OrganPipe => step(2 * index.min(n - 1 - index), n),
+            Distribution::Constant => draw(seed, 0),
+            Distribution::Sorted | Distribution::NearlySorted => self.step(index),
+            Distribution::Reversed => self.step(n - 1 - index),
+            Distribution::OrganPipe => self.step(2 * index.min(n - 1 - index)),
             Distribution::FewDistinct => value(draw_below(FEW, seed, i)),
             Distribution::Zipf => {
                 let rank: f64 = Draws::new(draw(seed, i)).sample(self.zipf);
@@ -106,49 +108,51 @@ impl<'a, K: Key> Maker<'a, K> {
             Distribution::Special => self.special(i),
             Distribution::OneDigit => {
                 let rank = draw(seed, 0);
-                K::from_rank(if index == n / 2 { !rank } else { rank })
+                self.of_rank(if index == n / 2 { !rank } else { rank })
             }
             Distribution::DigitATile => {
                 let block = (index / BLOCK) as u64 & 0xFFFF;
-                K::from_rank(block * 0x0001_0001_0001_0001)
+                self.of_rank(block * 0x0001_0001_0001_0001)
             }
         }
     }
 
+    fn of_rank(&self, rank: u64) -> u64 {
+        self.kind.of_rank(rank.into()) as u64
+    }
+
+    /// The key at `index` of as many as there are, which ascend over the whole type.
+    fn step(&self, index: usize) -> u64 {
+        self.of_rank((((index as u128) << self.kind.bits) / self.workload.n as u128) as u64)
+    }
+
     /// The draw itself or an edge of the type, half the time each.
-    fn special(&self, i: u64) -> K {
+    fn special(&self, i: u64) -> u64 {
         let seed = self.workload.seed;
         let bits = draw(seed, 2 * i);
         let which = draw_below(2 * self.edges.len() as u64, seed, 2 * i + 1);
         match self.edges.get(which as usize) {
             Some(&edge) => edge,
-            None => K::from_bits(bits),
+            None => bits,
         }
     }
-}
-
-/// The key at `index` of `n` that ascend over the whole type.
-fn step<K: Key>(index: usize, n: usize) -> K {
-    let bits = 8 * size_of::<K>() as u32;
-    K::from_rank((((index as u128) << bits) / n as u128) as u64)
 }
 
 /// Keys at which sorts go wrong. Of integers: the ends, the middle and their
 /// neighbours. Of floats, with both signs: zero, the least and the greatest subnormal
 /// and normal number, infinity, and a signalling, a quiet and the last NaN.
-fn edges<K: Key>() -> Vec<K> {
-    let sign = 1u64 << (8 * size_of::<K>() - 1);
-    if !K::TYPE.is_float() {
+fn edges(kind: KeyType) -> Vec<u64> {
+    let sign = kind.sign() as u64;
+    if !kind.is_float() {
         let ranks = [0, 1, sign - 1, sign, 2 * (sign - 1), 2 * (sign - 1) + 1];
-        return ranks.map(K::from_rank).to_vec();
+        return ranks.map(|rank| kind.of_rank(rank.into()) as u64).to_vec();
     }
-    let infinity = K::TYPE.infinity() as u64;
+    let infinity = kind.infinity() as u64;
     let normal = infinity & infinity.wrapping_neg();
     let numbers = [0, 1, normal - 1, normal, infinity - 1, infinity];
     let nans = [infinity + 1, infinity + normal / 2, sign - 1];
     let both = |bits| [bits, bits | sign];
-    let all = numbers.into_iter().chain(nans).flat_map(both);
-    all.map(K::from_bits).collect()
+    numbers.into_iter().chain(nans).flat_map(both).collect()
 }
 
 #[cfg(test)]
@@ -219,6 +223,8 @@ mod tests {
     fn classic_keys_cover_their_range_evenly() {
         let keys = generate::<i32>(1_000_000, Distribution::Classic, 3);
         assert!(keys.iter().all(|key| (0..=1_000_000).contains(key)));
+        let floats = generate::<F32>(1000, Distribution::Classic, 3);
+        assert!(floats.iter().zip(&keys).all(|(float, &key)| *float == F32::new(key as f32)));
         let mut tenths = [0u32; 10];
         for key in keys {
             tenths[(key as usize / 100_000).min(9)] += 1;
