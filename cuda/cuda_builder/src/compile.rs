@@ -22,6 +22,8 @@ pub(crate) struct Compilation<'a> {
     pub arch: NvvmArch,
     /// Further arguments of the compiler for the device's crates.
     pub arguments: &'a [String],
+    /// Only checks the kernel crate.
+    pub check: bool,
     /// Asks for LLVM's code of the kernel crate as well.
     pub llvm_ir: bool,
     /// Told of each run of rustc before it begins.
@@ -52,12 +54,16 @@ impl Compilation<'_> {
             let path = entry.join(name);
             fs::read_to_string(&path).map_err(CudaBuilderError::io("read", &path))
         };
+        let messages = read(MESSAGES)?;
+        if self.check {
+            return Ok(RawPtx { entry, text: String::new(), messages, llvm_ir: String::new() });
+        }
         let llvm_ir = match self.llvm_ir {
             true => read(&format!("{}.ll", self.crates.in_order[last].name))?,
             false => String::new(),
         };
         let text = read(&self.file_name(last))?;
-        Ok(RawPtx { text, messages: read(MESSAGES)?, llvm_ir, entry })
+        Ok(RawPtx { text, messages, llvm_ir, entry })
     }
 
     /// The name of each crate's cache entry: a hash of its source, all that decides how
@@ -185,7 +191,7 @@ impl Compilation<'_> {
             flags.extend(self.arguments.iter().cloned());
         }
         // A key of the cache, for the same output otherwise.
-        if self.is_kernels(i) && self.llvm_ir {
+        if self.is_kernels(i) && self.llvm_ir && !self.check {
             flags.push("--emit=llvm-ir".to_owned());
         }
         flags
@@ -193,8 +199,12 @@ impl Compilation<'_> {
 
     /// The compiler's outputs.
     fn emitted(&self, i: usize) -> &'static str {
-        // Without `link` nothing is merged: functions of other crates would be unresolved calls.
-        if self.is_kernels(i) { "asm,link" } else { "link" }
+        match self.is_kernels(i) {
+            true if self.check => "metadata",
+            // Without `link` nothing is merged: functions of other crates would be unresolved calls.
+            true => "asm,link",
+            false => "link",
+        }
     }
 
     fn is_kernels(&self, i: usize) -> bool {

@@ -57,6 +57,9 @@ use std::path::{Path, PathBuf};
 /// Names the folder for everything built.
 const CACHE_VARIABLE: &str = "CUDA_BUILDER_CACHE";
 
+/// Has builds check kernels and compile none.
+const CHECK_VARIABLE: &str = "CUDA_BUILDER_CHECK";
+
 /// Builds one kernel crate for one architecture.
 #[derive(Clone, Debug)]
 pub struct CudaBuilder {
@@ -64,6 +67,7 @@ pub struct CudaBuilder {
     arch: NvvmArch,
     copy_to: Option<PathBuf>,
     lint: Lint,
+    check: bool,
     cache: Option<PathBuf>,
     compiler: Option<Compiler>,
     arguments: Vec<String>,
@@ -99,6 +103,7 @@ impl CudaBuilder {
             arch: NvvmArch::default(),
             copy_to: None,
             lint: Lint::default(),
+            check: env::var_os(CHECK_VARIABLE).is_some_and(|value| !value.is_empty()),
             cache: None,
             compiler: None,
             arguments: Vec::new(),
@@ -124,6 +129,13 @@ impl CudaBuilder {
     /// The treatment of lint violations; they are warnings, unless set.
     pub fn lint(mut self, lint: Lint) -> Self {
         self.lint = lint;
+        self
+    }
+
+    /// Checks the kernels as `cargo check` does: the PTX is empty. So does every build where the
+    /// variable `CUDA_BUILDER_CHECK` is set.
+    pub fn check(mut self) -> Self {
+        self.check = true;
         self
     }
 
@@ -175,6 +187,7 @@ impl CudaBuilder {
             crates: &crates,
             arch: self.arch,
             arguments: &self.arguments,
+            check: self.check,
             llvm_ir: self.llvm_ir,
             announce: self.announce,
             calls: 0,
@@ -265,7 +278,7 @@ fn print_dependencies(crates: &Crates) {
             println!("cargo::rerun-if-changed={}", manifest.display());
         }
     }
-    for variable in [compiler::RUSTC_VARIABLE, CACHE_VARIABLE, "RUSTUP_HOME"] {
+    for variable in [compiler::RUSTC_VARIABLE, CACHE_VARIABLE, CHECK_VARIABLE, "RUSTUP_HOME"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
 }

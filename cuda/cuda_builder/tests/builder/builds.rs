@@ -62,6 +62,13 @@ pub(crate) fn each_run_of_the_compiler_is_announced_before_it_begins(compiler: C
     }
 }
 
+pub(crate) fn a_check_finds_errors_and_makes_no_ptx(compiler: Compiler) {
+    assert_eq!(ptx_of(builder("bounds", &compiler).check()), "");
+    assert!(!ptx_of(builder("bounds", &compiler)).is_empty());
+    let error = builder("broken", &compiler).check().build().unwrap_err();
+    assert_has(error, &["error[E0308]: mismatched types"]);
+}
+
 pub(crate) fn other_arguments_are_another_build(compiler: Compiler) {
     let build = |argument: &str| builder("bounds", &compiler).rustc_arg(argument).build().unwrap();
     assert_ne!(build("-Copt-level=2"), build("-Copt-level=3"));

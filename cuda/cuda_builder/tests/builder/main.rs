@@ -23,8 +23,9 @@ macro_rules! named {
 }
 
 fn main() {
-    let compiling: [Named<fn(Compiler)>; 23] = named![
+    let compiling: [Named<fn(Compiler)>; 24] = named![
         accessors::accessors_leave_no_trace,
+        builds::a_check_finds_errors_and_makes_no_ptx,
         builds::builds_at_once_do_not_disturb_each_other,
         builds::crates_that_need_cargo_are_refused_with_the_reason,
         builds::each_run_of_the_compiler_is_announced_before_it_begins,
