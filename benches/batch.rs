@@ -9,10 +9,4 @@
 //! How to read it: throughput counts the keys of all arrays. Arrays too small to fill
 //! the machine alone gain with the level, up to the knee; large ones do not.
 
-use std::process::ExitCode;
-
-use suite::Group;
-
-fn main() -> ExitCode {
-    harness::main("batch", &[Group::Batch, Group::Segments])
-}
+harness::benchmark!(Batch, Segments);

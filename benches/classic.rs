@@ -13,10 +13,4 @@
 //! `suite::plan` has the environment variables that choose tier, sizes, levels,
 //! engines and seed, for this benchmark and all others.
 
-use std::process::ExitCode;
-
-use suite::Group;
-
-fn main() -> ExitCode {
-    harness::main("classic", &[Group::Classic])
-}
+harness::benchmark!(Classic);

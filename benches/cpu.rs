@@ -7,10 +7,4 @@
 //! and more for wider keys; the others gain from input that is sorted already. The rank
 //! after the table is the geometric mean over all inputs.
 
-use std::process::ExitCode;
-
-use suite::Group;
-
-fn main() -> ExitCode {
-    harness::main("cpu", &[Group::Cpu])
-}
+harness::benchmark!(Cpu);

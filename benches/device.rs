@@ -12,10 +12,4 @@
 //! peak says how near the memory's limit that is. A ratio above 1 is a peer that takes
 //! longer. Without a GPU there is nothing to measure, and the reason is said.
 
-use std::process::ExitCode;
-
-use suite::Group;
-
-fn main() -> ExitCode {
-    harness::main("device", &[Group::Device, Group::DeviceCold, Group::DeviceGraph])
-}
+harness::benchmark!(Device, DeviceCold, DeviceGraph);

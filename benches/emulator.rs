@@ -11,10 +11,4 @@
 //! the ratios to `bounds` what a check costs. The time is linear in the number of keys,
 //! so one size says all; `CUDAMARK_N` chooses others, up to 4,194,304.
 
-use std::process::ExitCode;
-
-use suite::Group;
-
-fn main() -> ExitCode {
-    harness::main("emulator", &[Group::Emulator])
-}
+harness::benchmark!(Emulator);

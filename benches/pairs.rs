@@ -7,10 +7,4 @@
 //! How to read it: compare with `device` (or `cpu`) of the same keys; twice the bytes a
 //! pass make twice the time where memory is the limit.
 
-use std::process::ExitCode;
-
-use suite::Group;
-
-fn main() -> ExitCode {
-    harness::main("pairs", &[Group::Pairs])
-}
+harness::benchmark!(Pairs);

@@ -11,10 +11,4 @@
 //! busy at a time: near 1, the device ran them one after the other, and what a level
 //! adds is merging. Efficiency is speed-up over c.
 
-use std::process::ExitCode;
-
-use suite::Group;
-
-fn main() -> ExitCode {
-    harness::main("split", &[Group::Split, Group::Devices])
-}
+harness::benchmark!(Split, Devices);

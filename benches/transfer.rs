@@ -8,10 +8,4 @@
 //! How to read it: `staged-in` and `staged-out` of a level together are what `classic`
 //! would take if sorting were free. Throughput is elements copied.
 
-use std::process::ExitCode;
-
-use suite::Group;
-
-fn main() -> ExitCode {
-    harness::main("transfer", &[Group::Transfer])
-}
+harness::benchmark!(Transfer);

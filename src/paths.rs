@@ -3,8 +3,6 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
-use suite::Case;
-
 /// Cargo's own file in its target folder, whatever triple or profile is built there.
 const MARK: &str = ".rustc_info.json";
 
@@ -47,12 +45,6 @@ pub fn criterion() -> PathBuf {
         Some(folder) => folder.into(),
         None => target().join("criterion"),
     }
-}
-
-/// Where Criterion puts what it knows of a case: a folder a baseline.
-pub fn criterion_case(case: &Case) -> PathBuf {
-    let one = |part: String| part.replace('/', "_");
-    criterion().join(one(case.chart())).join(one(case.curve())).join(case.point().to_string())
 }
 
 #[cfg(test)]

@@ -5,13 +5,16 @@
 //! benchmark.
 
 mod common;
-mod options;
 
+use std::collections::BTreeSet;
 use std::env;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, ExitCode, Output, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
 
 use suite::engine::Engine;
 use suite::records::Contents;
@@ -20,7 +23,7 @@ use suite::verify::Keys;
 use suite::{Case, Error, Group, Runner, Session};
 use tempfile::TempDir;
 
-use common::{contains, one_line, said, tests, text, wait_until};
+use common::{contains, said, tests, text, wait_until};
 
 /// Names the benchmark that this process is to be.
 const ACT_AS: &str = "CUDAMARK_TEST_ACT_AS";
@@ -28,6 +31,7 @@ const ACT_AS: &str = "CUDAMARK_TEST_ACT_AS";
 fn main() -> ExitCode {
     match env::var(ACT_AS).as_deref() {
         Ok("planted") => return harness::main_with("planted", &[Group::Cpu], planted),
+        Ok("slow") => return harness::main_with("slow", &[Group::Cpu], built_slowly),
         Ok(name) => {
             let group: Group = name.parse().expect("the name of a group");
             return harness::main(name, &[group]);
@@ -37,15 +41,21 @@ fn main() -> ExitCode {
     let tests = tests![
         a_wrong_result_fails_the_run,
         samples_are_recorded_and_reported,
-        the_emulator_is_measured_and_large_inputs_are_skipped,
+        skipped_cases_are_said_and_need_no_baseline,
         ctrl_c_keeps_samples_and_resume_goes_on,
         every_group_has_a_chart_with_a_line_for_each_engine,
-        a_resumed_run_draws_cases_that_were_finished_before,
         settings_that_are_wrong_are_one_error,
         keys_of_a_file_are_measured_under_its_name,
-        paths_are_relative_to_the_workspace,
+        a_baseline_that_is_not_there_is_one_error,
+        without_bench_all_runs_once_and_nothing_is_written,
+        every_name_that_is_listed_runs_by_itself,
+        names_are_selected_in_both_forms,
+        quick_and_discarded_runs_keep_samples,
+        runs_that_take_no_samples_say_so,
+        wrong_options_are_refused,
+        a_closed_pipe_ends_without_a_panic,
     ];
-    common::run([(tests, None), (options::tests(), None)])
+    common::run([(tests, None)])
 }
 
 /// An engine that sorts, and then exchanges two keys.
@@ -70,6 +80,12 @@ fn planted(session: &Session, case: &Case) -> Result<Box<dyn Runner>, Error> {
     }
     let input = || Ok(Rc::new(Keys::new((0..case.n as u32).rev().collect())));
     Ok(Box::new(Sorted::new(Box::new(Planted), case.n, case.level, input)?))
+}
+
+/// Builds a case as a benchmark does, in longer than a quick run measures it.
+fn built_slowly(session: &Session, case: &Case) -> Result<Box<dyn Runner>, Error> {
+    thread::sleep(Duration::from_millis(250));
+    session.registry.build(case)
 }
 
 /// A target folder, and so all that a run writes.
@@ -116,7 +132,9 @@ impl TestDir {
     #[track_caller]
     fn run(&self, bench: &str, arguments: &[&str], variables: Variables, code: i32) -> Ran {
         let output = self.command(bench, arguments, variables).output().unwrap();
-        Ran { stderr: said(&output, code), stdout: text(&output.stdout) }
+        // Criterion says it where it finds none.
+        let stderr = said(&output, code).replace("Gnuplot not found, using plotters backend\n", "");
+        Ran { stderr, stdout: text(&output.stdout) }
     }
 
     fn read(&self, file: &str) -> String {
@@ -172,34 +190,43 @@ fn samples_are_recorded_and_reported() {
     assert!(dir.0.path().join("criterion/cpu_u32-uniform/cpu-std_2/1000").is_dir());
 }
 
-fn the_emulator_is_measured_and_large_inputs_are_skipped() {
+fn skipped_cases_are_said_and_need_no_baseline() {
     let dir = TestDir::new();
     let variables = [
         ("CUDAMARK_ENGINES", "bounds,random"),
         ("CUDAMARK_N", "1000,5000000"),
         ("CUDAMARK_TYPES", "f32"),
     ];
-    let ran = dir.run("emulator", &QUICK, &variables, 0);
+    let run = |option| dir.run("emulator", &[&QUICK[..], &[option, "b"]].concat(), &variables, 0);
+    let ran = run("--save-baseline");
     let contents = dir.contents();
-    let cases: Vec<String> = contents.cases.keys().map(Case::to_string).collect();
+    let cases: Vec<String> = contents.finished.iter().map(Case::to_string).collect();
     let expected = ["bounds", "random"].map(|check| format!("emulator/f32-uniform/{check}/1/1000"));
     assert_eq!(cases, expected);
-    assert_eq!(contents.finished.len(), 2);
+    contains(&dir.read(PAGE), &[r#"<span class="topic">bounds</span> <span>takes <strong>"#]);
+    contains(&ran.stdout, &["x best", "random: takes "]);
+    let compared = run("--baseline");
+    contains(&compared.stdout, &["change:"]);
     for check in ["bounds", "random"] {
         let reason = &contents.skipped[check];
         assert!(reason.starts_with("f32-uniform-5000000: 5000000 keys: "), "{reason}");
         let line = format!("emulator/f32-uniform/{check}/1/5000000: skipped: 5000000 keys: ");
         contains(&ran.stderr, &[&line]);
+        contains(&compared.stderr, &[&line]);
     }
-    contains(&dir.read(PAGE), &[r#"<span class="topic">bounds</span> <span>takes <strong>"#]);
-    contains(&ran.stdout, &["x best", "random: takes "]);
 }
+
+/// A run with Criterion's drawings.
+#[rustfmt::skip]
+const DRAWN: [&str; 7] = [
+    "--bench", "--warm-up-time", "0.01", "--measurement-time", "0.05",
+    "--plotting-backend", "plotters",
+];
 
 fn ctrl_c_keeps_samples_and_resume_goes_on() {
     let dir = TestDir::new();
-    let sizes = ("CUDAMARK_N", "1000..1019");
-    let drawn = &QUICK[..QUICK.len() - 1];
-    let mut child = dir.command("cpu", drawn, &[sizes]).spawn().unwrap();
+    let sizes = ("CUDAMARK_N", "1000..1005");
+    let mut child = dir.command("cpu", &DRAWN, &[sizes]).spawn().unwrap();
     wait_until(&mut child, || {
         let lines = |path: &PathBuf| fs::read_to_string(path).unwrap_or_default();
         let written: String = dir.records().iter().map(lines).collect();
@@ -210,29 +237,25 @@ fn ctrl_c_keeps_samples_and_resume_goes_on() {
     let before = dir.contents();
     let kept: usize = before.cases.values().map(Vec::len).sum();
     contains(&interrupted, &[&format!("interrupted; {kept} finished samples are kept")]);
-    assert!(!before.finished.is_empty() && before.finished.len() < 40);
-    let page = dir.read("criterion/cpu_u32-uniform/report/index.html");
-    for name in &before.finished {
-        contains(&page, &[&format!("<h4>{name}</h4>")]);
-    }
+    assert!(!before.finished.is_empty() && before.finished.len() < 12);
+    let are_drawn = |names: &BTreeSet<Case>| {
+        let page = dir.read("criterion/cpu_u32-uniform/report/index.html");
+        names.iter().for_each(|name| contains(&page, &[&format!("<h4>{name}</h4>")]));
+    };
+    are_drawn(&before.finished);
     contains(&dir.read(PAGE), &["cpu/u32-uniform/"]);
 
-    let resumed = dir.run("cpu", &QUICK, &[sizes, ("CUDAMARK_RESUME", "1")], 0);
+    let filtered = [&DRAWN[..], &["uniform"]].concat();
+    let resumed = dir.run("cpu", &filtered, &[sizes, ("CUDAMARK_RESUME", "1")], 0);
     let finished = format!("{} cases are finished already", before.finished.len());
     contains(&resumed.stderr, &[&finished]);
     let after = dir.contents();
-    assert_eq!(after.finished.len(), 40);
+    assert_eq!(after.finished.len(), 12);
     for name in &before.finished {
         assert_eq!(after.cases[name], before.cases[name], "{name}");
     }
+    are_drawn(&after.finished);
 }
-
-/// A run with Criterion's drawings.
-#[rustfmt::skip]
-const DRAWN: [&str; 7] = [
-    "--bench", "--warm-up-time", "0.01", "--measurement-time", "0.05",
-    "--plotting-backend", "plotters",
-];
 
 fn every_group_has_a_chart_with_a_line_for_each_engine() {
     let (level, size) = ("Input", "Input Size (Elements)");
@@ -248,48 +271,25 @@ fn every_group_has_a_chart_with_a_line_for_each_engine() {
     ];
     for (group, engines, chart, axis) in all {
         let dir = TestDir::new();
+        let listed = engines.join(",");
         let variables = [
-            ("CUDAMARK_ENGINES", engines.join(",")),
-            ("CUDAMARK_LEVELS", "1,2".to_owned()),
-            ("CUDAMARK_N", "1000,2000".to_owned()),
-            ("CUDAMARK_TYPES", if group == "pairs" { "u32+u32" } else { "u32" }.to_owned()),
+            ("CUDAMARK_ENGINES", listed.as_str()),
+            ("CUDAMARK_LEVELS", "1,2"),
+            ("CUDAMARK_N", "1000,2000"),
+            ("CUDAMARK_TYPES", if group == "pairs" { "u32+u32" } else { "u32" }),
         ];
-        let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
         dir.run(group, &DRAWN, &variables, 0);
         let file = |name: &str| dir.read(&format!("criterion/{chart}/report/{name}"));
         let page = file("index.html");
         contains(&page, &["Violin Plot", "Line Chart"]);
         assert_eq!(page.contains("Throughput Chart"), axis == size, "{group}: {page}");
-        contains(&file("violin.svg"), &engines[..1]);
         let lines = file("lines.svg");
-        let has = |fits: &dyn Fn(&str) -> bool| lines.lines().any(|line| fits(line.trim()));
-        assert!(has(&|line| line == axis), "{group}: {lines}");
-        for engine in engines {
-            let level = format!("{engine}/");
-            let found = has(&|line| line == *engine || line.starts_with(&level));
-            assert!(found, "{group}, {engine}: {lines}");
+        let labels = lines.lines().map(|line| line.trim().split('/').next().unwrap());
+        for label in [&[axis], engines].concat() {
+            assert!(labels.clone().any(|found| found == label), "{group}, {label}: {lines}");
         }
         let link = format!("../{chart}/report/index.html");
         contains(&dir.read("criterion/report/index.html"), &[&link]);
-    }
-}
-
-fn a_resumed_run_draws_cases_that_were_finished_before() {
-    let dir = TestDir::new();
-    let run = |levels: &str| {
-        let engine = ("CUDAMARK_ENGINES", "cpu-std");
-        let variables = [("CUDAMARK_LEVELS", levels), engine, ("CUDAMARK_RESUME", "1")];
-        dir.run("classic", &DRAWN, &variables, 0)
-    };
-    run("1");
-    let first = dir.contents();
-    contains(&run("1,2").stderr, &["1 cases are finished already"]);
-    let page = dir.read("criterion/classic_u32-uniform-1000/report/index.html");
-    let name = |level| format!("<h4>classic/u32-uniform-1000/cpu-std/{level}</h4>");
-    contains(&page, &[&name(1), &name(2)]);
-    let second = dir.contents();
-    for (name, samples) in &first.cases {
-        assert_eq!(&second.cases[name], samples, "{name}");
     }
 }
 
@@ -298,66 +298,191 @@ fn settings_that_are_wrong_are_one_error() {
         ("CUDAMARK_TIER", "slow", "there are quick, default, full"),
         ("CUDAMARK_N", "0", "take 1 or more"),
         ("CUDAMARK_ENGINES", "abacus", "`abacus`"),
+        ("CUDAMARK_ENGINES", "cpu-std,cupy", "cupy: "),
         ("CUDAMARK_LEVELS", "1,0", "level 0"),
     ] {
         let dir = TestDir::new();
-        let output: Output = dir.command("cpu", &QUICK, &[(variable, value)]).output().unwrap();
-        let line = one_line(&output, 1);
-        assert!(line.starts_with(&format!("cpu: {variable}: ")), "{line}");
+        let variables = [(variable, value), ("CUDAMARK_PYTHON", "/dev/null")];
+        let line = dir.run("classic", &QUICK, &variables, 1).stderr;
+        assert!(line.starts_with(&format!("classic: {variable}: ")), "{line}");
+        assert_eq!(line.lines().count(), 1, "{line}");
         contains(&line, &[expected]);
         assert!(!dir.0.path().join("cudamark").exists());
     }
 }
 
+/// Paths are relative to the workspace; cargo starts a benchmark in its package's folder.
 fn keys_of_a_file_are_measured_under_its_name() {
-    let dir = TestDir::new();
-    let path = dir.0.path().join("own.bin");
-    fs::write(&path, [5; 4000]).unwrap();
-    let keys = [("CUDAMARK_KEYS", path.to_str().unwrap()), ("CUDAMARK_KEYS_TYPE", "i32")];
-    let command = || {
-        let mut command = dir.command("cpu", &QUICK, &keys);
-        for other in ["CUDAMARK_N", "CUDAMARK_TYPES", "CUDAMARK_DISTRIBUTIONS"] {
-            command.env_remove(other);
-        }
-        command
-    };
-    let output = command().output().unwrap();
-    said(&output, 0);
-    let [records] = &dir.records()[..] else { panic!("one file of records") };
-    let contents = Contents::read(records).unwrap();
-    let is_of_file = |case: &Case| case.distribution.starts_with("own.bin@") && case.n == 1000;
-    assert!(contents.cases.keys().all(is_of_file) && contents.finished.len() == 2);
-    let name = &contents.cases.keys().next().unwrap().distribution;
-    // The table, the page and Criterion's folders are by the same name.
-    contains(&text(&output.stdout), &[name]);
-    contains(&dir.read("cudamark/report/index.html"), &[name]);
-    dir.read(&format!("criterion/cpu_i32-{name}/cpu-std_2/1000/new/estimates.json"));
-    // So are the baselines that are looked for.
-    said(&command().args(["--save-baseline", "own"]).output().unwrap(), 0);
-    contains(&text(&command().args(["--baseline", "own"]).output().unwrap().stdout), &["change:"]);
-
-    let beside = one_line(&dir.command("cpu", &QUICK, &keys).output().unwrap(), 1);
-    contains(&beside, &["CUDAMARK_KEYS: `", "unset this or CUDAMARK_N"]);
-}
-
-/// Cargo starts a benchmark in the folder of its package.
-fn paths_are_relative_to_the_workspace() {
     let dir = TestDir::new();
     let package = dir.0.path().join("benches");
     fs::create_dir(&package).unwrap();
     fs::write(dir.0.path().join("own.bin"), [5; 4000]).unwrap();
-    let variables = [
-        ("CARGO_PKG_NAME", "benches"),
-        ("CUDAMARK_KEYS", "own.bin"),
-        ("CUDAMARK_KEYS_TYPE", "i32"),
-        ("CRITERION_HOME", "home"),
-    ];
-    let mut command = dir.command("cpu", &QUICK, &variables);
-    for other in ["CUDAMARK_N", "CUDAMARK_TYPES", "CUDAMARK_DISTRIBUTIONS"] {
-        command.env_remove(other);
+    let run = |arguments: &[&str], others: &[&str], code| {
+        let keys = [
+            ("CRITERION_HOME", "home"),
+            ("CUDAMARK_KEYS", "own.bin"),
+            ("CUDAMARK_KEYS_TYPE", "i32"),
+        ];
+        let mut command = dir.command("cpu", &[&QUICK[..], arguments].concat(), &keys);
+        command.env("CARGO_PKG_NAME", "benches").env("CARGO_MANIFEST_DIR", &package);
+        others.iter().for_each(|other| _ = command.env_remove(other));
+        let output = command.current_dir(&package).output().unwrap();
+        Ran { stderr: said(&output, code), stdout: text(&output.stdout) }
+    };
+    let others = ["CUDAMARK_N", "CUDAMARK_TYPES", "CUDAMARK_DISTRIBUTIONS"];
+    let first = run(&["--save-baseline", "own"], &others, 0);
+    let contents = dir.contents();
+    let is_of_file = |case: &Case| case.distribution.starts_with("own.bin@") && case.n == 1000;
+    assert!(contents.cases.keys().all(is_of_file) && contents.finished.len() == 2);
+    let name = &contents.cases.keys().next().unwrap().distribution;
+    // The table, the page, Criterion's folders and its baselines are by the same name.
+    contains(&first.stdout, &[name]);
+    contains(&dir.read(PAGE), &[name]);
+    dir.read(&format!("home/cpu_i32-{name}/cpu-std_2/1000/own/estimates.json"));
+    contains(&run(&["--baseline", "own"], &others, 0).stdout, &["change:"]);
+
+    let beside = run(&[], &others[1..], 1).stderr;
+    contains(&beside, &["CUDAMARK_KEYS: `", "unset this or CUDAMARK_N"]);
+}
+
+const TWO_SIZES: Variables = &[("CUDAMARK_N", "1000,2000")];
+const NAME: &str = "cpu/u32-uniform/cpu-std/2/1000";
+
+/// A quick run with more arguments, which ends with `code`.
+#[track_caller]
+fn quick(dir: &TestDir, arguments: &[&str], variables: Variables, code: i32) -> Ran {
+    dir.run("cpu", &[&QUICK[..], arguments].concat(), variables, code)
+}
+
+fn a_baseline_that_is_not_there_is_one_error() {
+    let dir = TestDir::new();
+    let lines = quick(&dir, &["--baseline", "nope"], &[], 1).stderr;
+    let last = lines.lines().last().unwrap();
+    assert!(last.starts_with("cpu: Baseline 'nope' must exist"), "{lines}");
+    contains(last, &["--save-baseline nope"]);
+    assert!(dir.contents().cases.is_empty());
+    // With one size more, half of the benchmarks have none. A filter leaves these out.
+    quick(&dir, &["--save-baseline", "kept"], &[], 0);
+    quick(&dir, &["--baseline", "kept"], TWO_SIZES, 1);
+    contains(&quick(&dir, &["--baseline", "kept", "/1000$"], TWO_SIZES, 0).stdout, &["change:"]);
+}
+
+fn without_bench_all_runs_once_and_nothing_is_written() {
+    for arguments in [&["--test"][..], &["--bench", "--test"], &[]] {
+        let dir = TestDir::new();
+        let stdout = dir.run("cpu", arguments, &[], 0).stdout;
+        assert_eq!(stdout.matches("Success").count(), 2, "{stdout}");
+        assert_eq!(fs::read_dir(dir.0.path()).unwrap().count(), 0);
     }
-    command.env("CARGO_MANIFEST_DIR", &package).current_dir(&package);
-    said(&command.output().unwrap(), 0);
-    let measured: Vec<_> = fs::read_dir(dir.0.path().join("home")).unwrap().collect();
-    assert!(!measured.is_empty() && fs::read_dir(&package).unwrap().next().is_none());
+}
+
+#[track_caller]
+fn listed(dir: &TestDir, arguments: &[&str]) -> Vec<String> {
+    let ran = dir.run("cpu", arguments, &[], 0);
+    assert_eq!(ran.stderr, "");
+    let name = |line: &str| line.strip_suffix(": benchmark").expect(line).to_owned();
+    ran.stdout.lines().map(name).collect()
+}
+
+fn every_name_that_is_listed_runs_by_itself() {
+    let dir = TestDir::new();
+    let names = listed(&dir, &["--list", "--format", "terse"]);
+    assert_eq!(names, ["cpu/u32-uniform/cpu-radix/2/1000", NAME]);
+    for with in [&["--list"][..], &["--list", "--bench"], &["--list", "--include-ignored"]] {
+        assert_eq!(listed(&dir, with), names, "{with:?}");
+    }
+    assert_eq!(listed(&dir, &["--list", "--format", "terse", "--ignored"]), [""; 0]);
+    for name in &names {
+        let stdout = dir.run("cpu", &["--exact", name, "--nocapture"], &[], 0).stdout;
+        contains(&stdout, &[&format!("Testing {name}")]);
+        assert_eq!(stdout.matches("Success").count(), 1, "{stdout}");
+        contains(&quick(&dir, &["--exact", name], &[], 0).stdout, &["time:"]);
+    }
+}
+
+fn names_are_selected_in_both_forms() {
+    let dir = TestDir::new();
+    let radix = "cpu/u32-uniform/cpu-radix/2/1000";
+    for (filter, names) in [
+        (&["cpu-radix"][..], &[radix][..]),
+        (&["^cpu/u32-uniform/cpu-r.*/1000$"], &[radix]),
+        (&["^cpu/cpu-radix/u32-uniform"], &[radix]),
+        (&["--exact", radix], &[radix]),
+        (&["--exact", "cpu/cpu-radix/u32-uniform-1000/2"], &[radix]),
+        (&["--exact", "cpu-radix"], &[]),
+    ] {
+        assert_eq!(listed(&dir, &[&["--list"], filter].concat()), names, "{filter:?}");
+    }
+    // A name that no case has is no test that passes; one of another benchmark is.
+    for (arguments, code, expected) in [
+        (&["--exact", "cpu/u32-uniform/cpu-radix/2/7"][..], 1, "--list shows them"),
+        (&["--bench", "--exact", "cpu-radix"], 1, "`--exact cpu-radix`"),
+        (&["--bench", "--exact", "classic/i32-classic-7/cpu-std/1"], 0, "nothing to measure"),
+        (&["abacus"], 0, "nothing to measure"),
+    ] {
+        let line = dir.run("cpu", arguments, &[], code).stderr;
+        assert!(line.starts_with("cpu: ") && line.lines().count() == 1, "{line}");
+        contains(&line, &[expected]);
+    }
+    assert!(dir.records().is_empty());
+}
+
+fn quick_and_discarded_runs_keep_samples() {
+    for option in ["--verbose", "--discard-baseline"] {
+        let dir = TestDir::new();
+        let arguments = ["--bench", "--quick", "--measurement-time", "0.2", option];
+        contains(&dir.run("slow", &arguments, TWO_SIZES, 0).stdout, &["95 % interval"]);
+        let contents = dir.contents();
+        assert_eq!((contents.cases.len(), contents.finished.len()), (4, 4));
+        for (name, samples) in &contents.cases {
+            let indices = samples.iter().map(|sample| sample.index as usize);
+            assert!(samples.len() > 1 && indices.eq(0..samples.len()), "{name}: {samples:?}");
+        }
+        let estimates = "criterion/cpu_u32-uniform/cpu-std_2/1000/new/estimates.json";
+        assert_eq!(dir.0.path().join(estimates).is_file(), option == "--verbose");
+    }
+}
+
+fn runs_that_take_no_samples_say_so() {
+    let dir = TestDir::new();
+    let ran = dir.run("cpu", &["--bench", "--profile-time", "1", NAME], &[], 0);
+    contains(&ran.stderr, &["cpu: no sample is kept"]);
+    contains(&ran.stdout, &[&format!("{NAME}: Complete")]);
+    assert!(dir.records().is_empty());
+
+    quick(&dir, &["--save-baseline", "before"], &[], 0);
+    let load = ["--bench", "--load-baseline", "before", "--baseline", "before", NAME];
+    let loaded = dir.run("cpu", &load, &[], 0);
+    contains(&loaded.stderr, &["cpu: no sample is kept"]);
+    contains(&loaded.stdout, &["change:"]);
+    assert_eq!(dir.records().len(), 1);
+}
+
+fn wrong_options_are_refused() {
+    let dir = TestDir::new();
+    let unknown = dir.run("cpu", &["--bench", "--frobnicate"], &[], 2).stderr;
+    contains(&unknown, &["unexpected argument '--frobnicate'"]);
+    for (words, expected) in [(&["--sample-size", "5"][..], "num_size >= 10"), (&["("], "unclosed")]
+    {
+        let refused = dir.run("cpu", &[&["--bench"], words].concat(), &[], 2).stderr;
+        let given = format!("`{}`: Criterion does not take this: ", words.join(" "));
+        contains(&refused, &[&given, expected, "see --help"]);
+    }
+    for (option, expected) in [("--help", "--sample-size"), ("--version", "cpu 0.")] {
+        contains(&dir.run("cpu", &[option], &[], 0).stdout, &[expected]);
+    }
+    assert!(!dir.0.path().join("cudamark").exists());
+}
+
+fn a_closed_pipe_ends_without_a_panic() {
+    let dir = TestDir::new();
+    for arguments in [&["--bench", "--list"][..], &["--test"], &QUICK] {
+        let mut command = dir.command("cpu", arguments, &[("CUDAMARK_N", "1000..1999")]);
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        said(&child.wait_with_output().unwrap(), 141);
+    }
+    let kept: usize = dir.contents().cases.values().map(Vec::len).sum();
+    assert!(kept >= 10, "{kept}");
 }

@@ -6,70 +6,75 @@
 
 use std::cell::RefCell;
 use std::mem;
-use std::panic;
 use std::rc::Rc;
 use std::time::Duration;
 
+use anyhow::Result;
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
-use suite::{Sample, Sampler, Session};
+use suite::{Case, Sample, Sampler, Session};
 
-use super::stop::Stop;
+use super::panics;
 
+/// The samples of a session.
 #[derive(Clone)]
-pub(crate) struct Samples(Rc<RefCell<State>>);
+pub(crate) struct Samples {
+    /// False where Criterion takes none.
+    pub kept: bool,
+    state: Rc<RefCell<State>>,
+}
 
 struct State {
     session: Session,
-    /// False where Criterion takes none.
-    kept: bool,
     /// Last measurement, until it is a sample.
     last: Option<Sample>,
-    /// Samples of this case, and of those before.
+    /// Samples of this case, and of all.
     of_case: u32,
-    of_others: u32,
+    of_all: u32,
 }
 
 impl Samples {
     /// The samples of `session`, which are kept or dropped.
     pub(crate) fn new(session: Session, kept: bool) -> Self {
-        Self(Rc::new(RefCell::new(State { session, kept, last: None, of_case: 0, of_others: 0 })))
+        let state = State { session, last: None, of_case: 0, of_all: 0 };
+        Self { kept, state: Rc::new(RefCell::new(state)) }
     }
 
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Session) -> T) -> T {
-        act(&mut self.0.borrow_mut().session)
-    }
-
-    /// Sorts `iterations` times; returns how long that took.
-    pub(crate) fn take(&self, sampler: &mut Sampler, iterations: u64) -> Result<Duration, Stop> {
-        let sorts = u32::try_from(iterations).unwrap_or(u32::MAX);
-        let sample = sampler.take_of(sorts)?;
-        let seconds = sample.seconds;
-        self.0.borrow_mut().last = Some(sample);
-        Ok(Duration::from_secs_f64(seconds * iterations as f64))
-    }
-
-    fn keep_last(&self) -> Result<(), Stop> {
-        let state = &mut *self.0.borrow_mut();
-        if let Some(sample) = state.last.take().filter(|_| state.kept) {
-            let index = state.of_case;
-            state.session.keep(Sample { index, ..sample })?;
-            state.of_case += 1;
-        }
-        Ok(())
-    }
-
-    /// Ends a case; returns how many samples were kept of it.
-    pub(crate) fn end_case(&self) -> u32 {
-        let state = &mut *self.0.borrow_mut();
-        state.last = None;
-        state.of_others += state.of_case;
-        mem::take(&mut state.of_case)
+        act(&mut self.state.borrow_mut().session)
     }
 
     /// How many samples were kept of all cases.
     pub(crate) fn count(&self) -> u32 {
-        let state = self.0.borrow();
-        state.of_others + state.of_case
+        self.state.borrow().of_all
+    }
+
+    /// Sorts `iterations` times; returns how long that took.
+    pub(crate) fn take(&self, sampler: &mut Sampler, iterations: u64) -> Result<Duration> {
+        let sorts = u32::try_from(iterations).unwrap_or(u32::MAX);
+        let sample = sampler.take_of(sorts)?;
+        let seconds = sample.seconds;
+        self.state.borrow_mut().last = Some(sample);
+        Ok(Duration::from_secs_f64(seconds * iterations as f64))
+    }
+
+    fn keep_last(&self) -> Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        if let Some(sample) = state.last.take().filter(|_| self.kept) {
+            state.session.keep(Sample { index: state.of_case, ..sample })?;
+            state.of_case += 1;
+            state.of_all += 1;
+        }
+        Ok(())
+    }
+
+    /// Ends a case, which has all its samples.
+    pub(crate) fn finish(&self, case: &Case) -> Result<()> {
+        let state = &mut *self.state.borrow_mut();
+        state.last = None;
+        match mem::take(&mut state.of_case) {
+            0 => Ok(()),
+            kept => Ok(state.session.finish(case, kept)?),
+        }
     }
 }
 
@@ -92,9 +97,7 @@ impl Measurement for Samples {
     }
 
     fn to_f64(&self, value: &Duration) -> f64 {
-        if let Err(stop) = self.keep_last() {
-            panic::resume_unwind(Box::new(stop));
-        }
+        panics::pass(self.keep_last());
         WallTime.to_f64(value)
     }
 

@@ -1,38 +1,27 @@
 //! Which cases Criterion's command line selects.
 //!
-//! Criterion keeps to itself how it reads its command line, and prints or ends the
-//! process as it does. So a copy of this process is handed the names of all cases, lets
-//! Criterion read the same command line, and offers it each case: one whose benchmark
-//! Criterion calls is selected. Criterion's refusals come back as one line.
+//! Criterion keeps its filter to itself, and a case is built before Criterion's clocks
+//! start. So a copy of this process with the same command line is handed the names of all
+//! cases, and offers each to Criterion: one whose benchmark Criterion calls is selected.
 
+use std::env;
 use std::io::{self, Write};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
-use std::{env, iter};
 
+use anyhow::{Context, Result, ensure};
 use criterion::{BenchmarkId, Criterion};
 use cudamark::paths;
 use suite::Case;
 
-use super::arguments::Arguments;
-use super::stop::Stop;
-
 /// Set in the copy.
 const ASKED: &str = "CUDAMARK_ASKED_WHICH";
-/// Precedes the copy's answer, and on standard error what Criterion has to say of the
-/// command line.
-const MARK: &str = "which cases are selected:";
+/// Precedes each name of the copy's answer.
+const MARK: &str = "selected: ";
 
-/// Outcome of reading the command line.
-pub(crate) enum Answer {
-    /// These cases are selected.
-    Selected(Vec<Case>),
-    /// A text was asked for: help.
-    Text(String),
-}
-
-pub(crate) fn ask(cases: &[Case], arguments: &Arguments) -> Result<Answer, Stop> {
+/// Asks a copy which of `cases` are selected.
+pub(crate) fn ask(cases: &[Case]) -> Result<Vec<Case>> {
     let asked = || -> io::Result<Output> {
         let mut copy = Command::new(env::current_exe()?)
             .args(env::args_os().skip(1))
@@ -41,40 +30,18 @@ pub(crate) fn ask(cases: &[Case], arguments: &Arguments) -> Result<Answer, Stop>
             .env("CARGO_TARGET_DIR", paths::target())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(Stdio::null())
             .spawn()?;
         let names: Vec<String> = cases.iter().map(|case| format!("{case}\n")).collect();
-        // It may have ended by now, over the command line.
-        let _ = copy.stdin.take().map(|mut pipe| pipe.write_all(names.concat().as_bytes()));
+        // The copy prints once it has read all names.
+        copy.stdin.take().map_or(Ok(()), |mut pipe| pipe.write_all(names.concat().as_bytes()))?;
         copy.wait_with_output()
     };
-    let output = asked().map_err(|error| format!("cannot start a copy of itself: {error}"))?;
+    let output = asked().context("cannot start a copy of itself")?;
+    ensure!(output.status.success(), "a copy of itself ended with {}", output.status);
     let answer = String::from_utf8_lossy(&output.stdout);
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        let said = said.split_once(MARK).map_or(&*said, |(_, said)| said);
-        return Err(Stop::usage(refusal(said, &arguments.shown())));
-    }
-    Ok(match answer.split_once(MARK) {
-        Some((_, names)) => {
-            let selected = names.lines().filter_map(|name| name.parse().ok());
-            Answer::Selected(selected.collect())
-        }
-        None => Answer::Text(answer.into_owned()),
-    })
-}
-
-/// Criterion's refusal of a command line, in one line.
-fn refusal(said: &str, shown: &str) -> String {
-    let lines = said.trim().lines();
-    // The first paragraph is the error; suggestions and usage follow.
-    let lines = lines.map(str::trim).take_while(|line| !line.is_empty());
-    let line = lines.collect::<Vec<_>>().join(" ");
-    let line = line.strip_prefix("error: ").unwrap_or(&line);
-    match line.strip_prefix("assertion failed: ") {
-        Some(held) => format!("`{shown}`: Criterion takes this only where {held}; see --help"),
-        None => format!("`{shown}`: {line}; see --help"),
-    }
+    let names = answer.lines().filter_map(|line| line.strip_prefix(MARK));
+    Ok(names.filter_map(|name| name.parse().ok()).collect())
 }
 
 /// True if this process is a copy that is asked.
@@ -82,35 +49,29 @@ pub(crate) fn is_asked() -> bool {
     env::var_os(ASKED).is_some()
 }
 
-/// Answers [`ask`] with Criterion as it is `set_up` for a run.
-pub(crate) fn answer(set_up: Criterion) {
-    panic::set_hook(Box::new(|info| {
-        eprintln!("{}", info.payload_as_str().unwrap_or("it panicked"));
-    }));
-    eprintln!("{MARK}");
-    let criterion = set_up.configure_from_args();
+/// Answers [`ask`] with the Criterion that a run has.
+pub(crate) fn answer(criterion: Criterion) {
     // The mode that calls benchmarks whatever was measured before.
     let mut criterion = criterion.profile_time(Some(Duration::from_secs(1)));
     let mut is_called = |group: String, function: String, parameter: String| {
         let mut called = false;
-        let offered = AssertUnwindSafe(|| {
+        let _ = panic::catch_unwind(AssertUnwindSafe(|| {
             let mut group = criterion.benchmark_group(group);
             group.bench_function(BenchmarkId::new(function, parameter), |_| {
                 called = true;
                 panic::resume_unwind(Box::new(()));
             });
-        });
-        let _ = panic::catch_unwind(offered);
+        }));
         called
     };
-    let names = io::stdin().lines().map_while(Result::ok);
-    let selected = names.filter(|text| {
-        text.parse().is_ok_and(|name: Case| {
-            let former = format!("{}/{}", name.input(), name.level);
-            is_called(name.chart(), name.curve(), name.point().to_string())
-                || is_called(name.group, name.engine, former)
-        })
-    });
-    let answer: Vec<String> = iter::once(MARK.to_owned()).chain(selected).collect();
-    println!("{}", answer.join("\n"));
+    let names: Vec<String> = io::stdin().lines().map_while(Result::ok).collect();
+    for name in names {
+        let case: Case = name.parse().expect("the name of a case");
+        let former = format!("{}/{}", case.input(), case.level);
+        if is_called(case.chart(), case.curve(), case.point().to_string())
+            || is_called(case.group, case.engine, former)
+        {
+            println!("{MARK}{name}");
+        }
+    }
 }
