@@ -133,7 +133,7 @@ fn write_history(folder: &Path) -> PathBuf {
             store.add_synced(&schema::Line::Measured(Box::new(measured))).unwrap();
         }
     }
-    let processes = history::processes(store.read().unwrap());
+    let processes = history::processes(&store).unwrap();
     let curves = history::curves(&processes, &commits, &|_| true, Search::of(0.02));
     let shown = Shown {
         label: "machine m: NOT THIS ONE, shown by --force",

@@ -138,9 +138,12 @@ fn records_and_engines_of_the_last_runs_are_ranked() {
     let folder = tempfile::tempdir().unwrap();
     let cases = [("cpu/u32-uniform/cpu-std/1/9", 0.4), ("cpu/u32-uniform/cpu-radix/1/9", 0.1)];
     records(folder.path(), "old.jsonl", None, &cases);
-    records(folder.path(), "new.jsonl", None, &[("cpu/u32-uniform/cpu-std/1/9", 0.2)]);
+    let faster = [(cases[0].0, 0.2), (cases[1].0, 0.0125), ("cpu/u32-uniform/cpu-std/1/8", 9.0)];
+    records(folder.path(), "new.jsonl", None, &faster);
     let result = json(&folder, &["old.jsonl", "new.jsonl"]);
-    assert_eq!(ranked(&result), [pair("new.jsonl", 1.0), pair("old.jsonl", 2.0)]);
+    // Twice and eight times the least in the cases that both have: the root of 16.
+    assert_eq!(ranked(&result), [pair("new.jsonl", 1.0), pair("old.jsonl", 4.0)]);
+    assert_eq!(result["cells"].as_array().unwrap().len(), 2);
     assert_eq!(result["times"], "median");
     // Engines of the suite's last runs are their names.
     records(folder.path(), "target/cudamark/records/cpu-7.jsonl", None, &cases);
@@ -187,7 +190,7 @@ fn what_is_wrong_is_one_error() {
     for (arguments, expected) in [
         (&["1111111", "nowhere"][..], "`nowhere` is no file, store, engine or revision"),
         (&["1111111", "none.jsonl"], "there is no file none.jsonl"),
-        (&["1111111", "a.jsonl"], "there is no case that all have: 1111111 has 2 like"),
+        (&["1111111", "a.jsonl"], "there is no case that all have: 1111111 has 2 like cpu/u32"),
         (&["1111111", "1111111:cpu-std"], "name an engine for all"),
         (&["1111111:cub", "1111111"], "has no case of the engine `cub`"),
         (&["a.jsonl", "empty.jsonl"], "empty.jsonl has no samples"),

@@ -12,9 +12,10 @@
 //! it is.
 
 use std::ffi::OsStr;
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File, Permissions, TryLockError};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -29,7 +30,6 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::Serialize;
 use suite::environment::COMMIT_VARIABLE;
-use tempfile::{Builder, TempDir};
 
 use crate::git::{Repository, outside_hooks, resolve};
 use crate::{digest, identity, tell};
@@ -60,9 +60,9 @@ pub struct Build {
     /// The commit as records name it: `-dirty` follows where the sources differed.
     #[serde(skip)]
     described: Option<String>,
-    /// The folder of the copy, removed with the last one that runs it.
+    /// The copy that runs. It has no name, and goes with the last process that has it open.
     #[serde(skip)]
-    _copy: Option<Arc<PrivateCopy>>,
+    _copy: Option<Arc<File>>,
 }
 
 impl Build {
@@ -76,9 +76,9 @@ impl Build {
         let (executable, copy) = match &start[..] {
             b"#!" => (fs::canonicalize(path)?, None),
             _ => {
-                let copy = PrivateCopy::new(path, builds)
-                    .with_context(|| format!("cannot copy {shown}"))?;
-                (copy.executable(), Some(Arc::new(copy)))
+                let copy = private_copy(path, builds);
+                let copy = copy.with_context(|| format!("cannot copy {shown}"))?;
+                (own_file(&copy), Some(Arc::new(copy)))
             }
         };
         Ok(Self {
@@ -116,42 +116,21 @@ impl Build {
     }
 }
 
-/// A copy of an executable. Its folder goes when it is dropped; one of a process that was
-/// killed goes when the next is made.
-#[derive(Debug)]
-struct PrivateCopy {
-    folder: TempDir,
-    /// Locked for as long as the copy is in use.
-    _used: File,
+/// A copy of an executable, open to be read, that nobody else can find.
+fn private_copy(path: &Path, folder: &Path) -> io::Result<File> {
+    let mut copy = tempfile::tempfile_in(folder)?;
+    io::copy(&mut File::open(path)?, &mut copy)?;
+    copy.set_permissions(Permissions::from_mode(0o500))?;
+    // A file that is open to be written does not run.
+    File::open(own_file(&copy))
 }
 
-impl PrivateCopy {
-    fn new(path: &Path, builds: &Path) -> Result<Self> {
-        let copies = builds.join("copies");
-        fs::create_dir_all(&copies)?;
-        let guard = File::create(copies.join("lock"))?;
-        guard.lock()?;
-        for entry in fs::read_dir(&copies)?.flatten() {
-            let used = File::open(entry.path().join("used"));
-            if used.is_ok_and(|used| used.try_lock().is_ok()) {
-                // Another user's stays.
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
-        let folder = Builder::new().prefix("copy-").tempdir_in(&copies)?;
-        let used = File::create(folder.path().join("used"))?;
-        used.lock()?;
-        let copy = Self { folder, _used: used };
-        fs::copy(path, copy.executable())?;
-        Ok(copy)
-    }
-
-    fn executable(&self) -> PathBuf {
-        self.folder.path().join("cudamark")
-    }
+/// The path of an open file, in this process and those that it starts.
+fn own_file(file: &File) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_raw_fd()).into()
 }
 
-/// Where builds and copies of executables are kept.
+/// Where builds are kept, and copies of executables while they run.
 #[derive(Debug)]
 pub struct Builds {
     /// Cargo's target folder for builds.

@@ -31,6 +31,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use statrs::statistics::{Data, OrderStatistics, RankTieBreaker};
+
 use crate::stats::median;
 
 /// Chance of an alarm over all series of a flat history, at most, by the search's test.
@@ -267,7 +269,7 @@ impl Ranked {
             begin: stretch.start,
             commits: last.map_or(0, |last| last - stretch.start),
             commit: within.iter().map(|one| one.commit - stretch.start).collect(),
-            rank: ranks(&values),
+            rank: ranks(values),
             rounds: rounds.into_values().collect(),
         }
     }
@@ -341,17 +343,8 @@ impl Ranked {
 }
 
 /// The ranks of `values`, from 1; equal ones share theirs.
-fn ranks(values: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..values.len()).collect();
-    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
-    let mut ranks = vec![0.0; values.len()];
-    let mut first = 0;
-    for equal in order.chunk_by(|&a, &b| values[a] == values[b]) {
-        let shared = first as f64 + (equal.len() as f64 + 1.0) / 2.0;
-        equal.iter().for_each(|&place| ranks[place] = shared);
-        first += equal.len();
-    }
-    ranks
+fn ranks(values: Vec<f64>) -> Vec<f64> {
+    Data::new(values).ranks(RankTieBreaker::Average)
 }
 
 #[cfg(test)]
@@ -485,6 +478,17 @@ mod tests {
 
     #[test]
     fn equal_values_share_their_rank() {
-        assert_eq!(ranks(&[5.0, 1.0, 5.0, 9.0]), [2.5, 1.0, 2.5, 4.0]);
+        assert_eq!(ranks(vec![5.0, 1.0, 5.0, 9.0]), [2.5, 1.0, 2.5, 4.0]);
+        // By the definition, over any values: half of the equal ones come before.
+        let mut rng = fastrand::Rng::with_seed(6);
+        let values: Vec<f64> = (0..99).map(|_| f64::from(rng.i32(-20..20)) / 7.0).collect();
+        let rank = |value: &f64| {
+            let less = values.iter().filter(|other| *other < value).count() as f64;
+            let equal = values.iter().filter(|other| *other == value).count() as f64;
+            less + (equal + 1.0) / 2.0
+        };
+        let wanted: Vec<f64> = values.iter().map(rank).collect();
+        assert_eq!(ranks(values), wanted);
+        assert!(ranks(Vec::new()).is_empty());
     }
 }

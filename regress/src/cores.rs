@@ -4,6 +4,9 @@
 //! bound to the same cores: the last ones, because the first takes most interrupts, and as
 //! many as the cases have threads.
 
+use std::num::ParseIntError;
+use std::str::FromStr;
+
 use anyhow::{Context, Result};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
@@ -12,15 +15,49 @@ use suite::{Case, session};
 /// The process itself.
 const THIS: Pid = Pid::from_raw(0);
 
+/// Cores that processes are bound to.
+#[derive(Clone, Debug)]
+pub enum Cores {
+    /// The last ones, as many as the cases have threads.
+    Auto,
+    /// These; where there are none, processes are not bound.
+    These(Vec<usize>),
+}
+
+impl Cores {
+    /// The cores for `cases`; none if processes are not to be bound.
+    pub fn choose(&self, cases: impl FnOnce() -> Result<Vec<Case>>) -> Result<Vec<usize>> {
+        match self {
+            Self::Auto => Ok(for_cases(&cases()?, &allowed()?)),
+            Self::These(cores) => Ok(cores.clone()),
+        }
+    }
+}
+
+impl FromStr for Cores {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let cores = || text.split(',').map(|core| core.trim().parse()).collect::<Result<_, _>>();
+        match text {
+            "auto" => Ok(Self::Auto),
+            "none" => Ok(Self::These(Vec::new())),
+            _ => cores().map(Self::These).map_err(|_: ParseIntError| {
+                "neither `auto` nor `none` nor a list of cores; write it like 0,1"
+            }),
+        }
+    }
+}
+
 /// The cores that this process may use, in ascending order.
-pub fn allowed() -> Result<Vec<usize>> {
+pub(crate) fn allowed() -> Result<Vec<usize>> {
     let set = sched_getaffinity(THIS).context("cannot ask which cores there are")?;
     Ok((0..CpuSet::count()).filter(|&core| set.is_set(core) == Ok(true)).collect())
 }
 
 /// The last of `allowed`, as many as `cases` have threads; one more where a GPU's driver
 /// has threads of its own.
-pub fn for_cases(cases: &[Case], allowed: &[usize]) -> Vec<usize> {
+fn for_cases(cases: &[Case], allowed: &[usize]) -> Vec<usize> {
     let threads = |case: &Case| {
         let driver = session::any_needs_gpu(std::slice::from_ref(case));
         case.level.saturating_add(usize::from(driver))

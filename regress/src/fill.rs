@@ -13,29 +13,23 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::panic;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use suite::Case;
 
 use crate::build::{Build, Builds};
 use crate::commits::{Commit, short};
-use crate::cores;
+use crate::cores::{self, Cores};
 use crate::history::{self, Curve, Search};
-use crate::process::{self, Sampled};
+use crate::process;
 use crate::schema::{Line, Measured, Store};
 use crate::selection::Selection;
-use crate::{digest, now};
+use crate::{digest, now, tell};
 
 /// Chance of an alarm at which a gap is worth a look.
 const SUSPICION: f64 = 0.2;
-
-/// The cores for cases; none where processes are not bound.
-pub type CoresOf<'a> = dyn Fn(&[Case]) -> Result<Vec<usize>> + 'a;
 
 /// Subject and limits of a fill.
 pub struct Plan<'a> {
@@ -45,8 +39,8 @@ pub struct Plan<'a> {
     pub cases: &'a Selection,
     /// Arguments of `cudamark sample` that choose and sample them.
     pub arguments: Vec<String>,
-    /// Which cores processes are bound to, given the cases.
-    pub cores: &'a CoresOf<'a>,
+    /// Cores that processes are bound to.
+    pub cores: &'a Cores,
     /// Commits to be filled in, at most.
     pub most: usize,
     /// Processes that each commit is to have; one with fewer is missing.
@@ -70,18 +64,18 @@ struct Ready<'a> {
     cases: Vec<Case>,
 }
 
-/// Fills commits in; `say` is told what is done.
-pub fn fill(
-    plan: &Plan,
-    store: &Store,
-    interrupted: &AtomicBool,
-    say: &dyn Fn(&str),
-) -> Result<()> {
+/// Says what is done.
+fn say(line: &str) {
+    tell(&format!("history: {line}"));
+}
+
+/// Fills commits in.
+pub fn fill(plan: &Plan, store: &Store, interrupted: &AtomicBool) -> Result<()> {
     let mut room = plan.most;
     let mut spent = Duration::ZERO;
     let mut left_out = BTreeSet::new();
     while room > 0 {
-        let processes = history::processes(store.read()?);
+        let processes = history::processes(store)?;
         let is_measured = |commit: &Commit| {
             let of_commit = processes.iter().filter(|process| process.commit == commit.id);
             let of_cases =
@@ -115,7 +109,7 @@ pub fn fill(
         if new.iter().all(|place| left_out.contains(place)) {
             continue;
         }
-        spent += session(plan, ready, spent, store, interrupted, say, &mut left_out)?;
+        spent += session(plan, ready, spent, store, interrupted, &mut left_out)?;
     }
     Ok(())
 }
@@ -193,7 +187,6 @@ fn session(
     spent: Duration,
     store: &Store,
     interrupted: &AtomicBool,
-    say: &dyn Fn(&str),
     left_out: &mut BTreeSet<usize>,
 ) -> Result<Duration> {
     let begin = Instant::now();
@@ -201,9 +194,10 @@ fn session(
     say(&format!("measuring {} by turns", ids.join(", ")));
     let named = format!("{ids:?} {:?} {}", plan.arguments, now());
     let session = digest::of(named, 12);
-    // The same ones for all commits, whatever cases each has.
-    let cases: Vec<Case> = ready.iter().flat_map(|of| of.cases.clone()).collect();
-    let cores = (plan.cores)(&cases)?;
+    // The same cores for all commits, whatever cases each has. Builds have all of them.
+    let cases = || Ok(ready.iter().flat_map(|of| of.cases.clone()).collect());
+    let (cores, all) = (plan.cores.choose(cases)?, cores::allowed()?);
+    cores::bind(&cores)?;
     let mut rng = fastrand::Rng::new();
     for round in 0..plan.processes {
         if round > 0 && spent + begin.elapsed() >= plan.budget {
@@ -212,7 +206,7 @@ fn session(
         rng.shuffle(&mut ready);
         let mut failed = None;
         for (index, commit) in ready.iter().enumerate() {
-            let measured = measure(plan, commit, &cores, (&session, round), store);
+            let measured = measure(plan, commit, (&session, round), store);
             if interrupted.load(Ordering::Relaxed) {
                 bail!("interrupted; what was measured is kept, and the same command goes on");
             }
@@ -230,6 +224,7 @@ fn session(
             left_out.extend(plan.commits.iter().position(|commit| commit == gone));
         }
     }
+    cores::bind(&all)?;
     for of in &ready {
         of.build.require_unchanged()?;
     }
@@ -240,19 +235,16 @@ fn session(
 fn measure(
     plan: &Plan,
     ready: &Ready,
-    cores: &[usize],
     (session, round): (&str, u32),
     store: &Store,
 ) -> Result<Measured> {
     let commit = &ready.commit.id;
     let records = format!("records/{}/{}-{session}-{round}.jsonl", plan.machine_id, short(commit));
     let path = store.folder().join(&records);
-    let sampled = sample(&ready.build, &plan.arguments, cores, &path);
-    if sampled.is_err() {
+    let sampled = process::sample(&ready.build, &plan.arguments, &path).inspect_err(|_| {
         // It may not have been made.
         let _ = fs::remove_file(&path);
-    }
-    let sampled = sampled?;
+    })?;
     if sampled.cases.is_empty() {
         bail!("it measured none of the cases");
     }
@@ -267,25 +259,6 @@ fn measure(
         unix_time_s: now(),
         records,
         cases: cases.filter_map(|(name, of)| Some((name, of.distribution()?))).collect(),
-    })
-}
-
-/// Runs a process on its cores.
-fn sample(build: &Build, arguments: &[String], cores: &[usize], records: &Path) -> Result<Sampled> {
-    if let Some(folder) = records.parent() {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    }
-    // A process is bound to what the thread that starts it is bound to. Builds, which other
-    // threads start, have all cores.
-    let bound = || {
-        cores::bind(cores)?;
-        process::sample(build, arguments, records)
-    };
-    thread::scope(|scope| {
-        let thread = thread::Builder::new().spawn_scoped(scope, bound);
-        let ended = thread.context("cannot start a thread")?.join();
-        ended.unwrap_or_else(|panicked| panic::resume_unwind(panicked))
     })
 }
 

@@ -19,7 +19,7 @@ use crate::alignment::align;
 use crate::build::same_executable;
 use crate::change_points::{self, FALSE_ALARMS, Observation};
 use crate::commits::{Commit, short};
-use crate::schema::{Distribution, Line, Run};
+use crate::schema::{Distribution, Line, Run, Store};
 use crate::stats::median;
 
 /// Where the permutations of every series start.
@@ -68,9 +68,9 @@ impl Records {
     }
 }
 
-/// The processes in the lines of a store that measured a commit.
-pub fn processes(lines: Vec<Line>) -> Vec<Process> {
-    lines.into_iter().filter_map(process).collect()
+/// The processes of a store that measured a commit.
+pub fn processes(store: &Store) -> Result<Vec<Process>, suite::Error> {
+    Ok(store.read()?.into_iter().filter_map(process).collect())
 }
 
 fn process(line: Line) -> Option<Process> {
@@ -118,6 +118,13 @@ pub struct Curve {
     pub unlinked_sessions: usize,
     /// Notes, a sentence each.
     pub notes: Vec<String>,
+}
+
+impl Curve {
+    /// The step at a point.
+    pub fn step_at(&self, point: &Point) -> Option<&Step> {
+        self.steps.iter().find(|step| step.commit == point.commit)
+    }
 }
 
 /// A commit that was measured.
@@ -253,28 +260,29 @@ fn notes(points: &[Point], unlinked_sessions: usize) -> Vec<String> {
 
 /// The places of commits that have the case, and the processes of these in the order of
 /// the commits.
-fn observations(
+fn observations<'a>(
     case: &Case,
-    processes: &[(usize, &Process)],
+    processes: &[(usize, &'a Process)],
     figure: fn(&Distribution) -> f64,
 ) -> (Vec<usize>, Vec<Observation>) {
-    let mut measured: Vec<(usize, f64, &str, usize)> = Vec::new();
-    for &(place, process) in processes {
-        if let Some(of_case) = process.cases.get(case) {
-            measured.push((place, figure(of_case), &process.session, process.round));
-        }
-    }
+    let of_case = |(place, process): &(usize, &'a Process)| {
+        let value = figure(process.cases.get(case)?).ln();
+        // No process takes no time: such a line says nothing.
+        value.is_finite().then_some((*place, *process, value))
+    };
+    let measured: Vec<(usize, &Process, f64)> = processes.iter().filter_map(of_case).collect();
     let places: BTreeSet<usize> = measured.iter().map(|(place, ..)| *place).collect();
     let places: Vec<usize> = places.into_iter().collect();
     let mut sessions = BTreeMap::new();
     let mut rounds = BTreeMap::new();
-    let observations = measured.iter().map(|&(place, seconds, session, round)| {
+    let observations = measured.iter().map(|&(place, process, value)| {
         let (next_session, next_round) = (sessions.len(), rounds.len());
+        let session = &process.session;
         Observation {
             commit: places.partition_point(|&before| before < place),
             session: *sessions.entry(session).or_insert(next_session),
-            round: *rounds.entry((session, round)).or_insert(next_round),
-            value: seconds.ln(),
+            round: *rounds.entry((session, process.round)).or_insert(next_round),
+            value,
         }
     });
     let observations = observations.collect();
@@ -357,7 +365,7 @@ fn between(step: &change_points::Step, places: &[usize], commits: &[Commit]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema::{Figures, Measured, Side};
+    use serde_json::{Value, json};
 
     const CASE: &str = "cpu/u32-uniform/cpu-std/1/10";
 
@@ -366,69 +374,53 @@ mod tests {
         (0..count).map(commit).collect()
     }
 
+    fn line(text: Value) -> Line {
+        serde_json::from_value(text).unwrap()
+    }
+
     /// Six rounds of the commits at `places` on a machine that is so much slower.
     fn session(name: &str, places: &[usize], slower: f64, level: fn(usize) -> f64) -> Vec<Line> {
         let mut rng = fastrand::Rng::with_seed(places.len() as u64);
-        let mut lines = Vec::new();
-        for round in 0..6 {
-            for &place in places {
-                let seconds = level(place) * slower * (1.0 + 0.01 * rng.f64());
-                let distribution = Distribution {
-                    samples: 5,
-                    least_s: seconds,
-                    median_s: 2.0 * seconds,
-                    slowed_down: 1,
-                    ..Distribution::default()
-                };
-                lines.push(Line::Measured(Box::new(Measured {
-                    session: name.to_owned(),
-                    round,
-                    commit: format!("{place:040}"),
-                    records: format!("records/m/{name}-{place}-{round}.jsonl"),
-                    cases: BTreeMap::from([(CASE.parse().unwrap(), distribution)]),
-                    ..Measured::default()
-                })));
-            }
-        }
-        lines
+        let turns = (0..6).flat_map(|round| places.iter().map(move |&place| (round, place)));
+        let measured = turns.map(|(round, place)| {
+            let seconds = level(place) * slower * (1.0 + 0.01 * rng.f64());
+            line(json!({
+                "line": "measured", "machine_id": "m", "session": name, "round": round,
+                "commit": format!("{place:040}"), "executable_sha256": "", "ptx_sha256": null,
+                "unix_time_s": 0.0, "records": format!("records/m/{name}-{place}-{round}.jsonl"),
+                "cells": {CASE: {
+                    "samples": 5, "least_s": seconds, "median_s": 2.0 * seconds,
+                    "low_s": seconds, "high_s": seconds, "confidence": 0.9, "slowed_down": 1,
+                }},
+            }))
+        });
+        measured.collect()
     }
 
     fn only(lines: Vec<Line>, commits: &[Commit]) -> Curve {
-        let curves = curves(&processes(lines), commits, &|_| true, Search::of(0.02));
+        let processes: Vec<Process> = lines.into_iter().filter_map(process).collect();
+        let curves = curves(&processes, commits, &|_| true, Search::of(0.02));
         assert_eq!(curves.len(), 1);
         curves.into_iter().next().unwrap()
     }
 
     /// Rounds of a comparison of the commits at two places.
     fn comparison(places: [Option<usize>; 2], level: fn(usize) -> f64) -> Vec<Line> {
-        let mut lines = Vec::new();
-        for round in 0..6 {
-            for (place, side) in
-                [Side::Base, Side::Head, Side::Head, Side::Base].into_iter().enumerate()
-            {
-                let of = places[side as usize];
-                let seconds = level(of.unwrap_or(0)) * (1.0 + 0.001 * place as f64);
-                let figures = Figures {
-                    seconds: vec![3.0 * seconds, seconds],
-                    sm_cycles: None,
-                    slowed_down: 0,
-                };
-                lines.push(Line::Run(Box::new(Run {
-                    comparison: "c".to_owned(),
-                    repeat: 0,
-                    round,
-                    turn: place,
-                    side,
-                    executable_sha256: String::new(),
-                    commit: of.map(|of| format!("{of:040}")),
-                    ptx_sha256: None,
-                    unix_time_s: 0.0,
-                    disturbance: None,
-                    cases: BTreeMap::from([(CASE.parse().unwrap(), figures)]),
-                })));
-            }
-        }
-        lines
+        let order = [(0, "base"), (1, "head"), (1, "head"), (0, "base")].into_iter().enumerate();
+        let turns = (0..6).flat_map(|round| order.clone().map(move |turn| (round, turn)));
+        let run = |(round, (turn, (side, name))): (usize, (usize, (usize, &str)))| {
+            let place: Option<usize> = places[side];
+            let seconds = level(place.unwrap_or(0)) * (1.0 + 0.001 * turn as f64);
+            line(json!({
+                "line": "run", "comparison": "c", "round": 0, "block": round, "place": turn,
+                "side": name, "executable_sha256": "", "ptx_sha256": null, "unix_time_s": 0.0,
+                "commit": place.map(|place| format!("{place:040}")),
+                "cells": {CASE: {
+                    "seconds": [3.0 * seconds, seconds], "sm_cycles": null, "slowed_down": 0,
+                }},
+            }))
+        };
+        turns.map(run).collect()
     }
 
     #[test]

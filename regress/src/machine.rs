@@ -36,13 +36,14 @@ pub struct Source {
     /// The store.
     pub store: Store,
     /// The machines: by its name, and by its lines where they say.
-    pub machines: Vec<String>,
+    pub machines: BTreeSet<String>,
 }
 
 impl Source {
     /// The store of this machine, which need not be there yet.
     pub fn here(folder: &Path, machine_id: &str) -> Self {
-        Self { store: Store::of_machine(folder, machine_id), machines: vec![machine_id.to_owned()] }
+        let machines = BTreeSet::from([machine_id.to_owned()]);
+        Self { store: Store::of_machine(folder, machine_id), machines }
     }
 
     /// The store of a machine by its name.
@@ -60,7 +61,7 @@ impl Source {
             bail!("there is no store {}", path.display());
         }
         let store = Store::at(path);
-        let processes = history::processes(store.read()?);
+        let processes = history::processes(&store)?;
         let silent = processes.iter().any(|process| process.machine_id.is_none());
         let said = processes.into_iter().filter_map(|process| process.machine_id);
         let mut machines: BTreeSet<String> = said.collect();
@@ -68,7 +69,7 @@ impl Source {
             // Comparisons do not say; the store's name does.
             machines.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
         }
-        Ok(Self { store, machines: machines.into_iter().collect() })
+        Ok(Self { store, machines })
     }
 
     /// True if it is of another machine than `here`.
@@ -89,7 +90,8 @@ impl Source {
     }
 
     fn named(&self) -> String {
-        format!("machine {}", self.machines.join(" and "))
+        let machines: Vec<&str> = self.machines.iter().map(String::as_str).collect();
+        format!("machine {}", machines.join(" and "))
     }
 
     /// The machine in words.

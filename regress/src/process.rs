@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -22,6 +23,10 @@ pub(crate) struct Sampled {
 /// Runs `build sample` with `arguments`, which choose cases and samples, and has it
 /// write its records to the file `records`.
 pub(crate) fn sample(build: &Build, arguments: &[String], records: &Path) -> Result<Sampled> {
+    if let Some(folder) = records.parent() {
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    }
     let records_to = [OsStr::new("--json"), records.as_os_str()];
     ended(build, build.command().arg("sample").args(arguments).args(records_to))?;
     let contents = Contents::read(records)?;

@@ -34,27 +34,33 @@ pub struct Sources<'a> {
 }
 
 /// A thing that is ranked.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Column {
     /// Its name.
     pub label: String,
     /// Machines that its times are of.
     pub machines: BTreeSet<String>,
+    /// Geometric mean of its time over the least, once it is ranked.
+    pub over_best: f64,
     /// Medians in seconds by case; of an engine, by case without it.
-    pub medians: BTreeMap<Case, f64>,
+    #[serde(skip)]
+    medians: BTreeMap<Case, f64>,
     /// Of a commit in a store, the same by the least samples of its processes.
-    pub least: Option<BTreeMap<Case, f64>>,
+    #[serde(skip)]
+    least: Option<BTreeMap<Case, f64>>,
     /// Hashes of the executables that were measured, of a commit in a store.
-    pub executables: BTreeSet<String>,
+    #[serde(skip)]
+    executables: BTreeSet<String>,
     /// It is of one engine.
-    pub of_engine: bool,
+    #[serde(skip)]
+    of_engine: bool,
 }
 
 /// Columns in their order, and the cases that all have.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ranking {
     /// Best first.
-    pub columns: Vec<Ranked>,
+    pub columns: Vec<Column>,
     /// Cells that all columns have.
     #[serde(rename = "cells")]
     pub cases: Vec<Row>,
@@ -75,26 +81,6 @@ pub enum Times {
     Least,
     /// Medians.
     Median,
-}
-
-impl Times {
-    fn of(self, column: &Column) -> &BTreeMap<Case, f64> {
-        match (self, &column.least) {
-            (Self::Least, Some(least)) => least,
-            _ => &column.medians,
-        }
-    }
-}
-
-/// A column in its place.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ranked {
-    /// Its name.
-    pub label: String,
-    /// Machines that its times are of.
-    pub machines: BTreeSet<String>,
-    /// Geometric mean of its time over the least.
-    pub over_best: f64,
 }
 
 /// A case that all columns have.
@@ -138,19 +124,15 @@ fn whole(text: &str, sources: &Sources) -> Result<Option<Column>> {
     if path.is_file() {
         return of_file(path, None).map(Some);
     }
+    // A machine is named by its store.
+    let store = sources.stores.join(format!("{text}.jsonl"));
     match text.rsplit_once('@') {
         Some((path, revision)) if Path::new(path).is_file() => {
             of_file(Path::new(path), Some(revision)).map(Some)
         }
         _ if text.ends_with(".jsonl") => bail!("there is no file {text}"),
-        _ => {
-            // A machine is named by its store.
-            let path = sources.stores.join(format!("{text}.jsonl"));
-            match !text.is_empty() && path.is_file() {
-                true => of_file(&path, None).map(Some),
-                false => Ok(None),
-            }
-        }
+        _ if !text.is_empty() && store.is_file() => of_file(&store, None).map(Some),
+        _ => Ok(None),
     }
 }
 
@@ -160,28 +142,25 @@ fn of_file(path: &Path, revision: Option<&str>) -> Result<Column> {
         if let Some(revision) = revision {
             bail!("{shown} is no store, and has nothing of `{revision}`");
         }
-        let contents = Contents::read(path)?;
-        let column = of_summary(&shown, &Summary::of(&contents));
+        let column = of_summary(&shown, &Summary::of(&Contents::read(path)?));
         if column.medians.is_empty() {
             bail!("{shown} has no samples");
         }
         return Ok(column);
     }
     let source = Source::at(path)?;
-    let processes = history::processes(source.store.read()?);
-    let commit = match revision {
-        Some(revision) => named(revision, &processes),
-        None => processes
-            .iter()
-            .max_by(|a, b| a.unix_time_s.total_cmp(&b.unix_time_s))
-            .map(|process| process.commit.clone()),
+    let processes = history::processes(&source.store)?;
+    let latest = || {
+        let last = processes.iter().max_by(|a, b| a.unix_time_s.total_cmp(&b.unix_time_s));
+        last.map(|process| process.commit.clone())
     };
+    let commit = revision.map_or_else(latest, |revision| named(revision, &processes));
     let commit = commit.with_context(|| match revision {
         Some(revision) => format!("{shown} has no measurement of `{revision}`"),
         None => format!("{shown} has no measurement of a commit"),
     })?;
     let label = format!("{shown}@{}", short(&commit));
-    Ok(of_commit(&label, source.machines, &processes, &commit))
+    Ok(of_commit(label, source.machines, &processes, &commit))
 }
 
 /// True if a file is a store and no records file, by its first line.
@@ -204,7 +183,7 @@ fn named(revision: &str, processes: &[Process]) -> Option<String> {
 
 fn of_revision(revision: &str, sources: &Sources) -> Result<Column> {
     let source = Source::here(&sources.stores, sources.machine_id);
-    let processes = history::processes(source.store.read()?);
+    let processes = history::processes(&source.store)?;
     let Some(commit) = named(revision, &processes) else {
         resolve(Path::new("."), revision).with_context(|| {
             format!("`{revision}` is no file, store, engine or revision that can be ranked")
@@ -214,22 +193,25 @@ fn of_revision(revision: &str, sources: &Sources) -> Result<Column> {
              `cudamark compare` does"
         );
     };
-    Ok(of_commit(revision, source.machines, &processes, &commit))
+    Ok(of_commit(revision.to_owned(), source.machines, &processes, &commit))
 }
 
-fn of_commit(label: &str, machines: Vec<String>, processes: &[Process], commit: &str) -> Column {
+fn of_commit(
+    label: String,
+    machines: BTreeSet<String>,
+    processes: &[Process],
+    commit: &str,
+) -> Column {
     let times = |figure| history::times(processes, figure).remove(commit);
+    let of_commit = processes.iter().filter(|process| process.commit == commit);
+    let executables = of_commit.map(|process| process.executable_sha256.clone());
     Column {
-        label: label.to_owned(),
-        machines: machines.into_iter().collect(),
+        label,
+        machines,
         medians: times(|of| of.median_s).unwrap_or_default(),
         least: times(|of| of.least_s),
-        executables: processes
-            .iter()
-            .filter(|process| process.commit == commit && !process.executable_sha256.is_empty())
-            .map(|process| process.executable_sha256.clone())
-            .collect(),
-        of_engine: false,
+        executables: executables.filter(|hash| !hash.is_empty()).collect(),
+        ..Column::default()
     }
 }
 
@@ -239,19 +221,14 @@ fn of_summary(label: &str, summary: &Summary) -> Column {
         label: label.to_owned(),
         machines: (summary.environments.iter()).map(|line| line.machine_id.clone()).collect(),
         medians: cases.map(|figures| (figures.name.clone(), figures.median_s)).collect(),
-        least: None,
-        executables: BTreeSet::new(),
-        of_engine: false,
+        ..Column::default()
     }
 }
 
 fn of_engine(column: Column, engine: &str, label: &str) -> Result<Column> {
     let of_engine = |times: BTreeMap<Case, f64>| -> BTreeMap<Case, f64> {
-        let times = times.into_iter();
-        times
-            .filter(|(name, _)| name.engine == engine)
-            .map(|(name, seconds)| (name.of_engine(""), seconds))
-            .collect()
+        let times = times.into_iter().filter(|(name, _)| name.engine == engine);
+        times.map(|(name, seconds)| (name.of_engine(""), seconds)).collect()
     };
     let medians = of_engine(column.medians);
     if medians.is_empty() {
@@ -260,10 +237,9 @@ fn of_engine(column: Column, engine: &str, label: &str) -> Result<Column> {
     Ok(Column {
         label: label.to_owned(),
         medians,
-        executables: column.executables,
         least: column.least.map(of_engine),
         of_engine: true,
-        machines: column.machines,
+        ..column
     })
 }
 
@@ -286,35 +262,24 @@ pub fn rank(mut columns: Vec<Column>, selection: &Selection, force: bool) -> Res
         bail!("name an engine for all that are ranked, as in HEAD:cpu-std, or for none");
     }
     let cases = common(&columns, selection)?;
-    let by = match columns.iter().all(|column| column.least.is_some()) {
+    let times = match columns.iter().all(|column| column.least.is_some()) {
         true => Times::Least,
         false => Times::Median,
     };
-    let times = |columns: &[Column]| -> Vec<Vec<f64>> {
-        let row = |case: &Case| columns.iter().map(|column| by.of(column)[case]).collect();
-        cases.iter().map(row).collect()
+    let row = |columns: &[Column], case: &Case| -> Vec<f64> {
+        let of = |column: &Column| match (times, &column.least) {
+            (Times::Least, Some(least)) => least[case],
+            _ => column.medians[case],
+        };
+        columns.iter().map(of).collect()
     };
-    let means = summary::over_best(&times(&columns));
-    let mut order: Vec<usize> = (0..columns.len()).collect();
-    order.sort_by(|&a, &b| means[a].total_cmp(&means[b]));
-    columns = order.iter().map(|&index| columns[index].clone()).collect();
-    let rows =
-        cases.iter().zip(times(&columns)).map(|(case, seconds)| Row { case: shown(case), seconds });
-    Ok(Ranking {
-        cases: rows.collect(),
-        notes: notes(&columns),
-        columns: columns
-            .into_iter()
-            .zip(order.iter().map(|&index| means[index]))
-            .map(|(column, over_best)| Ranked {
-                label: column.label,
-                machines: column.machines,
-                over_best,
-            })
-            .collect(),
-        machines_differ,
-        times: by,
-    })
+    let rows: Vec<Vec<f64>> = cases.iter().map(|case| row(&columns, case)).collect();
+    for (column, mean) in columns.iter_mut().zip(summary::over_best(&rows)) {
+        column.over_best = mean;
+    }
+    columns.sort_by(|a, b| a.over_best.total_cmp(&b.over_best));
+    let rows = cases.iter().map(|case| Row { case: shown(case), seconds: row(&columns, case) });
+    Ok(Ranking { cases: rows.collect(), notes: notes(&columns), columns, machines_differ, times })
 }
 
 /// Columns that are the same executable. Engines of one commit always are.
@@ -352,63 +317,4 @@ fn common(columns: &[Column], selection: &Selection) -> Result<Vec<Case>> {
         bail!("--cases: none of the cases that all have is meant");
     }
     Ok(chosen)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn column(label: &str, machine: &str, cases: &[(&str, f64)]) -> Column {
-        let cases = cases.iter();
-        Column {
-            executables: BTreeSet::new(),
-            label: label.to_owned(),
-            machines: BTreeSet::from([machine.to_owned()]),
-            medians: cases.map(|(name, seconds)| (name.parse().unwrap(), *seconds)).collect(),
-            least: None,
-            of_engine: false,
-        }
-    }
-
-    const SMALL: &str = "cpu/u32-uniform/cpu-std/1/10";
-    const LARGE: &str = "cpu/u32-uniform/cpu-std/1/1000";
-
-    #[test]
-    fn the_best_is_first_by_the_cases_that_all_have() {
-        let all = Selection::new(&[]).unwrap();
-        let columns = vec![
-            column("slow", "m", &[(SMALL, 8.0), (LARGE, 900.0)]),
-            column("fast", "m", &[(SMALL, 1.0), (LARGE, 200.0)]),
-            column("mixed", "m", &[(SMALL, 2.0), (LARGE, 100.0), ("cpu/u32-b/a/1/1", 9.0)]),
-        ];
-        let ranking = rank(columns, &all, false).unwrap();
-        let ranked: Vec<(&str, f64)> = ranking
-            .columns
-            .iter()
-            .map(|column| (column.label.as_str(), (column.over_best * 1e6).round() / 1e6))
-            .collect();
-        let root = (2f64.sqrt() * 1e6).round() / 1e6;
-        // 8 and 9 times the least: the root of 72.
-        assert_eq!(ranked[..2], [("fast", root), ("mixed", root)]);
-        assert_eq!(ranked[2], ("slow", (72f64.sqrt() * 1e6).round() / 1e6));
-        assert_eq!(ranking.cases.len(), 2);
-        assert_eq!(ranking.cases[0].seconds, [1.0, 2.0, 8.0]);
-    }
-
-    #[test]
-    fn what_does_not_compare_is_refused() {
-        let all = Selection::new(&[]).unwrap();
-        let two = || vec![column("a", "m", &[(SMALL, 1.0)]), column("b", "n", &[(SMALL, 2.0)])];
-        let error = rank(two(), &all, false).unwrap_err().to_string();
-        assert!(error.contains("(a of m, b of n); --force"), "{error}");
-        assert!(rank(two(), &all, true).unwrap().machines_differ);
-        let apart = vec![column("a", "m", &[(SMALL, 1.0)]), column("b", "m", &[(LARGE, 2.0)])];
-        let error = rank(apart, &all, false).unwrap_err().to_string();
-        assert!(error.contains("a has 1 like cpu/u32-uniform/cpu-std/1/10"), "{error}");
-        let engine = of_engine(column("a", "m", &[(SMALL, 1.0)]), "cpu-std", "cpu-std").unwrap();
-        assert_eq!(shown(engine.medians.keys().next().unwrap()), "cpu/u32-uniform/1/10");
-        let mixed = vec![engine, column("b", "m", &[(SMALL, 2.0)])];
-        let error = rank(mixed, &all, false).unwrap_err().to_string();
-        assert!(error.contains("name an engine for all"), "{error}");
-    }
 }

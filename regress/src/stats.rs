@@ -20,6 +20,9 @@
 //! Statistical Methods, 3rd edition, 3.1-3.3). Of many benchmarks, each interval has the
 //! confidence 1 - [`FALSE_ALARMS`] / benchmarks (Bonferroni).
 
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use statrs::distribution::{Beta, ContinuousCDF};
 use suite::statistics;
 
@@ -27,7 +30,7 @@ use suite::statistics;
 pub const FALSE_ALARMS: f64 = 0.05;
 
 /// Figures of the four processes of a round, in the order in which they ran.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Round {
     /// First and second process of the base.
     pub base: [f64; 2],
@@ -48,7 +51,7 @@ impl Round {
 }
 
 /// The result for one benchmark.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     /// The head takes less time.
@@ -61,20 +64,14 @@ pub enum Verdict {
     Unsure,
 }
 
-impl Verdict {
-    /// As it is written.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Faster => "faster",
-            Self::Slower => "slower",
-            Self::Same => "same",
-            Self::Unsure => "unsure",
-        }
+impl fmt::Display for Verdict {
+    fn fmt(&self, to: &mut fmt::Formatter) -> fmt::Result {
+        self.serialize(to)
     }
 }
 
 /// A verdict with its figures: ratios of head to base, 1.05 being 5 % slower.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// The verdict.
     pub verdict: Verdict,

@@ -84,7 +84,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // Before cores are bound: the machine has those that it has.
     let environment = Environment::here(None);
     let machine = environment.machine_id();
-    let cores = options.sampling.cores.choose(&options.cases)?;
+    let cores = options.sampling.cores.choose(|| Ok(options.cases.clone()))?;
     cores::bind(&cores)?;
     let plan = Plan {
         settings: settings(options, &environment, &build, cores),
@@ -146,7 +146,7 @@ fn say(trial: &Trial, place: &str) {
     let verdicts = trial.cases.iter().map(|case| {
         let change = case.estimate.ratio.map(|ratio| (ratio - 1.0) * 100.0);
         let change = change.map_or_else(String::new, |change| format!(" {change:+.1} %"));
-        format!("{} {}{change}", case.case.engine, case.estimate.verdict.name())
+        format!("{} {}{change}", case.case.engine, case.estimate.verdict)
     });
     let verdicts: Vec<String> = verdicts.collect();
     let rounds = trial.cases.first().map_or(0, |case| case.estimate.rounds);

@@ -6,7 +6,6 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -16,9 +15,10 @@ use cudamark::{interrupt, paths, tell};
 use regress::build::{self, Builds};
 use regress::calibration::{self, Summary};
 use regress::comparison::{self, Plan, Row};
+use regress::cores::{self, Cores};
 use regress::schema::Store;
 use regress::stats::{self, Verdict};
-use regress::{cores, machine, process};
+use regress::{machine, process};
 use suite::environment::Environment;
 use suite::{Case, Tier};
 
@@ -118,46 +118,6 @@ impl Sampling {
     }
 }
 
-/// Cores that processes are bound to.
-#[derive(Clone, Debug)]
-pub(crate) enum Cores {
-    /// The last ones, as many as the cases have threads.
-    Auto,
-    /// They are not bound.
-    None,
-    /// These.
-    These(Vec<usize>),
-}
-
-impl Cores {
-    /// The cores for `cases`; none if processes are not to be bound.
-    pub(crate) fn choose(&self, cases: &[Case]) -> Result<Vec<usize>> {
-        Ok(match self {
-            Self::Auto => cores::for_cases(cases, &cores::allowed()?),
-            Self::None => Vec::new(),
-            Self::These(cores) => cores.clone(),
-        })
-    }
-}
-
-impl FromStr for Cores {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "none" => Ok(Self::None),
-            _ => {
-                let cores = text.split(',').map(|core| core.trim().parse());
-                let cores: Result<_, _> = cores.collect();
-                cores.map(Self::These).map_err(|_| {
-                    "neither `auto` nor `none` nor a list of cores; write it like 0,1".to_owned()
-                })
-            }
-        }
-    }
-}
-
 /// Runs the command; errors are told here, because they have an exit code of their own.
 pub(crate) fn run(options: &Options) -> ExitCode {
     match compare(options) {
@@ -178,11 +138,8 @@ fn compare(options: &Options) -> Result<u8> {
     };
     let builds = [side(&options.base_exe, &options.base)?, side(&options.head_exe, &options.head)?];
     let arguments = options.sampling.arguments(&options.cases);
-    let cores = match options.sampling.cores {
-        // Which cases an expression means, the base knows.
-        Cores::Auto => Cores::Auto.choose(&process::list(&builds[0], &arguments)?)?,
-        _ => options.sampling.cores.choose(&[])?,
-    };
+    // Which cases an expression means, the base knows.
+    let cores = options.sampling.cores.choose(|| process::list(&builds[0], &arguments))?;
     // Before cores are bound: the machine has those that it has.
     let environment = Environment::here(None);
     let machine = environment.machine_id();

@@ -4,6 +4,7 @@
 //! machine; that of another is refused unless it is forced, and then said wherever its
 //! times are. Nothing is measured unless it is asked for.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -90,7 +91,7 @@ pub(crate) struct Options {
 #[derive(Serialize)]
 struct Json<'a> {
     version: u32,
-    machines: &'a [String],
+    machines: &'a BTreeSet<String>,
     other_machine: bool,
     false_alarms_at_most: f64,
     commits: &'a [Commit],
@@ -117,13 +118,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if other && fills {
         bail!("--fill: what is measured here belongs to the store of this machine, {here}");
     }
-    let processes = history::processes(source.store.read()?);
+    let processes = history::processes(&source.store)?;
     let measured = |id: &str| processes.iter().any(|process| process.commit == id);
     let commits = commits::walk(options.since.as_deref(), &measured)?;
     if fills {
         fill(options, &source, &cases, &commits, here)?;
     }
-    let processes = history::processes(source.store.read()?);
+    let processes = history::processes(&source.store)?;
     let search = Search::of(options.least);
     let curves = history::curves(&processes, &commits, &|name| cases.takes(name), search);
     if curves.is_empty() {
@@ -177,7 +178,7 @@ fn fill(
         commits,
         cases,
         arguments: options.sampling.arguments(&options.cases),
-        cores: &|cases| options.sampling.cores.choose(cases),
+        cores: &options.sampling.cores,
         most: options.fill.unwrap_or(usize::MAX),
         processes: options.processes,
         budget: options.budget,
@@ -186,8 +187,7 @@ fn fill(
         build_command: options.build_command.clone(),
         machine_id,
     };
-    let say = |line: &str| tell!("history: {line}");
-    fill::fill(&plan, &source.store, &interrupted, &say)
+    fill::fill(&plan, &source.store, &interrupted)
 }
 
 fn text(label: &str, commits: &[Commit], curves: &[Curve]) -> String {
@@ -212,14 +212,13 @@ fn points(curve: &Curve, commits: &[Commit]) -> String {
         .points
         .iter()
         .map(|point| {
-            let step = curve.steps.iter().find(|step| step.commit == point.commit);
-            let [low, high] = point.interval_s.map(seconds);
+            let step = curve.step_at(point);
             let commit = &commits[point.index];
             vec![
                 commit.short().to_owned(),
                 commit.day.clone(),
                 seconds(point.aligned_s),
-                format!("{low} to {high}"),
+                history_page::interval_of(point),
                 point.processes.to_string(),
                 step.map_or_else(String::new, |step| change(step.ratio)),
                 commit.subject.clone(),

@@ -6,7 +6,7 @@ use cudamark::report::figures::seconds;
 use cudamark::table::Format;
 use cudamark::{paths, report, tell};
 use regress::machine;
-use regress::rank::{self, Ranked, Ranking, Row, Sources, Times};
+use regress::rank::{self, Column, Ranking, Row, Sources, Times};
 use regress::selection::Selection;
 use suite::environment::Environment;
 use suite::lines::VERSION;
@@ -67,7 +67,7 @@ fn written(ranking: &Ranking, format: Format) -> Result<String> {
         false => "",
     };
     let head = ["rank", "of", "machine", "mean of time over the least", "cases"];
-    let row = |(index, column): (usize, &Ranked)| {
+    let row = |(index, column): (usize, &Column)| {
         let machines: Vec<&str> = column.machines.iter().map(String::as_str).collect();
         vec![
             (index + 1).to_string(),

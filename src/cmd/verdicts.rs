@@ -9,6 +9,7 @@ use cudamark::table::Format;
 use regress::build::{self, Build};
 use regress::calibration::Summary;
 use regress::comparison::Row;
+use regress::reason::Reason;
 use regress::stats;
 use serde::Serialize;
 use suite::lines::VERSION;
@@ -36,7 +37,7 @@ pub(crate) struct Verdicts<'a> {
     notes: Vec<String>,
     /// The remedy for each reason that there is, where that is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reasons: Option<BTreeMap<&'static str, &'static str>>,
+    reasons: Option<BTreeMap<Reason, &'static str>>,
     #[serde(rename = "cells")]
     cases: &'a [Row],
     calibration: Option<&'a Summary>,
@@ -53,7 +54,7 @@ impl<'a> Verdicts<'a> {
         calibration: Option<&'a Summary>,
         explain: bool,
     ) -> Self {
-        let reasons = || rows.iter().map(|row| (row.reason.code(), row.reason.advice())).collect();
+        let reasons = || rows.iter().map(|row| (row.reason, row.reason.advice())).collect();
         Self {
             version: VERSION,
             machine_id,
@@ -82,7 +83,7 @@ impl<'a> Verdicts<'a> {
             let (head, place) = REASON;
             heads.insert(place, head);
             for (row, columns) in self.cases.iter().zip(&mut rows) {
-                columns.insert(place, row.reason.code().to_owned());
+                columns.insert(place, row.reason.to_string());
             }
             notes.extend(reasons.iter().map(|(code, advice)| format!("{code}: {advice}\n\n")));
         }
@@ -99,7 +100,7 @@ fn columns(row: &Row) -> [String; COLUMNS.len()] {
         notes.push("the kernels' PTX is the same".to_owned());
     }
     if let Some(verdict) = row.in_cycles {
-        notes.push(format!("{} in cycles", verdict.name()));
+        notes.push(format!("{verdict} in cycles"));
     }
     if row.slowed_down > 0 {
         notes.push(format!("GPU slowed down after {} samples", row.slowed_down));
@@ -107,7 +108,7 @@ fn columns(row: &Row) -> [String; COLUMNS.len()] {
     notes.extend(row.disturbed.notes());
     [
         row.case.to_string(),
-        estimate.verdict.name().to_owned(),
+        estimate.verdict.to_string(),
         or_none(estimate.ratio.map(change)),
         or_none(estimate.interval.map(|ends| ends.map(change).join(" to "))),
         or_none(estimate.floor.map(change)),

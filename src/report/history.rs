@@ -1,7 +1,7 @@
 //! The page of a history: one file, as the report's, with the records of all processes in
 //! a folder beside it, so that the two can be moved together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -37,49 +37,11 @@ pub struct Shown<'a> {
 #[derive(Template)]
 #[template(path = "history.html")]
 struct Page<'a> {
-    label: &'a str,
-    other: bool,
-    subtitle: String,
-    steps: Vec<StepRow>,
-    curves: Vec<CurveSection>,
-}
-
-struct StepRow {
-    commit: String,
-    case: String,
-    anchor: String,
-    change: String,
-    interval: String,
-    floor: String,
-    chance: String,
-    subject: String,
-}
-
-struct CurveSection {
-    anchor: String,
-    case: String,
-    sentences: Vec<String>,
-    svg: String,
-    rows: Vec<Row>,
-}
-
-struct Row {
-    id: String,
-    commit: String,
-    day: String,
-    measured: String,
-    aligned: String,
-    interval: String,
-    step: String,
-    samples: usize,
-    slowed: usize,
-    records: Vec<Record>,
-    subject: String,
-}
-
-struct Record {
-    name: String,
-    is_there: bool,
+    shown: &'a Shown<'a>,
+    /// A drawing for each curve.
+    drawings: Vec<String>,
+    /// Names of the records beside the page.
+    there: BTreeSet<String>,
 }
 
 /// Writes the page to `index.html` in `folder`, and records beside it; returns its path.
@@ -89,29 +51,16 @@ pub fn write(shown: &Shown, folder: &Path) -> Result<PathBuf> {
         .with_context(|| format!("cannot make the folder {}", beside.display()))?;
     let points = shown.curves.iter().flat_map(|curve| &curve.points);
     let linked: BTreeSet<&String> = points.flat_map(|point| &point.records).collect();
-    let mut there = BTreeMap::new();
+    let mut there = BTreeSet::new();
     for process in shown.processes {
         let name = process.records.name();
-        if !linked.contains(&name) {
-            continue;
-        }
-        let is_there = copy(&process.records, shown.store, &beside.join(&name))
-            .with_context(|| format!("cannot copy the records {name}"))?;
-        there.insert(name, is_there);
+        let is_there = linked.contains(&name)
+            && copy(&process.records, shown.store, &beside.join(&name))
+                .with_context(|| format!("cannot copy the records {name}"))?;
+        there.extend(is_there.then_some(name));
     }
-    let curves: Result<Vec<CurveSection>> = shown
-        .curves
-        .iter()
-        .enumerate()
-        .map(|(index, curve)| section(index, curve, shown.commits, &there))
-        .collect();
-    let page = Page {
-        label: shown.label,
-        other: shown.other,
-        subtitle: subtitle(shown),
-        steps: steps(shown),
-        curves: curves?,
-    };
+    let drawings = shown.curves.iter().map(|curve| charts::over_commits(curve, shown.commits));
+    let page = Page { shown, drawings: drawings.collect::<Result<_>>()?, there };
     let text = page.render().context("cannot write the history's page")?;
     let path = folder.join("index.html");
     output::replace(&path, text.as_bytes())?;
@@ -140,85 +89,33 @@ fn is_below(path: &Path) -> bool {
     parts.all(|part| matches!(part, Component::Normal(_)))
 }
 
-fn subtitle(shown: &Shown) -> String {
-    let measured = |commit: &&Commit| {
-        let mut points = shown.curves.iter().flat_map(|curve| &curve.points);
-        points.any(|point| point.commit == commit.id)
-    };
-    let named = |commit: Option<&Commit>| {
-        commit.map_or_else(String::new, |commit| format!("{} ({})", commit.short(), commit.day))
-    };
-    format!(
-        "{} commits from {} to {}, {} of them measured",
-        shown.commits.len(),
-        named(shown.commits.first()),
-        named(shown.commits.last()),
-        shown.commits.iter().filter(measured).count()
-    )
-}
-
-fn anchor(index: usize) -> String {
-    format!("curve-{index}")
-}
-
-fn steps(shown: &Shown) -> Vec<StepRow> {
-    let row = |index: usize, curve: &Curve, step: &Step| StepRow {
-        commit: named(step),
-        case: curve.case.to_string(),
-        anchor: anchor(index),
-        change: change(step.ratio),
-        interval: interval(step),
-        floor: step.floor.map_or_else(String::new, change),
-        chance: format!("{:.3}", step.chance),
-        subject: subject(shown.commits, &step.commit),
-    };
-    let curves = shown.curves.iter().enumerate();
-    curves
-        .flat_map(|(index, curve)| curve.steps.iter().map(move |step| row(index, curve, step)))
-        .collect()
-}
-
-fn section(
-    index: usize,
-    curve: &Curve,
-    commits: &[Commit],
-    there: &BTreeMap<String, bool>,
-) -> Result<CurveSection> {
-    let mut sentences: Vec<String> =
-        curve.steps.iter().map(|step| format!("Step {}.", sentence(step, commits))).collect();
-    if sentences.is_empty() {
-        sentences.push("No step was found.".to_owned());
+impl Page<'_> {
+    fn subtitle(&self) -> String {
+        let commits = self.shown.commits;
+        let points = || self.shown.curves.iter().flat_map(|curve| &curve.points);
+        let is_measured = |commit: &&Commit| points().any(|point| point.commit == commit.id);
+        let named = |commit: Option<&Commit>| {
+            commit.map_or_else(String::new, |commit| format!("{} ({})", commit.short(), commit.day))
+        };
+        format!(
+            "{} commits from {} to {}, {} of them measured",
+            commits.len(),
+            named(commits.first()),
+            named(commits.last()),
+            commits.iter().filter(is_measured).count()
+        )
     }
-    sentences.extend(curve.notes.iter().map(|note| format!("{note}.")));
-    let row = |point: &Point| {
-        let commit = &commits[point.index];
-        let step = curve.steps.iter().find(|step| step.commit == point.commit);
-        let [low, high] = point.interval_s.map(seconds);
-        Row {
-            id: commit.id.clone(),
-            commit: commit.short().to_owned(),
-            day: commit.day.clone(),
-            measured: seconds(point.median_s),
-            aligned: seconds(point.aligned_s),
-            interval: format!("{low} to {high}"),
-            step: step.map_or_else(String::new, |step| change(step.ratio)),
-            samples: point.samples,
-            slowed: point.slowed_down,
-            records: point.records.iter().map(|name| record(name, there)).collect(),
-            subject: commit.subject.clone(),
-        }
-    };
-    Ok(CurveSection {
-        anchor: anchor(index),
-        case: curve.case.to_string(),
-        sentences,
-        svg: charts::over_commits(curve, commits)?,
-        rows: curve.points.iter().map(row).collect(),
-    })
-}
 
-fn record(name: &str, there: &BTreeMap<String, bool>) -> Record {
-    Record { name: name.to_owned(), is_there: there.get(name).copied().unwrap_or(false) }
+    fn has_steps(&self) -> bool {
+        self.shown.curves.iter().any(|curve| !curve.steps.is_empty())
+    }
+
+    fn sentences(&self, curve: &Curve) -> Vec<String> {
+        let steps = curve.steps.iter();
+        let steps = steps.map(|step| format!("Step {}.", sentence(step, self.shown.commits)));
+        let none = curve.steps.is_empty().then(|| "No step was found.".to_owned());
+        steps.chain(none).chain(curve.notes.iter().map(|note| format!("{note}."))).collect()
+    }
 }
 
 /// The commit of a step, or the commits that it is among.
@@ -229,28 +126,32 @@ fn named(step: &Step) -> String {
     }
 }
 
+/// The interval of a commit's time.
+pub fn interval_of(point: &Point) -> String {
+    point.interval_s.map(seconds).join(" to ")
+}
+
 fn interval(step: &Step) -> String {
     let ends = step.interval.map(|ends| ends.map(change).join(" to "));
     ends.unwrap_or_else(|| "none: too few processes".to_owned())
 }
 
-fn subject(commits: &[Commit], id: &str) -> String {
+fn subject<'a>(commits: &'a [Commit], id: &str) -> &'a str {
     let commit = commits.iter().find(|commit| commit.id == id);
-    commit.map_or_else(String::new, |commit| commit.subject.clone())
+    commit.map_or("", |commit| &commit.subject)
 }
 
 /// A step in words: its commit, size and surety.
 pub fn sentence(step: &Step, commits: &[Commit]) -> String {
-    let mut said = format!(
-        "at {}: {} (interval {}; chance {:.3} if there were none)",
+    let among = match step.not_measured.len() {
+        0 => subject(commits, &step.commit).to_owned(),
+        count => format!("one of these {} commits", count + 1),
+    };
+    format!(
+        "at {}: {} (interval {}; chance {:.3} if there were none): {among}",
         named(step),
         change(step.ratio),
         interval(step),
         step.chance
-    );
-    match step.not_measured.len() {
-        0 => said += &format!(": {}", subject(commits, &step.commit)),
-        count => said += &format!(": one of these {} commits", count + 1),
-    }
-    said
+    )
 }
