@@ -98,6 +98,7 @@ fn amiss(machine: &Machine, expected: &str) {
 /// A change of the machine where all is well, and its finding.
 type Case = (fn(&mut Machine), &'static str);
 
+/// Asserts of each change of the machine where all is well that there is this finding.
 #[track_caller]
 fn each_is_found<const N: usize>(cases: [Case; N]) {
     for (change, expected) in cases {
@@ -106,9 +107,6 @@ fn each_is_found<const N: usize>(cases: [Case; N]) {
         amiss(&machine, expected);
     }
 }
-
-/// A change that makes something amiss, and the parts of the finding.
-type Change<T> = (fn(&mut T), &'static str);
 
 #[test]
 fn nothing_is_amiss_where_a_gpu_sorts() {
@@ -164,38 +162,40 @@ fn a_driver_is_too_old_for_the_kernels_that_the_gpu_takes() {
 
 #[test]
 fn each_trouble_of_a_gpu_is_found() {
-    let gpus: [Change<Surveyed>; 8] = [
-        (|gpu| gpu.capability = Some((7, 0)), "fault gpu | capability 7.0 | 7.5 or later"),
-        (|gpu| gpu.mig = true, "warning mig | GPU 0 is cut into instances (MIG) | -i 0 -mig 0"),
-        (
-            |gpu| gpu.restricted = Some("Prohibited"),
-            "fault compute-mode | mode Prohibited | -c DEFAULT",
-        ),
-        (
-            |gpu| gpu.restricted = Some("ExclusiveProcess"),
-            "warning compute-mode | mode ExclusiveProcess | -c DEFAULT",
-        ),
-        (|gpu| gpu.uncorrected_errors = 3, "warning ecc | had 3 memory errors | -i 0 -r"),
-        (
-            |gpu| gpu.memory = Some((70_000_000_000, 80_000_000_000)),
-            "warning memory-held | 70.0 GB in use by 0 other programs | nvidia-smi -i 0",
-        ),
-        (|gpu| gpu.programs = 2, "warning memory-held | by 2 other | nvidia-smi -i 0"),
-        (
-            |gpu| gpu.slowdowns = vec!["power-cap".to_owned()],
-            "warning slowdown | is slowed down by power-cap | let it cool",
-        ),
-    ];
-    for (change, expected) in gpus {
-        let mut machine = well();
-        change(&mut machine.survey.gpus[0]);
-        amiss(&machine, expected);
-    }
     let hidden =
         |visible: &str| Machine { visible: some(visible), gpu_sort: err("none"), ..well() };
     amiss(&hidden(""), "fault visible-devices | CUDA_VISIBLE_DEVICES=`` hides | unset");
     amiss(&hidden("7"), "fault visible-devices | =`7` hides the GPUs that work (none) | 0");
     each_is_found([
+        (
+            |of| of.survey.gpus[0].capability = Some((7, 0)),
+            "fault gpu | capability 7.0 | 7.5 or later",
+        ),
+        (
+            |of| of.survey.gpus[0].mig = true,
+            "warning mig | GPU 0 is cut into instances (MIG) | -i 0 -mig 0",
+        ),
+        (
+            |of| of.survey.gpus[0].restricted = Some("Prohibited"),
+            "fault compute-mode | mode Prohibited | -c DEFAULT",
+        ),
+        (
+            |of| of.survey.gpus[0].restricted = Some("ExclusiveProcess"),
+            "warning compute-mode | mode ExclusiveProcess | -c DEFAULT",
+        ),
+        (
+            |of| of.survey.gpus[0].uncorrected_errors = 3,
+            "warning ecc | had 3 memory errors | -i 0 -r",
+        ),
+        (
+            |of| of.survey.gpus[0].memory = Some((70_000_000_000, 80_000_000_000)),
+            "warning memory-held | 70.0 GB in use by 0 other programs | nvidia-smi -i 0",
+        ),
+        (|of| of.survey.gpus[0].programs = 2, "warning memory-held | by 2 other | nvidia-smi -i 0"),
+        (
+            |of| of.survey.gpus[0].slowdowns = vec!["power-cap".to_owned()],
+            "warning slowdown | is slowed down by power-cap | let it cool",
+        ),
         (|of| of.gpu_sort = err("looking: none; again"), "fault sort | looking: none | again"),
         (|of| of.carried.clear(), "fault kernels | without a kernel compiler | xtask setup"),
         (

@@ -10,48 +10,33 @@ use super::analysis::{about, answers, trust};
 use super::figures::{self, grouped, input, joules, rate, seconds, share};
 use crate::table;
 
-/// A column of the table of cases.
-struct Column {
-    head: &'static str,
-    /// It is on the page alone: a console is narrow.
-    wide: bool,
-    of: fn(&Summary, &Figures) -> String,
-}
-
 /// Stand-in for a figure that a case does not have.
 const NONE: &str = "-";
 
-const COLUMNS: [Column; 14] = {
-    const fn column(head: &'static str, of: fn(&Summary, &Figures) -> String) -> Column {
-        Column { head, wide: false, of }
-    }
-    const fn wide(head: &'static str, of: fn(&Summary, &Figures) -> String) -> Column {
-        Column { head, wide: true, of }
-    }
-    [
-        column("engine", |_, case| case.name.engine.clone()),
-        column("level", |_, case| {
-            format!("{}{}", if case.is_knee { "knee " } else { "" }, case.name.level)
-        }),
-        column("time", |_, case| seconds(case.median_s)),
-        column("95 % interval", |_, case| {
-            figures::interval(case.median_s, [case.low_s, case.high_s])
-        }),
-        column("keys/s", |_, case| rate(case.per_second)),
-        column("x best", |summary, case| times(summary.times_best(case))),
-        column("speed-up", |_, case| times(case.speed_up)),
-        wide("efficiency", |_, case| times(case.efficiency)),
-        column("of copy", |_, case| share(case.share_once)),
-        wide("by passes", |_, case| share(case.share_passes)),
-        column("J/10^9", |_, case| joules(case.joules_per_billion)),
-        wide("overlap", |_, case| times(case.overlap)),
-        wide("clock", |_, case| format!("{:?}", case.clock).to_lowercase()),
-        wide("samples", |_, case| match case.slowed {
-            0 => case.samples.to_string(),
-            slowed => format!("{} ({slowed} slowed down)", case.samples),
-        }),
-    ]
-};
+/// Columns of the table of cases. A console is narrow: the wide ones are on the page alone.
+const COLUMNS: [Column; 14] = [
+    ("engine", !WIDE, |_, case| case.name.engine.clone()),
+    ("level", !WIDE, |_, case| {
+        format!("{}{}", if case.is_knee { "knee " } else { "" }, case.name.level)
+    }),
+    ("time", !WIDE, |_, case| seconds(case.median_s)),
+    ("95 % interval", !WIDE, |_, case| figures::interval(case.median_s, [case.low_s, case.high_s])),
+    ("keys/s", !WIDE, |_, case| rate(case.per_second)),
+    ("x best", !WIDE, |summary, case| times(summary.times_best(case))),
+    ("speed-up", !WIDE, |_, case| times(case.speed_up)),
+    ("efficiency", WIDE, |_, case| times(case.efficiency)),
+    ("of copy", !WIDE, |_, case| share(case.share_once)),
+    ("by passes", WIDE, |_, case| share(case.share_passes)),
+    ("J/10^9", !WIDE, |_, case| joules(case.joules_per_billion)),
+    ("overlap", WIDE, |_, case| times(case.overlap)),
+    ("clock", WIDE, |_, case| format!("{:?}", case.clock).to_lowercase()),
+    ("samples", WIDE, |_, case| match case.slowed {
+        0 => case.samples.to_string(),
+        slowed => format!("{} ({slowed} slowed down)", case.samples),
+    }),
+];
+type Column = (&'static str, bool, fn(&Summary, &Figures) -> String);
+const WIDE: bool = true;
 
 fn times(value: Option<f64>) -> String {
     value.map_or(NONE.to_owned(), |value| format!("{value:.2}"))
@@ -64,10 +49,10 @@ pub fn table(
     cases: &[&Figures],
     with_wide: bool,
 ) -> (Vec<&'static str>, Vec<Vec<String>>) {
-    let columns = COLUMNS.iter().filter(|column| with_wide || !column.wide);
-    let of = |column: &Column| cases.iter().map(|case| (column.of)(summary, case)).collect();
-    let columns: Vec<(&str, Vec<String>)> =
-        columns.map(|column| (column.head, of(column))).collect();
+    let columns = COLUMNS.iter().filter(|(_, is_wide, _)| with_wide || !is_wide);
+    let columns: Vec<(&str, Vec<String>)> = columns
+        .map(|(head, _, of)| (*head, cases.iter().map(|case| of(summary, case)).collect()))
+        .collect();
     let has = |(_, cells): &&(&str, Vec<String>)| cells.iter().any(|cell| cell != NONE);
     let shown: Vec<_> = columns.iter().filter(has).collect();
     let row = |at: usize| shown.iter().map(|(_, cells)| cells[at].clone()).collect();

@@ -31,7 +31,7 @@ impl Record {
     /// The cells of `ours` over uniform keys, by type and number of elements.
     pub(crate) fn uniform(&self, ours: &str, peer: &str) -> Result<BTreeMap<(&str, u64), &Value>> {
         let mut cells = BTreeMap::new();
-        for cell in self.value["cells"].as_array().context("no cells")? {
+        for cell in self.cells()? {
             ensure!(cell["verified"] == true, "{}: a cell is not verified", self.path);
             let key = (text(cell, "type")?, cell["n"].as_u64().context("no n")?);
             let place = [("ours", ours), ("peer", peer), ("distribution", "uniform")];
@@ -55,13 +55,24 @@ impl Record {
 
     /// Time of CuPy's classic sort, from and to host memory, in milliseconds.
     pub(crate) fn cupy_classic_ms(&self) -> Result<f64> {
-        let mut cells = self.value["cells"].as_array().context("no cells")?.iter();
-        let cell = cells.find(|cell| cell["peer"] == "cupy" && cell["distribution"] == "classic");
+        let cell = self
+            .cells()?
+            .iter()
+            .find(|cell| cell["peer"] == "cupy" && cell["distribution"] == "classic");
         number(cell.context("no classic sort by CuPy")?, "peer_ms")
     }
 
     pub(crate) fn peer_version(&self) -> &str {
         self.value["cells"][0]["peer_version"].as_str().unwrap_or("of an unknown version")
+    }
+
+    fn cells(&self) -> Result<&Vec<Value>> {
+        self.value["cells"].as_array().context("no cells")
+    }
+
+    /// A table of ratios to CUB, above the line that says where they come from.
+    fn beside_cub(&self, shown: String) -> String {
+        format!("{shown}\n{}, CUB {}.\n", self.source(), self.peer_version())
     }
 
     /// Where the numbers come from, in a line of text.
@@ -140,10 +151,13 @@ fn by_type<T>(
     Ok(table(&columns, &rows))
 }
 
+fn ratios_to(record: &Record, ours: &str, peer: &str) -> Result<String> {
+    let cells = record.uniform(ours, peer)?;
+    by_type(&cells, |_, _, cell| Ok(format!("{:.2}", number(cell, "ratio")?)))
+}
+
 fn ratios(record: &Record, ours: &str) -> Result<String> {
-    let cells = record.uniform(ours, "cub")?;
-    let shown = by_type(&cells, |_, _, cell| Ok(format!("{:.2}", number(cell, "ratio")?)))?;
-    Ok(format!("{shown}\n{}, CUB {}.\n", record.source(), record.peer_version()))
+    Ok(record.beside_cub(ratios_to(record, ours, "cub")?))
 }
 
 fn rates(record: &Record) -> Result<String> {
@@ -175,7 +189,7 @@ type Ratios = BTreeMap<(String, String, String, u64), f64>;
 fn sampled(path: &str) -> Result<Ratios> {
     let (folder, name) = path.rsplit_once('/').context("a path without a folder")?;
     let prefix = name.split(['_', '.']).next().unwrap_or(name);
-    let mut least: BTreeMap<(String, String, String, u64), f64> = BTreeMap::new();
+    let mut least = Ratios::new();
     for entry in fs::read_dir(cargo::root().join(folder))? {
         let file = entry?.file_name().into_string().unwrap_or_default();
         if !(file.starts_with(prefix) && file.ends_with(".jsonl")) {
@@ -209,14 +223,13 @@ fn sampled(path: &str) -> Result<Ratios> {
 fn least_now() -> Result<String> {
     let record = Record::of("h100", "distributions_cub_3_5")?;
     let mut ratios = Ratios::new();
-    for cell in record.value["cells"].as_array().context("no cells")? {
+    for cell in record.cells()? {
         let [kind, distribution] = ["type", "distribution"].map(|field| text(cell, field));
         let n = cell["n"].as_u64().context("no n")?;
         let key = (kind?.to_owned(), "gpu".to_owned(), distribution?.to_owned(), n);
         ratios.insert(key, number(cell, "ratio")?);
     }
-    let shown = least(&ratios, "gpu")?;
-    Ok(format!("{shown}\n{}, CUB {}.\n", record.source(), record.peer_version()))
+    Ok(record.beside_cub(least(&ratios, "gpu")?))
 }
 
 /// Columns of a table of distributions: the present ones of these types and exponents.
@@ -280,8 +293,7 @@ fn one_launch() -> Result<String> {
     let ratio_of = |cell: &Value| cell["ratio"].as_f64().unwrap_or(f64::MAX);
     let mut rows = Vec::new();
     for ((_, n), cell) in record.uniform("gpu", "cub")? {
-        let all = record.value["cells"].as_array().context("no cells")?.iter();
-        let of_all = all.filter(|cell| cell["n"] == n);
+        let of_all = record.cells()?.iter().filter(|cell| cell["n"] == n);
         let worst = of_all.min_by(|a, b| ratio_of(a).total_cmp(&ratio_of(b)));
         let worst = worst.context("no cells")?;
         rows.push(vec![
@@ -292,8 +304,7 @@ fn one_launch() -> Result<String> {
         ]);
     }
     let columns = ["u64 keys", "uniform, us", "ratio", "least ratio of 16 distributions"];
-    let shown = table(&columns.map(str::to_owned), &rows);
-    Ok(format!("{shown}\n{}, CUB {}.\n", record.source(), record.peer_version()))
+    Ok(record.beside_cub(table(&columns.map(str::to_owned), &rows)))
 }
 
 fn classic() -> Result<String> {
@@ -321,9 +332,7 @@ fn python() -> Result<String> {
     let record = Record::of("h200", "peers_python")?;
     let mut shown = String::new();
     for (peer, name) in [("cupy", "CuPy 14.2"), ("torch", "PyTorch 2.11")] {
-        let cells = record.uniform("gpu", peer)?;
-        let ratio = |_: &str, _: u64, cell: &&Value| Ok(format!("{:.2}", number(cell, "ratio")?));
-        shown += &format!("{name}:\n\n{}\n", by_type(&cells, ratio)?);
+        shown += &format!("{name}:\n\n{}\n", ratios_to(&record, "gpu", peer)?);
     }
     Ok(format!("{shown}{}.\n", record.source()))
 }

@@ -13,6 +13,7 @@ mod mutants;
 
 use crate::{cargo, programs};
 use anyhow::{Context, Result, bail};
+use mutants::Mutants;
 use rayon::prelude::*;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -48,7 +49,7 @@ enum Verdict {
 }
 
 pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
-    let names = mutants::of_folder(&cargo::root().join(KERNELS), |_, _| Ok(()))?;
+    let names = mutants::of_folder(&cargo::root().join(KERNELS))?.names;
     let wanted = |name: &&String| arguments.filter.as_ref().is_none_or(|f| name.contains(f));
     if !names.iter().any(|name| wanted(&name)) {
         bail!("no mutant has such a name; --list shows them");
@@ -72,10 +73,11 @@ pub(crate) fn run(arguments: Arguments) -> Result<ExitCode> {
     copy_workspace(&copy)?;
     // From the copy, which stays as it is while somebody works on the kernels.
     let kernels = copy.join(KERNELS);
-    let names = mutants::of_folder(&kernels, |name, text| {
+    let Mutants { names, files } = mutants::of_folder(&kernels)?;
+    for (name, text) in files {
         let module = if name == "lib.rs" { mutants::MODULE } else { "" };
-        Ok(fs::write(kernels.join(name), format!("{text}{module}"))?)
-    })?;
+        fs::write(kernels.join(name), format!("{text}{module}"))?;
+    }
     let tests = Tests { program: build(&copy, &target)?, folder: copy.join("gpu-kernels") };
     let begin = Instant::now();
     if tests.run(None, None)? != Verdict::Survived {

@@ -51,181 +51,124 @@ const WEAKER: &[(&str, &[&str])] = &[
     ("Scope::Device", &["Block"]),
 ];
 
-/// Calls that synchronise and can be left out; one that can be left out but for its
-/// argument, which is the result; words that can be weakened.
-static SYNCHRONISATION: LazyLock<Regex> = LazyLock::new(|| {
+/// What a scan of kernels stops at: comments, functions, the unit tests at the end of a file;
+/// calls that can be left out; one that can be left out but for its argument, which is the
+/// result; words that can be weakened.
+static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
     let words: Vec<&str> = WEAKER.iter().map(|(word, _)| *word).collect();
+    let words = words.join("|");
     let calls = "sync_threads|sync_warp|fence|sync_predecessor";
-    let expression = format!(r"\b(?:({calls})\(|(sync_threads_or)\(|({})\b)", words.join("|"));
-    Regex::new(&expression).expect("an expression of constants")
+    let call = format!(r"(?<call>[\w:]*\b(?:(?<name>{calls})|sync_threads_or))\(");
+    Regex::new(&format!(
+        r"//.*|(?<end>\bmod tests\b)|\bfn (?<function>\w+)|{call}|(?<word>\b(?:{words})\b)"
+    ))
+    .expect("an expression of constants")
 });
 
-static FUNCTION: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\bfn (\w+)").expect("a constant expression"));
-
-/// A source file with its mutants.
-pub(crate) struct Mutated {
-    /// File, function, mutation, and which of several. Their numbers are consecutive.
+/// The mutants of all files of a folder.
+pub(crate) struct Mutants {
+    /// File, function, mutation, and which of several; the first is number 0.
     pub(crate) names: Vec<String>,
-    /// With all mutants in it.
-    pub(crate) text: String,
+    /// Names and texts of the files, with all mutants in them.
+    pub(crate) files: Vec<(String, String)>,
 }
 
-/// The mutants of all files of `folder`, in the order of their names; what each file
-/// becomes is handed to `write`. Returns the names, of which the first is number 0.
-pub(crate) fn of_folder(
-    folder: &Path,
-    mut write: impl FnMut(&str, &str) -> Result<()>,
-) -> Result<Vec<String>> {
-    let read = || format!("cannot read {}", folder.display());
-    let mut files: Vec<_> = fs::read_dir(folder)
-        .with_context(read)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    files.sort();
-    let mut names = Vec::new();
-    for file in files {
-        let text = fs::read_to_string(&file)
-            .with_context(|| format!("cannot read the source {}", file.display()))?;
-        let name = file.file_name().unwrap_or_default().to_string_lossy();
-        let mutated = mutate(&name, &text, names.len());
-        write(&name, &mutated.text)?;
-        names.extend(mutated.names);
+/// The mutants of all files of `folder`, in the order of their names.
+pub(crate) fn of_folder(folder: &Path) -> Result<Mutants> {
+    let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let entries = entries.with_context(|| format!("cannot read {}", folder.display()))?;
+    let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+    paths.sort();
+    let mut found = Mutants { names: Vec::new(), files: Vec::new() };
+    for path in paths {
+        let text = fs::read_to_string(&path)
+            .with_context(|| format!("cannot read the source {}", path.display()))?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mutated = mutate(&file, &text, &mut found.names);
+        found.files.push((file, mutated));
     }
-    Ok(names)
+    Ok(found)
 }
 
-/// One change of a text.
-struct Edit {
-    at: usize,
-    removed: usize,
-    inserted: String,
+/// The text of one file with its mutants in it, whose names go behind the others.
+fn mutate(file: &str, text: &str, names: &mut Vec<String>) -> String {
+    Scan { file, function: "", names }.mutate(text)
 }
 
-/// Writes the mutants of one file into its text, numbered from `first`.
-pub(crate) fn mutate(file: &str, text: &str, first: usize) -> Mutated {
-    let mut writer =
-        Writer { file, text, function: "", first, names: Vec::new(), edits: Vec::new() };
-    let mut offset = 0;
-    for line in text.split_inclusive('\n') {
-        let code = line.split("//").next().unwrap_or_default();
-        // Unit tests stand at the end of a file.
-        if code.contains("mod tests") {
-            break;
-        }
-        if let Some(begin) = FUNCTION.captures(code) {
-            writer.function = begin.extract::<1>().1[0];
-        }
-        writer.line(code, offset);
-        offset += line.len();
-    }
-    let mut mutated = text.to_owned();
-    // From the end on, so that what comes before stays where it is.
-    writer.edits.sort_by_key(|edit| edit.at);
-    for edit in writer.edits.iter().rev() {
-        mutated.replace_range(edit.at..edit.at + edit.removed, &edit.inserted);
-    }
-    Mutated { names: writer.names, text: mutated }
-}
-
-struct Writer<'a> {
+struct Scan<'a> {
     file: &'a str,
-    text: &'a str,
     function: &'a str,
-    first: usize,
-    names: Vec<String>,
-    edits: Vec<Edit>,
+    names: &'a mut Vec<String>,
 }
 
-impl Writer<'_> {
+impl<'a> Scan<'a> {
     /// Names a mutant. Returns its number.
     fn name(&mut self, what: &str) -> usize {
         let plain = format!("{} {}: {what} #", self.file, self.function);
-        let same = self.names.iter().filter(|name| name.starts_with(&plain));
-        let name = format!("{plain}{}", same.count() + 1);
-        let number = self.first + self.names.len();
-        self.names.push(name);
-        number
+        let same = self.names.iter().filter(|name| name.starts_with(&plain)).count();
+        self.names.push(format!("{plain}{}", same + 1));
+        self.names.len() - 1
     }
 
-    fn insert(&mut self, at: usize, inserted: String) {
-        self.replace(at, 0, inserted);
-    }
-
-    fn replace(&mut self, at: usize, removed: usize, inserted: String) {
-        self.edits.push(Edit { at, removed, inserted });
-    }
-
-    /// Finds the mutants of a line of code, which begins at `offset`, from the left.
-    fn line(&mut self, code: &str, offset: usize) {
-        for found in SYNCHRONISATION.captures_iter(code) {
-            if let Some(call) = found.get(1) {
-                self.without(call.as_str(), offset + call.start());
-            } else if let Some(call) = found.get(2) {
-                self.without_barrier(offset + call.start());
-            } else if let Some(word) = found.get(3) {
-                self.weaken(word.as_str(), offset + word.start());
+    fn mutate(&mut self, text: &'a str) -> String {
+        let mut mutated = String::new();
+        let mut done = 0;
+        while let Some(token) = TOKEN.captures_at(text, done) {
+            let found = token.get_match();
+            mutated += &text[done..found.start()];
+            done = found.end();
+            if token.name("end").is_some() {
+                return mutated + &text[found.start()..];
             }
+            if let Some(function) = token.name("function") {
+                self.function = function.as_str();
+            }
+            if let Some(word) = token.name("word") {
+                mutated += &self.weaken(word.as_str());
+                continue;
+            }
+            let closing = closing(&text[done..]);
+            let (Some(call), Some(closing)) = (token.name("call"), closing) else {
+                mutated += found.as_str();
+                continue;
+            };
+            let argument = &text[done..done + closing];
+            done += closing + 1;
+            let before = match token.name("name") {
+                Some(name) => {
+                    let number = self.name(&format!("without {}", name.as_str()));
+                    format!("without({number}")
+                }
+                None => {
+                    let number = self.name("sync_threads_or without the barrier");
+                    format!("either({number}, || {argument}")
+                }
+            };
+            let (call, argument) = (call.as_str(), self.mutate(argument));
+            mutated += &format!("crate::mutation::{before}, || {call}({argument}))");
         }
+        mutated + &text[done..]
     }
 
-    /// The call at `at` with its path, and its argument.
-    fn call(&self, at: usize) -> Option<(usize, usize, &str)> {
-        let path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-        let begin = self.text[..at].trim_end_matches(path).len();
-        if self.text[..begin].ends_with("fn ") {
-            return None;
-        }
-        let open = at + self.text[at..].find('(')?;
-        let end = open + closing(&self.text[open..])?;
-        Some((begin, end + 1, &self.text[open + 1..end]))
-    }
-
-    fn without(&mut self, name: &str, at: usize) {
-        if let Some((begin, end, _)) = self.call(at) {
-            let number = self.name(&format!("without {name}"));
-            self.insert(begin, format!("crate::mutation::without({number}, || "));
-            self.insert(end, ")".to_owned());
-        }
-    }
-
-    fn without_barrier(&mut self, at: usize) {
-        if let Some((begin, end, argument)) = self.call(at) {
-            let argument = argument.to_owned();
-            let number = self.name("sync_threads_or without the barrier");
-            let before = format!("crate::mutation::either({number}, || {argument}, || ");
-            self.insert(begin, before);
-            self.insert(end, ")".to_owned());
-        }
-    }
-
-    fn weaken(&mut self, word: &str, at: usize) {
+    fn weaken(&mut self, word: &str) -> String {
         let (kind, strong) = word.split_once("::").unwrap_or_default();
         let weaker = WEAKER.iter().filter(|(known, _)| *known == word);
-        let mutants: Vec<String> = weaker
-            .flat_map(|(_, weaker)| *weaker)
-            .map(|weak| {
-                let number = self.name(&format!("{strong} to {weak}"));
-                format!("({number}, {kind}::{weak})")
-            })
-            .collect();
-        let choice = format!("crate::mutation::weaker([{}], {word})", mutants.join(", "));
-        self.replace(at, word.len(), choice);
+        let weaker = weaker.flat_map(|(_, weaker)| *weaker).map(|weak| {
+            let number = self.name(&format!("{strong} to {weak}"));
+            format!("({number}, {kind}::{weak})")
+        });
+        let weaker = weaker.collect::<Vec<_>>().join(", ");
+        format!("crate::mutation::weaker([{weaker}], {word})")
     }
 }
 
-/// The end of the parenthesis that `text` begins with.
+/// Where the parenthesis is closed behind whose opening `text` begins.
 fn closing(text: &str) -> Option<usize> {
-    let mut depth = 0;
-    for (at, character) in text.char_indices() {
-        match character {
-            '(' => depth += 1,
-            ')' if depth == 1 => return Some(at),
-            ')' => depth -= 1,
-            _ => {}
-        }
-    }
-    None
+    let mut depth = 1;
+    text.find(|character| {
+        depth += i32::from(character == '(') - i32::from(character == ')');
+        depth == 0
+    })
 }
 
 #[cfg(test)]
@@ -246,9 +189,10 @@ mod tests {
 
     #[test]
     fn every_synchronisation_is_a_mutant() {
-        let mutated = mutate("k.rs", TEXT, 10);
+        let mut names: Vec<String> = (0..10).map(|number| number.to_string()).collect();
+        let mutated = mutate("k.rs", TEXT, &mut names);
         assert_eq!(
-            mutated.names,
+            names[10..],
             [
                 "k.rs pass: without sync_threads #1",
                 "k.rs pass: sync_threads_or without the barrier #1",
@@ -271,24 +215,19 @@ mod tests {
             "    // thread::sync_threads();\n".to_owned(),
             "mod tests {\n    thread::sync_threads();\n".to_owned(),
         ] {
-            assert!(mutated.text.contains(&part), "{part} in:\n{}", mutated.text);
+            assert!(mutated.contains(&part), "{part} in:\n{mutated}");
         }
     }
 
     #[test]
     fn every_file_of_the_kernels_is_looked_at() {
         let folder = cargo::kernels().join("src");
-        let mut files = Vec::new();
-        let names = of_folder(&folder, |name, _| {
-            files.push(name.to_owned());
-            Ok(())
-        })
-        .expect("the kernels' sources");
+        let Mutants { names, files } = of_folder(&folder).expect("the kernels' sources");
         let root = fs::read_to_string(folder.join("lib.rs")).expect("the crate's root");
         for line in root.lines() {
             if let Some((_, module)) = line.split_once("mod ").filter(|_| line.ends_with(';')) {
                 let file = format!("{}.rs", module.trim_end_matches(';'));
-                assert!(files.contains(&file), "{file}");
+                assert!(files.iter().any(|(name, _)| *name == file), "{file}");
             }
         }
         for what in ["without sync_threads", "without sync_warp", "AcqRel", "Device to Block"] {

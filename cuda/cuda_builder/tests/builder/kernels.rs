@@ -1,12 +1,11 @@
 //! The PTX of kernels that try the builder.
 
-use crate::{assert_has, builder, builder_of, generated, ptx_of};
+use crate::{assemble, assert_has, builder, builder_of, generated, ptx_of};
 use cuda_builder::lint::Rule;
 use cuda_builder::ptx::{Entry, entries};
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, Lint, NvvmArch};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::process::Command;
 
 /// Barriers of the block and shuffles in the source of each kernel of the fixture.
 const IN_SOURCE: [(&str, usize, usize); 7] = [
@@ -157,13 +156,7 @@ pub(crate) fn static_shared_arrays_are_symbols(compiler: Compiler) {
 pub(crate) fn static_shared_arrays_assemble(compiler: Compiler, ptxas: &Path) {
     let krate = generated(STATIC_ARRAYS, "");
     let builder = builder_of(krate.path(), &compiler).arch(NvvmArch::Compute90);
-    let output = Command::new(ptxas)
-        .args(["-arch=sm_90", "-v", "-o", "/dev/null"])
-        .arg(builder.build().unwrap())
-        .output()
-        .unwrap();
-    let messages = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{messages}");
+    let messages = assemble(ptxas, &builder.build().unwrap(), NvvmArch::Compute90);
     for (kernel, bytes) in [("transpose", 4256), ("count_u32", 1028), ("count_u128", 1040)] {
         let (_, behind) = messages.split_once(&format!("entry function '{kernel}'")).unwrap();
         let usage = behind.lines().find(|line| line.contains("Used ")).unwrap();

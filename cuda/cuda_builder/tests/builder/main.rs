@@ -9,13 +9,17 @@ mod kernels;
 mod ptx;
 mod upstream;
 
-use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, find_compiler};
+use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, NvvmArch, find_compiler};
 use libtest_mimic::{Arguments, Failed, Trial};
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// A test's name, and what it runs.
 type Named<T> = (&'static str, T);
+
+/// A test that takes a compiler and an assembler.
+type Assembling = fn(Compiler, &Path);
 
 /// Tests by their names.
 macro_rules! named {
@@ -63,12 +67,12 @@ fn main() {
     ];
     let compiler = compiler();
     let both = compiler.clone().and_then(|compiler| Ok((compiler, ptxas()?)));
-    let mut trials = vec![trial("kernels::static_shared_arrays_assemble", &both, |(c, ptxas)| {
-        kernels::static_shared_arrays_assemble(c, &ptxas)
-    })];
-    trials.push(trial("upstream::every_name_assembles", &both, |(c, ptxas)| {
-        upstream::every_name_assembles(c, &ptxas)
-    }));
+    let assembling: [Named<Assembling>; 2] =
+        named![kernels::static_shared_arrays_assemble, upstream::every_name_assembles];
+    let mut trials: Vec<Trial> = assembling
+        .into_iter()
+        .map(|(name, test)| trial(name, &both, move |(compiler, ptxas)| test(compiler, &ptxas)))
+        .collect();
     trials.extend(compiling.map(|(name, test)| trial(name, &compiler, test)));
     trials.extend(plain.map(|(name, test)| trial(name, &Ok(()), move |()| test())));
     libtest_mimic::run(&Arguments::from_args(), trials).exit()
@@ -111,6 +115,16 @@ fn ptxas() -> Result<PathBuf, String> {
         .ok_or_else(|| "no ptxas on the PATH and none in target/tools".to_owned())
 }
 
+/// The assembler's messages about PTX that it takes.
+fn assemble(ptxas: &Path, ptx: &Path, arch: NvvmArch) -> String {
+    let mut command = Command::new(ptxas);
+    command.args([&format!("-arch={arch}"), "-v", "-o", "/dev/null"]).arg(ptx);
+    let output = command.output().unwrap();
+    let messages = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{messages}");
+    messages.into_owned()
+}
+
 /// A test of something that may be missing. Then it shows as ignored, and a line says why.
 fn trial<T: Clone + Send + 'static>(
     name: &str,
@@ -151,15 +165,17 @@ fn assert_has(text: impl Display, parts: &[&str]) {
 /// A kernel crate of this source in a new folder, with further lines at the end of
 /// its manifest, where the dependencies stand.
 fn generated(source: &str, manifest: &str) -> tempfile::TempDir {
+    let head = "#![no_std]\n#![feature(abi_ptx, asm_experimental_arch)]\nuse cuda_std::prelude::*;";
+    written(&format!("{head}\n{source}\n"), manifest)
+}
+
+/// A crate of exactly this source.
+fn written(source: &str, manifest: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let cuda_std = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cuda_std");
     let cargo_toml = format!(
         "[workspace]\n[package]\nname = \"generated\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
          [dependencies]\ncuda_std = {{ path = {cuda_std:?} }}\n{manifest}\n"
-    );
-    let source = format!(
-        "#![no_std]\n#![feature(abi_ptx, asm_experimental_arch)]\n\
-         use cuda_std::prelude::*;\n{source}\n"
     );
     std::fs::write(folder.path().join("Cargo.toml"), cargo_toml).unwrap();
     std::fs::create_dir(folder.path().join("src")).unwrap();

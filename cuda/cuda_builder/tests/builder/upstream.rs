@@ -1,24 +1,13 @@
 //! Kernel crates as they are written for Rust-CUDA, and the options of its builder.
 
-use crate::{assert_has, builder, builder_of, ptx_of};
+use crate::{assemble, assert_has, builder, builder_of, ptx_of, written};
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, NvvmArch};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 /// A crate of this source, which has no attributes at its head.
 fn crate_of(source: &str) -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    let cuda_std = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cuda_std");
-    let manifest = format!(
-        "[workspace]\n[package]\nname = \"theirs\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
-         [lib]\ncrate-type = [\"cdylib\", \"rlib\"]\n[dependencies]\n\
-         cuda_std = {{ path = {cuda_std:?} }}\n"
-    );
-    fs::write(folder.path().join("Cargo.toml"), manifest).unwrap();
-    fs::create_dir(folder.path().join("src")).unwrap();
-    fs::write(folder.path().join("src/lib.rs"), source).unwrap();
-    folder
+    written(source, "[lib]\ncrate-type = [\"cdylib\", \"rlib\"]")
 }
 
 pub(crate) fn a_slice_is_a_pointer_and_a_length(compiler: Compiler) {
@@ -206,13 +195,7 @@ pub(crate) fn every_name_assembles(compiler: Compiler, ptxas: &Path) {
     let krate = crate_of(NAMES);
     for arch in [NvvmArch::Compute75, NvvmArch::Compute90] {
         let ptx = builder_of(krate.path(), &compiler).arch(arch).build().unwrap();
-        let output = Command::new(ptxas)
-            .arg(format!("-arch={arch}"))
-            .args(["-o", "/dev/null"])
-            .arg(&ptx)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assemble(ptxas, &ptx, arch);
         let text = fs::read_to_string(ptx).unwrap();
         assert_has(&text, &["sqrt.rn.f32", "atom.relaxed.sys.add.f64", "activemask", "ld.shared"]);
         // What is no operation of the device's would be a call.
