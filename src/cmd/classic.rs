@@ -7,15 +7,14 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use cudamark::tell;
 use indicatif::{ProgressBar, ProgressStyle};
 use suite::classic::Classic;
-use suite::engine::parse_levels;
-use suite::workload::{CLASSIC_LEVELS, CLASSIC_N, DEFAULT_SEED};
+use suite::engine::parse_level;
+use suite::workload::{CLASSIC_N, DEFAULT_SEED};
 use suite::{Case, Error, Sample, Session};
 use suite::{devices_engine, engines, environment, registry, statistics};
 
@@ -44,8 +43,11 @@ pub(crate) struct Options {
     keys: Keys,
 
     /// Concurrency levels.
-    #[arg(long, value_name = "LIST", default_value_t = Levels::default())]
-    levels: Levels,
+    #[arg(
+        long, value_name = "LIST", value_delimiter = ',', value_parser = parse_level,
+        default_value = "1,2,4,8,16,32,64,128"
+    )]
+    levels: Vec<usize>,
 
     /// Engine that sorts: auto takes the GPU where there is one, else the fastest on the CPU.
     #[arg(long, value_name = "NAME", default_value = AUTO, value_parser = engine_name)]
@@ -90,7 +92,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let case = Case::classic(name, options.n, 1);
     let case = file.as_ref().map_or(case.clone(), |file| file.of_case(case));
     // Better known before keys are drawn and other levels measured.
-    registry::require_levels(&case, &options.levels.0)?;
+    registry::require_levels(&case, &options.levels)?;
     let outputs = Outputs::open(options)?;
     let gpu = engines::needs_gpu(name);
     let mut session = Session::new(options.seed, "classic", gpu, Box::new(|_| Ok(())));
@@ -185,7 +187,7 @@ fn measure_levels(
     options: &Options,
 ) -> Result<Vec<(Case, Vec<Sample>)>> {
     print(&format!("CPU cores: {}\n", environment::cores()))?;
-    let levels = &options.levels.0;
+    let levels = &options.levels;
     let progress = progress(levels.len() * options.samples)?;
     let mut measured = Vec::with_capacity(levels.len());
     for &level in levels {
@@ -260,31 +262,6 @@ impl Outputs {
             output.write(&(json + "\n"))?;
         }
         Ok(())
-    }
-}
-
-/// A list of levels as an argument.
-#[derive(Clone, Debug)]
-pub(super) struct Levels(pub(super) Vec<usize>);
-
-impl Default for Levels {
-    fn default() -> Self {
-        Self(CLASSIC_LEVELS.to_vec())
-    }
-}
-
-impl FromStr for Levels {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        parse_levels(text).map(Self)
-    }
-}
-
-impl std::fmt::Display for Levels {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let levels: Vec<String> = self.0.iter().map(usize::to_string).collect();
-        f.write_str(&levels.join(","))
     }
 }
 

@@ -8,13 +8,14 @@ use anyhow::{Context, Result};
 use clap::Args;
 use cudamark::table;
 use suite::devices_report::{CaseRecord, DevicesReport};
+use suite::engine::parse_level;
 use suite::runners::devices;
 use suite::turns::Turns;
 use suite::workload::DEFAULT_SEED;
 use suite::workload::sizes::sizes;
 use suite::{Session, Unavailable, environment};
 
-use super::classic::{Gpus, Levels, gpus, print, sample_count};
+use super::classic::{Gpus, gpus, print, sample_count};
 use crate::output::Output;
 
 /// Sort one array over several GPUs and over one, and print the speed-ups.
@@ -33,8 +34,11 @@ pub(crate) struct Options {
     n: usize,
 
     /// Concurrency levels of the classic workload.
-    #[arg(long, value_name = "LIST", default_value = "4,8,16,32")]
-    levels: Levels,
+    #[arg(
+        long, value_name = "LIST", value_delimiter = ',', value_parser = parse_level,
+        default_value = "4,8,16,32"
+    )]
+    levels: Vec<usize>,
 
     /// Samples of each case, at least.
     #[arg(long, value_name = "S", default_value_t = 10, value_parser = sample_count)]
@@ -65,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let environment = session.environment.environment.clone();
     let mut report = DevicesReport::new(&devices, options.seed, environment);
     print(&format!("{}\n", report.devices.join(", ")))?;
-    for cases in report.plan(options.n, &options.levels.0) {
+    for cases in report.plan(options.n, &options.levels) {
         let records = report.measure(&session, &cases, Turns::of(options.samples))?;
         print(&lines(records))?;
     }

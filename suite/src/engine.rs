@@ -48,16 +48,14 @@ pub fn require_memory<K: Key>(engine: &dyn Engine<K>, n: usize, level: usize) ->
     memory::require(n, buffers.saturating_add(engine.scratch_bytes(n, level)))
 }
 
-/// Reads a list of levels such as `1,2,4`.
+/// Reads a level.
 ///
 /// # Errors
-/// An item that is not a whole number, or is 0; an empty list.
-pub fn parse_levels(text: &str) -> Result<Vec<usize>, Error> {
-    text.split(',')
-        .map(|item| match item.trim().parse() {
-            Ok(0) => Err(Error::LevelZero),
-            Ok(level) => Ok(level),
-            Err(_) => Err(Error::Levels { text: text.to_owned(), item: item.to_owned() }),
-        })
-        .collect()
+/// A text that is not a whole number, or is 0.
+pub fn parse_level(text: &str) -> Result<usize, Error> {
+    match text.trim().parse() {
+        Ok(0) => Err(Error::LevelZero),
+        Ok(level) => Ok(level),
+        Err(_) => Err(Error::Level { text: text.to_owned() }),
+    }
 }

@@ -23,9 +23,9 @@ pub enum Error {
     #[error("{engine}: level {level} is more than the {limit} it can run; choose a lower level")]
     LevelTooHigh { engine: &'static str, level: usize, limit: usize },
 
-    /// A text that is not a list of levels.
-    #[error("levels `{text}`: `{item}` is not a whole number of 1 or more; write them like 1,2,4")]
-    Levels { text: String, item: String },
+    /// A text that is not a level.
+    #[error("`{text}` is not a whole number of 1 or more; write levels like 1,2,4")]
+    Level { text: String },
 
     /// No engine has this name.
     #[error("unknown engine `{name}`; known engines: {known}")]

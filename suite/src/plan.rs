@@ -36,7 +36,7 @@ use crate::error::{Error, unknown};
 use crate::group::Group;
 use crate::registry;
 use crate::tiers::{self, Axes, Tier};
-use crate::workload::{self, DEFAULT_SEED, Distribution, KeyFile, UnknownDistribution};
+use crate::workload::{self, DEFAULT_SEED, Distribution, KeyFile};
 
 /// Choices; `None` stands for all.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -73,18 +73,13 @@ impl Settings {
         Ok(Self {
             keys,
             tier: (variables.one("CUDAMARK_TIER", str::parse)?).unwrap_or_default(),
-            sizes: variables.list("CUDAMARK_N", workload::sizes::sizes)?,
-            types: variables.list("CUDAMARK_TYPES", |word| {
-                known("type", word, &types).map(|word| vec![word])
-            })?,
+            sizes: variables.list("CUDAMARK_N", workload::sizes::sizes)?.map(|all| all.concat()),
+            types: variables.list("CUDAMARK_TYPES", |word| known("type", word, &types))?,
             distributions: variables.list("CUDAMARK_DISTRIBUTIONS", |word| {
-                let distribution: Distribution = word.parse()?;
-                Ok::<_, UnknownDistribution>(vec![distribution.to_string()])
+                word.parse().map(|distribution: Distribution| distribution.to_string())
             })?,
-            levels: variables.one("CUDAMARK_LEVELS", engine::parse_levels)?,
-            engines: variables.list("CUDAMARK_ENGINES", |word| {
-                known("engine", word, &all).map(|word| vec![word])
-            })?,
+            levels: variables.list("CUDAMARK_LEVELS", engine::parse_level)?,
+            engines: variables.list("CUDAMARK_ENGINES", |word| known("engine", word, &all))?,
             seed: variables.one("CUDAMARK_SEED", |text| {
                 text.parse().map_err(|_| "not a whole number in range; write it like 42")
             })?,
@@ -156,17 +151,13 @@ impl<F: Fn(&str) -> Result<String, VarError>> Variables<F> {
         registry::key_file(&PathBuf::from(path), kind.as_deref()).map(Some)
     }
 
-    /// The same for items with commas between them, each of which may stand for several.
+    /// The same for items with commas between them.
     fn list<T, E: Display>(
         &self,
         setting: &'static str,
-        parse: impl Fn(&str) -> Result<Vec<T>, E>,
+        parse: impl Fn(&str) -> Result<T, E>,
     ) -> Result<Option<Vec<T>>, Error> {
-        self.one(setting, |text| {
-            let items = text.split(',').map(|item| parse(item.trim()));
-            let items: Vec<Vec<T>> = items.collect::<Result<_, E>>()?;
-            Ok::<_, E>(items.into_iter().flatten().collect())
-        })
+        self.one(setting, |text| text.split(',').map(|item| parse(item.trim())).collect())
     }
 }
 
