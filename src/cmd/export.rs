@@ -18,33 +18,40 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 use suite::records::Contents;
 use suite::summary::Figures;
-use suite::{Case, Clock, Sample, Summary};
+use suite::{Case, Sample, Summary};
 
 use super::classic::print;
 
 /// Version of nvbench's JSON that is written.
 const NVBENCH: [u32; 3] = [1, 0, 0];
 
-/// Columns of the CSV.
-const COLUMNS: [&str; 17] = [
-    "case",
-    "group",
-    "engine",
-    "type",
-    "distribution",
-    "n",
-    "level",
-    "clock",
-    "samples",
-    "median_s",
-    "low_s",
-    "high_s",
-    "confidence",
-    "elements_per_s",
-    "host_s",
-    "device_s",
-    "joules_per_billion",
+/// Columns of the CSV, and the figure in each. Names of cases have no comma and no quotation
+/// mark.
+const COLUMNS: [Column; 17] = [
+    ("case", |of| of.name.to_string()),
+    ("group", |of| of.name.group.clone()),
+    ("engine", |of| of.name.engine.clone()),
+    ("type", |of| of.name.kind.clone()),
+    ("distribution", |of| of.name.distribution.clone()),
+    ("n", |of| of.name.n.to_string()),
+    ("level", |of| of.name.level.to_string()),
+    ("clock", |of| format!("{:?}", of.clock).to_lowercase()),
+    ("samples", |of| of.samples.to_string()),
+    ("median_s", |of| of.median_s.to_string()),
+    ("low_s", |of| of.low_s.to_string()),
+    ("high_s", |of| of.high_s.to_string()),
+    ("confidence", |of| of.confidence.to_string()),
+    ("elements_per_s", |of| of.per_second.to_string()),
+    ("host_s", |of| or_empty(of.host_s)),
+    ("device_s", |of| or_empty(of.device_s)),
+    ("joules_per_billion", |of| or_empty(of.joules_per_billion)),
 ];
+
+type Column = (&'static str, fn(&Figures) -> String);
+
+fn or_empty(figure: Option<f64>) -> String {
+    figure.map(|of| of.to_string()).unwrap_or_default()
+}
 
 /// Write records in a format that other tools read, to standard output.
 #[derive(Args, Debug)]
@@ -87,35 +94,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 fn csv(summary: &Summary) -> String {
-    let mut text = COLUMNS.join(",") + "\n";
+    let mut text = COLUMNS.map(|(name, _)| name).join(",") + "\n";
     for figures in summary.cases.values() {
-        let Case { group, engine, kind, distribution, n, level } = &figures.name;
-        let or_empty = |figure: Option<f64>| figure.map(|of| of.to_string()).unwrap_or_default();
-        let clock = match figures.clock {
-            Clock::Host => "host",
-            Clock::Device => "device",
-        };
-        // Names of cases have no comma and no quotation mark.
-        let row: [String; COLUMNS.len()] = [
-            figures.name.to_string(),
-            group.clone(),
-            engine.clone(),
-            kind.clone(),
-            distribution.clone(),
-            n.to_string(),
-            level.to_string(),
-            clock.to_owned(),
-            figures.samples.to_string(),
-            figures.median_s.to_string(),
-            figures.low_s.to_string(),
-            figures.high_s.to_string(),
-            figures.confidence.to_string(),
-            figures.per_second.to_string(),
-            or_empty(figures.host_s),
-            or_empty(figures.device_s),
-            or_empty(figures.joules_per_billion),
-        ];
-        text += &(row.join(",") + "\n");
+        text += &(COLUMNS.map(|(_, of)| of(figures)).join(",") + "\n");
     }
     text
 }

@@ -14,3 +14,11 @@ pub(crate) mod report;
 pub(crate) mod sample;
 pub(crate) mod tune;
 mod verdicts;
+
+/// Options as a command line gives them, or what clap says of it.
+#[cfg(test)]
+fn parsed<T: clap::Args>(line: &str) -> Result<T, String> {
+    let words = ["command"].into_iter().chain(line.split_whitespace());
+    let matches = T::augment_args(clap::Command::new("command")).try_get_matches_from(words);
+    matches.and_then(|found| T::from_arg_matches(&found)).map_err(|error| error.to_string())
+}

@@ -3,8 +3,8 @@
 //! This is what measures for those that compare: one build beside another, one machine
 //! beside another. A case is named as everywhere, and what is written are the lines of
 //! a records file (`suite::lines`): the environment, then a line a sample, each
-//! as it is taken. The first sample replaces what the file held before. Ctrl-C ends the command after the sample that it is taking; what was
-//! taken before is in the file.
+//! as it is taken. The first sample replaces what the file held before. Ctrl-C ends the
+//! command after the sample that it is taking; what was taken before is in the file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -225,17 +225,8 @@ mod tests {
     use super::*;
 
     fn cases(items: &[&str]) -> Result<Vec<String>, String> {
-        let options = Options {
-            cases: items.iter().map(|item| (*item).to_owned()).collect(),
-            samples: 1,
-            json: None,
-            warm_up: 0.0,
-            tier: Tier::Quick,
-            keys: Keys::default(),
-            seed: 1,
-            slow_down: None,
-            list: true,
-        };
+        let mut options: Options = crate::cmd::parsed("--tier quick --seed 1 --list")?;
+        options.cases = items.iter().map(|item| (*item).to_owned()).collect();
         let cases = chosen(&options, None).map_err(|error| error.to_string())?;
         Ok(cases.iter().map(Case::to_string).collect())
     }

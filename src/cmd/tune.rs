@@ -233,18 +233,9 @@ fn table(n: usize, shapes: Vec<(ShapeLine, Vec<f64>)>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Arguments {
-        #[command(flatten)]
-        options: Options,
-    }
 
     fn parsed(line: &str) -> Result<Options, String> {
-        let words = ["tune"].into_iter().chain(line.split_whitespace());
-        let parsed = Arguments::try_parse_from(words);
-        parsed.map(|line| line.options).map_err(|error| error.to_string())
+        crate::cmd::parsed(line)
     }
 
     #[test]

@@ -185,18 +185,9 @@ fn spread_parser() -> impl TypedValueParser<Value = Spread> {
 mod tests {
     use super::super::table::title;
     use super::*;
-    use clap::Parser;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        options: Options,
-    }
 
     fn parsed(line: &str) -> Result<Options, String> {
-        let words = ["peers"].into_iter().chain(line.split_whitespace());
-        let line = Line::try_parse_from(words);
-        line.map(|line| line.options).map_err(|error| error.to_string())
+        crate::cmd::parsed(line)
     }
 
     #[test]
