@@ -8,26 +8,24 @@ use std::{env, fs};
 use cuda_builder::CompilerSearch;
 use suite::peers::programs::Tools;
 
-use super::{Finding, Machine, Note, Warning};
+use super::{Look, Machine, Note, Warning, amiss, amiss_by};
 
 /// A description of a program, or the reason why it does not run.
 type Tool = Result<String, String>;
 
-pub(super) fn findings(machine: &Machine) -> Vec<Finding> {
+pub(super) fn findings(machine: &Machine) -> Vec<(&'static str, Look)> {
     let mut found = Vec::new();
     if !machine.checkout {
-        found.push(Finding::amiss(
-            Note,
-            "checkout",
-            "the checkout that this program was built in is not here, so nothing is built",
-            "clone the repository to build, or to compare commits",
-        ));
+        let finding =
+            "the checkout that this program was built in is not here, so nothing is built";
+        let remedy = "clone the repository to build, or to compare commits";
+        found.push(("checkout", amiss(Note, finding, remedy)));
     }
-    let setup = "`cargo xtask setup` finds or installs one";
-    found.extend(machine.kernel_compiler.as_ref().map(|compiler| match compiler {
-        Ok(named) => Finding::ok("kernel-compiler", named),
-        Err(reason) => Finding::of_reason(Warning, "kernel-compiler", reason, setup),
-    }));
+    if let Some(compiler) = machine.kernel_compiler.clone() {
+        let setup = "`cargo xtask setup` finds or installs one";
+        let look = compiler.or_else(|reason| amiss_by(Warning, &reason, setup));
+        found.push(("kernel-compiler", look));
+    }
     let state = if machine.checkout { Warning } else { Note };
     let dubious = machine.git.as_ref().is_err_and(|reason| reason.contains("dubious ownership"));
     let git = match dubious {
@@ -38,14 +36,13 @@ pub(super) fn findings(machine: &Machine) -> Vec<Finding> {
     };
     let rustup = "install rustup from https://rustup.rs, then `rustup show`";
     let tools = [
-        (&machine.cargo, state, "cargo", rustup),
-        (&machine.git, state, "git", git),
-        (&machine.linker, state, "linker", "`sudo apt-get install gcc libc6-dev`"),
-        (&machine.nvcc, Note, "nvcc", "install NVIDIA's CUDA toolkit, or set NVCC=PATH"),
+        ("cargo", &machine.cargo, state, rustup),
+        ("git", &machine.git, state, git),
+        ("linker", &machine.linker, state, "`sudo apt-get install gcc libc6-dev`"),
+        ("nvcc", &machine.nvcc, Note, "install NVIDIA's CUDA toolkit, or set NVCC=PATH"),
     ];
-    found.extend(tools.into_iter().map(|(tool, state, name, remedy)| match tool {
-        Ok(named) => Finding::ok(name, named),
-        Err(reason) => Finding::amiss(state, name, reason, remedy),
+    found.extend(tools.map(|(name, tool, state, remedy)| {
+        (name, tool.clone().or_else(|reason| amiss(state, reason, remedy)))
     }));
     found
 }

@@ -9,7 +9,7 @@ use suite::engines::CPU_STD;
 use suite::workload::CLASSIC_N;
 use suite::{Error, registry};
 
-use super::{Fault, Finding, Machine, Warning, try_engine};
+use super::{Fault, Look, Machine, Warning, amiss, amiss_by, try_engine};
 
 /// Time for the sorts, and the fewest of them that tell.
 const TIME: Duration = Duration::from_millis(1500);
@@ -24,61 +24,59 @@ pub(super) struct Noise {
     pub(super) high_s: f64,
 }
 
-pub(super) fn findings(machine: &Machine) -> Vec<Finding> {
-    vec![cores(machine), clock(machine), memory(machine), variation(machine)]
-}
-
-fn cores(machine: &Machine) -> Finding {
+pub(super) fn findings(machine: &Machine) -> Vec<(&'static str, Look)> {
     let cores = machine.cores;
-    match machine.online_cores {
-        Some(online) if online > cores => Finding::amiss(
-            Warning,
+    vec![
+        (
             "cores",
-            format!("{cores} of {online} cores may be used"),
-            "levels above share them: `taskset -cp $$` shows which, and a container's quota is \
-             set by --cpus",
+            match machine.online_cores {
+                Some(online) if online > cores => amiss(
+                    Warning,
+                    format!("{cores} of {online} cores may be used"),
+                    "levels above share them: `taskset -cp $$` shows which, and a container's \
+                     quota is set by --cpus",
+                ),
+                _ => Ok(format!("all {cores} cores may be used")),
+            },
         ),
-        _ => Finding::ok("cores", format!("all {cores} cores may be used")),
-    }
+        ("governor", clock(machine.governor.as_deref())),
+        ("memory", memory(machine)),
+        match &machine.cpu_sort {
+            Ok(noise) => ("noise", variation(noise)),
+            Err(reason) => {
+                let otherwise = "give this process more memory and threads (`ulimit -a`)";
+                ("sort-cpu", amiss_by(Fault, reason, otherwise))
+            }
+        },
+    ]
 }
 
-fn clock(machine: &Machine) -> Finding {
-    match machine.governor.as_deref() {
-        Some("performance") => Finding::ok("governor", "the CPU's governor is performance"),
-        Some(other) => Finding::amiss(
+fn clock(governor: Option<&str>) -> Look {
+    match governor {
+        Some("performance") => Ok("the CPU's governor is performance".to_owned()),
+        Some(other) => amiss(
             Warning,
-            "governor",
             format!("the CPU's governor is {other}, so its clock depends on what ran before"),
             "`sudo cpupower frequency-set -g performance`",
         ),
-        None => Finding::ok("governor", "the system does not say what sets the CPU's clock"),
+        None => Ok("the system does not say what sets the CPU's clock".to_owned()),
     }
 }
 
-fn memory(machine: &Machine) -> Finding {
+fn memory(machine: &Machine) -> Look {
     match (&machine.classic, &machine.memory) {
-        (Err(reason), _) => Finding::amiss(
+        (Err(reason), _) => amiss(
             Warning,
-            "memory",
             reason.split("; ").next().unwrap_or(reason),
             "lift the limit (`ulimit -v unlimited`, a container's --memory), or give `--n` a \
              smaller number",
         ),
-        (Ok(()), Some(room)) => {
-            Finding::ok("memory", format!("{} of {} are available", Bytes(room.bytes), room.what))
-        }
-        (Ok(()), None) => Finding::ok("memory", "the system does not say what is available"),
+        (Ok(()), Some(room)) => Ok(format!("{} of {} are available", Bytes(room.bytes), room.what)),
+        (Ok(()), None) => Ok("the system does not say what is available".to_owned()),
     }
 }
 
-fn variation(machine: &Machine) -> Finding {
-    let Noise { median_s, high_s } = match &machine.cpu_sort {
-        Ok(noise) => *noise,
-        Err(reason) => {
-            let otherwise = "give this process more memory and threads (`ulimit -a`)";
-            return Finding::of_reason(Fault, "sort-cpu", reason, otherwise);
-        }
-    };
+fn variation(Noise { median_s, high_s }: &Noise) -> Look {
     let above = high_s / median_s - 1.0;
     let sentence = format!(
         "of sorts that take {:.2} ms, one in ten takes {:.0} % longer or more",
@@ -87,10 +85,7 @@ fn variation(machine: &Machine) -> Finding {
     );
     let remedy =
         "end what else runs (`top`), or take more samples: differences below that are noise";
-    match above < NOISY {
-        true => Finding::ok("noise", sentence),
-        false => Finding::amiss(Warning, "noise", sentence, remedy),
-    }
+    if above < NOISY { Ok(sentence) } else { amiss(Warning, sentence, remedy) }
 }
 
 /// Number of cores of the machine.

@@ -9,7 +9,7 @@ use host::gpu::module::embedded_texts;
 use suite::engines::GPU;
 use suite::nvml::Surveyed;
 
-use super::{Fault, Finding, KEYS, Machine, Warning, try_engine};
+use super::{Fault, KEYS, Look, Machine, Warning, amiss, amiss_by, try_engine};
 
 /// Share of a GPU's memory from which on it matters that others hold it.
 const HELD: f64 = 0.02;
@@ -21,22 +21,18 @@ pub(super) struct Carried {
     pub(super) capability: (u32, u32),
 }
 
-pub(super) fn findings(machine: &Machine) -> Vec<Finding> {
-    let mut found = vec![kernels(&machine.carried), driver(machine)];
+pub(super) fn findings(machine: &Machine) -> Vec<(&'static str, Look)> {
+    let mut found = vec![("kernels", kernels(&machine.carried)), ("driver", driver(machine))];
     found.extend(machine.closed_nodes.iter().map(|(node, problem)| {
         let node = node.display();
-        Finding::amiss(
-            Fault,
-            "device-node",
-            format!("{node} cannot be opened: {problem}"),
-            format!(
-                "`sudo chmod a+rw {node}`, or `sudo nvidia-modprobe -u -c 0` where it is \
-                 missing; a container is given it by --gpus all"
-            ),
-        )
+        let remedy = format!(
+            "`sudo chmod a+rw {node}`, or `sudo nvidia-modprobe -u -c 0` where it is missing; a \
+             container is given it by --gpus all"
+        );
+        ("device-node", amiss(Fault, format!("{node} cannot be opened: {problem}"), remedy))
     }));
     for (index, gpu) in machine.survey.gpus.iter().enumerate() {
-        found.push(capability(machine, index, gpu));
+        found.push(("gpu", capability(machine, index, gpu)));
         found.extend(troubles(index, gpu));
     }
     // Without a driver there was nothing to sort by.
@@ -44,11 +40,10 @@ pub(super) fn findings(machine: &Machine) -> Vec<Finding> {
     found
 }
 
-fn kernels(carried: &[Carried]) -> Finding {
+fn kernels(carried: &[Carried]) -> Look {
     if carried.is_empty() {
-        return Finding::amiss(
+        return amiss(
             Fault,
-            "kernels",
             "this program was built without a kernel compiler and carries no kernels",
             "`cargo xtask setup`, then build again",
         );
@@ -60,11 +55,11 @@ fn kernels(carried: &[Carried]) -> Finding {
         format!("PTX {ptx} from compute capability {gpu} on (CUDA {cuda}, driver {driver})")
     };
     let texts: Vec<String> = carried.iter().map(text).collect();
-    Finding::ok("kernels", format!("the program carries {}", texts.join(", and ")))
+    Ok(format!("the program carries {}", texts.join(", and ")))
 }
 
-fn driver(machine: &Machine) -> Finding {
-    let fault = |finding: String, remedy: &str| Finding::amiss(Fault, "driver", finding, remedy);
+fn driver(machine: &Machine) -> Look {
+    let fault = |finding: String, remedy: &str| amiss(Fault, finding, remedy);
     let Err(reason) = &machine.driver else {
         let survey = &machine.survey;
         let version = survey.driver.as_deref().unwrap_or("of an unknown version");
@@ -75,7 +70,7 @@ fn driver(machine: &Machine) -> Finding {
                 format!("{named} is older than the kernels' PTX, which needs CUDA {need}"),
                 &format!("install driver {driver} or later"),
             ),
-            None => Finding::ok("driver", named),
+            None => Ok(named),
         };
     };
     if !reason.finding.starts_with("no NVIDIA driver") {
@@ -115,24 +110,23 @@ pub(super) fn too_old(machine: &Machine) -> Option<(String, &'static str)> {
     (machine.survey.cuda? < cuda).then(|| (dotted(cuda), driver))
 }
 
-fn capability(machine: &Machine, index: usize, gpu: &Surveyed) -> Finding {
+fn capability(machine: &Machine, index: usize, gpu: &Surveyed) -> Look {
     let capability = gpu.capability.map_or_else(|| "unknown".to_owned(), dotted);
     let least = machine.carried.last().map(|one| one.capability);
     if let Some(least) = least.filter(|&least| gpu.capability.is_some_and(|of| of < least)) {
         let remedy = "or later: CUDA_VISIBLE_DEVICES=INDEX chooses among several";
-        return Finding::amiss(
+        return amiss(
             Fault,
-            "gpu",
             format!("GPU {index} ({}) has compute capability {capability}", gpu.name),
             format!("use a GPU of {} {remedy}", dotted(least)),
         );
     }
     let memory = gpu.memory.map(|(_, all)| format!(", {}", Bytes(all))).unwrap_or_default();
     let name = &gpu.name;
-    Finding::ok("gpu", format!("GPU {index} is {name}, compute capability {capability}{memory}"))
+    Ok(format!("GPU {index} is {name}, compute capability {capability}{memory}"))
 }
 
-fn troubles(index: usize, gpu: &Surveyed) -> impl Iterator<Item = Finding> {
+fn troubles(index: usize, gpu: &Surveyed) -> impl Iterator<Item = (&'static str, Look)> {
     let smi = format!("nvidia-smi -i {index}");
     let mode = gpu.restricted.unwrap_or_default();
     let (used, all) = gpu.memory.unwrap_or_default();
@@ -178,26 +172,22 @@ fn troubles(index: usize, gpu: &Surveyed) -> impl Iterator<Item = Finding> {
     ];
     let found = table.into_iter().filter(|row| row.0);
     found.map(move |(_, state, name, finding, remedy)| {
-        Finding::amiss(state, name, format!("GPU {index} {finding}"), remedy)
+        (name, amiss(state, format!("GPU {index} {finding}"), remedy))
     })
 }
 
-fn first_sort(machine: &Machine) -> Finding {
+fn first_sort(machine: &Machine) -> (&'static str, Look) {
     match (&machine.gpu_sort, &machine.visible) {
-        (Ok(name), _) => {
-            Finding::ok("sort", format!("{name} sorts {KEYS} keys, and the result is right"))
-        }
+        (Ok(name), _) => ("sort", Ok(format!("{name} sorts {KEYS} keys, and the result is right"))),
         (Err(reason), Some(visible)) if visible.is_empty() || !machine.survey.gpus.is_empty() => {
-            Finding::amiss(
-                Fault,
-                "visible-devices",
-                format!("CUDA_VISIBLE_DEVICES=`{visible}` hides the GPUs that work ({reason})"),
-                "`unset CUDA_VISIBLE_DEVICES`, or set it to the index of one: 0",
-            )
+            let finding =
+                format!("CUDA_VISIBLE_DEVICES=`{visible}` hides the GPUs that work ({reason})");
+            let remedy = "`unset CUDA_VISIBLE_DEVICES`, or set it to the index of one: 0";
+            ("visible-devices", amiss(Fault, finding, remedy))
         }
         (Err(reason), _) => {
             let otherwise = "see what `nvidia-smi` and `sudo dmesg` say of the GPU";
-            Finding::of_reason(Fault, "sort", reason, otherwise)
+            ("sort", amiss_by(Fault, reason, otherwise))
         }
     }
 }

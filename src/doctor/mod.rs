@@ -50,24 +50,26 @@ struct Finding {
     remedy: Option<String>,
 }
 
+/// Outcome of a look at a subject: a sentence where all is well, or else its state, a
+/// sentence and the remedy.
+type Look = Result<String, (State, String, String)>;
+
+fn amiss(state: State, finding: impl Into<String>, remedy: impl Into<String>) -> Look {
+    Err((state, finding.into(), remedy.into()))
+}
+
+/// What is amiss by a reason that ends in its remedy; `otherwise` where it has none.
+fn amiss_by(state: State, reason: &str, otherwise: &str) -> Look {
+    let (finding, remedy) = reason.split_once("; ").unwrap_or((reason, otherwise));
+    amiss(state, finding, remedy)
+}
+
 impl Finding {
-    fn ok(name: &'static str, finding: impl Into<String>) -> Self {
-        Self { name, state: Well, finding: finding.into(), remedy: None }
-    }
-
-    fn amiss(
-        state: State,
-        name: &'static str,
-        finding: impl Into<String>,
-        remedy: impl Into<String>,
-    ) -> Self {
-        Self { name, state, finding: finding.into(), remedy: Some(remedy.into()) }
-    }
-
-    /// A finding of a reason that ends in its remedy; `otherwise` where it has none.
-    fn of_reason(state: State, name: &'static str, reason: &str, otherwise: &str) -> Self {
-        let (finding, remedy) = reason.split_once("; ").unwrap_or((reason, otherwise));
-        Self::amiss(state, name, finding, remedy)
+    fn of((name, look): (&'static str, Look)) -> Self {
+        match look {
+            Ok(finding) => Self { name, state: Well, finding, remedy: None },
+            Err((state, finding, remedy)) => Self { name, state, finding, remedy: Some(remedy) },
+        }
     }
 }
 
@@ -175,8 +177,8 @@ impl Report {
             (Err(_), Err(_)) => ("nothing", 1),
         };
         let areas = [gpu::findings, cpu::findings, build::findings, python::findings];
-        let findings = areas.iter().flat_map(|findings| findings(machine)).collect();
-        Self { version: VERSION, can_run, exit_code, findings }
+        let found = areas.iter().flat_map(|findings| findings(machine));
+        Self { version: VERSION, can_run, exit_code, findings: found.map(Finding::of).collect() }
     }
 
     /// One line for each finding, and one below it for the remedy.

@@ -8,7 +8,7 @@ use std::{env, fs, thread};
 use suite::peers::programs::Tools;
 use suite::peers::python::{ASK_LIMIT, Interpreter, LIBRARIES, Library, ask, import};
 
-use super::{Finding, Machine, Note, Warning};
+use super::{Look, Machine, Note, State, Warning, amiss};
 
 const IMPORT_LIMIT: Duration = Duration::from_secs(60);
 
@@ -89,15 +89,12 @@ pub(super) fn named_as_pythons(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-pub(super) fn findings(machine: &Machine) -> Vec<Finding> {
+pub(super) fn findings(machine: &Machine) -> Vec<(&'static str, Look)> {
     let pythons = &machine.pythons;
     let missing = (!pythons.iter().any(|python| python.is_used)).then(|| {
-        Finding::amiss(
-            Warning,
-            "python",
-            "no Python is found for CuPy and PyTorch, which are not measured",
-            "`sudo apt-get install python3 python3-venv`, or CUDAMARK_PYTHON=PATH",
-        )
+        let finding = "no Python is found for CuPy and PyTorch, which are not measured";
+        let remedy = "`sudo apt-get install python3 python3-venv`, or CUDAMARK_PYTHON=PATH";
+        ("python", amiss(Warning, finding, remedy))
     });
     missing
         .into_iter()
@@ -105,27 +102,34 @@ pub(super) fn findings(machine: &Machine) -> Vec<Finding> {
         .collect()
 }
 
-fn of_python(python: &Python, pythons: &[Python]) -> Vec<Finding> {
+fn of_python(python: &Python, pythons: &[Python]) -> Vec<(&'static str, Look)> {
     let state = if python.is_used { Warning } else { Note };
     let path = python.path.display();
-    let amiss = |finding: String, remedy: &str| {
-        vec![Finding::amiss(state, "python", finding, format!("CUDAMARK_PYTHON=PATH {remedy}"))]
+    let other = |finding: String, remedy: &str| {
+        vec![("python", amiss(state, finding, format!("CUDAMARK_PYTHON=PATH {remedy}")))]
     };
     match &python.answer {
-        Err(reason) => amiss(
+        Err(reason) => other(
             format!("{path} does not answer as Python does: {reason}"),
             "names another; or take it off the path",
         ),
         Ok(Interpreter { version, .. }) if !version.starts_with("3.") => {
-            amiss(format!("{path} is Python {version}, and peers need Python 3"), "names another")
+            other(format!("{path} is Python {version}, and peers need Python 3"), "names another")
         }
         Ok(Interpreter { version, .. }) => (0..python.libraries.len())
-            .map(|index| of_library(python, pythons, version, index))
+            .map(|index| {
+                (LIBRARIES[index].name, of_library(python, pythons, (state, version), index))
+            })
             .collect(),
     }
 }
 
-fn of_library(python: &Python, pythons: &[Python], version: &str, index: usize) -> Finding {
+fn of_library(
+    python: &Python,
+    pythons: &[Python],
+    (state, version): (State, &str),
+    index: usize,
+) -> Look {
     let library = &LIBRARIES[index];
     let named = format!("{} (Python {version})", python.path.display());
     let chosen = |path: &Path| format!("CUDAMARK_PYTHON={}", path.display());
@@ -136,21 +140,16 @@ fn of_library(python: &Python, pythons: &[Python], version: &str, index: usize) 
                 Some(other) => chosen(&other.path),
                 None => library.remedy(&python.path, Some(version)),
             };
-            let state = if python.is_used { Warning } else { Note };
-            let finding = format!("{} does not import in {named}: {reason}", library.title);
-            Finding::amiss(state, library.name, finding, remedy)
+            amiss(state, format!("{} does not import in {named}: {reason}", library.title), remedy)
         }
         Ok(found) => {
             let finding = format!("{named} has {} {found}", library.title);
-            let other_is_used = !python.is_used && pythons.iter().any(|python| python.is_used);
-            match other_is_used {
-                false => Finding::ok(library.name, finding),
-                true => Finding::amiss(
-                    Note,
-                    library.name,
-                    format!("{finding}, but is not the one that peers run in"),
-                    chosen(&python.path),
-                ),
+            match !python.is_used && pythons.iter().any(|python| python.is_used) {
+                false => Ok(finding),
+                true => {
+                    let finding = format!("{finding}, but is not the one that peers run in");
+                    amiss(Note, finding, chosen(&python.path))
+                }
             }
         }
     }
