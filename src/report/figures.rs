@@ -1,5 +1,6 @@
 //! How figures are written: few digits, a unit that fits.
 
+use indicatif::HumanCount;
 use suite::Case;
 
 /// A time: `1.23 ms`.
@@ -61,15 +62,7 @@ fn digits(value: f64) -> String {
 
 /// A number with its thousands set apart: `50,000,000`.
 pub fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    HumanCount(number as u64).to_string()
 }
 
 /// A number as it is, or from 1024 on as a power of two if it is one.
