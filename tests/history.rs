@@ -1,6 +1,6 @@
 //! `cudamark history` over repositories made here. The program is a script that each
-//! commit holds: it sleeps for as long as the commit says, and writes down how long that
-//! took. Its steps are planted far above what a busy machine does to a sleep.
+//! commit holds: it says that it took as long as the commit says, and up to a tenth more.
+//! Steps are planted far above that noise.
 //!
 //! Where there is no git, the tests show as ignored, and a line says so.
 
@@ -17,35 +17,16 @@ use stand_ins::{count_lines, only_store, track};
 use tempfile::TempDir;
 
 const CASE: &str = "cpu/u32-uniform/cpu-std/1/1000";
-/// Seconds that a commit sleeps, and one that is slow.
+/// Seconds that a commit takes, and one that is slow.
 const QUICK: &str = "0.01";
 const SLOW: &str = "0.05";
 
-/// Samples as `cudamark sample` writes them, of a sleep.
-const SCRIPT: &str = r#"#!/bin/sh
-while [ $# -gt 0 ]; do
-  case $1 in
-    --json) file=$2 ;;
-    --samples) samples=$2 ;;
-    --cells) case=$2 ;;
-    --list) list=yes ;;
-  esac
-  shift
-done
-test -n "$list" && echo "$case" && exit
-index=0
-while [ "$index" -lt "$samples" ]; do
-  begin=$(date +%s%N)
-  sleep DELAY
-  end=$(date +%s%N)
-  seconds=$(printf '0.%09d' $((end - begin)))
-  printf '{"line":"sample","version":1,"environment":"e","cell":"%s","index":%d,"sorts":1,"seconds":%s,"clock":"host","host_s":null,"device_s":null,"overlap":null,"sm_clock_hz":null,"sm_cycles":null,"power_w":null,"temperature_c":null,"slowdowns":[],"unix_time_s":0.0}\n' "$case" "$index" "$seconds" >> "$file"
-  index=$((index + 1))
-done
-"#;
+/// Made-up `cudamark sample`.
+const SCRIPT: &str = include_str!("stand_ins/sample.sh");
 
-/// Builds a commit: the script with its delay. A commit without one cannot be built.
-const BUILD: &str = r#"sed "s/DELAY/$(cat delay)/" measure.sh > "$CUDAMARK_EXECUTABLE" && test -s delay && chmod +x "$CUDAMARK_EXECUTABLE""#;
+/// Builds a commit: the script with its delay and with further digits by the clock. A commit
+/// without a delay cannot be built.
+const BUILD: &str = r#"sed "s/SECONDS/$(cat delay)'\$(date +%N)'/" measure.sh > "$CUDAMARK_EXECUTABLE" && test -s delay && chmod +x "$CUDAMARK_EXECUTABLE""#;
 
 fn main() -> ExitCode {
     let tests = common::tests![
@@ -72,7 +53,8 @@ impl Repository {
         let mut repository = Self { folder: tempfile::tempdir().unwrap(), commits: Vec::new() };
         fs::create_dir(repository.path()).unwrap();
         repository.git(&["init", "--quiet", "--initial-branch=main"], 0);
-        fs::write(repository.path().join("measure.sh"), SCRIPT).unwrap();
+        let script = SCRIPT.replace("CASE", CASE);
+        fs::write(repository.path().join("measure.sh"), script).unwrap();
         for (index, delay) in delays.iter().enumerate() {
             fs::write(repository.path().join("delay"), delay).unwrap();
             fs::write(repository.path().join("number"), index.to_string()).unwrap();
