@@ -402,7 +402,7 @@ macro_rules! merges {
         entry! {
             always $name: Merge<$key> {
                 $a: Global<$key>, a_len: u32, b: Global<$key>, b_len: u32, output: Global<$key>,
-                order_mask: $key, magnitude: $key $($values)* $($absent)*
+                first: u32, end: u32, order_mask: $key, magnitude: $key $($values)* $($absent)*
             }
             $shape; paired: $paired, atomic: false,
             shared_bytes: merge::shared_bytes::<$key>($shape, $paired),

@@ -32,6 +32,10 @@ pub struct Merge<K> {
     pub b_len: u32,
     /// `a_len + b_len` keys, apart from both runs.
     pub output: Global<K>,
+    /// The first key of the output to write, and the end of those to write. No more than the
+    /// first `end` keys of either run are read: the others need not be there yet.
+    pub first: u32,
+    pub end: u32,
     /// Values of the keys, read and written by kernels of pairs only.
     pub a_values: Global<u32>,
     pub b_values: Global<u32>,
@@ -80,7 +84,7 @@ impl<K: Key> Layout<K> {
     }
 }
 
-/// The kernel: `ceil((a_len + b_len) / (THREADS * ITEMS))` blocks of `THREADS`, with values if
+/// The kernel: `ceil((end - first) / (THREADS * ITEMS))` blocks of `THREADS`, with values if
 /// `PAIRED`.
 #[inline(always)]
 pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>(
@@ -88,8 +92,8 @@ pub unsafe fn merge<K: Key, const THREADS: usize, const ITEMS: usize, const PAIR
 ) {
     let t = thread::thread_idx_x();
     let size = (THREADS * ITEMS) as u32;
-    let begin = thread::block_idx_x() * size;
-    let valid = (arg.a_len + arg.b_len - begin).min(size);
+    let begin = arg.first + thread::block_idx_x() * size;
+    let valid = (arg.end - begin).min(size);
     let layout = const { Layout::<K>::of(THREADS * ITEMS, PAIRED) };
     let (keys, bounds, slots) =
         (layout.keys.shared(), layout.bounds.shared(), layout.slots.shared());
@@ -192,7 +196,7 @@ unsafe fn split_by_half_warp<K: Key>(arg: &Merge<K>, diagonal: u32) -> u32 {
     let mut low = diagonal.saturating_sub(arg.b_len);
     let mut high = diagonal.min(arg.a_len);
     // No range is longer, of either half: both make as many steps.
-    let mut span = arg.a_len.min(arg.b_len);
+    let mut span = arg.a_len.min(arg.b_len).min(arg.end);
     while span > 0 {
         let stride = span / (HALF + 1) + 1;
         let point = (lane % HALF + 1) * stride - 1;

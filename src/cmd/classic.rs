@@ -162,7 +162,9 @@ fn choose(name: &str) -> Result<String> {
     }
     let mut skipped = Vec::new();
     for known in engines::of_host_memory() {
-        if ![AUTO, known].contains(&name) {
+        // Where the GPU cannot run one engine, it cannot run the other.
+        let is_meant = name == known || name == AUTO && known != engines::GPU_SPLIT;
+        if !is_meant {
             continue;
         }
         match registry::engine::<ClassicKey>(known) {

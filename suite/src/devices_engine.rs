@@ -15,9 +15,10 @@ use host::gpu::devices::{Devices, DevicesMerge, Parts};
 use crate::engine::Engine;
 use crate::engines::GPU;
 use crate::error::Error;
-use crate::gpu_engine::{LEVEL_MAX, Prepared, check_level, staging_bytes};
+use crate::gpu_engine::check_level;
 use crate::key::Key;
 use crate::runners::devices::first;
+use crate::split_engine::{Prepared, staging_bytes};
 
 /// Ending of the variants of the engine `gpu` that sort over several GPUs.
 const ENDING: &str = "-devices";
@@ -76,7 +77,7 @@ impl<K: Key> Engine<K> for DevicesSplit<K> {
     }
 
     fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
-        check_level(level, LEVEL_MAX)?;
+        check_level(GPU, level)?;
         // The buffers of an earlier level go first: their memory may be needed.
         self.prepared = None;
         let (devices, own) = (&self.devices, self.own_level(level));

@@ -6,8 +6,10 @@
 
 use crate::group::Group;
 
-/// Engine on the GPU.
+/// Engine on the GPU; from host memory, with so many threads that copy.
 pub const GPU: &str = "gpu";
+/// The GPU, with a chunk of the array for each stream and thread.
+pub const GPU_SPLIT: &str = "gpu-split";
 /// Radix sort of the crate rdst.
 pub const CPU_RADIX: &str = "cpu-radix";
 /// rayon's parallel quicksort.
@@ -60,7 +62,7 @@ pub struct Entry {
 }
 
 /// Every engine.
-pub const ENGINES: [Entry; 17] = {
+pub const ENGINES: [Entry; 18] = {
     use Backend::{Cpu, Emulator, Gpu, Peer};
     use Group::{
         Batch, Classic, Device, DeviceCold, DeviceGraph, Devices, Pairs, Segments, Split, Transfer,
@@ -74,6 +76,7 @@ pub const ENGINES: [Entry; 17] = {
             Gpu,
             &[Classic, Device, DeviceCold, DeviceGraph, Split, Devices, Batch, Segments, Pairs],
         ),
+        entry(GPU_SPLIT, Gpu, &[Classic]),
         entry("cub", Peer, &[Device, Segments, Pairs]),
         entry("cupy", Peer, &[Classic, Device]),
         entry("torch", Peer, &[Device]),
@@ -164,7 +167,7 @@ mod tests {
         all.dedup();
         assert_eq!(all.len(), ENGINES.len());
         assert!(Group::ALL.iter().all(|group| !group.engines().is_empty()));
-        assert_eq!(of_host_memory(), [GPU, CPU_RADIX, CPU_RAYON, CPU_STD]);
+        assert_eq!(of_host_memory(), [GPU, GPU_SPLIT, CPU_RADIX, CPU_RAYON, CPU_STD]);
     }
 
     #[test]

@@ -31,7 +31,7 @@
 //! | [`case`](mod@case), [`group`], [`plan`], [`tiers`] | cases, their names, and which of them a run has |
 //! | [`key`], [`workload`], [`inputs`] | types and inputs |
 //! | [`engine`], [`engines`], [`registry`] | the trait of engines, their table, and what builds them |
-//! | [`cpu`], [`gpu_engine`], [`peers`], [`slowdown`] | engines |
+//! | [`cpu`], [`gpu_engine`], [`split_engine`], [`devices_engine`], [`peers`], [`slowdown`] | engines |
 //! | [`runner`], [`runners`] | engines made ready to run a case |
 //! | [`sampler`], [`turns`], [`session`] | samples of one case, of cases by turns, of a run |
 //! | [`verify`], [`statistics`], [`summary`], [`classic`] | results, intervals, and what samples say |
@@ -64,6 +64,7 @@ pub mod runners;
 pub mod sampler;
 pub mod session;
 pub mod slowdown;
+pub mod split_engine;
 pub mod statistics;
 pub mod summary;
 pub mod threads;

@@ -12,7 +12,7 @@ use host::gpu::{Device, Order};
 use crate::case::Case;
 use crate::devices_engine::{self, count as devices_count};
 use crate::engine::{Engine, require_memory};
-use crate::engines::{self, Backend, CPU_COPY, CPU_RADIX, CPU_RAYON, CPU_STD, GPU};
+use crate::engines::{self, Backend, CPU_COPY, CPU_RADIX, CPU_RAYON, CPU_STD, GPU, GPU_SPLIT};
 use crate::engines::{engine_and_variant, is_peer, needs_gpu};
 use crate::error::{Error, unknown};
 use crate::group::Group;
@@ -25,7 +25,7 @@ use crate::runners::peer::{self, Handed, Shape, SharedPeer};
 use crate::runners::{copies, devices, emulator, gpu, host as on_host, segments, streams};
 use crate::slowdown::{Slowdown, Slowed};
 use crate::workload::KeyFile;
-use crate::{cpu, gpu_engine};
+use crate::{cpu, gpu_engine, split_engine};
 
 /// Builds runners. It keeps the last input and the peers that run, for the cases to come.
 pub struct Registry {
@@ -280,6 +280,7 @@ pub fn engine<K: Key>(name: &str) -> Result<Box<dyn Engine<K>>, Error> {
         CPU_RADIX => Box::new(cpu::radix()),
         CPU_RAYON => Box::new(cpu::rayon()),
         CPU_STD => Box::new(cpu::Std::default()),
+        GPU_SPLIT => split_engine::open()?,
         _ => gpu_engine::open()?,
     })
 }

@@ -16,6 +16,8 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, Once};
 use std::thread;
 
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
+use nix::unistd::Pid;
 use rayon::prelude::*;
 use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
@@ -140,6 +142,46 @@ pub(crate) fn find_first(
 /// Does `work` on the threads of `pool`.
 pub(crate) fn install(pool: &ThreadPool, work: &mut (dyn FnMut() + Send)) {
     pool.install(work);
+}
+
+/// Cores of which each thread of some has one to itself, or none where there are too few.
+pub(crate) struct Cores(Vec<usize>);
+
+impl Cores {
+    /// Cores for so many threads, of those that this process may run on.
+    pub(crate) fn for_threads(count: usize) -> Self {
+        let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
+        let of = |&core: &usize| allowed.is_set(core).unwrap_or(false);
+        let cores: Vec<usize> = (0..CpuSet::count()).filter(of).take(count).collect();
+        Cores(if cores.len() < count { Vec::new() } else { cores })
+    }
+
+    /// Keeps the calling thread on the core of thread `index`. A system that refuses leaves it
+    /// where it runs.
+    pub(crate) fn bind(&self, index: usize) {
+        if let Some(&core) = self.0.get(index) {
+            let mut set = CpuSet::new();
+            let _ = set.set(core).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+        }
+    }
+
+    /// The same until the returned value is dropped.
+    pub(crate) fn bind_for_now(&self, index: usize) -> impl Drop {
+        let before = sched_getaffinity(Pid::from_raw(0)).ok();
+        self.bind(index);
+        Bound(before)
+    }
+}
+
+/// The cores on which a thread may run again.
+struct Bound(Option<CpuSet>);
+
+impl Drop for Bound {
+    fn drop(&mut self) {
+        if let Some(set) = &self.0 {
+            let _ = sched_setaffinity(Pid::from_raw(0), set);
+        }
+    }
 }
 
 /// A pool of `level` threads for an engine.

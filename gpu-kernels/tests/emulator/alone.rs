@@ -141,7 +141,8 @@ fn ordered<K: Key>(case: &Case, key: K) -> K {
     key ^ (key.sign() & magnitude(case)) ^ case.order_mask()
 }
 
-/// Two runs of the case's keys, by a kernel of pairs with values of their own.
+/// Two runs of the case's keys, by a kernel of pairs with values of their own. The first keys of
+/// the output are merged where no more of the runs is there than that takes.
 pub fn merges<K: Key>(case: &Case, kernel: Kernel<Merge<K>>, paired: bool) -> Result<(), String> {
     let a_len = (case.seed >> 8) as usize % (case.n + 1);
     let b_len = case.n - a_len;
@@ -155,22 +156,28 @@ pub fn merges<K: Key>(case: &Case, kernel: Kernel<Merge<K>>, paired: bool) -> Re
     let (a_values, b_values) = values.split_at(a_len.min(values.len()));
     let output_values = Buffer::uninitialised(values.len()).named("output values");
     let output = Buffer::uninitialised(case.n).named("output");
-    let (from_a, from_b) = (Buffer::from_slice(&a).named("a"), Buffer::from_slice(&b).named("b"));
-    let of_a = Buffer::from_slice(a_values).named("values of a");
-    let of_b = Buffer::from_slice(b_values).named("values of b");
-    let arg = Merge {
-        a: from_a.global(),
-        a_len: a_len as u32,
-        b: from_b.global(),
-        b_len: b_len as u32,
-        output: output.global(),
-        a_values: of_a.global(),
-        b_values: of_b.global(),
-        output_values: output_values.global(),
-        order_mask: case.order_mask(),
-        magnitude: magnitude(case),
-    };
-    kernel.launch(case, "merge", case.n.div_ceil(kernel.tile), arg)?;
+    let cut = (case.seed >> 24) as usize % (case.n + 1);
+    for (first, end) in [(0, cut), (cut, case.n)] {
+        let (a, b) = (&a[..a_len.min(end)], &b[..b_len.min(end)]);
+        let (from_a, from_b) = (Buffer::from_slice(a).named("a"), Buffer::from_slice(b).named("b"));
+        let of_a = Buffer::from_slice(a_values).named("values of a");
+        let of_b = Buffer::from_slice(b_values).named("values of b");
+        let arg = Merge {
+            a: from_a.global(),
+            a_len: a_len as u32,
+            b: from_b.global(),
+            b_len: b_len as u32,
+            output: output.global(),
+            first: first as u32,
+            end: end as u32,
+            a_values: of_a.global(),
+            b_values: of_b.global(),
+            output_values: output_values.global(),
+            order_mask: case.order_mask(),
+            magnitude: magnitude(case),
+        };
+        kernel.launch(case, "merge", (end - first).div_ceil(kernel.tile), arg)?;
+    }
     let keys = [a, b].concat();
     let found = paired.then(|| output_values.to_vec());
     let rank = |key: K| ordered(case, key);

@@ -1,5 +1,7 @@
 //! Merges sorted runs pairwise on the device, along merge path.
 
+use std::ops::Range;
+
 use cuda_std::memory::Global;
 use cust::memory::{AsyncCopyDestination, DeviceSlice};
 use cust::stream::Stream;
@@ -63,10 +65,9 @@ pub unsafe fn merge_runs<K: GpuKey>(
             }
             wait_for(stream, &streams[pair * 2 * stride + stride])?;
             let runs = [start..middle, middle..end].map(|range| Run::of(&from.index(range)));
+            let output = Run::of(&to.index(start..end));
             // SAFETY: as above; the output is as long as both runs.
-            unsafe {
-                merge::<K>(kernel, order_mask, runs, Run::of(&to.index(start..end)), stream)?;
-            }
+            unsafe { merge::<K>(kernel, order_mask, runs, output, 0..output.len, stream)? };
         }
         in_keys = !in_keys;
         length *= 2;
@@ -102,16 +103,19 @@ impl Run {
     }
 }
 
-/// Merges two runs into `output`, by the kernel that takes them with values or without.
+/// Merges two runs into `output`, of which only the keys of `range` are written, by the kernel
+/// that takes them with values or without.
 ///
 /// # Safety
-/// The runs are sorted in the order of `order_mask` when the stream comes here; `output` is as
-/// long as both and apart from them; together they are no more than [`check_count`] allows.
+/// When the stream comes here, the first `range.end` keys of each run are there and in the order
+/// of `order_mask`. `output` is as long as both and apart from them; together they are no more
+/// than [`check_count`] allows.
 pub(super) unsafe fn merge<K: GpuKey>(
     kernel: Kernel<Merge<K::Word>>,
     order_mask: K::Word,
     [a, b]: [Run; 2],
     output: Run,
+    range: Range<usize>,
     stream: &Stream,
 ) -> Result<(), Error> {
     let merge = Merge {
@@ -120,13 +124,15 @@ pub(super) unsafe fn merge<K: GpuKey>(
         b: Global::on_device(b.keys),
         b_len: b.len as u32,
         output: Global::on_device(output.keys),
+        first: range.start as u32,
+        end: range.end as u32,
         a_values: Global::on_device(a.values),
         b_values: Global::on_device(b.values),
         output_values: Global::on_device(output.values),
         order_mask,
         magnitude: magnitude::<K>(),
     };
-    let blocks = kernel.blocks(output.len as u64) as u32;
+    let blocks = kernel.blocks(range.len() as u64) as u32;
     // SAFETY: the caller's contract.
     unsafe { kernel.launch(stream, blocks, &merge) }
 }

@@ -16,6 +16,7 @@
 //! | [`checks`] | arguments of one length and apart; keys on the device in order |
 //! | [`merger`] | merges sorted runs pairwise |
 //! | [`devices`] | several GPUs, and sorts of one array over all of them |
+//! | [`streamed`] | sorts of keys that come from host memory in pieces, and go back in pieces |
 //! | [`stream`] | streams, and the memory operations on them |
 //! | [`transfer`] | copies between pageable host memory and the device |
 //!
@@ -36,6 +37,7 @@ pub mod segments;
 pub mod sort;
 pub mod sorter;
 pub mod stream;
+pub mod streamed;
 pub mod sweep;
 pub mod transfer;
 pub mod workspace;

@@ -24,8 +24,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use list::{expect, keys_of};
 use sort_cases::Case;
 use suite::engine::Engine;
-use suite::gpu_engine::{self, Split};
+use suite::engines::{GPU, GPU_SPLIT};
 use suite::key::{F32, Key};
+use suite::registry;
+use suite::verify::Keys;
 use suite::workload::{Distribution, Workload};
 
 /// A test: its name, and what it does on a GPU.
@@ -57,6 +59,7 @@ const TESTS: &[OnDevice] = &[
     ("many_segments_and_none_are_sorted", segments::many_segments_and_none_are_sorted),
     ("wrong_offsets_are_refused", segments::wrong_offsets_are_refused),
     ("every_level_sorts_every_case", every_level_sorts_every_case),
+    ("many_keys_stream_through_in_runs", many_keys_stream_through_in_runs),
     ("a_corrupt_ptx_is_one_clear_error", a_corrupt_ptx_is_one_clear_error),
     ("what_does_not_fit_is_refused", what_does_not_fit_is_refused),
 ];
@@ -171,15 +174,48 @@ fn large_inputs_are_sorted_and_stable(device: Arc<Device>) {
     }
 }
 
-fn every_level_sorts_every_case(device: Arc<Device>) {
-    fn of<K: Key>(device: &Arc<Device>) {
-        let mut engine = Split::<K>::new(Arc::clone(device));
-        sorts_at_every_level(&mut engine, &[1, 2, 3, 8, 128], &[100, 5000, 200_000]);
+fn every_level_sorts_every_case(_: Arc<Device>) {
+    fn of<K: Key>() {
+        for name in [GPU, GPU_SPLIT] {
+            let mut engine = registry::engine::<K>(name).unwrap();
+            sorts_at_every_level(&mut *engine, &[1, 2, 3, 8, 128], &[100, 5000, 200_000]);
+        }
     }
-    of::<u32>(&device);
-    of::<i32>(&device);
-    of::<u64>(&device);
-    of::<F32>(&device);
+    of::<u32>();
+    of::<i32>();
+    of::<u64>();
+    of::<F32>();
+}
+
+/// Of several runs, which are merged while the result leaves, more keys and fewer in turn.
+fn many_keys_stream_through_in_runs(_: Arc<Device>) {
+    fn of<K: Key>() {
+        let mut engine = registry::engine::<K>(GPU).unwrap();
+        let distributions = [
+            Distribution::Uniform,
+            Distribution::Classic,
+            Distribution::Constant,
+            Distribution::Sorted,
+            Distribution::Reversed,
+        ];
+        for (n, level) in [(20_000_003, 8), (300_001, 1), (3_000_001, 64)] {
+            engine.prepare(n, level).unwrap();
+            for distribution in distributions {
+                let workload = Workload { n, distribution, seed: n as u64 };
+                let keys = Keys::new(workload.generate::<K>().unwrap());
+                for length in [n, n / 3] {
+                    let mut work = keys.keys()[..length].to_vec();
+                    engine.sort(&mut work).unwrap();
+                    let input = Keys::new(keys.keys()[..length].to_vec());
+                    input.check(&work, GPU, level).unwrap();
+                }
+                engine.prepare(n, level).unwrap();
+            }
+        }
+    }
+    of::<i32>();
+    of::<u64>();
+    of::<F32>();
 }
 
 fn a_corrupt_ptx_is_one_clear_error(device: Arc<Device>) {
@@ -237,10 +273,13 @@ fn what_does_not_fit_is_refused(device: Arc<Device>) {
     ));
     assert_eq!(shared.as_host_vec().unwrap(), [7; 20]);
 
-    let mut engine = Split::<u32>::new(device);
-    assert!(matches!(engine.prepare(10, 0), Err(suite::Error::LevelZero)));
-    assert!(matches!(engine.prepare(10, 100_000), Err(suite::Error::LevelTooHigh { .. })));
-    assert!(matches!(engine.sort(&mut [2, 1]), Err(suite::Error::NotPrepared { .. })));
+    for name in [GPU, GPU_SPLIT] {
+        let mut engine = registry::engine::<u32>(name).unwrap();
+        assert!(matches!(engine.prepare(10, 0), Err(suite::Error::LevelZero)));
+        assert!(matches!(engine.prepare(10, 100_000), Err(suite::Error::LevelTooHigh { .. })));
+        assert!(matches!(engine.sort(&mut [2, 1]), Err(suite::Error::NotPrepared { .. })));
+        engine.prepare(1 << 36, 2).unwrap_err();
+    }
 }
 
 fn every_embedded_text_has_every_kernel() {
@@ -267,7 +306,7 @@ fn every_embedded_text_has_every_kernel() {
 }
 
 fn without_a_gpu_the_engine_says_why() {
-    if let Err(skipped) = gpu_engine::open::<u32>() {
+    if let Err(skipped) = registry::engine::<u32>(GPU) {
         let line = skipped.to_string();
         assert!(line.starts_with("gpu: skipped: "), "{line}");
         assert!(line.len() > "gpu: skipped: ".len(), "{line}");

@@ -133,7 +133,9 @@ impl<K: GpuKey> Exchange<'_, K> {
                     let runs = [a.run, b.run];
                     // SAFETY: the stream has waited for both; the output is theirs alone and lies
                     // where no run of this round does; a piece is within what is counted.
-                    unsafe { merge::<K>(lane.merge, order_mask, runs, output, &lane.stream)? };
+                    unsafe {
+                        merge::<K>(lane.merge, order_mask, runs, output, 0..len, &lane.stream)?;
+                    }
                     Merged { run: output, is_merged: true }
                 }
                 // The room of earlier rounds is written again in the next one.
