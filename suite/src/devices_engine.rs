@@ -1,9 +1,10 @@
 //! The GPU engine over several GPUs: `gpu@2-devices`.
 //!
-//! Each GPU has an equal part of the array and sorts it as the engine on one GPU does, with its
-//! share of the level's threads and streams, over its own link to the host. Then the sorted parts
-//! are merged between the GPUs ([`DevicesMerge`]), whose links are faster than the host's, and each
-//! GPU copies its part of the result back.
+//! Two GPUs that reach each other's memory stream the array as the engine on one does
+//! ([`StreamedSort`]). Of others, each has an equal part of the array and sorts it as the engine
+//! `gpu-split` does, with its share of the level's threads and streams, over its own link to the
+//! host. Then the sorted parts are merged between the GPUs ([`DevicesMerge`]), whose links are
+//! faster than the host's, and each GPU copies its part of the result back.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,11 +12,12 @@ use std::thread;
 use host::gpu::Order;
 use host::gpu::devices::parts::share;
 use host::gpu::devices::{Devices, DevicesMerge, Parts};
+use host::gpu::streamed::StreamedSort;
 
 use crate::engine::Engine;
 use crate::engines::GPU;
 use crate::error::Error;
-use crate::gpu_engine::check_level;
+use crate::gpu_engine::{self, check_level};
 use crate::key::Key;
 use crate::runners::devices::first;
 use crate::split_engine::{Prepared, staging_bytes};
@@ -35,11 +37,19 @@ pub fn count(variant: &str) -> Option<usize> {
 
 /// The engine over the first `count` GPUs, if there are as many.
 pub fn open<K: Key>(count: usize) -> Result<Box<dyn Engine<K>>, Error> {
-    Ok(Box::new(DevicesSplit::new(first(count)?)))
+    Ok(over(first(count)?))
+}
+
+/// The engine over `devices`.
+pub fn over<K: Key>(devices: Arc<Devices>) -> Box<dyn Engine<K>> {
+    match StreamedSort::<K>::goes_over(&devices) {
+        true => gpu_engine::over(devices),
+        false => Box::new(DevicesSplit { devices, prepared: None }),
+    }
 }
 
 /// The engine over several GPUs.
-pub struct DevicesSplit<K: Key> {
+struct DevicesSplit<K: Key> {
     devices: Arc<Devices>,
     prepared: Option<Ready<K>>,
 }
@@ -55,11 +65,6 @@ struct Ready<K: Key> {
 }
 
 impl<K: Key> DevicesSplit<K> {
-    /// The engine over `devices`.
-    pub fn new(devices: Arc<Devices>) -> Self {
-        DevicesSplit { devices, prepared: None }
-    }
-
     /// A GPU's share of the threads and streams of a level.
     fn own_level(&self, level: usize) -> usize {
         level.div_ceil(self.devices.all().len())

@@ -25,6 +25,7 @@ use rayon::ThreadPool;
 use host::error::NoGpu;
 use host::error::failed;
 use host::gpu::Device;
+use host::gpu::devices::Devices;
 use host::gpu::streamed::StreamedSort;
 
 use crate::engine::Engine;
@@ -50,7 +51,16 @@ const SPINS: u32 = 1 << 10;
 
 /// The engine on the GPU of [`Device::open`].
 pub fn open<K: Key>() -> Result<Box<dyn Engine<K>>, Unavailable> {
-    Ok(Box::new(Streamed { device: Device::open()?, prepared: None }))
+    let device = Device::open()?;
+    let new = move |n| StreamedSort::new(&device, n);
+    Ok(Box::new(Streamed { lanes: 1, new: Box::new(new), prepared: None }))
+}
+
+/// The engine over two GPUs, which [`StreamedSort::over`] takes.
+pub(crate) fn over<K: Key>(devices: Arc<Devices>) -> Box<dyn Engine<K>> {
+    let lanes = devices.all().len();
+    let new = move |n| StreamedSort::over(&devices, n);
+    Box::new(Streamed { lanes, new: Box::new(new), prepared: None })
 }
 
 impl From<NoGpu> for Unavailable {
@@ -76,7 +86,9 @@ pub(crate) fn check_level(engine: &'static str, level: usize) -> Result<(), Erro
 
 /// The engine.
 struct Streamed<K: Key> {
-    device: Arc<Device>,
+    /// Number of GPUs.
+    lanes: usize,
+    new: Box<dyn Fn(usize) -> Result<StreamedSort<K>, host::Error> + Send>,
     prepared: Option<Prepared<K>>,
 }
 
@@ -87,10 +99,14 @@ struct Prepared<K: Key> {
     others: Option<ThreadPool>,
     cores: Cores,
     sort: StreamedSort<K>,
-    pieces: Pieces,
-    inward: Ring<K>,
-    outward: Ring<K>,
+    inward: Pieces,
+    outward: Pieces,
+    rings: [Vec<Ring<K>>; 2],
 }
+
+/// Page-locked memory for a few pieces on their way to a GPU, or from it, and what says that its
+/// copy engine is through with each.
+type Ring<K> = Vec<(LockedBuffer<K>, Event)>;
 
 impl<K: Key> Engine<K> for Streamed<K> {
     fn name(&self) -> &'static str {
@@ -98,23 +114,29 @@ impl<K: Key> Engine<K> for Streamed<K> {
     }
 
     fn scratch_bytes(&self, n: usize, level: usize) -> u64 {
-        (2 * ring(level) * Pieces::longest(n * size_of::<K>())) as u64
+        (2 * self.lanes * ring(level) * longest_bytes::<K>(n, self.lanes)) as u64
     }
 
     fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
         check_level(GPU, level)?;
         // The buffers of an earlier level go first: their memory may be needed.
         self.prepared = None;
-        let sort = StreamedSort::new(Arc::clone(&self.device), n.max(1))?;
-        let pieces = Pieces::of::<K>(n);
+        let sort = (self.new)(n.max(1))?;
+        let shares = sort.shares();
+        let longest = longest_bytes::<K>(n, shares.len()) / size_of::<K>();
+        let ring = |lane| {
+            sort.enter(lane)?;
+            (0..ring(level)).map(|_| slot(longest)).collect::<Result<_, _>>()
+        };
+        let rings = || (0..shares.len()).map(ring).collect::<Result<Vec<_>, host::Error>>();
         self.prepared = Some(Prepared {
             level,
             others: (level > 1).then(|| threads::pool(GPU, level - 1)).transpose()?,
             cores: Cores::for_threads(level),
+            rings: [rings()?, rings()?],
+            inward: Pieces::of::<K>(&shares, longest, |_| false),
+            outward: Pieces::of::<K>(&shares, longest, |lane| sort.is_backward(lane)),
             sort,
-            inward: Ring::new(&pieces, level)?,
-            outward: Ring::new(&pieces, level)?,
-            pieces,
         });
         Ok(())
     }
@@ -141,19 +163,15 @@ impl<K: Key> Engine<K> for Streamed<K> {
 impl<K: Key> Prepared<K> {
     fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
         self.sort.begin()?;
+        let [inward, outward] = &mut self.rings;
+        let ahead = ring(self.level);
         let crew = Crew {
             keys: keys.as_mut_ptr(),
-            pieces: &self.pieces,
-            inward: Way::new(
-                &mut self.inward,
-                &self.pieces,
-                ring(self.level),
-                |slot, keys, count| {
-                    // SAFETY: the contract of the crew.
-                    unsafe { slot.copy_from_nonoverlapping(keys, count) };
-                },
-            ),
-            outward: Way::new(&mut self.outward, &self.pieces, 0, |slot, keys, count| {
+            inward: Way::new(inward, &self.inward, ahead, |slot, keys, count| {
+                // SAFETY: the contract of the crew.
+                unsafe { slot.copy_from_nonoverlapping(keys, count) };
+            }),
+            outward: Way::new(outward, &self.outward, 0, |slot, keys, count| {
                 // SAFETY: as above.
                 unsafe { copy_past_cache(slot.cast(), keys.cast(), count * size_of::<K>()) };
             }),
@@ -180,120 +198,151 @@ fn ring(level: usize) -> usize {
     (RING.0 + level / LEVELS_A_PIECE).min(RING.1)
 }
 
-/// The pieces of an array, and the chunks of these that threads copy.
+/// Bytes of the longest pieces of `n` keys over so many GPUs, whose rings share a cache.
+fn longest_bytes<K>(n: usize, lanes: usize) -> usize {
+    (n * size_of::<K>() / lanes / 8).clamp(PIECE_BYTES.0, PIECE_BYTES.1 / lanes)
+}
+
+/// Room for a piece, of the device that was entered.
+fn slot<K: Key>(length: usize) -> Result<(LockedBuffer<K>, Event), host::Error> {
+    let buffer = LockedBuffer::new(&K::least(), length);
+    let event = Event::new(EventFlags::DISABLE_TIMING);
+    Ok((
+        buffer.map_err(failed("allocating pinned memory"))?,
+        event.map_err(failed("creating an event"))?,
+    ))
+}
+
+/// The pieces of an array in one direction, and the chunks of these that threads copy.
 struct Pieces {
-    pieces: Vec<Range<usize>>,
+    pieces: Vec<Piece>,
     /// The piece of each chunk, and its keys.
     chunks: Vec<(usize, Range<usize>)>,
     /// Chunks of each piece.
     counts: Vec<usize>,
-    /// Keys of the longest piece.
-    longest: usize,
+}
+
+/// A piece of a GPU's share, of which it is the one of this `order`.
+struct Piece {
+    lane: usize,
+    order: usize,
+    keys: Range<usize>,
 }
 
 impl Pieces {
-    /// Bytes of the longest piece of so many.
-    fn longest(bytes: usize) -> usize {
-        (bytes / 8).clamp(PIECE_BYTES.0, PIECE_BYTES.1)
-    }
-
-    /// The pieces of `n` keys.
-    fn of<K>(n: usize) -> Self {
-        let keys = |bytes: usize| (bytes / size_of::<K>()).max(1);
-        let longest = keys(Self::longest(n * size_of::<K>()));
-        let short: Vec<usize> = (1..=HALVINGS).rev().map(|halvings| longest >> halvings).collect();
-        let ends: usize = 2 * short.iter().sum::<usize>();
-        // Too few keys to begin with short ones are cut evenly.
-        let short = if n < ends + longest { Vec::new() } else { short };
-        let rest = n - 2 * short.iter().sum::<usize>();
-        let mut lengths = short.clone();
-        lengths.extend(vec![longest; rest / longest]);
-        lengths.push(rest % longest);
-        lengths.extend(short.iter().rev());
-        let (mut pieces, mut start) = (Vec::new(), 0);
-        for length in lengths.into_iter().filter(|&length| length > 0) {
-            pieces.push(start..start + length);
-            start += length;
+    /// The pieces of `shares`, of `longest` keys at most, one of each GPU by turns, from each
+    /// share's last key back where it `is_backward`.
+    fn of<K>(shares: &[Range<usize>], longest: usize, is_backward: impl Fn(usize) -> bool) -> Self {
+        let mut pieces = Vec::new();
+        for (lane, share) in shares.iter().enumerate() {
+            let mut start = share.start;
+            let mut lengths = lengths(share.len(), longest);
+            if is_backward(lane) {
+                lengths.reverse();
+            }
+            let mut of_lane: Vec<Range<usize>> = Vec::new();
+            for length in lengths {
+                of_lane.push(start..start + length);
+                start += length;
+            }
+            if is_backward(lane) {
+                of_lane.reverse();
+            }
+            let piece = |(order, keys)| Piece { lane, order, keys };
+            pieces.extend(of_lane.into_iter().enumerate().map(piece));
         }
-        let chunk = keys(CHUNK_BYTES);
+        pieces.sort_by_key(|piece| (piece.order, piece.lane));
+        let chunk = CHUNK_BYTES / size_of::<K>();
         let (mut chunks, mut counts) = (Vec::new(), Vec::new());
         for (index, piece) in pieces.iter().enumerate() {
-            let starts = piece.clone().step_by(chunk);
+            let starts = piece.keys.clone().step_by(chunk);
             counts.push(starts.len());
-            chunks.extend(starts.map(|at| (index, at..(at + chunk).min(piece.end))));
+            chunks.extend(starts.map(|at| (index, at..(at + chunk).min(piece.keys.end))));
         }
-        Pieces { pieces, chunks, counts, longest }
+        Pieces { pieces, chunks, counts }
     }
 }
 
-/// Page-locked memory for a few pieces, and what says that a copy engine is through with each.
-struct Ring<K: Key> {
-    slots: Vec<(LockedBuffer<K>, Event)>,
+/// The lengths of pieces of `n` keys, in order.
+fn lengths(n: usize, longest: usize) -> Vec<usize> {
+    let short: Vec<usize> = (1..=HALVINGS).rev().map(|halvings| longest >> halvings).collect();
+    let ends = 2 * short.iter().sum::<usize>();
+    // Too few keys to begin with short ones are cut evenly.
+    let short = if n < ends + longest { Vec::new() } else { short };
+    let rest = n - 2 * short.iter().sum::<usize>();
+    let mut lengths = short.clone();
+    lengths.extend(vec![longest; rest / longest]);
+    lengths.push(rest % longest);
+    lengths.extend(short.iter().rev());
+    lengths.retain(|&length| length > 0);
+    lengths
 }
 
-impl<K: Key> Ring<K> {
-    fn new(pieces: &Pieces, level: usize) -> Result<Self, host::Error> {
-        let slot = |_| {
-            let buffer = LockedBuffer::new(&K::least(), pieces.longest);
-            let event = Event::new(EventFlags::DISABLE_TIMING);
-            Ok::<_, host::Error>((
-                buffer.map_err(failed("allocating pinned memory"))?,
-                event.map_err(failed("creating an event"))?,
-            ))
-        };
-        Ok(Ring { slots: (0..ring(level)).map(slot).collect::<Result<_, _>>()? })
-    }
-}
-
-/// The way of all pieces through a ring, in one direction.
+/// The way of all pieces through the rings, in one direction.
 struct Way<'a, K: Key> {
-    slots: Vec<(*mut K, &'a Event)>,
+    pieces: &'a Pieces,
+    /// Of each GPU, room for a piece and what says that its copy engine is through with it.
+    rings: Vec<Vec<(*mut K, &'a Event)>>,
     /// Copies the keys of a chunk, the first pointer being to the ring.
     copy: unsafe fn(*mut K, *mut K, usize),
-    /// Pieces that threads may copy beside those that the copy engine is through with.
+    /// Pieces of a GPU that threads may copy beside those that its copy engine is through with.
     ahead: usize,
     /// The chunk that a thread copies next.
     next: AtomicUsize,
     /// Chunks of each piece that threads have copied.
     copied: Vec<AtomicUsize>,
-    /// Pieces that the copy engine is through with.
-    passed: AtomicUsize,
+    /// Pieces that each copy engine is through with.
+    passed: Vec<AtomicUsize>,
 }
 
 impl<'a, K: Key> Way<'a, K> {
     fn new(
-        ring: &'a mut Ring<K>,
-        pieces: &Pieces,
+        rings: &'a mut [Ring<K>],
+        pieces: &'a Pieces,
         ahead: usize,
         copy: unsafe fn(*mut K, *mut K, usize),
     ) -> Self {
-        let slots = ring.slots.iter_mut().map(|(slot, event)| (slot.as_mut_ptr(), &*event));
+        let zeros = |count| (0..count).map(|_| AtomicUsize::new(0)).collect();
         Way {
-            slots: slots.collect(),
+            copied: zeros(pieces.pieces.len()),
+            passed: zeros(rings.len()),
+            pieces,
+            rings: rings
+                .iter_mut()
+                .map(|ring| ring.iter_mut().map(|(slot, event)| (slot.as_mut_ptr(), &*event)))
+                .map(Iterator::collect)
+                .collect(),
             copy,
             ahead,
             next: AtomicUsize::new(0),
-            copied: pieces.pieces.iter().map(|_| AtomicUsize::new(0)).collect(),
-            passed: AtomicUsize::new(0),
         }
     }
 
-    fn slot(&self, piece: usize) -> (*mut K, &'a Event) {
-        self.slots[piece % self.slots.len()]
+    fn slot(&self, lane: usize, order: usize) -> (*mut K, &'a Event) {
+        let ring = &self.rings[lane];
+        ring[order % ring.len()]
     }
 
     /// Returns true if threads may copy a piece.
     fn is_ready(&self, piece: usize) -> bool {
-        self.passed.load(Ordering::Acquire) + self.ahead > piece
+        let Piece { lane, order, .. } = self.pieces.pieces[piece];
+        self.passed[lane].load(Ordering::Acquire) + self.ahead > order
     }
 
-    /// Finds out if the copy engine is through with one more of the pieces before `begun`.
-    fn look(&self, begun: usize) -> Result<(), Error> {
-        let passed = self.passed.load(Ordering::Relaxed);
-        if passed < begun {
-            let status = self.slot(passed).1.query().map_err(failed("copying keys"))?;
-            if status == EventStatus::Ready {
-                self.passed.store(passed + 1, Ordering::Release);
+    /// Returns true if threads have copied all of a piece.
+    fn is_copied(&self, piece: usize) -> bool {
+        self.copied[piece].load(Ordering::Acquire) == self.pieces.counts[piece]
+    }
+
+    /// Finds out if the copy engines are through with one more of the pieces that they were given.
+    fn look(&self, given: &[Vec<usize>]) -> Result<(), Error> {
+        for (lane, (passed, given)) in self.passed.iter().zip(given).enumerate() {
+            let order = passed.load(Ordering::Relaxed);
+            if order < given.len() {
+                let status = self.slot(lane, order).1.query().map_err(failed("copying keys"))?;
+                if status == EventStatus::Ready {
+                    passed.store(order + 1, Ordering::Release);
+                }
             }
         }
         Ok(())
@@ -302,14 +351,13 @@ impl<'a, K: Key> Way<'a, K> {
 
 /// The threads of a level at work.
 ///
-/// A slot of the ring inward belongs to the threads from when the copy engine is through with it
-/// until all chunks of its next piece are copied, and then to the copy engine; one of the ring
+/// A slot of a ring inward belongs to the threads from when the copy engine is through with it
+/// until all chunks of its next piece are copied, and then to the copy engine; one of a ring
 /// outward, the other way about. Chunks are apart, and each is one thread's. The first key of the
 /// result is copied when the last of the input has been.
 struct Crew<'a, K: Key> {
     /// The array, input and result.
     keys: *mut K,
-    pieces: &'a Pieces,
     inward: Way<'a, K>,
     outward: Way<'a, K>,
     is_stopped: AtomicBool,
@@ -324,7 +372,7 @@ impl<K: Key> Crew<'_, K> {
         for way in [&self.inward, &self.outward] {
             loop {
                 let next = way.next.fetch_add(1, Ordering::Relaxed);
-                let Some((piece, _)) = self.pieces.chunks.get(next) else {
+                let Some((piece, _)) = way.pieces.chunks.get(next) else {
                     break;
                 };
                 let mut spins = Spins::default();
@@ -342,7 +390,7 @@ impl<K: Key> Crew<'_, K> {
     /// Copies the next chunk of a direction, if it is ready; returns false if it is not.
     fn copy_next(&self, way: &Way<K>) -> bool {
         let next = way.next.load(Ordering::Relaxed);
-        let chunk = self.pieces.chunks.get(next);
+        let chunk = way.pieces.chunks.get(next);
         if !chunk.is_some_and(|(piece, _)| way.is_ready(*piece)) {
             return false;
         }
@@ -355,48 +403,58 @@ impl<K: Key> Crew<'_, K> {
 
     /// Copies a chunk, which is ready and this thread's.
     fn copy_chunk(&self, way: &Way<K>, chunk: usize) {
-        let (piece, keys) = &self.pieces.chunks[chunk];
-        let offset = keys.start - self.pieces.pieces[*piece].start;
+        let (piece, keys) = &way.pieces.chunks[chunk];
+        let Piece { lane, order, keys: ref of } = way.pieces.pieces[*piece];
+        let (slot, _) = way.slot(lane, order);
         // SAFETY: a chunk is within the array, and its offset within the piece and so the slot.
         // Both are this thread's for now.
         unsafe {
-            (way.copy)(way.slot(*piece).0.add(offset), self.keys.add(keys.start), keys.len());
+            (way.copy)(slot.add(keys.start - of.start), self.keys.add(keys.start), keys.len());
         }
         way.copied[*piece].fetch_add(1, Ordering::Release);
     }
 
-    /// Returns true if the threads have copied all of a piece.
-    fn is_copied(&self, way: &Way<K>, piece: usize) -> bool {
-        way.copied[piece].load(Ordering::Acquire) == self.pieces.counts[piece]
-    }
-
     /// Hands all pieces to the sort, and takes back those of the result.
     fn drive(&self, sort: &mut StreamedSort<K>) -> Result<(), Error> {
-        let (inward, outward, pieces) = (&self.inward, &self.outward, &self.pieces.pieces);
-        for (index, piece) in pieces.iter().enumerate() {
-            self.until(inward, index, || self.is_copied(inward, index))?;
-            let (slot, copied) = inward.slot(index);
+        let way = &self.inward;
+        let mut given = vec![Vec::new(); way.rings.len()];
+        for (index, piece) in way.pieces.pieces.iter().enumerate() {
+            self.until(way, &given, || way.is_copied(index))?;
+            let (slot, copied) = way.slot(piece.lane, piece.order);
             // SAFETY: the slot is the copy engine's, and as long as the longest piece.
-            unsafe { sort.push(slice::from_raw_parts(slot, piece.len()), copied)? };
+            unsafe {
+                sort.push(piece.lane, slice::from_raw_parts(slot, piece.keys.len()), copied)?;
+            }
+            given[piece.lane].push(index);
         }
-        for (index, piece) in pieces.iter().enumerate() {
-            let last = index.checked_sub(outward.slots.len());
-            self.until(outward, index, || last.is_none_or(|last| self.is_copied(outward, last)))?;
-            let (slot, copied) = outward.slot(index);
+        let way = &self.outward;
+        let mut given = vec![Vec::new(); way.rings.len()];
+        for (index, piece) in way.pieces.pieces.iter().enumerate() {
+            let last = piece.order.checked_sub(way.rings[piece.lane].len());
+            let last = last.map(|order| given[piece.lane][order]);
+            self.until(way, &given, || last.is_none_or(|last| way.is_copied(last)))?;
+            let (slot, copied) = way.slot(piece.lane, piece.order);
             // SAFETY: as above.
-            unsafe { sort.pull(slice::from_raw_parts_mut(slot, piece.len()), copied)? };
+            unsafe {
+                sort.pull(piece.lane, slice::from_raw_parts_mut(slot, piece.keys.len()), copied)?;
+            }
+            given[piece.lane].push(index);
         }
-        self.until(outward, pieces.len(), || {
-            (0..pieces.len()).rev().all(|piece| self.is_copied(outward, piece))
-        })
+        let all = 0..way.pieces.pieces.len();
+        self.until(way, &given, || all.clone().rev().all(|piece| way.is_copied(piece)))
     }
 
-    /// Copies until something `is`, and looks after the copy engine, which has been given `begun`
+    /// Copies until something `is`, and looks after the copy engines, which have been given these
     /// pieces of this direction.
-    fn until(&self, way: &Way<K>, begun: usize, is: impl Fn() -> bool) -> Result<(), Error> {
+    fn until(
+        &self,
+        way: &Way<K>,
+        given: &[Vec<usize>],
+        is: impl Fn() -> bool,
+    ) -> Result<(), Error> {
         let mut spins = Spins::default();
         loop {
-            way.look(begun)?;
+            way.look(given)?;
             if is() {
                 return Ok(());
             }
@@ -495,18 +553,34 @@ mod tests {
     #[test]
     fn pieces_leave_nothing_out_and_are_short_at_both_ends() {
         for n in [1, 1000, 100_000, 1_000_003, 50_000_000] {
-            let pieces = Pieces::of::<u32>(n);
-            let all = &pieces.pieces;
+            let longest = longest_bytes::<u32>(n, 1) / 4;
+            let Pieces { pieces, chunks, counts } = Pieces::of::<u32>(&[0..n], longest, |_| false);
+            let all: Vec<_> = pieces.into_iter().map(|piece| piece.keys).collect();
             assert_eq!((all[0].start, all[all.len() - 1].end), (0, n));
             assert!(all.windows(2).all(|two| two[0].end == two[1].start));
-            assert!(all.iter().all(|piece| piece.len() <= pieces.longest));
-            let chunks = &pieces.chunks;
+            assert!(all.iter().all(|piece| piece.len() <= longest));
             assert_eq!((chunks[0].1.start, chunks[chunks.len() - 1].1.end), (0, n));
             assert!(chunks.windows(2).all(|two| two[0].1.end == two[1].1.start));
-            assert_eq!(pieces.counts.iter().sum::<usize>(), chunks.len());
+            assert_eq!(counts.iter().sum::<usize>(), chunks.len());
         }
-        let all = Pieces::of::<u32>(50_000_000).pieces;
-        assert_eq!((all[0].len(), all[all.len() - 1].len()), (1 << 17, 1 << 17));
-        assert_eq!(all[6].len(), 1 << 21);
+        let lengths = lengths(50_000_000, 1 << 21);
+        assert_eq!(
+            (lengths[0], lengths[lengths.len() - 1], lengths[6]),
+            (1 << 17, 1 << 17, 1 << 21)
+        );
+    }
+
+    #[test]
+    fn pieces_of_two_gpus_take_turns_and_leave_from_both_ends() {
+        let shares = [0..5_000_000, 5_000_000..10_000_001];
+        let pieces = Pieces::of::<u32>(&shares, 1 << 18, |lane| lane == 1).pieces;
+        assert_eq!((pieces[0].keys.start, pieces[1].keys.end), (0, 10_000_001));
+        assert!(pieces.iter().take(8).map(|piece| piece.lane).eq([0, 1, 0, 1, 0, 1, 0, 1]));
+        for lane in [0, 1] {
+            let of_lane: Vec<_> = pieces.iter().filter(|piece| piece.lane == lane).collect();
+            assert!(of_lane.iter().enumerate().all(|(order, piece)| piece.order == order));
+            let total: usize = of_lane.iter().map(|piece| piece.keys.len()).sum();
+            assert_eq!(total, shares[lane].len());
+        }
     }
 }

@@ -101,6 +101,18 @@ impl Run {
     pub fn of<K: GpuKey>(keys: &DeviceSlice<K>) -> Self {
         Run { keys: address(keys), values: 0, len: keys.len() }
     }
+
+    /// Its last `len` keys alone.
+    pub fn last<K: GpuKey>(self, len: usize) -> Self {
+        let skipped = ((self.len - len) * size_of::<K>()) as u64;
+        Run { keys: self.keys.wrapping_add(skipped), len, ..self }
+    }
+
+    /// Of keys alone, the run of `len` that has `before` keys before these.
+    pub fn before<K: GpuKey>(self, before: usize, len: usize) -> Self {
+        let bytes = (before * size_of::<K>()) as u64;
+        Run { keys: self.keys.wrapping_sub(bytes), len, ..self }
+    }
 }
 
 /// Merges two runs into `output`, of which only the keys of `range` are written, by the kernel

@@ -10,6 +10,10 @@
 //!
 //! A key of run `i` is merged `i + 1` times; as runs are quarters of quarters, that is four reads
 //! and writes for three keys in all.
+//!
+//! Two GPUs have two links to the host. Each takes a half of the keys and merges them from both
+//! ends. The first GPU then merges first keys of both halves, which it reads over the link between
+//! them, up to the middle of the result, and the second one last keys, down to it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,6 +25,9 @@ use cust::stream::Stream;
 use gpu_kernels::merge::Merge;
 
 use super::checks::check_lengths;
+use super::devices::merge::{event_on, wait_on};
+use super::devices::parts::{blank, share};
+use super::devices::{Devices, Link};
 use super::merger::{Run, check_count, merge};
 use super::module::Kernel;
 use super::stream::{stream, wait_for};
@@ -35,23 +42,42 @@ const RUN_MIN: usize = 1 << 18;
 const MERGED_MIN: usize = 1 << 17;
 
 /// A sort of exactly so many keys in ascending order, floating-point numbers in their total order,
-/// ready to be run any number of times.
+/// on one GPU or two, ready to be run any number of times.
 ///
-/// [`push`](Self::push) all keys in order, then [`pull`](Self::pull) all keys of the result: each
-/// call puts a copy and what follows from it on streams, and returns. Takes two and a third times
-/// the keys' memory on the device, beside the control words of the runs' sorts.
+/// [`push`](Self::push) all keys of each GPU in order, then [`pull`](Self::pull) all keys of each
+/// one's half of the result. Each call puts a copy and what follows from it on streams, and
+/// returns. Takes two and a third times the keys' memory on one GPU, and three and a third times
+/// on two, beside the control words of the runs' sorts.
 pub struct StreamedSort<K: GpuKey> {
+    n: usize,
+    lanes: Vec<Lane<K>>,
+}
+
+/// An end of an array, from which it is merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    First,
+    Last,
+}
+
+/// A GPU's share.
+struct Lane<K: GpuKey> {
     device: Arc<Device>,
     /// The runs, as they came and sorted.
     keys: DeviceBuffer<K>,
-    /// Second buffer of the runs' sorts; the result of the merges.
+    /// Second buffer of the runs' sorts; the merge of them all.
     other: DeviceBuffer<K>,
     /// The merges of all runs but the first.
     _between: DeviceBuffer<K>,
+    /// Of two lanes, the half of the result.
+    half: DeviceBuffer<K>,
     runs: Vec<SortedRun<K>>,
     merge: Kernel<Merge<K::Word>>,
     uploads: Stream,
-    merges: Stream,
+    /// Merges from the first key on, and from the last one back.
+    merges: [Stream; 2],
+    /// Of two lanes, the merges of both.
+    last_merges: Stream,
     downloads: Stream,
     pushed: usize,
     pulled: usize,
@@ -63,10 +89,10 @@ struct SortedRun<K: GpuKey> {
     sort: Sort<K>,
     workspace: Workspace,
     stream: Stream,
-    /// The merge: the last run itself, or what is written of it so far.
+    /// The merge: of the last run, itself.
     merged: Run,
-    /// Keys of the merge that are there once the stream of merges has run.
-    done: usize,
+    /// Keys of the merge, from either end, that are there when its stream has run.
+    made: [usize; 2],
 }
 
 impl<K: GpuKey> StreamedSort<K> {
@@ -75,29 +101,174 @@ impl<K: GpuKey> StreamedSort<K> {
     /// # Errors
     /// Too little GPU memory, found before any is allocated; more keys than are merged; kernels
     /// that do not load.
-    pub fn new(device: Arc<Device>, n: usize) -> Result<Self, Error> {
+    pub fn new(device: &Arc<Device>, n: usize) -> Result<Self, Error> {
+        Ok(StreamedSort { n, lanes: vec![Lane::new(device, n, 0)?] })
+    }
+
+    /// Returns true if [`over`](Self::over) takes these GPUs.
+    pub fn goes_over(devices: &Devices) -> bool {
+        let count = devices.all().len();
+        count == 1 || count == 2 && devices.link(0, 1) != Link::Staged
+    }
+
+    /// A sort of `n` keys over one GPU, or two that reach each other's memory.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), with the name of the GPU; other GPUs.
+    pub fn over(devices: &Devices, n: usize) -> Result<Self, Error> {
+        let all = devices.all();
+        if !Self::goes_over(devices) {
+            let reason = "it takes one GPU, or two that reach each other's memory";
+            return Err(Error::gpu("preparing a sort from host memory", reason));
+        }
+        check_count(n)?;
+        let lane = |index| {
+            let len = share(n, all.len(), index).len();
+            let half = if all.len() == 1 { 0 } else { len };
+            Lane::new(&all[index], len, half).map_err(|error| devices.name_error(index, error))
+        };
+        Ok(StreamedSort { n, lanes: (0..all.len()).map(lane).collect::<Result<_, _>>()? })
+    }
+
+    /// Keys of a sort.
+    pub fn len(&self) -> usize {
+        self.n
+    }
+
+    /// Returns true if a sort has no keys.
+    pub fn is_empty(&self) -> bool {
+        self.n == 0
+    }
+
+    /// The keys of each GPU, of the input and of the result.
+    pub fn shares(&self) -> Vec<Range<usize>> {
+        (0..self.lanes.len()).map(|index| share(self.n, self.lanes.len(), index)).collect()
+    }
+
+    /// Returns true if the keys of this GPU's part of the result leave from the last one back.
+    pub fn is_backward(&self, index: usize) -> bool {
+        index > 0
+    }
+
+    /// Makes GPU `index` the one that the calling thread's calls go to.
+    ///
+    /// # Errors
+    /// Failures that the driver reports.
+    pub fn enter(&self, index: usize) -> Result<(), Error> {
+        self.lanes[index].device.enter()
+    }
+
+    /// Makes ready for a sort, whatever became of the last one.
+    ///
+    /// # Errors
+    /// Failures that the driver reports, of the last sort as well.
+    pub fn begin(&mut self) -> Result<(), Error> {
+        self.lanes.iter_mut().try_for_each(Lane::begin)
+    }
+
+    /// Copies the next keys of GPU `index` there, where each run is sorted once it has come.
+    ///
+    /// # Errors
+    /// More keys than its share; failures that the driver reports.
+    ///
+    /// # Safety
+    /// `pinned` is page-locked, and stays as it is until the event `copied` of that GPU has
+    /// happened.
+    pub unsafe fn push(&mut self, index: usize, pinned: &[K], copied: &Event) -> Result<(), Error> {
+        let lane = &mut self.lanes[index];
+        lane.device.enter()?;
+        // SAFETY: the caller's contract.
+        unsafe { lane.push(pinned, copied) }
+    }
+
+    /// Copies the next keys of the result from GPU `index`: from the first on, or back from the
+    /// last one.
+    ///
+    /// # Errors
+    /// Keys that were not all pushed, or more than its share; failures that the driver reports.
+    ///
+    /// # Safety
+    /// `pinned` is page-locked, and is left alone until the event `copied` of that GPU has
+    /// happened.
+    pub unsafe fn pull(
+        &mut self,
+        index: usize,
+        pinned: &mut [K],
+        copied: &Event,
+    ) -> Result<(), Error> {
+        for lane in &self.lanes {
+            check_lengths(lane.pushed, lane.keys.len())?;
+        }
+        let (len, done) = (self.lanes[index].keys.len(), self.lanes[index].pulled);
+        let taken = done + pinned.len();
+        if taken > len {
+            check_lengths(taken, len)?;
+        }
+        match self.lanes.len() {
+            1 => self.lanes[0].merge(End::First, 0, taken, false)?,
+            _ => self.merge_lanes(index, done, taken)?,
+        }
+        let lane = &mut self.lanes[index];
+        lane.device.enter()?;
+        let (merges, result) = match index {
+            _ if self.n != len => (&lane.last_merges, &lane.half),
+            _ if lane.runs.len() > 1 => (&lane.merges[0], &lane.other),
+            _ => (&lane.merges[0], &lane.keys),
+        };
+        wait_for(&lane.downloads, merges)?;
+        let range = if index == 0 { done..taken } else { len - taken..len - done };
+        // SAFETY: the caller's contract; the stream has waited for these keys.
+        unsafe { result.index(range).async_copy_to(pinned, &lane.downloads) }
+            .map_err(failed("copying keys from the GPU"))?;
+        copied.record(&lane.downloads).map_err(failed("recording an event"))?;
+        lane.pulled = taken;
+        Ok(())
+    }
+
+    /// Has lane `index` merge as many keys of both lanes as are `taken`, of which some are `done`.
+    fn merge_lanes(&mut self, index: usize, done: usize, taken: usize) -> Result<(), Error> {
+        let end = if index == 0 { End::First } else { End::Last };
+        let mut halves = Vec::new();
+        for of in 0..self.lanes.len() {
+            let lane = &mut self.lanes[of];
+            lane.device.enter()?;
+            lane.merge(end, 0, taken.min(lane.keys.len()), true)?;
+            halves.push(lane.runs[0].merged);
+            let merged = event_on(&lane.merges[end as usize])?;
+            self.lanes[index].device.enter()?;
+            wait_on(&self.lanes[index].last_merges, merged)?;
+        }
+        let lane = &self.lanes[index];
+        // Where the whole result would begin.
+        let begin = if index == 0 { 0 } else { self.n - lane.half.len() };
+        let result = Run::of(&lane.half).before::<K>(begin, self.n);
+        // SAFETY: the stream has waited for as many keys of both as this takes, and writes this
+        // lane's half alone; all buffers are apart.
+        unsafe { lane.launch(end, [halves[0], halves[1]], result, done..taken, &lane.last_merges) }
+    }
+}
+
+impl<K: GpuKey> Lane<K> {
+    /// Room for `n` keys on `device`, and for `half` of the result.
+    fn new(device: &Arc<Device>, n: usize, half: usize) -> Result<Self, Error> {
         let ranges = runs(n);
         if ranges.len() > 1 {
             check_count(n)?;
         }
         device.enter()?;
         let sort = |range: &Range<usize>| {
-            Sort::<K>::new(Arc::clone(&device), range.len(), Payload::None, Order::ascending())
+            Sort::<K>::new(Arc::clone(device), range.len(), Payload::None, Order::ascending())
         };
         let sorts = ranges.iter().map(sort).collect::<Result<Vec<_>, _>>()?;
         let between: usize = inner(&ranges).map(|range| n - range.start).sum();
         let words: u64 = sorts.iter().map(Sort::ping_pong_bytes).sum();
-        let needed = ((2 * n + between) * size_of::<K>()) as u64 + words;
+        let needed = ((2 * n + between + half) * size_of::<K>()) as u64 + words;
         let (available, _) = device.memory()?;
         if needed > available {
             let what = "GPU memory".to_owned();
             return Err(Error::Memory { n, what, needed, available });
         }
-        let room = |len| {
-            // SAFETY: every pattern of bits is a key.
-            unsafe { DeviceBuffer::uninitialized(len) }.map_err(failed("allocating GPU memory"))
-        };
-        let (keys, other, between) = (room(n)?, room(n)?, room(between)?);
+        let (keys, other, between) = (blank(n)?, blank(n)?, blank(between)?);
         let mut taken = 0;
         let last = ranges.len() - 1;
         let run = |(index, (range, sort)): (usize, (Range<usize>, Sort<K>))| {
@@ -111,136 +282,132 @@ impl<K: GpuKey> StreamedSort<K> {
                 }
             };
             let (workspace, stream) = (sort.ping_pong_workspace()?, stream()?);
-            Ok(SortedRun { range, sort, workspace, stream, merged, done: 0 })
+            Ok(SortedRun { range, sort, workspace, stream, merged, made: [0; 2] })
         };
         let runs = ranges.into_iter().zip(sorts).enumerate().map(run).collect::<Result<_, Error>>();
-        Ok(StreamedSort {
+        Ok(Lane {
             runs: runs?,
-            merge: dispatch::merger::<K::Word>(&device, false)?,
+            merge: dispatch::merger::<K::Word>(device, false)?,
             keys,
             other,
             _between: between,
+            half: blank(half)?,
             uploads: stream()?,
-            merges: stream()?,
+            merges: [stream()?, stream()?],
+            last_merges: stream()?,
             downloads: stream()?,
             pushed: 0,
-            pulled: n,
-            device,
+            pulled: 0,
+            device: Arc::clone(device),
         })
     }
 
-    /// Keys of a sort.
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Returns true if a sort has no keys.
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-
-    /// Enters the device, and makes ready for a sort, whatever became of the last one.
-    ///
-    /// # Errors
-    /// Failures that the driver reports, of the last sort as well.
-    pub fn begin(&mut self) -> Result<(), Error> {
+    /// Waits for what the last sort left: merges that were ahead, or all that an error ended.
+    fn begin(&mut self) -> Result<(), Error> {
         self.device.enter()?;
-        if self.pushed > 0 && self.pulled < self.len() {
-            CurrentContext::synchronize().map_err(failed("ending a sort"))?;
-        }
+        CurrentContext::synchronize().map_err(failed("ending a sort"))?;
         (self.pushed, self.pulled) = (0, 0);
-        self.runs.iter_mut().for_each(|run| run.done = 0);
+        self.runs.iter_mut().for_each(|run| run.made = [0; 2]);
         Ok(())
     }
 
-    /// Copies the next keys to the device, where each run is sorted once it is there.
-    ///
-    /// # Errors
-    /// More keys than a sort has; failures that the driver reports.
-    ///
-    /// # Safety
-    /// `pinned` is page-locked, and stays as it is until the event `copied` has happened.
-    pub unsafe fn push(&mut self, pinned: &[K], copied: &Event) -> Result<(), Error> {
+    /// [`StreamedSort::push`], on the device that was entered.
+    unsafe fn push(&mut self, pinned: &[K], copied: &Event) -> Result<(), Error> {
         let range = self.pushed..self.pushed + pinned.len();
-        if range.end > self.len() {
-            check_lengths(range.end, self.len())?;
+        if range.end > self.keys.len() {
+            check_lengths(range.end, self.keys.len())?;
         }
         let mut target = self.keys.index(range.clone());
         // SAFETY: the caller's contract; nothing else writes this part before it is sorted.
         unsafe { target.async_copy_from(pinned, &self.uploads) }
             .map_err(failed("copying keys to the GPU"))?;
         copied.record(&self.uploads).map_err(failed("recording an event"))?;
-        let arrived =
+        let has_come =
             |run: &&mut SortedRun<K>| run.range.end > range.start && run.range.end <= range.end;
-        for run in self.runs.iter_mut().filter(arrived) {
+        for run in self.runs.iter_mut().filter(has_come) {
             wait_for(&run.stream, &self.uploads)?;
             let mut here = self.keys.index(run.range.clone());
             let mut scratch = self.other.index(run.range.clone());
-            let SortedRun { sort, workspace, stream, .. } = run;
-            sort.keys_ping_pong(&mut here, &mut scratch, workspace, stream)?;
-            wait_for(&self.merges, stream)?;
+            run.sort.keys_ping_pong(&mut here, &mut scratch, &mut run.workspace, &run.stream)?;
+            for merges in &self.merges {
+                wait_for(merges, &run.stream)?;
+            }
         }
         self.pushed = range.end;
         Ok(())
     }
 
-    /// Copies the next keys of the result from the device.
-    ///
-    /// # Errors
-    /// Keys that were not pushed yet, or more than a sort has; failures that the driver reports.
-    ///
-    /// # Safety
-    /// `pinned` is page-locked, and is left alone until the event `copied` has happened.
-    pub unsafe fn pull(&mut self, pinned: &mut [K], copied: &Event) -> Result<(), Error> {
-        let range = self.pulled..self.pulled + pinned.len();
-        check_lengths(self.pushed, self.len())?;
-        if range.end > self.len() {
-            check_lengths(range.end, self.len())?;
-        }
-        self.merge_until(0, range.end)?;
-        wait_for(&self.downloads, &self.merges)?;
-        let result = if self.runs.len() == 1 { &self.keys } else { &self.other };
-        // SAFETY: the caller's contract; the stream has waited for these keys.
-        unsafe { result.index(range.clone()).async_copy_to(pinned, &self.downloads) }
-            .map_err(failed("copying keys from the GPU"))?;
-        copied.record(&self.downloads).map_err(failed("recording an event"))?;
-        self.pulled = range.end;
-        Ok(())
-    }
-
-    /// Has the first `end` keys merged of run `index` and all behind it.
-    fn merge_until(&mut self, index: usize, end: usize) -> Result<(), Error> {
+    /// Has the merge of run `index` and all behind it made as far as `taken` keys from an end. A
+    /// merge that `is_inner` makes more than is asked of it, so that it takes few launches.
+    fn merge(&mut self, end: End, index: usize, taken: usize, is_inner: bool) -> Result<(), Error> {
         let Some([run, behind]) = self.runs.get(index..index + 2) else {
             return Ok(());
         };
-        let (done, len) = (run.done, run.merged.len);
-        if end <= done {
+        let (at, other) = (end as usize, 1 - end as usize);
+        let (made, len) = (run.made, run.merged.len);
+        if taken <= made[at] {
             return Ok(());
         }
-        // Inner merges are ahead of what is asked of them: that takes fewer launches.
-        let end = if index == 0 { end } else { end.max(2 * done).max(MERGED_MIN).min(len) };
-        self.merge_until(index + 1, end.min(behind.merged.len))?;
-        let [run, behind] = &self.runs[index..index + 2] else {
-            return Ok(());
-        };
-        let inputs = [Run::of(&self.keys.index(run.range.clone())), behind.merged];
+        let ahead = if is_inner { (2 * made[at]).max(MERGED_MIN) } else { 0 };
+        let taken = taken.max(ahead).min(len);
+        let meets_other = taken + made[other] >= len;
+        let until = if meets_other { len - made[other] } else { taken };
+        let (behind, from_behind) = (behind.merged, until.min(behind.merged.len));
+        self.merge(end, index + 1, from_behind, true)?;
+        let run = &self.runs[index];
+        let inputs = [Run::of(&self.keys.index(run.range.clone())), behind];
         // SAFETY: the stream has waited for all sorts, and has merged as much of what is behind
         // as this takes; the buffers are apart.
-        unsafe {
-            let order_mask = Order::ascending().order_mask::<K>();
-            merge::<K>(self.merge, order_mask, inputs, run.merged, done..end, &self.merges)?;
+        unsafe { self.launch(end, inputs, run.merged, made[at]..until, &self.merges[at])? };
+        if meets_other {
+            wait_for(&self.merges[at], &self.merges[other])?;
         }
-        self.runs[index].done = end;
+        self.runs[index].made[at] = if meets_other { len } else { until };
         Ok(())
+    }
+
+    /// Merges two runs into `output`, from an end: the keys of `range`, counted from there.
+    ///
+    /// # Safety
+    /// As of [`merge`], of as many keys of each run from that end as the range's end.
+    unsafe fn launch(
+        &self,
+        end: End,
+        runs: [Run; 2],
+        output: Run,
+        range: Range<usize>,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let order_mask = Order::ascending().order_mask::<K>();
+        let (runs, output, range) = match end {
+            End::First => (runs, output, range),
+            // Of what the last keys of both make, the last ones.
+            End::Last => {
+                let runs = runs.map(|run| run.last::<K>(range.end.min(run.len)));
+                let len = runs[0].len + runs[1].len;
+                (runs, output.last::<K>(len), len - range.end..len - range.start)
+            }
+        };
+        // SAFETY: the caller's contract.
+        unsafe { merge::<K>(self.merge, order_mask, runs, output, range, stream) }
     }
 }
 
 impl<K: GpuKey> Drop for StreamedSort<K> {
     /// Nothing is freed that a sort still uses which an error has ended.
     fn drop(&mut self) {
-        // A context that cannot be entered has lost its memory already.
-        if self.device.enter().is_ok() {
-            let _ = CurrentContext::synchronize();
+        for lane in &self.lanes {
+            // A context that cannot be entered has lost its memory already.
+            if lane.device.enter().is_ok() {
+                let _ = CurrentContext::synchronize();
+            }
+        }
+        for lane in self.lanes.drain(..) {
+            let _ = lane.device.enter();
+            drop(lane);
         }
     }
 }

@@ -10,18 +10,18 @@ use host::gpu::transfer::upload;
 use host::gpu::{Bf16, Device, F16, GpuKey, Order, Payload, checks};
 use libtest_mimic::{Completion, Trial};
 use sort_cases::{Case, Distribution as Spread, KeyType};
-use suite::devices_engine::DevicesSplit;
-use suite::engine::Engine;
+use suite::devices_engine;
 use suite::key::Key;
 use suite::workload::{Distribution, Workload};
 
 use crate::list::{call, directions, expect, keys_of, order, words};
-use crate::{keys, sorted, sorts_at_every_level, stream};
+use crate::{keys, sorted, sorts_at_every_level, stream, streams_many_keys};
 
 /// On one GPU.
 pub(crate) const TESTS: &[crate::OnDevice] = &[
     ("one_array_goes_over_a_gpu_opened_several_times", one_array_over_one_gpu),
     ("chunks_go_to_all_gpus_and_come_back_sorted", chunks_go_to_all_gpus_and_come_back_sorted),
+    ("keys_stream_through_two_gpus", keys_stream_through_two_gpus),
     ("parts_may_be_of_any_lengths", parts_may_be_of_any_lengths),
     ("what_several_gpus_do_not_sort_is_refused", what_several_gpus_do_not_sort_is_refused),
 ];
@@ -31,10 +31,18 @@ fn chunks_go_to_all_gpus_and_come_back_sorted(_: Arc<Device>) {
     from_and_to_host_memory(&Devices::open(&[0; 3]).unwrap(), &[100, 5000, 200_000]);
 }
 
+/// The same on one GPU opened twice, which merges from both ends.
+fn keys_stream_through_two_gpus(_: Arc<Device>) {
+    let devices = Devices::open(&[0; 2]).unwrap();
+    from_and_to_host_memory(&devices, &[100, 5000, 200_000]);
+    streams_many_keys::<i32>(&mut *devices_engine::over(Arc::clone(&devices)));
+    streams_many_keys::<u64>(&mut *devices_engine::over(devices));
+}
+
 fn from_and_to_host_memory(devices: &Arc<Devices>, sizes: &[usize]) {
     fn of<K: Key>(devices: &Arc<Devices>, sizes: &[usize]) {
-        let mut engine = DevicesSplit::<K>::new(Arc::clone(devices));
-        sorts_at_every_level(&mut engine, &[1, 2, 7, 64], sizes);
+        let mut engine = devices_engine::over::<K>(Arc::clone(devices));
+        sorts_at_every_level(&mut *engine, &[1, 2, 7, 64], sizes);
         // Fewer than prepared for.
         let keys = keys::<K>(1000);
         let mut fewer = keys.clone();
@@ -57,6 +65,7 @@ pub(crate) fn trial() -> Trial {
         };
         let count = devices.all().len();
         println!("{count} GPUs, from the first to the second {:?}", devices.link(0, 1));
+        streams_many_keys::<i32>(&mut *devices_engine::over(Arc::clone(&devices)));
         every_input(&devices);
         large_inputs(&devices, &[1 << 24, (1 << 27) + 12_345]);
         from_and_to_host_memory(&devices, &[200_000, 5_000_000]);

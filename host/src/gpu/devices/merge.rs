@@ -337,14 +337,14 @@ impl<K: GpuKey> Drop for DevicesMerge<K> {
 }
 
 /// An event that happens when a stream has run what is on it.
-pub(super) fn event_on(stream: &Stream) -> Result<Event, Error> {
+pub(in crate::gpu) fn event_on(stream: &Stream) -> Result<Event, Error> {
     let event = Event::new(EventFlags::DISABLE_TIMING).map_err(failed("creating an event"))?;
     event.record(stream).map_err(failed("recording an event"))?;
     Ok(event)
 }
 
 /// Has a stream wait for an event.
-pub(super) fn wait_on(stream: &Stream, event: Event) -> Result<(), Error> {
+pub(in crate::gpu) fn wait_on(stream: &Stream, event: Event) -> Result<(), Error> {
     let waits = stream.wait_event(event, StreamWaitEventFlags::DEFAULT);
     waits.map_err(failed("waiting for another GPU"))
 }

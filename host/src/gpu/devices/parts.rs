@@ -169,7 +169,7 @@ pub(super) fn check_count(given: usize, devices: usize) -> Result<(), Error> {
 }
 
 /// Memory of the entered device for `len` elements, with any content.
-pub(super) fn blank<T: GpuKey>(len: usize) -> Result<DeviceBuffer<T>, Error> {
+pub(in crate::gpu) fn blank<T: GpuKey>(len: usize) -> Result<DeviceBuffer<T>, Error> {
     // SAFETY: every pattern of bits is a key.
     let buffer = unsafe { DeviceBuffer::uninitialized(len) };
     buffer.map_err(failed("allocating GPU memory"))
