@@ -95,7 +95,7 @@ pub(crate) fn levels() -> Result<String> {
         lines.push(Line { class: machine.to_owned(), label, points: points.collect() });
         ticks = levels.iter().map(|(n, _)| ((*n as f64).log2(), n.to_string())).collect();
     }
-    let cupy = Record::of("h200", "peers_python")?.cupy_classic_ms()?;
+    let cupy = Record::of("h200", "peers_classic")?.cupy_classic_ms()?;
     lines.push(Line {
         class: "h200 peer".to_owned(),
         label: format!("CuPy, H200: {cupy:.1}"),
@@ -104,7 +104,7 @@ pub(crate) fn levels() -> Result<String> {
     let chart = Chart {
         title: "The classic workload, in milliseconds",
         subtitle: "50,000,000 i32 from host memory to host memory".to_owned(),
-        x: "level: chunks copied and sorted at the same time",
+        x: "level: host threads that copy at the same time",
         ticks,
         top: 100.0,
         step: 20.0,

@@ -322,7 +322,7 @@ fn classic() -> Result<String> {
     }
     let rows: Vec<Vec<String>> = times.into_values().collect();
     ensure!(rows.iter().all(|row| row.len() == columns.len()), "levels differ by machine");
-    let cupy = digits(Record::of("h200", "peers_python")?.cupy_classic_ms()?);
+    let cupy = digits(Record::of("h200", "peers_classic")?.cupy_classic_ms()?);
     let sources = sources.join("; ");
     let shown = table(&columns, &rows);
     Ok(format!("{shown}\nCuPy on the H200: {cupy} ms, whatever the level. {sources}.\n"))
@@ -363,7 +363,7 @@ fn headline() -> Result<String> {
     let classic = Record::of("h200", "classic")?;
     let levels = classic.levels()?;
     let best = levels.iter().min_by(|a, b| a.1.total_cmp(&b.1)).context("no levels")?;
-    let cupy = Record::of("h200", "peers_python")?.cupy_classic_ms()?;
+    let cupy = Record::of("h200", "peers_classic")?.cupy_classic_ms()?;
     sentences.push(format!(
         "- The classic workload, 50,000,000 `i32` from host memory to host memory, takes the H200 \
          **{} ms** at level {} ([record]({})), where CuPy takes {} ms at every level.",
