@@ -57,7 +57,7 @@ impl<K: Key> Engine<K> for Std<K> {
         self.prepared = Some(Classic {
             pool: threads::pool(CPU_STD, level)?,
             level,
-            scratch: memory::filled(K::least(), n)?,
+            scratch: memory::buffer(n)?,
         });
         Ok(())
     }

@@ -7,6 +7,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::ptr;
 
 use crate::error::Error;
 use crate::key::{Key, bytes, bytes_mut};
@@ -159,16 +160,22 @@ pub fn require(n: usize, needed: u64) -> Result<(), Error> {
     }
 }
 
-/// `n` items, made by all threads: `item` makes the one at an index.
-pub fn collect<T: Copy + Send>(
-    n: usize,
-    item: impl Fn(usize) -> T + Sync,
-) -> Result<Vec<T>, Error> {
+/// Room for `n` items and no more.
+fn reserved<T>(n: usize) -> Result<Vec<T>, Error> {
     let needed = bytes_of::<T>(n);
     require(n, needed)?;
     let mut all = Vec::new();
     let reserved = all.try_reserve_exact(n);
     reserved.map_err(|_| host::Error::Refused { n, needed })?;
+    Ok(all)
+}
+
+/// `n` items, made by all threads: `item` makes the one at an index.
+pub fn collect<T: Copy + Send>(
+    n: usize,
+    item: impl Fn(usize) -> T + Sync,
+) -> Result<Vec<T>, Error> {
+    let mut all = reserved(n)?;
     let blocks = all.spare_capacity_mut()[..n].chunks_mut(threads::BLOCK);
     threads::each(blocks.enumerate(), |(block, room)| {
         for (place, index) in room.iter_mut().zip(block * threads::BLOCK..) {
@@ -180,9 +187,22 @@ pub fn collect<T: Copy + Send>(
     Ok(all)
 }
 
-/// `n` times `value`, as [`collect`] makes it.
-pub fn filled<T: Copy + Send + Sync>(value: T, n: usize) -> Result<Vec<T>, Error> {
-    collect(n, |_| value)
+/// `n` keys of which every byte is `byte`, written by all threads.
+pub(crate) fn filled<K: Key>(byte: u8, n: usize) -> Result<Vec<K>, Error> {
+    let mut keys = reserved(n)?;
+    threads::each(keys.spare_capacity_mut()[..n].chunks_mut(threads::BLOCK), |room| {
+        // SAFETY: the room is as long as that, and every pattern of bits is a key.
+        unsafe { ptr::write_bytes(room.as_mut_ptr(), byte, room.len()) };
+    });
+    // SAFETY: each of the first n was written.
+    unsafe { keys.set_len(n) };
+    Ok(keys)
+}
+
+/// `n` keys to be overwritten. Their memory is the process's already, so that the first to write
+/// there does not wait for it.
+pub(crate) fn buffer<K: Key>(n: usize) -> Result<Vec<K>, Error> {
+    filled(POISON, n)
 }
 
 /// A copy of keys, as [`collect`] makes it.
@@ -312,9 +332,10 @@ mod tests {
 
     #[test]
     fn more_than_there_is_is_refused_before_it_is_taken() {
-        let error = filled(0u8, usize::MAX / 4).unwrap_err().to_string();
+        let error = buffer::<u64>(usize::MAX / 4).unwrap_err().to_string();
         assert!(error.contains("choose a smaller n"), "{error}");
-        assert_eq!(filled(7u16, 3).unwrap(), [7, 7, 7]);
+        assert_eq!(filled::<u32>(7, 3).unwrap(), [0x0707_0707; 3]);
+        assert_eq!(collect(3, |index| index).unwrap(), [0, 1, 2]);
     }
 
     #[test]

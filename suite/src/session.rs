@@ -7,16 +7,18 @@ use std::rc::Rc;
 
 use crate::Runner;
 use crate::case::Case;
-use crate::engines::{self, CPU_COPY, DEVICE_COPY};
+use crate::engines::{self, DEVICE_COPY};
 use crate::environment::{self, Environment, Gpu};
 use crate::error::{Error, skip_line};
-use crate::group::Group;
 use crate::lines::{EnvironmentLine, Line, Sample};
 use crate::memory;
 use crate::nvml::Monitor;
 use crate::registry::Registry;
+use crate::runners::copies;
+use crate::runners::host::copy as host_copy;
 use crate::sampler::Sampler;
 use crate::slowdown::Slowdown;
+use crate::verify::Keys;
 use crate::workload::KeyFile;
 use host::gpu::Device;
 
@@ -74,32 +76,15 @@ impl Session {
     /// Measures what plain copies move, and writes the environment.
     pub fn begin(&mut self, with_bandwidth: bool) -> Result<(), Error> {
         if with_bandwidth {
-            let cores = environment::cores();
-            self.environment.host_copy_bytes_per_s = self.copy(CPU_COPY, cores)?;
+            self.environment.host_copy_bytes_per_s =
+                bandwidth(|keys| Ok(Box::new(host_copy(keys, environment::cores())?)))?;
             if self.environment.environment.gpu.is_some() {
-                self.environment.device_copy_bytes_per_s = self.copy(DEVICE_COPY, 1)?;
+                self.environment.device_copy_bytes_per_s =
+                    bandwidth(|keys| copies::build(DEVICE_COPY, keys, 1))?;
             }
         }
         let line = Line::Environment(Box::new(self.environment.clone()));
         (self.sink)(&line)
-    }
-
-    /// Bytes a second, read and written, that a copy moves; none where memory is short.
-    fn copy(&self, engine: &str, level: usize) -> Result<Option<f64>, Error> {
-        let bytes = memory::bytes_of::<u32>(COPIED);
-        if memory::require(COPIED, bytes.saturating_mul(4)).is_err() {
-            return Ok(None);
-        }
-        let input = ("u32", "uniform", COPIED);
-        let name = Case::new(Group::Transfer.name(), engine, input, level);
-        let mut case = self.registry.build(&name)?;
-        let mut shortest = f64::INFINITY;
-        for _ in 0..COPIES {
-            let times = case.sample(1)?;
-            let seconds = times.device_s.or(times.host_s);
-            shortest = shortest.min(seconds.unwrap_or(f64::INFINITY));
-        }
-        Ok(Some(2.0 * bytes as f64 / shortest))
     }
 
     /// Returns true if `engine` can run. The first time that it cannot, `say` is handed the
@@ -164,6 +149,25 @@ impl Session {
     pub fn finish(&mut self, case: &Case, samples: u32) -> Result<(), Error> {
         (self.sink)(&Line::Finished { case: case.clone(), samples })
     }
+}
+
+/// Bytes a second, read and written, that the copy moves whose input `build` is given; none where
+/// memory is short. Equal bytes take as long to copy as drawn keys do, which take longer to draw.
+fn bandwidth(
+    build: impl FnOnce(Rc<Keys<u32>>) -> Result<Box<dyn Runner>, Error>,
+) -> Result<Option<f64>, Error> {
+    let bytes = memory::bytes_of::<u32>(COPIED);
+    if memory::require(COPIED, bytes.saturating_mul(4)).is_err() {
+        return Ok(None);
+    }
+    let mut copy = build(Rc::new(Keys::new(memory::filled(!memory::POISON, COPIED)?)))?;
+    let mut shortest = f64::INFINITY;
+    for _ in 0..COPIES {
+        let times = copy.sample(1)?;
+        let seconds = times.device_s.or(times.host_s);
+        shortest = shortest.min(seconds.unwrap_or(f64::INFINITY));
+    }
+    Ok(Some(2.0 * bytes as f64 / shortest))
 }
 
 /// Returns true if any of `cases` needs a GPU.

@@ -31,7 +31,7 @@ use host::gpu::{self, Device, GpuSorter, Order, Payload, Sort, Workspace};
 
 /// Keys of the device, on the host.
 pub(crate) fn download<K: Key>(slice: &DeviceSlice<K>) -> Result<Vec<K>, Error> {
-    let mut keys = memory::filled(K::least(), slice.len())?;
+    let mut keys = memory::buffer(slice.len())?;
     let copied = slice.copy_to(&mut keys[..]);
     copied.map_err(failed("copying keys from the GPU"))?;
     Ok(keys)

@@ -37,7 +37,7 @@ impl<K: Key> Sorted<K> {
         require_memory(&*engine, n, level)?;
         let input = input()?;
         // Before the engine finds out whether there is room for what it takes itself.
-        let work = memory::filled(K::least(), n)?;
+        let work = memory::buffer(n)?;
         engine.prepare(n, level)?;
         Ok(Self { engine, work, input, level })
     }
@@ -93,7 +93,7 @@ pub fn batch<K: Key>(inputs: Rc<Vec<Keys<K>>>, engine: &'static str) -> Result<i
         },
         _ => |work, _, _| threads::each(work.iter_mut(), |keys| keys.sort_unstable()),
     };
-    let arrays = inputs.iter().map(|input| memory::filled(K::least(), input.keys().len()));
+    let arrays = inputs.iter().map(|input| memory::buffer(input.keys().len()));
     Ok(Pooled {
         pool: threads::pool(engine, inputs.len())?,
         work: arrays.collect::<Result<Vec<Vec<K>>, _>>()?,
@@ -138,7 +138,7 @@ pub fn pairs<K: Key>(
     };
     Ok(Pooled {
         pool: threads::pool(engine, level)?,
-        work: memory::filled((K::least(), 0), n)?,
+        work: memory::collect(n, |_| (K::least(), 0))?,
         input,
         restore: |pairs: &mut PairsOf<K>, input| {
             let blocks = pairs.chunks_mut(BLOCK).zip(input.keys().chunks(BLOCK)).enumerate();
@@ -158,7 +158,7 @@ pub fn copy<K: Key>(input: Rc<Keys<K>>, level: usize) -> Result<impl Runner, Err
     memory::require(n, memory::bytes_of::<K>(n))?;
     Ok(Pooled {
         pool: threads::pool(CPU_COPY, level)?,
-        work: memory::filled(K::least(), n)?,
+        work: memory::buffer(n)?,
         input,
         restore: |output: &mut Vec<K>, _| memory::poison(output),
         run: |output, input: &Keys<K>, level| {

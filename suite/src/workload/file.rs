@@ -250,7 +250,7 @@ pub(crate) fn read<K: Key>(
     n: usize,
     path: &Path,
 ) -> Result<Vec<K>, Error> {
-    let mut keys = memory::filled(K::least(), n)?;
+    let mut keys = memory::buffer(n)?;
     read_bytes(file, offset, bytes_mut(&mut keys)).map_err(Error::file(path))?;
     Ok(keys)
 }
