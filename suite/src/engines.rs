@@ -6,7 +6,7 @@
 
 use crate::group::Group;
 
-/// Engine on the GPU; from host memory, with so many threads that copy.
+/// The GPU; from host memory, threads copy while it sorts.
 pub const GPU: &str = "gpu";
 /// The GPU, with a chunk of the array for each stream and thread.
 pub const GPU_SPLIT: &str = "gpu-split";
@@ -16,7 +16,7 @@ pub const CPU_RADIX: &str = "cpu-radix";
 pub const CPU_RAYON: &str = "cpu-rayon";
 /// Chunks sorted by the standard library, and merged.
 pub const CPU_STD: &str = "cpu-std";
-/// Copies from ordinary host memory to the GPU, staged as the GPU engine does it.
+/// Copies from ordinary host memory to the GPU, staged as `gpu-split` does it.
 pub const STAGED_IN: &str = "staged-in";
 /// The same back.
 pub const STAGED_OUT: &str = "staged-out";
