@@ -6,9 +6,9 @@
 //! sorts the same, at its only level.
 //!
 //! How to read it: time falling from level to level means that the engine turns more
-//! threads or streams into speed; at the knee the machine is used up. The table after
-//! the run has the knee, and `classic.csv` the times as the scripts before this program
-//! gave them.
+//! threads into speed: on the CPU they sort, for a GPU they copy keys to it and back. At
+//! the knee the machine is used up. The table after the run has the knee, and
+//! `classic.csv` the times as the scripts before this program gave them.
 //!
 //! `suite::plan` has the environment variables that choose tier, sizes, levels,
 //! engines and seed, for this benchmark and all others.

@@ -28,8 +28,10 @@ type ClassicKey = i32;
 /// Sort integers at each concurrency level and print the time each took.
 ///
 /// The keys are i32, uniform over 0..=1000000, and lie in ordinary memory before and
-/// after each sort. A level is a number of threads, or of streams on a GPU. Times are
-/// medians; every sample's result is verified. --keys sorts those of a file in their place.
+/// after each sort. A level is a number of the host's threads: on the CPU they sort; for a
+/// GPU they copy keys to it and back while it sorts, with `gpu-split` each on a stream of its
+/// own. Times are medians; every sample's result is verified. --keys sorts those of a file in
+/// their place.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// Number of keys.
@@ -54,7 +56,7 @@ pub(crate) struct Options {
     engine: String,
 
     /// GPUs that the engine `gpu` sorts over: all, or how many from the first on. A level's threads
-    /// and streams are shared out over them.
+    /// copy keys for all of them.
     #[arg(long, value_name = "all|N", value_parser = gpus)]
     devices: Option<Gpus>,
 
@@ -107,7 +109,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         options.samples
     );
     if let Some(file) = file {
-        session.take_file(file);
+        session.registry.take_file(file);
     }
     let levels = measure_levels(&session, &case, options)?;
     let environment = session.environment.environment.clone();

@@ -327,7 +327,7 @@ pub fn classic(record: &Classic) -> Result<String> {
     let series = Series::unnamed(points.collect());
     let title =
         format!("Sorting {} {} keys: time over concurrency level", grouped(record.n), record.key);
-    let titles = ["concurrency level: threads or streams", &format!("time [{unit}]")];
+    let titles = ["concurrency level: threads", &format!("time [{unit}]")];
     let head = [title, subtitle(record)];
     let svg = logarithmic((900, 540), &head, &[series], titles, &|level| format!("{level:.0}"))?;
     let colours = [
