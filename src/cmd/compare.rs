@@ -89,7 +89,7 @@ pub(crate) struct Sampling {
     #[arg(long, value_name = "SECONDS", default_value = "0.01")]
     warm_up: String,
 
-    /// Tier whose cases expressions choose from: quick, default or full.
+    /// Tier whose cases expressions choose from.
     #[arg(long, value_name = "TIER", default_value_t = Tier::Default)]
     tier: Tier,
 

@@ -58,7 +58,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 0.5, value_parser = seconds)]
     warm_up: f64,
 
-    /// Tier whose cases expressions choose from: quick, default or full.
+    /// Tier whose cases expressions choose from.
     #[arg(long, value_name = "TIER", default_value_t = Tier::Default)]
     tier: Tier,
 
@@ -91,7 +91,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let gpu = session::any_needs_gpu(&cases);
     let mut session = Session::new(options.seed, options.tier.name(), gpu, sink);
     if let Some(file) = file {
-        session.take_file(file);
+        session.registry.take_file(file);
     }
     if let Some(slowdown) = &options.slow_down {
         if !cases.iter().any(|case| case.engine == slowdown.engine) {

@@ -92,7 +92,7 @@ fn over_levels(summary: &Summary, group: Group) -> Vec<Answer> {
     let Some(curve) = curves.first() else { return Vec::new() };
     let (engine, best) = (&curve.engine, curve.best());
     let next = curves.get(1).map(|next| (&next.engine, next.best()));
-    let fastest = match group.is_batch() {
+    let fastest = match group == Group::Batch {
         true => format!("{engine} sorts *{}* keys a second.", rate(best.per_second)),
         false => format!("{engine} takes *{}* at its best level.", seconds(best.median_s)),
     };

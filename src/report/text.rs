@@ -149,7 +149,7 @@ mod tests {
             names.pop().unwrap()
         };
         let kind = longest(registry::types().iter().map(ToString::to_string).collect());
-        let distribution = longest(Distribution::all().iter().map(ToString::to_string).collect());
+        let distribution = longest(Distribution::ALL.map(|one| one.to_string()).to_vec());
         for group in Group::ALL {
             let mut cases = Vec::new();
             for engine in group.engines() {

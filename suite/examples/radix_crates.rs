@@ -70,7 +70,7 @@ struct Record {
 /// The times of one sort.
 #[derive(Serialize)]
 struct Row {
-    distribution: Distribution,
+    distribution: &'static str,
     #[serde(rename = "candidate")]
     sort: &'static str,
     threads: usize,
@@ -118,7 +118,7 @@ fn contest(workload: Workload) -> Result<Vec<Row>, Box<dyn Error>> {
             }
         }
         rows.extend(sorts.iter().zip(seconds).map(|(sort, seconds)| Row {
-            distribution: workload.distribution,
+            distribution: workload.distribution.name(),
             sort: sort.name,
             threads,
             seconds,

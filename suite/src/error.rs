@@ -4,8 +4,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::workload::UnknownDistribution;
-
 /// An error of the suite.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -26,10 +24,6 @@ pub enum Error {
     /// A text that is not a level.
     #[error("`{text}` is not a whole number of 1 or more; write levels like 1,2,4")]
     Level { text: String },
-
-    /// No engine has this name.
-    #[error("unknown engine `{name}`; known engines: {known}")]
-    UnknownEngine { name: String, known: String },
 
     /// The engine exists, but cannot run on this machine.
     #[error("{}: not available on this machine: {}; choose another engine, or see `cudamark doctor`", .0.engine, .0.reason)]
@@ -84,10 +78,6 @@ pub enum Error {
     /// A text that is not the name of a case.
     #[error(transparent)]
     Name(#[from] CaseError),
-
-    /// A distribution that there is not.
-    #[error(transparent)]
-    Distribution(#[from] UnknownDistribution),
 
     /// An error in one case.
     #[error("{case}: {cause}")]

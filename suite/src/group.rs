@@ -1,75 +1,40 @@
 //! The questions that the suite answers, each a group of cases.
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::error::{Error, unknown};
+use crate::names::named;
 use crate::runner::Clock;
 
-/// A group of cases.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Group {
-    /// From host memory to host memory, level by level.
-    Classic,
-    /// Keys that lie on the device, found in its cache if they fit.
-    Device,
-    /// The same, with the cache emptied before each sort.
-    DeviceCold,
-    /// Few keys on the device, many sorts in one CUDA graph.
-    DeviceGraph,
-    /// One array, cut into as many pieces as the level says.
-    Split,
-    /// One array over as many GPUs as the level says.
-    Devices,
-    /// As many arrays at once as the level says.
-    Batch,
-    /// One array of as many segments as the level says, each sorted by itself.
-    Segments,
-    /// Keys with values, stably.
-    Pairs,
-    /// Engines of the CPU over types, sizes and distributions.
-    Cpu,
-    /// Copies without a sort.
-    Transfer,
-    /// The kernels in the emulator, under more and more checks.
-    Emulator,
+named! {
+    /// A group of cases.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Group as "group" {
+        /// From host memory to host memory, level by level.
+        Classic = "classic",
+        /// Keys that lie on the device, found in its cache if they fit.
+        Device = "device",
+        /// The same, with the cache emptied before each sort.
+        DeviceCold = "device-cold",
+        /// Few keys on the device, many sorts in one CUDA graph.
+        DeviceGraph = "device-graph",
+        /// One array, cut into as many pieces as the level says.
+        Split = "split",
+        /// One array over as many GPUs as the level says.
+        Devices = "devices",
+        /// As many arrays at once as the level says.
+        Batch = "batch",
+        /// One array of as many segments as the level says, each sorted by itself.
+        Segments = "segments",
+        /// Keys with values, stably.
+        Pairs = "pairs",
+        /// Engines of the CPU over types, sizes and distributions.
+        Cpu = "cpu",
+        /// Copies without a sort.
+        Transfer = "transfer",
+        /// The kernels in the emulator, under more and more checks.
+        Emulator = "emulator",
+    }
 }
 
 impl Group {
-    /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 12] = [
-        Self::Classic,
-        Self::Device,
-        Self::DeviceCold,
-        Self::DeviceGraph,
-        Self::Split,
-        Self::Devices,
-        Self::Batch,
-        Self::Segments,
-        Self::Pairs,
-        Self::Cpu,
-        Self::Transfer,
-        Self::Emulator,
-    ];
-
-    /// Its name in those of cases.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Classic => "classic",
-            Self::Device => "device",
-            Self::DeviceCold => "device-cold",
-            Self::DeviceGraph => "device-graph",
-            Self::Split => "split",
-            Self::Devices => "devices",
-            Self::Batch => "batch",
-            Self::Segments => "segments",
-            Self::Pairs => "pairs",
-            Self::Cpu => "cpu",
-            Self::Transfer => "transfer",
-            Self::Emulator => "emulator",
-        }
-    }
-
     /// The question that it answers.
     pub fn question(self) -> &'static str {
         match self {
@@ -110,11 +75,6 @@ impl Group {
         }
     }
 
-    /// Returns true if a level of c sorts c arrays, and not one.
-    pub fn is_batch(self) -> bool {
-        self == Self::Batch
-    }
-
     /// Returns true if its question is what a higher level changes.
     pub fn asks_for_levels(self) -> bool {
         matches!(
@@ -128,29 +88,9 @@ impl Group {
         )
     }
 
-    /// Returns true if its cases copy and sort nothing.
-    pub fn is_copy(self) -> bool {
-        self == Self::Transfer
-    }
-
     /// Returns true if its engines do the same thing, so that one can be called the fastest.
     pub fn has_rivals(self) -> bool {
         !matches!(self, Self::Transfer | Self::Emulator)
-    }
-}
-
-impl fmt::Display for Group {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Group {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let found = Self::ALL.into_iter().find(|group| group.name() == text);
-        found.ok_or_else(|| unknown("group", text, &Self::ALL.map(Self::name)))
     }
 }
 

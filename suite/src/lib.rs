@@ -54,6 +54,7 @@ pub mod key;
 pub mod limits;
 pub mod lines;
 pub mod memory;
+mod names;
 pub mod nvml;
 pub mod peers;
 pub mod plan;

@@ -266,7 +266,7 @@ pub fn require_engine(name: &str) -> Result<(), Error> {
     let known_variant = engine == GPU && variant.is_some_and(|of| devices_count(of).is_some());
     match known.contains(&engine) && (variant.is_none() || known_variant) {
         true => Ok(()),
-        false => Err(Error::UnknownEngine { name: name.to_owned(), known: known.join(", ") }),
+        false => Err(unknown("engine", name, &known)),
     }
 }
 
@@ -446,7 +446,7 @@ mod tests {
             ("classics/u32-uniform-9/gpu/1", "group `classics`"),
             ("cpu/u32-uniform/gpu/1/9", "engine of the group cpu `gpu`"),
             ("cpu/u33-uniform/cpu-std/1/9", "type `u33`"),
-            ("cpu/u32-even/cpu-std/1/9", "no distribution is called `even`"),
+            ("cpu/u32-even/cpu-std/1/9", "distribution `even` is not known"),
             ("pairs/u32-uniform/cpu-std/1/9", "type of pairs `u32`"),
             ("cpu/u32+u32-uniform/cpu-std/1/9", "type of keys alone"),
             (

@@ -236,7 +236,7 @@ impl Summary {
         let all = engines.iter().filter_map(|engine| self.beside(&figures.name, engine));
         let medians: Vec<f64> = all.map(|case| case.median_s).collect();
         let least = medians.iter().copied().fold(figures.median_s, f64::min);
-        (medians.len() > 1 && !group.is_copy()).then(|| figures.median_s / least)
+        (medians.len() > 1 && group != Group::Transfer).then(|| figures.median_s / least)
     }
 
     /// The engines of a group in the order of their rank; empty where fewer than two
@@ -332,10 +332,7 @@ fn figures(
         all.map(|all| statistics::median(&all))
     };
     let group: Option<Group> = name.group.parse().ok();
-    let arrays = match group.is_some_and(Group::is_batch) {
-        true => name.level,
-        false => 1,
-    };
+    let arrays = if group == Some(Group::Batch) { name.level } else { 1 };
     let elements = name.n as f64 * arrays as f64;
     let copied = environment.and_then(|line| copy_bandwidth(name, line));
     let share = |bytes: Option<f64>| Some(elements * bytes? / median_s / copied?);

@@ -1,51 +1,22 @@
 //! Axes of each group in each tier, before settings choose among them.
 
-use std::fmt;
-use std::str::FromStr;
-
 use crate::engines::{self, is_peer};
 use crate::environment;
-use crate::error::{Error, unknown};
 use crate::group::Group;
+use crate::names::named;
 use crate::workload::{CLASSIC_LEVELS, CLASSIC_N};
 
-/// How much is measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tier {
-    /// True if all runs.
-    Quick,
-    /// Every question once.
-    #[default]
-    Default,
-    /// Every axis.
-    Full,
-}
-
-impl Tier {
-    pub(crate) const ALL: [Self; 3] = [Self::Quick, Self::Default, Self::Full];
-
-    /// Its name.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Quick => "quick",
-            Self::Default => "default",
-            Self::Full => "full",
-        }
-    }
-}
-
-impl fmt::Display for Tier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Tier {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self, Error> {
-        let found = Self::ALL.into_iter().find(|tier| tier.name() == text);
-        found.ok_or_else(|| unknown("tier", text, &Self::ALL.map(Self::name)))
+named! {
+    /// How much is measured.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum Tier as "tier" {
+        /// Does everything run, and about how fast.
+        Quick = "quick",
+        #[default]
+        /// Every question once.
+        Default = "default",
+        /// Every axis.
+        Full = "full",
     }
 }
 

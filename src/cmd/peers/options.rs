@@ -173,11 +173,11 @@ struct Spread(Vec<Distribution>);
 
 /// Reads a name, and lists all with what they mean.
 fn spread_parser() -> impl TypedValueParser<Value = Spread> {
-    let named = (Distribution::all().iter()).filter_map(ValueEnum::to_possible_value);
+    let named = Distribution::ALL.iter().filter_map(ValueEnum::to_possible_value);
     let all = PossibleValue::new(ALL).help("All of these");
     PossibleValuesParser::new(named.chain([all])).map(|name| {
         // The parser lets names of distributions pass, and this one.
-        Spread(name.parse().map_or_else(|_| Distribution::all().to_vec(), |one| vec![one]))
+        Spread(name.parse().map_or_else(|_| Distribution::ALL.to_vec(), |one| vec![one]))
     })
 }
 
@@ -225,7 +225,7 @@ mod tests {
         let options = parsed("--types i32 --sizes 1 --distributions special,all");
         let cases = options.unwrap().cases(None);
         let spreads: Vec<&str> = cases.iter().map(|case| &*case.distribution).collect();
-        assert_eq!(spreads.len(), Distribution::all().len());
+        assert_eq!(spreads.len(), Distribution::ALL.len());
         assert_eq!(spreads[..2], ["special", "uniform"]);
     }
 

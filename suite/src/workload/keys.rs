@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn independent_of_threads<K: Key>() {
-        for &distribution in Distribution::all() {
+        for distribution in Distribution::ALL {
             let by = |threads| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
                 pool.unwrap().install(|| generate::<K>(100_003, distribution, 7))
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn every_distribution_has_inputs_of_any_size() {
-        for &distribution in Distribution::all() {
+        for distribution in Distribution::ALL {
             for n in [0, 1, 2, 3, 99, 100] {
                 assert_eq!(generate::<u32>(n, distribution, 5).len(), n);
             }
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn seeds_give_different_keys_and_the_same_seed_the_same() {
         use Distribution::{DigitATile, OrganPipe, Reversed, Sorted};
-        for &distribution in Distribution::all() {
+        for distribution in Distribution::ALL {
             let one = generate::<u32>(1000, distribution, 1);
             assert_eq!(one, generate::<u32>(1000, distribution, 1));
             let other = generate::<u32>(1000, distribution, 2);

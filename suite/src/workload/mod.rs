@@ -22,9 +22,7 @@ pub mod file;
 mod keys;
 pub mod sizes;
 
-use serde::Serialize;
-
-pub use distribution::{Distribution, UnknownDistribution};
+pub use distribution::Distribution;
 pub use file::KeyFile;
 
 use crate::error::Error;
@@ -40,7 +38,7 @@ pub const CLASSIC_LEVELS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 pub const DEFAULT_SEED: u64 = 42;
 
 /// An input, described: everything needed to generate it again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workload {
     /// Number of keys.
     pub n: usize,

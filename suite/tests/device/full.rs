@@ -251,7 +251,7 @@ fn every_distribution(sorter: &GpuSorter, covered: &mut Coverage) {
             covered.sort(sorter, &keys, true, ascending(), distribution);
         }
     }
-    for &distribution in Distribution::all() {
+    for distribution in Distribution::ALL {
         of::<u32>(sorter, covered, distribution);
         of::<i32>(sorter, covered, distribution);
         of::<u64>(sorter, covered, distribution);
