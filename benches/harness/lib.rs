@@ -138,7 +138,7 @@ fn measure(bench: &str, groups: &[Group], build: Build) -> Result<()> {
     let gpu = with_gpu && session::any_needs_gpu(&selected);
     let mut session = Session::new(settings.seed(), settings.tier.name(), gpu, sink);
     if let Some(file) = &settings.keys {
-        session.take_file(file.clone());
+        session.registry.take_file(file.clone());
     }
     let finished = last.map_or_else(|| Ok(BTreeSet::new()), |last| finished(&last, &session))?;
     if settings.engines.is_some() {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
+use suite::environment::hexadecimal;
 
 pub(crate) fn of_file(path: &Path) -> Result<String> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -12,10 +13,5 @@ pub(crate) fn of_file(path: &Path) -> Result<String> {
 }
 
 pub(crate) fn of(bytes: impl AsRef<[u8]>, digits: usize) -> String {
-    hex(&Sha256::digest(bytes))[..digits].to_owned()
-}
-
-/// Two digits a byte.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&Sha256::digest(bytes))[..digits].to_owned()
 }

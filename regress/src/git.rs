@@ -16,8 +16,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
+use suite::environment::hexadecimal;
 
-use crate::{digest, tell};
+use crate::tell;
 
 /// Begin the names of variables of git that are the user's and no hook's.
 const USERS: [&str; 7] = [
@@ -164,7 +165,7 @@ impl Repository {
     pub(crate) fn copy_worktree(&self, to: &Path, without: &Path) -> Result<String> {
         let mut hash = Sha256::new();
         copy_files(self.worktree()?, to, without, &mut hash)?;
-        Ok(digest::hex(&hash.finalize()))
+        Ok(hexadecimal(&hash.finalize()))
     }
 }
 

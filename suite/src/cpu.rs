@@ -22,85 +22,106 @@ use crate::key::Key;
 use crate::memory;
 use crate::threads;
 
-/// The classic shape: a chunk a thread, then pairwise merges.
-#[derive(Debug)]
-pub struct Std<K> {
-    prepared: Option<Classic<K>>,
+/// A sort on the threads of a pool.
+pub struct InPool<K> {
+    name: &'static str,
+    /// Where `prepare` makes room for a copy of the keys, or the sort does within the timed
+    /// interval.
+    scratch: Scratch,
+    sort: fn(&ThreadPool, &mut [K], &mut [K]),
+    prepared: Option<Prepared<K>>,
 }
 
-impl<K> Default for Std<K> {
-    fn default() -> Self {
-        Self { prepared: None }
-    }
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scratch {
+    None,
+    Prepared,
+    OfSort,
 }
 
-/// State of the classic shape.
-#[derive(Debug)]
-struct Classic<K> {
+struct Prepared<K> {
     pool: ThreadPool,
-    level: usize,
-    /// Where every other round of merges writes.
+    n: usize,
     scratch: Vec<K>,
 }
 
-impl<K: Key> Engine<K> for Std<K> {
+/// The classic shape: a chunk a thread, then pairwise merges.
+pub fn standard<K: Key>() -> InPool<K> {
+    InPool { name: CPU_STD, scratch: Scratch::Prepared, sort: classic, prepared: None }
+}
+
+/// rayon's parallel quicksort, in place.
+pub fn rayon<K: Key>() -> InPool<K> {
+    let sort = |pool: &ThreadPool, keys: &mut [K], _: &mut [K]| {
+        threads::install(pool, &mut || keys.par_sort_unstable());
+    };
+    InPool { name: CPU_RAYON, scratch: Scratch::None, sort, prepared: None }
+}
+
+/// The radix sort of rdst, which has no way to be handed a buffer.
+pub fn radix<K: Key>() -> InPool<K> {
+    let sort = |pool: &ThreadPool, keys: &mut [K], _: &mut [K]| {
+        threads::install(pool, &mut || keys.radix_sort_unstable());
+    };
+    InPool { name: CPU_RADIX, scratch: Scratch::OfSort, sort, prepared: None }
+}
+
+impl<K: Key> Engine<K> for InPool<K> {
     fn name(&self) -> &'static str {
-        CPU_STD
+        self.name
     }
 
     fn scratch_bytes(&self, n: usize, _level: usize) -> u64 {
-        memory::bytes_of::<K>(n)
+        if self.scratch == Scratch::None { 0 } else { memory::bytes_of::<K>(n) }
     }
 
     fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
         self.prepared = None;
-        self.prepared = Some(Classic {
-            pool: threads::pool(CPU_STD, level)?,
-            level,
-            scratch: memory::buffer(n)?,
-        });
+        let pool = threads::pool(self.name, level)?;
+        // After the threads, which take memory as well.
+        memory::require(n, self.scratch_bytes(n, level))?;
+        let held = if self.scratch == Scratch::Prepared { n } else { 0 };
+        self.prepared = Some(Prepared { pool, n, scratch: memory::buffer(held)? });
         Ok(())
     }
 
     fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
-        let n = keys.len();
+        let (n, engine) = (keys.len(), self.name);
         match &mut self.prepared {
-            Some(classic) if n <= classic.scratch.len() => classic.sort(keys),
+            Some(Prepared { pool, n: most, scratch }) if n <= *most => {
+                (self.sort)(pool, keys, scratch);
+                Ok(())
+            }
             other => {
-                return Err(Error::NotPrepared {
-                    engine: CPU_STD,
-                    n,
-                    prepared: other.as_ref().map_or(0, |classic| classic.scratch.len()),
-                });
+                let prepared = other.as_ref().map_or(0, |ready| ready.n);
+                Err(Error::NotPrepared { engine, n, prepared })
             }
         }
-        Ok(())
     }
 }
 
-impl<K: Key> Classic<K> {
-    fn sort(&mut self, keys: &mut [K]) {
-        let n = keys.len();
-        let chunk = n.div_ceil(self.level).max(1);
-        each(&self.pool, keys.chunks_mut(chunk), |chunk| chunk.sort_unstable());
+/// Sorts a chunk a thread, and merges neighbours by way of `scratch`.
+fn classic<K: Key>(pool: &ThreadPool, keys: &mut [K], scratch: &mut [K]) {
+    let n = keys.len();
+    let chunk = n.div_ceil(pool.current_num_threads()).max(1);
+    each(pool, keys.chunks_mut(chunk), |chunk| chunk.sort_unstable());
 
-        let (mut from, mut to) = (keys, &mut self.scratch[..n]);
-        let mut run = chunk;
-        let mut in_scratch = false;
-        while run < n {
-            let pairs = from.chunks(2 * run).zip(to.chunks_mut(2 * run));
-            each(&self.pool, pairs, |(runs, merged)| {
-                let (left, right) = runs.split_at(run.min(runs.len()));
-                merge(left, right, merged);
-            });
-            (from, to) = (to, from);
-            in_scratch = !in_scratch;
-            run *= 2;
-        }
-        if in_scratch {
-            let pairs = to.chunks_mut(chunk).zip(from.chunks(chunk));
-            each(&self.pool, pairs, |(to, from)| to.copy_from_slice(from));
-        }
+    let (mut from, mut to) = (keys, &mut scratch[..n]);
+    let mut run = chunk;
+    let mut in_scratch = false;
+    while run < n {
+        let pairs = from.chunks(2 * run).zip(to.chunks_mut(2 * run));
+        each(pool, pairs, |(runs, merged)| {
+            let (left, right) = runs.split_at(run.min(runs.len()));
+            merge(left, right, merged);
+        });
+        (from, to) = (to, from);
+        in_scratch = !in_scratch;
+        run *= 2;
+    }
+    if in_scratch {
+        let pairs = to.chunks_mut(chunk).zip(from.chunks(chunk));
+        each(pool, pairs, |(to, from)| to.copy_from_slice(from));
     }
 }
 
@@ -128,48 +149,4 @@ fn merge<K: Key>(left: &[K], right: &[K], merged: &mut [K]) {
     let (left, right) = (&left[l..], &right[r..]);
     rest[..left.len()].copy_from_slice(left);
     rest[left.len()..].copy_from_slice(right);
-}
-
-/// A sort of a crate that takes the threads of the pool it is called in.
-pub struct InPool<K> {
-    name: &'static str,
-    /// Copies of the keys that the crate allocates within the timed interval, at most.
-    copies: u64,
-    sort: fn(&mut [K]),
-    pool: Option<ThreadPool>,
-}
-
-/// rayon's parallel quicksort, in place.
-pub fn rayon<K: Key>() -> InPool<K> {
-    InPool { name: CPU_RAYON, copies: 0, sort: |keys| keys.par_sort_unstable(), pool: None }
-}
-
-/// The radix sort of rdst, which has no way to be handed a buffer.
-pub fn radix<K: Key>() -> InPool<K> {
-    InPool { name: CPU_RADIX, copies: 1, sort: |keys| keys.radix_sort_unstable(), pool: None }
-}
-
-impl<K: Key> Engine<K> for InPool<K> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn scratch_bytes(&self, n: usize, _level: usize) -> u64 {
-        self.copies.saturating_mul(memory::bytes_of::<K>(n))
-    }
-
-    fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
-        self.pool = None;
-        self.pool = Some(threads::pool(self.name, level)?);
-        // After the threads, which take memory as well.
-        memory::require(n, self.scratch_bytes(n, level))
-    }
-
-    fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
-        let Some(pool) = &self.pool else {
-            return Err(Error::NotPrepared { engine: self.name, n: keys.len(), prepared: 0 });
-        };
-        threads::install(pool, &mut || (self.sort)(keys));
-        Ok(())
-    }
 }

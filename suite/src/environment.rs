@@ -226,7 +226,8 @@ fn short_hash(fields: &impl Serialize) -> String {
     hexadecimal(&Sha256::digest(json)[..6])
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+/// Two digits a byte.
+pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

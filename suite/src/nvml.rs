@@ -13,6 +13,8 @@ use nvml_wrapper::enum_wrappers::device::{
 use nvml_wrapper::{Device, Nvml};
 use serde::{Deserialize, Serialize};
 
+use crate::environment::hexadecimal;
+
 /// File name of the library where only the driver is installed. The name that the
 /// crate looks for comes with CUDA.
 const LIBRARY: &str = "libnvidia-ml.so.1";
@@ -220,7 +222,7 @@ fn uuid() -> Option<String> {
     if status != sys::cudaError_enum::CUDA_SUCCESS {
         return None;
     }
-    let hex: String = uuid.bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hexadecimal(&uuid.bytes.map(|byte| byte as u8));
     let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     Some(format!("GPU-{}", parts.join("-")))
 }

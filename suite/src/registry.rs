@@ -23,7 +23,7 @@ use crate::peers::{Peer, Variant};
 use crate::runner::Runner;
 use crate::runners::peer::{self, Handed, Shape, SharedPeer};
 use crate::runners::{copies, devices, emulator, gpu, host as on_host, segments, streams};
-use crate::slowdown::{Slowdown, Slowed};
+use crate::slowdown::Slowdown;
 use crate::workload::KeyFile;
 use crate::{cpu, gpu_engine, split_engine};
 
@@ -38,13 +38,14 @@ pub struct Registry {
 type Built = Result<Box<dyn Runner>, Error>;
 type Drawn = Result<Box<dyn Input>, Error>;
 
-/// A type of elements, and how its cases are built.
+/// A type of elements: keys, alone or with values of 4 bytes, and how its cases are built.
 struct Type {
     name: &'static str,
     bytes: usize,
-    build: fn(&Registry, Group, &Case) -> Built,
+    paired: bool,
+    build: fn(&Registry, Group, &Case, bool) -> Built,
     /// The input of a case, for peers.
-    input: fn(&Registry, &Case) -> Drawn,
+    input: fn(&Registry, &Case, Form) -> Drawn,
     require_levels: fn(&Case, &[usize]) -> Result<(), Error>,
 }
 
@@ -62,29 +63,15 @@ const fn keys<K: Key + Default>() -> Type {
     Type {
         name: K::NAME,
         bytes: size_of::<K>(),
-        build: build_keys::<K>,
-        input: |registry, case| {
-            let form = match Group::Segments.name() == case.group {
-                true => Form::Segments(case.level),
-                false => Form::Alone,
-            };
-            Ok(Box::new((registry.inputs.keys::<K>(case)?, form)))
-        },
+        paired: false,
+        build: build::<K>,
+        input: |registry, case, form| Ok(Box::new((registry.inputs.keys::<K>(case)?, form))),
         require_levels: require_levels_of::<K>,
     }
 }
 
 const fn pairs<K: Key + Default>(name: &'static str) -> Type {
-    Type {
-        name,
-        bytes: size_of::<K>() + size_of::<u32>(),
-        build: build_pairs::<K>,
-        input: |registry, case| {
-            require_indices(case.n)?;
-            Ok(Box::new((registry.inputs.keys::<K>(case)?, Form::Pairs)))
-        },
-        require_levels: require_levels_of::<K>,
-    }
+    Type { name, bytes: size_of::<K>() + size_of::<u32>(), paired: true, ..keys::<K>() }
 }
 
 /// Names of all types.
@@ -94,12 +81,16 @@ pub fn types() -> Vec<&'static str> {
 
 /// Names of the types of keys without values.
 pub fn key_types() -> Vec<&'static str> {
-    types().into_iter().filter(|name| !name.contains('+')).collect()
+    names_of(false)
+}
+
+fn names_of(paired: bool) -> Vec<&'static str> {
+    TYPES.iter().filter(|kind| kind.paired == paired).map(|kind| kind.name).collect()
 }
 
 /// The file of keys `path`, of type `kind` where it does not say its own.
 pub fn key_file(path: &Path, kind: Option<&str>) -> Result<KeyFile, Error> {
-    let alone = TYPES.iter().filter(|kind| !kind.name.contains('+'));
+    let alone = TYPES.iter().filter(|kind| !kind.paired);
     let types: Vec<_> = alone.map(|kind| (kind.name, kind.bytes)).collect();
     KeyFile::open(path, kind, &types)
 }
@@ -150,7 +141,7 @@ impl Registry {
             let kind = kind_of(case)?;
             self.require_unslowed(group, case)?;
             require_gpu_memory(group, case, kind.bytes)?;
-            (kind.build)(self, group, case)
+            (kind.build)(self, group, case, kind.paired)
         };
         build().map_err(|error| error.of(case))
     }
@@ -236,18 +227,23 @@ impl Registry {
 
     /// The input of a case for peers. The last one is kept: they follow one another.
     fn handed(&self, case: &Case) -> Result<Rc<Handed>, Error> {
-        let name = match Group::Segments.name() == case.group {
-            true => format!("{} in {} segments", case.input(), case.level),
-            false => case.input(),
+        let kind = kind_of(case)?;
+        let form = match kind.paired {
+            true => Form::Pairs,
+            false if case.group == Group::Segments.name() => Form::Segments(case.level),
+            false => Form::Alone,
         };
+        let name = format!("{} {form:?}", case.input());
         let mut last = self.handed.borrow_mut();
         if let Some((_, kept)) = last.as_ref().filter(|(known, _)| *known == name) {
             return Ok(Rc::clone(kept));
         }
         *last = None;
-        let kind = kind_of(case)?;
+        if kind.paired {
+            require_indices(case.n)?;
+        }
         let bytes = (case.n as u64).saturating_mul(kind.bytes as u64);
-        let input = || (kind.input)(self, case);
+        let input = || (kind.input)(self, case, form);
         let handed = Rc::new(Handed::new(kind.name, (case.n, bytes), input)?);
         *last = Some((name, Rc::clone(&handed)));
         Ok(handed)
@@ -279,7 +275,7 @@ pub fn engine<K: Key>(name: &str) -> Result<Box<dyn Engine<K>>, Error> {
     Ok(match name {
         CPU_RADIX => Box::new(cpu::radix()),
         CPU_RAYON => Box::new(cpu::rayon()),
-        CPU_STD => Box::new(cpu::Std::default()),
+        CPU_STD => Box::new(cpu::standard()),
         GPU_SPLIT => split_engine::open()?,
         _ => gpu_engine::open()?,
     })
@@ -348,66 +344,46 @@ fn require_free(case: &Case, needed: u64) -> Result<(), Error> {
     }
 }
 
-fn build_keys<K: Key + Default>(registry: &Registry, group: Group, case: &Case) -> Built {
+fn build<K: Key + Default>(registry: &Registry, group: Group, case: &Case, paired: bool) -> Built {
+    match (group, paired) {
+        (Group::Pairs, false) => return Err(unknown("type of pairs", &case.kind, &names_of(true))),
+        (Group::Pairs | Group::Devices, true) => require_indices(case.n)?,
+        (_, true) => return Err(unknown("type of keys alone", &case.kind, &key_types())),
+        (_, false) => {}
+    }
     let (engine, variant) = engine_and_variant(&case.engine);
     if is_peer(engine) {
         return registry.build_peer(group, case);
     }
-    let keys = || registry.inputs.keys::<K>(case);
-    if group == Group::Classic && variant.and_then(devices_count).is_some() {
-        let sorter = self::engine::<K>(&case.engine)?;
-        return Ok(Box::new(on_host::Sorted::new(sorter, case.n, case.level, keys)?));
-    }
-    let order = order(variant)?;
-    if variant.is_some() && group != Group::Device {
+    let over_devices = group == Group::Classic && variant.and_then(devices_count).is_some();
+    let order = order(variant.filter(|_| !over_devices))?;
+    if variant.is_some() && !over_devices && !matches!(group, Group::Device | Group::Pairs) {
         return Err(unknown("engine", &case.engine, &group.engines()));
     }
+    let (keys, level) = (|| registry.inputs.keys::<K>(case), case.level);
+    let arrays = || registry.inputs.arrays::<K>(case);
     Ok(match (group, engine) {
-        (Group::Pairs, _) => {
-            return Err(unknown("type of pairs", K::NAME, &["u32+u32", "u64+u32"]));
-        }
-        (Group::Device | Group::DeviceCold, _) => {
+        (Group::Device | Group::DeviceCold, _) | (Group::Pairs, GPU) => {
             let cold = group == Group::DeviceCold;
-            Box::new(gpu::Resident::new(&*keys()?, false, cold, order)?)
+            Box::new(gpu::Resident::new(&*keys()?, paired, cold, order)?)
         }
+        (Group::Pairs, CPU_RAYON) => Box::new(on_host::pairs(keys()?, level, CPU_RAYON)?),
+        (Group::Pairs, _) => Box::new(on_host::pairs(keys()?, level, CPU_STD)?),
         (Group::DeviceGraph, _) => Box::new(gpu::Graph::new(keys()?)?),
-        (Group::Devices, _) => Box::new(devices::OneArray::new(keys()?.keys(), false, case.level)?),
-        (Group::Split, GPU) => Box::new(streams::Split::new(keys()?, case.level)?),
-        (Group::Batch, GPU) => Box::new(streams::Batch::new(registry.inputs.arrays::<K>(case)?)?),
-        (Group::Batch, _) => {
-            let arrays = registry.inputs.arrays::<K>(case)?;
-            let by = if engine == CPU_RADIX { CPU_RADIX } else { CPU_STD };
-            Box::new(on_host::batch(arrays, by)?)
-        }
-        (Group::Segments, _) => Box::new(segments::Segments::new(keys()?.keys(), case.level)?),
-        (Group::Transfer, CPU_COPY) => Box::new(on_host::copy(keys()?, case.level)?),
-        (Group::Transfer, _) => copies::build(engine, keys()?, case.level)?,
+        (Group::Devices, _) => Box::new(devices::OneArray::new(keys()?.keys(), paired, level)?),
+        (Group::Split, GPU) => Box::new(streams::Split::new(keys()?, level)?),
+        (Group::Batch, GPU) => Box::new(streams::Batch::new(arrays()?)?),
+        (Group::Batch, CPU_RADIX) => Box::new(on_host::batch(arrays()?, CPU_RADIX)?),
+        (Group::Batch, _) => Box::new(on_host::batch(arrays()?, CPU_STD)?),
+        (Group::Segments, _) => Box::new(segments::Segments::new(keys()?.keys(), level)?),
+        (Group::Transfer, CPU_COPY) => Box::new(on_host::copy(keys()?, level)?),
+        (Group::Transfer, _) => copies::build(engine, keys()?, level)?,
         (Group::Emulator, _) => emulator::build(case, keys)?,
         (Group::Classic | Group::Cpu | Group::Split, _) => {
-            let mut sorter = self::engine::<K>(engine)?;
-            if let Some(percent) = registry.slowdown_of(engine) {
-                sorter = Box::new(Slowed::new(sorter, percent));
-            }
-            Box::new(on_host::Sorted::new(sorter, case.n, case.level, keys)?)
+            let sorter = self::engine::<K>(&case.engine)?;
+            let sorted = on_host::Sorted::new(sorter, case.n, level, keys)?;
+            Box::new(sorted.slowed(registry.slowdown_of(engine)))
         }
-    })
-}
-
-fn build_pairs<K: Key + Default>(registry: &Registry, group: Group, case: &Case) -> Built {
-    if !matches!(group, Group::Pairs | Group::Devices) {
-        return Err(unknown("type of keys alone", &case.kind, &key_types()));
-    }
-    require_indices(case.n)?;
-    let keys = || registry.inputs.keys::<K>(case);
-    if group == Group::Devices {
-        return Ok(Box::new(devices::OneArray::new(keys()?.keys(), true, case.level)?));
-    }
-    let (engine, variant) = engine_and_variant(&case.engine);
-    Ok(match engine {
-        GPU => Box::new(gpu::Resident::new(&*keys()?, true, false, order(variant)?)?),
-        CPU_RAYON => Box::new(on_host::pairs(keys()?, case.level, CPU_RAYON)?),
-        CPU_STD => Box::new(on_host::pairs(keys()?, case.level, CPU_STD)?),
-        _ => return registry.build_peer(group, case),
     })
 }
 

@@ -114,11 +114,7 @@ impl Sampler {
         self.taken += 1;
         let cycles = times.device_s.zip(reading.sm_clock_hz);
         Ok(Sample {
-            environment: self.environment.clone(),
-            case: self.name.clone(),
-            index,
             sorts,
-            seconds,
             clock,
             host_s: times.host_s,
             device_s: times.device_s,
@@ -126,11 +122,10 @@ impl Sampler {
             sm_clock_hz: reading.sm_clock_hz,
             sm_cycles: cycles.map(|(seconds, hertz)| seconds * hertz),
             power_w: reading.power_w,
-            energy_j: None,
-            energy_s: None,
             temperature_c: reading.temperature_c,
             slowdowns: reading.slowdowns,
             unix_time_s: now(),
+            ..Sample::by_host(&self.environment, self.name.clone(), index, seconds)
         })
     }
 

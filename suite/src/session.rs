@@ -19,7 +19,6 @@ use crate::runners::host::copy as host_copy;
 use crate::sampler::Sampler;
 use crate::slowdown::Slowdown;
 use crate::verify::Keys;
-use crate::workload::KeyFile;
 use host::gpu::Device;
 
 /// Takes the lines of a run.
@@ -59,11 +58,6 @@ impl Session {
             engines: BTreeMap::new(),
             versions: BTreeMap::new(),
         }
-    }
-
-    /// Has the cases that name `file` sort its keys.
-    pub fn take_file(&mut self, file: KeyFile) {
-        self.registry.take_file(file);
     }
 
     /// Plants a slowdown in an engine; to be called before [`begin`](Self::begin), which

@@ -12,8 +12,6 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Engine;
-use crate::error::Error;
 use crate::key::Key;
 
 /// Keys that are sorted at a time: well under a microsecond, the most by which the time is
@@ -49,54 +47,31 @@ impl fmt::Display for Slowdown {
     }
 }
 
-/// An engine that takes longer than it needs.
-pub struct Slowed<K> {
-    engine: Box<dyn Engine<K>>,
-    percent: f64,
-    again: Vec<K>,
-}
-
-impl<K: Key> Slowed<K> {
-    /// `engine`, slowed down by a percentage.
-    pub fn new(engine: Box<dyn Engine<K>>, percent: f64) -> Self {
-        Self { engine, percent, again: Vec::with_capacity(AGAIN) }
-    }
-}
-
-impl<K: Key> Engine<K> for Slowed<K> {
-    fn name(&self) -> &'static str {
-        self.engine.name()
-    }
-
-    fn scratch_bytes(&self, n: usize, level: usize) -> u64 {
-        self.engine.scratch_bytes(n, level)
-    }
-
-    fn prepare(&mut self, n: usize, level: usize) -> Result<(), Error> {
-        self.engine.prepare(n, level)
-    }
-
-    fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
-        let begin = Instant::now();
-        self.engine.sort(keys)?;
-        let until = begin.elapsed().mul_f64(1.0 + self.percent / 100.0);
-        while begin.elapsed() < until {
-            self.again.clear();
-            // In reverse, or there would be nothing to sort.
-            self.again.extend(keys.iter().take(AGAIN).rev());
-            self.again.sort_unstable();
-            std::hint::black_box(&self.again);
-        }
-        Ok(())
+/// Sorts copies of the first of `keys` until the time since `begin` is a percentage longer.
+pub(crate) fn spend<K: Key>(percent: f64, begin: Instant, keys: &[K]) {
+    let until = begin.elapsed().mul_f64(1.0 + percent / 100.0);
+    let mut again: Vec<K> = Vec::with_capacity(AGAIN);
+    while begin.elapsed() < until {
+        again.clear();
+        // In reverse, or there would be nothing to sort.
+        again.extend(keys.iter().take(AGAIN).rev());
+        again.sort_unstable();
+        std::hint::black_box(&again);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
+    use crate::engine::Engine;
+    use crate::error::Error;
+    use crate::runner::Runner;
+    use crate::runners::host::Sorted;
+    use crate::verify::Keys;
 
     #[test]
     fn a_slowdown_is_read_as_it_is_written() {
@@ -130,16 +105,10 @@ mod tests {
     #[test]
     fn a_slowed_engine_sorts_and_takes_longer() {
         let keys: Vec<u32> = (0..20_000u32).map(|i| i.wrapping_mul(2_654_435_761)).collect();
-        let mut sorted = keys.clone();
-        sorted.sort_unstable();
+        let (n, input) = (keys.len(), Rc::new(Keys::new(keys)));
         let took = Arc::new(AtomicU64::new(0));
-        let mut engine = Slowed::new(Box::new(Told(took.clone())), 900.0);
-        engine.prepare(keys.len(), 1).unwrap();
-        let mut work = keys.clone();
-        let begin = Instant::now();
-        engine.sort(&mut work).unwrap();
-        let all = begin.elapsed().as_nanos() as f64;
-        assert_eq!(work, sorted);
+        let sorted = Sorted::new(Box::new(Told(took.clone())), n, 1, || Ok(input)).unwrap();
+        let all = sorted.slowed(Some(900.0)).once().unwrap().host_s.unwrap() * 1e9;
         let alone = took.load(Ordering::Relaxed) as f64;
         assert!(alone > 0.0 && all > 9.9 * alone, "{all} and {alone}");
     }

@@ -35,7 +35,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let mut session = Session::new(options.seed, "peers", true, sink);
     let cases = options.cases(file.as_ref());
     if let Some(file) = file {
-        session.take_file(file);
+        session.registry.take_file(file);
     }
     session.begin(false)?;
     let environment = session.environment.environment.clone();

@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use super::process::Peer;
 use super::python::{Library, PYTHON_VARIABLE, SERVE};
 use crate::engines;
+use crate::environment::hexadecimal;
 use crate::error::Error;
 
 /// Environment variable that names the CUDA compiler.
@@ -202,8 +203,7 @@ fn key(parts: &[&str]) -> String {
         hash.update((part.len() as u64).to_le_bytes());
         hash.update(part);
     }
-    let digest = hash.finalize();
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&hash.finalize()[..8])
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {

@@ -11,14 +11,12 @@ use std::time::Instant;
 use crate::engines::GPU;
 use crate::error::{Error, Unavailable};
 use crate::key::Key;
+use crate::memory::POISON;
 use crate::runner::{Runner, Times};
 use host::gpu::devices::{Devices, DevicesSort, Parts};
 use host::gpu::resident::indices;
 use host::gpu::stream::stream;
 use host::gpu::{Order, Payload, checks};
-
-/// Byte in an output before a sort writes to it.
-const POISON: u8 = 0xA5;
 
 /// The first `count` GPUs; all are opened once a process.
 pub fn first(count: usize) -> Result<Arc<Devices>, Unavailable> {

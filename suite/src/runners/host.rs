@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::key::{Key, bytes, bytes_mut};
 use crate::memory;
 use crate::runner::{Runner, Times};
+use crate::slowdown;
 use crate::threads::{self, BLOCK};
 use crate::verify::{Keys, check_copy, check_pairs};
 
@@ -24,6 +25,8 @@ pub struct Sorted<K: Key> {
     input: Rc<Keys<K>>,
     work: Vec<K>,
     level: usize,
+    /// By how many percent each sort is made to take longer.
+    slowed: Option<f64>,
 }
 
 impl<K: Key> Sorted<K> {
@@ -39,7 +42,12 @@ impl<K: Key> Sorted<K> {
         // Before the engine finds out whether there is room for what it takes itself.
         let work = memory::buffer(n)?;
         engine.prepare(n, level)?;
-        Ok(Self { engine, work, input, level })
+        Ok(Self { engine, work, input, level, slowed: None })
+    }
+
+    /// The same, with a slowdown planted.
+    pub fn slowed(self, percent: Option<f64>) -> Self {
+        Self { slowed: percent, ..self }
     }
 }
 
@@ -48,6 +56,9 @@ impl<K: Key> Runner for Sorted<K> {
         memory::copy(&mut self.work, self.input.keys());
         let start = Instant::now();
         self.engine.sort(&mut self.work)?;
+        if let Some(percent) = self.slowed {
+            slowdown::spend(percent, start, &self.work);
+        }
         let elapsed = start.elapsed();
         self.input.check(&self.work, self.engine.name(), self.level)?;
         Ok(Times::of_host(elapsed.as_secs_f64()))
@@ -172,7 +183,7 @@ pub fn copy<K: Key>(input: Rc<Keys<K>>, level: usize) -> Result<impl Runner, Err
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::Std;
+    use crate::cpu;
     use crate::error::Difference;
     use crate::workload::Workload;
 
@@ -241,13 +252,13 @@ mod tests {
     fn each_sample_sorts_fresh_input_and_nothing_is_sorted_to_nothing() {
         let keys: Vec<u32> = Workload::classic(100_000, 1).generate().unwrap();
         let kept = input(&keys);
-        let engine = Box::new(Std::default());
+        let engine = Box::new(cpu::standard());
         let mut sorted = Sorted::new(engine, keys.len(), 2, || Ok(Rc::clone(&kept))).unwrap();
         for _ in 0..3 {
             assert!(sorted.sample(2).unwrap().host_s.unwrap() > 0.0);
         }
         assert_eq!(kept.keys(), keys);
-        let engine = Box::new(Std::default());
+        let engine = Box::new(cpu::standard());
         Sorted::new(engine, 0, 8, || Ok(input(&[]))).unwrap().sample(2).unwrap();
     }
 
@@ -255,7 +266,7 @@ mod tests {
     fn memory_is_asked_for_before_it_is_taken() {
         let n = usize::MAX / 16;
         let none = || -> Result<Rc<Keys<u32>>, Error> { panic!("an input was drawn") };
-        let error = Sorted::new(Box::new(Std::default()), n, 2, none).err().unwrap();
+        let error = Sorted::new(Box::new(cpu::standard()), n, 2, none).err().unwrap();
         let start = format!("n = {n} needs 13.8 EB of memory");
         assert!(error.to_string().starts_with(&start), "{error}");
     }

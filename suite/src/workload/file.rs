@@ -13,6 +13,7 @@ use npyz::{DType, Endianness, NpyHeader, Order, TypeChar, TypeStr};
 use sha2::{Digest, Sha256};
 
 use crate::case::Case;
+use crate::environment::hexadecimal;
 use crate::error::{Error, unknown};
 use crate::key::{Key, bytes_mut};
 use crate::memory;
@@ -239,7 +240,7 @@ fn hash(mut reader: impl Read) -> io::Result<String> {
             read => hasher.update(&block[..read]),
         }
     }
-    Ok(hasher.finalize().iter().take(4).map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hasher.finalize()[..4]))
 }
 
 /// `n` keys from `offset` in `file`, read by all threads. They are little-endian, as every machine
