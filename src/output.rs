@@ -13,6 +13,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use serde::Serialize;
 use tempfile::{Builder, NamedTempFile};
 
 /// Permissions of a new file, of which the process's mask takes its part.
@@ -103,6 +104,11 @@ impl Output {
         };
         added.with_context(|| format!("cannot write {}", self.path.display()))
     }
+}
+
+/// A value as JSON of several lines, as it is written to files and printed.
+pub fn json(value: &impl Serialize) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value).context("cannot write JSON")? + "\n")
 }
 
 /// Replaces the file `path` by one that holds `contents`, and makes the folders above it.

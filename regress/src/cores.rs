@@ -8,12 +8,7 @@ use std::num::ParseIntError;
 use std::str::FromStr;
 
 use anyhow::{Context, Result};
-use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
-use nix::unistd::Pid;
-use suite::{Case, session};
-
-/// The process itself.
-const THIS: Pid = Pid::from_raw(0);
+use suite::{Case, session, threads};
 
 /// Cores that processes are bound to.
 #[derive(Clone, Debug)]
@@ -51,8 +46,7 @@ impl FromStr for Cores {
 
 /// The cores that this process may use, in ascending order.
 pub(crate) fn allowed() -> Result<Vec<usize>> {
-    let set = sched_getaffinity(THIS).context("cannot ask which cores there are")?;
-    Ok((0..CpuSet::count()).filter(|&core| set.is_set(core) == Ok(true)).collect())
+    threads::allowed_cores().context("cannot ask which cores there are")
 }
 
 /// The last of `allowed`, as many as `cases` have threads; one more where a GPU's driver
@@ -72,11 +66,7 @@ pub fn bind(cores: &[usize]) -> Result<()> {
     if cores.is_empty() {
         return Ok(());
     }
-    let mut set = CpuSet::new();
-    for &core in cores {
-        set.set(core).with_context(|| format!("--cores: there is no core {core}"))?;
-    }
-    sched_setaffinity(THIS, &set)
+    threads::bind(cores)
         .with_context(|| format!("--cores: cannot bind to {cores:?}; name cores of this machine"))
 }
 

@@ -1,5 +1,7 @@
 //! Which cases are meant: names, or regular expressions over names.
 
+use std::str::FromStr;
+
 use anyhow::{Result, anyhow};
 use regex::Regex;
 use suite::Case;
@@ -8,13 +10,40 @@ use suite::Case;
 #[derive(Clone, Debug)]
 pub struct Selection(Vec<Item>);
 
+/// A name, or an expression.
 #[derive(Clone, Debug)]
-enum Item {
+pub enum Item {
+    /// The case of this name.
     Case(Case),
+    /// All whose names match.
     Matching(Regex),
 }
 
+impl FromStr for Item {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if let Ok(name) = text.parse() {
+            return Ok(Self::Case(name));
+        }
+        let regex = Regex::new(text).map_err(|error| {
+            let said = error.to_string();
+            let last = said.lines().last().unwrap_or_default().trim();
+            anyhow!("`{text}` is no regular expression: {last}")
+        });
+        regex.map(Self::Matching)
+    }
+}
+
 impl Item {
+    /// The cases that are meant among `planned`; one that is named need not be there.
+    pub fn among(&self, planned: &[Case]) -> Vec<Case> {
+        match self {
+            Self::Case(named) => vec![named.clone()],
+            Self::Matching(_) => planned.iter().filter(|name| self.takes(name)).cloned().collect(),
+        }
+    }
+
     fn takes(&self, name: &Case) -> bool {
         match self {
             Self::Case(named) => named == name,
@@ -26,15 +55,7 @@ impl Item {
 impl Selection {
     /// By the texts of a command line.
     pub fn new(items: &[String]) -> Result<Self> {
-        let items = items.iter().map(|text| {
-            if let Ok(name) = text.parse() {
-                return Ok(Item::Case(name));
-            }
-            let regex = Regex::new(text);
-            let regex = regex.map_err(|_| anyhow!("`{text}` is no regular expression"))?;
-            Ok(Item::Matching(regex))
-        });
-        items.collect::<Result<_>>().map(Self)
+        items.iter().map(|text| text.parse()).collect::<Result<_>>().map(Self)
     }
 
     /// True if the case is meant.
@@ -70,6 +91,6 @@ mod tests {
         assert!(former.takes(&two[0]) && !former.takes(&two[1]));
         assert!(selection(&[]).unwrap().takes(&two[0]));
         let error = selection(&["cpu/("]).unwrap_err().to_string();
-        assert_eq!(error, "`cpu/(` is no regular expression");
+        assert_eq!(error, "`cpu/(` is no regular expression: error: unclosed group");
     }
 }

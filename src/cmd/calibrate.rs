@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use clap::Args;
-use cudamark::output::Output;
+use cudamark::output::{self, Output};
 use cudamark::{interrupt, paths, tell};
 use regress::build::{Build, Builds};
 use regress::calibration::{self, Plan, Summary};
 use regress::cores;
 use regress::schema::{Settings, Trial};
+use serde_json::json;
 use suite::Case;
 use suite::engines;
 use suite::environment::Environment;
@@ -161,20 +162,15 @@ fn lines(trials: &[Trial]) -> Result<String> {
 fn record(summary: &Summary, environment: &Environment, trials: &[Trial]) -> Result<String> {
     let mut record = serde_json::to_value(summary)?;
     let sum = |count: fn(&Trial) -> usize| trials.iter().map(count).sum::<usize>();
-    if let Some(fields) = record.as_object_mut() {
-        fields.insert("version".to_owned(), VERSION.into());
-        fields.insert("machine_id".to_owned(), environment.machine_id().into());
-        fields.insert("confidence".to_owned(), calibration::CONFIDENCE.into());
-        fields.insert(
-            "processes".to_owned(),
-            serde_json::json!({
-                "all": sum(|trial| trial.disturbed.processes),
-                "shared": sum(|trial| trial.disturbed.shared),
-                "stolen": sum(|trial| trial.disturbed.stolen),
-                "slowed": sum(|trial| trial.disturbed.slowed),
-            }),
-        );
-        fields.insert("environment".to_owned(), serde_json::to_value(environment)?);
-    }
-    Ok(serde_json::to_string_pretty(&record)? + "\n")
+    record["version"] = VERSION.into();
+    record["machine_id"] = environment.machine_id().into();
+    record["confidence"] = calibration::CONFIDENCE.into();
+    record["processes"] = json!({
+        "all": sum(|trial| trial.disturbed.processes),
+        "shared": sum(|trial| trial.disturbed.shared),
+        "stolen": sum(|trial| trial.disturbed.stolen),
+        "slowed": sum(|trial| trial.disturbed.slowed),
+    });
+    record["environment"] = serde_json::to_value(environment)?;
+    output::json(&record)
 }

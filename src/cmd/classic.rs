@@ -19,7 +19,7 @@ use suite::{Case, Error, Sample, Session};
 use suite::{devices_engine, engines, environment, registry, statistics};
 
 use super::keys::Keys;
-use crate::output::Output;
+use cudamark::output::{self, Output};
 use cudamark::report::charts;
 
 /// Type of the classic workload's keys: whatever the type, an engine runs or does not.
@@ -262,8 +262,7 @@ impl Outputs {
             output.write(&charts::classic(record)?)?;
         }
         if let Some(output) = self.json {
-            let json = serde_json::to_string_pretty(record).context("cannot write the record")?;
-            output.write(&(json + "\n"))?;
+            output.write(&output::json(record)?)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use cudamark::table;
 use suite::devices_report::{CaseRecord, DevicesReport};
@@ -16,7 +16,7 @@ use suite::workload::sizes::sizes;
 use suite::{Session, Unavailable, environment};
 
 use super::classic::{Gpus, gpus, print, sample_count};
-use crate::output::Output;
+use cudamark::output::{self, Output};
 
 /// Sort one array over several GPUs and over one, and print the speed-ups.
 ///
@@ -74,8 +74,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         print(&lines(records))?;
     }
     if let Some(output) = json {
-        let json = serde_json::to_string_pretty(&report).context("cannot write the record")?;
-        output.write(&(json + "\n"))?;
+        output.write(&output::json(&report)?)?;
     }
     Ok(())
 }

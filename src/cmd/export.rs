@@ -15,7 +15,9 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
+use cudamark::output;
 use serde_json::{Map, Value, json};
+use suite::environment::Environment;
 use suite::records::Contents;
 use suite::summary::Figures;
 use suite::{Case, Sample, Summary};
@@ -90,7 +92,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Format::Bmf => bmf(&summary),
         Format::Nvbench => nvbench(&contents, &summary),
     };
-    print(&(serde_json::to_string_pretty(&json)? + "\n"))
+    print(&output::json(&json)?)
 }
 
 fn csv(summary: &Summary) -> String {
@@ -142,10 +144,7 @@ fn nvbench(contents: &Contents, summary: &Summary) -> Value {
         })
     };
     let environment = summary.environment().map(|line| &line.environment);
-    let device = environment.and_then(|all| match &all.gpu {
-        Some(gpu) => Some(gpu.name.clone()),
-        None => all.cpu.clone(),
-    });
+    let device = environment.and_then(Environment::processor);
     let [major, minor, patch] = NVBENCH;
     let version = format!("{major}.{minor}.{patch}");
     json!({
@@ -155,7 +154,7 @@ fn nvbench(contents: &Contents, summary: &Summary) -> Value {
                 "json": { "major": major, "minor": minor, "patch": patch, "string": version },
             },
         },
-        "devices": [{ "id": 0, "name": device.unwrap_or_else(|| "unknown".to_owned()) }],
+        "devices": [{ "id": 0, "name": device.unwrap_or("unknown") }],
         "benchmarks": benchmarks.into_iter().enumerate().map(benchmark).collect::<Vec<_>>(),
     })
 }

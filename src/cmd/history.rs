@@ -12,7 +12,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use cudamark::report::figures::{change, seconds};
 use cudamark::report::history as history_page;
-use cudamark::{interrupt, paths, table, tell};
+use cudamark::{interrupt, output, paths, table, tell};
 use regress::build::Builds;
 use regress::commits::{self, Commit, short};
 use regress::fill::{self, Plan};
@@ -146,7 +146,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
                 commits: &commits,
                 cases: &curves,
             };
-            serde_json::to_string_pretty(&json)? + "\n"
+            output::json(&json)?
         }
         false => text(&label, &commits, &curves),
     };

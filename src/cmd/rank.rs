@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use cudamark::report::figures::seconds;
 use cudamark::table::Format;
-use cudamark::{paths, report, tell};
+use cudamark::{output, paths, report, tell};
 use regress::machine;
 use regress::rank::{self, Column, Ranking, Row, Sources, Times};
 use regress::selection::Selection;
@@ -60,7 +60,7 @@ fn written(ranking: &Ranking, format: Format) -> Result<String> {
     if format == Format::Json {
         let mut json = serde_json::to_value(ranking)?;
         json["version"] = VERSION.into();
-        return Ok(serde_json::to_string_pretty(&json)? + "\n");
+        return output::json(&json);
     }
     let warning = match ranking.machines_differ {
         true => "Different machines, ranked by --force: their times do not compare.\n\n",

@@ -18,7 +18,7 @@ use cudamark::output::Output;
 use cudamark::{interrupt, tell};
 use host::gpu::Device;
 use indicatif::ProgressBar;
-use regex::Regex;
+use regress::selection::Item;
 use suite::Unavailable;
 use suite::lines::{Line, to_text};
 use suite::session::{self, Sink};
@@ -186,10 +186,8 @@ fn chosen(options: &Options, keys: Option<KeyFile>) -> Result<Vec<Case>> {
     }
     let mut cases: Vec<Case> = Vec::new();
     for item in &options.cases {
-        let found = match item.parse::<Case>() {
-            Ok(name) => vec![name],
-            Err(_) => matching(item, &planned)?,
-        };
+        let wanted: Item = item.parse().map_err(|error| anyhow!("--cells: {error}"))?;
+        let found = wanted.among(&planned);
         if found.is_empty() {
             bail!(
                 "--cells: `{item}` is in the name of no case of the tier {}; --list shows them",
@@ -201,16 +199,6 @@ fn chosen(options: &Options, keys: Option<KeyFile>) -> Result<Vec<Case>> {
     let mut seen = BTreeSet::new();
     cases.retain(|case| seen.insert(case.clone()));
     Ok(cases)
-}
-
-fn matching(expression: &str, planned: &[Case]) -> Result<Vec<Case>> {
-    let regex = Regex::new(expression).map_err(|error| {
-        let text = error.to_string();
-        let last = text.lines().last().unwrap_or_default().trim().to_owned();
-        anyhow!("--cells: `{expression}` is no regular expression: {last}")
-    })?;
-    let matches = planned.iter().filter(|name| name.is_matched(|text| regex.is_match(text)));
-    Ok(matches.cloned().collect())
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

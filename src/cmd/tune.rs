@@ -125,14 +125,13 @@ fn keys<K: GpuKey>(workload: &Workload) -> Result<Vec<K>, suite::Error> {
 }
 
 /// Sizes of one item of a list.
-#[derive(Clone, Debug)]
-struct Sizes(Vec<usize>);
+type Sizes = Vec<usize>;
 
 fn some_sizes(text: &str) -> Result<Sizes, String> {
     let sizes = sizes(text)?;
     match sizes.iter().find(|&&n| n > sweep::MOST) {
         Some(n) => Err(format!("no shape sorts {n} elements; take {} or fewer", sweep::MOST)),
-        None => Ok(Sizes(sizes)),
+        None => Ok(sizes),
     }
 }
 
@@ -152,7 +151,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         false => options.types.clone(),
     };
     for kind in types {
-        for &n in options.sizes.iter().flat_map(|sizes| &sizes.0) {
+        for &n in options.sizes.iter().flatten() {
             let sweep = Sweep { options, kind, n };
             (kind.run)(&sweep, &mut session).with_context(|| sweep.title())?;
         }
@@ -243,7 +242,7 @@ mod tests {
         let options = parsed("--types pairs,u64 --sizes 2^14..2^18:2,1000").unwrap();
         let types: Vec<&str> = options.types.iter().map(|of| of.name).collect();
         assert_eq!(types, ["u32+u32", "u64"]);
-        let sizes: Vec<usize> = options.sizes.into_iter().flat_map(|sizes| sizes.0).collect();
+        let sizes: Vec<usize> = options.sizes.concat();
         assert_eq!(sizes, [1 << 14, 1 << 16, 1 << 18, 1000]);
     }
 
@@ -263,7 +262,7 @@ mod tests {
     #[test]
     fn without_its_kernels_the_command_says_what_to_run() {
         let options = parsed("").unwrap();
-        assert_eq!(options.sizes[0].0.len(), 8);
+        assert_eq!(options.sizes[0].len(), 8);
         if !sweep::BUILT {
             let error = run(&options).unwrap_err().to_string();
             assert!(error.contains(WITH_KERNELS) && !error.contains('\n'), "{error}");

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use cudamark::output;
 use cudamark::report::figures::change;
 use cudamark::table::Format;
 use regress::build::{self, Build};
@@ -74,7 +75,7 @@ impl<'a> Verdicts<'a> {
 
     pub(crate) fn written(&self, format: Format) -> Result<String> {
         if format == Format::Json {
-            return Ok(serde_json::to_string_pretty(self)? + "\n");
+            return output::json(self);
         }
         let mut rows: Vec<Vec<String>> = self.cases.iter().map(|row| columns(row).into()).collect();
         let mut heads = COLUMNS.to_vec();

@@ -70,7 +70,7 @@ pub fn render(summary: &Summary) -> Result<String> {
     let others = groups.into_iter().filter(|group| *group != first);
     let all: Vec<&Figures> = summary.cases.values().collect();
     let page = Page {
-        machine: text::machine(summary),
+        machine: text::machine(summary).to_owned(),
         metrics: Metric::ALL.map(Metric::name).to_vec(),
         first: Section {
             answers: analysis::first_answers(summary, first),

@@ -104,13 +104,9 @@ pub fn classic_csv(summary: &Summary) -> Option<String> {
 }
 
 /// The GPU or the CPU that the figures are of.
-pub fn machine(summary: &Summary) -> String {
-    let environment = summary.environment().map(|line| &line.environment);
-    let name = environment.and_then(|of| match &of.gpu {
-        Some(gpu) => Some(gpu.name.clone()),
-        None => of.cpu.clone(),
-    });
-    name.unwrap_or_else(|| "an unknown machine".to_owned())
+pub fn machine(summary: &Summary) -> &str {
+    let name = summary.environment().and_then(|line| line.environment.processor());
+    name.unwrap_or("an unknown machine")
 }
 
 /// One line on where the figures are from.

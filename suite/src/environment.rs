@@ -208,6 +208,11 @@ impl Environment {
         short_hash(&timeless)
     }
 
+    /// Name of the GPU that was used, or else of the CPU.
+    pub fn processor(&self) -> Option<&str> {
+        self.gpu.as_ref().map(|gpu| gpu.name.as_str()).or(self.cpu.as_deref())
+    }
+
     /// The commit, `-dirty` after it if the sources differed from it.
     pub fn described(&self) -> Option<String> {
         let mark = if self.dirty == Some(true) { "-dirty" } else { "" };

@@ -144,15 +144,27 @@ pub(crate) fn install(pool: &ThreadPool, work: &mut (dyn FnMut() + Send)) {
     pool.install(work);
 }
 
+/// Cores that the calling thread may run on, in ascending order.
+pub fn allowed_cores() -> nix::Result<Vec<usize>> {
+    let allowed = sched_getaffinity(Pid::from_raw(0))?;
+    Ok((0..CpuSet::count()).filter(|&core| allowed.is_set(core) == Ok(true)).collect())
+}
+
+/// Has the calling thread, and those that it starts from now on, run on these cores alone.
+pub fn bind(cores: &[usize]) -> nix::Result<()> {
+    let mut set = CpuSet::new();
+    cores.iter().try_for_each(|&core| set.set(core))?;
+    sched_setaffinity(Pid::from_raw(0), &set)
+}
+
 /// Cores of which each thread of some has one to itself, or none where there are too few.
 pub(crate) struct Cores(Vec<usize>);
 
 impl Cores {
     /// Cores for so many threads, of those that this process may run on.
     pub(crate) fn for_threads(count: usize) -> Self {
-        let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap_or_default();
-        let of = |&core: &usize| allowed.is_set(core).unwrap_or(false);
-        let cores: Vec<usize> = (0..CpuSet::count()).filter(of).take(count).collect();
+        let mut cores = allowed_cores().unwrap_or_default();
+        cores.truncate(count);
         Cores(if cores.len() < count { Vec::new() } else { cores })
     }
 
@@ -160,27 +172,24 @@ impl Cores {
     /// where it runs.
     pub(crate) fn bind(&self, index: usize) {
         if let Some(&core) = self.0.get(index) {
-            let mut set = CpuSet::new();
-            let _ = set.set(core).and_then(|()| sched_setaffinity(Pid::from_raw(0), &set));
+            let _ = bind(&[core]);
         }
     }
 
     /// The same until the returned value is dropped.
     pub(crate) fn bind_for_now(&self, index: usize) -> impl Drop {
-        let before = sched_getaffinity(Pid::from_raw(0)).ok();
+        let before = allowed_cores().unwrap_or_default();
         self.bind(index);
         Bound(before)
     }
 }
 
 /// The cores on which a thread may run again.
-struct Bound(Option<CpuSet>);
+struct Bound(Vec<usize>);
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        if let Some(set) = &self.0 {
-            let _ = sched_setaffinity(Pid::from_raw(0), set);
-        }
+        let _ = bind(&self.0);
     }
 }
 

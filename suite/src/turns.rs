@@ -9,7 +9,7 @@
 //! has samples.
 
 use crate::case::Case;
-use crate::engines::engine_and_variant;
+use crate::engines::{engine_and_variant, is_peer};
 use crate::error::Error;
 use crate::group::Group;
 use crate::lines::Sample;
@@ -94,6 +94,11 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Returns true of another library.
+    pub fn is_peer(&self) -> bool {
+        is_peer(&self.name)
+    }
+
     /// The times of its fastest variant, if it has any.
     pub fn best(&self) -> Option<&Times> {
         self.times.as_ref().ok()?.first()

@@ -6,12 +6,12 @@
 mod options;
 mod table;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use cudamark::tell;
 use suite::Unavailable;
-use suite::peers::report::{self, Cache, CaseRecord, Outcomes, Report};
+use suite::peers::report::{self, Cache, CaseRecord, Report};
 use suite::runners::gpu;
-use suite::turns::Turns;
+use suite::turns::{Outcome, Turns};
 use suite::{Case, Session, registry};
 
 use options::CLASSIC;
@@ -19,8 +19,8 @@ pub(crate) use options::Options;
 
 use super::classic::print;
 use super::sample::sink_to;
-use crate::output::Output;
-use table::{Table, title};
+use cudamark::output::{self, Output};
+use table::title;
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let file = options.keys.open()?;
@@ -40,16 +40,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     session.begin(false)?;
     let environment = session.environment.environment.clone();
     let report = Report::new(environment, options.seed, turns);
-    let mut comparison = Comparison {
-        report,
-        session,
-        turns,
-        ours: options.ours(),
-        table: Table { peers: Vec::new() },
-    };
+    let mut comparison =
+        Comparison { report, session, turns, ours: options.ours(), peers: Vec::new() };
     let names = options.peers();
     comparison.start(&names)?;
-    if comparison.table.peers.is_empty() && comparison.report.failures.is_empty() {
+    if comparison.peers.is_empty() && comparison.report.failures.is_empty() {
         return Err(none_can_run(&names).into());
     }
     comparison.report.before = report::gpu_state();
@@ -66,13 +61,14 @@ fn none_can_run(names: &[&str]) -> Unavailable {
     }
 }
 
-/// The table and the report, as they come to be.
+/// The report, as it comes to be.
 struct Comparison {
     report: Report,
     session: Session,
     turns: Turns,
     ours: Vec<&'static str>,
-    table: Table,
+    /// Peers that can run, each a column.
+    peers: Vec<String>,
 }
 
 impl Comparison {
@@ -84,7 +80,7 @@ impl Comparison {
             match self.session.can_run(name, &mut say) {
                 Ok(true) => {
                     tell!("{name}: {}", self.session.version(name).unwrap_or_default());
-                    self.table.peers.push((*name).to_owned());
+                    self.peers.push((*name).to_owned());
                 }
                 Ok(false) => {
                     let line = skipped.unwrap_or_default();
@@ -99,34 +95,30 @@ impl Comparison {
 
     fn measure(&mut self, cases: &[Case]) -> Result<()> {
         let cache_bytes = gpu::cache_bytes();
-        print(&self.table.head())?;
+        print(&table::head(&self.peers))?;
         for case in cases {
             let bytes = registry::bytes_of(&case.kind).unwrap_or(1);
             let cache = Cache::of(case.n, bytes, cache_bytes);
             let outcomes = self.outcomes(case)?;
-            let all = outcomes.ours.iter().chain(&outcomes.peers);
-            for error in all.filter_map(|outcome| outcome.times.as_ref().err()) {
+            for error in outcomes.iter().filter_map(|outcome| outcome.times.as_ref().err()) {
                 failed(&mut self.report, format!("{}: {error}", title(case)));
             }
             self.report.cases.extend(CaseRecord::of(case, &outcomes, cache));
-            print(&self.table.lines(case, &outcomes))?;
+            print(&table::lines(&self.peers, case, &outcomes))?;
         }
         Ok(())
     }
 
     /// Has all engines that can sort this sort it, by turns.
-    fn outcomes(&mut self, case: &Case) -> Result<Outcomes> {
-        let classic = case.group == CLASSIC;
+    fn outcomes(&mut self, case: &Case) -> Result<Vec<Outcome>> {
         let mut engines = self.ours.clone();
-        engines.retain(|ours| !classic || !ours.contains('@'));
-        let ours = engines.len();
-        engines.extend(self.table.peers.iter().map(String::as_str));
+        engines.retain(|ours| case.group != CLASSIC || !ours.contains('@'));
+        engines.extend(self.peers.iter().map(String::as_str));
         let mut outcomes = self.session.by_turns(case, &engines, self.turns)?;
-        let peers = outcomes.split_off(ours);
-        for ours in &mut outcomes {
+        for ours in outcomes.iter_mut().filter(|outcome| !outcome.is_peer()) {
             ours.name = ours.name.replace('@', "-");
         }
-        Ok(Outcomes { ours: outcomes, peers })
+        Ok(outcomes)
     }
 }
 
@@ -139,8 +131,7 @@ fn failed(report: &mut Report, line: String) {
 fn finish(report: Report, json: Option<Output>) -> Result<()> {
     // A report without a figure is no reason to replace one.
     if let Some(json) = json.filter(|_| !report.cases.is_empty()) {
-        let text = serde_json::to_string_pretty(&report);
-        json.write(&(text.context("cannot write the report")? + "\n"))?;
+        json.write(&output::json(&report)?)?;
     }
     match report.failures.len() {
         0 => Ok(()),

@@ -41,7 +41,7 @@ pub(crate) struct Options {
     /// Numbers of elements: 1000000, 2^20 or 2^20-1, or a range, in which an exponent
     /// counts: 2^10..2^28, or every second 2^10..2^28:2.
     #[arg(
-        long, value_name = "LIST", value_delimiter = ',', value_parser = some_sizes,
+        long, value_name = "LIST", value_delimiter = ',', value_parser = sizes,
         default_value = "2^10..2^28:2", conflicts_with = "keys"
     )]
     sizes: Vec<Sizes>,
@@ -95,8 +95,8 @@ impl Options {
             true => TYPES.to_vec(),
             false => self.types.iter().map(String::as_str).collect(),
         };
-        let distributions = once_each(self.distributions.iter().flat_map(|spread| &spread.0));
-        let sizes = once_each(self.sizes.iter().flat_map(|sizes| &sizes.0));
+        let distributions = once_each(self.distributions.iter().flatten());
+        let sizes = once_each(self.sizes.iter().flatten());
         let case =
             |group, kind, distribution: &str, n| Case::new(group, GPU, (kind, distribution, n), 1);
         let mut cases = Vec::new();
@@ -159,17 +159,11 @@ fn once_each<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     each
 }
 
-/// A size or a range of them.
-#[derive(Clone, Debug)]
-struct Sizes(Vec<usize>);
-
-fn some_sizes(text: &str) -> Result<Sizes, String> {
-    sizes(text).map(Sizes)
-}
+/// A size or a range of them. By another name, as clap's derive takes a list of lists for itself.
+type Sizes = Vec<usize>;
 
 /// A distribution, or all.
-#[derive(Clone, Debug)]
-struct Spread(Vec<Distribution>);
+type Spread = Vec<Distribution>;
 
 /// Reads a name, and lists all with what they mean.
 fn spread_parser() -> impl TypedValueParser<Value = Spread> {
@@ -177,7 +171,7 @@ fn spread_parser() -> impl TypedValueParser<Value = Spread> {
     let all = PossibleValue::new(ALL).help("All of these");
     PossibleValuesParser::new(named.chain([all])).map(|name| {
         // The parser lets names of distributions pass, and this one.
-        Spread(name.parse().map_or_else(|_| Distribution::ALL.to_vec(), |one| vec![one]))
+        name.parse().map_or_else(|_| Distribution::ALL.to_vec(), |one| vec![one])
     })
 }
 

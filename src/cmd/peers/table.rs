@@ -1,55 +1,48 @@
 //! The table: a line an input and sort of ours.
 
 use suite::Case;
-use suite::peers::report::Outcomes;
 use suite::turns::Outcome;
 
 use super::options::CLASSIC;
 
-pub(crate) struct Table {
-    /// Names of the peers that have a column.
-    pub peers: Vec<String>,
+/// The line above all others, where `peers` have a column each.
+pub(crate) fn head(peers: &[String]) -> String {
+    let mut line = format!(
+        "{:8} {:>10} {:14} {:12} {:>10} {:>8}",
+        "type", "n", "distribution", "ours", "ours ms", "G/s"
+    );
+    for name in peers {
+        line += &format!(" {:>10} {:>6}", format!("{name} ms"), "ratio");
+    }
+    line + "\n"
 }
 
-impl Table {
-    /// The line above all others.
-    pub(crate) fn head(&self) -> String {
-        let mut line = format!(
-            "{:8} {:>10} {:14} {:12} {:>10} {:>8}",
-            "type", "n", "distribution", "ours", "ours ms", "G/s"
-        );
-        for name in &self.peers {
-            line += &format!(" {:>10} {:>6}", format!("{name} ms"), "ratio");
-        }
-        line + "\n"
-    }
+/// A line for each of ours.
+pub(crate) fn lines(peers: &[String], case: &Case, outcomes: &[Outcome]) -> String {
+    let ours = outcomes.iter().filter(|outcome| !outcome.is_peer());
+    ours.map(|ours| line(peers, case, ours, outcomes)).collect()
+}
 
-    pub(crate) fn lines(&self, case: &Case, outcomes: &Outcomes) -> String {
-        let line = |ours| self.line(case, ours, &outcomes.peers);
-        outcomes.ours.iter().map(line).collect()
+fn line(peers: &[String], case: &Case, ours: &Outcome, outcomes: &[Outcome]) -> String {
+    let median = |outcome: &Outcome| Some(outcome.best()?.summary().0);
+    let ours_ms = median(ours);
+    let rate = ours_ms.map(|ms| case.n as f64 / ms / 1e6);
+    let mut line = format!(
+        "{:8} {:>10} {:14} {:12} {:>10} {:>8}",
+        case.kind,
+        power(case.n),
+        spread(case),
+        ours.name,
+        figure(ours_ms, 4),
+        figure(rate, 2),
+    );
+    for column in peers {
+        let outcome = outcomes.iter().find(|outcome| outcome.name == *column);
+        let theirs = outcome.and_then(median);
+        let ratio = theirs.zip(ours_ms).map(|(theirs, ours)| theirs / ours);
+        line += &format!(" {:>10} {:>6}", figure(theirs, 4), figure(ratio, 2));
     }
-
-    fn line(&self, case: &Case, ours: &Outcome, peers: &[Outcome]) -> String {
-        let median = |outcome: &Outcome| Some(outcome.best()?.summary().0);
-        let ours_ms = median(ours);
-        let rate = ours_ms.map(|ms| case.n as f64 / ms / 1e6);
-        let mut line = format!(
-            "{:8} {:>10} {:14} {:12} {:>10} {:>8}",
-            case.kind,
-            power(case.n),
-            spread(case),
-            ours.name,
-            figure(ours_ms, 4),
-            figure(rate, 2),
-        );
-        for column in &self.peers {
-            let outcome = peers.iter().find(|outcome| outcome.name == *column);
-            let theirs = outcome.and_then(median);
-            let ratio = theirs.zip(ours_ms).map(|(theirs, ours)| theirs / ours);
-            line += &format!(" {:>10} {:>6}", figure(theirs, 4), figure(ratio, 2));
-        }
-        line + "\n"
-    }
+    line + "\n"
 }
 
 /// A case, named in a line of its own.
@@ -101,12 +94,14 @@ mod tests {
         let mut wrong = outcome("torch", &[]);
         wrong.times = Err(Error::LevelZero);
         let case: Case = "device/i32-uniform/gpu/1/1048576".parse().unwrap();
-        let outcomes = Outcomes {
-            ours: vec![outcome("gpu", &[0.05]), outcome("gpu-ballots", &[0.08])],
-            peers: vec![outcome("cub", &[0.1]), wrong],
-        };
-        let table = Table { peers: vec!["cub".to_owned(), "torch".to_owned()] };
-        let lines = table.lines(&case, &outcomes);
+        let outcomes = [
+            outcome("gpu", &[0.05]),
+            outcome("gpu-ballots", &[0.08]),
+            outcome("cub", &[0.1]),
+            wrong,
+        ];
+        let peers = ["cub", "torch"].map(str::to_owned);
+        let lines = lines(&peers, &case, &outcomes);
         let words = lines.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
         assert_eq!(
             words.collect::<Vec<_>>(),
@@ -115,7 +110,7 @@ mod tests {
                 "i32 2^20 uniform gpu-ballots 0.0800 13.11 0.1000 1.25 - -",
             ]
         );
-        assert_eq!(lines.len(), 2 * table.head().len());
+        assert_eq!(lines.len(), 2 * head(&peers).len());
     }
 
     #[test]

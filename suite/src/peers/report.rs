@@ -12,15 +12,6 @@ use crate::runner::{WARM_UP_S, WARM_UP_SORTS};
 use crate::runners::peer::Shape;
 use crate::turns::{Outcome, Times, Turns};
 
-/// The results of all engines for one input.
-#[derive(Debug)]
-pub struct Outcomes {
-    /// Those of ours.
-    pub ours: Vec<Outcome>,
-    /// Those of peers.
-    pub peers: Vec<Outcome>,
-}
-
 /// Report of a comparison with peers.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -192,10 +183,9 @@ impl From<&Times> for VariantRecord {
 
 impl CaseRecord {
     /// Those of one input: one for each of ours and each peer that have times.
-    pub fn of(case: &Case, outcomes: &Outcomes, cache: Cache) -> Vec<Self> {
-        let with_times = |outcome: &&Outcome| outcome.times.is_ok();
-        let pairs = (outcomes.ours.iter().filter(with_times))
-            .flat_map(|ours| outcomes.peers.iter().map(move |peer| (ours, peer)));
+    pub fn of(case: &Case, outcomes: &[Outcome], cache: Cache) -> Vec<Self> {
+        let (peers, ours): (Vec<_>, Vec<_>) = outcomes.iter().partition(|of| of.is_peer());
+        let pairs = ours.iter().flat_map(|ours| peers.iter().map(move |peer| (ours, peer)));
         pairs.filter_map(|(ours, peer)| Self::new(case, ours, peer, cache)).collect()
     }
 
@@ -283,7 +273,11 @@ mod tests {
         environment.dirty = Some(true);
         let mut report = Report::new(environment, 7, Turns::of(20));
         let cache = Cache::of(1 << 20, 4, Some(50 << 20));
-        report.cases = CaseRecord::of(&case(), &Outcomes { ours, peers }, cache);
+        report.cases = CaseRecord::of(
+            &case(),
+            &[ours, peers].into_iter().flatten().collect::<Vec<_>>(),
+            cache,
+        );
         serde_json::to_value(&report).unwrap()
     }
 
