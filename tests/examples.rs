@@ -77,7 +77,7 @@ fn kernels_of_raw_pointers_are_checked() {
     cargo.current_dir(Path::new(ROOT).join("examples/raw-kernels")).env("CARGO_TARGET_DIR", target);
     let output = cargo.args(["test", "--test", "emulator", "--locked"]).output().unwrap();
     said(&output, 0);
-    contains(&text(&output.stdout), &["test result: ok. 10 passed; 0 failed; 0 ignored"]);
+    contains(&text(&output.stdout), &["test result: ok. 15 passed; 0 failed; 0 ignored"]);
 }
 
 fn a_kernel_of_ones_own_compiles_for_the_device() {

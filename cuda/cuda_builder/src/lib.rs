@@ -200,11 +200,12 @@ impl CudaBuilder {
         write_if_changed(&kept, text.as_bytes())?;
         let mut warnings: Vec<String> = compiler.warning.iter().cloned().collect();
         warnings.extend(Some(raw.messages).filter(|messages| !messages.is_empty()));
-        let violations = lint::lint(&text);
-        match self.lint {
-            Lint::Warn => warnings.extend(violations.iter().map(|v| v.to_string())),
-            Lint::Deny if violations.is_empty() => {}
-            Lint::Deny => return Err(CudaBuilderError::Lint { ptx: kept, violations }),
+        if self.lint != Lint::Allow {
+            let violations = lint::lint(&text);
+            if self.lint == Lint::Deny && !violations.is_empty() {
+                return Err(CudaBuilderError::Lint { ptx: kept, violations });
+            }
+            warnings.extend(lint::summary(&violations));
         }
         if in_build_script() {
             for line in warnings.iter().flat_map(|warning| warning.lines()) {

@@ -11,9 +11,11 @@ use std::fmt;
 pub enum Lint {
     /// They fail the build.
     Deny,
-    /// They are warnings.
+    /// They are warnings, one for each kernel and rule.
     #[default]
     Warn,
+    /// They are not looked for: of kernels that print or call functions.
+    Allow,
 }
 
 /// A kind of forbidden code.
@@ -86,6 +88,23 @@ pub fn lint(ptx: &str) -> Vec<Violation> {
     }
     found.sort_by_key(|violation| violation.line);
     found
+}
+
+/// The first violation of each rule in each kernel, and how many more there are.
+pub(crate) fn summary(violations: &[Violation]) -> Vec<String> {
+    let mut first: Vec<(&Violation, usize)> = Vec::new();
+    for violation in violations {
+        let is_same = |of: &Violation| (of.rule, &of.kernel) == (violation.rule, &violation.kernel);
+        match first.iter_mut().find(|(of, _)| is_same(of)) {
+            Some((_, more)) => *more += 1,
+            None => first.push((violation, 0)),
+        }
+    }
+    let line = |(violation, more)| match more {
+        0 => format!("{violation}"),
+        more => format!("{violation}, and {more} more"),
+    };
+    first.into_iter().map(line).collect()
 }
 
 fn violation(rule: Rule, kernel: Option<&str>, line: usize, text: &str) -> Violation {

@@ -12,12 +12,7 @@ twins! {
     /// `scope`: a release for what precedes, an acquire for what follows.
     fn fence(scope: Scope) {
         // SAFETY: a fence.
-        unsafe {
-            match scope {
-                Scope::Block => asm!("fence.acq_rel.cta;", options(nostack)),
-                Scope::Device => asm!("fence.acq_rel.gpu;", options(nostack)),
-            }
-        };
+        unsafe { scoped!(scope, "fence.acq_rel", ";", options(nostack)) };
         crate::emu::launch::current(|launch| launch.fence(scope))
     }
 }

@@ -62,7 +62,7 @@ impl Patience {
                 self.0 == 0
             };
             {
-                let at = Line::caller();
+                let at = Line::of_kernel();
                 current(|launch| launch.patience_ended(at))
             }
         }

@@ -39,6 +39,7 @@ macro_rules! scoped {
         match $scope {
             Scope::Block => asm!(concat!($before, ".cta", $after), $($operand)*),
             Scope::Device => asm!(concat!($before, ".gpu", $after), $($operand)*),
+            Scope::System => asm!(concat!($before, ".sys", $after), $($operand)*),
         }
     };
 }

@@ -14,6 +14,7 @@
 //! | [`shared`], [`shared_array!`] | the same by raw pointers |
 //! | [`atomic`] | orderings, scopes and fences |
 //! | [`float`] | functions of floating-point numbers |
+//! | [`io`] | `println!` and assertions with a message |
 //! | [`hint`] | hints to the compiler, which change no result |
 //!
 //! Kernels reach memory through accessor types, or by raw pointers and slices. On the device an
@@ -30,6 +31,7 @@ mod twins;
 mod instructions;
 
 pub mod atomic;
+mod atomic_number;
 mod atomic_values;
 #[cfg(target_os = "cuda")]
 mod device;
@@ -37,6 +39,7 @@ mod device;
 pub mod emu;
 pub mod float;
 pub mod hint;
+pub mod io;
 #[cfg(any(target_os = "cuda", test))]
 mod math;
 pub mod memory;
@@ -52,6 +55,8 @@ pub use cuda_std_macros::{address_space, gpu_only, kernel, launch_bounds, with_n
 pub use float::GpuFloat;
 #[cfg(feature = "glam")]
 pub use glam;
+#[cfg(not(target_os = "cuda"))]
+pub use io::{assert_eq, assert_ne, print, println};
 
 /// The names that a kernel file imports.
 pub mod prelude {
@@ -63,4 +68,6 @@ pub mod prelude {
     pub use crate::{
         address_space, kernel, launch_bounds, shared_array, shared_words, thread, warp, with_name,
     };
+    #[cfg(target_os = "cuda")]
+    pub use crate::{print, println};
 }

@@ -9,4 +9,6 @@ pub enum Scope {
     Block,
     /// All threads on the device (`gpu`).
     Device,
+    /// All threads of the devices and of the host (`sys`). The emulator has one device alone.
+    System,
 }

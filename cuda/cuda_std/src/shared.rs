@@ -40,7 +40,7 @@ twins! {
             }
         };
         {
-            let at = Line::caller();
+            let at = Line::of_kernel();
             current(|launch| {
                 let memory = launch.dynamic_shared(0..0, 1, at);
                 // SAFETY: it exists as long as the launch.

@@ -1,8 +1,8 @@
 //! A thread's indices, and the barriers of its block.
 
+use crate::atomic::fence;
 #[cfg(target_os = "cuda")]
 use crate::device::intrinsics as nv;
-#[cfg(not(target_os = "cuda"))]
 use crate::order::Scope;
 #[cfg(target_os = "cuda")]
 use core::arch::asm;
@@ -99,8 +99,20 @@ pub fn warp_size() -> u32 {
 
 /// Makes this thread's accesses before it visible to the device before those after it.
 #[inline(always)]
+pub fn device_fence() {
+    fence(Scope::Device);
+}
+
+/// [`device_fence`].
+#[inline(always)]
 pub fn grid_fence() {
     device_fence();
+}
+
+/// [`device_fence`], visible to the host and other devices too, of which the emulator has none.
+#[inline(always)]
+pub fn system_fence() {
+    fence(Scope::System);
 }
 
 /// A truth value, as Rust or as C has it.
@@ -157,23 +169,9 @@ twins! {
     fn sync_threads_count<P: Predicate>(predicate: P) -> u32 {
         nv::sync_threads_count(predicate.holds() as u32);
         {
-            let at = Line::caller();
+            let at = Line::of_kernel();
             current(|launch| launch.barrier(predicate.holds(), at))
         }
-    }
-
-    /// Makes this thread's accesses before it visible to the device before those after it.
-    fn device_fence() {
-        // SAFETY: a fence.
-        unsafe { asm!("fence.acq_rel.gpu;", options(nostack)) };
-        current(|launch| launch.fence(Scope::Device))
-    }
-
-    /// The same, visible to the host and other devices, of which the emulator has none.
-    fn system_fence() {
-        // SAFETY: a fence.
-        unsafe { asm!("fence.acq_rel.sys;", options(nostack)) };
-        current(|launch| launch.fence(Scope::Device))
     }
 
     /// Suspends this thread for about that long.
@@ -182,7 +180,7 @@ twins! {
         unsafe { asm!("nanosleep.u32 {};", in(reg32) nanos, options(nomem, nostack)) };
         {
             _ = nanos;
-            let at = Line::caller();
+            let at = Line::of_kernel();
             current(|launch| launch.yield_now(at))
         }
     }

@@ -5,6 +5,7 @@
 
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
+use cuda_std::assert_eq;
 use cuda_std::atomic::mid;
 use cuda_std::prelude::*;
 
@@ -264,4 +265,78 @@ pub unsafe fn mirrored(words: Global<u32>, greatest: *mut u32, bug: bool) {
         words.fetch_add(64, sum, Ordering::Relaxed, Scope::Device);
         mid::atomic_fetch_max_u32_device(greatest, Ordering::Relaxed, sum);
     }
+}
+
+/// Adds up, in the block that comes last, what each block has left in `parts`. With the bug, blocks
+/// are counted by an operation that orders the threads of one block alone.
+#[kernel]
+pub unsafe fn last_block_adds(
+    input: &[u32],
+    parts: *mut u32,
+    arrived: *mut u32,
+    total: *mut u32,
+    bug: bool,
+) {
+    if thread::thread_idx_x() != 0 {
+        return;
+    }
+    let (block, blocks) = (thread::block_idx_x() as usize, thread::grid_dim_x() as usize);
+    unsafe {
+        *parts.add(block) = input[block];
+        let earlier = match bug {
+            true => mid::atomic_fetch_add_u32_block(arrived, Ordering::AcqRel, 1),
+            false => mid::atomic_fetch_add_u32_device(arrived, Ordering::AcqRel, 1),
+        };
+        if earlier as usize + 1 == blocks {
+            let mut sum = 0;
+            for other in 0..blocks {
+                sum += *parts.add(other);
+            }
+            *total = sum;
+        }
+    }
+}
+
+/// Prints the elements above a limit. With the bug, one thread too many reads one.
+#[kernel]
+pub unsafe fn outliers(input: &[f32], limit: f32, bug: bool) {
+    let i = thread::index_1d() as usize;
+    if i < input.len() + bug as usize {
+        let element = unsafe { *input.as_ptr().add(i) };
+        if element > limit {
+            println!("element {i} is {element:?}, {:.1} over the limit", element - limit);
+        }
+    }
+}
+
+/// Asserts that both arrays are equal. On a device a difference ends the launch.
+#[kernel]
+pub unsafe fn compare(a: &[i32], b: &[i32]) {
+    let i = thread::index_1d() as usize;
+    if i < a.len() {
+        assert_eq!(a[i], b[i], "element {i}");
+    }
+}
+
+/// Kernels of one body for several types, by accessors.
+macro_rules! neighbours {
+    ($($name:ident, $word:ident;)*) => { $(
+        /// Takes each element from its right neighbour. With the bug, a barrier is missing.
+        #[kernel]
+        pub unsafe fn $name(words: Global<$word>, bug: bool) {
+            let (t, n) = (thread::thread_idx_x() as usize, thread::block_dim_x() as usize);
+            unsafe {
+                let next = words.get((t + 1) % n);
+                if !bug {
+                    thread::sync_threads();
+                }
+                words.set(t, next);
+            }
+        }
+    )* };
+}
+
+neighbours! {
+    neighbours_u16, u16;
+    neighbours_f64, f64;
 }

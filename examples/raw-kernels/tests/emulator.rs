@@ -190,3 +190,74 @@ fn mirrored() {
         assert_eq!(Some(greatest.read(0)), sums.clone().max());
     }
 }
+
+#[test]
+fn last_block_adds() {
+    let input: Vec<u32> = drawn(7).collect();
+    check(Kind::Race, "data race in kernel `last_block_adds`", |options, bug| {
+        let of_input = Buffer::from_slice(&input);
+        let parts = Buffer::<u32>::uninitialised(7);
+        let [arrived, total] = [0; 2].map(|_| Buffer::<u32>::zeroed(1));
+        let stats = launch(7, 64, 0, options, || unsafe {
+            let [arrived, total] = [arrived.as_mut_ptr(), total.as_mut_ptr()];
+            raw_kernels::last_block_adds(of_input.slice(), parts.as_mut_ptr(), arrived, total, bug)
+        })?;
+        assert_eq!(total.read(0), input.iter().sum::<u32>());
+        Ok(stats)
+    });
+}
+
+#[test]
+fn outliers() {
+    let input = floats(1000);
+    check(Kind::OutOfBounds, "element 1000", |options, bug| {
+        let of_input = Buffer::from_slice(&input);
+        launch(4, 256, 0, options, || unsafe {
+            raw_kernels::outliers(of_input.slice(), oracle::LIMIT, bug)
+        })
+    });
+}
+
+#[test]
+fn outliers_are_printed() {
+    let own = std::env::current_exe().unwrap();
+    let run = std::process::Command::new(own).args(["--exact", "outliers", "--nocapture"]).output();
+    let output = String::from_utf8(run.unwrap().stdout).unwrap();
+    let mut lines: Vec<&str> = output.lines().filter(|line| line.starts_with("element ")).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    assert_eq!(lines, oracle::outliers(&floats(1000)));
+}
+
+#[test]
+fn a_failed_assertion_says_both_values() {
+    let (a, b) = (Buffer::from_slice(&[1, 2, 3]), Buffer::from_slice(&[1, 2, 4]));
+    let finding = launch(1, 32, 0, &Options::in_order(), || unsafe {
+        raw_kernels::compare(a.slice(), b.slice())
+    });
+    let finding = finding.unwrap_err();
+    assert_eq!(finding.kind, Kind::Panic);
+    assert_eq!(finding.site.map(|site| (site.block, site.thread)), Some((0, 2)));
+    let text = finding.to_string();
+    assert!(text.contains("left: 3") && text.contains("right: 4"), "{text}");
+    assert!(text.contains("element 2"), "{text}");
+}
+
+#[test]
+fn a_macros_kernel_has_the_lines_of_its_body() {
+    let source = include_str!("../src/lib.rs");
+    let line_of = |code| source.lines().position(|line| line.contains(code)).unwrap() as u32 + 1;
+    let body = [line_of("words.get((t + 1) % n)"), line_of("words.set(t, next)")];
+    for seed in 0..10 {
+        let words = Buffer::from_slice(&[0u16; 96]);
+        let array = words.global();
+        let finding = launch(1, 96, 0, &Options::random(seed), || unsafe {
+            raw_kernels::neighbours_u16(array, true)
+        });
+        let finding = finding.unwrap_err();
+        assert_eq!(finding.kind, Kind::Race);
+        let mut lines = [finding.site, finding.other].map(|site| site.unwrap().location.line());
+        lines.sort_unstable();
+        assert_eq!(lines, body, "{finding}");
+    }
+}

@@ -69,6 +69,11 @@ fn main() {
     if let Err(skipped) = &device {
         eprintln!("gpu: skipped: {skipped}");
     }
+    if let Some(launch) = raw_kernels::as_child() {
+        let device = device.unwrap();
+        device.enter().unwrap();
+        return launch(device);
+    }
     let mut trials: Vec<Trial> = TESTS
         .iter()
         .chain(list::TESTS)

@@ -4,8 +4,11 @@
 #[path = "../../../examples/raw-kernels/tests/oracle/mod.rs"]
 mod oracle;
 
+use std::env;
+use std::process::Command;
 use std::sync::Arc;
 
+use cust::context::{CurrentContext, ResourceLimit};
 use cust::function::{BlockSize, GridSize};
 use cust::launch;
 use cust::memory::{DeviceBuffer, DeviceCopy};
@@ -29,7 +32,30 @@ const TESTS: &[OnDevice] = &[
     ("raw_blur", blur),
     ("raw_wide", wide),
     ("raw_locked", locked),
+    ("raw_last_block_adds", last_block_adds),
+    ("raw_outliers_are_printed", outliers_are_printed),
+    ("raw_failed_assertion_says_both_values", failed_assertion_says_both_values),
 ];
+
+/// Set to the kernel that a process launches in place of the tests: its output is read, or its
+/// context is lost.
+const CHILD: &str = "CUDAMARK_TEST_KERNEL";
+
+/// The launches of such processes, by the kernel.
+const CHILDREN: &[OnDevice] = &[("outliers", outliers), ("compare", compare)];
+
+/// The launch that this process is for, if it is for one alone.
+pub(crate) fn as_child() -> Option<fn(Arc<Device>)> {
+    let name = env::var_os(CHILD)?;
+    CHILDREN.iter().find(|(child, _)| name == *child).map(|(_, launch)| *launch)
+}
+
+/// The standard output and error of a process that launches `kernel` alone.
+fn output_of(kernel: &str) -> [String; 2] {
+    let mut child = Command::new(env::current_exe().unwrap());
+    let output = child.env(CHILD, kernel).output().unwrap();
+    [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
 
 /// The tests, if there are kernels for them.
 pub(crate) fn tests() -> &'static [OnDevice] {
@@ -146,4 +172,42 @@ fn locked(_: Arc<Device>) {
     let (p, q) = (lock.as_device_ptr(), counter.as_device_ptr());
     launched!("locked", 3, 64, (p, q, BUG));
     assert_eq!(get(&counter), [6]);
+}
+
+fn last_block_adds(_: Arc<Device>) {
+    let input: Vec<u32> = drawn(7).collect();
+    let (of_input, parts) = (buffer(&input), buffer(&[0u32; 7]));
+    let [arrived, total] = [0; 2].map(|_| buffer(&[0u32]));
+    let (p, q) = (of_input.as_device_ptr(), parts.as_device_ptr());
+    let (r, s) = (arrived.as_device_ptr(), total.as_device_ptr());
+    launched!("last_block_adds", 7, 64, (p, input.len(), q, r, s, BUG));
+    assert_eq!(get(&total), [input.iter().sum::<u32>()]);
+}
+
+fn outliers(_: Arc<Device>) {
+    CurrentContext::set_resource_limit(ResourceLimit::StackSize, 8192).unwrap();
+    let input = floats(1000);
+    let of_input = buffer(&input);
+    let p = of_input.as_device_ptr();
+    launched!("outliers", 4, 256, (p, input.len(), oracle::LIMIT, BUG));
+}
+
+fn outliers_are_printed(_: Arc<Device>) {
+    let [output, errors] = output_of("outliers");
+    let mut lines: Vec<&str> = output.lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines, oracle::outliers(&floats(1000)), "{errors}");
+}
+
+fn compare(_: Arc<Device>) {
+    let (a, b) = (buffer(&[1, 2, 3]), buffer(&[1, 2, 4]));
+    let (p, q) = (a.as_device_ptr(), b.as_device_ptr());
+    launched!("compare", 1, 32, (p, 3usize, q, 3usize));
+}
+
+fn failed_assertion_says_both_values(_: Arc<Device>) {
+    let output = output_of("compare").concat();
+    for part in ["src/lib.rs:", "thread: [2,0,0]", "left: 3, right: 4", "element 2"] {
+        assert!(output.contains(part), "no {part:?} in {output}");
+    }
 }

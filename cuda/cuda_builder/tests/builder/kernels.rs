@@ -1,7 +1,7 @@
 //! The PTX of kernels that try the builder.
 
 use crate::{assemble, assert_has, builder, builder_of, generated, ptx_of};
-use cuda_builder::lint::Rule;
+use cuda_builder::lint::{Rule, Violation};
 use cuda_builder::ptx::{Entry, entries};
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, Lint, NvvmArch};
 use std::collections::BTreeMap;
@@ -255,10 +255,17 @@ pub(crate) fn lint_finds_what_was_planted_and_nothing_else(compiler: Compiler) {
     assert_eq!(found, expected, "{shown}");
     assert!(shown.contains("kernel `generic_access`, line "), "{shown}");
 
-    // As warnings, they are the same.
+    // As warnings, they are one for each kernel and rule.
     let warned = builder("violations", &compiler).lint(Lint::Warn).build_with_info().unwrap();
-    let shown: Vec<String> = violations.iter().map(|v| v.to_string()).collect();
-    assert_eq!(warned.warnings, shown);
+    assert_eq!(warned.warnings.len(), expected.len());
+    for warning in &warned.warnings {
+        let (first, more) = warning.split_once(", and ").unwrap_or((warning, "0 more"));
+        let violation = violations.iter().find(|v| v.to_string() == first).expect(warning);
+        let same = |v: &&Violation| (v.rule, &v.kernel) == (violation.rule, &violation.kernel);
+        assert_eq!(more, format!("{} more", violations.iter().filter(same).count() - 1));
+    }
+    let allowed = builder("violations", &compiler).lint(Lint::Allow).build_with_info().unwrap();
+    assert_eq!(allowed.warnings, [""; 0]);
 }
 
 pub(crate) fn layers_are_compiled_with_their_names_and_features(compiler: Compiler) {

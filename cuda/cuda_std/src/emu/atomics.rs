@@ -21,12 +21,20 @@ pub(crate) struct MemoryOrder(pub Ordering, pub Scope);
 impl MemoryOrder {
     /// The scope of its acquire, if it is one.
     fn acquires(self) -> Option<Scope> {
-        (!matches!(self.0, Ordering::Relaxed | Ordering::Release)).then_some(self.1)
+        (!matches!(self.0, Ordering::Relaxed | Ordering::Release)).then_some(on_one_device(self.1))
     }
 
     /// The scope of its release, if it is one.
     fn releases(self) -> Option<Scope> {
-        (!matches!(self.0, Ordering::Relaxed | Ordering::Acquire)).then_some(self.1)
+        (!matches!(self.0, Ordering::Relaxed | Ordering::Acquire)).then_some(on_one_device(self.1))
+    }
+}
+
+/// The scope that means the same where one device is all there is.
+fn on_one_device(scope: Scope) -> Scope {
+    match scope {
+        Scope::System => Scope::Device,
+        other => other,
     }
 }
 
@@ -110,7 +118,7 @@ impl Launch {
     }
 
     pub(crate) fn fence(&self, scope: Scope) {
-        self.state.borrow_mut().fence(self.me().lane, scope);
+        self.state.borrow_mut().fence(self.me().lane, on_one_device(scope));
     }
 }
 

@@ -14,9 +14,10 @@ use super::state::{State, Wait, Warp};
 use super::thread::Me;
 
 /// Takes part in a warp operation of the running launch. Returns this lane's result.
+#[inline(always)]
 #[track_caller]
 pub(crate) fn collective(operation: Operation, mask: u32, value: u32, argument: u32) -> u32 {
-    collective_at(operation, mask, value, argument, Line::caller())
+    collective_at(operation, mask, value, argument, Line::of_kernel())
 }
 
 /// The same, at a line of the kernel.

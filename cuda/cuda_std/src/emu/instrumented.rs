@@ -20,6 +20,7 @@ use super::finding::Kind;
 use super::launch::{Launch, current_or_none};
 use super::location::{Line, SourceLocation};
 use rustc_hash::FxHashMap;
+use std::arch::asm;
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -265,7 +266,7 @@ impl Launch {
     }
 
     /// Lets the running thread make an atomic operation on a word of 4 or 8 bytes.
-    fn atomic<R>(
+    pub(super) fn atomic<R>(
         &self,
         (address, size): (usize, usize),
         kind: AccessKind,
@@ -281,21 +282,36 @@ impl Launch {
 }
 
 /// The launch whose kernel makes an access to `address` that is to be checked.
-fn checked_launch(address: usize) -> Option<&'static Launch> {
+pub(super) fn checked_launch(address: usize) -> Option<&'static Launch> {
     let launch = current_or_none()?;
     (!launch.instrumented.is_inside.get() && !launch.is_on_stack(address)).then_some(launch)
 }
 
 /// Runs the emulator's own code for an access.
-fn inside<R>(f: impl FnOnce() -> R) -> R {
+pub(super) fn inside<R>(f: impl FnOnce() -> R) -> R {
     let _inside = Inside::enter();
     f()
 }
 
+/// An address in the code that this is inlined into, right behind the instruction that reads it.
+#[inline(always)]
+pub(super) fn code_address() -> usize {
+    let address;
+    // SAFETY: it only reads the address of the next instruction.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        asm!("lea {}, [rip]", out(reg) address, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "aarch64")]
+        asm!("adr {}, 2f", "2:", out(reg) address, options(nomem, nostack, preserves_flags));
+    }
+    address
+}
+
 /// The source line of the code that returns to `address`: the innermost one outside of Rust's own
-/// library.
+/// library and of this one.
 pub(super) fn line_of_code(address: usize) -> (&'static str, u32, u32) {
     type Lines = Mutex<FxHashMap<usize, (&'static str, u32, u32)>>;
+    const OWN: &str = "cuda_std/src/";
     static LINES: LazyLock<Lines> = LazyLock::new(Mutex::default);
     let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
     *lines.entry(address).or_insert_with(|| {
@@ -304,7 +320,7 @@ pub(super) fn line_of_code(address: usize) -> (&'static str, u32, u32) {
             function = function.take().or_else(|| symbol.name().map(|name| name.to_string()));
             let Some((file, line)) = symbol.filename().zip(symbol.lineno()) else { return };
             let file = file.display().to_string();
-            if found.is_none() && !file.contains("/library/") {
+            if found.is_none() && !file.contains("/library/") && !file.contains(OWN) {
                 found = Some((file, line, symbol.colno().unwrap_or(1)));
             }
         });

@@ -65,7 +65,7 @@ thread_local! {
 /// The launch that the caller is a thread of, if there is one.
 #[cfg_attr(not(feature = "instrumented"), inline(always))]
 #[cfg_attr(feature = "instrumented", inline(never))]
-pub(super) fn current_or_none() -> Option<&'static Launch> {
+pub(crate) fn current_or_none() -> Option<&'static Launch> {
     // SAFETY: set for as long as the launch lives, and only threads of it run. They end
     // with it, and take the reference with them.
     unsafe { CURRENT.get().as_ref() }

@@ -1,7 +1,8 @@
 //! Lines of a kernel's source, as 32-bit numbers too, so that a record of an access stays small.
 //!
-//! A line is known by the caller's location that the compiler puts into the program, or, of an
-//! access by a raw pointer, by the address of its code, for which debug information has the line.
+//! A line is known by the caller's location that the compiler puts into the program, or, in
+//! instrumented crates, by the address of its code, for which debug information has the line. In a
+//! kernel that a macro makes, the first is the macro's call, the second a line of its body.
 
 use std::fmt;
 use std::panic::Location;
@@ -45,6 +46,17 @@ impl Line {
     #[track_caller]
     pub(crate) fn caller() -> Self {
         Location::caller().into()
+    }
+
+    /// The line of the kernel that this is inlined into: of instrumented code, where debug
+    /// information knows lines within macros, by an address, and elsewhere the caller's.
+    #[inline(always)]
+    #[cfg_attr(not(feature = "instrumented"), track_caller)]
+    pub(crate) fn of_kernel() -> Self {
+        #[cfg(feature = "instrumented")]
+        return Self::of_return_address(super::instrumented::code_address());
+        #[cfg(not(feature = "instrumented"))]
+        Self::caller()
     }
 
     /// The line of the call that returns to this address.

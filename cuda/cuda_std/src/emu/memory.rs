@@ -53,7 +53,7 @@ impl<T> GlobalPointer<T> {
     ) -> R {
         // SAFETY: the caller vouches that the buffer exists.
         let memory = unsafe { &*self.allocation };
-        let access = Access { memory, offset: self.offset, size, kind, at: Line::caller() };
+        let access = Access { memory, offset: self.offset, size, kind, at: Line::of_kernel() };
         current(|launch| f(launch, &access))
     }
 }
@@ -105,7 +105,7 @@ impl SharedPointer {
     ) -> R {
         // SAFETY: shared memory exists as long as the launch, whose thread calls.
         let memory = unsafe { &*self.allocation };
-        let access = Access { memory, offset: self.offset, size, kind, at: Line::caller() };
+        let access = Access { memory, offset: self.offset, size, kind, at: Line::of_kernel() };
         current(|launch| {
             launch.require_region(&access, self.begin as usize..self.end as usize);
             f(launch, &access)

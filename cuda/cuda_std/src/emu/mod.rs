@@ -50,6 +50,7 @@ pub(crate) mod operation;
 mod options;
 mod parameter;
 mod races;
+pub(crate) mod raw_atomics;
 mod raw_memory;
 mod scheduler;
 mod shadow;

@@ -89,3 +89,17 @@ pub(crate) fn wide(a: &[u128], b: &[u128]) -> [Vec<u128>; 3] {
         each(|a, b| (a as i128 % b.max(1) as i128) as u128),
     ]
 }
+
+/// The limit of `outliers`.
+pub(crate) const LIMIT: f32 = 15.125;
+
+/// The lines that `outliers` prints, in the order of their bytes.
+pub(crate) fn outliers(input: &[f32]) -> Vec<String> {
+    let above = input.iter().enumerate().filter(|(_, element)| **element > LIMIT);
+    let line = |(i, element): (usize, &f32)| {
+        format!("element {i} is {element:?}, {:.1} over the limit", element - LIMIT)
+    };
+    let mut lines: Vec<String> = above.map(line).collect();
+    lines.sort_unstable();
+    lines
+}

@@ -75,42 +75,19 @@ fn order(number: i32) -> MemoryOrder {
     MemoryOrder(order, Scope::Device)
 }
 
-/// The atomic operations of one width. In a launch they are the emulator's; elsewhere, and on a
-/// thread's own stack, the machine's.
+/// The atomic operations of one width.
 macro_rules! width {
-    ($module:ident, $word:ident, $atomic:ident) => {
+    ($module:ident, $word:ident) => {
         pub(super) mod $module {
             use super::*;
-            use std::sync::atomic::{$atomic, Ordering::SeqCst};
-
-            const SIZE: usize = size_of::<$word>();
-            /// Set if the emulator keeps the history of words of this size.
-            const IS_WORD: bool = SIZE >= 4;
-
-            fn native<'a>(pointer: *mut $word) -> &'a $atomic {
-                // SAFETY: the kernel's own operation.
-                unsafe { $atomic::from_ptr(pointer) }
-            }
+            use crate::emu::raw_atomics::$module as operations;
 
             pub(in super::super) extern "C-unwind" fn load(
                 pointer: *mut $word,
                 number: i32,
                 caller: usize,
             ) -> $word {
-                let Some(launch) = checked_launch(pointer as usize) else {
-                    return native(pointer).load(SeqCst);
-                };
-                let (at, kind) = (Line::of_return_address(caller), AccessKind::READ);
-                let kind = kind.atomic(Scope::Device);
-                inside(|| launch.atomic((pointer as usize, SIZE), kind, at, |access| {
-                    match IS_WORD {
-                        true => launch.load(access, order(number)) as $word,
-                        false => {
-                            launch.begin(access);
-                            native(pointer).load(SeqCst)
-                        }
-                    }
-                }))
+                operations::load(pointer, order(number), Line::of_return_address(caller))
             }
 
             pub(in super::super) extern "C-unwind" fn store(
@@ -119,21 +96,7 @@ macro_rules! width {
                 number: i32,
                 caller: usize,
             ) {
-                let Some(launch) = checked_launch(pointer as usize) else {
-                    return native(pointer).store(value, SeqCst);
-                };
-                let at = Line::of_return_address(caller);
-                let kind = AccessKind::WRITE.atomic(Scope::Device);
-                inside(|| launch.atomic((pointer as usize, SIZE), kind, at, |access| {
-                    match IS_WORD {
-                        true => launch.store(access, value as u64, order(number)),
-                        false => {
-                            launch.begin(access);
-                            launch.note_progress();
-                            native(pointer).store(value, SeqCst);
-                        }
-                    }
-                }))
+                operations::store(pointer, value, order(number), Line::of_return_address(caller))
             }
 
             fn update(
@@ -142,22 +105,7 @@ macro_rules! width {
                 caller: usize,
                 new: impl Fn($word) -> Option<$word>,
             ) -> $word {
-                let Some(launch) = checked_launch(pointer as usize) else {
-                    let old = native(pointer).fetch_update(SeqCst, SeqCst, new);
-                    return old.unwrap_or_else(|old| old);
-                };
-                let at = Line::of_return_address(caller);
-                let kind = AccessKind::UPDATE.atomic(Scope::Device);
-                inside(|| launch.atomic((pointer as usize, SIZE), kind, at, |access| {
-                    if IS_WORD {
-                        let new = |old: u64| new(old as $word).map(u64::from);
-                        return launch.update(access, order(number), new) as $word;
-                    }
-                    launch.begin(access);
-                    launch.note_progress();
-                    let old = native(pointer).fetch_update(SeqCst, SeqCst, new);
-                    old.unwrap_or_else(|old| old)
-                }))
+                operations::update(pointer, order(number), Line::of_return_address(caller), new)
             }
 
             width!(@ $word, exchange, |_old, value| value);
@@ -192,7 +140,7 @@ macro_rules! width {
     };
 }
 
-width!(bits8, u8, AtomicU8);
-width!(bits16, u16, AtomicU16);
-width!(bits32, u32, AtomicU32);
-width!(bits64, u64, AtomicU64);
+width!(bits8, u8);
+width!(bits16, u16);
+width!(bits32, u32);
+width!(bits64, u64);
