@@ -11,7 +11,7 @@ use std::env;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Output};
 
 use common::{contains, executable, program, said, tests, text};
 use cuda_builder::{CudaBuilder, find_compiler};
@@ -21,12 +21,15 @@ const TUTORIAL: &str = include_str!("../docs/TUTORIAL.md");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The crate of the kernel that an example measures.
 const KERNEL: &str = "examples/your-kernel";
+/// The workspace of kernels in Rust-CUDA's style.
+const RAW_KERNELS: &str = "examples/raw-kernels";
 
 fn main() -> ExitCode {
     let tests = tests![
         the_race_of_the_first_kernel_is_found_and_the_mended_one_passes,
         a_kernel_of_ones_own_is_measured_and_verified,
         kernels_of_raw_pointers_are_checked,
+        operations_that_the_emulator_cannot_see_are_refused,
         every_command_of_the_tutorial_succeeds,
     ];
     let lacks = env::var_os("CARGO").is_none().then(|| "no cargo runs this".to_owned());
@@ -65,8 +68,8 @@ fn a_kernel_of_ones_own_is_measured_and_verified() {
     assert!(estimates.is_file(), "{}", estimates.display());
 }
 
-/// The crate is a workspace of its own, whose wrapper has its accesses call the emulator.
-fn kernels_of_raw_pointers_are_checked() {
+/// The tests of a crate whose compiler's wrapper has its accesses call the emulator.
+fn instrumented_tests(folder: &Path) -> Output {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("raw-kernels");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap());
     for (name, _) in env::vars_os() {
@@ -74,10 +77,47 @@ fn kernels_of_raw_pointers_are_checked() {
             cargo.env_remove(name);
         }
     }
-    cargo.current_dir(Path::new(ROOT).join("examples/raw-kernels")).env("CARGO_TARGET_DIR", target);
-    let output = cargo.args(["test", "--test", "emulator", "--locked"]).output().unwrap();
+    cargo.current_dir(folder).env("CARGO_TARGET_DIR", target);
+    cargo.args(["test", "--test", "emulator", "--locked"]).output().unwrap()
+}
+
+fn kernels_of_raw_pointers_are_checked() {
+    let output = instrumented_tests(&Path::new(ROOT).join(RAW_KERNELS));
     said(&output, 0);
     contains(&text(&output.stdout), &["test result: ok. 15 passed; 0 failed; 0 ignored"]);
+}
+
+fn operations_that_the_emulator_cannot_see_are_refused() {
+    let copy = tempfile::tempdir().unwrap();
+    for name in [
+        "Cargo.toml",
+        "Cargo.lock",
+        "src/lib.rs",
+        "tests/emulator.rs",
+        "tests/oracle/mod.rs",
+        ".cargo/config.toml",
+        ".cargo/instrumented",
+    ] {
+        let to = copy.path().join(name);
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(Path::new(ROOT).join(RAW_KERNELS).join(name), to).unwrap();
+    }
+    let replace = |file: &str, old: &str, new: &str| {
+        let path = copy.path().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(old), "{file} without {old}");
+        fs::write(path, text.replace(old, new)).unwrap();
+    };
+    replace("Cargo.toml", "../../cuda/", &format!("{ROOT}/cuda/"));
+    replace("Cargo.toml", "name = \"raw-kernels\"", "name = \"unseen-kernels\"");
+    replace("Cargo.lock", "name = \"raw-kernels\"", "name = \"unseen-kernels\"");
+    let seen = "mid::atomic_fetch_max_u32_device(greatest, Ordering::Relaxed, sum)";
+    let unseen = "AtomicU32::from_ptr(greatest).fetch_max(sum, Ordering::Relaxed)";
+    replace("src/lib.rs", seen, unseen);
+    let output = instrumented_tests(copy.path());
+    let errors = text(&output.stderr);
+    assert!(!output.status.success(), "{errors}");
+    contains(&errors, &["error: the emulator cannot see fetch_min and fetch_max", "atomic::mid"]);
 }
 
 fn a_kernel_of_ones_own_compiles_for_the_device() {
