@@ -3,7 +3,7 @@
 //! `cargo run --example first_kernel`; docs/EMULATOR.md explains findings.
 
 use cuda_std::emu::{Buffer, Options, launch};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// Threads of the block, and numbers.
 const N: usize = 64;

@@ -35,7 +35,7 @@ use crate::plan;
 use crate::scan;
 use crate::store::Run;
 use crate::tile::{Pass, Tile};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// Rows that a warp has on their way at once.
 const TOGETHER: usize = 4;
@@ -379,7 +379,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             group += all.get(slot_of(lane as usize * LANE_DIGITS + k));
         }
         let groups = scan::warp_inclusive(group, lane) - group;
-        let start = warp::shuffle_idx(warp::FULL, groups, (digit / LANE_DIGITS) as u32);
+        let start = lanes::shuffle_idx(lanes::FULL, groups, (digit / LANE_DIGITS) as u32);
         // And what is before the digit in its group.
         let own = all.get(slot_of(digit));
         let inclusive = scan::group_inclusive(LANE_DIGITS as u32, own, lane);

@@ -15,7 +15,7 @@ use crate::key::{Bits, Key, RADIX};
 use crate::layout::{Builder, Part};
 use crate::policy::Shape;
 use crate::rank::{Counters, PAIRS, is_contended, unpack};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 #[derive(Clone, Copy)]
 pub struct Block<K> {
@@ -75,7 +75,7 @@ pub unsafe fn sort_block<K: Key, const THREADS: usize, const ITEMS: usize, const
     loop {
         // Opaque and a vote for the reasons that `onesweep` has.
         let allowed = hint::opaque(again) == 0 && arg.options & control::ALLOW_ATOMICS != 0;
-        let atomics = !PAIRED && warp::any(warp::FULL, allowed);
+        let atomics = !PAIRED && lanes::any(lanes::FULL, allowed);
         let mut keys = load_keys::<K, ITEMS>(arg, first);
         let mut values = [0; ITEMS];
         if PAIRED {

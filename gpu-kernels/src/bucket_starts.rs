@@ -11,7 +11,7 @@ use crate::histogram;
 use crate::key::{Key, RADIX};
 use crate::policy::Shape;
 use crate::scan;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 #[derive(Clone, Copy)]
 pub struct BucketStarts {
@@ -39,8 +39,8 @@ pub const SHARED_BYTES: usize = THREADS / 32 * 4;
 /// The kernel that adds bucket counts up: `BLOCKS` blocks of `THREADS` threads.
 #[inline(always)]
 pub unsafe fn bucket_starts<K: Key>(arg: BucketStarts) {
-    thread::trigger_dependents();
-    thread::sync_predecessor();
+    trigger_dependents();
+    sync_predecessor();
     let control = arg.control;
     let counted = control.get(control::LOCALLY) != 0;
     let shared = dynamic_shared::<u32>(0, THREADS / 32);

@@ -30,7 +30,7 @@ use crate::histogram::{self, Histogram};
 use crate::key::{Bits, Key, RADIX};
 use crate::layout::{Builder, Part};
 use crate::scan;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// Bits that the keys of a bucket have in common, the upper ones.
 pub const BUCKET_BITS: u32 = 16;
@@ -159,7 +159,7 @@ pub unsafe fn bucket_counts<K: Key, const SAMPLED: usize, const COPIES: usize>(
 ) {
     let bucket_counts = arg.bucket_counts;
     let arg = arg.histogram();
-    thread::trigger_dependents();
+    trigger_dependents();
     let block = Block::<K, SAMPLED, COPIES>::of(arg);
     let layout = const { Layout::of::<K>(SAMPLED) };
     block.clear();
@@ -357,7 +357,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
     #[inline(always)]
     fn is_warp_contended(&self, vector: Option<u128>) -> bool {
         let shares = vector.is_some_and(|vector| self.shares_buckets(vector));
-        warp::ballot(warp::FULL, shares).count_ones() >= CONTENDED_LANES
+        lanes::ballot(lanes::FULL, shares).count_ones() >= CONTENDED_LANES
     }
 
     /// This lane's copy of the bins.

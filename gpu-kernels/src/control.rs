@@ -74,8 +74,8 @@ pub const NEXT_BUCKET: usize = ARRIVALS + 5;
 pub const BINS: usize = 2 * DIGITS_MAX;
 
 use crate::key::RADIX;
-use cuda_std::hint;
-use cuda_std::memory::Global;
+use cuda_std::ext::hint;
+use cuda_std::ext::memory::Global;
 
 /// Index of the starts of even portions (0) and of odd ones (1), for keys of `digits` digits.
 pub const fn starts(digits: usize, portion: u32) -> usize {

@@ -24,7 +24,7 @@ use crate::segments::{Classes, Segments};
 use crate::synchronisation;
 use crate::tile::{self, Buffers, Pass, look};
 use crate::verify::{self, Verify, VerifyValues};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// One entry point: the kernel, the counts and bytes that its PTX states of it, and the [`Entry`]
 /// of its name by which hosts launch it.

@@ -50,7 +50,7 @@ use crate::key::Key;
 use crate::layout::{Builder, Part};
 use crate::policy::Shape;
 use crate::scan;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// The arguments. The input may be the output.
 #[derive(Clone, Copy)]
@@ -144,8 +144,8 @@ impl<K: Key> Layout<K> {
 pub unsafe fn fused<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>(
     arg: Fused<K>,
 ) {
-    thread::trigger_dependents();
-    thread::sync_predecessor();
+    trigger_dependents();
+    sync_predecessor();
     Sorter::<K, THREADS, LOADED, ITEMS> { arg, thread: thread::thread_idx_x() }.sort();
 }
 
@@ -269,7 +269,8 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
             return Scale::of(0, K::BITS, self.bits());
         }
         let codes = keys.map(|key| self.code(key).to_u64());
-        let half = |code: u64, shift: u32| warp::shuffle_idx(warp::FULL, (code >> shift) as u32, 0);
+        let half =
+            |code: u64, shift: u32| lanes::shuffle_idx(lanes::FULL, (code >> shift) as u32, 0);
         let first = half(codes[0], 0) as u64 | (half(codes[0], 32) as u64) << 32;
         let differing = codes.iter().fold(0, |bits, &code| bits | (code ^ first));
         let low = scan::warp_or(differing as u32) as u64;
@@ -375,16 +376,16 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
     #[inline(always)]
     unsafe fn rank(&self, digit: u32, valid: bool) -> u32 {
         let lane = self.thread % 32;
-        let first = warp::shuffle_idx(warp::FULL, digit, 0);
+        let first = lanes::shuffle_idx(lanes::FULL, digit, 0);
         let (mut rank, mut counted) = (0, 1);
-        let alike = warp::all(warp::FULL, valid && digit == first);
+        let alike = lanes::all(lanes::FULL, valid && digit == first);
         if alike {
             counted = 32;
         }
         if valid && (!alike || lane == 0) {
             rank = Self::LAYOUT.counts.shared().fetch_add(digit as usize, counted);
         }
-        let of_row = warp::shuffle_idx(warp::FULL, rank, 0);
+        let of_row = lanes::shuffle_idx(lanes::FULL, rank, 0);
         if alike { of_row + lane } else { rank }
     }
 
@@ -430,7 +431,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
             sum = Self::LAYOUT.sums.shared().get(lane as usize);
         }
         let before = scan::warp_inclusive(sum, lane) - sum;
-        let before = warp::shuffle_idx(warp::FULL, before, warp as u32);
+        let before = lanes::shuffle_idx(lanes::FULL, before, warp as u32);
         before + inclusive - value
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::fused::{CLAIMS, Sorter, ZERO};
 use crate::key::Key;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// The word of the first barrier: how many blocks have arrived, and above that how many have
 /// withdrawn.

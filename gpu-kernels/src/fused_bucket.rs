@@ -4,7 +4,7 @@
 use crate::fused::{BINS, Scale, Sorter};
 use crate::key::Key;
 use crate::rank::is_contended;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// Equal keys so near in a bin that a network is faster.
 const CONTENDED: u32 = 16;
@@ -182,7 +182,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
             }
             // Up to here the pairs of a warp are those of its own 64 slots.
             if wide.max(stride) <= 32 {
-                warp::sync_warp(warp::FULL);
+                warp::sync_warp(lanes::FULL);
             } else {
                 thread::sync_threads();
             }

@@ -9,7 +9,7 @@
 //! and then the keys are gathered.
 
 use crate::key::Key;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// The arguments of a gather: `output[i]` becomes `input[index[i]]`, for all `i` below `n`.
 #[derive(Clone, Copy)]

@@ -15,8 +15,8 @@ use crate::local_sort::{Bucket, Layout, LocalSort};
 use crate::places::{Places, Share};
 use crate::policy::Shape;
 use crate::scan;
-use cuda_std::prelude::*;
-use cuda_std::word::Word;
+use cuda_std::ext::Word;
+use cuda_std::{ext::*, prelude::*};
 
 /// Most devices: the lanes of a warp.
 pub const MOST_DEVICES: usize = 32;
@@ -182,7 +182,7 @@ impl Claim {
     /// after it.
     #[inline(always)]
     unsafe fn advance<K: Key>(&mut self, arg: GatheredSort<K>) {
-        self.number = warp::shuffle_idx(warp::FULL, self.after, 0);
+        self.number = lanes::shuffle_idx(lanes::FULL, self.after, 0);
         if self.number < arg.end {
             let lane = warp::lane_id();
             if lane < arg.count {
@@ -204,11 +204,11 @@ impl Claim {
     ) {
         let lane = warp::lane_id();
         let mut through = self.through(lane);
-        let mut count = warp::shuffle_idx(warp::FULL, through, 31);
+        let mut count = lanes::shuffle_idx(lanes::FULL, through, 31);
         while self.number < arg.end && count == 0 {
             self.advance(arg);
             through = self.through(lane);
-            count = warp::shuffle_idx(warp::FULL, through, 31);
+            count = lanes::shuffle_idx(lanes::FULL, through, 31);
         }
         let begins = scan::warp_inclusive(self.begin, lane);
         if lane < arg.count {

@@ -22,7 +22,7 @@ use crate::control::{self, Ranking, Step};
 use crate::key::{Bits, Key, RADIX};
 use crate::plan;
 use crate::scan;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 #[derive(Clone, Copy)]
 pub struct Histogram<K> {
@@ -63,10 +63,10 @@ impl<K: Key> Histogram<K> {
 /// `DIGITS * 256 * COPIES` words of dynamic shared memory.
 #[inline(always)]
 pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
-    thread::trigger_dependents();
+    trigger_dependents();
     let only_again = arg.options & control::ONLY_AGAIN != 0;
     if only_again {
-        thread::sync_predecessor();
+        sync_predecessor();
         if arg.control.get(control::AGAIN) == 0 {
             return;
         }

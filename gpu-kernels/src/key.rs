@@ -13,7 +13,7 @@
 //!   -infinity, .., -0, +0, .., NaN.
 
 use core::ops::{BitAnd, BitOr, BitXor, Not, Shl, Shr};
-use cuda_std::word::Word;
+use cuda_std::ext::Word;
 
 pub const DIGIT_BITS: u32 = 8;
 pub const RADIX: usize = 1 << DIGIT_BITS;

@@ -1,8 +1,8 @@
 //! Where things stand in the dynamic shared memory of a block.
 
 use core::marker::PhantomData;
-use cuda_std::memory::{Shared, dynamic_shared};
-use cuda_std::word::Word;
+use cuda_std::ext::Word;
+use cuda_std::ext::memory::{Shared, dynamic_shared};
 
 /// Lays parts out one after the other.
 pub(crate) struct Builder {

@@ -43,7 +43,7 @@
 // Indices name lanes, items and digits: the loops over them are unrolled.
 #![allow(clippy::needless_range_loop)]
 // Every kernel function has one contract, stated where the accessors are:
-// `cuda_std::memory::Global`. Blocks inside of them would say it again.
+// `cuda_std::ext::memory::Global`. Blocks inside of them would say it again.
 #![allow(clippy::missing_safety_doc, unsafe_op_in_unsafe_fn)]
 
 mod all_gather;

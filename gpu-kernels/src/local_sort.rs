@@ -48,7 +48,7 @@ use crate::policy::Shape;
 use crate::rank::{Counters, PAIRS, is_contended, pack, pack_small, unpack, unpack_small};
 use crate::scan;
 use core::marker::PhantomData;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 #[derive(Clone, Copy)]
 pub struct LocalSort<K> {
@@ -116,8 +116,8 @@ impl<W: Key> Layout<W> {
 pub unsafe fn local_sort<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool>(
     arg: LocalSort<K>,
 ) {
-    thread::trigger_dependents();
-    thread::sync_predecessor();
+    trigger_dependents();
+    sync_predecessor();
     if arg.control.get(control::LOCALLY) == 0 {
         return;
     }
@@ -158,8 +158,8 @@ pub unsafe fn sort_digit<
 >(
     arg: LocalSort<K>,
 ) {
-    thread::trigger_dependents();
-    thread::sync_predecessor();
+    trigger_dependents();
+    sync_predecessor();
     if arg.control.get(control::LOCALLY) == 0 {
         return;
     }
@@ -367,7 +367,7 @@ impl<
         if !Self::SLOTTED {
             word
         } else if W::BITS == 32 {
-            let word = warp::pack_halves(slot, key.to_u64() as u32);
+            let word = lanes::pack_halves(slot, key.to_u64() as u32);
             W::from_u64(word as u64)
         } else {
             word << Self::SLOT | W::from_u64(slot as u64)
@@ -586,5 +586,5 @@ unsafe fn scan_alone(words: Shared<u32>, lane: u32) {
         begin = second + (word(i) >> 16);
     }
     words.set(lane as usize, begins);
-    warp::sync_warp(warp::FULL);
+    warp::sync_warp(lanes::FULL);
 }

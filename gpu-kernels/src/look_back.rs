@@ -16,7 +16,7 @@ use crate::control;
 use crate::key::{Key, RADIX};
 use crate::store::Run;
 use crate::tile::Tile;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const LOOK: u32>
     Tile<K, THREADS, ITEMS, PAIRED, LOOK>

@@ -21,7 +21,7 @@
 use crate::key::Key;
 use crate::layout::{Builder, Part};
 use crate::policy::{self, Shape};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 #[derive(Clone, Copy)]
 pub struct Merge<K> {
@@ -205,7 +205,7 @@ unsafe fn split_by_half_warp<K: Key>(arg: &Merge<K>, diagonal: u32) -> u32 {
             let (a, b) = (arg.a.get(i as usize), arg.b.get((diagonal - 1 - i) as usize));
             !in_order(arg.encode(b), arg.encode(a), arg.order_mask)
         };
-        let below = warp::ballot(warp::FULL, is_below) >> (lane / HALF * HALF) & 0xFFFF;
+        let below = lanes::ballot(lanes::FULL, is_below) >> (lane / HALF * HALF) & 0xFFFF;
         low += below.count_ones() * stride;
         high = low + (high - low).min(stride - 1);
         span = stride - 1;

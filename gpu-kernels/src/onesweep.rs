@@ -37,7 +37,7 @@ use crate::control::{self, Ranking};
 use crate::key::{Key, RADIX};
 use crate::rank::{is_contended, pack, unpack};
 use crate::tile::{Pass, Tile, look, windows_for};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// The kernel: a block of `THREADS` threads a tile of `THREADS * ITEMS` keys. `THREADS` is a
 /// multiple of 32 and at least 128. Without `ATOMICS` every digit is ranked by match, whatever
@@ -53,8 +53,8 @@ pub unsafe fn onesweep<
 >(
     arg: Pass<K>,
 ) {
-    thread::trigger_dependents();
-    thread::sync_predecessor();
+    trigger_dependents();
+    sync_predecessor();
     let step = Tile::<K, THREADS, ITEMS, PAIRED, LOOK>::first_step(&arg);
     let thread = thread::thread_idx_x();
     let tile = Tile::<K, THREADS, ITEMS, PAIRED, LOOK> { arg, step, thread };
@@ -106,7 +106,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             // the check after the fact cannot tell the two apart.
             let full = hint::opaque(self.valid()) == Self::SIZE;
             let atomics = first && full && self.step.ranking() == Ranking::Atomics;
-            let atomics = warp::any(warp::FULL, atomics);
+            let atomics = lanes::any(lanes::FULL, atomics);
             let checked = atomics && !self.step.first();
             let tile = self.rematerialize();
             let keys = tile.load_keys();

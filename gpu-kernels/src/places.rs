@@ -1,8 +1,8 @@
 //! Where the keys of a bucket stand, for a [local sort](crate::local_sort): in one place, or with
 //! [several devices](crate::gathered_sort).
 
-use cuda_std::memory::Global;
-use cuda_std::word::Word;
+use cuda_std::ext::Word;
+use cuda_std::ext::memory::Global;
 
 /// A thread's keys of a bucket: `first` and every 32nd after it, as far as there are any `left`
 /// from there on.

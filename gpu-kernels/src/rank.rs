@@ -25,7 +25,7 @@
 
 use crate::key::RADIX;
 use crate::scan;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// Words of a warp's counters: two digits in each.
 pub const PAIRS: usize = RADIX / 2;
@@ -36,8 +36,8 @@ const CONTENDED: u32 = 8;
 /// Returns true if atomics would make many lanes of this row wait for each other.
 #[inline(always)]
 pub fn is_contended(digit: u32) -> bool {
-    let next = warp::shuffle_idx(warp::FULL, digit, (warp::lane_id() + 1) % 32);
-    warp::ballot(warp::FULL, digit == next).count_ones() >= CONTENDED
+    let next = lanes::shuffle_idx(lanes::FULL, digit, (warp::lane_id() + 1) % 32);
+    lanes::ballot(lanes::FULL, digit == next).count_ones() >= CONTENDED
 }
 
 /// The counters of a tile's warps, in shared memory.
@@ -59,7 +59,7 @@ impl Counters {
         for i in 0..PAIRS / 32 {
             own.set(32 * i + thread as usize % 32, 0);
         }
-        warp::sync_warp(warp::FULL);
+        warp::sync_warp(lanes::FULL);
     }
 
     /// Ranks of digits in their warp, by match; two to a word.
@@ -73,31 +73,31 @@ impl Counters {
         digit: impl Fn(usize) -> u32,
     ) -> [u32; ITEMS] {
         let counters = self.own(thread).cast::<u16>();
-        let ones = warp::all_ones();
+        let ones = lanes::all_ones();
         let first = digit(0);
-        let first_same = warp::match_digit(first, ones);
+        let first_same = lanes::match_digit(first, ones);
         // A vote, so that the assembler knows that the warp stays together.
-        if warp::all(warp::FULL, first_same == warp::FULL) {
+        if lanes::all(lanes::FULL, first_same == lanes::FULL) {
             let others = (1..ITEMS).fold(0, |others, i| others | (digit(i) ^ first));
-            if warp::all(warp::FULL, others == 0) {
+            if lanes::all(lanes::FULL, others == 0) {
                 return self.rank_alike(thread, first);
             }
         }
-        let (below, above) = (warp::lane_mask_lt(), warp::lane_mask_gt());
+        let (below, above) = (lanes::lane_mask_lt(), lanes::lane_mask_gt());
         let mut ranks = [0; ITEMS];
         for i in 0..ITEMS {
             let (digit, same) = if i == 0 {
                 (first, first_same)
             } else {
                 let digit = digit(i);
-                (digit, warp::match_digit(digit, ones))
+                (digit, lanes::match_digit(digit, ones))
             };
             let rank = counters.get(digit as usize) as u32 + (same & below).count_ones();
-            warp::sync_warp(warp::FULL);
+            warp::sync_warp(lanes::FULL);
             if same & above == 0 {
                 counters.set_low(digit as usize, rank + 1);
             }
-            warp::sync_warp(warp::FULL);
+            warp::sync_warp(lanes::FULL);
             pack(&mut ranks, i, rank);
         }
         ranks
@@ -113,18 +113,18 @@ impl Counters {
         has: impl Fn(usize) -> bool,
     ) -> [u32; ITEMS] {
         let counters = self.own(thread).cast::<u16>();
-        let ones = warp::all_ones();
-        let (below, above) = (warp::lane_mask_lt(), warp::lane_mask_gt());
+        let ones = lanes::all_ones();
+        let (below, above) = (lanes::lane_mask_lt(), lanes::lane_mask_gt());
         let mut ranks = [0; ITEMS];
         for i in 0..ITEMS {
             let digit = digit(i);
-            let same = warp::match_digit(digit, ones) & warp::ballot(warp::FULL, has(i));
+            let same = lanes::match_digit(digit, ones) & lanes::ballot(lanes::FULL, has(i));
             let rank = counters.get(digit as usize) as u32 + (same & below).count_ones();
-            warp::sync_warp(warp::FULL);
+            warp::sync_warp(lanes::FULL);
             if has(i) && same & above == 0 {
                 counters.set_low(digit as usize, rank + 1);
             }
-            warp::sync_warp(warp::FULL);
+            warp::sync_warp(lanes::FULL);
             pack_small(&mut ranks, i, rank);
         }
         ranks
@@ -226,7 +226,7 @@ pub fn pack<const N: usize>(words: &mut [u32; N], i: usize, value: u32) {
     if i.is_multiple_of(2) {
         words[i / 2] = value;
     } else {
-        words[i / 2] = warp::pack_halves(words[i / 2], value);
+        words[i / 2] = lanes::pack_halves(words[i / 2], value);
     }
 }
 

@@ -6,7 +6,7 @@
 
 use crate::gather::each;
 use crate::key::Key;
-use cuda_std::prelude::*;
+use cuda_std::ext::*;
 
 /// The arguments. A key's word, in which keys ascend as unsigned integers, is its bits with
 /// `magnitude` complemented where the highest one is set, combined with `order_mask`.

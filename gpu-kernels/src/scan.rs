@@ -1,6 +1,6 @@
 //! Prefix sums and reductions over a warp. All 32 lanes call.
 
-use cuda_std::prelude::*;
+use cuda_std::ext::*;
 
 /// The sum of `value` over this lane and those below it.
 #[inline(always)]
@@ -14,7 +14,7 @@ pub fn group_inclusive(lanes: u32, value: u32, lane: u32) -> u32 {
     let mut sum = value;
     let mut delta = 1;
     while delta < lanes {
-        let below = warp::shuffle_up(warp::FULL, sum, delta);
+        let below = lanes::shuffle_up(lanes::FULL, sum, delta);
         if lane % lanes >= delta {
             sum += below;
         }
@@ -29,7 +29,7 @@ pub fn warp_inclusive_wide(value: u64, lane: u32) -> u64 {
     let mut sum = value;
     let mut delta = 1;
     while delta < 32 {
-        let below = halves(sum, |half| warp::shuffle_up(warp::FULL, half, delta));
+        let below = halves(sum, |half| lanes::shuffle_up(lanes::FULL, half, delta));
         if lane >= delta {
             sum += below;
         }
@@ -68,7 +68,7 @@ pub fn warp_or(value: u32) -> u32 {
     let mut bits = value;
     let mut distance = 16;
     while distance > 0 {
-        bits |= warp::shuffle_xor(warp::FULL, bits, distance);
+        bits |= lanes::shuffle_xor(lanes::FULL, bits, distance);
         distance /= 2;
     }
     bits
@@ -76,7 +76,7 @@ pub fn warp_or(value: u32) -> u32 {
 
 #[inline(always)]
 fn exchanged(value: u64, distance: u32) -> u64 {
-    halves(value, |half| warp::shuffle_xor(warp::FULL, half, distance))
+    halves(value, |half| lanes::shuffle_xor(lanes::FULL, half, distance))
 }
 
 #[inline(always)]

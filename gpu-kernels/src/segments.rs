@@ -23,8 +23,8 @@ use crate::control::{ALLOW_ATOMICS, ENCODE};
 use crate::key::{Bits, Key};
 use crate::policy::Shape;
 use crate::policy::segments::{BLOCKS, MOST, WARP_MOST};
-use cuda_std::atomic::{Ordering, Scope};
-use cuda_std::prelude::*;
+use cuda_std::ext::{Ordering, Scope};
+use cuda_std::{ext::*, prelude::*};
 
 /// Index of the control word that is not zero if a segment ends before it begins, or behind the
 /// last key.
@@ -114,7 +114,7 @@ pub unsafe fn segment_classes(arg: Classes) {
     for list in 0..LISTS {
         let most = if list < BLOCKS { MOST[list] } else { usize::MAX };
         let listed = least < length && length <= most;
-        let lanes = warp::ballot(warp::FULL, listed);
+        let lanes = lanes::ballot(lanes::FULL, listed);
         if lanes != 0 {
             let mut begin = 0;
             if warp::lane_id() == 0 {
@@ -122,8 +122,8 @@ pub unsafe fn segment_classes(arg: Classes) {
                 begin =
                     arg.control.fetch_add(COUNTS + list, count, Ordering::Relaxed, Scope::Device);
             }
-            let slot = warp::shuffle_idx(warp::FULL, begin, 0)
-                + (lanes & warp::lane_mask_lt()).count_ones();
+            let slot = lanes::shuffle_idx(lanes::FULL, begin, 0)
+                + (lanes & lanes::lane_mask_lt()).count_ones();
             let n = arg.n as usize;
             // There are more only where wrong offsets overlap.
             if listed && (slot as usize) < list_words(list, n) {
@@ -229,8 +229,8 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
             // It is too long for a warp.
             return 1;
         }
-        let base = warp::shuffle_idx(warp::FULL, self.begin, at);
-        let end = warp::shuffle_idx(warp::FULL, self.begin + self.length, at + count - 1);
+        let base = lanes::shuffle_idx(lanes::FULL, self.begin, at);
+        let end = lanes::shuffle_idx(lanes::FULL, self.begin + self.length, at + count - 1);
         if end - base > 1 {
             self.load(base, end);
             self.sort(at, lanes, count, base);
@@ -242,7 +242,7 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
     /// Segments from that of lane `at` on of which none is too long for so many lanes.
     #[inline(always)]
     unsafe fn fitting(&self, at: u32, lanes: u32) -> u32 {
-        let fit = warp::ballot(warp::FULL, self.length <= KEYS as u32 * lanes);
+        let fit = lanes::ballot(lanes::FULL, self.length <= KEYS as u32 * lanes);
         // Behind the last lane there are none that are long.
         (!((!fit) >> at)).trailing_ones()
     }
@@ -269,12 +269,12 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
                 self.stage.set(Self::place(index), self.arg.word(loaded[i]));
             }
         }
-        warp::sync_warp(warp::FULL);
+        warp::sync_warp(lanes::FULL);
     }
 
     #[inline(always)]
     unsafe fn store(&self, base: u32, end: u32) {
-        warp::sync_warp(warp::FULL);
+        warp::sync_warp(lanes::FULL);
         let lane = warp::lane_id();
         let keys = self.arg.keys.offset(base as usize);
         for i in 0..KEYS {
@@ -285,7 +285,7 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
             }
         }
         // The next turn's keys go where these were.
-        warp::sync_warp(warp::FULL);
+        warp::sync_warp(lanes::FULL);
     }
 
     /// Sorts what is staged, each segment by so many lanes. Where one has no more keys, words
@@ -295,8 +295,8 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
         let lane = warp::lane_id();
         let of = lane / lanes;
         let source = at + if of < count { of } else { 0 };
-        let begin = warp::shuffle_idx(warp::FULL, self.begin, source) - base;
-        let length = warp::shuffle_idx(warp::FULL, self.length, source);
+        let begin = lanes::shuffle_idx(lanes::FULL, self.begin, source) - base;
+        let length = lanes::shuffle_idx(lanes::FULL, self.length, source);
         let first = lane % lanes * KEYS as u32;
         let left = if of < count { length.saturating_sub(first) } else { 0 };
         let begin = begin + first;
@@ -388,10 +388,10 @@ fn kept<K: Key>(word: K, other: K, less: bool) -> K {
 #[inline(always)]
 fn shuffle_xor<K: Key>(word: K, lane_mask: u32) -> K {
     let word = word.to_u64();
-    let low = warp::shuffle_xor(warp::FULL, word as u32, lane_mask) as u64;
+    let low = lanes::shuffle_xor(lanes::FULL, word as u32, lane_mask) as u64;
     if size_of::<K>() <= 4 {
         return K::from_u64(low);
     }
-    let high = warp::shuffle_xor(warp::FULL, (word >> 32) as u32, lane_mask) as u64;
+    let high = lanes::shuffle_xor(lanes::FULL, (word >> 32) as u32, lane_mask) as u64;
     K::from_u64(high << 32 | low)
 }

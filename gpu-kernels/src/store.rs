@@ -35,7 +35,7 @@ use crate::buckets::BUCKET_BITS;
 use crate::key::{Key, RADIX};
 use crate::rank::unpack;
 use crate::tile::{Buffers, LANES, SECTOR, Tile};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// Rows that a warp stores in a turn, where it has turns.
 const ROWS: usize = 3;
@@ -135,7 +135,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     unsafe fn store_turns(&self, check: bool, decodes: bool) -> bool {
         // By a shuffle the assembler cannot tell that it knows the thread, and does not keep what
         // it has computed from it.
-        let thread = warp::shuffle_idx(warp::FULL, self.thread, warp::lane_id());
+        let thread = lanes::shuffle_idx(lanes::FULL, self.thread, warp::lane_id());
         let keys = Self::LAYOUT.keys.shared().offset(thread as usize);
         let digit_of = self.digits_again();
         let target = self.arg.keys.choose(self.step.target());
@@ -292,7 +292,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         // Opaque, or the compiler makes a ballot for each of the two.
         let count = hint::opaque(count);
         let lane = self.thread % LANES;
-        let mut long = warp::ballot(warp::FULL, count > LONG);
+        let mut long = lanes::ballot(lanes::FULL, count > LONG);
         if count <= LONG {
             let mut window = 0;
             while window < count {
@@ -301,7 +301,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             }
         }
         while long != 0 {
-            let of = |word: u32| warp::shuffle_idx(warp::FULL, word, long.trailing_zeros());
+            let of = |word: u32| lanes::shuffle_idx(lanes::FULL, word, long.trailing_zeros());
             let run = Run::new(of(run.this), of(run.next));
             let high = if Self::WIDE { of((offset >> 32) as u32) } else { 0 };
             let offset = of(offset as u32) as u64 | (high as u64) << 32;

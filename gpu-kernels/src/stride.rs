@@ -1,6 +1,6 @@
 //! How threads share elements out among each other.
 
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// This thread's number in the grid, and how many threads that has.
 #[inline(always)]

@@ -21,7 +21,7 @@ use crate::{
 #[cfg(all(target_os = "cuda", sweep))]
 use crate::{key::Bits, synchronisation, tile::Buffers};
 #[cfg(any(not(target_os = "cuda"), sweep))]
-use cuda_std::prelude::*;
+use cuda_std::ext::*;
 
 /// Shapes of keys of a width that are not in use.
 #[cfg(not(target_os = "cuda"))]

@@ -6,7 +6,7 @@ use crate::key::{Bits, Key, RADIX};
 use crate::layout::{Builder, Part};
 use crate::policy::Shape;
 use crate::rank::{Counters, PAIRS};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// Which other tiles a tile looks at: the last parameter of a pass.
 pub mod look {

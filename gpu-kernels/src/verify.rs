@@ -14,7 +14,7 @@
 use crate::control;
 use crate::key::Key;
 use crate::scan;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// Index of the count of neighbours out of order, in the result's 64-bit words.
 pub const DISORDERED: usize = 0;

@@ -6,7 +6,7 @@
 
 #[cfg(not(target_os = "cuda"))]
 use crate::emu::{atomics::MemoryOrder, location::Line, raw_atomics};
-use crate::order::{Ordering, Scope};
+use crate::ext::{Ordering, Scope};
 #[cfg(target_os = "cuda")]
 use core::arch::asm;
 

@@ -2,8 +2,8 @@
 //! a name states.
 
 use crate::atomic_number::{AtomicInteger, AtomicNumber, ordered_fence};
-use crate::order::{Ordering, Scope};
-use crate::with_name;
+use crate::ext::with_name;
+use crate::ext::{Ordering, Scope};
 use core::cell::UnsafeCell;
 
 macro_rules! atomic_floats {

@@ -8,14 +8,12 @@
 //! | module | contents |
 //! |---|---|
 //! | [`thread`] | indices and the block barrier |
-//! | [`warp`] | shuffle, vote, match, the warp barrier, lane masks |
-//! | [`memory`] | [`Global`](memory::Global) and [`Shared`](memory::Shared), the only way to memory |
-//! | [`shared_words!`] | shared memory of a size that the source states |
-//! | [`shared`], [`shared_array!`] | the same by raw pointers |
-//! | [`atomic`] | orderings, scopes and fences |
+//! | [`warp`] | shuffle, vote, match, reduce, the warp barrier |
+//! | [`shared`], [`shared_array!`] | shared memory by raw pointers |
+//! | [`atomic`] | atomic floats, and atomic operations on raw pointers, by scope |
 //! | [`float`] | functions of floating-point numbers |
-//! | [`io`] | `println!` and assertions with a message |
-//! | [`hint`] | hints to the compiler, which change no result |
+//! | [`io`] | `println!`, and assertions with a message |
+//! | [`ext`] | this project's own: accessors of memory, fences, lanes, hints |
 //!
 //! Kernels reach memory through accessor types, or by raw pointers and slices. On the device an
 //! accessor is one pointer and costs nothing; in the emulator it knows its allocation and checks
@@ -37,21 +35,18 @@ mod atomic_values;
 mod device;
 #[cfg(not(target_os = "cuda"))]
 pub mod emu;
+pub mod ext;
 pub mod float;
-pub mod hint;
 pub mod io;
 #[cfg(any(target_os = "cuda", test))]
 mod math;
-pub mod memory;
-mod order;
 pub mod shared;
 mod shared_array;
 pub mod thread;
 pub mod warp;
 mod warp_values;
-pub mod word;
 
-pub use cuda_std_macros::{address_space, gpu_only, kernel, launch_bounds, with_name};
+pub use cuda_std_macros::{address_space, gpu_only, kernel, launch_bounds};
 pub use float::GpuFloat;
 #[cfg(feature = "glam")]
 pub use glam;
@@ -60,14 +55,8 @@ pub use io::{assert_eq, assert_ne, print, println};
 
 /// The names that a kernel file imports.
 pub mod prelude {
-    pub use crate::atomic::{Ordering, Scope, fence};
     pub use crate::float::GpuFloat;
-    pub use crate::hint;
-    pub use crate::memory::{Global, Shared, dynamic_shared};
-    pub use crate::word::{AtomicWord, Word};
-    pub use crate::{
-        address_space, kernel, launch_bounds, shared_array, shared_words, thread, warp, with_name,
-    };
+    pub use crate::{address_space, kernel, launch_bounds, shared_array, thread, warp};
     #[cfg(target_os = "cuda")]
     pub use crate::{print, println};
 }

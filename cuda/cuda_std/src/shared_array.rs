@@ -1,17 +1,17 @@
 //! Static shared memory.
 
 /// An array in the block's shared memory whose size the source states, as
-/// [`Shared<T>`](crate::memory::Shared): `shared_words![T; LEN]`.
+/// [`Shared<T>`](crate::ext::memory::Shared): `shared_words![T; LEN]`.
 ///
 /// It stands in the body of a [`kernel`](crate::kernel), which declares it: each occurrence in the
 /// source is one array, the same one for all threads of a block, uninitialised in every block. `T`
-/// is a [`Word`](crate::word::Word); both `T` and `LEN` are looked up where the kernel stands, not
+/// is a [`Word`](crate::ext::Word); both `T` and `LEN` are looked up where the kernel stands, not
 /// in its body, and arrays of one launch take at most 48 KiB. It adds to the launch's dynamic
 /// shared memory. A function that kernels share takes the array as an argument.
 ///
 /// ```
 /// use cuda_std::emu::{Buffer, Options, launch};
-/// use cuda_std::prelude::*;
+/// use cuda_std::{ext::*, prelude::*};
 ///
 /// /// Reverses 64 words.
 /// #[kernel]
@@ -32,7 +32,7 @@
 /// Anywhere else it does not compile:
 ///
 /// ```compile_fail
-/// use cuda_std::prelude::*;
+/// use cuda_std::{ext::*, prelude::*};
 ///
 /// fn no_kernel() {
 ///     let tile = shared_words![u32; 64];
@@ -55,10 +55,10 @@ macro_rules! shared_words {
                     options(pure, nomem, nostack, preserves_flags)
                 )
             };
-            $crate::memory::Shared::<$element>::from_address(address)
+            $crate::ext::memory::Shared::<$element>::from_address(address)
         };
         #[cfg(not(target_os = "cuda"))]
-        let array = $crate::memory::Shared::<$element>::from_symbol($symbol, $len);
+        let array = $crate::ext::memory::Shared::<$element>::from_symbol($symbol, $len);
         array
     }};
     [$($other:tt)*] => {

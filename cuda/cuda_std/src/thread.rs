@@ -1,9 +1,8 @@
 //! A thread's indices, and the barriers of its block.
 
-use crate::atomic::fence;
 #[cfg(target_os = "cuda")]
 use crate::device::intrinsics as nv;
-use crate::order::Scope;
+use crate::ext::{Scope, fence};
 #[cfg(target_os = "cuda")]
 use core::arch::asm;
 #[cfg(feature = "glam")]
@@ -183,32 +182,6 @@ twins! {
             let at = Line::of_kernel();
             current(|launch| launch.yield_now(at))
         }
-    }
-
-    /// Lets the next launch on the stream begin if it was launched to overlap: its
-    /// blocks take the room that this launch's leave. It does nothing before compute
-    /// capability 9.0, nor in the emulator, where launches follow each other.
-    fn trigger_dependents() {
-        {
-            #[cfg(target_feature = "sm_90")]
-            // SAFETY: the instruction touches neither memory nor registers.
-            unsafe { asm!("griddepcontrol.launch_dependents;", options(nostack)) }
-        };
-        ()
-    }
-
-    /// Waits until the launch before this one on the stream has ended and its writes
-    /// are visible. A kernel that may be launched early calls it before it touches
-    /// memory; otherwise it returns at once. With the emulator's `Options::early`, a
-    /// thread may touch global memory only from here on.
-    fn sync_predecessor() {
-        {
-            // `asm!`, because the intrinsic is not known to order memory.
-            #[cfg(target_feature = "sm_90")]
-            // SAFETY: the instruction waits, and no more.
-            unsafe { asm!("griddepcontrol.wait;", options(nostack)) }
-        };
-        current(|launch| launch.early[launch.me().lane].set(false))
     }
 }
 

@@ -4,9 +4,10 @@
 
 #[cfg(target_os = "cuda")]
 use crate::device::intrinsics as nv;
-use crate::warp::{
-    lane_id, match_any, reduce_add, reduce_and, reduce_max, reduce_min, reduce_or, reduce_xor,
+use crate::ext::lanes::{
+    match_any, reduce_add, reduce_and, reduce_max, reduce_min, reduce_or, reduce_xor,
 };
+use crate::warp::lane_id;
 
 /// A value that lanes exchange, a word at a time.
 pub trait WarpShuffleValue: Copy {

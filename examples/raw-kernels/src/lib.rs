@@ -7,7 +7,7 @@ use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
 use cuda_std::assert_eq;
 use cuda_std::atomic::mid;
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// `c = a + b`. With the bug, the last thread writes behind the end.
 #[kernel]

@@ -2,7 +2,7 @@
 //! host against the emulator.
 #![cfg_attr(target_os = "cuda", no_std, feature(abi_ptx, asm_experimental_arch))]
 
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// Threads of a block.
 pub const THREADS: u32 = 256;

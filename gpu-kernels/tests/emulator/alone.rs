@@ -2,7 +2,7 @@
 
 use crate::case::Emulated;
 use cuda_std::emu::{Buffer, Options, Stats, launch};
-use cuda_std::word::Word;
+use cuda_std::ext::Word;
 use gpu_kernels::block::Block;
 use gpu_kernels::control;
 use gpu_kernels::entry::Entry;

@@ -6,7 +6,7 @@ use crate::case::{Emulated, draws};
 use crate::cases;
 use crate::small::strided;
 use crate::sorter::{Kernels, Sorter};
-use cuda_std::word::Word;
+use cuda_std::ext::Word;
 use gpu_kernels::gather;
 use gpu_kernels::key::Key;
 use sort_cases::{Case, KeyType, Payload, Sorted};

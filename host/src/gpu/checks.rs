@@ -2,7 +2,7 @@
 //! device, whether keys are in order, and which they are. The latter costs what reading the keys
 //! once costs, where verifying them on the host takes a hundred times as long.
 
-use cuda_std::memory::Global;
+use cuda_std::ext::memory::Global;
 use cust::memory::{CopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::control;

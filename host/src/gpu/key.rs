@@ -1,6 +1,6 @@
 //! The types of keys that the GPU sorts, and the orders they are sorted in.
 
-use cuda_std::word::Word;
+use cuda_std::ext::Word;
 use cust::memory::DeviceCopy;
 use gpu_kernels::entry::Entries;
 use gpu_kernels::key::Bits;

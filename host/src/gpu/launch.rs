@@ -1,7 +1,7 @@
 //! The launches of one sort, on addresses: what [`run`](super::run) has checked.
 
-use cuda_std::memory::Global;
-use cuda_std::word::Word;
+use cuda_std::ext::Word;
+use cuda_std::ext::memory::Global;
 use cust::stream::Stream;
 use gpu_kernels::block::Block;
 use gpu_kernels::bucket_starts::{self, BucketStarts};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use cuda_std::memory::Global;
+use cuda_std::ext::memory::Global;
 use cust::memory::{AsyncCopyDestination, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::merge::Merge;

@@ -1,8 +1,8 @@
 //! The runs of a prepared sort, by the payload and by where keys lie: what is checked before
 //! anything is launched, and the launches.
 
-use cuda_std::memory::Global;
-use cuda_std::word::Word;
+use cuda_std::ext::Word;
+use cuda_std::ext::memory::Global;
 use cust::memory::{DeviceCopy, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::control;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cuda_std::memory::Global;
+use cuda_std::ext::memory::Global;
 use cust::memory::{CopyDestination, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::control;

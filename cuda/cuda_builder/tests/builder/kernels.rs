@@ -94,7 +94,7 @@ const COLUMNS: usize = 33;
 #[kernel]
 pub unsafe fn transpose(input: Global<u32>, output: Global<u32>) {
     let tile = shared_words![u32; 32 * COLUMNS];
-    let parities = cuda_std::shared_words![u8; 32];
+    let parities = cuda_std::ext::shared_words![u8; 32];
     let t = thread::thread_idx_x() as usize;
     let (row, column) = (t / 32, t % 32);
     unsafe {
@@ -172,9 +172,9 @@ pub unsafe fn reductions(data: Global<u32>, mask: u32) {
     let t = thread::thread_idx_x();
     unsafe {
         let x = data.get(t as usize);
-        let sums = warp::reduce_add(mask, x) ^ warp::reduce_min(mask, x + 1);
-        let bits = warp::reduce_max(mask, x + 2) ^ warp::reduce_and(mask, x + 3);
-        let others = warp::reduce_or(mask, x + 4) ^ warp::reduce_xor(mask, x + 5);
+        let sums = lanes::reduce_add(mask, x) ^ lanes::reduce_min(mask, x + 1);
+        let bits = lanes::reduce_max(mask, x + 2) ^ lanes::reduce_and(mask, x + 3);
+        let others = lanes::reduce_or(mask, x + 4) ^ lanes::reduce_xor(mask, x + 5);
         data.set(t as usize, sums ^ bits ^ others);
     }
 }";

@@ -165,7 +165,7 @@ fn assert_has(text: impl Display, parts: &[&str]) {
 /// A kernel crate of this source in a new folder, with further lines at the end of
 /// its manifest, where the dependencies stand.
 fn generated(source: &str, manifest: &str) -> tempfile::TempDir {
-    let head = "#![no_std]\n#![feature(abi_ptx, asm_experimental_arch)]\nuse cuda_std::prelude::*;";
+    let head = "#![no_std]\n#![feature(abi_ptx, asm_experimental_arch)]\nuse cuda_std::{ext::*, prelude::*};";
     written(&format!("{head}\n{source}\n"), manifest)
 }
 

@@ -109,7 +109,7 @@ pub(crate) fn options_are_followed_or_refused_with_the_reason(compiler: Compiler
 const NAMES: &str = r#"
 use core::sync::atomic::Ordering;
 use cuda_std::atomic::{AtomicF32, AtomicF64, mid};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 use cuda_std::shared;
 use cuda_std::warp::WarpReductionOp;
 
@@ -197,7 +197,11 @@ pub(crate) fn every_name_assembles(compiler: Compiler, ptxas: &Path) {
         let ptx = builder_of(krate.path(), &compiler).arch(arch).build().unwrap();
         assemble(ptxas, &ptx, arch);
         let text = fs::read_to_string(ptx).unwrap();
-        assert_has(&text, &["sqrt.rn.f32", "atom.relaxed.sys.add.f64", "activemask", "ld.shared"]);
+        assert_has(&text, &["sqrt.rn.f32", "activemask", "ld.shared", "atom.acq_rel.gpu.add.f64"]);
+        assert_has(
+            &text,
+            &["atom.relaxed.cta.min.s64", "fence.sc.sys", "atom.acq_rel.sys.cas.b32"],
+        );
         // What is no operation of the device's would be a call.
         assert!(!text.contains("call.uni") && !text.contains(".extern .func"), "{text}");
     }

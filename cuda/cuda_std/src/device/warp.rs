@@ -6,7 +6,7 @@ use core::arch::asm;
 #[cfg(not(target_feature = "sm_80"))]
 #[inline(always)]
 pub(crate) fn reduce(mask: u32, value: u32, combine: impl Fn(u32, u32) -> u32) -> u32 {
-    let lowest = |lanes: u32| crate::warp::shuffle_idx(mask, value, lanes.trailing_zeros());
+    let lowest = |lanes: u32| crate::ext::lanes::shuffle_idx(mask, value, lanes.trailing_zeros());
     let mut reduced = lowest(mask);
     let mut rest = mask & (mask - 1);
     while rest != 0 {

@@ -2,7 +2,7 @@
 
 use super::clock::BLOCK;
 use super::location::{Site, location};
-use crate::order::Scope;
+use crate::ext::Scope;
 
 /// The properties of an access, as a set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

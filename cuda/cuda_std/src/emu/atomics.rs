@@ -12,7 +12,7 @@ use super::history::Release;
 use super::launch::Launch;
 use super::options::MemoryModel;
 use super::state::{Pending, State};
-use crate::order::{Ordering, Scope};
+use crate::ext::{Ordering, Scope};
 
 /// The ordering of an atomic operation and its scope.
 #[derive(Clone, Copy)]

@@ -7,8 +7,8 @@ use super::expectation::Expectation;
 use super::location::Line;
 use super::memory::GlobalPointer;
 use super::options::Options;
-use crate::memory::Global;
-use crate::word::Word;
+use crate::ext::Word;
+use crate::ext::memory::Global;
 use std::marker::PhantomData;
 use std::ops::Range;
 

@@ -7,7 +7,7 @@ use super::finding::{Finding, Kind};
 use super::launch::Launch;
 use super::location::SourceLocation;
 use super::state::{Pending, Wait};
-use crate::word::Word;
+use crate::ext::Word;
 use std::ops::Range;
 
 impl Launch {

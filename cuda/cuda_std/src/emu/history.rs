@@ -12,7 +12,7 @@
 //! widths are mixed, a 64-bit load reads the newest.
 
 use super::clock::{Knowledge, Stamp, View};
-use crate::order::Scope;
+use crate::ext::Scope;
 use rustc_hash::FxHashMap;
 use std::rc::Rc;
 

@@ -8,7 +8,7 @@
 //!
 //! ```
 //! use cuda_std::emu::{Buffer, Options, launch};
-//! use cuda_std::prelude::*;
+//! use cuda_std::{ext::*, prelude::*};
 //!
 //! unsafe fn double(keys: Global<u32>, n: u32) {
 //!     let i = thread::block_idx_x() * thread::block_dim_x() + thread::thread_idx_x();

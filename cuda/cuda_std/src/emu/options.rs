@@ -65,7 +65,7 @@ pub struct Options {
     pub checks: Checks,
     /// The memory model.
     pub memory: MemoryModel,
-    /// The average number of turns after which [`Patience`](crate::hint::Patience) ends
+    /// The average number of turns after which [`Patience`](crate::ext::hint::Patience) ends
     /// without need; 0 for never.
     pub impatience: u32,
     /// Turns of scheduling without a write, an exit or a start of a block after

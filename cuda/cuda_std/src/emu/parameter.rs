@@ -1,8 +1,8 @@
 //! Arguments of kernels on a device, which a host passes by the address of each.
 
 use super::memory::GlobalPointer;
-use crate::memory::Global;
-use crate::word::Word;
+use crate::ext::Word;
+use crate::ext::memory::Global;
 use std::ffi::c_void;
 use std::ptr;
 

@@ -10,7 +10,7 @@ use super::access::Access;
 use super::clock::Stamp;
 use super::history::Release;
 use super::state::{Pending, State};
-use crate::order::Scope;
+use crate::ext::Scope;
 
 /// Stores that a thread's buffer holds, and a block's.
 const LANE_MAX: usize = 8;

@@ -13,7 +13,7 @@ pub struct Stats {
     pub barriers: u64,
     /// Choices of a thread by the scheduler.
     pub turns: u64,
-    /// [`Patience`](crate::hint::Patience) that ended.
+    /// [`Patience`](crate::ext::hint::Patience) that ended.
     pub impatient: u64,
 }
 

@@ -19,9 +19,9 @@ mod threads;
 mod warp;
 
 use cuda_std::emu::{Buffer, Finding, Kind, Options, Stats};
-use cuda_std::memory::Global;
+use cuda_std::ext::Word;
+use cuda_std::ext::memory::Global;
 use cuda_std::thread;
-use cuda_std::word::Word;
 use std::any::Any;
 use std::cell::RefCell;
 

@@ -2,7 +2,7 @@
 
 use crate::{buffer_bug, bug, check_all, kernel_bug, me, t};
 use cuda_std::emu::{Buffer, Kind, Options, launch};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 #[test]
 fn bugs_of_addresses_are_found() {
@@ -86,7 +86,7 @@ fn reads_of_unwritten_or_foreign_memory_are_found() {
                 // A thread may touch its own shared memory before.
                 dynamic_shared::<u32>(0, 64).set(t(), 1);
                 if !run.bug || me() != 77 {
-                    thread::sync_predecessor();
+                    sync_predecessor();
                 }
                 data.set(me(), data.get(me()) + 1);
             })

@@ -4,8 +4,8 @@
 use crate::t;
 use cuda_std::atomic::{AtomicF32, mid};
 use cuda_std::emu::{Buffer, Finding, Kind, Options, launch};
-use cuda_std::prelude::*;
 use cuda_std::warp::WarpReductionOp;
+use cuda_std::{ext::*, prelude::*};
 
 /// Runs `kernel` by 50 schedules.
 #[track_caller]

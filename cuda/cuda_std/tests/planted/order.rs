@@ -2,7 +2,7 @@
 
 use crate::{Bug, Launched, Run, block, bug, check_all, kernel_bug, t};
 use cuda_std::emu::{Buffer, Checks, Kind, MemoryModel, Options};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 const BLOCKS: u32 = 12;
 
@@ -185,17 +185,17 @@ fn missing_order_among_threads_is_found() {
                 if warp::lane_id() < 16 {
                     counters.set(warp::lane_id() as usize, 0);
                 }
-                warp::sync_warp(warp::FULL);
+                warp::sync_warp(lanes::FULL);
                 for item in 0..4 {
                     let digit = (t() * 7 + item * 3) % 16;
-                    let same = warp::match_digit(digit as u32, warp::all_ones());
-                    let rank = counters.get(digit) + (same & warp::lane_mask_lt()).count_ones();
-                    warp::sync_warp(warp::FULL);
-                    if same & warp::lane_mask_gt() == 0 {
+                    let same = lanes::match_digit(digit as u32, lanes::all_ones());
+                    let rank = counters.get(digit) + (same & lanes::lane_mask_lt()).count_ones();
+                    warp::sync_warp(lanes::FULL);
+                    if same & lanes::lane_mask_gt() == 0 {
                         counters.set(digit, rank + 1);
                     }
                     if !run.bug {
-                        warp::sync_warp(warp::FULL);
+                        warp::sync_warp(lanes::FULL);
                     }
                 }
             })
@@ -205,7 +205,7 @@ fn missing_order_among_threads_is_found() {
         kernel_bug("partial warp barrier", Kind::Race, (1, 32, 128), |bug| unsafe {
             let values = dynamic_shared::<u32>(0, 32);
             values.set(t(), 0);
-            warp::sync_warp(warp::FULL);
+            warp::sync_warp(lanes::FULL);
             values.set(t(), 1);
             warp::sync_warp(if t() < 16 { 0x0000_ffff } else { 0xffff_0000 });
             values.get(if bug { 31 - t() } else { t() ^ 15 });

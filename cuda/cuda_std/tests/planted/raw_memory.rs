@@ -2,7 +2,7 @@
 
 use crate::t;
 use cuda_std::emu::{Buffer, Kind, Options, launch};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 type Alias = *mut u32;
 

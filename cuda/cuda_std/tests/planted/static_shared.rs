@@ -2,7 +2,7 @@
 
 use crate::{bug, check_all, kernel_bug, t};
 use cuda_std::emu::{Buffer, Kind, Options, launch};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 const TILE: usize = 64;
 

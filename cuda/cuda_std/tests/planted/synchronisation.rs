@@ -2,7 +2,7 @@
 
 use crate::{block, buffer_bug, bug, check_all, kernel_bug, me, t};
 use cuda_std::emu::{Buffer, Kind, Options, Policy, launch};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 #[test]
 fn races_are_found() {
@@ -21,7 +21,7 @@ fn races_are_found() {
         buffer_bug("global, between warps", Kind::Race, (1, 64, 0), zeros, |data, bug| unsafe {
             data.set(me(), 1);
             if bug {
-                warp::sync_warp(warp::FULL);
+                warp::sync_warp(lanes::FULL);
             } else {
                 thread::sync_threads();
             }
@@ -58,10 +58,10 @@ fn races_are_found() {
         kernel_bug("halves of a word", Kind::Race, (1, 64, 128), |bug| unsafe {
             let halves = dynamic_shared::<u16>(0, 64);
             halves.set(t(), 0);
-            warp::sync_warp(warp::FULL);
+            warp::sync_warp(lanes::FULL);
             halves.set(t(), t() as u16);
             if !bug {
-                warp::sync_warp(warp::FULL);
+                warp::sync_warp(lanes::FULL);
             }
             let pair = halves.cast::<u32>().get(t() / 2);
             assert!(bug || pair >> 16 == (pair & 0xffff) + 1);
@@ -91,41 +91,41 @@ fn diverging_barriers_and_wrong_masks_are_found() {
             if is_early {
                 thread::sync_threads();
             }
-            warp::ballot(warp::FULL, true);
+            lanes::ballot(lanes::FULL, true);
             if !is_early {
                 thread::sync_threads();
             }
         }),
         kernel_bug("lane missing from a full mask", Kind::WarpMask, (1, 32, 0), |bug| {
             if t() < 20 {
-                warp::shuffle_xor(if bug { warp::FULL } else { (1 << 20) - 1 }, 1, 0);
+                lanes::shuffle_xor(if bug { lanes::FULL } else { (1 << 20) - 1 }, 1, 0);
             }
         }),
         kernel_bug("lane missing from a reduction", Kind::WarpMask, (1, 32, 0), |bug| {
             if t() < 20 {
-                warp::reduce_add(if bug { warp::FULL } else { (1 << 20) - 1 }, 1);
+                lanes::reduce_add(if bug { lanes::FULL } else { (1 << 20) - 1 }, 1);
             }
         }),
         kernel_bug("caller missing from its mask", Kind::WarpMask, (1, 32, 0), |bug| {
             let odd = t() % 2 == 1;
-            warp::any(if odd == bug { 0x5555_5555 } else { 0xaaaa_aaaa }, true);
+            lanes::any(if odd == bug { 0x5555_5555 } else { 0xaaaa_aaaa }, true);
         }),
         kernel_bug("shuffle from outside the mask", Kind::WarpMask, (1, 32, 0), |bug| {
             if t() < 16 {
-                let got = warp::shuffle_idx(0xffff, warp::lane_id(), if bug { 16 } else { 15 });
+                let got = lanes::shuffle_idx(0xffff, warp::lane_id(), if bug { 16 } else { 15 });
                 assert_eq!(got, 15);
             }
         }),
         kernel_bug("different operations on one mask", Kind::WarpMask, (1, 32, 0), |bug| {
             if bug && t() == 0 {
-                warp::sync_warp(warp::FULL);
+                warp::sync_warp(lanes::FULL);
             } else {
-                warp::all(warp::FULL, true);
+                lanes::all(lanes::FULL, true);
             }
         }),
         kernel_bug("half a warp with a full mask", Kind::WarpMask, (1, 48, 0), |bug| {
-            let members = if t() < 32 { warp::FULL } else { 0xffff };
-            warp::sync_warp(if bug { warp::FULL } else { members });
+            let members = if t() < 32 { lanes::FULL } else { 0xffff };
+            warp::sync_warp(if bug { lanes::FULL } else { members });
         }),
     ]);
 }

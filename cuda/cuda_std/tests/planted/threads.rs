@@ -2,7 +2,7 @@
 //! findings, to the word.
 
 use cuda_std::emu::{Buffer, Finding, Options, Stats, launch};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 const GRID: u32 = 3;
 const BLOCK: u32 = 64;
@@ -30,7 +30,7 @@ unsafe fn chained_sums(input: Global<u32>, sums: Global<u32>, bug: Bug) {
         }
         let mut sum = words.get(t) + words.get(t ^ 32);
         for distance in [16, 8, 4, 2, 1] {
-            sum += warp::shuffle_xor(warp::FULL, sum, distance);
+            sum += lanes::shuffle_xor(lanes::FULL, sum, distance);
         }
         assert!(bug != Bug::Panic || t != 33, "as planted");
         if t == 0 {

@@ -1,7 +1,7 @@
 //! Results of warp operations.
 
 use cuda_std::emu::{Buffer, Options, launch};
-use cuda_std::prelude::*;
+use cuda_std::{ext::*, prelude::*};
 
 /// An operation, and its expected result in a lane of a mask.
 type Operation = (fn(u32, u32) -> u32, fn(u32, &[u32; 32], usize) -> u32);
@@ -17,27 +17,27 @@ fn lanes_where(mask: u32, holds: impl Fn(usize) -> bool) -> u32 {
 }
 
 const OPERATIONS: [Operation; 11] = [
-    (warp::reduce_add, |m, v, _| fold(m, v, u32::wrapping_add)),
-    (warp::reduce_min, |m, v, _| fold(m, v, u32::min)),
-    (warp::reduce_max, |m, v, _| fold(m, v, u32::max)),
-    (warp::reduce_and, |m, v, _| fold(m, v, |a, b| a & b)),
-    (warp::reduce_or, |m, v, _| fold(m, v, |a, b| a | b)),
-    (warp::reduce_xor, |m, v, _| fold(m, v, |a, b| a ^ b)),
-    (warp::match_any, |m, v, lane| lanes_where(m, |other| v[other] == v[lane])),
+    (lanes::reduce_add, |m, v, _| fold(m, v, u32::wrapping_add)),
+    (lanes::reduce_min, |m, v, _| fold(m, v, u32::min)),
+    (lanes::reduce_max, |m, v, _| fold(m, v, u32::max)),
+    (lanes::reduce_and, |m, v, _| fold(m, v, |a, b| a & b)),
+    (lanes::reduce_or, |m, v, _| fold(m, v, |a, b| a | b)),
+    (lanes::reduce_xor, |m, v, _| fold(m, v, |a, b| a ^ b)),
+    (lanes::match_any, |m, v, lane| lanes_where(m, |other| v[other] == v[lane])),
     (
-        |m, value| warp::ballot(m, value % 3 == 0),
+        |m, value| lanes::ballot(m, value % 3 == 0),
         |m, v, _| lanes_where(m, |lane| v[lane].is_multiple_of(3)),
     ),
     (
-        |m, value| warp::any(m, value % 3 == 0) as u32,
+        |m, value| lanes::any(m, value % 3 == 0) as u32,
         |m, v, _| (lanes_where(m, |lane| v[lane].is_multiple_of(3)) != 0) as u32,
     ),
     (
-        |m, value| warp::all(m, value % 3 != 0) as u32,
+        |m, value| lanes::all(m, value % 3 != 0) as u32,
         |m, v, _| (lanes_where(m, |lane| v[lane].is_multiple_of(3)) == 0) as u32,
     ),
     (
-        |m, value| warp::shuffle_idx(m, value, m.trailing_zeros()),
+        |m, value| lanes::shuffle_idx(m, value, m.trailing_zeros()),
         |m, v, _| v[m.trailing_zeros() as usize],
     ),
 ];

@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use cuda_std::memory::Global;
+use cuda_std::ext::memory::Global;
 use cust::memory::{DeviceBuffer, LockedBuffer};
 use cust::stream::Stream;
 use cust::sys;

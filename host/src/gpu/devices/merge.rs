@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cuda_std::memory::Global;
+use cuda_std::ext::memory::Global;
 use cust::event::{Event, EventFlags};
 use cust::memory::{DeviceBuffer, DeviceSlice, LockedBuffer};
 use cust::stream::{Stream, StreamWaitEventFlags};

@@ -1,7 +1,7 @@
 //! The functions that instrumented code calls, with its return address behind the arguments.
 
 use super::{AccessKind, Line, MemoryOrder, checked_launch, inside};
-use crate::order::{Ordering, Scope};
+use crate::ext::{Ordering, Scope};
 
 /// The kind of the numbers in `symbols`.
 fn kind(number: u32) -> AccessKind {

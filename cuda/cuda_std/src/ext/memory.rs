@@ -20,8 +20,8 @@ use crate::emu::atomics::MemoryOrder;
 use crate::emu::launch::Launch;
 #[cfg(not(target_os = "cuda"))]
 use crate::emu::memory::{GlobalPointer, SharedPointer};
-use crate::order::{Ordering, Scope};
-use crate::word::{AtomicWord, Word};
+use crate::ext::{AtomicWord, Word};
+use crate::ext::{Ordering, Scope};
 use core::marker::PhantomData;
 #[cfg(target_os = "cuda")]
 use core::{arch::asm, hint::unreachable_unchecked};
