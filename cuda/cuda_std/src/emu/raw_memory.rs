@@ -11,7 +11,7 @@ use super::launch::{Launch, current, current_or_none};
 use super::location::{Line, SourceLocation};
 use std::cell::Cell;
 
-const REMEDY: &str = "take cuda_std::memory::Global, compile the crate with a call before each \
+const REMEDY: &str = "take cuda_std::ext::Global, compile the crate with a call before each \
                       access (docs/EMULATOR.md), or accept that nothing is checked by \
                       Options::allow_raw_memory";
 
@@ -94,7 +94,7 @@ impl Launch {
 }
 
 fn is_accessor_or_number(of_type: &str) -> bool {
-    let accessor = concat!(env!("CARGO_CRATE_NAME"), "::memory::");
+    let accessor = concat!(env!("CARGO_CRATE_NAME"), "::ext::memory::");
     let numbers = "bool char u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize f32 f64";
     of_type.starts_with(accessor) || numbers.split(' ').any(|number| number == of_type)
 }
