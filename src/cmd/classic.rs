@@ -4,7 +4,6 @@
 //! cores, a line a level, and after an empty line the same as CSV. Where they gave the
 //! one time they had taken, it gives the median of several, each of a verified result.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 
@@ -21,6 +20,7 @@ use suite::{devices_engine, engines, environment, registry, statistics};
 use super::keys::Keys;
 use cudamark::output::{self, Output};
 use cudamark::report::charts;
+use cudamark::report::text::classic_csv;
 
 /// Type of the classic workload's keys: whatever the type, an engine runs or does not.
 type ClassicKey = i32;
@@ -95,7 +95,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let case = file.as_ref().map_or(case.clone(), |file| file.of_case(case));
     // Better known before keys are drawn and other levels measured.
     registry::require_levels(&case, &options.levels)?;
-    let outputs = Outputs::open(options)?;
+    let paths = [&options.csv, &options.plot, &options.json];
+    let [csv, plot, json] = Output::open_all(paths.map(Option::as_deref))?;
     let gpu = engines::needs_gpu(name);
     let mut session = Session::new(options.seed, "classic", gpu, Box::new(|_| Ok(())));
     tell!(
@@ -114,9 +115,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let levels = measure_levels(&session, &case, options)?;
     let environment = session.environment.environment.clone();
     let record = Classic::new(options.seed, environment, &levels);
-    let csv = csv(&record);
-    print(&format!("\n{csv}"))?;
-    outputs.write(&csv, &record)
+    let times = classic_csv(record.levels.iter().map(|level| (level.level, level.median_s)));
+    print(&format!("\n{times}"))?;
+    csv.map_or(Ok(()), |output| output.write(&times))?;
+    plot.map_or(Ok(()), |output| output.write(&charts::classic(&record)?))?;
+    json.map_or(Ok(()), |output| output.write(&output::json(&record)?))
 }
 
 /// GPUs on the command line.
@@ -224,48 +227,11 @@ pub(super) fn progress(samples: usize) -> Result<ProgressBar> {
     Ok(ProgressBar::new(samples as u64).with_style(style))
 }
 
-fn csv(record: &Classic) -> String {
-    let mut csv = String::from("ThreadCount,TimeTakenSeconds\n");
-    for level in &record.levels {
-        writeln!(csv, "{},{:.6}", level.level, level.median_s)
-            .expect("a String takes all that is written to it");
-    }
-    csv
-}
-
 /// Results, to standard output.
 pub(crate) fn print(text: &str) -> Result<()> {
     let mut stdout = io::stdout().lock();
     let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
     written.context("cannot write to standard output")
-}
-
-/// The files that were asked for.
-struct Outputs {
-    csv: Option<Output>,
-    plot: Option<Output>,
-    json: Option<Output>,
-}
-
-impl Outputs {
-    fn open(options: &Options) -> Result<Self> {
-        let paths = [&options.csv, &options.plot, &options.json];
-        let [csv, plot, json] = Output::open_all(paths.map(Option::as_deref))?;
-        Ok(Self { csv, plot, json })
-    }
-
-    fn write(self, csv: &str, record: &Classic) -> Result<()> {
-        if let Some(output) = self.csv {
-            output.write(csv)?;
-        }
-        if let Some(output) = self.plot {
-            output.write(&charts::classic(record)?)?;
-        }
-        if let Some(output) = self.json {
-            output.write(&output::json(record)?)?;
-        }
-        Ok(())
-    }
 }
 
 fn whole_number(text: &str) -> Result<usize, String> {

@@ -39,10 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             }
         );
     }
-    let mut said = text::environment(&summary) + "\n";
-    for group in summary.groups() {
-        said += &text::group(&summary, group);
-    }
+    let mut said = text::groups(&summary, &summary.groups());
     if let Some(folder) = &options.page {
         let page = report::write_page(&summary, folder)?;
         said += &format!("\nReport: {}\n", page.display());

@@ -46,12 +46,9 @@ pub fn of_files(files: &[PathBuf]) -> Result<Summary> {
 /// `groups`.
 pub fn after_run(folder: &Path, groups: &[Group]) -> Result<String> {
     let summary = last_runs(&folder.join("records"))?;
-    let mut said = text::environment(&summary) + "\n";
-    for &group in groups {
-        said += &text::group(&summary, group);
-    }
+    let mut said = text::groups(&summary, groups);
     if groups.contains(&Group::Classic)
-        && let Some(csv) = text::classic_csv(&summary)
+        && let Some(csv) = text::fastest_csv(&summary)
     {
         let path = folder.join("classic.csv");
         output::replace(&path, csv.as_bytes())?;

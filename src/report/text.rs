@@ -59,8 +59,14 @@ pub fn table(
     (shown.iter().map(|(head, _)| *head).collect(), (0..cases.len()).map(row).collect())
 }
 
+/// Where the figures are from, and the tables of groups.
+pub fn groups(summary: &Summary, groups: &[Group]) -> String {
+    let tables = groups.iter().map(|&of| group(summary, of));
+    environment(summary) + "\n" + &tables.collect::<String>()
+}
+
 /// The table of a group, and what follows from it.
-pub fn group(summary: &Summary, group: Group) -> String {
+fn group(summary: &Summary, group: Group) -> String {
     let mut text = format!("\n{group}: {}\n", group.question());
     let cases = summary.of_group(group);
     if cases.is_empty() {
@@ -89,18 +95,20 @@ pub fn group(summary: &Summary, group: Group) -> String {
     text
 }
 
-/// The classic CSV: levels and seconds of the engine that is fastest at its best level.
-pub fn classic_csv(summary: &Summary) -> Option<String> {
+/// The classic CSV of the engine that is fastest at its best level.
+pub fn fastest_csv(summary: &Summary) -> Option<String> {
     let curves = summary.curves(Group::Classic);
     let fastest = curves
         .iter()
         .filter(|curve| curve.points.len() > 1 || curves.len() == 1)
         .min_by(|a, b| a.best().median_s.total_cmp(&b.best().median_s))?;
-    let mut csv = String::from("ThreadCount,TimeTakenSeconds\n");
-    for point in &fastest.points {
-        let _ = writeln!(csv, "{},{:.6}", point.name.level, point.median_s);
-    }
-    Some(csv)
+    Some(classic_csv(fastest.points.iter().map(|point| (point.name.level, point.median_s))))
+}
+
+/// The classic CSV: levels and seconds.
+pub fn classic_csv(levels: impl Iterator<Item = (usize, f64)>) -> String {
+    let rows = levels.map(|(level, seconds)| format!("{level},{seconds:.6}\n"));
+    "ThreadCount,TimeTakenSeconds\n".to_owned() + &rows.collect::<String>()
 }
 
 /// The GPU or the CPU that the figures are of.
@@ -110,7 +118,7 @@ pub fn machine(summary: &Summary) -> &str {
 }
 
 /// One line on where the figures are from.
-pub fn environment(summary: &Summary) -> String {
+fn environment(summary: &Summary) -> String {
     let Some(line) = summary.environment() else {
         return String::new();
     };

@@ -6,37 +6,6 @@
 
 use crate::group::Group;
 
-/// The GPU; from host memory, threads copy while it sorts.
-pub const GPU: &str = "gpu";
-/// The GPU, with a chunk of the array for each stream and thread.
-pub const GPU_SPLIT: &str = "gpu-split";
-/// Radix sort of the crate rdst.
-pub const CPU_RADIX: &str = "cpu-radix";
-/// rayon's parallel quicksort.
-pub const CPU_RAYON: &str = "cpu-rayon";
-/// Chunks sorted by the standard library, and merged.
-pub const CPU_STD: &str = "cpu-std";
-/// Copies from ordinary host memory to the GPU, staged as `gpu-split` does it.
-pub const STAGED_IN: &str = "staged-in";
-/// The same back.
-pub const STAGED_OUT: &str = "staged-out";
-/// Copies from pinned host memory to the GPU.
-pub const PINNED_IN: &str = "pinned-in";
-/// The same back.
-pub const PINNED_OUT: &str = "pinned-out";
-/// Copies within the memory of the GPU.
-pub const DEVICE_COPY: &str = "device-copy";
-/// Copies of host memory by threads of the CPU.
-pub const CPU_COPY: &str = "cpu-copy";
-/// Emulator that checks bounds and alignment.
-pub const BOUNDS: &str = "bounds";
-/// Emulator that also checks that what is read was written.
-pub const WRITTEN: &str = "written";
-/// Emulator that also checks that accesses are ordered.
-pub const RACES: &str = "races";
-/// Emulator that also runs a random schedule with stale reads.
-pub const RANDOM: &str = "random";
-
 /// Where an engine works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
@@ -61,40 +30,59 @@ pub struct Entry {
     pub groups: &'static [Group],
 }
 
-/// Every engine.
-pub const ENGINES: [Entry; 18] = {
-    use Backend::{Cpu, Emulator, Gpu, Peer};
-    use Group::{
-        Batch, Classic, Device, DeviceCold, DeviceGraph, Devices, Pairs, Segments, Split, Transfer,
+/// Declares the constant of each engine's name, and the table of all.
+macro_rules! engines {
+    ($($(#[$doc:meta])+ $constant:ident = $name:literal, $backend:ident, [$($group:ident),+];)+) => {
+        $($(#[$doc])+ pub const $constant: &str = $name;)+
+
+        /// Every engine.
+        pub const ENGINES: [Entry; [$($name),+].len()] = [$(Entry {
+            name: $constant,
+            backend: Backend::$backend,
+            groups: &[$(Group::$group),+],
+        }),+];
     };
-    const fn entry(name: &'static str, backend: Backend, groups: &'static [Group]) -> Entry {
-        Entry { name, backend, groups }
-    }
-    [
-        entry(
-            GPU,
-            Gpu,
-            &[Classic, Device, DeviceCold, DeviceGraph, Split, Devices, Batch, Segments, Pairs],
-        ),
-        entry(GPU_SPLIT, Gpu, &[Classic]),
-        entry("cub", Peer, &[Device, Segments, Pairs]),
-        entry("cupy", Peer, &[Classic, Device]),
-        entry("torch", Peer, &[Device]),
-        entry(CPU_RADIX, Cpu, &[Classic, Batch, Group::Cpu]),
-        entry(CPU_RAYON, Cpu, &[Classic, Pairs, Group::Cpu]),
-        entry(CPU_STD, Cpu, &[Classic, Split, Batch, Pairs, Group::Cpu]),
-        entry(STAGED_IN, Gpu, &[Transfer]),
-        entry(STAGED_OUT, Gpu, &[Transfer]),
-        entry(PINNED_IN, Gpu, &[Transfer]),
-        entry(PINNED_OUT, Gpu, &[Transfer]),
-        entry(DEVICE_COPY, Gpu, &[Transfer]),
-        entry(CPU_COPY, Cpu, &[Transfer]),
-        entry(BOUNDS, Emulator, &[Group::Emulator]),
-        entry(WRITTEN, Emulator, &[Group::Emulator]),
-        entry(RACES, Emulator, &[Group::Emulator]),
-        entry(RANDOM, Emulator, &[Group::Emulator]),
-    ]
-};
+}
+
+engines! {
+    /// The GPU; from host memory, threads copy while it sorts.
+    GPU = "gpu", Gpu,
+        [Classic, Device, DeviceCold, DeviceGraph, Split, Devices, Batch, Segments, Pairs];
+    /// The GPU, with a chunk of the array for each stream and thread.
+    GPU_SPLIT = "gpu-split", Gpu, [Classic];
+    /// CUB's radix sort.
+    CUB = "cub", Peer, [Device, Segments, Pairs];
+    /// CuPy's sort.
+    CUPY = "cupy", Peer, [Classic, Device];
+    /// PyTorch's sort.
+    TORCH = "torch", Peer, [Device];
+    /// Radix sort of the crate rdst.
+    CPU_RADIX = "cpu-radix", Cpu, [Classic, Batch, Cpu];
+    /// rayon's parallel quicksort.
+    CPU_RAYON = "cpu-rayon", Cpu, [Classic, Pairs, Cpu];
+    /// Chunks sorted by the standard library, and merged.
+    CPU_STD = "cpu-std", Cpu, [Classic, Split, Batch, Pairs, Cpu];
+    /// Copies from ordinary host memory to the GPU, staged as `gpu-split` does it.
+    STAGED_IN = "staged-in", Gpu, [Transfer];
+    /// The same back.
+    STAGED_OUT = "staged-out", Gpu, [Transfer];
+    /// Copies from pinned host memory to the GPU.
+    PINNED_IN = "pinned-in", Gpu, [Transfer];
+    /// The same back.
+    PINNED_OUT = "pinned-out", Gpu, [Transfer];
+    /// Copies within the memory of the GPU.
+    DEVICE_COPY = "device-copy", Gpu, [Transfer];
+    /// Copies of host memory by threads of the CPU.
+    CPU_COPY = "cpu-copy", Cpu, [Transfer];
+    /// Emulator that checks bounds and alignment.
+    BOUNDS = "bounds", Emulator, [Emulator];
+    /// Emulator that also checks that what is read was written.
+    WRITTEN = "written", Emulator, [Emulator];
+    /// Emulator that also checks that accesses are ordered.
+    RACES = "races", Emulator, [Emulator];
+    /// Emulator that also runs a random schedule with stale reads.
+    RANDOM = "random", Emulator, [Emulator];
+}
 
 impl Group {
     /// Engines that are measured in the group.
@@ -107,7 +95,7 @@ impl Group {
     pub fn ignores_level(self, name: &str) -> bool {
         let (name, _) = engine_and_variant(name);
         match self {
-            Self::Classic => name == "cupy",
+            Self::Classic => name == CUPY,
             Self::Device | Self::DeviceCold | Self::DeviceGraph | Self::Emulator => true,
             Self::Pairs => name != CPU_RAYON,
             Self::Transfer => [PINNED_IN, PINNED_OUT, DEVICE_COPY].contains(&name),

@@ -303,32 +303,28 @@ mod tests {
 
     #[test]
     fn an_id_is_of_the_build_and_a_machine_id_of_the_machine() {
+        type Change = fn(&mut Environment);
+        fn other() -> Option<String> {
+            Some("another".to_owned())
+        }
         let here = Environment::here(None);
-        let later = Environment { unix_time_s: 0, ..here.clone() };
-        assert_eq!(later.id(), here.id());
-        let rebuilt = Environment {
-            commit: Some("another".to_owned()),
-            ptx_sha256: Some("another".to_owned()),
-            ..here.clone()
-        };
-        assert_ne!(rebuilt.id(), here.id());
-        assert_eq!(rebuilt.machine_id(), here.machine_id());
-    }
-
-    #[test]
-    fn a_machine_keeps_its_id_with_other_limits_software_and_memory() {
-        let here = Environment::here(None);
-        let other = Environment {
-            cores: here.cores + 1,
-            physical_cores: None,
-            governor: Some("another".to_owned()),
-            kernel: Some("another".to_owned()),
-            os: Some("another".to_owned()),
-            memory_bytes: here.memory_bytes.map(|bytes| bytes + 1),
-            container: Some("another".to_owned()),
-            ..here.clone()
-        };
-        assert_eq!(other.machine_id(), here.machine_id());
+        // Changes, and if the environment then has another id. The machine's stays.
+        let changes: [(Change, bool); 8] = [
+            (|of| of.unix_time_s = 0, false),
+            (|of| (of.commit, of.ptx_sha256) = (other(), other()), true),
+            (|of| of.cores += 1, true),
+            (|of| of.physical_cores = Some(999), true),
+            (|of| of.governor = other(), true),
+            (|of| (of.kernel, of.os) = (other(), other()), true),
+            (|of| of.memory_bytes = Some(1), true),
+            (|of| of.container = other(), true),
+        ];
+        for (number, (change, is_other)) in changes.into_iter().enumerate() {
+            let mut changed = here.clone();
+            change(&mut changed);
+            assert_eq!(changed.id() != here.id(), is_other, "change {number}");
+            assert_eq!(changed.machine_id(), here.machine_id(), "change {number}");
+        }
     }
 
     #[test]

@@ -45,20 +45,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let names = options.peers();
     comparison.start(&names)?;
     if comparison.peers.is_empty() && comparison.report.failures.is_empty() {
-        return Err(none_can_run(&names).into());
+        let reason = format!("none of {} can run on this machine", names.join(", "));
+        return Err(Unavailable { engine: "peers", reason }.into());
     }
     comparison.report.before = report::gpu_state();
     comparison.measure(&cases)?;
     comparison.report.after = report::gpu_state();
     finish(comparison.report, json)
-}
-
-/// The error for a machine without any of the peers asked for.
-fn none_can_run(names: &[&str]) -> Unavailable {
-    Unavailable {
-        engine: "peers",
-        reason: format!("none of {} can run on this machine", names.join(", ")),
-    }
 }
 
 /// The report, as it comes to be.
