@@ -19,24 +19,19 @@ use cuda_builder::{CudaBuilder, find_compiler};
 const TUTORIAL: &str = include_str!("../docs/TUTORIAL.md");
 /// The repository.
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-/// The crate of the kernel that an example measures.
-const KERNEL: &str = "examples/your-kernel";
 /// The workspace of kernels in Rust-CUDA's style.
 const RAW_KERNELS: &str = "examples/raw-kernels";
 
 fn main() -> ExitCode {
     let tests = tests![
         the_race_of_the_first_kernel_is_found_and_the_mended_one_passes,
-        a_kernel_of_ones_own_is_measured_and_verified,
+        a_new_kernel_is_tested_measured_and_compiled,
         kernels_of_raw_pointers_are_checked,
         operations_that_the_emulator_cannot_see_are_refused,
         every_command_of_the_tutorial_succeeds,
     ];
     let lacks = env::var_os("CARGO").is_none().then(|| "no cargo runs this".to_owned());
-    let for_device = tests![a_kernel_of_ones_own_compiles_for_the_device];
-    let compiler = find_compiler(format!("{ROOT}/{KERNEL}"));
-    let lacks_compiler = lacks.clone().or_else(|| compiler.err().map(|error| error.to_string()));
-    common::run([(tests, lacks), (for_device, lacks_compiler)])
+    common::run([(tests, lacks)])
 }
 
 /// The example called `name`.
@@ -57,19 +52,9 @@ fn the_race_of_the_first_kernel_is_found_and_the_mended_one_passes() {
     assert!(stdout.ends_with("no finding, in 100 random schedules\n"), "{stdout}");
 }
 
-fn a_kernel_of_ones_own_is_measured_and_verified() {
-    let home = tempfile::tempdir().unwrap();
-    let output = example("bench_your_kernel").env("CRITERION_HOME", home.path()).output().unwrap();
-    said(&output, 0);
-    let stdout = text(&output.stdout);
-    let place = if stdout.starts_with("no GPU: ") { "emulator" } else { "device" };
-    contains(&stdout, &[&format!("scale/{place}"), "time: ", "thrpt: ", "elem/s"]);
-    let estimates = home.path().join(format!("scale/{place}/new/estimates.json"));
-    assert!(estimates.is_file(), "{}", estimates.display());
-}
-
-/// The tests of a crate whose compiler's wrapper has its accesses call the emulator.
-fn instrumented_tests(folder: &Path) -> Output {
+/// Cargo in a workspace whose compiler's wrapper has accesses call the emulator. It leaves our
+/// environment, which names another workspace.
+fn cargo(folder: &Path, arguments: &[&str]) -> Output {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("raw-kernels");
     let mut cargo = Command::new(env::var_os("CARGO").unwrap());
     for (name, _) in env::vars_os() {
@@ -77,12 +62,42 @@ fn instrumented_tests(folder: &Path) -> Output {
             cargo.env_remove(name);
         }
     }
-    cargo.current_dir(folder).env("CARGO_TARGET_DIR", target);
-    cargo.args(["test", "--test", "emulator", "--locked"]).output().unwrap()
+    cargo.current_dir(folder).env("CARGO_TARGET_DIR", target).env("CRITERION_HOME", folder);
+    cargo.args(arguments).output().unwrap()
+}
+
+const EMULATOR_TESTS: [&str; 4] = ["test", "--locked", "--test", "emulator"];
+
+/// The steps of a newcomer: the workspace is made, its test runs, its kernel is measured, and
+/// compiles for a device if there is a compiler.
+fn a_new_kernel_is_tested_measured_and_compiled() {
+    let folder = tempfile::tempdir().unwrap();
+    let kernel = folder.path().join("my-kernel");
+    let made = ["xtask", "new-kernel", kernel.to_str().unwrap()];
+    let mut xtask = Command::new(env::var_os("CARGO").unwrap());
+    said(&xtask.current_dir(ROOT).args(made).output().unwrap(), 0);
+    let again = xtask.output().unwrap();
+    said(&again, 1);
+    contains(&text(&again.stderr), &["my-kernel is there already"]);
+
+    let tested = cargo(&kernel, &["test", "--offline", "--test", "emulator"]);
+    said(&tested, 0);
+    contains(&text(&tested.stdout), &["test every_schedule_scales ... ok"]);
+    let measured = cargo(&kernel, &["bench", "--offline", "-p", "bench", "--profile", "dev"]);
+    said(&measured, 0);
+    let stdout = text(&measured.stdout);
+    let place = if stdout.contains("no GPU: ") { "emulator" } else { "device" };
+    contains(&stdout, &[&format!("scale/{place}"), "time: ", "thrpt: ", "elem/s"]);
+    let estimates = kernel.join(format!("scale/{place}/new/estimates.json"));
+    assert!(estimates.is_file(), "{}", estimates.display());
+    if find_compiler(&kernel).is_ok() {
+        let ptx = CudaBuilder::new(&kernel).build().unwrap();
+        contains(&fs::read_to_string(ptx).unwrap(), &[".entry scale(", ".maxntid 256"]);
+    }
 }
 
 fn kernels_of_raw_pointers_are_checked() {
-    let output = instrumented_tests(&Path::new(ROOT).join(RAW_KERNELS));
+    let output = cargo(&Path::new(ROOT).join(RAW_KERNELS), &EMULATOR_TESTS);
     said(&output, 0);
     contains(&text(&output.stdout), &["test result: ok. 15 passed; 0 failed; 0 ignored"]);
 }
@@ -114,16 +129,10 @@ fn operations_that_the_emulator_cannot_see_are_refused() {
     let seen = "mid::atomic_fetch_max_u32_device(greatest, Ordering::Relaxed, sum)";
     let unseen = "AtomicU32::from_ptr(greatest).fetch_max(sum, Ordering::Relaxed)";
     replace("src/lib.rs", seen, unseen);
-    let output = instrumented_tests(copy.path());
+    let output = cargo(copy.path(), &EMULATOR_TESTS);
     let errors = text(&output.stderr);
     assert!(!output.status.success(), "{errors}");
     contains(&errors, &["error: the emulator cannot see fetch_min and fetch_max", "atomic::mid"]);
-}
-
-fn a_kernel_of_ones_own_compiles_for_the_device() {
-    let ptx = CudaBuilder::new(Path::new(ROOT).join(KERNEL)).build().unwrap();
-    let ptx = fs::read_to_string(ptx).unwrap();
-    contains(&ptx, &[".entry scale(", ".maxntid 256"]);
 }
 
 /// The commands of the tutorial, in order.

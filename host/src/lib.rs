@@ -6,7 +6,7 @@
 //! | [`driver`] | the CUDA driver, opened at run time |
 //! | [`error`] | what can go wrong |
 
-pub mod driver;
+pub use cuda_driver as driver;
 pub mod error;
 pub mod gpu;
 

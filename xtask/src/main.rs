@@ -10,6 +10,7 @@ mod figures;
 mod glibc;
 mod kernels;
 mod mutate_sync;
+mod new_kernel;
 mod programs;
 mod ptx;
 mod ptxas;
@@ -47,6 +48,8 @@ enum Task {
     MutateSync(mutate_sync::Arguments),
     /// Write the records' figures, and charts, into README.md and docs/
     Docs(docs::Arguments),
+    /// Make a workspace for a kernel of one's own: the kernel, a test in the emulator, a benchmark
+    NewKernel(new_kernel::Arguments),
     /// Pack the command, the benchmarks and the tests for a machine without Rust
     Bundle,
 }
@@ -75,6 +78,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Budget => budget::run().map(|()| ExitCode::SUCCESS),
         Task::MutateSync(arguments) => mutate_sync::run(arguments),
         Task::Docs(arguments) => docs::run(arguments),
+        Task::NewKernel(arguments) => new_kernel::run(&arguments).map(|()| ExitCode::SUCCESS),
         Task::Bundle => bundle::run().map(|()| ExitCode::SUCCESS),
     }
 }

@@ -1,8 +1,6 @@
-//! One kernel, in a crate of its own: compiled for the device by `cuda_builder`, and for the
-//! host against the emulator.
-#![cfg_attr(target_os = "cuda", no_std, feature(abi_ptx, asm_experimental_arch))]
+//! A kernel: compiled for the device by `cuda_builder`, and for the host against the emulator.
 
-use cuda_std::{ext::*, prelude::*};
+use cuda_std::prelude::*;
 
 /// Threads of a block.
 pub const THREADS: u32 = 256;
@@ -10,16 +8,13 @@ pub const THREADS: u32 = 256;
 /// Writes `factor * input[i] + i`, an element a thread.
 ///
 /// # Safety
-/// Both arrays have `n` elements and are apart.
+/// `output` is to as many elements as `input` has, apart from them.
 #[kernel]
 #[launch_bounds(256)]
-pub unsafe fn scale(input: Global<u32>, output: Global<u32>, n: u32, factor: u32) {
-    let i = thread::block_idx_x() * THREADS + thread::thread_idx_x();
-    if i < n {
-        // SAFETY: the contract; i is below n.
-        unsafe {
-            let scaled = factor.wrapping_mul(input.get(i as usize));
-            output.set(i as usize, scaled.wrapping_add(i));
-        }
+pub unsafe fn scale(input: &[u32], output: *mut u32, factor: u32) {
+    let i = thread::index_1d() as usize;
+    if i < input.len() {
+        // SAFETY: the contract; i is an index of both.
+        unsafe { *output.add(i) = factor.wrapping_mul(input[i]).wrapping_add(i as u32) };
     }
 }

@@ -127,6 +127,7 @@ pub struct Reason {
     pub status: Option<Status>,
     /// The fault: `no NVIDIA driver (libcuda.so.1 not found)`.
     pub finding: String,
+    /// A thing to do about it.
     pub remedy: String,
 }
 

@@ -1,8 +1,7 @@
-//! Criterion over a kernel of one's own: device time by events, and every result verified.
+//! Criterion over the kernel: device time by events, and every result verified.
 //!
-//! `cargo run --release --example bench_your_kernel`. The kernel is a crate of its own,
-//! `your-kernel` beside this file; `cuda_builder` compiles it when there is a GPU. Without one
-//! it runs in the emulator, and the benchmark's name says so.
+//! `cuda_builder` compiles the kernel when there is a GPU. Without one it runs in the emulator, and
+//! the benchmark's name says so.
 
 use std::fs;
 use std::process;
@@ -18,25 +17,23 @@ use cust::launch;
 use cust::memory::DeviceBuffer;
 use cust::module::Module;
 use cust::stream::{Stream, StreamFlags};
-use host::gpu::Device;
 use your_kernel::{THREADS, scale};
 
 /// The crate of the kernel.
-const KERNEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/your-kernel");
+const KERNEL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const FACTOR: u32 = 3;
 /// Content of an output before the kernel writes it.
 const POISON: u8 = 0xA5;
 
 fn main() -> Result<()> {
-    // An example measures whenever it is run, and not with `cargo bench` alone.
     let mut criterion = Criterion::default()
         .sample_size(10)
         .warm_up_time(Duration::from_millis(200))
         .measurement_time(Duration::from_secs(1))
         .without_plots();
-    match Device::open() {
-        Ok(device) => {
-            device.enter()?;
+    match cuda_driver::open() {
+        Ok(()) => {
+            let _context = cust::quick_init()?;
             on_device(&mut criterion)?;
         }
         Err(missing) => {
@@ -65,9 +62,11 @@ fn on_device(criterion: &mut Criterion) -> Result<()> {
         for _ in 0..count {
             let (from, to) = (input.as_device_ptr(), output.as_device_ptr());
             let blocks = n.div_ceil(THREADS);
-            // SAFETY: the parameters are the kernel's; both arrays have n elements, are apart,
-            // and live until the end has come to pass.
-            unsafe { launch!(kernel<<<blocks, THREADS, 0, stream>>>(from, to, n, FACTOR))? };
+            // SAFETY: the parameters are the kernel's, a slice as pointer and length; both arrays
+            // have as many elements, are apart, and live until the end has come to pass.
+            unsafe {
+                launch!(kernel<<<blocks, THREADS, 0, stream>>>(from, numbers.len(), to, FACTOR))?
+            };
         }
         end.record(&stream)?;
         end.synchronize()?;
@@ -82,12 +81,11 @@ fn in_emulator(criterion: &mut Criterion) -> Result<()> {
     let from = Buffer::from_slice(&numbers);
     bench(criterion, "emulator", &numbers, |count| {
         let to = Buffer::<u32>::uninitialised(numbers.len());
-        let (input, output) = (from.global(), to.global());
         let begin = Instant::now();
         for _ in 0..count {
             let options = emu::Options::in_order();
             // SAFETY: both arrays have n elements and are apart.
-            let run = || unsafe { scale(input, output, n, FACTOR) };
+            let run = || unsafe { scale(from.slice(), to.as_mut_ptr(), FACTOR) };
             let launched = emu::launch(n.div_ceil(THREADS), THREADS, 0, &options, run);
             launched.map_err(|finding| anyhow!("{finding}"))?;
         }

@@ -48,10 +48,12 @@ impl Status {
         (code <= UNKNOWN).then(|| Self::of_raw(code))
     }
 
+    /// The status of a raw code.
     pub fn of_raw(code: u32) -> Self {
         Self(if code == UNKNOWN { LAST.get() } else { code })
     }
 
+    /// The raw code.
     pub fn code(self) -> u32 {
         self.0
     }
