@@ -41,9 +41,9 @@ macro_rules! forward {
             if address.is_null() {
                 return status::passed_on(status::ABSENT);
             }
+            type Function = unsafe extern "C" fn($($argument: usize),*) -> u32;
             // SAFETY: the address is that of the driver's function of this name.
-            let function: unsafe extern "C" fn($($argument: usize),*) -> u32 =
-                unsafe { std::mem::transmute(address) };
+            let function = unsafe { std::mem::transmute::<*mut (), Function>(address) };
             // SAFETY: the caller's contract.
             status::passed_on(unsafe { function($($argument),*) })
         }

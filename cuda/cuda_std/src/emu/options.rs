@@ -74,7 +74,7 @@ pub struct Options {
     /// Bytes of stack a thread, of which only the touched pages take memory.
     pub stack_bytes: usize,
     /// Lets the launch begin before the one before it on its stream has ended: then global memory
-    /// is not touched before [`sync_predecessor`](crate::thread::sync_predecessor).
+    /// is not touched before [`sync_predecessor`](crate::ext::sync_predecessor).
     pub early: bool,
     /// Makes each device thread an OS thread instead of a coroutine: the same run, thousands of
     /// times slower, in which a debugger sees every thread. Under Miri they always are.
