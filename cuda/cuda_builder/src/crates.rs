@@ -63,10 +63,10 @@ pub(crate) struct Crates {
     pub target_directory: PathBuf,
 }
 
-/// Reads the kernel crate in `folder` and its dependencies.
-pub(crate) fn resolve(folder: &Path) -> Result<Crates, CudaBuilderError> {
+/// Reads the kernel crate in `folder` and its dependencies. `arguments` of cargo choose features.
+pub(crate) fn resolve(folder: &Path, arguments: &[String]) -> Result<Crates, CudaBuilderError> {
     let (manifest, metadata) = read(folder)?;
-    let graph = graph(&manifest)?;
+    let graph = graph(&manifest, arguments)?;
     let mut order = Order { units: &graph.units, indices: BTreeMap::new(), in_order: Vec::new() };
     for &root in &graph.roots {
         order.add(root)?;
@@ -132,13 +132,14 @@ struct Edge {
 }
 
 /// Asks cargo for the graph of the library of this manifest, for the device.
-fn graph(manifest: &Path) -> Result<Graph, CudaBuilderError> {
+fn graph(manifest: &Path, arguments: &[String]) -> Result<Graph, CudaBuilderError> {
     let program = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut cargo = Command::new(&program);
     cargo
         .args(["build", "--lib", "--quiet", "--unit-graph", "-Zunstable-options"])
         .args(["--target", DEVICE, "--manifest-path"])
         .arg(manifest)
+        .args(arguments)
         .env("RUSTC_BOOTSTRAP", "1")
         // An answer of this call is none for cargo's other calls.
         .env("CARGO_CACHE_RUSTC_INFO", "0");

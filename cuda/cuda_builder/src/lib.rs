@@ -71,6 +71,8 @@ pub struct CudaBuilder {
     cache: Option<PathBuf>,
     compiler: Option<Compiler>,
     arguments: Vec<String>,
+    /// Of cargo, which resolves the crates.
+    cargo_arguments: Vec<String>,
     announce: Announce,
     llvm_ir: bool,
     llvm_ir_to: Option<PathBuf>,
@@ -107,6 +109,7 @@ impl CudaBuilder {
             cache: None,
             compiler: None,
             arguments: Vec::new(),
+            cargo_arguments: Vec::new(),
             announce: |_, _| {},
             llvm_ir: false,
             llvm_ir_to: None,
@@ -173,7 +176,7 @@ impl CudaBuilder {
     /// [`build`](Self::build), with the details of the build.
     pub fn build_with_info(self) -> Result<Build, CudaBuilderError> {
         self.require_no_refused()?;
-        let crates = crates::resolve(&self.path)?;
+        let crates = crates::resolve(&self.path, &self.cargo_arguments)?;
         print_dependencies(&crates);
         let folder = self.cache_folder(&crates);
         let compiler = match &self.compiler {

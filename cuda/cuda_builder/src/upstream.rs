@@ -13,12 +13,15 @@ pub enum DebugInfo {
 }
 
 impl CudaBuilder {
-    /// Arguments of `cargo build`. Any is refused: cargo compiles nothing here.
-    pub fn build_args(self, arguments: &[impl AsRef<str>]) -> Self {
+    /// Arguments of `cargo build`: `--features` and a list of the kernel crate's. Any other is
+    /// refused: cargo compiles nothing here.
+    pub fn build_args(mut self, arguments: &[impl AsRef<str>]) -> Self {
         let given: Vec<&str> = arguments.iter().map(AsRef::as_ref).collect();
-        let reason = "kernels are compiled by rustc without cargo; use rustc_arg, or features in \
-                      the kernel crate's manifest";
-        self.refuse_if(!given.is_empty(), format!("build_args({given:?})"), reason)
+        let are_features = given.chunks(2).all(|pair| pair.len() == 2 && pair[0] == "--features");
+        self.cargo_arguments.extend(given.iter().map(|&argument| argument.to_owned()));
+        let reason = "kernels are compiled by rustc without cargo; use rustc_arg, or `--features` \
+                      and a list";
+        self.refuse_if(!are_features, format!("build_args({given:?})"), reason)
     }
 
     /// Debug information in the PTX; none, unless set.
