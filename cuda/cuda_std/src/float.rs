@@ -1,17 +1,16 @@
 //! Functions of floating-point numbers, which `core` does not have.
 
 #[cfg(target_os = "cuda")]
-use crate::math;
-#[cfg(target_os = "cuda")]
 use core::arch::asm;
+#[cfg(target_os = "cuda")]
+use libm::Libm;
 
 /// The functions of `std`'s `f32` and `f64`, on the device as well.
 ///
 /// In the emulator and on the host they are `std`'s. On the device `sqrt`, `mul_add` and the
-/// roundings are the hardware's and exact to the last bit. The others are computed in `f64` by
-/// this crate's own code, whose relative error is at most 1e-14, and absolute near a zero of the
-/// result: `f32` results are rounded from that, `f64` results have it. `sin`, `cos` and `tan` keep
-/// it for arguments up to 1e5; `powf`, `powi` and `log` up to results of 1e±30.
+/// roundings are the hardware's and exact to the last bit. The others are those of the crate
+/// `libm`, each in the precision of its type, for all arguments; they are within a few units in
+/// the last place, as `std`'s are. `powi` multiplies and `log` divides, as in `std`.
 pub trait GpuFloat: Copy + PartialOrd + sealed::Sealed {
     /// The integer below.
     #[must_use]
@@ -129,26 +128,61 @@ pub trait GpuFloat: Copy + PartialOrd + sealed::Sealed {
     fn atanh(self) -> Self;
 }
 
-mod sealed {
+pub(crate) mod sealed {
     pub trait Sealed {}
     impl Sealed for f32 {}
     impl Sealed for f64 {}
 }
 
-/// The methods of `$float`: on the host `std`'s, on the device what is given.
+/// The methods of `$float`: on the host `std`'s, on the device libm's by their names there,
+/// which a test compares with `std`'s, and what is given.
 macro_rules! methods {
-    ($float:ident: $($name:ident($self:ident $(, $argument:ident: $type:ty)*) -> $result:ty = $device:expr;)*) => {
-        impl GpuFloat for $float { $(
-            #[inline(always)]
-            fn $name($self $(, $argument: $type)*) -> $result {
-                #[cfg(target_os = "cuda")]
-                {
-                    $device
+    ($float:ident, $tests:ident:
+        [$($function:ident = $libm:ident),*]
+        $($name:ident($self:ident $(, $argument:ident: $type:ty)*) -> $result:ty = $device:expr;)*
+    ) => {
+        impl GpuFloat for $float {
+            $(
+                #[inline(always)]
+                fn $name($self $(, $argument: $type)*) -> $result {
+                    #[cfg(target_os = "cuda")]
+                    {
+                        $device
+                    }
+                    #[cfg(not(target_os = "cuda"))]
+                    $float::$name($self $(, $argument)*)
                 }
-                #[cfg(not(target_os = "cuda"))]
-                $float::$name($self $(, $argument)*)
+            )*
+            $(
+                #[inline(always)]
+                fn $function(self) -> Self {
+                    #[cfg(target_os = "cuda")]
+                    {
+                        Libm::<$float>::$libm(self)
+                    }
+                    #[cfg(not(target_os = "cuda"))]
+                    $float::$function(self)
+                }
+            )*
+        }
+
+        #[cfg(test)]
+        mod $tests {
+            #[test]
+            fn functions_of_libm_are_those_of_std() {
+                for x in (-320..=320).map(|i| i as $float / 64.0) {
+                    $(
+                        let (found, expected) = (libm::Libm::<$float>::$libm(x), x.$function());
+                        let error = (found - expected).abs();
+                        let is_close = found == expected || found.is_nan() && expected.is_nan();
+                        assert!(
+                            is_close || error <= 4.0 * $float::EPSILON * expected.abs(),
+                            "{} of {x}: {found:e}, not {expected:e}", stringify!($function)
+                        );
+                    )*
+                }
             }
-        )* }
+        }
     };
 }
 
@@ -164,13 +198,19 @@ macro_rules! instruction {
 }
 
 macro_rules! floats {
-    ($($float:ident: $class:ident, $type:literal;)*) => { $( methods! { $float:
+    ($($float:ident, $tests:ident: $class:ident, $type:literal;)*) => { $( methods! { $float, $tests:
+        [
+            exp = exp, exp2 = exp2, exp_m1 = expm1, ln = log, ln_1p = log1p, log2 = log2,
+            log10 = log10, cbrt = cbrt, sin = sin, cos = cos, tan = tan, asin = asin, acos = acos,
+            atan = atan, sinh = sinh, cosh = cosh, tanh = tanh, asinh = asinh, acosh = acosh,
+            atanh = atanh
+        ]
         floor(self) -> Self = instruction!(concat!("cvt.rmi.", $type, ".", $type, " {}, {};"), $class, self);
         ceil(self) -> Self = instruction!(concat!("cvt.rpi.", $type, ".", $type, " {}, {};"), $class, self);
         trunc(self) -> Self = instruction!(concat!("cvt.rzi.", $type, ".", $type, " {}, {};"), $class, self);
         round(self) -> Self = {
             let whole = GpuFloat::trunc(self);
-            whole + if (self - whole).abs() >= 0.5 { $float::copysign(1.0, self) } else { 0.0 }
+            whole + $float::copysign(if (self - whole).abs() >= 0.5 { 1.0 } else { 0.0 }, self)
         };
         fract(self) -> Self = self - GpuFloat::trunc(self);
         abs(self) -> Self = $float::abs(self);
@@ -184,39 +224,26 @@ macro_rules! floats {
         };
         rem_euclid(self, rhs: Self) -> Self = self - GpuFloat::div_euclid(self, rhs) * rhs;
         sqrt(self) -> Self = instruction!(concat!("sqrt.rn.", $type, " {}, {};"), $class, self);
-        powi(self, n: i32) -> Self = math::powi(self as f64, n) as $float;
-        powf(self, n: Self) -> Self = math::powf(self as f64, n as f64) as $float;
-        exp(self) -> Self = math::exp(self as f64) as $float;
-        exp2(self) -> Self = math::exp2(self as f64) as $float;
-        ln(self) -> Self = math::ln(self as f64) as $float;
-        log(self, base: Self) -> Self = (math::ln(self as f64) / math::ln(base as f64)) as $float;
-        log2(self) -> Self = math::log2(self as f64) as $float;
-        log10(self) -> Self = math::log10(self as f64) as $float;
-        cbrt(self) -> Self = math::cbrt(self as f64) as $float;
-        hypot(self, other: Self) -> Self = math::hypot(self as f64, other as f64) as $float;
-        sin(self) -> Self = math::sin_cos(self as f64).0 as $float;
-        cos(self) -> Self = math::sin_cos(self as f64).1 as $float;
-        sin_cos(self) -> (Self, Self) = {
-            let (sin, cos) = math::sin_cos(self as f64);
-            (sin as $float, cos as $float)
+        powi(self, n: i32) -> Self = {
+            let (mut result, mut power, mut left) = (1.0, self, n.unsigned_abs());
+            while left > 0 {
+                if left & 1 != 0 {
+                    result *= power;
+                }
+                power *= power;
+                left >>= 1;
+            }
+            if n < 0 { 1.0 / result } else { result }
         };
-        tan(self) -> Self = math::tan(self as f64) as $float;
-        asin(self) -> Self = math::asin(self as f64) as $float;
-        acos(self) -> Self = math::acos(self as f64) as $float;
-        atan(self) -> Self = math::atan(self as f64) as $float;
-        atan2(self, other: Self) -> Self = math::atan2(self as f64, other as f64) as $float;
-        exp_m1(self) -> Self = math::exp_m1(self as f64) as $float;
-        ln_1p(self) -> Self = math::ln_1p(self as f64) as $float;
-        sinh(self) -> Self = math::sinh(self as f64) as $float;
-        cosh(self) -> Self = math::cosh(self as f64) as $float;
-        tanh(self) -> Self = math::tanh(self as f64) as $float;
-        asinh(self) -> Self = math::asinh(self as f64) as $float;
-        acosh(self) -> Self = math::acosh(self as f64) as $float;
-        atanh(self) -> Self = math::atanh(self as f64) as $float;
+        powf(self, n: Self) -> Self = Libm::<$float>::pow(self, n);
+        log(self, base: Self) -> Self = GpuFloat::ln(self) / GpuFloat::ln(base);
+        sin_cos(self) -> (Self, Self) = Libm::<$float>::sincos(self);
+        hypot(self, other: Self) -> Self = Libm::<$float>::hypot(self, other);
+        atan2(self, other: Self) -> Self = Libm::<$float>::atan2(self, other);
     } )* };
 }
 
 floats! {
-    f32: reg32, "f32";
-    f64: reg64, "f64";
+    f32, of_f32: reg32, "f32";
+    f64, of_f64: reg64, "f64";
 }

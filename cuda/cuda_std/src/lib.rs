@@ -11,7 +11,8 @@
 //! | [`warp`] | shuffle, vote, match, reduce, the warp barrier |
 //! | [`shared`], [`shared_array!`] | shared memory by raw pointers |
 //! | [`atomic`] | atomic floats, and atomic operations on raw pointers, by scope |
-//! | [`float`] | functions of floating-point numbers |
+//! | [`float`], [`FloatExt`] | functions of floating-point numbers, by the feature `float` |
+//! | `f16`, `bf16` | numbers of 16 bits and their conversions, by the feature `half` |
 //! | [`io`] | `println!`, and assertions with a message |
 //! | [`ext`] | this project's own: accessors of memory, fences, lanes, hints |
 //!
@@ -36,10 +37,11 @@ mod device;
 #[cfg(not(target_os = "cuda"))]
 pub mod emu;
 pub mod ext;
+#[cfg(feature = "float")]
 pub mod float;
+#[cfg(feature = "float")]
+mod float_ext;
 pub mod io;
-#[cfg(any(target_os = "cuda", test))]
-mod math;
 pub mod shared;
 mod shared_array;
 pub mod thread;
@@ -47,14 +49,22 @@ pub mod warp;
 mod warp_values;
 
 pub use cuda_std_macros::{address_space, gpu_only, kernel, launch_bounds};
+#[cfg(feature = "float")]
 pub use float::GpuFloat;
+#[cfg(feature = "float")]
+pub use float_ext::FloatExt;
 #[cfg(feature = "glam")]
 pub use glam;
+#[cfg(feature = "half")]
+pub use half::{self, bf16, f16};
 #[cfg(not(target_os = "cuda"))]
 pub use io::{assert_eq, assert_ne, print, println};
 
 /// The names that a kernel file imports.
 pub mod prelude {
+    #[cfg(feature = "half")]
+    pub use crate::f16;
+    #[cfg(feature = "float")]
     pub use crate::float::GpuFloat;
     pub use crate::{address_space, kernel, launch_bounds, shared_array, thread, warp};
     #[cfg(target_os = "cuda")]

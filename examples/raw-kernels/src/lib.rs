@@ -5,6 +5,7 @@
 
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicU32, Ordering};
+use cuda_std::FloatExt;
 use cuda_std::assert_eq;
 use cuda_std::atomic::mid;
 use cuda_std::{ext::*, prelude::*};
@@ -339,4 +340,57 @@ macro_rules! neighbours {
 neighbours! {
     neighbours_u16, u16;
     neighbours_f64, f64;
+}
+
+macro_rules! functions {
+    ($($kernel:ident: $float:ident;)*) => { $(
+        /// Applies functions of `std` and others to each point. With the bug, all threads write the
+        /// first point's results.
+        #[kernel]
+        pub unsafe fn $kernel(points: &[$float], results: *mut $float, bug: bool) {
+            let i = thread::index_1d() as usize;
+            if i >= points.len() {
+                return;
+            }
+            let x = points[i];
+            let (sin, cos) = x.sin_cos();
+            let (sinpi, cospi) = x.sincospi();
+            let (fraction, exponent) = x.frexp();
+            let of_x = [
+                x.sqrt(), x.round(), x.exp(), x.ln(), sin, cos, x.cbrt(), x.tanh(), x.powf(2.5),
+                x.powi(-3), x.hypot(3.0), x.atan2(2.0),
+                sinpi, cospi, x.error_function(), x.complementary_error_function(),
+                x.scaled_complementary_error_function(),
+                (x / 8.0).inv_complementary_error_function(), x.norm_cdf(),
+                (x / 16.0).inv_norm_cdf(), FloatExt::gamma(x), x.log_gamma(), x.j0(), x.jn(2),
+                x.y1(), x.rcbrt(),
+                fraction, exponent as $float, x.unbiased_exp() as $float, x.saturate().ldexp(5),
+            ];
+            let first = if bug { 0 } else { of_x.len() * i };
+            for k in 0..of_x.len() {
+                let result = unsafe { &mut *results.add(first + k) };
+                *result = of_x[k];
+            }
+        }
+    )* };
+}
+
+functions! {
+    functions_f32: f32;
+    functions_f64: f64;
+}
+
+/// Adds 16-bit numbers, rounded to 16 bits, and behind all sums each sum as a `bf16`. With the bug,
+/// it looks at one element too many.
+#[cfg(feature = "half")]
+#[kernel]
+pub unsafe fn halves(a: &[f16], b: &[f16], sums: *mut u16, bug: bool) {
+    let i = thread::index_1d() as usize;
+    if i < a.len() + bug as usize {
+        let sum = a[i] + b[i];
+        unsafe {
+            *sums.add(i) = sum.to_bits();
+            *sums.add(a.len() + i) = cuda_std::bf16::from_f32(sum.to_f32()).to_bits();
+        }
+    }
 }

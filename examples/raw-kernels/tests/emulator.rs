@@ -261,3 +261,52 @@ fn a_macros_kernel_has_the_lines_of_its_body() {
         assert_eq!(lines, body, "{finding}");
     }
 }
+
+/// The results of a kernel `functions` on the oracle's points, and their number.
+macro_rules! functions {
+    ($kernel:ident, $float:ident) => {
+        check(
+            Kind::Race,
+            concat!("data race in kernel `", stringify!($kernel), "`"),
+            |options, bug| {
+                let points = oracle::POINTS.map(|x| x as $float);
+                let of_points = Buffer::from_slice(&points);
+                let results = Buffer::uninitialised(oracle::FUNCTIONS * points.len());
+                let stats = launch(2, 32, 0, options, || unsafe {
+                    raw_kernels::$kernel(of_points.slice(), results.as_mut_ptr(), bug)
+                })?;
+                let results: Vec<f64> = results.to_vec().into_iter().map(f64::from).collect();
+                oracle::assert_functions(&results, $float::EPSILON as f64);
+                Ok(stats)
+            },
+        )
+    };
+}
+
+#[test]
+fn functions_f32() {
+    functions!(functions_f32, f32);
+}
+
+#[test]
+fn functions_f64() {
+    functions!(functions_f64, f64);
+}
+
+#[cfg(feature = "half")]
+#[test]
+fn halves() {
+    let (a, b) = oracle::HALVES;
+    check(Kind::Panic, "index out of bounds", |options, bug| {
+        let [of_a, of_b] = [a, b].map(|bits| Buffer::from_slice(&bits));
+        let sums = Buffer::uninitialised(2 * a.len());
+        let stats = launch(1, 32, 0, options, || unsafe {
+            let half = |of: &Buffer<u16>| {
+                std::slice::from_raw_parts(of.as_mut_ptr() as *const cuda_std::f16, of.len())
+            };
+            raw_kernels::halves(half(&of_a), half(&of_b), sums.as_mut_ptr(), bug)
+        })?;
+        assert_eq!(sums.to_vec(), oracle::HALVES_ADDED);
+        Ok(stats)
+    });
+}

@@ -32,6 +32,10 @@ const TESTS: &[OnDevice] = &[
     ("raw_blur", blur),
     ("raw_wide", wide),
     ("raw_locked", locked),
+    ("raw_functions_f32", functions_f32),
+    ("raw_functions_f64", functions_f64),
+    #[cfg(feature = "half")]
+    ("raw_halves", halves),
     ("raw_last_block_adds", last_block_adds),
     ("raw_outliers_are_printed", outliers_are_printed),
     ("raw_failed_assertion_says_both_values", failed_assertion_says_both_values),
@@ -210,4 +214,34 @@ fn failed_assertion_says_both_values(_: Arc<Device>) {
     for part in ["src/lib.rs:", "thread: [2,0,0]", "left: 3, right: 4", "element 2"] {
         assert!(output.contains(part), "no {part:?} in {output}");
     }
+}
+
+/// Runs a kernel `functions` on the oracle's points.
+macro_rules! functions {
+    ($name:literal, $float:ident) => {{
+        let points = oracle::POINTS.map(|x| x as $float);
+        let results = buffer(&vec![0 as $float; oracle::FUNCTIONS * points.len()]);
+        let of_points = buffer(&points);
+        let (p, q) = (of_points.as_device_ptr(), results.as_device_ptr());
+        launched!($name, 1, 32, (p, points.len(), q, BUG));
+        let results: Vec<f64> = get(&results).into_iter().map(f64::from).collect();
+        oracle::assert_functions(&results, $float::EPSILON as f64);
+    }};
+}
+
+fn functions_f32(_: Arc<Device>) {
+    functions!("functions_f32", f32);
+}
+
+fn functions_f64(_: Arc<Device>) {
+    functions!("functions_f64", f64);
+}
+
+#[cfg(feature = "half")]
+fn halves(_: Arc<Device>) {
+    let (a, b) = oracle::HALVES;
+    let (of_a, of_b, sums) = (buffer(&a), buffer(&b), buffer(&[0u16; 2 * oracle::HALVES.0.len()]));
+    let (p, q, r) = (of_a.as_device_ptr(), of_b.as_device_ptr(), sums.as_device_ptr());
+    launched!("halves", 1, 32, (p, a.len(), q, b.len(), r, BUG));
+    assert_eq!(get(&sums), oracle::HALVES_ADDED);
 }

@@ -27,7 +27,7 @@ macro_rules! named {
 }
 
 fn main() {
-    let compiling: [Named<fn(Compiler)>; 24] = named![
+    let compiling: [Named<fn(Compiler)>; 25] = named![
         accessors::accessors_leave_no_trace,
         builds::a_check_finds_errors_and_makes_no_ptx,
         builds::builds_at_once_do_not_disturb_each_other,
@@ -50,6 +50,7 @@ fn main() {
         kernels::static_shared_arrays_are_symbols,
         upstream::a_slice_is_a_pointer_and_a_length,
         upstream::capabilities_up_to_the_architecture_are_set,
+        upstream::numbers_of_16_bits_are_converted,
         upstream::options_are_followed_or_refused_with_the_reason,
         upstream::shared_statics_are_reached_by_shared_accesses_alone,
     ];
@@ -171,13 +172,20 @@ fn generated(source: &str, manifest: &str) -> tempfile::TempDir {
 
 /// A crate of exactly this source.
 fn written(source: &str, manifest: &str) -> tempfile::TempDir {
+    written_with(&[], source, manifest)
+}
+
+/// The same with features of `cuda_std`, whose crates have the versions of this workspace.
+fn written_with(features: &[&str], source: &str, manifest: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let cuda_std = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cuda_std");
     let cargo_toml = format!(
         "[workspace]\n[package]\nname = \"generated\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
-         [dependencies]\ncuda_std = {{ path = {cuda_std:?} }}\n{manifest}\n"
+         [dependencies]\ncuda_std = {{ path = {cuda_std:?}, default-features = false, features = \
+         {features:?} }}\n{manifest}\n"
     );
     std::fs::write(folder.path().join("Cargo.toml"), cargo_toml).unwrap();
+    std::fs::copy(cuda_std.join("../../Cargo.lock"), folder.path().join("Cargo.lock")).unwrap();
     std::fs::create_dir(folder.path().join("src")).unwrap();
     std::fs::write(folder.path().join("src/lib.rs"), source).unwrap();
     folder

@@ -1,6 +1,6 @@
 //! Kernel crates as they are written for Rust-CUDA, and the options of its builder.
 
-use crate::{assemble, assert_has, builder, builder_of, ptx_of, written};
+use crate::{assemble, assert_has, builder, builder_of, ptx_of, written, written_with};
 use cuda_builder::{Compiler, CudaBuilder, CudaBuilderError, NvvmArch};
 use std::fs;
 use std::path::Path;
@@ -87,14 +87,20 @@ pub(crate) fn options_are_followed_or_refused_with_the_reason(compiler: Compiler
     refused(bounds().release(false), &["release(false)", "local memory"]);
     refused(bounds().fast_math(true).ftz(true), &["fast_math(true)", "fast_div"]);
 
-    let krate = crate_of(
+    let krate = written(
         "use cuda_std::kernel;
+        #[cfg(feature = \"more\")]
+        #[kernel]
+        pub unsafe fn of_a_feature() {}
         #[kernel]
         pub unsafe fn fused(x: *mut f32) {
             unsafe { *x = *x.add(1) * *x.add(2) + *x.add(3) / *x.add(4) };
         }",
+        "[features]\nmore = []",
     );
     let build = || builder_of(krate.path(), &compiler);
+    assert!(!ptx_of(build()).contains("of_a_feature"));
+    assert_has(ptx_of(build().build_args(&["--features", "more"])), &[".entry of_a_feature("]);
     assert_has(ptx_of(build()), &["div.rn.f32"]);
     assert_has(ptx_of(build().fast_div(true)), &["div.approx.f32"]);
     assert_has(ptx_of(build().fma_contraction(true)), &["fma.rn.f32"]);
@@ -110,7 +116,7 @@ const NAMES: &str = r#"
 use core::sync::atomic::Ordering;
 use cuda_std::atomic::{AtomicF32, AtomicF64, mid};
 use cuda_std::{ext::*, prelude::*};
-use cuda_std::shared;
+use cuda_std::{FloatExt, shared};
 use cuda_std::warp::WarpReductionOp;
 
 #[kernel]
@@ -179,11 +185,21 @@ macro_rules! functions {
                 x.copysign(y), x.mul_add(y, x), x.div_euclid(y), x.rem_euclid(y), x.powi(3),
                 x.powf(y), x.log(y), x.hypot(y), x.atan2(y), x.sin_cos().0,
             ];
+            let beyond_std = [
+                x.cospi(), x.sinpi(), x.sincospi().0, x.error_function(),
+                x.complementary_error_function(), x.inv_complementary_error_function(),
+                x.scaled_complementary_error_function(), x.norm_cdf(), x.inv_norm_cdf(), x.j0(),
+                x.j1(), x.jn(2), x.y0(), x.y1(), x.yn(2), x.gamma(), x.log_gamma(), x.log1p(),
+                x.rcbrt(), x.saturate(), x.ldexp(3), x.scale_by_n(x.unbiased_exp()), x.frexp().0,
+            ];
             for i in 0..28 {
                 values[i] = of_one[i];
             }
             for i in 0..10 {
                 values[28 + i] = of_two[i];
+            }
+            for i in 0..23 {
+                values[38 + i] = beyond_std[i];
             }
         }
     )* };
@@ -192,7 +208,7 @@ functions! { floats: f32; doubles: f64; }
 "#;
 
 pub(crate) fn every_name_assembles(compiler: Compiler, ptxas: &Path) {
-    let krate = crate_of(NAMES);
+    let krate = written_with(&["float"], NAMES, "");
     for arch in [NvvmArch::Compute75, NvvmArch::Compute90] {
         let ptx = builder_of(krate.path(), &compiler).arch(arch).build().unwrap();
         assemble(ptxas, &ptx, arch);
@@ -202,7 +218,23 @@ pub(crate) fn every_name_assembles(compiler: Compiler, ptxas: &Path) {
             &text,
             &["atom.relaxed.cta.min.s64", "fence.sc.sys", "atom.acq_rel.sys.cas.b32"],
         );
-        // What is no operation of the device's would be a call.
-        assert!(!text.contains("call.uni") && !text.contains(".extern .func"), "{text}");
+        // A function that neither the device nor libm has would be one of another file.
+        assert!(!text.contains(".extern .func"), "{text}");
     }
+}
+
+pub(crate) fn numbers_of_16_bits_are_converted(compiler: Compiler) {
+    let krate = written_with(
+        &["half"],
+        "use cuda_std::{bf16, prelude::*};
+        #[kernel]
+        pub unsafe fn halves(input: &[f16], sum: *mut f16, brain: *mut bf16) {
+            unsafe {
+                *sum = input[0] + f16::from_f32(2.0 * input[1].to_f32());
+                *brain = bf16::from_f32(input[2].to_f32());
+            }
+        }",
+        "",
+    );
+    assert_has(ptx_of(builder_of(krate.path(), &compiler)), &["ld.global.b16", "st.global.b16"]);
 }

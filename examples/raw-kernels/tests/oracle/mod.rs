@@ -103,3 +103,78 @@ pub(crate) fn outliers(input: &[f32]) -> Vec<String> {
     lines.sort_unstable();
     lines
 }
+
+/// Where functions are compared: numbers that `f32` has too.
+pub(crate) const POINTS: [f64; 8] = [0.125, 0.4375, 0.75, 1.25, 1.875, 2.5, 4.75, 9.0];
+
+/// The results of a kernel `functions` for each point.
+pub(crate) const FUNCTIONS: usize = 30;
+
+/// The value at `x` of a function that `std` does not have: from a table that is not computed by
+/// what is tested.
+fn known(function: &str, x: f64) -> f64 {
+    let lines = include_str!("../../../../cuda/cuda_std/tests/known.txt").lines();
+    let mut values = lines.filter_map(|line| line.strip_prefix(&format!("{function} {x:?} ")));
+    values.next().unwrap_or_else(|| panic!("no {function} of {x:?}")).parse().unwrap()
+}
+
+/// Asserts that the results of a kernel `functions` are within `16 * epsilon` of the exact values
+/// at [`POINTS`], relative, and absolute near a zero.
+#[track_caller]
+pub(crate) fn assert_functions(results: &[f64], epsilon: f64) {
+    let exponent = |x: f64| (x.to_bits() >> 52) as i32 - 1023;
+    for (i, &x) in POINTS.iter().enumerate() {
+        let fraction = x / 2f64.powi(exponent(x) + 1);
+        let (sin, cos) = x.sin_cos();
+        let expected: [(&str, f64); FUNCTIONS] = [
+            ("sqrt", x.sqrt()),
+            ("round", x.round()),
+            ("exp", x.exp()),
+            ("ln", x.ln()),
+            ("sin", sin),
+            ("cos", cos),
+            ("cbrt", x.cbrt()),
+            ("tanh", x.tanh()),
+            ("powf", x.powf(2.5)),
+            ("powi", x.powi(-3)),
+            ("hypot", x.hypot(3.0)),
+            ("atan2", x.atan2(2.0)),
+            ("sinpi", known("sinpi", x)),
+            ("cospi", known("cospi", x)),
+            ("erf", known("error_function", x)),
+            ("erfc", known("complementary_error_function", x)),
+            ("erfcx", known("scaled_complementary_error_function", x)),
+            ("erfcinv", known("inv_complementary_error_function", x / 8.0)),
+            ("norm_cdf", known("norm_cdf", x)),
+            ("inv_norm_cdf", known("inv_norm_cdf", x / 16.0)),
+            ("gamma", known("gamma", x)),
+            ("log_gamma", known("log_gamma", x)),
+            ("j0", known("j0", x)),
+            ("jn", known("jn(2)", x)),
+            ("y1", known("y1", x)),
+            ("rcbrt", known("rcbrt", x)),
+            ("fraction", fraction),
+            ("exponent", exponent(x) as f64 + 1.0),
+            ("unbiased_exp", exponent(x) as f64),
+            ("saturate", 32.0 * x.min(1.0)),
+        ];
+        let found = &results[expected.len() * i..][..expected.len()];
+        for ((name, exact), found) in expected.into_iter().zip(found) {
+            let has_zeros = ["log_gamma", "j0", "jn", "y1"].contains(&name);
+            let size = if has_zeros { exact.abs().max(1.0) } else { exact.abs() };
+            let bound = 16.0 * epsilon * size;
+            assert!((found - exact).abs() <= bound, "{name}({x}) is {found:e}, not {exact:e}");
+        }
+    }
+}
+
+/// Bits of 16-bit numbers to add: 1 and 2, 1 and the half of its last place, which is rounded to
+/// even, the largest number and itself, the least number and itself, 1/3 and -1/3.
+#[cfg(feature = "half")]
+pub(crate) const HALVES: ([u16; 5], [u16; 5]) =
+    ([0x3c00, 0x3c00, 0x7bff, 0x0001, 0x3555], [0x4000, 0x1000, 0x7bff, 0x0001, 0xb555]);
+
+/// The sums 3, 1, infinity, twice the least number, and 0, and the same as `bf16`.
+#[cfg(feature = "half")]
+pub(crate) const HALVES_ADDED: [u16; 10] =
+    [0x4200, 0x3c00, 0x7c00, 0x0002, 0x0000, 0x4040, 0x3f80, 0x7f80, 0x3400, 0x0000];
