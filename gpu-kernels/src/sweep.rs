@@ -22,6 +22,8 @@ use crate::{
 use crate::{key::Bits, synchronisation, tile::Buffers};
 #[cfg(any(not(target_os = "cuda"), sweep))]
 use cuda_std::ext::*;
+#[cfg(all(target_os = "cuda", sweep))]
+use cuda_std::prelude::*;
 
 /// Shapes of keys of a width that are not in use.
 #[cfg(not(target_os = "cuda"))]

@@ -15,12 +15,10 @@ use cust::memory::{DeviceBuffer, DeviceCopy};
 use cust::module::Module;
 use cust::stream::Stream;
 use host::gpu::Device;
+use raw_kernels_ptx::PTX;
 
 use crate::{OnDevice, stream};
 use oracle::{drawn, floats};
-
-/// The kernels, or nothing where no compiler for them was found.
-const PTX: &str = include_str!(concat!(env!("OUT_DIR"), "/raw_kernels.ptx"));
 
 const TESTS: &[OnDevice] = &[
     ("raw_vecadd", vecadd),
@@ -34,11 +32,10 @@ const TESTS: &[OnDevice] = &[
     ("raw_locked", locked),
     ("raw_functions_f32", functions_f32),
     ("raw_functions_f64", functions_f64),
-    #[cfg(feature = "half")]
-    ("raw_halves", halves),
     ("raw_last_block_adds", last_block_adds),
     ("raw_outliers_are_printed", outliers_are_printed),
     ("raw_failed_assertion_says_both_values", failed_assertion_says_both_values),
+    ("raw_halves", halves),
 ];
 
 /// Set to the kernel that a process launches in place of the tests: its output is read, or its
@@ -67,7 +64,7 @@ pub(crate) fn tests() -> &'static [OnDevice] {
         eprintln!("raw_*: not there: built without a kernel compiler; run `cargo xtask setup`");
         return &[];
     }
-    TESTS
+    if raw_kernels_ptx::HAS_HALF { TESTS } else { &TESTS[..TESTS.len() - 1] }
 }
 
 /// The kernels' parameter of this name is off on a device.
@@ -237,7 +234,6 @@ fn functions_f64(_: Arc<Device>) {
     functions!("functions_f64", f64);
 }
 
-#[cfg(feature = "half")]
 fn halves(_: Arc<Device>) {
     let (a, b) = oracle::HALVES;
     let (of_a, of_b, sums) = (buffer(&a), buffer(&b), buffer(&[0u16; 2 * oracle::HALVES.0.len()]));

@@ -170,11 +170,11 @@ pub(crate) fn assert_functions(results: &[f64], epsilon: f64) {
 
 /// Bits of 16-bit numbers to add: 1 and 2, 1 and the half of its last place, which is rounded to
 /// even, the largest number and itself, the least number and itself, 1/3 and -1/3.
-#[cfg(feature = "half")]
+#[allow(dead_code)] // Of the feature `half` alone.
 pub(crate) const HALVES: ([u16; 5], [u16; 5]) =
     ([0x3c00, 0x3c00, 0x7bff, 0x0001, 0x3555], [0x4000, 0x1000, 0x7bff, 0x0001, 0xb555]);
 
 /// The sums 3, 1, infinity, twice the least number, and 0, and the same as `bf16`.
-#[cfg(feature = "half")]
+#[allow(dead_code)] // Of the feature `half` alone.
 pub(crate) const HALVES_ADDED: [u16; 10] =
     [0x4200, 0x3c00, 0x7c00, 0x0002, 0x0000, 0x4040, 0x3f80, 0x7f80, 0x3400, 0x0000];

@@ -1,5 +1,4 @@
-//! Compiles the kernels of the example raw-kernels, for the test of them on a device. Without a
-//! kernel compiler the text is empty, and the test says so.
+//! Compiles the kernels. Without a kernel compiler the text is empty, and the test says so.
 
 use cuda_builder::{CudaBuilder, CudaBuilderError, Lint};
 use std::path::PathBuf;
@@ -8,7 +7,7 @@ use std::{env, fs, process};
 fn main() {
     let ptx = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("raw_kernels.ptx");
     // Some kernels print or take functions of floats, by calls of functions.
-    let mut kernels = CudaBuilder::new("../examples/raw-kernels").lint(Lint::Allow);
+    let mut kernels = CudaBuilder::new("../../../examples/raw-kernels").lint(Lint::Allow);
     if env::var_os("CARGO_FEATURE_HALF").is_some() {
         kernels = kernels.build_args(&["--features", "half"]);
     }
