@@ -55,23 +55,35 @@ fn from_and_to_host_memory(devices: &Arc<Devices>, sizes: &[usize]) {
     of::<u64>(devices, sizes);
 }
 
-/// On several.
-pub(crate) fn trial() -> Trial {
-    let several = || {
-        let devices = match Devices::open_all() {
-            Ok(devices) if devices.all().len() > 1 => devices,
-            Ok(_) => return Ok(Completion::ignored_with("one GPU")),
-            Err(missing) => return Ok(Completion::ignored_with(missing.to_string())),
-        };
-        let count = devices.all().len();
-        println!("{count} GPUs, from the first to the second {:?}", devices.link(0, 1));
-        streams_many_keys::<i32>(&mut *devices_engine::over(Arc::clone(&devices)));
-        every_input(&devices);
-        large_inputs(&devices, &[1 << 24, (1 << 27) + 12_345]);
-        from_and_to_host_memory(&devices, &[200_000, 5_000_000]);
-        Ok(Completion::Completed)
-    };
-    Trial::ignorable_test("one_array_goes_over_all_gpus", several)
+/// Tests on several GPUs.
+const ON_ALL: &[(&str, fn(&Arc<Devices>))] = &[
+    ("keys_stream_through_all_gpus", |devices| {
+        streams_many_keys::<i32>(&mut *devices_engine::over(Arc::clone(devices)));
+    }),
+    ("every_input_goes_over_all_gpus", every_input),
+    ("large_inputs_go_over_all_gpus", |devices| {
+        large_inputs(devices, &[1 << 24, (1 << 27) + 12_345]);
+    }),
+    ("chunks_in_host_memory_go_over_all_gpus", |devices| {
+        from_and_to_host_memory(devices, &[200_000, 5_000_000]);
+    }),
+];
+
+/// The tests on several GPUs, which are ignored where there is one.
+pub(crate) fn trials() -> impl Iterator<Item = Trial> {
+    ON_ALL.iter().map(|&(name, test)| {
+        Trial::ignorable_test(name, move || {
+            let devices = match Devices::open_all() {
+                Ok(devices) if devices.all().len() > 1 => devices,
+                Ok(_) => return Ok(Completion::ignored_with("one GPU")),
+                Err(missing) => return Ok(Completion::ignored_with(missing.to_string())),
+            };
+            let count = devices.all().len();
+            println!("{count} GPUs, from the first to the second {:?}", devices.link(0, 1));
+            test(&devices);
+            Ok(Completion::Completed)
+        })
+    })
 }
 
 fn one_array_over_one_gpu(_: Arc<Device>) {

@@ -100,7 +100,7 @@ fn main() {
         })
         .collect();
     trials.extend(full::trials(&device));
-    trials.push(devices::trial());
+    trials.extend(devices::trials());
     let built_without = embedded_texts().next().is_none();
     if built_without {
         eprintln!("built without a kernel compiler; run `cargo xtask setup`");
