@@ -252,7 +252,9 @@ fn ctrl_c_leaves_files_as_they_were() {
     let mut line = String::new();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     stdout.read_line(&mut line).unwrap();
+    // Jobs that a shell put into the background ignore the first of them.
     signal(&child, "-INT");
+    signal(&child, "-TERM");
     stdout.read_to_string(&mut line).unwrap();
     assert!(!child.wait_with_output().unwrap().status.success());
     assert_eq!(fs::read_dir(here.path()).unwrap().count(), 1);

@@ -45,12 +45,11 @@ struct Source {
 /// Bytes of shared memory that a block may have: "Technical Specifications per Compute
 /// Capability" of NVIDIA's programming guide.
 fn most_shared_bytes(chip: NvvmArch) -> usize {
-    let kb = match chip {
-        NvvmArch::Compute75 => 64,
-        NvvmArch::Compute80 | NvvmArch::Compute87 => 163,
-        NvvmArch::Compute86 | NvvmArch::Compute89 => 99,
-        NvvmArch::Compute120 | NvvmArch::Compute121 => 99,
-        NvvmArch::Compute90 | NvvmArch::Compute100 | NvvmArch::Compute103 => 227,
+    let kb = match chip.capability() {
+        75 => 64,
+        80 | 87 => 163,
+        86 | 88 | 89 | 120 | 121 => 99,
+        _ => 227,
     };
     kb << 10
 }

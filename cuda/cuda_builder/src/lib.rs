@@ -120,7 +120,8 @@ impl CudaBuilder {
     /// The least capable chip to run on; the baseline, unless set.
     pub fn arch(mut self, arch: NvvmArch) -> Self {
         self.arch = arch;
-        self
+        let reason = "the oldest architecture that kernels are compiled for is sm_75";
+        self.refuse_if(arch < sysroot::OLDEST, format!("arch({arch})"), reason)
     }
 
     /// Puts the PTX there as well. The file is left alone when it is the same.

@@ -1,7 +1,7 @@
 //! The device's `core`, built once from the compiler's own source.
 //!
 //! The `core` that ships with rustc does not serve, even for this target: its panics
-//! format messages, which ptxas refuses, and its generic code went through JumpThreading,
+//! format messages, and its generic code went through JumpThreading,
 //! which duplicates barriers. Building it takes half a minute, so it is built once, for
 //! the oldest architecture. Nearly all of it is generic or inline and is compiled again,
 //! for the right architecture, in the crate that uses it; the PTX of the sort kernels is
@@ -18,7 +18,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The architecture that `core` is built for.
-const OLDEST: NvvmArch = NvvmArch::ALL[0];
+pub(crate) const OLDEST: NvvmArch = NvvmArch::Compute75;
 
 const COMPILER_BUILTINS: &str = "#![no_std]\n\
     #![feature(compiler_builtins)]\n\

@@ -84,7 +84,7 @@ impl CudaBuilder {
     }
 
     /// Has the build fail if `refused`; the first such option counts.
-    fn refuse_if(mut self, refused: bool, option: String, reason: &'static str) -> Self {
+    pub(crate) fn refuse_if(mut self, refused: bool, option: String, reason: &'static str) -> Self {
         if refused {
             self.refused.get_or_insert((option, reason));
         }

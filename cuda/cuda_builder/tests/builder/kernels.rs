@@ -277,9 +277,13 @@ pub(crate) fn each_architecture_has_its_target_and_language_version(compiler: Co
     for (arch, version) in [
         (NvvmArch::Compute75, ".version 7.4"),
         (NvvmArch::Compute90, ".version 8.0"),
+        (NvvmArch::Compute90a, ".version 8.0"),
+        (NvvmArch::Compute110f, ".version 9.0"),
         (NvvmArch::Compute120, ".version 8.7"),
     ] {
         let ptx = ptx_of(builder("bounds", &compiler).arch(arch));
         assert_has(ptx, &[version, &format!(".target {arch}\n")]);
     }
+    let error = builder("bounds", &compiler).arch(NvvmArch::Compute61).build().unwrap_err();
+    assert_has(error, &["arch(sm_61)", "sm_75"]);
 }

@@ -65,10 +65,17 @@ pub(crate) fn capabilities_up_to_the_architecture_are_set(compiler: Compiler) {
             if cfg!(target_feature = \"compute_61\") { known += 1; }
             if cfg!(target_feature = \"compute_86\") { known += 10; }
             if cfg!(target_feature = \"compute_90\") { known += 100; }
+            if cfg!(target_feature = \"compute_90a\") { known += 1000; }
+            if cfg!(target_feature = \"compute_100f\") { known += 10000; }
             unsafe { *out = known };
         }",
     );
-    for (arch, known) in [(NvvmArch::Compute75, 1), (NvvmArch::Compute89, 11)] {
+    for (arch, known) in [
+        (NvvmArch::Compute75, 1),
+        (NvvmArch::Compute89, 11),
+        (NvvmArch::Compute90a, 1111),
+        (NvvmArch::Compute100a, 10111),
+    ] {
         let ptx = ptx_of(builder_of(krate.path(), &compiler).arch(arch));
         assert_has(&ptx, &[&format!(", {known};")]);
     }
