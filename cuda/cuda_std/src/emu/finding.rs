@@ -58,7 +58,7 @@ pub struct Launched {
 impl Launched {
     pub(crate) fn finding(&self, kind: Kind, message: String) -> Finding {
         let (launch, waiting) = (Box::new(self.clone()), Vec::new());
-        Finding { kind, launch, site: None, other: None, message, waiting }
+        Finding { kind, launch, site: None, in_macro: None, other: None, message, waiting }
     }
 }
 
@@ -71,6 +71,9 @@ pub struct Finding {
     pub launch: Box<Launched>,
     /// The thread at fault, if there is one.
     pub site: Option<Site>,
+    /// The line of `site` in the body of a macro that the kernel comes from, where debug
+    /// information has it.
+    pub in_macro: Option<String>,
     /// The other one, if there are two.
     pub other: Option<Site>,
     /// The details.
@@ -84,6 +87,7 @@ impl fmt::Display for Finding {
         let Launched { kernel, grid_dim, block_dim, shared_bytes, options, .. } = &*self.launch;
         writeln!(f, "{} in kernel `{kernel}`: {}", self.kind, self.message)?;
         self.site.iter().try_for_each(|site| writeln!(f, "  {site}"))?;
+        self.in_macro.iter().try_for_each(|line| writeln!(f, "    in a macro, at {line}"))?;
         self.other.iter().try_for_each(|other| writeln!(f, "  other: {other}"))?;
         self.waiting.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
         write!(f, "  launched as <<<{grid_dim}, {block_dim}, {shared_bytes}>>>; ")?;

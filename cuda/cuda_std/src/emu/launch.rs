@@ -15,13 +15,14 @@ use super::coroutine::{Coroutine, Yielder, suspend};
 use super::dim3::Dim3;
 use super::expectation::Expectation;
 use super::finding::{Finding, Kind, Launched};
-use super::location::{Line, Site, SourceLocation};
+use super::location::{Line, Site, SourceLocation, line_in_macro};
 use super::options::{Checks, MemoryModel, Options};
 use super::raw_memory::Entered;
 use super::scheduler::Next;
 use super::shared_arrays::SharedArrays;
 use super::state::State;
 use super::thread::{Me, Stats};
+use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::ptr;
@@ -53,6 +54,8 @@ pub(crate) struct Launch {
     /// The message and line of the running thread's panic.
     panic: Cell<(String, Option<SourceLocation>)>,
     pub entered: Entered,
+    /// The calls of the thread that met the finding.
+    trace: Cell<Option<Backtrace>>,
     #[cfg(feature = "instrumented")]
     pub instrumented: super::instrumented::Instrumented,
 }
@@ -130,6 +133,9 @@ pub fn launch<F: Fn()>(
     drop(reset);
     let entered = launch.entered.last.get();
     result.map_err(|mut finding| {
+        // Here, because a thread's stack has no room for it.
+        finding.in_macro = (finding.site.zip(launch.trace.take()))
+            .and_then(|(site, trace)| line_in_macro(&trace, site.location));
         if name.is_empty() && !entered.is_empty() {
             finding.launch.kernel = entered.to_owned();
         }
@@ -199,6 +205,7 @@ impl Launch {
             in_kernel: Cell::new(false),
             panic: Cell::default(),
             entered: Entered::default(),
+            trace: Cell::default(),
             #[cfg(feature = "instrumented")]
             instrumented: super::instrumented::Instrumented::new(state.lanes.len()),
             state: RefCell::new(state),
@@ -320,6 +327,7 @@ impl Launch {
 
     pub(crate) fn stop(&self, finding: Finding) -> ! {
         self.state.borrow_mut().finding = Some(finding);
+        self.trace.set(Some(Backtrace::force_capture()));
         self.suspend_for_good()
     }
 

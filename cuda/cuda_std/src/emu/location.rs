@@ -4,6 +4,7 @@
 //! instrumented crates, by the address of its code, for which debug information has the line. In a
 //! kernel that a macro makes, the first is the macro's call, the second a line of its body.
 
+use std::backtrace::Backtrace;
 use std::fmt;
 use std::panic::Location;
 
@@ -85,6 +86,21 @@ impl Line {
     pub fn line(self) -> u32 {
         self.parts().1
     }
+}
+
+/// The innermost line of the caller's file in `trace`, if it is another than the caller's: one in
+/// the body of the macro that is called there.
+pub(crate) fn line_in_macro(trace: &Backtrace, caller: Line) -> Option<String> {
+    let (file, line, column) = caller.parts();
+    let file = file.strip_suffix(".rs")?;
+    // Each path may be relative to a folder of its own.
+    let is_of_file = |at: &&str| {
+        at.split_once(".rs:").is_some_and(|(path, _)| path.ends_with(file) || file.ends_with(path))
+    };
+    let trace = trace.to_string();
+    let lines = trace.lines().filter_map(|line| line.trim_start().strip_prefix("at "));
+    let own = lines.map(|at| at.strip_prefix("./").unwrap_or(at)).find(is_of_file)?;
+    (!own.ends_with(&format!(".rs:{line}:{column}"))).then(|| own.to_owned())
 }
 
 impl fmt::Display for Line {

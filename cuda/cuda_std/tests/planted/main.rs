@@ -9,6 +9,7 @@
     reason = "each kernel keeps, or breaks on purpose, the one contract of the accessors"
 )]
 
+mod macros;
 mod memory;
 mod names;
 mod order;
