@@ -163,7 +163,7 @@ impl NvvmArch {
         let letter = |arch: Self| arch.text().trim_start_matches(|c: char| c.is_ascii_digit());
         match letter(other) {
             "" => other.capability() <= self.capability(),
-            "f" => other.capability() == self.capability() && letter(self) != "",
+            "f" => other.capability() == self.capability() && !letter(self).is_empty(),
             _ => other == self,
         }
     }

@@ -55,8 +55,10 @@ fn from_and_to_host_memory(devices: &Arc<Devices>, sizes: &[usize]) {
     of::<u64>(devices, sizes);
 }
 
-/// Tests on several GPUs.
-const ON_ALL: &[(&str, fn(&Arc<Devices>))] = &[
+/// A test on several GPUs: its name, and what it does on them.
+type OnDevices = (&'static str, fn(&Arc<Devices>));
+
+const ON_ALL: &[OnDevices] = &[
     ("keys_stream_through_all_gpus", |devices| {
         streams_many_keys::<i32>(&mut *devices_engine::over(Arc::clone(devices)));
     }),

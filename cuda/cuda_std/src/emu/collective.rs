@@ -14,7 +14,7 @@ use super::state::{State, Wait, Warp};
 use super::thread::Me;
 
 /// Takes part in a warp operation of the running launch. Returns this lane's result.
-#[inline(always)]
+#[cfg_attr(feature = "instrumented", inline(always))] // It reads the address of the kernel's code.
 #[track_caller]
 pub(crate) fn collective(operation: Operation, mask: u32, value: u32, argument: u32) -> u32 {
     collective_at(operation, mask, value, argument, Line::of_kernel())

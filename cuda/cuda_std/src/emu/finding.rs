@@ -57,7 +57,7 @@ pub struct Launched {
 
 impl Launched {
     pub(crate) fn finding(&self, kind: Kind, message: String) -> Finding {
-        let (launch, waiting) = (Box::new(self.clone()), Vec::new());
+        let (launch, waiting) = (Box::new(self.clone()), Box::default());
         Finding { kind, launch, site: None, in_macro: None, other: None, message, waiting }
     }
 }
@@ -73,13 +73,13 @@ pub struct Finding {
     pub site: Option<Site>,
     /// The line of `site` in the body of a macro that the kernel comes from, where debug
     /// information has it.
-    pub in_macro: Option<String>,
+    pub in_macro: Option<Box<str>>,
     /// The other one, if there are two.
     pub other: Option<Site>,
     /// The details.
     pub message: String,
     /// In a deadlock or livelock, the wait of each thread.
-    pub waiting: Vec<String>,
+    pub waiting: Box<[String]>,
 }
 
 impl fmt::Display for Finding {

@@ -90,7 +90,7 @@ impl Line {
 
 /// The innermost line of the caller's file in `trace`, if it is another than the caller's: one in
 /// the body of the macro that is called there.
-pub(crate) fn line_in_macro(trace: &Backtrace, caller: Line) -> Option<String> {
+pub(crate) fn line_in_macro(trace: &Backtrace, caller: Line) -> Option<Box<str>> {
     let (file, line, column) = caller.parts();
     let file = file.strip_suffix(".rs")?;
     // Each path may be relative to a folder of its own.
@@ -100,7 +100,7 @@ pub(crate) fn line_in_macro(trace: &Backtrace, caller: Line) -> Option<String> {
     let trace = trace.to_string();
     let lines = trace.lines().filter_map(|line| line.trim_start().strip_prefix("at "));
     let own = lines.map(|at| at.strip_prefix("./").unwrap_or(at)).find(is_of_file)?;
-    (!own.ends_with(&format!(".rs:{line}:{column}"))).then(|| own.to_owned())
+    (!own.ends_with(&format!(".rs:{line}:{column}"))).then(|| own.into())
 }
 
 impl fmt::Display for Line {

@@ -190,7 +190,7 @@ impl Launch {
             Some(finding) => *finding,
             None => self.launched.finding(kind, message.to_owned()),
         };
-        finding.waiting = state.describe_waits();
+        finding.waiting = state.describe_waits().into();
         finding
     }
 }
