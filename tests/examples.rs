@@ -80,10 +80,10 @@ fn a_new_kernel_is_tested_measured_and_compiled() {
     said(&again, 1);
     contains(&text(&again.stderr), &["my-kernel is there already"]);
 
-    let tested = cargo(&kernel, &["test", "--offline", "--test", "emulator"]);
+    let tested = cargo(&kernel, &["test", "--test", "emulator"]);
     said(&tested, 0);
     contains(&text(&tested.stdout), &["test every_schedule_scales ... ok"]);
-    let measured = cargo(&kernel, &["bench", "--offline", "-p", "bench", "--profile", "dev"]);
+    let measured = cargo(&kernel, &["bench", "-p", "bench", "--profile", "dev"]);
     said(&measured, 0);
     let stdout = text(&measured.stdout);
     let place = if stdout.contains("no GPU: ") { "emulator" } else { "device" };
