@@ -22,7 +22,15 @@ os.dup2(2, 1)
 PROTOCOL = 2
 
 # Names of the types, and numpy's for them.
-DTYPES = {"u32": "<u4", "i32": "<i4", "f32": "<f4", "u64": "<u8"}
+DTYPES = {
+    "u8": "<u1",
+    "u16": "<u2",
+    "f16": "<f2",
+    "u32": "<u4",
+    "i32": "<i4",
+    "f32": "<f4",
+    "u64": "<u8",
+}
 
 
 def say(**answer):
@@ -76,16 +84,31 @@ def read_keys(folder, type_name, n):
     return keys
 
 
+def load(sorter, kind, n, folder):
+    """Hands a sorter an input of a kind: `f32+index@descending`."""
+    elements, *orders = kind.split("@")
+    if elements not in sorter.types or not set(orders) <= set(sorter.sorts):
+        raise ValueError(f"unknown type `{kind}`")
+    name, _, payload = elements.partition("+")
+    sorter.load(name, read_keys(folder, name, n), payload == "index", "descending" in orders)
+
+
+def save(sorter, folder):
+    """Writes the last result: keys, and indices where those were asked for."""
+    keys, indices = sorter.result()
+    keys.tofile(os.path.join(folder, "keys"))
+    if indices is not None:
+        indices.astype("<u4").tofile(os.path.join(folder, "values"))
+
+
 def answer(sorter, line):
     """What to say to one request."""
     # A folder comes last, so that it may contain spaces.
     verb, *rest = line.split(" ", 1)
     rest = rest[0] if rest else ""
     if verb == "load":
-        type_name, n, folder = rest.split(" ", 2)
-        if type_name not in sorter.types:
-            raise ValueError(f"unknown type `{type_name}`")
-        sorter.load(read_keys(folder, type_name, int(n)))
+        kind, n, folder = rest.split(" ", 2)
+        load(sorter, kind, int(n), folder)
         return {"loaded": int(n), "variants": [{"name": sorter.call}]}
     if verb == "run":
         call, count = rest.split(" ")
@@ -97,7 +120,7 @@ def answer(sorter, line):
         sorter.spoil()
         return {"times_ms": [sorter.end_to_end() for _ in range(int(rest))]}
     if verb == "save":
-        sorter.result().tofile(os.path.join(rest, "keys"))
+        save(sorter, rest)
         return {"saved": True}
     raise ValueError(f"unknown request `{line}`")
 
@@ -120,6 +143,7 @@ def serve(make):
         device=sorter.device,
         orders=list(sorter.orders),
         types=list(sorter.types),
+        sorts=list(sorter.sorts),
         end_to_end=hasattr(sorter, "end_to_end"),
     )
     for line in sys.stdin:

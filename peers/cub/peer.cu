@@ -10,6 +10,10 @@
 //   a double buffer is sorted within itself, so its input is copied in before the clock
 //   starts.
 //
+// Keys are sorted ascending by all their bits, or as the words behind their type say:
+// `u32@descending`, `u64@0..32`. CUB makes no indices: those of `u32+index` are values, which lie
+// there before the clock starts.
+//
 // Where the input is cut into segments, each is sorted by itself: by
 // cub::DeviceSegmentedSort or by cub::DeviceSegmentedRadixSort.
 //
@@ -30,8 +34,10 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cub/device/device_radix_sort.cuh>
@@ -62,6 +68,14 @@ constexpr variant variants[] = {
 };
 // The variant of the two that sorts by radix whatever the segments' lengths.
 constexpr const variant &segmented_radix_sort = variants[5];
+
+// The order that keys are sorted in.
+struct order {
+    bool descending = false;
+    // Bits that are sorted by, the first and one past the last; all where that is 0.
+    int begin = 0;
+    int end = 0;
+};
 
 // Bytes moved between a file and the device at a time, and threads that do so: one alone
 // moves no more than a gigabyte or two a second.
@@ -202,10 +216,29 @@ public:
     void save(const std::string &) const {}
 };
 
+// CUB's sort of keys alone, upwards or downwards.
+template <class... Arguments>
+cudaError_t sort_keys(bool descending, Arguments &&...arguments) {
+    using sort = cub::DeviceRadixSort;
+    return descending ? sort::SortKeysDescending(std::forward<Arguments>(arguments)...)
+                      : sort::SortKeys(std::forward<Arguments>(arguments)...);
+}
+
+// The same of keys with values.
+template <class... Arguments>
+cudaError_t sort_pairs(bool descending, Arguments &&...arguments) {
+    using sort = cub::DeviceRadixSort;
+    return descending ? sort::SortPairsDescending(std::forward<Arguments>(arguments)...)
+                      : sort::SortPairs(std::forward<Arguments>(arguments)...);
+}
+
 template <class Key, class Value> class radix_job : public job {
 public:
-    radix_job(const std::string &folder, std::uint64_t n)
-        : n_(n), keys_(folder + "/keys", n), values_(folder + "/values", n) {
+    radix_job(const std::string &folder, std::uint64_t n, order by)
+        : n_(n), by_(by), keys_(folder + "/keys", n), values_(folder + "/values", n) {
+        if (by_.end == 0) {
+            by_.end = static_cast<int>(sizeof(Key) * 8);
+        }
         for (const variant &way : variants) {
             if (suits(way)) {
                 const std::size_t bytes = temporary_bytes(way);
@@ -243,7 +276,6 @@ public:
 
 private:
     static constexpr bool paired = !std::is_same_v<Value, cub::NullType>;
-    static constexpr int bits = sizeof(Key) * 8;
 
     // Sorts; without storage, tells how many bytes that takes.
     void call(const variant &way, void *storage, std::size_t &bytes, cudaStream_t stream) {
@@ -268,12 +300,11 @@ private:
         keys_.result(keys_.output());
         if constexpr (paired) {
             values_.result(values_.output());
-            return cub::DeviceRadixSort::SortPairs(storage, bytes, keys_.input(), keys_.output(),
-                                                   values_.input(), values_.output(), n, 0, bits,
-                                                   stream);
+            return sort_pairs(by_.descending, storage, bytes, keys_.input(), keys_.output(),
+                              values_.input(), values_.output(), n, by_.begin, by_.end, stream);
         } else {
-            return cub::DeviceRadixSort::SortKeys(storage, bytes, keys_.input(), keys_.output(), n,
-                                                  0, bits, stream);
+            return sort_keys(by_.descending, storage, bytes, keys_.input(), keys_.output(), n,
+                             by_.begin, by_.end, stream);
         }
     }
 
@@ -284,17 +315,18 @@ private:
         auto keys = keys_.buffers();
         if constexpr (paired) {
             auto values = values_.buffers();
-            status =
-                cub::DeviceRadixSort::SortPairs(storage, bytes, keys, values, n, 0, bits, stream);
+            status = sort_pairs(by_.descending, storage, bytes, keys, values, n, by_.begin,
+                                by_.end, stream);
             values_.result(values.Current());
         } else {
-            status = cub::DeviceRadixSort::SortKeys(storage, bytes, keys, n, 0, bits, stream);
+            status = sort_keys(by_.descending, storage, bytes, keys, n, by_.begin, by_.end, stream);
         }
         keys_.result(keys.Current());
         return status;
     }
 
     std::uint64_t n_;
+    order by_;
     column<Key> keys_;
     column<Value> values_;
     std::size_t storage_bytes_ = 0;
@@ -364,26 +396,45 @@ std::uint64_t count_offsets(const std::string &folder) {
 }
 
 template <class Key, class Value = cub::NullType>
-std::unique_ptr<job> make(const std::string &folder, std::uint64_t n) {
-    if (const std::uint64_t offsets = count_offsets(folder)) {
-        if constexpr (std::is_same_v<Value, cub::NullType>) {
-            return std::make_unique<segmented_job<Key>>(folder, n, offsets);
-        }
-        throw failure("segments of keys with values");
+std::unique_ptr<job> make(const std::string &folder, std::uint64_t n, order by) {
+    if (count_offsets(folder) != 0) {
+        throw failure("segments of such keys");
     }
-    return std::make_unique<radix_job<Key, Value>>(folder, n);
+    return std::make_unique<radix_job<Key, Value>>(folder, n, by);
+}
+
+// The same, or a job of segments where the folder has offsets.
+template <class Key>
+std::unique_ptr<job> make_any(const std::string &folder, std::uint64_t n, order by) {
+    const std::uint64_t offsets = count_offsets(folder);
+    if (offsets == 0) {
+        return make<Key>(folder, n, by);
+    }
+    if (by.descending || by.end != 0) {
+        throw failure("segments in another order");
+    }
+    return std::make_unique<segmented_job<Key>>(folder, n, offsets);
 }
 
 // The types that can be sorted. A type more is a line more.
 const struct {
     const char *name;
-    std::unique_ptr<job> (*load)(const std::string &folder, std::uint64_t n);
+    std::unique_ptr<job> (*load)(const std::string &folder, std::uint64_t n, order by);
 } types[] = {
-    {"u32", make<std::uint32_t>},
-    {"i32", make<std::int32_t>},
-    {"f32", make<float>},
-    {"u64", make<std::uint64_t>},
+    {"u32", make_any<std::uint32_t>},
+    {"i32", make_any<std::int32_t>},
+    {"f32", make_any<float>},
+    {"u64", make_any<std::uint64_t>},
     {"u32+u32", make<std::uint32_t, std::uint32_t>},
+    {"u8", make<std::uint8_t>},
+    {"u16", make<std::uint16_t>},
+    {"f16", make<__half>},
+#ifdef __SIZEOF_INT128__
+    {"u128", make<__uint128_t>},
+#endif
+    {"u32+index", make<std::uint32_t, std::uint32_t>},
+    {"f32+index", make<float, std::uint32_t>},
+    {"u64+index", make<std::uint64_t, std::uint32_t>},
 };
 
 // The stream sorts run on and the events around them.
@@ -443,7 +494,7 @@ std::string hello() {
         json << separator << quoted(type.name);
         separator = ",";
     }
-    json << "],\"segments\":true}";
+    json << "],\"sorts\":[\"descending\",\"bits\"],\"segments\":true}";
     return json.str();
 }
 
@@ -455,6 +506,22 @@ std::string folder_of(std::istringstream &request) {
         throw failure("no folder given");
     }
     return folder;
+}
+
+// Reads the order behind a type's name: words with an @ before each.
+order order_of(std::istringstream &words, const std::string &kind) {
+    order by;
+    for (std::string word; std::getline(words, word, '@');) {
+        std::istringstream bits(word);
+        char dots[2] = {};
+        if (word == "descending") {
+            by.descending = true;
+        } else if (!(bits >> by.begin >> dots[0] >> dots[1] >> by.end) || dots[0] != '.' ||
+                   dots[1] != '.' || by.begin >= by.end) {
+            throw failure("unknown order `" + word + "` of `" + kind + "`");
+        }
+    }
+    return by;
 }
 
 class server {
@@ -479,16 +546,18 @@ public:
 
 private:
     std::string load(std::istringstream &request) {
-        std::string type;
+        std::string kind, type;
         std::uint64_t n = 0;
-        if (!(request >> type >> n)) {
+        if (!(request >> kind >> n)) {
             throw failure("load wants a type, a number of elements and a folder");
         }
+        std::istringstream words(kind);
+        std::getline(words, type, '@');
         const std::string folder = folder_of(request);
         job_.reset();
         for (const auto &known : types) {
             if (type == known.name) {
-                job_ = known.load(folder, n);
+                job_ = known.load(folder, n, order_of(words, kind));
                 return "{\"loaded\":" + std::to_string(n) + ",\"variants\":" + ways() + "}";
             }
         }

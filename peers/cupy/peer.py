@@ -1,7 +1,8 @@
-"""cupy.sort as a peer.
+"""cupy.sort and cupy.argsort as a peer.
 
-Resident: cp.sort of an array on the device, which copies it and sorts the copy in place;
-memory comes from CuPy's pool, so nothing is allocated once a sort has run. Timed by
+Resident: cp.sort of an array on the device, which copies it and sorts the copy in place, or
+cp.argsort, which gives 64-bit indices and no keys; these are gathered when a result is saved.
+Memory comes from CuPy's pool, so nothing is allocated once a sort has run. Timed by
 events on the current stream.
 
 End to end: from a host array in ordinary, pageable memory to another, by the host's
@@ -17,10 +18,10 @@ cp = library("cupy")
 
 class Sorter:
     name = "cupy"
-    call = "cupy.sort"
     # NaN comes last by the documentation; a radix sort puts those with a sign first.
     orders = ("nan-last", "zeros-equal")
-    types = ("u32", "i32", "f32", "u64")
+    types = ("u8", "u16", "f16", "u32", "i32", "f32", "u64", "u32+index", "f32+index", "u64+index")
+    sorts = ("numeric",)
 
     def __init__(self):
         self.version = version(cp)
@@ -28,12 +29,17 @@ class Sorter:
         self.device = properties["name"].decode()
         self.start, self.end = cp.cuda.Event(), cp.cuda.Event()
         self.host = self.keys = self.sorted = None
+        self.indexed = False
 
-    def load(self, keys):
+    @property
+    def call(self):
+        return "cupy.argsort" if self.indexed else "cupy.sort"
+
+    def load(self, _name, keys, indexed, _descending):
         # What the last input took goes first.
         self.keys = self.sorted = None
         cp.get_default_memory_pool().free_all_blocks()
-        self.host = keys
+        self.host, self.indexed = keys, indexed
         self.keys = cp.asarray(keys)
 
     def spoil(self):
@@ -43,9 +49,10 @@ class Sorter:
 
     def run(self):
         self.sorted = None
+        sort = cp.argsort if self.indexed else cp.sort
         cp.cuda.Device().synchronize()
         self.start.record()
-        self.sorted = cp.sort(self.keys)
+        self.sorted = sort(self.keys)
         self.end.record()
         self.end.synchronize()
         return cp.cuda.get_elapsed_time(self.start, self.end)
@@ -59,7 +66,9 @@ class Sorter:
     def result(self):
         if self.sorted is None:
             raise ValueError("nothing has been sorted")
-        return cp.asnumpy(self.sorted)
+        if self.indexed:
+            return cp.asnumpy(self.keys[self.sorted]), cp.asnumpy(self.sorted)
+        return cp.asnumpy(self.sorted), None
 
 
 serve(Sorter)

@@ -1,8 +1,9 @@
 """torch.sort as a peer.
 
 It sorts out of place and always returns the indices too, 64-bit ones: that is what a
-caller of it waits for, so that is what is timed. Memory comes from PyTorch's pool, so
-nothing is allocated once a sort has run. Timed by events on the current stream.
+caller of it waits for, so that is what is timed. Where the indices are asked for, equal keys
+keep their order, which PyTorch promises by `stable=True` alone. Memory comes from PyTorch's
+pool, so nothing is allocated once a sort has run. Timed by events on the current stream.
 """
 
 from serve import library, serve, version
@@ -12,15 +13,20 @@ torch = library("torch")
 # PyTorch's names of the types, and the signed ones of their size, which numpy's arrays
 # of any type can be handed over as.
 DTYPES = {
+    "u8": ("uint8", "<i1"),
+    "u16": ("uint16", "<i2"),
+    "f16": ("float16", "<i2"),
     "u32": ("uint32", "<i4"),
     "i32": ("int32", "<i4"),
     "f32": ("float32", "<i4"),
     "u64": ("uint64", "<i8"),
 }
+# Types whose indices are asked for.
+INDEXED = ("u32", "f32", "u64")
 
 
 def sortable(name):
-    """Whether this PyTorch has a type and sorts keys of it on the GPU: it does not say."""
+    """True if this PyTorch has a type and sorts keys of it on the GPU: it does not say."""
     try:
         torch.sort(torch.zeros(2, dtype=getattr(torch, name), device="cuda"))
     except (AttributeError, RuntimeError, NotImplementedError):
@@ -30,7 +36,7 @@ def sortable(name):
 
 class Sorter:
     name = "torch"
-    call = "torch.sort"
+    sorts = ("descending",)
     # NaN comes last by the documentation; a radix sort puts those with a sign first.
     orders = ("nan-last", "zeros-equal")
 
@@ -40,15 +46,21 @@ class Sorter:
         self.version = version(torch)
         self.device = torch.cuda.get_device_name()
         self.types = [name for name, (dtype, _) in DTYPES.items() if sortable(dtype)]
+        self.types += [f"{name}+index" for name in INDEXED if name in self.types]
         self.start = torch.cuda.Event(enable_timing=True)
         self.end = torch.cuda.Event(enable_timing=True)
         self.keys = self.sorted = None
+        self.stable = self.descending = False
 
-    def load(self, keys):
+    @property
+    def call(self):
+        return "torch.sort-stable" if self.stable else "torch.sort"
+
+    def load(self, name, keys, indexed, descending):
         # What the last input took goes first.
         self.keys = self.sorted = None
         torch.cuda.empty_cache()
-        name = {"<u4": "u32", "<i4": "i32", "<f4": "f32", "<u8": "u64"}[keys.dtype.str]
+        self.stable, self.descending = indexed, descending
         dtype, carrier = DTYPES[name]
         self.keys = torch.from_numpy(keys.view(carrier)).cuda().view(getattr(torch, dtype))
 
@@ -61,7 +73,7 @@ class Sorter:
         self.sorted = None
         torch.cuda.synchronize()
         self.start.record()
-        self.sorted = torch.sort(self.keys)
+        self.sorted = torch.sort(self.keys, stable=self.stable, descending=self.descending)
         self.end.record()
         self.end.synchronize()
         return self.start.elapsed_time(self.end)
@@ -69,9 +81,10 @@ class Sorter:
     def result(self):
         if self.sorted is None:
             raise ValueError("nothing has been sorted")
-        keys = self.sorted.values
-        carrier = torch.int64 if keys.element_size() == 8 else torch.int32
-        return keys.view(carrier).cpu().numpy()
+        keys, indices = self.sorted
+        carrier = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+        keys = keys.view(carrier[keys.element_size()]).cpu().numpy()
+        return keys, indices.cpu().numpy() if self.stable else None
 
 
 serve(Sorter)

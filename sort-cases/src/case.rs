@@ -198,13 +198,7 @@ impl Case {
 
     /// A number that ascends with the keys in the order of the case.
     fn rank(&self, word: u128) -> u128 {
-        let (begin, end) = self.bits;
-        let rank = if self.numeric {
-            self.key.numeric_rank(word)
-        } else {
-            (self.key.rank(word) >> begin) & (u128::MAX >> (128 - (end - begin)))
-        };
-        if self.descending { !rank } else { rank }
+        self.key.rank_by(word, self.numeric, self.bits, self.descending)
     }
 
     /// Which index of the input comes first, which next, in the stable order.

@@ -111,6 +111,22 @@ impl KeyType {
             _ => self.rank(word),
         }
     }
+
+    /// A number that ascends with the key in an order: by value if `numeric`, else by these bits
+    /// of its rank, the first and one past the last; from the greatest on if `descending`.
+    pub fn rank_by(
+        &self,
+        word: u128,
+        numeric: bool,
+        (begin, end): (u32, u32),
+        descending: bool,
+    ) -> u128 {
+        let rank = match numeric {
+            true => self.numeric_rank(word),
+            false => (self.rank(word) >> begin) & (u128::MAX >> (128 - (end - begin))),
+        };
+        if descending { !rank } else { rank }
+    }
 }
 
 #[cfg(test)]

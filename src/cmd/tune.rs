@@ -9,8 +9,9 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use cudamark::{table, tell};
-use host::gpu::{Device, GpuKey, sweep};
+use host::gpu::{Device, sweep};
 use sort_cases::{KeyType, Kind};
+use suite::key::Key;
 use suite::lines::{Line, ShapeLine};
 use suite::runners::shape::{Shape, shapes};
 use suite::statistics::{interval, median};
@@ -108,22 +109,6 @@ fn type_parser() -> impl TypedValueParser<Value = Type> {
     })
 }
 
-/// Keys that shapes are timed with. What is generated has 4 or 8 bytes; narrower keys are
-/// the upper bits of 8 bytes, and the widest the same 8 bytes twice, so each of their
-/// digits is spread like one of a generated key.
-fn keys<K: GpuKey>(workload: &Workload) -> Result<Vec<K>, suite::Error> {
-    if K::TYPE.bits == 32 {
-        let keys = workload.generate::<u32>()?.into_iter();
-        return Ok(keys.map(|key| K::from_word(key.into())).collect());
-    }
-    let word = |key: u64| match K::TYPE.bits {
-        128 => u128::from(key) << 64 | u128::from(key),
-        bits => u128::from(key >> (64 - bits)),
-    };
-    let keys = workload.generate::<u64>()?.into_iter();
-    Ok(keys.map(|key| K::from_word(word(key))).collect())
-}
-
 /// Sizes of one item of a list.
 type Sizes = Vec<usize>;
 
@@ -178,9 +163,9 @@ impl Sweep<'_> {
     }
 
     /// Samples every shape by turns, and prints the table.
-    fn run<K: GpuKey>(&self, session: &mut Session) -> Result<()> {
+    fn run<K: Key>(&self, session: &mut Session) -> Result<()> {
         let (distribution, seed) = (self.options.distribution, self.options.seed);
-        let keys: Vec<K> = keys(&Workload { n: self.n, distribution, seed })?;
+        let keys: Vec<K> = Workload { n: self.n, distribution, seed }.generate()?;
         let (mut samplers, mut lines) = (Vec::new(), Vec::new());
         for Shape { line, runner } in shapes(&keys, self.kind.paired)? {
             let case = self.case(&line.engine);

@@ -174,7 +174,7 @@ fn bound(summary: &Summary, group: Group, kind: &str) -> Option<f64> {
         _ if line.environment.gpu.is_some() => line.device_copy_bytes_per_s,
         _ => line.host_copy_bytes_per_s,
     };
-    Some(copied? / (2.0 * registry::bytes_of(kind)? as f64))
+    Some(copied? / registry::kind(kind).ok()?.least_moved() as f64)
 }
 
 /// The machine and the build, as the records have them. Unknown ones are left out.

@@ -52,10 +52,10 @@ engines! {
     GPU_SPLIT = "gpu-split", Gpu, [Classic];
     /// CUB's radix sort.
     CUB = "cub", Peer, [Device, Segments, Pairs];
-    /// CuPy's sort.
-    CUPY = "cupy", Peer, [Classic, Device];
-    /// PyTorch's sort.
-    TORCH = "torch", Peer, [Device];
+    /// CuPy's sort and argsort.
+    CUPY = "cupy", Peer, [Classic, Device, Pairs];
+    /// PyTorch's sort, which gives indices.
+    TORCH = "torch", Peer, [Device, Pairs];
     /// Radix sort of the crate rdst.
     CPU_RADIX = "cpu-radix", Cpu, [Classic, Batch, Cpu];
     /// rayon's parallel quicksort.

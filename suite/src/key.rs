@@ -1,7 +1,7 @@
 //! Keys on the host: a word with a total order.
 
 use std::cmp::Ordering;
-use std::fmt::{Debug, Display};
+use std::fmt::{self, Debug, Display};
 use std::slice;
 
 use cust::memory::DeviceCopy;
@@ -10,27 +10,17 @@ use rdst::RadixKey;
 
 /// A type that engines sort.
 ///
-/// Keys are compared by `Ord` and told apart by [`to_bits`](Key::to_bits), so two
+/// Keys are compared by `Ord` and told apart by [`to_word`](GpuKey::to_word), so two
 /// keys are equal exactly when their bits are. [`RadixKey`] is what the CPU's radix
 /// sort takes its digits by.
 pub trait Key: GpuKey + Ord + RadixKey + Debug + Display {
     /// Name of the type, as in records and benchmark names: `"u32"`.
     const NAME: &'static str = Self::TYPE.name;
 
-    /// The raw bits, zero-extended.
-    fn to_bits(self) -> u64 {
-        self.to_word() as u64
-    }
-
-    /// The key with the low bits of `bits` as its raw bits.
-    fn from_bits(bits: u64) -> Self {
-        Self::from_word(bits.into())
-    }
-
     /// The key that `rank` other keys of the type precede, `rank` taken from the
     /// lowest bits: 0 gives the least key, all ones the greatest.
-    fn from_rank(rank: u64) -> Self {
-        Self::from_word(Self::TYPE.of_rank(rank.into()))
+    fn from_rank(rank: u128) -> Self {
+        Self::from_word(Self::TYPE.of_rank(rank))
     }
 
     /// The least key.
@@ -40,7 +30,7 @@ pub trait Key: GpuKey + Ord + RadixKey + Debug + Display {
 
     /// The greatest key.
     fn greatest() -> Self {
-        Self::from_rank(u64::MAX)
+        Self::from_rank(u128::MAX)
     }
 }
 
@@ -56,25 +46,69 @@ pub(crate) fn bytes_mut<K: GpuKey>(keys: &mut [K]) -> &mut [u8] {
     unsafe { slice::from_raw_parts_mut(keys.as_mut_ptr().cast(), size_of_val(keys)) }
 }
 
+impl Key for u8 {}
+impl Key for u16 {}
 impl Key for u32 {}
 impl Key for i32 {}
 impl Key for u64 {}
-impl Key for F32 {}
+impl Key for u128 {}
 
-/// A single-precision number in the total order of IEEE 754, as the GPU sorts `f32`:
-/// -NaN, -infinity, .., -0, +0, .., infinity, NaN.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[repr(transparent)]
-pub struct F32(u32);
+macro_rules! floats {
+    ($($(#[$doc:meta])+ $key:ident($word:ident, $signed:ident) of $number:ty;)+) => { $(
+        $(#[$doc])+
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        #[repr(transparent)]
+        pub struct $key($word);
 
-// SAFETY: a transparent wrapper of a word.
-unsafe impl DeviceCopy for F32 {}
+        // SAFETY: a transparent wrapper of a word.
+        unsafe impl DeviceCopy for $key {}
 
-// SAFETY: a transparent wrapper of an `f32`, by its bits, and of its type.
-unsafe impl GpuKey for F32 {
-    const TYPE: KeyType = <f32 as GpuKey>::TYPE;
+        // SAFETY: a transparent wrapper of a number, by its bits, and of its type.
+        unsafe impl GpuKey for $key {
+            const TYPE: KeyType = <$number as GpuKey>::TYPE;
 
-    type Word = <f32 as GpuKey>::Word;
+            type Word = <$number as GpuKey>::Word;
+        }
+
+        impl Key for $key {}
+
+        impl $key {
+            /// Number of bit patterns before it: [`KeyType::rank`] in its own width, for sorts
+            /// that are timed.
+            fn rank(self) -> $word {
+                let top = $word::BITS - 1;
+                self.0 ^ ((self.0 as $signed >> top) as $word | 1 << top)
+            }
+        }
+
+        impl Ord for $key {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.rank().cmp(&other.rank())
+            }
+        }
+
+        impl PartialOrd for $key {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl RadixKey for $key {
+            const LEVELS: usize = size_of::<$word>();
+
+            fn get_level(&self, level: usize) -> u8 {
+                (self.rank() >> (8 * level)) as u8
+            }
+        }
+    )+ };
+}
+
+floats! {
+    /// A single-precision number in the total order of IEEE 754, as the GPU sorts `f32`:
+    /// -NaN, -infinity, .., -0, +0, .., infinity, NaN.
+    F32(u32, i32) of f32;
+    /// A half-precision number in the same order, as the GPU sorts `f16`.
+    F16(u16, i16) of host::gpu::F16;
 }
 
 impl F32 {
@@ -82,36 +116,17 @@ impl F32 {
     pub fn new(number: f32) -> Self {
         Self(number.to_bits())
     }
-
-    /// Number of bit patterns before it: [`KeyType::rank`] in 32 bits, for sorts that are timed.
-    fn rank(self) -> u32 {
-        self.0 ^ ((self.0 as i32 >> 31) as u32 | 1 << 31)
-    }
-}
-
-impl Ord for F32 {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.rank().cmp(&other.rank())
-    }
-}
-
-impl PartialOrd for F32 {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 impl Display for F32 {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Display::fmt(&f32::from_bits(self.0), f)
     }
 }
 
-impl RadixKey for F32 {
-    const LEVELS: usize = 4;
-
-    fn get_level(&self, level: usize) -> u8 {
-        (self.rank() >> (8 * level)) as u8
+impl Display for F16 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "bits {:#06x}", self.0)
     }
 }
 
@@ -120,18 +135,27 @@ mod tests {
     use super::*;
 
     fn ranks_ascend<K: Key>() {
-        let step = u64::from(u32::MAX / 97);
+        let step = K::TYPE.ones() / 97;
         let keys: Vec<K> = (0..=97).map(|i| K::from_rank(i * step)).collect();
         assert!(keys.is_sorted_by(|a, b| a < b));
+        assert!(keys[0] == K::least() && keys[97] <= K::greatest());
         for key in keys {
-            assert_eq!(K::from_bits(key.to_bits()), key);
+            assert_eq!(K::from_word(key.to_word()), key);
+            let digits =
+                (0..K::LEVELS).map(|level| u128::from(key.get_level(level)) << (8 * level));
+            assert_eq!(K::from_rank(digits.sum()), key);
         }
     }
 
     #[test]
-    fn ranks_follow_the_order_of_the_type() {
+    fn ranks_follow_the_order_of_the_type_and_so_do_digits() {
+        ranks_ascend::<u8>();
+        ranks_ascend::<u16>();
         ranks_ascend::<u32>();
         ranks_ascend::<i32>();
+        ranks_ascend::<u64>();
+        ranks_ascend::<u128>();
+        ranks_ascend::<F16>();
         ranks_ascend::<F32>();
         assert_eq!((u32::least(), u32::greatest()), (u32::MIN, u32::MAX));
         assert_eq!((i32::least(), i32::greatest()), (i32::MIN, i32::MAX));
@@ -143,13 +167,10 @@ mod tests {
         let keys = numbers.map(F32::new);
         assert!(keys.is_sorted_by(|a, b| a < b));
         assert!(numbers.is_sorted_by(|a, b| a.total_cmp(b).is_lt()));
-        for key in keys {
-            assert_eq!(F32::from_rank(u64::from(key.rank())), key);
-        }
     }
 
     #[test]
     fn bits_of_negative_keys_are_zero_extended() {
-        assert_eq!((-1i32).to_bits(), 0xFFFF_FFFF);
+        assert_eq!((-1i32).to_word(), 0xFFFF_FFFF);
     }
 }

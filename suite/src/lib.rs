@@ -29,7 +29,7 @@
 //! | modules | content |
 //! |---|---|
 //! | [`case`](mod@case), [`group`], [`plan`], [`tiers`] | cases, their names, and which of them a run has |
-//! | [`key`], [`workload`], [`inputs`] | types and inputs |
+//! | [`key`], [`kind`], [`workload`], [`inputs`] | types, orders and inputs |
 //! | [`engine`], [`engines`], [`registry`] | the trait of engines, their table, and what builds them |
 //! | [`cpu`], [`gpu_engine`], [`split_engine`], [`devices_engine`], [`peers`], [`slowdown`] | engines |
 //! | [`runner`], [`runners`] | engines made ready to run a case |
@@ -51,6 +51,7 @@ pub mod gpu_engine;
 pub mod group;
 pub mod inputs;
 pub mod key;
+pub mod kind;
 pub mod limits;
 pub mod lines;
 pub mod memory;

@@ -7,18 +7,19 @@ use std::path::Path;
 use std::rc::Rc;
 
 use host::gpu::resident::require_indices;
-use host::gpu::{Device, Order};
+use host::gpu::{Device, Order, Payload};
 
 use crate::case::Case;
 use crate::devices_engine::{self, count as devices_count};
 use crate::engine::{Engine, require_memory};
-use crate::engines::{self, Backend, CPU_COPY, CPU_RADIX, CPU_RAYON, CPU_STD, GPU, GPU_SPLIT};
-use crate::engines::{engine_and_variant, is_peer, needs_gpu};
+use crate::engines::{self, Backend, CPU_COPY, CPU_RADIX, CPU_RAYON, CPU_STD, CUPY};
+use crate::engines::{GPU, GPU_SPLIT, TORCH, engine_and_variant, is_peer, needs_gpu};
 use crate::error::{Error, unknown};
 use crate::group::Group;
 use crate::inputs::Inputs;
-use crate::key::{F32, Key};
-use crate::peers::input::{Form, Input};
+use crate::key::{F16, F32, Key};
+use crate::kind::{self, Kind};
+use crate::peers::input::{Form, Given, Input};
 use crate::peers::{Peer, Variant};
 use crate::runner::Runner;
 use crate::runners::peer::{self, Handed, Shape, SharedPeer};
@@ -38,66 +39,113 @@ pub struct Registry {
 type Built = Result<Box<dyn Runner>, Error>;
 type Drawn = Result<Box<dyn Input>, Error>;
 
-/// A type of elements: keys, alone or with values of 4 bytes, and how its cases are built.
+/// Elements that are measured: keys, alone or with a payload, and how their cases are built.
 struct Type {
     name: &'static str,
-    bytes: usize,
-    paired: bool,
-    build: fn(&Registry, Group, &Case, bool) -> Built,
+    /// True if only the GPU, and its peers, sort them, and only where they lie in its memory.
+    resident: bool,
+    build: fn(&Registry, Group, &Case, &Kind) -> Built,
     /// The input of a case, for peers.
-    input: fn(&Registry, &Case, Form) -> Drawn,
+    input: fn(&Registry, &Case, Form, Order) -> Drawn,
     require_levels: fn(&Case, &[usize]) -> Result<(), Error>,
 }
 
 /// A type more is a line more.
 const TYPES: &[Type] = &[
-    keys::<u32>(),
-    keys::<i32>(),
-    keys::<F32>(),
-    keys::<u64>(),
-    pairs::<u32>("u32+u32"),
-    pairs::<u64>("u64+u32"),
+    everywhere::<u32>("u32"),
+    everywhere::<i32>("i32"),
+    everywhere::<F32>("f32"),
+    everywhere::<u64>("u64"),
+    everywhere::<u32>("u32+u32"),
+    everywhere::<u64>("u64+u32"),
+    resident::<u8>("u8"),
+    resident::<u16>("u16"),
+    resident::<F16>("f16"),
+    resident::<u128>("u128"),
+    resident::<u32>("u32+index"),
+    resident::<F32>("f32+index"),
+    resident::<u64>("u64+index"),
 ];
 
-const fn keys<K: Key + Default>() -> Type {
+/// Keys alone that other libraries sort beside ours, and orders: narrow keys and wide ones, from
+/// the greatest on, by some bits, and by value.
+pub const KEY_VARIANTS: &[&str] =
+    &["u8", "u16", "f16", "u128", "u32@descending", "u32@8..24", "u64@0..32", "f32@numeric"];
+/// The same of keys with values or indices.
+pub const PAIR_VARIANTS: &[&str] =
+    &["u32+u32@descending", "u32+u32@0..16", "u32+index", "u64+index", "f32+index@descending"];
+
+const fn everywhere<K: Key>(name: &'static str) -> Type {
     Type {
-        name: K::NAME,
-        bytes: size_of::<K>(),
-        paired: false,
+        resident: false,
         build: build::<K>,
-        input: |registry, case, form| Ok(Box::new((registry.inputs.keys::<K>(case)?, form))),
         require_levels: require_levels_of::<K>,
+        ..resident::<K>(name)
     }
 }
 
-const fn pairs<K: Key + Default>(name: &'static str) -> Type {
-    Type { name, bytes: size_of::<K>() + size_of::<u32>(), paired: true, ..keys::<K>() }
+const fn resident<K: Key>(name: &'static str) -> Type {
+    Type {
+        name,
+        resident: true,
+        build: build_resident::<K>,
+        input: |registry, case, form, order| {
+            Ok(Box::new(Given(registry.inputs.keys::<K>(case)?, form, order)))
+        },
+        require_levels: |case, _| Err(not_measured(case)),
+    }
 }
 
 /// Names of all types.
 pub fn types() -> Vec<&'static str> {
-    TYPES.iter().map(|kind| kind.name).collect()
+    TYPES.iter().map(|of| of.name).collect()
 }
 
-/// Names of the types of keys without values.
+/// Names of the types of keys that every engine sorts.
 pub fn key_types() -> Vec<&'static str> {
-    names_of(false)
-}
-
-fn names_of(paired: bool) -> Vec<&'static str> {
-    TYPES.iter().filter(|kind| kind.paired == paired).map(|kind| kind.name).collect()
+    let is_key = |of: &&Type| !of.resident && !of.name.contains('+');
+    TYPES.iter().filter(is_key).map(|of| of.name).collect()
 }
 
 /// The file of keys `path`, of type `kind` where it does not say its own.
 pub fn key_file(path: &Path, kind: Option<&str>) -> Result<KeyFile, Error> {
-    let alone = TYPES.iter().filter(|kind| !kind.paired);
-    let types: Vec<_> = alone.map(|kind| (kind.name, kind.bytes)).collect();
-    KeyFile::open(path, kind, &types)
+    let alone = key_types().into_iter().filter_map(|name| Some((name, bytes_of(name)?)));
+    KeyFile::open(path, kind, &alone.collect::<Vec<_>>())
 }
 
-/// Bytes of an element of the type called `name`, if there is one.
+/// Elements and the order that they are sorted in, by name.
+pub fn kind(name: &str) -> Result<Kind, Error> {
+    Kind::read(name, &types())
+}
+
+/// Bytes of an element of the kind called `name`, if there is one.
 pub fn bytes_of(name: &str) -> Option<usize> {
-    TYPES.iter().find(|kind| kind.name == name).map(|kind| kind.bytes)
+    kind(name).ok().map(|kind| kind.bytes())
+}
+
+/// Returns true unless a case asks for what only sorts of keys in the memory of a GPU have, other
+/// orders than the ascending one of all bits and some types, or of a peer that makes indices for
+/// pairs with values.
+pub fn is_measured(case: &Case) -> bool {
+    let of = TYPES.iter().find(|of| of.name == kind::elements(&case.kind));
+    let is_pair_of_values = of.is_some_and(|of| of.name.contains('+') && !of.resident);
+    if is_pair_of_values && [CUPY, TORCH].contains(&engine_and_variant(&case.engine).0) {
+        return false;
+    }
+    let special = case.kind.contains('@') || of.is_some_and(|of| of.resident);
+    let groups = [Group::Device, Group::DeviceCold, Group::Pairs].map(Group::name);
+    !special || groups.contains(&&*case.group) && needs_gpu(&case.engine)
+}
+
+fn not_measured(case: &Case) -> Error {
+    Error::Setting {
+        setting: "type",
+        given: case.kind.clone(),
+        reason: format!(
+            "{}/{} does not sort it; take the engine gpu or cub, in device or pairs",
+            case.group, case.engine
+        ),
+    }
 }
 
 impl Registry {
@@ -138,10 +186,14 @@ impl Registry {
                 let what = format!("engine of the group {group}");
                 return Err(unknown(&what, &case.engine, &engines));
             }
-            let kind = kind_of(case)?;
+            let (of, kind) = kind_of(case)?;
+            if !is_measured(case) {
+                return Err(not_measured(case));
+            }
+            require_payload(group, case, kind.payload)?;
             self.require_unslowed(group, case)?;
-            require_gpu_memory(group, case, kind.bytes)?;
-            (kind.build)(self, group, case, kind.paired)
+            require_gpu_memory(group, case, kind.bytes())?;
+            (of.build)(self, group, case, &kind)
         };
         build().map_err(|error| error.of(case))
     }
@@ -227,11 +279,11 @@ impl Registry {
 
     /// The input of a case for peers. The last one is kept: they follow one another.
     fn handed(&self, case: &Case) -> Result<Rc<Handed>, Error> {
-        let kind = kind_of(case)?;
-        let form = match kind.paired {
-            true => Form::Pairs,
-            false if case.group == Group::Segments.name() => Form::Segments(case.level),
-            false => Form::Alone,
+        let (of, kind) = kind_of(case)?;
+        let form = match kind.payload {
+            Payload::None if case.group == Group::Segments.name() => Form::Segments(case.level),
+            Payload::None => Form::Alone,
+            _ => Form::Pairs,
         };
         let name = format!("{} {form:?}", case.input());
         let mut last = self.handed.borrow_mut();
@@ -239,20 +291,31 @@ impl Registry {
             return Ok(Rc::clone(kept));
         }
         *last = None;
-        if kind.paired {
-            require_indices(case.n)?;
-        }
-        let bytes = (case.n as u64).saturating_mul(kind.bytes as u64);
-        let input = || (kind.input)(self, case, form);
-        let handed = Rc::new(Handed::new(kind.name, (case.n, bytes), input)?);
+        let bytes = (case.n as u64).saturating_mul(kind.bytes() as u64);
+        let input = || (of.input)(self, case, form, kind.order);
+        let handed = Rc::new(Handed::new(&case.kind, (case.n, bytes), input)?);
         *last = Some((name, Rc::clone(&handed)));
         Ok(handed)
     }
 }
 
-fn kind_of(case: &Case) -> Result<&'static Type, Error> {
-    let kind = TYPES.iter().find(|kind| kind.name == case.kind);
-    kind.ok_or_else(|| unknown("type", &case.kind, &types()))
+fn kind_of(case: &Case) -> Result<(&'static Type, Kind), Error> {
+    let kind = kind(&case.kind)?;
+    let of = TYPES.iter().find(|of| of.name == kind::elements(&case.kind));
+    Ok((of.expect("a kind that was read has a known type"), kind))
+}
+
+/// Refuses elements with a payload where keys are alone, and the other way round.
+fn require_payload(group: Group, case: &Case, payload: Payload) -> Result<(), Error> {
+    match (group, payload) {
+        (Group::Pairs, Payload::None) => {
+            let pairs = types().into_iter().filter(|name| name.contains('+'));
+            Err(unknown("type of pairs", &case.kind, &pairs.collect::<Vec<_>>()))
+        }
+        (_, Payload::None) => Ok(()),
+        (Group::Pairs | Group::Devices, _) => Ok(require_indices(case.n)?),
+        _ => Err(unknown("type of keys alone", &case.kind, &key_types())),
+    }
 }
 
 /// Refuses a name that is none of an engine from and to host memory.
@@ -284,7 +347,7 @@ pub fn engine<K: Key>(name: &str) -> Result<Box<dyn Engine<K>>, Error> {
 /// Refuses levels of a case from and to host memory that its engine cannot start, and an
 /// input that memory has no room for, before keys are drawn.
 pub fn require_levels(case: &Case, levels: &[usize]) -> Result<(), Error> {
-    (kind_of(case)?.require_levels)(case, levels)
+    (kind_of(case)?.0.require_levels)(case, levels)
 }
 
 fn require_levels_of<K: Key>(case: &Case, levels: &[usize]) -> Result<(), Error> {
@@ -295,11 +358,11 @@ fn require_levels_of<K: Key>(case: &Case, levels: &[usize]) -> Result<(), Error>
     engine.prepare(case.n, levels.iter().copied().max().unwrap_or(1))
 }
 
-/// The order in which our sort is asked for, by the variant of its engine.
-fn order(variant: Option<&str>) -> Result<Order, Error> {
+/// The order in which our sort is asked for one, by the variant of its engine.
+fn order(variant: Option<&str>, order: Order) -> Result<Order, Error> {
     match variant {
-        None => Ok(Order::ascending()),
-        Some("ballots") => Ok(Order::ascending().match_ranking()),
+        None => Ok(order),
+        Some("ballots") => Ok(order.match_ranking()),
         Some(other) => Err(unknown("variant", other, &["ballots"])),
     }
 }
@@ -344,29 +407,33 @@ fn require_free(case: &Case, needed: u64) -> Result<(), Error> {
     }
 }
 
-fn build<K: Key + Default>(registry: &Registry, group: Group, case: &Case, paired: bool) -> Built {
-    match (group, paired) {
-        (Group::Pairs, false) => return Err(unknown("type of pairs", &case.kind, &names_of(true))),
-        (Group::Pairs | Group::Devices, true) => require_indices(case.n)?,
-        (_, true) => return Err(unknown("type of keys alone", &case.kind, &key_types())),
-        (_, false) => {}
-    }
+/// A case of keys that lie in the memory of the GPU.
+fn build_resident<K: Key>(registry: &Registry, group: Group, case: &Case, kind: &Kind) -> Built {
     let (engine, variant) = engine_and_variant(&case.engine);
     if is_peer(engine) {
         return registry.build_peer(group, case);
     }
+    let order = order(variant, kind.order.clone())?;
+    let keys = registry.inputs.keys::<K>(case)?;
+    let cold = group == Group::DeviceCold;
+    Ok(Box::new(gpu::Resident::new(keys, kind.payload, cold, order)?))
+}
+
+fn build<K: Key>(registry: &Registry, group: Group, case: &Case, kind: &Kind) -> Built {
+    let (engine, variant) = engine_and_variant(&case.engine);
+    let resident = matches!(group, Group::Device | Group::DeviceCold | Group::Pairs);
+    if is_peer(engine) || resident && needs_gpu(engine) {
+        return build_resident::<K>(registry, group, case, kind);
+    }
     let over_devices = group == Group::Classic && variant.and_then(devices_count).is_some();
-    let order = order(variant.filter(|_| !over_devices))?;
-    if variant.is_some() && !over_devices && !matches!(group, Group::Device | Group::Pairs) {
+    if variant.is_some() && !over_devices {
         return Err(unknown("engine", &case.engine, &group.engines()));
     }
     let (keys, level) = (|| registry.inputs.keys::<K>(case), case.level);
     let arrays = || registry.inputs.arrays::<K>(case);
+    let paired = kind.payload != Payload::None;
     Ok(match (group, engine) {
-        (Group::Device | Group::DeviceCold, _) | (Group::Pairs, GPU) => {
-            let cold = group == Group::DeviceCold;
-            Box::new(gpu::Resident::new(&*keys()?, paired, cold, order)?)
-        }
+        (Group::Device | Group::DeviceCold, _) => return Err(not_measured(case)),
         (Group::Pairs, CPU_RAYON) => Box::new(on_host::pairs(keys()?, level, CPU_RAYON)?),
         (Group::Pairs, _) => Box::new(on_host::pairs(keys()?, level, CPU_STD)?),
         (Group::DeviceGraph, _) => Box::new(gpu::Graph::new(keys()?)?),
@@ -425,6 +492,12 @@ mod tests {
             ("cpu/u32-even/cpu-std/1/9", "distribution `even` is not known"),
             ("pairs/u32-uniform/cpu-std/1/9", "type of pairs `u32`"),
             ("cpu/u32+u32-uniform/cpu-std/1/9", "type of keys alone"),
+            ("device/u32+index-uniform/gpu/1/9", "type of keys alone"),
+            ("device/u32@upwards-uniform/gpu/1/9", "order of u32 `upwards`"),
+            ("cpu/u32@descending-uniform/cpu-std/1/9", "cpu/cpu-std does not sort it; take "),
+            ("device-graph/u8-uniform/gpu/1/9", "type: `u8`: device-graph/gpu does not"),
+            ("pairs/u32+index-uniform/cpu-std/1/9", "pairs/cpu-std does not sort it"),
+            ("pairs/u32+u32-uniform/torch/1/9", "pairs/torch does not sort it"),
             (
                 "pairs/u32+u32-uniform/cpu-std/1/4294967297",
                 "n = 4294967297 is more than the 4294967296 keys",

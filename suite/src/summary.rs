@@ -349,7 +349,7 @@ fn figures(
         overlap: median_of(|sample| sample.overlap),
         arrays,
         per_second: elements / median_s,
-        share_once: share(registry::bytes_of(&name.kind).map(|bytes| 2.0 * bytes as f64)),
+        share_once: share(registry::kind(&name.kind).ok().map(|kind| kind.least_moved() as f64)),
         share_passes: share(pass_bytes(name)),
         speed_up: None,
         efficiency: None,
@@ -386,14 +386,7 @@ fn pass_bytes(name: &Case) -> Option<f64> {
     if ![GPU, "cub"].contains(&name.engine.as_str()) || name.group == "classic" {
         return None;
     }
-    let all = registry::bytes_of(&name.kind)?;
-    let value = match name.kind.contains('+') {
-        true => size_of::<u32>(),
-        false => 0,
-    };
-    let key = all - value;
-    let digits = key;
-    Some((key + digits * 2 * all) as f64)
+    registry::kind(&name.kind).ok()?.pass_moved().map(|bytes| bytes as f64)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::engines::{self, is_peer};
 use crate::environment;
 use crate::group::Group;
 use crate::names::named;
+use crate::registry::{KEY_VARIANTS, PAIR_VARIANTS};
 use crate::workload::{CLASSIC_LEVELS, CLASSIC_N};
 
 named! {
@@ -178,6 +179,7 @@ fn device(tier: Tier) -> Vec<Axes> {
             powers(&["i32", "f32"], UNIFORM, &[16, 20, 24], &[1]),
             powers(U32, ALL_SPREADS, &[24], &[1]),
             powers(&["f32"], &["special"], &[24], &[1]),
+            powers(KEY_VARIANTS, UNIFORM, &[24], &[1]),
         ],
     }
 }
@@ -226,6 +228,7 @@ fn pairs(tier: Tier, with_gpu: bool, cores: usize) -> Vec<Axes> {
     let mut all = vec![powers(&["u32+u32"], UNIFORM, exponents, levels)];
     if tier == Tier::Full {
         all.push(powers(&["u64+u32"], UNIFORM, &[16, 20, 24], levels));
+        all.push(powers(PAIR_VARIANTS, UNIFORM, &[24], levels));
         all.push(powers(&["u32+u32"], SPREADS, &[24], levels));
     }
     all

@@ -42,14 +42,23 @@ impl Fingerprint {
     pub fn of<K: Key>(keys: &[K]) -> Self {
         let sum = AtomicU64::new(0);
         threads::each(keys.chunks(BLOCK), |block| {
-            let add = |sum: u64, key: &K| sum.wrapping_add(mix(key.to_bits()));
+            let add = |sum: u64, key: &K| sum.wrapping_add(mix_of(*key));
             sum.fetch_add(block.iter().fold(0, add), Ordering::Relaxed);
         });
         Self { count: keys.len() as u64, sum: sum.into_inner() }
     }
 }
 
-/// The mix of one key: the 64-bit finaliser of MurmurHash3 (Appleby), after an
+/// The mix of one key; of one of 128 bits, whose halves take turns, no bijection.
+fn mix_of<K: Key>(key: K) -> u64 {
+    let word = key.to_word();
+    match K::TYPE.bits > u64::BITS {
+        true => mix(word as u64 ^ mix((word >> u64::BITS) as u64)),
+        false => mix(word as u64),
+    }
+}
+
+/// The mix of 64 bits: the 64-bit finaliser of MurmurHash3 (Appleby), after an
 /// offset so that a key of zero does not count for nothing.
 pub const fn mix(bits: u64) -> u64 {
     let mut z = bits.wrapping_add(0x9E37_79B9_7F4A_7C15);
@@ -86,13 +95,22 @@ impl<K: Key> Keys<K> {
     /// Succeeds if `result` is the sorted input; else says how it differs. What a
     /// fingerprint can miss is said at the head of this module.
     pub fn compare(&self, result: &[K]) -> Result<(), Difference> {
+        self.compare_by(result, |key| key)
+    }
+
+    /// The same where keys ascend by `rank`, which may not tell all keys apart.
+    pub fn compare_by<R: Ord>(
+        &self,
+        result: &[K],
+        rank: impl Fn(K) -> R + Sync,
+    ) -> Result<(), Difference> {
         if result.len() != self.keys.len() {
             return Err(Difference::Count {
                 input: self.keys.len() as u64,
                 result: result.len() as u64,
             });
         }
-        if let Some(index) = first_inversion(result) {
+        if let Some(index) = first_inversion(result, rank) {
             return Err(Difference::Order {
                 index,
                 key: result[index].to_string(),
@@ -106,13 +124,35 @@ impl<K: Key> Keys<K> {
         Ok(())
     }
 
-    /// Where `result`, known to hold other keys, first differs from the sorted input.
+    /// Succeeds if `result`, with its indices as `values` or alone, is the input sorted by `rank`:
+    /// with them, stably.
+    pub fn check_by<R: Ord>(
+        &self,
+        result: &[K],
+        values: Option<&[u32]>,
+        rank: impl Fn(K) -> R + Sync,
+    ) -> Result<(), Error> {
+        let alone = || self.compare_by(result, &rank);
+        match values {
+            None => alone().map_err(|difference| Error::Wrong(difference.to_string())),
+            Some(values) => {
+                let pair = |index: usize| (result[index], values[index]);
+                check_pairs(&self.keys, result.len(), pair, &rank)
+            }
+        }
+    }
+
+    /// Where `result`, known to hold other keys, first differs from the input, both sorted.
     fn first_foreign_key(&self, result: &[K]) -> Difference {
-        let Ok(mut expected) = memory::copied(&self.keys) else {
+        let sorted = |keys: &[K]| {
+            let mut keys = memory::copied(keys)?;
+            keys.par_sort_unstable();
+            Ok::<_, Error>(keys)
+        };
+        let (Ok(expected), Ok(found)) = (sorted(&self.keys), sorted(result)) else {
             return Difference::Foreign;
         };
-        expected.par_sort_unstable();
-        let pairs = expected.iter().zip(result);
+        let pairs = expected.iter().zip(&found);
         let (index, (expected, found)) = pairs
             .enumerate()
             .find(|(_, (expected, found))| expected != found)
@@ -122,12 +162,13 @@ impl<K: Key> Keys<K> {
 }
 
 /// Succeeds if `n` pairs, of which `pair` returns the one at an index, are the keys of
-/// `input` with their indices, sorted stably. Where key and index ascend strictly no pair
-/// comes twice, so that n of them that are all of the input are all there are.
-pub fn check_pairs<K: Key>(
+/// `input` with their indices, sorted stably by `rank`. Where rank and index ascend strictly no
+/// pair comes twice, so that n of them that are all of the input are all there are.
+pub fn check_pairs<K: Key, R: Ord>(
     input: &[K],
     n: usize,
     pair: impl Fn(usize) -> (K, u32) + Sync,
+    rank: impl Fn(K) -> R + Sync,
 ) -> Result<(), Error> {
     let shown = |index: usize| {
         let (key, value) = pair(index);
@@ -141,7 +182,11 @@ pub fn check_pairs<K: Key>(
         let pair = shown(index);
         return Err(Error::Wrong(format!("at index {index}: {pair} is no pair of the input")));
     }
-    let is_unordered = |&index: &usize| pair(index) >= pair(index + 1);
+    let ranked = |index: usize| {
+        let (key, value) = pair(index);
+        (rank(key), value)
+    };
+    let is_unordered = |&index: &usize| ranked(index) >= ranked(index + 1);
     match threads::find_first(n.saturating_sub(1), &|mut range| range.find(is_unordered)) {
         None => Ok(()),
         Some(index) => Err(Error::Wrong(format!(
@@ -160,11 +205,11 @@ pub fn check_copy<K: Key>(input: &[K], copy: &[K]) -> Result<(), Error> {
     }
 }
 
-/// Index of the first key that is greater than the one after it.
-fn first_inversion<K: Key>(keys: &[K]) -> Option<usize> {
+/// Index of the first key whose rank is greater than that of the one after it.
+fn first_inversion<K: Key, R: Ord>(keys: &[K], rank: impl Fn(K) -> R + Sync) -> Option<usize> {
     threads::find_first(keys.len().saturating_sub(1), &|range| {
         let mut neighbours = keys[range.start..=range.end].windows(2);
-        Some(range.start + neighbours.position(|pair| pair[0] > pair[1])?)
+        Some(range.start + neighbours.position(|pair| rank(pair[0]) > rank(pair[1]))?)
     })
 }
 
@@ -248,7 +293,7 @@ mod tests {
     #[test]
     fn pairs_in_stable_order_pass_and_no_others() {
         let check = |input: &[u32], pairs: &[(u32, u32)]| {
-            let checked = check_pairs(input, pairs.len(), |index| pairs[index]);
+            let checked = check_pairs(input, pairs.len(), |index| pairs[index], |key| key);
             checked.map_err(|error| error.to_string())
         };
         let input = [7, 3, 7, 3];

@@ -101,7 +101,13 @@ impl Order {
 
     /// From the greatest to the least; equal keys keep their order all the same.
     pub fn descending() -> Self {
-        Order { descending: true, ..Self::default() }
+        Self::ascending().downwards()
+    }
+
+    /// The same order from its end: equal keys keep their order all the same.
+    pub fn downwards(mut self) -> Self {
+        self.descending = !self.descending;
+        self
     }
 
     /// By these bits of a key only, 0 the lowest. Not for numeric order; of floating-point
@@ -125,8 +131,26 @@ impl Order {
         self
     }
 
-    pub(super) fn is_numeric(&self, key: KeyType) -> bool {
+    /// Returns true if keys of a type are sorted by value, not by their bits.
+    pub fn is_numeric(&self, key: KeyType) -> bool {
         self.numeric && key.is_float()
+    }
+
+    /// A number that ascends in this order with the keys of a type, given as words; equal for keys
+    /// that the order does not tell apart.
+    ///
+    /// # Errors
+    /// Bits that the key does not have, or none in order.
+    pub fn rank(&self, key: KeyType) -> Result<impl Fn(u128) -> u128 + Copy + use<>, Error> {
+        let bits = self.sorted_bits(key)?;
+        let (numeric, descending) = (self.is_numeric(key), self.descending);
+        Ok(move |word| key.rank_by(word, numeric, (bits.begin, bits.end), descending))
+    }
+
+    /// Returns true if keys of a type that are not of the same bits are told apart.
+    pub fn is_total(&self, key: KeyType) -> bool {
+        let all = self.bits.is_none_or(|bits| bits == (0, key.bits));
+        all && !self.is_numeric(key)
     }
 
     pub(super) fn allows_atomics(&self) -> bool {
@@ -149,8 +173,8 @@ impl Order {
         sort: &'static str,
         otherwise: &'static str,
     ) -> Result<(), Error> {
-        let bits = self.sorted_bits(key)?;
-        match bits.end - bits.begin == key.bits && !self.is_numeric(key) {
+        self.sorted_bits(key)?;
+        match self.is_total(key) {
             true => Ok(()),
             false => Err(Error::Order { sort, otherwise }),
         }

@@ -7,7 +7,8 @@
 //!
 //! Keys are verified by order and multiset hash. With values, which are the indices of their
 //! keys, so is the rest: every index once, each beside its own key, and equal keys in the order
-//! of their indices, which is stability.
+//! of their indices, which is stability. An order that does not tell all keys apart is verified
+//! by the caller, on the host.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,33 +38,36 @@ pub struct Resident<'a, K: GpuKey> {
     input_hash: u64,
 }
 
-/// The values of pairs: the index of each key.
+/// The values of pairs: the index of each key, made by the sort where there is no input.
 struct Values {
-    input: DeviceBuffer<u32>,
+    input: Option<DeviceBuffer<u32>>,
     output: DeviceBuffer<u32>,
 }
 
 impl<'a, K: GpuKey> Resident<'a, K> {
-    /// Copies `keys` to the device and makes everything ready to sort them, `paired` with 4-byte
-    /// values or alone.
+    /// Copies `keys` to the device and makes everything ready to sort them: alone, with values of
+    /// 4 bytes, or with the indices that the sort makes.
     pub fn new(
         sorter: &'a GpuSorter,
         keys: &[K],
-        paired: bool,
+        payload: Payload,
         order: Order,
     ) -> Result<Self, Error> {
-        let payload = if paired { Payload::Value(size_of::<u32>()) } else { Payload::None };
-        let sort = sorter.prepare(keys.len(), payload, order.clone())?;
+        let n = keys.len();
+        let sort = sorter.prepare(n, payload, order.clone())?;
         let event = || Event::new(EventFlags::DEFAULT).map_err(failed("creating an event"));
-        let count = if paired { keys.len() } else { 0 };
-        let indices = indices(count)?;
-        let values =
-            || Ok::<_, Error>(Values { input: upload(&indices)?, output: blank(indices.len())? });
+        let values = match payload {
+            Payload::None => None,
+            Payload::Index => Some(Values { input: None, output: blank(n)? }),
+            Payload::Value(_) => {
+                Some(Values { input: Some(upload(&indices(n)?)?), output: blank(n)? })
+            }
+        };
         let mut resident = Resident {
             workspace: sort.workspace()?,
             input: upload(keys)?,
-            output: blank(keys.len())?,
-            values: paired.then(values).transpose()?,
+            output: blank(n)?,
+            values,
             stream: stream()?,
             start: event()?,
             end: event()?,
@@ -104,14 +108,15 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         self.device().enter()?;
         record(&self.start, &self.stream)?;
         let (workspace, stream) = (&mut self.workspace, &self.stream);
+        let (keys, sorted) = (&self.input, &mut self.output);
         match &mut self.values {
-            Some(values) => self.sort.pairs(
-                (&self.input, &values.input),
-                (&mut self.output, &mut values.output),
-                workspace,
-                stream,
-            )?,
-            None => self.sort.keys(&self.input, &mut self.output, workspace, stream)?,
+            None => self.sort.keys(keys, sorted, workspace, stream)?,
+            Some(Values { input: None, output }) => {
+                self.sort.indices(keys, sorted, output, workspace, stream)?;
+            }
+            Some(Values { input: Some(input), output }) => {
+                self.sort.pairs((keys, input), (sorted, output), workspace, stream)?;
+            }
         }
         record(&self.end, &self.stream)?;
         self.end.synchronize().map_err(failed("sorting"))?;
@@ -148,11 +153,18 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         poisoned.map_err(failed("overwriting the last result"))
     }
 
+    /// Keys and values of the last sample.
+    pub fn result(&self) -> (&DeviceSlice<K>, Option<&DeviceSlice<u32>>) {
+        (&self.output, self.values.as_ref().map(|values| &*values.output))
+    }
+
     /// Checks the result of the last sample.
     ///
     /// # Errors
-    /// A result out of order, of other keys than the input, or not stable.
+    /// A result out of order, of other keys than the input, or not stable; an order that does not
+    /// tell all keys apart.
     pub fn verify(&self) -> Result<(), Error> {
+        self.order.require_total(K::TYPE, "a check on the device", "and compare on the host")?;
         self.found(&self.output)?.check(self.input_hash)?;
         let Some(values) = &self.values else {
             return Ok(());

@@ -27,6 +27,13 @@ pub enum Payload {
     Index,
 }
 
+impl Payload {
+    /// A value of 4 bytes if `paired`.
+    pub fn of(paired: bool) -> Self {
+        if paired { Self::Value(size_of::<u32>()) } else { Self::None }
+    }
+}
+
 /// A sort of up to so many keys, ready to be run any number of times.
 ///
 /// Stable in every order. It is asynchronous: each run puts launches on the caller's stream and

@@ -85,7 +85,7 @@ pub enum Fit<K: GpuKey> {
 /// # Errors
 /// A kernel that does not load.
 pub fn sorts<K: GpuKey>(sorter: &GpuSorter, n: usize, paired: bool) -> Result<Vec<Fit<K>>, Error> {
-    let payload = if paired { Payload::Value(4) } else { Payload::None };
+    let payload = Payload::of(paired);
     let prepare = |order| sorter.prepare::<K>(n, payload, order);
     let mut all = vec![in_use(prepare(Order::ascending())?, Ranking::AsInUse)?];
     if !paired {

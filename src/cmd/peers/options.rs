@@ -6,16 +6,15 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use suite::Case;
 use suite::engines::{self, GPU};
+use suite::registry::{self, KEY_VARIANTS, PAIR_VARIANTS};
 use suite::workload::sizes::sizes;
 use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution, KeyFile};
 
 use crate::cmd::classic::sample_count;
 use crate::cmd::keys::Keys;
 
-/// Types that other libraries sort, in the order of the table.
-const TYPES: [&str; 5] = ["u32", "i32", "f32", "u64", PAIRS];
-/// Pairs that they sort.
-const PAIRS: &str = "u32+u32";
+/// Types that are sorted by default, in the order of the table.
+const TYPES: [&str; 5] = ["u32", "i32", "f32", "u64", "u32+u32"];
 /// Name of the group, and of the distribution, of the classic workload.
 pub(crate) const CLASSIC: &str = "classic";
 /// Word for all distributions.
@@ -31,12 +30,19 @@ pub(crate) struct Options {
     #[command(flatten)]
     pub keys: Keys,
 
-    /// Types of the elements [default: all there are].
+    /// Types of the elements, and orders: u32, u32+u32 with values, u32+index for an argsort;
+    /// u32@descending, u64@0..32 by these bits, f32@numeric with -0 equal to +0 and NaN last
+    /// [default: u32,i32,f32,u64,u32+u32].
     #[arg(
-        long, value_name = "LIST", value_delimiter = ',', value_parser = TYPES,
+        long, value_name = "LIST", value_delimiter = ',', value_parser = kind,
         conflicts_with = "keys"
     )]
     types: Vec<String>,
+
+    /// Sort other types and orders than the five, or beside those of --types: 8, 16 and 128
+    /// bits, half precision, indices, descending, by some bits, and by value.
+    #[arg(long, conflicts_with = "keys")]
+    variants: bool,
 
     /// Numbers of elements: 1000000, 2^20 or 2^20-1, or a range, in which an exponent
     /// counts: 2^10..2^28, or every second 2^10..2^28:2.
@@ -91,19 +97,22 @@ impl Options {
     /// The cases of our sort, in the order of the table. A file of keys is the only input
     /// there is.
     pub(crate) fn cases(&self, file: Option<&KeyFile>) -> Vec<Case> {
-        let types = match self.types.is_empty() {
-            true => TYPES.to_vec(),
-            false => self.types.iter().map(String::as_str).collect(),
-        };
+        let mut types: Vec<&str> = self.types.iter().map(String::as_str).collect();
+        if self.variants {
+            types.extend(KEY_VARIANTS.iter().chain(PAIR_VARIANTS));
+        } else if types.is_empty() {
+            types.extend(TYPES);
+        }
         let distributions = once_each(self.distributions.iter().flatten());
         let sizes = once_each(self.sizes.iter().flatten());
+        let types = once_each(types.into_iter());
         let case =
             |group, kind, distribution: &str, n| Case::new(group, GPU, (kind, distribution, n), 1);
         let mut cases = Vec::new();
         let types = if file.is_some() { &types[..1] } else { &types };
         let sizes = if file.is_some() { &sizes[..1] } else { &sizes };
         for &kind in types {
-            let group = if kind == PAIRS { "pairs" } else { "device" };
+            let group = if kind.contains('+') { "pairs" } else { "device" };
             for distribution in &distributions {
                 let distribution = distribution.to_string();
                 let each = sizes.iter().map(|&&n| case(group, kind, &distribution, n));
@@ -146,6 +155,11 @@ impl Ours {
             Self::Match => "gpu@ballots",
         }
     }
+}
+
+/// Reads the name of a type and an order.
+fn kind(name: &str) -> Result<String, suite::Error> {
+    registry::kind(name).map(|_| name.to_owned())
 }
 
 /// Each of `items`, where it first stands.
@@ -215,6 +229,25 @@ mod tests {
     }
 
     #[test]
+    fn variants_are_sorted_in_place_of_the_five_types_or_beside_others() {
+        let cases = |line: &str| parsed(line).unwrap().cases(None);
+        let variants = cases("--variants --sizes 2^24");
+        assert_eq!(variants.len(), KEY_VARIANTS.len() + PAIR_VARIANTS.len());
+        assert!(variants.iter().all(suite::registry::is_measured));
+        assert!(variants.iter().all(|case| !TYPES.contains(&&*case.kind)));
+        let some = cases("--variants --types u32,u64@8..16@descending,u32+index --sizes 2^24");
+        let titles: Vec<String> = some[..3].iter().map(title).collect();
+        let own = [
+            "u32, 2^24, uniform",
+            "u64@8..16@descending, 2^24, uniform",
+            "u32+index, 2^24, uniform",
+        ];
+        assert_eq!(titles, own);
+        assert_eq!(some[2].group, "pairs");
+        assert_eq!(some.len(), variants.len() + 2, "each once");
+    }
+
+    #[test]
     fn all_is_every_distribution_once() {
         let options = parsed("--types i32 --sizes 1 --distributions special,all");
         let cases = options.unwrap().cases(None);
@@ -233,6 +266,7 @@ mod tests {
             ("--sizes 0", "'0'", "take 1 or more"),
             ("--sizes 5..1", "'5..1'", "upwards"),
             ("--types u33", "'u33'", "u32, i32"),
+            ("--types u32@up", "`up`", "descending"),
             ("--distributions even", "'even'", "uniform, classic, entropy-0.811"),
             ("--ours best", "'best'", "gpu, gpu-ballots"),
             ("--peers cud", "'cud'", "cub, cupy, torch"),

@@ -8,7 +8,7 @@ use super::options::CLASSIC;
 /// The line above all others, where `peers` have a column each.
 pub(crate) fn head(peers: &[String]) -> String {
     let mut line = format!(
-        "{:8} {:>10} {:14} {:12} {:>10} {:>8}",
+        "{:20} {:>10} {:14} {:12} {:>10} {:>8}",
         "type", "n", "distribution", "ours", "ours ms", "G/s"
     );
     for name in peers {
@@ -28,7 +28,7 @@ fn line(peers: &[String], case: &Case, ours: &Outcome, outcomes: &[Outcome]) -> 
     let ours_ms = median(ours);
     let rate = ours_ms.map(|ms| case.n as f64 / ms / 1e6);
     let mut line = format!(
-        "{:8} {:>10} {:14} {:12} {:>10} {:>8}",
+        "{:20} {:>10} {:14} {:12} {:>10} {:>8}",
         case.kind,
         power(case.n),
         spread(case),

@@ -11,15 +11,14 @@ use std::path::Path;
 use std::rc::Rc;
 
 use host::gpu::resident::indices;
-use rayon::prelude::*;
+use host::gpu::{KeyType, Order};
 
-use super::protocol::Order;
+use super::protocol::Floats;
 use crate::error::{Difference, Error};
 use crate::key::{Key, bytes};
-use crate::memory;
 use crate::runners::segments;
 use crate::threads;
-use crate::verify::{Fingerprint, Keys, check_pairs};
+use crate::verify::Keys;
 use crate::workload::file::{BLOCK, read as read_keys};
 
 /// An input of some type.
@@ -28,8 +27,8 @@ pub trait Input {
     fn write(&self, folder: &Path) -> Result<(), Error>;
 
     /// Verifies the result that a peer wrote to files of the same names in `folder`,
-    /// which orders floats by one of `orders`.
-    fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), Error>;
+    /// which orders floats by one of `floats`.
+    fn check(&self, folder: &Path, floats: &[Floats]) -> Result<(), Error>;
 }
 
 /// Structure of an input beside its keys.
@@ -37,15 +36,18 @@ pub trait Input {
 pub enum Form {
     /// Keys alone.
     Alone,
-    /// Each key with its index as a value. Keys are integers, which every peer orders alike.
+    /// Each key with its index as a value.
     Pairs,
-    /// A number of segments, each sorted by itself.
+    /// A number of segments, each sorted by itself, ascending.
     Segments(usize),
 }
 
-impl<K: Key> Input for (Rc<Keys<K>>, Form) {
+/// Keys, with their form and the order that they are to be sorted in.
+pub struct Given<K>(pub Rc<Keys<K>>, pub Form, pub Order);
+
+impl<K: Key> Input for Given<K> {
     fn write(&self, folder: &Path) -> Result<(), Error> {
-        let (keys, form) = self;
+        let Self(keys, form, _) = self;
         let n = keys.keys().len();
         write(&folder.join("keys"), bytes(keys.keys()))?;
         match form {
@@ -57,19 +59,32 @@ impl<K: Key> Input for (Rc<Keys<K>>, Form) {
         }
     }
 
-    fn check(&self, folder: &Path, orders: &[Order]) -> Result<(), Error> {
-        let (input, form) = (self.0.keys(), self.1);
-        let n = input.len();
+    fn check(&self, folder: &Path, floats: &[Floats]) -> Result<(), Error> {
+        let Self(input, form, order) = self;
+        let n = input.keys().len();
         let keys: Vec<K> = read(&folder.join("keys"), n)?;
-        wrong(match form {
-            Form::Alone if K::TYPE.is_float() => check_floats(input, &keys, orders)?,
-            Form::Alone => self.0.compare(&keys),
-            Form::Segments(level) => segments::compare(&segments::sorted(input, level)?, &keys),
-            Form::Pairs => {
-                let values: Vec<u32> = read(&folder.join("values"), n)?;
-                return check_pairs(input, n, |index| (keys[index], values[index]));
+        let values: Option<Vec<u32>> = match form {
+            Form::Pairs => Some(read(&folder.join("values"), n)?),
+            Form::Alone => None,
+            Form::Segments(level) => {
+                return wrong(segments::compare(&segments::sorted(input.keys(), *level)?, &keys));
             }
-        })
+        };
+        let rank = order.rank(K::TYPE)?;
+        let by = |floats: Floats| {
+            let rank = |key: K| rank(floats.representative(K::TYPE, key.to_word()));
+            input.check_by(&keys, values.as_deref(), rank)
+        };
+        // An order of values leaves nothing open.
+        let is_open = K::TYPE.is_float() && !order.is_numeric(K::TYPE) && !floats.is_empty();
+        let (last, others) = match floats.split_last().filter(|_| is_open) {
+            Some((last, others)) => (*last, others),
+            None => (Floats::Total, &[][..]),
+        };
+        match others.iter().any(|&floats| by(floats).is_ok()) {
+            true => Ok(()),
+            false => by(last),
+        }
     }
 }
 
@@ -77,57 +92,18 @@ fn wrong<T>(checked: Result<T, Difference>) -> Result<T, Error> {
     checked.map_err(|difference| Error::Wrong(difference.to_string()))
 }
 
-/// Returns true if `result` is `input` sorted by one of `orders`; else how it differs from that
-/// by the last of them.
-fn check_floats<K: Key>(
-    input: &[K],
-    result: &[K],
-    orders: &[Order],
-) -> Result<Result<(), Difference>, Error> {
-    let mut checked = Ok(());
-    for &order in orders {
-        let ranked = |keys: &[K]| {
-            memory::collect(keys.len(), |index| {
-                K::from_bits(representative(order, keys[index].to_bits() as u32).into())
-            })
-        };
-        checked = Keys::new(ranked(input)?).compare(&ranked(result)?);
-        if checked.is_ok() {
-            break;
+impl Floats {
+    /// The word that stands for all that this order does not tell from a word.
+    fn representative(self, key: KeyType, word: u128) -> u128 {
+        if !key.is_float() {
+            return word;
         }
-    }
-    // In order, but for what the order does not tell apart: that is told apart here.
-    Ok(checked.and_then(|()| match Fingerprint::of(input) == Fingerprint::of(result) {
-        true => Ok(()),
-        false => Err(first_other(input, result)),
-    }))
-}
-
-/// Bits of the f32 that stands for all that `order` does not tell from that of `bits`.
-fn representative(order: Order, bits: u32) -> u32 {
-    const MAGNITUDE: u32 = u32::MAX >> 1;
-    let magnitude = bits & MAGNITUDE;
-    match order {
-        Order::ZerosEqual | Order::NanLast if magnitude == 0 => 0,
-        Order::NanLast if magnitude > f32::INFINITY.to_bits() => MAGNITUDE,
-        _ => bits,
-    }
-}
-
-/// Where two slices of other keys, sorted by their bits, first differ.
-fn first_other<K: Key>(input: &[K], result: &[K]) -> Difference {
-    let sorted = |keys: &[K]| {
-        let mut bits: Vec<u64> = keys.iter().map(|key| key.to_bits()).collect();
-        bits.par_sort_unstable();
-        bits
-    };
-    let (expected, found) = (sorted(input), sorted(result));
-    let pairs = expected.iter().zip(&found);
-    let index = pairs.take_while(|(expected, found)| expected == found).count();
-    Difference::Keys {
-        index,
-        expected: format!("bits {:#x}", expected[index]),
-        found: format!("bits {:#x}", found[index]),
+        let magnitude = word & !key.sign();
+        match self {
+            Self::ZerosEqual | Self::NanLast if magnitude == 0 => 0,
+            Self::NanLast if magnitude > key.infinity() => !key.sign() & key.ones(),
+            _ => word,
+        }
     }
 }
 
@@ -156,19 +132,39 @@ fn read<K: Key>(path: &Path, n: usize) -> Result<Vec<K>, Error> {
 
 #[cfg(test)]
 mod tests {
+    use host::gpu::GpuKey;
+
     use super::*;
+    use crate::key::{F16, F32};
     use crate::workload::{Distribution, Workload};
 
-    fn check_floats(input: &[u32], result: &[u32], orders: &[Order]) -> Result<(), Difference> {
-        super::check_floats(input, result, orders).unwrap()
+    /// Checks files of these keys, and of these values if there are any.
+    fn check<K: Key>(
+        input: &Given<K>,
+        (keys, values): (&[K], &[u32]),
+        floats: &[Floats],
+    ) -> Result<(), String> {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder.path().join("keys"), bytes(keys)).unwrap();
+        write(&folder.path().join("values"), bytes(values)).unwrap();
+        input.check(folder.path(), floats).map_err(|error| error.to_string())
     }
 
-    /// Bits of floats, whose order is that of the bits as long as the sign is clear.
-    const ONE: u32 = 1f32.to_bits();
-    const TWO: u32 = 2f32.to_bits();
-    const MINUS_ZERO: u32 = 1 << 31;
-    const NAN: u32 = 0x7FC0_0001;
-    const MINUS_NAN: u32 = 0xFFC0_0001;
+    fn given<K: Key>(keys: &[K], form: Form, order: Order) -> Given<K> {
+        Given(Rc::new(Keys::new(keys.to_vec())), form, order)
+    }
+
+    fn check_floats(input: &[f32], result: &[f32], floats: &[Floats]) -> Result<(), String> {
+        let [input, result] = [input, result].map(|all| all.iter().map(|&x| F32::new(x)));
+        let input: Vec<F32> = input.collect();
+        let result: Vec<F32> = result.collect();
+        check(&given(&input, Form::Alone, Order::ascending()), (&result, &[]), floats)
+    }
+
+    const ONE: f32 = 1.0;
+    const TWO: f32 = 2.0;
+    const NAN: f32 = f32::from_bits(0x7FC0_0001);
+    const MINUS_NAN: f32 = f32::from_bits(0xFFC0_0001);
 
     #[test]
     fn keys_come_back_from_a_file_as_they_were() {
@@ -186,44 +182,40 @@ mod tests {
 
     #[test]
     fn floats_pass_by_an_order_that_the_peer_names_and_by_no_other() {
-        let input = [TWO, NAN, 0, MINUS_ZERO, ONE];
-        let zeros_exchanged = [0, MINUS_ZERO, ONE, TWO, NAN];
-        for orders in [&[Order::ZerosEqual][..], &[Order::NanLast], &[Order::Total, Order::NanLast]]
+        let input = [TWO, NAN, 0.0, -0.0, ONE];
+        let zeros_exchanged = [0.0, -0.0, ONE, TWO, NAN];
+        for floats in
+            [&[Floats::ZerosEqual][..], &[Floats::NanLast], &[Floats::Total, Floats::NanLast]]
         {
-            assert_eq!(check_floats(&input, &zeros_exchanged, orders), Ok(()));
+            assert_eq!(check_floats(&input, &zeros_exchanged, floats), Ok(()));
         }
-        let total = check_floats(&input, &zeros_exchanged, &[Order::Total]);
-        assert!(matches!(total, Err(Difference::Order { index: 1, .. })), "{total:?}");
+        let total = check_floats(&input, &zeros_exchanged, &[Floats::Total]).unwrap_err();
+        assert!(total.contains("out of order: key 0 at index 0"), "{total}");
 
         let input = [TWO, MINUS_NAN, NAN, ONE];
         for last in [[NAN, MINUS_NAN], [MINUS_NAN, NAN]] {
             let result = [ONE, TWO, last[0], last[1]];
-            assert_eq!(check_floats(&input, &result, &[Order::NanLast]), Ok(()));
+            assert_eq!(check_floats(&input, &result, &[Floats::NanLast]), Ok(()));
         }
     }
 
     #[test]
     fn floats_in_order_are_still_those_of_the_input() {
-        let input = [ONE, 0, NAN];
-        let other = [MINUS_ZERO, ONE, NAN];
-        let difference = check_floats(&input, &other, &[Order::NanLast]).unwrap_err();
+        let input = [ONE, 0.0, NAN];
+        let difference = check_floats(&input, &[-0.0, ONE, NAN], &[Floats::NanLast]).unwrap_err();
         assert_eq!(
-            difference.to_string(),
-            "not the keys of the input: at index 0 the sorted input has bits 0x0, the result bits \
-             0x3f800000"
+            difference,
+            "wrong result: not the keys of the input: at index 0 the sorted input has 0, the \
+             result -0"
         );
-        let exchanged = check_floats(&input, &[0, NAN, ONE], &[Order::NanLast]);
-        assert!(matches!(exchanged, Err(Difference::Order { index: 1, .. })));
+        let exchanged = check_floats(&input, &[0.0, NAN, ONE], &[Floats::NanLast]).unwrap_err();
+        assert!(exchanged.contains("out of order: key NaN"), "{exchanged}");
     }
 
     #[test]
     fn pairs_pass_if_they_are_stable_and_as_many_as_the_input() {
         let checked = |input: &[u32], keys: &[u32], values: &[u32]| {
-            let folder = tempfile::tempdir().unwrap();
-            write(&folder.path().join("keys"), bytes(keys)).unwrap();
-            write(&folder.path().join("values"), bytes(values)).unwrap();
-            let input = (Rc::new(Keys::new(input.to_vec())), Form::Pairs);
-            input.check(folder.path(), &[]).map_err(|error| error.to_string())
+            check(&given(input, Form::Pairs, Order::ascending()), (keys, values), &[])
         };
         assert_eq!(checked(&[7, 3, 7, 3], &[3, 3, 7, 7], &[1, 3, 0, 2]), Ok(()));
         assert!(checked(&[7, 3, 7, 3], &[3, 3, 7, 7], &[3, 1, 0, 2]).is_err());
@@ -233,9 +225,28 @@ mod tests {
     }
 
     #[test]
+    fn a_result_passes_in_the_order_that_was_asked_for() {
+        let input = [0x1007u32, 0x2003, 0x0007, 0x1003];
+        let down = given(&input, Form::Alone, Order::descending());
+        assert_eq!(check(&down, (&[0x2003, 0x1007, 0x1003, 0x0007], &[]), &[]), Ok(()));
+        assert!(check(&down, (&[0x0007, 0x1003, 0x1007, 0x2003], &[]), &[]).is_err());
+        let low = given(&input, Form::Pairs, Order::ascending().bits(0..4));
+        let keys = [0x2003, 0x1003, 0x1007, 0x0007];
+        assert_eq!(check(&low, (&keys, &[1, 3, 0, 2]), &[]), Ok(()));
+        let unstable = check(&low, (&[0x1003, 0x2003, 0x1007, 0x0007], &[3, 1, 0, 2]), &[]);
+        assert!(unstable.unwrap_err().contains("not in stable order"));
+        let halves = [0x8000u16, 0x3C00, 0x0000, 0xFE00].map(|bits| F16::from_word(bits.into()));
+        let by_value = given(&halves, Form::Alone, Order::ascending().numeric());
+        let [minus_zero, one, zero, nan] = halves;
+        assert_eq!(check(&by_value, (&[zero, minus_zero, one, nan], &[]), &[]), Ok(()));
+        // By the bits, as a radix sort has it.
+        assert!(check(&by_value, (&[nan, minus_zero, zero, one], &[]), &[]).is_err());
+    }
+
+    #[test]
     fn pairs_are_written_as_keys_and_their_indices() {
         let folder = tempfile::tempdir().unwrap();
-        let pairs = (Rc::new(Keys::new(vec![1u32, 2, 3, 5, 8])), Form::Pairs);
+        let pairs = given(&[1u32, 2, 3, 5, 8], Form::Pairs, Order::ascending());
         pairs.write(folder.path()).unwrap();
         // Sorted as they are, they are their own result.
         pairs.check(folder.path(), &[]).unwrap();
@@ -247,7 +258,7 @@ mod tests {
     fn segments_are_each_in_order_and_hold_their_own_keys() {
         let workload = Workload { n: 1001, distribution: Distribution::Uniform, seed: 3 };
         let keys = workload.generate::<u32>().unwrap();
-        let input = (Rc::new(Keys::new(keys.clone())), Form::Segments(10));
+        let input = given(&keys, Form::Segments(10), Order::ascending());
         let folder = tempfile::tempdir().unwrap();
         input.write(folder.path()).unwrap();
         let offsets: Vec<u32> = read(&folder.path().join("offsets"), 11).unwrap();

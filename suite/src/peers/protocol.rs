@@ -6,11 +6,15 @@
 //!
 //! | request | what the peer does | answer |
 //! |---|---|---|
-//! | `load TYPE N FOLDER` | reads N keys from `FOLDER/keys`, of pairs the values from `FOLDER/values`, and of segments 32-bit offsets from `FOLDER/offsets`, little-endian | `{"loaded":N,"variants":[{"name":V},..]}` |
+//! | `load KIND N FOLDER` | reads N keys from `FOLDER/keys`, of pairs the values from `FOLDER/values`, and of segments 32-bit offsets from `FOLDER/offsets`, little-endian | `{"loaded":N,"variants":[{"name":V},..]}` |
 //! | `run V COUNT` | overwrites its last result, sorts COUNT times by variant V | `{"times_ms":[..]}`, by events |
 //! | `end_to_end COUNT` | the same from and to host memory | `{"times_ms":[..]}`, by the host's clock |
 //! | `save FOLDER` | writes its last result to files of the same names there | `{"saved":true}` |
 //! | `quit` | ends; so it does at the end of its input | none |
+//!
+//! A kind is a type of the greeting, and words of the order that it is to be sorted in, if it
+//! greets with them ([`kind`](mod@crate::kind)): `u32+u32`, `u64@0..32`, `f32@numeric@descending`.
+//! Values of pairs are indices, so that of a `u32+index` a peer may take either file.
 //!
 //! A variant is a way to call the peer's library: there is one at least, and which
 //! there are may depend on what is loaded. `{"error":"why"}` answers what cannot be
@@ -28,7 +32,7 @@ pub const PROTOCOL: u64 = 2;
 /// How a peer orders floats that are equal or not numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Order {
+pub enum Floats {
     /// By the total order of the bits: -NaN, numbers with -0 before +0, NaN.
     Total,
     /// As `Total`, but -0 and +0 are equal.
@@ -47,9 +51,13 @@ pub struct Greeting {
     /// Product name of the GPU it runs on.
     pub device: String,
     /// How it orders floats: by one of these, which its library leaves open.
-    pub orders: Vec<Order>,
+    pub orders: Vec<Floats>,
     /// Names of the types it sorts.
     pub types: Vec<String>,
+    /// Orders that it sorts in beside the ascending one of all bits: `descending`, `bits`,
+    /// `numeric`.
+    #[serde(default)]
+    pub sorts: Vec<String>,
     /// True if it answers `end_to_end`.
     #[serde(default)]
     pub end_to_end: bool,
@@ -151,8 +159,9 @@ mod tests {
             peer: "cub".to_owned(),
             peer_version: "3.0.1".to_owned(),
             device: "NVIDIA H200".to_owned(),
-            orders: vec![Order::ZerosEqual],
+            orders: vec![Floats::ZerosEqual],
             types: vec!["u32".to_owned(), "u32+u32".to_owned()],
+            sorts: Vec::new(),
             end_to_end: false,
             segments: false,
         };

@@ -137,7 +137,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
 
     fn memory(&self) -> Memory<W> {
         let keys = self.input.keys().iter();
-        let words: Vec<W> = keys.map(|key| W::from_u64(key.to_bits())).collect();
+        let words: Vec<W> = keys.map(|key| W::from_u128(key.to_word())).collect();
         Memory {
             input: Buffer::from_slice(&words).named("input"),
             output: Buffer::uninitialised(words.len()).named("output"),
@@ -149,7 +149,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
     /// The option of the kernels, and what makes the order of these keys: what turns the
     /// least of them, as passes see it, into 0.
     fn order(&self) -> (u32, W) {
-        let least = W::from_u64(K::least().to_bits());
+        let least = W::from_u128(K::least().to_word());
         match K::TYPE.is_float() {
             true => (control::ENCODE, least.encode()),
             false => (0, least),
@@ -223,7 +223,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
             let mut keys = keys.borrow_mut();
             for index in 0..memory.output.len() {
                 // SAFETY: it is below the buffer's length.
-                keys.push(K::from_bits(unsafe { output.get(index) }.to_u64()));
+                keys.push(K::from_word(unsafe { output.get(index) }.to_u128()));
             }
         })?;
         Ok(keys.into_inner())
@@ -258,7 +258,8 @@ mod tests {
 
     fn emulated<K: Key, W: Word>(kernels: Kernels<W>, engine: &'static str) -> Emulated<K, W> {
         // Two tiles of the greater shape, of all ranks from least to greatest.
-        let keys = (0..9000u64).map(|i| K::from_rank(i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 7));
+        let keys =
+            (0..9000u64).map(|i| K::from_rank((i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 7).into()));
         Emulated {
             kernels,
             engine,

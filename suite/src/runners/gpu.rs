@@ -105,22 +105,39 @@ pub struct Resident<K: Key> {
     other: Option<DeviceBuffer<u8>>,
     /// Sorts dropped at the start of a turn, once they are known.
     warm_ups: Option<usize>,
+    /// The input and its order, if results are verified on the host.
+    on_host: Option<(Rc<Keys<K>>, Order)>,
 }
 
-impl<K: Key + Default> Resident<K> {
-    /// `input` on the device, `paired` with indices or alone.
-    pub fn new(input: &Keys<K>, paired: bool, cold: bool, order: Order) -> Result<Self, Error> {
+impl<K: Key> Resident<K> {
+    /// `input` on the device, with indices or alone.
+    pub fn new(
+        input: Rc<Keys<K>>,
+        payload: Payload,
+        cold: bool,
+        order: Order,
+    ) -> Result<Self, Error> {
         let sorter = sorter()?;
         sorter.device().enter()?;
-        let resident = gpu::Resident::new(sorter, input.keys(), paired, order)?;
+        let resident = gpu::Resident::new(sorter, input.keys(), payload, order.clone())?;
         let bytes = 2 * cache_bytes().unwrap_or(CACHE_BYTES);
         let other =
             || DeviceBuffer::zeroed(bytes as usize).map_err(failed("allocating GPU memory"));
-        Ok(Self { resident, other: cold.then(other).transpose()?, warm_ups: None })
+        let on_host = (!order.is_total(K::TYPE)).then_some((input, order));
+        Ok(Self { resident, other: cold.then(other).transpose()?, warm_ups: None, on_host })
+    }
+
+    /// Verifies the result of the last sort.
+    fn verify(&self) -> Result<(), Error> {
+        let Some((input, order)) = &self.on_host else { return Ok(self.resident.verify()?) };
+        let (keys, values) = self.resident.result();
+        let values = values.map(download).transpose()?;
+        let rank = order.rank(K::TYPE)?;
+        input.check_by(&download(keys)?, values.as_deref(), |key| rank(key.to_word()))
     }
 }
 
-impl<K: Key + Default> Runner for Resident<K> {
+impl<K: Key> Runner for Resident<K> {
     fn once(&mut self) -> Result<Times, Error> {
         match &mut self.other {
             None => {
@@ -136,7 +153,7 @@ impl<K: Key + Default> Runner for Resident<K> {
         let start = Instant::now();
         let device = self.resident.sample()?;
         let host = start.elapsed();
-        self.resident.verify()?;
+        self.verify()?;
         Ok(Times { device_s: Some(device.as_secs_f64()), ..Times::of_host(host.as_secs_f64()) })
     }
 
@@ -145,7 +162,9 @@ impl<K: Key + Default> Runner for Resident<K> {
     }
 
     fn verified_sort(&mut self) -> Result<(), Error> {
-        Ok(self.resident.verified_sample().map(drop)?)
+        self.resident.poison()?;
+        self.resident.sample()?;
+        self.verify()
     }
 
     fn temporary_bytes(&self) -> Option<u64> {

@@ -159,7 +159,9 @@ pub fn pairs<K: Key>(
             });
         },
         run,
-        verify: |pairs, input| check_pairs(input.keys(), pairs.len(), |index| pairs[index]),
+        verify: |pairs, input| {
+            check_pairs(input.keys(), pairs.len(), |index| pairs[index], |key| key)
+        },
     })
 }
 

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::error::{Error, unknown};
 use crate::group::Group;
+use crate::kind::{elements, orders};
 use crate::peers::process::LIMIT;
 use crate::peers::programs::Tools;
 use crate::peers::{Input, Peer, Variant, folder};
@@ -90,7 +91,10 @@ struct PeerRunner {
 /// An error where `peer` does not sort what is called `kind`.
 pub fn require(peer: &Peer, kind: &str, shape: Shape) -> Result<(), Error> {
     let greeting = &peer.greeting;
-    let reason = match greeting.types.iter().any(|known| known == kind) {
+    let knows = |words: &[String], word: &str| words.iter().any(|known| known == word);
+    let sorts = knows(&greeting.types, elements(kind))
+        && orders(kind).all(|order| knows(&greeting.sorts, order));
+    let reason = match sorts {
         false => format!("it does not sort {kind}"),
         true if shape == Shape::EndToEnd && !greeting.end_to_end => {
             "it does not sort from and to host memory".to_owned()

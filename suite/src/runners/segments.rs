@@ -36,7 +36,7 @@ pub(crate) fn sorted<K: Key>(keys: &[K], level: usize) -> Result<Vec<K>, Error> 
 
 /// Finds the first key of `found` that is not the one of `sorted`.
 pub(crate) fn compare<K: Key>(sorted: &[K], found: &[K]) -> Result<(), Difference> {
-    let differs = |&i: &usize| found[i].to_bits() != sorted[i].to_bits();
+    let differs = |&i: &usize| found[i] != sorted[i];
     match threads::find_first(found.len(), &|mut range| range.find(differs)) {
         None => Ok(()),
         Some(index) => Err(Difference::Keys {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use host::gpu::sweep::{Family, Fit, Name, Ranking, sorts};
-use host::gpu::{GpuKey, Order, Resident, Sort};
+use host::gpu::{GpuKey, Order, Payload, Resident, Sort};
 
 use super::gpu::sorter;
 use crate::engines::GPU;
@@ -45,7 +45,7 @@ pub struct Shape {
 /// Every shape, ready to sort `keys`, with their indices if `paired`.
 pub fn shapes<K: GpuKey>(keys: &[K], paired: bool) -> Result<Vec<Shape>, Error> {
     let sorter = sorter()?;
-    let resident = Resident::new(sorter, keys, paired, Order::ascending())?;
+    let resident = Resident::new(sorter, keys, Payload::of(paired), Order::ascending())?;
     let resident = Rc::new(RefCell::new(resident));
     let shape = |fit| match fit {
         Fit::Runs(shaped) => {

@@ -115,12 +115,10 @@ impl KeyFile {
         &self.name
     }
 
-    /// `case` with the keys of this file, and with values where it had them.
+    /// `case` with the keys of this file, and with the payload and the order that it had.
     pub fn of_case(&self, case: Case) -> Case {
-        let kind = match case.kind.split_once('+') {
-            Some((_, value)) => format!("{}+{value}", self.kind),
-            None => self.kind.clone(),
-        };
+        let rest = case.kind.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        let kind = format!("{}{rest}", self.kind);
         Case { kind, distribution: self.name.clone(), n: self.n, ..case }
     }
 
@@ -387,6 +385,8 @@ mod tests {
         assert_eq!(name.parse(), Ok(case));
         let pairs = file.of_case("pairs/u32+u32-uniform/gpu/1/9".parse().unwrap());
         assert_eq!((pairs.kind.as_str(), pairs.n), ("u64+u32", 1));
+        let down = file.of_case("device/u32@descending-uniform/gpu/1/9".parse().unwrap());
+        assert_eq!(down.kind, "u64@descending");
     }
 
     #[test]

@@ -38,8 +38,14 @@ const BLOCK: usize = 4096;
 
 /// The keys of a workload.
 pub(super) fn generate<K: Key>(workload: &Workload) -> Result<Vec<K>, Error> {
-    let maker = Maker::new(workload, K::TYPE);
-    let mut keys = memory::collect(workload.n, |index| K::from_bits(maker.at(index)))?;
+    // Keys of 128 bits are drawn ones of 64, twice: each digit is spread like one of those.
+    let wide = K::TYPE.bits > u64::BITS;
+    let maker = Maker::new(workload, if wide { KeyType::U64 } else { K::TYPE });
+    let key = |index| {
+        let word = u128::from(maker.at(index));
+        K::from_word(if wide { word << u64::BITS | word } else { word })
+    };
+    let mut keys = memory::collect(workload.n, key)?;
     if workload.distribution == Distribution::NearlySorted {
         exchange(&mut keys, workload.seed);
     }
@@ -94,7 +100,10 @@ impl<'a> Maker<'a> {
             }
             Distribution::Classic => {
                 let value = draw_below(u64::from(CLASSIC_MAX) + 1, seed, i);
-                if self.kind.is_float() { (value as f32).to_bits().into() } else { value }
+                match self.kind {
+                    KeyType::F32 => (value as f32).to_bits().into(),
+                    _ => value,
+                }
             }
             Distribution::Constant => draw(seed, 0),
             Distribution::Sorted | Distribution::NearlySorted => self.step(index),
@@ -157,8 +166,10 @@ fn edges(kind: KeyType) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
+    use host::gpu::GpuKey;
+
     use super::*;
-    use crate::key::F32;
+    use crate::key::{F16, F32};
 
     fn generate<K: Key>(n: usize, distribution: Distribution, seed: u64) -> Vec<K> {
         let workload = Workload { n, distribution, seed };
@@ -196,6 +207,8 @@ mod tests {
         independent_of_threads::<i32>();
         independent_of_threads::<u64>();
         independent_of_threads::<F32>();
+        independent_of_threads::<u8>();
+        independent_of_threads::<u128>();
     }
 
     #[test]
@@ -339,7 +352,7 @@ mod tests {
     fn special_floats_are_all_there_and_uniform_ones_too() {
         let keys = generate::<F32>(10_000, Distribution::Special, 6);
         let numbers: Vec<f32> =
-            (keys.iter()).map(|key| f32::from_bits(key.to_bits() as u32)).collect();
+            (keys.iter()).map(|key| f32::from_bits(key.to_word() as u32)).collect();
         type Is = fn(f32) -> bool;
         let kinds: [(&str, Is); 8] = [
             ("quiet NaN", |x| x.is_nan() && x.to_bits() & 1 << 22 != 0),
@@ -391,6 +404,8 @@ mod tests {
         one_key_differs_in_every_digit::<i32>();
         one_key_differs_in_every_digit::<u64>();
         one_key_differs_in_every_digit::<F32>();
+        one_key_differs_in_every_digit::<F16>();
+        one_key_differs_in_every_digit::<u128>();
     }
 
     /// Makes the passes of a sort, and looks at the digits of each before it.

@@ -79,7 +79,8 @@ fn uniform(n: usize) -> Workload {
 /// Sorts keys twice, with values and without.
 fn sorts<K: Key>(sorter: &GpuSorter, keys: &[K], order: &Order, what: &str) {
     for paired in [false, true] {
-        let mut resident = Resident::new(sorter, keys, paired, order.clone()).unwrap();
+        let payload = Payload::of(paired);
+        let mut resident = Resident::new(sorter, keys, payload, order.clone()).unwrap();
         for _ in 0..2 {
             if let Err(error) = resident.verified_sample() {
                 panic!("{} {order:?}, {what}, paired {paired}: {error}", K::NAME);

@@ -91,7 +91,7 @@ impl Coverage {
         if !self.fits::<K>(sorter, keys.len(), paired, &what) {
             return;
         }
-        let sorted = Resident::new(sorter, keys, paired, order)
+        let sorted = Resident::new(sorter, keys, Payload::of(paired), order)
             .and_then(|mut resident| resident.verified_sample());
         if let Err(error) = sorted {
             panic!("{what}: {error}");
@@ -101,8 +101,7 @@ impl Coverage {
 
     /// Returns true if the GPU has memory for input, output and workspace of a sort.
     fn fits<K: GpuKey>(&mut self, sorter: &GpuSorter, n: usize, paired: bool, what: &str) -> bool {
-        let payload = if paired { Payload::Value(4) } else { Payload::None };
-        let sort = sorter.prepare::<K>(n, payload, Order::ascending()).unwrap();
+        let sort = sorter.prepare::<K>(n, Payload::of(paired), Order::ascending()).unwrap();
         let element = size_of::<K>() + if paired { 4 } else { 0 };
         // The verification and the driver take little.
         let needed = 2 * (n * element) as u64 + sort.workspace_bytes() + (64 << 20);

@@ -22,13 +22,14 @@ use host::gpu::module::{embedded_texts, load_module};
 use host::gpu::{Device, GpuKey, GpuSorter, Order, Payload, Resident};
 use libtest_mimic::{Arguments, Failed, Trial};
 use list::{expect, keys_of};
-use sort_cases::Case;
+use sort_cases::Case as Input;
 use suite::engine::Engine;
 use suite::engines::{GPU, GPU_SPLIT};
 use suite::key::{F32, Key};
-use suite::registry;
+use suite::registry::{self, KEY_VARIANTS, PAIR_VARIANTS};
 use suite::verify::Keys;
 use suite::workload::{Distribution, Workload};
+use suite::{Case, Registry};
 
 /// A test: its name, and what it does on a GPU.
 type OnDevice = (&'static str, fn(Arc<Device>));
@@ -58,6 +59,7 @@ const TESTS: &[OnDevice] = &[
     ("segments_are_sorted_each_by_itself", segments::segments_are_sorted_each_by_itself),
     ("many_segments_and_none_are_sorted", segments::many_segments_and_none_are_sorted),
     ("wrong_offsets_are_refused", segments::wrong_offsets_are_refused),
+    ("variants_are_sorted_and_verified", variants_are_sorted_and_verified),
     ("every_level_sorts_every_case", every_level_sorts_every_case),
     ("many_keys_stream_through_in_runs", many_keys_stream_through_in_runs),
     ("a_corrupt_ptx_is_one_clear_error", a_corrupt_ptx_is_one_clear_error),
@@ -125,7 +127,7 @@ fn sorted<K: Key>(keys: &[K]) -> Vec<K> {
 
 /// `n` keys of every bit pattern.
 fn keys<K: GpuKey>(n: usize) -> Vec<K> {
-    keys_of(&Case::uniform(K::TYPE, n, 1))
+    keys_of(&Input::uniform(K::TYPE, n, 1))
 }
 
 fn stream() -> Stream {
@@ -141,7 +143,7 @@ fn get<T: DeviceCopy + Default>(from: &DeviceSlice<T>, stream: &Stream) -> Vec<T
 /// Sorts edge cases from and to host memory at every level.
 fn sorts_at_every_level<K: Key>(engine: &mut dyn Engine<K>, levels: &[usize], edges: &[usize]) {
     for &level in levels {
-        for case in Case::about(K::TYPE, edges) {
+        for case in Input::about(K::TYPE, edges) {
             engine.prepare(case.n, level).unwrap();
             let mut keys: Vec<K> = keys_of(&case);
             engine.sort(&mut keys).unwrap();
@@ -154,7 +156,8 @@ fn large_inputs_are_sorted_and_stable(device: Arc<Device>) {
     fn of<K: Key>(sorter: &GpuSorter, workload: Workload) {
         let keys = workload.generate::<K>().unwrap();
         for paired in [false, true] {
-            let mut resident = Resident::new(sorter, &keys, paired, Order::ascending()).unwrap();
+            let (payload, order) = (Payload::of(paired), Order::ascending());
+            let mut resident = Resident::new(sorter, &keys, payload, order).unwrap();
             for _ in 0..3 {
                 if let Err(error) = resident.verified_sample() {
                     panic!("{} {workload:?}, paired {paired}: {error}", K::NAME);
@@ -175,6 +178,24 @@ fn large_inputs_are_sorted_and_stable(device: Arc<Device>) {
             of::<i32>(&sorter, workload);
             of::<u64>(&sorter, workload);
             of::<F32>(&sorter, workload);
+        }
+    }
+}
+
+/// Every type and order that is measured beside peers, on keys of which some are equal and, of
+/// floats, some zeros and none numbers.
+fn variants_are_sorted_and_verified(_: Arc<Device>) {
+    let registry = Registry::new(7);
+    let variants = KEY_VARIANTS.iter().chain(PAIR_VARIANTS);
+    let more = ["f16@numeric@descending", "f32+index@numeric", "u64+index@8..20@descending"];
+    for kind in variants.chain(&more) {
+        let group = if kind.contains('+') { "pairs" } else { "device" };
+        for (spread, n) in [("special", 1), ("special", 5_001), ("few-distinct", 300_007)] {
+            let case = Case::new(group, GPU, (kind, spread, n), 1);
+            let mut runner = registry.build(&case).unwrap();
+            let sorted = runner.turn(2).and_then(|_| runner.verified_sort());
+            sorted.unwrap_or_else(|error| panic!("{case}: {error}"));
+            runner.sample(2).unwrap_or_else(|error| panic!("{case}: {error}"));
         }
     }
 }

@@ -19,6 +19,7 @@ struct Fake<'a> {
     /// The loaded keys; what they are of is known by `signed`.
     keys: Vec<i64>,
     signed: bool,
+    descending: bool,
     /// How it was last told to sort.
     variant: String,
 }
@@ -36,8 +37,9 @@ pub(crate) fn run(fault: &str) -> ExitCode {
     }
     let kind = if fault == "other type" { "i32" } else { "u32" };
     say(json!({"protocol": 2, "peer": "fake", "peer_version": "1.2.3", "device": "none",
-        "orders": ["total"], "types": [kind], "end_to_end": fault == "end to end"}));
-    let mut fake = Fake { fault, keys: Vec::new(), signed: false, variant: String::new() };
+        "orders": ["total"], "types": [kind], "sorts": ["descending"], "end_to_end": fault == "end to end"}));
+    let (signed, descending) = (false, false);
+    let mut fake = Fake { fault, keys: Vec::new(), signed, descending, variant: String::new() };
     for request in io::stdin().lock().lines() {
         let request = request.expect("a request");
         match request.split_once(' ').unwrap_or((&request, "")) {
@@ -73,7 +75,8 @@ impl Fake<'_> {
             .collect::<Vec<_>>()
             .try_into()
             .expect("a type, a number and a folder");
-        self.signed = kind == "i32";
+        let (elements, order) = kind.split_once('@').unwrap_or((kind, ""));
+        (self.signed, self.descending) = (elements == "i32", order == "descending");
         let bytes = fs::read(Path::new(folder).join("keys")).expect("keys");
         let (words, _) = bytes.as_chunks();
         self.keys = words.iter().map(|&word| self.key(word)).collect();
@@ -115,6 +118,9 @@ impl Fake<'_> {
     fn save(&self, folder: &Path) {
         let mut keys = self.keys.clone();
         keys.sort_unstable();
+        if self.descending && self.fault != "ascends always" {
+            keys.reverse();
+        }
         match self.fault {
             "loses a key" => keys[0] = keys[1],
             "is wrong when slow" if self.variant == "slow" => keys[0] = keys[1],

@@ -35,6 +35,7 @@ fn main() -> ExitCode {
     let mut trials = trials![
         a_good_peer_has_its_times,
         a_peer_is_asked_for_what_it_sorts_and_while_it_lives,
+        a_peer_is_asked_for_orders_that_it_greets_with,
         a_peer_can_be_left_to_choose_its_fastest_variant,
         a_peer_on_another_gpu_is_refused,
         wrong_results_are_found,
@@ -119,6 +120,21 @@ fn a_peer_is_asked_for_what_it_sorts_and_while_it_lives() {
     assert_eq!(met("other type", CELL), [] as [bool; 0]);
     assert_eq!(met("other type", "device/i32-uniform/cub/1/1000"), [true]);
     assert_eq!(met("crashes", CELL), [false]);
+}
+
+fn a_peer_is_asked_for_orders_that_it_greets_with() {
+    let outcome = |fault: &str, case: &str| {
+        let mut outcomes = outcomes(started("cub", fault, LIMIT).unwrap(), 6, case);
+        outcomes.pop().map(|outcome| outcome.times.map(drop).map_err(|error| error.to_string()))
+    };
+    let descending = "device/u32@descending-uniform/cub/1/1000";
+    assert_eq!(outcome("none", descending), Some(Ok(())));
+    let wrong = outcome("ascends always", descending).unwrap().unwrap_err();
+    assert!(wrong.contains("cub: wrong result: out of order: key "), "{wrong}");
+    for other in ["u32@0..8", "u32@0..8@descending", "u32+index", "u8"] {
+        let group = if other.contains('+') { "pairs" } else { "device" };
+        assert_eq!(outcome("none", &format!("{group}/{other}-uniform/cub/1/1000")), None);
+    }
 }
 
 fn a_peer_can_be_left_to_choose_its_fastest_variant() {
