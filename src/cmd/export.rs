@@ -29,7 +29,7 @@ const NVBENCH: [u32; 3] = [1, 0, 0];
 
 /// Columns of the CSV, and the figure in each. Names of cases have no comma and no quotation
 /// mark.
-const COLUMNS: [Column; 17] = [
+const COLUMNS: [Column; 18] = [
     ("case", |of| of.name.to_string()),
     ("group", |of| of.name.group.clone()),
     ("engine", |of| of.name.engine.clone()),
@@ -46,6 +46,7 @@ const COLUMNS: [Column; 17] = [
     ("elements_per_s", |of| of.per_second.to_string()),
     ("host_s", |of| or_empty(of.host_s)),
     ("device_s", |of| or_empty(of.device_s)),
+    ("sm_cycles_per_element", |of| or_empty(of.cycles.map(|cycles| cycles.per_element))),
     ("joules_per_billion", |of| or_empty(of.joules_per_billion)),
 ];
 

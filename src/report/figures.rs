@@ -2,6 +2,7 @@
 
 use indicatif::HumanCount;
 use suite::Case;
+use suite::cycles::Cycles;
 
 /// A time: `1.23 ms`.
 pub fn seconds(seconds: f64) -> String {
@@ -44,6 +45,12 @@ pub fn share(share: Option<f64>) -> String {
 /// Joules, or what stands for none.
 pub fn joules(joules: Option<f64>) -> String {
     joules.map_or_else(|| "-".to_owned(), digits)
+}
+
+/// Cycles for an element, named where they are by the nominal clock; or what stands for none.
+pub fn cycles(cycles: Option<Cycles>) -> String {
+    let shown = |of: Cycles| digits(of.per_element) + if of.nominal { " nominal" } else { "" };
+    cycles.map_or_else(|| "-".to_owned(), shown)
 }
 
 /// A ratio as a change: `+5.0 %`.

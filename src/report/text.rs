@@ -14,7 +14,7 @@ use crate::table;
 const NONE: &str = "-";
 
 /// Columns of the table of cases. A console is narrow: the wide ones are on the page alone.
-const COLUMNS: [Column; 14] = [
+const COLUMNS: [Column; 15] = [
     ("engine", !WIDE, |_, case| case.name.engine.clone()),
     ("level", !WIDE, |_, case| {
         format!("{}{}", if case.is_knee { "knee " } else { "" }, case.name.level)
@@ -27,6 +27,7 @@ const COLUMNS: [Column; 14] = [
     ("efficiency", WIDE, |_, case| times(case.efficiency)),
     ("of copy", !WIDE, |_, case| share(case.share_once)),
     ("by passes", WIDE, |_, case| share(case.share_passes)),
+    ("cycles/key", WIDE, |_, case| figures::cycles(case.cycles)),
     ("J/10^9", !WIDE, |_, case| joules(case.joules_per_billion)),
     ("overlap", WIDE, |_, case| times(case.overlap)),
     ("clock", WIDE, |_, case| format!("{:?}", case.clock).to_lowercase()),

@@ -9,6 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use cust::device::DeviceAttribute;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -21,7 +22,7 @@ use host::gpu::{self, Device, module};
 pub const COMMIT_VARIABLE: &str = "CUDAMARK_COMMIT";
 
 /// A GPU and the driver it is used through.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gpu {
     /// Product name, as the driver reports it.
     pub name: String,
@@ -31,6 +32,12 @@ pub struct Gpu {
     pub compute_capability: String,
     /// Device memory in bytes.
     pub memory_bytes: u64,
+    /// Number of multiprocessors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multiprocessors: Option<u32>,
+    /// Clock that CUDA names for them, in hertz: the highest, whatever it is at a moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sm_clock_nominal_hz: Option<u64>,
 }
 
 /// Identity of a machine: times of one machine compare. It is the
@@ -152,11 +159,17 @@ impl Gpu {
     /// The description of `device`.
     pub fn of(device: &Device) -> Result<Self, host::Error> {
         let (major, minor) = device.capability;
+        let clock = cust::device::Device::get_device(device.index)
+            .and_then(|device| device.get_attribute(DeviceAttribute::ClockRate));
+        let hertz =
+            |kilohertz| u64::try_from(kilohertz).ok().filter(|&of| of > 0).map(|of| of * 1000);
         Ok(Self {
             name: device.name.clone(),
             driver_cuda: device.driver.clone(),
             compute_capability: format!("{major}.{minor}"),
             memory_bytes: device.memory()?.1,
+            multiprocessors: Some(device.multiprocessors),
+            sm_clock_nominal_hz: clock.ok().and_then(hertz),
         })
     }
 }
@@ -352,6 +365,7 @@ mod tests {
             driver_cuda: "13.0".to_owned(),
             compute_capability: "9.0".to_owned(),
             memory_bytes: 1,
+            ..Gpu::default()
         };
         let newer = Gpu { driver_cuda: "13.1".to_owned(), ..gpu.clone() };
         assert_eq!(used(&gpu), used(&newer));

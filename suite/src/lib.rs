@@ -34,13 +34,14 @@
 //! | [`cpu`], [`gpu_engine`], [`split_engine`], [`devices_engine`], [`peers`], [`slowdown`] | engines |
 //! | [`runner`], [`runners`] | engines made ready to run a case |
 //! | [`sampler`], [`turns`], [`session`] | samples of one case, of cases by turns, of a run |
-//! | [`verify`], [`statistics`], [`summary`], [`classic`] | results, intervals, and what samples say |
+//! | [`verify`], [`statistics`], [`cycles`], [`summary`], [`classic`] | results, intervals, and what samples say |
 //! | [`lines`], [`records`], [`environment`], [`nvml`] | records, and the machine they are of |
 //! | [`memory`], [`threads`], [`limits`], [`error`] | what a process may take, and errors |
 
 pub mod case;
 pub mod classic;
 pub mod cpu;
+pub mod cycles;
 pub mod devices_engine;
 pub mod devices_report;
 pub mod engine;

@@ -12,6 +12,7 @@
 //!   way, which no comparison between algorithms can get around. Pass-aware counts the
 //!   bytes that a radix sort by 8-bit digits moves: one read to count digits, then a
 //!   read and a write for each digit; it is given for the engines that sort so.
+//! - *Cycles* for an element: see [`cycles`](mod@crate::cycles).
 //! - *Joules for a billion* elements: the mean power that the GPU's counter saw while the
 //!   samples were taken, restoring and verifying included, times the median. Of less than
 //!   [`COUNTED_S`] the counter's steps say too little, and of cases of the CPU nothing.
@@ -22,6 +23,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::Case;
+use crate::cycles::Cycles;
 use crate::engines::{Backend, CPU_COPY, DEVICE_COPY, GPU, backend};
 use crate::group::Group;
 use crate::lines::{EnvironmentLine, Sample};
@@ -71,6 +73,8 @@ pub struct Figures {
     pub speed_up: Option<f64>,
     /// Speed-up over the number of times that the level is the least.
     pub efficiency: Option<f64>,
+    /// Cycles of the GPU's multiprocessors for an element, by the device's clock.
+    pub cycles: Option<Cycles>,
     /// Joules of the GPU for a billion elements, where its counter says.
     pub joules_per_billion: Option<f64>,
     /// True of the knee of a curve over levels.
@@ -334,6 +338,7 @@ fn figures(
     let group: Option<Group> = name.group.parse().ok();
     let arrays = if group == Some(Group::Batch) { name.level } else { 1 };
     let elements = name.n as f64 * arrays as f64;
+    let gpu = environment.and_then(|line| line.environment.gpu.as_ref());
     let copied = environment.and_then(|line| copy_bandwidth(name, line));
     let share = |bytes: Option<f64>| Some(elements * bytes? / median_s / copied?);
     Some(Figures {
@@ -353,6 +358,7 @@ fn figures(
         share_passes: share(pass_bytes(name)),
         speed_up: None,
         efficiency: None,
+        cycles: Cycles::of(gpu, elements, samples),
         joules_per_billion: power_w(samples).map(|watts| watts * median_s / elements * 1e9),
         is_knee: false,
         slowed: samples.iter().filter(|sample| !sample.slowdowns.is_empty()).count(),
@@ -504,6 +510,7 @@ mod tests {
                 driver_cuda: "13.0".to_owned(),
                 compute_capability: "9.0".to_owned(),
                 memory_bytes: 1,
+                ..Default::default()
             });
             summary
         };

@@ -9,6 +9,7 @@
 //! has samples.
 
 use crate::case::Case;
+use crate::cycles::Cycles;
 use crate::engines::{engine_and_variant, is_peer};
 use crate::error::Error;
 use crate::group::Group;
@@ -71,6 +72,8 @@ pub struct Times {
     pub variant: Variant,
     /// Milliseconds of each sort, in the order made, turn after turn.
     pub times_ms: Vec<f64>,
+    /// Cycles of the GPU's multiprocessors for an element.
+    pub cycles: Option<Cycles>,
 }
 
 impl Times {
@@ -182,8 +185,11 @@ impl Session {
                 Ok(samples) => samples,
                 Err(error) => return Ok(Err(error)),
             };
+            let gpu = self.environment.environment.gpu.as_ref();
+            let elements = samples.first().map_or(0.0, |sample| sample.case.n as f64);
             all.push(Times {
                 variant,
+                cycles: Cycles::of(gpu, elements, &samples),
                 times_ms: samples.iter().map(|sample| sample.seconds * 1e3).collect(),
             });
             samples.into_iter().try_for_each(|sample| self.keep(sample))?;

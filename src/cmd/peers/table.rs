@@ -1,5 +1,6 @@
 //! The table: a line an input and sort of ours.
 
+use cudamark::report::figures::cycles;
 use suite::Case;
 use suite::turns::Outcome;
 
@@ -8,8 +9,8 @@ use super::options::CLASSIC;
 /// The line above all others, where `peers` have a column each.
 pub(crate) fn head(peers: &[String]) -> String {
     let mut line = format!(
-        "{:20} {:>10} {:14} {:12} {:>10} {:>8}",
-        "type", "n", "distribution", "ours", "ours ms", "G/s"
+        "{:20} {:>10} {:14} {:12} {:>10} {:>8} {:>12}",
+        "type", "n", "distribution", "ours", "ours ms", "G/s", "cycles/key"
     );
     for name in peers {
         line += &format!(" {:>10} {:>6}", format!("{name} ms"), "ratio");
@@ -28,13 +29,14 @@ fn line(peers: &[String], case: &Case, ours: &Outcome, outcomes: &[Outcome]) -> 
     let ours_ms = median(ours);
     let rate = ours_ms.map(|ms| case.n as f64 / ms / 1e6);
     let mut line = format!(
-        "{:20} {:>10} {:14} {:12} {:>10} {:>8}",
+        "{:20} {:>10} {:14} {:12} {:>10} {:>8} {:>12}",
         case.kind,
         power(case.n),
         spread(case),
         ours.name,
         figure(ours_ms, 4),
         figure(rate, 2),
+        cycles(ours.best().and_then(|times| times.cycles)),
     );
     for column in peers {
         let outcome = outcomes.iter().find(|outcome| outcome.name == *column);
@@ -76,6 +78,7 @@ fn power(n: usize) -> String {
 mod tests {
     use super::*;
     use suite::Error;
+    use suite::cycles::Cycles;
     use suite::peers::Variant;
     use suite::turns::Times;
 
@@ -85,7 +88,7 @@ mod tests {
         Outcome {
             name: name.to_owned(),
             version: (!name.starts_with("gpu")).then(|| "1.0".to_owned()),
-            times: Ok(vec![Times { variant, times_ms }]),
+            times: Ok(vec![Times { variant, times_ms, cycles: None }]),
         }
     }
 
@@ -94,9 +97,15 @@ mod tests {
         let mut wrong = outcome("torch", &[]);
         wrong.times = Err(Error::LevelZero);
         let case: Case = "device/i32-uniform/gpu/1/1048576".parse().unwrap();
+        let with_cycles = |name: &str, time_ms: f64, nominal: bool| {
+            let mut ours = outcome(name, &[time_ms]);
+            let cycles = Some(Cycles { per_element: 12.34, nominal });
+            ours.times.iter_mut().for_each(|times| times[0].cycles = cycles);
+            ours
+        };
         let outcomes = [
-            outcome("gpu", &[0.05]),
-            outcome("gpu-ballots", &[0.08]),
+            with_cycles("gpu", 0.05, false),
+            with_cycles("gpu-ballots", 0.08, true),
             outcome("cub", &[0.1]),
             wrong,
         ];
@@ -106,8 +115,8 @@ mod tests {
         assert_eq!(
             words.collect::<Vec<_>>(),
             [
-                "i32 2^20 uniform gpu 0.0500 20.97 0.1000 2.00 - -",
-                "i32 2^20 uniform gpu-ballots 0.0800 13.11 0.1000 1.25 - -",
+                "i32 2^20 uniform gpu 0.0500 20.97 12.3 0.1000 2.00 - -",
+                "i32 2^20 uniform gpu-ballots 0.0800 13.11 12.3 nominal 0.1000 1.25 - -",
             ]
         );
         assert_eq!(lines.len(), 2 * head(&peers).len());

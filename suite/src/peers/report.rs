@@ -250,6 +250,7 @@ mod tests {
         Times {
             variant: Variant { name: variant.to_owned(), temporary_bytes: Some(7) },
             times_ms: times_ms.to_vec(),
+            cycles: None,
         }
     }
 
@@ -267,6 +268,7 @@ mod tests {
             driver_cuda: "13.0".to_owned(),
             compute_capability: "9.0".to_owned(),
             memory_bytes: 1,
+            ..Gpu::default()
         }));
         environment.gpu_setup = None;
         environment.commit = Some("abc".to_owned());
