@@ -45,7 +45,7 @@ pub trait Engine<K: Key>: Send {
 /// Too little memory.
 pub fn require_memory<K: Key>(engine: &dyn Engine<K>, n: usize, level: usize) -> Result<(), Error> {
     let buffers = memory::bytes_of::<K>(n).saturating_mul(2);
-    memory::require(n, buffers.saturating_add(engine.scratch_bytes(n, level)))
+    Ok(memory::require(n, buffers.saturating_add(engine.scratch_bytes(n, level)))?)
 }
 
 /// Reads a level.

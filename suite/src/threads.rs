@@ -205,7 +205,7 @@ pub fn pool(engine: &'static str, level: usize) -> Result<ThreadPool, Error> {
     }
     start();
     let failed = |reason| Error::Threads { engine, level, reason };
-    let needed = (level as u64).saturating_mul(THREAD_BYTES).saturating_add(memory::RESERVE);
+    let needed = (level as u64).saturating_mul(THREAD_BYTES).saturating_add(host::memory::RESERVE);
     if let Some(room) = memory::mappable().filter(|room| room.bytes < needed) {
         return Err(failed(format!(
             "they need {} of {} and {} is available",
