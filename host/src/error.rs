@@ -8,6 +8,9 @@ use cust::sys;
 
 use crate::driver::Status;
 
+/// The memory of a GPU, in messages.
+const GPU_MEMORY: &str = "GPU memory";
+
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -36,6 +39,10 @@ pub enum Error {
         Bytes(*needed)
     )]
     Refused { n: usize, needed: u64 },
+
+    /// Threads that the system does not start.
+    #[error("could not start {count} threads: {reason}; choose fewer lanes")]
+    Threads { count: usize, reason: String },
 
     /// The driver reported a failure.
     #[error("GPU: {action}: {reason}")]
@@ -144,6 +151,21 @@ pub enum Error {
 }
 
 impl Error {
+    /// Less GPU memory `available` than `needed`.
+    pub fn gpu_memory(n: usize, needed: u64, available: u64) -> Self {
+        Error::Memory { n, what: GPU_MEMORY.to_owned(), needed, available }
+    }
+
+    /// Returns true if a GPU has no room for so many keys at a time.
+    pub fn is_too_large_for_gpu(&self) -> bool {
+        match self {
+            Error::Memory { what, .. } => what == GPU_MEMORY,
+            Error::TooManyToMerge { .. } => true,
+            Error::OnDevice { error, .. } => error.is_too_large_for_gpu(),
+            _ => false,
+        }
+    }
+
     /// A failure of an action on the GPU.
     pub fn gpu(action: &'static str, reason: impl Into<String>) -> Self {
         Error::Gpu { action, reason: reason.into() }
@@ -208,6 +230,15 @@ mod tests {
         let error = Box::new(Error::gpu("copying", "out of memory"));
         let error = Error::OnDevice { device: "GPU 1 (NVIDIA H200)".to_owned(), error };
         assert_eq!(error.to_string(), "GPU 1 (NVIDIA H200): copying: out of memory");
+    }
+
+    #[test]
+    fn memory_of_a_gpu_and_of_the_host_are_told_apart() {
+        let error = Box::new(Error::gpu_memory(7, 56, 8));
+        assert!(Error::OnDevice { device: "GPU 1".to_owned(), error }.is_too_large_for_gpu());
+        let what = "memory".to_owned();
+        let host = Error::Memory { n: 7, what, needed: 56, available: 8 };
+        assert!(!host.is_too_large_for_gpu());
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! ([`StreamedSort`]). Of others, each has an equal part of the array and sorts it as the engine
 //! `gpu-split` does, with its share of the level's threads and streams, over its own link to the
 //! host. Then the sorted parts are merged between the GPUs ([`DevicesMerge`]), whose links are
-//! faster than the host's, and each GPU copies its part of the result back.
+//! faster than the host's, and each GPU copies its part of the result back. An array that the GPUs
+//! do not hold is sorted in runs ([`Larger`]).
 
 use std::sync::Arc;
 use std::thread;
@@ -19,6 +20,7 @@ use crate::engines::GPU;
 use crate::error::Error;
 use crate::gpu_engine::{self, check_level};
 use crate::key::Key;
+use crate::large_engine::Larger;
 use crate::runners::devices::first;
 use crate::split_engine::{Prepared, staging_bytes};
 
@@ -42,10 +44,12 @@ pub fn open<K: Key>(count: usize) -> Result<Box<dyn Engine<K>>, Error> {
 
 /// The engine over `devices`.
 pub fn over<K: Key>(devices: Arc<Devices>) -> Box<dyn Engine<K>> {
-    match StreamedSort::<K>::goes_over(&devices) {
+    let all = devices.all().to_vec();
+    let engine = match StreamedSort::<K>::goes_over(&devices) {
         true => gpu_engine::over(devices),
         false => Box::new(DevicesSplit { devices, prepared: None }),
-    }
+    };
+    Larger::of(engine, all)
 }
 
 /// The engine over several GPUs.

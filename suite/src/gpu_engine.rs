@@ -11,6 +11,8 @@
 //! after them, and long in the middle. Threads spin, as a wait for the system would be as long as
 //! a piece takes. Where there is a core for each, each stays on its own: two on one core would
 //! hold up all others.
+//!
+//! An array that the GPU does not hold is sorted in runs ([`Larger`]).
 
 use std::ops::Range;
 use std::slice;
@@ -32,6 +34,7 @@ use crate::engine::Engine;
 use crate::engines::GPU;
 use crate::error::{Error, Unavailable};
 use crate::key::Key;
+use crate::large_engine::Larger;
 use crate::threads::{self, Cores};
 
 /// Most threads of a level.
@@ -52,8 +55,9 @@ const SPINS: u32 = 1 << 10;
 /// The engine on the GPU of [`Device::open`].
 pub fn open<K: Key>() -> Result<Box<dyn Engine<K>>, Unavailable> {
     let device = Device::open()?;
+    let all = vec![Arc::clone(&device)];
     let new = move |n| StreamedSort::new(&device, n);
-    Ok(Box::new(Streamed { lanes: 1, new: Box::new(new), prepared: None }))
+    Ok(Larger::of(Box::new(Streamed { lanes: 1, new: Box::new(new), prepared: None }), all))
 }
 
 /// The engine over two GPUs, which [`StreamedSort::over`] takes.

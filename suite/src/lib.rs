@@ -31,7 +31,7 @@
 //! | [`case`](mod@case), [`group`], [`plan`], [`tiers`] | cases, their names, and which of them a run has |
 //! | [`key`], [`kind`], [`workload`], [`inputs`] | types, orders and inputs |
 //! | [`engine`], [`engines`], [`registry`] | the trait of engines, their table, and what builds them |
-//! | [`cpu`], [`gpu_engine`], [`split_engine`], [`devices_engine`], [`peers`], [`slowdown`] | engines |
+//! | [`cpu`], [`gpu_engine`], [`split_engine`], [`devices_engine`], `large_engine`, [`peers`], [`slowdown`] | engines |
 //! | [`runner`], [`runners`] | engines made ready to run a case |
 //! | [`sampler`], [`turns`], [`session`] | samples of one case, of cases by turns, of a run |
 //! | [`verify`], [`statistics`], [`cycles`], [`summary`], [`classic`] | results, intervals, and what samples say |
@@ -53,6 +53,7 @@ pub mod group;
 pub mod inputs;
 pub mod key;
 pub mod kind;
+mod large_engine;
 pub mod limits;
 pub mod lines;
 pub mod memory;

@@ -127,8 +127,7 @@ impl<K: Key> Prepared<K> {
         let needed = 2 * (n * size_of::<K>()) as u64 + count as u64 * sort.ping_pong_bytes();
         let (available, _) = device.memory()?;
         if needed > available {
-            let what = "GPU memory".to_owned();
-            return Err(host::Error::Memory { n, what, needed, available }.into());
+            return Err(host::Error::gpu_memory(n, needed, available).into());
         }
         let threads = threads::pool(GPU_SPLIT, count)?;
         let buffer = || {

@@ -17,6 +17,7 @@
 //! | [`merger`] | merges sorted runs pairwise |
 //! | [`devices`] | several GPUs, and sorts of one array over all of them |
 //! | [`streamed`] | sorts of keys that come from host memory in pieces, and go back in pieces |
+//! | [`large`] | sorts of arrays in host memory that are larger than the memory of GPUs |
 //! | [`stream`] | streams, and the memory operations on them |
 //! | [`transfer`] | copies between pageable host memory and the device |
 //!
@@ -28,6 +29,7 @@ pub mod device;
 pub mod devices;
 mod dispatch;
 pub mod key;
+pub mod large;
 mod launch;
 pub mod merger;
 pub mod module;

@@ -265,8 +265,7 @@ impl<K: GpuKey> Lane<K> {
         let needed = ((2 * n + between + half) * size_of::<K>()) as u64 + words;
         let (available, _) = device.memory()?;
         if needed > available {
-            let what = "GPU memory".to_owned();
-            return Err(Error::Memory { n, what, needed, available });
+            return Err(Error::gpu_memory(n, needed, available));
         }
         let (keys, other, between) = (blank(n)?, blank(n)?, blank(between)?);
         let mut taken = 0;

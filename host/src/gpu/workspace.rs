@@ -53,8 +53,7 @@ impl Workspace {
     /// Allocates so many bytes for a sort of `n` keys, unless the GPU has fewer `available`.
     pub(super) fn allocate(n: usize, needed: u64, available: u64) -> Result<Self, Error> {
         if needed > available {
-            let what = "GPU memory".to_owned();
-            return Err(Error::Memory { n, what, needed, available });
+            return Err(Error::gpu_memory(n, needed, available));
         }
         // SAFETY: a run has written what it reads of a workspace.
         let memory = unsafe { DeviceBuffer::uninitialized(needed as usize) };

@@ -5,13 +5,16 @@ use std::sync::Arc;
 
 use host::Error;
 use host::gpu::devices::{Devices, DevicesSort, Link, Parts};
+use host::gpu::large::LargeSort;
 use host::gpu::resident::indices;
 use host::gpu::transfer::upload;
 use host::gpu::{Bf16, Device, F16, GpuKey, Order, Payload, checks};
 use libtest_mimic::{Completion, Trial};
 use sort_cases::{Case, Distribution as Spread, KeyType};
 use suite::devices_engine;
-use suite::key::Key;
+use suite::engines::GPU;
+use suite::key::{F32, Key};
+use suite::verify::Keys;
 use suite::workload::{Distribution, Workload};
 
 use crate::list::{call, directions, expect, keys_of, order, words};
@@ -22,6 +25,7 @@ pub(crate) const TESTS: &[crate::OnDevice] = &[
     ("one_array_goes_over_a_gpu_opened_several_times", one_array_over_one_gpu),
     ("chunks_go_to_all_gpus_and_come_back_sorted", chunks_go_to_all_gpus_and_come_back_sorted),
     ("keys_stream_through_two_gpus", keys_stream_through_two_gpus),
+    ("arrays_larger_than_gpu_memory_are_sorted_in_runs", larger_arrays_on_one_gpu),
     ("parts_may_be_of_any_lengths", parts_may_be_of_any_lengths),
     ("what_several_gpus_do_not_sort_is_refused", what_several_gpus_do_not_sort_is_refused),
 ];
@@ -55,6 +59,54 @@ fn from_and_to_host_memory(devices: &Arc<Devices>, sizes: &[usize]) {
     of::<u64>(devices, sizes);
 }
 
+/// On one GPU, and on one opened twice.
+fn larger_arrays_on_one_gpu(_: Arc<Device>) {
+    for count in [1, 2] {
+        larger_arrays(&Devices::open(&vec![0; count]).unwrap());
+    }
+}
+
+/// Arrays from and to host memory of which the devices may hold a quarter, input and second buffer
+/// together.
+fn larger_arrays(devices: &Arc<Devices>) {
+    fn of<K: Key>(devices: &[Arc<Device>], n: usize, lanes: usize) {
+        let bytes = (n * size_of::<K>() / 4 / devices.len()) as u64;
+        let mut sort = LargeSort::within(devices, n, lanes, bytes).unwrap();
+        assert!(sort.runs() >= 8, "{} runs", sort.runs());
+        for distribution in [
+            Distribution::Uniform,
+            Distribution::Sorted,
+            Distribution::Reversed,
+            Distribution::Constant,
+            Distribution::FewDistinct,
+        ] {
+            let workload = Workload { n, distribution, seed: n as u64 };
+            let input = Keys::new(workload.generate::<K>().unwrap());
+            let mut work = input.keys().to_vec();
+            sort.sort(&mut work).unwrap();
+            input.check(&work, GPU, lanes).unwrap();
+        }
+    }
+    let all = devices.all();
+    for (n, lanes) in [(3_000_001, 1), (3_000_001, 3), (200_003, 2)] {
+        of::<u32>(all, n, lanes);
+        of::<u64>(all, n, lanes);
+        of::<F32>(all, n, lanes);
+    }
+    for n in [0, 1, 5] {
+        let mut keys: Vec<u32> = (0..n).rev().collect();
+        let mut sort = LargeSort::new(all, keys.len(), 2).unwrap();
+        sort.sort(&mut keys).unwrap();
+        assert!(keys.into_iter().eq(0..n));
+    }
+    let none = LargeSort::<u32>::within(all, 1000, 2, 7).err().unwrap();
+    assert!(none.is_too_large_for_gpu(), "{none}");
+    let many = LargeSort::<u32>::new(all, 1 << 50, 2).err().unwrap();
+    assert!(matches!(many, Error::Memory { .. }) && !many.is_too_large_for_gpu(), "{many}");
+    let mut sort = LargeSort::<u32>::new(all, 5, 1).unwrap();
+    assert!(matches!(sort.sort(&mut [2, 1]), Err(Error::Lengths { .. })));
+}
+
 /// A test on several GPUs: its name, and what it does on them.
 type OnDevices = (&'static str, fn(&Arc<Devices>));
 
@@ -62,6 +114,7 @@ const ON_ALL: &[OnDevices] = &[
     ("keys_stream_through_all_gpus", |devices| {
         streams_many_keys::<i32>(&mut *devices_engine::over(Arc::clone(devices)));
     }),
+    ("arrays_larger_than_gpu_memory_go_over_all_gpus", larger_arrays),
     ("every_input_goes_over_all_gpus", every_input),
     ("large_inputs_go_over_all_gpus", |devices| {
         large_inputs(devices, &[1 << 24, (1 << 27) + 12_345]);

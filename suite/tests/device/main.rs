@@ -304,7 +304,7 @@ fn what_does_not_fit_is_refused(device: Arc<Device>) {
         assert!(matches!(engine.prepare(10, 0), Err(suite::Error::LevelZero)));
         assert!(matches!(engine.prepare(10, 100_000), Err(suite::Error::LevelTooHigh { .. })));
         assert!(matches!(engine.sort(&mut [2, 1]), Err(suite::Error::NotPrepared { .. })));
-        engine.prepare(1 << 36, 2).unwrap_err();
+        engine.prepare(1 << 44, 2).unwrap_err();
     }
 }
 

@@ -7,6 +7,10 @@
 //! and so are those equal to it, which are shared out in the order of the devices: the result is
 //! stable, and equal keys do not unbalance it. The number of rounds depends on the width of keys
 //! alone, not on how they are spread.
+//!
+//! Of sorted runs in host memory, the host counts the keys itself ([`cuts`]), a bit a round.
+
+use crate::gpu::GpuKey;
 
 /// Bits found in a round. More would count more candidates, fewer would take more rounds.
 const ROUND_BITS: u32 = 11;
@@ -22,6 +26,8 @@ pub(super) struct Borders {
     up_to: Vec<Vec<u32>>,
     /// Bits that are not known.
     unknown: u32,
+    /// Most bits of a round.
+    round_bits: u32,
 }
 
 impl Borders {
@@ -35,6 +41,7 @@ impl Borders {
             up_to: all(lengths.to_vec()),
             ranks,
             unknown: bits,
+            round_bits: ROUND_BITS,
         }
     }
 
@@ -45,7 +52,7 @@ impl Borders {
 
     /// The bits of the next round and the position of their lowest, unless all are known.
     pub fn round(&self) -> Option<(u32, u32)> {
-        let bits = self.unknown.min(ROUND_BITS);
+        let bits = self.unknown.min(self.round_bits);
         (bits > 0 && !self.ranks.is_empty()).then(|| (bits, self.unknown - bits))
     }
 
@@ -96,8 +103,32 @@ impl Borders {
     }
 }
 
+/// For each of `ranks`, the keys of each run that are among so many least ones of all runs, which
+/// are in host memory and each sorted in ascending order.
+///
+/// A count is a binary search, so all take `ranks * runs * bits of a key` of them.
+pub(in crate::gpu) fn cuts<K: GpuKey>(runs: &[&[K]], ranks: Vec<u64>) -> Vec<Vec<u32>> {
+    let lengths: Vec<u32> = runs.iter().map(|run| run.len() as u32).collect();
+    let search = Borders::new(ranks, &lengths, K::TYPE.bits);
+    let mut search = Borders { round_bits: 1, ..search };
+    while let Some((bits, shift)) = search.round() {
+        let count = |run: &&[K]| -> Vec<u32> {
+            let below =
+                |rank: u128| run.partition_point(|key| K::TYPE.rank(key.to_word()) < rank) as u32;
+            let candidates = |&low: &u128| (0..1 << bits).map(move |bit: u128| low | bit << shift);
+            search.lows().iter().flat_map(candidates).map(below).collect()
+        };
+        let counts: Vec<Vec<u32>> = runs.iter().map(count).collect();
+        search.narrow(&counts.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
+    search.positions()
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The borders of sorted parts, with each device's counts taken by the host.
@@ -181,5 +212,43 @@ mod tests {
     #[test]
     fn without_borders_there_is_no_round() {
         assert_eq!(Borders::new(Vec::new(), &[7], 32).round(), None);
+    }
+
+    /// Checks the cuts of these runs, once sorted, at every rank: so many keys are before it, and
+    /// none of them is greater than one behind it.
+    fn check_cuts<K: GpuKey>(mut runs: Vec<Vec<K>>) -> Result<(), TestCaseError> {
+        let rank = |key: &K| K::TYPE.rank(key.to_word());
+        runs.iter_mut().for_each(|run| run.sort_by_key(rank));
+        let n: usize = runs.iter().map(Vec::len).sum();
+        let slices: Vec<&[K]> = runs.iter().map(Vec::as_slice).collect();
+        let all = cuts(&slices, (0..=n as u64).collect());
+        prop_assert_eq!(all.len(), n + 1);
+        for (before, cut) in all.iter().enumerate() {
+            prop_assert_eq!(cut.iter().map(|&count| count as usize).sum::<usize>(), before);
+            let split = || runs.iter().zip(cut).map(|(run, &count)| run.split_at(count as usize));
+            let greatest = split().flat_map(|(before, _)| before.last().map(rank)).max();
+            let least = split().flat_map(|(_, behind)| behind.first().map(rank)).min();
+            prop_assert!(greatest.is_none_or(|key| least.is_none_or(|least| key <= least)));
+        }
+        // Each piece begins where the one before it ends.
+        for two in all.windows(2) {
+            prop_assert!(two[0].iter().zip(&two[1]).all(|(begin, end)| begin <= end));
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_of_any_runs_have_the_least_keys_before_them(
+            integers in vec(vec(any::<i32>(), 0..40), 0..6),
+            wide in vec(vec(any::<u64>(), 0..20), 0..6),
+            few in vec(vec(-1i64..2, 0..40), 0..6),
+            floats in vec(vec(any::<f32>(), 0..40), 0..6),
+        ) {
+            check_cuts(integers)?;
+            check_cuts(wide)?;
+            check_cuts(few)?;
+            check_cuts(floats)?;
+        }
     }
 }

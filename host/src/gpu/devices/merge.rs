@@ -83,8 +83,7 @@ impl<K: GpuKey> Room<K> {
         let needed = (len * width::<K>(paired)) as u64;
         let (available, _) = devices.all()[index].memory()?;
         if needed > available {
-            let what = "GPU memory".to_owned();
-            return Err(Error::Memory { n: len, what, needed, available });
+            return Err(Error::gpu_memory(len, needed, available));
         }
         Ok(Room { keys: blank(len)?, values: blank(if paired { len } else { 0 })? })
     }

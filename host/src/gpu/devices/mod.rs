@@ -13,7 +13,7 @@
 //! takes less than a microsecond. Nothing assumes two devices, devices of one kind, or that they
 //! reach each other's memory. The same device may be opened several times.
 
-mod borders;
+pub(in crate::gpu) mod borders;
 mod buckets;
 mod exchange;
 pub mod merge;
@@ -207,6 +207,14 @@ pub fn are_peers() -> Option<bool> {
         }
     }
     Some(all)
+}
+
+/// `error` with the name of the device before it, where it is one of several.
+pub(super) fn named_among(devices: &[Arc<Device>], device: &Device, error: Error) -> Error {
+    match devices.iter().all(|other| other.index == device.index) {
+        true => error,
+        false => named(device, error),
+    }
 }
 
 fn named(device: &Device, error: Error) -> Error {
