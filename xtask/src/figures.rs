@@ -4,6 +4,8 @@
 //! all records is checked while they are read: results are verified, nothing is slower
 //! than CUB, and no sort takes more memory than CUB's.
 
+mod predictions;
+
 use crate::cargo;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -402,6 +404,7 @@ pub(crate) fn all() -> Result<BTreeMap<String, String>> {
         ("portions", portions()?),
         ("one-launch", one_launch()?),
         ("least-now", least_now()?),
+        ("predictions-b200", predictions::b200()?),
     ];
     figures.extend(of_all.map(|(name, figure)| (name.to_owned(), figure)));
     Ok(figures)
