@@ -10,10 +10,10 @@
 use std::sync::Arc;
 use std::thread;
 
-use host::gpu::Order;
 use host::gpu::devices::parts::share;
-use host::gpu::devices::{Devices, DevicesMerge, Parts};
+use host::gpu::devices::{Devices, DevicesMerge, Each, Parts};
 use host::gpu::streamed::StreamedSort;
+use host::gpu::{Device, Order};
 
 use crate::engine::Engine;
 use crate::engines::GPU;
@@ -63,7 +63,7 @@ struct Ready<K: Key> {
     devices: Arc<Devices>,
     n: usize,
     level: usize,
-    each: Vec<Prepared<K>>,
+    each: Each<Prepared<K>>,
     merge: DevicesMerge<K>,
     output: Parts<K>,
 }
@@ -92,15 +92,15 @@ impl<K: Key> Engine<K> for DevicesSplit<K> {
         let (devices, own) = (&self.devices, self.own_level(level));
         let count = devices.all().len();
         let lengths: Vec<usize> = (0..count).map(|index| share(n, count, index).len()).collect();
-        let ready = |(index, &length): (usize, &usize)| {
-            let device = Arc::clone(&devices.all()[index]);
-            Prepared::new(device, length, own).map_err(|error| named(devices, index, error))
+        let ready = |index: usize, device: &Arc<Device>| {
+            let prepared = Prepared::new(Arc::clone(device), lengths[index], own);
+            prepared.map_err(|error| named(devices, index, error))
         };
         self.prepared = Some(Ready {
             devices: Arc::clone(devices),
             n,
             level,
-            each: lengths.iter().enumerate().map(ready).collect::<Result<_, _>>()?,
+            each: Each::with(devices, ready)?,
             merge: DevicesMerge::new(devices, &lengths, false, Order::ascending())?,
             output: Parts::blank(devices, n)?,
         });
@@ -139,12 +139,6 @@ impl<K: Key> Ready<K> {
             prepared.download(&output.parts()[index], keys)
         })?;
         Ok(())
-    }
-}
-
-impl<K: Key> Drop for Ready<K> {
-    fn drop(&mut self) {
-        self.devices.drop_each(&mut self.each);
     }
 }
 

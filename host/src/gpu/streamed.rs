@@ -122,12 +122,15 @@ impl<K: GpuKey> StreamedSort<K> {
             return Err(Error::gpu("preparing a sort from host memory", reason));
         }
         check_count(n)?;
-        let lane = |index| {
+        // After an error, it frees the lanes that there are, each in its context.
+        let mut sort = StreamedSort { n, lanes: Vec::new() };
+        for (index, device) in all.iter().enumerate() {
             let len = share(n, all.len(), index).len();
             let half = if all.len() == 1 { 0 } else { len };
-            Lane::new(&all[index], len, half).map_err(|error| devices.name_error(index, error))
-        };
-        Ok(StreamedSort { n, lanes: (0..all.len()).map(lane).collect::<Result<_, _>>()? })
+            let lane = Lane::new(device, len, half);
+            sort.lanes.push(lane.map_err(|error| devices.name_error(index, error))?);
+        }
+        Ok(sort)
     }
 
     /// Keys of a sort.

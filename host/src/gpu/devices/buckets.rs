@@ -19,7 +19,7 @@ use gpu_kernels::buckets::BUCKETS;
 use gpu_kernels::control;
 use gpu_kernels::gathered_sort::{GatheredSort, MOST_DEVICES, TABLE};
 
-use super::Devices;
+use super::Each;
 use super::exchange::within;
 use super::merge::{DevicesMerge, Room, event_on, wait_on};
 use super::parts::share;
@@ -36,7 +36,7 @@ use crate::gpu::{Device, GpuKey, stream};
 pub(super) const SPARE: usize = 2 * 9216;
 /// Exchanges buckets, any number of times.
 pub(super) struct BucketExchange<K: GpuKey> {
-    lanes: Vec<Lane<K>>,
+    lanes: Each<Lane<K>>,
     /// Where each device has each bucket begin, and the last end, as the host reads it.
     tables: LockedBuffer<u32>,
     /// The sums of all tables.
@@ -82,29 +82,28 @@ impl<K: GpuKey> BucketExchange<K> {
         if !(2..=MOST_DEVICES).contains(&count) {
             return Ok(None);
         }
-        let (pieces, mut tile) = (merge.pieces, usize::MAX);
-        let lane = |index: usize, device: &Arc<Device>| {
-            let n = merge.len() as u64;
-            let Some((kernel, blocks)) = dispatch::gathered::<K::Word>(device, merge.paired, n)?
-            else {
-                return Ok(None);
-            };
-            tile = tile.min(kernel.shape().tile());
+        let (pieces, n) = (merge.pieces, merge.len() as u64);
+        let kernel =
+            |_, device: &Arc<Device>| dispatch::gathered::<K::Word>(device, merge.paired, n);
+        let kernels: Option<Vec<_>> = merge.devices.on_each(kernel)?.into_iter().collect();
+        let Some(kernels) = kernels else {
+            return Ok(None);
+        };
+        let tiles = kernels.iter().map(|(kernel, _)| kernel.shape().tile());
+        let tile = tiles.min().unwrap_or(usize::MAX);
+        let lane = |index: usize, _: &Arc<Device>| {
+            let (kernel, blocks) = kernels[index];
             // SAFETY: all of it is copied to before it is read.
             let plan = unsafe { DeviceBuffer::uninitialized(count * TABLE + words(count, pieces)) };
-            Ok(Some(Lane {
+            Ok(Lane {
                 kernel,
                 blocks,
                 plan: plan.map_err(failed("allocating GPU memory"))?,
                 words: pinned(words(count, pieces))?,
                 edges: Room::new(&merge.devices, index, SPARE, merge.paired)?,
-            }))
+            })
         };
-        let lanes = merge.devices.on_each(lane)?;
-        let lanes: Option<Vec<Lane<K>>> = lanes.into_iter().collect();
-        let Some(lanes) = lanes else {
-            return Ok(None);
-        };
+        let lanes = Each::new(&merge.devices, lane)?;
         let (tables, flags) = (pinned(count * TABLE)?, pinned(count)?);
         let totals = vec![0; TABLE];
         Ok(Some(BucketExchange { lanes, tables, totals, flags, tile, pieces }))
@@ -114,11 +113,6 @@ impl<K: GpuKey> BucketExchange<K> {
     pub fn bytes(&self) -> u64 {
         let lane = |lane: &Lane<K>| 4 * lane.plan.len() as u64 + lane.edges.bytes();
         self.lanes.iter().map(lane).sum()
-    }
-
-    /// Frees what it has, each device's in its context.
-    pub fn free(&mut self, devices: &Devices) {
-        devices.drop_each(&mut self.lanes);
     }
 
     /// Puts the exchange and the local sorts on the streams, if the keys of all devices stand by

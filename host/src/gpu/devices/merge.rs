@@ -13,7 +13,7 @@ use super::borders::Borders;
 use super::buckets::SPARE;
 use super::exchange::{Exchange, within};
 use super::parts::{self, blank, share};
-use super::{Devices, Parts};
+use super::{Devices, Each, Parts};
 use crate::error::{Error, failed};
 use crate::gpu::checks::{address, check_lengths};
 use crate::gpu::dispatch;
@@ -41,7 +41,7 @@ pub struct DevicesMerge<K: GpuKey> {
     pub(super) devices: Arc<Devices>,
     pub(super) order: Order,
     pub(super) paired: bool,
-    pub(super) lanes: Vec<Lane<K>>,
+    pub(super) lanes: Each<Lane<K>>,
     /// Pieces in which each part of the result is exchanged.
     pub(super) pieces: usize,
     /// Known bits of the borders' keys, which all devices read.
@@ -147,7 +147,7 @@ impl<K: GpuKey> DevicesMerge<K> {
         lengths.iter().chain([&longest]).try_for_each(|&length| check_count(length))?;
         let bytes = longest * width::<K>(paired);
         let pieces = (bytes / PIECE_BYTES).clamp(1, PIECES_MAX);
-        let lanes = devices.on_each(|index, device| {
+        let lanes = Each::new(devices, |index, device| {
             let part = share(n, count, index).len();
             // One device has nothing to receive.
             let received = if count > 1 { lengths[index].max(part) + SPARE } else { 0 };
@@ -326,12 +326,6 @@ impl<K: GpuKey> DevicesMerge<K> {
         let wait =
             |index: usize, _: &_| self.lanes[index].stream.synchronize().map_err(failed("sorting"));
         self.devices.on_each(wait).map(drop)
-    }
-}
-
-impl<K: GpuKey> Drop for DevicesMerge<K> {
-    fn drop(&mut self) {
-        self.devices.drop_each(&mut self.lanes);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! | module | content |
 //! |---|---|
+//! | [`each`] | [`Each`]: an item for each device, dropped in its context |
 //! | [`parts`] | [`Parts`]: one array over all devices, a part in the memory of each |
 //! | [`sort`] | [`DevicesSort`]: sorts such an array |
 //! | `borders` | where the parts of the result begin and end |
@@ -15,6 +16,7 @@
 
 pub(in crate::gpu) mod borders;
 mod buckets;
+pub mod each;
 mod exchange;
 pub mod merge;
 pub mod parts;
@@ -31,6 +33,7 @@ use super::stream;
 use crate::driver;
 use crate::error::{Error, NoGpu, check};
 
+pub use each::Each;
 pub use merge::DevicesMerge;
 pub use parts::Parts;
 pub use sort::DevicesSort;
@@ -168,15 +171,6 @@ impl Devices {
             )
         };
         check(status, "copying to another GPU")
-    }
-
-    /// Drops what has memory on the devices, one item each, in the context of its device.
-    pub fn drop_each<T>(&self, items: &mut Vec<T>) {
-        for (device, item) in self.all.iter().zip(items.drain(..)) {
-            // A context that cannot be entered has lost its memory already.
-            let _ = device.enter();
-            drop(item);
-        }
     }
 
     /// Waits for all work on all devices, whatever comes of it: after an error, nothing uses the

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cust::memory::{CopyDestination, DeviceBuffer, DeviceCopy};
 
-use super::Devices;
+use super::{Devices, Each};
 use crate::error::{Error, failed};
 use crate::gpu::GpuKey;
 use crate::gpu::checks::address;
@@ -16,7 +16,7 @@ use crate::gpu::transfer::upload;
 /// An array of which each device has a part in its memory, one after the other.
 pub struct Parts<T: DeviceCopy> {
     devices: Arc<Devices>,
-    parts: Vec<DeviceBuffer<T>>,
+    parts: Each<DeviceBuffer<T>>,
 }
 
 impl<T: GpuKey> Parts<T> {
@@ -45,7 +45,7 @@ impl<T: GpuKey> Parts<T> {
     /// Another number of parts than of devices.
     pub fn new(devices: &Arc<Devices>, parts: Vec<DeviceBuffer<T>>) -> Result<Self, Error> {
         let (given, count) = (parts.len(), devices.all().len());
-        let parts = Parts { devices: Arc::clone(devices), parts };
+        let parts = Parts { devices: Arc::clone(devices), parts: Each::of(devices, parts) };
         check_count(given, count)?;
         Ok(parts)
     }
@@ -54,11 +54,8 @@ impl<T: GpuKey> Parts<T> {
         devices: &Arc<Devices>,
         part: impl Fn(usize) -> Result<DeviceBuffer<T>, Error>,
     ) -> Result<Self, Error> {
-        let mut all = Parts { devices: Arc::clone(devices), parts: Vec::new() };
-        for index in 0..devices.all().len() {
-            all.parts.push(devices.on(index, |_| part(index))?);
-        }
-        Ok(all)
+        let parts = Each::new(devices, |index, _| part(index))?;
+        Ok(Parts { devices: Arc::clone(devices), parts })
     }
 
     /// Elements of all parts.
@@ -149,14 +146,12 @@ impl<T: GpuKey> Parts<T> {
         let waited = streams.iter().enumerate().try_for_each(|(from, stream)| {
             self.devices.on(from, |_| stream.synchronize().map_err(failed("gathering")))
         });
-        copied.and(waited).inspect_err(|_| self.devices.settle())?;
+        copied.and(waited).inspect_err(|_| {
+            self.devices.settle();
+            // The memory is freed where it was allocated.
+            let _ = self.devices.all()[to].enter();
+        })?;
         Ok(all)
-    }
-}
-
-impl<T: DeviceCopy> Drop for Parts<T> {
-    fn drop(&mut self) {
-        self.devices.drop_each(&mut self.parts);
     }
 }
 

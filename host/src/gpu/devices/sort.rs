@@ -6,7 +6,7 @@ use cust::stream::Stream;
 
 use super::buckets::BucketExchange;
 use super::merge::DevicesMerge;
-use super::{Devices, Parts};
+use super::{Devices, Each, Parts};
 use crate::error::Error;
 use crate::gpu::launch::Workplace;
 use crate::gpu::merger::Run;
@@ -45,7 +45,7 @@ pub struct DevicesSort<K: GpuKey> {
     merge: DevicesMerge<K>,
     /// The exchange of buckets, if there may be any.
     buckets: Option<BucketExchange<K>>,
-    lanes: Vec<Lane<K>>,
+    lanes: Each<Lane<K>>,
 }
 
 /// A device's sort of its part.
@@ -72,7 +72,7 @@ impl<K: GpuKey> DevicesSort<K> {
         };
         let merge = DevicesMerge::with_rooms(devices, lengths, paired, order.clone(), true)?;
         let alone = lengths.len() == 1;
-        let lanes = devices.on_each(|index, device| {
+        let lanes = Each::new(devices, |index, device| {
             let length = lengths[index];
             let sort = Sort::new(Arc::clone(device), length.max(1), payload, order.clone())?;
             Ok(Lane {
@@ -164,7 +164,7 @@ impl<K: GpuKey> DevicesSort<K> {
         work: impl Fn(&Sort<K>, u64, Arguments, &mut Workspace, &Stream) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let alone = self.lanes.len() == 1;
-        let each = self.lanes.iter_mut().zip(&self.merge.lanes).enumerate();
+        let each = self.lanes.iter_mut().zip(self.merge.lanes.iter()).enumerate();
         for (index, (Lane { sort, workspace }, lane)) in each {
             let (from, to, second) = (input[index], sorted[index], lane.received());
             let arguments = Arguments {
@@ -176,14 +176,5 @@ impl<K: GpuKey> DevicesSort<K> {
             self.merge.devices.on(index, |_| work(sort, n, arguments, workspace, &lane.stream))?;
         }
         Ok(())
-    }
-}
-
-impl<K: GpuKey> Drop for DevicesSort<K> {
-    fn drop(&mut self) {
-        self.merge.devices.drop_each(&mut self.lanes);
-        if let Some(buckets) = &mut self.buckets {
-            buckets.free(&self.merge.devices);
-        }
     }
 }
