@@ -15,6 +15,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use cust::context::CurrentContext;
 use cust::memory::DeviceBuffer;
 use cust::stream::Stream;
 
@@ -191,7 +192,7 @@ impl<K: GpuKey> Lane<K> {
         self.device.enter()?;
         // After an error, no copy goes on in memory that is then used again, or freed.
         self.run_entered(job).inspect_err(|_| {
-            let _ = self.stream.synchronize();
+            let _ = CurrentContext::synchronize();
         })
     }
 

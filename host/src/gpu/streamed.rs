@@ -27,7 +27,7 @@ use gpu_kernels::merge::Merge;
 use super::checks::check_lengths;
 use super::devices::merge::{event_on, wait_on};
 use super::devices::parts::{blank, share};
-use super::devices::{Devices, Link};
+use super::devices::{Devices, Link, named};
 use super::merger::{Run, check_count, merge};
 use super::module::Kernel;
 use super::stream::{stream, wait_for};
@@ -166,7 +166,9 @@ impl<K: GpuKey> StreamedSort<K> {
     /// # Errors
     /// Failures that the driver reports, of the last sort as well.
     pub fn begin(&mut self) -> Result<(), Error> {
-        self.lanes.iter_mut().try_for_each(Lane::begin)
+        let count = self.lanes.len();
+        let mut lanes = self.lanes.iter_mut();
+        lanes.try_for_each(|lane| lane.begin().map_err(|error| lane.named(count, error)))
     }
 
     /// Copies the next keys of GPU `index` there, where each run is sorted once it has come.
@@ -178,10 +180,10 @@ impl<K: GpuKey> StreamedSort<K> {
     /// `pinned` is page-locked, and stays as it is until the event `copied` of that GPU has
     /// happened.
     pub unsafe fn push(&mut self, index: usize, pinned: &[K], copied: &Event) -> Result<(), Error> {
+        let count = self.lanes.len();
         let lane = &mut self.lanes[index];
-        lane.device.enter()?;
         // SAFETY: the caller's contract.
-        unsafe { lane.push(pinned, copied) }
+        unsafe { lane.push(pinned, copied) }.map_err(|error| lane.named(count, error))
     }
 
     /// Copies the next keys of the result from GPU `index`: from the first on, or back from the
@@ -207,23 +209,19 @@ impl<K: GpuKey> StreamedSort<K> {
         if taken > len {
             check_lengths(taken, len)?;
         }
-        match self.lanes.len() {
-            1 => self.lanes[0].merge(End::First, 0, taken, false)?,
+        let count = self.lanes.len();
+        match count {
+            1 => {
+                self.lanes[0].device.enter()?;
+                self.lanes[0].merge(End::First, 0, taken, false)?;
+            }
             _ => self.merge_lanes(index, done, taken)?,
         }
-        let lane = &mut self.lanes[index];
-        lane.device.enter()?;
-        let (merges, result) = match index {
-            _ if self.n != len => (&lane.last_merges, &lane.half),
-            _ if lane.runs.len() > 1 => (&lane.merges[0], &lane.other),
-            _ => (&lane.merges[0], &lane.keys),
-        };
-        wait_for(&lane.downloads, merges)?;
         let range = if index == 0 { done..taken } else { len - taken..len - done };
-        // SAFETY: the caller's contract; the stream has waited for these keys.
-        unsafe { result.index(range).async_copy_to(pinned, &lane.downloads) }
-            .map_err(failed("copying keys from the GPU"))?;
-        copied.record(&lane.downloads).map_err(failed("recording an event"))?;
+        let lane = &mut self.lanes[index];
+        // SAFETY: the caller's contract.
+        unsafe { lane.pull(range, self.n != len, pinned, copied) }
+            .map_err(|error| lane.named(count, error))?;
         lane.pulled = taken;
         Ok(())
     }
@@ -231,15 +229,14 @@ impl<K: GpuKey> StreamedSort<K> {
     /// Has lane `index` merge as many keys of both lanes as are `taken`, of which some are `done`.
     fn merge_lanes(&mut self, index: usize, done: usize, taken: usize) -> Result<(), Error> {
         let end = if index == 0 { End::First } else { End::Last };
-        let mut halves = Vec::new();
-        for of in 0..self.lanes.len() {
+        let (count, mut halves) = (self.lanes.len(), Vec::new());
+        for of in 0..count {
             let lane = &mut self.lanes[of];
-            lane.device.enter()?;
-            lane.merge(end, 0, taken.min(lane.keys.len()), true)?;
+            let merged = lane.merge_first(end, taken).map_err(|error| lane.named(count, error))?;
             halves.push(lane.runs[0].merged);
-            let merged = event_on(&lane.merges[end as usize])?;
-            self.lanes[index].device.enter()?;
-            wait_on(&self.lanes[index].last_merges, merged)?;
+            let lane = &self.lanes[index];
+            let waits = lane.device.enter().and_then(|()| wait_on(&lane.last_merges, merged));
+            waits.map_err(|error| lane.named(count, error))?;
         }
         let lane = &self.lanes[index];
         // Where the whole result would begin.
@@ -248,6 +245,7 @@ impl<K: GpuKey> StreamedSort<K> {
         // SAFETY: the stream has waited for as many keys of both as this takes, and writes this
         // lane's half alone; all buffers are apart.
         unsafe { lane.launch(end, [halves[0], halves[1]], result, done..taken, &lane.last_merges) }
+            .map_err(|error| lane.named(count, error))
     }
 }
 
@@ -313,8 +311,14 @@ impl<K: GpuKey> Lane<K> {
         Ok(())
     }
 
-    /// [`StreamedSort::push`], on the device that was entered.
+    /// `error` with the name of the device, if it is one of several.
+    fn named(&self, count: usize, error: Error) -> Error {
+        if count == 1 { error } else { named(&self.device, error) }
+    }
+
+    /// [`StreamedSort::push`].
     unsafe fn push(&mut self, pinned: &[K], copied: &Event) -> Result<(), Error> {
+        self.device.enter()?;
         let range = self.pushed..self.pushed + pinned.len();
         if range.end > self.keys.len() {
             check_lengths(range.end, self.keys.len())?;
@@ -337,6 +341,36 @@ impl<K: GpuKey> Lane<K> {
         }
         self.pushed = range.end;
         Ok(())
+    }
+
+    /// [`StreamedSort::pull`] of keys that its streams have merged: from this lane's half of the
+    /// result, or from the merge of all its runs.
+    unsafe fn pull(
+        &self,
+        range: Range<usize>,
+        is_half: bool,
+        pinned: &mut [K],
+        copied: &Event,
+    ) -> Result<(), Error> {
+        self.device.enter()?;
+        let (merges, result) = match self.runs.len() {
+            _ if is_half => (&self.last_merges, &self.half),
+            1 => (&self.merges[0], &self.keys),
+            _ => (&self.merges[0], &self.other),
+        };
+        wait_for(&self.downloads, merges)?;
+        // SAFETY: the caller's contract; the stream has waited for these keys.
+        unsafe { result.index(range).async_copy_to(pinned, &self.downloads) }
+            .map_err(failed("copying keys from the GPU"))?;
+        copied.record(&self.downloads).map_err(failed("recording an event"))
+    }
+
+    /// Has as many keys of all runs merged as are `taken` of several lanes, and returns the event
+    /// of it.
+    fn merge_first(&mut self, end: End, taken: usize) -> Result<Event, Error> {
+        self.device.enter()?;
+        self.merge(end, 0, taken.min(self.keys.len()), true)?;
+        event_on(&self.merges[end as usize])
     }
 
     /// Has the merge of run `index` and all behind it made as far as `taken` keys from an end. A

@@ -211,7 +211,8 @@ pub(super) fn named_among(devices: &[Arc<Device>], device: &Device, error: Error
     }
 }
 
-fn named(device: &Device, error: Error) -> Error {
+/// `error` with the name of the device before it.
+pub(super) fn named(device: &Device, error: Error) -> Error {
     Error::OnDevice { device: device.label(), error: Box::new(error) }
 }
 
