@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::case::Case;
 use crate::environment::Environment;
 use crate::lines::{Sample, VERSION};
+use crate::nvml::Watched;
 use crate::statistics::{interval, median};
 
 /// A run of the classic workload.
@@ -45,6 +46,9 @@ pub struct Level {
     pub verified: bool,
     /// Every sample, in the order taken.
     pub samples_s: Vec<f64>,
+    /// Each GPU of a case over several, in the order of CUDA.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub watched: Vec<Watched>,
 }
 
 impl Classic {
@@ -69,6 +73,7 @@ impl Level {
     pub fn new(case: &Case, samples: &[Sample]) -> Self {
         let samples_s = seconds(samples);
         let interval = interval(&samples_s);
+        let readings: Vec<_> = samples.iter().map(|sample| sample.gpus.clone()).collect();
         Self {
             level: case.level,
             engine: case.engine.clone(),
@@ -77,6 +82,7 @@ impl Level {
             high_s: interval.high,
             verified: true,
             samples_s,
+            watched: Watched::each(&readings),
         }
     }
 }

@@ -15,10 +15,12 @@ use host::gpu::devices::{Devices, DevicesMerge, Each, Parts};
 use host::gpu::streamed::StreamedSort;
 use host::gpu::{Device, Order};
 
+use crate::case::Case;
 use crate::engine::Engine;
-use crate::engines::GPU;
+use crate::engines::{GPU, engine_and_variant};
 use crate::error::Error;
 use crate::gpu_engine::{self, check_level};
+use crate::group::Group;
 use crate::key::Key;
 use crate::large_engine::Larger;
 use crate::runners::devices::first;
@@ -35,6 +37,14 @@ pub fn name(count: usize) -> String {
 /// The number of GPUs of a variant, if it is one of these.
 pub fn count(variant: &str) -> Option<usize> {
     variant.strip_suffix(ENDING)?.parse().ok()
+}
+
+/// GPUs that a case goes over.
+pub fn gpus(case: &Case) -> usize {
+    if case.group == Group::Devices.name() {
+        return case.level;
+    }
+    engine_and_variant(&case.engine).1.and_then(count).unwrap_or(1)
 }
 
 /// The engine over the first `count` GPUs, if there are as many.
@@ -195,6 +205,15 @@ fn named(devices: &Devices, index: usize, error: Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_case_goes_over_as_many_gpus_as_its_engine_or_level_says() {
+        let gpus = |name: &str| gpus(&name.parse().unwrap());
+        assert_eq!(gpus("classic/i32-classic-50000000/gpu@4-devices/8"), 4);
+        assert_eq!(gpus("classic/i32-classic-50000000/gpu/8"), 1);
+        assert_eq!(gpus("devices/u32-uniform/gpu/2/65536"), 2);
+        assert_eq!(gpus("cpu/u32-uniform/cpu-std/4/65536"), 1);
+    }
 
     #[test]
     fn a_variant_names_its_number_of_gpus() {

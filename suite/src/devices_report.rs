@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use crate::case::Case;
 use crate::classic::Level;
-use crate::engines::engine_and_variant;
 use crate::environment::Environment;
 use crate::error::Error;
 use crate::group::Group;
@@ -57,11 +56,7 @@ pub struct CaseRecord {
 
 impl CaseRecord {
     fn new(case: &Case, samples: &[Sample]) -> Self {
-        let variant = engine_and_variant(&case.engine).1;
-        let gpus = match Group::Devices.name() == case.group {
-            true => case.level,
-            false => variant.and_then(devices_engine::count).unwrap_or(1),
-        };
+        let gpus = devices_engine::gpus(case);
         Self { case: case.clone(), gpus, figures: Level::new(case, samples) }
     }
 

@@ -153,6 +153,9 @@ pub struct Environment {
     /// How that GPU was set up, where NVML says.
     #[serde(default)]
     pub gpu_setup: Option<Setup>,
+    /// The same of the other GPUs that CUDA shows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_gpu_setups: Vec<Setup>,
 }
 
 impl Gpu {
@@ -184,6 +187,7 @@ impl Environment {
         let system = System::new_with_specifics(wanted).ok();
         let cpu = system.as_ref().and_then(|system| system.cpus().first());
         let cpu = cpu.map(|cpu| cpu.brand().trim().to_owned());
+        let monitor = gpu.as_ref().and_then(|_| Monitor::open().ok());
         let several = gpu.is_some() && gpus().len() > 1;
         Self {
             unix_time_s: SystemTime::now()
@@ -206,10 +210,10 @@ impl Environment {
             container: container(),
             gpus: if several { gpus() } else { Vec::new() },
             gpu_peers: several.then(gpu::devices::are_peers).flatten(),
-            gpu_setup: gpu
-                .as_ref()
-                .and_then(|_| Monitor::open().ok())
-                .map(|monitor| monitor.setup()),
+            gpu_setup: monitor.as_ref().map(|monitor| monitor.setup(0)),
+            other_gpu_setups: monitor.map_or_else(Vec::new, |monitor| {
+                (1..monitor.count()).map(|gpu| monitor.setup(gpu)).collect()
+            }),
             gpu,
         }
     }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
 use crate::environment::Environment;
+use crate::nvml::Reading;
 use crate::runner::Clock;
 use crate::slowdown::Slowdown;
 
@@ -181,6 +182,11 @@ pub struct Sample {
     /// Reasons for a lower speed right after. Such a sample is kept and flagged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slowdowns: Vec<String>,
+    /// State of each GPU right after, in the order of CUDA, of a case over several: then
+    /// `slowdowns` are those of any, and the figures above the first one's, but for the energy,
+    /// which is that of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<Reading>,
     /// When it was taken: seconds since 1970-01-01 00:00 UTC.
     pub unix_time_s: f64,
 }
@@ -205,6 +211,7 @@ impl Sample {
             energy_s: None,
             temperature_c: None,
             slowdowns: Vec::new(),
+            gpus: Vec::new(),
             unix_time_s: 0.0,
         }
     }
@@ -220,6 +227,8 @@ mod tests {
             "cell":"classic/i32-classic-50000000/gpu/8","index":3,"sorts":1,"seconds":0.0101,
             "clock":"host","host_s":0.0101,"device_s":null,"overlap":null,"sm_clock_hz":1.98e9,
             "sm_cycles":null,"power_w":300.0,"temperature_c":41.0,"slowdowns":["power-cap"],
+            "gpus":[{"sm_clock_hz":1.98e9,"power_w":300.0,"temperature_c":41.0,"slowdowns":[]},
+            {"sm_clock_hz":1.2e9,"power_w":null,"temperature_c":null,"slowdowns":["power-cap"]}],
             "unix_time_s":1795372647.5,"something_new":[1]}"#;
         let line: Line = of_text(text).unwrap();
         let Line::Sample(sample) = &line else {
@@ -227,6 +236,7 @@ mod tests {
         };
         assert_eq!((sample.case.level, sample.index), (8, 3));
         assert_eq!(sample.slowdowns, ["power-cap"]);
+        assert_eq!(sample.gpus[1].sm_clock_hz, Some(1.2e9));
         let again = to_text(&line).unwrap();
         assert!(again.starts_with(r#"{"version":2,"line":"sample","#), "{again}");
         assert_eq!(of_text::<Line>(&again).unwrap(), line);

@@ -1,4 +1,4 @@
-//! Clocks, power and temperature of the GPU while it is measured, and reasons why it
+//! Clocks, power and temperature of each GPU while it is measured, and reasons why it
 //! is being slowed down, as NVIDIA's management library (NVML) has them.
 //!
 //! The library is opened at run time and is part of the driver. Where there is none,
@@ -29,10 +29,11 @@ const SLOWDOWNS: [(ThrottleReasons, &str); 6] = [
     (ThrottleReasons::HW_POWER_BRAKE_SLOWDOWN, "power-brake"),
 ];
 
-/// The library, opened, and which of its GPUs is meant.
+/// The library, opened.
 pub struct Monitor {
     nvml: Nvml,
-    index: u32,
+    /// Its numbers of the GPUs that CUDA shows, in CUDA's order, where it has them.
+    indices: Vec<Option<u32>>,
 }
 
 /// How a GPU is set up: what does not change while it is measured.
@@ -67,6 +68,53 @@ pub struct Reading {
     pub temperature_c: Option<f64>,
     /// Reasons for a lower speed: `power-cap`, `thermal-slowdown`, ...
     pub slowdowns: Vec<String>,
+}
+
+/// The readings of one GPU among several, over the samples of a case.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Watched {
+    /// Least clock of the multiprocessors, in hertz.
+    pub sm_clock_min_hz: Option<f64>,
+    /// Most power drawn, in watts.
+    pub power_max_w: Option<f64>,
+    /// Highest temperature of the chip, in degrees Celsius.
+    pub temperature_max_c: Option<f64>,
+    /// Samples after which there was a reason for a lower speed.
+    pub slowed: usize,
+    /// Those reasons.
+    pub slowdowns: Vec<String>,
+}
+
+impl Watched {
+    /// What the `readings` of one GPU say together.
+    fn of<'a>(readings: impl Iterator<Item = &'a Reading> + Clone) -> Self {
+        let all = |figure: fn(&Reading) -> Option<f64>| readings.clone().filter_map(figure);
+        Self {
+            sm_clock_min_hz: all(|reading| reading.sm_clock_hz).reduce(f64::min),
+            power_max_w: all(|reading| reading.power_w).reduce(f64::max),
+            temperature_max_c: all(|reading| reading.temperature_c).reduce(f64::max),
+            slowed: readings.clone().filter(|reading| !reading.slowdowns.is_empty()).count(),
+            slowdowns: reasons(readings),
+        }
+    }
+
+    /// For each of several GPUs, its readings after each sample of a case; none of a case on one.
+    pub fn each(samples: &[Vec<Reading>]) -> Vec<Self> {
+        let gpus = samples.iter().map(Vec::len).max().unwrap_or(0);
+        let of = |gpu| Self::of(samples.iter().filter_map(move |all| all.get(gpu)));
+        (0..gpus).map(of).collect()
+    }
+}
+
+/// The reasons for a lower speed in any of `readings`, each once.
+pub fn reasons<'a>(readings: impl Iterator<Item = &'a Reading>) -> Vec<String> {
+    let mut reasons: Vec<String> = Vec::new();
+    for reason in readings.flat_map(|reading| &reading.slowdowns) {
+        if !reasons.contains(reason) {
+            reasons.push(reason.clone());
+        }
+    }
+    reasons
 }
 
 /// The driver and every GPU that it has, whether or not CUDA is shown them.
@@ -139,17 +187,27 @@ fn load() -> Result<Nvml, String> {
 }
 
 impl Monitor {
-    /// The monitor of the GPU that this process works on.
+    /// The monitor of the GPUs that CUDA shows, of which NVML has the first.
     pub fn open() -> Result<Self, String> {
         let nvml = load()?;
-        let index = find(&nvml)?;
-        Ok(Self { nvml, index })
+        let indices = find(&nvml)?;
+        Ok(Self { nvml, indices })
     }
 
-    /// How the GPU is set up. What it does not say is `None`.
-    pub fn setup(&self) -> Setup {
+    /// GPU `gpu` of those that CUDA shows.
+    fn device(&self, gpu: usize) -> Option<Device<'_>> {
+        self.nvml.device_by_index((*self.indices.get(gpu)?)?).ok()
+    }
+
+    /// GPUs that CUDA shows.
+    pub fn count(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// How a GPU is set up, 0 being the first that CUDA shows. What it does not say is `None`.
+    pub fn setup(&self, gpu: usize) -> Setup {
         let driver = self.nvml.sys_driver_version().ok();
-        let Ok(device) = self.nvml.device_by_index(self.index) else {
+        let Some(device) = self.device(gpu) else {
             return Setup { driver, ..Setup::default() };
         };
         Setup {
@@ -164,19 +222,17 @@ impl Monitor {
         }
     }
 
-    /// Joules that the GPU has taken since the driver was loaded, where it counts them (from
-    /// Volta on). The counter moves in steps of some ten milliseconds.
-    pub fn energy_j(&self) -> Option<f64> {
-        let device = self.nvml.device_by_index(self.index).ok()?;
-        let millijoules = device.total_energy_consumption().ok()?;
-        Some(millijoules as f64 / 1e3)
+    /// Joules that the first `gpus` have taken together since the driver was loaded, where each
+    /// counts them (from Volta on). The counters move in steps of some ten milliseconds.
+    pub fn energy_j(&self, gpus: usize) -> Option<f64> {
+        let of = |gpu| Some(self.device(gpu)?.total_energy_consumption().ok()? as f64 / 1e3);
+        (0..gpus).map(of).sum()
     }
 
-    /// The GPU's state now.
-    pub fn read(&self) -> Reading {
-        self.nvml
-            .device_by_index(self.index)
-            .map_or_else(|_| Reading::default(), |device| reading(&device))
+    /// The state of each of the first `gpus` now.
+    pub fn read(&self, gpus: usize) -> Vec<Reading> {
+        let of = |gpu| self.device(gpu).map_or_else(Reading::default, |device| reading(&device));
+        (0..gpus).map(of).collect()
     }
 }
 
@@ -196,26 +252,32 @@ fn slowdowns(active: ThrottleReasons) -> Vec<String> {
     named.map(|(_, name)| (*name).to_owned()).collect()
 }
 
-/// NVML's index of the GPU that CUDA shows first.
-fn find(nvml: &Nvml) -> Result<u32, String> {
+/// NVML's index of each GPU that CUDA shows, where it has one. It has that of the first.
+fn find(nvml: &Nvml) -> Result<Vec<Option<u32>>, String> {
     let count = nvml.device_count().map_err(|error| format!("NVML: {error}"))?;
-    let uuid = uuid();
-    let has = |index: &u32| {
-        let device = nvml.device_by_index(*index).ok();
-        let listed = device.and_then(|device| device.uuid().ok());
-        listed.is_some() && listed == uuid
+    let listed = |index| nvml.device_by_index(index).ok()?.uuid().ok();
+    let all: Vec<Option<String>> = (0..count).map(listed).collect();
+    let index = |gpu| {
+        let uuid = uuid(gpu)?;
+        let index = all.iter().position(|listed| listed.as_ref() == Some(&uuid))?;
+        Some(index as u32)
     };
-    match (0..count).find(has) {
-        Some(index) => Ok(index),
+    let shown = cust::device::Device::num_devices().unwrap_or(0).max(1);
+    let mut indices: Vec<Option<u32>> = (0..shown).map(index).collect();
+    match indices[0] {
+        Some(_) => Ok(indices),
         // An instance of a GPU that is cut into several has an identity of its own.
-        None if count == 1 => Ok(0),
+        None if count == 1 => {
+            indices[0] = Some(0);
+            Ok(indices)
+        }
         None => Err("NVML: the GPU is not among those it shows".to_owned()),
     }
 }
 
-/// The identity of the GPU that CUDA shows first, as NVML writes it.
-fn uuid() -> Option<String> {
-    let device = cust::device::Device::get_device(0).ok()?;
+/// The identity of a GPU that CUDA shows, as NVML writes it.
+fn uuid(gpu: u32) -> Option<String> {
+    let device = cust::device::Device::get_device(gpu).ok()?;
     let mut uuid = sys::CUuuid { bytes: [0; 16] };
     // SAFETY: the pointer is to an identity that lives through the call.
     let status = unsafe { sys::cuDeviceGetUuid(&mut uuid, device.as_raw()) };
@@ -247,9 +309,30 @@ mod tests {
     }
 
     #[test]
+    fn each_of_several_gpus_is_watched_by_itself() {
+        let reading = |clock, slowdowns: &[&str]| Reading {
+            sm_clock_hz: Some(clock),
+            slowdowns: slowdowns.iter().map(|&reason| reason.to_owned()).collect(),
+            ..Reading::default()
+        };
+        let samples = [
+            vec![reading(2e9, &[]), reading(1.5e9, &["power-cap"])],
+            vec![reading(1.9e9, &[]), reading(1.7e9, &["power-cap", "thermal-slowdown"])],
+        ];
+        let [first, second] = &Watched::each(&samples)[..] else {
+            panic!("two GPUs");
+        };
+        assert_eq!((first.sm_clock_min_hz, first.slowed), (Some(1.9e9), 0));
+        assert_eq!((second.sm_clock_min_hz, second.slowed), (Some(1.5e9), 2));
+        assert_eq!(second.slowdowns, ["power-cap", "thermal-slowdown"]);
+        assert_eq!(second.power_max_w, None);
+        assert_eq!(Watched::each(&[Vec::new(), Vec::new()]), []);
+    }
+
+    #[test]
     fn without_a_driver_the_reason_is_said() {
         match Monitor::open() {
-            Ok(monitor) => assert!(monitor.setup().driver.is_some()),
+            Ok(monitor) => assert!(monitor.setup(0).driver.is_some()),
             Err(reason) => assert!(reason.starts_with("NVML: "), "{reason}"),
         }
     }

@@ -10,11 +10,12 @@ use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::case::Case;
+use crate::devices_engine;
 use crate::engines::needs_gpu;
 use crate::error::Error;
 use crate::group::Group;
 use crate::lines::Sample;
-use crate::nvml::Monitor;
+use crate::nvml::{self, Monitor};
 use crate::runner::{Clock, Runner, Times};
 
 /// Time of all sorts of a sample, at least, where that takes more than one:
@@ -90,7 +91,7 @@ impl Sampler {
     /// The energy that the GPU has taken, of a case that is the GPU's.
     fn energy_j(&self) -> Option<f64> {
         let monitor = self.monitor.as_ref().filter(|_| needs_gpu(&self.name.engine));
-        monitor?.energy_j()
+        monitor?.energy_j(devices_engine::gpus(&self.name))
     }
 
     /// A turn: `count` samples of one sort each, after sorts that are dropped. They count
@@ -108,8 +109,10 @@ impl Sampler {
 
     fn keep(&mut self, times: Times, sorts: u32) -> Result<Sample, Error> {
         let (clock, seconds) = self.figure(&times)?;
-        let reading = self.monitor.as_ref().map(|monitor| monitor.read());
-        let reading = reading.unwrap_or_default();
+        let count = devices_engine::gpus(&self.name);
+        let gpus = self.monitor.as_ref().map_or_else(Vec::new, |monitor| monitor.read(count));
+        let slowdowns = nvml::reasons(gpus.iter());
+        let reading = gpus.first().cloned().unwrap_or_default();
         let index = self.taken;
         self.taken += 1;
         let cycles = times.device_s.zip(reading.sm_clock_hz);
@@ -123,7 +126,8 @@ impl Sampler {
             sm_cycles: cycles.map(|(seconds, hertz)| seconds * hertz),
             power_w: reading.power_w,
             temperature_c: reading.temperature_c,
-            slowdowns: reading.slowdowns,
+            slowdowns,
+            gpus: if count > 1 { gpus } else { Vec::new() },
             unix_time_s: now(),
             ..Sample::by_host(&self.environment, self.name.clone(), index, seconds)
         })
