@@ -18,7 +18,8 @@
 //!   [`COUNTED_S`] the counter's steps say too little, and of cases of the CPU nothing.
 //! - The *rank* of engines is the geometric mean, over the inputs and levels that all
 //!   of them have, of their median over the least: 1 is fastest everywhere. An engine
-//!   that has one level alone counts with it at every level.
+//!   that has one level alone counts with it at every level, and one that has fewer than
+//!   half of the inputs and levels has no rank.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -246,12 +247,16 @@ impl Summary {
     /// The engines of a group in the order of their rank; empty where fewer than two
     /// have a case in common, and where they are no rivals.
     pub fn rank(&self, group: Group) -> Vec<Rank> {
-        let engines = self.engines_of(group);
+        let cases = self.of_group(group);
+        let keys: BTreeSet<Case> = cases.iter().map(|case| case.name.of_engine("")).collect();
+        let mut engines = self.engines_of(group);
+        engines.retain(|engine| {
+            let has = |key: &&Case| self.beside(key, engine).is_some();
+            2 * keys.iter().filter(has).count() >= keys.len()
+        });
         if engines.len() < 2 || !group.has_rivals() {
             return Vec::new();
         }
-        let cases = self.of_group(group);
-        let keys: BTreeSet<Case> = cases.iter().map(|case| case.name.of_engine("")).collect();
         let times = keys.iter().filter_map(|key| {
             let of = |engine: &&str| Some(self.beside(key, engine)?.median_s);
             engines.iter().map(of).collect()
@@ -551,6 +556,10 @@ mod tests {
         assert_eq!((ranks[0].engine.as_str(), ranks[0].over_best), ("cpu-radix", 1.0));
         assert_eq!((ranks[1].engine.as_str(), ranks[1].cases), ("cpu-std", 2));
         assert!((ranks[1].over_best - 2.0).abs() < 1e-12);
+        // One that has few cases takes none from the others.
+        let mut with_few = summary.clone();
+        with_few.merge(Summary::of(&contents(&[("cpu/u32-uniform/cpu-rayon/2/300", &[1.0])])));
+        assert_eq!(with_few.rank(Group::Cpu), ranks);
         let times = |case: &str| summary.times_best(&figures_of(&summary, case));
         assert_eq!(times("cpu/u32-uniform/cpu-radix/2/100"), Some(1.0));
         assert_eq!(times("cpu/u32-uniform/cpu-std/2/100"), Some(4.0));
