@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use cust::event::{Event, EventFlags, EventStatus};
+use cust::event::{Event, EventStatus};
 use cust::memory::LockedBuffer;
 use rayon::ThreadPool;
 
@@ -28,6 +28,7 @@ use host::error::NoGpu;
 use host::error::failed;
 use host::gpu::Device;
 use host::gpu::devices::Devices;
+use host::gpu::stream::event;
 use host::gpu::streamed::StreamedSort;
 
 use crate::engine::Engine;
@@ -210,11 +211,7 @@ fn longest_bytes<K>(n: usize, lanes: usize) -> usize {
 /// Room for a piece, of the device that was entered.
 fn slot<K: Key>(length: usize) -> Result<(LockedBuffer<K>, Event), host::Error> {
     let buffer = LockedBuffer::new(&K::least(), length);
-    let event = Event::new(EventFlags::DISABLE_TIMING);
-    Ok((
-        buffer.map_err(failed("allocating pinned memory"))?,
-        event.map_err(failed("creating an event"))?,
-    ))
+    Ok((buffer.map_err(failed("allocating pinned memory"))?, event()?))
 }
 
 /// The pieces of an array in one direction, and the chunks of these that threads copy.

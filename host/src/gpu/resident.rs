@@ -13,12 +13,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cust::event::{Event, EventFlags};
+use cust::event::Event;
 use cust::memory::{DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
 
 use super::checks::{self, Found};
-use super::stream::{self, stream};
+use super::stream::{self, between, record, stream, timer};
 use super::transfer::upload;
 use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace};
 use crate::error::{Error, failed};
@@ -55,7 +55,6 @@ impl<'a, K: GpuKey> Resident<'a, K> {
     ) -> Result<Self, Error> {
         let n = keys.len();
         let sort = sorter.prepare(n, payload, order.clone())?;
-        let event = || Event::new(EventFlags::DEFAULT).map_err(failed("creating an event"));
         let values = match payload {
             Payload::None => None,
             Payload::Index => Some(Values { input: None, output: blank(n)? }),
@@ -69,8 +68,8 @@ impl<'a, K: GpuKey> Resident<'a, K> {
             output: blank(n)?,
             values,
             stream: stream()?,
-            start: event()?,
-            end: event()?,
+            start: timer()?,
+            end: timer()?,
             input_hash: 0,
             sorter,
             sort: Arc::new(sort),
@@ -120,9 +119,7 @@ impl<'a, K: GpuKey> Resident<'a, K> {
         }
         record(&self.end, &self.stream)?;
         self.end.synchronize().map_err(failed("sorting"))?;
-        let elapsed = self.end.elapsed_time_f32(&self.start);
-        let milliseconds = elapsed.map_err(failed("reading the time between events"))?;
-        Ok(Duration::from_secs_f64(f64::from(milliseconds) / 1e3))
+        Ok(Duration::from_secs_f64(between(&self.start, &self.end)?))
     }
 
     /// A sample whose result is checked, over an output overwritten before it.
@@ -180,10 +177,6 @@ impl<'a, K: GpuKey> Resident<'a, K> {
     fn found(&self, keys: &DeviceSlice<K>) -> Result<Found, Error> {
         checks::keys(self.device(), keys, &self.order, &self.stream)
     }
-}
-
-fn record(event: &Event, stream: &Stream) -> Result<(), Error> {
-    event.record(stream).map_err(failed("recording an event"))
 }
 
 /// The index of each of `n` keys, as its value.

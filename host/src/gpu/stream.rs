@@ -11,11 +11,44 @@ pub fn stream() -> Result<Stream, Error> {
     Stream::new(StreamFlags::NON_BLOCKING, None).map_err(failed("creating a stream"))
 }
 
+/// An event that streams wait for.
+pub fn event() -> Result<Event, Error> {
+    Event::new(EventFlags::DISABLE_TIMING).map_err(failed("creating an event"))
+}
+
+/// An event that is timed.
+pub fn timer() -> Result<Event, Error> {
+    Event::new(EventFlags::DEFAULT).map_err(failed("creating an event"))
+}
+
+/// Has `event` happen when what is on `stream` now has run.
+pub fn record(event: &Event, stream: &Stream) -> Result<(), Error> {
+    event.record(stream).map_err(failed("recording an event"))
+}
+
+/// Seconds between two timers that have come to pass.
+pub fn between(start: &Event, end: &Event) -> Result<f64, Error> {
+    let elapsed = end.elapsed_time_f32(start);
+    let milliseconds = elapsed.map_err(failed("reading the time between events"))?;
+    Ok(f64::from(milliseconds) / 1e3)
+}
+
+/// An event that happens when what is on `stream` now has run.
+pub(super) fn event_on(stream: &Stream) -> Result<Event, Error> {
+    let event = event()?;
+    record(&event, stream)?;
+    Ok(event)
+}
+
+/// Holds `stream` until an event has happened, which may be of another GPU.
+pub(super) fn wait_on(stream: &Stream, event: Event) -> Result<(), Error> {
+    let waits = stream.wait_event(event, StreamWaitEventFlags::DEFAULT);
+    waits.map_err(failed("waiting for a stream"))
+}
+
 /// Holds `stream` until what is on `earlier` now has run.
 pub fn wait_for(stream: &Stream, earlier: &Stream) -> Result<(), Error> {
-    let event = Event::new(EventFlags::DISABLE_TIMING).map_err(failed("creating an event"))?;
-    event.record(earlier).map_err(failed("recording an event"))?;
-    stream.wait_event(event, StreamWaitEventFlags::DEFAULT).map_err(failed("waiting for a stream"))
+    wait_on(stream, event_on(earlier)?)
 }
 
 /// Returns true if what is put on the stream is captured in a graph instead of run.

@@ -25,12 +25,11 @@ use cust::stream::Stream;
 use gpu_kernels::merge::Merge;
 
 use super::checks::check_lengths;
-use super::devices::merge::{event_on, wait_on};
 use super::devices::parts::{blank, share};
 use super::devices::{Devices, Link, named};
 use super::merger::{Run, check_count, merge};
 use super::module::Kernel;
-use super::stream::{stream, wait_for};
+use super::stream::{event_on, record, stream, wait_for, wait_on};
 use super::{Device, GpuKey, Order, Payload, Sort, Workspace, dispatch};
 use crate::error::{Error, failed};
 
@@ -327,7 +326,7 @@ impl<K: GpuKey> Lane<K> {
         // SAFETY: the caller's contract; nothing else writes this part before it is sorted.
         unsafe { target.async_copy_from(pinned, &self.uploads) }
             .map_err(failed("copying keys to the GPU"))?;
-        copied.record(&self.uploads).map_err(failed("recording an event"))?;
+        record(copied, &self.uploads)?;
         let has_come =
             |run: &&mut SortedRun<K>| run.range.end > range.start && run.range.end <= range.end;
         for run in self.runs.iter_mut().filter(has_come) {
@@ -362,7 +361,7 @@ impl<K: GpuKey> Lane<K> {
         // SAFETY: the caller's contract; the stream has waited for these keys.
         unsafe { result.index(range).async_copy_to(pinned, &self.downloads) }
             .map_err(failed("copying keys from the GPU"))?;
-        copied.record(&self.downloads).map_err(failed("recording an event"))
+        record(copied, &self.downloads)
     }
 
     /// Has as many keys of all runs merged as are `taken` of several lanes, and returns the event

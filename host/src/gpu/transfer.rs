@@ -6,11 +6,12 @@
 //! empties the other. At a higher level more threads stage, which is what makes the copies scale.
 
 use cust::context::CurrentContext;
-use cust::event::{Event, EventFlags};
+use cust::event::Event;
 use cust::memory::{AsyncCopyDestination, DeviceBuffer, DeviceCopy, DeviceSlice, LockedBuffer};
 use cust::stream::Stream;
 
 use super::GpuKey;
+use super::stream::{event, record};
 use crate::error::{Error, failed};
 
 /// Most bytes of a piece: long enough for the copy engine to run at full speed.
@@ -47,8 +48,7 @@ impl<K: GpuKey> Staging<K> {
             Ok::<_, Error>(Piece {
                 buffer: LockedBuffer::new(&K::default(), bytes / size_of::<K>())
                     .map_err(failed("allocating pinned memory"))?,
-                copied: Event::new(EventFlags::DISABLE_TIMING)
-                    .map_err(failed("creating an event"))?,
+                copied: event()?,
             })
         };
         Ok(Staging { pieces: [piece()?, piece()?] })
@@ -78,7 +78,7 @@ impl<K: GpuKey> Staging<K> {
             // target is the caller's until the stream has.
             unsafe { target.async_copy_from(pinned, stream) }
                 .map_err(failed("copying keys to the GPU"))?;
-            piece.copied.record(stream).map_err(failed("recording an event"))?;
+            record(&piece.copied, stream)?;
         }
         Ok(())
     }
@@ -100,7 +100,7 @@ impl<K: GpuKey> Staging<K> {
             // source is the caller's until the stream has.
             unsafe { from.index(i * length..end).async_copy_to(pinned, stream) }
                 .map_err(failed("copying keys from the GPU"))?;
-            piece.copied.record(stream).map_err(failed("recording an event"))
+            record(&piece.copied, stream)
         };
         for i in 0..count.min(2) {
             start(self, i)?;

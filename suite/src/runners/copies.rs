@@ -14,12 +14,12 @@ use crate::error::Error;
 use crate::key::Key;
 use crate::memory;
 use crate::runner::{Runner, Times};
-use crate::runners::gpu::{download, event, poison, sorter, timed};
+use crate::runners::gpu::{download, poison, sorter, timed};
 use crate::threads;
 use crate::verify::{Keys, check_copy};
 use host::error::failed;
 use host::gpu::Device;
-use host::gpu::stream::stream;
+use host::gpu::stream::{stream, timer};
 use host::gpu::transfer::{Staging, upload};
 
 /// The runner of a copy on the GPU.
@@ -62,7 +62,7 @@ impl<K: Key> Plain<K> {
             there: upload(input.keys())?,
             input,
             stream: stream()?,
-            events: (event()?, event()?),
+            events: (timer()?, timer()?),
         })
     }
 }

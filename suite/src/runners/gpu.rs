@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use cust::context::CurrentContext;
 use cust::device::DeviceAttribute;
-use cust::event::{Event, EventFlags};
+use cust::event::Event;
 use cust::memory::{CopyDestination, DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
 use cust::sys;
@@ -25,7 +25,7 @@ use crate::memory::{self, POISON};
 use crate::runner::{Runner, Times, WARM_UP_SORTS, warm_ups};
 use crate::verify::Keys;
 use host::error::{check, failed};
-use host::gpu::stream::stream;
+use host::gpu::stream::{between, record, stream, timer};
 use host::gpu::transfer::upload;
 use host::gpu::{self, Device, GpuSorter, Order, Payload, Sort, Workspace};
 
@@ -44,22 +44,6 @@ pub(crate) fn sorter() -> Result<&'static GpuSorter, Unavailable> {
     static SORTER: OnceLock<GpuSorter> = OnceLock::new();
     let device = Device::open()?;
     Ok(SORTER.get_or_init(|| GpuSorter::new(device)))
-}
-
-/// An event that is timed.
-pub(crate) fn event() -> Result<Event, host::Error> {
-    Event::new(EventFlags::DEFAULT).map_err(failed("creating an event"))
-}
-
-pub(crate) fn record(event: &Event, stream: &Stream) -> Result<(), host::Error> {
-    event.record(stream).map_err(failed("recording an event"))
-}
-
-/// Seconds between two events that have come to pass.
-pub(crate) fn between(start: &Event, end: &Event) -> Result<f64, host::Error> {
-    let elapsed = end.elapsed_time_f32(start);
-    let milliseconds = elapsed.map_err(failed("reading the time between events"))?;
-    Ok(f64::from(milliseconds) / 1e3)
 }
 
 /// Times the work that `work` puts on `stream`, by both clocks.
@@ -157,8 +141,18 @@ impl<K: Key> Runner for Resident<K> {
         Ok(Times { device_s: Some(device.as_secs_f64()), ..Times::of_host(host.as_secs_f64()) })
     }
 
+    /// Sorts in a row, by events alone: those of peers are timed so, too.
     fn turn(&mut self, count: usize) -> Result<Vec<Times>, Error> {
-        turn(&mut self.resident, &mut self.warm_ups, count)
+        let mut sorts = |count: usize| {
+            let seconds = (0..count).map(|_| Ok(self.resident.sample()?.as_secs_f64()));
+            seconds.collect::<Result<Vec<f64>, Error>>()
+        };
+        let dropped = match self.warm_ups {
+            Some(known) => known,
+            None => *self.warm_ups.insert(warm_ups(sorts(WARM_UP_SORTS + 1)?)),
+        };
+        sorts(dropped)?;
+        Ok(sorts(count)?.into_iter().map(Times::of_device).collect())
     }
 
     fn verified_sort(&mut self) -> Result<(), Error> {
@@ -170,24 +164,6 @@ impl<K: Key> Runner for Resident<K> {
     fn temporary_bytes(&self) -> Option<u64> {
         Some(self.resident.workspace_bytes())
     }
-}
-
-/// A turn of sorts in a row, by events alone: those of peers are timed so, too.
-pub(crate) fn turn<K: Key>(
-    resident: &mut gpu::Resident<'_, K>,
-    dropped: &mut Option<usize>,
-    count: usize,
-) -> Result<Vec<Times>, Error> {
-    let mut sorts = |count: usize| {
-        let seconds = (0..count).map(|_| Ok(resident.sample()?.as_secs_f64()));
-        seconds.collect::<Result<Vec<f64>, Error>>()
-    };
-    let known = match *dropped {
-        Some(known) => known,
-        None => *dropped.insert(warm_ups(sorts(WARM_UP_SORTS + 1)?)),
-    };
-    sorts(known)?;
-    Ok(sorts(count)?.into_iter().map(Times::of_device).collect())
 }
 
 /// Bytes of the last-level cache of the GPU that was opened, if the driver says.
@@ -240,7 +216,7 @@ impl<K: Key> Graph<K> {
             _workspace: workspace,
             _sort: sort,
             stream,
-            events: (event()?, event()?),
+            events: (timer()?, timer()?),
         })
     }
 }

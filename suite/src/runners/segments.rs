@@ -11,10 +11,10 @@ use crate::error::{Difference, Error};
 use crate::key::Key;
 use crate::memory;
 use crate::runner::{Runner, Times};
-use crate::runners::gpu::{download, event, sorter, timed};
+use crate::runners::gpu::{download, sorter, timed};
 use crate::threads;
 use host::error::failed;
-use host::gpu::stream::stream;
+use host::gpu::stream::{stream, timer};
 use host::gpu::transfer::upload;
 use host::gpu::{Order, SegmentSort, Workspace};
 
@@ -74,7 +74,7 @@ impl<K: Key> Segments<K> {
             keys: upload(keys)?,
             offsets: upload(&offsets(keys.len(), level))?,
             stream: stream()?,
-            events: (event()?, event()?),
+            events: (timer()?, timer()?),
             sorted: sorted(keys, level)?,
             level,
         })

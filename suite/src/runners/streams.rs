@@ -28,11 +28,11 @@ use cust::stream::Stream;
 use crate::error::Error;
 use crate::key::Key;
 use crate::runner::{Runner, Times};
-use crate::runners::gpu::{between, check_result, event, poison, record, sorter};
+use crate::runners::gpu::{check_result, poison, sorter};
 use crate::verify::Keys;
 use host::error::failed;
 use host::gpu::merger::merge_runs;
-use host::gpu::stream::{stream, wait_for};
+use host::gpu::stream::{between, record, stream, timer, wait_for};
 use host::gpu::transfer::upload;
 use host::gpu::{Device, Order, Payload, Sort, Workspace, checks};
 
@@ -51,12 +51,12 @@ struct Streams {
 
 impl Streams {
     fn new(count: usize) -> Result<Self, host::Error> {
-        let span = |_| Ok((event()?, event()?));
+        let span = |_| Ok((timer()?, timer()?));
         Ok(Self {
             streams: (0..count).map(|_| stream()).collect::<Result<_, _>>()?,
             spans: (0..count).map(span).collect::<Result<_, host::Error>>()?,
-            start: event()?,
-            end: event()?,
+            start: timer()?,
+            end: timer()?,
         })
     }
 

@@ -21,7 +21,7 @@ use gpu_kernels::gathered_sort::{GatheredSort, MOST_DEVICES, TABLE};
 
 use super::Each;
 use super::exchange::within;
-use super::merge::{DevicesMerge, Room, event_on, wait_on};
+use super::merge::{DevicesMerge, Room};
 use super::parts::share;
 use crate::error::{Error, check, failed};
 use crate::gpu::checks::address;
@@ -29,6 +29,7 @@ use crate::gpu::dispatch;
 use crate::gpu::launch::Workplace;
 use crate::gpu::merger::Run;
 use crate::gpu::module::Kernel;
+use crate::gpu::stream::{event_on, wait_on};
 use crate::gpu::{Device, GpuKey, stream};
 
 /// Most keys of a bucket, in the widest tile: what a device may receive more than its part of the

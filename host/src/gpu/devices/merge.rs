@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use cuda_std::ext::memory::Global;
-use cust::event::{Event, EventFlags};
 use cust::memory::{DeviceBuffer, DeviceSlice, LockedBuffer};
-use cust::stream::{Stream, StreamWaitEventFlags};
+use cust::stream::Stream;
 use gpu_kernels::merge::Merge;
 use gpu_kernels::ranks::Ranks;
 
@@ -20,7 +19,7 @@ use crate::gpu::dispatch;
 use crate::gpu::key::magnitude;
 use crate::gpu::merger::{Run, check_count};
 use crate::gpu::module::Kernel;
-use crate::gpu::stream::stream;
+use crate::gpu::stream::{event_on, stream, wait_on};
 use crate::gpu::{GpuKey, Order};
 
 /// Bytes of keys and values that a device exchanges at a time: long enough for the copy engines
@@ -327,19 +326,6 @@ impl<K: GpuKey> DevicesMerge<K> {
             |index: usize, _: &_| self.lanes[index].stream.synchronize().map_err(failed("sorting"));
         self.devices.on_each(wait).map(drop)
     }
-}
-
-/// An event that happens when a stream has run what is on it.
-pub(in crate::gpu) fn event_on(stream: &Stream) -> Result<Event, Error> {
-    let event = Event::new(EventFlags::DISABLE_TIMING).map_err(failed("creating an event"))?;
-    event.record(stream).map_err(failed("recording an event"))?;
-    Ok(event)
-}
-
-/// Has a stream wait for an event.
-pub(in crate::gpu) fn wait_on(stream: &Stream, event: Event) -> Result<(), Error> {
-    let waits = stream.wait_event(event, StreamWaitEventFlags::DEFAULT);
-    waits.map_err(failed("waiting for another GPU"))
 }
 
 /// Bytes of a key, with its value if it is paired.
