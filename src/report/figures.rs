@@ -72,11 +72,14 @@ pub fn grouped(number: usize) -> String {
     HumanCount(number as u64).to_string()
 }
 
-/// A number as it is, or from 1024 on as a power of two if it is one.
+/// A number with its thousands set apart, or from 1023 on as a power of two, or one off it, if it
+/// is that.
 pub fn power(n: usize) -> String {
-    match n.is_power_of_two() && n >= 1024 {
-        true => format!("2^{}", n.ilog2()),
-        false => grouped(n),
+    let beside = [(n, ""), (n + 1, "-1"), (n.saturating_sub(1), "+1")];
+    let found = beside.into_iter().find(|(power, _)| power.is_power_of_two() && *power >= 1024);
+    match found {
+        Some((power, off)) => format!("2^{}{off}", power.ilog2()),
+        None => grouped(n),
     }
 }
 
@@ -115,6 +118,7 @@ mod tests {
     fn numbers_are_read_at_a_glance() {
         let numbers = [0, 999, 1_000, 50_000_000].map(grouped);
         assert_eq!(numbers, ["0", "999", "1,000", "50,000,000"]);
-        assert_eq!([512, 1 << 20, 50_000_000].map(power), ["512", "2^20", "50,000,000"]);
+        assert_eq!([0, 512, 1 << 20, 50_000_000].map(power), ["0", "512", "2^20", "50,000,000"]);
+        assert_eq!([(1 << 20) - 1, (1 << 20) + 1].map(power), ["2^20-1", "2^20+1"]);
     }
 }

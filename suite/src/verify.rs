@@ -152,12 +152,20 @@ impl<K: Key> Keys<K> {
         let (Ok(expected), Ok(found)) = (sorted(&self.keys), sorted(result)) else {
             return Difference::Foreign;
         };
-        let pairs = expected.iter().zip(&found);
-        let (index, (expected, found)) = pairs
-            .enumerate()
-            .find(|(_, (expected, found))| expected != found)
-            .expect("slices with different fingerprints differ somewhere");
-        Difference::Keys { index, expected: expected.to_string(), found: found.to_string() }
+        compare_each(&expected, &found).err().unwrap_or(Difference::Foreign)
+    }
+}
+
+/// Finds the first key of `found` that is not the one of `expected`, which are as many.
+pub(crate) fn compare_each<K: Key>(expected: &[K], found: &[K]) -> Result<(), Difference> {
+    let differs = |&i: &usize| found[i] != expected[i];
+    match threads::find_first(found.len(), &|mut range| range.find(differs)) {
+        None => Ok(()),
+        Some(index) => Err(Difference::Keys {
+            index,
+            expected: expected[index].to_string(),
+            found: found[index].to_string(),
+        }),
     }
 }
 

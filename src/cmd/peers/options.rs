@@ -289,7 +289,7 @@ mod tests {
                 "i32, 2, sorted",
                 "i32, 1, uniform",
                 "i32, 2, uniform",
-                "i32, 50000000, classic (host)",
+                "i32, 50,000,000, classic (host)",
             ]
         );
     }

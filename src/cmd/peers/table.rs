@@ -1,6 +1,6 @@
 //! The table: a line an input and sort of ours.
 
-use cudamark::report::figures::cycles;
+use cudamark::report::figures::{cycles, power};
 use suite::Case;
 use suite::turns::Outcome;
 
@@ -64,16 +64,6 @@ fn figure(value: Option<f64>, decimals: usize) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"))
 }
 
-/// A number as it is, or from 1023 on as a power of two, or one off it, if it is that.
-fn power(n: usize) -> String {
-    let beside = [(n, ""), (n + 1, "-1"), (n - 1, "+1")];
-    let found = beside.into_iter().find(|(power, _)| power.is_power_of_two() && *power >= 1024);
-    match found {
-        Some((power, off)) => format!("2^{}{off}", power.ilog2()),
-        None => n.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,13 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_shown_short() {
-        assert_eq!(power(1 << 20), "2^20");
-        assert_eq!(power((1 << 20) - 1), "2^20-1");
-        assert_eq!(power((1 << 20) + 1), "2^20+1");
-        assert_eq!(power(512), "512");
-        assert_eq!(power(1), "1");
-        assert_eq!(power(50_000_000), "50000000");
+    fn figures_are_shown_short() {
         assert_eq!(figure(Some(5.4701), 2), "5.47");
         assert_eq!(figure(None, 2), "-");
     }

@@ -18,7 +18,7 @@ use crate::error::{Difference, Error};
 use crate::key::{Key, bytes};
 use crate::runners::segments;
 use crate::threads;
-use crate::verify::Keys;
+use crate::verify::{Keys, compare_each};
 use crate::workload::file::{BLOCK, read as read_keys};
 
 /// An input of some type.
@@ -67,7 +67,7 @@ impl<K: Key> Input for Given<K> {
             Form::Pairs => Some(read(&folder.join("values"), n)?),
             Form::Alone => None,
             Form::Segments(level) => {
-                return wrong(segments::compare(&segments::sorted(input.keys(), *level)?, &keys));
+                return wrong(compare_each(&segments::sorted(input.keys(), *level)?, &keys));
             }
         };
         let rank = order.rank(K::TYPE)?;

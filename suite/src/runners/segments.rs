@@ -7,12 +7,13 @@ use cust::memory::{AsyncCopyDestination, DeviceBuffer};
 use cust::stream::Stream;
 
 use crate::engines::GPU;
-use crate::error::{Difference, Error};
+use crate::error::Error;
 use crate::key::Key;
 use crate::memory;
 use crate::runner::{Runner, Times};
 use crate::runners::gpu::{download, sorter, timed};
 use crate::threads;
+use crate::verify::compare_each;
 use host::error::failed;
 use host::gpu::stream::{stream, timer};
 use host::gpu::transfer::upload;
@@ -32,19 +33,6 @@ pub(crate) fn sorted<K: Key>(keys: &[K], level: usize) -> Result<Vec<K>, Error> 
     let mut sorted = memory::copied(keys)?;
     threads::each(sorted.chunks_mut(length(keys.len(), level)), <[K]>::sort_unstable);
     Ok(sorted)
-}
-
-/// Finds the first key of `found` that is not the one of `sorted`.
-pub(crate) fn compare<K: Key>(sorted: &[K], found: &[K]) -> Result<(), Difference> {
-    let differs = |&i: &usize| found[i] != sorted[i];
-    match threads::find_first(found.len(), &|mut range| range.find(differs)) {
-        None => Ok(()),
-        Some(index) => Err(Difference::Keys {
-            index,
-            expected: sorted[index].to_string(),
-            found: found[index].to_string(),
-        }),
-    }
 }
 
 /// A sort of segments on the GPU.
@@ -92,11 +80,8 @@ impl<K: Key> Runner for Segments<K> {
         })?;
         sort.finish(keys, offsets, workspace, stream)?;
         let (engine, level) = (GPU, self.level);
-        compare(&self.sorted, &download(&self.keys)?).map_err(|difference| Error::WrongResult {
-            engine,
-            level,
-            difference,
-        })?;
+        let compared = compare_each(&self.sorted, &download(&self.keys)?);
+        compared.map_err(|difference| Error::WrongResult { engine, level, difference })?;
         Ok(times)
     }
 
