@@ -15,10 +15,10 @@ use suite::devices_engine;
 use suite::engines::GPU;
 use suite::key::{F32, Key};
 use suite::verify::Keys;
-use suite::workload::{Distribution, Workload};
+use suite::workload::Workload;
 
 use crate::list::{call, directions, expect, keys_of, order, words};
-use crate::{keys, sorted, sorts_at_every_level, stream, streams_many_keys};
+use crate::{SPREADS, keys, sorted, sorts_at_every_level, stream, streams_many_keys};
 
 /// On one GPU.
 pub(crate) const TESTS: &[crate::OnDevice] = &[
@@ -73,13 +73,7 @@ fn larger_arrays(devices: &Arc<Devices>) {
         let bytes = (n * size_of::<K>() / 4 / devices.len()) as u64;
         let mut sort = LargeSort::within(devices, n, lanes, bytes).unwrap();
         assert!(sort.runs() >= 8, "{} runs", sort.runs());
-        for distribution in [
-            Distribution::Uniform,
-            Distribution::Sorted,
-            Distribution::Reversed,
-            Distribution::Constant,
-            Distribution::FewDistinct,
-        ] {
+        for distribution in SPREADS {
             let workload = Workload { n, distribution, seed: n as u64 };
             let input = Keys::new(workload.generate::<K>().unwrap());
             let mut work = input.keys().to_vec();
@@ -246,14 +240,7 @@ fn large_inputs(devices: &Arc<Devices>, sizes: &[usize]) {
         }
     }
     for &n in sizes {
-        for distribution in [
-            Distribution::Uniform,
-            Distribution::Classic,
-            Distribution::Constant,
-            Distribution::Sorted,
-            Distribution::Reversed,
-            Distribution::FewDistinct,
-        ] {
+        for distribution in SPREADS {
             let workload = Workload { n, distribution, seed: n as u64 };
             of::<u32>(devices, workload);
             of::<u64>(devices, workload);

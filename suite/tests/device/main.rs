@@ -34,6 +34,16 @@ use suite::{Case, Registry};
 /// A test: its name, and what it does on a GPU.
 type OnDevice = (&'static str, fn(Arc<Device>));
 
+/// Distributions that differ in what they do to a sort.
+const SPREADS: [Distribution; 6] = [
+    Distribution::Uniform,
+    Distribution::Classic,
+    Distribution::Constant,
+    Distribution::Sorted,
+    Distribution::Reversed,
+    Distribution::FewDistinct,
+];
+
 /// Tests that capture a stream: what other threads ask of the driver meanwhile may fail,
 /// and the capture with it.
 const ALONE: &[&str] = &["a_sort_is_captured_in_a_graph", "a_capture_alone_clears_nothing"];
@@ -166,13 +176,7 @@ fn large_inputs_are_sorted_and_stable(device: Arc<Device>) {
         }
     }
     let sorter = GpuSorter::new(device);
-    for distribution in [
-        Distribution::Uniform,
-        Distribution::Classic,
-        Distribution::Constant,
-        Distribution::Sorted,
-        Distribution::Reversed,
-    ] {
+    for distribution in SPREADS {
         for n in [(1 << 22) - 1, 1 << 22, 5_000_011] {
             let workload = Workload { n, distribution, seed: n as u64 };
             of::<i32>(&sorter, workload);
@@ -222,15 +226,8 @@ fn many_keys_stream_through_in_runs(_: Arc<Device>) {
 /// Of several runs, which are merged while the result leaves, more keys and fewer in turn. All
 /// keys of a half may be less than those of the other.
 fn streams_many_keys<K: Key>(engine: &mut dyn Engine<K>) {
-    let distributions = [
-        Distribution::Uniform,
-        Distribution::Classic,
-        Distribution::Constant,
-        Distribution::Sorted,
-        Distribution::Reversed,
-    ];
     for (n, level) in [(20_000_003, 8), (300_001, 1), (3_000_001, 64)] {
-        for distribution in distributions {
+        for distribution in SPREADS {
             let workload = Workload { n, distribution, seed: n as u64 };
             let keys = workload.generate::<K>().unwrap();
             engine.prepare(n, level).unwrap();
