@@ -367,8 +367,6 @@ mod tests {
         let gpu = Gpu {
             name: gpu_name().unwrap_or_else(|| "NVIDIA H200".to_owned()),
             driver_cuda: "13.0".to_owned(),
-            compute_capability: "9.0".to_owned(),
-            memory_bytes: 1,
             ..Gpu::default()
         };
         let newer = Gpu { driver_cuda: "13.1".to_owned(), ..gpu.clone() };

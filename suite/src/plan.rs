@@ -79,7 +79,10 @@ impl Settings {
                 word.parse().map(|distribution: Distribution| distribution.to_string())
             })?,
             levels: variables.list("CUDAMARK_LEVELS", engine::parse_level)?,
-            engines: variables.list("CUDAMARK_ENGINES", |word| known("engine", word, &all))?,
+            engines: variables.list("CUDAMARK_ENGINES", |word| match all.contains(&word) {
+                true => Ok(word.to_owned()),
+                false => Err(unknown("engine", word, &all)),
+            })?,
             seed: variables.one("CUDAMARK_SEED", |text| {
                 text.parse().map_err(|_| "not a whole number in range; write it like 42")
             })?,
@@ -89,14 +92,6 @@ impl Settings {
     /// The seed of the inputs.
     pub fn seed(&self) -> u64 {
         self.seed.unwrap_or(DEFAULT_SEED)
-    }
-}
-
-/// `word`, if it is one of these.
-fn known(what: &str, word: &str, all: &[&str]) -> Result<String, Error> {
-    match all.contains(&word) {
-        true => Ok(word.to_owned()),
-        false => Err(unknown(what, word, all)),
     }
 }
 

@@ -72,8 +72,14 @@ const TYPES: &[Type] = &[
 pub const KEY_VARIANTS: &[&str] =
     &["u8", "u16", "f16", "u128", "u32@descending", "u32@8..24", "u64@0..32", "f32@numeric"];
 /// The same of keys with values or indices.
-pub const PAIR_VARIANTS: &[&str] =
-    &["u32+u32@descending", "u32+u32@0..16", "u32+index", "u64+index", "f32+index@descending"];
+pub const PAIR_VARIANTS: &[&str] = &[
+    "u32+u32@descending",
+    "u32+u32@0..16",
+    "u32+index",
+    "u64+index",
+    "f32+index",
+    "f32+index@descending",
+];
 
 const fn everywhere<K: Key>(name: &'static str) -> Type {
     Type {

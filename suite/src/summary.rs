@@ -512,9 +512,6 @@ mod tests {
             line.id = id.to_owned();
             line.environment.gpu = gpu.then(|| crate::environment::Gpu {
                 name: "a GPU".to_owned(),
-                driver_cuda: "13.0".to_owned(),
-                compute_capability: "9.0".to_owned(),
-                memory_bytes: 1,
                 ..Default::default()
             });
             summary

@@ -19,7 +19,7 @@ const KEYS: &str = "CUDAMARK_KEYS";
 pub(crate) const SETTINGS: [(&str, &str, &str); 10] = [
     ("--tier", "CUDAMARK_TIER", "`quick`, `default` or `full`"),
     ("--n", "CUDAMARK_N", "numbers of elements, as in `2^16..2^20:2`; by tier and benchmark"),
-    ("--types", "CUDAMARK_TYPES", "types: `u32,u64`; by tier and benchmark"),
+    ("--types", "CUDAMARK_TYPES", "types and orders: `u32,u64@0..32`; by tier and benchmark"),
     ("--distributions", "CUDAMARK_DISTRIBUTIONS", "distributions: `uniform,sorted`; likewise"),
     ("--levels", "CUDAMARK_LEVELS", "concurrency levels: `1,2,4`; likewise"),
     ("--engines", "CUDAMARK_ENGINES", "engines: `cpu-std,gpu`; all that can run"),

@@ -266,8 +266,6 @@ mod tests {
         let mut environment = Environment::here(Some(Gpu {
             name: "NVIDIA H200".to_owned(),
             driver_cuda: "13.0".to_owned(),
-            compute_capability: "9.0".to_owned(),
-            memory_bytes: 1,
             ..Gpu::default()
         }));
         environment.gpu_setup = None;
