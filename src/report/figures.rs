@@ -37,20 +37,22 @@ pub fn rate(per_second: f64) -> String {
     format!("{} {unit}", digits(per_second / one)).trim_end().to_owned()
 }
 
-/// A share in per cent, or what stands for none.
-pub fn share(share: Option<f64>) -> String {
-    share.map_or_else(|| "-".to_owned(), |share| format!("{:.1} %", 100.0 * share))
+/// Stands in the place of a figure that there is not.
+pub const NONE: &str = "-";
+
+/// A figure as `show` writes it, or what stands for none.
+pub fn or_none<T>(figure: Option<T>, show: impl FnOnce(T) -> String) -> String {
+    figure.map_or_else(|| NONE.to_owned(), show)
 }
 
-/// Joules, or what stands for none.
-pub fn joules(joules: Option<f64>) -> String {
-    joules.map_or_else(|| "-".to_owned(), digits)
+/// A share in per cent, or what stands for none.
+pub fn share(share: Option<f64>) -> String {
+    or_none(share, |share| format!("{:.1} %", 100.0 * share))
 }
 
 /// Cycles for an element, named where they are by the nominal clock; or what stands for none.
 pub fn cycles(cycles: Option<Cycles>) -> String {
-    let shown = |of: Cycles| digits(of.per_element) + if of.nominal { " nominal" } else { "" };
-    cycles.map_or_else(|| "-".to_owned(), shown)
+    or_none(cycles, |of| digits(of.per_element) + if of.nominal { " nominal" } else { "" })
 }
 
 /// A ratio as a change: `+5.0 %`.
@@ -59,7 +61,7 @@ pub fn change(ratio: f64) -> String {
 }
 
 /// Three digits that count.
-fn digits(value: f64) -> String {
+pub fn digits(value: f64) -> String {
     match value {
         100.0.. => format!("{value:.0}"),
         10.0.. => format!("{value:.1}"),

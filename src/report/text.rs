@@ -7,11 +7,8 @@ use suite::Group;
 use suite::summary::{Figures, Summary};
 
 use super::analysis::{about, answers, trust};
-use super::figures::{self, grouped, input, joules, rate, seconds, share};
+use super::figures::{self, NONE, digits, grouped, input, or_none, rate, seconds, share};
 use crate::table;
-
-/// Stand-in for a figure that a case does not have.
-const NONE: &str = "-";
 
 /// Columns of the table of cases. A console is narrow: the wide ones are on the page alone.
 const COLUMNS: [Column; 15] = [
@@ -28,7 +25,7 @@ const COLUMNS: [Column; 15] = [
     ("of copy", !WIDE, |_, case| share(case.share_once)),
     ("by passes", WIDE, |_, case| share(case.share_passes)),
     ("cycles/key", WIDE, |_, case| figures::cycles(case.cycles)),
-    ("J/10^9", !WIDE, |_, case| joules(case.joules_per_billion)),
+    ("J/10^9", !WIDE, |_, case| or_none(case.joules_per_billion, digits)),
     ("overlap", WIDE, |_, case| times(case.overlap)),
     ("clock", WIDE, |_, case| format!("{:?}", case.clock).to_lowercase()),
     ("samples", WIDE, |_, case| match case.slowed {
@@ -40,7 +37,7 @@ type Column = (&'static str, bool, fn(&Summary, &Figures) -> String);
 const WIDE: bool = true;
 
 fn times(value: Option<f64>) -> String {
-    value.map_or(NONE.to_owned(), |value| format!("{value:.2}"))
+    or_none(value, |value| format!("{value:.2}"))
 }
 
 /// The columns in which some of `cases` has a figure: heads and rows. Those of

@@ -1,6 +1,6 @@
 //! The table: a line an input and sort of ours.
 
-use cudamark::report::figures::{cycles, power};
+use cudamark::report::figures::{cycles, or_none, power};
 use suite::Case;
 use suite::turns::Outcome;
 
@@ -61,7 +61,7 @@ fn spread(case: &Case) -> String {
 
 /// A figure, or what stands for none.
 fn figure(value: Option<f64>, decimals: usize) -> String {
-    value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"))
+    or_none(value, |value| format!("{value:.decimals$}"))
 }
 
 #[cfg(test)]
