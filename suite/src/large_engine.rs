@@ -10,8 +10,8 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::key::Key;
 
-/// Most lanes of a GPU. More copy no faster, as the link to the host is full.
-const LANES_MAX: usize = 32;
+/// Most lanes of a GPU. More copy no faster, as the link to the host is full, and make more runs.
+const LANES_MAX: usize = 16;
 
 /// The engine, which takes any array that host memory holds twice.
 pub(crate) struct Larger<K: Key> {

@@ -293,24 +293,34 @@ fn room(devices: &[Arc<Device>], device: &Device) -> Result<u64, Error> {
     Ok((free - free / LEFT_FREE) / opened)
 }
 
-/// The most keys, up to `most`, that a lane holds in `room` bytes of GPU memory.
+/// About the most keys, up to `most`, that a lane holds in `room` bytes of GPU memory.
 ///
 /// # Errors
 /// Not one key.
 fn held<K: GpuKey>(device: &Arc<Device>, most: usize, room: u64) -> Result<usize, Error> {
-    let both = 2 * size_of::<K>() as u64;
+    let own = |capacity| Ok(sort_of::<K>(device, capacity)?.ping_pong_bytes());
+    fitting(most, 2 * size_of::<K>() as u64, room, own)
+}
+
+/// About the most keys, up to `most`, of `both` bytes each that have `room` beside the sort's
+/// `own`: which is small, and mostly grows with the keys, by steps.
+fn fitting(
+    most: usize,
+    both: u64,
+    room: u64,
+    own: impl Fn(usize) -> Result<u64, Error>,
+) -> Result<usize, Error> {
     let mut capacity = (most as u64).min(room / both).max(1);
     loop {
-        // The sort's own part is small, and mostly grows with its keys.
-        let own = sort_of::<K>(device, capacity as usize)?.ping_pong_bytes();
-        let needed = both * capacity + own;
+        let needed = both * capacity + own(capacity as usize)?;
         if needed <= room {
             return Ok(capacity as usize);
         }
         if capacity == 1 {
             return Err(Error::gpu_memory(1, needed, room));
         }
-        capacity = capacity.saturating_sub((needed - room).div_ceil(both)).max(1);
+        // Fewer keys may take a much smaller part of the sort's own.
+        capacity -= (needed - room).div_ceil(both).min(capacity / 2);
     }
 }
 
@@ -339,6 +349,23 @@ mod tests {
             expected.sort_unstable();
             assert_eq!(result, expected, "{n} keys in {count} runs");
         }
+    }
+
+    #[test]
+    fn keys_of_a_lane_leave_room_for_the_sorts_own() {
+        let own = |capacity: usize| {
+            let steps = [(1000, 0), (10_000, 700), (100_000, 60_000)];
+            let step = steps.iter().find(|(most, _)| capacity <= *most);
+            Ok(step.map_or(500_000, |(_, own)| *own) + capacity as u64 / 50)
+        };
+        for room in [9, 100, 8000, 9000, 70_000, 100_000, 1_000_000, 10_000_000] {
+            let held = fitting(usize::MAX, 8, room, own).unwrap() as u64;
+            let needed = 8 * held + own(held as usize).unwrap();
+            assert!(needed <= room && held >= (room / 8 / 4).max(1), "{held} keys in {room}");
+        }
+        assert_eq!(fitting(50, 8, 10_000, own).unwrap(), 50);
+        let none = fitting(50, 8, 7, own).unwrap_err().to_string();
+        assert!(none.starts_with("n = 1 needs 8 bytes of GPU memory and 7 bytes is"), "{none}");
     }
 
     #[test]
