@@ -145,8 +145,6 @@ pub const ENCODE: u32 = 4;
 pub const INDEX: u32 = 8;
 /// An option of a histogram: it follows a count of buckets, and counts if that was for nothing.
 pub const ONLY_AGAIN: u32 = 16;
-/// An option of a sort in one launch: it looks at the range of a few keys.
-pub const RANGED: u32 = 32;
 
 /// How a pass finds the rank of a key: see [`rank`](crate::rank).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -219,9 +219,8 @@ macro_rules! gathered {
     )* };
 }
 
-/// The word of a key in a sort by its top digit.
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-macro_rules! digit_word {
+/// The word of a key where its place is sorted along.
+macro_rules! word {
     (keys $key:ident) => {
         $key
     };
@@ -240,10 +239,10 @@ macro_rules! digit_sorts {
                 starts = control
             }
             $shape; paired: paired!($of), atomic: true,
-            shared_bytes: local_sort::digit_shared_bytes::<digit_word!($of $key)>($shape),
+            shared_bytes: local_sort::digit_shared_bytes::<word!($of $key)>($shape),
             synchronises: synchronisation::digit_sort($shape.items, paired!($of)),
             kernel: local_sort::sort_digit::<
-                $key, digit_word!($of $key), { $shape.threads }, { $shape.items },
+                $key, word!($of $key), { $shape.threads }, { $shape.items },
                 { paired!($of) },
             >
         }
@@ -251,17 +250,19 @@ macro_rules! digit_sorts {
 }
 
 macro_rules! fused {
-    ($when:ident $key:ident { $($name:ident: keys, $shape:expr;)* }) => { $(
+    ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
         entry! {
             $when $name: Fused<$key> {
-                input: Global<$key>, output: Global<$key>, control: Global<u32>, n: u32,
+                input: Global<$key>, output: Global<$key>, input_values: Global<u32>,
+                output_values: Global<u32>, indices: Global<u32>, control: Global<u32>, n: u32,
                 order_mask: $key, options: u32
             }
-            $shape; paired: false, atomic: true,
-            shared_bytes: crate::fused::shared_bytes::<$key>($shape),
-            synchronises: synchronisation::fused($shape.items),
+            $shape; paired: paired!($of), atomic: true,
+            shared_bytes: crate::fused::shared_bytes::<word!($of $key)>($shape),
+            synchronises: synchronisation::fused($shape.items, paired!($of)),
             kernel: crate::fused::fused::<
-                $key, { $shape.threads }, { crate::fused::loaded($shape.items) }, { $shape.items },
+                $key, word!($of $key), { $shape.threads }, { crate::fused::loaded($shape.items) },
+                { $shape.items }, { paired!($of) },
             >
         }
     )* };

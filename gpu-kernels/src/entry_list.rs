@@ -128,6 +128,15 @@ macro_rules! for_every_entry {
                     digit_sort_pairs_8704_u32: pairs, by_digit::TILE_8704;
                     digit_sort_pairs_17408_u32: pairs, by_digit::TILE_17408;
                 }
+                fused {
+                    fused_15_keys_u32: keys, fused::TO_15;
+                    fused_16_keys_u32: keys, fused::TO_16;
+                    fused_17_keys_u32: keys, fused::TO_17;
+                    fused_18_keys_u32: keys, fused::TO_18;
+                    fused_15_pairs_u32: pairs, fused::TO_15;
+                    fused_16_pairs_u32: pairs, fused::TO_16;
+                    fused_17_pairs_u32: pairs, fused::TO_17;
+                }
                 blocks {
                     block_small_keys_u32: keys, block::SMALL;
                     block_medium_keys_u32: keys, block::MEDIUM;
@@ -201,8 +210,9 @@ macro_rules! for_every_entry {
                     digit_sort_keys_17408_u64: keys, by_digit::TILE_17408;
                 }
                 fused {
-                    fused_512_u64: keys, fused::U64;
-                    fused_1024_u64: keys, fused::U64_NEXT;
+                    fused_15_keys_u64: keys, fused::TO_15;
+                    fused_16_keys_u64: keys, fused::TO_16;
+                    fused_17_keys_u64: keys, fused::TO_17;
                 }
                 blocks {
                     block_small_keys_u64: keys, block::SMALL;

@@ -1,62 +1,67 @@
-//! Sorts a few thousand to 2^18 keys in one launch: one pass by the top digit, then a bucket a
-//! block.
+//! Sorts a few thousand to 2^18 keys in one launch: a pass by ranges of keys, then a range a block.
 //!
 //! So few keys are bound by launches and by waiting, not by what moves. Here each key is read and
 //! written twice, between two grid barriers:
 //!
-//! 1. **Count.** A block ranks the keys of its tile by their top digit, and adds each digit's
-//!    count to a word of the device by one atomic. That returns where the tile's keys of the
-//!    digit go among all of them: its *claim*. Equal keys alone cannot be told apart, so no order
-//!    of atomics matters.
-//! 2. **Barrier.** Every block reads the totals. Their prefix sums are the buckets' starts.
-//! 3. **Store.** Keys go to their buckets in the output, which is all the memory it takes: the
-//!    input has been read by then, and a bucket is read and written by one block.
-//! 4. **Barrier**, and a block a bucket: keys are counted in eight bins a thread, by shared
-//!    atomics, and those of a bin, one or two of them, are put in order by counting the lesser
-//!    ones.
+//! 1. **Look.** Every block looks at the same sample of all keys, and so decides the same: keys
+//!    that are even behind the leading bits that all of the sample share are split by the digit
+//!    that follows, others by splitters.
+//! 2. **Count.** A block ranks the keys of its tile by their range, and adds each range's count to
+//!    a word of the device by one atomic. That returns where the tile's keys of the range go among
+//!    all of them: its *claim*. The ranges are sorted afterwards, so no order of atomics matters.
+//! 3. **Barrier.** Every block reads the totals. Their prefix sums are the ranges' starts.
+//! 4. **Store.** Keys go to their ranges in the output, which is all the memory it takes: the
+//!    input has been read by then, and a range is read and written by one block.
+//! 5. **Barrier**, and a block a range. Of a digit, keys are counted in eight bins a thread, by
+//!    shared atomics, and those of a bin, one or two of them, are put in order by counting the
+//!    lesser ones. What lies between splitters is sorted by a bitonic
+//!    [`network`](crate::network), whose time does not depend on the keys; and so is a digit one
+//!    of whose bins is contended.
 //!
-//! Buckets are as many as blocks, a power of two, and the digit has as many bits as that takes.
-//!
-//! Of many keys a few are looked at first, the same by every warp: digits then begin behind the
-//! leading bits that these have in common, and keys that have others go with the first or the
-//! last. So keys that are even behind some bits need no splitters. To look costs fewer keys more
-//! than it gains.
+//! Ranges are as many as blocks, a power of two, and the digit has as many bits as that takes.
 //!
 //! # Uneven keys
-//! If a bucket is larger than a block holds, all blocks know it after the first barrier, and go
-//! on by *splitters*, as a samplesort does. Each tile has left some keys as samples; a block
-//! ranks its own samples among all; and those of every 16th rank split the keys into as many
-//! ranges as there are blocks. A key that equals a splitter is in its place at once, so that keys
-//! of few values need no further sorting. It takes two more barriers.
+//! Every block sorts a larger sample by itself, the same that all others sort, and takes each 8th
+//! key of it as a splitter (samplesort: Frazer and McKellar 1970). A key that equals a splitter is
+//! in its place at once, so that keys of few values need no further sorting. If the first sample
+//! has misled and a digit has more keys than a block holds, all blocks know it after the first
+//! barrier, and count again by splitters.
 //!
-//! A range between splitters is sorted by a bitonic network in shared memory, whose time does not
-//! depend on the keys; and so is a bucket one of whose bins is contended.
+//! # Values
+//! A word of 64 bits has the key above the key's index. Words differ, and so no distribution is
+//! uneven by splitters, and the sort is stable. Indices stand in a scratch buffer meanwhile; in
+//! place, a third barrier stands before values are written, because others read them.
 //!
 //! # Progress without an order of blocks
 //! A grid barrier needs all blocks on the device. The first is passed by all of them or by none:
 //! where patience ends, a block withdraws, all leave, and the last of them sorts everything by
-//! itself, by the same network in device memory. Blocks that have passed the first barrier are on
-//! the device, and wait for each other without a bound. The network in device memory is also for
-//! a range between splitters that is larger than a block holds: at three times the mean, and of
-//! 16 samples each, one in ten million.
+//! itself, by a network in device memory. Blocks that have passed the first barrier are on the
+//! device, and wait for each other without a bound. The network in device memory is also for a
+//! range between splitters that is larger than a block holds: at four times the mean, and of 8
+//! samples each, one sort in 100,000.
 //!
 //! # Predicted for an H200
-//! A laboratory in CUDA C++ measured the four steps alone, for 2^12, 2^14, 2^16 and 2^18 keys:
-//! 6.9, 7.6, 9.6 and 13.1 us of 4 bytes, 7.0, 7.5, 9.2 and 13.6 us of 8. Splitters and networks
-//! add 7 to 9 us; see `docs/LAB.md`.
+//! A laboratory in CUDA C++ measured all steps but the look, for 2^12, 2^14, 2^16 and 2^18 keys:
+//! 6.9, 7.6, 9.6 and 13.1 us of 4 bytes, 7.0, 7.5, 9.2 and 13.6 us of 8; see `docs/LAB.md`.
 
 use crate::control;
 use crate::key::Key;
 use crate::layout::{Builder, Part};
 use crate::policy::Shape;
 use crate::scan;
+use core::marker::PhantomData;
 use cuda_std::{ext::*, prelude::*};
 
-/// The arguments. The input may be the output.
+/// The arguments. The input may be the output, of keys and of values. Values and indices are not
+/// accessed where there are none.
 #[derive(Clone, Copy)]
 pub struct Fused<K> {
     pub input: Global<K>,
     pub output: Global<K>,
+    pub input_values: Global<u32>,
+    pub output_values: Global<u32>,
+    /// Scratch, apart from all others.
+    pub indices: Global<u32>,
     /// Words through which blocks agree: see [`words`].
     pub control: Global<u32>,
     pub n: u32,
@@ -64,149 +69,172 @@ pub struct Fused<K> {
     pub options: u32,
 }
 
-/// Most blocks, and so buckets.
-pub const BUCKETS_MAX: usize = 128;
-/// Keys of a lane that leading bits are taken from.
-const LOOKED_AT: usize = 2;
-/// Samples of a tile: of so many a range.
-pub const SAMPLES: usize = 16;
+/// Most blocks, and so ranges.
+pub const RANGES_MAX: usize = 128;
+/// Keys of a thread that are looked at.
+pub(crate) const LOOKED_AT: usize = 2;
+/// Samples of a range that splitters are chosen from.
+pub const SAMPLES: usize = 8;
+/// Samples of a thread, of which the smallest block has enough for all ranges.
+pub(crate) const SAMPLES_OF_THREAD: usize = 4;
 /// Bins a thread, which it scans by one access.
 pub(crate) const BINS: usize = 8;
 
-/// Claims of top digits.
+/// Claims of digits; behind them those of what lies between splitters, and of what equals one, in
+/// turns.
 pub(crate) const CLAIMS: usize = 16;
-/// Claims of what lies between splitters, and of what equals one, in turns.
-pub(crate) const RANGES: usize = CLAIMS + BUCKETS_MAX;
-/// Words that are zero between sorts, but for the uppermost bit of one.
-pub const ZERO: usize = RANGES + 2 * BUCKETS_MAX;
 
-/// Words of device memory for so many blocks: those above, the samples, and the splitters.
-pub const fn words<K: Key>(blocks: usize) -> usize {
-    ZERO + (SAMPLES + 1) * blocks * K::DIGITS.div_ceil(4)
+/// Words of device memory for so many blocks, which are zero between sorts, but for the uppermost
+/// bit of one.
+pub const fn words(blocks: usize) -> usize {
+    CLAIMS + 3 * blocks
 }
 
 /// Blocks that sort `n` keys: so many that each thread has one, if there can be.
 pub const fn blocks(n: usize, threads: usize) -> usize {
-    let most = if threads / 2 < BUCKETS_MAX { threads / 2 } else { BUCKETS_MAX };
+    let most = if threads / 2 < RANGES_MAX { threads / 2 } else { RANGES_MAX };
     let blocks = n.div_ceil(threads).next_power_of_two();
     if blocks > most { most } else { blocks }
 }
 
-/// Keys of a thread in a tile, of `items` in a bucket, which holds three times the mean.
+/// Keys of a thread in a tile, of `items` in a range, which holds four times the mean.
 pub const fn loaded(items: usize) -> usize {
-    items / 3
+    items / 4
 }
 
 /// Most keys that blocks of this shape sort.
 pub const fn most(shape: Shape) -> u64 {
-    (BUCKETS_MAX * shape.threads * loaded(shape.items)) as u64
+    (RANGES_MAX * shape.threads * loaded(shape.items)) as u64
 }
 
-pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
-    Layout::<K>::of(shape.threads, shape.items).bytes
+/// Bytes of shared memory, for words of type `W`.
+pub const fn shared_bytes<W: Key>(shape: Shape) -> usize {
+    Layout::<W>::of(shape.threads, shape.items).bytes
 }
 
-pub(crate) struct Layout<K> {
+pub(crate) struct Layout<W> {
     /// Eight bins of 16 bits to an element, and the end of the last.
     pub bins: Part<u128>,
-    pub keys: Part<K>,
-    pub splitters: Part<K>,
-    /// Counts of digits; then what leads from a rank to a place.
+    pub words: Part<W>,
+    pub splitters: Part<W>,
+    /// Counts of ranges; then what leads from a rank to a place.
     pub counts: Part<u32>,
-    /// Where each bucket begins, and the last ends.
+    /// Where each range begins, and the last ends; before, how many of the sample it has.
     pub starts: Part<u32>,
     pub sums: Part<u32>,
-    pub ranks: Part<u32>,
     bytes: usize,
 }
 
-impl<K: Key> Layout<K> {
+impl<W: Key> Layout<W> {
     const fn of(threads: usize, items: usize) -> Self {
-        let samples = SAMPLES * BUCKETS_MAX;
-        let held = if threads * items > samples { threads * items } else { samples };
         let mut all = Builder::new();
         Layout {
             bins: all.part(threads + 1),
-            keys: all.part(held),
-            splitters: all.part(BUCKETS_MAX),
-            counts: all.part(2 * BUCKETS_MAX),
-            starts: all.part(2 * BUCKETS_MAX + 1),
-            sums: all.part(32),
-            ranks: all.part(SAMPLES),
+            words: all.part(threads * items),
+            splitters: all.part(RANGES_MAX),
+            counts: all.part(2 * RANGES_MAX),
+            starts: all.part(2 * RANGES_MAX + 1),
+            sums: all.part(64),
             bytes: all.bytes(),
         }
     }
 }
 
 /// The kernel: as many [`blocks`] of `THREADS` threads, a power of two and at least 64, each with
-/// at most `THREADS * LOADED` keys of the input. Of a bucket a block holds `THREADS * ITEMS`.
+/// at most `THREADS * LOADED` keys of the input. Of a range a block holds `THREADS * ITEMS`, a
+/// power of two. The words `W` are keys, or with values have keys of 4 bytes above their indices.
 #[inline(always)]
-pub unsafe fn fused<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>(
+pub unsafe fn fused<
+    K: Key,
+    W: Key,
+    const THREADS: usize,
+    const LOADED: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+>(
     arg: Fused<K>,
 ) {
     trigger_dependents();
     sync_predecessor();
-    Sorter::<K, THREADS, LOADED, ITEMS> { arg, thread: thread::thread_idx_x() }.sort();
+    Sorter::<K, W, THREADS, LOADED, ITEMS, PAIRED> {
+        arg,
+        thread: thread::thread_idx_x(),
+        word: PhantomData,
+    }
+    .sort();
 }
 
 /// A block's view of its work.
 #[derive(Clone, Copy)]
-pub(crate) struct Sorter<K, const THREADS: usize, const LOADED: usize, const ITEMS: usize> {
+pub(crate) struct Sorter<
+    K,
+    W,
+    const THREADS: usize,
+    const LOADED: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+> {
     pub(crate) arg: Fused<K>,
     pub(crate) thread: u32,
+    word: PhantomData<W>,
 }
 
-/// How codes are cut into buckets and bins: equal parts of what has some leading bits, to which
-/// other codes are brought.
+/// How words are split into digits and bins: equal parts of what has some leading bits, to which
+/// other words are brought.
 #[derive(Clone, Copy)]
 pub(crate) struct Scale {
-    /// The least code with these bits.
+    /// The least word with these bits.
     least: u64,
     /// The bits behind them, all set.
     most: u64,
-    /// Bits below the bucket's.
+    /// Bits below the digit's.
     shift: u32,
 }
 
 impl Scale {
-    /// Of codes that have all but the lower `varying` bits in common with `code`.
+    /// Of words that have all but the lower `varying` bits in common with `word`.
     #[inline(always)]
-    fn of(code: u64, varying: u32, buckets: u32) -> Self {
+    fn of(word: u64, varying: u32, digit: u32) -> Self {
         let most = if varying == 0 { 0 } else { u64::MAX >> (u64::BITS - varying) };
-        Scale { least: code & !most, most, shift: varying.saturating_sub(buckets) }
+        Scale { least: word & !most, most, shift: varying.saturating_sub(digit) }
     }
 
     #[inline(always)]
-    fn below<K: Key>(self, code: K) -> u64 {
-        (code.to_u64().max(self.least) - self.least).min(self.most)
+    fn below<W: Key>(self, word: W) -> u64 {
+        (word.to_u64().max(self.least) - self.least).min(self.most)
     }
 
     #[inline(always)]
-    fn bucket<K: Key>(self, code: K) -> u32 {
-        // One bucket of whole keys leaves as many bits as a word has.
-        (self.below(code) >> (self.shift / 2) >> self.shift.div_ceil(2)) as u32
+    fn digit<W: Key>(self, word: W) -> u32 {
+        // One digit of whole words leaves as many bits as a word has.
+        (self.below(word) >> (self.shift / 2) >> self.shift.div_ceil(2)) as u32
     }
 
-    /// The bin within a bucket, of a power of two of them.
+    /// The bin within a digit, of a power of two of them.
     #[inline(always)]
-    pub(crate) fn bin<K: Key>(self, code: K, bins: u32) -> u32 {
-        (self.below(code) >> self.shift.saturating_sub(bins.ilog2())) as u32 % bins
+    pub(crate) fn bin<W: Key>(self, word: W, bins: u32) -> u32 {
+        (self.below(word) >> self.shift.saturating_sub(bins.ilog2())) as u32 % bins
     }
 }
 
-/// The digits that a tile's keys are counted by, and where.
+/// The ranges of a tile's words, and how many there are: as many as blocks by digits, and twice
+/// as many by splitters.
 #[derive(Clone, Copy)]
-pub(crate) struct Digits<const LOADED: usize> {
-    pub(crate) digits: [u32; LOADED],
-    /// The first of the control words that are claimed, and how many there are.
-    pub(crate) words: usize,
-    pub(crate) kinds: u32,
+struct Ranges<const LOADED: usize> {
+    of: [u32; LOADED],
+    kinds: u32,
 }
 
-impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
-    Sorter<K, THREADS, LOADED, ITEMS>
+impl<
+    K: Key,
+    W: Key,
+    const THREADS: usize,
+    const LOADED: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+> Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED>
 {
-    pub(crate) const LAYOUT: Layout<K> = {
+    pub(crate) const LAYOUT: Layout<W> = {
         assert!(THREADS >= 64 && THREADS.is_power_of_two());
         Layout::of(THREADS, ITEMS)
     };
@@ -216,12 +244,6 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
     #[inline(always)]
     pub(crate) unsafe fn bins(&self) -> Shared<u32> {
         Self::LAYOUT.bins.shared().cast()
-    }
-
-    /// All tiles' samples, and behind them the splitters.
-    #[inline(always)]
-    pub(crate) unsafe fn samples(&self) -> Global<K> {
-        self.arg.control.offset(ZERO).cast()
     }
 
     #[inline(always)]
@@ -234,185 +256,269 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
         31 - self.blocks().leading_zeros()
     }
 
-    /// The code of a key, which ranks as the key among unsigned words.
     #[inline(always)]
-    pub(crate) fn code(&self, key: K) -> K {
-        let encodes = self.arg.options & control::ENCODE != 0;
-        (if encodes { key.encode() } else { key }) ^ self.arg.order_mask
+    fn encodes(&self) -> bool {
+        self.arg.options & control::ENCODE != 0
+    }
+
+    /// The word of key `index` of the input: its code ranks as the key among unsigned words.
+    #[inline(always)]
+    pub(crate) fn word(&self, key: K, index: u32) -> W {
+        let code = (if self.encodes() { key.encode() } else { key }) ^ self.arg.order_mask;
+        let code = code.to_u64();
+        W::from_u64(if PAIRED { code << 32 | index as u64 } else { code })
     }
 
     #[inline(always)]
-    pub(crate) fn key(&self, code: K) -> K {
-        let key = code ^ self.arg.order_mask;
-        let encodes = self.arg.options & control::ENCODE != 0;
-        if encodes { key.encode() } else { key }
+    pub(crate) fn key(&self, word: W) -> K {
+        let code = word.to_u64();
+        let key = K::from_u64(if PAIRED { code >> 32 } else { code }) ^ self.arg.order_mask;
+        if self.encodes() { key.encode() } else { key }
     }
 
-    /// A few keys, the same in every warp, if they are asked for: the first of all, and others.
+    /// A word on its way, from the output and the indices.
     #[inline(always)]
-    unsafe fn look(&self) -> [K; LOOKED_AT] {
-        let mut keys = [K::from_u64(0); LOOKED_AT];
-        if self.arg.options & control::RANGED != 0 {
-            let apart = self.arg.n / (32 * LOOKED_AT as u32);
-            for i in 0..LOOKED_AT {
-                let number = (32 * i as u32 + self.thread % 32) * apart;
-                keys[i] = self.arg.input.get(number as usize);
-            }
+    pub(crate) unsafe fn stored(&self, slot: u32) -> W {
+        let code = self.arg.output.get(slot as usize).to_u64();
+        if !PAIRED {
+            return W::from_u64(code);
         }
-        keys
+        W::from_u64(code << 32 | self.arg.indices.get(slot as usize) as u64)
     }
 
-    /// The leading bits that these keys have in common; of all codes if they were not asked for.
     #[inline(always)]
-    fn scale(&self, keys: [K; LOOKED_AT]) -> Scale {
-        if self.arg.options & control::RANGED == 0 {
-            return Scale::of(0, K::BITS, self.bits());
+    pub(crate) unsafe fn store(&self, slot: u32, word: W) {
+        let word = word.to_u64();
+        self.arg.output.set(slot as usize, K::from_u64(if PAIRED { word >> 32 } else { word }));
+        if PAIRED {
+            self.arg.indices.set(slot as usize, word as u32);
         }
-        let codes = keys.map(|key| self.code(key).to_u64());
-        let half =
-            |code: u64, shift: u32| lanes::shuffle_idx(lanes::FULL, (code >> shift) as u32, 0);
-        let first = half(codes[0], 0) as u64 | (half(codes[0], 32) as u64) << 32;
-        let differing = codes.iter().fold(0, |bits, &code| bits | (code ^ first));
-        let low = scan::warp_or(differing as u32) as u64;
-        let differing = low | (scan::warp_or((differing >> 32) as u32) as u64) << 32;
-        Scale::of(first, u64::BITS - differing.leading_zeros(), self.bits())
     }
 
     #[inline(always)]
     unsafe fn sort(self) {
         let looked_at = self.look();
-        let (codes, valid) = self.load();
-        let scale = self.scale(looked_at);
-        self.leave_sample(codes[0]);
-        self.clear_counts();
-        self.bins().cast::<u128>().set(self.thread as usize, 0);
-        thread::sync_threads();
-        let mut digits = [0; LOADED];
-        for i in 0..LOADED {
-            digits[i] = scale.bucket(codes[i]);
-        }
-        let digits = Digits { digits, words: CLAIMS, kinds: self.blocks() };
-        let (ranks, claim) = self.claim(digits, valid);
-        if !self.enter() {
-            return self.leave();
-        }
-        let total = self.total(digits);
-        if thread::sync_threads_or(total > Self::HELD) {
-            return self.by_splitters(&codes, valid);
-        }
-        self.settle(total, claim);
-        for i in 0..LOADED {
-            if self.has(i, valid) {
-                let begin = Self::LAYOUT.counts.shared().get(digits.digits[i] as usize);
-                self.arg.output.set((begin + ranks[i]) as usize, codes[i]);
+        let (words, valid) = self.load();
+        let (scale, even) = self.judge(looked_at);
+        let (mut by_splitters, mut entered) = (!even, false);
+        loop {
+            hint::keep_loop();
+            if by_splitters {
+                self.choose_splitters();
             }
+            let ranges = self.ranges(&words, scale, by_splitters);
+            let (ranks, claim) = self.claim(ranges, valid);
+            if entered {
+                self.grid_barrier();
+            } else if !self.enter() {
+                return self.leave();
+            }
+            let total = self.total(ranges);
+            if thread::sync_threads_or(!by_splitters && total > Self::HELD) {
+                (by_splitters, entered) = (true, true);
+                continue;
+            }
+            self.settle(total, claim);
+            self.scatter(&words, valid, ranges, ranks);
+            break;
         }
         self.grid_barrier();
         self.clear_behind();
-        let bucket = thread::block_idx_x() as usize;
-        let begin = Self::LAYOUT.starts.shared().get(bucket);
-        let count = Self::LAYOUT.starts.shared().get(bucket + 1) - begin;
-        self.sort_bucket(begin, count, scale);
+        let range = thread::block_idx_x() << by_splitters as u32;
+        let begin = Self::LAYOUT.starts.shared().get(range as usize);
+        let count = Self::LAYOUT.starts.shared().get(range as usize + 1) - begin;
+        self.sort_range(begin, count, if by_splitters { None } else { Some(scale) });
+    }
+
+    /// The words of a sample of all keys, the same in every block.
+    #[inline(always)]
+    unsafe fn look(&self) -> [W; LOOKED_AT] {
+        let mut words = [W::default(); LOOKED_AT];
+        for i in 0..LOOKED_AT {
+            let number = (i * THREADS) as u32 + self.thread;
+            words[i] = self.sample(number, const { (LOOKED_AT * THREADS).ilog2() });
+        }
+        words
+    }
+
+    /// The word of one of `1 << bits` evenly spread keys.
+    #[inline(always)]
+    pub(crate) unsafe fn sample(&self, number: u32, bits: u32) -> W {
+        let index = number * self.arg.n >> bits;
+        self.word(self.arg.input.get(index as usize), index)
+    }
+
+    /// The scale of the leading bits that a sample has in common, and whether it is even on it:
+    /// no digit has more than about three times its share. Also clears the bins and all counts.
+    /// It has two barriers.
+    #[inline(always)]
+    unsafe fn judge(&self, sample: [W; LOOKED_AT]) -> (Scale, bool) {
+        let first = self.sample(0, 0).to_u64();
+        let differing = sample.iter().fold(0, |bits, word| bits | (word.to_u64() ^ first));
+        let (lane, warp) = (self.thread as usize % 32, self.thread as usize / 32);
+        let sums = Self::LAYOUT.sums.shared();
+        for half in 0..W::DIGITS / 4 {
+            let of_warp = scan::warp_or((differing >> (32 * half)) as u32);
+            if lane == 0 {
+                sums.set(2 * warp + half, of_warp);
+            }
+        }
+        self.clear_counts();
+        self.bins().cast::<u128>().set(self.thread as usize, 0);
+        thread::sync_threads();
+        let mut differing = 0;
+        for half in 0..W::DIGITS / 4 {
+            let of_warp = if lane < THREADS / 32 { sums.get(2 * lane + half) } else { 0 };
+            differing |= (scan::warp_or(of_warp) as u64) << (32 * half);
+        }
+        let varying = u64::BITS - differing.leading_zeros();
+        let scale = Scale::of(first, varying, self.bits());
+        let most = ((2 * LOOKED_AT * THREADS) as u32 >> self.bits()) + 6;
+        let mut uneven = false;
+        for word in sample {
+            uneven |= self.rank(Self::LAYOUT.starts.shared(), scale.digit(word), true) >= most;
+        }
+        (scale, !thread::sync_threads_or(uneven))
     }
 
     /// Returns true if item `i` of this thread exists, in a tile of so many keys.
     #[inline(always)]
-    pub(crate) fn has(&self, i: usize, valid: u32) -> bool {
+    fn has(&self, i: usize, valid: u32) -> bool {
         self.thread + ((i * THREADS) as u32) < valid
     }
 
-    /// The codes of the tile's keys, and how many it has.
+    /// The words of the tile's keys, and how many it has.
     #[inline(always)]
-    unsafe fn load(&self) -> ([K; LOADED], u32) {
+    unsafe fn load(&self) -> ([W; LOADED], u32) {
         let tile = (((self.arg.n - 1) >> self.bits()) + 1).next_multiple_of(32);
         let begin = (thread::block_idx_x() * tile).min(self.arg.n);
         let valid = tile.min(self.arg.n - begin);
-        let mut codes = [!K::from_u64(0); LOADED];
-        let input = self.arg.input.offset((begin + self.thread) as usize);
+        let mut keys = [K::default(); LOADED];
+        let first = begin + self.thread;
+        let input = self.arg.input.offset(first as usize);
         for i in 0..LOADED {
             if self.has(i, valid) {
-                codes[i] = input.get(i * THREADS);
+                keys[i] = input.get(i * THREADS);
             }
         }
+        let mut words = [W::default(); LOADED];
         for i in 0..LOADED {
-            if self.has(i, valid) {
-                codes[i] = self.code(codes[i]);
-            }
+            words[i] = self.word(keys[i], first + (i * THREADS) as u32);
         }
-        (codes, valid)
+        (words, valid)
     }
 
     #[inline(always)]
-    pub(crate) unsafe fn clear_counts(&self) {
-        if self.thread < 2 * BUCKETS_MAX as u32 {
+    unsafe fn clear_counts(&self) {
+        if self.thread < 2 * RANGES_MAX as u32 {
             Self::LAYOUT.counts.shared().set(self.thread as usize, 0);
+            Self::LAYOUT.starts.shared().set(self.thread as usize, 0);
         }
     }
 
-    /// Counts the tile's digits and claims offsets for them. Returns the keys' ranks among those
-    /// of the tile with their digit, and what a digit's thread has claimed. A barrier stands
-    /// before.
     #[inline(always)]
-    pub(crate) unsafe fn claim(&self, digits: Digits<LOADED>, valid: u32) -> ([u32; LOADED], u32) {
+    unsafe fn ranges(&self, words: &[W; LOADED], scale: Scale, by_splitters: bool) -> Ranges<LOADED> {
+        let mut of = [0; LOADED];
+        for i in 0..LOADED {
+            of[i] =
+                if by_splitters { self.range_of(words[i]) } else { scale.digit(words[i]) };
+        }
+        Ranges { of, kinds: self.blocks() << by_splitters as u32 }
+    }
+
+    /// Counts the tile's ranges and claims offsets for them. Returns the words' ranks among those
+    /// of the tile in their range, and what a range's thread has claimed. It has a barrier, and
+    /// one stands before.
+    #[inline(always)]
+    unsafe fn claim(&self, ranges: Ranges<LOADED>, valid: u32) -> ([u32; LOADED], u32) {
+        let counts = Self::LAYOUT.counts.shared();
         let mut ranks = [0; LOADED];
         for i in 0..LOADED {
-            ranks[i] = self.rank(digits.digits[i], self.has(i, valid));
+            ranks[i] = self.rank(counts, ranges.of[i], self.has(i, valid));
         }
         thread::sync_threads();
         let mut claim = 0;
-        if self.thread < digits.kinds {
-            let count = Self::LAYOUT.counts.shared().get(self.thread as usize);
+        if self.thread < ranges.kinds {
+            let count = counts.get(self.thread as usize);
             if count > 0 {
-                let word = digits.words + self.thread as usize;
                 let (order, scope) = (Ordering::Relaxed, Scope::Device);
-                claim = self.arg.control.fetch_add(word, count, order, scope);
+                claim = self.arg.control.fetch_add(self.word_of(ranges), count, order, scope);
             }
         }
         (ranks, claim)
     }
 
-    /// The rank of a digit among the tile's, in no order. A row of one digit is counted at once:
-    /// its lanes would wait for each other. All lanes call.
+    /// The control word of this thread's range.
     #[inline(always)]
-    unsafe fn rank(&self, digit: u32, valid: bool) -> u32 {
+    fn word_of(&self, ranges: Ranges<LOADED>) -> usize {
+        let blocks = self.blocks();
+        let first = if ranges.kinds == blocks { 0 } else { blocks };
+        CLAIMS + (first + self.thread) as usize
+    }
+
+    /// The rank of a range among those counted, in no order. A row of one range is counted at
+    /// once: its lanes would wait for each other. All lanes call.
+    #[inline(always)]
+    unsafe fn rank(&self, counts: Shared<u32>, range: u32, valid: bool) -> u32 {
         let lane = self.thread % 32;
-        let first = lanes::shuffle_idx(lanes::FULL, digit, 0);
+        let first = lanes::shuffle_idx(lanes::FULL, range, 0);
         let (mut rank, mut counted) = (0, 1);
-        let alike = lanes::all(lanes::FULL, valid && digit == first);
+        let alike = lanes::all(lanes::FULL, valid && range == first);
         if alike {
             counted = 32;
         }
         if valid && (!alike || lane == 0) {
-            rank = Self::LAYOUT.counts.shared().fetch_add(digit as usize, counted);
+            rank = counts.fetch_add(range as usize, counted);
         }
         let of_row = lanes::shuffle_idx(lanes::FULL, rank, 0);
         if alike { of_row + lane } else { rank }
     }
 
-    /// How many keys have this thread's digit. All blocks have claimed theirs before a barrier.
+    /// How many keys this thread's range has. All blocks have claimed theirs before a barrier.
     #[inline(always)]
-    pub(crate) unsafe fn total(&self, digits: Digits<LOADED>) -> u32 {
-        if self.thread >= digits.kinds {
+    unsafe fn total(&self, ranges: Ranges<LOADED>) -> u32 {
+        if self.thread >= ranges.kinds {
             return 0;
         }
-        let word = digits.words + self.thread as usize;
-        self.arg.control.get(word)
+        self.arg.control.get(self.word_of(ranges))
     }
 
-    /// Leaves where buckets begin, and what leads from a key's rank in the tile to its place. A
+    /// Leaves where ranges begin, and what leads from a word's rank in the tile to its place. A
     /// barrier stands before, and this ends in one.
     #[inline(always)]
-    pub(crate) unsafe fn settle(&self, total: u32, claim: u32) {
+    unsafe fn settle(&self, total: u32, claim: u32) {
         let begin = self.sum_before(total);
         let thread = self.thread as usize;
-        if thread < 2 * BUCKETS_MAX {
+        if thread < 2 * RANGES_MAX {
             Self::LAYOUT.starts.shared().set(thread, begin);
             Self::LAYOUT.counts.shared().set(thread, begin + claim);
         }
         if thread == 0 {
-            Self::LAYOUT.starts.shared().set(2 * BUCKETS_MAX, self.arg.n);
+            Self::LAYOUT.starts.shared().set(2 * RANGES_MAX, self.arg.n);
         }
         thread::sync_threads();
+    }
+
+    /// Stores the tile's words in their ranges. One that equals a splitter is in its place.
+    #[inline(always)]
+    unsafe fn scatter(
+        &self,
+        words: &[W; LOADED],
+        valid: u32,
+        ranges: Ranges<LOADED>,
+        ranks: [u32; LOADED],
+    ) {
+        for i in 0..LOADED {
+            if self.has(i, valid) {
+                let begin = Self::LAYOUT.counts.shared().get(ranges.of[i] as usize);
+                let slot = begin + ranks[i];
+                if !PAIRED && ranges.kinds > self.blocks() && ranges.of[i] % 2 == 1 {
+                    self.arg.output.set(slot as usize, self.key(words[i]));
+                } else {
+                    self.store(slot, words[i]);
+                }
+            }
+        }
     }
 
     /// The sum of what the threads before this one have. It has a barrier, and one stands between

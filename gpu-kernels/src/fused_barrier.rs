@@ -1,7 +1,7 @@
 //! The grid barriers of the sort in [one launch](crate::fused), and what becomes of blocks that
 //! do not pass the first.
 
-use crate::fused::{CLAIMS, Sorter, ZERO};
+use crate::fused::{CLAIMS, Sorter, words};
 use crate::key::Key;
 use cuda_std::{ext::*, prelude::*};
 
@@ -17,8 +17,14 @@ const WITHDRAWN: u32 = 1 << 16;
 /// The bit that is a barrier's sense.
 const SENSE: u32 = 1 << 31;
 
-impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
-    Sorter<K, THREADS, LOADED, ITEMS>
+impl<
+    K: Key,
+    W: Key,
+    const THREADS: usize,
+    const LOADED: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+> Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED>
 {
     /// The first grid barrier. Returns true if all blocks have come, in all of them or in none.
     ///
@@ -82,7 +88,7 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
     #[inline(always)]
     unsafe fn clear_claims(&self) {
         let mut word = CLAIMS + self.thread as usize;
-        while word < ZERO {
+        while word < words(self.blocks() as usize) {
             self.arg.control.set(word, 0);
             word += THREADS;
         }
@@ -109,10 +115,9 @@ impl<K: Key, const THREADS: usize, const LOADED: usize, const ITEMS: usize>
         }
         let mut i = self.thread;
         while i < self.arg.n {
-            let key = self.arg.input.get(i as usize);
-            self.arg.output.set(i as usize, self.code(key));
+            self.store(i, self.word(self.arg.input.get(i as usize), i));
             i += THREADS as u32;
         }
-        self.sort_in_memory(0, self.arg.n);
+        self.sort_in_memory(0, self.arg.n, true);
     }
 }

@@ -17,7 +17,7 @@
 //! | [`gathered_sort`] | the same, of buckets of which several devices have keys |
 //! | [`block`] | sorts what fits one block, in one launch |
 //! | [`fused`] | sorts more keys in one launch, of blocks that wait for each other |
-//! | `fused_barrier`, `fused_splitters`, `fused_bucket` | its parts |
+//! | `fused_barrier`, `fused_splitters`, `fused_range` | its parts |
 //! | [`segments`] | sorts each of many segments of an array by itself |
 //! | [`gather`] | fetches elements by index; codes of numeric order |
 //! | [`merge`] | merges two sorted runs along merge path |
@@ -60,7 +60,7 @@ pub mod entries;
 pub mod entry;
 pub mod fused;
 mod fused_barrier;
-mod fused_bucket;
+mod fused_range;
 mod fused_splitters;
 pub mod gather;
 pub mod gathered_sort;
@@ -70,6 +70,7 @@ mod layout;
 pub mod local_sort;
 mod look_back;
 pub mod merge;
+mod network;
 pub mod onesweep;
 mod places;
 mod plan;

@@ -111,20 +111,17 @@ pub mod block {
     pub const MEDIUM: Shape = Shape::new(512, 8, 1);
 }
 
-/// Shapes of the sort of keys alone in one launch of many blocks, in order of size: `items` are
-/// those of a bucket. Blocks of a multiprocessor are so many that small chips have room for all.
+/// Shapes of the sort in one launch of many blocks, in order of size: `items` are those of a
+/// range. Blocks of a multiprocessor are so many that small chips have room for all.
 pub mod fused {
     use super::Shape;
 
-    /// 2^12 to 2^16 keys.
-    pub const U64: Shape = Shape::new(256, 6, 4).from(1 << 12);
-    /// To 2^17.
-    pub const U64_NEXT: Shape = Shape::new(512, 6, 2).from(1 << 12);
-
-    /// True if blocks of a shape look at the range of keys first.
-    pub const fn ranged(shape: Shape) -> bool {
-        shape.threads > U64.threads
-    }
+    /// 2^12 to 2^15 keys.
+    pub const TO_15: Shape = Shape::new(256, 4, 4).from(1 << 12);
+    pub const TO_16: Shape = Shape::new(512, 4, 2).from(1 << 12);
+    pub const TO_17: Shape = Shape::new(1024, 4, 1).from(1 << 12);
+    /// Words of 8 bytes would spill.
+    pub const TO_18: Shape = Shape::new(1024, 8, 1).from(1 << 12);
 }
 
 /// Shapes of the local sort, by the width of keys and the size of a bucket, which a block has.

@@ -6,11 +6,11 @@
 //! - **Classes.** A thread a segment checks its offsets and puts a longer segment on the list of
 //!   those that fit the same block. A warp appends all of its own at once. One wrong pair of
 //!   offsets keeps the other kernels from writing anything.
-//! - **In warps.** Up to [`WARP_MOST`] keys are sorted by a bitonic network (Batcher 1968) in the
-//!   registers of a warp. A lane has 16 neighbouring keys of 4 bytes, or 8 of 8, so that most
-//!   steps exchange registers and few are shuffles; a segment of up to as many keys is a lane's,
-//!   of up to twice as many two lanes', and so on. A warp takes as many neighbouring segments at once as it has lanes for, whose keys go
-//!   through shared memory, so that it reads and writes the array in rows.
+//! - **In warps.** Up to [`WARP_MOST`] keys are sorted by a bitonic [`network`](crate::network)
+//!   in the registers of a warp. A lane has 16 neighbouring keys of 4 bytes, or 8 of 8; a
+//!   segment of up to as many keys is a lane's, of up to twice as many two lanes', and so on. A
+//!   warp takes as many neighbouring segments at once as it has lanes for, whose keys go through
+//!   shared memory, so that it reads and writes the array in rows.
 //! - **In blocks.** A list's segments are handed to the blocks of a grid in turns, and each is
 //!   sorted as in [`block`](crate::block).
 //!
@@ -21,6 +21,7 @@
 use crate::block::{Block, sort_block};
 use crate::control::{ALLOW_ATOMICS, ENCODE};
 use crate::key::{Bits, Key};
+use crate::network::{merge_lanes, sort_lane};
 use crate::policy::Shape;
 use crate::policy::segments::{BLOCKS, MOST, WARP_MOST};
 use cuda_std::ext::{Ordering, Scope};
@@ -318,80 +319,4 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
             }
         }
     }
-}
-
-/// Sorts a lane's words by a bitonic network in which all runs ascend: what a merge compares
-/// first are a run's first and last word, its second and second last.
-#[inline(always)]
-fn sort_lane<K: Key, const KEYS: usize>(words: &mut [K; KEYS]) {
-    let mut run = 2;
-    while run <= KEYS {
-        for i in 0..KEYS {
-            exchange(words, i, i ^ (run - 1));
-        }
-        halve(words, run / 4);
-        run *= 2;
-    }
-}
-
-/// The last steps of a merge: over `distance` words, and then half of it at a time.
-#[inline(always)]
-fn halve<K: Key, const KEYS: usize>(words: &mut [K; KEYS], mut distance: usize) {
-    while distance > 0 {
-        for i in 0..KEYS {
-            exchange(words, i, i ^ distance);
-        }
-        distance /= 2;
-    }
-}
-
-#[inline(always)]
-fn exchange<K: Key, const KEYS: usize>(words: &mut [K; KEYS], i: usize, j: usize) {
-    if i < j {
-        (words[i], words[j]) = (words[i].min(words[j]), words[i].max(words[j]));
-    }
-}
-
-/// Merges the runs of neighbouring lanes to runs of `run` lanes each.
-#[inline(always)]
-fn merge_lanes<K: Key, const KEYS: usize>(words: &mut [K; KEYS], run: u32) {
-    let lane = warp::lane_id();
-    let before = *words;
-    let mut lane_mask = run - 1;
-    let keeps_less = lane & (run / 2) == 0;
-    for i in 0..KEYS {
-        let other = shuffle_xor(before[KEYS - 1 - i], lane_mask);
-        words[i] = kept(words[i], other, keeps_less);
-    }
-    lane_mask = run / 4;
-    while lane_mask > 0 {
-        hint::keep_loop();
-        let keeps_less = lane & lane_mask == 0;
-        for word in words.iter_mut() {
-            let other = shuffle_xor(*word, lane_mask);
-            *word = kept(*word, other, keeps_less);
-        }
-        lane_mask /= 2;
-    }
-    halve(words, KEYS / 2);
-}
-
-#[inline(always)]
-fn kept<K: Key>(word: K, other: K, less: bool) -> K {
-    if size_of::<K>() <= 4 {
-        return if less { word.min(other) } else { word.max(other) };
-    }
-    if (other < word) == less { other } else { word }
-}
-
-/// The word of the lane whose number differs by `lane_mask`.
-#[inline(always)]
-fn shuffle_xor<K: Key>(word: K, lane_mask: u32) -> K {
-    let word = word.to_u64();
-    let low = lanes::shuffle_xor(lanes::FULL, word as u32, lane_mask) as u64;
-    if size_of::<K>() <= 4 {
-        return K::from_u64(low);
-    }
-    let high = lanes::shuffle_xor(lanes::FULL, (word >> 32) as u32, lane_mask) as u64;
-    K::from_u64(high << 32 | low)
 }

@@ -58,15 +58,19 @@ pub const fn block(items: usize, paired: bool) -> Counts {
     if paired { Counts::new(match_votes(items), 6) } else { Counts::new(match_votes(items) + 2, 5) }
 }
 
-/// A sort in one launch of many blocks, whose warps vote twice on whether a row of a tile has one
-/// digit, and once on whether a bucket's first row is contended. A scan has two barriers, a
-/// network two, a grid barrier two. By top digits there are seven besides the scans of starts and
-/// bins, a grid barrier, and a network where a bin is contended; by splitters four besides a
-/// scan, three grid barriers, and two networks; and where blocks leave one besides a network.
-pub const fn fused(items: usize) -> Counts {
-    let (scans, grid_barriers, networks) = (3 * 2, 4 * 2, 4 * 2);
-    let votes = 2 * crate::fused::loaded(items) + 1;
-    Counts::new(votes, scans + grid_barriers + networks + 12)
+/// A sort in one launch of many blocks, whose warps vote on whether a row has one range, of the
+/// sample and of a tile, and on whether a digit's first row is contended. There are two scans of
+/// one barrier each, two networks in shared memory of three, two in device memory of two; grid
+/// barriers of two, three without values, and one more with them in each of the three places that
+/// write. Of the others, two are those of the look, one stands with the splitters, one before what
+/// is claimed and two behind it, one is the entry's, one shows who leaves last, one stands behind
+/// a scan of bins, one before they are counted out and one behind, and two behind networks in
+/// device memory.
+pub const fn fused(items: usize, paired: bool) -> Counts {
+    let (scans, networks, in_memory) = (2, 2 * 3, 2 * 2);
+    let grid_barriers = 2 * (2 + 3 * paired as usize);
+    let votes = crate::fused::LOOKED_AT + crate::fused::loaded(items) + 1;
+    Counts::new(votes, scans + networks + in_memory + grid_barriers + 14)
 }
 
 /// The classes of segments: a vote for each list.

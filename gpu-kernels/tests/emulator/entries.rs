@@ -75,7 +75,7 @@ fn bucket_sort<K: Key>(name: &str, kernels: BucketSorts<K>) {
 }
 
 fn fused<K: Key>(entry: &Entry<Fused<K>>, run: unsafe fn(Fused<K>)) {
-    sorts_as_launched(entry.name, Kernel::of(entry, run));
+    sorts_as_launched(entry.name, Kernel::of(entry, run), entry.paired);
 }
 
 fn local<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {

@@ -6,15 +6,15 @@ use crate::case::{Emulated, draws};
 use crate::cases;
 use cuda_std::emu::{Buffer, MemoryModel, Options, Stats};
 use gpu_kernels::control;
-use gpu_kernels::fused::{self, Fused, SAMPLES, ZERO};
+use gpu_kernels::fused::{self, Fused, SAMPLES};
 use gpu_kernels::key::Key;
 use gpu_kernels::policy::Shape;
 use sort_cases::{Case, KeyType, Kind};
 
 const THREADS: usize = 64;
 const LOADED: usize = 2;
-const ITEMS: usize = 4;
-/// Keys of a bucket that a block holds.
+const ITEMS: usize = 8;
+/// Keys of a range that a block holds.
 const HELD: usize = THREADS * ITEMS;
 /// Most keys of the small shape.
 const MOST: usize = THREADS / 2 * THREADS * LOADED;
@@ -24,17 +24,15 @@ pub struct FusedSorter<'a, K> {
     case: &'a Case,
     kernel: Kernel<Fused<K>>,
     control: Buffer<u32>,
-    /// `control::RANGED`, or nothing.
-    ranged: u32,
+    /// With values.
+    paired: bool,
 }
 
 impl<'a, K: Key> FusedSorter<'a, K> {
-    pub fn new(case: &'a Case, kernel: Kernel<Fused<K>>) -> Self {
-        let words = fused::words::<K>(fused::blocks(case.n, kernel.threads));
-        let control = Buffer::from_slice(&vec![0xfeed_5eed; words]).named("control");
-        (0..ZERO).for_each(|word| control.write(word, 0));
-        let ranged = if case.seed >> 16 & 1 == 0 { 0 } else { control::RANGED };
-        FusedSorter { case, kernel, control, ranged }
+    pub fn new(case: &'a Case, kernel: Kernel<Fused<K>>, paired: bool) -> Self {
+        let words = vec![0; fused::words(fused::blocks(case.n, kernel.threads))];
+        let control = Buffer::from_slice(&words).named("control");
+        FusedSorter { case, kernel, control, paired }
     }
 
     /// The case's schedule. All blocks find room in three cases of four, or the first barrier is
@@ -57,30 +55,49 @@ impl<'a, K: Key> FusedSorter<'a, K> {
     fn sort_with(&self, keys: &[K], options: &Options) -> Result<Stats, String> {
         let case = self.case;
         let blocks = fused::blocks(keys.len(), self.kernel.threads);
+        let indexed = self.paired && case.seed.is_multiple_of(3);
+        let values: Vec<u32> = match indexed {
+            true => (0..keys.len() as u32).collect(),
+            false => case.some_words(keys.len(), 3),
+        };
+        let of_values = if self.paired { keys.len() } else { 0 };
+        let buffers = |name| Buffer::uninitialised(of_values).named(name);
+        let (index, apart_values) = (buffers("indices"), buffers("output values"));
+        let input_values = Buffer::from_slice(&values[..of_values]).named("input values");
         let input = Buffer::from_slice(keys).named("input");
         let apart = Buffer::uninitialised(keys.len()).named("output");
-        let output = if case.in_place { &input } else { &apart };
-        let encodes = case.key.is_float();
+        let (output, output_values) =
+            if case.in_place { (&input, &input_values) } else { (&apart, &apart_values) };
         let order_mask: K = case.order_mask();
+        let options_of_sort = [
+            (case.key.is_float(), control::ENCODE),
+            (case.in_place, control::IN_PLACE),
+            (indexed, control::INDEX),
+        ];
         let arg = Fused {
             input: input.global(),
             output: output.global(),
+            input_values: input_values.global(),
+            output_values: output_values.global(),
+            indices: index.global(),
             control: self.control.global(),
             n: keys.len() as u32,
             order_mask,
-            options: if encodes { control::ENCODE } else { 0 } | self.ranged,
+            options: options_of_sort.iter().filter(|(is, _)| *is).map(|(_, option)| option).sum(),
         };
-        let words = self.control.global();
+        let (words, all) = (self.control.global(), fused::words(blocks));
         // A host might launch it so; and the third word is a sense, which any sort reverses.
         let options = Options { early: true, ..options.clone() };
-        let options = options.expect_zero(words, 0..2).expect_zero(words, 3..ZERO);
+        let options = options.expect_zero(words, 0..2).expect_zero(words, 3..all);
         let stats = self.kernel.launch_as(&options, blocks, arg)?;
-        let rank = |key: K| if encodes { key.encode() } else { key } ^ order_mask;
-        check_sorted((keys, &[]), rank, &output.to_vec(), None)?;
-        if !case.in_place && input.to_vec() != keys {
+        let rank = |key: K| if case.key.is_float() { key.encode() } else { key } ^ order_mask;
+        let found = self.paired.then(|| output_values.to_vec());
+        check_sorted((keys, &values), rank, &output.to_vec(), found.as_deref())?;
+        if !case.in_place && (input.to_vec() != keys || input_values.to_vec() != values[..of_values])
+        {
             return Err("the input has changed".to_owned());
         }
-        let left = (0..ZERO).find(|&word| self.control.read(word) << 1 != 0);
+        let left = (0..all).find(|&word| self.control.read(word) << 1 != 0);
         left.map_or(Ok(stats), |word| Err(format!("word {word} is not left at zero")))
     }
 
@@ -94,8 +111,14 @@ impl<'a, K: Key> FusedSorter<'a, K> {
 
 fn small<K: Key>(case: &Case) -> FusedSorter<'_, K> {
     let shape = Shape::new(THREADS, ITEMS, 1);
-    let run = fused::fused::<K, THREADS, LOADED, ITEMS>;
-    FusedSorter::new(case, Kernel::of_shape(run, shape, fused::shared_bytes::<K>(shape)))
+    let run = fused::fused::<K, K, THREADS, LOADED, ITEMS, false>;
+    FusedSorter::new(case, Kernel::of_shape(run, shape, fused::shared_bytes::<K>(shape)), false)
+}
+
+fn small_pairs(case: &Case) -> FusedSorter<'_, u32> {
+    let shape = Shape::new(THREADS, ITEMS, 1);
+    let run = fused::fused::<u32, u64, THREADS, LOADED, ITEMS, true>;
+    FusedSorter::new(case, Kernel::of_shape(run, shape, fused::shared_bytes::<u64>(shape)), true)
 }
 
 /// The types of these widths.
@@ -107,6 +130,7 @@ fn sorts_in_one_launch() {
     for key in TYPES {
         draws("sorts_in_one_launch", cases::FUSED, (THREADS, 2000)).of(key, |case| {
             match key.bits {
+                32 if case.seed.is_multiple_of(2) => small_pairs(case).sort_twice(case.words()),
                 32 => small::<u32>(case).sort_twice(case.words()),
                 _ => small::<u64>(case).sort_twice(case.words()),
             }
@@ -144,6 +168,7 @@ fn sorts(n: usize, key: impl Fn(usize, u64) -> u64) -> Stats {
         let case = Case { key: KeyType::U32, bits: (0, 32), ..case };
         let keys: Vec<u32> = keys.into_iter().map(|key| (key >> 32) as u32).collect();
         small(&case).sort_with(&keys, &roomy(seed, n)).unwrap();
+        small_pairs(&case).sort_with(&keys, &roomy(seed, n)).unwrap();
     }
     stats
 }
@@ -159,34 +184,29 @@ fn sizes_at_the_borders_of_tiles_and_grids() {
 #[test]
 fn even_digits_cost_less_than_uneven_ones() {
     let n = 1000;
-    let even = sorts(n, |_, word| word).barriers;
-    let uneven = sorts(n, |_, word| word >> 8).barriers;
-    // At least a scan, a choice, and two waits.
-    assert!(uneven >= even + 6 * fused::blocks(n, THREADS) as u64, "{even}, {uneven}");
+    let even = sorts(n, |_, word| word).collectives;
+    let uneven = sorts(n, |_, word| word & word.rotate_left(23) & word.rotate_left(41));
+    assert!(uneven.collectives > 2 * even, "{even}, {}", uneven.collectives);
 }
 
 /// Keys that share their leading bits, all of them or most.
 #[test]
 fn even_keys_behind_some_bits_need_no_splitters() {
     let n = 1000;
-    let taken = |ranged, key: &dyn Fn(usize, u64) -> u64| {
-        let case = uniform(1, n);
-        let words = case.words::<u64>().into_iter().enumerate();
-        let keys: Vec<u64> = words.map(|(i, word)| key(i, word)).collect();
-        let sorter = FusedSorter { ranged, ..small(&case) };
-        sorter.sort_with(&keys, &roomy(1, n)).unwrap().barriers
-    };
-    let even = taken(0, &|_, word| word);
+    let even = sorts(n, |_, word| word).collectives;
+    let looked_at = |i: usize| (0..2 * THREADS).any(|number| number * n / (2 * THREADS) == i);
     let keys: [&dyn Fn(usize, u64) -> u64; 4] = [
         &|_, word| word >> 9,
         &|_, word| 77 << 50 | word >> 40,
         &|_, word| word % 3000,
-        // None of these is looked at.
-        &|i, word| if i % 90 == 7 { word } else { 5 << 55 | word >> 12 },
+        &|i, word| if i % 90 == 7 && !looked_at(i) { word } else { 5 << 55 | word >> 12 },
     ];
     for key in keys {
-        let [ranged, not] = [control::RANGED, 0].map(|ranged| taken(ranged, key));
-        assert!(ranged < even + fused::blocks(n, THREADS) as u64 && ranged < not, "{ranged} {not}");
+        let case = uniform(1, n);
+        let words = case.words::<u64>().into_iter().enumerate();
+        let keys: Vec<u64> = words.map(|(i, word)| key(i, word)).collect();
+        let taken = small(&case).sort_with(&keys, &roomy(1, n)).unwrap().collectives;
+        assert!(taken < even + even / 2, "{taken} {even}");
     }
 }
 
@@ -232,16 +252,19 @@ fn contention_below_even_digits() {
     }
 }
 
-/// A bucket that a block just holds, and one key more.
+/// A digit that a block just holds, and one key more, which a sample does not show.
 #[test]
-fn buckets_as_large_as_a_block_holds() {
+fn digits_as_large_as_a_block_holds() {
     let n = 1000;
     let blocks = fused::blocks(n, THREADS);
     let shift = 64 - blocks.ilog2();
+    let looked_at: Vec<usize> = (0..2 * THREADS).map(|i| i * n / (2 * THREADS)).collect();
     let count = |held: usize| {
+        let large = (0..n).filter(|i| !looked_at.contains(i)).take(held);
+        let large: Vec<usize> = large.collect();
         let taken = sorts(n, |i, word| {
-            let bucket = if i < held { 3 } else { 4 + (i % (blocks - 4)) as u64 };
-            bucket << shift | word >> (64 - shift)
+            let digit = if large.contains(&i) { 3 } else { 4 + (i % (blocks - 4)) as u64 };
+            digit << shift | word >> (64 - shift)
         });
         taken.barriers
     };
@@ -252,10 +275,10 @@ fn buckets_as_large_as_a_block_holds() {
 #[test]
 fn a_range_larger_than_a_block_holds() {
     let n: usize = 2000;
-    let tile = n.div_ceil(fused::blocks(n, THREADS)).next_multiple_of(32);
-    let sampled = |i: usize| i % tile < THREADS && (i % tile).is_multiple_of(THREADS / SAMPLES);
-    let few = (0..n).filter(|&i| sampled(i)).count();
-    assert!(n - few > 4 * HELD);
+    let samples = SAMPLES * fused::blocks(n, THREADS);
+    let sampled: Vec<usize> = (0..samples).map(|number| number * n / samples).collect();
+    let sampled = |i: usize| sampled.contains(&i);
+    assert!(n - samples > 3 * HELD);
     sorts(n, |i, word| if sampled(i) { word >> 1 } else { u64::MAX << 40 | word >> 24 });
     sorts(n, |i, word| if sampled(i) { word | 1 << 63 } else { word >> 8 });
 }
@@ -280,13 +303,13 @@ fn blocks_that_find_no_room() {
 }
 
 /// Cases of a shape that devices run. Of few blocks, which are many threads.
-pub fn sorts_as_launched<K: Key>(name: &str, kernel: Kernel<Fused<K>>) {
+pub fn sorts_as_launched<K: Key>(name: &str, kernel: Kernel<Fused<K>>, paired: bool) {
     let types = TYPES.into_iter().filter(|key| key.bits == K::BITS);
     for key in types.filter(|key| !matches!(key.kind, Kind::Signed)) {
         draws(name, cases::ENTRY / 2, (kernel.threads, kernel.tile)).of(key, |case| {
             let options =
                 Options { resident: 16, impatience: 0, ..Options::any(case.seed, 8, 256) };
-            FusedSorter::new(case, kernel).sort_with(&case.words(), &options).map(|_| ())
+            FusedSorter::new(case, kernel, paired).sort_with(&case.words(), &options).map(|_| ())
         });
     }
 }

@@ -291,13 +291,17 @@ pub fn block<W: Entries>(
     entry.map(|entry| device.kernels.load(entry)).transpose()
 }
 
-/// The kernel that sorts up to `n` keys alone in one launch of many blocks, if there is one and
-/// the GPU holds them all at once.
+/// The kernel that sorts up to `n` keys in one launch of many blocks, if there is one and the GPU
+/// holds them all at once.
 pub fn fused<W: Entries>(
     device: &Device,
     kind: Kind,
+    bits: Bits,
     n: u64,
 ) -> Result<Option<Kernel<Fused<W>>>, Error> {
+    if !is_whole::<W>(bits) {
+        return Ok(None);
+    }
     for entry in fused_entries::<W>(Room::of(device), kind, n) {
         let kernel = device.kernels.load(entry)?;
         if holds_fused(device, &kernel, n)? {
@@ -326,7 +330,10 @@ fn fused_entries<W: Entries>(
 ) -> impl Iterator<Item = &'static Entry<Fused<W>>> {
     W::FUSED.iter().filter(move |entry| {
         let takes = n >= entry.shape.from && n <= fused::most(entry.shape);
-        kind == Kind::Keys && takes && room.runs(entry)
+        kind != Kind::MatchedKeys
+            && entry.paired == (kind == Kind::Pairs)
+            && takes
+            && room.runs(entry)
     })
 }
 
@@ -531,20 +538,22 @@ mod tests {
             Some(entry.name)
         }
         type Name = fn(Kind, u64) -> Option<&'static str>;
-        for (name, n, expected) in [
-            (name::<u64> as Name, (1 << 12) - 1, None),
-            (name::<u64>, 1 << 12, Some("fused_512_u64")),
-            (name::<u64>, 1 << 16, Some("fused_512_u64")),
-            (name::<u64>, (1 << 16) + 1, Some("fused_1024_u64")),
-            (name::<u64>, 1 << 17, Some("fused_1024_u64")),
-            (name::<u64>, (1 << 17) + 1, None),
-            (name::<u32>, 1 << 14, None),
-            (name::<u16>, 1 << 14, None),
-            (name::<u128>, 1 << 14, None),
+        for (name, kind, n, expected) in [
+            (name::<u64> as Name, Kind::Keys, (1 << 12) - 1, None),
+            (name::<u64>, Kind::Keys, 1 << 12, Some("fused_15_keys_u64")),
+            (name::<u64>, Kind::Keys, 1 << 15, Some("fused_15_keys_u64")),
+            (name::<u64>, Kind::Keys, (1 << 15) + 1, Some("fused_16_keys_u64")),
+            (name::<u64>, Kind::Keys, 1 << 17, Some("fused_17_keys_u64")),
+            (name::<u64>, Kind::Keys, (1 << 17) + 1, None),
+            (name::<u64>, Kind::Pairs, 1 << 14, None),
+            (name::<u32>, Kind::Keys, 1 << 14, Some("fused_15_keys_u32")),
+            (name::<u32>, Kind::Keys, 1 << 18, Some("fused_18_keys_u32")),
+            (name::<u32>, Kind::Pairs, 1 << 17, Some("fused_17_pairs_u32")),
+            (name::<u32>, Kind::MatchedKeys, 1 << 14, None),
+            (name::<u16>, Kind::Keys, 1 << 14, None),
+            (name::<u128>, Kind::Keys, 1 << 14, None),
         ] {
-            assert_eq!(name(Kind::Keys, n), expected, "{n}");
-            assert_eq!(name(Kind::MatchedKeys, n), None);
-            assert_eq!(name(Kind::Pairs, n), None);
+            assert_eq!(name(kind, n), expected, "{kind:?} {n}");
         }
     }
 }

@@ -13,7 +13,6 @@ use gpu_kernels::gather::Gather;
 use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::{Bits, RADIX};
 use gpu_kernels::local_sort::LocalSort;
-use gpu_kernels::policy;
 use gpu_kernels::tile::{Buffers, Pass};
 
 use super::Device;
@@ -103,19 +102,21 @@ impl<W: Entries> Launch<'_, W> {
     /// Sorts in one launch of many blocks, with the control words at `control`.
     ///
     /// # Safety
-    /// As [`block`](Self::block); there are control words for as many blocks as sort `n` keys, of
-    /// which the first `fused::ZERO` are zero or as such a sort has left them, and the kernel's
-    /// blocks take `n` keys.
+    /// As [`block`](Self::block), the scratch of values apart from all others; there are control
+    /// words for as many blocks as sort `n` keys, which are zero or as such a sort has left them,
+    /// and the kernel's blocks take `n` keys.
     pub unsafe fn fused(&self, kernel: Kernel<Fused<W>>, control: u64) -> Result<(), Error> {
-        let keys = self.keys.buffers();
-        let ranged = policy::fused::ranged(kernel.shape());
+        let (keys, values) = (self.keys.buffers(), self.values());
         let fused = Fused {
             input: keys.input,
             output: keys.output,
+            input_values: values.input,
+            output_values: values.output,
+            indices: values.scratch,
             control: Global::on_device(control),
             n: self.n as u32,
             order_mask: self.order_mask,
-            options: self.options() | if ranged { control::RANGED } else { 0 },
+            options: self.options(),
         };
         let blocks = fused::blocks(self.n as usize, kernel.shape().threads);
         // SAFETY: the caller's contract.

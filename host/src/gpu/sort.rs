@@ -115,7 +115,7 @@ impl<K: GpuKey> Sort<K> {
             (false, false) => Kind::MatchedKeys,
         };
         let capacity = capacity as u64;
-        let fused = dispatch::fused(&device, kind, capacity)?;
+        let fused = dispatch::fused(&device, kind, bits, capacity)?;
         let kernels = Kernels {
             block: match fused {
                 Some(_) => None,
@@ -164,20 +164,17 @@ impl<K: GpuKey> Sort<K> {
                 index: part(makes_index, 4),
                 codes: part(self.numeric(), width),
                 gathered: gather_values.map_or(0, |gatherer| n * gatherer.width),
-                values: part(self.paired() && has_passes, 4),
+                values: part(self.paired() && block.is_none(), 4),
                 keys: part(has_passes, width),
             },
         )
     }
 
     fn control_words(&self) -> usize {
-        match (&self.kernels.fused, self.to_be_clear()) {
-            (Some(kernel), _) => {
-                let blocks = fused::blocks(self.capacity(), kernel.shape().threads);
-                fused::words::<K::Word>(blocks)
-            }
-            (None, Cleared::Rows { tiles }) => control::words_of_single_wave(tiles),
-            (None, _) => control::words(size_of::<K>(), self.tiles()),
+        match self.to_be_clear() {
+            Cleared::Claims { blocks } => fused::words(blocks),
+            Cleared::Rows { tiles } => control::words_of_single_wave(tiles),
+            _ => control::words(size_of::<K>(), self.tiles()),
         }
     }
 
@@ -188,8 +185,9 @@ impl<K: GpuKey> Sort<K> {
 
     /// The state of the control words that a sort needs.
     pub(super) fn to_be_clear(&self) -> Cleared {
-        if self.kernels.fused.is_some() {
-            Cleared::Claims
+        if let Some(kernel) = &self.kernels.fused {
+            let blocks = fused::blocks(self.capacity(), kernel.shape().threads);
+            Cleared::Claims { blocks }
         } else if self.kernels.passes.single_wave {
             Cleared::Rows { tiles: self.tiles() }
         } else {

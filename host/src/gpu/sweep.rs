@@ -240,7 +240,7 @@ fn usable(
     match family {
         Family::Fused if n > fused::most(shape) => Err(format!(
             "{n} elements are more than {} blocks take, {}",
-            fused::BUCKETS_MAX,
+            fused::RANGES_MAX,
             fused::most(shape)
         )),
         Family::SingleWave if n > most => {
@@ -294,7 +294,7 @@ mod tests {
             few.unwrap_err(),
             "2097152 elements are more than a tile a multiprocessor, 270336"
         );
-        let fused = usable((Family::Fused, Shape::new(256, 6, 4)), 1 << 17, 132, false);
+        let fused = usable((Family::Fused, Shape::new(256, 8, 4)), 1 << 17, 132, false);
         assert_eq!(fused.unwrap_err(), "131072 elements are more than 128 blocks take, 65536");
         let local = usable((Family::LocalSort, local_sort), 1 << 20, 132, false);
         assert_eq!(local.unwrap_err(), "1048576 elements are not sorted by bucket");

@@ -26,7 +26,7 @@ pub(super) enum Cleared {
     /// The rows of a single wave.
     Rows { tiles: usize },
     /// The claims of the blocks of one launch.
-    Claims,
+    Claims { blocks: usize },
 }
 
 impl Cleared {
@@ -34,6 +34,7 @@ impl Cleared {
     pub(super) fn covers(self, needed: Self) -> bool {
         match (self, needed) {
             (Cleared::Rows { tiles }, Cleared::Rows { tiles: needed }) => tiles >= needed,
+            (Cleared::Claims { blocks }, Cleared::Claims { blocks: needed }) => blocks >= needed,
             _ => self == needed,
         }
     }
@@ -44,7 +45,7 @@ impl Cleared {
             Cleared::Nothing => 0,
             Cleared::Bins { width } => control::table(width),
             Cleared::Rows { tiles } => control::words_of_single_wave(tiles),
-            Cleared::Claims => fused::ZERO,
+            Cleared::Claims { blocks } => fused::words(blocks),
         }
     }
 }
@@ -184,15 +185,11 @@ mod tests {
     /// The same, which move keys within the output.
     #[test]
     fn one_launch_of_many_blocks_takes_less_than_cub() {
-        for (exponent, blocks, cub) in [(14, 64, 7_679), (16, 128, 13_823), (18, 128, 40_447)] {
-            let n = 1u64 << exponent;
-            for (width, words) in
-                [(4, fused::words::<u32>(blocks)), (8, fused::words::<u64>(blocks))]
-            {
-                let layout = of_keys(words, 0);
-                assert_eq!(layout.end, 4 * words as u64);
-                assert!(layout.end <= n * width as u64 + cub, "2^{exponent} keys");
-            }
+        let of_cub = [(12, 16, 1023), (14, 64, 7_679), (16, 128, 13_823), (18, 128, 40_447)];
+        for (exponent, blocks, cub) in of_cub {
+            let layout = of_keys(fused::words(blocks), 0);
+            assert_eq!(layout.end, 4 * fused::words(blocks) as u64);
+            assert!(layout.end <= cub, "2^{exponent} keys");
         }
     }
 
@@ -205,7 +202,9 @@ mod tests {
         assert!(!rows(8).covers(rows(9)) && !bins(4).covers(bins(8)));
         assert!(!rows(8).covers(bins(4)) && !bins(4).covers(rows(1)));
         assert!(!Cleared::Nothing.covers(rows(1)));
-        assert!(Cleared::Claims.covers(Cleared::Claims) && !rows(8).covers(Cleared::Claims));
+        let claims = |blocks| Cleared::Claims { blocks };
+        assert!(claims(64).covers(claims(32)) && !claims(32).covers(claims(64)));
+        assert!(!rows(8).covers(claims(1)));
     }
 
     #[test]

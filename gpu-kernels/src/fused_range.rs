@@ -1,0 +1,270 @@
+//! A range of the sort in [one launch](crate::fused), by its block: by bins, by a network in
+//! registers, or by one in device memory.
+
+use crate::control;
+use crate::fused::{BINS, Scale, Sorter};
+use crate::key::Key;
+use crate::network;
+use crate::rank::is_contended;
+use cuda_std::{ext::*, prelude::*};
+
+/// Equal keys so near in a bin that a network is faster.
+const CONTENDED: u32 = 16;
+
+impl<
+    K: Key,
+    W: Key,
+    const THREADS: usize,
+    const LOADED: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+> Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED>
+{
+    /// Sorts a range of `count` words from `begin` on: with a scale by its bins, which are clear.
+    /// All threads of all blocks call.
+    #[inline(always)]
+    pub(crate) unsafe fn sort_range(&self, begin: u32, count: u32, scale: Option<Scale>) {
+        if count > Self::HELD {
+            return self.sort_in_memory(begin, count, false);
+        }
+        let sorted = match scale {
+            Some(scale) => self.sort_by_bins(begin, count, scale),
+            None => false,
+        };
+        if !sorted {
+            self.sort_by_network(begin, count);
+        }
+    }
+
+    /// Sorts a digit's words by its bins, and writes the result. Returns false, in all threads,
+    /// if one is contended.
+    #[inline(always)]
+    unsafe fn sort_by_bins(&self, begin: u32, count: u32, scale: Scale) -> bool {
+        let bin = |word: W| scale.bin(word, const { (THREADS * BINS) as u32 });
+        let (first, left) = self.share(count);
+        let has = |i: usize| 32 * (i as u32) < left;
+        let mut words = [W::default(); ITEMS];
+        for i in 0..ITEMS {
+            if has(i) {
+                words[i] = self.stored(begin + first + 32 * i as u32);
+            }
+        }
+        let (bins, halves) = (self.bins(), self.bins().cast::<u16>());
+        if self.thread == 0 {
+            halves.set_low(THREADS * BINS, count);
+        }
+        // A warp that sees contention at once does not wait for it.
+        let first_bin = if has(0) { bin(words[0]) } else { !self.thread };
+        let contended = is_contended(first_bin);
+        let (mut ranks, mut most) = ([0; ITEMS], 0);
+        for i in 0..ITEMS {
+            if has(i) && !contended {
+                let bin = bin(words[i]);
+                let half = bin % 2 * 16;
+                ranks[i] = bins.fetch_add(bin as usize / 2, 1 << half) >> half & 0xffff;
+                most = most.max(ranks[i]);
+            }
+        }
+        if thread::sync_threads_or(contended || most >= CONTENDED) {
+            return false;
+        }
+        self.scan_bins();
+        let sorted = Self::LAYOUT.words.shared();
+        for i in 0..ITEMS {
+            if has(i) {
+                let begin = halves.get(bin(words[i]) as usize) as u32;
+                sorted.set((begin + ranks[i]) as usize, words[i]);
+            }
+        }
+        thread::sync_threads();
+        self.order_bins(begin, count, bin);
+        true
+    }
+
+    /// This thread's words of a range: the first, each 32nd after it, and how many are left from
+    /// there on. Each warp has equally many rows, but for the last.
+    #[inline(always)]
+    fn share(&self, count: u32) -> (u32, u32) {
+        let words = 32 * count.div_ceil(THREADS as u32);
+        let begin = self.thread / 32 * words;
+        let first = begin + self.thread % 32;
+        (first, count.min(begin + words).saturating_sub(first))
+    }
+
+    /// Turns the counts of bins into where each begins. A barrier stands before, and this ends in
+    /// one.
+    #[inline(always)]
+    unsafe fn scan_bins(&self) {
+        let vectors = self.bins().cast::<u128>();
+        let counts = vectors.get(self.thread as usize);
+        let word = |i: u32| (counts >> (32 * i)) as u32;
+        let sum = |word: u32| (word & 0xffff) + (word >> 16);
+        let total = (0..4).fold(0, |total, i| total + sum(word(i)));
+        let mut begin = self.sum_before(total);
+        let mut begins = 0;
+        for i in 0..4 {
+            let second = begin + (word(i) & 0xffff);
+            begins |= ((begin | second << 16) as u128) << (32 * i);
+            begin += sum(word(i));
+        }
+        vectors.set(self.thread as usize, begins);
+        thread::sync_threads();
+    }
+
+    /// Writes out a digit that stands bin by bin in shared memory: before a word come those of
+    /// its bin that are less, or as great and stand before it.
+    #[inline(always)]
+    unsafe fn order_bins(&self, begin: u32, count: u32, bin: impl Fn(W) -> u32) {
+        let (sorted, begins) = (Self::LAYOUT.words.shared(), self.bins().cast::<u16>());
+        let slot = |i: usize| self.thread + (i * THREADS) as u32;
+        let (mut words, mut bounds) = ([W::default(); ITEMS], [0; ITEMS]);
+        for i in 0..ITEMS {
+            if slot(i) < count {
+                words[i] = sorted.get(slot(i) as usize);
+            }
+        }
+        for i in 0..ITEMS {
+            if slot(i) < count {
+                let bin = bin(words[i]) as usize;
+                bounds[i] = begins.get(bin) as u32 | (begins.get(bin + 1) as u32) << 16;
+            }
+        }
+        let mut slots = [count; ITEMS];
+        for i in 0..ITEMS {
+            if slot(i) < count {
+                let (mut before, end) = (bounds[i] & 0xffff, bounds[i] >> 16);
+                let mut other = before;
+                while other < end {
+                    let word = sorted.get(other as usize);
+                    let earlier = word == words[i] && other < slot(i);
+                    before += (word < words[i] || earlier) as u32;
+                    other += 1;
+                }
+                slots[i] = before;
+            }
+        }
+        self.write(begin, count, words, slots);
+    }
+
+    /// Sorts a range by a network.
+    #[inline(always)]
+    unsafe fn sort_by_network(&self, begin: u32, count: u32) {
+        let sorted = Self::LAYOUT.words.shared();
+        let word = |i: u32| self.stored(begin + i);
+        network::sort_block::<W, THREADS, ITEMS>(count, word, sorted);
+        let (mut words, mut slots) = ([W::default(); ITEMS], [count; ITEMS]);
+        for i in 0..ITEMS {
+            let slot = self.thread + (i * THREADS) as u32;
+            if slot < count {
+                (words[i], slots[i]) = (sorted.get(slot as usize), slot);
+            }
+        }
+        self.write(begin, count, words, slots);
+    }
+
+    /// Writes sorted words to slots of a range, which they have if below `count`; with values all
+    /// blocks call once.
+    #[inline(always)]
+    unsafe fn write(&self, begin: u32, count: u32, words: [W; ITEMS], slots: [u32; ITEMS]) {
+        let output = self.arg.output.offset(begin as usize);
+        let mut values = [0; ITEMS];
+        if PAIRED {
+            for i in 0..ITEMS {
+                if slots[i] < count {
+                    values[i] = self.value(words[i].to_u64() as u32);
+                }
+            }
+            self.await_values();
+        }
+        for i in 0..ITEMS {
+            if slots[i] < count {
+                output.set(slots[i] as usize, self.key(words[i]));
+                if PAIRED {
+                    self.arg.output_values.set((begin + slots[i]) as usize, values[i]);
+                }
+            }
+        }
+    }
+
+    /// The value of the key that had this index.
+    #[inline(always)]
+    unsafe fn value(&self, index: u32) -> u32 {
+        if self.arg.options & control::INDEX != 0 {
+            return index;
+        }
+        self.arg.input_values.get(index as usize)
+    }
+
+    /// Waits until all blocks have read their values, if any would be written over.
+    #[inline(always)]
+    unsafe fn await_values(&self) {
+        if self.arg.options & (control::INDEX | control::IN_PLACE) == control::IN_PLACE {
+            self.grid_barrier();
+        }
+    }
+
+    /// Sorts a range in device memory, by one block: the only one if it is `alone`.
+    #[inline(always)]
+    pub(crate) unsafe fn sort_in_memory(&self, begin: u32, count: u32, alone: bool) {
+        self.exchange(begin, count);
+        let mut i = begin + self.thread;
+        while PAIRED && i < begin + count {
+            let index = self.arg.indices.get(i as usize);
+            self.arg.indices.set(i as usize, self.value(index));
+            i += THREADS as u32;
+        }
+        if PAIRED && !alone {
+            self.await_values();
+        }
+        thread::sync_threads();
+        let mut i = begin + self.thread;
+        while i < begin + count {
+            let word = self.stored(i);
+            self.arg.output.set(i as usize, self.key(word));
+            if PAIRED {
+                self.arg.output_values.set(i as usize, word.to_u64() as u32);
+            }
+            i += THREADS as u32;
+        }
+    }
+
+    /// Sorts `count` words where they are by merging runs of 2, 4, 8 and so on. The first step of
+    /// a merge compares what stands mirrored, so that the lesser always goes to the lower slot,
+    /// and slots beyond the last need not exist. Begins with a barrier, and ends with one where
+    /// more than a warp has slots.
+    #[inline(always)]
+    unsafe fn exchange(&self, begin: u32, count: u32) {
+        let pairs = count.next_power_of_two() / 2;
+        let (mut run, mut stride) = (1, 1);
+        thread::sync_threads();
+        while run <= pairs {
+            let mut pair = self.thread;
+            while pair < pairs {
+                let low = pair * 2 - (pair & (stride - 1));
+                let mirrored = low ^ (2 * stride - 1);
+                let high = if stride == run { mirrored } else { low + stride };
+                if high < count {
+                    let (first, second) = (self.stored(begin + low), self.stored(begin + high));
+                    if second < first {
+                        self.store(begin + low, second);
+                        self.store(begin + high, first);
+                    }
+                }
+                pair += THREADS as u32;
+            }
+            let wide = stride;
+            if stride > 1 {
+                stride /= 2;
+            } else {
+                run *= 2;
+                stride = run;
+            }
+            // Up to here the pairs of a warp are those of its own 64 slots.
+            if wide.max(stride) <= 32 {
+                warp::sync_warp(lanes::FULL);
+            } else {
+                thread::sync_threads();
+            }
+        }
+    }
+}
