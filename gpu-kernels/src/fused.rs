@@ -71,8 +71,9 @@ pub struct Fused<K> {
 
 /// Most blocks, and so ranges.
 pub const RANGES_MAX: usize = 128;
-/// Keys of a thread that are looked at.
-pub(crate) const LOOKED_AT: usize = 2;
+/// Keys that are looked at, at most, and those of a thread where blocks are small.
+const LOOKED_AT: usize = 512;
+const LOOKS_MAX: usize = 2;
 /// Samples of a range that splitters are chosen from.
 pub const SAMPLES: usize = 8;
 /// Samples of a thread, of which the smallest block has enough for all ranges.
@@ -100,6 +101,11 @@ pub const fn blocks(n: usize, threads: usize) -> usize {
 /// Keys of a thread in a tile, of `items` in a range, which holds four times the mean.
 pub const fn loaded(items: usize) -> usize {
     items / 4
+}
+
+/// Keys that a thread looks at, if there are so many.
+pub(crate) const fn looks(threads: usize) -> usize {
+    if threads < LOOKED_AT { LOOKS_MAX } else { 1 }
 }
 
 /// Most keys that blocks of this shape sort.
@@ -241,6 +247,9 @@ impl<
 
     pub(crate) const HELD: u32 = (THREADS * ITEMS) as u32;
 
+    const LOOKED_AT: u32 =
+        (if THREADS < LOOKED_AT { THREADS * LOOKS_MAX } else { LOOKED_AT }) as u32;
+
     #[inline(always)]
     pub(crate) unsafe fn bins(&self) -> Shared<u32> {
         Self::LAYOUT.bins.shared().cast()
@@ -297,9 +306,9 @@ impl<
 
     #[inline(always)]
     unsafe fn sort(self) {
-        let looked_at = self.look();
+        let sample = self.look();
         let (words, valid) = self.load();
-        let (scale, even) = self.judge(looked_at);
+        let (scale, even) = self.judge(sample);
         let (mut by_splitters, mut entered) = (!even, false);
         loop {
             hint::keep_loop();
@@ -330,13 +339,13 @@ impl<
         self.sort_range(begin, count, if by_splitters { None } else { Some(scale) });
     }
 
-    /// The words of a sample of all keys, the same in every block.
+    /// Words of a sample of all keys, the same in every block.
     #[inline(always)]
-    unsafe fn look(&self) -> [W; LOOKED_AT] {
-        let mut words = [W::default(); LOOKED_AT];
-        for i in 0..LOOKED_AT {
+    unsafe fn look(&self) -> [W; LOOKS_MAX] {
+        let mut words = [W::default(); LOOKS_MAX];
+        for i in 0..looks(THREADS) {
             let number = (i * THREADS) as u32 + self.thread;
-            words[i] = self.sample(number, const { (LOOKED_AT * THREADS).ilog2() });
+            words[i] = self.sample(number % Self::LOOKED_AT, Self::LOOKED_AT.ilog2());
         }
         words
     }
@@ -352,8 +361,8 @@ impl<
     /// no digit has more than about three times its share. Also clears the bins and all counts.
     /// It has two barriers.
     #[inline(always)]
-    unsafe fn judge(&self, sample: [W; LOOKED_AT]) -> (Scale, bool) {
-        let first = self.sample(0, 0).to_u64();
+    unsafe fn judge(&self, sample: [W; LOOKS_MAX]) -> (Scale, bool) {
+        let (sample, first) = (&sample[..looks(THREADS)], self.sample(0, 0).to_u64());
         let differing = sample.iter().fold(0, |bits, word| bits | (word.to_u64() ^ first));
         let (lane, warp) = (self.thread as usize % 32, self.thread as usize / 32);
         let sums = Self::LAYOUT.sums.shared();
@@ -373,10 +382,11 @@ impl<
         }
         let varying = u64::BITS - differing.leading_zeros();
         let scale = Scale::of(first, varying, self.bits());
-        let most = ((2 * LOOKED_AT * THREADS) as u32 >> self.bits()) + 6;
-        let mut uneven = false;
+        let most = (2 * Self::LOOKED_AT >> self.bits()) + 6;
+        let (counts, mut uneven) = (Self::LAYOUT.starts.shared(), false);
         for word in sample {
-            uneven |= self.rank(Self::LAYOUT.starts.shared(), scale.digit(word), true) >= most;
+            let digit = scale.digit(*word);
+            uneven |= self.rank(counts, digit, self.thread < Self::LOOKED_AT) >= most;
         }
         (scale, !thread::sync_threads_or(uneven))
     }

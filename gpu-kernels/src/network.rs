@@ -36,68 +36,67 @@ pub(crate) fn merge_lanes<K: Key, const KEYS: usize>(words: &mut [K; KEYS], run:
 
 /// Sorts up to `THREADS * KEYS` words of a block and leaves them in `sorted`, which is as large.
 /// All threads call. It ends with a barrier, and none may read `sorted` after the one before.
+///
+/// Behind the last word stand greater ones, which are never exchanged, so that warps without
+/// words have nothing to do but to come to barriers.
 #[inline(always)]
 pub(crate) unsafe fn sort_block<K: Key, const THREADS: usize, const KEYS: usize>(
     count: u32,
     word: impl Fn(u32) -> K,
     sorted: Shared<K>,
 ) {
-    let thread = thread::thread_idx_x();
-    // So many threads have words, and where each has one, they begin to be neighbours.
-    let threads = count.next_power_of_two().div_ceil(KEYS as u32);
+    let first = thread::thread_idx_x() * KEYS as u32;
+    let has_words = |thread: u32| thread / 32 * 32 * (KEYS as u32) < count;
+    let is_active = has_words(thread::thread_idx_x());
     let mut words = [!K::default(); KEYS];
-    for i in 0..KEYS as u32 {
-        let index = i * threads + thread;
-        if thread < threads && index < count {
-            words[i as usize] = word(index);
+    for i in 0..KEYS {
+        if first + (i as u32) < count {
+            words[i] = word(first + i as u32);
         }
     }
-    sort_lane(&mut words);
-    let mut run = 2;
-    while run <= threads.min(32) {
-        hint::keep_loop();
-        merge_lanes(&mut words, run);
-        run *= 2;
+    if is_active {
+        sort_lane(&mut words);
+        let mut run = 2;
+        while run <= 32 {
+            hint::keep_loop();
+            merge_lanes(&mut words, run);
+            run *= 2;
+        }
     }
     // Runs of neighbouring warps, over so many threads: a single loop, which is not unrolled.
-    let mut distance = run / 2;
-    while run <= threads {
+    let (mut run, mut distance) = (64, 32);
+    while run / 2 * (KEYS as u32) < count {
         hint::keep_loop();
-        exchange_warps::<K, THREADS, KEYS>(&mut words, run, distance, sorted);
+        let mirrored = 2 * distance == run;
+        let other = thread::thread_idx_x() ^ if mirrored { run - 1 } else { distance };
+        if is_active {
+            for i in 0..KEYS {
+                sorted.set(i * THREADS + thread::thread_idx_x() as usize, words[i]);
+            }
+        }
+        thread::sync_threads();
+        if is_active && has_words(other) {
+            let mirror = if mirrored { KEYS - 1 } else { 0 };
+            let keeps_less = thread::thread_idx_x() & distance == 0;
+            for i in 0..KEYS {
+                let other = sorted.get((i ^ mirror) * THREADS + other as usize);
+                words[i] = kept(words[i], other, keeps_less);
+            }
+        }
+        thread::sync_threads();
         distance /= 2;
         if distance < 32 {
-            halve_lanes(&mut words, distance);
+            if is_active {
+                halve_lanes(&mut words, distance);
+            }
             run *= 2;
             distance = run / 2;
         }
     }
     for i in 0..KEYS {
-        sorted.set(thread as usize * KEYS + i, words[i]);
-    }
-    thread::sync_threads();
-}
-
-/// A step of a merge to runs of `run` threads, over `distance` of them, which is its first if
-/// that is half a run.
-#[inline(always)]
-unsafe fn exchange_warps<K: Key, const THREADS: usize, const KEYS: usize>(
-    words: &mut [K; KEYS],
-    run: u32,
-    distance: u32,
-    shared: Shared<K>,
-) {
-    let thread = thread::thread_idx_x();
-    for i in 0..KEYS {
-        shared.set(i * THREADS + thread as usize, words[i]);
-    }
-    thread::sync_threads();
-    let mirrored = 2 * distance == run;
-    let mirror = if mirrored { KEYS - 1 } else { 0 };
-    let other = thread ^ if mirrored { run - 1 } else { distance };
-    let keeps_less = thread & distance == 0;
-    for i in 0..KEYS {
-        let other = shared.get((i ^ mirror) * THREADS + other as usize);
-        words[i] = kept(words[i], other, keeps_less);
+        if first + (i as u32) < count {
+            sorted.set(first as usize + i, words[i]);
+        }
     }
     thread::sync_threads();
 }

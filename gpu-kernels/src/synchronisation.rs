@@ -11,6 +11,7 @@
 //! Not counted are syncs and shuffles of a warp, of which the assembler makes several forms, and
 //! what it adds itself where threads may have parted, as after a wait for other blocks.
 
+use crate::fused;
 use crate::key::DIGIT_BITS;
 use crate::policy::Shape;
 use crate::policy::segments::WARP_MOST;
@@ -66,10 +67,10 @@ pub const fn block(items: usize, paired: bool) -> Counts {
 /// is claimed and two behind it, one is the entry's, one shows who leaves last, one stands behind
 /// a scan of bins, one before they are counted out and one behind, and two behind networks in
 /// device memory.
-pub const fn fused(items: usize, paired: bool) -> Counts {
+pub const fn fused(shape: Shape, paired: bool) -> Counts {
     let (scans, networks, in_memory) = (2, 2 * 3, 2 * 2);
     let grid_barriers = 2 * (2 + 3 * paired as usize);
-    let votes = crate::fused::LOOKED_AT + crate::fused::loaded(items) + 1;
+    let votes = fused::looks(shape.threads) + fused::loaded(shape.items) + 1;
     Counts::new(votes, scans + networks + in_memory + grid_barriers + 14)
 }
 
