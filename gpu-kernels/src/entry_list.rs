@@ -132,10 +132,8 @@ macro_rules! for_every_entry {
                     fused_15_keys_u32: keys, fused::TO_15;
                     fused_16_keys_u32: keys, fused::TO_16;
                     fused_17_keys_u32: keys, fused::TO_17;
-                    fused_18_keys_u32: keys, fused::TO_18;
                     fused_15_pairs_u32: pairs, fused::TO_15;
                     fused_16_pairs_u32: pairs, fused::TO_16;
-                    fused_17_pairs_u32: pairs, fused::TO_17;
                 }
                 blocks {
                     block_small_keys_u32: keys, block::SMALL;

@@ -427,11 +427,15 @@ impl<
     }
 
     #[inline(always)]
-    unsafe fn ranges(&self, words: &[W; LOADED], scale: Scale, by_splitters: bool) -> Ranges<LOADED> {
+    unsafe fn ranges(
+        &self,
+        words: &[W; LOADED],
+        scale: Scale,
+        by_splitters: bool,
+    ) -> Ranges<LOADED> {
         let mut of = [0; LOADED];
         for i in 0..LOADED {
-            of[i] =
-                if by_splitters { self.range_of(words[i]) } else { scale.digit(words[i]) };
+            of[i] = if by_splitters { self.range_of(words[i]) } else { scale.digit(words[i]) };
         }
         Ranges { of, kinds: self.blocks() << by_splitters as u32 }
     }

@@ -93,7 +93,8 @@ impl<'a, K: Key> FusedSorter<'a, K> {
         let rank = |key: K| if case.key.is_float() { key.encode() } else { key } ^ order_mask;
         let found = self.paired.then(|| output_values.to_vec());
         check_sorted((keys, &values), rank, &output.to_vec(), found.as_deref())?;
-        if !case.in_place && (input.to_vec() != keys || input_values.to_vec() != values[..of_values])
+        if !case.in_place
+            && (input.to_vec() != keys || input_values.to_vec() != values[..of_values])
         {
             return Err("the input has changed".to_owned());
         }
