@@ -7,8 +7,7 @@ use std::path::PathBuf;
 use std::{env, fs, io, thread};
 
 use cuda_builder::{CudaBuilder, CudaBuilderError, Lint, NvvmArch};
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
+use lzma_rust2::{LzipOptions, LzipWriter};
 use sha2::{Digest, Sha256};
 
 /// Newest first, each with the compute capability from which on it runs.
@@ -31,7 +30,7 @@ fn main() {
 fn build() -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     let builds = ARCHITECTURES.map(|(arch, (major, minor))| {
-        let packed = out.join(format!("kernels_{major}{minor}.ptx.z"));
+        let packed = out.join(format!("kernels_{major}{minor}.ptx.lz"));
         thread::spawn(move || compile(arch, packed))
     });
     let mut list = Vec::new();
@@ -70,7 +69,8 @@ fn compile(arch: NvvmArch, packed: PathBuf) -> Result<Option<Compiled>, String> 
     };
     let read_and_pack = || {
         let text = fs::read(&ptx)?;
-        let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
+        // Twice as fast as the default, and 2 % larger.
+        let mut encoder = LzipWriter::new(Vec::new(), LzipOptions::with_preset(2));
         encoder.write_all(&text)?;
         fs::write(&packed, encoder.finish()?)?;
         Ok::<_, io::Error>(text)

@@ -79,7 +79,7 @@ fn measure() -> Result<Figures> {
     let mut figures = Figures::new();
     for arch in kernels::BUILT {
         let text = kernels::builder(arch).build()?;
-        let packed = out.join(format!("kernels_{}.ptx.z", arch.capability()));
+        let packed = out.join(format!("kernels_{}.ptx.lz", arch.capability()));
         figures.extend(of_ptx(&arch.to_string(), &text, &packed)?);
     }
     let command = built.executables.iter().find(|(_, artifact)| artifact.target.is_bin());
@@ -151,11 +151,11 @@ mod tests {
     fn a_text_is_measured_with_what_is_embedded_of_it() {
         let folder = tempfile::tempdir().unwrap();
         let [path, packed] =
-            ["kernels.ptx", "kernels_90.ptx.z"].map(|name| folder.path().join(name));
+            ["kernels.ptx", "kernels_90.ptx.lz"].map(|name| folder.path().join(name));
         let text = ".visible .entry a()\n{\n\tret;\n}\n.visible .entry b()\n{\n\tret;\n}\n";
         fs::write(&path, text).unwrap();
         let error = of_ptx("sm_90", &path, &packed).unwrap_err().to_string();
-        assert!(error.contains("kernels_90.ptx.z"), "{error}");
+        assert!(error.contains("kernels_90.ptx.lz"), "{error}");
         fs::write(&packed, [0; 17]).unwrap();
         let bytes = text.len() as u64;
         let expected =

@@ -175,9 +175,14 @@ fn memory(record: &Record) -> Result<String> {
             .filter(|v| v["name"].as_str().is_some_and(|name| name.ends_with("double-buffer")));
         let cub = cub.filter_map(bytes_of).min().context("no memory of CUB's")?;
         let all = cell["ours_temporary_bytes"].as_u64().context("no memory of ours")?;
-        // Passes take a second buffer, which CUB's caller brings; other sorts take none.
-        let buffer = n * if matches!(kind, "u64" | "u32+u32") { 8 } else { 4 };
-        let ours = all.checked_sub(buffer).unwrap_or(all);
+        // Passes take a second buffer, which CUB's caller brings, and one launch that of values
+        // alone; other sorts take none.
+        let widths: &[u64] = match kind {
+            "u32+u32" => &[8, 4],
+            "u64" => &[8],
+            _ => &[4],
+        };
+        let ours = widths.iter().find_map(|width| all.checked_sub(n * width)).unwrap_or(all);
         ensure!(ours <= cub || n <= 1 << 12, "{kind} {n}: {ours} bytes, and CUB {cub}");
         Ok(format!("{} / {}", ours.div_ceil(1000), cub.div_ceil(1000)))
     })
@@ -315,6 +320,25 @@ fn one_launch() -> Result<String> {
     Ok(record.beside_cub(table(&columns.map(str::to_owned), &rows)))
 }
 
+/// Types, orders and indices beside those of the other tables.
+fn variants() -> Result<String> {
+    let record = Record::of("h200", "variants")?;
+    let cells = record.uniform("gpu", "cub")?;
+    let sizes: BTreeSet<u64> = cells.keys().map(|(_, n)| *n).collect();
+    let kinds: BTreeSet<&str> = cells.keys().map(|(kind, _)| *kind).collect();
+    let mut rows = Vec::new();
+    for kind in kinds {
+        let mut row = vec![kind.to_owned()];
+        for n in &sizes {
+            let cell = cells.get(&(kind, *n)).context("a size is missing")?;
+            row.push(format!("{:.2}", number(cell, "ratio")?));
+        }
+        rows.push(row);
+    }
+    let columns = ["type".to_owned()].into_iter().chain(sizes.iter().map(|n| size(*n)));
+    Ok(record.beside_cub(table(&columns.collect::<Vec<_>>(), &rows)))
+}
+
 fn classic() -> Result<String> {
     let machines = [("h200", "H200"), ("h100", "H100"), ("cpu-2-cores", "two CPU cores")];
     let mut columns = vec!["level".to_owned()];
@@ -410,6 +434,7 @@ pub(crate) fn all() -> Result<BTreeMap<String, String>> {
         ("portions", portions()?),
         ("one-launch", one_launch()?),
         ("least-now", least_now()?),
+        ("variants", variants()?),
         ("predictions-b200", predictions::b200()?),
     ];
     figures.extend(of_all.map(|(name, figure)| (name.to_owned(), figure)));

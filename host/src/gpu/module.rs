@@ -15,9 +15,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use cust::module::Module;
 use cust::stream::Stream;
 use cust::sys;
-use flate2::read::ZlibDecoder;
 use gpu_kernels::entry::Entry;
 use gpu_kernels::policy::Shape;
+use lzma_rust2::LzipReader;
 
 use crate::driver::Status;
 use crate::error::{Error, check};
@@ -42,7 +42,7 @@ impl Ptx {
     fn text(&self) -> &str {
         self.text.get_or_init(|| {
             let mut text = String::new();
-            ZlibDecoder::new(self.packed)
+            LzipReader::new(self.packed)
                 .read_to_string(&mut text)
                 .expect("it was packed by build.rs");
             text

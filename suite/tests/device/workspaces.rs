@@ -14,7 +14,8 @@ use crate::{get, keys, sorted, stream};
 
 pub(crate) fn buffers_may_take_turns(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
-    let keys = keys::<u32>(100_000);
+    // More than one launch sorts, which needs no second buffer.
+    let keys = keys::<u32>(300_000);
     let sort = sorter.prepare::<u32>(keys.len(), Payload::None, Order::ascending()).unwrap();
     let mut workspace = sort.ping_pong_workspace().unwrap();
     assert!(workspace.bytes() < 4 * keys.len() as u64);
