@@ -353,7 +353,7 @@ impl<
     /// The word of one of `1 << bits` evenly spread keys.
     #[inline(always)]
     pub(crate) unsafe fn sample(&self, number: u32, bits: u32) -> W {
-        let index = number * self.arg.n >> bits;
+        let index = (number * self.arg.n) >> bits;
         self.word(self.arg.input.get(index as usize), index)
     }
 
@@ -382,7 +382,7 @@ impl<
         }
         let varying = u64::BITS - differing.leading_zeros();
         let scale = Scale::of(first, varying, self.bits());
-        let most = (2 * Self::LOOKED_AT >> self.bits()) + 6;
+        let most = ((2 * Self::LOOKED_AT) >> self.bits()) + 6;
         let (counts, mut uneven) = (Self::LAYOUT.starts.shared(), false);
         for word in sample {
             let digit = scale.digit(*word);
