@@ -447,6 +447,7 @@ macro_rules! entries {
         $(gathered $gathered:tt)?
         $(by_digit $by_digit:tt)?
         $(fused $fused:tt)?
+        $(recent_fused $recent_fused:tt)?
         blocks $blocks:tt
         $(merge $merge:tt)?
         $(ranks { $ranks:ident; })?
@@ -468,6 +469,7 @@ macro_rules! entries {
         $(gathered! { recent $key $gathered })?
         $(digit_sorts! { recent $key $by_digit })?
         $(fused! { always $key $fused })?
+        $(fused! { recent $key $recent_fused })?
         blocks! { $key $blocks }
         $(merges! { $key $merge })?
         $(elementwise! {
@@ -513,7 +515,7 @@ macro_rules! entries {
             const LOCAL: &'static [Entry<LocalSort<Self>>] = table!($($local)?);
             const GATHERED: &'static [Entry<GatheredSort<Self>>] = table!($($gathered)?);
             const BY_DIGIT: &'static [Entry<LocalSort<Self>>] = table!($($by_digit)?);
-            const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)?);
+            const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)? $($recent_fused)?);
             const BLOCKS: &'static [Entry<Block<Self>>] = table!($blocks);
             const MERGE: &'static [Entry<Merge<Self>>] = table!($($merge)?);
             const RANKS: &'static [Entry<Ranks<Self>>] = &[$($ranks::ENTRY)?];

@@ -30,6 +30,10 @@ impl Shape {
     }
 }
 
+/// True if kernels are compiled for chips before compute capability 9.0, where blocks of 64
+/// registers a thread would spill.
+const BASELINE: bool = cfg!(all(target_os = "cuda", not(target_feature = "sm_90")));
+
 /// Shapes of the radix passes of many tiles, by the width of keys.
 ///
 /// Large inputs take large tiles, for their long runs. A tile is no multiple of 1024 keys where
@@ -71,12 +75,8 @@ pub mod onesweep {
 /// fit it all the same, sorts on other streams are done beside; the largest have no registers to
 /// spare for that, nor have most pairs.
 pub mod single_wave {
-    use super::Shape;
+    use super::{BASELINE, Shape};
     use crate::control::TILES_MAX;
-
-    /// True if kernels are compiled for chips before compute capability 9.0, where blocks of 64
-    /// registers a thread would spill.
-    const BASELINE: bool = cfg!(all(target_os = "cuda", not(target_feature = "sm_90")));
 
     pub const KEYS_LEAST: Shape = Shape::new(256, 8, if BASELINE { 3 } else { 4 });
     pub const KEYS_FEW: Shape = Shape::new(512, 8, if BASELINE { 1 } else { 2 });
@@ -114,10 +114,12 @@ pub mod block {
 /// Shapes of the sort in one launch of many blocks, in order of size: `items` are those of a
 /// range. Blocks of a multiprocessor are so many that small chips have room for all.
 pub mod fused {
-    use super::Shape;
+    use super::{BASELINE, Shape};
 
     /// 2^12 to 2^15 keys.
-    pub const TO_15: Shape = Shape::new(256, 4, 4).from(1 << 12);
+    pub const TO_15: Shape = Shape::new(256, 4, if BASELINE { 3 } else { 4 }).from(1 << 12);
+    /// Of words of 8 bytes, this shape and the next are compiled from compute capability 9.0 on:
+    /// elsewhere they would spill.
     pub const TO_16: Shape = Shape::new(512, 4, 2).from(1 << 12);
     pub const TO_17: Shape = Shape::new(1024, 4, 1).from(1 << 12);
 }

@@ -78,6 +78,10 @@ fn fused<K: Key>(entry: &Entry<Fused<K>>, run: unsafe fn(Fused<K>)) {
     sorts_as_launched(entry.name, Kernel::of(entry, run), entry.paired);
 }
 
+fn recent_fused<K: Key>(entry: &Entry<Fused<K>>, run: unsafe fn(Fused<K>)) {
+    fused(entry, run);
+}
+
 fn local<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {
     let kernel = Kernel::of(entry, run).early();
     let draws = draws(entry.name, cases::ENTRY_BUCKETS, (kernel.tile / 2, kernel.tile));
