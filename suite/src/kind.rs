@@ -13,7 +13,7 @@ use host::gpu::{KeyType, Order, Payload};
 
 use crate::error::{Error, unknown};
 
-/// What stands for the index of a key.
+/// The word for the index of a key.
 const INDEX: &str = "index";
 /// Orders that are asked for by name, and what bits look like.
 const ORDERS: [&str; 3] = ["numeric (of floats)", "8..24 (bits of the key)", "descending"];

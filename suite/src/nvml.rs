@@ -86,7 +86,7 @@ pub struct Watched {
 }
 
 impl Watched {
-    /// What the `readings` of one GPU say together.
+    /// The summary of the `readings` of one GPU.
     fn of<'a>(readings: impl Iterator<Item = &'a Reading> + Clone) -> Self {
         let all = |figure: fn(&Reading) -> Option<f64>| readings.clone().filter_map(figure);
         Self {

@@ -86,8 +86,8 @@ impl<K: GpuKey> LargeSort<K> {
     /// its memory.
     ///
     /// # Errors
-    /// No device; too little host memory for a second array, found before it is allocated; too little GPU
-    /// memory for a few keys; what the driver reports.
+    /// No device; too little host memory for a second array, found before it is allocated; too
+    /// little GPU memory for a few keys; what the driver reports.
     pub fn new(devices: &[Arc<Device>], n: usize, lanes: usize) -> Result<Self, Error> {
         Self::within(devices, n, lanes, u64::MAX)
     }

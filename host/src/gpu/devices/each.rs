@@ -18,7 +18,7 @@ impl<T> Each<T> {
     /// Makes the item of each device, in its context.
     ///
     /// # Errors
-    /// That of the first device whose item is not made, with its name. Those made before it are
+    /// The first device whose item is not made, by its name. Those made before it are
     /// dropped.
     pub fn new(
         devices: &Arc<Devices>,
