@@ -12,6 +12,7 @@ use clap::Args;
 use cudamark::tell;
 use indicatif::{ProgressBar, ProgressStyle};
 use suite::classic::Classic;
+use suite::devices_engine::Gpus;
 use suite::engine::parse_level;
 use suite::workload::{CLASSIC_N, DEFAULT_SEED};
 use suite::{Case, Error, Sample, Session};
@@ -57,7 +58,7 @@ pub(crate) struct Options {
 
     /// GPUs that the engine `gpu` sorts over: all, or how many from the first on. A level's threads
     /// copy keys for all of them.
-    #[arg(long, value_name = "all|N", value_parser = gpus)]
+    #[arg(long, value_name = "all|N")]
     devices: Option<Gpus>,
 
     /// Samples per level. From 6 on, intervals have a confidence of 95 % or more.
@@ -120,33 +121,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     csv.map_or(Ok(()), |output| output.write(&times))?;
     plot.map_or(Ok(()), |output| output.write(&charts::classic(&record)?))?;
     json.map_or(Ok(()), |output| output.write(&output::json(&record)?))
-}
-
-/// GPUs on the command line.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Gpus {
-    All,
-    First(usize),
-}
-
-impl Gpus {
-    /// How many that is: 0 where there is none.
-    pub(super) fn count(self) -> usize {
-        match self {
-            Self::All => environment::gpus().len(),
-            Self::First(count) => count,
-        }
-    }
-}
-
-pub(super) fn gpus(text: &str) -> Result<Gpus, String> {
-    match text {
-        "all" => Ok(Gpus::All),
-        _ => match whole_number(text) {
-            Ok(count) if count > 0 => Ok(Gpus::First(count)),
-            _ => Err("neither all nor a number of GPUs; write it like 2".to_owned()),
-        },
-    }
 }
 
 /// The engine over several GPUs, in place of the engine called `engine`.

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use cudamark::table;
+use suite::devices_engine::Gpus;
 use suite::devices_report::{CaseRecord, DevicesReport};
 use suite::engine::parse_level;
 use suite::runners::devices;
@@ -15,7 +16,7 @@ use suite::workload::DEFAULT_SEED;
 use suite::workload::sizes::sizes;
 use suite::{Session, Unavailable, environment};
 
-use super::classic::{Gpus, gpus, print, sample_count};
+use super::classic::{print, sample_count};
 use cudamark::output::{self, Output};
 
 /// Sort one array over several GPUs and over one, and print the speed-ups.
@@ -26,7 +27,7 @@ use cudamark::output::{self, Output};
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// GPUs: all, or how many from the first on, 2 or more.
-    #[arg(long, value_name = "all|N", value_parser = gpus, default_value = "all")]
+    #[arg(long, value_name = "all|N", default_value = "all")]
     devices: Gpus,
 
     /// Number of keys, and of pairs, on the GPUs.

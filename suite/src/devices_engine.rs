@@ -7,6 +7,7 @@
 //! faster than the host's, and each GPU copies its part of the result back. An array that the GPUs
 //! do not hold is sorted in runs ([`Larger`]).
 
+use std::str::FromStr;
 use std::sync::Arc;
 use std::thread;
 
@@ -18,6 +19,7 @@ use host::gpu::{Device, Order};
 use crate::case::Case;
 use crate::engine::Engine;
 use crate::engines::{GPU, engine_and_variant};
+use crate::environment;
 use crate::error::Error;
 use crate::gpu_engine::{self, check_level};
 use crate::group::Group;
@@ -25,6 +27,10 @@ use crate::key::Key;
 use crate::large_engine::Larger;
 use crate::runners::devices::first;
 use crate::split_engine::{Prepared, staging_bytes};
+
+/// Groups in which the engine `gpu` goes over several GPUs when told so; in `devices` the level
+/// says how many.
+pub const GROUPS: [Group; 3] = [Group::Classic, Group::Split, Group::Batch];
 
 /// Ending of the variants of the engine `gpu` that sort over several GPUs.
 const ENDING: &str = "-devices";
@@ -36,7 +42,7 @@ pub fn name(count: usize) -> String {
 
 /// The number of GPUs of a variant, if it is one of these.
 pub fn count(variant: &str) -> Option<usize> {
-    variant.strip_suffix(ENDING)?.parse().ok()
+    variant.strip_suffix(ENDING)?.parse().ok().filter(|&count| count > 0)
 }
 
 /// GPUs that a case goes over.
@@ -45,6 +51,37 @@ pub fn gpus(case: &Case) -> usize {
         return case.level;
     }
     engine_and_variant(&case.engine).1.and_then(count).unwrap_or(1)
+}
+
+/// GPUs that a user asks for: `all`, or how many from the first on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gpus {
+    /// All that CUDA shows.
+    All,
+    /// So many, 1 or more.
+    First(usize),
+}
+
+impl Gpus {
+    /// Their number: 0 where there is none.
+    pub fn count(self) -> usize {
+        match self {
+            Self::All => environment::gpus().len(),
+            Self::First(count) => count,
+        }
+    }
+}
+
+impl FromStr for Gpus {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.parse()) {
+            ("all", _) => Ok(Self::All),
+            (_, Ok(count)) if count > 0 => Ok(Self::First(count)),
+            _ => Err("neither all nor a number of GPUs; write it like 2"),
+        }
+    }
 }
 
 /// The engine over the first `count` GPUs, if there are as many.
@@ -216,11 +253,24 @@ mod tests {
     }
 
     #[test]
+    fn gpus_are_all_or_a_number_of_them() {
+        assert_eq!("all".parse(), Ok(Gpus::All));
+        assert_eq!("2".parse(), Ok(Gpus::First(2)));
+        assert_eq!(Gpus::First(2).count(), 2);
+        for wrong in ["0", "two", "", "-1", "ALL"] {
+            assert!(wrong.parse::<Gpus>().unwrap_err().contains("like 2"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_variant_names_its_number_of_gpus() {
         assert_eq!(name(2), "gpu@2-devices");
         assert_eq!(count("16-devices"), Some(16));
         assert!(
-            ["ballots", "devices", "-devices", "x-devices"].map(count).iter().all(Option::is_none)
+            ["ballots", "devices", "-devices", "x-devices", "0-devices"]
+                .map(count)
+                .iter()
+                .all(Option::is_none)
         );
     }
 }

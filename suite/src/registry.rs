@@ -380,29 +380,26 @@ fn require_gpu_memory(group: Group, case: &Case, bytes: usize) -> Result<(), Err
     if !needs_gpu(engine) || is_peer(engine) {
         return Ok(());
     }
-    if group == Group::Devices {
-        devices::first(case.level)?;
-        // Of the parts, input, two buffers and output; on the first GPU all is gathered.
-        let part = (case.n as u64).div_ceil(case.level as u64).saturating_mul(4 * bytes as u64);
-        let gathered = (case.n as u64).saturating_mul(2 * bytes as u64);
-        return require_free(case, part.saturating_add(gathered));
+    let gpus = devices_engine::gpus(case);
+    if group == Group::Devices || gpus > 1 {
+        devices::first(gpus)?;
     }
     // Its engine from and to host memory sorts more in runs.
     if group == Group::Classic && engine == GPU {
         return Ok(());
     }
-    let (arrays, buffers) = match group {
-        Group::Transfer => (1, 1),
-        Group::Classic => (1, 2),
-        Group::Batch => (case.level, 3),
-        _ => (1, 3),
+    // Arrays; buffers of the keys that a GPU has; and of all, which are gathered on the first.
+    let (arrays, buffers, gathered) = match group {
+        Group::Devices => (1, 4, 2),
+        Group::Split if gpus > 1 => (1, 5, 1),
+        Group::Transfer => (1, 1, 0),
+        Group::Classic => (1, 2, 0),
+        Group::Batch => (case.level, 3, 0),
+        _ => (1, 3, 0),
     };
     let keys = (case.n as u64).saturating_mul(arrays as u64);
-    require_free(case, keys.saturating_mul(buffers * bytes as u64))
-}
-
-/// Refuses a case that needs more memory than the first GPU has left.
-fn require_free(case: &Case, needed: u64) -> Result<(), Error> {
+    let held = keys.div_ceil(gpus as u64).saturating_mul(buffers);
+    let needed = held.saturating_add(keys.saturating_mul(gathered)).saturating_mul(bytes as u64);
     let (available, _) = Device::open()?.memory()?;
     // A small sort has no copy.
     let small = 16 << 20;
@@ -430,13 +427,19 @@ fn build<K: Key>(registry: &Registry, group: Group, case: &Case, kind: &Kind) ->
     if is_peer(engine) || resident && needs_gpu(engine) {
         return build_resident::<K>(registry, group, case, kind);
     }
-    let over_devices = group == Group::Classic && variant.and_then(devices_count).is_some();
-    if variant.is_some() && !over_devices {
+    let gpus = variant.and_then(devices_count).filter(|_| devices_engine::GROUPS.contains(&group));
+    if variant.is_some() && gpus.is_none() {
         return Err(unknown("engine", &case.engine, &group.engines()));
     }
     let (keys, level) = (|| registry.inputs.keys::<K>(case), case.level);
     let arrays = || registry.inputs.arrays::<K>(case);
     let paired = kind.payload != Payload::None;
+    if let Some(count) = gpus.filter(|_| group != Group::Classic) {
+        return Ok(match group {
+            Group::Split => Box::new(devices::Split::new(keys()?, level, count)?),
+            _ => Box::new(devices::Batch::new(arrays()?, count)?),
+        });
+    }
     Ok(match (group, engine) {
         (Group::Device | Group::DeviceCold, _) => return Err(not_measured(case)),
         (Group::Pairs, CPU_RAYON) => Box::new(on_host::pairs(keys()?, level, CPU_RAYON)?),
@@ -541,6 +544,9 @@ mod tests {
             "split/u32-uniform-9/gpu/2",
             "devices/u32-uniform-9/gpu/2",
             "batch/u32-uniform-9/gpu/2",
+            "classic/i32-classic-9/gpu@2-devices/1",
+            "split/u32-uniform-9/gpu@2-devices/2",
+            "batch/u32-uniform-9/gpu@2-devices/2",
             "segments/u32-uniform/gpu/2/9",
             "pairs/u32+u32-uniform/gpu/1/9",
             "transfer/i32-classic-9/pinned-in/1",

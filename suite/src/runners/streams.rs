@@ -42,7 +42,7 @@ const GATE: Duration = Duration::from_millis(100);
 const GATED_RUNS: usize = 4;
 
 /// Streams between a fork and a join, and what times them.
-struct Streams {
+pub(super) struct Streams {
     streams: Vec<Stream>,
     spans: Vec<(Event, Event)>,
     start: Event,
@@ -60,21 +60,13 @@ impl Streams {
         })
     }
 
-    /// Forks, has `launch` put its work on each stream, joins by `join`, and waits.
-    /// With the gate, the times are the device's, and none if the gate did not hold;
-    /// without it, the host's.
-    fn run(
+    /// Forks, has `launch` put its work on each stream, and joins by `join`.
+    fn put(
         &self,
-        gated: bool,
         mut launch: impl FnMut(usize, &Stream) -> Result<(), host::Error>,
         join: impl FnOnce(&[Stream]) -> Result<(), host::Error>,
-    ) -> Result<Option<Times>, host::Error> {
+    ) -> Result<(), host::Error> {
         let first = &self.streams[0];
-        let gate = Gate::default();
-        if gated {
-            gate.hold(first)?;
-        }
-        let begun = Instant::now();
         record(&self.start, first)?;
         for other in &self.streams[1..] {
             wait_for(other, first)?;
@@ -85,21 +77,12 @@ impl Streams {
             record(to, stream)?;
         }
         join(&self.streams)?;
-        record(&self.end, first)?;
-        let held = gate.open();
-        self.end.synchronize().map_err(failed("sorting"))?;
-        let host = begun.elapsed();
-        if !gated {
-            return Ok(Some(Times::of_host(host.as_secs_f64())));
-        }
-        if !held {
-            return Ok(None);
-        }
-        Ok(Some(Times {
-            device_s: Some(between(&self.start, &self.end)?),
-            overlap: self.overlap()?,
-            host_s: None,
-        }))
+        record(&self.end, first)
+    }
+
+    /// Waits until all that was put there is done.
+    pub(super) fn wait(&self) -> Result<(), host::Error> {
+        self.end.synchronize().map_err(failed("sorting"))
     }
 
     /// The overlap of the streams in the last run; none of one stream.
@@ -128,9 +111,43 @@ fn overlap(mut spans: Vec<(f64, f64)>) -> Option<f64> {
     (union > 0.0).then(|| sum / union)
 }
 
-/// Holds a stream back until it is opened, and no longer than [`GATE`].
+/// Work of one GPU over its streams, which can be put there again and again.
+pub(super) trait Work {
+    fn streams(&self) -> &Streams;
+
+    /// Puts it there. Its device is entered.
+    fn put(&mut self) -> Result<(), host::Error>;
+}
+
+/// Puts the work there, and waits. With the gate, the times are the device's, and none if the
+/// gate did not hold; without it, the host's.
+fn run(work: &mut impl Work, gated: bool) -> Result<Option<Times>, host::Error> {
+    let gate = Gate::default();
+    if gated {
+        gate.hold(work.streams())?;
+    }
+    let begun = Instant::now();
+    work.put()?;
+    let held = gate.open();
+    let streams = work.streams();
+    streams.wait()?;
+    let host = begun.elapsed();
+    if !gated {
+        return Ok(Some(Times::of_host(host.as_secs_f64())));
+    }
+    if !held {
+        return Ok(None);
+    }
+    Ok(Some(Times {
+        device_s: Some(between(&streams.start, &streams.end)?),
+        overlap: streams.overlap()?,
+        host_s: None,
+    }))
+}
+
+/// Holds streams back until it is opened, and no longer than [`GATE`].
 #[derive(Clone, Default)]
-struct Gate(Arc<AtomicU8>);
+pub(super) struct Gate(Arc<AtomicU8>);
 
 /// The gate's state to begin with; the one that leaves it first decides.
 const SHUT: u8 = 0;
@@ -140,9 +157,10 @@ const OPENED: u8 = 1;
 const EXPIRED: u8 = 2;
 
 impl Gate {
-    fn hold(&self, stream: &Stream) -> Result<(), host::Error> {
+    /// Holds what is put on streams of the entered device from now on.
+    pub(super) fn hold(&self, streams: &Streams) -> Result<(), host::Error> {
         let gate = self.clone();
-        let held = stream.add_callback(Box::new(move || gate.wait(GATE)));
+        let held = streams.streams[0].add_callback(Box::new(move || gate.wait(GATE)));
         held.map_err(failed("holding a stream"))
     }
 
@@ -158,7 +176,7 @@ impl Gate {
     }
 
     /// Opens the gate; returns false if it had given way before.
-    fn open(&self) -> bool {
+    pub(super) fn open(&self) -> bool {
         self.leave_shut(OPENED)
     }
 
@@ -180,14 +198,20 @@ impl Drop for Gate {
 fn by_both_clocks(
     mut once: impl FnMut(bool) -> Result<Option<Times>, Error>,
 ) -> Result<Times, Error> {
-    let blocking = env::var("CUDA_LAUNCH_BLOCKING").ok();
     let host = once(false)?.and_then(|times| times.host_s);
-    let gated = until_held(|| once(true), blocking.as_deref())?;
+    let gated = until_held(|| once(true))?;
     Ok(Times { host_s: host, ..gated })
 }
 
 /// The times of the first of a few gated runs whose gate held.
-fn until_held(
+pub(super) fn until_held(
+    run: impl FnMut() -> Result<Option<Times>, Error>,
+) -> Result<Times, Error> {
+    until_held_where(run, env::var("CUDA_LAUNCH_BLOCKING").ok().as_deref())
+}
+
+/// The same where `CUDA_LAUNCH_BLOCKING` is `blocking`.
+fn until_held_where(
     mut run: impl FnMut() -> Result<Option<Times>, Error>,
     blocking: Option<&str>,
 ) -> Result<Times, Error> {
@@ -210,62 +234,82 @@ fn until_held(
 
 /// One array, cut into chunks that are sorted each on its stream and then merged.
 pub struct Split<K: Key> {
-    device: Arc<Device>,
     input: Rc<Keys<K>>,
+    chunks: Chunks<K>,
+    level: usize,
+}
+
+/// Keys of one device in chunks, each with a stream.
+pub(super) struct Chunks<K: Key> {
+    device: Arc<Device>,
     source: DeviceBuffer<K>,
-    source_hash: u64,
+    /// The hash of its keys.
+    pub(super) source_hash: u64,
     keys: DeviceBuffer<K>,
     other: DeviceBuffer<K>,
     workspaces: Vec<Workspace>,
     streams: Streams,
     sort: Sort<K>,
     chunk: usize,
-    level: usize,
+    /// True if the last result is in `keys`, and not in `other`.
+    in_keys: bool,
 }
 
-impl<K: Key> Split<K> {
-    /// `input` on the device, to be cut into `level` chunks.
-    pub fn new(input: Rc<Keys<K>>, level: usize) -> Result<Self, Error> {
-        let sorter = sorter()?;
-        let device = Arc::clone(sorter.device());
+impl<K: Key> Chunks<K> {
+    /// `keys` on the device, to be cut into `level` chunks.
+    pub(super) fn new(device: &Arc<Device>, keys: &[K], level: usize) -> Result<Self, host::Error> {
         device.enter()?;
-        let n = input.keys().len();
-        let chunk = n.div_ceil(level).max(1);
-        let count = n.div_ceil(chunk).max(1);
-        let sort = sorter.prepare::<K>(chunk, Payload::None, Order::ascending())?;
+        let chunk = keys.len().div_ceil(level).max(1);
+        let count = keys.len().div_ceil(chunk).max(1);
+        let sort = Sort::<K>::new(Arc::clone(device), chunk, Payload::None, Order::ascending())?;
         let streams = Streams::new(count)?;
-        let source = upload(input.keys())?;
-        let about = checks::keys(&device, &source, &Order::ascending(), &streams.streams[0])?;
+        let source = upload(keys)?;
+        let about = checks::keys(device, &source, &Order::ascending(), &streams.streams[0])?;
         Ok(Self {
             source_hash: about.hash,
             source,
-            keys: upload(input.keys())?,
-            other: upload(input.keys())?,
+            keys: upload(keys)?,
+            other: upload(keys)?,
             workspaces: (0..count).map(|_| sort.ping_pong_workspace()).collect::<Result<_, _>>()?,
             streams,
-            device,
-            input,
+            device: Arc::clone(device),
             sort,
             chunk,
-            level,
+            in_keys: true,
         })
     }
 
-    fn run(&mut self, gated: bool) -> Result<Option<Times>, Error> {
+    /// Puts the keys back as they were.
+    pub(super) fn restore(&mut self) -> Result<(), host::Error> {
         self.device.enter()?;
-        if self.input.keys().is_empty() {
-            return Ok(Some(Times::of_host(0.0)));
+        if self.source.is_empty() {
+            return Ok(());
         }
         let restored = self.keys.copy_from(&self.source);
         restored.map_err(failed("restoring the input"))?;
         poison(&self.other, &self.streams.streams[0])?;
-        wait()?;
-        let (keys, other): (&DeviceSlice<K>, &DeviceSlice<K>) = (&self.keys, &self.other);
-        let (n, chunk) = (keys.len(), self.chunk);
-        let mut in_keys = true;
-        let (sort, workspaces) = (&self.sort, &mut self.workspaces);
-        let times = self.streams.run(
-            gated,
+        wait()
+    }
+
+    /// The sorted keys, when the streams have run.
+    pub(super) fn result(&self) -> &DeviceSlice<K> {
+        if self.in_keys { &self.keys } else { &self.other }
+    }
+}
+
+impl<K: Key> Work for Chunks<K> {
+    fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    fn put(&mut self) -> Result<(), host::Error> {
+        let Self { device, keys, other, workspaces, streams, sort, chunk, in_keys, .. } = self;
+        let (keys, other): (&DeviceSlice<K>, &DeviceSlice<K>) = (keys, other);
+        let (n, chunk) = (keys.len(), *chunk);
+        if n == 0 {
+            return Ok(());
+        }
+        streams.put(
             |index, stream| {
                 let range = index * chunk..((index + 1) * chunk).min(n);
                 let mut here = keys.index(range.clone());
@@ -274,20 +318,37 @@ impl<K: Key> Split<K> {
             },
             |streams| {
                 // SAFETY: the buffers are apart; the streams have all the work there is.
-                in_keys = unsafe { merge_runs(&self.device, keys, other, chunk, streams)? };
+                *in_keys = unsafe { merge_runs(device, keys, other, chunk, streams)? };
                 Ok(())
             },
-        )?;
+        )
+    }
+}
+
+impl<K: Key> Split<K> {
+    /// `input` on the device, to be cut into `level` chunks.
+    pub fn new(input: Rc<Keys<K>>, level: usize) -> Result<Self, Error> {
+        let chunks = Chunks::new(sorter()?.device(), input.keys(), level)?;
+        Ok(Self { input, chunks, level })
+    }
+
+    fn run(&mut self, gated: bool) -> Result<Option<Times>, Error> {
+        if self.input.keys().is_empty() {
+            return Ok(Some(Times::of_host(0.0)));
+        }
+        self.chunks.restore()?;
+        let times = run(&mut self.chunks, gated)?;
         wait()?;
-        self.verify(if in_keys { keys } else { other })?;
+        self.verify()?;
         Ok(times)
     }
 
-    /// Verifies a result on the device; where one is wrong, the host says what differs.
-    fn verify(&self, result: &DeviceSlice<K>) -> Result<(), Error> {
-        let order = Order::ascending();
-        let found = checks::keys(&self.device, result, &order, &self.streams.streams[0])?;
-        found.check(self.source_hash).or_else(|wrong| {
+    /// Verifies the result on the device; where it is wrong, the host says what differs.
+    fn verify(&self) -> Result<(), Error> {
+        let Chunks { device, streams, source_hash, .. } = &self.chunks;
+        let (order, result) = (Order::ascending(), self.chunks.result());
+        let found = checks::keys(device, result, &order, &streams.streams[0])?;
+        found.check(*source_hash).or_else(|wrong| {
             check_result(&self.input, result, self.level)?;
             Err(wrong.into())
         })
@@ -302,6 +363,11 @@ impl<K: Key> Runner for Split<K> {
 
 /// An array for each stream, all sorted at the same time.
 pub struct Batch<K: Key> {
+    arrays: Arrays<K>,
+}
+
+/// Arrays of one device, each with a stream.
+pub(super) struct Arrays<K: Key> {
     device: Arc<Device>,
     inputs: Rc<Vec<Keys<K>>>,
     lanes: Vec<Lane<K>>,
@@ -310,56 +376,88 @@ pub struct Batch<K: Key> {
 }
 
 struct Lane<K: Key> {
+    /// The place of its array among the inputs.
+    input: usize,
     source: DeviceBuffer<K>,
     output: DeviceBuffer<K>,
     workspace: Workspace,
 }
 
-impl<K: Key> Batch<K> {
-    /// All of `inputs` on the device.
-    pub fn new(inputs: Rc<Vec<Keys<K>>>) -> Result<Self, Error> {
-        let sorter = sorter()?;
-        let device = Arc::clone(sorter.device());
+impl<K: Key> Arrays<K> {
+    /// Those of `inputs` on the device whose places are `taken`: one or more.
+    pub(super) fn new(
+        device: &Arc<Device>,
+        inputs: &Rc<Vec<Keys<K>>>,
+        taken: impl Iterator<Item = usize>,
+    ) -> Result<Self, host::Error> {
         device.enter()?;
-        let longest = inputs.iter().map(|input| input.keys().len()).max();
-        let sort = sorter.prepare::<K>(longest.unwrap_or(0), Payload::None, Order::ascending())?;
-        let lane = |input: &Keys<K>| {
-            Ok(Lane {
-                source: upload(input.keys())?,
-                output: upload(input.keys())?,
-                workspace: sort.workspace()?,
-            })
+        let longest = inputs.iter().map(|input| input.keys().len()).max().unwrap_or(0);
+        let sort = Sort::<K>::new(Arc::clone(device), longest, Payload::None, Order::ascending())?;
+        let lane = |input: usize| {
+            let keys = inputs[input].keys();
+            let (source, output) = (upload(keys)?, upload(keys)?);
+            Ok(Lane { input, source, output, workspace: sort.workspace()? })
         };
+        let lanes = taken.map(lane).collect::<Result<Vec<_>, host::Error>>()?;
         Ok(Self {
-            lanes: inputs.iter().map(lane).collect::<Result<_, host::Error>>()?,
-            streams: Streams::new(inputs.len())?,
-            device,
-            inputs,
+            streams: Streams::new(lanes.len())?,
+            lanes,
+            device: Arc::clone(device),
+            inputs: Rc::clone(inputs),
             sort,
         })
     }
 
-    fn run(&mut self, gated: bool) -> Result<Option<Times>, Error> {
+    /// Overwrites the last results.
+    pub(super) fn clear(&mut self) -> Result<(), host::Error> {
         self.device.enter()?;
         for (lane, stream) in self.lanes.iter().zip(&self.streams.streams) {
             poison(&lane.output, stream)?;
         }
-        wait()?;
-        let (sort, lanes) = (&self.sort, &mut self.lanes);
-        let times = self.streams.run(
-            gated,
+        wait()
+    }
+
+    /// Verifies every array, on the host.
+    pub(super) fn verify(&self) -> Result<(), Error> {
+        self.device.enter()?;
+        let mut lanes = self.lanes.iter();
+        lanes.try_for_each(|Lane { input, output, .. }| {
+            check_result(&self.inputs[*input], output, self.inputs.len())
+        })
+    }
+}
+
+impl<K: Key> Work for Arrays<K> {
+    fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
+    fn put(&mut self) -> Result<(), host::Error> {
+        let Self { lanes, streams, sort, .. } = self;
+        streams.put(
             |index, stream| {
-                let Lane { source, output, workspace } = &mut lanes[index];
+                let Lane { source, output, workspace, .. } = &mut lanes[index];
                 sort.keys(source, output, workspace, stream)
             },
             |streams| {
                 let (first, others) = streams.split_at(1);
                 others.iter().try_for_each(|other| wait_for(&first[0], other))
             },
-        )?;
-        for (lane, input) in self.lanes.iter().zip(&*self.inputs) {
-            check_result(input, &lane.output, self.inputs.len())?;
-        }
+        )
+    }
+}
+
+impl<K: Key> Batch<K> {
+    /// All of `inputs` on the device.
+    pub fn new(inputs: Rc<Vec<Keys<K>>>) -> Result<Self, Error> {
+        let arrays = Arrays::new(sorter()?.device(), &inputs, 0..inputs.len())?;
+        Ok(Self { arrays })
+    }
+
+    fn run(&mut self, gated: bool) -> Result<Option<Times>, Error> {
+        self.arrays.clear()?;
+        let times = run(&mut self.arrays, gated)?;
+        self.arrays.verify()?;
         Ok(times)
     }
 }
@@ -415,7 +513,7 @@ mod tests {
     #[test]
     fn a_run_whose_gate_gave_way_is_made_again_and_does_not_count() {
         let mut runs = 0;
-        let times = until_held(
+        let times = until_held_where(
             || {
                 runs += 1;
                 Ok((runs == GATED_RUNS).then(|| Times::of_host(7.0)))
@@ -434,7 +532,7 @@ mod tests {
                 runs += 1;
                 Ok(None)
             };
-            let error = until_held(never, blocking).unwrap_err().to_string();
+            let error = until_held_where(never, blocking).unwrap_err().to_string();
             assert_eq!(runs, GATED_RUNS);
             error
         };

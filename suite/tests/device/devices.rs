@@ -1,6 +1,7 @@
 //! Sorts of one array over several devices: on one GPU opened several times, and on all GPUs of
 //! the machine where there are several.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use host::Error;
@@ -14,8 +15,10 @@ use sort_cases::{Case, Distribution as Spread, KeyType};
 use suite::devices_engine;
 use suite::engines::GPU;
 use suite::key::{F32, Key};
+use suite::runner::Runner;
+use suite::runners::devices as runners;
 use suite::verify::Keys;
-use suite::workload::Workload;
+use suite::workload::{Distribution, Workload};
 
 use crate::list::{call, directions, expect, keys_of, order, words};
 use crate::{SPREADS, keys, sorted, sorts_at_every_level, stream, streams_many_keys};
@@ -25,6 +28,11 @@ pub(crate) const TESTS: &[crate::OnDevice] = &[
     ("one_array_goes_over_a_gpu_opened_several_times", one_array_over_one_gpu),
     ("chunks_go_to_all_gpus_and_come_back_sorted", chunks_go_to_all_gpus_and_come_back_sorted),
     ("keys_stream_through_two_gpus", keys_stream_through_two_gpus),
+    ("levels_on_a_gpu_opened_several_times", |_| {
+        for count in [1, 2, 3] {
+            levels(&Devices::open(&vec![0; count]).unwrap());
+        }
+    }),
     ("arrays_larger_than_gpu_memory_are_sorted_in_runs", larger_arrays_on_one_gpu),
     ("parts_may_be_of_any_lengths", parts_may_be_of_any_lengths),
     ("what_several_gpus_do_not_sort_is_refused", what_several_gpus_do_not_sort_is_refused),
@@ -101,6 +109,25 @@ fn larger_arrays(devices: &Arc<Devices>) {
     assert!(matches!(sort.sort(&mut [2, 1]), Err(Error::Lengths { .. })));
 }
 
+/// Cases of `split` and `batch`, whose runners verify every result.
+fn levels(devices: &Arc<Devices>) {
+    let input = |n, seed| {
+        let workload = Workload { n, distribution: Distribution::Uniform, seed };
+        Keys::new(workload.generate::<u32>().unwrap())
+    };
+    for level in [1, 2, 7, 64] {
+        for n in [0, 1, 5, 100_003, 3_000_001] {
+            let mut split = runners::Split::over(devices, Rc::new(input(n, 1)), level).unwrap();
+            assert!(split.sample(2).unwrap().host_s.is_some());
+        }
+        for n in [1, 5000, 300_007] {
+            let arrays = Rc::new((0..level).map(|seed| input(n, seed as u64)).collect());
+            let mut batch = runners::Batch::over(devices, &arrays).unwrap();
+            assert!(batch.sample(2).unwrap().host_s.is_some());
+        }
+    }
+}
+
 /// A test on several GPUs: its name, and what it does on them.
 type OnDevices = (&'static str, fn(&Arc<Devices>));
 
@@ -110,6 +137,7 @@ const ON_ALL: &[OnDevices] = &[
     }),
     ("arrays_larger_than_gpu_memory_go_over_all_gpus", larger_arrays),
     ("every_input_goes_over_all_gpus", every_input),
+    ("levels_go_over_all_gpus", levels),
     ("large_inputs_go_over_all_gpus", |devices| {
         large_inputs(devices, &[1 << 24, (1 << 27) + 12_345]);
     }),
