@@ -2,7 +2,8 @@
 //!
 //! - `batch`: c arrays at a time. Engine `gpu` has a stream an array, `cpu-std` and `cpu-radix` a
 //!   thread an array. `n` in a name is the size of one array; level c sorts c of them, each
-//!   from a seed of its own, each verified.
+//!   from a seed of its own, each verified. With `CUDAMARK_DEVICES` `gpu@N-devices` stands beside
+//!   it, whose arrays go to N GPUs in turns.
 //! - `segments`: one array of n keys in c segments of one length, sorted by one call. Without
 //!   a GPU there is nothing to measure, and the reason is said.
 //!

@@ -3,6 +3,9 @@
 //! Group `split`: engine `gpu` on c streams, of keys in GPU memory and timed by the
 //! device over all streams, and `cpu-std` on c threads. No copies between memories.
 //!
+//! With `CUDAMARK_DEVICES` `gpu@N-devices` stands beside it: each of N GPUs has a part of the
+//! array and its share of the streams, and parts are merged between them, timed by the host.
+//!
 //! Group `devices`: engine `gpu` on one array over c GPUs, a part in the memory of each, timed by
 //! the host until the result's parts lie there in order. A level of more GPUs than there are is
 //! skipped.

@@ -21,15 +21,18 @@
 //! | `CUDAMARK_DISTRIBUTIONS` | distributions, as in `uniform,sorted` | by tier and group |
 //! | `CUDAMARK_LEVELS` | concurrency levels, as in `1,2,4` | by tier and group |
 //! | `CUDAMARK_ENGINES` | engines, as in `gpu,cpu-std` | all that can run |
+//! | `CUDAMARK_DEVICES` | GPUs that the engine `gpu` goes over in `classic`, `split` and `batch`, beside the one over the first: `all`, or how many | none |
 //! | `CUDAMARK_KEYS` | a file of keys in place of drawn ones: NumPy's .npy, or raw | none |
 //! | `CUDAMARK_KEYS_TYPE` | type of its keys, if it is raw | |
 //! | `CUDAMARK_SEED` | seed of the inputs | 42 |
 
 use std::env::{self, VarError};
 use std::fmt::Display;
+use std::iter;
 use std::path::PathBuf;
 
 use crate::case::Case;
+use crate::devices_engine::{self, Gpus};
 use crate::engine;
 use crate::engines;
 use crate::error::{Error, unknown};
@@ -53,6 +56,8 @@ pub struct Settings {
     pub levels: Option<Vec<usize>>,
     /// Names of engines.
     pub engines: Option<Vec<String>>,
+    /// GPUs that the engine `gpu` goes over, beside the one over the first.
+    pub devices: Option<Gpus>,
     /// File whose keys are sorted: with them type, distribution and number are given.
     pub keys: Option<KeyFile>,
     /// Seed of the inputs, if not 42.
@@ -83,6 +88,7 @@ impl Settings {
                 true => Ok(word.to_owned()),
                 false => Err(unknown("engine", word, &all)),
             })?,
+            devices: variables.one("CUDAMARK_DEVICES", str::parse)?,
             seed: variables.one("CUDAMARK_SEED", |text| {
                 text.parse().map_err(|_| "not a whole number in range; write it like 42")
             })?,
@@ -216,13 +222,22 @@ impl Plan {
                 continue;
             }
             let one: &[usize] = &[1];
-            for &level in if group.ignores_level(engine) { one } else { levels } {
-                let case = input.of_engine(engine).at_level(level);
-                if registry::is_measured(&case) && !cases.contains(&case) {
-                    cases.push(case);
+            for name in iter::once(engine.to_owned()).chain(self.over_devices(group, engine)) {
+                for &level in if group.ignores_level(engine) { one } else { levels } {
+                    let case = input.of_engine(&name).at_level(level);
+                    if registry::is_measured(&case) && !cases.contains(&case) {
+                        cases.push(case);
+                    }
                 }
             }
         }
+    }
+
+    /// The engine over the GPUs that were asked for, if there are several and it goes over them.
+    fn over_devices(&self, group: Group, engine: &str) -> Option<String> {
+        let goes = engine == engines::GPU && devices_engine::GROUPS.contains(&group);
+        let count = self.settings.devices.filter(|_| goes)?.count();
+        (count > 1).then(|| devices_engine::name(count))
     }
 }
 
@@ -324,6 +339,23 @@ mod tests {
     }
 
     #[test]
+    fn cases_over_several_gpus_stand_beside_those_over_one() {
+        let with = |devices: &str| {
+            let variables = [("CUDAMARK_DEVICES", devices), ("CUDAMARK_LEVELS", "4")];
+            Plan::new(settings(&variables).unwrap(), true)
+        };
+        for group in Group::ALL {
+            let [one, two] = ["1", "2"].map(|devices| names(&with(devices), group));
+            let over: Vec<_> = two.iter().filter(|name| name.contains("@2-devices")).collect();
+            assert_eq!(over.is_empty(), !devices_engine::GROUPS.contains(&group), "{group}");
+            for name in &over {
+                assert!(one.contains(&name.replace("@2-devices", "")), "{name}");
+            }
+            assert_eq!(two.len(), one.len() + over.len());
+        }
+    }
+
+    #[test]
     fn settings_that_cannot_be_read_are_named() {
         for (variable, text, said) in [
             ("CUDAMARK_TIER", "slow", "there are quick, default, full"),
@@ -335,6 +367,7 @@ mod tests {
             ("CUDAMARK_ENGINES", "gpu,abacus", "`abacus` is not known here; there are gpu"),
             ("CUDAMARK_TYPES", "u33", "there are u32"),
             ("CUDAMARK_DISTRIBUTIONS", "even", "there are uniform"),
+            ("CUDAMARK_DEVICES", "0", "neither all nor a number"),
             ("CUDAMARK_SEED", "x", "whole number"),
         ] {
             let error = settings(&[(variable, text)]).unwrap_err().to_string();

@@ -16,13 +16,18 @@ use std::process::ExitCode;
 const KEYS: &str = "CUDAMARK_KEYS";
 
 /// Options, the variables that they set, and what these choose.
-pub(crate) const SETTINGS: [(&str, &str, &str); 10] = [
+pub(crate) const SETTINGS: [(&str, &str, &str); 11] = [
     ("--tier", "CUDAMARK_TIER", "`quick`, `default` or `full`"),
     ("--n", "CUDAMARK_N", "numbers of elements, as in `2^16..2^20:2`; by tier and benchmark"),
     ("--types", "CUDAMARK_TYPES", "types and orders: `u32,u64@0..32`; by tier and benchmark"),
     ("--distributions", "CUDAMARK_DISTRIBUTIONS", "distributions: `uniform,sorted`; likewise"),
     ("--levels", "CUDAMARK_LEVELS", "concurrency levels: `1,2,4`; likewise"),
     ("--engines", "CUDAMARK_ENGINES", "engines: `cpu-std,gpu`; all that can run"),
+    (
+        "--devices",
+        "CUDAMARK_DEVICES",
+        "GPUs that `gpu` goes over in `classic`, `split` and `batch`, beside one: `all` or `2`; none",
+    ),
     ("--keys", KEYS, "file of keys to sort: NumPy's .npy, or raw with `--type`; drawn keys"),
     ("--type", "CUDAMARK_KEYS_TYPE", "type of the keys in a raw file: `u32`"),
     ("--seed", "CUDAMARK_SEED", "seed of the inputs; 42"),
