@@ -4,10 +4,8 @@
 //! leave the choice to `cfg(target_os = "cuda")`: for the device an entry point, and for the host
 //! the function just as it stands, which the emulator calls.
 //!
-//! The crate has no dependencies, `syn` least of all: the kernel compiler builds it by itself, with
-//! plain rustc and without a package registry, each time the kernels are built for a new compiler.
-//! The attributes need little of Rust's grammar and read it token by token: the words before a
-//! function's name, and the commas between two arguments.
+//! Of a function, all but the body is read by `syn`. The body is looked through token by token, for
+//! shared arrays stand in the arguments of other macros too.
 //!
 //! ```
 //! use cuda_std_macros::{kernel, launch_bounds};
@@ -27,11 +25,16 @@
 //! ```
 
 mod function;
-mod parameters;
 mod shared;
 
-use function::{Function, split_at_commas};
-use proc_macro::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use function::Function;
+use proc_macro::TokenStream;
+use proc_macro2::{Group, Ident, Span, TokenStream as TokenStream2, TokenTree};
+use quote::quote;
+use std::iter;
+use syn::parse::Parser;
+use syn::punctuated::Punctuated;
+use syn::{Error, Expr, Result, Token, parse_quote};
 
 /// Makes a function an entry point of the device, exported under its own name.
 ///
@@ -53,7 +56,8 @@ use proc_macro::{Delimiter, Group, Ident, TokenStream, TokenTree};
 /// in the body is given a symbol of its own, by the kernel's name.
 #[proc_macro_attribute]
 pub fn kernel(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand_kernel(arguments, item).unwrap_or_else(|error| error.into_compile_error())
+    let expanded = expand_kernel(arguments.into(), item.into());
+    expanded.unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// Bounds how a kernel may be launched: `launch_bounds(threads)`,
@@ -66,35 +70,36 @@ pub fn kernel(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// - `max_registers`: the most registers in a thread.
 ///
 /// 0 for either of the last two, or none, leaves it to the assembler. The arguments are constant
-/// expressions of any integer type; one with a comma outside brackets goes into braces.
+/// expressions of any integer type.
 ///
 /// Rust cannot hand these numbers to its PTX backend. They travel as a comment in the PTX, which
 /// `cuda_builder` turns into the directives `.maxntid`, `.minnctapersm` and `.maxnreg`. The crate
 /// enables the feature `asm_experimental_arch` on the device. On the host nothing is left.
 #[proc_macro_attribute]
 pub fn launch_bounds(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand_launch_bounds(arguments, item).unwrap_or_else(|error| error.into_compile_error())
+    let expanded = expand_launch_bounds(arguments.into(), item.into());
+    expanded.unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// Marks a `static mut` in the body of a [`macro@kernel`] as one in the block's shared memory:
 /// `#[address_space(shared)]`. The kernel's attribute takes this one away.
 #[proc_macro_attribute]
 pub fn address_space(_: TokenStream, item: TokenStream) -> TokenStream {
+    let item = TokenStream2::from(item);
     if item.clone().into_iter().nth(1).is_some_and(|name| shared::is_word(&name, MARK)) {
         return TokenStream::new();
     }
-    let span = item.into_iter().next().map_or_else(proc_macro::Span::call_site, |t| t.span());
+    let span = item.into_iter().next().map_or_else(Span::call_site, |token| token.span());
     let message = "#[address_space(shared)] stands on a `static mut` in the body of a #[kernel]; \
                    a function that kernels share takes a pointer to it";
-    Error { span, message: message.to_owned() }.into_compile_error()
+    Error::new(span, message).into_compile_error().into()
 }
 
 /// The item on the device; on the host the same signature with a body that says so.
 #[proc_macro_attribute]
 pub fn gpu_only(_: TokenStream, item: TokenStream) -> TokenStream {
-    Function::parse("gpu_only", item)
-        .map(Function::gpu_only)
-        .unwrap_or_else(Error::into_compile_error)
+    let expanded = Function::read("gpu_only", item.into()).map(|function| function.gpu_only());
+    expanded.unwrap_or_else(Error::into_compile_error).into()
 }
 
 /// Puts a name together: `with_name! { [parts] tokens }` is the tokens, with the word that the
@@ -106,15 +111,16 @@ pub fn gpu_only(_: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro]
 pub fn with_name(input: TokenStream) -> TokenStream {
-    let mut tokens = input.into_iter();
-    match tokens.next() {
+    let mut tokens = TokenStream2::from(input).into_iter();
+    let expanded = match tokens.next() {
         Some(TokenTree::Group(parts)) => named(&joined(parts.stream()), tokens.collect()),
-        _ => parsed("::core::compile_error!{ \"with_name! begins with parts in brackets\" }"),
-    }
+        _ => quote!(::core::compile_error! { "with_name! begins with parts in brackets" }),
+    };
+    expanded.into()
 }
 
 /// The word that parts make, those in invisible groups included.
-fn joined(parts: TokenStream) -> String {
+fn joined(parts: TokenStream2) -> String {
     let word = |part| match part {
         TokenTree::Group(group) => joined(group.stream()),
         other => other.to_string(),
@@ -123,11 +129,9 @@ fn joined(parts: TokenStream) -> String {
 }
 
 /// `tokens` with `name` in the place of each `NAME`.
-fn named(name: &str, tokens: TokenStream) -> TokenStream {
+fn named(name: &str, tokens: TokenStream2) -> TokenStream2 {
     let replaced = |token: TokenTree| match token {
-        TokenTree::Ident(word) if word.to_string() == "NAME" => {
-            Ident::new(name, word.span()).into()
-        }
+        TokenTree::Ident(word) if word == "NAME" => Ident::new(name, word.span()).into(),
         TokenTree::Group(group) => {
             Group::new(group.delimiter(), named(name, group.stream())).into()
         }
@@ -139,8 +143,7 @@ fn named(name: &str, tokens: TokenStream) -> TokenStream {
 /// The symbol behind `cuda_std`'s `dynamic_shared`. It has to be declared in the
 /// crate that is compiled to PTX: module-level assembly of a library whose
 /// functions are all inlined does not get there. PTX allows the repetition.
-const DYNAMIC_SHARED: &str = "#[cfg(target_os = \"cuda\")] ::core::arch::global_asm!(\
-    \".extern .shared .align 128 .b8 cuda_std_dynamic_shared[];\");";
+const DYNAMIC_SHARED: &str = ".extern .shared .align 128 .b8 cuda_std_dynamic_shared[];";
 
 /// The item that a kernel's attribute leaves behind in the place of a shared static.
 const MARK: &str = "__CUDA_STD_SHARED_STATIC";
@@ -149,76 +152,50 @@ const MARK: &str = "__CUDA_STD_SHARED_STATIC";
 /// access.
 const INSTRUMENTED_VARIABLE: &str = "CUDA_STD_INSTRUMENTED";
 
-fn expand_kernel(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
-    if let Some(first) = arguments.into_iter().next() {
-        return Err(Error::at(&first, "#[kernel] takes no arguments"));
+fn expand_kernel(arguments: TokenStream2, item: TokenStream2) -> Result<TokenStream2> {
+    if !arguments.is_empty() {
+        return Err(Error::new_spanned(arguments, "#[kernel] takes no arguments"));
     }
-    let mut function = Function::parse("kernel", item)?;
+    let mut function = Function::read("kernel", item)?;
     function.check_entry_point()?;
     let arrays = function.name_shared_arrays()?;
 
-    let mut both = parsed(DYNAMIC_SHARED);
-    both.extend(arrays.words.iter().map(shared::Words::declaration));
-    both.extend(parsed("#[cfg(target_os = \"cuda\")] #[unsafe(no_mangle)]"));
-    both.extend(function.on_device(&arrays));
+    let declarations = arrays.words.iter().map(shared::Words::declaration);
+    let on_device = function.on_device(&arrays);
     // In another crate, where it would be inlined, no call of the emulator would be in it.
     let is_instrumented = std::env::var_os(INSTRUMENTED_VARIABLE).is_some();
-    let inline = if is_instrumented { "inline(never)" } else { "inline" };
-    both.extend(parsed(&format!("#[cfg(not(target_os = \"cuda\"))] #[{inline}]")));
-    both.extend(function.on_host(&arrays, is_instrumented));
-    Ok(both)
+    let inline = if is_instrumented { quote!(inline(never)) } else { quote!(inline) };
+    let on_host = function.on_host(&arrays, is_instrumented);
+    Ok(quote! {
+        #[cfg(target_os = "cuda")]
+        ::core::arch::global_asm!(#DYNAMIC_SHARED);
+        #(#declarations)*
+        #[cfg(target_os = "cuda")]
+        #[unsafe(no_mangle)]
+        #on_device
+        #[cfg(not(target_os = "cuda"))]
+        #[#inline]
+        #on_host
+    })
 }
 
-fn expand_launch_bounds(arguments: TokenStream, item: TokenStream) -> Result<TokenStream, Error> {
-    let function = Function::parse("launch_bounds", item)?;
-    let bounds = split_at_commas(arguments, false);
-    if bounds.is_empty() || bounds.len() > 3 || bounds.iter().any(|b| b.is_empty()) {
+fn expand_launch_bounds(arguments: TokenStream2, item: TokenStream2) -> Result<TokenStream2> {
+    let function = Function::read("launch_bounds", item)?;
+    let name = function.name();
+    let given = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(arguments)?;
+    if !(1..=3).contains(&given.len()) {
         let message = format!(
             "#[launch_bounds(threads, min_blocks_per_sm, max_registers)] takes one to three \
-             constant expressions, found {}; an expression with commas goes into braces",
-            bounds.len()
+             constant expressions, found {}",
+            given.len()
         );
-        return Err(Error::at(function.name(), &message));
+        return Err(Error::new_spanned(name, message));
     }
-
-    let text = format!("\"// .launch_bounds {} {{}} {{}} {{}}\"", function.name());
-    let mut operands = parsed(&text);
-    for i in 0..3 {
-        operands.extend(parsed(", const"));
-        match bounds.get(i) {
-            Some(bound) => operands.extend(bound.iter().cloned()),
-            None => operands.extend(parsed("0")),
-        }
-    }
-    let mut both = parsed("#[cfg(target_os = \"cuda\")] ::core::arch::global_asm!");
-    both.extend([TokenTree::from(Group::new(Delimiter::Parenthesis, operands))]);
-    both.extend(parsed(";"));
-    both.extend(function.halves());
-    Ok(both)
-}
-
-/// Tokens of source text that this crate itself writes.
-fn parsed(source: &str) -> TokenStream {
-    source.parse().expect("the attribute's own source text has matching brackets")
-}
-
-/// A fault of the marked item, and its span.
-struct Error {
-    span: proc_macro::Span,
-    message: String,
-}
-
-impl Error {
-    fn at(token: &TokenTree, message: &str) -> Self {
-        Self { span: token.span(), message: message.to_owned() }
-    }
-
-    fn into_compile_error(self) -> TokenStream {
-        let source = format!("::core::compile_error!{{ {:?} }}", self.message);
-        let spanned = parsed(&source).into_iter().map(|mut token| {
-            token.set_span(self.span);
-            token
-        });
-        spanned.collect()
-    }
+    let text = format!("// .launch_bounds {name} {{}} {{}} {{}}");
+    let bounds = given.into_iter().chain(iter::repeat(parse_quote!(0))).take(3);
+    Ok(quote! {
+        #[cfg(target_os = "cuda")]
+        ::core::arch::global_asm!(#text #(, const #bounds)*);
+        #function
+    })
 }

@@ -9,39 +9,41 @@
 //! at the start of the kernel: there LLVM sees, for every use, that they are to shared memory. The
 //! first becomes the pointer, and each use of the second's name a place behind it.
 
-use crate::{Error, parsed};
-use proc_macro::{Delimiter, Group, Ident, Literal, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
+use quote::{format_ident, quote};
 use std::collections::BTreeMap;
+use syn::parse::{ParseStream, Parser};
+use syn::{Error, Expr, ItemStatic, Result, Token, Type, parse_quote};
 
 /// The arrays of a kernel.
 pub(crate) struct Arrays {
-    kernel: String,
+    kernel: Ident,
     pub words: Vec<Words>,
     pub raw: Vec<Raw>,
 }
 
 /// One array that is reached by an accessor.
 pub(crate) struct Words {
-    symbol: String,
-    element: TokenStream,
-    len: TokenStream,
+    symbol: Ident,
+    element: Type,
+    len: Expr,
 }
 
 /// One array that is reached by a pointer.
 pub(crate) struct Raw {
-    symbol: String,
-    of_type: TokenStream,
+    symbol: Ident,
+    of_type: Type,
 }
 
 impl Words {
     /// The definition of the symbol on the device, aligned for the widest access.
     pub(crate) fn declaration(&self) -> TokenStream {
         let Self { symbol, element, len } = self;
-        parsed(&format!(
-            "#[cfg(target_os = \"cuda\")] ::core::arch::global_asm!(\
-             \".shared .align 16 .b8 {symbol}[{{}}];\", \
-             const ::core::mem::size_of::<{element}>() * ({len}));"
-        ))
+        let text = format!(".shared .align 16 .b8 {symbol}[{{}}];");
+        quote! {
+            #[cfg(target_os = "cuda")]
+            ::core::arch::global_asm!(#text, const ::core::mem::size_of::<#element>() * (#len));
+        }
     }
 }
 
@@ -50,49 +52,57 @@ impl Raw {
     /// be made of the kernel's own constants.
     pub(crate) fn binding_on_device(&self) -> TokenStream {
         let Self { symbol, of_type } = self;
-        parsed(&format!(
-            "#[allow(non_snake_case)] let {symbol}: *mut {of_type} = {{ \
-             let address: u32; \
-             unsafe {{ ::core::arch::asm!(\
-             \".shared .align 16 .b8 {symbol}_bytes[{{1}}]; mov.u32 {{0}}, {symbol}_bytes;\", \
-             out(reg32) address, const ::core::mem::size_of::<{of_type}>(), \
-             options(pure, nomem, nostack, preserves_flags)); \
-             ::cuda_std::shared::from_address(address) }} }};"
-        ))
+        let text =
+            format!(".shared .align 16 .b8 {symbol}_bytes[{{1}}]; mov.u32 {{0}}, {symbol}_bytes;");
+        quote! {
+            #[allow(non_snake_case)]
+            let #symbol: *mut #of_type = {
+                let address: u32;
+                unsafe {
+                    ::core::arch::asm!(
+                        #text, out(reg32) address, const ::core::mem::size_of::<#of_type>(),
+                        options(pure, nomem, nostack, preserves_flags)
+                    );
+                    ::cuda_std::shared::from_address(address)
+                }
+            };
+        }
     }
 
     /// The pointer's variable in the emulator.
     pub(crate) fn binding_on_host(&self) -> TokenStream {
         let Self { symbol, of_type } = self;
-        parsed(&format!(
-            "#[allow(non_snake_case)] let {symbol}: *mut {of_type} = \
-             ::cuda_std::emu::shared_pointer({symbol:?});"
-        ))
+        let name = symbol.to_string();
+        quote! {
+            #[allow(non_snake_case)]
+            let #symbol: *mut #of_type = ::cuda_std::emu::shared_pointer(#name);
+        }
     }
 }
 
 impl Arrays {
-    pub(crate) fn new(kernel: String) -> Self {
-        Self { kernel, words: Vec::new(), raw: Vec::new() }
+    pub(crate) fn new(kernel: &Ident) -> Self {
+        Self { kernel: kernel.clone(), words: Vec::new(), raw: Vec::new() }
     }
 
     /// `body` with the arrays named, which are added.
-    pub(crate) fn name_in(&mut self, body: TokenStream) -> Result<TokenStream, Error> {
+    pub(crate) fn name_in(&mut self, body: TokenStream) -> Result<TokenStream> {
         let mut names = BTreeMap::new();
         let body = self.take_statics(body, &mut names)?;
         self.named(body, &names)
     }
 
-    fn symbol(&self) -> String {
-        format!("{}_shared_{}", self.kernel, self.words.len() + self.raw.len())
+    fn symbol(&self) -> Ident {
+        let symbol = format!("{}_shared_{}", self.kernel, self.words.len() + self.raw.len());
+        Ident::new(&symbol, Span::call_site())
     }
 
     /// `body` without its shared statics, whose symbols are added to `names`.
     fn take_statics(
         &mut self,
         body: TokenStream,
-        names: &mut BTreeMap<String, String>,
-    ) -> Result<TokenStream, Error> {
+        names: &mut BTreeMap<String, Ident>,
+    ) -> Result<TokenStream> {
         let mut kept = Vec::new();
         let mut tokens = body.into_iter().peekable();
         while let Some(token) = tokens.next() {
@@ -114,30 +124,24 @@ impl Arrays {
             }
             // The attribute stays, on nothing, so that its import is used.
             kept.extend([token, attribute.clone().into()]);
-            kept.extend(parsed(&format!("const {}: () = ();", crate::MARK)));
+            let mark = format_ident!("{}", crate::MARK);
+            kept.extend(quote!(const #mark: () = ();));
             tokens.next();
-            let item: Vec<TokenTree> =
-                tokens.by_ref().take_while(|token| !is_punct(token, ';')).collect();
-            let colon = item.iter().position(|token| is_punct(token, ':'));
-            let equals = item.iter().position(|token| is_punct(token, '='));
-            let (Some(colon), Some(equals)) = (colon, equals) else {
+            let item = tokens.by_ref().take_while(|token| !is_punct(token, ';'));
+            let item: TokenStream = item.chain([Punct::new(';', Spacing::Alone).into()]).collect();
+            let ItemStatic { ident, ty, .. } = syn::parse2(item).map_err(|_| {
                 let message = "#[address_space(shared)] goes on `static mut NAME: TYPE = ..;`";
-                return Err(Error::at(&attribute.into(), message));
-            };
+                Error::new_spanned(&attribute, message)
+            })?;
             let symbol = self.symbol();
-            names.insert(item[colon - 1].to_string(), symbol.clone());
-            let of_type = item[colon + 1..equals].iter().cloned().collect();
-            self.raw.push(Raw { symbol, of_type });
+            names.insert(ident.to_string(), symbol.clone());
+            self.raw.push(Raw { symbol, of_type: *ty });
         }
         Ok(kept.into_iter().collect())
     }
 
     /// `body` with a symbol in each macro, and a place for each name of a static.
-    fn named(
-        &mut self,
-        body: TokenStream,
-        names: &BTreeMap<String, String>,
-    ) -> Result<TokenStream, Error> {
+    fn named(&mut self, body: TokenStream, names: &BTreeMap<String, Ident>) -> Result<TokenStream> {
         let mut named: Vec<TokenTree> = Vec::new();
         for token in body {
             match token {
@@ -146,11 +150,9 @@ impl Arrays {
                 }
                 TokenTree::Group(group) if follows(&named, "shared_array") => {
                     let (element, len) = element_and_len(&group, "shared_array")?;
-                    let of_type = parsed(&format!("[{element}; {len}]"));
                     let symbol = self.symbol();
-                    let mut pointer = parsed(&symbol);
-                    pointer.extend(parsed(&format!(".cast::<{element}>()")));
-                    self.raw.push(Raw { symbol, of_type });
+                    let pointer = quote!(#symbol.cast::<#element>());
+                    self.raw.push(Raw { symbol, of_type: parse_quote!([#element; #len]) });
                     // The macro's name, its `!`, and the path before it.
                     let mut path = named.len() - 2;
                     while path >= 2 && is_punct(&named[path - 1], ':') {
@@ -159,20 +161,17 @@ impl Arrays {
                             (path > 0 && matches!(named[path - 1], TokenTree::Ident(_))) as usize;
                     }
                     // It stays, as nothing, so that its import is used.
-                    let mut block: TokenStream = named.drain(path..).collect();
-                    block.extend(parsed("[@];"));
-                    block.extend(pointer);
-                    named.push(Group::new(Delimiter::Brace, block).into());
+                    let path: TokenStream = named.drain(path..).collect();
+                    named.extend(quote!({ #path[@]; #pointer }));
                 }
                 TokenTree::Group(group) => {
                     let inner = self.named(group.stream(), names)?;
                     named.push(regrouped(&group, group.delimiter(), inner).into());
                 }
                 TokenTree::Ident(word) if names.contains_key(&word.to_string()) => {
-                    let symbol = Ident::new(&names[&word.to_string()], word.span());
-                    let mut place = parsed("*");
-                    place.extend([TokenTree::from(symbol)]);
-                    named.push(Group::new(Delimiter::Parenthesis, place).into());
+                    let mut symbol = names[&word.to_string()].clone();
+                    symbol.set_span(word.span());
+                    named.extend(quote!((*#symbol)));
                 }
                 other => named.push(other),
             }
@@ -181,14 +180,12 @@ impl Arrays {
     }
 
     /// Reads `[T; LEN]`, and puts the symbol before it.
-    fn name_words(&mut self, arguments: &Group) -> Result<Group, Error> {
+    fn name_words(&mut self, arguments: &Group) -> Result<Group> {
         let (element, len) = element_and_len(arguments, "shared_words")?;
         let symbol = self.symbol();
-        let mut named = TokenStream::from(TokenTree::from(Literal::string(&symbol)));
-        named.extend(parsed(";"));
-        named.extend(arguments.stream());
+        let (name, stream) = (symbol.to_string(), arguments.stream());
         self.words.push(Words { symbol, element, len });
-        Ok(regrouped(arguments, Delimiter::Bracket, named))
+        Ok(regrouped(arguments, Delimiter::Bracket, quote!(#name; #stream)))
     }
 }
 
@@ -198,21 +195,16 @@ fn follows(tokens: &[TokenTree], macro_name: &str) -> bool {
 }
 
 /// The two sides of `[T; LEN]`.
-fn element_and_len(
-    arguments: &Group,
-    macro_name: &str,
-) -> Result<(TokenStream, TokenStream), Error> {
-    let tokens: Vec<TokenTree> = arguments.stream().into_iter().collect();
-    match tokens.iter().position(|token| is_punct(token, ';')) {
-        Some(at) if at > 0 && at + 1 < tokens.len() => {
-            let side = |tokens: &[TokenTree]| tokens.iter().cloned().collect();
-            Ok((side(&tokens[..at]), side(&tokens[at + 1..])))
-        }
-        _ => {
-            let message = format!("{macro_name}![T; LEN] takes a type and a number of elements");
-            Err(Error::at(&arguments.clone().into(), &message))
-        }
-    }
+fn element_and_len(arguments: &Group, macro_name: &str) -> Result<(Type, Expr)> {
+    let sides = |input: ParseStream| {
+        let element = input.parse()?;
+        input.parse::<Token![;]>()?;
+        Ok((element, input.parse()?))
+    };
+    sides.parse2(arguments.stream()).map_err(|_| {
+        let message = format!("{macro_name}![T; LEN] takes a type and a number of elements");
+        Error::new_spanned(arguments, message)
+    })
 }
 
 /// `group` with other tokens.
@@ -223,7 +215,7 @@ pub(crate) fn regrouped(group: &Group, delimiter: Delimiter, inner: TokenStream)
 }
 
 pub(crate) fn is_word(token: &TokenTree, word: &str) -> bool {
-    matches!(token, TokenTree::Ident(ident) if ident.to_string() == word)
+    matches!(token, TokenTree::Ident(ident) if ident == word)
 }
 
 pub(crate) fn is_punct(token: &TokenTree, character: char) -> bool {

@@ -16,8 +16,8 @@ pub(crate) fn unchanged_sources_run_no_compiler_and_changed_ones_do(compiler: Co
         builder.cache_dir(cache.path()).build_with_info().unwrap()
     };
     let baseline = NvvmArch::Compute75;
-    // The macros, cuda_std, the kernels.
-    assert_eq!(build(baseline).compiler_calls, 3);
+    // The macros and what reads Rust for them, cuda_std, the kernels.
+    assert!(build(baseline).compiler_calls > 3);
     let first = fs::read_to_string(&copy).unwrap();
     let written = fs::metadata(&copy).unwrap().modified().unwrap();
 
@@ -48,17 +48,20 @@ pub(crate) fn each_run_of_the_compiler_is_announced_before_it_begins(compiler: C
     };
     let cache = cache_with_core(&compiler);
     let krate = generated(KERNEL, "");
-    for expected in [
+    for last in [
         &[("cuda_std_macros", "the host"), ("cuda_std", "sm_90"), ("generated", "sm_90")][..],
         // All is in the cache.
         &[],
     ] {
         ANNOUNCED.lock().unwrap().clear();
         let builder = builder_of(krate.path(), &compiler).arch(NvvmArch::Compute90);
-        builder.cache_dir(cache.path()).announce(announce).build().unwrap();
+        let builder = builder.cache_dir(cache.path()).announce(announce);
+        let calls = builder.build_with_info().unwrap().compiler_calls;
         let announced = ANNOUNCED.lock().unwrap();
         let announced = announced.iter().map(|(krate, target)| (krate.as_str(), target.as_str()));
-        assert_eq!(announced.collect::<Vec<_>>(), expected);
+        let announced: Vec<_> = announced.collect();
+        assert!(announced.ends_with(last) && announced.len() == calls, "{announced:?}");
+        assert_eq!(calls == 0, last.is_empty());
     }
 }
 

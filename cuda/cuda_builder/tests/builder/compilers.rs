@@ -159,7 +159,7 @@ pub(crate) fn two_builds_at_once_build_core_once() {
     let slow = format!(
         "sleep 0.3; echo \"$@\" >> '{}'\n\
          for argument; do\n\
-         case \"$before\" in --out-dir) touch \"$argument/cuda_std_macros.d\" ;; esac\n\
+         case \"$before\" in --out-dir) touch \"$argument/stamp.d\" ;; esac\n\
          before=\"$argument\"\n\
          done",
         log.display()
@@ -169,7 +169,7 @@ pub(crate) fn two_builds_at_once_build_core_once() {
     let cache = folder.path().join("cache");
     std::thread::scope(|scope| {
         for arch in [NvvmArch::Compute75, NvvmArch::Compute90] {
-            let builder = builder("bounds", &compiler).arch(arch).cache_dir(&cache);
+            let builder = builder("layers/shapes", &compiler).arch(arch).cache_dir(&cache);
             // It has compiled nothing, in the end.
             scope.spawn(move || builder.build().unwrap_err());
         }
