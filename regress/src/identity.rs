@@ -33,9 +33,7 @@ pub(crate) fn around(sources: &Path, configs: &[PathBuf]) -> String {
     }
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let _ = writeln!(text, "rustc {}", version(Path::new(&rustc), sources));
-    let path = env::var_os("PATH").unwrap_or_default();
-    let cargo = env::split_paths(&path).map(|folder| folder.join("cargo"));
-    if let Some(cargo) = cargo.into_iter().find(|cargo| cargo.is_file()) {
+    if let Ok(cargo) = which::which("cargo") {
         let _ = writeln!(text, "cargo {cargo:?} {}", stamp(&cargo));
     }
     kernel_compilers(sources, &mut text);

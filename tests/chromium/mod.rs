@@ -28,11 +28,7 @@ pub(crate) fn find() -> Option<PathBuf> {
     if let Some(named) = env::var_os("CUDAMARK_BROWSER") {
         return Some(named.into());
     }
-    let path = env::var_os("PATH")?;
-    let mut all = BROWSERS
-        .iter()
-        .flat_map(|name| env::split_paths(&path).map(move |folder| folder.join(name)));
-    all.find(|path| path.is_file())
+    BROWSERS.iter().find_map(|name| which::which(name).ok())
 }
 
 /// A page in a browser of its own.

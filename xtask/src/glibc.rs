@@ -11,6 +11,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use which::which;
 
 /// The glibc of RHEL 8 and Debian 10. Ubuntu 20.04 has a later one.
 pub(crate) const OLD: Version = Version(2, 28);
@@ -41,7 +42,7 @@ pub(crate) fn linker(target: &Path) -> Result<PathBuf> {
 fn linker_by(python: &str, target: &Path) -> Result<PathBuf> {
     let folder = target.join(format!("tools/ziglang-{ZIG}"));
     let zig = folder.join("ziglang/zig");
-    if !programs::is_executable(&zig) {
+    if which(&zig).is_err() {
         println!("installing a linker for glibc {OLD}, zig {ZIG}, by pip: 94 MB");
         let mut pip = Command::new(python);
         pip.args(["-m", "pip", "install", "--quiet", "--no-deps", "--target"]);

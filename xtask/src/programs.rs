@@ -1,21 +1,10 @@
-//! Finding and running programs.
+//! Running programs.
 
 use anyhow::{Context, Result, bail};
-use std::env;
-use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Instant;
-
-/// The program of this name in the folders of `path`, as a shell finds it.
-pub(crate) fn find(name: &str, path: &OsStr) -> Option<PathBuf> {
-    env::split_paths(path).map(|folder| folder.join(name)).find(|program| is_executable(program))
-}
-
-pub(crate) fn is_executable(program: &Path) -> bool {
-    program.metadata().is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-}
 
 /// A command as one would type it.
 pub(crate) fn shown(command: &Command) -> String {

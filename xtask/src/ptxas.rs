@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use which::which;
 
 /// Names an assembler explicitly.
 const VARIABLE: &str = "CUDAMARK_PTXAS";
@@ -47,18 +48,15 @@ pub(crate) fn find_tool(
     beside: Option<&Path>,
 ) -> Result<Option<PathBuf>> {
     if let Some(explicit) = env::var_os(variable).filter(|value| !value.is_empty()) {
-        let path = PathBuf::from(explicit);
-        if !programs::is_executable(&path) {
-            let value = path.display();
+        let Ok(path) = which(&explicit) else {
+            let value = explicit.display();
             bail!("{variable}={value} is not a program; name a {name} or unset the variable");
-        }
+        };
         return Ok(Some(path));
     }
     let neighbour = beside.map(|tool| tool.with_file_name(name));
-    if let Some(found) = neighbour.filter(|path| programs::is_executable(path)) {
-        return Ok(Some(found));
-    }
-    if let Some(found) = programs::find(name, &env::var_os("PATH").unwrap_or_default()) {
+    let mut nearest = neighbour.into_iter().chain([name.into()]);
+    if let Some(found) = nearest.find_map(|tool| which(tool).ok()) {
         return Ok(Some(found));
     }
     let homes = ["CUDA_HOME", "CUDA_PATH"].into_iter().filter_map(env::var_os);
@@ -69,10 +67,7 @@ pub(crate) fn find_tool(
     if let Ok(entries) = wheels.read_dir() {
         candidates.extend(entries.filter_map(|entry| Some(entry.ok()?.path())));
     }
-    Ok(candidates
-        .into_iter()
-        .map(|folder| folder.join("bin").join(name))
-        .find(|path| programs::is_executable(path)))
+    Ok(candidates.into_iter().find_map(|folder| which(folder.join("bin").join(name)).ok()))
 }
 
 /// Assembles a PTX file for a chip (`sm_90`) into `cubin`. Returns the usage of each kernel.

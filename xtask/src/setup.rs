@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use cuda_builder::{Compiler, CompilerSearch, CudaBuilderError, pinned_toolchain};
 use std::env;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Debian's compiler and its source.
@@ -74,11 +75,15 @@ impl Setup {
         bail!("cannot install a kernel compiler: {}", failed.join("; "))
     }
 
+    fn program(&self, name: &str) -> which::Result<PathBuf> {
+        which::which_in(name, Some(&self.path), ".")
+    }
+
     fn by_rustup(&self) -> Result<()> {
         if !self.rustup_allowed {
             bail!("not by rustup: RUSTUP_AUTO_INSTALL=0");
         }
-        let Some(rustup) = programs::find("rustup", &self.path) else {
+        let Ok(rustup) = self.program("rustup") else {
             bail!("not by rustup: there is none in PATH");
         };
         let Some(release) = &self.search.pinned else {
@@ -95,15 +100,15 @@ impl Setup {
     }
 
     fn by_apt(&self) -> Result<()> {
-        let Some(apt_get) = programs::find("apt-get", &self.path) else {
+        let Ok(apt_get) = self.program("apt-get") else {
             bail!("not by apt: there is no apt-get in PATH");
         };
         let as_root = |arguments: &[&str]| -> Result<Command> {
             let mut command = if self.is_root {
                 Command::new(&apt_get)
             } else {
-                let sudo = programs::find("sudo", &self.path)
-                    .context("not by apt: neither root nor sudo in PATH")?;
+                let sudo =
+                    self.program("sudo").context("not by apt: neither root nor sudo in PATH")?;
                 let mut command = Command::new(sudo);
                 command.arg(&apt_get);
                 command
@@ -131,8 +136,8 @@ impl Setup {
     /// Those of a fresh container are empty, and those of an old image have a release that
     /// cannot build the kernels.
     fn apt_offers_pinned(&self) -> bool {
-        let apt_cache = programs::find("apt-cache", &self.path);
-        let (Some(apt_cache), Some(pinned)) = (apt_cache, &self.search.pinned) else {
+        let apt_cache = self.program("apt-cache");
+        let (Ok(apt_cache), Some(pinned)) = (apt_cache, &self.search.pinned) else {
             return false;
         };
         let mut show = Command::new(apt_cache);

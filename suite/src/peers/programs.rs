@@ -5,13 +5,14 @@
 
 use std::env;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use which::which;
 
 use super::process::Peer;
 use super::python::{Library, PYTHON_VARIABLE, SERVE};
@@ -147,9 +148,9 @@ fn nvcc() -> Result<PathBuf, String> {
         return named(NVCC_VARIABLE, &given);
     }
     let installed = ["CUDA_HOME", "CUDA_PATH"].map(|name| env::var(name).ok());
-    let mut folders = installed.into_iter().flatten().chain([CUDA.to_owned()]);
-    let found = on_path("nvcc")
-        .or_else(|| folders.find_map(|folder| executable(Path::new(&folder).join("bin/nvcc"))));
+    let folders = installed.into_iter().flatten().chain([CUDA.to_owned()]);
+    let places = folders.map(|folder| format!("{folder}/bin/nvcc"));
+    let found = iter::once("nvcc".to_owned()).chain(places).find_map(|place| which(place).ok());
     found.ok_or_else(|| {
         format!(
             "nvcc not found (neither on the path nor in CUDA_HOME nor in {CUDA}; \
@@ -161,30 +162,14 @@ fn nvcc() -> Result<PathBuf, String> {
 fn python() -> Result<PathBuf, String> {
     match env::var(PYTHON_VARIABLE) {
         Ok(given) => named(PYTHON_VARIABLE, &given),
-        Err(_) => on_path("python3").ok_or_else(|| {
-            format!("python3 not found (on the path; {PYTHON_VARIABLE} may name it)")
-        }),
+        Err(_) => which("python3")
+            .map_err(|_| format!("python3 not found (on the path; {PYTHON_VARIABLE} may name it)")),
     }
 }
 
 /// The program that an environment variable names, by a path or by its name alone.
 fn named(variable: &str, given: &str) -> Result<PathBuf, String> {
-    let found = match given.contains('/') {
-        true => executable(PathBuf::from(given)),
-        false => on_path(given),
-    };
-    found.ok_or_else(|| format!("{variable} names `{given}`, which cannot be run"))
-}
-
-fn on_path(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    env::split_paths(&path).find_map(|folder| executable(folder.join(name)))
-}
-
-/// The path, if it is of a file that may be run.
-fn executable(path: PathBuf) -> Option<PathBuf> {
-    let data = fs::metadata(&path).ok()?;
-    (data.is_file() && data.permissions().mode() & 0o111 != 0).then_some(path)
+    which(given).map_err(|_| format!("{variable} names `{given}`, which cannot be run"))
 }
 
 /// The user's cache folder for compiled peers; none without a home.
@@ -213,6 +198,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn folder() -> TempDir {
         tempfile::tempdir().unwrap()
@@ -272,7 +258,7 @@ cp "$0" "$2"
         };
         let first = build((9, 0));
         assert!(first.starts_with(folder.join("cache")), "{first:?}");
-        assert!(executable(first.clone()).is_some());
+        assert_eq!(which(&first).unwrap(), first);
         assert_eq!(build((9, 0)), first);
         assert_ne!(build((12, 0)), first);
         let calls = fs::read_to_string(folder.join("nvcc.calls")).unwrap();
