@@ -18,6 +18,7 @@ use cust::memory::{DeviceBuffer, DeviceSlice};
 use cust::stream::Stream;
 
 use super::checks::{self, Found};
+use super::devices::parts::blank;
 use super::stream::{self, between, record, stream, timer};
 use super::transfer::upload;
 use super::{Device, GpuKey, GpuSorter, Order, Payload, Sort, Workspace};
@@ -199,11 +200,4 @@ pub fn require_indices(n: usize) -> Result<(), Error> {
         true => Err(Error::TooMany { n, limit }),
         false => Ok(()),
     }
-}
-
-/// Room for what a sample writes.
-fn blank<T: GpuKey>(len: usize) -> Result<DeviceBuffer<T>, Error> {
-    // SAFETY: every bit pattern is a key, and none is read before it is written.
-    let buffer = unsafe { DeviceBuffer::uninitialized(len) };
-    buffer.map_err(failed("allocating GPU memory"))
 }
