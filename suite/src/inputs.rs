@@ -11,30 +11,26 @@ use crate::key::Key;
 use crate::verify::Keys;
 use crate::workload::{KeyFile, Workload};
 
+/// What inputs are made from.
+#[derive(Clone, Debug)]
+struct Source {
+    seed: u64,
+    file: Option<KeyFile>,
+}
+
 /// Generates inputs, and keeps the last.
 #[derive(Debug)]
 pub struct Inputs {
-    seed: u64,
-    file: Option<KeyFile>,
+    source: Source,
     last: RefCell<Option<(String, Rc<dyn Any>)>>,
 }
 
-impl Inputs {
-    /// Inputs drawn from `seed`.
-    pub fn new(seed: u64) -> Self {
-        Self { seed, file: None, last: RefCell::default() }
-    }
-
-    /// Has the cases that name `file` sort its keys.
-    pub fn take_file(&mut self, file: KeyFile) {
-        self.file = Some(file);
-    }
-
+impl Source {
     /// The keys of array `index` of a case: of a file, the same in each.
-    fn make<K: Key>(&self, case: &Case, index: usize) -> Result<Keys<K>, Error> {
+    fn make<K: Key>(&self, case: &Case, index: usize) -> Result<Vec<K>, Error> {
         let name = &case.distribution;
         if let Some(file) = self.file.as_ref().filter(|file| file.name() == name) {
-            return Ok(Keys::new(file.read(case.n)?));
+            return file.read(case.n);
         }
         if name.contains('@') {
             let given = self.file.as_ref().map(|file| format!(", and not {}", file.name()));
@@ -46,18 +42,38 @@ impl Inputs {
         }
         let seed = self.seed.wrapping_add(index as u64);
         let workload = Workload { n: case.n, distribution: name.parse()?, seed };
-        Ok(Keys::new(workload.generate()?))
+        workload.generate()
+    }
+}
+
+impl Inputs {
+    /// Inputs drawn from `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self { source: Source { seed, file: None }, last: RefCell::default() }
+    }
+
+    /// Has the cases that name `file` sort its keys.
+    pub fn take_file(&mut self, file: KeyFile) {
+        self.source.file = Some(file);
     }
 
     /// The keys of a case.
     pub fn keys<K: Key>(&self, name: &Case) -> Result<Rc<Keys<K>>, Error> {
-        self.kept(name.input(), || self.make(name, 0))
+        self.kept(name.input(), || self.source.make(name, 0).map(Keys::new))
+    }
+
+    /// A way to make the keys of a case again and again, which are not kept here.
+    pub fn again<K: Key>(&self, name: &Case) -> impl Fn() -> Result<Vec<K>, Error> + use<K> {
+        *self.last.borrow_mut() = None;
+        let (source, name) = (self.source.clone(), name.clone());
+        move || source.make(&name, 0)
     }
 
     /// As many arrays as the level of a case, each from a seed of its own.
     pub fn arrays<K: Key>(&self, name: &Case) -> Result<Rc<Vec<Keys<K>>>, Error> {
         let key = format!("{} arrays of {}", name.level, name.input());
-        self.kept(key, || (0..name.level).map(|index| self.make(name, index)).collect())
+        let array = |index| self.source.make(name, index).map(Keys::new);
+        self.kept(key, || (0..name.level).map(array).collect())
     }
 
     /// The value made last under this key, or else the one that `make` makes. The one before is
@@ -91,6 +107,9 @@ mod tests {
         let first = inputs.keys::<u32>(&name).unwrap();
         let again = inputs.keys::<u32>(&name.of_engine("cpu-radix")).unwrap();
         assert!(Rc::ptr_eq(&first, &again));
+        let draw = inputs.again::<u32>(&name);
+        assert!(draw().unwrap() == first.keys() && draw().unwrap() == first.keys());
+        assert!(!Rc::ptr_eq(&first, &inputs.keys(&name).unwrap()));
         let other: Case = "cpu/u32-sorted/cpu-std/1/1000".parse().unwrap();
         assert!(inputs.keys::<u32>(&other).unwrap().keys().is_sorted());
     }

@@ -26,7 +26,7 @@ use crate::runners::peer::{self, Handed, Shape, SharedPeer};
 use crate::runners::{copies, devices, emulator, gpu, host as on_host, segments, streams};
 use crate::slowdown::Slowdown;
 use crate::workload::KeyFile;
-use crate::{cpu, gpu_engine, split_engine};
+use crate::{cpu, gpu_engine, memory, split_engine};
 
 /// Builds runners. It keeps the last input and the peers that run, for the cases to come.
 pub struct Registry {
@@ -456,7 +456,11 @@ fn build<K: Key>(registry: &Registry, group: Group, case: &Case, kind: &Kind) ->
         (Group::Emulator, _) => emulator::build(case, keys)?,
         (Group::Classic | Group::Cpu | Group::Split, _) => {
             let sorter = self::engine::<K>(&case.engine)?;
-            let sorted = on_host::Sorted::new(sorter, case.n, level, keys)?;
+            let (n, inputs) = (case.n, &registry.inputs);
+            let sorted = match memory::bytes_of::<K>(n) > on_host::KEPT_MOST {
+                true => on_host::Sorted::drawn(sorter, n, level, inputs.again(case))?,
+                false => on_host::Sorted::new(sorter, n, level, keys)?,
+            };
             Box::new(sorted.slowed(registry.slowdown_of(engine)))
         }
     })

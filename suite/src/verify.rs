@@ -81,6 +81,12 @@ impl<K: Key> Keys<K> {
         Self { keys, fingerprint: OnceLock::new() }
     }
 
+    /// What is left of keys that are not kept: a result is verified by it, and where one is wrong
+    /// it is not said at which index.
+    pub fn forgotten(keys: &[K]) -> Self {
+        Self { keys: Vec::new(), fingerprint: OnceLock::from(Fingerprint::of(keys)) }
+    }
+
     /// The keys.
     pub fn keys(&self) -> &[K] {
         &self.keys
@@ -104,11 +110,10 @@ impl<K: Key> Keys<K> {
         result: &[K],
         rank: impl Fn(K) -> R + Sync,
     ) -> Result<(), Difference> {
-        if result.len() != self.keys.len() {
-            return Err(Difference::Count {
-                input: self.keys.len() as u64,
-                result: result.len() as u64,
-            });
+        let count = self.fingerprint.get().map(|fingerprint| fingerprint.count);
+        let (input, result_count) = (count.unwrap_or(self.keys.len() as u64), result.len() as u64);
+        if result_count != input {
+            return Err(Difference::Count { input, result: result_count });
         }
         if let Some(index) = first_inversion(result, rank) {
             return Err(Difference::Order {
@@ -144,6 +149,9 @@ impl<K: Key> Keys<K> {
 
     /// Where `result`, known to hold other keys, first differs from the input, both sorted.
     fn first_foreign_key(&self, result: &[K]) -> Difference {
+        if self.keys.len() != result.len() {
+            return Difference::Foreign;
+        }
         let sorted = |keys: &[K]| {
             let mut keys = memory::copied(keys)?;
             keys.par_sort_unstable();
@@ -280,6 +288,15 @@ mod tests {
                 found: "123457".into(),
             })
         );
+    }
+
+    #[test]
+    fn keys_that_are_not_kept_verify_a_result() {
+        let input = Keys::forgotten(&[5u32, 3, 9, 3]);
+        assert_eq!(input.compare(&[3, 3, 5, 9]), Ok(()));
+        assert_eq!(input.compare(&[3, 5, 5, 9]), Err(Difference::Foreign));
+        assert!(matches!(input.compare(&[3, 3, 9, 5]), Err(Difference::Order { .. })));
+        assert_eq!(input.compare(&[3]), Err(Difference::Count { input: 4, result: 1 }));
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! A GPU, opened.
+//!
+//! `CUDAMARK_GPU_MEMORY` has every GPU used as if it had a share of its memory: sorts of arrays
+//! that do not fit are measured with arrays that the host holds.
 
+use std::env;
 use std::sync::{Arc, OnceLock};
 
 use cust::context::{Context, CurrentContext};
@@ -27,7 +31,12 @@ pub struct Device {
     pub shared_bytes: u32,
     /// The driver's version, as the CUDA version it is for: `13.0`.
     pub driver: String,
+    /// The percentage of its memory that is used.
+    percent: u64,
 }
+
+/// The variable that says which share of a GPU's memory is used.
+const MEMORY_VARIABLE: &str = "CUDAMARK_GPU_MEMORY";
 
 impl Device {
     /// The first GPU that the driver shows (`CUDA_VISIBLE_DEVICES` chooses), opened once a
@@ -47,6 +56,7 @@ impl Device {
 
     /// Opens GPU `index`. The driver has been opened.
     pub(super) fn create(index: u32) -> Result<Arc<Device>, Error> {
+        let percent = percent(env::var(MEMORY_VARIABLE).ok().as_deref())?;
         let driver = driver_version()?;
         let count = count()?;
         if index >= count {
@@ -79,6 +89,7 @@ impl Device {
             multiprocessors,
             shared_bytes,
             driver,
+            percent,
         };
         // Every sort is verified by this kernel: a driver that compiles no PTX, or none of this
         // version, is found here and not in the middle of a run.
@@ -92,14 +103,15 @@ impl Device {
         CurrentContext::set_current(&self.context).map_err(failed("entering the GPU's context"))
     }
 
-    /// Free and total memory, in bytes, at this moment.
+    /// Free and total memory, in bytes, at this moment: of a share of the GPU's where
+    /// `CUDAMARK_GPU_MEMORY` is set.
     pub fn memory(&self) -> Result<(u64, u64), Error> {
         self.enter()?;
         let (mut free, mut total) = (0, 0);
         // SAFETY: both pointers are to words that live through the call.
         let status = unsafe { sys::cuMemGetInfo_v2(&mut free, &mut total) };
         check(status, "reading the GPU's free memory")?;
-        Ok((free as u64, total as u64))
+        Ok(within((free as u64, total as u64), self.percent))
     }
 
     /// The device among others: `GPU 1 (NVIDIA H200)`.
@@ -110,6 +122,24 @@ impl Device {
     pub(super) fn context(&self) -> sys::CUcontext {
         self.context.as_raw()
     }
+}
+
+/// The percentage that the variable is set to: all of it where it is not set.
+fn percent(set: Option<&str>) -> Result<u64, Error> {
+    let Some(text) = set else {
+        return Ok(100);
+    };
+    let number = text.trim().strip_suffix('%').and_then(|number| number.parse().ok());
+    number.filter(|percent| (1..=100).contains(percent)).ok_or_else(|| {
+        let reason = format!("`{text}`: no percentage from 1% to 100%; write it like 25%");
+        Error::gpu("reading CUDAMARK_GPU_MEMORY", reason)
+    })
+}
+
+/// Free and total bytes of a GPU that has so many percent of its memory.
+fn within((free, total): (u64, u64), percent: u64) -> (u64, u64) {
+    let has = (u128::from(total) * u128::from(percent) / 100) as u64;
+    (free.saturating_sub(total - has), has)
 }
 
 /// GPUs that the driver shows. The driver has been opened.
@@ -155,4 +185,28 @@ fn shared_bytes_optin(device: CudaDevice) -> Result<u32, Error> {
     };
     check(status, "reading the GPU's limits")?;
     Ok(bytes as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_share_of_the_memory_is_what_there_is_less_the_rest() {
+        assert_eq!(within((70, 80), 100), (70, 80));
+        assert_eq!(within((70, 80), 25), (10, 20));
+        assert_eq!(within((50, 80), 25), (0, 20));
+        assert_eq!(within((u64::MAX, u64::MAX), 50), (u64::MAX / 2, u64::MAX / 2));
+    }
+
+    #[test]
+    fn a_share_is_a_percentage() {
+        assert_eq!(percent(None).unwrap(), 100);
+        assert_eq!(percent(Some("25%")).unwrap(), 25);
+        for wrong in ["25", "0%", "101%", "a%", ""] {
+            let error = percent(Some(wrong)).unwrap_err().to_string();
+            let start = format!("GPU: reading CUDAMARK_GPU_MEMORY: `{wrong}`: ");
+            assert!(error.starts_with(&start) && error.ends_with("like 25%"), "{error}");
+        }
+    }
 }

@@ -19,10 +19,18 @@ use crate::slowdown;
 use crate::threads::{self, BLOCK};
 use crate::verify::{Keys, check_copy, check_pairs};
 
+/// Most bytes of an input that is kept beside the array that is sorted. Of more, memory has no
+/// room for another copy where an engine takes as much again.
+pub const KEPT_MOST: u64 = 8 << 30;
+
+type Draw<K> = Box<dyn Fn() -> Result<Vec<K>, Error>>;
+
 /// One array, sorted by an engine at a level.
 pub struct Sorted<K: Key> {
     engine: Box<dyn Engine<K>>,
     input: Rc<Keys<K>>,
+    /// Makes the keys anew for each sort, where they are not kept.
+    draw: Option<Draw<K>>,
     work: Vec<K>,
     level: usize,
     /// By how many percent each sort is made to take longer.
@@ -42,7 +50,21 @@ impl<K: Key> Sorted<K> {
         // Before the engine finds out whether there is room for what it takes itself.
         let work = memory::buffer(n)?;
         engine.prepare(n, level)?;
-        Ok(Self { engine, work, input, level, slowed: None })
+        Ok(Self { engine, work, input, draw: None, level, slowed: None })
+    }
+
+    /// The same for keys that are not kept: `draw` makes them for each sort.
+    pub fn drawn(
+        mut engine: Box<dyn Engine<K>>,
+        n: usize,
+        level: usize,
+        draw: impl Fn() -> Result<Vec<K>, Error> + 'static,
+    ) -> Result<Self, Error> {
+        require_memory(&*engine, n, level)?;
+        let work = draw()?;
+        let input = Rc::new(Keys::forgotten(&work));
+        engine.prepare(n, level)?;
+        Ok(Self { engine, work, input, draw: Some(Box::new(draw)), level, slowed: None })
     }
 
     /// The same, with a slowdown planted.
@@ -53,7 +75,14 @@ impl<K: Key> Sorted<K> {
 
 impl<K: Key> Runner for Sorted<K> {
     fn once(&mut self) -> Result<Times, Error> {
-        memory::copy(&mut self.work, self.input.keys());
+        match &self.draw {
+            None => memory::copy(&mut self.work, self.input.keys()),
+            Some(draw) => {
+                // The last result goes first: memory may not hold both.
+                self.work = Vec::new();
+                self.work = draw()?;
+            }
+        }
         let start = Instant::now();
         self.engine.sort(&mut self.work)?;
         if let Some(percent) = self.slowed {
@@ -262,6 +291,19 @@ mod tests {
         assert_eq!(kept.keys(), keys);
         let engine = Box::new(cpu::standard());
         Sorted::new(engine, 0, 8, || Ok(input(&[]))).unwrap().sample(2).unwrap();
+    }
+
+    #[test]
+    fn keys_that_are_not_kept_are_drawn_for_each_sort() {
+        let draw = || Workload::classic(10_000, 1).generate::<u32>();
+        let mut sorted = Sorted::drawn(Box::new(cpu::standard()), 10_000, 2, draw).unwrap();
+        assert!(sorted.sample(3).unwrap().host_s.unwrap() > 0.0);
+        let tamper = |keys: &mut [u32]| keys[0] = keys[1];
+        let engine = Box::new(Planted { calls: 0, tampered_call: 1, tamper });
+        let mut wrong = Sorted::drawn(engine, 10_000, 2, draw).unwrap();
+        wrong.sample(1).unwrap();
+        let error = wrong.sample(1).unwrap_err().to_string();
+        assert!(error.contains("not the keys of the input"), "{error}");
     }
 
     #[test]
