@@ -81,8 +81,10 @@ impl Fake {
                 let case = format!("{what}, call {at} of {calls}, {call:?}, lost {lost:?}");
                 assert_eq!(self.text("fake_violation"), None, "{case}");
                 assert_eq!(self.get::<c_long>("fake_live"), live, "{case}");
-                // A GPU may be lost when nothing is left to do there.
-                assert!(lost.is_some() || call.is_some(), "{case}");
+                // A GPU may be lost when nothing is left to do there; where threads take turns, one
+                // sort makes fewer calls than another.
+                let ended = lost.is_some() || self.get::<c_long>("fake_calls") < at;
+                assert!(ended || call.is_some(), "{case}");
                 if call.is_some_and(|call| !call.starts_with("cuMemFree")) {
                     let error = sorted.expect_err(&case).to_string();
                     let gpu: c_int = self.get("fake_failed_gpu");
