@@ -2,6 +2,7 @@
 //!
 //! Standard output is a table, printed as it is measured.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -23,7 +24,8 @@ use cudamark::output::{self, Output};
 ///
 /// Keys and pairs lie in the memory of the GPUs, a part in each, and so does the result; the
 /// classic workload is sorted from and to host memory. Cases of one input are sampled by turns;
-/// times are medians by the host's clock; every result is verified as a whole.
+/// times are medians by the host's clock; every result is verified as a whole. NVML watches each
+/// GPU, and a line says whether it was slowed down.
 #[derive(Args, Debug)]
 pub(crate) struct Options {
     /// GPUs: all, or how many from the first on, 2 or more.
@@ -96,12 +98,87 @@ fn lines(records: &[CaseRecord]) -> String {
         ]
     };
     let head = ["", "GPUs", "level", "median ms", "G/s", "speed-up", "efficiency"];
-    format!("\n{}", table::text(&head, records.iter().map(row).collect(), 1))
+    let rows = records.iter().map(row).collect();
+    format!("\n{}{}", table::text(&head, rows, 1), watched(records))
+}
+
+/// A line for each GPU: how NVML saw it after the samples of cases over several.
+fn watched(records: &[CaseRecord]) -> String {
+    let gpus = records.iter().map(|record| record.figures.watched.len()).max().unwrap_or(0);
+    if gpus == 0 {
+        return "No GPU was watched: NVML does not answer.\n".to_owned();
+    }
+    let line = |gpu: usize| {
+        let (mut clock, mut slowed, mut samples) = (f64::INFINITY, 0, 0);
+        let mut reasons = BTreeSet::new();
+        for figures in records.iter().map(|record| &record.figures) {
+            if let Some(watched) = figures.watched.get(gpu) {
+                clock = watched.sm_clock_min_hz.map_or(clock, |hertz| clock.min(hertz));
+                slowed += watched.slowed;
+                samples += figures.samples_s.len();
+                reasons.extend(watched.slowdowns.iter().map(String::as_str));
+            }
+        }
+        if clock.is_infinite() {
+            return format!("GPU {gpu} was not watched: NVML does not say its clock.\n");
+        }
+        let slowed = match slowed {
+            0 => "not slowed down".to_owned(),
+            _ => {
+                let reasons: Vec<&str> = reasons.into_iter().collect();
+                format!("slowed down at {slowed} of {samples} samples: {}", reasons.join(", "))
+            }
+        };
+        format!("GPU {gpu} was watched: {:.2} GHz or more, {slowed}.\n", clock / 1e9)
+    };
+    (0..gpus).map(line).collect()
 }
 
 fn number(text: &str) -> Result<usize, String> {
     match sizes(text)?[..] {
         [n] => Ok(n),
         _ => Err("one number, not a range; write it like 2^29".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use suite::classic::Level;
+    use suite::nvml::Watched;
+    use suite::{Case, Sample};
+
+    fn record(gpus: usize, watched: Vec<Watched>) -> CaseRecord {
+        let case: Case = format!("devices/u32-uniform-1024/gpu/{gpus}").parse().unwrap();
+        let samples = [0, 1].map(|index| Sample::by_host("", case.clone(), index, 0.5));
+        let figures = Level { watched, ..Level::new(&case, &samples) };
+        CaseRecord { case, gpus, figures }
+    }
+
+    fn seen(ghz: f64, slowdowns: &[&str]) -> Watched {
+        Watched {
+            sm_clock_min_hz: Some(ghz * 1e9),
+            slowed: slowdowns.len(),
+            slowdowns: slowdowns.iter().map(|&reason| reason.to_owned()).collect(),
+            ..Watched::default()
+        }
+    }
+
+    #[test]
+    fn each_gpu_is_said_to_be_slowed_down_or_not() {
+        let power = ["power-cap"];
+        let records = [
+            record(1, Vec::new()),
+            record(2, vec![seen(1.9, &[]), seen(1.5, &power)]),
+            record(3, vec![seen(1.98, &[]), seen(1.7, &power), Watched::default()]),
+        ];
+        let text = lines(&records);
+        let expected = "GPU 0 was watched: 1.90 GHz or more, not slowed down.\n\
+                        GPU 1 was watched: 1.50 GHz or more, slowed down at 2 of 4 samples: \
+                        power-cap.\n\
+                        GPU 2 was not watched: NVML does not say its clock.\n";
+        assert!(text.ends_with(expected), "{text}");
+        let none = lines(&records[..1]);
+        assert!(none.ends_with("\nNo GPU was watched: NVML does not answer.\n"), "{none}");
     }
 }
