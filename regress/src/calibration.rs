@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
+use suite::environment::now;
 
 use crate::build::Build;
 use crate::comparison::{self, Outcome};
-use crate::now;
 use crate::schema::{Line, Settings, Store, Trial, TrialCase};
 use crate::stats::{self, Round, Verdict};
 

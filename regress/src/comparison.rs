@@ -14,15 +14,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use suite::Case;
+use suite::environment::now;
 use tempfile::NamedTempFile;
 
 use crate::build::Build;
+use crate::digest;
 use crate::noise::{Disturbance, Disturbed, Watch};
 use crate::process::{self, Sampled};
 use crate::reason::Reason;
 use crate::schema::{Figures, Line, Run, Side, Store};
 use crate::stats::{self, Estimate, Round, Verdict};
-use crate::{digest, now};
 
 /// Subject and limits of a comparison.
 #[derive(Debug)]

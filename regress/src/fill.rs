@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use suite::Case;
+use suite::environment::now;
 
 use crate::build::{Build, Builds};
 use crate::commits::{Commit, short};
@@ -26,7 +27,7 @@ use crate::history::{self, Curve, Search};
 use crate::process;
 use crate::schema::{Line, Measured, Store};
 use crate::selection::Selection;
-use crate::{digest, now, tell};
+use crate::{digest, tell};
 
 /// Chance of an alarm at which a gap is worth a look.
 const SUSPICION: f64 = 0.2;

@@ -29,8 +29,3 @@ fn tell(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{line}");
 }
-
-/// Seconds since 1970-01-01 00:00 UTC.
-fn now() -> f64 {
-    std::time::UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64())
-}

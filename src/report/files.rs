@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use suite::environment::now;
 
 const ENDING: &str = ".jsonl";
 
 /// The path of a new run's file.
 pub fn new(folder: &Path, bench: &str) -> PathBuf {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let seconds = since.map_or(0, |since| since.as_secs());
+    let seconds = now() as u64;
     let path = |seconds| folder.join(format!("{bench}-{seconds}{ENDING}"));
     // Two runs within a second each have their own.
     let free = (seconds..).map(path).find(|path| !path.exists());

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use cust::device::DeviceAttribute;
 use serde::{Deserialize, Serialize};
@@ -190,9 +190,7 @@ impl Environment {
         let monitor = gpu.as_ref().and_then(|_| Monitor::open().ok());
         let several = gpu.is_some() && gpus().len() > 1;
         Self {
-            unix_time_s: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |since| since.as_secs()),
+            unix_time_s: now() as u64,
             commit,
             dirty,
             toolchain: rustc_version_runtime::version_meta().short_version_string,
@@ -246,6 +244,11 @@ fn short_hash(fields: &impl Serialize) -> String {
     // They are numbers and texts, which always become JSON.
     let json = serde_json::to_vec(fields).unwrap_or_default();
     hexadecimal(&Sha256::digest(json)[..6])
+}
+
+/// Seconds since 1970-01-01 00:00 UTC.
+pub fn now() -> f64 {
+    UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64())
 }
 
 /// Two digits a byte.

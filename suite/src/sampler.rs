@@ -7,11 +7,12 @@
 //! each over its input restored, and the sample is the mean.
 
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::case::Case;
 use crate::devices_engine;
 use crate::engines::needs_gpu;
+use crate::environment::now;
 use crate::error::Error;
 use crate::group::Group;
 use crate::lines::Sample;
@@ -149,11 +150,6 @@ impl Sampler {
             .or_else(|| by(Clock::Device))
             .ok_or_else(|| Error::Wrong("no clock saw the sort".to_owned()).of(&self.name))
     }
-}
-
-fn now() -> f64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0.0, |since| since.as_secs_f64())
 }
 
 #[cfg(test)]
