@@ -240,7 +240,8 @@ impl Environment {
     }
 }
 
-fn short_hash(fields: &impl Serialize) -> String {
+/// A short name for what these say.
+pub(crate) fn short_hash(fields: &impl Serialize) -> String {
     // They are numbers and texts, which always become JSON.
     let json = serde_json::to_vec(fields).unwrap_or_default();
     hexadecimal(&Sha256::digest(json)[..6])

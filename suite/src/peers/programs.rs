@@ -10,14 +10,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use which::which;
 
 use super::process::Peer;
 use super::python::{Library, PYTHON_VARIABLE, SERVE};
 use crate::engines;
-use crate::environment::hexadecimal;
+use crate::environment::short_hash;
 use crate::error::Error;
 
 /// Environment variable that names the CUDA compiler.
@@ -109,7 +108,7 @@ impl Tools {
         let version = run(Command::new(nvcc).arg("--version")).map_err(&skipped)?;
         let kept = self.cache.as_deref().unwrap_or(folder);
         fs::create_dir_all(kept).map_err(Error::file(kept))?;
-        let built = kept.join(format!("cub-{}", key(&[CUB, &version, &flags.join(" ")])));
+        let built = kept.join(format!("cub-{}", short_hash(&(CUB, version, flags))));
         if !built.exists() {
             let source = folder.join("peer.cu");
             write(&source, CUB)?;
@@ -179,16 +178,6 @@ fn cache() -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|| given("HOME").map(|home| Path::new(&home).join(".cache")))?;
     folder.is_absolute().then(|| folder.join("cudamark/peers"))
-}
-
-/// A name for what is made from `parts`.
-fn key(parts: &[&str]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hexadecimal(&hash.finalize()[..8])
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Error> {
