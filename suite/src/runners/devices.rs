@@ -39,8 +39,7 @@ pub fn first(count: usize) -> Result<Arc<Devices>, Unavailable> {
     let unavailable = |reason| Unavailable { engine: GPU, reason };
     let all = all.as_ref().map_err(|reason| unavailable(reason.clone()))?;
     all.first(count).ok_or_else(|| {
-        let (there, s) = (all.all().len(), if all.all().len() == 1 { "" } else { "s" });
-        unavailable(format!("{count} GPUs are asked for, and there is {there} GPU{s}"))
+        unavailable(format!("{count} GPUs are asked for, and CUDA shows {}", all.all().len()))
     })
 }
 
@@ -203,7 +202,8 @@ impl<K: Key> Split<K> {
         let times = behind_one_gate(devices, each, |each| {
             let sorted: Vec<&DeviceSlice<K>> = each.iter().map(Chunks::result).collect();
             Ok(merge.keys(&sorted, output)?)
-        })?;
+        });
+        let times = times.inspect_err(|_| devices.settle())?;
         self.verify()?;
         Ok(times)
     }
@@ -250,7 +250,8 @@ impl<K: Key> Batch<K> {
     fn run(&mut self) -> Result<Option<Times>, Error> {
         let Self { devices, each } = self;
         each.iter_mut().try_for_each(Arrays::clear)?;
-        let times = behind_one_gate(devices, each, |_| Ok(()))?;
+        let times = behind_one_gate(devices, each, |_| Ok(()));
+        let times = times.inspect_err(|_| devices.settle())?;
         each.iter().try_for_each(Arrays::verify)?;
         Ok(times)
     }

@@ -175,7 +175,7 @@ impl Devices {
 
     /// Waits for all work on all devices, whatever comes of it: after an error, nothing uses the
     /// memory that is then freed.
-    fn settle(&self) {
+    pub fn settle(&self) {
         for device in &self.all {
             if device.enter().is_ok() {
                 let _ = CurrentContext::synchronize();
