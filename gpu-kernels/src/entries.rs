@@ -12,8 +12,9 @@ use crate::gather::{self, Gather, NumericCodes};
 use crate::gathered_sort::{self, GatheredSort};
 use crate::histogram::{self, Histogram};
 use crate::key::Bits;
+use crate::local_sort;
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::local_sort::{self, LocalSort};
+use crate::local_sort::LocalSort;
 use crate::merge::{self, Merge};
 use crate::policy::{self, block, fused, onesweep, segments, single_wave};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
@@ -300,7 +301,7 @@ macro_rules! segment_classes {
 macro_rules! segments {
     (
         $key:ident { $in_warps:ident: keys, $warps:expr; }
-        { $($name:ident: keys, $shape:expr;)* }
+        { $short:ident: keys, $short_shape:expr; } { $($name:ident: keys, $shape:expr;)* }
     ) => {
         segments! {
             @ $key $in_warps $warps; atomic: false,
@@ -310,11 +311,17 @@ macro_rules! segments {
                 $key, { $warps.threads }, { $warps.items },
             >
         }
+        segments! {
+            @ $key $short $short_shape; atomic: true,
+            shared_bytes: local_sort::digit_shared_bytes::<$key>($short_shape),
+            synchronises: synchronisation::short_segments($short_shape.threads),
+            kernel: crate::segments::short_segments::<$key, { $short_shape.threads }>
+        }
         $(segments! {
             @ $key $name $shape; atomic: true,
-            shared_bytes: crate::block::shared_bytes::<$key>($shape),
-            synchronises: synchronisation::segments($shape.items),
-            kernel: crate::segments::segments_in_blocks::<
+            shared_bytes: local_sort::digit_shared_bytes::<$key>($shape),
+            synchronises: synchronisation::long_segments($shape),
+            kernel: crate::segments::long_segments::<
                 $key, { $shape.threads }, { $shape.items },
             >
         })*
@@ -452,7 +459,7 @@ macro_rules! entries {
         $(merge $merge:tt)?
         $(ranks { $ranks:ident; })?
         $(segment_classes { $classes:ident; })?
-        $(segments_in_warps $in_warps:tt segments_in_blocks $in_blocks:tt)?
+        $(segments_in_warps $in_warps:tt short_segments $short:tt long_segments $long:tt)?
         verify { $verify:ident; }
         verify_values { $verify_values:ident; }
         $(gather { $gather:ident; })?
@@ -479,7 +486,7 @@ macro_rules! entries {
             } ranks::ranks::<$key>
         })?
         $(segment_classes! { $classes })?
-        $(segments! { $key $in_warps $in_blocks })?
+        $(segments! { $key $in_warps $short $long })?
         elementwise! {
             policy::VERIFY, $verify: Verify<$key> {
                 keys: Global<$key>, n: u64, order_mask: $key, options: u32, result: Global<u64>
@@ -520,7 +527,8 @@ macro_rules! entries {
             const MERGE: &'static [Entry<Merge<Self>>] = table!($($merge)?);
             const RANKS: &'static [Entry<Ranks<Self>>] = &[$($ranks::ENTRY)?];
             const SEGMENTS_IN_WARPS: &'static [Entry<Segments<Self>>] = table!($($in_warps)?);
-            const SEGMENTS_IN_BLOCKS: &'static [Entry<Segments<Self>>] = table!($($in_blocks)?);
+            const SHORT_SEGMENTS: &'static [Entry<Segments<Self>>] = table!($($short)?);
+            const LONG_SEGMENTS: &'static [Entry<Segments<Self>>] = table!($($long)?);
             const VERIFY: Entry<Verify<Self>> = $verify::ENTRY;
             const VERIFY_VALUES: Entry<VerifyValues<Self>> = $verify_values::ENTRY;
             const GATHER: &'static [Entry<Gather<Self>>] = &[$($gather::ENTRY)?];

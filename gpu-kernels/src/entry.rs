@@ -76,8 +76,9 @@ pub trait Entries: Swept {
     const MERGE: &'static [Entry<Merge<Self>>];
     const RANKS: &'static [Entry<Ranks<Self>>];
     const SEGMENTS_IN_WARPS: &'static [Entry<Segments<Self>>];
-    /// Sorts of segments in blocks, in order of size: one a list.
-    const SEGMENTS_IN_BLOCKS: &'static [Entry<Segments<Self>>];
+    const SHORT_SEGMENTS: &'static [Entry<Segments<Self>>];
+    /// Sorts of longer segments, in order of size: one a list.
+    const LONG_SEGMENTS: &'static [Entry<Segments<Self>>];
     const VERIFY: Entry<Verify<Self>>;
     const VERIFY_VALUES: Entry<VerifyValues<Self>>;
     const GATHER: &'static [Entry<Gather<Self>>];

@@ -150,11 +150,10 @@ macro_rules! for_every_entry {
                 ranks { ranks_u32; }
                 segment_classes { classify_segments; }
                 segments_in_warps { segments_in_warps_u32: keys, segments::WARPS_U32; }
-                segments_in_blocks {
-                    segments_1024_u32: keys, segments::U32[0];
-                    segments_2048_u32: keys, segments::U32[1];
-                    segments_4096_u32: keys, segments::U32[2];
-                    segments_5120_u32: keys, segments::U32[3];
+                short_segments { segments_2176_u32: keys, segments::SHORT_U32; }
+                long_segments {
+                    segments_4352_u32: keys, segments::U32[0];
+                    segments_8704_u32: keys, segments::U32[1];
                 }
                 verify { verify_u32; }
                 verify_values { verify_values_u32; }
@@ -228,11 +227,10 @@ macro_rules! for_every_entry {
                 }
                 ranks { ranks_u64; }
                 segments_in_warps { segments_in_warps_u64: keys, segments::WARPS_U64; }
-                segments_in_blocks {
-                    segments_1024_u64: keys, segments::U64[0];
-                    segments_2048_u64: keys, segments::U64[1];
-                    segments_4096_u64: keys, segments::U64[2];
-                    segments_5120_u64: keys, segments::U64[3];
+                short_segments { segments_2176_u64: keys, segments::SHORT_U64; }
+                long_segments {
+                    segments_4352_u64: keys, segments::U64[0];
+                    segments_8704_u64: keys, segments::U64[1];
                 }
                 verify { verify_u64; }
                 verify_values { verify_values_u64; }

@@ -364,22 +364,11 @@ impl<
     unsafe fn judge(&self, sample: [W; LOOKS_MAX]) -> (Scale, bool) {
         let (sample, first) = (&sample[..looks(THREADS)], self.sample(0, 0).to_u64());
         let differing = sample.iter().fold(0, |bits, word| bits | (word.to_u64() ^ first));
-        let (lane, warp) = (self.thread as usize % 32, self.thread as usize / 32);
-        let sums = Self::LAYOUT.sums.shared();
-        for half in 0..W::DIGITS / 4 {
-            let of_warp = scan::warp_or((differing >> (32 * half)) as u32);
-            if lane == 0 {
-                sums.set(2 * warp + half, of_warp);
-            }
-        }
+        scan::leave_or(differing, Self::LAYOUT.sums.shared());
         self.clear_counts();
         self.bins().cast::<u128>().set(self.thread as usize, 0);
         thread::sync_threads();
-        let mut differing = 0;
-        for half in 0..W::DIGITS / 4 {
-            let of_warp = if lane < THREADS / 32 { sums.get(2 * lane + half) } else { 0 };
-            differing |= (scan::warp_or(of_warp) as u64) << (32 * half);
-        }
+        let differing = scan::block_or(THREADS / 32, Self::LAYOUT.sums.shared());
         let varying = u64::BITS - differing.leading_zeros();
         let scale = Scale::of(first, varying, self.bits());
         let most = ((2 * Self::LOOKED_AT) >> self.bits()) + 6;

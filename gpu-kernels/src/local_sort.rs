@@ -9,7 +9,8 @@
 //! look-back.
 //!
 //! Fewer keys, to a few million, take one pass: a bucket is then what has the top digit in
-//! common, and a larger block sorts it by the other digits.
+//! common, and a larger block sorts it by the other digits. A [segment](crate::segments) is a
+//! bucket whose keys have nothing in common that is known beforehand.
 //!
 //! # A word for a key
 //! In a bucket a key is what its other bits are, and its value is where it stood. Both fit one
@@ -23,8 +24,9 @@
 //! of 8 bytes would take, the upper two or three do for nearly all words of a bucket as small as
 //! that: of 4096 evenly spread ones half a pair has 24 bits in common. Words out of order are put
 //! right by neighbours that change places, a few turns of it; if those do not suffice, all rounds
-//! follow. A warp whose first row is [contended](crate::rank) ranks by match, in buckets of a top
-//! digit; others are not sorted here if they are contended.
+//! follow. Of a segment's keys the upper three rounds are those below the highest bit that any two
+//! differ in. A warp whose first row is [contended](crate::rank) ranks by match, in buckets of a
+//! top digit and in segments; others are not sorted here if they are contended.
 //!
 //! # Checking
 //! The rounds rank by atomics, of whose order nothing is promised; see [`rank`](crate::rank). But
@@ -254,8 +256,8 @@ impl<
 > Bucket<K, W, COMMON, THREADS, ITEMS, PAIRED, P>
 {
     const LAYOUT: Layout<W> = Layout::of(THREADS, ITEMS, PAIRED && !Self::BY_DIGIT);
-    /// True if the bucket is that of a top digit.
-    const BY_DIGIT: bool = COMMON == DIGIT_BITS;
+    /// True if the bucket is that of a top digit, or a segment.
+    const BY_DIGIT: bool = COMMON <= DIGIT_BITS;
     /// True if words end in slots.
     const SLOTTED: bool = PAIRED || !Self::BY_DIGIT;
     /// Bits of a slot.
@@ -301,10 +303,18 @@ impl<
     #[inline(always)]
     pub(crate) unsafe fn sort(self) {
         let mut words = self.load();
-        let mut shift = Self::FIRST_SHIFT;
+        let (mut shift, mut end) = (Self::FIRST_SHIFT, Self::END);
+        if COMMON == 0 {
+            end = self.varying(&words);
+            if end == 0 {
+                // Equal keys, where they go: segments are sorted in place.
+                return;
+            }
+            shift = end.saturating_sub(Self::END - Self::FIRST_SHIFT);
+        }
         let mut turns = 0;
         loop {
-            while hint::opaque(shift) < Self::END {
+            while hint::opaque(shift) < end {
                 self.round(&mut words, shift);
                 shift += DIGIT_BITS;
             }
@@ -333,9 +343,12 @@ impl<
         if stages && P::APART {
             self.stage_values(share, begin);
         }
-        let keys: [K; ITEMS] = self.places.load(self.arg.keys, begin, share);
+        let mut keys: [K; ITEMS] = self.places.load(self.arg.keys, begin, share);
         if stages && !P::APART {
             self.stage_values(share, begin);
+        }
+        if COMMON == 0 && self.arg.options & control::ENCODE != 0 {
+            keys = keys.map(K::encode);
         }
         let mut words = [W::from_u64(0); ITEMS];
         for i in 0..ITEMS {
@@ -347,6 +360,27 @@ impl<
             Self::LAYOUT.words.shared().set(self.count() as usize, !W::from_u64(0));
         }
         words
+    }
+
+    /// One more than the highest bit that words of the block differ in. It has a barrier.
+    #[inline(always)]
+    unsafe fn varying(&self, words: &[W; ITEMS]) -> u32 {
+        let share = self.share();
+        let mut first = self.arg.keys.get(self.begin() as usize);
+        if self.arg.options & control::ENCODE != 0 {
+            first = first.encode();
+        }
+        let first = Self::word(first ^ self.arg.order_mask, 0);
+        let mut differing = W::from_u64(0);
+        for i in 0..ITEMS {
+            if share.has(i) {
+                differing = differing | (words[i] ^ first);
+            }
+        }
+        let begins = Self::LAYOUT.begins.shared();
+        scan::leave_or(differing.to_u64(), begins);
+        thread::sync_threads();
+        u64::BITS - scan::block_or(THREADS / 32, begins).leading_zeros()
     }
 
     /// The same, unknown to the compiler.
@@ -430,7 +464,7 @@ impl<
         };
         thread::sync_threads();
         if THREADS == 32 {
-            scan_alone(counters.words, thread);
+            counters.scan_alone(thread);
         } else {
             let (begins, sums) = (Self::LAYOUT.begins.shared(), Self::LAYOUT.sums.shared());
             counters.scan(THREADS / 32, thread, sums, begins, |_| 0, |_, _| ());
@@ -482,7 +516,7 @@ impl<
 
     #[inline(always)]
     unsafe fn store(&self, share: Share, number: u32, begin: u32, words: &[W; ITEMS]) {
-        let upper = K::from_u64(number as u64) << (K::BITS - COMMON);
+        let upper = K::from_u64(number as u64) << ((K::BITS - COMMON) % K::BITS);
         let order_mask = self.arg.order_mask;
         let begin = (begin + share.first) as usize;
         let keys = self.arg.output.offset(begin);
@@ -565,26 +599,4 @@ impl<
             }
         }
     }
-}
-
-/// [`Counters::scan`] where a block is one warp: four words a lane.
-#[inline(always)]
-unsafe fn scan_alone(words: Shared<u32>, lane: u32) {
-    let words = words.cast::<u128>();
-    let counts = words.get(lane as usize);
-    let word = |i: u32| (counts >> (32 * i)) as u32;
-    // Sums of both digits of a word in its low half, of all that a lane has.
-    let mut sum = 0;
-    for i in 0..4 {
-        sum += (word(i) & 0xffff) + (word(i) >> 16);
-    }
-    let mut begin = scan::warp_inclusive(sum, lane) - sum;
-    let mut begins = 0;
-    for i in 0..4 {
-        let second = begin + (word(i) & 0xffff);
-        begins |= ((begin | second << 16) as u128) << (32 * i);
-        begin = second + (word(i) >> 16);
-    }
-    words.set(lane as usize, begins);
-    warp::sync_warp(lanes::FULL);
 }

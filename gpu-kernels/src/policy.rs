@@ -157,29 +157,33 @@ pub mod gathered {
 
 /// Shapes of the sort of segments, by their lengths.
 pub mod segments {
-    use super::Shape;
+    use super::{BASELINE, Shape};
 
     /// Most keys of a segment that a warp sorts.
     pub const WARP_MOST: usize = 256;
-    /// A thread a segment: of the kernel that lists them, and of those that sort in warps.
-    pub const LIST: Shape = Shape::new(256, 1, 4);
-    /// Items are the keys of a lane.
-    pub const WARPS_U32: Shape = Shape::new(256, 16, 4);
-    pub const WARPS_U64: Shape = Shape::new(256, 8, 3);
-    /// Sizes of block, and the keys of a segment that each sorts at most.
-    pub const BLOCKS: usize = 4;
-    pub const MOST: [usize; BLOCKS] = [1024, 2048, 4096, 5120];
-    pub const U32: [Shape; BLOCKS] = [
-        Shape::new(128, 8, 6),
-        Shape::new(256, 8, 3),
-        Shape::new(256, 16, 2),
-        Shape::new(320, 16, 1),
+    /// Lists of longer ones, and the keys of a segment that each has at most: a little above
+    /// powers of two, which lengths like to be.
+    pub const BLOCKS: usize = 5;
+    pub const MOST: [usize; BLOCKS] = [640, 1152, 2176, 4352, 8704];
+    /// The first lists are sorted by one kernel, with so many keys of a thread.
+    pub const SHORT: usize = 3;
+    pub const SHORT_ITEMS: [usize; SHORT] = [5, 9, 17];
+    /// The kernel that makes the lists, with some segments for each thread.
+    pub const LIST: Shape = Shape::new(256, 4, 4);
+    /// Items are the keys of a lane where a warp sorts.
+    pub const WARPS_U32: Shape = Shape::new(128, 16, if BASELINE { 6 } else { 9 });
+    pub const WARPS_U64: Shape = Shape::new(128, 8, if BASELINE { 7 } else { 10 });
+    /// The first lists, with the keys of the last.
+    pub const SHORT_U32: Shape = Shape::new(128, 17, if BASELINE { 5 } else { 8 });
+    pub const SHORT_U64: Shape = Shape::new(128, 17, if BASELINE { 4 } else { 6 });
+    /// The other lists.
+    pub const U32: [Shape; BLOCKS - SHORT] = [
+        Shape::new(256, 17, if BASELINE { 2 } else { 4 }),
+        Shape::new(512, 17, if BASELINE { 1 } else { 2 }),
     ];
-    pub const U64: [Shape; BLOCKS] = [
-        Shape::new(128, 8, 5),
-        Shape::new(256, 8, 2),
-        Shape::new(512, 8, 1),
-        Shape::new(640, 8, 1),
+    pub const U64: [Shape; BLOCKS - SHORT] = [
+        Shape::new(256, 17, if BASELINE { 2 } else { 3 }),
+        if BASELINE { Shape::new(512, 17, 1) } else { Shape::new(1024, 9, 1) },
     ];
 }
 

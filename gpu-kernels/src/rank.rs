@@ -218,6 +218,28 @@ impl Counters {
         }
         thread::sync_threads();
     }
+
+    /// [`scan`](Self::scan) where a block is one warp: four words a lane.
+    #[inline(always)]
+    pub unsafe fn scan_alone(self, lane: u32) {
+        let words = self.words.cast::<u128>();
+        let counts = words.get(lane as usize);
+        let word = |i: u32| (counts >> (32 * i)) as u32;
+        // Sums of both digits of a word in its low half, of all that a lane has.
+        let mut sum = 0;
+        for i in 0..4 {
+            sum += (word(i) & 0xffff) + (word(i) >> 16);
+        }
+        let mut begin = scan::warp_inclusive(sum, lane) - sum;
+        let mut begins = 0;
+        for i in 0..4 {
+            let second = begin + (word(i) & 0xffff);
+            begins |= ((begin | second << 16) as u128) << (32 * i);
+            begin = second + (word(i) >> 16);
+        }
+        words.set(lane as usize, begins);
+        warp::sync_warp(lanes::FULL);
+    }
 }
 
 /// Keeps the low half of `value` as number `i`: two share a word. Filled in order.

@@ -1,6 +1,7 @@
 //! Prefix sums and reductions over a warp. All 32 lanes call.
 
 use cuda_std::ext::*;
+use cuda_std::prelude::*;
 
 /// The sum of `value` over this lane and those below it.
 #[inline(always)]
@@ -72,6 +73,25 @@ pub fn warp_or(value: u32) -> u32 {
         distance /= 2;
     }
     bits
+}
+
+/// Leaves the bits that `value` has in any lane for [`block_or`]: two words for each warp.
+#[inline(always)]
+pub unsafe fn leave_or(value: u64, words: Shared<u32>) {
+    let (lane, warp) = (thread::thread_idx_x() as usize % 32, thread::thread_idx_x() as usize / 32);
+    let of_warp = halves(value, warp_or);
+    if lane == 0 {
+        words.set(2 * warp, of_warp as u32);
+        words.set(2 * warp + 1, (of_warp >> 32) as u32);
+    }
+}
+
+/// The bits that were left by any of so many warps, behind a barrier, in every thread.
+#[inline(always)]
+pub unsafe fn block_or(warps: usize, words: Shared<u32>) -> u64 {
+    let lane = thread::thread_idx_x() as usize % 32;
+    let word = |half: usize| if lane < warps { words.get(2 * lane + half) } else { 0 };
+    halves(word(0) as u64 | (word(1) as u64) << 32, warp_or)
 }
 
 #[inline(always)]

@@ -1,29 +1,34 @@
 //! Sorts each of many segments of an array by itself, where it lies.
 //!
-//! A segment is all keys between two neighbouring offsets, and may be empty. Three kernels, by
-//! the segments' lengths, which only the device knows:
+//! A segment is all keys between two neighbouring offsets, and may be empty. Its length, which
+//! only the device knows, decides how it is sorted:
 //!
-//! - **Classes.** A thread a segment checks its offsets and puts a longer segment on the list of
+//! - **Classes.** A thread checks some segments' offsets and puts a longer segment on the list of
 //!   those that fit the same block. A warp appends all of its own at once. One wrong pair of
 //!   offsets keeps the other kernels from writing anything.
 //! - **In warps.** Up to [`WARP_MOST`] keys are sorted by a bitonic [`network`](crate::network)
 //!   in the registers of a warp. A lane has 16 neighbouring keys of 4 bytes, or 8 of 8; a
 //!   segment of up to as many keys is a lane's, of up to twice as many two lanes', and so on. A
 //!   warp takes as many neighbouring segments at once as it has lanes for, whose keys go through
-//!   shared memory, so that it reads and writes the array in rows.
+//!   shared memory, so that it reads and writes the array in rows; by 16 bytes a lane where all
+//!   of the segments fill their lanes.
 //! - **In blocks.** A list's segments are handed to the blocks of a grid in turns, and each is
-//!   sorted as in [`block`](crate::block).
+//!   sorted as a bucket is in a [`local_sort`](crate::local_sort).
+//!
+//! A launch costs 3 us even if it finds nothing to do, so one kernel sees to several lists, but
+//! not to those of the warps too, of which more are on a multiprocessor.
 //!
 //! Longer segments are listed too, and left to the host. Each key is read and written once, and
 //! the work of a network grows with the square of the logarithm of its width; that of a block is
-//! a round for each byte of a key.
+//! three rounds for keys that are evenly spread, and else a round for each byte of a key.
 
-use crate::block::{Block, sort_block};
-use crate::control::{ALLOW_ATOMICS, ENCODE};
-use crate::key::{Bits, Key};
+use crate::control::ENCODE;
+use crate::key::Key;
+use crate::local_sort::{Bucket, Layout, LocalSort};
 use crate::network::{merge_lanes, sort_lane};
+use crate::places::Together;
 use crate::policy::Shape;
-use crate::policy::segments::{BLOCKS, MOST, WARP_MOST};
+use crate::policy::segments::{BLOCKS, LIST, MOST, SHORT_ITEMS, WARP_MOST};
 use cuda_std::ext::{Ordering, Scope};
 use cuda_std::{ext::*, prelude::*};
 
@@ -68,8 +73,8 @@ pub struct Classes {
     pub control: Global<u32>,
 }
 
-/// The arguments of the kernels that sort. `list` is the one to be sorted, and of no meaning in
-/// warps.
+/// The arguments of the kernels that sort. `list` is the one to be sorted, and of meaning where a
+/// kernel sorts one.
 #[derive(Clone, Copy)]
 pub struct Segments<K> {
     pub keys: Global<K>,
@@ -83,34 +88,51 @@ pub struct Segments<K> {
 }
 
 impl<K: Key> Segments<K> {
-    /// A key as a word, in whose order keys are sorted.
+    /// Keys as words, in whose order they are sorted.
     #[inline(always)]
-    fn word(&self, key: K) -> K {
-        let key = if self.options & ENCODE != 0 { key.encode() } else { key };
-        key ^ self.order_mask
+    fn words<const KEYS: usize>(&self, keys: [K; KEYS]) -> [K; KEYS] {
+        let codes = if self.options & ENCODE != 0 { keys.map(K::encode) } else { keys };
+        codes.map(|code| code ^ self.order_mask)
     }
 
-    /// The key of a word.
+    /// The keys of words.
     #[inline(always)]
-    fn key(&self, word: K) -> K {
-        let key = word ^ self.order_mask;
-        if self.options & ENCODE != 0 { key.encode() } else { key }
+    fn keys<const KEYS: usize>(&self, words: [K; KEYS]) -> [K; KEYS] {
+        let codes = words.map(|word| word ^ self.order_mask);
+        if self.options & ENCODE != 0 { codes.map(K::encode) } else { codes }
     }
 }
 
-/// The kernel of the classes: a thread a segment.
+/// The kernel of the classes: as many blocks of [`LIST`] as it takes.
 #[inline(always)]
 pub unsafe fn segment_classes(arg: Classes) {
-    let index = thread::block_idx_x() * thread::block_dim_x() + thread::thread_idx_x();
-    let mut length = 0;
-    if index < arg.count {
-        let (begin, end) = bounds(arg.offsets, index);
+    trigger_dependents();
+    let tile = (LIST.threads * LIST.items) as u32;
+    let first = thread::block_idx_x() * tile + thread::thread_idx_x();
+    let index = |i: usize| first + (i * LIST.threads) as u32;
+    let mut segments = [(0, 0); LIST.items];
+    for i in 0..LIST.items {
+        if index(i) < arg.count {
+            segments[i] = bounds(arg.offsets, index(i));
+        }
+    }
+    for i in 0..LIST.items {
+        let (begin, end) = segments[i];
+        let mut length = 0;
         if begin <= end && end <= arg.n {
             length = (end - begin) as usize;
         } else {
             arg.control.store(WRONG, 1, Ordering::Relaxed, Scope::Device);
         }
+        if lanes::any(lanes::FULL, length > WARP_MOST) {
+            list(arg, index(i), length);
+        }
     }
+}
+
+/// Puts a warp's segments on the lists that their lengths are for.
+#[inline(always)]
+unsafe fn list(arg: Classes, index: u32, length: usize) {
     let mut least = WARP_MOST;
     for list in 0..LISTS {
         let most = if list < BLOCKS { MOST[list] } else { usize::MAX };
@@ -140,64 +162,107 @@ unsafe fn bounds(offsets: Global<u32>, index: u32) -> (u32, u32) {
     (offsets.get(index as usize), offsets.get(index as usize + 1))
 }
 
-/// The kernel that sorts in blocks of `THREADS` threads, each of which takes the
-/// list's segments in turns with the others.
+/// The kernel of a list of longer segments, in any number of blocks of `THREADS` threads.
 #[inline(always)]
-pub unsafe fn segments_in_blocks<K: Key, const THREADS: usize, const ITEMS: usize>(
+pub unsafe fn long_segments<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Segments<K>) {
+    trigger_dependents();
+    sync_predecessor();
+    sort_list::<K, THREADS, ITEMS>(arg, arg.list as usize);
+}
+
+/// The kernel of the first lists, in any number of blocks of `THREADS` threads.
+#[inline(always)]
+pub unsafe fn short_segments<K: Key, const THREADS: usize>(arg: Segments<K>) {
+    trigger_dependents();
+    sync_predecessor();
+    // The longest first, or a block might begin one when all others are done.
+    sort_list::<K, THREADS, { SHORT_ITEMS[2] }>(arg, 2);
+    thread::sync_threads();
+    sort_list::<K, THREADS, { SHORT_ITEMS[1] }>(arg, 1);
+    thread::sync_threads();
+    sort_list::<K, THREADS, { SHORT_ITEMS[0] }>(arg, 0);
+}
+
+/// Sorts a list's segments, which the blocks take in turns. All threads call.
+#[inline(always)]
+unsafe fn sort_list<K: Key, const THREADS: usize, const ITEMS: usize>(
     arg: Segments<K>,
+    list: usize,
 ) {
     let count = match arg.control.get(WRONG) {
-        0 => arg.control.get(COUNTS + arg.list as usize),
+        0 => arg.control.get(COUNTS + list),
         _ => 0,
     };
-    let list = list_begin(arg.list as usize, arg.n as usize);
+    let list = arg.control.offset(list_begin(list, arg.n as usize));
+    let claimed = const { Layout::<K>::of(THREADS, ITEMS, false).claimed }.shared();
+    let sort = LocalSort {
+        keys: arg.keys,
+        output: arg.keys,
+        values: arg.control,
+        output_values: arg.control,
+        control: arg.control,
+        starts: arg.control,
+        n: arg.n,
+        order_mask: arg.order_mask,
+        options: arg.options,
+    };
     let mut at = thread::block_idx_x();
+    // Of one thread, which looks for the block's next segment while it sorts another.
+    let (mut begin, mut end) = (0, 0);
+    let looks = |at: u32| thread::thread_idx_x() == 0 && at < count;
+    if looks(at) {
+        (begin, end) = bounds(arg.offsets, list.get(at as usize));
+    }
     while at < count {
-        let (begin, end) = bounds(arg.offsets, arg.control.get(list + at as usize));
-        let keys = arg.keys.offset(begin as usize);
-        sort_block::<K, THREADS, ITEMS, false>(Block {
-            input: keys,
-            output: keys,
-            input_values: arg.control,
-            output_values: arg.control,
-            n: end - begin,
-            order_mask: arg.order_mask,
-            // Unknown to the compiler, which would make four rounds of the block's loop.
-            bits: Bits { begin: 0, end: hint::opaque(K::BITS) },
-            options: arg.options | ALLOW_ATOMICS,
-        });
-        at += thread::grid_dim_x();
-        // The next one's counters lie where this one's keys are compared.
+        if thread::thread_idx_x() == 0 {
+            claimed.set(0, 0);
+            claimed.set(1, begin);
+            claimed.set(2, end - begin);
+        }
         thread::sync_threads();
+        at += thread::grid_dim_x();
+        if looks(at) {
+            (begin, end) = bounds(arg.offsets, list.get(at as usize));
+        }
+        Bucket::<K, K, 0, THREADS, ITEMS, false, Together>::new(sort, claimed, Together).sort();
     }
 }
 
-/// Words of shared memory of a warp whose lanes have so many keys each: a word is left free after
+/// Vectors of 16 bytes that a lane has of its keys.
+const fn vectors<K: Key>(keys: usize) -> usize {
+    keys * size_of::<K>() / 16
+}
+
+/// Bytes of shared memory of a warp whose lanes have so many keys each. A word is left free after
 /// each row of banks, or lanes whose segments are as long as a row or half of one would meet in a
-/// bank.
-const fn stage(per_lane: usize) -> usize {
-    33 * per_lane
+/// bank; and for the same reason a vector after eight.
+const fn stage_bytes<K: Key>(per_lane: usize) -> usize {
+    let (words, vectors) = (33 * per_lane * size_of::<K>(), 36 * vectors::<K>(per_lane) * 16);
+    if words > vectors { words } else { vectors }
 }
 
 /// Bytes of shared memory of [`segments_in_warps`].
 pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
-    shape.threads / 32 * stage(shape.items) * size_of::<K>()
+    shape.threads / 32 * stage_bytes::<K>(shape.items)
 }
 
 /// The kernel that sorts in warps: a thread for each segment, which its whole warp sorts, with
 /// `KEYS` of its keys in a lane.
 #[inline(always)]
 pub unsafe fn segments_in_warps<K: Key, const THREADS: usize, const KEYS: usize>(arg: Segments<K>) {
-    let index = thread::block_idx_x() * thread::block_dim_x() + thread::thread_idx_x();
-    let (mut begin, mut length) = (0, 0);
-    if arg.control.get(WRONG) == 0 {
-        // Behind the last segment there are empty ones.
-        begin = arg.offsets.get(index.min(arg.count) as usize);
-        length = arg.offsets.get((index + 1).min(arg.count) as usize) - begin;
+    trigger_dependents();
+    sync_predecessor();
+    let index = thread::block_idx_x() * THREADS as u32 + thread::thread_idx_x();
+    // Behind the last segment there are empty ones. All is read at once.
+    let mut begin = arg.offsets.get(index.min(arg.count) as usize);
+    let mut length = arg.offsets.get((index + 1).min(arg.count) as usize).wrapping_sub(begin);
+    if arg.control.get(WRONG) != 0 {
+        (begin, length) = (0, 0);
     }
-    let warp = thread::thread_idx_x() as usize / 32;
-    let all = dynamic_shared::<K>(0, THREADS / 32 * stage(KEYS));
-    let turn = Turn::<K, KEYS> { arg, stage: all.offset(warp * stage(KEYS)), begin, length };
+    let stage = const { stage_bytes::<K>(KEYS) / 16 };
+    let all = dynamic_shared::<u128>(0, THREADS / 32 * stage);
+    let stage = all.offset(thread::thread_idx_x() as usize / 32 * stage);
+    let turn = Turn::<K, KEYS> { arg, stage, begin, length };
     let mut at = 0;
     while at < 32 {
         hint::keep_loop();
@@ -209,10 +274,17 @@ pub unsafe fn segments_in_warps<K: Key, const THREADS: usize, const KEYS: usize>
 #[derive(Clone, Copy)]
 struct Turn<K, const KEYS: usize> {
     arg: Segments<K>,
-    stage: Shared<K>,
+    stage: Shared<u128>,
     /// The lane's segment.
     begin: u32,
     length: u32,
+}
+
+/// A lane's keys of a piece: its first key in the piece, and how many it has.
+#[derive(Clone, Copy)]
+struct Part {
+    begin: u32,
+    count: u32,
 }
 
 impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
@@ -227,15 +299,14 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
         }
         count = count.min(32 / lanes).min(32 - at);
         if count == 0 {
-            // It is too long for a warp.
-            return 1;
+            // So many are too long for a warp.
+            let fit = lanes::ballot(lanes::FULL, self.length <= WARP_MOST as u32);
+            return (fit >> at).trailing_zeros().min(32 - at);
         }
         let base = lanes::shuffle_idx(lanes::FULL, self.begin, at);
         let end = lanes::shuffle_idx(lanes::FULL, self.begin + self.length, at + count - 1);
         if end - base > 1 {
-            self.load(base, end);
-            self.sort(at, lanes, count, base);
-            self.store(base, end);
+            self.sort(at, lanes, count, base, end);
         }
         count
     }
@@ -248,63 +319,19 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
         (!((!fit) >> at)).trailing_ones()
     }
 
+    /// Sorts `count` segments, each by so many lanes. Where a lane has fewer keys, words stand
+    /// that end behind all others.
     #[inline(always)]
-    fn place(index: u32) -> usize {
-        (index + index / 32) as usize
-    }
-
-    #[inline(always)]
-    unsafe fn load(&self, base: u32, end: u32) {
-        let lane = warp::lane_id();
+    unsafe fn sort(&self, at: u32, lanes: u32, count: u32, base: u32, end: u32) {
+        let part = self.part(at, lanes, count, base);
         let keys = self.arg.keys.offset(base as usize);
-        let mut loaded = [K::default(); KEYS];
+        let whole = end - base == 32 * KEYS as u32 && keys.address().is_multiple_of(16);
+        let loaded =
+            if whole { self.load_whole(keys.cast()) } else { self.load(keys, end - base, part) };
+        let mut words = self.arg.words(loaded);
         for i in 0..KEYS {
-            let index = 32 * i as u32 + lane;
-            if index < end - base {
-                loaded[i] = keys.get(index as usize);
-            }
-        }
-        for i in 0..KEYS {
-            let index = 32 * i as u32 + lane;
-            if index < end - base {
-                self.stage.set(Self::place(index), self.arg.word(loaded[i]));
-            }
-        }
-        warp::sync_warp(lanes::FULL);
-    }
-
-    #[inline(always)]
-    unsafe fn store(&self, base: u32, end: u32) {
-        warp::sync_warp(lanes::FULL);
-        let lane = warp::lane_id();
-        let keys = self.arg.keys.offset(base as usize);
-        for i in 0..KEYS {
-            let index = 32 * i as u32 + lane;
-            if index < end - base {
-                let word = self.stage.get(Self::place(index));
-                keys.set(index as usize, self.arg.key(word));
-            }
-        }
-        // The next turn's keys go where these were.
-        warp::sync_warp(lanes::FULL);
-    }
-
-    /// Sorts what is staged, each segment by so many lanes. Where one has no more keys, words
-    /// stand that end behind all others.
-    #[inline(always)]
-    unsafe fn sort(&self, at: u32, lanes: u32, count: u32, base: u32) {
-        let lane = warp::lane_id();
-        let of = lane / lanes;
-        let source = at + if of < count { of } else { 0 };
-        let begin = lanes::shuffle_idx(lanes::FULL, self.begin, source) - base;
-        let length = lanes::shuffle_idx(lanes::FULL, self.length, source);
-        let first = lane % lanes * KEYS as u32;
-        let left = if of < count { length.saturating_sub(first) } else { 0 };
-        let begin = begin + first;
-        let mut words = [!K::default(); KEYS];
-        for i in 0..KEYS as u32 {
-            if i < left {
-                words[i as usize] = self.stage.get(Self::place(begin + i));
+            if i as u32 >= part.count {
+                words[i] = !K::default();
             }
         }
         sort_lane(&mut words);
@@ -313,9 +340,132 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
             merge_lanes(&mut words, run);
             run *= 2;
         }
+        let sorted = self.arg.keys(words);
+        if whole {
+            self.store_whole(keys.cast(), sorted);
+        } else {
+            self.store(keys, end - base, part, sorted);
+        }
+        // The next turn's keys go where these were.
+        warp::sync_warp(lanes::FULL);
+    }
+
+    /// What this lane sorts.
+    #[inline(always)]
+    unsafe fn part(&self, at: u32, lanes: u32, count: u32, base: u32) -> Part {
+        let lane = warp::lane_id();
+        let of = lane / lanes;
+        let source = at + if of < count { of } else { 0 };
+        let begin = lanes::shuffle_idx(lanes::FULL, self.begin, source) - base;
+        let length = lanes::shuffle_idx(lanes::FULL, self.length, source);
+        let first = lane % lanes * KEYS as u32;
+        let left = if of < count { length.saturating_sub(first) } else { 0 };
+        Part { begin: begin + first, count: left.min(KEYS as u32) }
+    }
+
+    /// The slots of a lane's vectors: of row `j` at [`row_slot`](Self::row_slot), and its own
+    /// from here on.
+    #[inline(always)]
+    fn own_slot() -> usize {
+        let first = vectors::<K>(KEYS) * hint::opaque(warp::lane_id()) as usize;
+        first + first / 8
+    }
+
+    #[inline(always)]
+    fn row_slot(j: usize) -> usize {
+        let lane = hint::opaque(warp::lane_id()) as usize;
+        36 * j + lane + lane / 8
+    }
+
+    /// A lane's keys of a piece of `32 * KEYS`, which is read by vectors.
+    #[inline(always)]
+    unsafe fn load_whole(&self, piece: Global<u128>) -> [K; KEYS] {
+        let mut rows = [0; KEYS];
+        let count = vectors::<K>(KEYS);
+        for j in 0..count {
+            rows[j] = piece.get(32 * j + warp::lane_id() as usize);
+        }
+        for j in 0..count {
+            self.stage.set(Self::row_slot(j), rows[j]);
+        }
+        warp::sync_warp(lanes::FULL);
+        let own = self.stage.offset(Self::own_slot());
+        let mut keys = [K::default(); KEYS];
+        for j in 0..count {
+            let vector = own.get(j);
+            for i in 0..KEYS / count {
+                keys[KEYS / count * j + i] = K::from_u64((vector >> (K::BITS * i as u32)) as u64);
+            }
+        }
+        keys
+    }
+
+    #[inline(always)]
+    unsafe fn store_whole(&self, piece: Global<u128>, keys: [K; KEYS]) {
+        let own = self.stage.offset(Self::own_slot());
+        let count = vectors::<K>(KEYS);
+        for j in 0..count {
+            let mut vector = 0;
+            for i in 0..KEYS / count {
+                let key = keys[KEYS / count * j + i].to_u64() as u128;
+                vector |= key << (K::BITS * i as u32);
+            }
+            own.set(j, vector);
+        }
+        warp::sync_warp(lanes::FULL);
+        for j in 0..count {
+            let row = self.stage.get(Self::row_slot(j));
+            piece.set(32 * j + warp::lane_id() as usize, row);
+        }
+    }
+
+    /// Where key `index` of a piece is staged.
+    #[inline(always)]
+    unsafe fn staged(&self, index: u32) -> Shared<K> {
+        self.stage.cast::<K>().offset((index + index / 32) as usize)
+    }
+
+    /// A lane's keys of a piece of so many.
+    #[inline(always)]
+    unsafe fn load(&self, piece: Global<K>, count: u32, part: Part) -> [K; KEYS] {
+        let lane = warp::lane_id();
+        let (rows, stage) = (piece.offset(lane as usize), self.staged(lane));
+        let mut loaded = [K::default(); KEYS];
+        for i in 0..KEYS {
+            if 32 * i as u32 + lane < count {
+                loaded[i] = rows.get(32 * i);
+            }
+        }
+        for i in 0..KEYS {
+            if 32 * i as u32 + lane < count {
+                stage.set(33 * i, loaded[i]);
+            }
+        }
+        warp::sync_warp(lanes::FULL);
+        let mut keys = [K::default(); KEYS];
         for i in 0..KEYS as u32 {
-            if i < left {
-                self.stage.set(Self::place(begin + i), words[i as usize]);
+            if i < part.count {
+                keys[i as usize] = self.staged(part.begin + i).get(0);
+            }
+        }
+        keys
+    }
+
+    #[inline(always)]
+    unsafe fn store(&self, piece: Global<K>, count: u32, part: Part, keys: [K; KEYS]) {
+        // Opaque, or all slots are kept since the keys were loaded.
+        let begin = hint::opaque(part.begin);
+        for i in 0..KEYS as u32 {
+            if i < part.count {
+                self.staged(begin + i).set(0, keys[i as usize]);
+            }
+        }
+        warp::sync_warp(lanes::FULL);
+        let lane = warp::lane_id();
+        let (rows, stage) = (piece.offset(lane as usize), self.staged(lane));
+        for i in 0..KEYS {
+            if 32 * i as u32 + lane < count {
+                rows.set(32 * i, stage.get(33 * i));
             }
         }
     }

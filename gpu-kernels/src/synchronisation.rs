@@ -14,7 +14,7 @@
 use crate::fused;
 use crate::key::DIGIT_BITS;
 use crate::policy::Shape;
-use crate::policy::segments::WARP_MOST;
+use crate::policy::segments::{LIST, SHORT, SHORT_ITEMS, WARP_MOST};
 use crate::tile::{self, look};
 
 /// Instructions in a kernel's code.
@@ -74,17 +74,32 @@ pub const fn fused(shape: Shape, paired: bool) -> Counts {
     Counts::new(votes, scans + networks + in_memory + grid_barriers + 14)
 }
 
-/// The classes of segments: a vote for each list.
-pub const SEGMENT_CLASSES: Counts = Counts::new(crate::segments::LISTS, 0);
+/// The classes of segments: of each that a thread has a vote for each list, and one before on
+/// whether any is for one.
+pub const SEGMENT_CLASSES: Counts = Counts::new(LIST.items * (crate::segments::LISTS + 1), 0);
 
-/// Segments in warps: a vote for each number of lanes that a segment may take.
+/// Segments in warps: a vote for each number of lanes that a segment may take, and one on those
+/// that are too long.
 pub const fn segments_in_warps(keys: usize) -> Counts {
-    Counts::new((WARP_MOST / keys).ilog2() as usize + 1, 0)
+    Counts::new((WARP_MOST / keys).ilog2() as usize + 2, 0)
 }
 
-/// A list of segments, each sorted in one block, with a barrier before the next one.
-pub const fn segments(items: usize) -> Counts {
-    let Counts { votes, barriers } = block(items, false);
+/// The first lists of segments, with a barrier between two.
+pub const fn short_segments(threads: usize) -> Counts {
+    let mut counts = Counts::new(0, SHORT - 1);
+    let mut list = 0;
+    while list < SHORT {
+        let of = long_segments(Shape::new(threads, SHORT_ITEMS[list], 1));
+        counts = Counts::new(counts.votes + of.votes, counts.barriers + of.barriers);
+        list += 1;
+    }
+    counts
+}
+
+/// A list of segments, each sorted in one block as a top digit is, with one barrier more for the
+/// bits that its keys differ in.
+pub const fn long_segments(shape: Shape) -> Counts {
+    let Counts { votes, barriers } = digit_sort(shape.items, false);
     Counts::new(votes, barriers + 1)
 }
 

@@ -23,7 +23,7 @@ use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Key;
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::merge::Merge;
-use gpu_kernels::policy::segments::{BLOCKS, MOST, WARP_MOST};
+use gpu_kernels::policy::segments::{BLOCKS, MOST, SHORT, WARP_MOST};
 use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
 use gpu_kernels::tile::{Pass, look};
@@ -191,11 +191,16 @@ fn segments_in_warps<K: Key>(entry: &Entry<Segments<K>>, run: unsafe fn(Segments
     segments(entry.name, kernels, WARP_MOST);
 }
 
-fn segments_in_blocks<K: Key>(entry: &Entry<Segments<K>>, run: unsafe fn(Segments<K>)) {
+fn short_segments<K: Key>(entry: &Entry<Segments<K>>, run: unsafe fn(Segments<K>)) {
+    let kernels = SegmentSorts { short: Kernel::of(entry, run), ..SegmentSorts::new() };
+    segments(entry.name, kernels, MOST[SHORT - 1]);
+}
+
+fn long_segments<K: Key>(entry: &Entry<Segments<K>>, run: unsafe fn(Segments<K>)) {
     let mut kernels = SegmentSorts::new();
-    let class = MOST.iter().position(|&most| most == entry.shape.tile()).unwrap();
-    kernels.in_blocks[class] = Kernel::of(entry, run);
-    segments(entry.name, kernels, entry.shape.tile());
+    let class = MOST.iter().rposition(|&most| most <= entry.shape.tile()).unwrap();
+    kernels.long[class - SHORT] = Kernel::of(entry, run);
+    segments(entry.name, kernels, MOST[class]);
 }
 
 /// Sorts of segments no longer than `most` and a little more, of every type of the words' width.

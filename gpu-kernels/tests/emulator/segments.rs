@@ -4,13 +4,15 @@
 use crate::alone::Kernel;
 use crate::case::Emulated;
 use cuda_std::emu::Buffer;
-use gpu_kernels::block;
 use gpu_kernels::control;
 use gpu_kernels::key::Key;
-use gpu_kernels::policy::segments::{BLOCKS, LIST, MOST, U32, WARP_MOST, WARPS_U64};
+use gpu_kernels::local_sort;
+use gpu_kernels::policy::segments::{
+    BLOCKS, LIST, MOST, SHORT, SHORT_U64, U32, WARP_MOST, WARPS_U64,
+};
 use gpu_kernels::segments::{
-    self, Classes, Segments, WRONG, list_begin, segment_classes, segments_in_blocks,
-    segments_in_warps,
+    self, Classes, Segments, WRONG, list_begin, long_segments, segment_classes, segments_in_warps,
+    short_segments,
 };
 use sort_cases::Case;
 
@@ -19,19 +21,20 @@ use sort_cases::Case;
 pub struct SegmentSorts<K> {
     pub classes: Kernel<Classes>,
     pub in_warps: Kernel<Segments<K>>,
-    pub in_blocks: [Kernel<Segments<K>>; BLOCKS],
+    pub short: Kernel<Segments<K>>,
+    pub long: [Kernel<Segments<K>>; BLOCKS - SHORT],
 }
 
 /// Lengths about which a sort changes.
-const LENGTHS: [usize; 13] =
-    [0, 1, 8, 16, 32, 64, 128, WARP_MOST, 300, 1024, 2048, 4096, MOST[BLOCKS - 1]];
+const LENGTHS: [usize; 14] =
+    [0, 1, 8, 16, 32, 64, 128, WARP_MOST, 300, 640, 1152, 2176, 4352, MOST[BLOCKS - 1]];
 
-macro_rules! in_blocks {
+macro_rules! long {
     ($K:ident, $($class:literal),*) => {
         [$(Kernel::of_shape(
-            segments_in_blocks::<$K, { U32[$class].threads }, { U32[$class].items }>,
+            long_segments::<$K, { U32[$class].threads }, { U32[$class].items }>,
             U32[$class],
-            block::shared_bytes::<$K>(U32[$class]),
+            local_sort::digit_shared_bytes::<$K>(U32[$class]),
         )),*]
     };
 }
@@ -45,7 +48,12 @@ impl<K: Key> SegmentSorts<K> {
                 WARPS_U64,
                 segments::shared_bytes::<K>(WARPS_U64),
             ),
-            in_blocks: in_blocks!(K, 0, 1, 2, 3),
+            short: Kernel::of_shape(
+                short_segments::<K, { SHORT_U64.threads }>,
+                SHORT_U64,
+                local_sort::digit_shared_bytes::<K>(SHORT_U64),
+            ),
+            long: long!(K, 0, 1),
         }
     }
 
@@ -108,8 +116,8 @@ impl<K: Key> SegmentSorts<K> {
         let words = segments::words(keys.len());
         let control = Buffer::<u32>::from_slice(&vec![0; words]).named("control");
         let (count, n) = (offsets.len() as u32 - 1, keys.len() as u32);
-        let grid = (count as usize).div_ceil(LIST.threads);
         let arg = Classes { offsets: borders.global(), count, n, control: control.global() };
+        let grid = (count as usize).div_ceil(LIST.tile());
         self.classes.launch(case, "segment_classes", grid, arg)?;
         let mut arg = Segments {
             keys: array.global(),
@@ -121,17 +129,19 @@ impl<K: Key> SegmentSorts<K> {
             options: if case.key_of::<K>().is_float() { control::ENCODE } else { 0 },
             list: 0,
         };
-        self.in_warps.launch(case, "segments_in_warps", grid, arg)?;
-        for kernel in self.in_blocks {
-            kernel.launch(case, "segments_in_blocks", 2, arg)?;
-            arg.list += 1;
+        let grid = (count as usize).div_ceil(self.in_warps.threads);
+        self.in_warps.early().launch(case, "segments_in_warps", grid, arg)?;
+        self.short.early().launch(case, "short_segments", 2, arg)?;
+        for (list, kernel) in (SHORT..).zip(self.long) {
+            arg.list = list as u32;
+            kernel.early().launch(case, "long_segments", 2, arg)?;
         }
         Ok((array.to_vec(), control.to_vec()))
     }
 }
 
 /// Offsets of segments of the case's keys: of a length near one of [`LENGTHS`], or of all below
-/// it, so that a warp's may all be short.
+/// it, so that a warp's may all be short; or all of one length, so that they may fill its lanes.
 fn offsets(case: &Case, most: usize) -> Vec<u32> {
     let mut state = case.seed;
     let mut draw = |below: usize| {
@@ -141,9 +151,14 @@ fn offsets(case: &Case, most: usize) -> Vec<u32> {
     let lengths = LENGTHS.iter().filter(|&&length| length <= most).count();
     let longest = LENGTHS[draw(lengths)];
     let mut end = draw(case.n.min(20) + 1);
+    let alike = draw(3) == 0;
+    if alike {
+        end -= end % 4;
+    }
     let mut offsets = vec![end as u32];
     while end < case.n && offsets.len() < 2000 {
         let length = match draw(2) {
+            _ if alike => longest,
             0 => LENGTHS[draw(lengths)].min(longest) + draw(2),
             _ => draw(longest + 2),
         };

@@ -337,14 +337,14 @@ fn fused_entries<W: Entries>(
     })
 }
 
-/// The kernels that sort segments.
+/// The kernels that sort segments; those of lists with as many blocks as the GPU holds.
 pub struct SegmentKernels<W> {
     /// Checks offsets, and lists segments by length.
     pub classes: Kernel<Classes>,
-    /// Sorts the short ones.
+    /// Sorts those that suit a warp.
     pub in_warps: Kernel<Segments<W>>,
-    /// Sorts each list, in a grid of so many blocks: all that the GPU holds.
-    pub in_blocks: Vec<KernelAndBlocks<Segments<W>>>,
+    /// Sorts the first lists, and each of the others.
+    pub lists: Vec<KernelAndBlocks<Segments<W>>>,
 }
 
 impl<W: Entries> SegmentKernels<W> {
@@ -354,14 +354,15 @@ impl<W: Entries> SegmentKernels<W> {
             let (sort, otherwise) = ("segments", "each segment by itself");
             return Err(Error::KeyWidth { sort, key, otherwise });
         };
-        let in_blocks = W::SEGMENTS_IN_BLOCKS.iter().map(|entry| {
+        let load = |entry| {
             let kernel = device.kernels.load(entry)?;
-            Ok((kernel, kernel.resources()?.blocks * device.multiprocessors))
-        });
+            Ok::<_, Error>((kernel, kernel.resources()?.blocks * device.multiprocessors))
+        };
+        let lists = W::SHORT_SEGMENTS.iter().chain(W::LONG_SEGMENTS);
         Ok(SegmentKernels {
             classes: device.kernels.load(&classify_segments::ENTRY)?,
             in_warps: device.kernels.load(in_warps)?,
-            in_blocks: in_blocks.collect::<Result<_, Error>>()?,
+            lists: lists.map(load).collect::<Result<_, _>>()?,
         })
     }
 }

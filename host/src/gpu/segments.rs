@@ -6,7 +6,7 @@ use cuda_std::ext::memory::Global;
 use cust::memory::{CopyDestination, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::control;
-use gpu_kernels::policy::segments::{BLOCKS, MOST};
+use gpu_kernels::policy::segments::{BLOCKS, MOST, SHORT};
 use gpu_kernels::segments::{self, Classes, FIRST_LIST, Segments, WRONG, list_begin};
 
 use super::checks::address;
@@ -98,7 +98,7 @@ impl<K: GpuKey> SegmentSort<K> {
         let base = workspace.memory.as_device_ptr().as_raw();
         let (offsets, control) = (Global::on_device(address(offsets)), Global::on_device(base));
         let (count, n) = (self.count as u32, self.n as u32);
-        let SegmentKernels { classes, in_warps, in_blocks } = &self.kernels;
+        let SegmentKernels { classes, in_warps, lists } = &self.kernels;
         let mut arguments = Segments {
             keys: Global::on_device(address(keys)),
             offsets,
@@ -115,10 +115,15 @@ impl<K: GpuKey> SegmentSort<K> {
             stream::fill(base, 0, 4 * FIRST_LIST as u64, stream)?;
             let blocks = classes.blocks(self.count as u64) as u32;
             classes.launch(stream, blocks, &Classes { offsets, count, n, control })?;
-            in_warps.launch(stream, blocks, &arguments)?;
-            for (kernel, blocks) in in_blocks {
-                kernel.launch(stream, *blocks, &arguments)?;
-                arguments.list += 1;
+            let blocks = count.div_ceil(in_warps.shape().threads as u32);
+            in_warps.launch_early(stream, blocks, &arguments)?;
+            // The first kernel sees to all lists up to that of its own size.
+            for ((kernel, held), list) in lists.iter().zip([0, SHORT, SHORT + 1]) {
+                arguments.list = list as u32;
+                let most = segments::list_words(list, self.n) as u32;
+                if most > 0 {
+                    kernel.launch_early(stream, most.min(*held), &arguments)?;
+                }
             }
         }
         Ok(())
