@@ -223,6 +223,13 @@ impl Scale {
     }
 }
 
+/// A thread's words of a block's tile, unless they are staged, and how many the tile has.
+#[derive(Clone, Copy)]
+struct Tile<W, const LOADED: usize> {
+    words: [W; LOADED],
+    valid: u32,
+}
+
 /// The ranges of a tile's words, and how many there are: as many as blocks by digits, and twice
 /// as many by splitters.
 #[derive(Clone, Copy)]
@@ -246,6 +253,9 @@ impl<
     };
 
     pub(crate) const HELD: u32 = (THREADS * ITEMS) as u32;
+
+    /// True if a thread's words are so many that they do not stay in registers.
+    const STAGED: bool = ITEMS >= 2 * SAMPLES_OF_THREAD;
 
     const LOOKED_AT: u32 =
         (if THREADS < LOOKED_AT { THREADS * LOOKS_MAX } else { LOOKED_AT }) as u32;
@@ -307,7 +317,7 @@ impl<
     #[inline(always)]
     unsafe fn sort(self) {
         let sample = self.look();
-        let (words, valid) = self.load();
+        let tile = self.load();
         let (scale, even) = self.judge(sample);
         let (mut by_splitters, mut entered) = (!even, false);
         loop {
@@ -315,8 +325,8 @@ impl<
             if by_splitters {
                 self.choose_splitters();
             }
-            let ranges = self.ranges(&words, scale, by_splitters);
-            let (ranks, claim) = self.claim(ranges, valid);
+            let ranges = self.ranges(&tile, scale, by_splitters);
+            let (ranks, claim) = self.claim(ranges, tile.valid);
             if entered {
                 self.grid_barrier();
             } else if !self.enter() {
@@ -328,7 +338,7 @@ impl<
                 continue;
             }
             self.settle(total, claim);
-            self.scatter(&words, valid, ranges, ranks);
+            self.scatter(&tile, ranges, ranks);
             break;
         }
         self.grid_barrier();
@@ -386,9 +396,28 @@ impl<
         self.thread + ((i * THREADS) as u32) < valid
     }
 
-    /// The words of the tile's keys, and how many it has.
+    /// Where this thread's words wait if they are many: where a range is sorted later, behind the
+    /// sample.
     #[inline(always)]
-    unsafe fn load(&self) -> ([W; LOADED], u32) {
+    unsafe fn staged(&self) -> Shared<W> {
+        Self::LAYOUT.words.shared().offset(Self::HELD as usize / 2 + self.thread as usize)
+    }
+
+    /// Word `i` of this thread, if it exists.
+    #[inline(always)]
+    unsafe fn word_of_tile(&self, tile: &Tile<W, LOADED>, i: usize) -> W {
+        if !Self::STAGED {
+            tile.words[i]
+        } else if self.has(i, tile.valid) {
+            self.staged().get(i * THREADS)
+        } else {
+            W::default()
+        }
+    }
+
+    /// The tile.
+    #[inline(always)]
+    unsafe fn load(&self) -> Tile<W, LOADED> {
         let tile = (((self.arg.n - 1) >> self.bits()) + 1).next_multiple_of(32);
         let begin = (thread::block_idx_x() * tile).min(self.arg.n);
         let valid = tile.min(self.arg.n - begin);
@@ -403,8 +432,11 @@ impl<
         let mut words = [W::default(); LOADED];
         for i in 0..LOADED {
             words[i] = self.word(keys[i], first + (i * THREADS) as u32);
+            if Self::STAGED && self.has(i, valid) {
+                self.staged().set(i * THREADS, words[i]);
+            }
         }
-        (words, valid)
+        Tile { words, valid }
     }
 
     #[inline(always)]
@@ -418,13 +450,14 @@ impl<
     #[inline(always)]
     unsafe fn ranges(
         &self,
-        words: &[W; LOADED],
+        tile: &Tile<W, LOADED>,
         scale: Scale,
         by_splitters: bool,
     ) -> Ranges<LOADED> {
         let mut of = [0; LOADED];
         for i in 0..LOADED {
-            of[i] = if by_splitters { self.range_of(words[i]) } else { scale.digit(words[i]) };
+            let word = self.word_of_tile(tile, i);
+            of[i] = if by_splitters { self.range_of(word) } else { scale.digit(word) };
         }
         Ranges { of, kinds: self.blocks() << by_splitters as u32 }
     }
@@ -504,21 +537,16 @@ impl<
 
     /// Stores the tile's words in their ranges. One that equals a splitter is in its place.
     #[inline(always)]
-    unsafe fn scatter(
-        &self,
-        words: &[W; LOADED],
-        valid: u32,
-        ranges: Ranges<LOADED>,
-        ranks: [u32; LOADED],
-    ) {
+    unsafe fn scatter(&self, tile: &Tile<W, LOADED>, ranges: Ranges<LOADED>, ranks: [u32; LOADED]) {
         for i in 0..LOADED {
-            if self.has(i, valid) {
+            if self.has(i, tile.valid) {
+                let word = self.word_of_tile(tile, i);
                 let begin = Self::LAYOUT.counts.shared().get(ranges.of[i] as usize);
                 let slot = begin + ranks[i];
                 if !PAIRED && ranges.kinds > self.blocks() && ranges.of[i] % 2 == 1 {
-                    self.arg.output.set(slot as usize, self.key(words[i]));
+                    self.arg.output.set(slot as usize, self.key(word));
                 } else {
-                    self.store(slot, words[i]);
+                    self.store(slot, word);
                 }
             }
         }

@@ -56,13 +56,15 @@ impl<
         // A warp that sees contention at once does not wait for it.
         let first_bin = if has(0) { bin(words[0]) } else { !self.thread };
         let contended = is_contended(first_bin);
+        // Eight to a word, as long as none is contended.
         let (mut ranks, mut most) = ([0; ITEMS], 0);
         for i in 0..ITEMS {
             if has(i) && !contended {
                 let bin = bin(words[i]);
                 let half = bin % 2 * 16;
-                ranks[i] = bins.fetch_add(bin as usize / 2, 1 << half) >> half & 0xffff;
-                most = most.max(ranks[i]);
+                let rank = bins.fetch_add(bin as usize / 2, 1 << half) >> half & 0xffff;
+                ranks[i / 8] |= rank << (i % 8 * 4);
+                most = most.max(rank);
             }
         }
         if thread::sync_threads_or(contended || most >= CONTENDED) {
@@ -72,8 +74,9 @@ impl<
         let sorted = Self::LAYOUT.words.shared();
         for i in 0..ITEMS {
             if has(i) {
-                let begin = halves.get(bin(words[i]) as usize) as u32;
-                sorted.set((begin + ranks[i]) as usize, words[i]);
+                let slot =
+                    halves.get(bin(words[i]) as usize) as u32 + (ranks[i / 8] >> (i % 8 * 4) & 15);
+                sorted.set(slot as usize, words[i]);
             }
         }
         thread::sync_threads();
@@ -116,34 +119,41 @@ impl<
     #[inline(always)]
     unsafe fn order_bins(&self, begin: u32, count: u32, bin: impl Fn(W) -> u32) {
         let (sorted, begins) = (Self::LAYOUT.words.shared(), self.bins().cast::<u16>());
-        let slot = |i: usize| self.thread + (i * THREADS) as u32;
-        let (mut words, mut bounds) = ([W::default(); ITEMS], [0; ITEMS]);
-        for i in 0..ITEMS {
-            if slot(i) < count {
-                words[i] = sorted.get(slot(i) as usize);
-            }
-        }
-        for i in 0..ITEMS {
-            if slot(i) < count {
-                let bin = bin(words[i]) as usize;
-                bounds[i] = begins.get(bin) as u32 | (begins.get(bin + 1) as u32) << 16;
-            }
-        }
-        let mut slots = [count; ITEMS];
-        for i in 0..ITEMS {
-            if slot(i) < count {
-                let (mut before, end) = (bounds[i] & 0xffff, bounds[i] >> 16);
-                let mut other = before;
-                while other < end {
-                    let word = sorted.get(other as usize);
-                    let earlier = word == words[i] && other < slot(i);
-                    before += (word < words[i] || earlier) as u32;
-                    other += 1;
+        // With values all are written at once; else a few, which take fewer registers.
+        let few = const { if PAIRED { ITEMS } else { 4 } };
+        let mut first = 0;
+        while first < ITEMS {
+            hint::keep_loop();
+            let slot = |i: usize| self.thread + ((first + i) * THREADS) as u32;
+            let (mut words, mut bounds) = ([W::default(); ITEMS], [0; ITEMS]);
+            for i in 0..few {
+                if slot(i) < count {
+                    words[i] = sorted.get(slot(i) as usize);
                 }
-                slots[i] = before;
             }
+            for i in 0..few {
+                if slot(i) < count {
+                    let bin = bin(words[i]) as usize;
+                    bounds[i] = begins.get(bin) as u32 | (begins.get(bin + 1) as u32) << 16;
+                }
+            }
+            let mut slots = [count; ITEMS];
+            for i in 0..few {
+                if slot(i) < count {
+                    let (mut before, end) = (bounds[i] & 0xffff, bounds[i] >> 16);
+                    let mut other = before;
+                    while other < end {
+                        let word = sorted.get(other as usize);
+                        let earlier = word == words[i] && other < slot(i);
+                        before += (word < words[i] || earlier) as u32;
+                        other += 1;
+                    }
+                    slots[i] = before;
+                }
+            }
+            self.write(begin, count, words, slots);
+            first += few;
         }
-        self.write(begin, count, words, slots);
     }
 
     /// Sorts a range by a network.
@@ -152,14 +162,20 @@ impl<
         let sorted = Self::LAYOUT.words.shared();
         let word = |i: u32| self.stored(begin + i);
         network::sort_block::<W, THREADS, ITEMS>(count, word, sorted);
-        let (mut words, mut slots) = ([W::default(); ITEMS], [count; ITEMS]);
-        for i in 0..ITEMS {
-            let slot = self.thread + (i * THREADS) as u32;
-            if slot < count {
-                (words[i], slots[i]) = (sorted.get(slot as usize), slot);
+        let few = const { if PAIRED { ITEMS } else { 4 } };
+        let mut first = 0;
+        while first < ITEMS {
+            hint::keep_loop();
+            let (mut words, mut slots) = ([W::default(); ITEMS], [count; ITEMS]);
+            for i in 0..few {
+                let slot = self.thread + ((first + i) * THREADS) as u32;
+                if slot < count {
+                    (words[i], slots[i]) = (sorted.get(slot as usize), slot);
+                }
             }
+            self.write(begin, count, words, slots);
+            first += few;
         }
-        self.write(begin, count, words, slots);
     }
 
     /// Writes sorted words to slots of a range, which they have if below `count`; with values all
