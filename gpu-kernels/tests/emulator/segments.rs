@@ -98,9 +98,12 @@ impl<K: Key> SegmentSorts<K> {
         let mut offsets = offsets(case, 4096);
         let keys = case.words::<K>();
         let at = case.seed as usize % (offsets.len() - 1);
-        match case.seed.is_multiple_of(2) || offsets[at] == 0 {
-            true => offsets[at + 1] = keys.len() as u32 + 1,
-            false => offsets[at + 1] = offsets[at] - 1,
+        let behind = keys.len() as u32 + 1;
+        match case.seed % 3 {
+            // All segments of two blocks.
+            0 => offsets = vec![behind; 2 * LIST.tile()],
+            1 if offsets[at] > 0 => offsets[at + 1] = offsets[at] - 1,
+            _ => offsets[at + 1] = behind,
         }
         let (found, control) = self.run(case, &keys, &offsets)?;
         match found == keys && control[WRONG] != 0 {
@@ -141,7 +144,8 @@ impl<K: Key> SegmentSorts<K> {
 }
 
 /// Offsets of segments of the case's keys: of a length near one of [`LENGTHS`], or of all below
-/// it, so that a warp's may all be short; or all of one length, so that they may fill its lanes.
+/// it, so that a warp's may all be short; or all of one length, so that they may fill its lanes. In
+/// one of four cases two blocks make the lists.
 fn offsets(case: &Case, most: usize) -> Vec<u32> {
     let mut state = case.seed;
     let mut draw = |below: usize| {
@@ -170,6 +174,11 @@ fn offsets(case: &Case, most: usize) -> Vec<u32> {
     }
     if offsets.len() == 1 {
         offsets.push(case.n as u32);
+    }
+    if draw(4) == 0 {
+        // Empty ones, so many that another block sees to those behind them.
+        let middle = offsets.len() / 2;
+        offsets.splice(middle..middle, [offsets[middle]; LIST.tile()]);
     }
     offsets
 }
