@@ -157,7 +157,7 @@ pub(crate) fn trials() -> impl Iterator<Item = Trial> {
             };
             let count = devices.all().len();
             println!("{count} GPUs, from the first to the second {:?}", devices.link(0, 1));
-            test(&devices);
+            crate::in_turn(name, || test(&devices));
             Ok(Completion::Completed)
         })
     })

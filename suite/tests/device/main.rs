@@ -45,11 +45,22 @@ const SPREADS: [Distribution; 6] = [
 ];
 
 /// Tests that capture a stream: what other threads ask of the driver meanwhile may fail,
-/// and the capture with it.
-const ALONE: &[&str] = &["a_sort_is_captured_in_a_graph", "a_capture_alone_clears_nothing"];
+/// and the capture with it. And one that holds all GPUs back, for which others that free memory
+/// would wait, and the driver with them.
+const ALONE: &[&str] =
+    &["a_sort_is_captured_in_a_graph", "a_capture_alone_clears_nothing", "levels_go_over_all_gpus"];
 
 /// Held by each test, by those alone.
 static TURN: RwLock<()> = RwLock::new(());
+
+/// Runs a test when it is its turn.
+fn in_turn(name: &str, test: impl FnOnce()) {
+    // Poisoned or not, it is only a turn that is waited for.
+    let turn =
+        if ALONE.contains(&name) { (None, Some(TURN.write())) } else { (Some(TURN.read()), None) };
+    test();
+    drop(turn);
+}
 
 const TESTS: &[OnDevice] = &[
     ("large_inputs_are_sorted_and_stable", large_inputs_are_sorted_and_stable),
@@ -96,16 +107,9 @@ fn main() {
             let skipped = device.is_err();
             Trial::test(name, move || {
                 let device = device.map_err(|skipped| Failed::from(skipped.to_string()))?;
-                // Poisoned or not, it is only a turn that is waited for.
-                let turn = if ALONE.contains(&name) {
-                    (None, Some(TURN.write()))
-                } else {
-                    (Some(TURN.read()), None)
-                };
                 // Tests run in threads of their own.
                 device.enter().map_err(|error| Failed::from(error.to_string()))?;
-                test(device);
-                drop(turn);
+                in_turn(name, || test(device));
                 Ok(())
             })
             .with_ignored_flag(skipped)
