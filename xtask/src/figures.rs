@@ -5,6 +5,7 @@
 //! than CUB, and no sort takes more memory than CUB's.
 
 mod predictions;
+mod samples;
 
 use crate::cargo;
 use anyhow::{Context, Result, bail, ensure};
@@ -300,8 +301,13 @@ fn one_launch() -> Result<String> {
     let ratio_of = |cell: &Value| cell["ratio"].as_f64().unwrap_or(f64::MAX);
     let mut rows = Vec::new();
     for ((kind, n), cell) in record.uniform("gpu", "cub")? {
-        // Pairs of 2^17 take passes.
-        if n > 1 << if kind == "u32+u32" { 16 } else { 17 } {
+        // More take passes.
+        let most = match kind {
+            "u32+u32" => 16,
+            "u64" => 18,
+            _ => 17,
+        };
+        if n > 1 << most {
             continue;
         }
         let same = |cell: &&Value| cell["n"] == n && cell["type"] == kind;
@@ -435,6 +441,9 @@ pub(crate) fn all() -> Result<BTreeMap<String, String>> {
         ("one-launch", one_launch()?),
         ("least-now", least_now()?),
         ("variants", variants()?),
+        ("segments", samples::segments()?),
+        ("levels-h200-x2", samples::levels()?),
+        ("larger", samples::larger()?),
         ("predictions-b200", predictions::b200()?),
     ];
     figures.extend(of_all.map(|(name, figure)| (name.to_owned(), figure)));
