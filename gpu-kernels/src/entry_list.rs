@@ -214,7 +214,7 @@ macro_rules! for_every_entry {
                 recent_fused {
                     fused_16_keys_u64: keys, fused::TO_16;
                     fused_17_keys_u64: keys, fused::TO_17;
-                    fused_18_keys_u64: keys, fused::TO_18;
+                    fused_19_keys_u64: keys, fused::TO_19;
                 }
                 blocks {
                     block_small_keys_u64: keys, block::SMALL;

@@ -1,4 +1,4 @@
-//! Sorts a few thousand to 2^18 keys in one launch: a pass by ranges of keys, then a range a block.
+//! Sorts a few thousand to 2^19 keys in one launch: a pass by ranges of keys, then a range a block.
 //!
 //! So few keys are bound by launches and by waiting, not by what moves. Here each key is read and
 //! written twice, between two grid barriers:
@@ -22,7 +22,7 @@
 //!
 //! # Uneven keys
 //! Every block sorts a larger sample by itself, the same that all others sort, and takes each 8th
-//! key of it as a splitter (samplesort: Frazer and McKellar 1970). A key that equals a splitter is
+//! or 32nd key of it as a splitter (samplesort: Frazer and McKellar 1970). A key that equals a splitter is
 //! in its place at once, so that keys of few values need no further sorting. If the first sample
 //! has misled and a digit has more keys than a block holds, all blocks know it after the first
 //! barrier, and count again by splitters.
@@ -38,7 +38,7 @@
 //! itself, by a network in device memory. Blocks that have passed the first barrier are on the
 //! device, and wait for each other without a bound. The network in device memory is also for a
 //! range between splitters that is larger than a block holds: at four times the mean, and of 8
-//! samples each, one sort in 100,000.
+//! samples each, one sort in 100,000; at twice, and of 32, one in 10,000.
 //!
 //! # Predicted for an H200
 //! A laboratory in CUDA C++ measured all steps but the look, for 2^12, 2^14, 2^16 and 2^18 keys:
@@ -74,8 +74,10 @@ pub const RANGES_MAX: usize = 128;
 /// Keys that are looked at, at most, and those of a thread where blocks are small.
 const LOOKED_AT: usize = 512;
 const LOOKS_MAX: usize = 2;
-/// Samples of a range that splitters are chosen from.
+/// Samples of a range that splitters are chosen from, where a block holds four times the mean.
 pub const SAMPLES: usize = 8;
+/// The same where it holds less.
+pub(crate) const SAMPLES_MANY: usize = 32;
 /// Samples of a thread, of which the smallest block has enough for all ranges.
 pub(crate) const SAMPLES_OF_THREAD: usize = 4;
 /// Bins a thread, which it scans by one access.
@@ -98,9 +100,10 @@ pub const fn blocks(n: usize, threads: usize) -> usize {
     if blocks > most { most } else { blocks }
 }
 
-/// Keys of a thread in a tile, of `items` in a range, which holds four times the mean.
+/// Keys of a thread in a tile, of `items` in a range: a block holds four times the mean, or of
+/// many items twice.
 pub const fn loaded(items: usize) -> usize {
-    items / 4
+    if items < 8 { items / 4 } else { items / 2 }
 }
 
 /// Keys that a thread looks at, if there are so many.

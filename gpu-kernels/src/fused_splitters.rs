@@ -1,6 +1,6 @@
 //! Splitters of the sort in [one launch](crate::fused), for keys whose digits are uneven.
 
-use crate::fused::{RANGES_MAX, SAMPLES, SAMPLES_OF_THREAD, Sorter};
+use crate::fused::{RANGES_MAX, SAMPLES, SAMPLES_MANY, SAMPLES_OF_THREAD, Sorter};
 use crate::key::Key;
 use crate::network;
 use cuda_std::prelude::*;
@@ -19,14 +19,18 @@ impl<
     #[inline(always)]
     pub(crate) unsafe fn choose_splitters(&self) {
         let blocks = self.blocks();
-        let (words, all) = (Self::LAYOUT.words.shared(), SAMPLES as u32 * blocks);
-        network::sort_block::<W, THREADS, SAMPLES_OF_THREAD>(
-            all,
-            |number| self.sample(number, all.ilog2()),
-            words,
-        );
+        const {
+            let holds_four = ITEMS >= 4 * LOADED;
+            assert!(holds_four || SAMPLES_MANY * RANGES_MAX <= SAMPLES_OF_THREAD * THREADS);
+        }
+        let holds_four = ITEMS >= 4 * LOADED || 4 * self.arg.n <= Self::HELD * blocks;
+        let samples = if holds_four { SAMPLES } else { SAMPLES_MANY } as u32;
+        let all = samples * blocks;
+        let words = Self::LAYOUT.words.shared();
+        let sample = |number| self.sample(number, all.ilog2());
+        network::sort_block::<W, THREADS, SAMPLES_OF_THREAD>(all, sample, words);
         if self.thread + 1 < blocks {
-            let splitter = words.get(SAMPLES * (self.thread as usize + 1));
+            let splitter = words.get((samples * (self.thread + 1)) as usize);
             Self::LAYOUT.splitters.shared().set(self.thread as usize, splitter);
         }
         if self.thread < 2 * RANGES_MAX as u32 {

@@ -122,8 +122,8 @@ pub mod fused {
     /// elsewhere they would spill.
     pub const TO_16: Shape = Shape::new(512, 4, 2).from(1 << 12);
     pub const TO_17: Shape = Shape::new(1024, 4, 1).from(1 << 12);
-    /// Of 8-byte keys, whose passes are twice as many.
-    pub const TO_18: Shape = Shape::new(1024, 8, 1).from(1 << 12);
+    /// Of 8-byte keys, whose passes are twice as many; a block holds twice the mean of a range.
+    pub const TO_19: Shape = Shape::new(1024, 8, 1).from(1 << 12);
 }
 
 /// Shapes of the local sort, by the width of keys and the size of a bucket, which a block has.
