@@ -304,7 +304,7 @@ fn one_launch() -> Result<String> {
         // More take passes.
         let most = match kind {
             "u32+u32" => 16,
-            "u64" => 18,
+            "u64" => 19,
             _ => 17,
         };
         if n > 1 << most {
