@@ -54,7 +54,7 @@ impl<K: GpuKey> SegmentSort<K> {
         Ok(SegmentSort { device, n, count, order, kernels })
     }
 
-    /// Bytes of GPU memory that a run needs beside its arguments: four for every 150 keys or so.
+    /// Bytes of GPU memory that a run needs beside its arguments: four for every 140 keys or so.
     pub fn workspace_bytes(&self) -> u64 {
         4 * segments::words(self.n) as u64
     }
