@@ -76,9 +76,8 @@ const LOOKED_AT: usize = 512;
 const LOOKS_MAX: usize = 2;
 /// Samples of a range that splitters are chosen from, where a block holds four times the mean.
 pub const SAMPLES: usize = 8;
-/// The same where it holds less.
-pub(crate) const SAMPLES_MANY: usize = 32;
-/// Samples of a thread, of which the smallest block has enough for all ranges.
+/// Samples of a thread, of which the smallest block has enough for all ranges. Where a block holds
+/// less than four times the mean, all are taken: 32 of a range in blocks of 1024 threads.
 pub(crate) const SAMPLES_OF_THREAD: usize = 4;
 /// Bins a thread, which it scans by one access.
 pub(crate) const BINS: usize = 8;

@@ -1,6 +1,6 @@
 //! Splitters of the sort in [one launch](crate::fused), for keys whose digits are uneven.
 
-use crate::fused::{RANGES_MAX, SAMPLES, SAMPLES_MANY, SAMPLES_OF_THREAD, Sorter};
+use crate::fused::{RANGES_MAX, SAMPLES, SAMPLES_OF_THREAD, Sorter};
 use crate::key::Key;
 use crate::network;
 use cuda_std::prelude::*;
@@ -19,12 +19,9 @@ impl<
     #[inline(always)]
     pub(crate) unsafe fn choose_splitters(&self) {
         let blocks = self.blocks();
-        const {
-            let holds_four = ITEMS >= 4 * LOADED;
-            assert!(holds_four || SAMPLES_MANY * RANGES_MAX <= SAMPLES_OF_THREAD * THREADS);
-        }
         let holds_four = ITEMS >= 4 * LOADED || 4 * self.arg.n <= Self::HELD * blocks;
-        let samples = if holds_four { SAMPLES } else { SAMPLES_MANY } as u32;
+        let many = const { SAMPLES_OF_THREAD * THREADS / RANGES_MAX };
+        let samples = if holds_four { SAMPLES } else { many } as u32;
         let all = samples * blocks;
         let words = Self::LAYOUT.words.shared();
         let sample = |number| self.sample(number, all.ilog2());

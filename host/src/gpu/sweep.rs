@@ -294,8 +294,8 @@ mod tests {
             few.unwrap_err(),
             "2097152 elements are more than a tile a multiprocessor, 270336"
         );
-        let fused = usable((Family::Fused, Shape::new(256, 8, 4)), 1 << 17, 132, false);
-        assert_eq!(fused.unwrap_err(), "131072 elements are more than 128 blocks take, 65536");
+        let fused = usable((Family::Fused, Shape::new(256, 8, 4)), 1 << 18, 132, false);
+        assert_eq!(fused.unwrap_err(), "262144 elements are more than 128 blocks take, 131072");
         let local = usable((Family::LocalSort, local_sort), 1 << 20, 132, false);
         assert_eq!(local.unwrap_err(), "1048576 elements are not sorted by bucket");
         let small = usable((Family::LocalSort, local_sort), 1 << 25, 132, true);
