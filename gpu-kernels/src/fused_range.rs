@@ -20,6 +20,13 @@ impl<
     const PAIRED: bool,
 > Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED>
 {
+    /// Words of a thread that are written at once: with values all, else a few, which take fewer
+    /// registers.
+    const WRITTEN: usize = {
+        assert!(ITEMS.is_multiple_of(4));
+        if PAIRED { ITEMS } else { 4 }
+    };
+
     /// Sorts a range of `count` words from `begin` on: with a scale by its bins, which are clear.
     /// All threads of all blocks call.
     #[inline(always)]
@@ -119,26 +126,24 @@ impl<
     #[inline(always)]
     unsafe fn order_bins(&self, begin: u32, count: u32, bin: impl Fn(W) -> u32) {
         let (sorted, begins) = (Self::LAYOUT.words.shared(), self.bins().cast::<u16>());
-        // With values all are written at once; else a few, which take fewer registers.
-        let few = const { if PAIRED { ITEMS } else { 4 } };
         let mut first = 0;
         while first < ITEMS {
             hint::keep_loop();
             let slot = |i: usize| self.thread + ((first + i) * THREADS) as u32;
             let (mut words, mut bounds) = ([W::default(); ITEMS], [0; ITEMS]);
-            for i in 0..few {
+            for i in 0..Self::WRITTEN {
                 if slot(i) < count {
                     words[i] = sorted.get(slot(i) as usize);
                 }
             }
-            for i in 0..few {
+            for i in 0..Self::WRITTEN {
                 if slot(i) < count {
                     let bin = bin(words[i]) as usize;
                     bounds[i] = begins.get(bin) as u32 | (begins.get(bin + 1) as u32) << 16;
                 }
             }
             let mut slots = [count; ITEMS];
-            for i in 0..few {
+            for i in 0..Self::WRITTEN {
                 if slot(i) < count {
                     let (mut before, end) = (bounds[i] & 0xffff, bounds[i] >> 16);
                     let mut other = before;
@@ -152,7 +157,7 @@ impl<
                 }
             }
             self.write(begin, count, words, slots);
-            first += few;
+            first += Self::WRITTEN;
         }
     }
 
@@ -162,19 +167,18 @@ impl<
         let sorted = Self::LAYOUT.words.shared();
         let word = |i: u32| self.stored(begin + i);
         network::sort_block::<W, THREADS, ITEMS>(count, word, sorted);
-        let few = const { if PAIRED { ITEMS } else { 4 } };
         let mut first = 0;
         while first < ITEMS {
             hint::keep_loop();
             let (mut words, mut slots) = ([W::default(); ITEMS], [count; ITEMS]);
-            for i in 0..few {
+            for i in 0..Self::WRITTEN {
                 let slot = self.thread + ((first + i) * THREADS) as u32;
                 if slot < count {
                     (words[i], slots[i]) = (sorted.get(slot as usize), slot);
                 }
             }
             self.write(begin, count, words, slots);
-            first += few;
+            first += Self::WRITTEN;
         }
     }
 

@@ -383,7 +383,7 @@ impl<
         u64::BITS - scan::block_or(THREADS / 32, begins).leading_zeros()
     }
 
-    /// The same, unknown to the compiler.
+    /// The same key, unknown to the compiler.
     #[inline(always)]
     fn opaque(key: K) -> K {
         let half = |shift: u32| hint::opaque((key >> shift).to_u64() as u32) as u64;

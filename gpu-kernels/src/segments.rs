@@ -15,8 +15,9 @@
 //! - **In blocks.** A list's segments are handed to the blocks of a grid in turns, and each is
 //!   sorted as a bucket is in a [`local_sort`](crate::local_sort).
 //!
-//! A launch costs 3 us even if it finds nothing to do, so one kernel sees to several lists, but
-//! not to those of the warps too, of which more are on a multiprocessor.
+//! A launch costs 3 us even if it finds nothing to do, so one kernel sorts several lists. The sort
+//! in warps is a kernel of its own, because it takes fewer registers, and so more warps share a
+//! multiprocessor (`docs/LAB.md`).
 //!
 //! Longer segments are listed too, and left to the host. Each key is read and written once, and
 //! the work of a network grows with the square of the logarithm of its width; that of a block is
@@ -73,8 +74,8 @@ pub struct Classes {
     pub control: Global<u32>,
 }
 
-/// The arguments of the kernels that sort. `list` is the one to be sorted, and of meaning where a
-/// kernel sorts one.
+/// The arguments of the kernels that sort. `list` is the list to sort, where a kernel sorts a
+/// single one.
 #[derive(Clone, Copy)]
 pub struct Segments<K> {
     pub keys: Global<K>,
