@@ -147,6 +147,7 @@ impl<K: Key> BucketCounts<K> {
             bits: Bits { begin, end },
             options: self.options,
             held: 0,
+            top_bits: 0,
         }
     }
 }
@@ -170,8 +171,16 @@ pub unsafe fn bucket_counts<K: Key, const SAMPLED: usize, const COPIES: usize>(
             block.add_upper();
         }
         Counts::Digits => {
-            histogram::add_to_bins::<K, COPIES>(arg.control, layout.counts.shared());
-            histogram::add_to_bins::<K, SAMPLED>(arg.control, layout.sample.shared());
+            histogram::add_to_bins::<COPIES>(
+                arg.control,
+                layout.counts.shared(),
+                K::DIGITS * RADIX,
+            );
+            histogram::add_to_bins::<SAMPLED>(
+                arg.control,
+                layout.sample.shared(),
+                K::DIGITS * RADIX,
+            );
             block.signal(control::DIGITS_COUNTED);
         }
         Counts::GivenUp => block.signal(control::AGAIN),

@@ -27,7 +27,12 @@
 //! Where keys are counted by bucket (see [`buckets`](crate::buckets)) and each bucket is small,
 //! another plan takes the first one's place: the upper two digits run, as if there were no
 //! others, and then each bucket is sorted by itself ([`local_sort`](crate::local_sort)). Where a
-//! block holds all keys of any top digit, that digit runs alone.
+//! block holds all keys of any top digit, that digit runs alone. Where it holds all keys with any
+//! top bits, more than a digit has, no digit runs: a [pass by them](crate::top_pass) does.
+//!
+//! The counts of top bits take the place of the starts of odd portions, and are zero between
+//! sorts too. Where the keys of each bucket go takes that of the first rows of the table, which no
+//! pass looks at then.
 //!
 //! # A look-back word
 //! Two bits of state and 30 bits of count (Adinets and Merrill 2022, Onesweep). A row is EMPTY,
@@ -85,6 +90,16 @@ pub const fn starts(digits: usize, portion: u32) -> usize {
 /// Index of the look-back table, for keys of `digits` digits.
 pub const fn table(digits: usize) -> usize {
     starts(digits, 1) + 2 * digits * RADIX + 3 * RADIX
+}
+
+/// Index of the counts of top bits.
+pub const fn tops(digits: usize) -> usize {
+    starts(digits, 1)
+}
+
+/// Index of where the next key of each bucket by top bits goes.
+pub const fn claims(digits: usize) -> usize {
+    table(digits)
 }
 
 /// Words of the whole array, for `tiles` tiles.

@@ -12,18 +12,24 @@ use crate::gather::{self, Gather, NumericCodes};
 use crate::gathered_sort::{self, GatheredSort};
 use crate::histogram::{self, Histogram};
 use crate::key::Bits;
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+use crate::local_bins;
 use crate::local_sort;
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::local_sort::LocalSort;
 use crate::merge::{self, Merge};
 use crate::policy::{self, block, fused, onesweep, segments, single_wave};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::policy::{by_digit, gathered, local};
+use crate::policy::{by_digit, by_top, gathered, local};
 use crate::ranks::{self, Ranks};
 use crate::segments::{Classes, Segments};
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
 use crate::tile::{self, Buffers, Pass, look};
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+use crate::top_counts;
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+use crate::top_pass::{self, TopPass};
 use crate::verify::{self, Verify, VerifyValues};
 use cuda_std::{ext::*, prelude::*};
 
@@ -250,6 +256,52 @@ macro_rules! digit_sorts {
     )* };
 }
 
+macro_rules! by_top {
+    (
+        $key:ident $counts:ident { $($pass:ident: keys, $tile:expr;)* }
+        { $($sort:ident: keys, $shape:expr;)* }
+    ) => {
+        entry! {
+            recent $counts: Histogram<$key> {
+                input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, order_mask: $key,
+                options: u32, held: u32, top_bits: u32;
+                bits = Bits { begin: 0, end: <$key>::BITS }
+            }
+            policy::histogram::<$key>(); paired: false, atomic: false,
+            shared_bytes: top_counts::shared_bytes(
+                size_of::<$key>(),
+                policy::histogram_copies(size_of::<$key>(), policy::HISTOGRAM_BYTES_LARGE),
+            ),
+            synchronises: synchronisation::HISTOGRAM_BY_TOP,
+            kernel: top_counts::histogram_by_top::<
+                $key,
+                { policy::histogram_copies(size_of::<$key>(), policy::HISTOGRAM_BYTES_LARGE) },
+            >
+        }
+        $(entry! {
+            recent $pass: TopPass<$key> {
+                input: Global<$key>, output: Global<$key>, control: Global<u32>, n: u32,
+                order_mask: $key, options: u32, top_bits: u32
+            }
+            $tile; paired: false, atomic: true,
+            shared_bytes: top_pass::shared_bytes::<$key>($tile),
+            synchronises: synchronisation::TOP_PASS,
+            kernel: top_pass::top_pass::<$key, { $tile.threads }, { $tile.items }>
+        })*
+        $(entry! {
+            recent $sort: LocalSort<$key> {
+                keys: Global<$key>, output: Global<$key>, control: Global<u32>,
+                order_mask: $key, options: u32;
+                values = control, output_values = control, starts = control, n = 0
+            }
+            $shape; paired: false, atomic: true,
+            shared_bytes: local_bins::shared_bytes::<$key>($shape),
+            synchronises: synchronisation::sort_by_bins::<$key>($shape.items),
+            kernel: local_bins::sort_by_bins::<$key, { $shape.threads }, { $shape.items }>
+        })*
+    };
+}
+
 macro_rules! fused {
     ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
         entry! {
@@ -346,7 +398,8 @@ macro_rules! histograms {
         entry! {
             always $name: Histogram<$key> {
                 input: Global<$key>, control: Global<u32>, n: u64, tiles: u32, order_mask: $key,
-                bits { Bits: begin = begin: u32, end = end: u32 }, options: u32, held: u32
+                bits { Bits: begin = begin: u32, end = end: u32 }, options: u32, held: u32;
+                top_bits = 0
             }
             policy::histogram::<$key>(); paired: false, atomic: false,
             shared_bytes: policy::histogram_shared_bytes(size_of::<$key>(), $bytes),
@@ -453,6 +506,7 @@ macro_rules! entries {
         $(local $local:tt)?
         $(gathered $gathered:tt)?
         $(by_digit $by_digit:tt)?
+        $(top_counts { $top_counts:ident; } top_passes $top_passes:tt by_top $by_top:tt)?
         $(fused $fused:tt)?
         $(recent_fused $recent_fused:tt)?
         blocks $blocks:tt
@@ -475,6 +529,7 @@ macro_rules! entries {
         $(local_sorts! { recent $key $local })?
         $(gathered! { recent $key $gathered })?
         $(digit_sorts! { recent $key $by_digit })?
+        $(by_top! { $key $top_counts $top_passes $by_top })?
         $(fused! { always $key $fused })?
         $(fused! { recent $key $recent_fused })?
         blocks! { $key $blocks }
@@ -522,6 +577,9 @@ macro_rules! entries {
             const LOCAL: &'static [Entry<LocalSort<Self>>] = table!($($local)?);
             const GATHERED: &'static [Entry<GatheredSort<Self>>] = table!($($gathered)?);
             const BY_DIGIT: &'static [Entry<LocalSort<Self>>] = table!($($by_digit)?);
+            const TOP_COUNTS: &'static [Entry<Histogram<Self>>] = &[$($top_counts::ENTRY)?];
+            const TOP_PASSES: &'static [Entry<TopPass<Self>>] = table!($($top_passes)?);
+            const BY_TOP: &'static [Entry<LocalSort<Self>>] = table!($($by_top)?);
             const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)? $($recent_fused)?);
             const BLOCKS: &'static [Entry<Block<Self>>] = table!($blocks);
             const MERGE: &'static [Entry<Merge<Self>>] = table!($($merge)?);

@@ -18,6 +18,7 @@ use crate::ranks::Ranks;
 use crate::segments::Segments;
 use crate::sweep::Swept;
 use crate::tile::Pass;
+use crate::top_pass::TopPass;
 use crate::verify::{Verify, VerifyValues};
 use core::ffi::c_void;
 use cuda_std::emu::Parameter;
@@ -69,6 +70,10 @@ pub trait Entries: Swept {
     const GATHERED: &'static [Entry<GatheredSort<Self>>];
     /// Local sorts of what has the top digit in common.
     const BY_DIGIT: &'static [Entry<LocalSort<Self>>];
+    /// The sort by top bits: counts, passes and local sorts.
+    const TOP_COUNTS: &'static [Entry<Histogram<Self>>];
+    const TOP_PASSES: &'static [Entry<TopPass<Self>>];
+    const BY_TOP: &'static [Entry<LocalSort<Self>>];
     /// Sorts of keys alone in one launch of many blocks.
     const FUSED: &'static [Entry<Fused<Self>>];
     const BLOCKS: &'static [Entry<Block<Self>>];

@@ -128,6 +128,12 @@ macro_rules! for_every_entry {
                     digit_sort_pairs_8704_u32: pairs, by_digit::TILE_8704;
                     digit_sort_pairs_17408_u32: pairs, by_digit::TILE_17408;
                 }
+                top_counts { histogram_by_top_u32; }
+                top_passes {
+                    top_pass_32768_u32: keys, by_top::U32_MANY;
+                    top_pass_16384_u32: keys, by_top::U32_FEW;
+                }
+                by_top { top_sort_keys_u32: keys, by_top::SORT; }
                 fused {
                     fused_15_keys_u32: keys, fused::TO_15;
                     fused_16_keys_u32: keys, fused::TO_16;
@@ -208,6 +214,12 @@ macro_rules! for_every_entry {
                     digit_sort_keys_8704_u64: keys, by_digit::TILE_8704;
                     digit_sort_keys_17408_u64: keys, by_digit::TILE_17408;
                 }
+                top_counts { histogram_by_top_u64; }
+                top_passes {
+                    top_pass_16384_u64: keys, by_top::U64_MANY;
+                    top_pass_8192_u64: keys, by_top::U64_FEW;
+                }
+                by_top { top_sort_keys_u64: keys, by_top::SORT; }
                 fused {
                     fused_15_keys_u64: keys, fused::TO_15;
                 }

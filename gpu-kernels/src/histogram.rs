@@ -22,6 +22,7 @@ use crate::control::{self, Ranking, Step};
 use crate::key::{Bits, Key, RADIX};
 use crate::plan;
 use crate::scan;
+use crate::top_counts::Tops;
 use cuda_std::{ext::*, prelude::*};
 
 #[derive(Clone, Copy)]
@@ -37,6 +38,8 @@ pub struct Histogram<K> {
     pub options: u32,
     /// Most keys with one top digit that a block sorts locally; 0 if none does.
     pub held: u32,
+    /// Bits that are counted in place of the top digit: see [`top_counts`](crate::top_counts).
+    pub top_bits: u32,
 }
 
 impl<K: Key> Histogram<K> {
@@ -82,9 +85,10 @@ pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
     }
     clear_table::<K>(arg);
     thread::sync_threads();
-    count::<K, COPIES>(arg, bins);
+    let column = bins.offset(warp::lane_id() as usize & (COPIES - 1));
+    count_each(arg, Digits::<K, COPIES> { arg, whole: arg.whole(), column });
     thread::sync_threads();
-    add_to_bins::<K, COPIES>(arg.control, bins);
+    add_to_bins::<COPIES>(arg.control, bins, K::DIGITS * RADIX);
     if arrives_last(arg.control, bins) {
         make_plan::<K>(arg, bins);
         if only_again && t == 0 {
@@ -105,14 +109,32 @@ pub(crate) unsafe fn clear_table<K: Key>(arg: Histogram<K>) {
     }
 }
 
-/// Counts the keys in 16-byte vectors, two in flight; the keys before the first aligned one and
-/// after the last whole vector singly.
+/// Counts a key in a block's bins.
+pub(crate) trait Counter<K>: Copy {
+    unsafe fn count(self, key: K);
+}
+
+/// Counts all digits, in this lane's copy of the bins.
+#[derive(Clone, Copy)]
+struct Digits<K, const COPIES: usize> {
+    arg: Histogram<K>,
+    whole: bool,
+    column: Shared<u32>,
+}
+
+impl<K: Key, const COPIES: usize> Counter<K> for Digits<K, COPIES> {
+    #[inline(always)]
+    unsafe fn count(self, key: K) {
+        count_key::<K, COPIES>(self.arg, self.whole, self.column, key);
+    }
+}
+
+/// Counts this thread's keys: in 16-byte vectors, two in flight; the keys before the first
+/// aligned one and after the last whole vector singly.
 #[inline(always)]
-unsafe fn count<K: Key, const COPIES: usize>(arg: Histogram<K>, bins: Shared<u32>) {
+pub(crate) unsafe fn count_each<K: Key>(arg: Histogram<K>, counter: impl Counter<K>) {
     let per_vector = 16 / size_of::<K>();
-    let column = bins.offset(warp::lane_id() as usize & (COPIES - 1));
     let n = arg.n as usize;
-    let whole = arg.whole();
     let head = (arg.input.address().wrapping_neg() % 16 / size_of::<K>()).min(n);
     let vectors = (n - head) / per_vector;
     let body = arg.input.offset(head);
@@ -124,23 +146,30 @@ unsafe fn count<K: Key, const COPIES: usize>(arg: Histogram<K>, bins: Shared<u32
     while i + step < vectors {
         let a = body.get_vector(i * per_vector);
         let b = body.get_vector((i + step) * per_vector);
-        count_vector::<K, COPIES>(arg, whole, column, a);
-        count_vector::<K, COPIES>(arg, whole, column, b);
+        count_each_of(counter, a);
+        count_each_of(counter, b);
         i += 2 * step;
     }
     if i < vectors {
-        let vector = body.get_vector(i * per_vector);
-        count_vector::<K, COPIES>(arg, whole, column, vector);
+        count_each_of(counter, body.get_vector(i * per_vector));
     }
 
     let tail = head + vectors * per_vector;
     if first < head {
-        count_key::<K, COPIES>(arg, whole, column, arg.input.get(first));
+        counter.count(arg.input.get(first));
     } else if first < head + n - tail {
-        count_key::<K, COPIES>(arg, whole, column, arg.input.get(tail + first - head));
+        counter.count(arg.input.get(tail + first - head));
     }
 }
 
+#[inline(always)]
+unsafe fn count_each_of<K: Key>(counter: impl Counter<K>, vector: u128) {
+    for i in 0..16 / size_of::<K>() {
+        counter.count(K::from_u128(vector >> (K::BITS * i as u32)));
+    }
+}
+
+/// Counts all digits of a vector's keys.
 #[inline(always)]
 pub(crate) unsafe fn count_vector<K: Key, const COPIES: usize>(
     arg: Histogram<K>,
@@ -148,10 +177,7 @@ pub(crate) unsafe fn count_vector<K: Key, const COPIES: usize>(
     column: Shared<u32>,
     vector: u128,
 ) {
-    for i in 0..16 / size_of::<K>() {
-        let key = K::from_u128(vector >> (K::BITS * i as u32));
-        count_key::<K, COPIES>(arg, whole, column, key);
-    }
+    count_each_of(Digits::<K, COPIES> { arg, whole, column }, vector);
 }
 
 #[inline(always)]
@@ -180,16 +206,17 @@ pub(crate) unsafe fn count_key<K: Key, const COPIES: usize>(
     }
 }
 
-/// Sums the copies of each bin, starting each lane at another bank, and adds the sums to the
-/// device's bins.
+/// Sums the copies of the first `count` bins, starting each lane at another bank, and adds the
+/// sums to the device's bins.
 #[inline(always)]
-pub(crate) unsafe fn add_to_bins<K: Key, const COPIES: usize>(
+pub(crate) unsafe fn add_to_bins<const COPIES: usize>(
     control: Global<u32>,
     bins: Shared<u32>,
+    count: usize,
 ) {
     let lane = warp::lane_id() as usize;
     let mut bin = thread::thread_idx_x() as usize;
-    while bin < K::DIGITS * RADIX {
+    while bin < count {
         let mut sum = 0;
         for j in 0..COPIES {
             sum += bins.get(bin * COPIES + ((j + lane) & (COPIES - 1)));
@@ -220,6 +247,8 @@ pub(crate) unsafe fn arrives_last(control: Global<u32>, shared: Shared<u32>) -> 
 #[inline(always)]
 pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
     let t = thread::thread_idx_x() as usize;
+    let tops = if arg.top_bits > 0 { Tops::of(arg, shared) } else { Tops::default() };
+    let locally = shared;
     let shared = shared.offset(2).cast::<u64>();
     // A word a warp of this block, then a word a warp's worth of bins.
     let warp_sums = shared;
@@ -235,10 +264,16 @@ pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
     }
     thread::sync_threads();
     if t == 0 {
-        write_steps::<K>(arg, largest);
+        locally.set(0, write_steps::<K>(arg, largest, tops.most) as u32);
         // Opaque, or its address is kept from the arrival on, in registers that there are not.
         let arrivals = hint::opaque(control::ARRIVALS as u32) as usize;
         arg.control.store(arrivals, 0, Ordering::Relaxed, Scope::Device);
+    }
+    if arg.top_bits > 0 {
+        thread::sync_threads();
+        if locally.get(0) != 0 {
+            tops.allow_claims(arg);
+        }
     }
 }
 
@@ -294,15 +329,18 @@ unsafe fn most(largest: Shared<u64>, position: usize) -> u64 {
     most
 }
 
-/// Decides which digits run, and how. By one thread.
+/// Decides which digits run, and how. By one thread. Returns true if buckets are sorted locally:
+/// those of the top digit, or of top bits, of which the largest has so many keys.
 #[inline(always)]
-unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
+unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>, most_by_top: u32) -> bool {
     let most_of = |position: u32| largest.get(position as usize * (RADIX / 32));
     let is_spread = |position: u32| most_of(position) <= arg.n / FLAT;
     let varies = |position: u32| most_of(position) != arg.n;
     let top = arg.bits.digits() - 1;
     let varying = (0..arg.bits.digits()).filter(|&position| most_of(position) != arg.n).count();
-    let locally = varying >= LEAST_PASSES && most_of(top) <= arg.held as u64;
+    let most = if arg.top_bits > 0 { most_by_top as u64 } else { most_of(top) };
+    let least = if arg.top_bits > 0 { least_by_top(K::BITS, arg.top_bits) } else { LEAST_PASSES };
+    let locally = varying >= least && most <= arg.held as u64;
     if arg.held > 0 {
         arg.control.set(control::LOCALLY, locally as u32);
     }
@@ -314,15 +352,22 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>) {
         }
     };
     let write = |position: u32, step: Step| step.write(arg.control, position as usize);
-    if locally {
+    if locally && arg.top_bits > 0 {
+        plan::no_passes(arg.bits, write);
+    } else if locally {
         plan::by_top_digit(arg.bits, arg.options, ranking(top), write);
     } else {
         plan::steps(arg.bits, arg.options, varies, ranking, write);
     }
+    locally
 }
 
 /// Digits in which keys vary, from which on a pass and a local sort are faster than a pass each.
 const LEAST_PASSES: usize = 4;
+/// The same of a pass by so many top bits, of keys of so many: one by eleven writes shorter runs.
+pub const fn least_by_top(key_bits: u32, top_bits: u32) -> usize {
+    if key_bits <= 32 && top_bits > 10 { 4 } else { 3 }
+}
 
 /// A digit counts as spread, so that atomics rank faster than matches, when no digit has more
 /// than one in this many keys; evenly spread digits have 256.

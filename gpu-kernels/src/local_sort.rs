@@ -238,7 +238,7 @@ pub(crate) struct Bucket<
     const PAIRED: bool,
     P,
 > {
-    arg: LocalSort<K>,
+    pub(crate) arg: LocalSort<K>,
     /// Number, first key, and count of keys.
     claimed: Shared<u32>,
     places: P,
@@ -279,18 +279,18 @@ impl<
     }
 
     #[inline(always)]
-    unsafe fn begin(&self) -> u32 {
+    pub(crate) unsafe fn begin(&self) -> u32 {
         self.claimed.get(1)
     }
 
     #[inline(always)]
-    unsafe fn count(&self) -> u32 {
+    pub(crate) unsafe fn count(&self) -> u32 {
         self.claimed.get(2)
     }
 
     /// Every warp has equally many rows of 32 keys, but for the last ones.
     #[inline(always)]
-    unsafe fn share(&self) -> Share {
+    pub(crate) unsafe fn share(&self) -> Share {
         let thread = hint::opaque(thread::thread_idx_x());
         let count = self.count();
         let keys = 32 * count.div_ceil(THREADS as u32);
@@ -336,7 +336,7 @@ impl<
 
     /// The bucket's words, and what stays behind them; values go to shared memory as they stand.
     #[inline(always)]
-    unsafe fn load(&self) -> [W; ITEMS] {
+    pub(crate) unsafe fn load(&self) -> [W; ITEMS] {
         let (share, begin) = (self.share(), self.begin());
         let first = share.first;
         let stages = PAIRED && !Self::BY_DIGIT;
@@ -410,7 +410,7 @@ impl<
 
     /// This thread's words of the buffer, from `from` places on.
     #[inline(always)]
-    unsafe fn read_back(&self, share: Share, from: usize) -> [W; ITEMS] {
+    pub(crate) unsafe fn read_back(&self, share: Share, from: usize) -> [W; ITEMS] {
         let mut words = [W::from_u64(0); ITEMS];
         let from = Self::LAYOUT.words.shared().offset(share.first as usize + from);
         for i in 0..ITEMS {
@@ -486,7 +486,7 @@ impl<
     /// Returns true if a word of this thread is not less than the next, or if it is its own key,
     /// greater.
     #[inline(always)]
-    unsafe fn is_disordered(&self, share: Share, words: &[W; ITEMS]) -> bool {
+    pub(crate) unsafe fn is_disordered(&self, share: Share, words: &[W; ITEMS]) -> bool {
         let next = self.read_back(share, 1);
         let wrong = |i: usize| match Self::SLOTTED {
             true => words[i] >= next[i],
@@ -515,7 +515,7 @@ impl<
     }
 
     #[inline(always)]
-    unsafe fn store(&self, share: Share, number: u32, begin: u32, words: &[W; ITEMS]) {
+    pub(crate) unsafe fn store(&self, share: Share, number: u32, begin: u32, words: &[W; ITEMS]) {
         let upper = K::from_u64(number as u64) << ((K::BITS - COMMON) % K::BITS);
         let order_mask = self.arg.order_mask;
         let begin = (begin + share.first) as usize;

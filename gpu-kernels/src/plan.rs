@@ -50,6 +50,16 @@ pub(crate) fn steps(
     }
 }
 
+/// Tells `write` that no digit is passed over.
+#[inline(always)]
+pub(crate) fn no_passes(bits: Bits, mut write: impl FnMut(u32, Step)) {
+    let mut position = 0;
+    while position < bits.digits() {
+        write(position, Step::SKIPPED);
+        position += 1;
+    }
+}
+
 /// Tells `write` the steps where each top digit is sorted locally after a pass by it: into the
 /// output, or where that is the input into the scratch buffer.
 #[inline(always)]

@@ -197,6 +197,18 @@ pub mod by_digit {
     pub const TILE_17408: Shape = Shape::new(1024, 17, 1);
 }
 
+/// Shapes of the sort by top bits.
+pub mod by_top {
+    use super::Shape;
+
+    /// Its tile is the most keys of a bucket.
+    pub const SORT: Shape = Shape::new(512, 17, 2);
+    pub const U32_MANY: Shape = Shape::new(1024, 32, 1).from((1 << 22) + 1);
+    pub const U32_FEW: Shape = Shape::new(512, 32, 2);
+    pub const U64_MANY: Shape = Shape::new(1024, 16, 1).from((1 << 22) + 1);
+    pub const U64_FEW: Shape = Shape::new(512, 16, 2);
+}
+
 /// Merging two runs of 4-byte keys.
 pub const MERGE: Shape = Shape::new(256, 15, 4);
 

@@ -24,6 +24,15 @@ pub fn group_inclusive(lanes: u32, value: u32, lane: u32) -> u32 {
     sum
 }
 
+/// What the warps of a block before this one have left in `sums`, a word each, behind a barrier.
+#[inline(always)]
+pub unsafe fn sum_of_earlier(sums: Shared<u32>, warp: u32, warps: usize) -> u32 {
+    let lane = thread::thread_idx_x() % 32;
+    let sum = if (lane as usize) < warps { sums.get(lane as usize) } else { 0 };
+    let before = warp_inclusive(sum, lane) - sum;
+    lanes::shuffle_idx(lanes::FULL, before, warp)
+}
+
 /// [`warp_inclusive`] in 64 bits.
 #[inline(always)]
 pub fn warp_inclusive_wide(value: u64, lane: u32) -> u64 {

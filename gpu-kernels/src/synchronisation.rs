@@ -106,6 +106,22 @@ pub const fn long_segments(shape: Shape) -> Counts {
 /// The histogram and the plan.
 pub const HISTOGRAM: Counts = Counts::new(0, 7);
 
+/// The same by top bits, whose counts take two more and the claims one.
+pub const HISTOGRAM_BY_TOP: Counts = Counts::new(0, 10);
+
+/// A pass by top bits, whose warps vote on whether their first row is contended: barriers stand
+/// behind what is cleared, behind the counts, in the scan and behind it, and before the store.
+pub const TOP_PASS: Counts = Counts::new(1, 5);
+
+/// A local sort by bins, with a vote on contention: barriers stand behind what is claimed, behind
+/// the ranks, in the scan and behind it, behind the scatter, and of keys of 4 bytes behind each
+/// of two windows and in the check. A local sort by rounds follows, behind one more.
+pub const fn sort_by_bins<K>(items: usize) -> Counts {
+    let windows = if size_of::<K>() <= 4 { 3 } else { 0 };
+    let rounds = digit_sort(items, false);
+    Counts::new(rounds.votes + 1, rounds.barriers + 5 + windows)
+}
+
 /// The histogram by bucket. Warps vote in two places on whether their keys are contended: before
 /// the sample and while they count. Two barriers reduce, what warps have voted and what the
 /// sample shows. One stands behind the sample, one before and one behind the digits that are

@@ -10,6 +10,7 @@ use crate::fused::sorts_as_launched;
 use crate::gathered_sort::sorts_gathered;
 use crate::segments::SegmentSorts;
 use crate::sorter::{Kernels, Sorter};
+use crate::top_sort::TopSorts;
 use cuda_std::emu::Buffer;
 use gpu_kernels::block::Block;
 use gpu_kernels::bucket_starts::BucketStarts;
@@ -27,6 +28,7 @@ use gpu_kernels::policy::segments::{BLOCKS, MOST, SHORT, WARP_MOST};
 use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
 use gpu_kernels::tile::{Pass, look};
+use gpu_kernels::top_pass::TopPass;
 use gpu_kernels::verify::{Verify, VerifyValues};
 use sort_cases::{Case, Distribution, KeyType, Payload};
 
@@ -98,6 +100,28 @@ fn by_digit<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {
     let kernel = Kernel::of(entry, run).early();
     let draws = draws(entry.name, cases::ENTRY_BUCKETS, (kernel.tile / 2, kernel.tile));
     draws.of(KeyType::unsigned(K::BITS), |case| sorts_digits(case, kernel, entry.paired));
+}
+
+fn top_counts<K: Key>(entry: &Entry<Histogram<K>>, run: unsafe fn(Histogram<K>)) {
+    let kernels = TopSorts { counts: Kernel::of(entry, run), ..TopSorts::small() };
+    top_sort(entry.name, kernels, (4096, 9000));
+}
+
+fn top_passes<K: Key>(entry: &Entry<TopPass<K>>, run: unsafe fn(TopPass<K>)) {
+    let kernels = TopSorts { pass: Kernel::of(entry, run).early(), ..TopSorts::small() };
+    let tile = kernels.pass.tile;
+    top_sort(entry.name, kernels, (tile, 2 * tile + 1));
+}
+
+fn by_top<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {
+    let kernels = TopSorts { local: Kernel::of(entry, run).early(), ..TopSorts::small() };
+    top_sort(entry.name, kernels, (4096, 9000));
+}
+
+fn top_sort<K: Key>(name: &str, kernels: TopSorts<K>, sizes: (usize, usize)) {
+    let key = KeyType::unsigned(K::BITS);
+    draws(name, cases::ENTRY_BUCKETS, sizes)
+        .of(key, |case| kernels.sorts(case, &case.words()).map(|_| ()));
 }
 
 fn recent_look_back<K: Key>(entry: &Entry<Pass<K>>, run: unsafe fn(Pass<K>)) {

@@ -9,6 +9,7 @@
 //! | `sorts` | the list itself, as whole sorts in small shapes |
 //! | `bucket_sort` | keys that are sorted by bucket, in small shapes |
 //! | `digit_sort` | keys whose top digits are sorted locally, in small shapes |
+//! | `top_sort` | keys that are sorted by their top bits, in small shapes |
 //! | `fused` | sorts in one launch whose blocks wait for each other |
 //! | `gathered_sort` | buckets of keys that several devices have, in small shapes |
 //! | `segments` | sorts of many segments, in the shapes that devices run |
@@ -26,6 +27,7 @@ mod segments;
 mod small;
 mod sorter;
 mod sorts;
+mod top_sort;
 
 /// Different cases of each test. Together at least 10,000.
 mod cases {

@@ -209,6 +209,7 @@ impl<K: Key> Sorter<K> {
             bits: self.bits,
             options: self.what(indexed),
             held: self.held,
+            top_bits: 0,
         }
     }
 

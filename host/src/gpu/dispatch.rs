@@ -1,6 +1,8 @@
 //! Which kernels sort keys: the choice among the entry points of their word, by the bounds of
 //! `gpu_kernels::policy` and what the GPU has room for.
 
+mod top;
+
 use gpu_kernels::block::Block;
 use gpu_kernels::bucket_starts::BucketStarts;
 use gpu_kernels::buckets::{self, BucketCounts};
@@ -19,6 +21,7 @@ use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
 use gpu_kernels::tile::Pass;
 
+pub use self::top::TopSort;
 use super::Device;
 use super::module::Kernel;
 use crate::error::Error;
@@ -54,6 +57,8 @@ pub struct Passes<W> {
     pub buckets: Option<BucketSort<W>>,
     /// The local sort of each top digit, if a block holds what evenly spread keys have of it.
     pub by_digit: Option<Kernel<LocalSort<W>>>,
+    /// The sort by top bits, which is done in place of both where it can be.
+    pub by_top: Option<TopSort<W>>,
 }
 
 /// The kernels that sort each bucket by itself.
@@ -160,6 +165,7 @@ impl<W: Entries> Passes<W> {
             portion: control::portion(pass.shape.tile()),
             buckets,
             by_digit: by_digit.map(|entry| device.kernels.load(entry)).transpose()?,
+            by_top: if single_wave { None } else { TopSort::of(device, kind, bits, n)? },
         })
     }
 
@@ -171,6 +177,7 @@ impl<W: Entries> Passes<W> {
             single_wave,
             buckets: None,
             by_digit: None,
+            by_top: None,
             ..self
         }
     }
@@ -394,7 +401,7 @@ mod tests {
     use crate::gpu::module::embedded_texts;
 
     /// Compute capability 7.5, 8.0, 8.9, an H200 and 12.0.
-    const ROOMS: [Room; 5] = [
+    pub(super) const ROOMS: [Room; 5] = [
         room(false, 40, 64),
         room(false, 108, 163),
         room(false, 128, 99),
@@ -443,7 +450,7 @@ mod tests {
 
     /// Asserts that a kernel is compiled for blocks of the threads, and for as many parameters,
     /// that it is launched with.
-    fn is_compiled<A>(text: &str, entry: &Entry<A>) {
+    pub(super) fn is_compiled<A>(text: &str, entry: &Entry<A>) {
         let name = entry.name;
         let begin = text.split_once(&format!(".entry {name}("));
         let (_, kernel) = begin.unwrap_or_else(|| panic!("{name} is not compiled"));
@@ -462,7 +469,7 @@ mod tests {
             W::LOCAL.iter().filter(of).map(|entry| entry.shape.tile())
         };
         assert!(tiles(false).is_sorted() && tiles(true).is_sorted());
-        for entry in W::LOCAL.iter().chain(W::BY_DIGIT) {
+        for entry in W::LOCAL.iter().chain(W::BY_DIGIT).chain(W::BY_TOP) {
             let taken = entry.shared_bytes * entry.shape.blocks;
             assert!(taken <= h200.shared_bytes, "{}: {taken} bytes", entry.name);
             if let Some(text) = embedded_texts().next() {

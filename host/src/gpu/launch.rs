@@ -14,9 +14,10 @@ use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::{Bits, RADIX};
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::tile::{Buffers, Pass};
+use gpu_kernels::top_pass::TopPass;
 
 use super::Device;
-use super::dispatch::{self, BucketSort, Passes};
+use super::dispatch::{self, BucketSort, Passes, TopSort};
 use super::module::Kernel;
 use super::stream::copy;
 use crate::error::Error;
@@ -154,10 +155,14 @@ impl<W: Entries> Launch<'_, W> {
             bits: self.bits,
             options: pass.options,
             held: 0,
+            top_bits: 0,
         };
-        let buckets = passes.buckets.as_ref();
+        let by_top = passes.by_top.filter(|_| self.locally);
+        let by_top = by_top.and_then(|sort| Some((sort, sort.bits(self.n)?)));
+        let buckets = passes.buckets.as_ref().filter(|_| by_top.is_none());
         let buckets = buckets.filter(|buckets| self.n >= buckets.from);
-        let by_digit = passes.by_digit.filter(|_| self.n >= dispatch::BY_DIGIT_FROM);
+        let by_digit = passes.by_digit.filter(|_| by_top.is_none());
+        let by_digit = by_digit.filter(|_| self.n >= dispatch::BY_DIGIT_FROM);
         let counts =
             Histogram { held: by_digit.map_or(0, |kernel| kernel.shape().tile() as u32), ..counts };
         // SAFETY: the caller's contract; what may begin early waits for its predecessor.
@@ -165,12 +170,16 @@ impl<W: Entries> Launch<'_, W> {
             match buckets {
                 // The first pass makes the plan.
                 _ if passes.single_wave => {}
+                _ if by_top.is_some() => {}
                 Some(buckets) => self.count_buckets(buckets, counts, at, &passes.histogram)?,
                 None => {
                     let blocks = passes.histogram.blocks(self.n);
                     let blocks = blocks.min(at.multiprocessors.into()) as u32;
                     passes.histogram.launch(self.stream, blocks, &counts)?;
                 }
+            }
+            if let Some((kernels, top_bits)) = by_top {
+                self.by_top(&kernels, Histogram { top_bits, ..counts }, at)?;
             }
             for position in 0..self.bits.digits() {
                 (pass.position, pass.portion) = (position, 0);
@@ -203,6 +212,41 @@ impl<W: Entries> Launch<'_, W> {
                 }
                 (None, None) => Ok(()),
             }
+        }
+    }
+
+    /// Counts top bits, passes over them and sorts what has them in common, unless the plan says
+    /// otherwise.
+    ///
+    /// # Safety
+    /// As [`passes`](Self::passes).
+    unsafe fn by_top(
+        &self,
+        kernels: &TopSort<W>,
+        counts: Histogram<W>,
+        at: Workplace,
+    ) -> Result<(), Error> {
+        let held = kernels.sort.shape().tile() as u32;
+        let blocks = kernels.counts.blocks(self.n).min(at.multiprocessors.into()) as u32;
+        let local = self.local_arguments(at);
+        let in_place = counts.options & control::IN_PLACE != 0;
+        let keys = if in_place { Global::on_device(self.keys.scratch) } else { local.keys };
+        let pass = TopPass {
+            input: counts.input,
+            output: keys,
+            control: counts.control,
+            n: self.n as u32,
+            order_mask: self.order_mask,
+            options: counts.options,
+            top_bits: counts.top_bits,
+        };
+        let tiles = kernels.pass.blocks(self.n) as u32;
+        // SAFETY: the caller's contract; what may begin early waits for its predecessor.
+        unsafe {
+            kernels.counts.launch(self.stream, blocks, &Histogram { held, ..counts })?;
+            kernels.pass.launch_early(self.stream, tiles, &pass)?;
+            let local = LocalSort { keys, ..local };
+            kernels.sort.launch_early(self.stream, 1 << counts.top_bits, &local)
         }
     }
 

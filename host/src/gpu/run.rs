@@ -302,9 +302,11 @@ impl<K: GpuKey> Sort<K> {
                 workspace.clear(self.to_be_clear(), true, launch.stream)?;
                 return launch.fused(fused, at.control);
             }
-            // A sort of a single wave by a single digit is the one that does not leave the
-            // control words as it needs them.
-            let leaves = !(self.kernels.passes.single_wave && launch.bits.digits() == 1);
+            // A sort of a single wave by a single digit does not leave the control words as it
+            // needs them, nor one in portions as a sort by top bits does.
+            let passes = &self.kernels.passes;
+            let one_digit = passes.single_wave && launch.bits.digits() == 1;
+            let leaves = !one_digit && passes.pass.blocks(launch.n) <= passes.portion;
             workspace.clear(self.to_be_clear(), leaves, launch.stream)?;
             let sort = |launch: &Launch<'_, K::Word>| launch.passes(&self.kernels.passes, at);
             // In place takes an even number of passes, which an odd number of digits may not

@@ -49,8 +49,9 @@ impl Payload {
 /// bits sorted by; digits in which all keys agree are skipped. Keys that are at most a tile for
 /// each multiprocessor need no read beforehand. From 2^12 to 2^17 keys of 8 bytes alone are
 /// sorted in one launch, without a second buffer: a pass by the top digit, or by splitters where
-/// that is uneven, then each bucket within a multiprocessor. Up to 2^22 keys of 4 or 8 bytes whose
-/// top digit is even take a pass by it, and then each digit is sorted within one. Very many keys
+/// that is uneven, then each bucket within a multiprocessor. Up to 2^24 keys of 4 or 8 bytes whose
+/// top bits are even take a pass by them, and then what has them in common is sorted within one; up
+/// to 2^22 pairs with keys of 4 bytes by their top digit. Very many keys
 /// of 4 or 8 bytes that are evenly spread take four reads and three writes in all: what is below
 /// their upper 16 bits is sorted bucket by bucket, within a multiprocessor.
 /// Least-significant-digit passes after Onesweep (Adinets and Merrill 2022), buckets after Stehle

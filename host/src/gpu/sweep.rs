@@ -195,6 +195,7 @@ impl<K: GpuKey> Sort<K> {
     /// The same by this local sort of buckets.
     fn by_local(mut self, sort: Kernel<LocalSort<K::Word>>) -> Result<Self, Error> {
         (self.kernels.block, self.kernels.fused) = (None, None);
+        self.kernels.passes.by_top = None;
         let buckets = self.kernels.passes.buckets;
         let buckets = buckets.map(|buckets| buckets.by(&self.device, sort));
         self.kernels.passes.buckets = buckets.transpose()?;
@@ -211,6 +212,9 @@ impl<K: GpuKey> Sort<K> {
             Ok((family, kernel.shape(), kernel.resources()?))
         }
         let passes = &self.kernels.passes;
+        if let Some(kernels) = &passes.by_top {
+            return taken(Family::LocalSort, &kernels.sort);
+        }
         if let Some(kernel) = &passes.by_digit {
             return taken(Family::LocalSort, kernel);
         }

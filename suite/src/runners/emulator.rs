@@ -175,6 +175,7 @@ impl<K: Key, W: Word> Emulated<K, W> {
             bits,
             options: what,
             held: 0,
+            top_bits: 0,
         };
         let (blocks, threads) = HISTOGRAM;
         let shared = counts.shared_bytes;
