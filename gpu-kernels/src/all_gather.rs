@@ -126,7 +126,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             return;
         }
         let encodes = self.encodes(true);
-        let first = self.arg.keys.input.get_streamed(0);
+        let first = self.arg.keys.input.get(0);
         let first = if encodes { first.encode() } else { first };
         let begin = self.first_item();
         let mut differing = K::from_u64(0);

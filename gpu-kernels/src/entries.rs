@@ -18,6 +18,8 @@ use crate::local_sort;
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::local_sort::LocalSort;
 use crate::merge::{self, Merge};
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+use crate::partition::{self, Partition};
 use crate::policy::{self, block, fused, onesweep, segments, single_wave};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::policy::{by_digit, by_top, gathered, local};
@@ -321,6 +323,59 @@ macro_rules! fused {
     )* };
 }
 
+macro_rules! partitions {
+    ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
+        entry! {
+            $when $name: Partition<$key> {
+                keys { Buffers:
+                    input = input: Global<$key>,
+                    output = output: Global<$key>,
+                    scratch = scratch: Global<$key>
+                },
+                values { Buffers:
+                    input = input_values: Global<u32>,
+                    output = output_values: Global<u32>,
+                    scratch = scratch_values: Global<u32>
+                },
+                control: Global<u32>, n: u32, order_mask: $key, options: u32
+            }
+            $shape; paired: paired!($of), atomic: !paired!($of),
+            shared_bytes: partition::shared_bytes::<$key, word!($of $key)>($shape, paired!($of)),
+            synchronises: synchronisation::partition($shape, paired!($of)),
+            kernel: partition::partition::<
+                $key, word!($of $key), { $shape.threads }, { $shape.items }, { paired!($of) },
+                { !paired!($of) },
+            >
+        }
+    )* };
+}
+
+macro_rules! range_sorts {
+    ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
+        entry! {
+            $when $name: Partition<$key> {
+                keys { Buffers:
+                    input = input: Global<$key>,
+                    output = output: Global<$key>,
+                    scratch = scratch: Global<$key>
+                },
+                values { Buffers:
+                    input = input_values: Global<u32>,
+                    output = output_values: Global<u32>,
+                    scratch = scratch_values: Global<u32>
+                },
+                control: Global<u32>, n: u32, order_mask: $key, options: u32
+            }
+            $shape; paired: paired!($of), atomic: true,
+            shared_bytes: partition::ranges_shared_bytes::<word!($of $key)>($shape),
+            synchronises: synchronisation::RANGE_SORT,
+            kernel: partition::sort_ranges::<
+                $key, word!($of $key), { $shape.threads }, { paired!($of) },
+            >
+        }
+    )* };
+}
+
 macro_rules! blocks {
     ($key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
         entry! {
@@ -509,6 +564,7 @@ macro_rules! entries {
         $(top_counts { $top_counts:ident; } top_passes $top_passes:tt by_top $by_top:tt)?
         $(fused $fused:tt)?
         $(recent_fused $recent_fused:tt)?
+        $(partitions $partitions:tt range_sorts $range_sorts:tt)?
         blocks $blocks:tt
         $(merge $merge:tt)?
         $(ranks { $ranks:ident; })?
@@ -532,6 +588,8 @@ macro_rules! entries {
         $(by_top! { $key $top_counts $top_passes $by_top })?
         $(fused! { always $key $fused })?
         $(fused! { recent $key $recent_fused })?
+        $(partitions! { recent $key $partitions })?
+        $(range_sorts! { recent $key $range_sorts })?
         blocks! { $key $blocks }
         $(merges! { $key $merge })?
         $(elementwise! {
@@ -581,6 +639,8 @@ macro_rules! entries {
             const TOP_PASSES: &'static [Entry<TopPass<Self>>] = table!($($top_passes)?);
             const BY_TOP: &'static [Entry<LocalSort<Self>>] = table!($($by_top)?);
             const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)? $($recent_fused)?);
+            const PARTITIONS: &'static [Entry<Partition<Self>>] = table!($($partitions)?);
+            const RANGE_SORTS: &'static [Entry<Partition<Self>>] = table!($($range_sorts)?);
             const BLOCKS: &'static [Entry<Block<Self>>] = table!($blocks);
             const MERGE: &'static [Entry<Merge<Self>>] = table!($($merge)?);
             const RANKS: &'static [Entry<Ranks<Self>>] = &[$($ranks::ENTRY)?];

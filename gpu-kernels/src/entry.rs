@@ -13,6 +13,7 @@ use crate::gathered_sort::GatheredSort;
 use crate::histogram::Histogram;
 use crate::local_sort::LocalSort;
 use crate::merge::Merge;
+use crate::partition::Partition;
 use crate::policy::Shape;
 use crate::ranks::Ranks;
 use crate::segments::Segments;
@@ -76,6 +77,9 @@ pub trait Entries: Swept {
     const BY_TOP: &'static [Entry<LocalSort<Self>>];
     /// Sorts of keys alone in one launch of many blocks.
     const FUSED: &'static [Entry<Fused<Self>>];
+    /// The first of two launches, and the second.
+    const PARTITIONS: &'static [Entry<Partition<Self>>];
+    const RANGE_SORTS: &'static [Entry<Partition<Self>>];
     const BLOCKS: &'static [Entry<Block<Self>>];
     /// Merges of keys, and of pairs.
     const MERGE: &'static [Entry<Merge<Self>>];

@@ -143,6 +143,15 @@ macro_rules! for_every_entry {
                 recent_fused {
                     fused_16_pairs_u32: pairs, fused::TO_16;
                 }
+                partitions {
+                    partition_4096_keys_u32: keys, policy::partition::TILES[0];
+                    partition_8192_keys_u32: keys, policy::partition::TILES[1];
+                    partition_8192_pairs_u32: pairs, policy::partition::TILES[1];
+                }
+                range_sorts {
+                    sort_ranges_keys_u32: keys, policy::partition::RANGE;
+                    sort_ranges_pairs_u32: pairs, policy::partition::RANGE;
+                }
                 blocks {
                     block_small_keys_u32: keys, block::SMALL;
                     block_medium_keys_u32: keys, block::MEDIUM;
@@ -228,6 +237,8 @@ macro_rules! for_every_entry {
                     fused_17_keys_u64: keys, fused::TO_17;
                     fused_19_keys_u64: keys, fused::TO_19;
                 }
+                partitions { partition_8192_keys_u64: keys, policy::partition::TILES[1]; }
+                range_sorts { sort_ranges_keys_u64: keys, policy::partition::RANGE; }
                 blocks {
                     block_small_keys_u64: keys, block::SMALL;
                     block_medium_keys_u64: keys, block::MEDIUM;

@@ -48,6 +48,7 @@ use crate::control;
 use crate::key::Key;
 use crate::layout::{Builder, Part};
 use crate::policy::Shape;
+use crate::scale::Scale;
 use crate::scan;
 use core::marker::PhantomData;
 use cuda_std::{ext::*, prelude::*};
@@ -117,7 +118,7 @@ pub const fn most(shape: Shape) -> u64 {
 
 /// Bytes of shared memory, for words of type `W`.
 pub const fn shared_bytes<W: Key>(shape: Shape) -> usize {
-    Layout::<W>::of(shape.threads, shape.items).bytes
+    Layout::<W>::of(shape.threads, shape.items, RANGES_MAX).bytes
 }
 
 pub(crate) struct Layout<W> {
@@ -130,18 +131,19 @@ pub(crate) struct Layout<W> {
     /// Where each range begins, and the last ends; before, how many of the sample it has.
     pub starts: Part<u32>,
     pub sums: Part<u32>,
-    bytes: usize,
+    pub bytes: usize,
 }
 
 impl<W: Key> Layout<W> {
-    const fn of(threads: usize, items: usize) -> Self {
+    /// For so many words of a thread, and ranges.
+    pub const fn of(threads: usize, items: usize, ranges: usize) -> Self {
         let mut all = Builder::new();
         Layout {
             bins: all.part(threads + 1),
             words: all.part(threads * items),
-            splitters: all.part(RANGES_MAX),
-            counts: all.part(2 * RANGES_MAX),
-            starts: all.part(2 * RANGES_MAX + 1),
+            splitters: all.part(ranges),
+            counts: all.part(2 * ranges),
+            starts: all.part(2 * ranges + 1),
             sums: all.part(64),
             bytes: all.bytes(),
         }
@@ -164,12 +166,7 @@ pub unsafe fn fused<
 ) {
     trigger_dependents();
     sync_predecessor();
-    Sorter::<K, W, THREADS, LOADED, ITEMS, PAIRED> {
-        arg,
-        thread: thread::thread_idx_x(),
-        word: PhantomData,
-    }
-    .sort();
+    Sorter::<K, W, THREADS, LOADED, ITEMS, PAIRED, 0>::new(arg).sort();
 }
 
 /// A block's view of its work.
@@ -181,62 +178,25 @@ pub(crate) struct Sorter<
     const LOADED: usize,
     const ITEMS: usize,
     const PAIRED: bool,
+    const RANGES: usize,
 > {
     pub(crate) arg: Fused<K>,
     pub(crate) thread: u32,
     word: PhantomData<W>,
 }
 
-/// How words are split into digits and bins: equal parts of what has some leading bits, to which
-/// other words are brought.
-#[derive(Clone, Copy)]
-pub(crate) struct Scale {
-    /// The least word with these bits.
-    least: u64,
-    /// The bits behind them, all set.
-    most: u64,
-    /// Bits below the digit's.
-    shift: u32,
-}
-
-impl Scale {
-    /// Of words that have all but the lower `varying` bits in common with `word`.
-    #[inline(always)]
-    fn of(word: u64, varying: u32, digit: u32) -> Self {
-        let most = if varying == 0 { 0 } else { u64::MAX >> (u64::BITS - varying) };
-        Scale { least: word & !most, most, shift: varying.saturating_sub(digit) }
-    }
-
-    #[inline(always)]
-    fn below<W: Key>(self, word: W) -> u64 {
-        (word.to_u64().max(self.least) - self.least).min(self.most)
-    }
-
-    #[inline(always)]
-    fn digit<W: Key>(self, word: W) -> u32 {
-        // One digit of whole words leaves as many bits as a word has.
-        (self.below(word) >> (self.shift / 2) >> self.shift.div_ceil(2)) as u32
-    }
-
-    /// The bin within a digit, of a power of two of them.
-    #[inline(always)]
-    pub(crate) fn bin<W: Key>(self, word: W, bins: u32) -> u32 {
-        (self.below(word) >> self.shift.saturating_sub(bins.ilog2())) as u32 % bins
-    }
-}
-
 /// A thread's words of a block's tile, unless they are staged, and how many the tile has.
 #[derive(Clone, Copy)]
-struct Tile<W, const LOADED: usize> {
-    words: [W; LOADED],
-    valid: u32,
+pub(crate) struct Tile<W, const LOADED: usize> {
+    pub(crate) words: [W; LOADED],
+    pub(crate) valid: u32,
 }
 
 /// The ranges of a tile's words, and how many there are: as many as blocks by digits, and twice
 /// as many by splitters.
 #[derive(Clone, Copy)]
-struct Ranges<const LOADED: usize> {
-    of: [u32; LOADED],
+pub(crate) struct Ranges<const LOADED: usize> {
+    pub(crate) of: [u32; LOADED],
     kinds: u32,
 }
 
@@ -247,17 +207,21 @@ impl<
     const LOADED: usize,
     const ITEMS: usize,
     const PAIRED: bool,
-> Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED>
+    const RANGES: usize,
+> Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED, RANGES>
 {
     pub(crate) const LAYOUT: Layout<W> = {
         assert!(THREADS >= 64 && THREADS.is_power_of_two());
-        Layout::of(THREADS, ITEMS)
+        Layout::of(THREADS, if LOADED > ITEMS { LOADED } else { ITEMS }, Self::RANGES_MAX)
     };
 
     pub(crate) const HELD: u32 = (THREADS * ITEMS) as u32;
 
+    /// Most ranges.
+    const RANGES_MAX: usize = if RANGES == 0 { RANGES_MAX } else { RANGES };
+
     /// True if a thread's words are so many that they do not stay in registers.
-    const STAGED: bool = ITEMS >= 2 * SAMPLES_OF_THREAD;
+    const STAGED: bool = RANGES == 0 && LOADED > 1;
 
     const LOOKED_AT: u32 =
         (if THREADS < LOOKED_AT { THREADS * LOOKS_MAX } else { LOOKED_AT }) as u32;
@@ -273,8 +237,14 @@ impl<
     }
 
     #[inline(always)]
-    fn bits(&self) -> u32 {
-        31 - self.blocks().leading_zeros()
+    pub(crate) fn ranges(&self) -> u32 {
+        if RANGES == 0 { self.blocks() } else { RANGES as u32 }
+    }
+
+    /// The end of the words of claims.
+    #[inline(always)]
+    pub(crate) fn claims_end(&self) -> usize {
+        if RANGES == 0 { words(self.blocks() as usize) } else { CLAIMS + RANGES }
     }
 
     #[inline(always)]
@@ -317,7 +287,28 @@ impl<
     }
 
     #[inline(always)]
+    pub(crate) fn new(arg: Fused<K>) -> Self {
+        Sorter { arg, thread: thread::thread_idx_x(), word: PhantomData }
+    }
+
+    #[inline(always)]
     unsafe fn sort(self) {
+        let Some(scale) = self.partition() else {
+            return self.leave(self.claims_end());
+        };
+        self.grid_barrier();
+        self.clear_behind();
+        let range = thread::block_idx_x() << scale.is_none() as u32;
+        let begin = Self::LAYOUT.starts.shared().get(range as usize);
+        let count = Self::LAYOUT.starts.shared().get(range as usize + 1) - begin;
+        self.sort_range(begin, count, scale);
+    }
+
+    /// Stores keys in their ranges: of digits, whose scale it returns, or between splitters.
+    /// Returns `None`, in all blocks, if there is no room for all of them on the device; nothing
+    /// is stored then.
+    #[inline(always)]
+    unsafe fn partition(&self) -> Option<Option<Scale<W>>> {
         let sample = self.look();
         let tile = self.load();
         let (scale, even) = self.judge(sample);
@@ -327,12 +318,12 @@ impl<
             if by_splitters {
                 self.choose_splitters();
             }
-            let ranges = self.ranges(&tile, scale, by_splitters);
+            let ranges = self.ranges_of(&tile, scale, by_splitters);
             let (ranks, claim) = self.claim(ranges, tile.valid);
             if entered {
                 self.grid_barrier();
             } else if !self.enter() {
-                return self.leave();
+                return None;
             }
             let total = self.total(ranges);
             if thread::sync_threads_or(!by_splitters && total > Self::HELD) {
@@ -341,19 +332,13 @@ impl<
             }
             self.settle(total, claim);
             self.scatter(&tile, ranges, ranks);
-            break;
+            return Some(if by_splitters { None } else { Some(scale) });
         }
-        self.grid_barrier();
-        self.clear_behind();
-        let range = thread::block_idx_x() << by_splitters as u32;
-        let begin = Self::LAYOUT.starts.shared().get(range as usize);
-        let count = Self::LAYOUT.starts.shared().get(range as usize + 1) - begin;
-        self.sort_range(begin, count, if by_splitters { None } else { Some(scale) });
     }
 
     /// Words of a sample of all keys, the same in every block.
     #[inline(always)]
-    unsafe fn look(&self) -> [W; LOOKS_MAX] {
+    pub(crate) unsafe fn look(&self) -> [W; LOOKS_MAX] {
         let mut words = [W::default(); LOOKS_MAX];
         for i in 0..looks(THREADS) {
             let number = (i * THREADS) as u32 + self.thread;
@@ -373,17 +358,18 @@ impl<
     /// no digit has more than about three times its share. Also clears the bins and all counts.
     /// It has two barriers.
     #[inline(always)]
-    unsafe fn judge(&self, sample: [W; LOOKS_MAX]) -> (Scale, bool) {
-        let (sample, first) = (&sample[..looks(THREADS)], self.sample(0, 0).to_u64());
-        let differing = sample.iter().fold(0, |bits, word| bits | (word.to_u64() ^ first));
+    pub(crate) unsafe fn judge(&self, sample: [W; LOOKS_MAX]) -> (Scale<W>, bool) {
+        let (sample, first) = (&sample[..looks(THREADS)], self.sample(0, 0));
+        let differing = sample.iter().fold(0, |bits, word| bits | (*word ^ first).to_u64());
         scan::leave_or(differing, Self::LAYOUT.sums.shared());
         self.clear_counts();
         self.bins().cast::<u128>().set(self.thread as usize, 0);
         thread::sync_threads();
         let differing = scan::block_or(THREADS / 32, Self::LAYOUT.sums.shared());
         let varying = u64::BITS - differing.leading_zeros();
-        let scale = Scale::of(first, varying, self.bits());
-        let most = ((2 * Self::LOOKED_AT) >> self.bits()) + 6;
+        let bits = self.ranges().ilog2();
+        let scale = Scale::of(first, varying, bits);
+        let most = ((2 * Self::LOOKED_AT) >> bits) + 6;
         let (counts, mut uneven) = (Self::LAYOUT.starts.shared(), false);
         for word in sample {
             let digit = scale.digit(*word);
@@ -394,7 +380,7 @@ impl<
 
     /// Returns true if item `i` of this thread exists, in a tile of so many keys.
     #[inline(always)]
-    fn has(&self, i: usize, valid: u32) -> bool {
+    pub(crate) fn has(&self, i: usize, valid: u32) -> bool {
         self.thread + ((i * THREADS) as u32) < valid
     }
 
@@ -402,7 +388,8 @@ impl<
     /// sample.
     #[inline(always)]
     unsafe fn staged(&self) -> Shared<W> {
-        Self::LAYOUT.words.shared().offset(Self::HELD as usize / 2 + self.thread as usize)
+        let first = const { THREADS * SAMPLES_OF_THREAD };
+        Self::LAYOUT.words.shared().offset(first + self.thread as usize)
     }
 
     /// Word `i` of this thread, if it exists.
@@ -419,8 +406,12 @@ impl<
 
     /// The tile.
     #[inline(always)]
-    unsafe fn load(&self) -> Tile<W, LOADED> {
-        let tile = (((self.arg.n - 1) >> self.bits()) + 1).next_multiple_of(32);
+    pub(crate) unsafe fn load(&self) -> Tile<W, LOADED> {
+        let bits = self.blocks().ilog2();
+        let tile = match RANGES {
+            0 => (((self.arg.n - 1) >> bits) + 1).next_multiple_of(32),
+            _ => (THREADS * LOADED) as u32,
+        };
         let begin = (thread::block_idx_x() * tile).min(self.arg.n);
         let valid = tile.min(self.arg.n - begin);
         let mut keys = [K::default(); LOADED];
@@ -443,17 +434,17 @@ impl<
 
     #[inline(always)]
     unsafe fn clear_counts(&self) {
-        if self.thread < 2 * RANGES_MAX as u32 {
+        if self.thread < 2 * Self::RANGES_MAX as u32 {
             Self::LAYOUT.counts.shared().set(self.thread as usize, 0);
             Self::LAYOUT.starts.shared().set(self.thread as usize, 0);
         }
     }
 
     #[inline(always)]
-    unsafe fn ranges(
+    pub(crate) unsafe fn ranges_of(
         &self,
         tile: &Tile<W, LOADED>,
-        scale: Scale,
+        scale: Scale<W>,
         by_splitters: bool,
     ) -> Ranges<LOADED> {
         let mut of = [0; LOADED];
@@ -461,14 +452,14 @@ impl<
             let word = self.word_of_tile(tile, i);
             of[i] = if by_splitters { self.range_of(word) } else { scale.digit(word) };
         }
-        Ranges { of, kinds: self.blocks() << by_splitters as u32 }
+        Ranges { of, kinds: self.ranges() << by_splitters as u32 }
     }
 
     /// Counts the tile's ranges and claims offsets for them. Returns the words' ranks among those
     /// of the tile in their range, and what a range's thread has claimed. It has a barrier, and
     /// one stands before.
     #[inline(always)]
-    unsafe fn claim(&self, ranges: Ranges<LOADED>, valid: u32) -> ([u32; LOADED], u32) {
+    pub(crate) unsafe fn claim(&self, ranges: Ranges<LOADED>, valid: u32) -> ([u32; LOADED], u32) {
         let counts = Self::LAYOUT.counts.shared();
         let mut ranks = [0; LOADED];
         for i in 0..LOADED {
@@ -489,8 +480,7 @@ impl<
     /// The control word of this thread's range.
     #[inline(always)]
     fn word_of(&self, ranges: Ranges<LOADED>) -> usize {
-        let blocks = self.blocks();
-        let first = if ranges.kinds == blocks { 0 } else { blocks };
+        let first = if ranges.kinds == self.ranges() { 0 } else { self.ranges() };
         CLAIMS + (first + self.thread) as usize
     }
 
@@ -514,7 +504,7 @@ impl<
 
     /// How many keys this thread's range has. All blocks have claimed theirs before a barrier.
     #[inline(always)]
-    unsafe fn total(&self, ranges: Ranges<LOADED>) -> u32 {
+    pub(crate) unsafe fn total(&self, ranges: Ranges<LOADED>) -> u32 {
         if self.thread >= ranges.kinds {
             return 0;
         }
@@ -527,12 +517,12 @@ impl<
     unsafe fn settle(&self, total: u32, claim: u32) {
         let begin = self.sum_before(total);
         let thread = self.thread as usize;
-        if thread < 2 * RANGES_MAX {
+        if thread < 2 * Self::RANGES_MAX {
             Self::LAYOUT.starts.shared().set(thread, begin);
             Self::LAYOUT.counts.shared().set(thread, begin + claim);
         }
         if thread == 0 {
-            Self::LAYOUT.starts.shared().set(2 * RANGES_MAX, self.arg.n);
+            Self::LAYOUT.starts.shared().set(2 * Self::RANGES_MAX, self.arg.n);
         }
         thread::sync_threads();
     }
@@ -545,7 +535,7 @@ impl<
                 let word = self.word_of_tile(tile, i);
                 let begin = Self::LAYOUT.counts.shared().get(ranges.of[i] as usize);
                 let slot = begin + ranks[i];
-                if !PAIRED && ranges.kinds > self.blocks() && ranges.of[i] % 2 == 1 {
+                if !PAIRED && ranges.kinds > self.ranges() && ranges.of[i] % 2 == 1 {
                     self.arg.output.set(slot as usize, self.key(word));
                 } else {
                     self.store(slot, word);

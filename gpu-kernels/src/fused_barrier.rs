@@ -1,13 +1,13 @@
 //! The grid barriers of the sort in [one launch](crate::fused), and what becomes of blocks that
 //! do not pass the first.
 
-use crate::fused::{CLAIMS, Sorter, words};
+use crate::fused::{CLAIMS, Sorter};
 use crate::key::Key;
 use cuda_std::{ext::*, prelude::*};
 
 /// The word of the first barrier: how many blocks have arrived, and above that how many have
 /// withdrawn.
-const ENTRY: usize = 0;
+pub(crate) const ENTRY: usize = 0;
 /// How many blocks have left without having entered.
 const LEFT: usize = 1;
 /// The word of the other barriers, which reverses its sense.
@@ -24,7 +24,8 @@ impl<
     const LOADED: usize,
     const ITEMS: usize,
     const PAIRED: bool,
-> Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED>
+    const RANGES: usize,
+> Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED, RANGES>
 {
     /// The first grid barrier. Returns true if all blocks have come, in all of them or in none.
     ///
@@ -81,14 +82,15 @@ impl<
     #[inline(always)]
     pub(crate) unsafe fn clear_behind(&self) {
         if thread::block_idx_x() == 0 {
-            self.clear_claims();
+            self.clear_claims(self.claims_end());
         }
     }
 
     #[inline(always)]
-    unsafe fn clear_claims(&self) {
-        let mut word = CLAIMS + self.thread as usize;
-        while word < words(self.blocks() as usize) {
+    unsafe fn clear_claims(&self, end: usize) {
+        // Opaque, or it is kept through all that comes before.
+        let mut word = CLAIMS + hint::opaque(self.thread) as usize;
+        while word < end {
             self.arg.control.set(word, 0);
             word += THREADS;
         }
@@ -97,9 +99,10 @@ impl<
         }
     }
 
-    /// Leaves without having entered; sorts everything if all others have left.
+    /// Leaves without having entered; sorts everything if all others have left, and clears words
+    /// up to the `end`.
     #[inline(always)]
-    pub(crate) unsafe fn leave(&self) {
+    pub(crate) unsafe fn leave(&self, end: usize) {
         let mut last = false;
         if self.thread == 0 {
             let (order, scope) = (Ordering::AcqRel, Scope::Device);
@@ -109,7 +112,7 @@ impl<
         if !thread::sync_threads_or(last) {
             return;
         }
-        self.clear_claims();
+        self.clear_claims(end);
         if self.thread == 0 {
             self.arg.control.set(LEFT, 0);
         }

@@ -2,10 +2,12 @@
 //! registers, or by one in device memory.
 
 use crate::control;
-use crate::fused::{BINS, Scale, Sorter};
+use crate::fused::{BINS, Sorter};
 use crate::key::Key;
 use crate::network;
 use crate::rank::is_contended;
+use crate::scale::Scale;
+use crate::scan;
 use cuda_std::{ext::*, prelude::*};
 
 /// Equal keys so near in a bin that a network is faster.
@@ -18,19 +20,20 @@ impl<
     const LOADED: usize,
     const ITEMS: usize,
     const PAIRED: bool,
-> Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED>
+    const RANGES: usize,
+> Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED, RANGES>
 {
     /// Words of a thread that are written at once: with values all, else a few, which take fewer
     /// registers.
     const WRITTEN: usize = {
         assert!(ITEMS.is_multiple_of(4));
-        if PAIRED { ITEMS } else { 4 }
+        if PAIRED && RANGES == 0 { ITEMS } else { 4 }
     };
 
     /// Sorts a range of `count` words from `begin` on: with a scale by its bins, which are clear.
     /// All threads of all blocks call.
     #[inline(always)]
-    pub(crate) unsafe fn sort_range(&self, begin: u32, count: u32, scale: Option<Scale>) {
+    pub(crate) unsafe fn sort_range(&self, begin: u32, count: u32, scale: Option<Scale<W>>) {
         if count > Self::HELD {
             return self.sort_in_memory(begin, count, false);
         }
@@ -43,10 +46,57 @@ impl<
         }
     }
 
+    /// Sorts a digit of words that a block holds, in whatever bits they differ.
+    #[inline(always)]
+    pub(crate) unsafe fn sort_contended(&self, begin: u32, count: u32, digits: Scale<W>) {
+        let (mut scale, mut again) = (digits, false);
+        loop {
+            self.bins().cast::<u128>().set(self.thread as usize, 0);
+            thread::sync_threads();
+            if self.sort_by_bins(begin, count, scale) {
+                return;
+            }
+            if again {
+                return self.sort_by_network(begin, count);
+            }
+            // Most bits may be alike that bins are told apart by.
+            let first = self.stored(begin);
+            let varying = self.varying(begin, count, first);
+            if varying == 0 {
+                return self.write_as_it_is(begin, count);
+            }
+            (scale, again) = (Scale::of(first, varying, 0), true);
+        }
+    }
+
+    /// One more than the highest bit that words of a range differ in. It has a barrier.
+    #[inline(always)]
+    unsafe fn varying(&self, begin: u32, count: u32, first: W) -> u32 {
+        let mut differing = W::default();
+        let mut slot = self.thread;
+        while slot < count {
+            differing = differing | (self.stored(begin + slot) ^ first);
+            slot += THREADS as u32;
+        }
+        scan::leave_or(differing.to_u64(), Self::LAYOUT.sums.shared());
+        thread::sync_threads();
+        u64::BITS - scan::block_or(THREADS / 32, Self::LAYOUT.sums.shared()).leading_zeros()
+    }
+
+    /// Writes a range whose words are equal, of keys alone.
+    #[inline(always)]
+    unsafe fn write_as_it_is(&self, begin: u32, count: u32) {
+        let mut slot = self.thread;
+        while slot < count {
+            self.arg.output.set((begin + slot) as usize, self.key(self.stored(begin + slot)));
+            slot += THREADS as u32;
+        }
+    }
+
     /// Sorts a digit's words by its bins, and writes the result. Returns false, in all threads,
     /// if one is contended.
     #[inline(always)]
-    unsafe fn sort_by_bins(&self, begin: u32, count: u32, scale: Scale) -> bool {
+    unsafe fn sort_by_bins(&self, begin: u32, count: u32, scale: Scale<W>) -> bool {
         let bin = |word: W| scale.bin(word, const { (THREADS * BINS) as u32 });
         let (first, left) = self.share(count);
         let has = |i: usize| 32 * (i as u32) < left;
@@ -127,7 +177,8 @@ impl<
     unsafe fn order_bins(&self, begin: u32, count: u32, bin: impl Fn(W) -> u32) {
         let (sorted, begins) = (Self::LAYOUT.words.shared(), self.bins().cast::<u16>());
         let mut first = 0;
-        while first < ITEMS {
+        // Once at least: with values, blocks wait for each other there.
+        while first == 0 || first < ITEMS && ((first * THREADS) as u32) < count {
             hint::keep_loop();
             let slot = |i: usize| self.thread + ((first + i) * THREADS) as u32;
             let (mut words, mut bounds) = ([W::default(); ITEMS], [0; ITEMS]);
@@ -168,7 +219,8 @@ impl<
         let word = |i: u32| self.stored(begin + i);
         network::sort_block::<W, THREADS, ITEMS>(count, word, sorted);
         let mut first = 0;
-        while first < ITEMS {
+        // Once at least: with values, blocks wait for each other there.
+        while first == 0 || first < ITEMS && ((first * THREADS) as u32) < count {
             hint::keep_loop();
             let (mut words, mut slots) = ([W::default(); ITEMS], [count; ITEMS]);
             for i in 0..Self::WRITTEN {
@@ -218,7 +270,8 @@ impl<
     /// Waits until all blocks have read their values, if any would be written over.
     #[inline(always)]
     unsafe fn await_values(&self) {
-        if self.arg.options & (control::INDEX | control::IN_PLACE) == control::IN_PLACE {
+        let reads = self.arg.options & (control::INDEX | control::IN_PLACE);
+        if RANGES == 0 && reads == control::IN_PLACE {
             self.grid_barrier();
         }
     }

@@ -12,7 +12,8 @@ impl<
     const LOADED: usize,
     const ITEMS: usize,
     const PAIRED: bool,
-> Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED>
+    const RANGES: usize,
+> Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED, RANGES>
 {
     /// Sorts a sample, the same in every block, and leaves one splitter less than there are
     /// blocks. Also clears the counts. It has barriers, and ends with one.

@@ -55,6 +55,21 @@ pub unsafe fn onesweep<
 ) {
     trigger_dependents();
     sync_predecessor();
+    pass::<K, THREADS, ITEMS, PAIRED, ATOMICS, LOOK>(arg);
+}
+
+/// The same within a launch.
+#[inline(always)]
+pub(crate) unsafe fn pass<
+    K: Key,
+    const THREADS: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+    const ATOMICS: bool,
+    const LOOK: u32,
+>(
+    arg: Pass<K>,
+) {
     let step = Tile::<K, THREADS, ITEMS, PAIRED, LOOK>::first_step(&arg);
     let thread = thread::thread_idx_x();
     let tile = Tile::<K, THREADS, ITEMS, PAIRED, LOOK> { arg, step, thread };
@@ -188,7 +203,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         let mut keys = [K::last(self.arg.order_mask); ITEMS];
         if valid == Self::SIZE {
             for i in 0..ITEMS {
-                keys[i] = source.get_streamed(32 * i);
+                keys[i] = Self::read(source, 32 * i);
             }
             if self.encodes(self.step.first()) {
                 for i in 0..ITEMS {
@@ -199,7 +214,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let encodes = self.encodes(self.step.first());
             for i in 0..ITEMS {
                 if first + 32 * (i as u32) < valid {
-                    let key = source.get_streamed(32 * i);
+                    let key = Self::read(source, 32 * i);
                     keys[i] = if encodes { key.encode() } else { key };
                 }
             }
@@ -274,6 +289,13 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
         slots
     }
 
+    /// Reads an element that is not read again. Passes of a single wave may be one launch, which
+    /// has written what it reads.
+    #[inline(always)]
+    unsafe fn read<T: Word>(from: Global<T>, i: usize) -> T {
+        if Self::ALL_GATHER { from.get(i) } else { from.get_streamed(i) }
+    }
+
     /// This thread's values, in the order of its keys.
     #[inline(always)]
     unsafe fn load_values(&self) -> [u32; ITEMS] {
@@ -302,7 +324,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
             let source = source.offset(begin as usize);
             for i in from..to {
                 if first + 32 * (i as u32) < valid {
-                    values[i] = source.get_streamed(32 * i);
+                    values[i] = Self::read(source, 32 * i);
                 }
             }
         }

@@ -126,6 +126,14 @@ pub mod fused {
     pub const TO_19: Shape = Shape::new(1024, 8, 1).from(1 << 12);
 }
 
+/// Shapes of the sort in two launches: of tiles, and of blocks that sort ranges.
+pub mod partition {
+    use super::Shape;
+
+    pub const TILES: [Shape; 2] = [Shape::new(512, 8, 1), Shape::new(512, 16, 1)];
+    pub const RANGE: Shape = Shape::new(512, 8, 2);
+}
+
 /// Shapes of the local sort, by the width of keys and the size of a bucket, which a block has.
 /// The least are of one warp, which needs no barriers.
 pub mod local {

@@ -74,6 +74,23 @@ pub const fn fused(shape: Shape, paired: bool) -> Counts {
     Counts::new(votes, scans + networks + in_memory + grid_barriers + 14)
 }
 
+/// The first of two launches: a pass, and what the sort in one launch has up to where it stores,
+/// whose warps vote as they do there. Barriers are two of the look, one of the claims, two of
+/// scans, one before a tile is put in order, one on whether a range is too large and one before
+/// the store; a grid barrier has two. Blocks may withdraw in two places, where two are the
+/// entry's, one shows who leaves last and three are those of the network in device memory.
+pub const fn partition(shape: Shape, paired: bool) -> Counts {
+    let Counts { votes, barriers } = onesweep(shape, !paired, paired, look::ALL_GATHER);
+    let votes = fused::looks(shape.threads) + shape.items + votes;
+    Counts::new(votes, barriers + 8 + 2 + 2 * (2 + 1 + 3))
+}
+
+/// The second of two launches: two turns of counting in bins, of which the scan's two barriers
+/// and the one behind it are in one place. Each turn has a vote on contention, a barrier behind
+/// the clear bins and one behind the counted ones; between them one reduces the bits in which
+/// words differ, and three are those of a network in shared memory.
+pub const RANGE_SORT: Counts = Counts::new(2, 11);
+
 /// The classes of segments: of each that a thread has a vote for each list, and one before on
 /// whether any is for one.
 pub const SEGMENT_CLASSES: Counts = Counts::new(LIST.items * (crate::segments::LISTS + 1), 0);

@@ -8,6 +8,7 @@ use crate::cases;
 use crate::digit_sort::sorts_digits;
 use crate::fused::sorts_as_launched;
 use crate::gathered_sort::sorts_gathered;
+use crate::partition;
 use crate::segments::SegmentSorts;
 use crate::sorter::{Kernels, Sorter};
 use crate::top_sort::TopSorts;
@@ -24,6 +25,8 @@ use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Key;
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::merge::Merge;
+use gpu_kernels::partition::Partition;
+use gpu_kernels::policy::partition::RANGE;
 use gpu_kernels::policy::segments::{BLOCKS, MOST, SHORT, WARP_MOST};
 use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
@@ -82,6 +85,23 @@ fn fused<K: Key>(entry: &Entry<Fused<K>>, run: unsafe fn(Fused<K>)) {
 
 fn recent_fused<K: Key>(entry: &Entry<Fused<K>>, run: unsafe fn(Fused<K>)) {
     fused(entry, run);
+}
+
+fn partitions<K: Key>(entry: &Entry<Partition<K>>, run: unsafe fn(Partition<K>)) {
+    let second = match entry.paired {
+        true => partition::ranges::<K, u64, { RANGE.threads }, true>(),
+        false => partition::ranges::<K, K, { RANGE.threads }, false>(),
+    };
+    let kernels = [Kernel::of(entry, run), second];
+    partition::sorts_as_launched(entry.name, kernels, entry.paired);
+}
+
+fn range_sorts<K: Key>(entry: &Entry<Partition<K>>, run: unsafe fn(Partition<K>)) {
+    let first = match entry.paired {
+        true => partition::tiles::<K, u64, { RANGE.threads }, true, false>(),
+        false => partition::tiles::<K, K, { RANGE.threads }, false, true>(),
+    };
+    partition::sorts_as_launched(entry.name, [first, Kernel::of(entry, run)], entry.paired);
 }
 
 fn local<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {

@@ -11,6 +11,7 @@
 //! | `digit_sort` | keys whose top digits are sorted locally, in small shapes |
 //! | `top_sort` | keys that are sorted by their top bits, in small shapes |
 //! | `fused` | sorts in one launch whose blocks wait for each other |
+//! | `partition` | sorts in two launches, the first of blocks that wait for each other |
 //! | `gathered_sort` | buckets of keys that several devices have, in small shapes |
 //! | `segments` | sorts of many segments, in the shapes that devices run |
 //! | `small` | each kernel by itself, in small shapes |
@@ -23,6 +24,7 @@ mod digit_sort;
 mod entries;
 mod fused;
 mod gathered_sort;
+mod partition;
 mod segments;
 mod small;
 mod sorter;
@@ -49,6 +51,8 @@ mod cases {
     pub const ROUNDS: u32 = 10;
     /// Of each type.
     pub const FUSED: u32 = 40;
+    /// The same.
+    pub const RANGES: u32 = 20;
     /// The same.
     pub const BUCKET_SORT: u32 = 10;
     /// The same.

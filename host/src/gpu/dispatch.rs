@@ -1,6 +1,7 @@
 //! Which kernels sort keys: the choice among the entry points of their word, by the bounds of
 //! `gpu_kernels::policy` and what the GPU has room for.
 
+mod ranges;
 mod top;
 
 use gpu_kernels::block::Block;
@@ -21,6 +22,7 @@ use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
 use gpu_kernels::tile::Pass;
 
+pub use self::ranges::RangeSort;
 pub use self::top::TopSort;
 use super::Device;
 use super::module::Kernel;

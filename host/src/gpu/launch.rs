@@ -13,11 +13,13 @@ use gpu_kernels::gather::Gather;
 use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::{Bits, RADIX};
 use gpu_kernels::local_sort::LocalSort;
+use gpu_kernels::partition::Partition;
+use gpu_kernels::policy::partition::RANGE;
 use gpu_kernels::tile::{Buffers, Pass};
 use gpu_kernels::top_pass::TopPass;
 
 use super::Device;
-use super::dispatch::{self, BucketSort, Passes, TopSort};
+use super::dispatch::{self, BucketSort, Passes, RangeSort, TopSort};
 use super::module::Kernel;
 use super::stream::copy;
 use crate::error::Error;
@@ -122,6 +124,29 @@ impl<W: Entries> Launch<'_, W> {
         let blocks = fused::blocks(self.n as usize, kernel.shape().threads);
         // SAFETY: the caller's contract.
         unsafe { kernel.launch(self.stream, blocks as u32, &fused) }
+    }
+
+    /// Sorts in two launches, with the control words at `control`.
+    ///
+    /// # Safety
+    /// As [`block`](Self::block), the scratch apart from all others; there are as many control
+    /// words as such a sort takes, which are zero or as one has left them, and the GPU holds a
+    /// tile of each block.
+    pub unsafe fn ranges(&self, sort: &RangeSort<W>, control: u64) -> Result<(), Error> {
+        let partition = Partition {
+            keys: self.keys.buffers(),
+            values: self.values(),
+            control: Global::on_device(control),
+            n: self.n as u32,
+            order_mask: self.order_mask,
+            options: self.options(),
+        };
+        let (tiles, ranges) = (sort.partition.blocks(self.n), RANGE.threads);
+        // SAFETY: the caller's contract; what begins early waits for its predecessor.
+        unsafe {
+            sort.partition.launch(self.stream, tiles as u32, &partition)?;
+            sort.sort_ranges.launch_early(self.stream, ranges as u32, &partition)
+        }
     }
 
     /// Sorts by passes.

@@ -302,6 +302,10 @@ impl<K: GpuKey> Sort<K> {
                 workspace.clear(self.to_be_clear(), true, launch.stream)?;
                 return launch.fused(fused, at.control);
             }
+            if let Some(sort) = &self.kernels.ranges {
+                workspace.clear(self.to_be_clear(), true, launch.stream)?;
+                return launch.ranges(sort, at.control);
+            }
             // A sort of a single wave by a single digit does not leave the control words as it
             // needs them, nor one in portions as a sort by top bits does.
             let passes = &self.kernels.passes;

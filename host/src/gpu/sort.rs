@@ -6,10 +6,11 @@ use gpu_kernels::block::Block;
 use gpu_kernels::fused::{self, Fused};
 use gpu_kernels::gather::NumericCodes;
 use gpu_kernels::key::Bits;
-use gpu_kernels::{buckets, control};
+use gpu_kernels::policy::partition::RANGE;
+use gpu_kernels::{buckets, control, partition};
 
 use super::Device;
-use super::dispatch::{self, Kind, Passes};
+use super::dispatch::{self, Kind, Passes, RangeSort};
 use super::key::{GpuKey, Order};
 use super::launch::Gatherer;
 use super::module::Kernel;
@@ -47,13 +48,13 @@ impl Payload {
 ///
 /// Time: one read of the keys, and one read and one write of keys and values for each byte of the
 /// bits sorted by; digits in which all keys agree are skipped. Keys that are at most a tile for
-/// each multiprocessor need no read beforehand. From 2^12 to 2^17 keys of 8 bytes alone are
-/// sorted in one launch, without a second buffer: a pass by the top digit, or by splitters where
-/// that is uneven, then each bucket within a multiprocessor. Up to 2^24 keys of 4 or 8 bytes whose
-/// top bits are even take a pass by them, and then what has them in common is sorted within one; up
-/// to 2^22 pairs with keys of 4 bytes by their top digit. Very many keys
-/// of 4 or 8 bytes that are evenly spread take four reads and three writes in all: what is below
-/// their upper 16 bits is sorted bucket by bucket, within a multiprocessor.
+/// each multiprocessor need no read beforehand. From 2^12 to 2^17 keys of 4 bytes alone, 2^19 of 8
+/// and 2^16 pairs with keys of 4 are sorted in one launch, without a second buffer: by a digit, or
+/// by splitters where that is uneven, and then each range within a multiprocessor. Evenly spread
+/// keys of 4 or 8 bytes take two reads and two writes from there to 2^24, in two launches, or by a
+/// read more behind which top bits are counted; pairs with keys of 4 bytes to 2^22. Very many take
+/// four reads and three writes in all: what is below their upper 16 bits is sorted bucket by
+/// bucket, within a multiprocessor.
 /// Least-significant-digit passes after Onesweep (Adinets and Merrill 2022), buckets after Stehle
 /// and Jacobsen (2017).
 pub struct Sort<K: GpuKey> {
@@ -70,6 +71,8 @@ pub(super) struct Kernels<W> {
     pub(super) block: Option<Kernel<Block<W>>>,
     /// One launch of many blocks, which leaves nothing to a block or to passes.
     pub(super) fused: Option<Kernel<Fused<W>>>,
+    /// Two launches, which leave nothing to passes.
+    pub(super) ranges: Option<RangeSort<W>>,
     pub(super) passes: Passes<W>,
     /// Numeric order's codes, and the gather of the keys by which they are decoded.
     pub(super) coder: Option<Kernel<NumericCodes<W>>>,
@@ -123,6 +126,7 @@ impl<K: GpuKey> Sort<K> {
                 None => dispatch::block(&device, paired, capacity)?,
             },
             fused,
+            ranges: RangeSort::of(&device, kind, bits, capacity)?,
             passes: Passes::of(&device, kind, bits, capacity)?,
             coder: numeric.then(|| dispatch::coder(&device)).transpose()?,
             gather_keys: numeric.then(|| Gatherer::of::<K::Word>(&device)).transpose()?,
@@ -174,6 +178,7 @@ impl<K: GpuKey> Sort<K> {
     fn control_words(&self) -> usize {
         match self.to_be_clear() {
             Cleared::Claims { blocks } => fused::words(blocks),
+            Cleared::Ranges { tiles } => partition::words(RANGE.threads, tiles),
             Cleared::Rows { tiles } => control::words_of_single_wave(tiles),
             _ => control::words(size_of::<K>(), self.tiles()),
         }
@@ -189,6 +194,8 @@ impl<K: GpuKey> Sort<K> {
         if let Some(kernel) = &self.kernels.fused {
             let blocks = fused::blocks(self.capacity(), kernel.shape().threads);
             Cleared::Claims { blocks }
+        } else if let Some(sort) = &self.kernels.ranges {
+            Cleared::Ranges { tiles: sort.partition.blocks(self.capacity) as usize }
         } else if self.kernels.passes.single_wave {
             Cleared::Rows { tiles: self.tiles() }
         } else {

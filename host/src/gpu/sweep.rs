@@ -12,6 +12,7 @@ use gpu_kernels::{buckets, control};
 
 use super::dispatch::{self, largest_bucket};
 use super::module::{Kernel, Resources};
+use super::sort::Kernels;
 use super::{GpuKey, GpuSorter, Order, Payload, Sort};
 use crate::error::Error;
 
@@ -171,10 +172,18 @@ fn shaped<K: GpuKey, A>(
     Ok(Ok((by(sort, kernel)?, resources)))
 }
 
+impl<W> Kernels<W> {
+    /// Leaves nothing that would sort otherwise.
+    fn by_passes_only(&mut self) {
+        (self.block, self.fused, self.ranges) = (None, None, None);
+        self.passes.by_top = None;
+    }
+}
+
 impl<K: GpuKey> Sort<K> {
     /// The same by this pass, whatever the number of keys.
     fn by_pass(mut self, pass: Kernel<Pass<K::Word>>, single_wave: bool) -> Result<Self, Error> {
-        (self.kernels.block, self.kernels.fused) = (None, None);
+        self.kernels.by_passes_only();
         self.kernels.passes = self.kernels.passes.by(pass, single_wave);
         Ok(self)
     }
@@ -188,14 +197,14 @@ impl<K: GpuKey> Sort<K> {
             let reason = format!("its blocks for {} keys do not fit at once", self.capacity);
             return Err(Error::gpu("choosing a kernel", reason));
         }
-        (self.kernels.block, self.kernels.fused) = (None, Some(kernel));
+        self.kernels.by_passes_only();
+        self.kernels.fused = Some(kernel);
         Ok(self)
     }
 
     /// The same by this local sort of buckets.
     fn by_local(mut self, sort: Kernel<LocalSort<K::Word>>) -> Result<Self, Error> {
-        (self.kernels.block, self.kernels.fused) = (None, None);
-        self.kernels.passes.by_top = None;
+        self.kernels.by_passes_only();
         let buckets = self.kernels.passes.buckets;
         let buckets = buckets.map(|buckets| buckets.by(&self.device, sort));
         self.kernels.passes.buckets = buckets.transpose()?;
@@ -217,6 +226,9 @@ impl<K: GpuKey> Sort<K> {
         }
         if let Some(kernel) = &passes.by_digit {
             return taken(Family::LocalSort, kernel);
+        }
+        if let Some(sort) = &self.kernels.ranges {
+            return taken(Family::SingleWave, &sort.partition);
         }
         match (&self.kernels.fused, &self.kernels.block, &passes.buckets) {
             (Some(kernel), ..) => taken(Family::Fused, kernel),

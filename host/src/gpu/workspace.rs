@@ -2,7 +2,8 @@
 
 use cust::memory::DeviceBuffer;
 use cust::stream::Stream;
-use gpu_kernels::{control, fused};
+use gpu_kernels::policy::partition::RANGE;
+use gpu_kernels::{control, fused, partition};
 
 use super::stream;
 use crate::error::{Error, failed};
@@ -27,6 +28,8 @@ pub(super) enum Cleared {
     Rows { tiles: usize },
     /// The claims of the blocks of one launch.
     Claims { blocks: usize },
+    /// Those of ranges in two launches, and the rows of so many tiles.
+    Ranges { tiles: usize },
 }
 
 impl Cleared {
@@ -35,6 +38,7 @@ impl Cleared {
         match (self, needed) {
             (Cleared::Rows { tiles }, Cleared::Rows { tiles: needed }) => tiles >= needed,
             (Cleared::Claims { blocks }, Cleared::Claims { blocks: needed }) => blocks >= needed,
+            (Cleared::Ranges { tiles }, Cleared::Ranges { tiles: needed }) => tiles >= needed,
             _ => self == needed,
         }
     }
@@ -46,6 +50,7 @@ impl Cleared {
             Cleared::Bins { width } => control::table(width),
             Cleared::Rows { tiles } => control::words_of_single_wave(tiles),
             Cleared::Claims { blocks } => fused::words(blocks),
+            Cleared::Ranges { tiles } => partition::words(RANGE.threads, tiles),
         }
     }
 }
