@@ -325,6 +325,36 @@ macro_rules! fused {
 
 macro_rules! partitions {
     ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
+        launch_of_two! {
+            $when $name $key $of $shape;
+            partition::shared_bytes::<$key, word!($of $key)>($shape, paired!($of)),
+            synchronisation::partition($shape, paired!($of)),
+            partition::partition::<
+                $key, word!($of $key), { $shape.threads }, { $shape.items }, { paired!($of) },
+                { !paired!($of) },
+            >
+        }
+    )* };
+}
+
+macro_rules! range_sorts {
+    ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
+        launch_of_two! {
+            $when $name $key $of $shape;
+            partition::ranges_shared_bytes::<word!($of $key)>($shape),
+            synchronisation::RANGE_SORT,
+            partition::sort_ranges::<
+                $key, word!($of $key), { $shape.threads }, { paired!($of) },
+            >
+        }
+    )* };
+}
+
+macro_rules! launch_of_two {
+    (
+        $when:ident $name:ident $key:ident $of:ident $shape:expr;
+        $shared_bytes:expr, $synchronises:expr, $($kernel:tt)*
+    ) => {
         entry! {
             $when $name: Partition<$key> {
                 keys { Buffers:
@@ -340,40 +370,11 @@ macro_rules! partitions {
                 control: Global<u32>, n: u32, order_mask: $key, options: u32
             }
             $shape; paired: paired!($of), atomic: !paired!($of),
-            shared_bytes: partition::shared_bytes::<$key, word!($of $key)>($shape, paired!($of)),
-            synchronises: synchronisation::partition($shape, paired!($of)),
-            kernel: partition::partition::<
-                $key, word!($of $key), { $shape.threads }, { $shape.items }, { paired!($of) },
-                { !paired!($of) },
-            >
+            shared_bytes: $shared_bytes,
+            synchronises: $synchronises,
+            kernel: $($kernel)*
         }
-    )* };
-}
-
-macro_rules! range_sorts {
-    ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
-        entry! {
-            $when $name: Partition<$key> {
-                keys { Buffers:
-                    input = input: Global<$key>,
-                    output = output: Global<$key>,
-                    scratch = scratch: Global<$key>
-                },
-                values { Buffers:
-                    input = input_values: Global<u32>,
-                    output = output_values: Global<u32>,
-                    scratch = scratch_values: Global<u32>
-                },
-                control: Global<u32>, n: u32, order_mask: $key, options: u32
-            }
-            $shape; paired: paired!($of), atomic: true,
-            shared_bytes: partition::ranges_shared_bytes::<word!($of $key)>($shape),
-            synchronises: synchronisation::RANGE_SORT,
-            kernel: partition::sort_ranges::<
-                $key, word!($of $key), { $shape.threads }, { paired!($of) },
-            >
-        }
-    )* };
+    };
 }
 
 macro_rules! blocks {
