@@ -221,7 +221,6 @@ macro_rules! for_every_entry {
                 }
                 by_digit {
                     digit_sort_keys_8704_u64: keys, by_digit::TILE_8704;
-                    digit_sort_keys_17408_u64: keys, by_digit::TILE_17408;
                 }
                 top_counts { histogram_by_top_u64; }
                 top_passes {
