@@ -169,7 +169,7 @@ pub unsafe fn fused<
     Sorter::<K, W, THREADS, LOADED, ITEMS, PAIRED, 0>::new(arg).sort();
 }
 
-/// A block's view of its work.
+/// A block's view of its work. There are `RANGES` ranges, or as many as blocks if that is 0.
 #[derive(Clone, Copy)]
 pub(crate) struct Sorter<
     K,

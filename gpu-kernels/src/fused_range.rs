@@ -1,5 +1,5 @@
-//! A range of the sort in [one launch](crate::fused), by its block: by bins, by a network in
-//! registers, or by one in device memory.
+//! A range of the sort in [one launch](crate::fused) or [two](crate::partition), by its block: by
+//! bins, by a network in registers, or by one in device memory.
 
 use crate::control;
 use crate::fused::{BINS, Sorter};
@@ -48,7 +48,7 @@ impl<
 
     /// Sorts a digit of words that a block holds, in whatever bits they differ.
     #[inline(always)]
-    pub(crate) unsafe fn sort_contended(&self, begin: u32, count: u32, digits: Scale<W>) {
+    pub(crate) unsafe fn sort_digit(&self, begin: u32, count: u32, digits: Scale<W>) {
         let (mut scale, mut again) = (digits, false);
         loop {
             self.bins().cast::<u128>().set(self.thread as usize, 0);

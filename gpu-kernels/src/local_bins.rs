@@ -42,7 +42,7 @@ pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
     Layout::<K>::of(shape.threads, shape.items).bytes
 }
 
-/// What rounds need has its place among words and bins, but for what the block is about.
+/// Shared memory. Rounds take the room of words and bins, but for that of the claim.
 struct Layout<K> {
     /// Words, and those that windows reach beyond them.
     words: Part<K>,

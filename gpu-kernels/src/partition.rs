@@ -16,7 +16,7 @@
 //! to where passes would put keys, because blocks of the second do not wait for each other, and
 //! each reads the values of any index.
 //!
-//! # What the launches agree on
+//! # Words between the launches
 //! Behind the words of claims stand how ranges are to be sorted, the scale of their digits and
 //! where each begins, which every sort writes; then the words of passes. The second launch clears
 //! what was claimed.
@@ -319,5 +319,5 @@ pub unsafe fn sort_ranges<K: Key, W: Key, const THREADS: usize, const PAIRED: bo
         greatest: W::from_u64(word(2) | word(3) << 32),
         shift: word(4) as u32,
     };
-    sorter.sort_contended(begin, count, scale);
+    sorter.sort_digit(begin, count, scale);
 }

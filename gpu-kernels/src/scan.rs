@@ -24,7 +24,7 @@ pub fn group_inclusive(lanes: u32, value: u32, lane: u32) -> u32 {
     sum
 }
 
-/// What the warps of a block before this one have left in `sums`, a word each, behind a barrier.
+/// The sum of what earlier warps of the block have left in `sums`, a word each, before a barrier.
 #[inline(always)]
 pub unsafe fn sum_of_earlier(sums: Shared<u32>, warp: u32, warps: usize) -> u32 {
     let lane = thread::thread_idx_x() % 32;

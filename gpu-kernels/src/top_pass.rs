@@ -46,7 +46,7 @@ struct Layout<K> {
     keys: Part<K>,
     /// How many keys each bucket has in the tile, and then where its next one goes.
     counts: Part<u32>,
-    /// What a key's slot lacks to its place in the output.
+    /// The way from a key's slot to its place in the output.
     ways: Part<u32>,
     sums: Part<u32>,
     /// Bits of a key below its top ones.
