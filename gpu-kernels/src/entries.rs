@@ -314,7 +314,7 @@ macro_rules! fused {
             }
             $shape; paired: paired!($of), atomic: true,
             shared_bytes: crate::fused::shared_bytes::<word!($of $key)>($shape),
-            synchronises: synchronisation::fused($shape, paired!($of)),
+            synchronises: synchronisation::fused::<$key>($shape, paired!($of)),
             kernel: crate::fused::fused::<
                 $key, word!($of $key), { $shape.threads }, { crate::fused::loaded($shape.items) },
                 { $shape.items }, { paired!($of) },

@@ -138,7 +138,7 @@ macro_rules! for_every_entry {
                     fused_15_keys_u32: keys, fused::TO_15;
                     fused_16_keys_u32: keys, fused::TO_16;
                     fused_17_keys_u32: keys, fused::TO_17;
-                    fused_15_pairs_u32: pairs, fused::TO_15;
+                    fused_15_pairs_u32: pairs, fused::PAIRS_TO_15;
                 }
                 recent_fused {
                     fused_16_pairs_u32: pairs, fused::TO_16;

@@ -19,6 +19,7 @@
 //!    of whose bins is contended.
 //!
 //! Ranges are as many as blocks, a power of two, and the digit has as many bits as that takes.
+//! Of few keys a block reads all, and then counts and waits for nothing: see `fused_select`.
 //!
 //! # Uneven keys
 //! Every block sorts a larger sample by itself, the same that all others sort, and takes each 8th
@@ -44,6 +45,7 @@
 //! A laboratory in CUDA C++ measured all steps but the look, for 2^12, 2^14, 2^16 and 2^18 keys:
 //! 6.9, 7.6, 9.6 and 13.1 us of 4 bytes, 7.0, 7.5, 9.2 and 13.6 us of 8; see `docs/LAB.md`.
 
+use crate::bins::Bins;
 use crate::control;
 use crate::key::Key;
 use crate::layout::{Builder, Part};
@@ -80,8 +82,6 @@ pub const SAMPLES: usize = 8;
 /// Samples of a thread, of which the smallest block has enough for all ranges. Where a block holds
 /// less than four times the mean, all are taken: 32 of a range in blocks of 1024 threads.
 pub(crate) const SAMPLES_OF_THREAD: usize = 4;
-/// Bins a thread, which it scans by one access.
-pub(crate) const BINS: usize = 8;
 
 /// Claims of digits; behind them those of what lies between splitters, and of what equals one, in
 /// turns.
@@ -227,8 +227,13 @@ impl<
         (if THREADS < LOOKED_AT { THREADS * LOOKS_MAX } else { LOOKED_AT }) as u32;
 
     #[inline(always)]
-    pub(crate) unsafe fn bins(&self) -> Shared<u32> {
-        Self::LAYOUT.bins.shared().cast()
+    pub(crate) unsafe fn bins(&self) -> Bins<W, THREADS, 1> {
+        Bins {
+            words: Self::LAYOUT.words.shared(),
+            begins: Self::LAYOUT.bins.shared().cast(),
+            sums: Self::LAYOUT.sums.shared(),
+            thread: self.thread,
+        }
     }
 
     #[inline(always)]
@@ -291,8 +296,18 @@ impl<
         Sorter { arg, thread: thread::thread_idx_x(), word: PhantomData }
     }
 
+    /// The same, but nothing known of the thread is kept for it.
+    #[inline(always)]
+    pub(crate) fn rematerialized(mut self) -> Self {
+        self.thread = hint::opaque(self.thread);
+        self
+    }
+
     #[inline(always)]
     unsafe fn sort(self) {
+        if self.selects() {
+            return self.rematerialized().sort_selected();
+        }
         let Some(scale) = self.partition() else {
             return self.leave(self.claims_end());
         };
@@ -301,7 +316,7 @@ impl<
         let range = thread::block_idx_x() << scale.is_none() as u32;
         let begin = Self::LAYOUT.starts.shared().get(range as usize);
         let count = Self::LAYOUT.starts.shared().get(range as usize + 1) - begin;
-        self.sort_range(begin, count, scale);
+        self.rematerialized().sort_range(begin, count, scale);
     }
 
     /// Stores keys in their ranges: of digits, whose scale it returns, or between splitters.
@@ -363,7 +378,7 @@ impl<
         let differing = sample.iter().fold(0, |bits, word| bits | (*word ^ first).to_u64());
         scan::leave_or(differing, Self::LAYOUT.sums.shared());
         self.clear_counts();
-        self.bins().cast::<u128>().set(self.thread as usize, 0);
+        self.bins().clear();
         thread::sync_threads();
         let differing = scan::block_or(THREADS / 32, Self::LAYOUT.sums.shared());
         let varying = u64::BITS - differing.leading_zeros();

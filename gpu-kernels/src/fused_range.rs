@@ -1,17 +1,14 @@
 //! A range of the sort in [one launch](crate::fused) or [two](crate::partition), by its block: by
 //! bins, by a network in registers, or by one in device memory.
 
+use crate::bins::Bins;
 use crate::control;
-use crate::fused::{BINS, Sorter};
+use crate::fused::Sorter;
 use crate::key::Key;
 use crate::network;
-use crate::rank::is_contended;
 use crate::scale::Scale;
 use crate::scan;
 use cuda_std::{ext::*, prelude::*};
-
-/// Equal keys so near in a bin that a network is faster.
-const CONTENDED: u32 = 16;
 
 impl<
     K: Key,
@@ -38,7 +35,7 @@ impl<
             return self.sort_in_memory(begin, count, false);
         }
         let sorted = match scale {
-            Some(scale) => self.sort_by_bins(begin, count, scale),
+            Some(scale) => self.sort_by_bins(begin, count, scale, self.from(begin)),
             None => false,
         };
         if !sorted {
@@ -51,9 +48,9 @@ impl<
     pub(crate) unsafe fn sort_digit(&self, begin: u32, count: u32, digits: Scale<W>) {
         let (mut scale, mut again) = (digits, false);
         loop {
-            self.bins().cast::<u128>().set(self.thread as usize, 0);
+            self.bins().clear();
             thread::sync_threads();
-            if self.sort_by_bins(begin, count, scale) {
+            if self.sort_by_bins(begin, count, scale, self.from(begin)) {
                 return;
             }
             if again {
@@ -93,128 +90,50 @@ impl<
         }
     }
 
-    /// Sorts a digit's words by its bins, and writes the result. Returns false, in all threads,
-    /// if one is contended.
+    /// The words of a range on their way.
     #[inline(always)]
-    unsafe fn sort_by_bins(&self, begin: u32, count: u32, scale: Scale<W>) -> bool {
-        let bin = |word: W| scale.bin(word, const { (THREADS * BINS) as u32 });
-        let (first, left) = self.share(count);
+    fn from(&self, begin: u32) -> impl Fn(u32) -> W {
+        move |slot| unsafe { self.stored(begin + slot) }
+    }
+
+    /// Sorts a digit's words by its bins, and writes the result. Returns false, in all threads,
+    /// if one is contended; nothing has changed then.
+    #[inline(always)]
+    pub(crate) unsafe fn sort_by_bins(
+        &self,
+        begin: u32,
+        count: u32,
+        scale: Scale<W>,
+        word: impl Fn(u32) -> W,
+    ) -> bool {
+        let bins = self.bins();
+        let bin = |word: W| scale.bin(word, const { Bins::<W, THREADS, 1>::COUNT });
+        let (first, left) = bins.share(count);
         let has = |i: usize| 32 * (i as u32) < left;
         let mut words = [W::default(); ITEMS];
         for i in 0..ITEMS {
             if has(i) {
-                words[i] = self.stored(begin + first + 32 * i as u32);
+                words[i] = word(first + 32 * i as u32);
             }
         }
-        let (bins, halves) = (self.bins(), self.bins().cast::<u16>());
-        if self.thread == 0 {
-            halves.set_low(THREADS * BINS, count);
-        }
-        // A warp that sees contention at once does not wait for it.
-        let first_bin = if has(0) { bin(words[0]) } else { !self.thread };
-        let contended = is_contended(first_bin);
-        // Eight to a word, as long as none is contended.
-        let (mut ranks, mut most) = ([0; ITEMS], 0);
-        for i in 0..ITEMS {
-            if has(i) && !contended {
-                let bin = bin(words[i]);
-                let half = bin % 2 * 16;
-                let rank = bins.fetch_add(bin as usize / 2, 1 << half) >> half & 0xffff;
-                ranks[i / 8] |= rank << (i % 8 * 4);
-                most = most.max(rank);
-            }
-        }
-        if thread::sync_threads_or(contended || most >= CONTENDED) {
-            return false;
-        }
-        self.scan_bins();
-        let sorted = Self::LAYOUT.words.shared();
-        for i in 0..ITEMS {
-            if has(i) {
-                let slot =
-                    halves.get(bin(words[i]) as usize) as u32 + (ranks[i / 8] >> (i % 8 * 4) & 15);
-                sorted.set(slot as usize, words[i]);
-            }
-        }
+        let Some(ranks) = bins.count(&words, has, bin) else { return false };
+        bins.scan(count);
+        bins.scatter(&words, &ranks, has, bin);
         thread::sync_threads();
-        self.order_bins(begin, count, bin);
-        true
-    }
-
-    /// This thread's words of a range: the first, each 32nd after it, and how many are left from
-    /// there on. Each warp has equally many rows, but for the last.
-    #[inline(always)]
-    fn share(&self, count: u32) -> (u32, u32) {
-        let words = 32 * count.div_ceil(THREADS as u32);
-        let begin = self.thread / 32 * words;
-        let first = begin + self.thread % 32;
-        (first, count.min(begin + words).saturating_sub(first))
-    }
-
-    /// Turns the counts of bins into where each begins. A barrier stands before, and this ends in
-    /// one.
-    #[inline(always)]
-    unsafe fn scan_bins(&self) {
-        let vectors = self.bins().cast::<u128>();
-        let counts = vectors.get(self.thread as usize);
-        let word = |i: u32| (counts >> (32 * i)) as u32;
-        let sum = |word: u32| (word & 0xffff) + (word >> 16);
-        let total = (0..4).fold(0, |total, i| total + sum(word(i)));
-        let mut begin = self.sum_before(total);
-        let mut begins = 0;
-        for i in 0..4 {
-            let second = begin + (word(i) & 0xffff);
-            begins |= ((begin | second << 16) as u128) << (32 * i);
-            begin += sum(word(i));
-        }
-        vectors.set(self.thread as usize, begins);
-        thread::sync_threads();
-    }
-
-    /// Writes out a digit that stands bin by bin in shared memory: before a word come those of
-    /// its bin that are less, or as great and stand before it.
-    #[inline(always)]
-    unsafe fn order_bins(&self, begin: u32, count: u32, bin: impl Fn(W) -> u32) {
-        let (sorted, begins) = (Self::LAYOUT.words.shared(), self.bins().cast::<u16>());
         let mut first = 0;
         // Once at least: with values, blocks wait for each other there.
         while first == 0 || first < ITEMS && ((first * THREADS) as u32) < count {
             hint::keep_loop();
-            let slot = |i: usize| self.thread + ((first + i) * THREADS) as u32;
-            let (mut words, mut bounds) = ([W::default(); ITEMS], [0; ITEMS]);
-            for i in 0..Self::WRITTEN {
-                if slot(i) < count {
-                    words[i] = sorted.get(slot(i) as usize);
-                }
-            }
-            for i in 0..Self::WRITTEN {
-                if slot(i) < count {
-                    let bin = bin(words[i]) as usize;
-                    bounds[i] = begins.get(bin) as u32 | (begins.get(bin + 1) as u32) << 16;
-                }
-            }
-            let mut slots = [count; ITEMS];
-            for i in 0..Self::WRITTEN {
-                if slot(i) < count {
-                    let (mut before, end) = (bounds[i] & 0xffff, bounds[i] >> 16);
-                    let mut other = before;
-                    while other < end {
-                        let word = sorted.get(other as usize);
-                        let earlier = word == words[i] && other < slot(i);
-                        before += (word < words[i] || earlier) as u32;
-                        other += 1;
-                    }
-                    slots[i] = before;
-                }
-            }
+            let (words, slots) = bins.in_order::<ITEMS>(first, Self::WRITTEN, count, bin);
             self.write(begin, count, words, slots);
             first += Self::WRITTEN;
         }
+        true
     }
 
     /// Sorts a range by a network.
     #[inline(always)]
-    unsafe fn sort_by_network(&self, begin: u32, count: u32) {
+    pub(crate) unsafe fn sort_by_network(&self, begin: u32, count: u32) {
         let sorted = Self::LAYOUT.words.shared();
         let word = |i: u32| self.stored(begin + i);
         network::sort_block::<W, THREADS, ITEMS>(count, word, sorted);

@@ -17,7 +17,8 @@
 //! | [`gathered_sort`] | the same, of buckets of which several devices have keys |
 //! | [`block`] | sorts what fits one block, in one launch |
 //! | [`fused`] | sorts more keys in one launch, of blocks that wait for each other |
-//! | `fused_barrier`, `fused_splitters`, `fused_range` | its parts |
+//! | `fused_barrier`, `fused_select`, `fused_splitters`, `fused_range` | its parts |
+//! | `bins` | puts a block's words in order by one round of many bins |
 //! | [`segments`] | sorts each of many segments of an array by itself |
 //! | [`gather`] | fetches elements by index; codes of numeric order |
 //! | [`merge`] | merges two sorted runs along merge path |
@@ -47,6 +48,7 @@
 #![allow(clippy::missing_safety_doc, unsafe_op_in_unsafe_fn)]
 
 mod all_gather;
+mod bins;
 pub mod block;
 pub mod bucket_starts;
 pub mod buckets;
@@ -61,6 +63,7 @@ pub mod entry;
 pub mod fused;
 mod fused_barrier;
 mod fused_range;
+mod fused_select;
 mod fused_splitters;
 pub mod gather;
 pub mod gathered_sort;

@@ -116,8 +116,9 @@ pub mod block {
 pub mod fused {
     use super::{BASELINE, Shape};
 
-    /// 2^12 to 2^15 keys.
-    pub const TO_15: Shape = Shape::new(256, 4, if BASELINE { 3 } else { 4 }).from(1 << 12);
+    /// Up to 2^15 keys, from what the smaller blocks of the sort in one block take.
+    pub const TO_15: Shape = Shape::new(256, 4, if BASELINE { 3 } else { 4 }).from((1 << 10) + 1);
+    pub const PAIRS_TO_15: Shape = TO_15.from(1 << 12);
     /// Of words of 8 bytes, this shape and the next are compiled from compute capability 9.0 on:
     /// elsewhere they would spill.
     pub const TO_16: Shape = Shape::new(512, 4, 2).from(1 << 12);

@@ -17,10 +17,7 @@ impl<W: Key> Scale<W> {
     /// Of words that have all but the lower `varying` bits in common with `word`.
     #[inline(always)]
     pub(crate) fn of(word: W, varying: u32, digit: u32) -> Self {
-        let below = match varying {
-            0 => W::default(),
-            _ => !W::default() >> (W::BITS - varying),
-        };
+        let below = ones::<W>(varying);
         let shift = varying.saturating_sub(digit);
         Scale { least: word & !below, greatest: word | below, shift }
     }
@@ -36,9 +33,27 @@ impl<W: Key> Scale<W> {
         (self.below(word) >> (self.shift / 2) >> self.shift.div_ceil(2)).to_u64() as u32
     }
 
+    /// Returns true if what varies has so many digits, a power of two.
+    #[inline(always)]
+    pub(crate) fn has_digits(self, digits: u32) -> bool {
+        (self.greatest ^ self.least).to_u64() >= digits as u64 - 1
+    }
+
+    /// The greatest word of a digit, if there are as many as words are split into.
+    #[inline(always)]
+    pub(crate) fn greatest_of(self, digit: u32) -> W {
+        self.least | W::from_u64((digit as u64) << self.shift) | ones(self.shift)
+    }
+
     /// The bin within a digit, of a power of two of them.
     #[inline(always)]
     pub(crate) fn bin(self, word: W, bins: u32) -> u32 {
         (self.below(word) >> self.shift.saturating_sub(bins.ilog2())).to_u64() as u32 % bins
     }
+}
+
+/// So many of the lowest bits.
+#[inline(always)]
+fn ones<W: Key>(bits: u32) -> W {
+    if bits == 0 { W::default() } else { !W::default() >> (W::BITS - bits) }
 }

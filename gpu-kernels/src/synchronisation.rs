@@ -12,7 +12,8 @@
 //! what it adds itself where threads may have parted, as after a wait for other blocks.
 
 use crate::fused;
-use crate::key::DIGIT_BITS;
+use crate::fused_select::may_select;
+use crate::key::{DIGIT_BITS, Key};
 use crate::policy::Shape;
 use crate::policy::segments::{LIST, SHORT, SHORT_ITEMS, WARP_MOST};
 use crate::tile::{self, look};
@@ -67,11 +68,20 @@ pub const fn block(items: usize, paired: bool) -> Counts {
 /// is claimed and two behind it, one is the entry's, one shows who leaves last, one stands behind
 /// a scan of bins, one before they are counted out and one behind, and two behind networks in
 /// device memory.
-pub const fn fused(shape: Shape, paired: bool) -> Counts {
+///
+/// Where blocks may read all keys, that stands beside: the look and the splitters again, with five
+/// barriers and a network; four where words are selected, and in the turns about that; and a sort
+/// of a range, with a vote, by bins with four barriers, and by a network behind one.
+pub const fn fused<K: Key>(shape: Shape, paired: bool) -> Counts {
     let (scans, networks, in_memory) = (2, 2 * 3, 2 * 2);
     let grid_barriers = 2 * (2 + 3 * paired as usize);
-    let votes = fused::looks(shape.threads) + fused::loaded(shape.items) + 1;
-    Counts::new(votes, scans + networks + in_memory + grid_barriers + 14)
+    let looks = fused::looks(shape.threads);
+    let votes = looks + fused::loaded(shape.items) + 1;
+    let selects = may_select::<K>(shape.threads, shape.items, paired) as usize;
+    Counts::new(
+        votes + selects * (looks + 1),
+        scans + networks + in_memory + grid_barriers + 14 + selects * (3 + 3 + 4 + 4 + 1 + 3),
+    )
 }
 
 /// The first of two launches: a pass, and what the sort in one launch has up to where it stores,

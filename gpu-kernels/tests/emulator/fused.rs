@@ -111,15 +111,26 @@ impl<'a, K: Key> FusedSorter<'a, K> {
 }
 
 fn small<K: Key>(case: &Case) -> FusedSorter<'_, K> {
-    let shape = Shape::new(THREADS, ITEMS, 1);
-    let run = fused::fused::<K, K, THREADS, LOADED, ITEMS, false>;
-    FusedSorter::new(case, Kernel::of_shape(run, shape, fused::shared_bytes::<K>(shape)), false)
+    of_keys::<K, LOADED, ITEMS>(case)
 }
 
 fn small_pairs(case: &Case) -> FusedSorter<'_, u32> {
     let shape = Shape::new(THREADS, ITEMS, 1);
     let run = fused::fused::<u32, u64, THREADS, LOADED, ITEMS, true>;
     FusedSorter::new(case, Kernel::of_shape(run, shape, fused::shared_bytes::<u64>(shape)), true)
+}
+
+/// A shape whose blocks read all of up to so many keys, unless in place.
+const SELECTED: usize = 16 * THREADS;
+
+fn few(case: &Case) -> FusedSorter<'_, u32> {
+    of_keys::<u32, 1, 4>(case)
+}
+
+fn of_keys<K: Key, const LOADED: usize, const ITEMS: usize>(case: &Case) -> FusedSorter<'_, K> {
+    let shape = Shape::new(THREADS, ITEMS, 1);
+    let run = fused::fused::<K, K, THREADS, LOADED, ITEMS, false>;
+    FusedSorter::new(case, Kernel::of_shape(run, shape, fused::shared_bytes::<K>(shape)), false)
 }
 
 /// The types of these widths.
@@ -131,8 +142,11 @@ fn sorts_in_one_launch() {
     for key in TYPES {
         draws("sorts_in_one_launch", cases::FUSED, (THREADS, 2000)).of(key, |case| {
             match key.bits {
-                32 if case.seed.is_multiple_of(2) => small_pairs(case).sort_twice(case.words()),
-                32 => small::<u32>(case).sort_twice(case.words()),
+                32 => match case.seed % 4 {
+                    0 => small_pairs(case).sort_twice(case.words()),
+                    1 => small::<u32>(case).sort_twice(case.words()),
+                    _ => few(case).sort_twice(case.words()),
+                },
                 _ => small::<u64>(case).sort_twice(case.words()),
             }
         });
@@ -170,6 +184,11 @@ fn sorts(n: usize, key: impl Fn(usize, u64) -> u64) -> Stats {
         let keys: Vec<u32> = keys.into_iter().map(|key| (key >> 32) as u32).collect();
         small(&case).sort_with(&keys, &roomy(seed, n)).unwrap();
         small_pairs(&case).sort_with(&keys, &roomy(seed, n)).unwrap();
+        if n <= SELECTED && !case.in_place {
+            // They wait for no other block.
+            let alone = Options { resident: 1, ..roomy(seed, n) };
+            few(&case).sort_with(&keys, &alone).unwrap();
+        }
     }
     stats
 }
@@ -275,13 +294,14 @@ fn digits_as_large_as_a_block_holds() {
 /// Keys whose samples all lie elsewhere: one range has nearly all others.
 #[test]
 fn a_range_larger_than_a_block_holds() {
-    let n: usize = 2000;
-    let samples = SAMPLES * fused::blocks(n, THREADS);
-    let sampled: Vec<usize> = (0..samples).map(|number| number * n / samples).collect();
-    let sampled = |i: usize| sampled.contains(&i);
-    assert!(n - samples > 3 * HELD);
-    sorts(n, |i, word| if sampled(i) { word >> 1 } else { u64::MAX << 40 | word >> 24 });
-    sorts(n, |i, word| if sampled(i) { word | 1 << 63 } else { word >> 8 });
+    for (n, held) in [(2000, HELD), (SELECTED, 4 * THREADS)] {
+        let samples = SAMPLES * fused::blocks(n, THREADS);
+        let sampled: Vec<usize> = (0..samples).map(|number| number * n / samples).collect();
+        let sampled = |i: usize| sampled.contains(&i);
+        assert!(n - samples > 3 * held);
+        sorts(n, |i, word| if sampled(i) { word >> 1 } else { u64::MAX << 40 | word >> 24 });
+        sorts(n, |i, word| if sampled(i) { word | 1 << 63 } else { word >> 8 });
+    }
 }
 
 /// Fewer blocks on the device than wait for each other: they sort all the same, and leave what

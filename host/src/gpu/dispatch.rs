@@ -550,8 +550,8 @@ mod tests {
         }
         type Name = fn(Kind, u64) -> Option<&'static str>;
         for (name, kind, n, expected) in [
-            (name::<u64> as Name, Kind::Keys, (1 << 12) - 1, None),
-            (name::<u64>, Kind::Keys, 1 << 12, Some("fused_15_keys_u64")),
+            (name::<u64> as Name, Kind::Keys, 1 << 10, None),
+            (name::<u64>, Kind::Keys, (1 << 10) + 1, Some("fused_15_keys_u64")),
             (name::<u64>, Kind::Keys, 1 << 15, Some("fused_15_keys_u64")),
             (name::<u64>, Kind::Keys, (1 << 15) + 1, Some("fused_16_keys_u64")),
             (name::<u64>, Kind::Keys, 1 << 17, Some("fused_17_keys_u64")),
@@ -561,6 +561,7 @@ mod tests {
             (name::<u64>, Kind::Pairs, 1 << 14, None),
             (name::<u32>, Kind::Keys, 1 << 14, Some("fused_15_keys_u32")),
             (name::<u32>, Kind::Keys, 1 << 17, Some("fused_17_keys_u32")),
+            (name::<u32>, Kind::Pairs, (1 << 12) - 1, None),
             (name::<u32>, Kind::Pairs, 1 << 16, Some("fused_16_pairs_u32")),
             (name::<u32>, Kind::Pairs, (1 << 16) + 1, None),
             (name::<u32>, Kind::MatchedKeys, 1 << 14, None),
