@@ -29,7 +29,8 @@
 //! | `layout` | where things stand in shared memory |
 //! | [`policy`] | the tuning parameters, in one place |
 //! | [`synchronisation`] | how many votes and barriers each kernel has |
-//! | `entry_list`, [`entries`] | the entry points: their list, and instantiations of it |
+//! | `entry_list`, [`entries`] | the entry points: their list, and what makes each of a kind |
+//! | `entry_macro` | makes one |
 //! | `entry` | what a host launches them by |
 //! | [`sweep`] | further entry points, for `cudamark tune` |
 //!
@@ -53,6 +54,8 @@ pub mod block;
 pub mod bucket_starts;
 pub mod buckets;
 pub mod control;
+#[macro_use]
+mod entry_macro;
 #[macro_use]
 mod entry_list;
 // Its macros make the entry points of `sweep` too.
