@@ -101,7 +101,6 @@ impl<
             bounds = Bounds { low: Some(bounds.last), last };
             // Bins are not clear any more.
             scale = None;
-            thread::sync_threads();
         }
     }
 

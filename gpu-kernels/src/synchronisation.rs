@@ -69,9 +69,9 @@ pub const fn block(items: usize, paired: bool) -> Counts {
 /// a scan of bins, one before they are counted out and one behind, and two behind networks in
 /// device memory.
 ///
-/// Where blocks may read all keys, that stands beside: the look and the splitters again, with five
-/// barriers and a network; four where words are selected, and in the turns about that; and a sort
-/// of a range, with a vote, by bins with four barriers, and by a network behind one.
+/// Where blocks may read all keys, that stands beside: the look and the splitters again, with three
+/// barriers and a network; two where words are selected, and one where that is done again; and a
+/// sort of a range, with a vote, by bins with four barriers, and by a network behind one.
 pub const fn fused<K: Key>(shape: Shape, paired: bool) -> Counts {
     let (scans, networks, in_memory) = (2, 2 * 3, 2 * 2);
     let grid_barriers = 2 * (2 + 3 * paired as usize);
@@ -80,7 +80,7 @@ pub const fn fused<K: Key>(shape: Shape, paired: bool) -> Counts {
     let selects = may_select::<K>(shape.threads, shape.items, paired) as usize;
     Counts::new(
         votes + selects * (looks + 1),
-        scans + networks + in_memory + grid_barriers + 14 + selects * (3 + 3 + 4 + 4 + 1 + 3),
+        scans + networks + in_memory + grid_barriers + 14 + selects * (3 + 3 + 3 + 4 + 1 + 3),
     )
 }
 
