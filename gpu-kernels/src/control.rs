@@ -76,6 +76,10 @@ pub const AGAIN: usize = ARRIVALS + 3;
 pub const LOCALLY: usize = ARRIVALS + 4;
 /// Index of the next bucket that no block sorts yet.
 pub const NEXT_BUCKET: usize = ARRIVALS + 5;
+/// Index of the [shortcut](crate::shortcut) that the plan suggests, or 0.
+pub const SHORTCUT: usize = ARRIVALS + 6;
+/// Index of the barrier of its blocks.
+pub const SHORTCUT_ENTRY: usize = ARRIVALS + 7;
 pub const BINS: usize = 2 * DIGITS_MAX;
 
 use crate::key::RADIX;
@@ -160,6 +164,9 @@ pub const ENCODE: u32 = 4;
 pub const INDEX: u32 = 8;
 /// An option of a histogram: it follows a count of buckets, and counts if that was for nothing.
 pub const ONLY_AGAIN: u32 = 16;
+/// An option of a histogram: a [shortcut](crate::shortcut) follows, for keys that are sorted by all
+/// their bits.
+pub const SUGGEST: u32 = 32;
 
 /// How a pass finds the rank of a key: see [`rank`](crate::rank).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -25,6 +25,7 @@ use crate::policy::{self, block, fused, onesweep, segments, single_wave};
 use crate::policy::{by_digit, by_top, gathered, local};
 use crate::ranks::{self, Ranks};
 use crate::segments::{Classes, Segments};
+use crate::shortcut::{self, Shortcut};
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
 use crate::tile::{self, Buffers, Pass, look};
@@ -204,6 +205,30 @@ macro_rules! by_top {
             kernel: local_bins::sort_by_bins::<$key, { $shape.threads }, { $shape.items }>
         })*
     };
+}
+
+macro_rules! shortcuts {
+    ($key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
+        entry! {
+            always $name: Shortcut<$key> {
+                keys { Buffers:
+                    input = input: Global<$key>,
+                    output = output: Global<$key>,
+                    scratch = scratch: Global<$key>
+                },
+                values { Buffers:
+                    input = input_values: Global<u32>,
+                    output = output_values: Global<u32>,
+                    scratch = scratch_values: Global<u32>
+                },
+                control: Global<u32>, n: u32, order_mask: $key, options: u32
+            }
+            $shape; paired: paired!($of), atomic: false,
+            shared_bytes: 0,
+            synchronises: synchronisation::SHORTCUT,
+            kernel: shortcut::shortcut::<$key, { $shape.threads }, { paired!($of) }>
+        }
+    )* };
 }
 
 macro_rules! fused {
@@ -464,6 +489,7 @@ macro_rules! entries {
         $(local $local:tt)?
         $(gathered $gathered:tt)?
         $(by_digit $by_digit:tt)?
+        $(shortcuts $shortcuts:tt)?
         $(top_counts { $top_counts:ident; } top_passes $top_passes:tt by_top $by_top:tt)?
         $(fused $fused:tt)?
         $(recent_fused $recent_fused:tt)?
@@ -488,6 +514,7 @@ macro_rules! entries {
         $(local_sorts! { recent $key $local })?
         $(gathered! { recent $key $gathered })?
         $(digit_sorts! { recent $key $by_digit })?
+        $(shortcuts! { $key $shortcuts })?
         $(by_top! { $key $top_counts $top_passes $by_top })?
         $(fused! { always $key $fused })?
         $(fused! { recent $key $recent_fused })?
@@ -538,6 +565,7 @@ macro_rules! entries {
             const LOCAL: &'static [Entry<LocalSort<Self>>] = table!($($local)?);
             const GATHERED: &'static [Entry<GatheredSort<Self>>] = table!($($gathered)?);
             const BY_DIGIT: &'static [Entry<LocalSort<Self>>] = table!($($by_digit)?);
+            const SHORTCUTS: &'static [Entry<Shortcut<Self>>] = table!($($shortcuts)?);
             const TOP_COUNTS: &'static [Entry<Histogram<Self>>] = &[$($top_counts::ENTRY)?];
             const TOP_PASSES: &'static [Entry<TopPass<Self>>] = table!($($top_passes)?);
             const BY_TOP: &'static [Entry<LocalSort<Self>>] = table!($($by_top)?);

@@ -17,6 +17,7 @@ use crate::partition::Partition;
 use crate::policy::Shape;
 use crate::ranks::Ranks;
 use crate::segments::Segments;
+use crate::shortcut::Shortcut;
 use crate::sweep::Swept;
 use crate::tile::Pass;
 use crate::top_pass::TopPass;
@@ -71,6 +72,8 @@ pub trait Entries: Swept {
     const GATHERED: &'static [Entry<GatheredSort<Self>>];
     /// Local sorts of what has the top digit in common.
     const BY_DIGIT: &'static [Entry<LocalSort<Self>>];
+    /// Shortcuts behind the plan.
+    const SHORTCUTS: &'static [Entry<Shortcut<Self>>];
     /// The sort by top bits: counts, passes and local sorts.
     const TOP_COUNTS: &'static [Entry<Histogram<Self>>];
     const TOP_PASSES: &'static [Entry<TopPass<Self>>];

@@ -128,6 +128,10 @@ macro_rules! for_every_entry {
                     digit_sort_pairs_8704_u32: pairs, by_digit::TILE_8704;
                     digit_sort_pairs_17408_u32: pairs, by_digit::TILE_17408;
                 }
+                shortcuts {
+                    shortcut_keys_u32: keys, policy::shortcut::KEYS;
+                    shortcut_pairs_u32: pairs, policy::shortcut::PAIRS;
+                }
                 top_counts { histogram_by_top_u32; }
                 top_passes {
                     top_pass_32768_u32: keys, by_top::U32_MANY;
@@ -221,6 +225,10 @@ macro_rules! for_every_entry {
                 }
                 by_digit {
                     digit_sort_keys_8704_u64: keys, by_digit::TILE_8704;
+                }
+                shortcuts {
+                    shortcut_keys_u64: keys, policy::shortcut::KEYS;
+                    shortcut_pairs_u64: pairs, policy::shortcut::PAIRS;
                 }
                 top_counts { histogram_by_top_u64; }
                 top_passes {

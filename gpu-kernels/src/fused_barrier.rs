@@ -1,5 +1,5 @@
 //! The grid barriers of the sort in [one launch](crate::fused), and what becomes of blocks that
-//! do not pass the first.
+//! do not pass the first; that one by itself, for other launches.
 
 use crate::fused::{CLAIMS, Sorter};
 use crate::key::Key;
@@ -17,6 +17,48 @@ const WITHDRAWN: u32 = 1 << 16;
 /// The bit that is a barrier's sense.
 const SENSE: u32 = 1 << 31;
 
+/// A grid barrier that a block need not pass, in a word that is zero before. Returns true if all
+/// blocks have come, in all of them or in none.
+///
+/// The order of the word's changes decides: if the last block arrived before one withdrew, the
+/// latter is taken back; else whoever arrives later takes that back. Where both are to be seen,
+/// one of them is about to be.
+#[inline(always)]
+pub(crate) unsafe fn enter(control: Global<u32>, word: usize) -> bool {
+    let blocks = thread::grid_dim_x();
+    thread::sync_threads();
+    let mut closed = false;
+    if thread::thread_idx_x() == 0 {
+        let arrive = |added: u32, order| control.fetch_add(word, added, order, Scope::Device);
+        closed = arrive(1, Ordering::Release) >= WITHDRAWN;
+        if closed {
+            arrive(1u32.wrapping_neg(), Ordering::Relaxed);
+        }
+        let mut patience = hint::Patience::new();
+        while !closed {
+            let seen = control.load(word, Ordering::Acquire, Scope::Device);
+            if seen == blocks {
+                break;
+            }
+            closed = seen >= WITHDRAWN && seen % WITHDRAWN != blocks;
+            if !closed && patience.ended() {
+                let seen = arrive(WITHDRAWN, Ordering::Relaxed);
+                if seen % WITHDRAWN == blocks {
+                    arrive(WITHDRAWN.wrapping_neg(), Ordering::Relaxed);
+                }
+            }
+        }
+    }
+    !thread::sync_threads_or(closed)
+}
+
+/// Withdraws from such a barrier without having come to it, so that no block passes. By one
+/// thread.
+#[inline(always)]
+pub(crate) unsafe fn withdraw(control: Global<u32>, word: usize) {
+    control.fetch_add(word, WITHDRAWN, Ordering::Relaxed, Scope::Device);
+}
+
 impl<
     K: Key,
     W: Key,
@@ -28,37 +70,9 @@ impl<
 > Sorter<K, W, THREADS, LOADED, ITEMS, PAIRED, RANGES>
 {
     /// The first grid barrier. Returns true if all blocks have come, in all of them or in none.
-    ///
-    /// The order of the word's changes decides: if the last block arrived before one withdrew,
-    /// the latter is taken back; else whoever arrives later takes that back. Where both are to be
-    /// seen, one of them is about to be.
     #[inline(always)]
     pub(crate) unsafe fn enter(&self) -> bool {
-        thread::sync_threads();
-        let mut closed = false;
-        if self.thread == 0 {
-            let arrive =
-                |added: u32, order| self.arg.control.fetch_add(ENTRY, added, order, Scope::Device);
-            closed = arrive(1, Ordering::Release) >= WITHDRAWN;
-            if closed {
-                arrive(1u32.wrapping_neg(), Ordering::Relaxed);
-            }
-            let mut patience = hint::Patience::new();
-            while !closed {
-                let word = self.arg.control.load(ENTRY, Ordering::Acquire, Scope::Device);
-                if word == self.blocks() {
-                    break;
-                }
-                closed = word >= WITHDRAWN && word % WITHDRAWN != self.blocks();
-                if !closed && patience.ended() {
-                    let word = arrive(WITHDRAWN, Ordering::Relaxed);
-                    if word % WITHDRAWN == self.blocks() {
-                        arrive(WITHDRAWN.wrapping_neg(), Ordering::Relaxed);
-                    }
-                }
-            }
-        }
-        !thread::sync_threads_or(closed)
+        enter(self.arg.control, ENTRY)
     }
 
     /// A later grid barrier: all blocks are known to be on the device.

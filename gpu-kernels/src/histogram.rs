@@ -20,6 +20,7 @@
 
 use crate::control::{self, Ranking, Step};
 use crate::key::{Bits, Key, RADIX};
+use crate::ordered::Glance;
 use crate::plan;
 use crate::scan;
 use crate::top_counts::Tops;
@@ -135,8 +136,7 @@ impl<K: Key, const COPIES: usize> Counter<K> for Digits<K, COPIES> {
 pub(crate) unsafe fn count_each<K: Key>(arg: Histogram<K>, counter: impl Counter<K>) {
     let per_vector = 16 / size_of::<K>();
     let n = arg.n as usize;
-    let head = (arg.input.address().wrapping_neg() % 16 / size_of::<K>()).min(n);
-    let vectors = (n - head) / per_vector;
+    let (head, vectors) = vectors(arg.input, n);
     let body = arg.input.offset(head);
 
     let step = thread::grid_dim_x() as usize * thread::block_dim_x() as usize;
@@ -160,6 +160,13 @@ pub(crate) unsafe fn count_each<K: Key>(arg: Histogram<K>, counter: impl Counter
     } else if first < head + n - tail {
         counter.count(arg.input.get(tail + first - head));
     }
+}
+
+/// Elements before the first whole vector of an array, and how many vectors follow.
+#[inline(always)]
+pub(crate) fn vectors<T: Word>(array: Global<T>, n: usize) -> (usize, usize) {
+    let head = (array.address().wrapping_neg() % 16 / size_of::<T>()).min(n);
+    (head, (n - head) / (16 / size_of::<T>()))
 }
 
 #[inline(always)]
@@ -247,6 +254,7 @@ pub(crate) unsafe fn arrives_last(control: Global<u32>, shared: Shared<u32>) -> 
 #[inline(always)]
 pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
     let t = thread::thread_idx_x() as usize;
+    let glance = Glance::of(arg);
     let tops = if arg.top_bits > 0 { Tops::of(arg, shared) } else { Tops::default() };
     let locally = shared;
     let shared = shared.offset(2).cast::<u64>();
@@ -262,9 +270,12 @@ pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
         // The first of a digit's words becomes the most of all.
         largest.set(t * (RADIX / 32), most(largest, t));
     }
-    thread::sync_threads();
+    let suggestion = glance.suggestion(arg);
     if t == 0 {
-        locally.set(0, write_steps::<K>(arg, largest, tops.most) as u32);
+        arg.control.set(control::SHORTCUT, suggestion);
+        arg.control.set(control::SHORTCUT_ENTRY, 0);
+        let sorts_locally = write_steps::<K>(arg, largest, tops.most, suggestion != 0);
+        locally.set(0, sorts_locally as u32);
         // Opaque, or its address is kept from the arrival on, in registers that there are not.
         let arrivals = hint::opaque(control::ARRIVALS as u32) as usize;
         arg.control.store(arrivals, 0, Ordering::Relaxed, Scope::Device);
@@ -330,9 +341,15 @@ unsafe fn most(largest: Shared<u64>, position: usize) -> u64 {
 }
 
 /// Decides which digits run, and how. By one thread. Returns true if buckets are sorted locally:
-/// those of the top digit, or of top bits, of which the largest has so many keys.
+/// those of the top digit, or of top bits, of which the largest has so many keys, unless keys seem
+/// `ordered`.
 #[inline(always)]
-unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>, most_by_top: u32) -> bool {
+unsafe fn write_steps<K: Key>(
+    arg: Histogram<K>,
+    largest: Shared<u64>,
+    most_by_top: u32,
+    ordered: bool,
+) -> bool {
     let most_of = |position: u32| largest.get(position as usize * (RADIX / 32));
     let is_spread = |position: u32| most_of(position) <= arg.n / FLAT;
     let varies = |position: u32| most_of(position) != arg.n;
@@ -340,7 +357,7 @@ unsafe fn write_steps<K: Key>(arg: Histogram<K>, largest: Shared<u64>, most_by_t
     let varying = (0..arg.bits.digits()).filter(|&position| most_of(position) != arg.n).count();
     let most = if arg.top_bits > 0 { most_by_top as u64 } else { most_of(top) };
     let least = if arg.top_bits > 0 { least_by_top(K::BITS, arg.top_bits) } else { LEAST_PASSES };
-    let locally = varying >= least && most <= arg.held as u64;
+    let locally = !ordered && varying >= least && most <= arg.held as u64;
     if arg.held > 0 {
         arg.control.set(control::LOCALLY, locally as u32);
     }

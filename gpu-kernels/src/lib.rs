@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`histogram`] | counts every digit of every key in one read, and plans the passes |
 //! | [`buckets`] | counts buckets, or digits where the keys are not for it |
+//! | [`shortcut`] | sorts in one launch what the plan suggests it for |
+//! | `ordered` | copies keys that are in order or reversed |
 //! | [`bucket_starts`] | where buckets begin, and whether they are sorted locally |
 //! | [`onesweep`] | one stable pass of the radix sort: reads and writes each key once |
 //! | [`tile`] | what the steps of a pass share |
@@ -79,6 +81,7 @@ mod look_back;
 pub mod merge;
 mod network;
 pub mod onesweep;
+mod ordered;
 pub mod partition;
 mod places;
 mod plan;
@@ -88,6 +91,7 @@ pub mod ranks;
 mod scale;
 mod scan;
 pub mod segments;
+pub mod shortcut;
 pub mod store;
 pub mod sweep;
 pub mod synchronisation;

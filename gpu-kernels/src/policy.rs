@@ -218,6 +218,15 @@ pub mod by_top {
     pub const U64_FEW: Shape = Shape::new(512, 16, 2);
 }
 
+/// The shortcut: a block a multiprocessor. Two of keys alone have room on one, so that none waits
+/// for the block that makes the plan.
+pub mod shortcut {
+    use super::Shape;
+
+    pub const KEYS: Shape = Shape::new(512, 0, 2);
+    pub const PAIRS: Shape = Shape::new(1024, 0, 1);
+}
+
 /// Merging two runs of 4-byte keys.
 pub const MERGE: Shape = Shape::new(256, 15, 4);
 

@@ -131,10 +131,13 @@ pub const fn long_segments(shape: Shape) -> Counts {
 }
 
 /// The histogram and the plan.
-pub const HISTOGRAM: Counts = Counts::new(0, 7);
+pub const HISTOGRAM: Counts = Counts::new(0, 8);
 
 /// The same by top bits, whose counts take two more and the claims one.
-pub const HISTOGRAM_BY_TOP: Counts = Counts::new(0, 10);
+pub const HISTOGRAM_BY_TOP: Counts = Counts::new(0, 11);
+
+/// The shortcut: a barrier reduces what threads have seen of the order, and the grid barrier has two.
+pub const SHORTCUT: Counts = Counts::new(0, 3);
 
 /// A pass by top bits, whose warps vote on whether their first row is contended: barriers stand
 /// behind what is cleared, behind the counts, in the scan and behind it, and before the store.
@@ -152,9 +155,9 @@ pub const fn sort_by_bins<K>(items: usize) -> Counts {
 /// The histogram by bucket. Warps vote in two places on whether their keys are contended: before
 /// the sample and while they count. Two barriers reduce, what warps have voted and what the
 /// sample shows. One stands behind the sample, one before and one behind the digits that are
-/// counted in the place of bucket counts, one behind these and one behind their sums; five are
+/// counted in the place of bucket counts, one behind these and one behind their sums; six are
 /// the last arrival's and the plan's, as above.
-pub const BUCKET_COUNTS: Counts = Counts::new(2, 12);
+pub const BUCKET_COUNTS: Counts = Counts::new(2, 13);
 
 /// The starts of buckets: one barrier is its scan's, two those of the last arrival.
 pub const BUCKET_STARTS: Counts = Counts::new(0, 3);

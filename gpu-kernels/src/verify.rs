@@ -119,7 +119,7 @@ fn mix(x: u64) -> u64 {
 
 /// This thread's number in the grid, and how many threads that has.
 #[inline(always)]
-fn grid() -> (usize, usize) {
+pub(crate) fn grid() -> (usize, usize) {
     let threads = thread::block_dim_x() as usize;
     let first = thread::block_idx_x() as usize * threads + thread::thread_idx_x() as usize;
     (first, thread::grid_dim_x() as usize * threads)

@@ -10,6 +10,7 @@ use crate::fused::sorts_as_launched;
 use crate::gathered_sort::sorts_gathered;
 use crate::partition;
 use crate::segments::SegmentSorts;
+use crate::shortcut;
 use crate::sorter::{Kernels, Sorter};
 use crate::top_sort::TopSorts;
 use cuda_std::emu::Buffer;
@@ -30,6 +31,7 @@ use gpu_kernels::policy::partition::RANGE;
 use gpu_kernels::policy::segments::{BLOCKS, MOST, SHORT, WARP_MOST};
 use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
+use gpu_kernels::shortcut::{ASCENDING, Shortcut};
 use gpu_kernels::tile::{Pass, look};
 use gpu_kernels::top_pass::TopPass;
 use gpu_kernels::verify::{Verify, VerifyValues};
@@ -120,6 +122,15 @@ fn by_digit<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {
     let kernel = Kernel::of(entry, run).early();
     let draws = draws(entry.name, cases::ENTRY_BUCKETS, (kernel.tile / 2, kernel.tile));
     draws.of(KeyType::unsigned(K::BITS), |case| sorts_digits(case, kernel, entry.paired));
+}
+
+fn shortcuts<K: Key>(entry: &Entry<Shortcut<K>>, run: unsafe fn(Shortcut<K>)) {
+    let kernel = Kernel::of(entry, run).early();
+    draws(entry.name, cases::ENTRY, (4096, 9000)).of(KeyType::unsigned(K::BITS), |case| {
+        let payload = if entry.paired { Payload::Index } else { Payload::None };
+        let case = Case { payload, ..*case };
+        shortcut::sorts(&case, &case.words(), kernel, (ASCENDING, false)).map(|_| ())
+    });
 }
 
 fn top_counts<K: Key>(entry: &Entry<Histogram<K>>, run: unsafe fn(Histogram<K>)) {

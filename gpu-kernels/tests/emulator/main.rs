@@ -14,6 +14,8 @@
 //! | `partition` | sorts in two launches, the first of blocks that wait for each other |
 //! | `gathered_sort` | buckets of keys that several devices have, in small shapes |
 //! | `segments` | sorts of many segments, in the shapes that devices run |
+//! | `ordered` | the same of keys that are in order or reversed, and nearly so |
+//! | `shortcut` | the launch behind the plan that may sort without passes |
 //! | `small` | each kernel by itself, in small shapes |
 //! | `entries` | each entry point, in the shape that devices run, on fewer cases |
 
@@ -24,8 +26,10 @@ mod digit_sort;
 mod entries;
 mod fused;
 mod gathered_sort;
+mod ordered;
 mod partition;
 mod segments;
+mod shortcut;
 mod small;
 mod sorter;
 mod sorts;
@@ -55,6 +59,8 @@ mod cases {
     pub const RANGES: u32 = 20;
     /// The same.
     pub const BUCKET_SORT: u32 = 10;
+    /// The same.
+    pub const SHORTCUT: u32 = 40;
     /// The same.
     pub const LOCAL: u32 = 100;
     /// Of each kernel that sorts segments.

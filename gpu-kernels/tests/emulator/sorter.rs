@@ -86,6 +86,8 @@ pub struct Sorter<K> {
     pub blocks: u32,
     /// Most keys of a top digit that a block holds, as a histogram is told.
     pub held: u32,
+    /// True if a shortcut follows a histogram.
+    pub suggests: bool,
 }
 
 impl<K: Key> Sorter<K> {
@@ -122,6 +124,7 @@ impl<K: Key> Sorter<K> {
             tiles,
             blocks: 1 + (case.seed % 3) as u32,
             held: 0,
+            suggests: false,
         }
     }
 
@@ -207,7 +210,7 @@ impl<K: Key> Sorter<K> {
             tiles: self.tiles as u32,
             order_mask: self.order_mask,
             bits: self.bits,
-            options: self.what(indexed),
+            options: self.what(indexed) | if self.suggests { control::SUGGEST } else { 0 },
             held: self.held,
             top_bits: 0,
         }

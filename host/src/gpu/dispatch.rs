@@ -20,6 +20,7 @@ use gpu_kernels::merge::Merge;
 use gpu_kernels::policy;
 use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
+use gpu_kernels::shortcut::Shortcut;
 use gpu_kernels::tile::Pass;
 
 pub use self::ranges::RangeSort;
@@ -45,6 +46,9 @@ fn buckets_from(width: usize, paired: bool) -> Option<u64> {
 /// Keys from which on it pays to sort each top digit locally: fewer would not fill the blocks.
 pub const BY_DIGIT_FROM: u64 = 1 << 19;
 
+/// Keys from which on a launch that may end at once is next to nothing.
+pub const SHORTCUT_FROM: u64 = 1 << 24;
+
 /// The kernels of sorts of up to so many keys.
 pub struct Passes<W> {
     /// Counts digits.
@@ -55,6 +59,8 @@ pub struct Passes<W> {
     pub single_wave: bool,
     /// Tiles in one launch of a pass.
     pub portion: u64,
+    /// The shortcut behind the plan, if it is worth its time.
+    pub shortcut: Option<Kernel<Shortcut<W>>>,
     /// The sort of small buckets, if it is worth its time.
     pub buckets: Option<BucketSort<W>>,
     /// The local sort of each top digit, if a block holds what evenly spread keys have of it.
@@ -165,6 +171,13 @@ impl<W: Entries> Passes<W> {
             pass: device.kernels.load(pass)?,
             single_wave,
             portion: control::portion(pass.shape.tile()),
+            shortcut: match single_wave {
+                true => None,
+                false => {
+                    let entry = shortcut(room, kind, bits, n);
+                    entry.map(|entry| device.kernels.load(entry)).transpose()?
+                }
+            },
             buckets,
             by_digit: by_digit.map(|entry| device.kernels.load(entry)).transpose()?,
             by_top: if single_wave { None } else { TopSort::of(device, kind, bits, n)? },
@@ -177,6 +190,7 @@ impl<W: Entries> Passes<W> {
             portion: control::portion(pass.shape().tile()),
             pass,
             single_wave,
+            shortcut: None,
             buckets: None,
             by_digit: None,
             by_top: None,
@@ -257,6 +271,20 @@ fn by_digit<W: Entries>(
         let holds = largest_bucket(n, RADIX) <= entry.shape.tile() as f64;
         entry.paired == (kind == Kind::Pairs) && room.runs(entry) && holds
     })
+}
+
+/// The shortcut of up to `n` keys.
+fn shortcut<W: Entries>(
+    room: Room,
+    kind: Kind,
+    bits: Bits,
+    n: u64,
+) -> Option<&'static Entry<Shortcut<W>>> {
+    let taken = is_whole::<W>(bits) && n >= SHORTCUT_FROM;
+    // Places have 32 bits.
+    let taken = taken && n <= u32::MAX.into();
+    let paired = kind == Kind::Pairs;
+    W::SHORTCUTS.iter().find(|entry| taken && entry.paired == paired && room.runs(entry))
 }
 
 /// The pass of up to `n` keys, and whether it is one of a single wave: if each multiprocessor has

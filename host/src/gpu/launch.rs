@@ -15,6 +15,7 @@ use gpu_kernels::key::{Bits, RADIX};
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::partition::Partition;
 use gpu_kernels::policy::partition::RANGE;
+use gpu_kernels::shortcut::Shortcut;
 use gpu_kernels::tile::{Buffers, Pass};
 use gpu_kernels::top_pass::TopPass;
 
@@ -188,8 +189,12 @@ impl<W: Entries> Launch<'_, W> {
         let buckets = buckets.filter(|buckets| self.n >= buckets.from);
         let by_digit = passes.by_digit.filter(|_| by_top.is_none());
         let by_digit = by_digit.filter(|_| self.n >= dispatch::BY_DIGIT_FROM);
-        let counts =
-            Histogram { held: by_digit.map_or(0, |kernel| kernel.shape().tile() as u32), ..counts };
+        let shortcut = passes.shortcut.filter(|_| self.n >= dispatch::SHORTCUT_FROM);
+        let counts = Histogram {
+            held: by_digit.map_or(0, |kernel| kernel.shape().tile() as u32),
+            options: counts.options | if shortcut.is_some() { control::SUGGEST } else { 0 },
+            ..counts
+        };
         // SAFETY: the caller's contract; what may begin early waits for its predecessor.
         unsafe {
             match buckets {
@@ -205,6 +210,9 @@ impl<W: Entries> Launch<'_, W> {
             }
             if let Some((kernels, top_bits)) = by_top {
                 self.by_top(&kernels, Histogram { top_bits, ..counts }, at)?;
+            }
+            if let Some(kernel) = shortcut {
+                self.shortcut(kernel, at)?;
             }
             for position in 0..self.bits.digits() {
                 (pass.position, pass.portion) = (position, 0);
@@ -238,6 +246,23 @@ impl<W: Entries> Launch<'_, W> {
                 (None, None) => Ok(()),
             }
         }
+    }
+
+    /// Sorts by the shortcut that the plan suggests, if it suggests one.
+    ///
+    /// # Safety
+    /// As [`passes`](Self::passes).
+    unsafe fn shortcut(&self, kernel: Kernel<Shortcut<W>>, at: Workplace) -> Result<(), Error> {
+        let shortcut = Shortcut {
+            keys: self.keys.buffers(),
+            values: self.values(),
+            control: Global::on_device(at.control),
+            n: self.n as u32,
+            order_mask: self.order_mask,
+            options: self.options(),
+        };
+        // SAFETY: the caller's contract; it waits for its predecessor.
+        unsafe { kernel.launch_early(self.stream, at.multiprocessors, &shortcut) }
     }
 
     /// Counts top bits, passes over them and sorts what has them in common, unless the plan says

@@ -1,0 +1,45 @@
+//! Sorts in one launch behind the plan where that suggests a way without passes.
+//!
+//! It has a block for each multiprocessor, and ends at once where nothing is suggested. Blocks
+//! that find no room withdraw, or what was suggested shows not to be so: then nothing has changed,
+//! and the passes follow as planned. Else the plan becomes one without any.
+
+use crate::control;
+use crate::key::{Bits, Key};
+use crate::ordered;
+use crate::plan;
+use crate::tile::Buffers;
+use cuda_std::{ext::*, prelude::*};
+
+/// The suggestion of keys in order, and that of keys in the reverse one.
+pub const ASCENDING: u32 = 1;
+pub const DESCENDING: u32 = 2;
+
+#[derive(Clone, Copy)]
+pub struct Shortcut<K> {
+    pub keys: Buffers<K>,
+    /// A value a key; untouched by a sort of keys alone.
+    pub values: Buffers<u32>,
+    pub control: Global<u32>,
+    pub n: u32,
+    pub order_mask: K,
+    pub options: u32,
+}
+
+/// The kernel, of `THREADS` threads a block, for keys that are sorted by all their bits.
+#[inline(always)]
+pub unsafe fn shortcut<K: Key, const THREADS: usize, const PAIRED: bool>(arg: Shortcut<K>) {
+    trigger_dependents();
+    sync_predecessor();
+    let suggestion = arg.control.get(control::SHORTCUT);
+    if suggestion == 0 {
+        return;
+    }
+    let order = if suggestion & ASCENDING != 0 { ASCENDING } else { DESCENDING };
+    let sorts = ordered::copy::<K, THREADS, PAIRED>(arg, order);
+    if sorts && thread::block_idx_x() == 0 && thread::thread_idx_x() == 0 {
+        let bits = Bits { begin: 0, end: K::BITS };
+        plan::no_passes(bits, |position, step| step.write(arg.control, position as usize));
+        arg.control.set(control::LOCALLY, 0);
+    }
+}

@@ -1,0 +1,132 @@
+//! The launch behind the plan that may sort without passes.
+
+use crate::alone::{Kernel, check_sorted};
+use crate::case::{Emulated, draws, patient};
+use crate::cases;
+use crate::sorter::{Kernels, Sorter};
+use cuda_std::emu::{Buffer, Options};
+use gpu_kernels::control;
+use gpu_kernels::key::Key;
+use gpu_kernels::policy::Shape;
+use gpu_kernels::shortcut::{self, ASCENDING, DESCENDING, Shortcut};
+use gpu_kernels::tile::Buffers;
+use sort_cases::{Case, KeyType, Payload};
+use std::cell::Cell;
+
+/// Its blocks, but for those that a seed leaves out.
+const BLOCKS: usize = 3;
+
+/// In a small shape, of keys alone or `paired` with values.
+pub fn small<K: Key>(paired: bool) -> Kernel<Shortcut<K>> {
+    let shape = Shape::new(128, 0, 1);
+    match paired {
+        true => Kernel::of_shape(shortcut::shortcut::<K, 128, true>, shape, 0).early(),
+        false => Kernel::of_shape(shortcut::shortcut::<K, 128, false>, shape, 0).early(),
+    }
+}
+
+/// Plans the keys and runs the shortcut, by the suggestion that it is `told` or, if that is 0, by
+/// the plan's. Returns whether they are sorted then; if not, all is as it was.
+pub fn sorts<K: Key>(
+    case: &Case,
+    keys: &[K],
+    kernel: Kernel<Shortcut<K>>,
+    (told, is_patient): (u32, bool),
+) -> Result<bool, String> {
+    let bits = (0, K::BITS);
+    let case = Case { bits, numeric: false, ..*case };
+    let (paired, indexed) = (case.payload != Payload::None, case.payload == Payload::Index);
+    let kernels = match paired {
+        true => Kernels::of_pairs::<128, 3, 1>(),
+        false => Kernels::of_keys::<128, 2, 2>(),
+    };
+    let mut sorter = Sorter::new(&case, kernels);
+    sorter.suggests = true;
+    // Wherever that is aligned.
+    let skip = case.seed as usize % 3;
+    let skipped = |words: &[K]| [&vec![K::default(); skip], words].concat();
+    let input = Buffer::from_slice(&skipped(keys)).named("input");
+    let output = Buffer::uninitialised(keys.len()).named("output");
+    let (output, begin) = if case.in_place { (&input, skip) } else { (&output, 0) };
+    let values: Vec<u32> = match indexed {
+        true => (0..keys.len() as u32).collect(),
+        false => case.some_words(keys.len(), 2),
+    };
+    let input_values = match indexed {
+        true => Buffer::uninitialised(keys.len()),
+        false => Buffer::from_slice(&values),
+    };
+    let input_values = input_values.named("input values");
+    let output_values = Buffer::uninitialised(keys.len()).named("output values");
+    let output_values = if case.in_place { &input_values } else { &output_values };
+    sorter.plan(&input, skip, indexed)?;
+    if told != 0 {
+        sorter.control.write(control::SHORTCUT, told);
+    }
+    sorter.control.write(control::LOCALLY, 1);
+    let plan = || -> Vec<u32> { (0..K::DIGITS).map(|word| sorter.control.read(word)).collect() };
+    let planned = plan();
+    let counted = sorter.counted(&input, skip, indexed);
+    let arg = Shortcut {
+        keys: Buffers {
+            input: counted.input,
+            // SAFETY: the buffer has as many keys behind.
+            output: unsafe { output.global().offset(begin) },
+            scratch: counted.input,
+        },
+        values: Buffers {
+            input: input_values.global(),
+            output: output_values.global(),
+            scratch: input_values.global(),
+        },
+        control: sorter.control.global(),
+        n: keys.len() as u32,
+        order_mask: counted.order_mask,
+        options: counted.options,
+    };
+    let blocks = BLOCKS - case.seed as usize % 2;
+    let options = case.options(blocks as u32, kernel.threads as u32);
+    let options = if is_patient { patient(options) } else { options };
+    let options = Options { early: kernel.early, ..options }.named("shortcut");
+    kernel.launch_as(&options, blocks, arg)?;
+    let sorted = sorter.control.read(control::LOCALLY) == 0;
+    if !sorted {
+        return match plan() == planned && input.to_vec() == skipped(keys) {
+            true => Ok(false),
+            false => Err("not sorted, but changed".to_owned()),
+        };
+    }
+    let encodes = sorter.encodes();
+    let rank = |key: K| case.order_mask::<K>() ^ if encodes { key.encode() } else { key };
+    let found = paired.then(|| output_values.to_vec());
+    check_sorted((keys, &values), rank, &output.to_vec()[begin..], found.as_deref())?;
+    match plan().iter().all(|&step| step == 0) && (case.in_place || input.to_vec() == skipped(keys))
+    {
+        true => Ok(true),
+        false => Err("passes are left, or the input has changed".to_owned()),
+    }
+}
+
+/// The types that are sorted so.
+const TYPES: [KeyType; 6] =
+    [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
+
+#[test]
+fn shortcut() {
+    let (sorted, not) = (Cell::new(0), Cell::new(0));
+    for key in TYPES {
+        draws("shortcut", cases::SHORTCUT, (1024, 9000)).of(key, |case| {
+            let how = ([0, ASCENDING, DESCENDING][case.seed as usize % 3], false);
+            let paired = case.payload != Payload::None;
+            let counted = match key.bits {
+                32 => sorts(case, &case.words::<u32>(), small(paired), how)?,
+                _ => sorts(case, &case.words::<u64>(), small(paired), how)?,
+            };
+            let counted = if counted { &sorted } else { &not };
+            counted.set(counted.get() + 1);
+            Ok(())
+        });
+    }
+    // Both ways have been gone.
+    assert!(sorted.get() > 20 && not.get() > 20, "{sorted:?} sorted, {not:?} not");
+}
