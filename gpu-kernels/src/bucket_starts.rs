@@ -52,6 +52,7 @@ pub unsafe fn bucket_starts<K: Key>(arg: BucketStarts) {
         let locally = counted && overfull == 0;
         if locally {
             plan_locally::<K>(control);
+            control.set(control::SHORTCUT, 0);
         } else if counted {
             control.set(control::AGAIN, 1);
         }

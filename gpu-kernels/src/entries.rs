@@ -6,6 +6,7 @@ use crate::bucket_starts::{self, BucketStarts};
 use crate::buckets::{self, BucketCounts};
 #[cfg(not(target_os = "cuda"))]
 use crate::entry::{Entries, Entry, parameter};
+use crate::few;
 use crate::fused::Fused;
 use crate::gather::{self, Gather, NumericCodes};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
@@ -224,8 +225,8 @@ macro_rules! shortcuts {
                 control: Global<u32>, n: u32, order_mask: $key, options: u32
             }
             $shape; paired: paired!($of), atomic: false,
-            shared_bytes: 0,
-            synchronises: synchronisation::SHORTCUT,
+            shared_bytes: if paired!($of) { 0 } else { few::shared_bytes::<$key>() },
+            synchronises: synchronisation::shortcut(paired!($of)),
             kernel: shortcut::shortcut::<$key, { $shape.threads }, { paired!($of) }>
         }
     )* };

@@ -228,7 +228,7 @@ macro_rules! for_every_entry {
                 }
                 shortcuts {
                     shortcut_keys_u64: keys, policy::shortcut::KEYS;
-                    shortcut_pairs_u64: pairs, policy::shortcut::PAIRS;
+                    shortcut_pairs_u64: pairs, policy::shortcut::PAIRS_U64;
                 }
                 top_counts { histogram_by_top_u64; }
                 top_passes {

@@ -19,10 +19,12 @@
 //! Meanwhile all blocks clear the look-back table.
 
 use crate::control::{self, Ranking, Step};
+use crate::few;
 use crate::key::{Bits, Key, RADIX};
 use crate::ordered::Glance;
 use crate::plan;
 use crate::scan;
+use crate::shortcut;
 use crate::top_counts::Tops;
 use cuda_std::{ext::*, prelude::*};
 
@@ -261,21 +263,24 @@ pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
     // A word a warp of this block, then a word a warp's worth of bins.
     let warp_sums = shared;
     let largest = shared.offset(32);
+    // As many words again.
+    let used = largest.offset(K::DIGITS * RADIX / 32).cast::<u32>();
     let mut base = 0;
     while base < K::DIGITS * RADIX {
-        plan_digits::<K>(arg, base, warp_sums, largest);
+        plan_digits::<K>(arg, base, warp_sums, largest, used);
         base += thread::block_dim_x() as usize;
     }
     if t < K::DIGITS {
-        // The first of a digit's words becomes the most of all.
-        largest.set(t * (RADIX / 32), most(largest, t));
+        // The first of a digit's words becomes the most of all, and the sum.
+        let first = t * (RADIX / 32);
+        largest.set(first, (0..RADIX / 32).fold(0, |most, j| most.max(largest.get(first + j))));
+        used.set(first, (0..RADIX / 32).fold(0, |sum, j| sum + used.get(first + j)));
     }
-    let suggestion = glance.suggestion(arg);
+    let ordered = glance.suggestion(arg);
     if t == 0 {
-        arg.control.set(control::SHORTCUT, suggestion);
-        arg.control.set(control::SHORTCUT_ENTRY, 0);
-        let sorts_locally = write_steps::<K>(arg, largest, tops.most, suggestion != 0);
+        let sorts_locally = write_steps::<K>(arg, largest, tops.most, ordered != 0);
         locally.set(0, sorts_locally as u32);
+        suggest::<K>(arg, used, sorts_locally, ordered);
         // Opaque, or its address is kept from the arrival on, in registers that there are not.
         let arrivals = hint::opaque(control::ARRIVALS as u32) as usize;
         arg.control.store(arrivals, 0, Ordering::Relaxed, Scope::Device);
@@ -296,6 +301,7 @@ unsafe fn plan_digits<K: Key>(
     base: usize,
     warp_sums: Shared<u64>,
     largest: Shared<u64>,
+    used: Shared<u32>,
 ) {
     let t = thread::thread_idx_x() as usize;
     let (lane, warp) = (t as u32 % 32, t / 32);
@@ -311,11 +317,13 @@ unsafe fn plan_digits<K: Key>(
     }
     let inclusive = scan::warp_inclusive_wide(count, lane);
     let most = scan::warp_most(count);
+    let bins_used = lanes::ballot(lanes::FULL, count != 0).count_ones();
     thread::sync_threads();
     if lane == 31 {
         warp_sums.set(warp, inclusive);
         if in_range {
             largest.set((base + t) / 32, most);
+            used.set((base + t) / 32, bins_used);
         }
     }
     thread::sync_threads();
@@ -331,13 +339,17 @@ unsafe fn plan_digits<K: Key>(
     }
 }
 
+/// Suggests the [shortcut](crate::shortcut) of keys that are `ordered`, and that of few distinct
+/// ones where every digit uses few bins. By one thread.
 #[inline(always)]
-unsafe fn most(largest: Shared<u64>, position: usize) -> u64 {
-    let mut most = 0;
-    for j in 0..RADIX / 32 {
-        most = most.max(largest.get(position * (RADIX / 32) + j));
-    }
-    most
+unsafe fn suggest<K: Key>(arg: Histogram<K>, used: Shared<u32>, sorts_locally: bool, ordered: u32) {
+    let bins = |position: usize| used.get(position * (RADIX / 32));
+    let few = (0..K::DIGITS).all(|position| bins(position) <= few::MOST_BINS);
+    // Keys that are all the same are in order.
+    let varies = (0..K::DIGITS).any(|position| bins(position) > 1);
+    let suggested = arg.whole() && !sorts_locally && few && varies;
+    arg.control.set(control::SHORTCUT, if suggested { shortcut::FEW } else { 0 } | ordered);
+    arg.control.set(control::SHORTCUT_ENTRY, 0);
 }
 
 /// Decides which digits run, and how. By one thread. Returns true if buckets are sorted locally:

@@ -6,6 +6,7 @@
 //! | [`buckets`] | counts buckets, or digits where the keys are not for it |
 //! | [`shortcut`] | sorts in one launch what the plan suggests it for |
 //! | `ordered` | copies keys that are in order or reversed |
+//! | [`few`] | counts few distinct keys, and writes each as often as it comes |
 //! | [`bucket_starts`] | where buckets begin, and whether they are sorted locally |
 //! | [`onesweep`] | one stable pass of the radix sort: reads and writes each key once |
 //! | [`tile`] | what the steps of a pass share |
@@ -65,6 +66,7 @@ mod entry_list;
 pub mod entries;
 #[cfg(not(target_os = "cuda"))]
 pub mod entry;
+pub mod few;
 pub mod fused;
 mod fused_barrier;
 mod fused_range;

@@ -225,6 +225,8 @@ pub mod shortcut {
 
     pub const KEYS: Shape = Shape::new(512, 0, 2);
     pub const PAIRS: Shape = Shape::new(1024, 0, 1);
+    /// In blocks of 1024 threads registers would spill.
+    pub const PAIRS_U64: Shape = Shape::new(512, 0, 1);
 }
 
 /// Merging two runs of 4-byte keys.

@@ -5,18 +5,22 @@
 //! and the passes follow as planned. Else the plan becomes one without any.
 
 use crate::control;
+use crate::few;
 use crate::key::{Bits, Key};
 use crate::ordered;
 use crate::plan;
 use crate::tile::Buffers;
 use cuda_std::{ext::*, prelude::*};
 
-/// The suggestion of keys in order, and that of keys in the reverse one.
-pub const ASCENDING: u32 = 1;
-pub const DESCENDING: u32 = 2;
+/// The suggestion of few distinct keys, before others.
+pub const FEW: u32 = 1;
+/// Those of keys in order, and in the reverse one.
+pub const ASCENDING: u32 = 2;
+pub const DESCENDING: u32 = 4;
 
 #[derive(Clone, Copy)]
 pub struct Shortcut<K> {
+    /// The scratch buffer ends with any content.
     pub keys: Buffers<K>,
     /// A value a key; untouched by a sort of keys alone.
     pub values: Buffers<u32>,
@@ -28,15 +32,20 @@ pub struct Shortcut<K> {
 
 /// The kernel, of `THREADS` threads a block, for keys that are sorted by all their bits.
 #[inline(always)]
-pub unsafe fn shortcut<K: Key, const THREADS: usize, const PAIRED: bool>(arg: Shortcut<K>) {
+pub unsafe fn shortcut<K: Key + AtomicWord, const THREADS: usize, const PAIRED: bool>(
+    arg: Shortcut<K>,
+) {
     trigger_dependents();
     sync_predecessor();
     let suggestion = arg.control.get(control::SHORTCUT);
-    if suggestion == 0 {
-        return;
-    }
-    let order = if suggestion & ASCENDING != 0 { ASCENDING } else { DESCENDING };
-    let sorts = ordered::copy::<K, THREADS, PAIRED>(arg, order);
+    let sorts = if !PAIRED && suggestion & FEW != 0 {
+        few::count_and_fill(arg)
+    } else if suggestion & (ASCENDING | DESCENDING) != 0 {
+        let order = if suggestion & ASCENDING != 0 { ASCENDING } else { DESCENDING };
+        ordered::copy::<K, THREADS, PAIRED>(arg, order)
+    } else {
+        false
+    };
     if sorts && thread::block_idx_x() == 0 && thread::thread_idx_x() == 0 {
         let bits = Bits { begin: 0, end: K::BITS };
         plan::no_passes(bits, |position, step| step.write(arg.control, position as usize));

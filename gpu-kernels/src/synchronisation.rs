@@ -130,14 +130,19 @@ pub const fn long_segments(shape: Shape) -> Counts {
     Counts::new(votes, barriers + 1)
 }
 
-/// The histogram and the plan.
-pub const HISTOGRAM: Counts = Counts::new(0, 8);
+/// The histogram and the plan, for which warps vote on how many bins are used.
+pub const HISTOGRAM: Counts = Counts::new(1, 8);
 
 /// The same by top bits, whose counts take two more and the claims one.
-pub const HISTOGRAM_BY_TOP: Counts = Counts::new(0, 11);
+pub const HISTOGRAM_BY_TOP: Counts = Counts::new(1, 11);
 
-/// The shortcut: a barrier reduces what threads have seen of the order, and the grid barrier has two.
-pub const SHORTCUT: Counts = Counts::new(0, 3);
+/// The shortcuts. Of keys in order a barrier reduces what threads have seen, and the grid barrier
+/// has two. Of few distinct keys, if they are alone, lanes vote on whether they go on, barriers
+/// stand behind each of two tables that are cleared, behind what is counted in them and what is
+/// found there, and behind the order of keys; the grid barrier has two.
+pub const fn shortcut(paired: bool) -> Counts {
+    if paired { Counts::new(0, 3) } else { Counts::new(1, 3 + 9) }
+}
 
 /// A pass by top bits, whose warps vote on whether their first row is contended: barriers stand
 /// behind what is cleared, behind the counts, in the scan and behind it, and before the store.
@@ -156,8 +161,8 @@ pub const fn sort_by_bins<K>(items: usize) -> Counts {
 /// the sample and while they count. Two barriers reduce, what warps have voted and what the
 /// sample shows. One stands behind the sample, one before and one behind the digits that are
 /// counted in the place of bucket counts, one behind these and one behind their sums; six are
-/// the last arrival's and the plan's, as above.
-pub const BUCKET_COUNTS: Counts = Counts::new(2, 13);
+/// the last arrival's and the plan's, and one vote, as above.
+pub const BUCKET_COUNTS: Counts = Counts::new(3, 13);
 
 /// The starts of buckets: one barrier is its scan's, two those of the last arrival.
 pub const BUCKET_STARTS: Counts = Counts::new(0, 3);

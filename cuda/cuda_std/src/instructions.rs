@@ -131,6 +131,35 @@ macro_rules! load_shared {
     }};
 }
 
+macro_rules! atomic_load_shared {
+    (@ $t:ty, $word:ty, $register:ident, $type:literal, $p:expr) => {{
+        let p = $p;
+        let v: $word;
+        asm!(concat!("ld.relaxed.cta.shared.", $type, " {}, [{}];"), out($register) v,
+             in(reg32) p, options(nostack));
+        <$t>::from_u64(v as u64)
+    }};
+    ($t:ty, $p:expr) => { by_width!(atomic_load_shared, $t, $p) };
+}
+
+macro_rules! compare_exchange_shared {
+    ($t:ty, $($argument:expr),*) => {
+        if size_of::<$t>() == 4 {
+            compare_exchange_shared!(@ $t, u32, reg32, "b32", $($argument),*)
+        } else {
+            compare_exchange_shared!(@ $t, u64, reg64, "b64", $($argument),*)
+        }
+    };
+    (@ $t:ty, $word:ty, $register:ident, $type:literal, $p:expr, $current:expr, $new:expr) => {{
+        let (p, current, new) = ($p, $current.to_u64() as $word, $new.to_u64() as $word);
+        let old: $word;
+        asm!(concat!("atom.relaxed.cta.shared.cas.", $type, " {}, [{}], {}, {};"),
+             out($register) old, in(reg32) p, in($register) current, in($register) new,
+             options(nostack));
+        <$t>::from_u64(old as u64)
+    }};
+}
+
 macro_rules! store_shared {
     ($t:ty, $p:expr, $value:expr) => {
         store_shared!(@ $t, $p, $value, 1 u32 reg32 "u8", 2 u32 reg32 "u16", 4 u32 reg32 "u32", 8 u64 reg64 "u64")

@@ -3,6 +3,7 @@
 
 use crate::case::Emulated;
 use crate::shortcut::{self, sorts};
+use cuda_std::ext::AtomicWord;
 use gpu_kernels::key::Key;
 use sort_cases::{Case, KeyType, Payload};
 
@@ -33,7 +34,7 @@ fn with_fault<K: Key>(case: &Case, fault: Fault, place: usize, reversed: bool) -
 }
 
 /// Faults at the ends, and at borders of vectors, of turns and of blocks.
-fn of_each_fault<K: Key>(key: KeyType) {
+fn of_each_fault<K: Key + AtomicWord>(key: KeyType) {
     let mut seed = 0;
     for payload in [Payload::None, Payload::Index, Payload::Value(4)] {
         for place in [0, 511, 2047, usize::MAX] {

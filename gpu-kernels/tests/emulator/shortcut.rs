@@ -5,23 +5,27 @@ use crate::case::{Emulated, draws, patient};
 use crate::cases;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::{Buffer, Options};
+use cuda_std::ext::AtomicWord;
 use gpu_kernels::control;
+use gpu_kernels::few;
 use gpu_kernels::key::Key;
 use gpu_kernels::policy::Shape;
-use gpu_kernels::shortcut::{self, ASCENDING, DESCENDING, Shortcut};
+use gpu_kernels::shortcut::{self, ASCENDING, DESCENDING, FEW, Shortcut};
 use gpu_kernels::tile::Buffers;
 use sort_cases::{Case, KeyType, Payload};
 use std::cell::Cell;
+use std::collections::HashSet;
 
 /// Its blocks, but for those that a seed leaves out.
 const BLOCKS: usize = 3;
 
 /// In a small shape, of keys alone or `paired` with values.
-pub fn small<K: Key>(paired: bool) -> Kernel<Shortcut<K>> {
+pub fn small<K: Key + AtomicWord>(paired: bool) -> Kernel<Shortcut<K>> {
     let shape = Shape::new(128, 0, 1);
+    let bytes = few::shared_bytes::<K>();
     match paired {
         true => Kernel::of_shape(shortcut::shortcut::<K, 128, true>, shape, 0).early(),
-        false => Kernel::of_shape(shortcut::shortcut::<K, 128, false>, shape, 0).early(),
+        false => Kernel::of_shape(shortcut::shortcut::<K, 128, false>, shape, bytes).early(),
     }
 }
 
@@ -59,6 +63,7 @@ pub fn sorts<K: Key>(
     let input_values = input_values.named("input values");
     let output_values = Buffer::uninitialised(keys.len()).named("output values");
     let output_values = if case.in_place { &input_values } else { &output_values };
+    let scratch = Buffer::uninitialised(BLOCKS * few::ROW).named("scratch");
     sorter.plan(&input, skip, indexed)?;
     if told != 0 {
         sorter.control.write(control::SHORTCUT, told);
@@ -72,7 +77,7 @@ pub fn sorts<K: Key>(
             input: counted.input,
             // SAFETY: the buffer has as many keys behind.
             output: unsafe { output.global().offset(begin) },
-            scratch: counted.input,
+            scratch: scratch.global(),
         },
         values: Buffers {
             input: input_values.global(),
@@ -116,7 +121,7 @@ fn shortcut() {
     let (sorted, not) = (Cell::new(0), Cell::new(0));
     for key in TYPES {
         draws("shortcut", cases::SHORTCUT, (1024, 9000)).of(key, |case| {
-            let how = ([0, ASCENDING, DESCENDING][case.seed as usize % 3], false);
+            let how = ([0, ASCENDING, DESCENDING, FEW][case.seed as usize % 4], false);
             let paired = case.payload != Payload::None;
             let counted = match key.bits {
                 32 => sorts(case, &case.words::<u32>(), small(paired), how)?,
@@ -129,4 +134,23 @@ fn shortcut() {
     }
     // Both ways have been gone.
     assert!(sorted.get() > 20 && not.get() > 20, "{sorted:?} sorted, {not:?} not");
+}
+
+/// As many distinct keys as there may be, and one more, of which a block may see fewer.
+#[test]
+fn so_many_distinct_keys_are_few() {
+    let few = |keys: Vec<u64>, seed| {
+        let case = Case { payload: Payload::None, ..Case::uniform(KeyType::U64, keys.len(), seed) };
+        sorts(&case, &keys, small(false), (FEW, true))
+    };
+    let none: u64 = 0x9e37_79b9_7f4a_7c15;
+    for (distinct, expected) in [(255, true), (256, true), (257, false), (2000, false)] {
+        let key = |i| none.wrapping_add(((i % distinct) << 40) | (i % distinct));
+        assert_eq!(few((0..5000).map(key).collect(), distinct), Ok(expected), "{distinct}");
+    }
+    // A vector a thread, of two blocks in turns.
+    let key = |i: u64| ((i / 2 / 128 % 2) << 60) | (i % 129);
+    let keys: Vec<u64> = (0..4096).map(key).collect();
+    assert_eq!(keys.iter().collect::<HashSet<_>>().len(), 258);
+    assert_eq!(few(keys, 1), Ok(false));
 }

@@ -79,7 +79,6 @@ impl Launch {
 
     /// Replaces the value by what `new` makes of it, if it makes anything. Returns the value
     /// before. A thread that changes nothing, again and again, sleeps until others do.
-    #[cfg(feature = "instrumented")]
     pub(crate) fn update(
         &self,
         access: &Access,

@@ -257,6 +257,29 @@ impl<T> Shared<T> {
     }
 }
 
+impl<T: AtomicWord> Shared<T> {
+    twins! {
+        /// Atomically reads element `i`: relaxed, among the threads of the block.
+        unsafe fn load(self, i: usize) -> T {
+            atomic_load_shared!(T, self.at(i));
+            self.at(i).with(size_of::<T>(), AccessKind::READ.atomic(Scope::Block), |launch, access| {
+                T::from_u64(launch.load(access, MemoryOrder(Ordering::Relaxed, Scope::Block)))
+            })
+        }
+
+        /// Atomically writes `new` to element `i` if that is `current`, and returns its value
+        /// before: relaxed, among the threads of the block.
+        unsafe fn compare_exchange(self, i: usize, current: T, new: T) -> T {
+            compare_exchange_shared!(T, self.at(i), current, new);
+            self.at(i).with(size_of::<T>(), AccessKind::UPDATE.atomic(Scope::Block), |launch, access| {
+                let order = MemoryOrder(Ordering::Relaxed, Scope::Block);
+                let exchanged = |old| (old == current.to_u64()).then_some(new.to_u64());
+                T::from_u64(launch.update(access, order, exchanged))
+            })
+        }
+    }
+}
+
 impl Shared<u16> {
     twins! {
         /// Writes the low half of `value` to element `i`, with one instruction less than by a cast.
