@@ -11,6 +11,7 @@ use crate::histogram;
 use crate::key::{Key, RADIX};
 use crate::policy::Shape;
 use crate::scan;
+use crate::shortcut;
 use cuda_std::{ext::*, prelude::*};
 
 #[derive(Clone, Copy)]
@@ -52,7 +53,9 @@ pub unsafe fn bucket_starts<K: Key>(arg: BucketStarts) {
         let locally = counted && overfull == 0;
         if locally {
             plan_locally::<K>(control);
-            control.set(control::SHORTCUT, 0);
+            // Of the lower digits nothing is known.
+            let suggestion = control.get(control::SHORTCUT);
+            control.set(control::SHORTCUT, suggestion & !shortcut::FEW);
         } else if counted {
             control.set(control::AGAIN, 1);
         }
