@@ -145,8 +145,8 @@ impl<W: Key, const THREADS: usize, const VECTORS: usize> Bins<W, THREADS, VECTOR
         }
     }
 
-    /// The words of this thread from slot `first` on, `AT_ONCE` at most, each `THREADS` after the
-    /// one before, and their slots in order; which are `count` beyond the last.
+    /// The words of this thread from slot `first` on, `at_once` at most, each `THREADS` after the
+    /// one before, and their slots in order, which are `count` beyond the last.
     #[inline(always)]
     pub(crate) unsafe fn in_order<const ITEMS: usize>(
         self,

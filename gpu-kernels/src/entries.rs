@@ -20,16 +20,16 @@ use crate::local_sort;
 use crate::local_sort::LocalSort;
 use crate::merge::{self, Merge};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::partition::{self, Partition};
+use crate::partition;
 use crate::policy::{self, block, fused, onesweep, segments, single_wave};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::policy::{by_digit, by_top, gathered, local};
 use crate::ranks::{self, Ranks};
 use crate::segments::{Classes, Segments};
-use crate::shortcut::{self, Shortcut};
+use crate::shortcut;
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
-use crate::tile::{self, Buffers, Pass, look};
+use crate::tile::{self, Buffers, Pass, WholeSort, look};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::top_counts;
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
@@ -210,24 +210,11 @@ macro_rules! by_top {
 
 macro_rules! shortcuts {
     ($key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
-        entry! {
-            always $name: Shortcut<$key> {
-                keys { Buffers:
-                    input = input: Global<$key>,
-                    output = output: Global<$key>,
-                    scratch = scratch: Global<$key>
-                },
-                values { Buffers:
-                    input = input_values: Global<u32>,
-                    output = output_values: Global<u32>,
-                    scratch = scratch_values: Global<u32>
-                },
-                control: Global<u32>, n: u32, order_mask: $key, options: u32
-            }
-            $shape; paired: paired!($of), atomic: false,
-            shared_bytes: if paired!($of) { 0 } else { few::shared_bytes::<$key>() },
-            synchronises: synchronisation::shortcut(paired!($of)),
-            kernel: shortcut::shortcut::<$key, { $shape.threads }, { paired!($of) }>
+        whole_sort! {
+            always $name $key $of $shape; false,
+            if paired!($of) { 0 } else { few::shared_bytes::<$key>() },
+            synchronisation::shortcut(paired!($of)),
+            shortcut::shortcut::<$key, { $shape.threads }, { paired!($of) }>
         }
     )* };
 }
@@ -253,8 +240,8 @@ macro_rules! fused {
 
 macro_rules! partitions {
     ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
-        launch_of_two! {
-            $when $name $key $of $shape;
+        whole_sort! {
+            $when $name $key $of $shape; !paired!($of),
             partition::shared_bytes::<$key, word!($of $key)>($shape, paired!($of)),
             synchronisation::partition($shape, paired!($of)),
             partition::partition::<
@@ -267,8 +254,8 @@ macro_rules! partitions {
 
 macro_rules! range_sorts {
     ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
-        launch_of_two! {
-            $when $name $key $of $shape;
+        whole_sort! {
+            $when $name $key $of $shape; !paired!($of),
             partition::ranges_shared_bytes::<word!($of $key)>($shape),
             synchronisation::RANGE_SORT,
             partition::sort_ranges::<
@@ -278,13 +265,13 @@ macro_rules! range_sorts {
     )* };
 }
 
-macro_rules! launch_of_two {
+macro_rules! whole_sort {
     (
         $when:ident $name:ident $key:ident $of:ident $shape:expr;
-        $shared_bytes:expr, $synchronises:expr, $($kernel:tt)*
+        $atomic:expr, $shared_bytes:expr, $synchronises:expr, $($kernel:tt)*
     ) => {
         entry! {
-            $when $name: Partition<$key> {
+            $when $name: WholeSort<$key> {
                 keys { Buffers:
                     input = input: Global<$key>,
                     output = output: Global<$key>,
@@ -297,7 +284,7 @@ macro_rules! launch_of_two {
                 },
                 control: Global<u32>, n: u32, order_mask: $key, options: u32
             }
-            $shape; paired: paired!($of), atomic: !paired!($of),
+            $shape; paired: paired!($of), atomic: $atomic,
             shared_bytes: $shared_bytes,
             synchronises: $synchronises,
             kernel: $($kernel)*
@@ -566,13 +553,13 @@ macro_rules! entries {
             const LOCAL: &'static [Entry<LocalSort<Self>>] = table!($($local)?);
             const GATHERED: &'static [Entry<GatheredSort<Self>>] = table!($($gathered)?);
             const BY_DIGIT: &'static [Entry<LocalSort<Self>>] = table!($($by_digit)?);
-            const SHORTCUTS: &'static [Entry<Shortcut<Self>>] = table!($($shortcuts)?);
+            const SHORTCUTS: &'static [Entry<WholeSort<Self>>] = table!($($shortcuts)?);
             const TOP_COUNTS: &'static [Entry<Histogram<Self>>] = &[$($top_counts::ENTRY)?];
             const TOP_PASSES: &'static [Entry<TopPass<Self>>] = table!($($top_passes)?);
             const BY_TOP: &'static [Entry<LocalSort<Self>>] = table!($($by_top)?);
             const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)? $($recent_fused)?);
-            const PARTITIONS: &'static [Entry<Partition<Self>>] = table!($($partitions)?);
-            const RANGE_SORTS: &'static [Entry<Partition<Self>>] = table!($($range_sorts)?);
+            const PARTITIONS: &'static [Entry<WholeSort<Self>>] = table!($($partitions)?);
+            const RANGE_SORTS: &'static [Entry<WholeSort<Self>>] = table!($($range_sorts)?);
             const BLOCKS: &'static [Entry<Block<Self>>] = table!($blocks);
             const MERGE: &'static [Entry<Merge<Self>>] = table!($($merge)?);
             const RANKS: &'static [Entry<Ranks<Self>>] = &[$($ranks::ENTRY)?];
@@ -590,45 +577,4 @@ macro_rules! entries {
 for_every_entry!(entries);
 
 #[cfg(all(test, not(target_os = "cuda")))]
-mod tests {
-    use super::*;
-    use std::ffi::c_void;
-
-    #[test]
-    fn parameters_are_the_arguments_in_order() {
-        let at = Global::<u32>::on_device;
-        let from =
-            |first| Buffers { input: at(first), output: at(first + 1), scratch: at(first + 2) };
-        let pass = Pass {
-            keys: from(100),
-            values: from(200),
-            control: at(3),
-            n: 4 << 32,
-            position: 5,
-            shift: 6,
-            mask: 7,
-            order_mask: 8,
-            portion: 9,
-            first_tile: 10,
-            options: 11,
-            bits: Bits { begin: 12, end: 13 },
-        };
-        let read = |entry: Entry<Pass<u32>>, words: &[bool]| -> Vec<u64> {
-            let pointers = (entry.parameters)(&pass);
-            assert_eq!(pointers.len(), words.len());
-            let read = |(pointer, wide): (*mut c_void, &bool)| match wide {
-                // SAFETY: they point into `pass`, to 8 or to 4 bytes.
-                true => unsafe { *pointer.cast::<u64>() },
-                false => unsafe { *pointer.cast::<u32>() }.into(),
-            };
-            pointers.into_iter().zip(words).map(read).collect()
-        };
-        let rest = [3, 4 << 32, 5, 6, 7, 8, 9, 10, 11, 12, 13];
-        let wide =
-            |pointers: usize| -> Vec<bool> { (0..pointers + 9).map(|i| i < pointers).collect() };
-        let keys = read(onesweep_keys_u32::ENTRY, &wide(5));
-        assert_eq!(keys, [&[100, 101, 102], &rest[..]].concat());
-        let pairs = read(onesweep_pairs_u32::ENTRY, &wide(8));
-        assert_eq!(pairs, [&[100, 101, 102, 200, 201, 202], &rest[..]].concat());
-    }
-}
+mod tests;

@@ -13,13 +13,11 @@ use crate::gathered_sort::GatheredSort;
 use crate::histogram::Histogram;
 use crate::local_sort::LocalSort;
 use crate::merge::Merge;
-use crate::partition::Partition;
 use crate::policy::Shape;
 use crate::ranks::Ranks;
 use crate::segments::Segments;
-use crate::shortcut::Shortcut;
 use crate::sweep::Swept;
-use crate::tile::Pass;
+use crate::tile::{Pass, WholeSort};
 use crate::top_pass::TopPass;
 use crate::verify::{Verify, VerifyValues};
 use core::ffi::c_void;
@@ -73,7 +71,7 @@ pub trait Entries: Swept {
     /// Local sorts of what has the top digit in common.
     const BY_DIGIT: &'static [Entry<LocalSort<Self>>];
     /// Shortcuts behind the plan.
-    const SHORTCUTS: &'static [Entry<Shortcut<Self>>];
+    const SHORTCUTS: &'static [Entry<WholeSort<Self>>];
     /// The sort by top bits: counts, passes and local sorts.
     const TOP_COUNTS: &'static [Entry<Histogram<Self>>];
     const TOP_PASSES: &'static [Entry<TopPass<Self>>];
@@ -81,8 +79,8 @@ pub trait Entries: Swept {
     /// Sorts of keys alone in one launch of many blocks.
     const FUSED: &'static [Entry<Fused<Self>>];
     /// The first of two launches, and the second.
-    const PARTITIONS: &'static [Entry<Partition<Self>>];
-    const RANGE_SORTS: &'static [Entry<Partition<Self>>];
+    const PARTITIONS: &'static [Entry<WholeSort<Self>>];
+    const RANGE_SORTS: &'static [Entry<WholeSort<Self>>];
     const BLOCKS: &'static [Entry<Block<Self>>];
     /// Merges of keys, and of pairs.
     const MERGE: &'static [Entry<Merge<Self>>];

@@ -15,7 +15,7 @@ use crate::fused_barrier::{enter, withdraw};
 use crate::histogram::vectors;
 use crate::key::Key;
 use crate::layout::{Builder, Part};
-use crate::shortcut::Shortcut;
+use crate::tile::WholeSort;
 use crate::verify::grid;
 use cuda_std::{ext::*, prelude::*};
 
@@ -69,7 +69,7 @@ impl<K: Key> Layout<K> {
 
 /// Sorts if few keys are distinct. Returns whether it does, the same in all threads of all blocks.
 #[inline(always)]
-pub(crate) unsafe fn count_and_fill<K: Key + AtomicWord>(arg: Shortcut<K>) -> bool {
+pub(crate) unsafe fn count_and_fill<K: Key + AtomicWord>(arg: WholeSort<K>) -> bool {
     let block = Block { arg };
     block.clear(COPIES);
     block.count_share();
@@ -107,7 +107,7 @@ pub(crate) unsafe fn count_and_fill<K: Key + AtomicWord>(arg: Shortcut<K>) -> bo
 
 #[derive(Clone, Copy)]
 struct Block<K> {
-    arg: Shortcut<K>,
+    arg: WholeSort<K>,
 }
 
 impl<K: Key + AtomicWord> Block<K> {

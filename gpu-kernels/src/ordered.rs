@@ -1,9 +1,9 @@
 //! Copies keys that are in order as they come, or in the reverse order.
 //!
-//! The plan suggests it where keys from all over the input are in an order, which costs other
-//! inputs nothing. Each block then compares neighbours as it copies them, and withdraws from the
-//! barrier behind if two are out of order: what has been copied is overwritten by the passes. In
-//! place keys are only compared before the barrier, and exchanged behind it if they are reversed.
+//! The plan suggests it where keys from all over the input are in an order. Each block then
+//! compares neighbours as it copies them, and withdraws from the barrier behind if two are out of
+//! order: what has been copied is overwritten by the passes. In place keys are only compared before
+//! the barrier, and exchanged behind it if they are reversed.
 //!
 //! Equal neighbours are in order. They may be reversed as well if nobody can tell them apart;
 //! where they carry values, keys have to descend strictly.
@@ -13,7 +13,8 @@ use crate::fused_barrier::{enter, withdraw};
 use crate::gather;
 use crate::histogram::{self, Histogram};
 use crate::key::Key;
-use crate::shortcut::{ASCENDING, DESCENDING, Shortcut};
+use crate::shortcut::{ASCENDING, DESCENDING};
+use crate::tile::WholeSort;
 use crate::verify::grid;
 use cuda_std::{ext::*, prelude::*};
 
@@ -67,7 +68,7 @@ fn follows<K: Key>(order_mask: K, options: u32, order: u32) -> impl Fn(K, K) -> 
 /// blocks.
 #[inline(always)]
 pub(crate) unsafe fn copy<K: Key, const THREADS: usize, const PAIRED: bool>(
-    arg: Shortcut<K>,
+    arg: WholeSort<K>,
     order: u32,
 ) -> bool {
     let in_place = arg.options & control::IN_PLACE != 0;

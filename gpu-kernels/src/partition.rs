@@ -29,21 +29,8 @@ use crate::onesweep;
 use crate::policy::Shape;
 use crate::policy::partition::RANGE;
 use crate::scale::Scale;
-use crate::tile::{self, Buffers, Pass, look};
+use crate::tile::{self, Pass, WholeSort, look};
 use cuda_std::{ext::*, prelude::*};
-
-/// The arguments of both launches. The input may be the output, of keys and of values. Values are
-/// not accessed where there are none.
-#[derive(Clone, Copy)]
-pub struct Partition<K> {
-    pub keys: Buffers<K>,
-    pub values: Buffers<u32>,
-    /// Words through which blocks agree: see [`words`].
-    pub control: Global<u32>,
-    pub n: u32,
-    pub order_mask: K,
-    pub options: u32,
-}
 
 /// Keys of a range that a thread sorts, at most.
 const HELD: usize = RANGE.items;
@@ -93,7 +80,7 @@ const fn larger(a: usize, b: usize) -> usize {
     if a > b { a } else { b }
 }
 
-impl<K: Key> Partition<K> {
+impl<K: Key> WholeSort<K> {
     /// The arguments of a sort in one launch.
     #[inline(always)]
     fn fused(self) -> Fused<K> {
@@ -150,7 +137,7 @@ pub unsafe fn partition<
     const PAIRED: bool,
     const ATOMICS: bool,
 >(
-    arg: Partition<K>,
+    arg: WholeSort<K>,
 ) {
     trigger_dependents();
     sync_predecessor();
@@ -189,7 +176,7 @@ impl<K: Key, W: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: boo
     /// device. If keys are uneven nothing is stored, and it returns, in all blocks the same,
     /// whether all of them are known to be on the device.
     #[inline(always)]
-    unsafe fn partition_tile(&self, arg: Partition<K>) -> Option<bool> {
+    unsafe fn partition_tile(&self, arg: WholeSort<K>) -> Option<bool> {
         let sample = self.look();
         let tile = self.load();
         let (scale, even) = self.judge(sample);
@@ -232,7 +219,7 @@ impl<K: Key, W: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: boo
 
     /// Leaves without having entered; the last block to do so sorts everything.
     #[inline(always)]
-    unsafe fn withdraw(&self, arg: Partition<K>) {
+    unsafe fn withdraw(&self, arg: WholeSort<K>) {
         if self.thread == 0 {
             // Others write the same.
             arg.control.store(mode(THREADS), SORTED, Ordering::Relaxed, Scope::Device);
@@ -242,7 +229,7 @@ impl<K: Key, W: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: boo
 
     /// Copies the tile's values to where they are read from later.
     #[inline(always)]
-    unsafe fn copy_values(&self, arg: Partition<K>, valid: u32) {
+    unsafe fn copy_values(&self, arg: WholeSort<K>, valid: u32) {
         let begin = thread::block_idx_x() as usize * THREADS * ITEMS;
         let copied = arg.keys.scratch.cast::<u32>();
         let mut slot = self.thread;
@@ -255,7 +242,7 @@ impl<K: Key, W: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: boo
 
     /// Leaves for the second launch what it needs to know, by one block.
     #[inline(always)]
-    unsafe fn show(&self, arg: Partition<K>, digits: Scale<W>, begin: u32) {
+    unsafe fn show(&self, arg: WholeSort<K>, digits: Scale<W>, begin: u32) {
         arg.control.set(starts(THREADS) + self.thread as usize, begin);
         if self.thread == 0 {
             let (least, greatest) = (digits.least.to_u64(), digits.greatest.to_u64());
@@ -288,7 +275,7 @@ impl<K: Key, W: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: boo
 /// The second launch: a block of as many threads as ranges for each of them.
 #[inline(always)]
 pub unsafe fn sort_ranges<K: Key, W: Key, const THREADS: usize, const PAIRED: bool>(
-    arg: Partition<K>,
+    arg: WholeSort<K>,
 ) {
     trigger_dependents();
     sync_predecessor();

@@ -1,15 +1,15 @@
 //! Sorts in one launch behind the plan where that suggests a way without passes.
 //!
 //! It has a block for each multiprocessor, and ends at once where nothing is suggested. Blocks
-//! that find no room withdraw, or what was suggested shows not to be so: then nothing has changed,
-//! and the passes follow as planned. Else the plan becomes one without any.
+//! that find no room withdraw, or what was suggested shows not to be so: then the input is as it
+//! was, and the passes follow as planned. Else the plan becomes one without any.
 
 use crate::control;
 use crate::few;
 use crate::key::{Bits, Key};
 use crate::ordered;
 use crate::plan;
-use crate::tile::Buffers;
+use crate::tile::WholeSort;
 use cuda_std::{ext::*, prelude::*};
 
 /// The suggestion of few distinct keys, before others.
@@ -18,22 +18,10 @@ pub const FEW: u32 = 1;
 pub const ASCENDING: u32 = 2;
 pub const DESCENDING: u32 = 4;
 
-#[derive(Clone, Copy)]
-pub struct Shortcut<K> {
-    /// The scratch buffer ends with any content.
-    pub keys: Buffers<K>,
-    /// A value a key; untouched by a sort of keys alone.
-    pub values: Buffers<u32>,
-    pub control: Global<u32>,
-    pub n: u32,
-    pub order_mask: K,
-    pub options: u32,
-}
-
 /// The kernel, of `THREADS` threads a block, for keys that are sorted by all their bits.
 #[inline(always)]
 pub unsafe fn shortcut<K: Key + AtomicWord, const THREADS: usize, const PAIRED: bool>(
-    arg: Shortcut<K>,
+    arg: WholeSort<K>,
 ) {
     trigger_dependents();
     sync_predecessor();

@@ -63,6 +63,20 @@ pub struct Pass<K> {
     pub options: u32,
 }
 
+/// The arguments of a launch that sorts all by itself, or with one more. The input may be the
+/// output, of keys and of values. Values are not accessed where there are none.
+#[derive(Clone, Copy)]
+pub struct WholeSort<K> {
+    /// The scratch buffer ends with any content.
+    pub keys: Buffers<K>,
+    pub values: Buffers<u32>,
+    /// Words through which blocks agree.
+    pub control: Global<u32>,
+    pub n: u32,
+    pub order_mask: K,
+    pub options: u32,
+}
+
 pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool, look: u32) -> usize {
     let layout = Layout::<K>::of(shape.threads, shape.items, paired);
     if look == look::ALL_GATHER { layout.gathered_bytes } else { layout.bytes }

@@ -26,13 +26,12 @@ use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Key;
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::merge::Merge;
-use gpu_kernels::partition::Partition;
 use gpu_kernels::policy::partition::RANGE;
 use gpu_kernels::policy::segments::{BLOCKS, MOST, SHORT, WARP_MOST};
 use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
-use gpu_kernels::shortcut::{ASCENDING, Shortcut};
-use gpu_kernels::tile::{Pass, look};
+use gpu_kernels::shortcut::ASCENDING;
+use gpu_kernels::tile::{Pass, WholeSort, look};
 use gpu_kernels::top_pass::TopPass;
 use gpu_kernels::verify::{Verify, VerifyValues};
 use sort_cases::{Case, Distribution, KeyType, Payload};
@@ -89,7 +88,7 @@ fn recent_fused<K: Key>(entry: &Entry<Fused<K>>, run: unsafe fn(Fused<K>)) {
     fused(entry, run);
 }
 
-fn partitions<K: Key>(entry: &Entry<Partition<K>>, run: unsafe fn(Partition<K>)) {
+fn partitions<K: Key>(entry: &Entry<WholeSort<K>>, run: unsafe fn(WholeSort<K>)) {
     let second = match entry.paired {
         true => partition::ranges::<K, u64, { RANGE.threads }, true>(),
         false => partition::ranges::<K, K, { RANGE.threads }, false>(),
@@ -98,7 +97,7 @@ fn partitions<K: Key>(entry: &Entry<Partition<K>>, run: unsafe fn(Partition<K>))
     partition::sorts_as_launched(entry.name, kernels, entry.paired);
 }
 
-fn range_sorts<K: Key>(entry: &Entry<Partition<K>>, run: unsafe fn(Partition<K>)) {
+fn range_sorts<K: Key>(entry: &Entry<WholeSort<K>>, run: unsafe fn(WholeSort<K>)) {
     let first = match entry.paired {
         true => partition::tiles::<K, u64, { RANGE.threads }, true, false>(),
         false => partition::tiles::<K, K, { RANGE.threads }, false, true>(),
@@ -124,7 +123,7 @@ fn by_digit<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {
     draws.of(KeyType::unsigned(K::BITS), |case| sorts_digits(case, kernel, entry.paired));
 }
 
-fn shortcuts<K: Key>(entry: &Entry<Shortcut<K>>, run: unsafe fn(Shortcut<K>)) {
+fn shortcuts<K: Key>(entry: &Entry<WholeSort<K>>, run: unsafe fn(WholeSort<K>)) {
     let kernel = Kernel::of(entry, run).early();
     draws(entry.name, cases::ENTRY, (4096, 9000)).of(KeyType::unsigned(K::BITS), |case| {
         let payload = if entry.paired { Payload::Index } else { Payload::None };

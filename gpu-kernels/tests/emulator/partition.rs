@@ -6,10 +6,10 @@ use crate::cases;
 use cuda_std::emu::{Buffer, MemoryModel, Options, Stats};
 use gpu_kernels::control;
 use gpu_kernels::key::Key;
-use gpu_kernels::partition::{self, Partition};
+use gpu_kernels::partition;
 use gpu_kernels::policy::Shape;
 use gpu_kernels::policy::partition::RANGE;
-use gpu_kernels::tile::Buffers;
+use gpu_kernels::tile::{Buffers, WholeSort};
 use sort_cases::{Case, KeyType};
 
 /// Threads of a block, and ranges, in the small shape.
@@ -23,13 +23,13 @@ const HELD: usize = THREADS * RANGE.items;
 /// Sorts, one after the other, with what the one before has left behind.
 pub struct RangeSorter<'a, K> {
     case: &'a Case,
-    kernels: [Kernel<Partition<K>>; 2],
+    kernels: [Kernel<WholeSort<K>>; 2],
     control: Buffer<u32>,
     paired: bool,
 }
 
 impl<'a, K: Key> RangeSorter<'a, K> {
-    pub fn new(case: &'a Case, kernels: [Kernel<Partition<K>>; 2], paired: bool) -> Self {
+    pub fn new(case: &'a Case, kernels: [Kernel<WholeSort<K>>; 2], paired: bool) -> Self {
         let words = vec![0; partition::words(kernels[0].threads, case.n.div_ceil(kernels[0].tile))];
         let control = Buffer::from_slice(&words).named("control");
         RangeSorter { case, kernels, control, paired }
@@ -75,7 +75,7 @@ impl<'a, K: Key> RangeSorter<'a, K> {
             (indexed, control::INDEX),
             (!self.paired && !case.match_ranking, control::ALLOW_ATOMICS),
         ];
-        let arg = Partition {
+        let arg = WholeSort {
             keys: Buffers {
                 input: input.global(),
                 output: output.global(),
@@ -120,20 +120,20 @@ impl<'a, K: Key> RangeSorter<'a, K> {
     }
 }
 
-fn small<K: Key, W: Key, const PAIRED: bool, const ATOMICS: bool>() -> [Kernel<Partition<K>>; 2] {
+fn small<K: Key, W: Key, const PAIRED: bool, const ATOMICS: bool>() -> [Kernel<WholeSort<K>>; 2] {
     [tiles::<K, W, THREADS, PAIRED, ATOMICS>(), ranges::<K, W, THREADS, PAIRED>()]
 }
 
 /// A first launch for blocks of so many threads in the second one.
 pub fn tiles<K: Key, W: Key, const THREADS: usize, const PAIRED: bool, const ATOMICS: bool>()
--> Kernel<Partition<K>> {
+-> Kernel<WholeSort<K>> {
     let shape = Shape::new(THREADS, ITEMS, 1);
     let run = partition::partition::<K, W, THREADS, ITEMS, PAIRED, ATOMICS>;
     Kernel::of_shape(run, shape, partition::shared_bytes::<K, W>(shape, PAIRED))
 }
 
 /// The second launch.
-pub fn ranges<K: Key, W: Key, const THREADS: usize, const PAIRED: bool>() -> Kernel<Partition<K>> {
+pub fn ranges<K: Key, W: Key, const THREADS: usize, const PAIRED: bool>() -> Kernel<WholeSort<K>> {
     let shape = Shape::new(THREADS, RANGE.items, 1);
     let run = partition::sort_ranges::<K, W, THREADS, PAIRED>;
     Kernel::of_shape(run, shape, partition::ranges_shared_bytes::<W>(shape))
@@ -261,7 +261,7 @@ fn blocks_that_find_no_room() {
 }
 
 /// Cases of shapes that devices run.
-pub fn sorts_as_launched<K: Key>(name: &str, kernels: [Kernel<Partition<K>>; 2], paired: bool) {
+pub fn sorts_as_launched<K: Key>(name: &str, kernels: [Kernel<WholeSort<K>>; 2], paired: bool) {
     let tile = kernels[0].tile;
     draws(name, 1, (tile / 2, 2 * tile)).of(KeyType::unsigned(K::BITS), |case| {
         let sorter = RangeSorter::new(case, kernels, paired);

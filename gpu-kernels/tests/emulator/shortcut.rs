@@ -10,8 +10,8 @@ use gpu_kernels::control;
 use gpu_kernels::few;
 use gpu_kernels::key::Key;
 use gpu_kernels::policy::Shape;
-use gpu_kernels::shortcut::{self, ASCENDING, DESCENDING, FEW, Shortcut};
-use gpu_kernels::tile::Buffers;
+use gpu_kernels::shortcut::{self, ASCENDING, DESCENDING, FEW};
+use gpu_kernels::tile::{Buffers, WholeSort};
 use sort_cases::{Case, KeyType, Payload};
 use std::cell::Cell;
 use std::collections::HashSet;
@@ -20,7 +20,7 @@ use std::collections::HashSet;
 const BLOCKS: usize = 3;
 
 /// In a small shape, of keys alone or `paired` with values.
-pub fn small<K: Key + AtomicWord>(paired: bool) -> Kernel<Shortcut<K>> {
+pub fn small<K: Key + AtomicWord>(paired: bool) -> Kernel<WholeSort<K>> {
     let shape = Shape::new(128, 0, 1);
     let bytes = few::shared_bytes::<K>();
     match paired {
@@ -34,7 +34,7 @@ pub fn small<K: Key + AtomicWord>(paired: bool) -> Kernel<Shortcut<K>> {
 pub fn sorts<K: Key>(
     case: &Case,
     keys: &[K],
-    kernel: Kernel<Shortcut<K>>,
+    kernel: Kernel<WholeSort<K>>,
     (told, is_patient): (u32, bool),
 ) -> Result<bool, String> {
     let bits = (0, K::BITS);
@@ -72,7 +72,7 @@ pub fn sorts<K: Key>(
     let plan = || -> Vec<u32> { (0..K::DIGITS).map(|word| sorter.control.read(word)).collect() };
     let planned = plan();
     let counted = sorter.counted(&input, skip, indexed);
-    let arg = Shortcut {
+    let arg = WholeSort {
         keys: Buffers {
             input: counted.input,
             // SAFETY: the buffer has as many keys behind.

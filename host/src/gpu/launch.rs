@@ -13,10 +13,8 @@ use gpu_kernels::gather::Gather;
 use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::{Bits, RADIX};
 use gpu_kernels::local_sort::LocalSort;
-use gpu_kernels::partition::Partition;
 use gpu_kernels::policy::partition::RANGE;
-use gpu_kernels::shortcut::Shortcut;
-use gpu_kernels::tile::{Buffers, Pass};
+use gpu_kernels::tile::{Buffers, Pass, WholeSort};
 use gpu_kernels::top_pass::TopPass;
 
 use super::Device;
@@ -127,6 +125,18 @@ impl<W: Entries> Launch<'_, W> {
         unsafe { kernel.launch(self.stream, blocks as u32, &fused) }
     }
 
+    /// The arguments of a launch that sorts all by itself or with one more.
+    fn whole(&self, control: u64) -> WholeSort<W> {
+        WholeSort {
+            keys: self.keys.buffers(),
+            values: self.values(),
+            control: Global::on_device(control),
+            n: self.n as u32,
+            order_mask: self.order_mask,
+            options: self.options(),
+        }
+    }
+
     /// Sorts in two launches, with the control words at `control`.
     ///
     /// # Safety
@@ -134,14 +144,7 @@ impl<W: Entries> Launch<'_, W> {
     /// words as such a sort takes, which are zero or as one has left them, and the GPU holds a
     /// tile of each block.
     pub unsafe fn ranges(&self, sort: &RangeSort<W>, control: u64) -> Result<(), Error> {
-        let partition = Partition {
-            keys: self.keys.buffers(),
-            values: self.values(),
-            control: Global::on_device(control),
-            n: self.n as u32,
-            order_mask: self.order_mask,
-            options: self.options(),
-        };
+        let partition = self.whole(control);
         let (tiles, ranges) = (sort.partition.blocks(self.n), RANGE.threads);
         // SAFETY: the caller's contract; what begins early waits for its predecessor.
         unsafe {
@@ -252,15 +255,8 @@ impl<W: Entries> Launch<'_, W> {
     ///
     /// # Safety
     /// As [`passes`](Self::passes).
-    unsafe fn shortcut(&self, kernel: Kernel<Shortcut<W>>, at: Workplace) -> Result<(), Error> {
-        let shortcut = Shortcut {
-            keys: self.keys.buffers(),
-            values: self.values(),
-            control: Global::on_device(at.control),
-            n: self.n as u32,
-            order_mask: self.order_mask,
-            options: self.options(),
-        };
+    unsafe fn shortcut(&self, kernel: Kernel<WholeSort<W>>, at: Workplace) -> Result<(), Error> {
+        let shortcut = self.whole(at.control);
         // SAFETY: the caller's contract; it waits for its predecessor.
         unsafe { kernel.launch_early(self.stream, at.multiprocessors, &shortcut) }
     }

@@ -77,7 +77,9 @@ pub(crate) struct Mutants {
 pub(crate) fn of_folder(folder: &Path) -> Result<Mutants> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let entries = entries.with_context(|| format!("cannot read {}", folder.display()))?;
-    let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
+    let paths = entries.into_iter().map(|entry| entry.path());
+    // Folders have tests alone.
+    let mut paths: Vec<_> = paths.filter(|path| path.is_file()).collect();
     paths.sort();
     let mut found = Mutants { names: Vec::new(), files: Vec::new() };
     for path in paths {

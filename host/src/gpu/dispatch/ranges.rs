@@ -2,15 +2,15 @@
 
 use gpu_kernels::entry::{Entries, Entry};
 use gpu_kernels::key::Bits;
-use gpu_kernels::partition::Partition;
+use gpu_kernels::tile::WholeSort;
 
 use super::{Device, Kernel, Kind, Room, is_whole};
 use crate::error::Error;
 
 /// The kernels that sort in two launches, of which the first has a block for each tile.
 pub struct RangeSort<W> {
-    pub partition: Kernel<Partition<W>>,
-    pub sort_ranges: Kernel<Partition<W>>,
+    pub partition: Kernel<WholeSort<W>>,
+    pub sort_ranges: Kernel<WholeSort<W>>,
 }
 
 impl<W: Entries> RangeSort<W> {
@@ -29,7 +29,7 @@ impl<W: Entries> RangeSort<W> {
 }
 
 /// The entry points of both launches.
-type RangeEntries<W> = (&'static Entry<Partition<W>>, &'static Entry<Partition<W>>);
+type RangeEntries<W> = (&'static Entry<WholeSort<W>>, &'static Entry<WholeSort<W>>);
 
 /// Those that take so many keys.
 fn range_entries<W: Entries>(
