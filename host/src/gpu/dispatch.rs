@@ -45,7 +45,7 @@ fn buckets_from(width: usize, paired: bool) -> Option<u64> {
 /// Keys from which on it pays to sort each top digit locally: fewer would not fill the blocks.
 pub const BY_DIGIT_FROM: u64 = 1 << 19;
 
-/// Keys from which on a launch that may end at once is next to nothing.
+/// Keys from which on a launch that ends at once takes other sorts 2 % longer at the most.
 pub const SHORTCUT_FROM: u64 = 1 << 24;
 
 /// The kernels of sorts of up to so many keys.
