@@ -26,7 +26,7 @@ impl<T: Word> Buffer<T> {
         let bytes = len.checked_mul(size_of::<T>()).expect("a size below 2^64");
         let allocation = Box::new(Allocation::new(Space::Global, bytes, size_of::<T>()));
         #[cfg(feature = "instrumented")]
-        super::instrumented::register(&allocation);
+        super::addresses::register(&allocation);
         Self { allocation, len, element: PhantomData }
     }
 
@@ -136,6 +136,6 @@ impl Options {
 #[cfg(feature = "instrumented")]
 impl<T> Drop for Buffer<T> {
     fn drop(&mut self) {
-        super::instrumented::unregister(&self.allocation);
+        super::addresses::unregister(&self.allocation);
     }
 }

@@ -1,6 +1,5 @@
 //! The sizes of grids and blocks, and indices in them.
 
-use super::launch::Launch;
 use std::fmt;
 
 /// A size, or an index, in up to three dimensions: `8`, `(8, 4)` or `(8, 4, 2)`.
@@ -20,7 +19,7 @@ impl Dim3 {
 
     /// The index of element `i`, the first dimension fastest.
     #[inline(always)]
-    fn index(self, i: u32) -> Self {
+    pub(super) fn index(self, i: u32) -> Self {
         if i < self.x {
             return Self { x: i, y: 0, z: 0 };
         }
@@ -54,19 +53,5 @@ impl fmt::Display for Dim3 {
             Self { x, y, z: 1 } => write!(f, "({x}, {y})"),
             Self { x, y, z } => write!(f, "({x}, {y}, {z})"),
         }
-    }
-}
-
-impl Launch {
-    /// The running thread's index in its block.
-    #[inline(always)]
-    pub(crate) fn thread_index(&self) -> Dim3 {
-        self.launched.block_dim.index(self.me().thread)
-    }
-
-    /// The index of its block.
-    #[inline(always)]
-    pub(crate) fn block_index(&self) -> Dim3 {
-        self.launched.grid_dim.index(self.me().block)
     }
 }

@@ -17,7 +17,6 @@ use super::expectation::Expectation;
 use super::finding::{Finding, Kind, Launched};
 use super::location::{Line, Site, SourceLocation, line_in_macro};
 use super::options::{Checks, MemoryModel, Options};
-use super::raw_memory::Entered;
 use super::scheduler::Next;
 use super::shared_arrays::SharedArrays;
 use super::state::State;
@@ -53,11 +52,14 @@ pub(crate) struct Launch {
     in_kernel: Cell<bool>,
     /// The message and line of the running thread's panic.
     panic: Cell<(String, Option<SourceLocation>)>,
-    pub entered: Entered,
+    /// The name of the kernel that was entered last.
+    pub entered: Cell<&'static str>,
+    /// Set if some kernel's parameters may hide a pointer.
+    pub hides_pointers: Cell<bool>,
     /// The calls of the thread that met the finding.
     trace: Cell<Option<Backtrace>>,
     #[cfg(feature = "instrumented")]
-    pub instrumented: super::instrumented::Instrumented,
+    pub addresses: super::addresses::Addresses,
 }
 
 thread_local! {
@@ -79,7 +81,7 @@ pub(crate) fn current_or_none() -> Option<&'static Launch> {
 pub(crate) fn current<R>(f: impl FnOnce(&Launch) -> R) -> R {
     let launch = current_or_none().expect("a device operation outside of cuda_std::emu::launch");
     #[cfg(feature = "instrumented")]
-    let _inside = super::instrumented::Inside::enter();
+    let _inside = super::addresses::Inside::enter(&launch.addresses);
     f(launch)
 }
 
@@ -131,7 +133,7 @@ pub fn launch<F: Fn()>(
     let reset = Reset;
     let result = launch.run(&kernel);
     drop(reset);
-    let entered = launch.entered.last.get();
+    let entered = launch.entered.get();
     result.map_err(|mut finding| {
         // Here, because a thread's stack has no room for it.
         finding.in_macro = (finding.site.zip(launch.trace.take()))
@@ -204,10 +206,11 @@ impl Launch {
             has_sleepers: Cell::new(false),
             in_kernel: Cell::new(false),
             panic: Cell::default(),
-            entered: Entered::default(),
+            entered: Cell::default(),
+            hides_pointers: Cell::default(),
             trace: Cell::default(),
             #[cfg(feature = "instrumented")]
-            instrumented: super::instrumented::Instrumented::new(state.lanes.len()),
+            addresses: super::addresses::Addresses::new(state.lanes.len()),
             state: RefCell::new(state),
             launched,
         }
@@ -241,7 +244,7 @@ impl Launch {
             let me = match next {
                 Next::Thread(me) => me,
                 Next::Done => return Ok(()),
-                Next::Hangs(kind) => return Err(self.hang(kind)),
+                Next::Hangs(kind) => return Err(self.state.borrow().hang(kind)),
             };
             self.me.set(me);
             let Some(coroutine) = &mut coroutines[me.lane] else {
@@ -289,7 +292,7 @@ impl Launch {
                     CURRENT.set(self);
                     yielder.set(Some(own));
                     #[cfg(feature = "instrumented")]
-                    self.begin_thread(lane);
+                    self.addresses.begin_thread(lane);
                     kernel();
                 };
                 // SAFETY: `kernel` and the launch outlive `run`, which recycles all.
@@ -303,6 +306,18 @@ impl Launch {
         self.me.get()
     }
 
+    /// The running thread's index in its block.
+    #[inline(always)]
+    pub(crate) fn thread_index(&self) -> Dim3 {
+        self.launched.block_dim.index(self.me().thread)
+    }
+
+    /// The index of its block.
+    #[inline(always)]
+    pub(crate) fn block_index(&self) -> Dim3 {
+        self.launched.grid_dim.index(self.me().block)
+    }
+
     /// Lets the scheduler choose who goes on. Returns when it chose this thread.
     pub(crate) fn suspend(&self) {
         let yielder = self.yielders[self.me.get().lane].get();
@@ -310,7 +325,7 @@ impl Launch {
         // SAFETY: it is the running thread's.
         unsafe { suspend(yielder) };
         #[cfg(feature = "instrumented")]
-        self.instrumented.is_inside.set(true);
+        self.addresses.is_inside.set(true);
     }
 
     /// Ends the launch with a finding of the running thread.

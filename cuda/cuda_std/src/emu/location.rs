@@ -4,6 +4,8 @@
 //! instrumented crates, by the address of its code, for which debug information has the line. In a
 //! kernel that a macro makes, the first is the macro's call, the second a line of its body.
 
+#[cfg(feature = "instrumented")]
+use super::code::{code_address, line_of_code};
 use std::backtrace::Backtrace;
 use std::fmt;
 use std::panic::Location;
@@ -55,7 +57,7 @@ impl Line {
     #[cfg_attr(not(feature = "instrumented"), track_caller)]
     pub(crate) fn of_kernel() -> Self {
         #[cfg(feature = "instrumented")]
-        return Self::of_return_address(super::instrumented::code_address());
+        return Self::of_return_address(code_address());
         #[cfg(not(feature = "instrumented"))]
         Self::caller()
     }
@@ -70,7 +72,7 @@ impl Line {
     fn parts(self) -> (&'static str, u32, u32) {
         #[cfg(feature = "instrumented")]
         if self.0 & 1 != 0 {
-            return super::instrumented::line_of_code(self.0 >> 1);
+            return line_of_code(self.0 >> 1);
         }
         // SAFETY: the address is that of a static location.
         let location = unsafe { &*std::ptr::with_exposed_provenance::<Location>(self.0) };

@@ -28,12 +28,16 @@
 
 mod access;
 pub(crate) mod access_kind;
+#[cfg(feature = "instrumented")]
+mod addresses;
 mod allocation;
 pub(crate) mod atomics;
 mod barrier;
 mod buffer;
 mod checks;
 mod clock;
+#[cfg(feature = "instrumented")]
+mod code;
 pub(crate) mod collective;
 mod coroutine;
 mod coroutine_threads;

@@ -4,7 +4,7 @@
 use super::atomics::MemoryOrder;
 use super::location::Line;
 #[cfg(feature = "instrumented")]
-use super::{access_kind::AccessKind, instrumented::checked_launch, instrumented::inside};
+use super::{access_kind::AccessKind, instrumented::checked_launch};
 
 macro_rules! width {
     ($module:ident, $word:ident, $atomic:ident) => {
@@ -28,7 +28,7 @@ macro_rules! width {
                 #[cfg(feature = "instrumented")]
                 if let Some(launch) = checked_launch(pointer as usize) {
                     let kind = AccessKind::READ.atomic(order.1);
-                    return inside(|| {
+                    return launch.inside(|| {
                         launch.atomic((pointer as usize, SIZE), kind, at, |access| match IS_WORD {
                             true => launch.load(access, order) as $word,
                             false => {
@@ -45,7 +45,7 @@ macro_rules! width {
                 #[cfg(feature = "instrumented")]
                 if let Some(launch) = checked_launch(pointer as usize) {
                     let kind = AccessKind::WRITE.atomic(order.1);
-                    return inside(|| {
+                    return launch.inside(|| {
                         launch.atomic((pointer as usize, SIZE), kind, at, |access| match IS_WORD {
                             true => launch.store(access, value as u64, order),
                             false => {
@@ -74,7 +74,7 @@ macro_rules! width {
                 #[cfg(feature = "instrumented")]
                 if let Some(launch) = checked_launch(pointer as usize) {
                     let kind = AccessKind::UPDATE.atomic(order.1);
-                    return inside(|| {
+                    return launch.inside(|| {
                         launch.atomic((pointer as usize, SIZE), kind, at, |access| {
                             if IS_WORD {
                                 let new = |old: u64| new(old as $word).map(u64::from);

@@ -9,20 +9,10 @@
 use super::finding::{Finding, Kind};
 use super::launch::{Launch, current, current_or_none};
 use super::location::{Line, SourceLocation};
-use std::cell::Cell;
 
 const REMEDY: &str = "take cuda_std::ext::Global, compile the crate with a call before each \
                       access (docs/EMULATOR.md), or accept that nothing is checked by \
                       Options::allow_raw_memory";
-
-/// The kernels that a launch has entered.
-#[derive(Default)]
-pub(crate) struct Entered {
-    /// The name of the last one.
-    pub last: Cell<&'static str>,
-    /// Set if some kernel's parameters may hide a pointer.
-    hides_pointers: Cell<bool>,
-}
 
 /// Begins a kernel with parameters of these names and types, in a crate whose accesses call the
 /// emulator or not.
@@ -58,7 +48,7 @@ impl Launch {
         is_instrumented: bool,
         at: SourceLocation,
     ) {
-        if std::ptr::eq(self.entered.last.replace(kernel), kernel) {
+        if std::ptr::eq(self.entered.replace(kernel), kernel) {
             return;
         }
         if is_instrumented && cfg!(feature = "instrumented") {
@@ -73,7 +63,7 @@ impl Launch {
                 self.fail(Kind::RawMemory, at, None, message);
             }
             if !is_accessor_or_number(of_type) {
-                self.entered.hides_pointers.set(true);
+                self.hides_pointers.set(true);
             }
         }
     }
@@ -81,7 +71,7 @@ impl Launch {
     /// Refuses a launch that may have reached memory without one checked access.
     pub(crate) fn require_checked(&self, accesses: u64) -> Result<(), Finding> {
         let launched = &self.launched;
-        let is_clear = !self.entered.last.get().is_empty() && !self.entered.hides_pointers.get();
+        let is_clear = !self.entered.get().is_empty() && !self.hides_pointers.get();
         if accesses > 0 || is_clear || launched.grid == 0 || launched.options.allow_raw_memory {
             return Ok(());
         }

@@ -4,7 +4,7 @@
 //! when the other set is empty.
 //!
 //! A thread leaves the ready set when it waits: at a barrier, in a warp operation, or for a word to
-//! change (see [`wait`](super::wait)). When no thread is ready, those that wait only as long as
+//! change (see `wait.rs`). When no thread is ready, those that wait only as long as
 //! others can go on get another turn; if that changes nothing for long enough, the launch hangs.
 
 use super::access::Access;

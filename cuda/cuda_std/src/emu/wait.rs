@@ -138,6 +138,24 @@ impl State {
             is_elsewhere.then(|| self.fault(Kind::WarpMask, waiting, Some(other), message))
         })
     }
+
+    /// The finding about a launch that hangs.
+    pub(super) fn hang(&self, kind: Kind) -> Finding {
+        let missing = match kind {
+            Kind::Deadlock => self.missing_lanes(),
+            _ => None,
+        };
+        let message = match kind {
+            Kind::Livelock => "threads run and nothing changes",
+            _ => "every thread waits",
+        };
+        let mut finding = match missing {
+            Some(finding) => *finding,
+            None => self.launched.finding(kind, message.to_owned()),
+        };
+        finding.waiting = self.describe_waits().into();
+        finding
+    }
 }
 
 impl Launch {
@@ -173,24 +191,5 @@ impl Launch {
             self.suspend();
             self.state.borrow_mut().lanes[lane].polled.clear();
         }
-    }
-
-    /// The finding about a launch that hangs.
-    pub(crate) fn hang(&self, kind: Kind) -> Finding {
-        let state = self.state.borrow();
-        let missing = match kind {
-            Kind::Deadlock => state.missing_lanes(),
-            _ => None,
-        };
-        let message = match kind {
-            Kind::Livelock => "threads run and nothing changes",
-            _ => "every thread waits",
-        };
-        let mut finding = match missing {
-            Some(finding) => *finding,
-            None => self.launched.finding(kind, message.to_owned()),
-        };
-        finding.waiting = state.describe_waits().into();
-        finding
     }
 }

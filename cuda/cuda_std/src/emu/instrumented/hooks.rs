@@ -1,6 +1,6 @@
 //! The functions that instrumented code calls, with its return address behind the arguments.
 
-use super::{AccessKind, Line, MemoryOrder, checked_launch, inside};
+use super::{AccessKind, Line, MemoryOrder, checked_launch};
 use crate::ext::{Ordering, Scope};
 
 /// The kind of the numbers in `symbols`.
@@ -16,7 +16,7 @@ fn kind(number: u32) -> AccessKind {
 pub(super) extern "C-unwind" fn access(address: usize, caller: usize, size: usize, number: u32) {
     if let Some(launch) = checked_launch(address) {
         let at = Line::of_return_address(caller);
-        inside(|| launch.plain(address, size, kind(number), at));
+        launch.inside(|| launch.plain(address, size, kind(number), at));
     }
 }
 
@@ -51,7 +51,7 @@ pub(super) extern "C-unwind" fn fence(order: i32, _caller: usize) {
     if order != 0
         && let Some(launch) = checked_launch(0)
     {
-        inside(|| launch.fence(Scope::Device));
+        launch.inside(|| launch.fence(Scope::Device));
     }
 }
 
