@@ -11,7 +11,6 @@ use crate::histogram;
 use crate::key::{Key, RADIX};
 use crate::policy::Shape;
 use crate::scan;
-use crate::shortcut;
 use cuda_std::{ext::*, prelude::*};
 
 #[derive(Clone, Copy)]
@@ -55,7 +54,7 @@ pub unsafe fn bucket_starts<K: Key>(arg: BucketStarts) {
             plan_locally::<K>(control);
             // Of the lower digits nothing is known.
             let suggestion = control.get(control::SHORTCUT);
-            control.set(control::SHORTCUT, suggestion & !shortcut::FEW);
+            control.set(control::SHORTCUT, suggestion & !control::FEW);
         } else if counted {
             control.set(control::AGAIN, 1);
         }

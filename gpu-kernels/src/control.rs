@@ -78,6 +78,11 @@ pub const LOCALLY: usize = ARRIVALS + 4;
 pub const NEXT_BUCKET: usize = ARRIVALS + 5;
 /// Index of the [shortcut](crate::shortcut) that the plan suggests, or 0.
 pub const SHORTCUT: usize = ARRIVALS + 6;
+/// The suggestion of few distinct keys, before others.
+pub const FEW: u32 = 1;
+/// Those of keys in order, and in the reverse one.
+pub const ASCENDING: u32 = 2;
+pub const DESCENDING: u32 = 4;
 /// Index of the barrier of its blocks.
 pub const SHORTCUT_ENTRY: usize = ARRIVALS + 7;
 pub const BINS: usize = 2 * DIGITS_MAX;

@@ -11,12 +11,12 @@ use crate::fused::Fused;
 use crate::gather::{Gather, NumericCodes};
 use crate::gathered_sort::GatheredSort;
 use crate::histogram::Histogram;
+use crate::key::Key;
 use crate::local_sort::LocalSort;
 use crate::merge::Merge;
 use crate::policy::Shape;
 use crate::ranks::Ranks;
 use crate::segments::Segments;
-use crate::sweep::Swept;
 use crate::tile::{Pass, WholeSort};
 use crate::top_pass::TopPass;
 use crate::verify::{Verify, VerifyValues};
@@ -52,6 +52,14 @@ impl<A> Copy for Entry<A> {}
 /// The address of an argument, whose type is the parameter's.
 pub(crate) fn parameter<T: Parameter>(argument: &T) -> *mut c_void {
     argument.address().cast_mut()
+}
+
+/// Shapes of keys of a width that are not in use.
+pub trait Swept: Key {
+    const SWEPT_LOOK_BACK: &'static [Entry<Pass<Self>>];
+    const SWEPT_SINGLE_WAVE: &'static [Entry<Pass<Self>>];
+    const SWEPT_LOCAL: &'static [Entry<LocalSort<Self>>];
+    const SWEPT_FUSED: &'static [Entry<Fused<Self>>];
 }
 
 /// The entry points of keys of a width. Where a GPU can use several of a table, the first is to

@@ -12,15 +12,12 @@
 
 use crate::control;
 use crate::fused_barrier::{enter, withdraw};
-use crate::histogram::vectors;
+use crate::grid::{grid, vectors};
 use crate::key::Key;
 use crate::layout::{Builder, Part};
 use crate::tile::WholeSort;
-use crate::verify::grid;
 use cuda_std::{ext::*, prelude::*};
 
-/// Bins that a digit of few distinct keys uses at the most.
-pub const MOST_BINS: u32 = 128;
 /// Most distinct keys.
 const MOST: usize = 256;
 /// Slots of a table; one more is of the key that stands for none.

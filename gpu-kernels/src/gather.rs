@@ -8,8 +8,9 @@
 //! different bits are equal in it. It is sorted by a code of each key, with the index beside it,
 //! and then the keys are gathered.
 
+use crate::grid::each;
 use crate::key::Key;
-use cuda_std::{ext::*, prelude::*};
+use cuda_std::ext::*;
 
 /// The arguments of a gather: `output[i]` becomes `input[index[i]]`, for all `i` below `n`.
 #[derive(Clone, Copy)]
@@ -54,16 +55,4 @@ pub unsafe fn numeric_codes<K: Key>(arg: NumericCodes<K>) {
         };
         arg.codes.set(i, code);
     });
-}
-
-/// Calls `act` with each index below `n`, shared out over all threads.
-#[inline(always)]
-pub(crate) fn each(n: u64, act: impl Fn(usize)) {
-    let step = thread::grid_dim_x() as u64 * thread::block_dim_x() as u64;
-    let mut i =
-        thread::block_idx_x() as u64 * thread::block_dim_x() as u64 + thread::thread_idx_x() as u64;
-    while i < n {
-        act(i as usize);
-        i += step;
-    }
 }

@@ -19,12 +19,11 @@
 //! Meanwhile all blocks clear the look-back table.
 
 use crate::control::{self, Ranking, Step};
-use crate::few;
+use crate::grid::vectors;
 use crate::key::{Bits, Key, RADIX};
 use crate::ordered::Glance;
 use crate::plan;
 use crate::scan;
-use crate::shortcut;
 use crate::top_counts::Tops;
 use cuda_std::{ext::*, prelude::*};
 
@@ -164,13 +163,6 @@ pub(crate) unsafe fn count_each<K: Key>(arg: Histogram<K>, counter: impl Counter
     }
 }
 
-/// Elements before the first whole vector of an array, and how many vectors follow.
-#[inline(always)]
-pub(crate) fn vectors<T: Word>(array: Global<T>, n: usize) -> (usize, usize) {
-    let head = (array.address().wrapping_neg() % 16 / size_of::<T>()).min(n);
-    (head, (n - head) / (16 / size_of::<T>()))
-}
-
 #[inline(always)]
 unsafe fn count_each_of<K: Key>(counter: impl Counter<K>, vector: u128) {
     for i in 0..16 / size_of::<K>() {
@@ -256,7 +248,7 @@ pub(crate) unsafe fn arrives_last(control: Global<u32>, shared: Shared<u32>) -> 
 #[inline(always)]
 pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
     let t = thread::thread_idx_x() as usize;
-    let glance = Glance::of(arg);
+    let glance = Glance::of(arg.input, arg.n, arg.options);
     let tops = if arg.top_bits > 0 { Tops::of(arg, shared) } else { Tops::default() };
     let locally = shared;
     let shared = shared.offset(2).cast::<u64>();
@@ -276,7 +268,7 @@ pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
         largest.set(first, (0..RADIX / 32).fold(0, |most, j| most.max(largest.get(first + j))));
         used.set(first, (0..RADIX / 32).fold(0, |sum, j| sum + used.get(first + j)));
     }
-    let ordered = glance.suggestion(arg);
+    let ordered = glance.suggestion(arg.order_mask, arg.options);
     if t == 0 {
         let sorts_locally = write_steps::<K>(arg, largest, tops.most, ordered != 0);
         locally.set(0, sorts_locally as u32);
@@ -344,11 +336,11 @@ unsafe fn plan_digits<K: Key>(
 #[inline(always)]
 unsafe fn suggest<K: Key>(arg: Histogram<K>, used: Shared<u32>, sorts_locally: bool, ordered: u32) {
     let bins = |position: usize| used.get(position * (RADIX / 32));
-    let few = (0..K::DIGITS).all(|position| bins(position) <= few::MOST_BINS);
+    let few = (0..K::DIGITS).all(|position| bins(position) <= MOST_BINS);
     // Keys that are all the same are in order.
     let varies = (0..K::DIGITS).any(|position| bins(position) > 1);
     let suggested = arg.whole() && !sorts_locally && few && varies;
-    arg.control.set(control::SHORTCUT, if suggested { shortcut::FEW } else { 0 } | ordered);
+    arg.control.set(control::SHORTCUT, if suggested { control::FEW } else { 0 } | ordered);
     arg.control.set(control::SHORTCUT_ENTRY, 0);
 }
 
@@ -390,6 +382,9 @@ unsafe fn write_steps<K: Key>(
     }
     locally
 }
+
+/// Bins that a digit of few distinct keys uses at the most.
+const MOST_BINS: u32 = 128;
 
 /// Digits in which keys vary, from which on a pass and a local sort are faster than a pass each.
 const LEAST_PASSES: usize = 4;

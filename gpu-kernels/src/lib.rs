@@ -29,6 +29,7 @@
 //! | [`verify`] | checks order, and hashes the multiset of keys |
 //! | [`control`] | the words in device memory through which the launches of one sort agree |
 //! | [`key`] | what a key is to these kernels, and how its digits are taken |
+//! | `grid` | how its threads share an array out |
 //! | `layout` | where things stand in shared memory |
 //! | [`policy`] | the tuning parameters, in one place |
 //! | [`synchronisation`] | how many votes and barriers each kernel has |
@@ -74,6 +75,7 @@ mod fused_select;
 mod fused_splitters;
 pub mod gather;
 pub mod gathered_sort;
+mod grid;
 pub mod histogram;
 pub mod key;
 mod layout;

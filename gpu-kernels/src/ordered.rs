@@ -8,14 +8,11 @@
 //! Equal neighbours are in order. They may be reversed as well if nobody can tell them apart;
 //! where they carry values, keys have to descend strictly.
 
-use crate::control;
+use crate::control::{self, ASCENDING, DESCENDING};
 use crate::fused_barrier::{enter, withdraw};
-use crate::gather;
-use crate::histogram::{self, Histogram};
+use crate::grid::{each, grid, vectors};
 use crate::key::Key;
-use crate::shortcut::{ASCENDING, DESCENDING};
 use crate::tile::WholeSort;
-use crate::verify::grid;
 use cuda_std::{ext::*, prelude::*};
 
 /// Vectors of 16 bytes that a thread has on their way at once.
@@ -29,11 +26,11 @@ pub(crate) struct Glance<K> {
 
 impl<K: Key> Glance<K> {
     #[inline(always)]
-    pub(crate) unsafe fn of(arg: Histogram<K>) -> Self {
+    pub(crate) unsafe fn of(input: Global<K>, n: u64, options: u32) -> Self {
         let mut keys = [K::default(); 2];
-        if arg.options & control::SUGGEST != 0 {
-            let apart = (arg.n - 1) as usize / thread::block_dim_x() as usize;
-            let from = arg.input.offset(apart * thread::thread_idx_x() as usize);
+        if options & control::SUGGEST != 0 {
+            let apart = (n - 1) as usize / thread::block_dim_x() as usize;
+            let from = input.offset(apart * thread::thread_idx_x() as usize);
             keys = [from.get(0), from.get(apart)];
         }
         Glance { keys }
@@ -41,11 +38,11 @@ impl<K: Key> Glance<K> {
 
     /// The copy to suggest, if there is one. It has two barriers.
     #[inline(always)]
-    pub(crate) unsafe fn suggestion(self, arg: Histogram<K>) -> u32 {
+    pub(crate) unsafe fn suggestion(self, order_mask: K, options: u32) -> u32 {
         let [key, next] = self.keys;
-        let suggests = arg.options & control::SUGGEST != 0;
+        let suggests = options & control::SUGGEST != 0;
         let all = |order| {
-            let follows = follows(arg.order_mask, arg.options, order);
+            let follows = follows(order_mask, options, order);
             if thread::sync_threads_or(!suggests || !follows(key, next)) { 0 } else { order }
         };
         all(ASCENDING) | all(DESCENDING)
@@ -89,7 +86,7 @@ pub(crate) unsafe fn copy<K: Key, const THREADS: usize, const PAIRED: bool>(
         way.reverse(arg.keys.output);
     }
     if PAIRED && arg.options & control::INDEX != 0 {
-        gather::each(way.n as u64, |place| {
+        each(way.n as u64, |place| {
             arg.values.output.set(way.target(place, 1), place as u32);
         });
     } else if PAIRED && !in_place {
@@ -127,7 +124,7 @@ impl<const THREADS: usize> Way<THREADS> {
         follows: impl Fn(T, T) -> bool + Copy,
     ) -> bool {
         let count = 16 / size_of::<T>();
-        let (head, vectors) = histogram::vectors(from, self.n);
+        let (head, vectors) = vectors(from, self.n);
         let aligned = to.displaced(self.target(head, count) as isize);
         let aligned = aligned.address().is_multiple_of(16);
         let (first, threads) = grid();
@@ -200,7 +197,7 @@ impl<const THREADS: usize> Way<THREADS> {
     /// Exchanges the first elements and the last.
     #[inline(always)]
     unsafe fn reverse<T: Word>(self, array: Global<T>) {
-        gather::each(self.n as u64 / 2, |place| {
+        each(self.n as u64 / 2, |place| {
             let (first, last) = (array.offset(place), array.offset(self.n - 1 - place));
             let element = first.get(0);
             first.set(0, last.get(0));

@@ -4,7 +4,7 @@
 //! that of the next begins. The key there is found bit by bit, from the highest: of all candidates
 //! for the next few bits at once, each device tells how many of its keys are below.
 
-use crate::gather::each;
+use crate::grid::each;
 use crate::key::Key;
 use cuda_std::ext::*;
 

@@ -4,19 +4,13 @@
 //! that find no room withdraw, or what was suggested shows not to be so: then the input is as it
 //! was, and the passes follow as planned. Else the plan becomes one without any.
 
-use crate::control;
+use crate::control::{self, ASCENDING, DESCENDING, FEW};
 use crate::few;
 use crate::key::{Bits, Key};
 use crate::ordered;
 use crate::plan;
 use crate::tile::WholeSort;
 use cuda_std::{ext::*, prelude::*};
-
-/// The suggestion of few distinct keys, before others.
-pub const FEW: u32 = 1;
-/// Those of keys in order, and in the reverse one.
-pub const ASCENDING: u32 = 2;
-pub const DESCENDING: u32 = 4;
 
 /// The kernel, of `THREADS` threads a block, for keys that are sorted by all their bits.
 #[inline(always)]

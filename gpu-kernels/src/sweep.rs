@@ -7,9 +7,7 @@
 //! and blocks a multiprocessor.
 
 #[cfg(not(target_os = "cuda"))]
-use crate::entry::{Entry, parameter};
-#[cfg(not(target_os = "cuda"))]
-use crate::key::Key;
+use crate::entry::{Entry, Swept, parameter};
 #[cfg(any(not(target_os = "cuda"), all(sweep, target_feature = "sm_90")))]
 use crate::local_sort::{self, LocalSort};
 #[cfg(any(not(target_os = "cuda"), sweep))]
@@ -24,15 +22,6 @@ use crate::{key::Bits, synchronisation, tile::Buffers};
 use cuda_std::ext::*;
 #[cfg(all(target_os = "cuda", sweep))]
 use cuda_std::prelude::*;
-
-/// Shapes of keys of a width that are not in use.
-#[cfg(not(target_os = "cuda"))]
-pub trait Swept: Key {
-    const SWEPT_LOOK_BACK: &'static [Entry<Pass<Self>>];
-    const SWEPT_SINGLE_WAVE: &'static [Entry<Pass<Self>>];
-    const SWEPT_LOCAL: &'static [Entry<LocalSort<Self>>];
-    const SWEPT_FUSED: &'static [Entry<Fused<Self>>];
-}
 
 macro_rules! sweep {
     ($($key:ident {
@@ -207,6 +196,7 @@ sweep! {
 mod tests {
     use super::*;
     use crate::control;
+    use crate::key::Key;
 
     /// Names, and what the kernels take for granted.
     fn check<K: Key, A>(family: &str, entries: &[Entry<A>], (least, most): (usize, usize)) {

@@ -12,6 +12,7 @@
 //! then all of them.
 
 use crate::control;
+use crate::grid::grid;
 use crate::key::Key;
 use crate::scan;
 use cuda_std::{ext::*, prelude::*};
@@ -115,12 +116,4 @@ fn mix(x: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)
-}
-
-/// This thread's number in the grid, and how many threads that has.
-#[inline(always)]
-pub(crate) fn grid() -> (usize, usize) {
-    let threads = thread::block_dim_x() as usize;
-    let first = thread::block_idx_x() as usize * threads + thread::thread_idx_x() as usize;
-    (first, thread::grid_dim_x() as usize * threads)
 }

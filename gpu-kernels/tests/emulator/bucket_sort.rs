@@ -12,7 +12,6 @@ use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Key;
 use gpu_kernels::local_sort::{self, LocalSort};
 use gpu_kernels::policy::Shape;
-use gpu_kernels::shortcut;
 use gpu_kernels::tile::Pass;
 use sort_cases::{Case, KeyType, Payload};
 use std::cell::Cell;
@@ -182,13 +181,13 @@ impl<K: Key> BucketSorts<K> {
             n: input.len() as u32,
             capacity: self.local.tile as u32,
         };
-        sorter.control.write(control::SHORTCUT, shortcut::FEW | shortcut::ASCENDING);
+        sorter.control.write(control::SHORTCUT, control::FEW | control::ASCENDING);
         self.starts.launch(case, "bucket_starts", bucket_starts::BLOCKS, arg)?;
         let mut arg = sorter.counted(input, 0, indexed);
         arg.options |= control::ONLY_AGAIN;
         self.again.launch(case, "histogram", sorter.blocks as usize, arg)?;
         let locally = sorter.control.read(control::LOCALLY) != 0;
-        if locally && sorter.control.read(control::SHORTCUT) != shortcut::ASCENDING {
+        if locally && sorter.control.read(control::SHORTCUT) != control::ASCENDING {
             return Err("not the suggestion of keys in order alone".to_owned());
         }
         let lowest = if locally { K::DIGITS as u32 - 2 } else { 0 };

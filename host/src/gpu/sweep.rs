@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use gpu_kernels::entry::Entry;
+use gpu_kernels::entry::Swept;
 use gpu_kernels::fused::{self, Fused};
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::policy::Shape;
-use gpu_kernels::sweep::Swept;
 use gpu_kernels::tile::Pass;
 use gpu_kernels::{buckets, control};
 

@@ -1,12 +1,14 @@
 //! Warp operations that are more than one intrinsic.
 
+#[cfg(not(target_feature = "sm_80"))]
+use super::intrinsics as nv;
 use core::arch::asm;
 
 /// A reduction where there is no instruction for it: lane by lane.
 #[cfg(not(target_feature = "sm_80"))]
 #[inline(always)]
 pub(crate) fn reduce(mask: u32, value: u32, combine: impl Fn(u32, u32) -> u32) -> u32 {
-    let lowest = |lanes: u32| crate::ext::lanes::shuffle_idx(mask, value, lanes.trailing_zeros());
+    let lowest = |lanes: u32| nv::shuffle_idx(mask, value, lanes.trailing_zeros(), 31);
     let mut reduced = lowest(mask);
     let mut rest = mask & (mask - 1);
     while rest != 0 {
