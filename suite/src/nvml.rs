@@ -13,8 +13,6 @@ use nvml_wrapper::enum_wrappers::device::{
 use nvml_wrapper::{Device, Nvml};
 use serde::{Deserialize, Serialize};
 
-use crate::environment::hexadecimal;
-
 /// File name of the library where only the driver is installed. The name that the
 /// crate looks for comes with CUDA.
 const LIBRARY: &str = "libnvidia-ml.so.1";
@@ -284,7 +282,7 @@ fn uuid(gpu: u32) -> Option<String> {
     if status != sys::cudaError_enum::CUDA_SUCCESS {
         return None;
     }
-    let hex = hexadecimal(&uuid.bytes.map(|byte| byte as u8));
+    let hex = format!("{:032x}", u128::from_be_bytes(uuid.bytes.map(|byte| byte as u8)));
     let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
     Some(format!("GPU-{}", parts.join("-")))
 }

@@ -23,7 +23,6 @@ use rayon::{ThreadBuilder, ThreadPool, ThreadPoolBuilder};
 
 use crate::environment;
 use crate::error::Error;
-use crate::memory;
 use host::error::Bytes;
 
 /// Address space that a thread takes: its stack, and what else is mapped when it starts.
@@ -81,7 +80,7 @@ fn waiting(count: usize) -> Vec<SyncSender<ThreadBuilder>> {
         };
         thread::Builder::new().spawn(run).ok().map(|_| sender)
     };
-    let fit = memory::mappable().map_or(u64::MAX, |room| room.bytes / (2 * THREAD_BYTES));
+    let fit = host::memory::mappable().map_or(u64::MAX, |room| room.bytes / (2 * THREAD_BYTES));
     let fit = fit.min(mappings_left().unwrap_or(u64::MAX) / (2 * THREAD_MAPPINGS));
     let count = count.min(usize::try_from(fit).unwrap_or(usize::MAX));
     (0..count).map_while(|_| start()).collect()
@@ -206,7 +205,7 @@ pub fn pool(engine: &'static str, level: usize) -> Result<ThreadPool, Error> {
     start();
     let failed = |reason| Error::Threads { engine, level, reason };
     let needed = (level as u64).saturating_mul(THREAD_BYTES).saturating_add(host::memory::RESERVE);
-    if let Some(room) = memory::mappable().filter(|room| room.bytes < needed) {
+    if let Some(room) = host::memory::mappable().filter(|room| room.bytes < needed) {
         return Err(failed(format!(
             "they need {} of {} and {} is available",
             Bytes(needed),

@@ -102,6 +102,15 @@ impl Run {
         Run { keys: address(keys), values: 0, len: keys.len() }
     }
 
+    /// The `len` elements of it from one on.
+    pub fn part<K: GpuKey>(self, begin: usize, len: usize) -> Self {
+        Run {
+            keys: self.keys + (begin * size_of::<K>()) as u64,
+            values: self.values + (begin * size_of::<u32>()) as u64,
+            len,
+        }
+    }
+
     /// Its last `len` keys alone.
     pub fn last<K: GpuKey>(self, len: usize) -> Self {
         let skipped = ((self.len - len) * size_of::<K>()) as u64;

@@ -20,8 +20,7 @@ use gpu_kernels::control;
 use gpu_kernels::gathered_sort::{GatheredSort, MOST_DEVICES, TABLE};
 
 use super::Each;
-use super::exchange::within;
-use super::merge::{DevicesMerge, Room};
+use super::merge::{DevicesMerge, Room, SPARE};
 use super::parts::share;
 use crate::error::{Error, check, failed};
 use crate::gpu::checks::address;
@@ -32,9 +31,6 @@ use crate::gpu::module::Kernel;
 use crate::gpu::stream::{event_on, wait_on};
 use crate::gpu::{Device, GpuKey, stream};
 
-/// Most keys of a bucket, in the widest tile: what a device may receive more than its part of the
-/// result.
-pub(super) const SPARE: usize = 2 * 9216;
 /// Exchanges buckets, any number of times.
 pub(super) struct BucketExchange<K: GpuKey> {
     lanes: Each<Lane<K>>,
@@ -279,12 +275,12 @@ impl<K: GpuKey> Arrival<'_, K> {
                 continue;
             }
             let len = (end - begin) as usize;
-            let source = within::<K>(self.merge.lanes[from].own(), begin as usize, len);
+            let source = self.merge.lanes[from].own().part::<K>(begin as usize, len);
             let place = begin.wrapping_add(bases[from]) as usize;
             // SAFETY: the sender has sorted its own keys and leaves them; the receiver's room has
             // a place for each key of each device behind its own, which nothing else uses now.
             unsafe {
-                let target = within::<K>(room, place, len);
+                let target = room.part::<K>(place, len);
                 self.merge.send((from, source), (to, target), stream)?;
             }
         }
@@ -301,7 +297,7 @@ impl<K: GpuKey> Arrival<'_, K> {
             if last && range.all.end > range.whole.end {
                 let before = self.exchange.before(range.whole.end);
                 let len = range.keys.end - before;
-                let target = within::<K>(output, before - range.keys.start, len);
+                let target = output.part::<K>(before - range.keys.start, len);
                 let buckets = range.whole.end..range.all.end;
                 self.edge((to, 1), (buckets, before), (0, len), target, stream)?;
             }
@@ -319,9 +315,9 @@ impl<K: GpuKey> Arrival<'_, K> {
         stream: &Stream,
     ) -> Result<(), Error> {
         let half = SPARE / 2;
-        let apart = within::<K>(self.exchange.lanes[to].edges.run(), which * half, half);
+        let apart = self.exchange.lanes[to].edges.run().part::<K>(which * half, half);
         self.sort(to, buckets, self.exchange.pieces + which, (apart, before), stream)?;
-        let kept = within::<K>(apart, skipped, len);
+        let kept = apart.part::<K>(skipped, len);
         let (keys, values) = ((len * size_of::<K>()) as u64, (len * size_of::<u32>()) as u64);
         // SAFETY: the bucket has these keys, and the target room for them.
         unsafe {

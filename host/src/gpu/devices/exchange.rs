@@ -27,15 +27,6 @@ struct Merged {
     is_merged: bool,
 }
 
-/// Elements from one on, of so many.
-pub(super) fn within<K: GpuKey>(run: Run, begin: usize, len: usize) -> Run {
-    Run {
-        keys: run.keys + (begin * size_of::<K>()) as u64,
-        values: run.values + (begin * size_of::<u32>()) as u64,
-        len,
-    }
-}
-
 impl<K: GpuKey> Exchange<'_, K> {
     /// Puts all copies and merges on the streams. The part of `output` of a device is there when
     /// its stream has run. All parts are sorted.
@@ -47,7 +38,7 @@ impl<K: GpuKey> Exchange<'_, K> {
             for to in 0..count {
                 let index = to * self.merge.pieces + piece;
                 let len = (0..count).map(|from| self.taken(index, from)).sum();
-                let target = within::<K>(output[to], written[to], len);
+                let target = output[to].part::<K>(written[to], len);
                 written[to] += len;
                 let runs = self.send(index, to, target, &mut received[to])?;
                 self.merge_runs(to, runs, target)?;
@@ -78,7 +69,7 @@ impl<K: GpuKey> Exchange<'_, K> {
             if len == 0 {
                 continue;
             }
-            let sorted = within::<K>(self.sorted[from], self.cuts[piece][from] as usize, len);
+            let sorted = self.sorted[from].part::<K>(self.cuts[piece][from] as usize, len);
             if from == to {
                 runs.push(sorted);
                 continue;
@@ -87,7 +78,7 @@ impl<K: GpuKey> Exchange<'_, K> {
                 true => target,
                 false => {
                     *received += len;
-                    within::<K>(lanes[to].received(), *received - len, len)
+                    lanes[to].received().part::<K>(*received - len, len)
                 }
             };
             // SAFETY: the sorted parts are whole; the receiver has sorted its own, and no other
@@ -125,7 +116,7 @@ impl<K: GpuKey> Exchange<'_, K> {
         let mut merged = Vec::new();
         for pair in runs.chunks(2) {
             let len = pair.iter().map(|of| of.run.len).sum();
-            let output = within::<K>(end, at, len);
+            let output = end.part::<K>(at, len);
             at += len;
             merged.push(match *pair {
                 [a, b] => {

@@ -9,8 +9,7 @@ use gpu_kernels::merge::Merge;
 use gpu_kernels::ranks::Ranks;
 
 use super::borders::Borders;
-use super::buckets::SPARE;
-use super::exchange::{Exchange, within};
+use super::exchange::Exchange;
 use super::parts::{self, blank, share};
 use super::{Devices, Each, Parts};
 use crate::error::{Error, failed};
@@ -27,6 +26,9 @@ use crate::gpu::{GpuKey, Order};
 const PIECE_BYTES: usize = 32 << 20;
 /// Most pieces of a device. Each takes some ten microseconds of the host.
 const PIECES_MAX: usize = 16;
+/// Most keys of a bucket, in the widest tile: what a device may receive more than its part of the
+/// result.
+pub(super) const SPARE: usize = 2 * 9216;
 
 /// A merge of sorted parts, ready to be run any number of times: of keys of 4 or 8 bytes, alone or
 /// with values of 4 bytes. Of equal keys, those of an earlier device come first.
@@ -107,7 +109,7 @@ impl<K: GpuKey> Lane<K> {
     /// for [`SPARE`] more.
     pub fn received(&self) -> Run {
         let all = self.room.run();
-        within::<K>(all, self.own, all.len - self.own)
+        all.part::<K>(self.own, all.len - self.own)
     }
 }
 
