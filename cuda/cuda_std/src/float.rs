@@ -5,126 +5,99 @@ use core::arch::asm;
 #[cfg(target_os = "cuda")]
 use libm::Libm;
 
-/// The functions of `std`'s `f32` and `f64`, on the device as well.
-///
-/// In the emulator and on the host they are `std`'s. On the device `sqrt`, `mul_add` and the
-/// roundings are the hardware's and exact to the last bit. The others are those of the crate
-/// `libm`, each in the precision of its type, for all arguments; they are within a few units in
-/// the last place, as `std`'s are. `powi` multiplies and `log` divides, as in `std`.
-pub trait GpuFloat: Copy + PartialOrd + sealed::Sealed {
+/// Declares the trait, whose functions are all of use for their result alone.
+macro_rules! pure {
+    ($(#[$docs:meta])* $name:ident: $($(#[$doc:meta])* fn $function:ident $arguments:tt -> $result:ty;)*) => {
+        $(#[$docs])*
+        pub trait $name: Copy + PartialOrd + sealed::Sealed {
+            $($(#[$doc])* #[must_use] fn $function $arguments -> $result;)*
+        }
+    };
+}
+
+pure! {
+    /// The functions of `std`'s `f32` and `f64`, on the device as well.
+    ///
+    /// In the emulator and on the host they are `std`'s. On the device `sqrt`, `mul_add` and the
+    /// roundings are the hardware's and exact to the last bit. The others are those of the crate
+    /// `libm`, each in the precision of its type, for all arguments; they are within a few units in
+    /// the last place, as `std`'s are. `powi` multiplies and `log` divides, as in `std`.
+    GpuFloat:
     /// The integer below.
-    #[must_use]
     fn floor(self) -> Self;
     /// The integer above.
-    #[must_use]
     fn ceil(self) -> Self;
     /// The nearest integer, halves away from zero.
-    #[must_use]
     fn round(self) -> Self;
     /// The integer towards zero.
-    #[must_use]
     fn trunc(self) -> Self;
     /// The part that `trunc` takes away.
-    #[must_use]
     fn fract(self) -> Self;
     /// The magnitude.
-    #[must_use]
     fn abs(self) -> Self;
     /// 1 or -1 by the sign.
-    #[must_use]
     fn signum(self) -> Self;
     /// The magnitude with another's sign.
-    #[must_use]
     fn copysign(self, sign: Self) -> Self;
     /// `self * a + b`, rounded once.
-    #[must_use]
     fn mul_add(self, a: Self, b: Self) -> Self;
     /// The quotient whose remainder is not negative.
-    #[must_use]
     fn div_euclid(self, rhs: Self) -> Self;
     /// The remainder that is not negative.
-    #[must_use]
     fn rem_euclid(self, rhs: Self) -> Self;
     /// A power with an integer.
-    #[must_use]
     fn powi(self, n: i32) -> Self;
     /// A power.
-    #[must_use]
     fn powf(self, n: Self) -> Self;
     /// The square root.
-    #[must_use]
     fn sqrt(self) -> Self;
     /// A power of e.
-    #[must_use]
     fn exp(self) -> Self;
     /// A power of 2.
-    #[must_use]
     fn exp2(self) -> Self;
     /// The logarithm to base e.
-    #[must_use]
     fn ln(self) -> Self;
     /// The logarithm to a base.
-    #[must_use]
     fn log(self, base: Self) -> Self;
     /// The logarithm to base 2.
-    #[must_use]
     fn log2(self) -> Self;
     /// The logarithm to base 10.
-    #[must_use]
     fn log10(self) -> Self;
     /// The cubic root.
-    #[must_use]
     fn cbrt(self) -> Self;
     /// The length of a vector of two.
-    #[must_use]
     fn hypot(self, other: Self) -> Self;
     /// The sine.
-    #[must_use]
     fn sin(self) -> Self;
     /// The cosine.
-    #[must_use]
     fn cos(self) -> Self;
     /// The tangent.
-    #[must_use]
     fn tan(self) -> Self;
     /// The angle of a sine.
-    #[must_use]
     fn asin(self) -> Self;
     /// The angle of a cosine.
-    #[must_use]
     fn acos(self) -> Self;
     /// The angle of a tangent.
-    #[must_use]
     fn atan(self) -> Self;
     /// The angle of the vector `(other, self)`.
-    #[must_use]
     fn atan2(self, other: Self) -> Self;
     /// Sine and cosine.
-    #[must_use]
     fn sin_cos(self) -> (Self, Self);
     /// `exp - 1`, exact near 0.
-    #[must_use]
     fn exp_m1(self) -> Self;
     /// `ln(1 + self)`, exact near 0.
-    #[must_use]
     fn ln_1p(self) -> Self;
     /// The hyperbolic sine.
-    #[must_use]
     fn sinh(self) -> Self;
     /// The hyperbolic cosine.
-    #[must_use]
     fn cosh(self) -> Self;
     /// The hyperbolic tangent.
-    #[must_use]
     fn tanh(self) -> Self;
     /// The inverse of `sinh`.
-    #[must_use]
     fn asinh(self) -> Self;
     /// The inverse of `cosh`.
-    #[must_use]
     fn acosh(self) -> Self;
     /// The inverse of `tanh`.
-    #[must_use]
     fn atanh(self) -> Self;
 }
 

@@ -15,7 +15,10 @@ use libm::Libm;
 /// orders of those up to 3 are measured.
 pub trait FloatExt: Sized + Sealed {
     /// The cosine of `self * pi`.
-    fn cospi(self) -> Self;
+    #[inline]
+    fn cospi(self) -> Self {
+        self.sincospi().1
+    }
     /// The error function: the integral of `2 / sqrt(pi) * exp(-t * t)` from 0 to `self`.
     fn error_function(self) -> Self;
     /// `1 - error_function`, exact where that is near 1.
@@ -53,11 +56,17 @@ pub trait FloatExt: Sized + Sealed {
     /// The nearest number from 0 to 1; 0 for NaN.
     fn saturate(self) -> Self;
     /// `self * 2^exp`, as [`ldexp`](Self::ldexp).
-    fn scale_by_n(self, exp: i32) -> Self;
+    #[inline]
+    fn scale_by_n(self, exp: i32) -> Self {
+        self.ldexp(exp)
+    }
     /// Sine and cosine of `self * pi`.
     fn sincospi(self) -> (Self, Self);
     /// The sine of `self * pi`.
-    fn sinpi(self) -> Self;
+    #[inline]
+    fn sinpi(self) -> Self {
+        self.sincospi().0
+    }
     /// The gamma function. The error is at most 8.
     fn gamma(self) -> Self;
     /// The Bessel function of the second kind and order 0.
@@ -143,21 +152,23 @@ const PERCENTAGE_POINTS: [Quotient; 3] = [
     ],
 ];
 
+/// Those that are libm's, by their names there.
+macro_rules! of_libm {
+    ($float:ident: $($function:ident = $libm:ident),*) => { $(
+        #[inline]
+        fn $function(self) -> Self {
+            Libm::<$float>::$libm(self)
+        }
+    )* };
+}
+
 /// The functions of `$float`. Above `$far`, `erfc` underflows soon, and eight terms of its series
 /// are exact. `$root_rest` is what `FRAC_1_SQRT_2` lacks.
 macro_rules! functions {
     ($($float:ident, $far:literal, $root_rest:literal;)*) => { $( impl FloatExt for $float {
-        #[inline]
-        fn cospi(self) -> Self {
-            self.sincospi().1
-        }
-        #[inline]
-        fn error_function(self) -> Self {
-            Libm::<$float>::erf(self)
-        }
-        #[inline]
-        fn complementary_error_function(self) -> Self {
-            Libm::<$float>::erfc(self)
+        of_libm! { $float:
+            error_function = erf, complementary_error_function = erfc, log1p = log1p,
+            log_gamma = lgamma, gamma = tgamma, j0 = j0, j1 = j1, y0 = y0, y1 = y1
         }
         #[inline]
         fn inv_complementary_error_function(self) -> Self {
@@ -217,28 +228,12 @@ macro_rules! functions {
             Libm::<$float>::ilogb(self)
         }
         #[inline]
-        fn j0(self) -> Self {
-            Libm::<$float>::j0(self)
-        }
-        #[inline]
-        fn j1(self) -> Self {
-            Libm::<$float>::j1(self)
-        }
-        #[inline]
         fn jn(self, order: i32) -> Self {
             Libm::<$float>::jn(order, self)
         }
         #[inline]
         fn ldexp(self, exp: i32) -> Self {
             Libm::<$float>::ldexp(self, exp)
-        }
-        #[inline]
-        fn log_gamma(self) -> Self {
-            Libm::<$float>::lgamma(self)
-        }
-        #[inline]
-        fn log1p(self) -> Self {
-            Libm::<$float>::log1p(self)
         }
         #[inline]
         fn norm_cdf(self) -> Self {
@@ -268,10 +263,6 @@ macro_rules! functions {
             if self > 0.0 { self.min(1.0) } else { 0.0 }
         }
         #[inline]
-        fn scale_by_n(self, exp: i32) -> Self {
-            self.ldexp(exp)
-        }
-        #[inline]
         fn sincospi(self) -> (Self, Self) {
             // The period is 2, which is taken off exactly, as are quarters of it: J.-M. Muller,
             // "Elementary functions: algorithms and implementation", on range reduction. Up to
@@ -294,22 +285,6 @@ macro_rules! functions {
             };
             // As IEEE 754 has it, the sine's zeros have the sign of `self`, and the cosine's none.
             (if sin == 0.0 { $float::copysign(sin, self) } else { sin }, cos + 0.0)
-        }
-        #[inline]
-        fn sinpi(self) -> Self {
-            self.sincospi().0
-        }
-        #[inline]
-        fn gamma(self) -> Self {
-            Libm::<$float>::tgamma(self)
-        }
-        #[inline]
-        fn y0(self) -> Self {
-            Libm::<$float>::y0(self)
-        }
-        #[inline]
-        fn y1(self) -> Self {
-            Libm::<$float>::y1(self)
         }
         #[inline]
         fn yn(self, order: i32) -> Self {
@@ -345,6 +320,18 @@ mod tests {
         assert!(is_close, "{what} of {x:e}: {found:e}, not {value:e}");
     }
 
+    /// The function of a name.
+    macro_rules! named {
+        ($name:ident: $($function:ident)*) => {
+            match $name {
+                "jn(2)" => |x| x.jn(2),
+                "yn(2)" => |x| x.yn(2),
+                $(stringify!($function) => FloatExt::$function,)*
+                other => panic!("no function is called {other}"),
+            }
+        };
+    }
+
     macro_rules! tests {
         ($($name:ident: $float:ident;)*) => { $( mod $name {
             use super::*;
@@ -352,28 +339,11 @@ mod tests {
             const EPSILON: f64 = $float::EPSILON as f64;
 
             fn function(name: &str) -> fn($float) -> $float {
-                match name {
-                    "cospi" => $float::cospi,
-                    "sinpi" => $float::sinpi,
-                    "error_function" => $float::error_function,
-                    "complementary_error_function" => $float::complementary_error_function,
-                    "inv_complementary_error_function" => $float::inv_complementary_error_function,
-                    "scaled_complementary_error_function" => {
-                        $float::scaled_complementary_error_function
-                    }
-                    "j0" => $float::j0,
-                    "j1" => $float::j1,
-                    "jn(2)" => |x| x.jn(2),
-                    "log_gamma" => $float::log_gamma,
-                    "log1p" => $float::log1p,
-                    "norm_cdf" => $float::norm_cdf,
-                    "inv_norm_cdf" => $float::inv_norm_cdf,
-                    "rcbrt" => $float::rcbrt,
-                    "gamma" => FloatExt::gamma,
-                    "y0" => $float::y0,
-                    "y1" => $float::y1,
-                    "yn(2)" => |x| x.yn(2),
-                    other => panic!("no function is called {other}"),
+                named! { name:
+                    cospi sinpi error_function complementary_error_function
+                    inv_complementary_error_function
+                    scaled_complementary_error_function j0 j1 log_gamma log1p
+                    norm_cdf inv_norm_cdf rcbrt gamma y0 y1
                 }
             }
 

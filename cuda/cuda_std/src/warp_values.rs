@@ -75,9 +75,9 @@ macro_rules! shuffles {
             let at = std::panic::Location::caller().into();
             #[cfg(not(target_os = "cuda"))]
             let exchange = |word| {
-                use crate::emu::{collective::collective_at, operation::Operation};
+                use crate::emu::{launch::current, operation::Operation};
                 let source = if exists { source } else { $lane };
-                collective_at(Operation::ShuffleIdx, mask, word, source, at)
+                current(|launch| launch.collective(Operation::ShuffleIdx, mask, word, source, at))
             };
             (value.exchanged(exchange), exists)
         }

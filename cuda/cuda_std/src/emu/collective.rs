@@ -17,22 +17,13 @@ use super::thread::Me;
 #[cfg_attr(feature = "instrumented", inline(always))] // It reads the address of the kernel's code.
 #[track_caller]
 pub(crate) fn collective(operation: Operation, mask: u32, value: u32, argument: u32) -> u32 {
-    collective_at(operation, mask, value, argument, Line::of_kernel())
-}
-
-/// The same, at a line of the kernel.
-pub(crate) fn collective_at(
-    operation: Operation,
-    mask: u32,
-    value: u32,
-    argument: u32,
-    at: SourceLocation,
-) -> u32 {
+    let at = Line::of_kernel();
     current(|launch| launch.collective(operation, mask, value, argument, at))
 }
 
 impl Launch {
-    fn collective(
+    /// The same, at a line of the kernel.
+    pub(crate) fn collective(
         &self,
         operation: Operation,
         mask: u32,
