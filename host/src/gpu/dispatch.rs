@@ -14,7 +14,7 @@ use gpu_kernels::fused::{self, Fused};
 use gpu_kernels::gather::{Gather, NumericCodes};
 use gpu_kernels::gathered_sort::GatheredSort;
 use gpu_kernels::histogram::Histogram;
-use gpu_kernels::key::{Bits, RADIX};
+use gpu_kernels::key::RADIX;
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::merge::Merge;
 use gpu_kernels::policy;
@@ -93,6 +93,27 @@ pub enum Kind {
     Pairs,
 }
 
+/// A sort that kernels are wanted for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    pub kind: Kind,
+    /// True if keys are sorted by all their bits.
+    pub whole: bool,
+    /// Most keys.
+    pub n: u64,
+}
+
+impl Wanted {
+    fn paired(self) -> bool {
+        self.kind == Kind::Pairs
+    }
+
+    /// Returns true if more than passes may sort, which do not all rank by match.
+    fn is_free(self) -> bool {
+        self.whole && self.kind != Kind::MatchedKeys
+    }
+}
+
 /// A GPU's room.
 #[derive(Clone, Copy, Debug)]
 struct Room {
@@ -137,11 +158,17 @@ pub fn gathered<W: Entries>(
     let entry = W::GATHERED.iter().find(|entry| {
         entry.paired == paired && room.runs(entry) && largest <= entry.shape.tile() as f64
     });
-    let load = |entry| {
-        let kernel = device.kernels.load(entry)?;
-        Ok((kernel, kernel.resources()?.blocks * device.multiprocessors))
-    };
-    entry.map(load).transpose()
+    entry.map(|entry| load_with_blocks(device, entry)).transpose()
+}
+
+fn load_with_blocks<A>(device: &Device, entry: &Entry<A>) -> Result<KernelAndBlocks<A>, Error> {
+    let kernel = device.kernels.load(entry)?;
+    Ok((kernel, kernel.resources()?.blocks * device.multiprocessors))
+}
+
+/// Loads a kernel, if there is one.
+fn load<A>(device: &Device, entry: Option<&Entry<A>>) -> Result<Option<Kernel<A>>, Error> {
+    entry.map(|entry| device.kernels.load(entry)).transpose()
 }
 
 /// The first of some entry points.
@@ -154,32 +181,23 @@ fn first<'a, A>(
 }
 
 impl<W: Entries> Passes<W> {
-    /// The passes for up to `n` keys.
-    pub fn of(device: &Device, kind: Kind, bits: Bits, n: u64) -> Result<Self, Error> {
+    pub fn of(device: &Device, wanted: Wanted) -> Result<Self, Error> {
         let room = Room::of(device);
         let [large, small] = W::HISTOGRAMS;
-        let many = n >= MANY_FROM && room.shared_bytes >= policy::HISTOGRAM_BYTES_LARGE;
-        let (pass, single_wave) = pass::<W>(room, kind, n)?;
-        let buckets = BucketSort::of(device, kind, bits, n)?;
-        let by_digit = match single_wave || buckets.is_some() {
-            true => None,
-            false => by_digit(room, kind, bits, n),
-        };
+        let many = wanted.n >= MANY_FROM && room.shared_bytes >= policy::HISTOGRAM_BYTES_LARGE;
+        let (pass, single_wave) = pass::<W>(room, wanted)?;
+        let buckets = BucketSort::of(device, wanted)?;
+        let by_digit = by_digit(room, wanted).filter(|_| !single_wave && buckets.is_none());
+        let shortcut = shortcut(room, wanted).filter(|_| !single_wave);
         Ok(Passes {
             histogram: device.kernels.load(if many { &large } else { &small })?,
             pass: device.kernels.load(pass)?,
             single_wave,
             portion: control::portion(pass.shape.tile()),
-            shortcut: match single_wave {
-                true => None,
-                false => {
-                    let entry = shortcut(room, kind, bits, n);
-                    entry.map(|entry| device.kernels.load(entry)).transpose()?
-                }
-            },
+            shortcut: load(device, shortcut)?,
             buckets,
-            by_digit: by_digit.map(|entry| device.kernels.load(entry)).transpose()?,
-            by_top: if single_wave { None } else { TopSort::of(device, kind, bits, n)? },
+            by_digit: load(device, by_digit)?,
+            by_top: if single_wave { None } else { TopSort::of(device, wanted)? },
         })
     }
 
@@ -199,10 +217,9 @@ impl<W: Entries> Passes<W> {
 }
 
 impl<W: Entries> BucketSort<W> {
-    /// The sort of buckets of up to `n` keys in all: in blocks that hold them if the keys are
-    /// evenly spread.
-    fn of(device: &Device, kind: Kind, bits: Bits, n: u64) -> Result<Option<Self>, Error> {
-        let (paired, width) = (kind == Kind::Pairs, size_of::<W>());
+    /// In blocks that hold the buckets if the keys are evenly spread.
+    fn of(device: &Device, wanted: Wanted) -> Result<Option<Self>, Error> {
+        let (paired, n, width) = (wanted.paired(), wanted.n, size_of::<W>());
         let (Some(from), [counts], [starts]) =
             (buckets_from(width, paired), W::BUCKET_COUNTS, W::BUCKET_STARTS)
         else {
@@ -211,11 +228,7 @@ impl<W: Entries> BucketSort<W> {
         let room = Room::of(device);
         // The blocks' bucket counts lie in the scratch buffer.
         let counted = u64::from(room.multiprocessors) * (buckets::COUNT_WORDS * 4 / width) as u64;
-        if !is_whole::<W>(bits)
-            || kind == Kind::MatchedKeys
-            || n < from.max(counted)
-            || !room.runs(counts)
-        {
+        if !wanted.is_free() || n < from.max(counted) || !room.runs(counts) {
             return Ok(None);
         }
         let holds = |entry: &&Entry<LocalSort<W>>| {
@@ -227,13 +240,13 @@ impl<W: Entries> BucketSort<W> {
             return Ok(None);
         };
         let kernels = &device.kernels;
-        let sort = kernels.load(sort)?;
+        let (sort, blocks) = load_with_blocks(device, sort)?;
         Ok(Some(BucketSort {
             from: from.max(counted),
             counts: kernels.load(counts)?,
             starts: kernels.load(starts)?,
             sort,
-            blocks: sort.resources()?.blocks * room.multiprocessors,
+            blocks,
         }))
     }
 
@@ -250,51 +263,30 @@ pub fn largest_bucket(n: u64, buckets: usize) -> f64 {
     mean + 5.5 * mean.sqrt()
 }
 
-/// Returns true if keys are sorted by all their bits.
-fn is_whole<W: Entries>(bits: Bits) -> bool {
-    bits.begin == 0 && bits.end == W::BITS
-}
-
-/// The local sort of each top digit of up to `n` keys, in the smallest blocks that hold them if
-/// the keys are evenly spread.
-fn by_digit<W: Entries>(
-    room: Room,
-    kind: Kind,
-    bits: Bits,
-    n: u64,
-) -> Option<&'static Entry<LocalSort<W>>> {
-    if kind == Kind::MatchedKeys || n < BY_DIGIT_FROM || !is_whole::<W>(bits) {
+/// The local sort of each top digit, in the smallest blocks that hold them if the keys are evenly
+/// spread.
+fn by_digit<W: Entries>(room: Room, wanted: Wanted) -> Option<&'static Entry<LocalSort<W>>> {
+    if !wanted.is_free() || wanted.n < BY_DIGIT_FROM {
         return None;
     }
     W::BY_DIGIT.iter().find(|entry| {
-        let holds = largest_bucket(n, RADIX) <= entry.shape.tile() as f64;
-        entry.paired == (kind == Kind::Pairs) && room.runs(entry) && holds
+        let holds = largest_bucket(wanted.n, RADIX) <= entry.shape.tile() as f64;
+        entry.paired == wanted.paired() && room.runs(entry) && holds
     })
 }
 
-/// The shortcut of up to `n` keys.
-fn shortcut<W: Entries>(
-    room: Room,
-    kind: Kind,
-    bits: Bits,
-    n: u64,
-) -> Option<&'static Entry<WholeSort<W>>> {
-    let taken = is_whole::<W>(bits) && n >= SHORTCUT_FROM;
+fn shortcut<W: Entries>(room: Room, wanted: Wanted) -> Option<&'static Entry<WholeSort<W>>> {
     // Places have 32 bits.
-    let taken = taken && n <= u32::MAX.into();
-    let paired = kind == Kind::Pairs;
+    let taken = wanted.whole && (SHORTCUT_FROM..=u32::MAX.into()).contains(&wanted.n);
+    let paired = wanted.paired();
     W::SHORTCUTS.iter().find(|entry| taken && entry.paired == paired && room.runs(entry))
 }
 
-/// The pass of up to `n` keys, and whether it is one of a single wave: if each multiprocessor has
-/// at most one tile of the largest.
-fn pass<W: Entries>(
-    room: Room,
-    kind: Kind,
-    n: u64,
-) -> Result<(&'static Entry<Pass<W>>, bool), Error> {
+/// The pass, and whether it is one of a single wave: if each multiprocessor has at most one tile
+/// of the largest.
+fn pass<W: Entries>(room: Room, wanted: Wanted) -> Result<(&'static Entry<Pass<W>>, bool), Error> {
     use policy::onesweep::KEYS_U32_MATCH;
-    let paired = kind == Kind::Pairs;
+    let (paired, n) = (wanted.paired(), wanted.n);
     let wave = |entry: &&Entry<Pass<W>>| {
         let tile = entry.shape.tile();
         let most = policy::single_wave::most_tiles(size_of::<W>(), paired, tile) as u64;
@@ -305,7 +297,7 @@ fn pass<W: Entries>(
     }
     let portioned = n > control::ONE_PORTION;
     // In portions tiles have one shape, and rank by match where the plan says so.
-    let ballots = (W::BITS, kind, portioned) == (32, Kind::MatchedKeys, false);
+    let ballots = (W::BITS, wanted.kind, portioned) == (32, Kind::MatchedKeys, false);
     let usable = |entry: &&Entry<Pass<W>>| {
         let shape = entry.shape;
         let ranks = (shape == KEYS_U32_MATCH) == ballots;
@@ -323,24 +315,18 @@ pub fn block<W: Entries>(
     n: u64,
 ) -> Result<Option<Kernel<Block<W>>>, Error> {
     let fits = |entry: &&Entry<_>| entry.paired == paired && n <= entry.shape.tile() as u64;
-    let entry = W::BLOCKS.iter().find(fits);
-    entry.map(|entry| device.kernels.load(entry)).transpose()
+    load(device, W::BLOCKS.iter().find(fits))
 }
 
-/// The kernel that sorts up to `n` keys in one launch of many blocks, if there is one and the GPU
-/// holds them all at once.
+/// The kernel that sorts in one launch of many blocks, if there is one and the GPU holds them all
+/// at once.
 pub fn fused<W: Entries>(
     device: &Device,
-    kind: Kind,
-    bits: Bits,
-    n: u64,
+    wanted: Wanted,
 ) -> Result<Option<Kernel<Fused<W>>>, Error> {
-    if !is_whole::<W>(bits) {
-        return Ok(None);
-    }
-    for entry in fused_entries::<W>(Room::of(device), kind, n) {
+    for entry in fused_entries::<W>(Room::of(device), wanted) {
         let kernel = device.kernels.load(entry)?;
-        if holds_fused(device, &kernel, n)? {
+        if holds_fused(device, &kernel, wanted.n)? {
             return Ok(Some(kernel));
         }
     }
@@ -361,15 +347,12 @@ pub fn holds_fused<W: Entries>(
 /// Those that take so many keys, in order of size.
 fn fused_entries<W: Entries>(
     room: Room,
-    kind: Kind,
-    n: u64,
+    wanted: Wanted,
 ) -> impl Iterator<Item = &'static Entry<Fused<W>>> {
     W::FUSED.iter().filter(move |entry| {
-        let takes = n >= entry.shape.from && n <= fused::most(entry.shape);
-        kind != Kind::MatchedKeys
-            && entry.paired == (kind == Kind::Pairs)
-            && takes
-            && room.runs(entry)
+        let takes = (entry.shape.from..=fused::most(entry.shape)).contains(&wanted.n);
+        let paired = entry.paired == wanted.paired();
+        wanted.is_free() && paired && takes && room.runs(entry)
     })
 }
 
@@ -390,15 +373,11 @@ impl<W: Entries> SegmentKernels<W> {
             let (sort, otherwise) = ("segments", "each segment by itself");
             return Err(Error::KeyWidth { sort, key, otherwise });
         };
-        let load = |entry| {
-            let kernel = device.kernels.load(entry)?;
-            Ok::<_, Error>((kernel, kernel.resources()?.blocks * device.multiprocessors))
-        };
         let lists = W::SHORT_SEGMENTS.iter().chain(W::LONG_SEGMENTS);
         Ok(SegmentKernels {
             classes: device.kernels.load(&classify_segments::ENTRY)?,
             in_warps: device.kernels.load(in_warps)?,
-            lists: lists.map(load).collect::<Result<_, _>>()?,
+            lists: lists.map(|entry| load_with_blocks(device, entry)).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -10,7 +10,7 @@ use gpu_kernels::policy::partition::RANGE;
 use gpu_kernels::{buckets, control, partition};
 
 use super::Device;
-use super::dispatch::{self, Kind, Passes, RangeSort};
+use super::dispatch::{self, Kind, Passes, RangeSort, Wanted};
 use super::key::{GpuKey, Order};
 use super::launch::Gatherer;
 use super::module::Kernel;
@@ -119,15 +119,17 @@ impl<K: GpuKey> Sort<K> {
             (false, false) => Kind::MatchedKeys,
         };
         let capacity = capacity as u64;
-        let fused = dispatch::fused(&device, kind, bits, capacity)?;
+        let whole = bits.begin == 0 && bits.end == K::TYPE.bits;
+        let wanted = Wanted { kind, whole, n: capacity };
+        let fused = dispatch::fused(&device, wanted)?;
         let kernels = Kernels {
             block: match fused {
                 Some(_) => None,
                 None => dispatch::block(&device, paired, capacity)?,
             },
             fused,
-            ranges: RangeSort::of(&device, kind, bits, capacity)?,
-            passes: Passes::of(&device, kind, bits, capacity)?,
+            ranges: RangeSort::of(&device, wanted)?,
+            passes: Passes::of(&device, wanted)?,
             coder: numeric.then(|| dispatch::coder(&device)).transpose()?,
             gather_keys: numeric.then(|| Gatherer::of::<K::Word>(&device)).transpose()?,
             gather_values,

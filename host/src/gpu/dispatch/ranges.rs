@@ -1,10 +1,9 @@
 //! The sort in two launches: which kernels, from how many keys on.
 
 use gpu_kernels::entry::{Entries, Entry};
-use gpu_kernels::key::Bits;
 use gpu_kernels::tile::WholeSort;
 
-use super::{Device, Kernel, Kind, Room, is_whole};
+use super::{Device, Kernel, Room, Wanted};
 use crate::error::Error;
 
 /// The kernels that sort in two launches, of which the first has a block for each tile.
@@ -14,17 +13,16 @@ pub struct RangeSort<W> {
 }
 
 impl<W: Entries> RangeSort<W> {
-    /// Those for up to `n` keys, if there are any and the GPU holds all tiles at once.
-    pub fn of(device: &Device, kind: Kind, bits: Bits, n: u64) -> Result<Option<Self>, Error> {
-        let Some((partition, sort_ranges)) = range_entries::<W>(Room::of(device), kind, bits, n)
-        else {
+    /// Those for a sort, if there are any and the GPU holds all tiles at once.
+    pub fn of(device: &Device, wanted: Wanted) -> Result<Option<Self>, Error> {
+        let Some((partition, sort_ranges)) = range_entries::<W>(Room::of(device), wanted) else {
             return Ok(None);
         };
         let kernels = &device.kernels;
         let partition = kernels.load(partition)?;
         let held = u64::from(partition.resources()?.blocks) * u64::from(device.multiprocessors);
         let sort = RangeSort { partition, sort_ranges: kernels.load(sort_ranges)? };
-        Ok((partition.blocks(n) <= held).then_some(sort))
+        Ok((partition.blocks(wanted.n) <= held).then_some(sort))
     }
 }
 
@@ -32,15 +30,9 @@ impl<W: Entries> RangeSort<W> {
 type RangeEntries<W> = (&'static Entry<WholeSort<W>>, &'static Entry<WholeSort<W>>);
 
 /// Those that take so many keys.
-fn range_entries<W: Entries>(
-    room: Room,
-    kind: Kind,
-    bits: Bits,
-    n: u64,
-) -> Option<RangeEntries<W>> {
-    let paired = kind == Kind::Pairs;
-    let from = ranges_from(size_of::<W>(), paired);
-    if kind == Kind::MatchedKeys || !is_whole::<W>(bits) || n < from {
+fn range_entries<W: Entries>(room: Room, wanted: Wanted) -> Option<RangeEntries<W>> {
+    let (paired, n) = (wanted.paired(), wanted.n);
+    if !wanted.is_free() || n < ranges_from(size_of::<W>(), paired) {
         return None;
     }
     let of = |entry: &&Entry<_>| entry.paired == paired && room.runs(entry);
@@ -61,14 +53,15 @@ const fn ranges_from(width: usize, paired: bool) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Kind;
     use super::super::tests::ROOMS;
     use super::*;
 
     #[test]
     fn an_h200_sorts_more_keys_in_two_launches() {
         fn name<W: Entries>(kind: Kind, n: u64) -> Option<&'static str> {
-            let bits = Bits { begin: 0, end: W::BITS };
-            range_entries::<W>(ROOMS[3], kind, bits, n).map(|(partition, _)| partition.name)
+            let wanted = Wanted { kind, whole: true, n };
+            range_entries::<W>(ROOMS[3], wanted).map(|(partition, _)| partition.name)
         }
         type Name = fn(Kind, u64) -> Option<&'static str>;
         for (name, kind, n, expected) in [
@@ -88,7 +81,7 @@ mod tests {
             assert_eq!(name(kind, n), expected, "{kind:?} {n}");
         }
         // Before compute capability 9.0 its kernels are not compiled.
-        let bits = Bits { begin: 0, end: 32 };
-        assert!(range_entries::<u32>(ROOMS[1], Kind::Keys, bits, 1 << 20).is_none());
+        let wanted = Wanted { kind: Kind::Keys, whole: true, n: 1 << 20 };
+        assert!(range_entries::<u32>(ROOMS[1], wanted).is_none());
     }
 }

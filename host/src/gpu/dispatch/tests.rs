@@ -27,7 +27,7 @@ macro_rules! has_every_pass {
 fn has_passes<W: Entries>(room: Room, text: Option<&str>) {
     for n in (10..33).map(|exponent| 1 << exponent) {
         for kind in [Kind::Keys, Kind::MatchedKeys, Kind::Pairs] {
-            let (entry, _) = pass::<W>(room, kind, n).unwrap();
+            let (entry, _) = pass::<W>(room, Wanted { kind, whole: true, n }).unwrap();
             assert!(entry.shared_bytes <= room.shared_bytes);
             if let Some(text) = text {
                 is_compiled(text, entry);
@@ -87,28 +87,28 @@ fn local_sorts_are_compiled_as_they_are_launched() {
 
 #[test]
 fn an_h200_holds_so_many_keys_of_a_top_digit() {
-    fn tile<W: Entries>(kind: Kind, n: u64, begin: u32) -> Option<usize> {
-        let entry = by_digit::<W>(ROOMS[3], kind, Bits { begin, end: W::BITS }, n);
+    fn tile<W: Entries>(kind: Kind, n: u64, whole: bool) -> Option<usize> {
+        let entry = by_digit::<W>(ROOMS[3], Wanted { kind, whole, n });
         entry.map(|entry| entry.shape.tile())
     }
-    type Tile = fn(Kind, u64, u32) -> Option<usize>;
+    type Tile = fn(Kind, u64, bool) -> Option<usize>;
     // More of 8 bytes are sorted by top bits wherever a block would hold them.
     for (of, held) in [(tile::<u32> as Tile, Some(17_408)), (tile::<u64>, None)] {
-        assert_eq!(of(Kind::Keys, 1 << 21, 0), Some(8704));
-        assert_eq!(of(Kind::Keys, 1 << 22, 0), held);
-        assert_eq!(of(Kind::Keys, 1 << 23, 0), None);
-        assert_eq!(of(Kind::Keys, 1 << 22, 1), None);
-        assert_eq!(of(Kind::MatchedKeys, 1 << 22, 0), None);
+        assert_eq!(of(Kind::Keys, 1 << 21, true), Some(8704));
+        assert_eq!(of(Kind::Keys, 1 << 22, true), held);
+        assert_eq!(of(Kind::Keys, 1 << 23, true), None);
+        assert_eq!(of(Kind::Keys, 1 << 22, false), None);
+        assert_eq!(of(Kind::MatchedKeys, 1 << 22, true), None);
     }
-    assert_eq!(tile::<u32>(Kind::Pairs, 1 << 22, 0), Some(17_408));
-    assert_eq!(tile::<u64>(Kind::Pairs, 1 << 22, 0), None);
-    assert_eq!(tile::<u16>(Kind::Keys, 1 << 22, 0), None);
+    assert_eq!(tile::<u32>(Kind::Pairs, 1 << 22, true), Some(17_408));
+    assert_eq!(tile::<u64>(Kind::Pairs, 1 << 22, true), None);
+    assert_eq!(tile::<u16>(Kind::Keys, 1 << 22, true), None);
 }
 
 #[test]
 fn an_h200_passes_over_keys_by_these_shapes() {
     fn name<W: Entries>(kind: Kind, n: u64) -> &'static str {
-        pass::<W>(ROOMS[3], kind, n).unwrap().0.name
+        pass::<W>(ROOMS[3], Wanted { kind, whole: true, n }).unwrap().0.name
     }
     type Name = fn(Kind, u64) -> &'static str;
     for (name, kind, n, expected) in [
@@ -140,7 +140,7 @@ fn an_h200_passes_over_keys_by_these_shapes() {
 #[test]
 fn an_h200_sorts_some_keys_in_one_launch() {
     fn name<W: Entries>(kind: Kind, n: u64) -> Option<&'static str> {
-        let entry = fused_entries::<W>(ROOMS[3], kind, n).next()?;
+        let entry = fused_entries::<W>(ROOMS[3], Wanted { kind, whole: true, n }).next()?;
         assert!(fused::blocks(n as usize, entry.shape.threads) <= 132);
         if let Some(text) = embedded_texts().next() {
             is_compiled(text, entry);

@@ -2,11 +2,11 @@
 
 use gpu_kernels::entry::{Entries, Entry};
 use gpu_kernels::histogram::Histogram;
-use gpu_kernels::key::{Bits, DIGIT_BITS};
+use gpu_kernels::key::DIGIT_BITS;
 use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::top_pass::{self, TopPass};
 
-use super::{BY_DIGIT_FROM, Device, Kernel, Kind, Room, is_whole, largest_bucket};
+use super::{BY_DIGIT_FROM, Device, Kernel, Kind, Room, Wanted, largest_bucket};
 use crate::error::Error;
 
 /// The kernels that sort what has the top bits in common by itself.
@@ -21,14 +21,9 @@ pub struct TopSort<W> {
 }
 
 impl<W: Entries> TopSort<W> {
-    /// Those for up to `n` keys, if it pays.
-    pub(super) fn of(
-        device: &Device,
-        kind: Kind,
-        bits: Bits,
-        n: u64,
-    ) -> Result<Option<Self>, Error> {
-        let Some(chosen) = chosen::<W>(Room::of(device), kind, bits, n) else {
+    /// Those for a sort, if it pays.
+    pub(super) fn of(device: &Device, wanted: Wanted) -> Result<Option<Self>, Error> {
+        let Some(chosen) = chosen::<W>(Room::of(device), wanted) else {
             return Ok(None);
         };
         let kernels = &device.kernels;
@@ -63,10 +58,9 @@ struct Chosen<W: 'static> {
     sort: &'static Entry<LocalSort<W>>,
 }
 
-/// Those for up to `n` keys.
-fn chosen<W: Entries>(room: Room, kind: Kind, bits: Bits, n: u64) -> Option<Chosen<W>> {
+fn chosen<W: Entries>(room: Room, Wanted { kind, whole, n }: Wanted) -> Option<Chosen<W>> {
     let ([counts], [sort]) = (W::TOP_COUNTS, W::BY_TOP) else { return None };
-    let taken = kind == Kind::Keys && n >= BY_DIGIT_FROM && is_whole::<W>(bits);
+    let taken = kind == Kind::Keys && n >= BY_DIGIT_FROM && whole;
     if !taken || !room.runs(counts) || !room.runs(sort) {
         return None;
     }
@@ -107,8 +101,7 @@ mod tests {
     #[test]
     fn an_h200_sorts_by_so_many_top_bits() {
         fn of<W: Entries>(room: Room, kind: Kind, n: u64) -> Option<(u32, usize)> {
-            let whole = Bits { begin: 0, end: W::BITS };
-            let chosen = chosen::<W>(room, kind, whole, n)?;
+            let chosen = chosen::<W>(room, Wanted { kind, whole: true, n })?;
             let bits = top_bits(n, chosen.sort.shape.tile())?;
             Some((bits, chosen.pass.shape.tile()))
         }
