@@ -66,8 +66,7 @@ pub unsafe fn gathered_sort<
 >(
     arg: GatheredSort<K>,
 ) {
-    let claimed = const { Layout::<K>::of(THREADS, ITEMS, PAIRED).claimed };
-    let claimed = claimed.shared();
+    let claimed = const { Layout::<K>::of(THREADS, ITEMS, PAIRED).claimed }.shared();
     let runs = dynamic_shared(runs_at::<K>(THREADS, ITEMS, PAIRED), 2 * MOST_DEVICES);
     let runs = Runs { runs, count: arg.count };
     let claims = thread::thread_idx_x() < 32;

@@ -13,7 +13,7 @@
 //!   -infinity, .., -0, +0, .., NaN.
 
 use core::ops::{BitAnd, BitOr, BitXor, Not, Shl, Shr};
-use cuda_std::ext::Word;
+use cuda_std::ext::{Word, hint};
 
 pub const DIGIT_BITS: u32 = 8;
 pub const RADIX: usize = 1 << DIGIT_BITS;
@@ -53,6 +53,17 @@ pub trait Key:
     #[inline(always)]
     fn encode(self) -> Self {
         self ^ (self.sign() >> 1)
+    }
+
+    /// The same key, of 4 or 8 bytes, unknown to the compiler: see [`hint::opaque`].
+    #[inline(always)]
+    fn opaque(self) -> Self {
+        const { assert!(matches!(Self::BITS, 32 | 64)) };
+        let half = |shift: u32| hint::opaque((self >> shift).to_u64() as u32) as u64;
+        match Self::BITS {
+            32 => Self::from_u64(half(0)),
+            _ => Self::from_u64(half(0) | half(32) << 32),
+        }
     }
 }
 

@@ -123,8 +123,7 @@ pub unsafe fn local_sort<K: Key, const THREADS: usize, const ITEMS: usize, const
     if arg.control.get(control::LOCALLY) == 0 {
         return;
     }
-    let claimed = const { Layout::<K>::of(THREADS, ITEMS, PAIRED).claimed };
-    let claimed = claimed.shared();
+    let claimed = const { Layout::<K>::of(THREADS, ITEMS, PAIRED).claimed }.shared();
     let claims = thread::thread_idx_x() == 0;
     let mut claim = Claim::default();
     if claims {
@@ -165,8 +164,7 @@ pub unsafe fn sort_digit<
     if arg.control.get(control::LOCALLY) == 0 {
         return;
     }
-    let claimed = const { Layout::<W>::of(THREADS, ITEMS, false).claimed };
-    let claimed = claimed.shared();
+    let claimed = const { Layout::<W>::of(THREADS, ITEMS, false).claimed }.shared();
     if thread::thread_idx_x() == 0 {
         let digit = thread::block_idx_x() as usize;
         let starts = arg.control.offset(control::starts(K::DIGITS, 0)).cast::<u64>();
@@ -353,7 +351,7 @@ impl<
         let mut words = [W::from_u64(0); ITEMS];
         for i in 0..ITEMS {
             // Opaque, or it is made where the key is read, and waits for that.
-            let key = Self::opaque(keys[i]) ^ self.arg.order_mask;
+            let key = keys[i].opaque() ^ self.arg.order_mask;
             words[i] = Self::word(key, first + 32 * i as u32);
         }
         if thread::thread_idx_x() == 0 {
@@ -381,17 +379,6 @@ impl<
         scan::leave_or(differing.to_u64(), begins);
         thread::sync_threads();
         u64::BITS - scan::block_or(THREADS / 32, begins).leading_zeros()
-    }
-
-    /// The same key, unknown to the compiler.
-    #[inline(always)]
-    fn opaque(key: K) -> K {
-        let half = |shift: u32| hint::opaque((key >> shift).to_u64() as u32) as u64;
-        if K::BITS == 32 {
-            K::from_u64(half(0))
-        } else {
-            K::from_u64(half(0) | half(K::BITS / 2) << (K::BITS / 2))
-        }
     }
 
     /// The word of a key that stood at `slot`.
