@@ -58,13 +58,18 @@ impl Distribution {
 pub enum Payload {
     /// Keys alone.
     None,
-    /// Its index in the input, made by the sort.
+    /// Its index in the input, made by the sort: an argsort.
     Index,
     /// A value of so many bytes: 4, 8 or 16.
     Value(usize),
 }
 
 impl Payload {
+    /// A value of 4 bytes if `paired`.
+    pub fn of(paired: bool) -> Self {
+        if paired { Self::Value(size_of::<u32>()) } else { Self::None }
+    }
+
     /// All of them, by name.
     pub const ALL: [(Self, &str); 5] = [
         (Self::None, "none"),

@@ -8,6 +8,7 @@ use gpu_kernels::gather::NumericCodes;
 use gpu_kernels::key::Bits;
 use gpu_kernels::policy::partition::RANGE;
 use gpu_kernels::{buckets, control, partition};
+pub use sort_cases::Payload;
 
 use super::Device;
 use super::dispatch::{self, Kind, Passes, RangeSort, Wanted};
@@ -16,24 +17,6 @@ use super::launch::Gatherer;
 use super::module::Kernel;
 use super::workspace::{Cleared, Layout, Parts, Workspace};
 use crate::error::Error;
-
-/// The payload of each key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payload {
-    /// Nothing.
-    None,
-    /// A value of 4, 8 or 16 bytes.
-    Value(usize),
-    /// The key's index in the input, made by the sort: an argsort.
-    Index,
-}
-
-impl Payload {
-    /// A value of 4 bytes if `paired`.
-    pub fn of(paired: bool) -> Self {
-        if paired { Self::Value(size_of::<u32>()) } else { Self::None }
-    }
-}
 
 /// A sort of up to so many keys, ready to be run any number of times.
 ///

@@ -58,7 +58,7 @@ impl<K: Key> OneArray<K> {
     pub fn new(keys: &[K], paired: bool, level: usize) -> Result<Self, Error> {
         let devices = first(level)?;
         let input = Parts::upload(&devices, keys)?;
-        let payload = if paired { Payload::Value(size_of::<u32>()) } else { Payload::None };
+        let payload = Payload::of(paired);
         let sort = DevicesSort::new(&devices, &input.lengths(), payload, Order::ascending())?;
         let values = || {
             let values = Parts::upload(&devices, &indices(keys.len())?)?;

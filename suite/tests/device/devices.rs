@@ -211,7 +211,7 @@ fn check<K: GpuKey>(devices: &Arc<Devices>, case: &Case, lengths: Option<&[usize
     }
     assert!(words(&input.download().unwrap()) == words(&keys), "{case}: the input changed");
 
-    let paired = Case { payload: sort_cases::Payload::Value(4), ..*case };
+    let paired = Case { payload: Payload::Value(4), ..*case };
     let values: Vec<u32> = paired.values().into_iter().map(|word| word as u32).collect();
     let values = parts(devices, &lengths, &values);
     let mut sort = DevicesSort::new(devices, &lengths, Payload::Value(4), order(case)).unwrap();
@@ -246,7 +246,7 @@ fn large_inputs(devices: &Arc<Devices>, sizes: &[usize]) {
         let stream = stream();
         let hash = checks::keys(first, &gathered, &ascending(), &stream).unwrap().hash;
         for paired in [false, true] {
-            let payload = if paired { Payload::Value(4) } else { Payload::None };
+            let payload = Payload::of(paired);
             let mut sort = DevicesSort::new(devices, &lengths, payload, ascending()).unwrap();
             let mut keys_out = Parts::blank(devices, n).unwrap();
             let mut values_out = Parts::blank(devices, n).unwrap();

@@ -150,7 +150,7 @@ fn every_size_to_20000(sorter: &GpuSorter, covered: &mut Coverage) {
                 let keys = Case::uniform(KeyType::U32, n, n as u64);
                 check::<u32>(sorter, &keys);
                 check::<u32>(sorter, &Case { in_place: true, ..keys });
-                let payload = sort_cases::Payload::Value(4);
+                let payload = Payload::Value(4);
                 check::<u32>(sorter, &Case { payload, ..keys });
                 sorts += 3;
             }

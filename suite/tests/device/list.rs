@@ -90,7 +90,7 @@ fn every_payload_goes_with_its_key(device: Arc<Device>) {
         for width in [4, 8, 16] {
             for (numeric, in_place) in [(false, false), (false, true), (true, false), (true, true)]
             {
-                let payload = sort_cases::Payload::Value(width);
+                let payload = Payload::Value(width);
                 let case = Case::uniform(KeyType::F32, n, 2);
                 let case = Case { payload, numeric, in_place, ..case };
                 check::<f32>(&sorter, &case);
@@ -118,7 +118,7 @@ pub(crate) fn directions(case: Case) -> [Case; 2] {
 /// Sorts keys alone, in place and not, and with their indices.
 #[track_caller]
 pub(crate) fn every_way<K: GpuKey>(sorter: &GpuSorter, case: &Case) {
-    let indexed = Case { payload: sort_cases::Payload::Index, ..*case };
+    let indexed = Case { payload: Payload::Index, ..*case };
     let mut right = indexed.sorted();
     let check = |case: &Case, right: &Sorted| {
         let checked = sort::<K>(sorter, case).and_then(|found| right.check(&found));
@@ -168,8 +168,8 @@ pub(crate) fn order(case: &Case) -> Order {
 
 fn sort<K: GpuKey>(sorter: &GpuSorter, case: &Case) -> Result<Sorted, String> {
     let sorted = match case.payload {
-        sort_cases::Payload::Value(8) => sort_with::<K, u64>(sorter, case),
-        sort_cases::Payload::Value(16) => sort_with::<K, u128>(sorter, case),
+        Payload::Value(8) => sort_with::<K, u64>(sorter, case),
+        Payload::Value(16) => sort_with::<K, u128>(sorter, case),
         _ => sort_with::<K, u32>(sorter, case),
     };
     sorted.map_err(|error| error.to_string())
@@ -181,16 +181,11 @@ fn sort_with<K: GpuKey, V: GpuKey>(sorter: &GpuSorter, case: &Case) -> Result<So
     let keys: Vec<K> = keys_of(case);
     let values: Vec<V> = case.values().into_iter().map(V::from_word).collect();
     let stream = stream();
-    let payload = match case.payload {
-        sort_cases::Payload::None => Payload::None,
-        sort_cases::Payload::Index => Payload::Index,
-        sort_cases::Payload::Value(width) => Payload::Value(width),
-    };
-    let sort = sorter.prepare::<K>(keys.len(), payload, order(case))?;
+    let sort = sorter.prepare::<K>(keys.len(), case.payload, order(case))?;
     let mut workspace = sort.workspace()?;
     let input = DeviceBuffer::from_slice(&keys).unwrap();
     let mut output = DeviceBuffer::from_slice(&keys).unwrap();
-    let payload = match payload {
+    let payload = match case.payload {
         Payload::None if case.in_place => {
             sort.keys_in_place(&mut output, &mut workspace, &stream)?;
             Vec::new()
