@@ -1,7 +1,7 @@
 //! Kernels by themselves: what each is given, and what it has to make of it.
 
 use crate::case::Emulated;
-use cuda_std::emu::{Buffer, Options, Stats, launch};
+use cuda_std::emu::{Buffer, MemoryModel, Options, Stats, launch};
 use cuda_std::ext::Word;
 use gpu_kernels::block::Block;
 use gpu_kernels::control;
@@ -11,8 +11,9 @@ use gpu_kernels::key::{Bits, Key};
 use gpu_kernels::merge::Merge;
 use gpu_kernels::policy::Shape;
 use gpu_kernels::ranks::Ranks;
+use gpu_kernels::tile::{Buffers, WholeSort};
 use gpu_kernels::verify::{self, Verify, VerifyValues};
-use sort_cases::{Case, Kind};
+use sort_cases::{Case, KeyType, Kind};
 
 /// A kernel, and how it is launched.
 #[derive(Clone, Copy)]
@@ -73,6 +74,118 @@ pub fn check_sorted<K: Key, R: Ord>(
         }
         _ => Ok(()),
     }
+}
+
+/// The arrays of a sort: of its keys, or of its values.
+pub struct Arrays<T> {
+    pub input: Buffer<T>,
+    apart: Buffer<T>,
+    pub scratch: Buffer<T>,
+    in_place: bool,
+}
+
+impl<T: Word> Arrays<T> {
+    pub fn of_keys(input: Buffer<T>, in_place: bool) -> Self {
+        Self::named(input, in_place, ["input", "output", "scratch"])
+    }
+
+    pub fn of_values(input: Buffer<T>, in_place: bool) -> Self {
+        Self::named(input, in_place, ["input values", "output values", "scratch values"])
+    }
+
+    fn named(input: Buffer<T>, in_place: bool, names: [&'static str; 3]) -> Self {
+        let [apart, scratch] = [1, 2].map(|i| Buffer::uninitialised(input.len()).named(names[i]));
+        Arrays { input: input.named(names[0]), apart, scratch, in_place }
+    }
+
+    pub fn output(&self) -> &Buffer<T> {
+        if self.in_place { &self.input } else { &self.apart }
+    }
+
+    pub fn buffers(&self) -> Buffers<T> {
+        Buffers {
+            input: self.input.global(),
+            output: self.output().global(),
+            scratch: self.scratch.global(),
+        }
+    }
+}
+
+/// A sort of all bits of keys by kernels of their own: what it is given, and what it has to make
+/// of it.
+pub struct Whole<'a, K> {
+    case: &'a Case,
+    keys: &'a [K],
+    /// With values, which may be indices.
+    paired: bool,
+    drawn: Vec<u32>,
+    of_keys: Arrays<K>,
+    of_values: Arrays<u32>,
+}
+
+impl<'a, K: Key> Whole<'a, K> {
+    pub fn new(case: &'a Case, keys: &'a [K], paired: bool) -> Self {
+        let n = keys.len();
+        let drawn = match indexed(case, paired) {
+            true => (0..n as u32).collect(),
+            false => case.some_words(n, 3),
+        };
+        let values = Buffer::from_slice(&drawn[..if paired { n } else { 0 }]);
+        let of_keys = Arrays::of_keys(Buffer::from_slice(keys), case.in_place);
+        let of_values = Arrays::of_values(values, case.in_place);
+        Whole { case, keys, paired, drawn, of_keys, of_values }
+    }
+
+    pub fn arg(&self, control: &Buffer<u32>) -> WholeSort<K> {
+        let options = [
+            (self.case.encodes(), control::ENCODE),
+            (self.case.in_place, control::IN_PLACE),
+            (indexed(self.case, self.paired), control::INDEX),
+        ];
+        WholeSort {
+            keys: self.of_keys.buffers(),
+            values: self.of_values.buffers(),
+            control: control.global(),
+            n: self.keys.len() as u32,
+            order_mask: self.case.order_mask(),
+            options: options.iter().filter(|(is, _)| *is).map(|(_, option)| option).sum(),
+        }
+    }
+
+    /// Compares the output with the sorted keys, and the input with what it was.
+    pub fn check(&self) -> Result<(), String> {
+        let Whole { case, keys, paired, drawn, of_keys, of_values } = self;
+        let found = paired.then(|| of_values.output().to_vec());
+        let rank = |key| case.rank(key);
+        check_sorted((keys, drawn), rank, &of_keys.output().to_vec(), found.as_deref())?;
+        let values = &drawn[..of_values.input.len()];
+        if !case.in_place && (of_keys.input.to_vec() != *keys || of_values.input.to_vec() != values)
+        {
+            return Err("the input has changed".to_owned());
+        }
+        Ok(())
+    }
+}
+
+/// Returns true if the values of a sort with any are indices, which it may make by itself.
+fn indexed(case: &Case, paired: bool) -> bool {
+    paired && case.seed.is_multiple_of(3)
+}
+
+/// A schedule of this number in which all of so many blocks are on the device.
+pub fn roomy(seed: u64, blocks: usize, threads: usize) -> Options {
+    let memory = [MemoryModel::StaleReads, MemoryModel::StoreBuffers];
+    Options {
+        resident: blocks as u32,
+        impatience: 0,
+        memory: memory[seed as usize % 2],
+        ..Options::any(seed, blocks as u32, threads as u32)
+    }
+}
+
+/// Uniform keys of 64 bits, in place or not.
+pub fn uniform(seed: u64, n: usize) -> Case {
+    Case { in_place: seed.is_multiple_of(2), ..Case::uniform(KeyType::U64, n, seed) }
 }
 
 /// The first keys of the case, no more than a block takes, sorted in one block; by a kernel of

@@ -1,9 +1,9 @@
 //! Sorts by bucket: the counts, the decision, and the local sort, alone and together.
 
 use crate::alone::{Kernel, check_sorted};
-use crate::case::{Emulated, draws};
+use crate::case::{Emulated, TYPES, both_ways, draws};
 use crate::cases;
-use crate::sorter::{self, Kernels, Sorter};
+use crate::sorter::{self, Kernels, Sorter, behind};
 use cuda_std::emu::Buffer;
 use gpu_kernels::bucket_starts::{self, BucketStarts};
 use gpu_kernels::buckets::{self, BUCKET_BITS, BUCKETS, BucketCounts, COUNT_WORDS};
@@ -12,7 +12,6 @@ use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Key;
 use gpu_kernels::local_sort::{self, LocalSort};
 use gpu_kernels::policy::Shape;
-use gpu_kernels::tile::Pass;
 use sort_cases::{Case, KeyType, Payload};
 use std::cell::Cell;
 
@@ -60,17 +59,15 @@ pub fn sorts_locally<K: Key>(
     paired: bool,
 ) -> Result<(), String> {
     let order_mask: K = case.order_mask();
-    let encodes = case.key.is_float() && !case.numeric;
-    let code = |key: K| if encodes { key.encode() } else { key };
-    let rank = |key: K| code(key) ^ order_mask;
+    let rank = |key: K| case.rank(key);
     let mut keys = keys_by_bucket::<K>(case, kernel.tile / 2);
     keys.sort_by_key(|&key| bucket_of(rank(key)));
     let last = keys.last().map_or(0, |&key| bucket_of(rank(key)));
     let so_far = keys.iter().filter(|&&key| bucket_of(rank(key)) == last);
     let room = kernel.tile.saturating_sub(so_far.count());
     let fills = case.some_words::<K>(room, 5).into_iter();
-    keys.extend(fills.map(|low| code(in_bucket(last as u64, low) ^ order_mask)));
-    if K::BITS > 32 && (case.seed >> 12).is_multiple_of(3) && !encodes {
+    keys.extend(fills.map(|low| case.code(in_bucket(last as u64, low) ^ order_mask)));
+    if K::BITS > 32 && (case.seed >> 12).is_multiple_of(3) && !case.encodes() {
         alike_at_first(&mut keys);
     }
     let mut starts = vec![0; BUCKETS + 1];
@@ -85,7 +82,7 @@ pub fn sorts_locally<K: Key>(
         starts[i + 1] += starts[i];
     }
     let values: Vec<u32> = case.some_words(keys.len(), 2);
-    let coded: Vec<K> = keys.iter().map(|&key| code(key)).collect();
+    let coded: Vec<K> = keys.iter().map(|&key| case.code(key)).collect();
     let words = vec![0; control::BINS];
     let control = Buffer::from_slice(&words).named("control");
     control.write(control::LOCALLY, 1);
@@ -101,7 +98,7 @@ pub fn sorts_locally<K: Key>(
         starts: starts.global(),
         n: keys.len() as u32,
         order_mask,
-        options: if encodes { control::ENCODE } else { 0 },
+        options: if case.encodes() { control::ENCODE } else { 0 },
     };
     let blocks = 1 + (case.seed >> 8) as usize % 3;
     kernel.launch(case, "local_sort", blocks, arg)?;
@@ -143,11 +140,7 @@ impl<K: Key> BucketSorts<K> {
     }
 
     fn sorter(&self, case: &Case) -> Sorter<K> {
-        let kernels = match self.paired {
-            true => Kernels::<K>::of_pairs::<128, 3, 1>(),
-            false => Kernels::<K>::of_keys::<128, 2, 2>(),
-        };
-        Sorter::new(case, kernels)
+        Sorter::new(case, Kernels::small(self.paired))
     }
 
     /// Counts the keys by bucket.
@@ -207,20 +200,8 @@ impl<K: Key> BucketSorts<K> {
             locally.set(decided);
             Ok(())
         };
-        let after = |pass: Pass<K>| {
-            let arg = LocalSort {
-                keys: pass.keys.output,
-                output: pass.keys.output,
-                values: pass.values.output,
-                output_values: pass.values.output,
-                control: pass.control,
-                starts: starts.global(),
-                n: pass.n as u32,
-                order_mask: pass.order_mask,
-                options: pass.options,
-            };
-            self.local.launch(case, "local_sort", 2, arg)
-        };
+        let after =
+            |pass| self.local.launch(case, "local_sort", 2, behind(pass, starts.global(), false));
         let given = self.paired && case.payload != Payload::Index;
         let given = given.then_some(values.as_slice());
         let found = sorter.sort_around(&keys, given, plan, after)?;
@@ -236,8 +217,7 @@ impl<K: Key> BucketSorts<K> {
         (sorted, order): (Vec<K>, Vec<u32>),
         locally: bool,
     ) -> Result<(), String> {
-        let rank =
-            |key: K| case.order_mask::<K>() ^ if case.key.is_float() { key.encode() } else { key };
+        let rank = |key: K| case.rank(key);
         let mut counts = vec![0; BUCKETS];
         keys.iter().for_each(|&key| counts[bucket_of(rank(key))] += 1);
         if locally && counts.iter().any(|&count| count > self.local.tile) {
@@ -259,13 +239,9 @@ fn sort_alone<K: Key>(case: &Case) -> Result<(), String> {
     }
 }
 
-/// The types that are sorted by bucket.
-pub const BUCKET_TYPES: [KeyType; 6] =
-    [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
-
 #[test]
 fn local_sort_alone() {
-    for key in BUCKET_TYPES {
+    for key in TYPES {
         let draws = draws("local_sort_alone", cases::LOCAL, (128, 700));
         draws.of(key, |case| match key.bits {
             32 => sort_alone::<u32>(case),
@@ -286,20 +262,11 @@ fn sort_small<K: Key>(case: &Case) -> Result<bool, String> {
 
 #[test]
 fn bucket_sort() {
-    let (locally, not) = (Cell::new(0), Cell::new(0));
-    for key in BUCKET_TYPES {
-        draws("bucket_sort", cases::BUCKET_SORT, (512, 6000)).of(key, |case| {
-            let done = match key.bits {
-                32 => sort_small::<u32>(case)?,
-                _ => sort_small::<u64>(case)?,
-            };
-            let counted = if done { &locally } else { &not };
-            counted.set(counted.get() + 1);
-            Ok(())
-        });
-    }
-    // Both ways have been gone.
-    assert!(locally.get() > 5 && not.get() > 5, "{locally:?} locally, {not:?} not");
+    let draws = draws("bucket_sort", cases::BUCKET_SORT, (512, 6000));
+    both_ways(draws, 5, |case| match case.key.bits {
+        32 => sort_small::<u32>(case),
+        _ => sort_small::<u64>(case),
+    });
 }
 
 /// Uniform keys.

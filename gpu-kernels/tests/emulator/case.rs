@@ -4,6 +4,7 @@
 use cuda_std::emu::{Options, Policy};
 use gpu_kernels::key::Key;
 use sort_cases::{Case, Draws, KeyType};
+use std::cell::Cell;
 
 /// Cases for a test of this name. Sizes are up to the second number, about multiples of the
 /// first.
@@ -22,6 +23,25 @@ pub fn for_all(
     draws(name, count, sizes).of(KeyType::U32, property);
 }
 
+/// The types of the widths that more than passes sort.
+pub const TYPES: [KeyType; 6] =
+    [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
+
+/// Runs `property` on cases of [`TYPES`], and requires that it tells both of two ways more than
+/// `least` times.
+#[track_caller]
+pub fn both_ways(draws: Draws, least: u32, property: impl Fn(&Case) -> Result<bool, String>) {
+    let ways = [Cell::new(0), Cell::new(0)];
+    for key in TYPES {
+        draws.of(key, |case| {
+            let way = &ways[property(case)? as usize];
+            way.set(way.get() + 1);
+            Ok(())
+        });
+    }
+    assert!(ways.iter().all(|way| way.get() > least), "otherwise and so: {ways:?}");
+}
+
 /// A case, to the emulator.
 pub trait Emulated {
     /// The schedule, for a launch of this shape; or, for all launches, the one that the
@@ -30,6 +50,19 @@ pub trait Emulated {
 
     /// The order mask of words of this width.
     fn order_mask<K: Key>(&self) -> K;
+
+    /// Returns true if the keys are encoded before they are sorted.
+    fn encodes(&self) -> bool;
+
+    /// A key in code. The inverse, too.
+    fn code<K: Key>(&self, key: K) -> K {
+        if self.encodes() { key.encode() } else { key }
+    }
+
+    /// The word by which a key is sorted.
+    fn rank<K: Key>(&self, key: K) -> K {
+        self.code(key) ^ self.order_mask()
+    }
 
     /// The type of key that words of this width are.
     fn key_of<K: Key>(&self) -> KeyType;
@@ -53,6 +86,10 @@ impl Emulated for Case {
     fn order_mask<K: Key>(&self) -> K {
         let unsigned = if self.descending { !K::default() } else { K::default() };
         unsigned ^ K::from_u128(self.key.order_mask())
+    }
+
+    fn encodes(&self) -> bool {
+        self.key.is_float() && !self.numeric
     }
 
     fn key_of<K: Key>(&self) -> KeyType {

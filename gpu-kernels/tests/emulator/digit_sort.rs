@@ -1,17 +1,15 @@
 //! Sorts by a pass over the top digit, and each digit locally: the local sort alone, and all of it.
 
 use crate::alone::{Kernel, check_sorted};
-use crate::case::{Emulated, draws};
+use crate::case::{Emulated, TYPES, both_ways, draws};
 use crate::cases;
-use crate::sorter::{Kernels, Sorter};
+use crate::sorter::{Kernels, Sorter, behind};
 use cuda_std::emu::Buffer;
 use gpu_kernels::control;
 use gpu_kernels::key::{DIGIT_BITS, Key, RADIX};
 use gpu_kernels::local_sort::{self, LocalSort};
 use gpu_kernels::policy::Shape;
-use gpu_kernels::tile::Pass;
 use sort_cases::{Case, KeyType, Payload};
-use std::cell::Cell;
 
 /// A local sort by words `W` in a small shape.
 fn local<K: Key, W: Key, const ITEMS: usize, const PAIRED: bool>() -> Kernel<LocalSort<K>> {
@@ -57,8 +55,6 @@ pub fn sorts_digits<K: Key>(
     paired: bool,
 ) -> Result<(), String> {
     let order_mask: K = case.order_mask();
-    let encodes = case.key.is_float() && !case.numeric;
-    let code = |key: K| if encodes { key.encode() } else { key };
     let digits = ranks_by_digit::<K>(case, kernel.tile);
     let control = Buffer::from_slice(&vec![0; control::table(K::DIGITS)]).named("control");
     control.write(control::LOCALLY, 1);
@@ -69,7 +65,7 @@ pub fn sorts_digits<K: Key>(
         start += digits.get(digit).map_or(0, Vec::len);
     }
     let coded: Vec<K> = digits.into_iter().flatten().map(|rank| rank ^ order_mask).collect();
-    let keys: Vec<K> = coded.iter().map(|&coded| code(coded)).collect();
+    let keys: Vec<K> = coded.iter().map(|&coded| case.code(coded)).collect();
     let values: Vec<u32> = case.some_words(keys.len(), 2);
     let held = Buffer::from_slice(&coded).named("keys");
     let held_values = Buffer::from_slice(&values).named("values");
@@ -86,17 +82,12 @@ pub fn sorts_digits<K: Key>(
         starts: control.global(),
         n: keys.len() as u32,
         order_mask,
-        options: if encodes { control::ENCODE } else { 0 },
+        options: if case.encodes() { control::ENCODE } else { 0 },
     };
     kernel.launch(case, "sort_digit", DIGITS, arg)?;
     let found = paired.then(|| output_values.to_vec());
-    let rank = |key: K| code(key) ^ order_mask;
-    check_sorted((&keys, &values), rank, &output.to_vec(), found.as_deref())
+    check_sorted((&keys, &values), |key| case.rank(key), &output.to_vec(), found.as_deref())
 }
-
-/// The types that are sorted so, and those with values.
-const TYPES: [KeyType; 6] =
-    [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
 
 #[test]
 fn digit_sort_alone() {
@@ -122,30 +113,11 @@ fn sorts_keys<K: Key>(
     sorter.held = local.tile as u32;
     let values: Vec<u32> = case.some_words(keys.len(), 2);
     let plan = |input: &_, indexed| sorter.plan(input, 0, indexed);
-    let after = |pass: Pass<K>| {
-        let in_place = pass.options & control::IN_PLACE != 0;
-        let (from, from_values) = match in_place {
-            true => (pass.keys.scratch, pass.values.scratch),
-            false => (pass.keys.output, pass.values.output),
-        };
-        let arg = LocalSort {
-            keys: from,
-            output: pass.keys.output,
-            values: from_values,
-            output_values: pass.values.output,
-            control: pass.control,
-            starts: pass.control,
-            n: pass.n as u32,
-            order_mask: pass.order_mask,
-            options: pass.options,
-        };
-        local.launch(case, "sort_digit", RADIX, arg)
-    };
+    let after = |pass| local.launch(case, "sort_digit", RADIX, behind(pass, pass.control, true));
     let given = paired && case.payload != Payload::Index;
     let given = given.then_some(values.as_slice());
     let (sorted, order) = sorter.sort_around(keys, given, plan, after)?;
-    let encodes = sorter.encodes();
-    let rank = |key: K| case.order_mask::<K>() ^ if encodes { key.encode() } else { key };
+    let rank = |key: K| case.rank(key);
     let indices: Vec<u32> = (0..keys.len() as u32).collect();
     let found = paired.then_some(order.as_slice());
     check_sorted((keys, given.unwrap_or(&indices)), rank, &sorted, found)?;
@@ -186,20 +158,11 @@ fn sorts_u64(case: &Case, keys: &[u64]) -> Result<bool, String> {
 
 #[test]
 fn digit_sort() {
-    let (locally, not) = (Cell::new(0), Cell::new(0));
-    for key in TYPES {
-        draws("digit_sort", cases::BUCKET_SORT, (256, 3000)).of(key, |case| {
-            let done = match key.bits {
-                32 => sorts_u32(case, &case.words())?,
-                _ => sorts_u64(case, &case.words())?,
-            };
-            let counted = if done { &locally } else { &not };
-            counted.set(counted.get() + 1);
-            Ok(())
-        });
-    }
-    // Both ways have been gone.
-    assert!(locally.get() > 5 && not.get() > 5, "{locally:?} locally, {not:?} not");
+    let draws = draws("digit_sort", cases::BUCKET_SORT, (256, 3000));
+    both_ways(draws, 5, |case| match case.key.bits {
+        32 => sorts_u32(case, &case.words()),
+        _ => sorts_u64(case, &case.words()),
+    });
 }
 
 /// Keys of one value a digit, which are contended in every round; and of one value below all.

@@ -52,6 +52,8 @@ macro_rules! stamp {
 
 gpu_kernels::for_every_entry!(stamp);
 
+use {fused as recent_fused, look_back as recent_look_back, portioned as recent_portioned};
+
 fn histograms<K: Key>(entry: &Entry<Histogram<K>>, run: unsafe fn(Histogram<K>)) {
     let kernels = Kernels { histogram: Kernel::of(entry, run), ..Kernels::of_keys::<128, 1, 1>() };
     let key = KeyType::unsigned(K::BITS);
@@ -82,10 +84,6 @@ fn bucket_sort<K: Key>(name: &str, kernels: BucketSorts<K>) {
 
 fn fused<K: Key>(entry: &Entry<Fused<K>>, run: unsafe fn(Fused<K>)) {
     sorts_as_launched(entry.name, Kernel::of(entry, run), entry.paired);
-}
-
-fn recent_fused<K: Key>(entry: &Entry<Fused<K>>, run: unsafe fn(Fused<K>)) {
-    fused(entry, run);
 }
 
 fn partitions<K: Key>(entry: &Entry<WholeSort<K>>, run: unsafe fn(WholeSort<K>)) {
@@ -154,16 +152,8 @@ fn top_sort<K: Key>(name: &str, kernels: TopSorts<K>, sizes: (usize, usize)) {
         .of(key, |case| kernels.sorts(case, &case.words()).map(|_| ()));
 }
 
-fn recent_look_back<K: Key>(entry: &Entry<Pass<K>>, run: unsafe fn(Pass<K>)) {
-    pass(entry, look::BACK, run);
-}
-
 fn look_back<K: Key>(entry: &Entry<Pass<K>>, run: unsafe fn(Pass<K>)) {
     pass(entry, look::BACK, run);
-}
-
-fn recent_portioned<K: Key>(entry: &Entry<Pass<K>>, run: unsafe fn(Pass<K>)) {
-    pass(entry, look::BACK_IN_PORTION, run);
 }
 
 fn portioned<K: Key>(entry: &Entry<Pass<K>>, run: unsafe fn(Pass<K>)) {

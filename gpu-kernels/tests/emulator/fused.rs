@@ -1,11 +1,10 @@
 //! Sorts in one launch of many blocks, in a small shape: the shared list, uneven inputs, and
 //! blocks that do not find room.
 
-use crate::alone::{Kernel, check_sorted};
-use crate::case::{Emulated, draws};
+use crate::alone::{self, Kernel, Whole, uniform};
+use crate::case::{Emulated, TYPES, draws};
 use crate::cases;
-use cuda_std::emu::{Buffer, MemoryModel, Options, Stats};
-use gpu_kernels::control;
+use cuda_std::emu::{Buffer, Options, Stats};
 use gpu_kernels::fused::{self, Fused, SAMPLES};
 use gpu_kernels::key::Key;
 use gpu_kernels::policy::Shape;
@@ -20,18 +19,19 @@ const HELD: usize = THREADS * ITEMS;
 const MOST: usize = THREADS / 2 * THREADS * LOADED;
 
 /// Sorts, one after the other, with what the one before has left behind.
-pub struct FusedSorter<'a, K> {
-    case: &'a Case,
+pub struct FusedSorter<K> {
+    case: Case,
     kernel: Kernel<Fused<K>>,
     control: Buffer<u32>,
     /// With values.
     paired: bool,
 }
 
-impl<'a, K: Key> FusedSorter<'a, K> {
-    pub fn new(case: &'a Case, kernel: Kernel<Fused<K>>, paired: bool) -> Self {
+impl<K: Key> FusedSorter<K> {
+    pub fn new(case: &Case, kernel: Kernel<Fused<K>>, paired: bool) -> Self {
         let words = vec![0; fused::words(fused::blocks(case.n, kernel.threads))];
         let control = Buffer::from_slice(&words).named("control");
+        let case = Case { numeric: false, ..*case };
         FusedSorter { case, kernel, control, paired }
     }
 
@@ -53,51 +53,26 @@ impl<'a, K: Key> FusedSorter<'a, K> {
     }
 
     fn sort_with(&self, keys: &[K], options: &Options) -> Result<Stats, String> {
-        let case = self.case;
         let blocks = fused::blocks(keys.len(), self.kernel.threads);
-        let indexed = self.paired && case.seed.is_multiple_of(3);
-        let values: Vec<u32> = match indexed {
-            true => (0..keys.len() as u32).collect(),
-            false => case.some_words(keys.len(), 3),
-        };
-        let of_values = if self.paired { keys.len() } else { 0 };
-        let buffers = |name| Buffer::uninitialised(of_values).named(name);
-        let (index, apart_values) = (buffers("indices"), buffers("output values"));
-        let input_values = Buffer::from_slice(&values[..of_values]).named("input values");
-        let input = Buffer::from_slice(keys).named("input");
-        let apart = Buffer::uninitialised(keys.len()).named("output");
-        let (output, output_values) =
-            if case.in_place { (&input, &input_values) } else { (&apart, &apart_values) };
-        let order_mask: K = case.order_mask();
-        let options_of_sort = [
-            (case.key.is_float(), control::ENCODE),
-            (case.in_place, control::IN_PLACE),
-            (indexed, control::INDEX),
-        ];
+        let whole = Whole::new(&self.case, keys, self.paired);
+        let arg = whole.arg(&self.control);
         let arg = Fused {
-            input: input.global(),
-            output: output.global(),
-            input_values: input_values.global(),
-            output_values: output_values.global(),
-            indices: index.global(),
-            control: self.control.global(),
-            n: keys.len() as u32,
-            order_mask,
-            options: options_of_sort.iter().filter(|(is, _)| *is).map(|(_, option)| option).sum(),
+            input: arg.keys.input,
+            output: arg.keys.output,
+            input_values: arg.values.input,
+            output_values: arg.values.output,
+            indices: arg.values.scratch,
+            control: arg.control,
+            n: arg.n,
+            order_mask: arg.order_mask,
+            options: arg.options,
         };
         let (words, all) = (self.control.global(), fused::words(blocks));
         // A host might launch it so; and the third word is a sense, which any sort reverses.
         let options = Options { early: true, ..options.clone() };
         let options = options.expect_zero(words, 0..2).expect_zero(words, 3..all);
         let stats = self.kernel.launch_as(&options, blocks, arg)?;
-        let rank = |key: K| if case.key.is_float() { key.encode() } else { key } ^ order_mask;
-        let found = self.paired.then(|| output_values.to_vec());
-        check_sorted((keys, &values), rank, &output.to_vec(), found.as_deref())?;
-        if !case.in_place
-            && (input.to_vec() != keys || input_values.to_vec() != values[..of_values])
-        {
-            return Err("the input has changed".to_owned());
-        }
+        whole.check()?;
         let left = (0..all).find(|&word| self.control.read(word) << 1 != 0);
         left.map_or(Ok(stats), |word| Err(format!("word {word} is not left at zero")))
     }
@@ -110,11 +85,11 @@ impl<'a, K: Key> FusedSorter<'a, K> {
     }
 }
 
-fn small<K: Key>(case: &Case) -> FusedSorter<'_, K> {
+fn small<K: Key>(case: &Case) -> FusedSorter<K> {
     of_keys::<K, LOADED, ITEMS>(case)
 }
 
-fn small_pairs(case: &Case) -> FusedSorter<'_, u32> {
+fn small_pairs(case: &Case) -> FusedSorter<u32> {
     let shape = Shape::new(THREADS, ITEMS, 1);
     let run = fused::fused::<u32, u64, THREADS, LOADED, ITEMS, true>;
     FusedSorter::new(case, Kernel::of_shape(run, shape, fused::shared_bytes::<u64>(shape)), true)
@@ -123,19 +98,15 @@ fn small_pairs(case: &Case) -> FusedSorter<'_, u32> {
 /// A shape whose blocks read all of up to so many keys, unless in place.
 const SELECTED: usize = 16 * THREADS;
 
-fn few(case: &Case) -> FusedSorter<'_, u32> {
+fn few(case: &Case) -> FusedSorter<u32> {
     of_keys::<u32, 1, 4>(case)
 }
 
-fn of_keys<K: Key, const LOADED: usize, const ITEMS: usize>(case: &Case) -> FusedSorter<'_, K> {
+fn of_keys<K: Key, const LOADED: usize, const ITEMS: usize>(case: &Case) -> FusedSorter<K> {
     let shape = Shape::new(THREADS, ITEMS, 1);
     let run = fused::fused::<K, K, THREADS, LOADED, ITEMS, false>;
     FusedSorter::new(case, Kernel::of_shape(run, shape, fused::shared_bytes::<K>(shape)), false)
 }
-
-/// The types of these widths.
-const TYPES: [KeyType; 6] =
-    [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
 
 #[test]
 fn sorts_in_one_launch() {
@@ -153,20 +124,9 @@ fn sorts_in_one_launch() {
     }
 }
 
-fn uniform(seed: u64, n: usize) -> Case {
-    Case { in_place: seed.is_multiple_of(2), ..Case::uniform(KeyType::U64, n, seed) }
-}
-
 /// All blocks on the device, under a schedule of this number.
 fn roomy(seed: u64, n: usize) -> Options {
-    let blocks = fused::blocks(n, THREADS) as u32;
-    let memory = [MemoryModel::StaleReads, MemoryModel::StoreBuffers];
-    Options {
-        resident: blocks,
-        impatience: 0,
-        memory: memory[seed as usize % 2],
-        ..Options::any(seed, blocks, THREADS as u32)
-    }
+    alone::roomy(seed, fused::blocks(n, THREADS), THREADS)
 }
 
 /// Keys made of uniform ones, by their number, in schedules in which all blocks pass. Returns

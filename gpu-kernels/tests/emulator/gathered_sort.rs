@@ -1,8 +1,8 @@
 //! Sorts of buckets whose keys several devices have, whose arrays stand in any order.
 
 use crate::alone::{Kernel, check_sorted};
-use crate::bucket_sort::{BUCKET_TYPES, bucket_of, in_bucket};
-use crate::case::{Emulated, draws};
+use crate::bucket_sort::{bucket_of, in_bucket};
+use crate::case::{Emulated, TYPES, draws};
 use crate::cases;
 use cuda_std::emu::Buffer;
 use gpu_kernels::buckets::BUCKETS;
@@ -50,20 +50,17 @@ pub fn sorts_gathered<K: Key>(
     paired: bool,
 ) -> Result<(), String> {
     let order_mask: K = case.order_mask();
-    let encodes = case.key.is_float() && !case.numeric;
-    let code = |key: K| if encodes { key.encode() } else { key };
-    let rank = |key: K| code(key) ^ order_mask;
     let lowest = (case.seed >> 16) as usize % (BUCKETS - SOME);
     let drawn = case.words::<K>().into_iter();
     let keys: Vec<K> = drawn
         .map(|key| in_bucket((lowest + bucket_of(key) % SOME) as u64, key) ^ order_mask)
-        .map(code)
+        .map(|coded| case.code(coded))
         .collect();
     let values: Vec<u32> = case.some_words(keys.len(), 2);
     let count = 1 + case.seed as usize % 4;
     let mut dealt = vec![Vec::new(); count];
     for (index, (&key, &value)) in keys.iter().zip(&values).enumerate() {
-        dealt[(value as usize ^ index) % count].push((code(key), value));
+        dealt[(value as usize ^ index) % count].push((case.code(key), value));
     }
     let bucket = |coded: K| bucket_of(coded ^ order_mask);
     let parts: Vec<Part<K>> = dealt.into_iter().map(|held| Part::of(held, bucket)).collect();
@@ -103,13 +100,14 @@ pub fn sorts_gathered<K: Key>(
         end: buckets.1 as u32,
         first_key: of_bucket(buckets.0),
         order_mask,
-        options: if encodes { control::ENCODE } else { 0 },
+        options: if case.encodes() { control::ENCODE } else { 0 },
     };
     kernel.launch(case, "gathered_sort", 1 + (case.seed >> 8) as usize % 3, arg)?;
     let given = parts.iter().flat_map(|part| part.range(buckets));
-    let (keys, values): (Vec<K>, Vec<u32>) = given.map(|(key, value)| (code(key), value)).unzip();
+    let (keys, values): (Vec<K>, Vec<u32>) =
+        given.map(|(key, value)| (case.code(key), value)).unzip();
     let found = paired.then(|| output_values.to_vec());
-    check_sorted((&keys, &values), rank, &output.to_vec(), found.as_deref())
+    check_sorted((&keys, &values), |key| case.rank(key), &output.to_vec(), found.as_deref())
 }
 
 fn sorts_small<K: Key, const PAIRED: bool>(case: &Case) -> Result<(), String> {
@@ -121,7 +119,7 @@ fn sorts_small<K: Key, const PAIRED: bool>(case: &Case) -> Result<(), String> {
 
 #[test]
 fn gathered_sort_alone() {
-    for key in BUCKET_TYPES {
+    for key in TYPES {
         draws("gathered_sort_alone", cases::LOCAL, (128, 700)).of(key, |case| {
             match (key.bits, case.seed.is_multiple_of(2)) {
                 (32, true) => sorts_small::<u32, true>(case),

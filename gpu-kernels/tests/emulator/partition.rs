@@ -1,15 +1,15 @@
 //! Sorts in two launches: the shared list, uneven inputs, and blocks that do not find room.
 
-use crate::alone::{Kernel, check_sorted};
-use crate::case::{Emulated, draws};
+use crate::alone::{self, Kernel, Whole, uniform};
+use crate::case::{Emulated, TYPES, draws};
 use crate::cases;
-use cuda_std::emu::{Buffer, MemoryModel, Options, Stats};
+use cuda_std::emu::{Buffer, Options, Stats};
 use gpu_kernels::control;
 use gpu_kernels::key::Key;
 use gpu_kernels::partition;
 use gpu_kernels::policy::Shape;
 use gpu_kernels::policy::partition::RANGE;
-use gpu_kernels::tile::{Buffers, WholeSort};
+use gpu_kernels::tile::WholeSort;
 use sort_cases::{Case, KeyType};
 
 /// Threads of a block, and ranges, in the small shape.
@@ -21,17 +21,18 @@ const TILE: usize = THREADS * ITEMS;
 const HELD: usize = THREADS * RANGE.items;
 
 /// Sorts, one after the other, with what the one before has left behind.
-pub struct RangeSorter<'a, K> {
-    case: &'a Case,
+pub struct RangeSorter<K> {
+    case: Case,
     kernels: [Kernel<WholeSort<K>>; 2],
     control: Buffer<u32>,
     paired: bool,
 }
 
-impl<'a, K: Key> RangeSorter<'a, K> {
-    pub fn new(case: &'a Case, kernels: [Kernel<WholeSort<K>>; 2], paired: bool) -> Self {
+impl<K: Key> RangeSorter<K> {
+    pub fn new(case: &Case, kernels: [Kernel<WholeSort<K>>; 2], paired: bool) -> Self {
         let words = vec![0; partition::words(kernels[0].threads, case.n.div_ceil(kernels[0].tile))];
         let control = Buffer::from_slice(&words).named("control");
+        let case = Case { numeric: false, ..*case };
         RangeSorter { case, kernels, control, paired }
     }
 
@@ -41,70 +42,25 @@ impl<'a, K: Key> RangeSorter<'a, K> {
 
     /// A schedule of this number in which all blocks are on the device.
     fn roomy(&self, seed: u64, n: usize) -> Options {
-        let memory = [MemoryModel::StaleReads, MemoryModel::StoreBuffers];
-        let blocks = self.tiles(n) as u32;
-        Options {
-            resident: blocks,
-            impatience: 0,
-            memory: memory[seed as usize % 2],
-            ..Options::any(seed, blocks, self.kernels[0].threads as u32)
-        }
+        alone::roomy(seed, self.tiles(n), self.kernels[0].threads)
     }
 
     /// Returns what the first launch took.
     pub fn sort(&self, keys: &[K], options: &Options) -> Result<Stats, String> {
-        let (case, n) = (self.case, keys.len());
-        let indexed = self.paired && case.seed.is_multiple_of(3);
-        let values: Vec<u32> = match indexed {
-            true => (0..n as u32).collect(),
-            false => case.some_words(n, 3),
-        };
-        let of_values = if self.paired { n } else { 0 };
-        let unset = |name| Buffer::uninitialised(of_values).named(name);
-        let input = Buffer::from_slice(keys).named("input");
-        let input_values = Buffer::from_slice(&values[..of_values]).named("input values");
-        let apart = (Buffer::uninitialised(n).named("output"), unset("output values"));
-        let (output, output_values) =
-            if case.in_place { (&input, &input_values) } else { (&apart.0, &apart.1) };
-        let (scratch, scratch_values) =
-            (Buffer::uninitialised(n).named("scratch"), unset("scratch values"));
-        let order_mask: K = case.order_mask();
-        let options_of_sort = [
-            (case.key.is_float(), control::ENCODE),
-            (case.in_place, control::IN_PLACE),
-            (indexed, control::INDEX),
-            (!self.paired && !case.match_ranking, control::ALLOW_ATOMICS),
-        ];
-        let arg = WholeSort {
-            keys: Buffers {
-                input: input.global(),
-                output: output.global(),
-                scratch: scratch.global(),
-            },
-            values: Buffers {
-                input: input_values.global(),
-                output: output_values.global(),
-                scratch: scratch_values.global(),
-            },
-            control: self.control.global(),
-            n: n as u32,
-            order_mask,
-            options: options_of_sort.iter().filter(|(is, _)| *is).map(|(_, option)| option).sum(),
-        };
+        let case = &self.case;
+        let whole = Whole::new(case, keys, self.paired);
+        let mut arg = whole.arg(&self.control);
+        if !self.paired && !case.match_ranking {
+            arg.options |= control::ALLOW_ATOMICS;
+        }
         let [first, second] = self.kernels;
         let early = |options: &Options| Options { early: true, ..options.clone() };
-        let stats = first.launch_as(&early(options).named("partition"), self.tiles(n), arg)?;
+        let stats =
+            first.launch_as(&early(options).named("partition"), self.tiles(keys.len()), arg)?;
         let ranges = second.threads;
         let of_second = case.options(ranges as u32, ranges as u32).named("sort_ranges");
         second.launch_as(&early(&of_second), ranges, arg)?;
-        let rank = |key: K| if case.key.is_float() { key.encode() } else { key } ^ order_mask;
-        let found = self.paired.then(|| output_values.to_vec());
-        check_sorted((keys, &values), rank, &output.to_vec(), found.as_deref())?;
-        if !case.in_place
-            && (input.to_vec() != keys || input_values.to_vec() != values[..of_values])
-        {
-            return Err("the input has changed".to_owned());
-        }
+        whole.check()?;
         Ok(stats)
     }
 
@@ -139,17 +95,13 @@ pub fn ranges<K: Key, W: Key, const THREADS: usize, const PAIRED: bool>() -> Ker
     Kernel::of_shape(run, shape, partition::ranges_shared_bytes::<W>(shape))
 }
 
-fn keys<K: Key>(case: &Case) -> RangeSorter<'_, K> {
+fn keys<K: Key>(case: &Case) -> RangeSorter<K> {
     RangeSorter::new(case, small::<K, K, false, true>(), false)
 }
 
-fn pairs(case: &Case) -> RangeSorter<'_, u32> {
+fn pairs(case: &Case) -> RangeSorter<u32> {
     RangeSorter::new(case, small::<u32, u64, true, false>(), true)
 }
-
-/// The types of these widths.
-pub const TYPES: [KeyType; 6] =
-    [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
 
 #[test]
 fn sorts_in_two_launches() {
@@ -162,10 +114,6 @@ fn sorts_in_two_launches() {
             }
         });
     }
-}
-
-fn uniform(seed: u64, n: usize) -> Case {
-    Case { in_place: seed.is_multiple_of(2), ..Case::uniform(KeyType::U64, n, seed) }
 }
 
 /// Keys made of uniform ones, by their number, in schedules in which all blocks pass. Returns

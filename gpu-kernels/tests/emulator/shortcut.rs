@@ -1,7 +1,7 @@
 //! The launch behind the plan that may sort without passes.
 
-use crate::alone::{Kernel, check_sorted};
-use crate::case::{Emulated, draws, patient};
+use crate::alone::{Arrays, Kernel, check_sorted};
+use crate::case::{Emulated, both_ways, draws, patient};
 use crate::cases;
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::{Buffer, Options};
@@ -13,7 +13,6 @@ use gpu_kernels::policy::Shape;
 use gpu_kernels::shortcut;
 use gpu_kernels::tile::{Buffers, WholeSort};
 use sort_cases::{Case, KeyType, Payload};
-use std::cell::Cell;
 use std::collections::HashSet;
 
 /// Its blocks, but for those that a seed leaves out.
@@ -40,11 +39,7 @@ pub fn sorts<K: Key>(
     let bits = (0, K::BITS);
     let case = Case { bits, numeric: false, ..*case };
     let (paired, indexed) = (case.payload != Payload::None, case.payload == Payload::Index);
-    let kernels = match paired {
-        true => Kernels::of_pairs::<128, 3, 1>(),
-        false => Kernels::of_keys::<128, 2, 2>(),
-    };
-    let mut sorter = Sorter::new(&case, kernels);
+    let mut sorter = Sorter::new(&case, Kernels::small(paired));
     sorter.suggests = true;
     // Wherever that is aligned.
     let skip = case.seed as usize % 3;
@@ -56,13 +51,11 @@ pub fn sorts<K: Key>(
         true => (0..keys.len() as u32).collect(),
         false => case.some_words(keys.len(), 2),
     };
-    let input_values = match indexed {
+    let given = match indexed {
         true => Buffer::uninitialised(keys.len()),
         false => Buffer::from_slice(&values),
     };
-    let input_values = input_values.named("input values");
-    let output_values = Buffer::uninitialised(keys.len()).named("output values");
-    let output_values = if case.in_place { &input_values } else { &output_values };
+    let of_values = Arrays::of_values(given, case.in_place);
     let scratch = Buffer::uninitialised(BLOCKS * few::ROW).named("scratch");
     sorter.plan(&input, skip, indexed)?;
     if told != 0 {
@@ -79,11 +72,7 @@ pub fn sorts<K: Key>(
             output: unsafe { output.global().offset(begin) },
             scratch: scratch.global(),
         },
-        values: Buffers {
-            input: input_values.global(),
-            output: output_values.global(),
-            scratch: input_values.global(),
-        },
+        values: of_values.buffers(),
         control: sorter.control.global(),
         n: keys.len() as u32,
         order_mask: counted.order_mask,
@@ -101,10 +90,13 @@ pub fn sorts<K: Key>(
             false => Err("not sorted, but changed".to_owned()),
         };
     }
-    let encodes = sorter.encodes();
-    let rank = |key: K| case.order_mask::<K>() ^ if encodes { key.encode() } else { key };
-    let found = paired.then(|| output_values.to_vec());
-    check_sorted((keys, &values), rank, &output.to_vec()[begin..], found.as_deref())?;
+    let found = paired.then(|| of_values.output().to_vec());
+    check_sorted(
+        (keys, &values),
+        |key| case.rank(key),
+        &output.to_vec()[begin..],
+        found.as_deref(),
+    )?;
     match plan().iter().all(|&step| step == 0) && (case.in_place || input.to_vec() == skipped(keys))
     {
         true => Ok(true),
@@ -112,28 +104,17 @@ pub fn sorts<K: Key>(
     }
 }
 
-/// The types that are sorted so.
-const TYPES: [KeyType; 6] =
-    [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
-
 #[test]
 fn shortcut() {
-    let (sorted, not) = (Cell::new(0), Cell::new(0));
-    for key in TYPES {
-        draws("shortcut", cases::SHORTCUT, (1024, 9000)).of(key, |case| {
-            let how = ([0, ASCENDING, DESCENDING, FEW][case.seed as usize % 4], false);
-            let paired = case.payload != Payload::None;
-            let counted = match key.bits {
-                32 => sorts(case, &case.words::<u32>(), small(paired), how)?,
-                _ => sorts(case, &case.words::<u64>(), small(paired), how)?,
-            };
-            let counted = if counted { &sorted } else { &not };
-            counted.set(counted.get() + 1);
-            Ok(())
-        });
-    }
-    // Both ways have been gone.
-    assert!(sorted.get() > 20 && not.get() > 20, "{sorted:?} sorted, {not:?} not");
+    let draws = draws("shortcut", cases::SHORTCUT, (1024, 9000));
+    both_ways(draws, 20, |case| {
+        let how = ([0, ASCENDING, DESCENDING, FEW][case.seed as usize % 4], false);
+        let paired = case.payload != Payload::None;
+        match case.key.bits {
+            32 => sorts(case, &case.words::<u32>(), small(paired), how),
+            _ => sorts(case, &case.words::<u64>(), small(paired), how),
+        }
+    });
 }
 
 /// As many distinct keys as there may be, and one more, of which a block may see fewer.

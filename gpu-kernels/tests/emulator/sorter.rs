@@ -1,16 +1,18 @@
 //! A sort in the emulator: the launches that a host makes, with every pass's result compared with
 //! an oracle's.
 
-use crate::alone::Kernel;
+use crate::alone::{Arrays, Kernel};
 use crate::case::{Emulated, patient};
 use cuda_std::emu::{Buffer, Options, launch};
+use cuda_std::ext::Global;
 use gpu_kernels::buckets::BUCKET_BITS;
 use gpu_kernels::control::{self, Ranking, Step};
 use gpu_kernels::histogram::{self, Histogram};
 use gpu_kernels::key::{Bits, Key, RADIX};
+use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::onesweep;
 use gpu_kernels::policy::Shape;
-use gpu_kernels::tile::{self, Buffers, Pass, look};
+use gpu_kernels::tile::{self, Pass, look};
 use sort_cases::Case;
 use std::cell::Cell;
 
@@ -62,6 +64,14 @@ impl<K: Key> Kernels<K> {
     kernels! { of_pairs_in_portions true BACK_IN_PORTION }
     kernels! { of_keys_in_a_wave false ALL_GATHER }
     kernels! { of_pairs_in_a_wave true ALL_GATHER }
+
+    /// Of a small shape.
+    pub fn small(paired: bool) -> Self {
+        match paired {
+            true => Self::of_pairs::<128, 3, 1>(),
+            false => Self::of_keys::<128, 2, 2>(),
+        }
+    }
 
     fn is_single_wave(&self) -> bool {
         self.look == look::ALL_GATHER
@@ -128,16 +138,6 @@ impl<K: Key> Sorter<K> {
         }
     }
 
-    /// Returns true if the first pass encodes keys and the last one decodes them.
-    pub fn encodes(&self) -> bool {
-        self.case.key.is_float() && !self.case.numeric
-    }
-
-    /// The key as passes between the first and the last see it. The inverse, too.
-    fn code(&self, key: K) -> K {
-        if self.encodes() { key.encode() } else { key }
-    }
-
     /// The options that kernels are told.
     fn what(&self, indexed: bool) -> u32 {
         let whole = self.bits.end - self.bits.begin == K::BITS;
@@ -148,7 +148,7 @@ impl<K: Key> Sorter<K> {
         if !self.case.match_ranking && !self.kernels.paired && whole {
             what |= control::ALLOW_ATOMICS;
         }
-        if self.encodes() {
+        if self.case.encodes() {
             what |= control::ENCODE;
         }
         if indexed {
@@ -227,7 +227,7 @@ impl<K: Key> Sorter<K> {
         for position in lowest..self.bits.digits() {
             let mut counts = [0; RADIX];
             for &key in keys {
-                counts[self.digit(self.code(key), position)] += 1;
+                counts[self.digit(self.case.code(key), position)] += 1;
             }
             let mut start = 0;
             for (digit, count) in counts.into_iter().enumerate() {
@@ -275,35 +275,21 @@ impl<K: Key> Sorter<K> {
         plan: impl Fn(&Buffer<K>, bool) -> Result<(), String>,
         after: impl Fn(Pass<K>) -> Result<(), String>,
     ) -> Result<(Vec<K>, Vec<u32>), String> {
-        let input = Buffer::from_slice(keys).named("input");
-        let output = Buffer::uninitialised(keys.len()).named("output");
-        let scratch = Buffer::uninitialised(keys.len()).named("scratch");
-        let output = if self.case.in_place { &input } else { &output };
-        let indices = || Buffer::<u32>::uninitialised(keys.len());
-        let input_values = values.map_or_else(indices, Buffer::from_slice);
-        let input_values = input_values.named("input values");
-        let (output_values, scratch_values) =
-            (indices().named("output values"), indices().named("scratch values"));
-        let output_values = if self.case.in_place { &input_values } else { &output_values };
+        let of_keys = Arrays::of_keys(Buffer::from_slice(keys), self.case.in_place);
+        let blank = || Buffer::uninitialised(keys.len());
+        let given = values.map_or_else(blank, Buffer::from_slice);
+        let of_values = Arrays::of_values(given, self.case.in_place);
         let indexed = self.kernels.paired && values.is_none();
         if !self.kernels.is_single_wave() {
-            plan(&input, indexed)?;
+            plan(&of_keys.input, indexed)?;
         } else if self.bits.digits() == 1 {
             // As the host does.
             let words = control::DIFFERING..control::words_of_single_wave(self.tiles);
             words.for_each(|word| self.control.write(word, 0));
         }
         let mut arg = Pass {
-            keys: Buffers {
-                input: input.global(),
-                output: output.global(),
-                scratch: scratch.global(),
-            },
-            values: Buffers {
-                input: input_values.global(),
-                output: output_values.global(),
-                scratch: scratch_values.global(),
-            },
+            keys: of_keys.buffers(),
+            values: of_values.buffers(),
             control: self.control.global(),
             n: keys.len() as u64,
             position: 0,
@@ -322,8 +308,8 @@ impl<K: Key> Sorter<K> {
             let step = self.step(position)?;
             if step.runs() {
                 let found = match step.target() {
-                    control::Buffer::Output => (output, output_values),
-                    _ => (&scratch, &scratch_values),
+                    control::Buffer::Output => (of_keys.output(), of_values.output()),
+                    _ => (&of_keys.scratch, &of_values.scratch),
                 };
                 oracle
                     .check(position, step, found)
@@ -331,11 +317,11 @@ impl<K: Key> Sorter<K> {
             }
         }
         after(arg)?;
-        if !self.case.in_place && input.to_vec() != keys {
+        if !self.case.in_place && of_keys.input.to_vec() != keys {
             return Err("the input has changed".to_owned());
         }
-        let values = if self.kernels.paired { output_values.to_vec() } else { Vec::new() };
-        Ok((output.to_vec(), values))
+        let values = if self.kernels.paired { of_values.output().to_vec() } else { Vec::new() };
+        Ok((of_keys.output().to_vec(), values))
     }
 
     /// The launches of one pass.
@@ -360,6 +346,26 @@ impl<K: Key> Sorter<K> {
     }
 }
 
+/// A local sort behind the last pass of a sort: of the output, or of keys on their way to it.
+pub fn behind<K: Key>(pass: Pass<K>, starts: Global<u32>, on_their_way: bool) -> LocalSort<K> {
+    let from_scratch = on_their_way && pass.options & control::IN_PLACE != 0;
+    let (keys, values) = match from_scratch {
+        true => (pass.keys.scratch, pass.values.scratch),
+        false => (pass.keys.output, pass.values.output),
+    };
+    LocalSort {
+        keys,
+        output: pass.keys.output,
+        values,
+        output_values: pass.values.output,
+        control: pass.control,
+        starts,
+        n: pass.n as u32,
+        order_mask: pass.order_mask,
+        options: pass.options,
+    }
+}
+
 /// The expected result of each pass: a stable sort by its digit; or, from the first pass on that
 /// ranks by atomics, the same keys in order as far as the digits so far make one.
 struct Oracle<'a, K> {
@@ -372,7 +378,7 @@ struct Oracle<'a, K> {
 impl<'a, K: Key> Oracle<'a, K> {
     fn new(sorter: &'a Sorter<K>, keys: &[K], values: Option<&[u32]>) -> Self {
         let value = |i: usize| values.map_or(i as u32, |values| values[i]);
-        let code = |(i, &key)| (sorter.code(key), value(i));
+        let code = |(i, &key)| (sorter.case.code(key), value(i));
         Oracle { sorter, expected: keys.iter().enumerate().map(code).collect(), stable: true }
     }
 
@@ -387,7 +393,7 @@ impl<'a, K: Key> Oracle<'a, K> {
         self.stable &= step.ranking() == Ranking::Match;
         let mut found = keys.to_vec();
         if step.last() {
-            found.iter_mut().for_each(|key| *key = sorter.code(*key));
+            found.iter_mut().for_each(|key| *key = sorter.case.code(*key));
         }
         let expected: Vec<K> = self.expected.iter().map(|&(code, _)| code).collect();
         let right = if self.stable {

@@ -2,9 +2,9 @@
 //! the shape that devices run.
 
 use crate::alone::{Kernel, check_sorted};
-use crate::case::{Emulated, draws};
+use crate::case::{Emulated, both_ways, draws};
 use crate::cases;
-use crate::sorter::{Kernels, Sorter};
+use crate::sorter::{Kernels, Sorter, behind};
 use cuda_std::emu::Buffer;
 use gpu_kernels::control;
 use gpu_kernels::histogram::{Histogram, least_by_top};
@@ -16,7 +16,6 @@ use gpu_kernels::tile::Pass;
 use gpu_kernels::top_counts;
 use gpu_kernels::top_pass::{self, TopPass};
 use sort_cases::{Case, Distribution, KeyType, Payload};
-use std::cell::Cell;
 
 /// The kernels of a sort by top bits.
 #[derive(Clone, Copy)]
@@ -61,8 +60,7 @@ impl<K: Key> TopSorts<K> {
         };
         let after = |pass: Pass<K>| self.by_top(&case, pass, top_bits);
         let (sorted, _) = sorter.sort_around(keys, None, plan, after)?;
-        let encodes = sorter.encodes();
-        let rank = |key: K| case.order_mask::<K>() ^ if encodes { key.encode() } else { key };
+        let rank = |key: K| case.rank(key);
         check_sorted((keys, &[]), rank, &sorted, None)?;
         if (0..1 << top_bits).any(|top| sorter.control.read(tops + top) != 0) {
             return Err("counts of top bits are left".to_owned());
@@ -91,12 +89,11 @@ impl<K: Key> TopSorts<K> {
 
     /// The launches behind the passes.
     fn by_top(&self, case: &Case, pass: Pass<K>, top_bits: u32) -> Result<(), String> {
-        let in_place = pass.options & control::IN_PLACE != 0;
-        let keys = if in_place { pass.keys.scratch } else { pass.keys.output };
+        let local = behind(pass, pass.control, true);
         let n = pass.n as u32;
         let top = TopPass {
             input: pass.keys.input,
-            output: keys,
+            output: local.keys,
             control: pass.control,
             n,
             order_mask: pass.order_mask,
@@ -104,27 +101,12 @@ impl<K: Key> TopSorts<K> {
             top_bits,
         };
         self.pass.launch(case, "top_pass", (n as usize).div_ceil(self.pass.tile), top)?;
-        let local = LocalSort {
-            keys,
-            output: pass.keys.output,
-            values: pass.control,
-            output_values: pass.control,
-            control: pass.control,
-            starts: pass.control,
-            n,
-            order_mask: pass.order_mask,
-            options: pass.options,
-        };
         self.local.launch(case, "sort_by_bins", 1 << top_bits, local)
     }
 }
 
-/// The types that are sorted so.
-const TYPES: [KeyType; 6] =
-    [KeyType::U32, KeyType::I32, KeyType::F32, KeyType::U64, KeyType::I64, KeyType::F64];
-
-fn sorts(key: KeyType, case: &Case) -> Result<bool, String> {
-    match key.bits {
+fn sorts(case: &Case) -> Result<bool, String> {
+    match case.key.bits {
         32 => TopSorts::<u32>::small().sorts(case, &case.words()),
         _ => TopSorts::<u64>::small().sorts(case, &case.words()),
     }
@@ -132,16 +114,8 @@ fn sorts(key: KeyType, case: &Case) -> Result<bool, String> {
 
 #[test]
 fn top_sort() {
-    let (by_top, not) = (Cell::new(0), Cell::new(0));
-    for key in TYPES {
-        draws("top_sort", cases::BUCKET_SORT, (1024, 9000)).of(key, |case| {
-            let counted = if sorts(key, case)? { &by_top } else { &not };
-            counted.set(counted.get() + 1);
-            Ok(())
-        });
-    }
-    // Both ways have been gone.
-    assert!(by_top.get() > 5 && not.get() > 5, "{by_top:?} by top bits, {not:?} not");
+    let draws = draws("top_sort", cases::BUCKET_SORT, (1024, 9000));
+    both_ways(draws, 5, sorts);
 }
 
 /// Bins with more keys than are put in order there, with and without contention, and few.
@@ -176,7 +150,7 @@ fn crowded_bins_are_sorted_by_rounds() {
 #[test]
 fn sorted_keys_are_sorted_by_top_bits() {
     let case = Case { distribution: Distribution::Sorted, ..Case::uniform(KeyType::U32, 9000, 1) };
-    assert_eq!(sorts(KeyType::U32, &case), Ok(true));
+    assert_eq!(sorts(&case), Ok(true));
     let case = Case { key: KeyType::U64, ..case };
-    assert_eq!(sorts(KeyType::U64, &case), Ok(true));
+    assert_eq!(sorts(&case), Ok(true));
 }
