@@ -9,38 +9,36 @@ use crate::entry::{Entries, Entry, parameter};
 use crate::few;
 use crate::fused::Fused;
 use crate::gather::{self, Gather, NumericCodes};
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::gathered_sort::{self, GatheredSort};
 use crate::histogram::{self, Histogram};
 use crate::key::Bits;
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::local_bins;
 use crate::local_sort;
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::local_sort::LocalSort;
 use crate::merge::{self, Merge};
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::partition;
 use crate::policy::{self, block, fused, onesweep, segments, single_wave};
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::policy::{by_digit, by_top, gathered, local};
 use crate::ranks::{self, Ranks};
 use crate::segments::{Classes, Segments};
 use crate::shortcut;
 #[cfg(target_os = "cuda")]
 use crate::synchronisation;
 use crate::tile::{self, Buffers, Pass, WholeSort, look};
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::top_counts;
-#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
-use crate::top_pass::{self, TopPass};
 use crate::verify::{self, Verify, VerifyValues};
+#[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
+use crate::{
+    gathered_sort::{self, GatheredSort},
+    local_bins,
+    local_sort::LocalSort,
+    partition,
+    policy::{by_digit, by_top, gathered, local},
+    top_counts,
+    top_pass::{self, TopPass},
+};
 use cuda_std::{ext::*, prelude::*};
 
 macro_rules! passes {
-    ($when:ident $look:ident $key:ident { $($name:ident: $of:ident $by:ident, $shape:expr;)* }) => {
-        $(passes! { @$of $by $when $look $key $name $shape })*
+    ($look:ident $key:ident { $($name:ident: $($word:ident)+, $shape:expr;)* }) => {
+        $(passes! { @$($word)+; $look $key $name $shape })*
     };
+    (@$when:ident $of:ident $by:ident; $($rest:tt)*) => { passes! { @$of $by $when $($rest)* } };
+    (@$of:ident $by:ident; $($rest:tt)*) => { passes! { @$of $by always $($rest)* } };
     (@keys match $($rest:tt)*) => { passes! { @keys false $($rest)* } };
     (@keys atomic $($rest:tt)*) => { passes! { @keys true $($rest)* } };
     (@keys $atomic:literal $($rest:tt)*) => {
@@ -220,7 +218,11 @@ macro_rules! shortcuts {
 }
 
 macro_rules! fused {
-    ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
+    ($key:ident { $($name:ident: $($word:ident)+, $shape:expr;)* }) => {
+        $(fused! { @$($word)+; $key $name $shape })*
+    };
+    (@$of:ident; $($rest:tt)*) => { fused! { @always $of; $($rest)* } };
+    (@$when:ident $of:ident; $key:ident $name:ident $shape:expr) => {
         entry! {
             $when $name: Fused<$key> {
                 input: Global<$key>, output: Global<$key>, input_values: Global<u32>,
@@ -235,7 +237,7 @@ macro_rules! fused {
                 { $shape.items }, { paired!($of) },
             >
         }
-    )* };
+    };
 }
 
 macro_rules! partitions {
@@ -469,9 +471,7 @@ macro_rules! entries {
     ($($key:ident {
         histograms { $large:ident; $small:ident; }
         $(bucket_counts { $counts:ident; } bucket_starts { $starts:ident; })?
-        $(recent_look_back $recent_look_back:tt)?
         look_back $look_back:tt
-        $(recent_portioned $recent_portioned:tt)?
         portioned $portioned:tt
         single_wave $single_wave:tt
         $(local $local:tt)?
@@ -480,7 +480,6 @@ macro_rules! entries {
         $(shortcuts $shortcuts:tt)?
         $(top_counts { $top_counts:ident; } top_passes $top_passes:tt by_top $by_top:tt)?
         $(fused $fused:tt)?
-        $(recent_fused $recent_fused:tt)?
         $(partitions $partitions:tt range_sorts $range_sorts:tt)?
         blocks $blocks:tt
         $(merge $merge:tt)?
@@ -494,18 +493,15 @@ macro_rules! entries {
     })*) => { $(
         histograms! { $key $large $small }
         $(buckets! { $key $counts $starts })?
-        $(passes! { recent BACK $key $recent_look_back })?
-        passes! { always BACK $key $look_back }
-        $(passes! { recent BACK_IN_PORTION $key $recent_portioned })?
-        passes! { always BACK_IN_PORTION $key $portioned }
-        passes! { always ALL_GATHER $key $single_wave }
+        passes! { BACK $key $look_back }
+        passes! { BACK_IN_PORTION $key $portioned }
+        passes! { ALL_GATHER $key $single_wave }
         $(local_sorts! { recent $key $local })?
         $(gathered! { recent $key $gathered })?
         $(digit_sorts! { recent $key $by_digit })?
         $(shortcuts! { $key $shortcuts })?
         $(by_top! { $key $top_counts $top_passes $by_top })?
-        $(fused! { always $key $fused })?
-        $(fused! { recent $key $recent_fused })?
+        $(fused! { $key $fused })?
         $(partitions! { recent $key $partitions })?
         $(range_sorts! { recent $key $range_sorts })?
         blocks! { $key $blocks }
@@ -545,10 +541,8 @@ macro_rules! entries {
             const HISTOGRAMS: [Entry<Histogram<Self>>; 2] = [$large::ENTRY, $small::ENTRY];
             const BUCKET_COUNTS: &'static [Entry<BucketCounts<Self>>] = &[$($counts::ENTRY)?];
             const BUCKET_STARTS: &'static [Entry<BucketStarts>] = &[$($starts::ENTRY)?];
-            const LOOK_BACK: &'static [Entry<Pass<Self>>] =
-                table!($($recent_look_back)? $look_back);
-            const PORTIONED: &'static [Entry<Pass<Self>>] =
-                table!($($recent_portioned)? $portioned);
+            const LOOK_BACK: &'static [Entry<Pass<Self>>] = table!($look_back);
+            const PORTIONED: &'static [Entry<Pass<Self>>] = table!($portioned);
             const SINGLE_WAVE: &'static [Entry<Pass<Self>>] = table!($single_wave);
             const LOCAL: &'static [Entry<LocalSort<Self>>] = table!($($local)?);
             const GATHERED: &'static [Entry<GatheredSort<Self>>] = table!($($gathered)?);
@@ -557,7 +551,7 @@ macro_rules! entries {
             const TOP_COUNTS: &'static [Entry<Histogram<Self>>] = &[$($top_counts::ENTRY)?];
             const TOP_PASSES: &'static [Entry<TopPass<Self>>] = table!($($top_passes)?);
             const BY_TOP: &'static [Entry<LocalSort<Self>>] = table!($($by_top)?);
-            const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)? $($recent_fused)?);
+            const FUSED: &'static [Entry<Fused<Self>>] = table!($($fused)?);
             const PARTITIONS: &'static [Entry<WholeSort<Self>>] = table!($($partitions)?);
             const RANGE_SORTS: &'static [Entry<WholeSort<Self>>] = table!($($range_sorts)?);
             const BLOCKS: &'static [Entry<Block<Self>>] = table!($blocks);

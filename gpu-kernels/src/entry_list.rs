@@ -5,8 +5,8 @@
 
 /// Expands `$then!` with the list of all entry points.
 ///
-/// `recent` ones are compiled from compute capability 9.0 on. Where a GPU can use several of one
-/// section, the first that does is taken.
+/// `recent` ones are compiled from compute capability 9.0 on, as some whole sections are. Where a
+/// GPU can use several of one section, the first that does is taken.
 #[macro_export]
 macro_rules! for_every_entry {
     ($then:ident) => {
@@ -37,19 +37,15 @@ macro_rules! for_every_entry {
             }
             u16 {
                 histograms { histogram_large_u16; histogram_small_u16; }
-                recent_look_back {
-                    onesweep_keys_u16: keys atomic, onesweep::KEYS_U16;
-                    onesweep_pairs_u16: pairs match, onesweep::PAIRS_U16;
-                }
                 look_back {
+                    onesweep_keys_u16: recent keys atomic, onesweep::KEYS_U16;
+                    onesweep_pairs_u16: recent pairs match, onesweep::PAIRS_U16;
                     onesweep_keys_baseline_u16: keys match, onesweep::KEYS_U16_BASELINE;
                     onesweep_pairs_baseline_u16: pairs match, onesweep::PAIRS_U16_BASELINE;
                 }
-                recent_portioned {
-                    onesweep_keys_wide_u16: keys atomic, onesweep::KEYS_U16;
-                    onesweep_pairs_wide_u16: pairs match, onesweep::PAIRS_U16;
-                }
                 portioned {
+                    onesweep_keys_wide_u16: recent keys atomic, onesweep::KEYS_U16;
+                    onesweep_pairs_wide_u16: recent pairs match, onesweep::PAIRS_U16;
                     onesweep_keys_wide_baseline_u16: keys match, onesweep::KEYS_U16_BASELINE;
                     onesweep_pairs_wide_baseline_u16: pairs match, onesweep::PAIRS_U16_BASELINE;
                 }
@@ -73,21 +69,17 @@ macro_rules! for_every_entry {
                 histograms { histogram_large_u32; histogram_small_u32; }
                 bucket_counts { histogram_by_bucket_u32; }
                 bucket_starts { bucket_starts_u32; }
-                recent_look_back {
-                    onesweep_keys_u32: keys atomic, onesweep::KEYS_U32;
-                    onesweep_keys_many_u32: keys atomic, onesweep::KEYS_U32_MANY;
-                    onesweep_pairs_u32: pairs match, onesweep::PAIRS_U32;
-                }
                 look_back {
+                    onesweep_keys_u32: recent keys atomic, onesweep::KEYS_U32;
+                    onesweep_keys_many_u32: recent keys atomic, onesweep::KEYS_U32_MANY;
+                    onesweep_pairs_u32: recent pairs match, onesweep::PAIRS_U32;
                     onesweep_keys_baseline_u32: keys atomic, onesweep::KEYS_U32_BASELINE;
                     onesweep_keys_ballots_u32: keys match, onesweep::KEYS_U32_MATCH;
                     onesweep_pairs_baseline_u32: pairs match, onesweep::PAIRS_U32_BASELINE;
                 }
-                recent_portioned {
-                    onesweep_keys_wide_u32: keys atomic, onesweep::KEYS_U32;
-                    onesweep_pairs_wide_u32: pairs match, onesweep::PAIRS_U32;
-                }
                 portioned {
+                    onesweep_keys_wide_u32: recent keys atomic, onesweep::KEYS_U32;
+                    onesweep_pairs_wide_u32: recent pairs match, onesweep::PAIRS_U32;
                     onesweep_keys_wide_baseline_u32: keys atomic, onesweep::KEYS_U32_BASELINE;
                     onesweep_pairs_wide_baseline_u32: pairs match, onesweep::PAIRS_U32_BASELINE;
                 }
@@ -143,9 +135,7 @@ macro_rules! for_every_entry {
                     fused_16_keys_u32: keys, fused::TO_16;
                     fused_17_keys_u32: keys, fused::TO_17;
                     fused_15_pairs_u32: pairs, fused::PAIRS_TO_15;
-                }
-                recent_fused {
-                    fused_16_pairs_u32: pairs, fused::TO_16;
+                    fused_16_pairs_u32: recent pairs, fused::TO_16;
                 }
                 partitions {
                     partition_4096_keys_u32: keys, policy::partition::TILES[0];
@@ -183,16 +173,14 @@ macro_rules! for_every_entry {
                 histograms { histogram_large_u64; histogram_small_u64; }
                 bucket_counts { histogram_by_bucket_u64; }
                 bucket_starts { bucket_starts_u64; }
-                recent_look_back {
-                    onesweep_keys_u64: keys atomic, onesweep::KEYS_U64;
-                    onesweep_pairs_u64: pairs match, onesweep::PAIRS_U64;
-                }
                 look_back {
+                    onesweep_keys_u64: recent keys atomic, onesweep::KEYS_U64;
+                    onesweep_pairs_u64: recent pairs match, onesweep::PAIRS_U64;
                     onesweep_keys_baseline_u64: keys atomic, onesweep::KEYS_U64_BASELINE;
                     onesweep_pairs_baseline_u64: pairs match, onesweep::PAIRS_U64_BASELINE;
                 }
-                recent_portioned { onesweep_keys_wide_u64: keys atomic, onesweep::KEYS_U64; }
                 portioned {
+                    onesweep_keys_wide_u64: recent keys atomic, onesweep::KEYS_U64;
                     onesweep_keys_wide_baseline_u64: keys atomic, onesweep::KEYS_U64_BASELINE;
                     onesweep_pairs_wide_baseline_u64: pairs match, onesweep::PAIRS_U64_BASELINE;
                 }
@@ -238,11 +226,9 @@ macro_rules! for_every_entry {
                 by_top { top_sort_keys_u64: keys, by_top::SORT; }
                 fused {
                     fused_15_keys_u64: keys, fused::TO_15;
-                }
-                recent_fused {
-                    fused_16_keys_u64: keys, fused::TO_16;
-                    fused_17_keys_u64: keys, fused::TO_17;
-                    fused_19_keys_u64: keys, fused::TO_19;
+                    fused_16_keys_u64: recent keys, fused::TO_16;
+                    fused_17_keys_u64: recent keys, fused::TO_17;
+                    fused_19_keys_u64: recent keys, fused::TO_19;
                 }
                 partitions { partition_8192_keys_u64: keys, policy::partition::TILES[1]; }
                 range_sorts { sort_ranges_keys_u64: keys, policy::partition::RANGE; }
@@ -270,19 +256,15 @@ macro_rules! for_every_entry {
             }
             u128 {
                 histograms { histogram_large_u128; histogram_small_u128; }
-                recent_look_back {
-                    onesweep_keys_u128: keys match, onesweep::KEYS_U128;
-                    onesweep_pairs_u128: pairs match, onesweep::PAIRS_U128;
-                }
                 look_back {
+                    onesweep_keys_u128: recent keys match, onesweep::KEYS_U128;
+                    onesweep_pairs_u128: recent pairs match, onesweep::PAIRS_U128;
                     onesweep_keys_baseline_u128: keys match, onesweep::KEYS_U128_BASELINE;
                     onesweep_pairs_baseline_u128: pairs match, onesweep::PAIRS_U128_BASELINE;
                 }
-                recent_portioned {
-                    onesweep_keys_wide_u128: keys match, onesweep::KEYS_U128;
-                    onesweep_pairs_wide_u128: pairs match, onesweep::PAIRS_U128;
-                }
                 portioned {
+                    onesweep_keys_wide_u128: recent keys match, onesweep::KEYS_U128;
+                    onesweep_pairs_wide_u128: recent pairs match, onesweep::PAIRS_U128;
                     onesweep_keys_wide_baseline_u128: keys match, onesweep::KEYS_U128_BASELINE;
                     onesweep_pairs_wide_baseline_u128: pairs match, onesweep::PAIRS_U128_BASELINE;
                 }

@@ -32,11 +32,11 @@ macro_rules! sweep {
     })*) => { $(
         $($(swept! {
             [sweep_ $pass _ $key _] $pass_shape [_ $pass_ranking]
-            passes { swept BACK $key } $pass $by
+            passes { BACK $key } swept $pass $by
         })*)*
         $($(swept! {
             [sweep_few_ $wave _ $key _] $wave_shape [_ $wave_ranking]
-            passes { swept ALL_GATHER $key } $wave $wave_by
+            passes { ALL_GATHER $key } swept $wave $wave_by
         })*)*
         $($(swept! {
             [sweep_local_ $local _ $key _] $local_shape [_ $local_ranking]
@@ -44,7 +44,7 @@ macro_rules! sweep {
         })*)*
         $($(swept! {
             [sweep_fused_ $fused _ $key _] $fused_shape [_ $fused_ranking]
-            fused { swept $key } $fused
+            fused { $key } swept $fused
         })*)*
 
         #[cfg(not(target_os = "cuda"))]

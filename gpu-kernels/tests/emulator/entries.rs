@@ -52,8 +52,6 @@ macro_rules! stamp {
 
 gpu_kernels::for_every_entry!(stamp);
 
-use {fused as recent_fused, look_back as recent_look_back, portioned as recent_portioned};
-
 fn histograms<K: Key>(entry: &Entry<Histogram<K>>, run: unsafe fn(Histogram<K>)) {
     let kernels = Kernels { histogram: Kernel::of(entry, run), ..Kernels::of_keys::<128, 1, 1>() };
     let key = KeyType::unsigned(K::BITS);
