@@ -118,7 +118,9 @@ fn levels(devices: &Arc<Devices>) {
     for level in [1, 2, 7, 64] {
         for n in [0, 1, 5, 100_003, 3_000_001] {
             let mut split = runners::Split::over(devices, Rc::new(input(n, 1)), level).unwrap();
-            assert!(split.sample(2).unwrap().host_s.is_some());
+            let sample = split.sample(2);
+            let sample = sample.unwrap_or_else(|error| panic!("{n} keys, level {level}: {error}"));
+            assert!(sample.host_s.is_some());
         }
         for n in [1, 5000, 300_007] {
             let arrays = Rc::new((0..level).map(|seed| input(n, seed as u64)).collect());

@@ -45,10 +45,15 @@ const SPREADS: [Distribution; 6] = [
 ];
 
 /// Tests that capture a stream: what other threads ask of the driver meanwhile may fail,
-/// and the capture with it. And one that holds all GPUs back, for which others that free memory
+/// and the capture with it. And those that hold GPUs back, for which others that free memory
 /// would wait, and the driver with them.
-const ALONE: &[&str] =
-    &["a_sort_is_captured_in_a_graph", "a_capture_alone_clears_nothing", "levels_go_over_all_gpus"];
+const ALONE: &[&str] = &[
+    "a_sort_is_captured_in_a_graph",
+    "a_capture_alone_clears_nothing",
+    "every_level_sorts_every_case",
+    "levels_on_a_gpu_opened_several_times",
+    "levels_go_over_all_gpus",
+];
 
 /// Held by each test, by those alone.
 static TURN: RwLock<()> = RwLock::new(());
