@@ -65,7 +65,7 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
     /// plan, which reads the input.
     #[inline(always)]
     pub(crate) unsafe fn first_step(arg: &Pass<K>) -> Step {
-        if Self::ALL_GATHER && arg.position == 0 {
+        if arg.position == 0 {
             Step::running(0, 2, arg.shift, Self::ranking(arg.options))
         } else {
             Step::read(arg.control, arg.position as usize)

@@ -88,8 +88,7 @@ pub const SHORTCUT_ENTRY: usize = ARRIVALS + 7;
 pub const BINS: usize = 2 * DIGITS_MAX;
 
 use crate::key::RADIX;
-use cuda_std::ext::hint;
-use cuda_std::ext::memory::Global;
+use cuda_std::{ext::*, prelude::*};
 
 /// Index of the starts of even portions (0) and of odd ones (1), for keys of `digits` digits.
 pub const fn starts(digits: usize, portion: u32) -> usize {
@@ -172,6 +171,38 @@ pub const ONLY_AGAIN: u32 = 16;
 /// An option of a histogram: a [shortcut](crate::shortcut) follows, for keys that are sorted by all
 /// their bits.
 pub const SUGGEST: u32 = 32;
+/// An option of a launch: it begins when the plan is made, because a launch before it waits for that
+/// and only then lets others begin.
+pub const PLANNED: u32 = 64;
+
+/// Waits for the launch before this one, unless the plan leaves the block nothing to do, and returns
+/// `word` of the plan, which is 0 then.
+///
+/// A [`PLANNED`] launch reads it before it waits, where no shortcut may still change it: so blocks
+/// that have nothing to do end while others still work. Block 0 stays, or the next launch would not
+/// wait for what this one should have waited for. Any other launch lets the next one begin only
+/// when the plan is made.
+#[inline(always)]
+pub(crate) unsafe fn await_plan(control: Global<u32>, options: u32, word: usize) -> u32 {
+    if options & PLANNED == 0 {
+        sync_predecessor();
+        trigger_dependents();
+        return control.get(word);
+    }
+    trigger_dependents();
+    // As one number of two halves, or one is read only when the other is there.
+    let both = get_early(control, SHORTCUT) << 16 | get_early(control, word);
+    let both = hint::opaque(both);
+    let planned = both & 0xffff;
+    if both >> 16 != 0 {
+        sync_predecessor();
+        return control.get(word);
+    }
+    if planned != 0 || thread::block_idx_x() == 0 {
+        sync_predecessor();
+    }
+    planned
+}
 
 /// How a pass finds the rank of a key: see [`rank`](crate::rank).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

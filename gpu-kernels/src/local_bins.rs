@@ -74,14 +74,12 @@ unsafe fn bins<K: Key, const THREADS: usize>(layout: &Layout<K>) -> InBins<K, TH
 /// of which there are a power of two. None has more than `THREADS * ITEMS` keys.
 #[inline(always)]
 pub unsafe fn sort_by_bins<K: Key, const THREADS: usize, const ITEMS: usize>(arg: LocalSort<K>) {
-    trigger_dependents();
+    if control::await_plan(arg.control, arg.options, control::LOCALLY) == 0 {
+        return;
+    }
     let layout = const { Layout::<K>::of(THREADS, ITEMS) };
     let thread = thread::thread_idx_x();
     bins::<K, THREADS>(&layout).clear();
-    sync_predecessor();
-    if arg.control.get(control::LOCALLY) == 0 {
-        return;
-    }
     let claimed = layout.claimed.shared();
     if thread == 0 {
         let bucket = thread::block_idx_x() as usize;

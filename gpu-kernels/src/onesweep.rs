@@ -33,7 +33,7 @@
 //! slots: counts, starts and look-back do not change. The first pass is not checked: there is no
 //! order yet that it could lose.
 
-use crate::control::{self, Ranking};
+use crate::control::{self, Ranking, Step};
 use crate::key::{Key, RADIX};
 use crate::rank::{is_contended, pack, unpack};
 use crate::tile::{Pass, Tile, look, windows_for};
@@ -53,12 +53,14 @@ pub unsafe fn onesweep<
 >(
     arg: Pass<K>,
 ) {
-    trigger_dependents();
-    sync_predecessor();
+    if PAIRED || LOOK == look::ALL_GATHER {
+        trigger_dependents();
+        sync_predecessor();
+    }
     pass::<K, THREADS, ITEMS, PAIRED, ATOMICS, LOOK>(arg);
 }
 
-/// The same within a launch.
+/// The same; of a single wave, within a launch.
 #[inline(always)]
 pub(crate) unsafe fn pass<
     K: Key,
@@ -70,7 +72,13 @@ pub(crate) unsafe fn pass<
 >(
     arg: Pass<K>,
 ) {
-    let step = Tile::<K, THREADS, ITEMS, PAIRED, LOOK>::first_step(&arg);
+    let step = if LOOK == look::ALL_GATHER {
+        Tile::<K, THREADS, ITEMS, PAIRED, LOOK>::first_step(&arg)
+    } else if PAIRED {
+        Step::read(arg.control, arg.position as usize)
+    } else {
+        Step::from_word(control::await_plan(arg.control, arg.options, arg.position as usize))
+    };
     let thread = thread::thread_idx_x();
     let tile = Tile::<K, THREADS, ITEMS, PAIRED, LOOK> { arg, step, thread };
     if LOOK == look::ALL_GATHER {
@@ -211,11 +219,18 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 }
             }
         } else {
-            let encodes = self.encodes(self.step.first());
+            // Encoded afterwards, or each waits for the one before it, and the launch for this tile.
+            let has = |i: usize| first + 32 * (i as u32) < valid;
             for i in 0..ITEMS {
-                if first + 32 * (i as u32) < valid {
-                    let key = Self::read(source, 32 * i);
-                    keys[i] = if encodes { key.encode() } else { key };
+                if has(i) {
+                    keys[i] = Self::read(source, 32 * i);
+                }
+            }
+            if self.encodes(self.step.first()) {
+                for i in 0..ITEMS {
+                    if has(i) {
+                        keys[i] = keys[i].encode();
+                    }
                 }
             }
         }

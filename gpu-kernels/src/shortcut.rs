@@ -17,9 +17,7 @@ use cuda_std::{ext::*, prelude::*};
 pub unsafe fn shortcut<K: Key + AtomicWord, const THREADS: usize, const PAIRED: bool>(
     arg: WholeSort<K>,
 ) {
-    trigger_dependents();
-    sync_predecessor();
-    let suggestion = arg.control.get(control::SHORTCUT);
+    let suggestion = control::await_plan(arg.control, arg.options, control::SHORTCUT);
     let sorts = if !PAIRED && suggestion & FEW != 0 {
         few::count_and_fill(arg)
     } else if suggestion & (ASCENDING | DESCENDING) != 0 {

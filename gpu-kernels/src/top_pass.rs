@@ -73,7 +73,6 @@ pub const fn most_buckets(threads: usize) -> usize {
 /// The kernel: a block of `THREADS` threads for each tile of `THREADS * ITEMS` keys.
 #[inline(always)]
 pub unsafe fn top_pass<K: Key, const THREADS: usize, const ITEMS: usize>(arg: TopPass<K>) {
-    trigger_dependents();
     let tile = TopTile::<K, THREADS, ITEMS> { arg };
     let counts = TopTile::<K, THREADS, ITEMS>::LAYOUT.counts.shared();
     let mut word = thread::thread_idx_x() as usize;
@@ -85,6 +84,8 @@ pub unsafe fn top_pass<K: Key, const THREADS: usize, const ITEMS: usize>(arg: To
         TopTile::<K, THREADS, ITEMS>::LAYOUT.shift.shared().set(0, K::BITS - arg.top_bits);
     }
     sync_predecessor();
+    // Now, and not before: those that follow may read the plan at once.
+    trigger_dependents();
     if arg.control.get(control::LOCALLY) == 0 {
         return;
     }

@@ -76,7 +76,7 @@ pub fn sorts<K: Key>(
         control: sorter.control.global(),
         n: keys.len() as u32,
         order_mask: counted.order_mask,
-        options: counted.options,
+        options: counted.options | sorter.planned(),
     };
     let blocks = BLOCKS - case.seed as usize % 2;
     let options = case.options(blocks as u32, kernel.threads as u32);

@@ -138,6 +138,11 @@ impl<K: Key> Sorter<K> {
         }
     }
 
+    /// The option of launches behind the plan that some of them have.
+    pub fn planned(&self) -> u32 {
+        if (self.case.seed / 2).is_multiple_of(2) { control::PLANNED } else { 0 }
+    }
+
     /// The options that kernels are told.
     fn what(&self, indexed: bool) -> u32 {
         let whole = self.bits.end - self.bits.begin == K::BITS;
@@ -299,7 +304,7 @@ impl<K: Key> Sorter<K> {
             bits: self.bits,
             portion: 0,
             first_tile: 0,
-            options: self.what(indexed),
+            options: self.what(indexed) | self.planned(),
         };
         let mut oracle = Oracle::new(self, keys, values);
         for position in 0..self.bits.digits() {

@@ -213,9 +213,11 @@ impl<W: Entries> Launch<'_, W> {
             }
             if let Some((kernels, top_bits)) = by_top {
                 self.by_top(&kernels, Histogram { top_bits, ..counts }, at)?;
+                pass.options |= control::PLANNED;
             }
             if let Some(kernel) = shortcut {
-                self.shortcut(kernel, at)?;
+                let shortcut = WholeSort { options: pass.options, ..self.whole(at.control) };
+                kernel.launch_early(self.stream, at.multiprocessors, &shortcut)?;
             }
             for position in 0..self.bits.digits() {
                 (pass.position, pass.portion) = (position, 0);
@@ -251,16 +253,6 @@ impl<W: Entries> Launch<'_, W> {
         }
     }
 
-    /// Sorts by the shortcut that the plan suggests, if it suggests one.
-    ///
-    /// # Safety
-    /// As [`passes`](Self::passes).
-    unsafe fn shortcut(&self, kernel: Kernel<WholeSort<W>>, at: Workplace) -> Result<(), Error> {
-        let shortcut = self.whole(at.control);
-        // SAFETY: the caller's contract; it waits for its predecessor.
-        unsafe { kernel.launch_early(self.stream, at.multiprocessors, &shortcut) }
-    }
-
     /// Counts top bits, passes over them and sorts what has them in common, unless the plan says
     /// otherwise.
     ///
@@ -291,7 +283,7 @@ impl<W: Entries> Launch<'_, W> {
         unsafe {
             kernels.counts.launch(self.stream, blocks, &Histogram { held, ..counts })?;
             kernels.pass.launch_early(self.stream, tiles, &pass)?;
-            let local = LocalSort { keys, ..local };
+            let local = LocalSort { keys, options: local.options | control::PLANNED, ..local };
             kernels.sort.launch_early(self.stream, 1 << counts.top_bits, &local)
         }
     }

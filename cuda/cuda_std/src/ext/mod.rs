@@ -9,7 +9,7 @@
 //! | [`Scope`], [`fence`] | scopes of atomic operations, and fences |
 //! | [`lanes`] | operations of a warp on 32-bit values, and masks of its lanes |
 //! | [`hint`] | hints to the compiler, which change no result |
-//! | [`trigger_dependents`], [`sync_predecessor`] | launches that overlap |
+//! | [`trigger_dependents`], [`sync_predecessor`], [`get_early`] | launches that overlap |
 //! | [`with_name!`] | names of functions that macros put together |
 
 pub mod hint;
@@ -23,5 +23,5 @@ pub use crate::shared_words;
 pub use cuda_std_macros::with_name;
 pub use memory::{Global, Shared, dynamic_shared};
 pub use order::{Ordering, Scope, fence};
-pub use overlap::{sync_predecessor, trigger_dependents};
+pub use overlap::{get_early, sync_predecessor, trigger_dependents};
 pub use word::{AtomicWord, Word};

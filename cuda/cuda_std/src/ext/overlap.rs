@@ -2,6 +2,8 @@
 
 #[cfg(not(target_os = "cuda"))]
 use crate::emu::launch::current;
+use crate::ext::Word;
+use crate::ext::memory::Global;
 #[cfg(target_os = "cuda")]
 use core::arch::asm;
 
@@ -30,5 +32,20 @@ twins! {
             unsafe { asm!("griddepcontrol.wait;", options(nostack)) }
         };
         current(|launch| launch.early[launch.me().lane].set(false))
+    }
+
+    /// Reads element `i` before [`sync_predecessor`].
+    ///
+    /// # Safety
+    /// As of the accessors, and only launches write the array that have ended.
+    unsafe fn get_early<T: Word>(array: Global<T>, i: usize) -> T {
+        array.get(i);
+        {
+            let flag = |to| current(|launch| launch.early[launch.me().lane].replace(to));
+            let early = flag(false);
+            let value = array.get(i);
+            flag(early);
+            value
+        }
     }
 }
