@@ -28,11 +28,12 @@ pub struct BucketStarts {
 
 /// Blocks of [`bucket_starts`]: each has the buckets of two upper digits.
 pub const BLOCKS: usize = RADIX / 2;
-/// Bucket counts that a thread reads at once.
-const READ: usize = 12;
+/// Bucket counts that a thread reads at once: a third of those of a large GPU, because each turn
+/// takes as long as a read does.
+const READ: usize = 44;
 /// Threads of a block, each with two buckets.
 const THREADS: usize = COUNT_WORDS / BLOCKS;
-pub const SHAPE: Shape = Shape::new(THREADS, 0, 4);
+pub const SHAPE: Shape = Shape::new(THREADS, 0, 2);
 
 pub const SHARED_BYTES: usize = THREADS / 32 * 4;
 

@@ -42,14 +42,14 @@ pub(crate) const UPPER_DIGITS: usize = BUCKET_BITS as usize / 8;
 const UPPER: usize = UPPER_DIGITS * RADIX;
 
 /// Vectors of each thread that are the sample.
-const SAMPLE: u32 = 4;
+const SAMPLE: u32 = 2;
 /// Vectors that a thread has on their way at once.
 const TOGETHER: usize = 4;
 /// Lanes of a warp in whose vector neighbours share a bucket, and which make contention: of
 /// evenly spread keys, one lane in twenty thousand.
 const CONTENDED_LANES: u32 = 3;
 /// A bucket of so many keys is contended, of a sample.
-const CONTENDED: u32 = 1 << 4;
+const CONTENDED: u32 = 1 << 3;
 /// A digit that more than one key in so many of a sample has is not spread.
 const SPREAD: u32 = 8;
 
@@ -262,7 +262,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
             clear(Self::LAYOUT.counts.shared(), K::DIGITS * RADIX * COPIES);
             thread::sync_threads();
             let goes_on = |_| true;
-            self.each(SAMPLE, u32::MAX, goes_on, |vector| {
+            self.each::<TOGETHER>(SAMPLE, u32::MAX, goes_on, |vector| {
                 self.count_digits::<COPIES>(Self::LAYOUT.counts.shared(), vector);
             });
             thread::sync_threads();
@@ -286,11 +286,11 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         body.get_vector((Self::KEYS * number) as usize)
     }
 
-    /// Calls `count` with this thread's vectors from number `from` to before `to`, by
-    /// [`TOGETHER`] of them, as long as `goes_on` says so of the first of these, if there is one.
-    /// That many divide `to - from`, or `to` is beyond the last.
+    /// Calls `count` with this thread's vectors from number `from` to before `to`, by `TOGETHER`
+    /// of them, as long as `goes_on` says so of the first of these, if there is one. That many
+    /// divide `to - from`, or `to` is beyond the last.
     #[inline(always)]
-    unsafe fn each(
+    unsafe fn each<const TOGETHER: usize>(
         &self,
         from: u32,
         to: u32,
@@ -341,7 +341,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
         }
         Self::LAYOUT.words.shared().add(KEYS, keys);
         let goes_on = |_| true;
-        self.each(0, SAMPLE, goes_on, |vector| {
+        self.each::<{ SAMPLE as usize }>(0, SAMPLE, goes_on, |vector| {
             self.count_digits::<SAMPLED>(Self::LAYOUT.sample.shared(), vector);
             if counts_buckets {
                 self.count_buckets(vector);
@@ -359,7 +359,7 @@ impl<K: Key, const SAMPLED: usize, const COPIES: usize> Block<K, SAMPLED, COPIES
             }
             !contended
         };
-        self.each(SAMPLE, u32::MAX, goes_on, |vector| self.count_buckets(vector));
+        self.each::<TOGETHER>(SAMPLE, u32::MAX, goes_on, |vector| self.count_buckets(vector));
     }
 
     /// Returns true if so many of the warp's vectors have neighbours that share a bucket.
