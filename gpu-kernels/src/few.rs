@@ -2,8 +2,9 @@
 //!
 //! The plan suggests it where every digit uses few of its bins, which does not say how many
 //! distinct keys there are. Each block counts its keys in a hash table in shared memory, by open
-//! addressing: a key's slot is its own from the exchange on that writes it there. Each slot has its
-//! count in several copies, so that lanes with one key do not meet. A block that finds no slot for
+//! addressing: a key's slot is its own from the exchange on that writes it there. A key is looked
+//! for in two neighbouring slots at once, because lanes that look further for long part from their
+//! warp. Each slot has its count in several copies, so that lanes with one key do not meet. A block that finds no slot for
 //! a key withdraws from the barrier that follows, and nothing is sorted.
 //!
 //! Each block leaves its keys and counts in a row in the scratch buffer. Behind the barrier all
@@ -20,7 +21,7 @@ use cuda_std::{ext::*, prelude::*};
 
 /// Most distinct keys.
 const MOST: usize = 256;
-/// Slots of a table; one more is of the key that stands for none.
+/// Slots of a table; one more is of the key that stands for none, with a neighbour.
 const SLOTS: usize = 2 * MOST;
 /// Copies of a slot's count, of which a lane shares one with another.
 const COPIES: usize = 16;
@@ -56,7 +57,7 @@ impl<K: Key> Layout<K> {
     const fn new() -> Self {
         let mut all = Builder::new();
         let counts = all.part((SLOTS + 1) * COPIES);
-        let (slots, found, sorted) = (all.part(SLOTS + 1), all.part(MOST), all.part(MOST));
+        let (slots, found, sorted) = (all.part(SLOTS + 2), all.part(MOST), all.part(MOST));
         let (found_counts, begins) = (all.part(MOST), all.part(MOST + 1));
         let (number, full) = (all.part(1), all.part(1));
         let bytes = all.bytes();
@@ -120,7 +121,7 @@ impl<K: Key + AtomicWord> Block<K> {
     #[inline(always)]
     unsafe fn clear(self, copies: usize) {
         let Layout { slots, counts, .. } = const { Self::LAYOUT };
-        each(SLOTS + 1, |slot| slots.shared().set(slot, Self::none()));
+        each(SLOTS + 2, |slot| slots.shared().set(slot, Self::none()));
         each((SLOTS + 1) * copies, |count| counts.shared().set(count, 0));
         each(1, |_| {
             Self::LAYOUT.number.shared().set(0, 0);
@@ -155,7 +156,7 @@ impl<K: Key + AtomicWord> Block<K> {
         let single = if first < head { first } else { first + vectors * per_vector };
         if single < n {
             let key = input.get(single);
-            self.count(key, Self::LAYOUT.slots.shared().load(Self::first_slot(key)));
+            self.count(key, Self::first_two(key));
         }
     }
 
@@ -163,15 +164,14 @@ impl<K: Key + AtomicWord> Block<K> {
     /// once: most keys are found where they are looked for first.
     #[inline(always)]
     unsafe fn count_vector(self, vector: u128, has: bool) {
-        let slots = Self::LAYOUT.slots.shared();
         let key = |i: usize| K::from_u128(vector >> (K::BITS * i as u32));
         let slot = |i: usize| Self::first_slot(key(i));
-        let mut found = [K::default(); 4];
+        let mut found = [[K::default(); 2]; 4];
         for i in 0..16 / size_of::<K>() {
             if has {
                 found[i] = match (0..i).find(|&earlier| slot(earlier) == slot(i)) {
                     Some(earlier) => found[earlier],
-                    None => slots.load(slot(i)),
+                    None => Self::first_two(key(i)),
                 };
             }
         }
@@ -183,32 +183,50 @@ impl<K: Key + AtomicWord> Block<K> {
         }
     }
 
-    /// Counts a key, in whose first slot this one was found.
+    /// Counts a key, in whose first two slots these were found.
     #[inline(always)]
-    unsafe fn count(self, key: K, found: K) {
+    unsafe fn count(self, key: K, found: [K; 2]) {
         match self.slot(key, found, TRIES) {
             Some(slot) => Self::add_one(slot),
             None => Self::LAYOUT.full.shared().add(0, 1),
         }
     }
 
-    /// The slot in which a key is looked for first: one of its own for that which stands for none.
+    /// The first of the two slots in which a key is looked for first: of its own for that which
+    /// stands for none.
     #[inline(always)]
     fn first_slot(key: K) -> usize {
         let word = key.to_u64();
         let word = word as u32 ^ ((word >> 32) as u32).wrapping_mul(0x85eb_ca6b);
-        let slot = (word.wrapping_mul(0x9e37_79b1) >> (32 - const { SLOTS.ilog2() })) as usize;
-        if key == Self::none() { SLOTS } else { slot }
+        let pair = word.wrapping_mul(0x9e37_79b1) >> (33 - const { SLOTS.ilog2() });
+        if key == Self::none() { SLOTS } else { 2 * pair as usize }
     }
 
-    /// The slot of a key, in whose first one this key was found; which it takes if it has none,
+    /// The keys of both.
+    #[inline(always)]
+    unsafe fn first_two(key: K) -> [K; 2] {
+        let (slots, first) = (Self::LAYOUT.slots.shared(), Self::first_slot(key));
+        [slots.load(first), slots.load(first + 1)]
+    }
+
+    /// The slot of a key, in whose first two these were found; which it takes if it has none,
     /// unless so many from the first one on are others'.
     #[inline(always)]
-    unsafe fn slot(self, key: K, found: K, tries: usize) -> Option<usize> {
-        // Opaque, or the compiler writes every turn out.
-        let mut left = hint::opaque(tries as u32);
+    unsafe fn slot(self, key: K, found: [K; 2], tries: usize) -> Option<usize> {
         let mut slot = Self::first_slot(key);
-        let mut found = self.taken(slot, found, key);
+        if found[0] == key {
+            return Some(slot);
+        } else if found[1] == key {
+            return Some(slot + 1);
+        }
+        // Opaque, or the compiler writes every turn out.
+        let mut left = hint::opaque(tries as u32 - 1);
+        let second = found[1];
+        let mut found = self.taken(slot, found[0], key);
+        if found != key {
+            slot += 1;
+            found = self.taken(slot, second, key);
+        }
         while found != key && left > 1 {
             hint::keep_loop();
             slot = (slot + 1) % SLOTS;
@@ -287,8 +305,7 @@ impl<K: Key + AtomicWord> Block<K> {
             while index < number {
                 let key = row.get(index as usize);
                 let count = row.get(MOST + index as usize).to_u64() as u32;
-                let found = Self::LAYOUT.slots.shared().load(Self::first_slot(key));
-                if let Some(slot) = self.slot(key, found, SLOTS) {
+                if let Some(slot) = self.slot(key, Self::first_two(key), SLOTS) {
                     Self::LAYOUT.counts.shared().add(slot, count);
                 }
                 index += 32;
