@@ -6,7 +6,7 @@
 //! before anything is measured, and touched when there is something to put there. A pipe, a
 //! device or this process's own standard output is written to as it is.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -121,6 +121,22 @@ pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
     replaced.with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Refuses the file `path`, if there is one, that may not be written to or that [`put`] made
+/// for one who still writes: what that adds later would be lost with the file.
+fn require_free(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(file) => match file.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(io::Error::other(
+                "something else is writing it; name another file, or wait until that has ended",
+            )),
+            // A file system without locks tells nobody apart.
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(()),
+        },
+    }
+}
+
 /// Where to write for `path`.
 fn target(path: &Path) -> io::Result<Target> {
     match fs::metadata(path) {
@@ -144,9 +160,7 @@ fn target(path: &Path) -> io::Result<Target> {
         None => return Err(io::ErrorKind::IsADirectory.into()),
     };
     // A file that may not be written to is not replaced either.
-    if path.exists() {
-        OpenOptions::new().write(true).open(&path)?;
-    }
+    require_free(&path)?;
     // A file without a name, of which nothing stays however this process ends.
     tempfile::tempfile_in(folder_of(&path)).map_err(|error| {
         let said = format!("no file can be made in its folder: {error}");
@@ -186,7 +200,8 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Replaces `path` by a new file, once all of `contents` is on the disk.
+/// Replaces `path` by a new file, once all of `contents` is on the disk. The file is locked
+/// until it is closed, and shared with readers.
 fn put(path: &Path, contents: &[u8]) -> io::Result<File> {
     let mut new: NamedTempFile =
         Builder::new().permissions(Permissions::from_mode(NEW)).tempfile_in(folder_of(path))?;
@@ -195,6 +210,8 @@ fn put(path: &Path, contents: &[u8]) -> io::Result<File> {
     }
     new.write_all(contents)?;
     new.as_file().sync_all()?;
+    let _ = new.as_file().try_lock_shared();
+    require_free(path)?;
     // Where it cannot be renamed (a file that is mounted), its contents are not lost.
     new.persist(path).map_err(|failed| {
         let (error, new) = (failed.error, failed.file);
@@ -264,6 +281,24 @@ mod tests {
         assert_eq!(mode("below/none"), mode("plain"));
         assert!(replace(&at("circle"), b"").is_err());
         assert!(replace(folder.path(), b"").is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_being_written_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        let [mut first, mut second] = [(); 2].map(|()| Output::open(&path).unwrap());
+        first.add("1\n").unwrap();
+        for refused in [second.add("lost\n"), Output::open(&path).map(drop)] {
+            let error = format!("{:#}", refused.unwrap_err());
+            assert!(error.contains("something else is writing it"), "{error}");
+        }
+        first.add("2\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "1\n2\n");
+        drop(first);
+        second.add("after\n").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "after\n");
+        assert_eq!(names(folder.path()), ["file"]);
     }
 
     #[test]
