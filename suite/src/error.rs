@@ -115,7 +115,7 @@ pub enum Error {
     File { path: PathBuf, reason: String },
 
     /// A records file with a line that is none.
-    #[error("{}:{line}: {reason}; the file is damaged or of another version: move it away", path.display())]
+    #[error("{}:{line}: {reason}; the file is damaged, of another version or of another kind: move it away, or name another", path.display())]
     Line { path: PathBuf, line: usize, reason: String },
 }
 

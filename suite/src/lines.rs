@@ -13,8 +13,8 @@
 //! seconds, `_hz` hertz, `_w` watts, `_c` degrees Celsius), and says in words only what
 //! no number says. What was not seen is left out. Fields may be added within a version.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::case::Case;
 use crate::environment::Environment;
@@ -28,6 +28,7 @@ pub const VERSION: u32 = 2;
 
 /// A line with the version that it was written in.
 #[derive(Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 struct Versioned<L> {
     version: u32,
     #[serde(flatten)]
@@ -147,6 +148,7 @@ pub struct Sample {
     /// Sorts of which the times are the mean.
     pub sorts: u32,
     /// The figure: seconds of one sort by `clock`.
+    #[serde(deserialize_with = "more_than_nothing")]
     pub seconds: f64,
     /// The clock that the case's figure is read from.
     pub clock: Clock,
@@ -189,6 +191,13 @@ pub struct Sample {
     pub gpus: Vec<Reading>,
     /// When it was taken: seconds since 1970-01-01 00:00 UTC.
     pub unix_time_s: f64,
+}
+
+/// Seconds of which ratios and rates can be made.
+fn more_than_nothing<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let seconds = f64::deserialize(from)?;
+    let wrong = || D::Error::custom(format_args!("{seconds} seconds are no time of a sort"));
+    (seconds > 0.0).then_some(seconds).ok_or_else(wrong)
 }
 
 impl Sample {

@@ -315,7 +315,12 @@ mod tests {
     fn a_line_that_is_none_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("classic.jsonl");
+        let whole = lines::to_text(&sample(CELL, 0)).unwrap();
+        let no_time = |seconds| whole.replace("\"seconds\":0.5", seconds);
         for (text, said) in [
+            (&*no_time("\"seconds\":0.0"), ":1: 0 seconds are no time"),
+            (&*no_time("\"seconds\":-1.0"), ":1: -1 seconds are no time"),
+            ("[]\n", "expected an object"),
             ("nonsense\n", ":1: expected"),
             ("{\"line\":\"tale\",\"version\":1}\n", ":1: unknown variant `tale`"),
             (
