@@ -234,6 +234,14 @@ pub fn trust(cases: &[&Figures]) -> Vec<String> {
     said
 }
 
+/// A sentence where records are of several machines, whose times do not compare.
+pub fn machines(summary: &Summary) -> Option<String> {
+    let machines = summary.machines();
+    (machines > 1).then(|| {
+        format!("Records of {machines} machines: call no engine or case faster than another's.")
+    })
+}
+
 /// One line on the groups in which nothing was measured, and the engines that could not run,
 /// each with the reason; empty if there are none.
 pub fn not_measured(summary: &Summary) -> String {

@@ -74,7 +74,8 @@ pub fn render(summary: &Summary) -> Result<String> {
         metrics: Metric::ALL.map(Metric::name).to_vec(),
         first: Section {
             answers: analysis::first_answers(summary, first),
-            trust: analysis::trust(&all),
+            trust: [analysis::trust(&all), analysis::machines(summary).into_iter().collect()]
+                .concat(),
             ..section(summary, first)?
         },
         sections: others.map(|group| section(summary, group)).collect::<Result<_>>()?,

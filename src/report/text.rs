@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use suite::Group;
 use suite::summary::{Figures, Summary};
 
-use super::analysis::{about, answers, trust};
+use super::analysis::{about, answers, machines, trust};
 use super::figures::{self, NONE, digits, grouped, input, or_none, rate, seconds, share};
 use crate::table;
 
@@ -60,7 +60,8 @@ pub fn table(
 /// Where the figures are from, and the tables of groups.
 pub fn groups(summary: &Summary, groups: &[Group]) -> String {
     let tables = groups.iter().map(|&of| group(summary, of));
-    environment(summary) + "\n" + &tables.collect::<String>()
+    let machines = machines(summary).map(|said| said + "\n").unwrap_or_default();
+    environment(summary) + "\n" + &machines + &tables.collect::<String>()
 }
 
 /// The table of a group, and what follows from it.

@@ -128,6 +128,20 @@ impl Summary {
         last.or(self.environments.last())
     }
 
+    /// Number of machines that they were measured on. A run of the CPU alone does not say the
+    /// GPU, and counts as one of a machine with that CPU.
+    pub fn machines(&self) -> usize {
+        let (with_gpu, without): (Vec<_>, Vec<_>) =
+            self.environments.iter().partition(|line| line.environment.gpu.is_some());
+        let is_known = |line: &&&EnvironmentLine| {
+            with_gpu.iter().any(|other| other.environment.cpu == line.environment.cpu)
+        };
+        let others = without.iter().filter(|line| !is_known(line));
+        let ids: BTreeSet<&str> =
+            with_gpu.iter().chain(others).map(|line| line.machine_id.as_str()).collect();
+        ids.len()
+    }
+
     /// Of what a file holds.
     pub fn of(contents: &Contents) -> Self {
         let mut cases = BTreeMap::new();
@@ -504,12 +518,13 @@ mod tests {
     }
 
     #[test]
-    fn an_environment_with_a_gpu_stands_for_all() {
+    fn an_environment_with_a_gpu_stands_for_all_of_its_machine() {
         let cases: &[(&str, &[f64])] = &[("cpu/u32-uniform/cpu-std/1/100", &[1.0])];
         let named = |id: &str, gpu: bool| {
             let mut summary = Summary::of(&contents(cases));
             let line = &mut summary.environments[0];
-            line.id = id.to_owned();
+            id.clone_into(&mut line.id);
+            id.clone_into(&mut line.machine_id);
             line.environment.gpu = gpu.then(|| crate::environment::Gpu {
                 name: "a GPU".to_owned(),
                 ..Default::default()
@@ -521,6 +536,11 @@ mod tests {
         assert_eq!(summary.environments.len(), 2);
         assert_eq!(summary.environment().unwrap().id, "with");
         assert_eq!(named("alone", false).environment().unwrap().id, "alone");
+        assert_eq!(summary.machines(), 1, "one CPU");
+        let mut other = named("other", false);
+        other.environments[0].environment.cpu = Some("another CPU".to_owned());
+        summary.merge(other);
+        assert_eq!(summary.machines(), 2);
     }
 
     #[test]
