@@ -2,17 +2,18 @@
 //!
 //! Results go to standard output, everything said about them to standard error. The
 //! exit code is 0 if all was done, 1 if something could not be, 2 if the command line
-//! is wrong, 3 if this machine lacks what the command measures; each is explained in
-//! one line that begins with `cudamark:`. `compare` and `doctor` have exit codes of their
-//! own, for those that gate by them: their modules say which.
+//! is wrong, 3 if this machine lacks what the command measures, 130 after Ctrl-C; each is
+//! explained in one line that begins with `cudamark:`. `compare` and `doctor` have exit codes
+//! of their own, for those that gate by them: their modules say which.
 
 mod cmd;
 
+use std::env;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand};
-use cudamark::{output, tell};
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
+use cudamark::{interrupt, output, tell};
 use suite::Unavailable;
 
 /// Exit code where this machine lacks what the command measures.
@@ -47,7 +48,7 @@ enum Command {
 
 fn main() -> ExitCode {
     suite::limits::return_errors();
-    let cli = match Cli::try_parse() {
+    let cli = match parsed() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -71,6 +72,9 @@ fn main() -> ExitCode {
         Err(error) => {
             // The causes in one line, the outermost first.
             tell!("cudamark: {error:#}");
+            if let Some(code) = interrupt::exit_code() {
+                return ExitCode::from(code);
+            }
             let named = matches!(error.downcast_ref(), Some(suite::Error::Unavailable(_)));
             match named || error.is::<Unavailable>() {
                 true => ExitCode::from(NOTHING_MEASURED),
@@ -78,6 +82,16 @@ fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// The command line. A negative number is a value, so that the option is named that has it.
+fn parsed() -> Result<Cli, clap::Error> {
+    let number = |option: Arg| match option.get_action().takes_values() {
+        true => option.allow_negative_numbers(true),
+        false => option,
+    };
+    let cli = Cli::command().mut_subcommands(|command| command.mut_args(number));
+    Cli::from_arg_matches(&cli.try_get_matches()?)
 }
 
 /// The help of every command, as Markdown.
@@ -106,6 +120,8 @@ fn usage(error: &clap::Error) -> ExitCode {
     let lines = text.lines().take_while(|line| !line.trim().is_empty());
     let line = lines.map(str::trim).collect::<Vec<_>>().join(" ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
-    tell!("cudamark: {line}; see cudamark --help");
+    let command = env::args().nth(1).filter(|name| Cli::command().find_subcommand(name).is_some());
+    let of = command.map(|name| name + " ").unwrap_or_default();
+    tell!("cudamark: {line}; see cudamark {of}--help");
     ExitCode::from(2)
 }

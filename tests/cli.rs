@@ -167,7 +167,8 @@ fn a_wrong_command_line_is_named_in_one_line() {
         ("--levels ", &["--levels"]),
         ("--engine abacus", &["`abacus`", "gpu", "cpu-std", "cpu-rayon", "cpu-radix", "auto"]),
         ("--n many", &["'many'", "50000000"]),
-        ("--n -1", &["-1"]),
+        ("--n -1", &["'-1' for '--n <N>'", "see cudamark classic --help"]),
+        ("--n 10 --type u32", &["--type", "--n"]),
         ("--samples 0", &["--samples", "1 or more"]),
         ("--seed x", &["--seed"]),
         ("--frobnicate", &["--frobnicate"]),
@@ -270,6 +271,18 @@ fn sample(cell: &str, json: &str) -> Output {
 }
 
 #[test]
+fn cells_of_no_engine_or_of_no_name_are_refused() {
+    let (here, path) = folder();
+    for (cells, parts) in [
+        ("cpu/u32-uniform/abacus/1/1000", ["engine `abacus`", "cpu-std"]),
+        ("cpu/u32-uniform/cpu-std/1/1000,", ["--cells: ``", "every case"]),
+    ] {
+        contains(&said(&sample(cells, &path("none.jsonl")), 1), &parts);
+    }
+    assert_eq!(fs::read_dir(here.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn samples_replace_those_before_once_there_is_one() {
     let (_folder, path) = folder();
     let file = path("records.jsonl");
@@ -295,14 +308,14 @@ fn samples_replace_those_before_once_there_is_one() {
 fn a_signal_keeps_what_was_sampled() {
     let (_folder, path) = folder();
     let file = path("records.jsonl");
-    for name in ["-INT", "-TERM"] {
+    for (name, code) in [("-INT", 130), ("-TERM", 143)] {
         fs::write(&file, "before\n").unwrap();
         let mut command = common::cudamark(&["sample", "--samples", "100000000", "--json", &file]);
         command.args(["--cells", "cpu/cpu-std/u32-uniform-1000/1", "--warm-up", "0"]);
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         wait_until(&mut child, || fs::read_to_string(&file).unwrap().lines().count() >= 5);
         signal(&child, name);
-        let said = said(&child.wait_with_output().unwrap(), 1);
+        let said = said(&child.wait_with_output().unwrap(), code);
         let kept = fs::read_to_string(&file).unwrap().matches("\"line\":\"sample\"").count();
         contains(&said, &["that were finished are kept", &format!("the {kept} samples")]);
     }

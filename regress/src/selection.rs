@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Result, anyhow, bail};
 use regex::Regex;
 use suite::Case;
 
@@ -25,6 +25,9 @@ impl FromStr for Item {
     fn from_str(text: &str) -> Result<Self> {
         if let Ok(name) = text.parse() {
             return Ok(Self::Case(name));
+        }
+        if text.trim().is_empty() {
+            bail!("`{text}` would take every case; name one, or end the list before it");
         }
         let regex = Regex::new(text).map_err(|error| {
             let said = error.to_string();
@@ -92,5 +95,9 @@ mod tests {
         assert!(selection(&[]).unwrap().takes(&two[0]));
         let error = selection(&["cpu/("]).unwrap_err().to_string();
         assert_eq!(error, "`cpu/(` is no regular expression: error: unclosed group");
+        for empty in ["", " "] {
+            let error = selection(&["/12$", empty]).unwrap_err().to_string();
+            assert!(error.contains("would take every case"), "{error}");
+        }
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Options {
     /// Number of keys.
     #[arg(
         long, value_name = "N", default_value_t = CLASSIC_N, value_parser = whole_number,
-        conflicts_with = "keys"
+        conflicts_with_all = ["keys", "type"]
     )]
     n: usize,
 
@@ -66,7 +66,7 @@ pub(crate) struct Options {
     samples: usize,
 
     /// Where the draws of the keys start.
-    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED, conflicts_with = "keys")]
+    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED, conflicts_with_all = ["keys", "type"])]
     seed: u64,
 
     /// Write the CSV to this file too.

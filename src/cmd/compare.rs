@@ -17,6 +17,7 @@ use regress::calibration::{self, Summary};
 use regress::comparison::{self, Plan, Row};
 use regress::cores::{self, Cores};
 use regress::schema::Store;
+use regress::selection::Selection;
 use regress::stats::{self, Verdict};
 use regress::{machine, process};
 use suite::environment::Environment;
@@ -124,12 +125,14 @@ pub(crate) fn run(options: &Options) -> ExitCode {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
             tell!("cudamark: {error:#}");
-            ExitCode::from(NOT_JUDGED)
+            ExitCode::from(interrupt::exit_code().unwrap_or(NOT_JUDGED))
         }
     }
 }
 
 fn compare(options: &Options) -> Result<u8> {
+    // Better known before anything is built.
+    Selection::new(&options.cases)?;
     let interrupted = interrupt::flag()?;
     let kept = Builds::new(&paths::suite().join("builds"))?;
     let side = |executable: &Option<PathBuf>, revision: &str| match executable {

@@ -231,6 +231,9 @@ impl Registry {
     /// Returns the version of a peer's library.
     pub fn look_for(&self, engine: &str) -> Result<Option<String>, Error> {
         let (engine, _) = engine_and_variant(engine);
+        if engines::backend(engine).is_none() {
+            return Err(unknown("engine", engine, &engines::names(|_| true)));
+        }
         if is_peer(engine) {
             let peer = self.peer(engine)?;
             return Ok(Some(peer.borrow().greeting.peer_version.clone()));

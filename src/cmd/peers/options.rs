@@ -35,27 +35,27 @@ pub(crate) struct Options {
     /// [default: u32,i32,f32,u64,u32+u32].
     #[arg(
         long, value_name = "LIST", value_delimiter = ',', value_parser = kind,
-        conflicts_with = "keys"
+        conflicts_with_all = ["keys", "type"]
     )]
     types: Vec<String>,
 
     /// Sort other types and orders than the five, or beside those of --types: 8, 16 and 128
     /// bits, half precision, indices, descending, by some bits, and by value.
-    #[arg(long, conflicts_with = "keys")]
+    #[arg(long, conflicts_with_all = ["keys", "type"])]
     variants: bool,
 
     /// Numbers of elements: 1000000, 2^20 or 2^20-1, or a range, in which an exponent
     /// counts: 2^10..2^28, or every second 2^10..2^28:2.
     #[arg(
         long, value_name = "LIST", value_delimiter = ',', value_parser = sizes,
-        default_value = "2^10..2^28:2", conflicts_with = "keys"
+        default_value = "2^10..2^28:2", conflicts_with_all = ["keys", "type"]
     )]
     sizes: Vec<Sizes>,
 
     /// How keys are spread.
     #[arg(
         long, value_name = "LIST", value_delimiter = ',', value_parser = spread_parser(),
-        default_value = "uniform", conflicts_with = "keys"
+        default_value = "uniform", conflicts_with_all = ["keys", "type"]
     )]
     distributions: Vec<Spread>,
 
@@ -76,7 +76,7 @@ pub(crate) struct Options {
     peers: Vec<String>,
 
     /// Where the draws of the keys start.
-    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED, conflicts_with = "keys")]
+    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED, conflicts_with_all = ["keys", "type"])]
     pub seed: u64,
 
     /// Also sort the classic workload from and to host memory, by the host's clock.
