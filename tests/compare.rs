@@ -279,7 +279,8 @@ fn processes_are_bound_to_as_many_cores_as_there_are_threads() {
     let last = all.rsplit([',', '-']).next().unwrap();
     assert_eq!(cores(&[]), last);
     assert_eq!(cores(&["--cores", last]), last);
-    for (cores, said) in [("9999", "9999"), ("some", "write it like 0,1")] {
+    let missing = format!("{last},1000");
+    for (cores, said) in [("9999", "9999"), (&missing, "1000]"), ("some", "write it like 0,1")] {
         let output = dir.compare(&script, &script, &["--cores", cores]);
         assert!(refusal(&output).contains(said));
     }
@@ -292,17 +293,22 @@ fn what_cannot_be_compared_is_one_line() {
     let missing = dir.path().join("missing");
     let failing = dir.executable("failing", &[Made::cpu(1.0)]);
     edit(&failing, "echo turn", "echo it is broken >&2; exit 3; echo");
+    let idle = dir.executable("idle", &[Made::cpu(1.0)]);
+    edit(&idle, "exec cp", "exit; cp");
     let old = dir.executable("old", &[Made::cpu(1.0)]);
     edit(&old, "\n", "\necho \"error: unrecognized subcommand 'sample'\" >&2; exit 2\n");
     for (base, head, said) in [
         (&missing, &good, "missing"),
         (&good, &missing, "missing"),
         (&good, &failing, "it is broken"),
+        (&good, &idle, "cudamark sampled nothing"),
         (&old, &good, "take a later revision"),
     ] {
         let line = refusal(&dir.compare(base, head, &[]));
         assert!(line.contains(said), "{line}");
     }
+    let line = refusal(&dir.compare(&missing, &good, &["cpu/("]));
+    assert!(line.contains("unclosed group"), "{line}");
     for (flag, value, said) in [
         ("--budget", "soon", "120s"),
         ("--detect", "-1%", "5%"),

@@ -7,7 +7,7 @@
 use std::num::ParseIntError;
 use std::str::FromStr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use suite::{Case, session, threads};
 
 /// Cores that processes are bound to.
@@ -66,8 +66,14 @@ pub fn bind(cores: &[usize]) -> Result<()> {
     if cores.is_empty() {
         return Ok(());
     }
-    threads::bind(cores)
-        .with_context(|| format!("--cores: cannot bind to {cores:?}; name cores of this machine"))
+    let said = || format!("--cores: cannot bind to {cores:?}; name cores of this machine");
+    threads::bind(cores).with_context(said)?;
+    // Linux takes a list of which it has a part.
+    let bound = allowed()?;
+    match cores.iter().all(|core| bound.contains(core)) {
+        true => Ok(()),
+        false => bail!(said()),
+    }
 }
 
 #[cfg(test)]

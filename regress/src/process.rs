@@ -30,6 +30,9 @@ pub(crate) fn sample(build: &Build, arguments: &[String], records: &Path) -> Res
     let records_to = [OsStr::new("--json"), records.as_os_str()];
     ended(build, build.command().arg("sample").args(arguments).args(records_to))?;
     let contents = Contents::read(records)?;
+    if contents.cases.is_empty() {
+        bail!("{} sampled nothing: it is no `cudamark`, or of another version", build.name);
+    }
     let environment = contents.environments.values().next();
     let cases = contents.cases.iter();
     Ok(Sampled {
