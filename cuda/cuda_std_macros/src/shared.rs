@@ -10,7 +10,7 @@
 //! first becomes the pointer, and each use of the second's name a place behind it.
 
 use proc_macro2::{Delimiter, Group, Ident, Punct, Spacing, Span, TokenStream, TokenTree};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use std::collections::BTreeMap;
 use syn::parse::{ParseStream, Parser};
 use syn::{Error, Expr, ItemStatic, Result, Token, Type, parse_quote};
@@ -171,7 +171,7 @@ impl Arrays {
                 TokenTree::Ident(word) if names.contains_key(&word.to_string()) => {
                     let mut symbol = names[&word.to_string()].clone();
                     symbol.set_span(word.span());
-                    named.extend(quote!((*#symbol)));
+                    named.extend(quote_spanned!(word.span()=> (*#symbol)));
                 }
                 other => named.push(other),
             }

@@ -69,6 +69,10 @@ fn gemm_tiled() {
         let finding = gemm(raw_kernels::gemm_tiled, &Options::random(seed), true).unwrap_err();
         assert!(matches!(finding.kind, Kind::Race | Kind::Uninitialised), "{finding}");
         assert!(finding.to_string().contains("shared memory `gemm_tiled_shared_"), "{finding}");
+        // The line of the static, and not that of the kernel's attribute.
+        let line = finding.site.as_ref().unwrap().location.line() as usize;
+        let code = include_str!("../src/lib.rs").lines().nth(line - 1).unwrap();
+        assert!(code.contains("TILE_") && finding.in_macro.is_none(), "{finding}");
     }
 }
 

@@ -93,6 +93,10 @@ impl Line {
 /// The innermost line of the caller's file in `trace`, if it is another than the caller's: one in
 /// the body of the macro that is called there.
 pub(crate) fn line_in_macro(trace: &Backtrace, caller: Line) -> Option<Box<str>> {
+    // A line by debug information is that of the body already.
+    if caller.0 & 1 != 0 {
+        return None;
+    }
     let (file, line, column) = caller.parts();
     let file = file.strip_suffix(".rs")?;
     // Each path may be relative to a folder of its own.
