@@ -182,6 +182,9 @@ fn a_python_that_is_none_is_named() {
         ("python", &["warning", "/python3 does not answer", "last said: hello"]),
         ("python", &["note", "/python3.99 does not answer", "exit status: 4"]),
     ]);
+    let mut machine = Machine::new();
+    machine.command.env("CUDAMARK_PYTHON", "/missing");
+    machine.finds(&[("python", &["warning", "/missing does not answer", "names another"])]);
 }
 
 fn every_python_has_its_libraries_or_the_reason() {

@@ -6,7 +6,9 @@ use std::time::Duration;
 use std::{env, fs, thread};
 
 use suite::peers::programs::Tools;
-use suite::peers::python::{ASK_LIMIT, Interpreter, LIBRARIES, Library, ask, import};
+use suite::peers::python::{
+    ASK_LIMIT, Interpreter, LIBRARIES, Library, PYTHON_VARIABLE, ask, import,
+};
 
 use super::{Look, Machine, Note, State, Warning, amiss};
 
@@ -35,7 +37,9 @@ impl Python {
 
 /// The Pythons of this machine, the one that peers run in first.
 pub(super) fn pythons() -> Vec<Python> {
-    let used = Tools::find().ok().and_then(|tools| tools.python.ok());
+    // One that the variable names and that cannot be run is told of all the same.
+    let named = || env::var_os(PYTHON_VARIABLE).map(PathBuf::from);
+    let used = Tools::find().ok().and_then(|tools| tools.python.ok()).or_else(named);
     let path = env::var_os("PATH").unwrap_or_default();
     let others = env::split_paths(&path).flat_map(|folder| named_as_pythons(&folder));
     let mut files = BTreeSet::new();
