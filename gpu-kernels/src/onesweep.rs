@@ -219,18 +219,19 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize, const PAIRED: bool, const
                 }
             }
         } else {
-            // Encoded afterwards, or each waits for the one before it, and the launch for this tile.
-            let has = |i: usize| first + 32 * (i as u32) < valid;
+            let encodes = self.encodes(self.step.first());
+            // Of keys of 8 bytes afterwards, or the assembler has each wait for the one before it,
+            // and the launch for this tile.
+            let at_once = PAIRED || Self::ALL_GATHER || size_of::<K>() != 8;
             for i in 0..ITEMS {
-                if has(i) {
-                    keys[i] = Self::read(source, 32 * i);
+                if first + 32 * (i as u32) < valid {
+                    let key = Self::read(source, 32 * i);
+                    keys[i] = if at_once && encodes { key.encode() } else { key };
                 }
             }
-            if self.encodes(self.step.first()) {
-                for i in 0..ITEMS {
-                    if has(i) {
-                        keys[i] = keys[i].encode();
-                    }
+            for i in 0..if at_once { 0 } else { ITEMS } {
+                if encodes && first + 32 * (i as u32) < valid {
+                    keys[i] = keys[i].encode();
                 }
             }
         }

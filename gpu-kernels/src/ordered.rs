@@ -36,10 +36,14 @@ impl<K: Key> Glance<K> {
         Glance { keys }
     }
 
-    /// The copy to suggest, if there is one. It has two barriers.
+    /// The copy to suggest, if there is one: none of equal keys, of which one that is not equal
+    /// would show only when most are copied. It has three barriers.
     #[inline(always)]
     pub(crate) unsafe fn suggestion(self, order_mask: K, options: u32) -> u32 {
         let [key, next] = self.keys;
+        if !thread::sync_threads_or(key != next) {
+            return 0;
+        }
         let suggests = options & control::SUGGEST != 0;
         let all = |order| {
             let follows = follows(order_mask, options, order);

@@ -131,10 +131,10 @@ pub const fn long_segments(shape: Shape) -> Counts {
 }
 
 /// The histogram and the plan, for which warps vote on how many bins are used.
-pub const HISTOGRAM: Counts = Counts::new(1, 8);
+pub const HISTOGRAM: Counts = Counts::new(1, 9);
 
 /// The same by top bits, whose counts take two more and the claims one.
-pub const HISTOGRAM_BY_TOP: Counts = Counts::new(1, 11);
+pub const HISTOGRAM_BY_TOP: Counts = Counts::new(1, 12);
 
 /// The shortcuts. Of keys in order a barrier reduces what threads have seen, and the grid barrier
 /// has two. Of few distinct keys, if they are alone, lanes vote on whether they go on, barriers
@@ -160,9 +160,9 @@ pub const fn sort_by_bins<K>(items: usize) -> Counts {
 /// The histogram by bucket. Warps vote in two places on whether their keys are contended: before
 /// the sample and while they count. Two barriers reduce, what warps have voted and what the
 /// sample shows. One stands behind the sample, one before and one behind the digits that are
-/// counted in the place of bucket counts, one behind these and one behind their sums; six are
+/// counted in the place of bucket counts, one behind these and one behind their sums; seven are
 /// the last arrival's and the plan's, and one vote, as above.
-pub const BUCKET_COUNTS: Counts = Counts::new(3, 13);
+pub const BUCKET_COUNTS: Counts = Counts::new(3, 14);
 
 /// The starts of buckets: one barrier is its scan's, two those of the last arrival.
 pub const BUCKET_STARTS: Counts = Counts::new(0, 3);

@@ -62,6 +62,12 @@ fn of_each_fault<K: Key + AtomicWord>(key: KeyType) {
 }
 
 #[test]
+fn equal_keys_are_left_to_the_passes() {
+    let case = Case { payload: Payload::Value(4), ..Case::uniform(KeyType::U32, 4200, 1) };
+    assert_eq!(sorts(&case, &[7; 4200], shortcut::small::<u32>(true), (0, true)), Ok(false));
+}
+
+#[test]
 fn ordered_keys_are_copied() {
     for key in [KeyType::U32, KeyType::I32, KeyType::F32] {
         of_each_fault::<u32>(key);
