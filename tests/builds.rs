@@ -304,7 +304,7 @@ fn two_comparisons_at_once_keep_their_builds_apart() {
 }
 
 fn a_signal_ends_a_build_and_leaves_nothing() {
-    for name in ["-TERM", "-HUP", "-INT"] {
+    for (name, code) in [("-TERM", 143), ("-HUP", 129), ("-INT", 130)] {
         let dir = TestDir::new();
         let slow = dir.beside("slow");
         fs::write(&slow, "").unwrap();
@@ -318,7 +318,7 @@ fn a_signal_ends_a_build_and_leaves_nothing() {
         let started = || fs::read_to_string(&slow).unwrap();
         wait_until(&mut child, || started().ends_with('\n'));
         signal(&child, name);
-        let said = one_line(&child.wait_with_output().unwrap(), 2);
+        let said = one_line(&child.wait_with_output().unwrap(), code);
         assert!(said.contains("interrupted"), "{said}");
         assert_eq!(dir.git(&["worktree", "list"]).lines().count(), 1);
         assert_eq!(fs::read_dir(dir.beside("tmp")).unwrap().count(), 0);
