@@ -58,6 +58,12 @@ pub fn sorts<K: Key>(
     let of_values = Arrays::of_values(given, case.in_place);
     let scratch = Buffer::uninitialised(BLOCKS * few::ROW).named("scratch");
     sorter.plan(&input, skip, indexed)?;
+    let ascents = keys.windows(2).filter(|pair| case.rank(pair[0]) < case.rank(pair[1])).count();
+    let descents = keys.windows(2).filter(|pair| case.rank(pair[0]) > case.rank(pair[1])).count();
+    let copies = sorter.control.read(control::SHORTCUT) & (ASCENDING | DESCENDING) != 0;
+    if copies && ascents.min(descents) > keys.len() / 4 {
+        return Err("a copy is suggested of keys that are in no order".to_owned());
+    }
     if told != 0 {
         sorter.control.write(control::SHORTCUT, told);
     }
