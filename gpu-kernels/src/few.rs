@@ -4,8 +4,8 @@
 //! distinct keys there are. Each block counts its keys in a hash table in shared memory, by open
 //! addressing: a key's slot is its own from the exchange on that writes it there. A key is looked
 //! for in two neighbouring slots at once, because lanes that look further for long part from their
-//! warp. Each slot has its count in several copies, so that lanes with one key do not meet. A block that finds no slot for
-//! a key withdraws from the barrier that follows, and nothing is sorted.
+//! warp. Each slot has its count in several copies, so that lanes with one key do not meet. A block
+//! that finds no slot for a key withdraws from the barrier that follows, and nothing is sorted.
 //!
 //! Each block leaves its keys and counts in a row in the scratch buffer. Behind the barrier all
 //! blocks add up all rows, so each knows everything, and fills its part of the output. The input

@@ -137,9 +137,8 @@ impl Summary {
             with_gpu.iter().any(|other| other.environment.cpu == line.environment.cpu)
         };
         let others = without.iter().filter(|line| !is_known(line));
-        let ids: BTreeSet<&str> =
-            with_gpu.iter().chain(others).map(|line| line.machine_id.as_str()).collect();
-        ids.len()
+        let ids = with_gpu.iter().chain(others).map(|line| &line.machine_id);
+        ids.collect::<BTreeSet<_>>().len()
     }
 
     /// Of what a file holds.

@@ -37,7 +37,7 @@ twins! {
     /// Reads element `i` before [`sync_predecessor`].
     ///
     /// # Safety
-    /// As of the accessors, and only launches write the array that have ended.
+    /// As of the accessors; whether it shows what a launch writes that has not ended is open.
     unsafe fn get_early<T: Word>(array: Global<T>, i: usize) -> T {
         array.get(i);
         {
