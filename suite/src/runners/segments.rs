@@ -15,6 +15,7 @@ use crate::runners::gpu::{download, sorter, timed};
 use crate::threads;
 use crate::verify::compare_each;
 use host::error::failed;
+use host::gpu::segments::LONGEST_IN_A_BLOCK;
 use host::gpu::stream::{stream, timer};
 use host::gpu::transfer::upload;
 use host::gpu::{Order, SegmentSort, Workspace};
@@ -46,6 +47,8 @@ pub struct Segments<K: Key> {
     events: (Event, Event),
     sorted: Vec<K>,
     level: usize,
+    /// True if some are so long that the host starts their sorts, for which it waits.
+    by_host: bool,
 }
 
 impl<K: Key> Segments<K> {
@@ -65,20 +68,24 @@ impl<K: Key> Segments<K> {
             events: (timer()?, timer()?),
             sorted: sorted(keys, level)?,
             level,
+            by_host: length(keys.len(), level) > LONGEST_IN_A_BLOCK,
         })
     }
 }
 
 impl<K: Key> Runner for Segments<K> {
     fn once(&mut self) -> Result<Times, Error> {
-        let Self { sort, source, keys, offsets, workspace, stream, events, .. } = self;
+        let Self { sort, source, keys, offsets, workspace, stream, events, by_host, .. } = self;
         sorter()?.device().enter()?;
         // SAFETY: both live as long as this, which waits for the stream below.
         unsafe { keys.async_copy_from(&*source, stream) }.map_err(failed("restoring the input"))?;
         let times = timed(events, stream, "sorting segments", || {
-            sort.enqueue(keys, offsets, workspace, stream)
+            sort.enqueue(keys, offsets, workspace, stream)?;
+            match by_host {
+                true => sort.finish(keys, offsets, workspace, stream),
+                false => Ok(()),
+            }
         })?;
-        sort.finish(keys, offsets, workspace, stream)?;
         let (engine, level) = (GPU, self.level);
         let compared = compare_each(&self.sorted, &download(&self.keys)?);
         compared.map_err(|difference| Error::WrongResult { engine, level, difference })?;

@@ -45,14 +45,15 @@ const SPREADS: [Distribution; 6] = [
 ];
 
 /// Tests that capture a stream: what other threads ask of the driver meanwhile may fail,
-/// and the capture with it. And those that hold GPUs back, for which others that free memory
-/// would wait, and the driver with them.
+/// and the capture with it. Those that hold GPUs back, for which others that free memory
+/// would wait, and the driver with them. And those that compare times.
 const ALONE: &[&str] = &[
     "a_sort_is_captured_in_a_graph",
     "a_capture_alone_clears_nothing",
     "every_level_sorts_every_case",
     "levels_on_a_gpu_opened_several_times",
     "levels_go_over_all_gpus",
+    "long_segments_are_timed",
 ];
 
 /// Held by each test, by those alone.
@@ -85,6 +86,7 @@ const TESTS: &[OnDevice] = &[
     ("segments_are_sorted_each_by_itself", segments::segments_are_sorted_each_by_itself),
     ("many_segments_and_none_are_sorted", segments::many_segments_and_none_are_sorted),
     ("wrong_offsets_are_refused", segments::wrong_offsets_are_refused),
+    ("long_segments_are_timed", segments::long_segments_are_timed),
     ("variants_are_sorted_and_verified", variants_are_sorted_and_verified),
     ("every_level_sorts_every_case", every_level_sorts_every_case),
     ("many_keys_stream_through_in_runs", many_keys_stream_through_in_runs),

@@ -6,6 +6,7 @@ use cust::memory::DeviceBuffer;
 use host::gpu::segments::LONGEST_IN_A_BLOCK;
 use host::gpu::{Bf16, Device, F16, GpuKey, GpuSorter, Order};
 use sort_cases::Case;
+use suite::Registry;
 
 use crate::keys;
 use crate::list::{call, keys_of, order, words};
@@ -64,6 +65,18 @@ pub(crate) fn wrong_offsets_are_refused(device: Arc<Device>) {
     let mut bytes = DeviceBuffer::from_slice(&[2u8, 1]).unwrap();
     let error = sorter.segments(&mut bytes, &offsets, Order::ascending()).unwrap_err();
     assert!(error.to_string().contains("segments of u8 keys"), "{error}");
+}
+
+/// The clock runs while the host has such a segment sorted.
+pub(crate) fn long_segments_are_timed(_: Arc<Device>) {
+    let registry = Registry::new(7);
+    let seconds = |name: &str| {
+        let mut runner = registry.build(&name.parse().unwrap()).unwrap();
+        runner.sample(5).unwrap().device_s.unwrap()
+    };
+    let one = seconds("device/u32-uniform/gpu/1/16777216");
+    let segment = seconds("segments/u32-uniform-16777216/gpu/1");
+    assert!(2.0 * segment > one, "a sort takes {one} s, a segment {segment} s");
 }
 
 fn offsets(n: u32, most: usize, mut state: u64) -> Vec<u32> {
