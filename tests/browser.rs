@@ -327,7 +327,7 @@ fn groups_without_measurements_are_one_line(page: &mut Page) {
         (
             "document.getElementById('not-measured').textContent",
             "Not measured: device-cold, device-graph, devices (gpu: no NVIDIA driver <&>); device, \
-             split, segments, pairs, transfer (not run)."
+             split, segments, ragged, pairs, transfer (not run)."
                 .into(),
         ),
         ("document.getElementById('device')", Value::Null),

@@ -413,8 +413,8 @@ mod tests {
         }
         assert_eq!(
             not_measured(&summary),
-            "Not measured: device, device-cold, device-graph, devices, segments (cub, cupy, gpu, \
-             torch: no driver); split, batch, pairs, cpu, transfer, emulator (not run)."
+            "Not measured: device, device-cold, device-graph, devices, segments, ragged (cub, \
+             cupy, gpu, torch: no driver); split, batch, pairs, cpu, transfer, emulator (not run)."
         );
     }
 

@@ -47,11 +47,11 @@ macro_rules! engines {
 engines! {
     /// The GPU; from host memory, threads copy while it sorts.
     GPU = "gpu", Gpu,
-        [Classic, Device, DeviceCold, DeviceGraph, Split, Devices, Batch, Segments, Pairs];
+        [Classic, Device, DeviceCold, DeviceGraph, Split, Devices, Batch, Segments, Ragged, Pairs];
     /// The GPU, with a chunk of the array for each stream and thread.
     GPU_SPLIT = "gpu-split", Gpu, [Classic];
     /// CUB's radix sort.
-    CUB = "cub", Peer, [Device, Segments, Pairs];
+    CUB = "cub", Peer, [Device, Segments, Ragged, Pairs];
     /// CuPy's sort and argsort.
     CUPY = "cupy", Peer, [Classic, Device, Pairs];
     /// PyTorch's sort, which gives indices.
@@ -99,7 +99,12 @@ impl Group {
             Self::Device | Self::DeviceCold | Self::DeviceGraph | Self::Emulator => true,
             Self::Pairs => name != CPU_RAYON,
             Self::Transfer => [PINNED_IN, PINNED_OUT, DEVICE_COPY].contains(&name),
-            Self::Split | Self::Devices | Self::Batch | Self::Segments | Self::Cpu => false,
+            Self::Split
+            | Self::Devices
+            | Self::Batch
+            | Self::Segments
+            | Self::Ragged
+            | Self::Cpu => false,
         }
     }
 }

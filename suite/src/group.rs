@@ -23,6 +23,8 @@ named! {
         Batch = "batch",
         /// One array of as many segments as the level says, each sorted by itself.
         Segments = "segments",
+        /// The same, of segments of drawn lengths.
+        Ragged = "ragged",
         /// Keys with values, stably.
         Pairs = "pairs",
         /// Engines of the CPU over types, sizes and distributions.
@@ -58,6 +60,9 @@ impl Group {
             Self::Segments => {
                 "How fast are the segments of one array sorted, by how many there are?"
             }
+            Self::Ragged => {
+                "How fast are the segments of one array sorted, if their lengths differ?"
+            }
             Self::Pairs => "How much does it cost to move a value with each key, stably?",
             Self::Cpu => "Which engine of the CPU is fastest for which input?",
             Self::Transfer => "How long do the copies alone take, the floor under every sort?",
@@ -84,6 +89,7 @@ impl Group {
                 | Self::Devices
                 | Self::Batch
                 | Self::Segments
+                | Self::Ragged
                 | Self::Transfer
         )
     }

@@ -52,6 +52,11 @@ impl Inputs {
         Self { source: Source { seed, file: None }, last: RefCell::default() }
     }
 
+    /// The seed that they are drawn from.
+    pub fn seed(&self) -> u64 {
+        self.source.seed
+    }
+
     /// Has the cases that name `file` sort its keys.
     pub fn take_file(&mut self, file: KeyFile) {
         self.source.file = Some(file);

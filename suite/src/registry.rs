@@ -23,7 +23,8 @@ use crate::peers::input::{Form, Given, Input};
 use crate::peers::{Peer, Variant};
 use crate::runner::Runner;
 use crate::runners::peer::{self, Handed, Shape, SharedPeer};
-use crate::runners::{copies, devices, emulator, gpu, host as on_host, segments, streams};
+use crate::runners::segments::{Cut, Segments};
+use crate::runners::{copies, devices, emulator, gpu, host as on_host, streams};
 use crate::slowdown::Slowdown;
 use crate::workload::KeyFile;
 use crate::{cpu, gpu_engine, memory, split_engine};
@@ -286,12 +287,21 @@ impl Registry {
         peer::build(peer, shape, variant, self.handed(case)?)
     }
 
+    /// The segments of a case, if it has any.
+    fn cut(&self, case: &Case) -> Option<Cut> {
+        let seed = match case.group.parse().ok()? {
+            Group::Segments => None,
+            Group::Ragged => Some(self.inputs.seed()),
+            _ => return None,
+        };
+        Some(Cut { count: case.level, seed })
+    }
+
     /// The input of a case for peers. The last one is kept: they follow one another.
     fn handed(&self, case: &Case) -> Result<Rc<Handed>, Error> {
         let (of, kind) = kind_of(case)?;
         let form = match kind.payload {
-            Payload::None if case.group == Group::Segments.name() => Form::Segments(case.level),
-            Payload::None => Form::Alone,
+            Payload::None => self.cut(case).map_or(Form::Alone, Form::Segments),
             _ => Form::Pairs,
         };
         let name = format!("{} {form:?}", case.input());
@@ -443,8 +453,13 @@ fn build<K: Key>(registry: &Registry, group: Group, case: &Case, kind: &Kind) ->
             _ => Box::new(devices::Batch::new(arrays()?, count)?),
         });
     }
+    if let Some(cut) = registry.cut(case) {
+        return Ok(Box::new(Segments::new(keys()?.keys(), cut)?));
+    }
     Ok(match (group, engine) {
-        (Group::Device | Group::DeviceCold, _) => return Err(not_measured(case)),
+        (Group::Device | Group::DeviceCold | Group::Segments | Group::Ragged, _) => {
+            return Err(not_measured(case));
+        }
         (Group::Pairs, CPU_RAYON) => Box::new(on_host::pairs(keys()?, level, CPU_RAYON)?),
         (Group::Pairs, _) => Box::new(on_host::pairs(keys()?, level, CPU_STD)?),
         (Group::DeviceGraph, _) => Box::new(gpu::Graph::new(keys()?)?),
@@ -453,7 +468,6 @@ fn build<K: Key>(registry: &Registry, group: Group, case: &Case, kind: &Kind) ->
         (Group::Batch, GPU) => Box::new(streams::Batch::new(arrays()?)?),
         (Group::Batch, CPU_RADIX) => Box::new(on_host::batch(arrays()?, CPU_RADIX)?),
         (Group::Batch, _) => Box::new(on_host::batch(arrays()?, CPU_STD)?),
-        (Group::Segments, _) => Box::new(segments::Segments::new(keys()?.keys(), level)?),
         (Group::Transfer, CPU_COPY) => Box::new(on_host::copy(keys()?, level)?),
         (Group::Transfer, _) => copies::build(engine, keys()?, level)?,
         (Group::Emulator, _) => emulator::build(case, keys)?,
@@ -555,6 +569,8 @@ mod tests {
             "split/u32-uniform-9/gpu@2-devices/2",
             "batch/u32-uniform-9/gpu@2-devices/2",
             "segments/u32-uniform/gpu/2/9",
+            "ragged/u32-uniform-9/gpu/2",
+            "ragged/u64-uniform-9/cub/2",
             "pairs/u32+u32-uniform/gpu/1/9",
             "transfer/i32-classic-9/pinned-in/1",
             "transfer/i32-classic-9/staged-out/2",

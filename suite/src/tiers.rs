@@ -113,8 +113,8 @@ pub fn axes(tier: Tier, group: Group, with_gpu: bool) -> Vec<Axes> {
             let levels = tier.of(TWO_LEVELS, SOME_LEVELS, SOME_LEVELS);
             vec![powers(U32, UNIFORM, exponents, levels)]
         }
-        Group::Segments => {
-            // Of 16 to 4096 keys each.
+        Group::Segments | Group::Ragged => {
+            // Of 16 to 4096 keys each, or on average.
             let exponent = tier.of(18, 24, 24);
             let shifts: &[u32] = tier.of(&[4, 12], &[4, 8, 12], &[4, 6, 8, 10, 12]);
             let levels: Vec<usize> = shifts.iter().rev().map(|by| 1 << (exponent - by)).collect();

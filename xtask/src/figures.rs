@@ -441,7 +441,7 @@ pub(crate) fn all() -> Result<BTreeMap<String, String>> {
         ("one-launch", one_launch()?),
         ("least-now", least_now()?),
         ("variants", variants()?),
-        ("segments", samples::segments()?),
+        ("segments", samples::segments(&samples::Samples::of("h200", "segments")?)?),
         ("levels-h200-x2", samples::levels()?),
         ("larger", samples::larger()?),
         ("predictions-b200", predictions::b200()?),

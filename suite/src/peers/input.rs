@@ -16,7 +16,7 @@ use host::gpu::{KeyType, Order};
 use super::protocol::Floats;
 use crate::error::{Difference, Error};
 use crate::key::{Key, bytes};
-use crate::runners::segments;
+use crate::runners::segments::Cut;
 use crate::threads;
 use crate::verify::{Keys, compare_each};
 use crate::workload::file::{BLOCK, read as read_keys};
@@ -38,8 +38,8 @@ pub enum Form {
     Alone,
     /// Each key with its index as a value.
     Pairs,
-    /// A number of segments, each sorted by itself, ascending.
-    Segments(usize),
+    /// Segments, each sorted by itself, ascending.
+    Segments(Cut),
 }
 
 /// Keys, with their form and the order that they are to be sorted in.
@@ -53,9 +53,7 @@ impl<K: Key> Input for Given<K> {
         match form {
             Form::Alone => Ok(()),
             Form::Pairs => write(&folder.join("values"), bytes(&indices(n)?)),
-            Form::Segments(level) => {
-                write(&folder.join("offsets"), bytes(&segments::offsets(n, *level)))
-            }
+            Form::Segments(cut) => write(&folder.join("offsets"), bytes(&cut.offsets(n))),
         }
     }
 
@@ -66,8 +64,8 @@ impl<K: Key> Input for Given<K> {
         let values: Option<Vec<u32>> = match form {
             Form::Pairs => Some(read(&folder.join("values"), n)?),
             Form::Alone => None,
-            Form::Segments(level) => {
-                return wrong(compare_each(&segments::sorted(input.keys(), *level)?, &keys));
+            Form::Segments(cut) => {
+                return wrong(compare_each(&cut.sorted(input.keys())?, &keys));
             }
         };
         let rank = order.rank(K::TYPE)?;
@@ -258,18 +256,21 @@ mod tests {
     fn segments_are_each_in_order_and_hold_their_own_keys() {
         let workload = Workload { n: 1001, distribution: Distribution::Uniform, seed: 3 };
         let keys = workload.generate::<u32>().unwrap();
-        let input = given(&keys, Form::Segments(10), Order::ascending());
-        let folder = tempfile::tempdir().unwrap();
-        input.write(folder.path()).unwrap();
-        let offsets: Vec<u32> = read(&folder.path().join("offsets"), 11).unwrap();
-        assert_eq!((&offsets[..3], &offsets[9..]), (&[0, 101, 202][..], &[909, 1001][..]));
-        assert!(input.check(folder.path(), &[]).is_err(), "the input itself");
-        let mut sorted = segments::sorted(&keys, 10).unwrap();
-        write(&folder.path().join("keys"), bytes(&sorted)).unwrap();
-        input.check(folder.path(), &[]).unwrap();
-        // A key of another segment.
-        sorted.swap(0, 101);
-        write(&folder.path().join("keys"), bytes(&sorted)).unwrap();
-        assert!(input.check(folder.path(), &[]).is_err());
+        for seed in [None, Some(3)] {
+            let cut = Cut { count: 10, seed };
+            let input = given(&keys, Form::Segments(cut), Order::ascending());
+            let folder = tempfile::tempdir().unwrap();
+            input.write(folder.path()).unwrap();
+            let offsets: Vec<u32> = read(&folder.path().join("offsets"), 11).unwrap();
+            assert_eq!(offsets, cut.offsets(keys.len()));
+            assert!(input.check(folder.path(), &[]).is_err(), "the input itself");
+            let mut sorted = cut.sorted(&keys).unwrap();
+            write(&folder.path().join("keys"), bytes(&sorted)).unwrap();
+            input.check(folder.path(), &[]).unwrap();
+            // A key of another segment.
+            sorted.swap(0, offsets[1] as usize);
+            write(&folder.path().join("keys"), bytes(&sorted)).unwrap();
+            assert!(input.check(folder.path(), &[]).is_err());
+        }
     }
 }

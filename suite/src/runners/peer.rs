@@ -34,7 +34,7 @@ impl Shape {
     pub fn of(group: Group) -> Self {
         match group {
             Group::Classic => Self::EndToEnd,
-            Group::Segments => Self::Segments,
+            Group::Segments | Group::Ragged => Self::Segments,
             _ => Self::Resident,
         }
     }

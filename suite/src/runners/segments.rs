@@ -1,6 +1,13 @@
-//! Cases of many segments of one length, all sorted by one call: one array on the device, cut
-//! into as many segments as the level says; the last ones are shorter, or empty, if they do not
-//! divide. Each result is compared with that of the host.
+//! Cases of many segments, all sorted by one call: one array on the device, cut into as many
+//! segments as the level says. Each result is compared with that of the host.
+//!
+//! In `segments` they have one length; the last ones are shorter, or empty, if they do not divide.
+//! In `ragged`, each has a weight in 1..=2^32, uniformly drawn from the case's seed, and segment i
+//! ends at n times the sum of the weights up to its own over the sum of all, rounded down. So all
+//! keys are in segments, lengths are uniform from 0 to twice the mean, scaled to have the sum n, and
+//! of more segments than keys most are empty.
+
+use std::iter;
 
 use cust::event::Event;
 use cust::memory::{AsyncCopyDestination, DeviceBuffer};
@@ -14,26 +21,49 @@ use crate::runner::{Runner, Times};
 use crate::runners::gpu::{download, sorter, timed};
 use crate::threads;
 use crate::verify::compare_each;
+use crate::workload::{draw, seed_of_values};
 use host::error::failed;
 use host::gpu::segments::LONGEST_IN_A_BLOCK;
 use host::gpu::stream::{stream, timer};
 use host::gpu::transfer::upload;
 use host::gpu::{Order, SegmentSort, Workspace};
 
-fn length(n: usize, level: usize) -> usize {
-    n.div_ceil(level).max(1)
+/// The segments that an array is cut into.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// How many there are.
+    pub count: usize,
+    /// The seed that their lengths are drawn from; of one length, none.
+    pub seed: Option<u64>,
 }
 
-/// Where each of `level` segments of `n` keys begins, and the last ends.
-pub(crate) fn offsets(n: usize, level: usize) -> Vec<u32> {
-    (0..=level).map(|i| (i * length(n, level)).min(n) as u32).collect()
-}
+impl Cut {
+    /// Where each segment of `n` keys begins, and the last ends.
+    pub(crate) fn offsets(self, n: usize) -> Vec<u32> {
+        let Some(seed) = self.seed.map(seed_of_values) else {
+            let length = n.div_ceil(self.count).max(1);
+            return (0..=self.count).map(|i| (i * length).min(n) as u32).collect();
+        };
+        let weights = (0..self.count as u64).map(|i| u128::from(draw(seed, i) >> 32) + 1);
+        let total: u128 = weights.clone().sum();
+        let ends = weights.scan(0, |sum, weight| {
+            *sum += weight;
+            Some((n as u128 * *sum / total) as u32)
+        });
+        iter::once(0).chain(ends).collect()
+    }
 
-/// The keys with each of `level` segments sorted.
-pub(crate) fn sorted<K: Key>(keys: &[K], level: usize) -> Result<Vec<K>, Error> {
-    let mut sorted = memory::copied(keys)?;
-    threads::each(sorted.chunks_mut(length(keys.len(), level)), <[K]>::sort_unstable);
-    Ok(sorted)
+    /// The keys with each segment sorted.
+    pub(crate) fn sorted<K: Key>(self, keys: &[K]) -> Result<Vec<K>, Error> {
+        let mut sorted = memory::copied(keys)?;
+        let (mut rest, offsets) = (&mut sorted[..], self.offsets(keys.len()));
+        let segments = offsets.windows(2).map(|bounds| {
+            let length = (bounds[1] - bounds[0]) as usize;
+            rest.split_off_mut(..length).expect("offsets end with the keys")
+        });
+        threads::each(segments, <[K]>::sort_unstable);
+        Ok(sorted)
+    }
 }
 
 /// A sort of segments on the GPU.
@@ -52,23 +82,25 @@ pub struct Segments<K: Key> {
 }
 
 impl<K: Key> Segments<K> {
-    /// `keys` on the device, in `level` segments.
-    pub fn new(keys: &[K], level: usize) -> Result<Self, Error> {
+    /// `keys` on the device, in the segments of `cut`.
+    pub fn new(keys: &[K], cut: Cut) -> Result<Self, Error> {
         let sorter = sorter()?;
         sorter.device().enter()?;
         let device = sorter.device().clone();
-        let sort = SegmentSort::new(device, keys.len(), level, Order::ascending())?;
+        let sort = SegmentSort::new(device, keys.len(), cut.count, Order::ascending())?;
+        let offsets = cut.offsets(keys.len());
+        let is_long = |bounds: &[u32]| (bounds[1] - bounds[0]) as usize > LONGEST_IN_A_BLOCK;
         Ok(Self {
             workspace: sort.workspace()?,
             sort,
             source: upload(keys)?,
             keys: upload(keys)?,
-            offsets: upload(&offsets(keys.len(), level))?,
+            offsets: upload(&offsets)?,
             stream: stream()?,
             events: (timer()?, timer()?),
-            sorted: sorted(keys, level)?,
-            level,
-            by_host: length(keys.len(), level) > LONGEST_IN_A_BLOCK,
+            sorted: cut.sorted(keys)?,
+            level: cut.count,
+            by_host: offsets.windows(2).any(is_long),
         })
     }
 }
@@ -94,5 +126,52 @@ impl<K: Key> Runner for Segments<K> {
 
     fn temporary_bytes(&self) -> Option<u64> {
         Some(self.sort.workspace_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lengths of `count` segments of `n` keys, drawn from `seed`.
+    fn drawn(n: usize, count: usize, seed: u64) -> Vec<u32> {
+        let offsets = Cut { count, seed: Some(seed) }.offsets(n);
+        assert_eq!((offsets.len(), offsets[0], offsets[count]), (count + 1, 0, n as u32));
+        offsets.windows(2).map(|bounds| bounds[1] - bounds[0]).collect()
+    }
+
+    #[test]
+    fn equal_lengths_leave_the_last_segments_shorter_or_empty() {
+        for (n, count, expected) in [
+            (10, 5, &[0, 2, 4, 6, 8, 10][..]),
+            (10, 4, &[0, 3, 6, 9, 10]),
+            (2, 4, &[0, 1, 2, 2, 2]),
+            (0, 2, &[0, 0, 0]),
+        ] {
+            assert_eq!(Cut { count, seed: None }.offsets(n), expected);
+        }
+    }
+
+    #[test]
+    fn drawn_lengths_are_uniform_up_to_twice_the_mean() {
+        let lengths = drawn(16 << 20, 1 << 20, 42);
+        let counts = (0..34).map(|length| lengths.iter().filter(|&&l| l == length).count());
+        let counts: Vec<usize> = counts.collect();
+        // The mean is 16: a length of 1 to 31 has 1/32 of the segments, the ends have half of it.
+        for length in 1..32 {
+            assert!(counts[length].abs_diff(1 << 15) < 1 << 10, "{length}: {counts:?}");
+        }
+        assert!([0, 32].iter().all(|&length: &usize| counts[length].abs_diff(1 << 14) < 1 << 10));
+        assert_eq!(lengths.iter().max(), Some(&32));
+    }
+
+    #[test]
+    fn drawn_lengths_are_those_of_their_seed_and_cover_all_keys() {
+        assert_eq!(drawn(1000, 7, 1), drawn(1000, 7, 1));
+        assert_ne!(drawn(1000, 7, 1), drawn(1000, 7, 2));
+        for (n, count) in [(0, 1), (0, 9), (1, 9), (9, 1), (100, 1000), (u32::MAX as usize, 3)] {
+            drawn(n, count, 42);
+        }
+        assert!(drawn(100, 1000, 42).iter().filter(|&&length| length == 0).count() >= 900);
     }
 }

@@ -7,7 +7,7 @@ use rand::TryRng;
 const GAMMA: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// The `index`-th output of SplitMix64 seeded with `seed`.
-pub(super) fn draw(seed: u64, index: u64) -> u64 {
+pub(crate) fn draw(seed: u64, index: u64) -> u64 {
     let mut z = seed.wrapping_add(GAMMA.wrapping_mul(index.wrapping_add(1)));
     z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
@@ -21,7 +21,7 @@ pub(super) fn draw_below(limit: u64, seed: u64, index: u64) -> u64 {
 }
 
 /// A seed for draws of another kind than those of `seed` itself.
-pub(super) fn seed_of_values(seed: u64) -> u64 {
+pub(crate) fn seed_of_values(seed: u64) -> u64 {
     draw(!seed, 0)
 }
 

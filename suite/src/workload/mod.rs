@@ -23,6 +23,7 @@ mod keys;
 pub mod sizes;
 
 pub use distribution::Distribution;
+pub(crate) use draws::{draw, seed_of_values};
 pub use file::KeyFile;
 
 use crate::error::Error;

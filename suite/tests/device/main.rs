@@ -86,6 +86,7 @@ const TESTS: &[OnDevice] = &[
     ("segments_are_sorted_each_by_itself", segments::segments_are_sorted_each_by_itself),
     ("many_segments_and_none_are_sorted", segments::many_segments_and_none_are_sorted),
     ("wrong_offsets_are_refused", segments::wrong_offsets_are_refused),
+    ("cases_of_segments_are_verified", segments::cases_of_segments_are_verified),
     ("long_segments_are_timed", segments::long_segments_are_timed),
     ("variants_are_sorted_and_verified", variants_are_sorted_and_verified),
     ("every_level_sorts_every_case", every_level_sorts_every_case),

@@ -67,6 +67,24 @@ pub(crate) fn wrong_offsets_are_refused(device: Arc<Device>) {
     assert!(error.to_string().contains("segments of u8 keys"), "{error}");
 }
 
+/// Segments of one length and of drawn ones, of which many are empty, and some so long that the
+/// host has them sorted.
+pub(crate) fn cases_of_segments_are_verified(_: Arc<Device>) {
+    let registry = Registry::new(7);
+    for group in ["segments", "ragged"] {
+        for (input, level) in [
+            ("u32-uniform-1000000", 50_000),
+            ("f32-special-1000000", 500),
+            ("u64-few-distinct-1000000", 7),
+            ("i32-uniform-1000", 5000),
+            ("u32-uniform-1", 3),
+        ] {
+            let case = format!("{group}/{input}/gpu/{level}").parse().unwrap();
+            registry.build(&case).unwrap().sample(2).unwrap();
+        }
+    }
+}
+
 /// The clock runs while the host has such a segment sorted.
 pub(crate) fn long_segments_are_timed(_: Arc<Device>) {
     let registry = Registry::new(7);

@@ -6,13 +6,13 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Medians of samples in seconds, by case, and where they come from.
-struct Samples {
+pub(super) struct Samples {
     medians: BTreeMap<String, f64>,
     source: String,
 }
 
 impl Samples {
-    fn of(machine: &str, kind: &str) -> Result<Self> {
+    pub(super) fn of(machine: &str, kind: &str) -> Result<Self> {
         let path = path_of(machine, kind)?;
         let (mut times, mut commit) = (BTreeMap::<String, Vec<f64>>::new(), String::new());
         for line in read(&path)?.lines() {
@@ -47,21 +47,28 @@ impl Samples {
     }
 }
 
-/// Segments of one length beside CUB's better segmented sort.
-pub(super) fn segments() -> Result<String> {
-    let samples = Samples::of("h200", "segments")?;
-    let n = 1u64 << 24;
+/// Segments of one length, and of drawn ones, beside CUB's better segmented sort, where there are
+/// samples of such.
+pub(super) fn segments(samples: &Samples) -> Result<String> {
+    let bits = 24;
     let mut rows = Vec::new();
-    for length in (4..=12).map(|bits| 1u64 << bits) {
-        let mut row = vec![size(length)];
-        for key in ["u32", "u64"] {
-            let of = |engine| {
-                samples.of_case(&format!("segments/{key}-uniform-{n}/{engine}/{}", n / length))
+    for (group, about) in [("segments", ""), ("ragged", " on average")] {
+        for length in 0..=bits {
+            let case = |key: &str, engine: &str| {
+                format!("{group}/{key}-uniform-{}/{engine}/{}", 1 << bits, 1 << (bits - length))
             };
-            let (ours, cub) = (of("gpu")?, of("cub")?);
-            row.extend([digits(ours * 1e6), digits(cub * 1e6), format!("{:.2}", cub / ours)]);
+            let keys = ["u32", "u64"];
+            if !keys.iter().any(|key| samples.medians.contains_key(&case(key, "gpu"))) {
+                continue;
+            }
+            let mut row = vec![size(1 << length) + about];
+            for key in keys {
+                let of = |engine| samples.of_case(&case(key, engine));
+                let (ours, cub) = (of("gpu")?, of("cub")?);
+                row.extend([digits(ours * 1e6), digits(cub * 1e6), format!("{:.2}", cub / ours)]);
+            }
+            rows.push(row);
         }
-        rows.push(row);
     }
     let columns =
         ["keys of a segment", "u32, us", "CUB, us", "ratio", "u64, us", "CUB, us", "ratio"];
@@ -103,4 +110,40 @@ pub(super) fn larger() -> Result<String> {
     }
     let columns = ["H200", "2^33 `u32`, s", "billions of keys a second"];
     Ok(format!("{}\n{}.\n", table(&columns.map(str::to_owned), &rows), sources.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_of_one_length_and_of_drawn_ones_have_rows_where_there_are_samples() {
+        let mut samples = Samples { medians: BTreeMap::new(), source: "of a test".to_owned() };
+        for (group, level, ours) in
+            [("segments", 1, 2e-4), ("segments", 1 << 20, 1e-4), ("ragged", 1 << 16, 1.5e-4)]
+        {
+            for (key, engine, seconds) in [
+                ("u32", "gpu", ours),
+                ("u32", "cub", 3e-4),
+                ("u64", "gpu", ours),
+                ("u64", "cub", 6e-4),
+            ] {
+                samples
+                    .medians
+                    .insert(format!("{group}/{key}-uniform-16777216/{engine}/{level}"), seconds);
+            }
+        }
+        let table = segments(&samples).unwrap();
+        let rows: Vec<&str> = table.lines().skip(2).take(3).collect();
+        assert_eq!(
+            rows,
+            [
+                "| 2^4 | 100 | 300 | 3.00 | 100 | 600 | 6.00 |",
+                "| 2^24 | 200 | 300 | 1.50 | 200 | 600 | 3.00 |",
+                "| 2^8 on average | 150 | 300 | 2.00 | 150 | 600 | 4.00 |",
+            ]
+        );
+        samples.medians.remove("ragged/u64-uniform-16777216/cub/65536");
+        assert!(segments(&samples).is_err());
+    }
 }
