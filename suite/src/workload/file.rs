@@ -4,7 +4,7 @@
 //! first digits of a hash of its keys: `latencies.npy@1a2b3c4d`. The hash leaves the
 //! header out, so that a .npy and a raw file of the same keys have the same one.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,10 @@ impl KeyFile {
     pub fn open(path: &Path, kind: Option<&str>, types: &[(&str, usize)]) -> Result<Self, Error> {
         let wrong = |reason: String| Error::File { path: path.to_owned(), reason };
         let failed = Error::file(path);
+        // A pipe is not even opened: that waits for a writer, and its keys come only once.
+        if !fs::metadata(path).map_err(&failed)?.is_file() {
+            return Err(wrong("no file that can be read again; save the keys to one".to_owned()));
+        }
         let file = File::open(path).map_err(&failed)?;
         let bytes = file.metadata().map_err(&failed)?.len();
         let mut reader = BufReader::new(file);
@@ -265,7 +269,6 @@ mod tests {
     use super::*;
     use crate::key::F32;
     use npyz::WriterBuilder;
-    use std::fs;
 
     const TYPES: &[(&str, usize)] = &[("u32", 4), ("i32", 4), ("f32", 4), ("u64", 8)];
 
@@ -372,6 +375,12 @@ mod tests {
         }
         let error = open(&folder.0.path().join("none.npy"), None).unwrap_err();
         assert!(error.contains("none.npy: No such file"), "{error}");
+        let pipe = folder.0.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for path in [&pipe, folder.0.path()] {
+            let error = open(path, Some("u32")).unwrap_err();
+            assert!(error.contains("no file that can be read again"), "{error}");
+        }
     }
 
     #[test]
