@@ -57,7 +57,7 @@ fn shape(line: &str) -> String {
 
 #[test]
 fn the_output_is_the_classic_one_to_the_letter() {
-    let output = classic("--engine cpu-std --n 20000 --levels 1,2,128 --samples 3");
+    let output = classic("--engine cpu-std --n 3^9 --levels 1,2,1,128,2 --samples 3");
     said(&output, 0);
     let cores = std::thread::available_parallelism().unwrap();
     let stdout = text(&output.stdout);
@@ -166,11 +166,13 @@ fn a_wrong_command_line_is_named_in_one_line() {
         ("--levels 1,two", &["`two`", "1,2,4"]),
         ("--levels ", &["--levels"]),
         ("--engine abacus", &["`abacus`", "gpu", "cpu-std", "cpu-rayon", "cpu-radix", "auto"]),
-        ("--n many", &["'many'", "50000000"]),
+        ("--n many", &["'many'", "1000000"]),
+        ("--n 2^4..2^6", &["'2^4..2^6'", "not a range"]),
         ("--n -1", &["'-1' for '--n <N>'", "see cudamark classic --help"]),
         ("--n 10 --type u32", &["--type", "--n"]),
         ("--samples 0", &["--samples", "1 or more"]),
-        ("--seed x", &["--seed"]),
+        ("--samples 1e6", &["--samples", "write it like 10"]),
+        ("--seed x", &["'x' for '--seed <SEED>'", "write it like 42"]),
         ("--frobnicate", &["--frobnicate"]),
     ] {
         refuses(options, 2, parts);

@@ -14,11 +14,13 @@ use indicatif::{ProgressBar, ProgressStyle};
 use suite::classic::Classic;
 use suite::devices_engine::Gpus;
 use suite::engine::parse_level;
-use suite::workload::{CLASSIC_N, DEFAULT_SEED};
+use suite::workload::{CLASSIC_N, DEFAULT_SEED, parse_seed};
 use suite::{Case, Error, Sample, Session};
 use suite::{devices_engine, engines, environment, registry, statistics};
 
+use super::devices::number;
 use super::keys::Keys;
+use super::once_each;
 use cudamark::output::{self, Output};
 use cudamark::report::charts;
 use cudamark::report::text::classic_csv;
@@ -37,7 +39,7 @@ type ClassicKey = i32;
 pub(crate) struct Options {
     /// Number of keys.
     #[arg(
-        long, value_name = "N", default_value_t = CLASSIC_N, value_parser = whole_number,
+        long, value_name = "N", default_value_t = CLASSIC_N, value_parser = number_or_none,
         conflicts_with_all = ["keys", "type"]
     )]
     n: usize,
@@ -66,7 +68,10 @@ pub(crate) struct Options {
     samples: usize,
 
     /// Where the draws of the keys start.
-    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED, conflicts_with_all = ["keys", "type"])]
+    #[arg(
+        long, value_name = "SEED", default_value_t = DEFAULT_SEED, value_parser = parse_seed,
+        conflicts_with_all = ["keys", "type"]
+    )]
     seed: u64,
 
     /// Write the CSV to this file too.
@@ -168,7 +173,7 @@ fn measure_levels(
     options: &Options,
 ) -> Result<Vec<(Case, Vec<Sample>)>> {
     print(&format!("CPU cores: {}\n", environment::cores()))?;
-    let levels = &options.levels;
+    let levels = once_each(options.levels.iter());
     let progress = progress(levels.len() * options.samples)?;
     let mut measured = Vec::with_capacity(levels.len());
     for &level in levels {
@@ -208,15 +213,16 @@ pub(crate) fn print(text: &str) -> Result<()> {
     written.context("cannot write to standard output")
 }
 
-fn whole_number(text: &str) -> Result<usize, String> {
-    let parsed = text.parse();
-    parsed.map_err(|_| "not a whole number in range; write it like 50000000".to_owned())
+/// A number of keys, of which there may be none.
+fn number_or_none(text: &str) -> Result<usize, String> {
+    if text.trim() == "0" { Ok(0) } else { number(text) }
 }
 
-pub(super) fn sample_count(text: &str) -> Result<usize, String> {
-    match whole_number(text)? {
-        0 => Err("no samples, no median; take 1 or more".to_owned()),
-        count => Ok(count),
+pub(super) fn sample_count(text: &str) -> Result<usize, &'static str> {
+    match text.parse() {
+        Ok(0) => Err("no samples, no median; take 1 or more"),
+        Ok(count) => Ok(count),
+        Err(_) => Err("not a whole number in range; write it like 10"),
     }
 }
 

@@ -13,11 +13,12 @@ use suite::devices_report::{CaseRecord, DevicesReport};
 use suite::engine::parse_level;
 use suite::runners::devices;
 use suite::turns::Turns;
-use suite::workload::DEFAULT_SEED;
 use suite::workload::sizes::sizes;
+use suite::workload::{DEFAULT_SEED, parse_seed};
 use suite::{Session, Unavailable, environment};
 
 use super::classic::{print, sample_count};
+use super::once_each;
 use cudamark::output::{self, Output};
 
 /// Sort one array over several GPUs and over one, and print the speed-ups.
@@ -48,7 +49,7 @@ pub(crate) struct Options {
     samples: usize,
 
     /// Where the draws of the keys start.
-    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED)]
+    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED, value_parser = parse_seed)]
     seed: u64,
 
     /// Write the record to this file: every sample, and the machine.
@@ -72,7 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let environment = session.environment.environment.clone();
     let mut report = DevicesReport::new(&devices, options.seed, environment);
     print(&format!("{}\n", report.devices.join(", ")))?;
-    for cases in report.plan(options.n, &options.levels) {
+    for cases in report.plan(options.n, &once_each(options.levels.iter().copied())) {
         let records = report.measure(&session, &cases, Turns::of(options.samples))?;
         print(&lines(records))?;
     }
@@ -134,10 +135,11 @@ fn watched(records: &[CaseRecord]) -> String {
     (0..gpus).map(line).collect()
 }
 
-fn number(text: &str) -> Result<usize, String> {
+/// A number of elements.
+pub(super) fn number(text: &str) -> Result<usize, String> {
     match sizes(text)?[..] {
         [n] => Ok(n),
-        _ => Err("one number, not a range; write it like 2^29".to_owned()),
+        _ => Err("one number, not a range; write it like 1000000 or 2^29".to_owned()),
     }
 }
 

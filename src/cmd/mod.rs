@@ -15,6 +15,17 @@ pub(crate) mod sample;
 pub(crate) mod tune;
 mod verdicts;
 
+/// Each of `items`, where it first stands.
+fn once_each<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
+    let mut each = Vec::new();
+    for item in items {
+        if !each.contains(&item) {
+            each.push(item);
+        }
+    }
+    each
+}
+
 /// Options as a command line gives them, or what clap says of it.
 #[cfg(test)]
 fn parsed<T: clap::Args>(line: &str) -> Result<T, String> {

@@ -23,7 +23,7 @@ use suite::Unavailable;
 use suite::lines::{Line, to_text};
 use suite::session::{self, Sink};
 use suite::slowdown::Slowdown;
-use suite::workload::{DEFAULT_SEED, KeyFile};
+use suite::workload::{DEFAULT_SEED, KeyFile, parse_seed};
 use suite::{Case, Group, Plan, Session, Settings, Tier};
 
 use super::classic::{print, progress, sample_count};
@@ -66,7 +66,7 @@ pub(crate) struct Options {
     keys: Keys,
 
     /// Where the draws of the inputs start.
-    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED)]
+    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED, value_parser = parse_seed)]
     seed: u64,
 
     /// Have an engine of the CPU take longer, like cpu-std=5%: to see that it is noticed.

@@ -17,7 +17,7 @@ use suite::runners::shape::{Shape, shapes};
 use suite::statistics::{interval, median};
 use suite::turns::Turns;
 use suite::workload::sizes::sizes;
-use suite::workload::{DEFAULT_SEED, Distribution, Workload};
+use suite::workload::{DEFAULT_SEED, Distribution, Workload, parse_seed};
 use suite::{Case, Session, Unavailable};
 
 use super::classic::{print, sample_count};
@@ -57,7 +57,7 @@ pub(crate) struct Options {
     samples: usize,
 
     /// Where the draws of the keys start.
-    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED)]
+    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED, value_parser = parse_seed)]
     seed: u64,
 
     /// Write every sample to this file, a line of JSON each, after one for its shape.

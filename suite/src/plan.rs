@@ -89,9 +89,7 @@ impl Settings {
                 false => Err(unknown("engine", word, &all)),
             })?,
             devices: variables.one("CUDAMARK_DEVICES", str::parse)?,
-            seed: variables.one("CUDAMARK_SEED", |text| {
-                text.parse().map_err(|_| "not a whole number in range; write it like 42")
-            })?,
+            seed: variables.one("CUDAMARK_SEED", workload::parse_seed)?,
         })
     }
 

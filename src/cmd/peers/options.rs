@@ -8,10 +8,11 @@ use suite::Case;
 use suite::engines::{self, GPU};
 use suite::registry::{self, KEY_VARIANTS, PAIR_VARIANTS};
 use suite::workload::sizes::sizes;
-use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution, KeyFile};
+use suite::workload::{CLASSIC_N, DEFAULT_SEED, Distribution, KeyFile, parse_seed};
 
 use crate::cmd::classic::sample_count;
 use crate::cmd::keys::Keys;
+use crate::cmd::once_each;
 
 /// Types that are sorted by default, in the order of the table.
 const TYPES: [&str; 5] = ["u32", "i32", "f32", "u64", "u32+u32"];
@@ -76,7 +77,10 @@ pub(crate) struct Options {
     peers: Vec<String>,
 
     /// Where the draws of the keys start.
-    #[arg(long, value_name = "SEED", default_value_t = DEFAULT_SEED, conflicts_with_all = ["keys", "type"])]
+    #[arg(
+        long, value_name = "SEED", default_value_t = DEFAULT_SEED, value_parser = parse_seed,
+        conflicts_with_all = ["keys", "type"]
+    )]
     pub seed: u64,
 
     /// Also sort the classic workload from and to host memory, by the host's clock.
@@ -160,17 +164,6 @@ impl Ours {
 /// Reads the name of a type and an order.
 fn kind(name: &str) -> Result<String, suite::Error> {
     registry::kind(name).map(|_| name.to_owned())
-}
-
-/// Each of `items`, where it first stands.
-fn once_each<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
-    let mut each = Vec::new();
-    for item in items {
-        if !each.contains(&item) {
-            each.push(item);
-        }
-    }
-    each
 }
 
 /// A size or a range of them. By another name, as clap's derive takes a list of lists for itself.

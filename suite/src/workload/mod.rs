@@ -38,6 +38,11 @@ pub const CLASSIC_LEVELS: [usize; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 /// The seed where none is asked for.
 pub const DEFAULT_SEED: u64 = 42;
 
+/// Reads a seed.
+pub fn parse_seed(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "not a whole number in range; write it like 42")
+}
+
 /// An input, described: everything needed to generate it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workload {
