@@ -52,6 +52,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
+    suite::variables::misspelt().for_each(|line| tell!("cudamark: {line}"));
     let outcome = match cli.command {
         Command::Calibrate(options) => cmd::calibrate::run(&options),
         Command::Classic(options) => cmd::classic::run(&options),

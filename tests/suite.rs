@@ -45,6 +45,7 @@ fn main() -> ExitCode {
         ctrl_c_keeps_samples_and_resume_goes_on,
         every_group_has_a_chart_with_a_line_for_each_engine,
         settings_that_are_wrong_are_one_error,
+        settings_that_are_misspelt_are_told,
         keys_of_a_file_are_measured_under_its_name,
         a_baseline_that_is_not_there_is_one_error,
         without_bench_all_runs_once_and_nothing_is_written,
@@ -309,6 +310,12 @@ fn settings_that_are_wrong_are_one_error() {
         contains(&line, &[expected]);
         assert!(!dir.0.path().join("cudamark").exists());
     }
+}
+
+fn settings_that_are_misspelt_are_told() {
+    let ran = TestDir::new().run("cpu", &["--bench", "--list"], &[("CUDAMARK_TEIR", "quick")], 0);
+    contains(&ran.stderr, &["cpu: CUDAMARK_TEIR is ignored;", "CUDAMARK_TIER"]);
+    contains(&ran.stdout, &["cpu/u32-uniform/"]);
 }
 
 /// Paths are relative to the workspace; cargo starts a benchmark in its package's folder.

@@ -54,6 +54,7 @@ pub fn main(bench: &str, groups: &[Group]) -> ExitCode {
 pub fn main_with(bench: &str, groups: &[Group], build: Build) -> ExitCode {
     suite::limits::return_errors();
     panics::keep_quiet(bench);
+    suite::variables::misspelt().for_each(|line| tell!("{bench}: {line}"));
     let measured = panics::catch(|| {
         leave_package()?;
         measure(bench, groups, build)

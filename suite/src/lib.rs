@@ -74,6 +74,7 @@ pub mod summary;
 pub mod threads;
 pub mod tiers;
 pub mod turns;
+pub mod variables;
 pub mod verify;
 pub mod workload;
 

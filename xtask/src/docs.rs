@@ -170,14 +170,25 @@ mod tests {
         }
     }
 
+    /// Words of sources that an expression matches.
+    fn words_of_sources(expression: &str, of: &[&str]) -> String {
+        let mut git = Command::new("git");
+        git.args(["grep", "-hoE", expression, "--"]).args(of).current_dir(cargo::root());
+        String::from_utf8(git.output().unwrap().stdout).unwrap()
+    }
+
+    #[test]
+    fn every_variable_that_programs_read_is_known() {
+        let read = words_of_sources("CUDAMARK_[A-Z_]+", &["*src/*.rs", "benches", "docs"]);
+        assert!(read.lines().count() > 20);
+        for name in read.lines() {
+            assert!(crate::variables::KNOWN.contains(&name), "{name}");
+        }
+    }
+
     #[test]
     fn every_test_named_in_a_document_exists() {
-        let sources = Command::new("git")
-            .args(["grep", "-hoE", "[a-z0-9_]+", "--", "*.rs"])
-            .current_dir(cargo::root())
-            .output()
-            .unwrap();
-        let sources = String::from_utf8(sources.stdout).unwrap();
+        let sources = words_of_sources("[a-z0-9_]+", &["*.rs"]);
         let words: std::collections::HashSet<&str> = sources.lines().collect();
         let page = fs::read_to_string(cargo::root().join("docs/RELIABILITY.md")).unwrap();
         // A name of a test has several words.

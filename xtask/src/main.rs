@@ -16,6 +16,9 @@ mod ptx;
 mod ptxas;
 mod sass;
 mod setup;
+#[expect(unreachable_pub, reason = "the suite's own file")]
+#[path = "../../suite/src/variables.rs"]
+mod variables;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -63,6 +66,7 @@ struct Remaining {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    variables::misspelt().for_each(|line| eprintln!("warning: {line}"));
     run(arguments.task).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
