@@ -8,7 +8,7 @@ use crate::buckets::{self, BucketCounts};
 use crate::entry::{Entries, Entry, parameter};
 use crate::few;
 use crate::fused::Fused;
-use crate::gather::{self, Gather, NumericCodes};
+use crate::gather::{self, Gather, NumericCodes, SegmentNumbers};
 use crate::histogram::{self, Histogram};
 use crate::key::Bits;
 use crate::local_sort;
@@ -449,10 +449,11 @@ macro_rules! merges {
 /// Kernels whose threads work each for themselves.
 macro_rules! elementwise {
     (
-        $shape:expr, $name:ident: $arguments:ident<$key:ident> { $($parameters:tt)* } $kernel:expr
+        $shape:expr, $name:ident: $arguments:ident $(<$key:ident>)? { $($parameters:tt)* }
+        $kernel:expr
     ) => {
         entry! {
-            always $name: $arguments<$key> { $($parameters)* }
+            always $name: $arguments $(<$key>)? { $($parameters)* }
             $shape; paired: false, atomic: false, shared_bytes: 0,
             synchronises: synchronisation::NONE, kernel: $kernel
         }
@@ -484,7 +485,7 @@ macro_rules! entries {
         blocks $blocks:tt
         $(merge $merge:tt)?
         $(ranks { $ranks:ident; })?
-        $(segment_classes { $classes:ident; })?
+        $(segment_classes { $classes:ident; } segment_numbers { $numbers:ident; })?
         $(segments_in_warps $in_warps:tt short_segments $short:tt long_segments $long:tt)?
         verify { $verify:ident; }
         verify_values { $verify_values:ident; }
@@ -512,7 +513,14 @@ macro_rules! entries {
                 order_mask: $key, magnitude: $key, ranks: Global<u32>
             } ranks::ranks::<$key>
         })?
-        $(segment_classes! { $classes })?
+        $(
+            segment_classes! { $classes }
+            elementwise! {
+                policy::GATHER, $numbers: SegmentNumbers {
+                    offsets: Global<u32>, count: u32, n: u32, numbers: Global<u32>, within: u32
+                } gather::number_segments
+            }
+        )?
         $(segments! { $key $in_warps $short $long })?
         elementwise! {
             policy::VERIFY, $verify: Verify<$key> {

@@ -34,6 +34,7 @@ macro_rules! for_every_entry {
                 }
                 verify { verify_u8; }
                 verify_values { verify_values_u8; }
+                gather { gather_u8; }
             }
             u16 {
                 histograms { histogram_large_u16; histogram_small_u16; }
@@ -158,6 +159,7 @@ macro_rules! for_every_entry {
                 }
                 ranks { ranks_u32; }
                 segment_classes { classify_segments; }
+                segment_numbers { number_segments; }
                 segments_in_warps { segments_in_warps_u32: keys, segments::WARPS_U32; }
                 short_segments { segments_2176_u32: keys, segments::SHORT_U32; }
                 long_segments {

@@ -7,6 +7,10 @@
 //! Numeric order, in which -0 equals +0 and every NaN comes last, is not an order of bits:
 //! different bits are equal in it. It is sorted by a code of each key, with the index beside it,
 //! and then the keys are gathered.
+//!
+//! Segments that no kernel of their own takes are sorted together: all keys with their indices,
+//! then the indices by the number of the segment that each is in, and keys and values are
+//! gathered (`host/src/gpu/segments/whole.rs`).
 
 use crate::grid::each;
 use crate::key::Key;
@@ -54,5 +58,42 @@ pub unsafe fn numeric_codes<K: Key>(arg: NumericCodes<K>) {
             key.encode()
         };
         arg.codes.set(i, code);
+    });
+}
+
+/// The arguments of numbering the `n` elements from the first of `count + 1` offsets to the last,
+/// which do not decrease: `numbers[i]` becomes the number of the segment that element `i` is in;
+/// or, unless `within` is 0, less by the elements before that segment.
+#[derive(Clone, Copy)]
+pub struct SegmentNumbers {
+    pub offsets: Global<u32>,
+    pub count: u32,
+    pub n: u32,
+    pub numbers: Global<u32>,
+    pub within: u32,
+}
+
+/// The kernel that numbers. Any grid.
+#[inline(always)]
+pub unsafe fn number_segments(arg: SegmentNumbers) {
+    let first = arg.offsets.get(0);
+    each(arg.n as u64, |i| {
+        // The last segment that begins there or before: those that begin with it are empty.
+        let (mut segment, mut end) = (0, arg.count as usize);
+        let mut begin = first;
+        while end - segment > 1 {
+            let middle = segment + (end - segment) / 2;
+            let offset = arg.offsets.get(middle);
+            if offset - first <= i as u32 {
+                (segment, begin) = (middle, offset);
+            } else {
+                end = middle;
+            }
+        }
+        let number = match arg.within {
+            0 => segment as u32,
+            _ => arg.numbers.get(i) - (begin - first),
+        };
+        arg.numbers.set(i, number);
     });
 }

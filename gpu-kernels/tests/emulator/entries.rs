@@ -9,7 +9,7 @@ use crate::digit_sort::sorts_digits;
 use crate::fused::sorts_as_launched;
 use crate::gathered_sort::sorts_gathered;
 use crate::partition;
-use crate::segments::SegmentSorts;
+use crate::segments::{SegmentSorts, numbers};
 use crate::shortcut;
 use crate::sorter::{Kernels, Sorter};
 use crate::top_sort::TopSorts;
@@ -21,7 +21,7 @@ use gpu_kernels::control::ASCENDING;
 use gpu_kernels::entries;
 use gpu_kernels::entry::Entry;
 use gpu_kernels::fused::Fused;
-use gpu_kernels::gather::{Gather, NumericCodes};
+use gpu_kernels::gather::{Gather, NumericCodes, SegmentNumbers};
 use gpu_kernels::gathered_sort::GatheredSort;
 use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::Key;
@@ -226,6 +226,11 @@ fn ranks<K: Key>(entry: &Entry<Ranks<K>>, run: unsafe fn(Ranks<K>)) {
 fn segment_classes<K: Key>(entry: &Entry<Classes>, run: unsafe fn(Classes)) {
     let kernels = SegmentSorts::<K> { classes: Kernel::of(entry, run), ..SegmentSorts::new() };
     segments(entry.name, kernels, 2 * MOST[BLOCKS - 1]);
+}
+
+fn segment_numbers<K: Key>(entry: &Entry<SegmentNumbers>, run: unsafe fn(SegmentNumbers)) {
+    let key = [KeyType::unsigned(K::BITS)];
+    strided(entry, key, |case| numbers(case, 3, Kernel::of(entry, run)));
 }
 
 fn segments_in_warps<K: Key>(entry: &Entry<Segments<K>>, run: unsafe fn(Segments<K>)) {

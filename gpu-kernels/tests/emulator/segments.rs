@@ -5,6 +5,7 @@ use crate::alone::Kernel;
 use crate::case::Emulated;
 use cuda_std::emu::Buffer;
 use gpu_kernels::control;
+use gpu_kernels::gather::SegmentNumbers;
 use gpu_kernels::key::Key;
 use gpu_kernels::local_sort;
 use gpu_kernels::policy::segments::{
@@ -141,6 +142,36 @@ impl<K: Key> SegmentSorts<K> {
         }
         Ok((array.to_vec(), control.to_vec()))
     }
+}
+
+/// The number of the segment that each key is in, and then its own within that.
+pub fn numbers(case: &Case, grid: usize, kernel: Kernel<SegmentNumbers>) -> Result<(), String> {
+    let offsets = offsets(case, 4096);
+    let n = offsets[offsets.len() - 1] - offsets[0];
+    let borders = Buffer::from_slice(&offsets).named("offsets");
+    let expected = offsets.windows(2).zip(0..).flat_map(|(bounds, number)| {
+        let length = bounds[1] - bounds[0];
+        (0..length).map(move |within| [number, within])
+    });
+    for within in 0..2 {
+        let given: Vec<u32> = (0..n).collect();
+        let numbers = match within {
+            0 => Buffer::uninitialised(n as usize),
+            _ => Buffer::from_slice(&given),
+        };
+        let arg = SegmentNumbers {
+            offsets: borders.global(),
+            count: offsets.len() as u32 - 1,
+            n,
+            numbers: numbers.global(),
+            within,
+        };
+        kernel.launch(case, "number_segments", grid, arg)?;
+        if !expected.clone().map(|both| both[within as usize]).eq(numbers.to_vec()) {
+            return Err(format!("wrong numbers of segments of {offsets:?}"));
+        }
+    }
+    Ok(())
 }
 
 /// Offsets of segments of the case's keys: of a length near one of [`LENGTHS`], or of all below

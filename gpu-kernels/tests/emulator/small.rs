@@ -3,7 +3,7 @@
 use crate::alone::{Kernel, codes, gathers, merges, sorts_in_a_block, verifies, verifies_values};
 use crate::case::{Emulated, draws, for_all};
 use crate::cases;
-use crate::segments::SegmentSorts;
+use crate::segments::{SegmentSorts, numbers};
 use crate::sorter::{Kernels, Sorter};
 use cuda_std::emu::Buffer;
 use gpu_kernels::block;
@@ -53,6 +53,13 @@ fn a_single_wave_in_rounds() {
 fn gather_kernel() {
     for_all("gather_kernel", cases::GATHER, (64, 600), |case| {
         gathers(case, 2, strided(64, gather::gather::<u32>))
+    });
+}
+
+#[test]
+fn segment_numbers() {
+    for_all("segment_numbers", cases::GATHER, (64, 600), |case| {
+        numbers(case, 2, strided(64, gather::number_segments))
     });
 }
 
