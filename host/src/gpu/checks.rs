@@ -9,7 +9,7 @@ use gpu_kernels::control;
 use gpu_kernels::entry::{Entries, Entry};
 use gpu_kernels::verify::{self, Verify, VerifyValues};
 
-use super::{Device, GpuKey, Order};
+use super::{Device, GpuKey, Order, Payload};
 use crate::error::{Error, failed};
 
 /// The findings of a check.
@@ -120,6 +120,15 @@ unsafe fn find<A>(
 /// Where a slice begins.
 pub(super) fn address<T: DeviceCopy>(slice: &DeviceSlice<T>) -> u64 {
     slice.as_device_ptr().as_raw()
+}
+
+/// Checks that a sort is given the payload that it is prepared for.
+pub(super) fn check_payload(prepared: Payload, given: Payload) -> Result<(), Error> {
+    if given == prepared {
+        return Ok(());
+    }
+    let (prepared, given) = (format!("{prepared:?}"), format!("{given:?}"));
+    Err(Error::Payload { prepared, given })
 }
 
 /// Checks that two slices have one length.

@@ -361,6 +361,16 @@ impl Gatherer {
         Ok(Gatherer { width: size_of::<T>() as u64, launch: gather::<T> })
     }
 
+    /// That of values of so many bytes.
+    pub fn of_values(device: &Device, width: usize) -> Result<Self, Error> {
+        match width {
+            4 => Self::of::<u32>(device),
+            8 => Self::of::<u64>(device),
+            16 => Self::of::<u128>(device),
+            _ => Err(Error::ValueWidth { width }),
+        }
+    }
+
     /// Sets `to[i]` to `from[index[i]]` for `n` elements, by way of `spare` if `to` is `from`.
     ///
     /// # Safety

@@ -8,7 +8,7 @@ use cust::stream::Stream;
 use gpu_kernels::control;
 use gpu_kernels::gather::NumericCodes;
 
-use super::checks::{address, check_apart, check_lengths};
+use super::checks::{address, check_apart, check_lengths, check_payload};
 use super::key::GpuKey;
 use super::launch::{self, Addresses, Launch, Workplace};
 use super::sort::{Payload, Sort};
@@ -349,10 +349,7 @@ impl<K: GpuKey> Sort<K> {
 
     /// The number of keys of a slice, which the sort is prepared for with the payload `given`.
     fn check_one(&self, given: Payload, keys: &DeviceSlice<K>) -> Result<u64, Error> {
-        if given != self.payload {
-            let (prepared, given) = (format!("{:?}", self.payload), format!("{given:?}"));
-            return Err(Error::Payload { prepared, given });
-        }
+        check_payload(self.payload, given)?;
         if keys.len() as u64 > self.capacity {
             return Err(Error::Capacity { n: keys.len(), capacity: self.capacity() });
         }

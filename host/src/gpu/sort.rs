@@ -77,11 +77,6 @@ impl<K: GpuKey> Sort<K> {
         order: Order,
     ) -> Result<Self, Error> {
         let bits = order.sorted_bits(K::TYPE)?;
-        if let Payload::Value(width) = payload
-            && !matches!(width, 4 | 8 | 16)
-        {
-            return Err(Error::ValueWidth { width });
-        }
         let numeric = order.is_numeric(K::TYPE);
         let passes_along = matches!(payload, Payload::None | Payload::Value(4));
         let limit = u64::from(u32::MAX);
@@ -91,9 +86,9 @@ impl<K: GpuKey> Sort<K> {
         device.enter()?;
         let paired = numeric || payload != Payload::None;
         let gather_values = match payload {
-            Payload::Value(4) if numeric => Some(Gatherer::of::<u32>(&device)?),
-            Payload::Value(8) => Some(Gatherer::of::<u64>(&device)?),
-            Payload::Value(16) => Some(Gatherer::of::<u128>(&device)?),
+            Payload::Value(width) if numeric || width != 4 => {
+                Some(Gatherer::of_values(&device, width)?)
+            }
             _ => None,
         };
         let kind = match (paired, order.allows_atomics()) {
