@@ -8,10 +8,10 @@ use gpu_kernels::block::Block;
 use gpu_kernels::bucket_starts::BucketStarts;
 use gpu_kernels::buckets::{self, BucketCounts};
 use gpu_kernels::control;
-use gpu_kernels::entries::classify_segments;
+use gpu_kernels::entries::{classify_segments, number_segments};
 use gpu_kernels::entry::{Entries, Entry};
 use gpu_kernels::fused::{self, Fused};
-use gpu_kernels::gather::{Gather, NumericCodes};
+use gpu_kernels::gather::{Gather, NumericCodes, SegmentNumbers};
 use gpu_kernels::gathered_sort::GatheredSort;
 use gpu_kernels::histogram::Histogram;
 use gpu_kernels::key::RADIX;
@@ -356,10 +356,9 @@ fn fused_entries<W: Entries>(
     })
 }
 
-/// The kernels that sort segments; those of lists with as many blocks as the GPU holds.
+/// The kernels that sort segments of keys alone; those of lists with as many blocks as the GPU
+/// holds.
 pub struct SegmentKernels<W> {
-    /// Checks offsets, and lists segments by length.
-    pub classes: Kernel<Classes>,
     /// Sorts those that suit a warp.
     pub in_warps: Kernel<Segments<W>>,
     /// Sorts the first lists, and each of the others.
@@ -367,19 +366,27 @@ pub struct SegmentKernels<W> {
 }
 
 impl<W: Entries> SegmentKernels<W> {
-    /// Those for keys of the type called `key`.
-    pub fn of(device: &Device, key: &'static str) -> Result<Self, Error> {
+    /// Those for keys of this width, if there are any.
+    pub fn of(device: &Device) -> Result<Option<Self>, Error> {
         let [in_warps] = W::SEGMENTS_IN_WARPS else {
-            let (sort, otherwise) = ("segments", "each segment by itself");
-            return Err(Error::KeyWidth { sort, key, otherwise });
+            return Ok(None);
         };
         let lists = W::SHORT_SEGMENTS.iter().chain(W::LONG_SEGMENTS);
-        Ok(SegmentKernels {
-            classes: device.kernels.load(&classify_segments::ENTRY)?,
+        Ok(Some(SegmentKernels {
             in_warps: device.kernels.load(in_warps)?,
             lists: lists.map(|entry| load_with_blocks(device, entry)).collect::<Result<_, _>>()?,
-        })
+        }))
     }
+}
+
+/// The kernel that checks offsets, and lists segments by length.
+pub fn segment_classes(device: &Device) -> Result<Kernel<Classes>, Error> {
+    device.kernels.load(&classify_segments::ENTRY)
+}
+
+/// The kernel that numbers the segment of each key.
+pub fn segment_numbers(device: &Device) -> Result<Kernel<SegmentNumbers>, Error> {
+    device.kernels.load(&number_segments::ENTRY)
 }
 
 /// The kernel that merges runs of keys, alone or `paired` with values.

@@ -1,62 +1,141 @@
 //! Sorts of many segments of one array, each by itself.
 
+mod whole;
+
+use std::ops::Range;
 use std::sync::Arc;
 
 use cuda_std::ext::memory::Global;
-use cust::memory::{CopyDestination, DeviceSlice};
+use cust::memory::{CopyDestination, DeviceCopy, DeviceSlice};
 use cust::stream::Stream;
 use gpu_kernels::control;
 use gpu_kernels::policy::segments::{BLOCKS, MOST, SHORT};
 use gpu_kernels::segments::{self, Classes, FIRST_LIST, Segments, WRONG, list_begin};
 
-use super::checks::address;
-use super::dispatch::SegmentKernels;
+use self::whole::WholeSorts;
+use super::checks::{address, check_apart, check_lengths, check_payload};
+use super::dispatch::{self, SegmentKernels};
 use super::key::{GpuKey, Order};
+use super::module::Kernel;
+use super::run::Arguments;
 use super::sort::{Payload, Sort};
 use super::workspace::{Cleared, Workspace};
 use super::{Device, stream};
 use crate::error::{Error, failed};
 
-/// Most keys of a segment that the launches of [`SegmentSort::enqueue`] sort.
+/// Most keys of a segment that kernels sort.
 pub const LONGEST_IN_A_BLOCK: usize = MOST[BLOCKS - 1];
 
 /// A sort of many segments, ready to be run any number of times.
 ///
 /// Segment `i` is all keys from `offsets[i]` up to `offsets[i + 1]`, and may be empty; keys
-/// outside of all segments stay as they are. Keys of 4 or 8 bytes are sorted by all their bits,
-/// floating-point ones in total order, where they lie.
+/// outside of all segments stay as they are. Stable in every order. A run has two parts: a call
+/// that puts launches on a stream, and [`Enqueued::finish`], which waits for them and says whether
+/// the offsets are right.
 ///
-/// Time: one read and one write of each key. A warp sorts up to 256 keys by a bitonic network, a
-/// block up to [`LONGEST_IN_A_BLOCK`] by radix rounds in shared memory. Longer segments are
-/// sorted one after the other, each as by a [`Sort`], for which the host waits.
+/// Time, of keys of 4 or 8 bytes alone, sorted by all their bits: one read and one write of each
+/// key. A warp sorts up to 256 keys by a bitonic network, a block up to [`LONGEST_IN_A_BLOCK`] by
+/// radix rounds in shared memory. Longer segments are sorted one after the other, each as by a
+/// [`Sort`], for which the host waits.
+///
+/// All other keys, with values and indices, and in any order: the check of the offsets, for which
+/// the host waits; a [`Sort`] of all keys with their indices; one of these by the number of the
+/// segment that each is in, which takes one read and one write for each byte that the count of
+/// segments has; and a read at random places for each key and value. How long segments are makes
+/// no difference.
+///
+/// ```
+/// use cust::memory::{CopyDestination, DeviceBuffer};
+/// use cust::stream::{Stream, StreamFlags};
+/// use host::gpu::{Device, Order, Payload, SegmentSort};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let Ok(device) = Device::open() else {
+///     return Ok(());
+/// };
+/// device.enter()?;
+/// let sort = SegmentSort::new(device, 5, 2, Payload::Index, Order::ascending())?;
+/// let mut workspace = sort.workspace()?;
+/// // Waits for the copies below, which a stream that is `NON_BLOCKING` does not.
+/// let stream = Stream::new(StreamFlags::DEFAULT, None)?;
+///
+/// let keys = DeviceBuffer::from_slice(&[3i16, 1, 2, 9, 7])?;
+/// let offsets = DeviceBuffer::from_slice(&[0, 3, 5])?;
+/// let mut sorted = DeviceBuffer::zeroed(5)?;
+/// let mut indices = DeviceBuffer::zeroed(5)?;
+/// sort.indices(&keys, &mut sorted, &mut indices, &offsets, &mut workspace, &stream)?.finish()?;
+/// assert_eq!(sorted.as_host_vec()?, [1, 2, 3, 7, 9]);
+/// assert_eq!(indices.as_host_vec()?, [1, 2, 0, 1, 0]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct SegmentSort<K: GpuKey> {
     device: Arc<Device>,
     n: usize,
     count: usize,
+    payload: Payload,
     order: Order,
-    kernels: SegmentKernels<K::Word>,
+    classes: Kernel<Classes>,
+    way: Way<K>,
+}
+
+/// How segments are sorted.
+enum Way<K: GpuKey> {
+    /// Each by kernels of segments.
+    Kernels(SegmentKernels<K::Word>),
+    /// All together.
+    WholeSorts(Box<WholeSorts<K>>),
 }
 
 impl<K: GpuKey> SegmentSort<K> {
     /// A sort of `count` segments of `n` keys on `device`.
     ///
     /// # Errors
-    /// Keys of another width than 4 or 8 bytes; an order of some bits, or by value; more keys or
-    /// segments than 32 bits count; kernels that do not load.
-    pub fn new(device: Arc<Device>, n: usize, count: usize, order: Order) -> Result<Self, Error> {
-        order.require_total(K::TYPE, "a sort of segments", "each segment by itself")?;
+    /// Bits that the keys do not have; values of another width than 4, 8 or 16 bytes; more keys
+    /// or segments than 32 bits count; kernels that do not load.
+    pub fn new(
+        device: Arc<Device>,
+        n: usize,
+        count: usize,
+        payload: Payload,
+        order: Order,
+    ) -> Result<Self, Error> {
         let limit = u64::from(u32::MAX);
         if let Some(n) = [n, count].into_iter().find(|&n| n as u64 >= limit) {
             return Err(Error::TooMany { n, limit });
         }
+        order.sorted_bits(K::TYPE)?;
         device.enter()?;
-        let kernels = SegmentKernels::of(&device, K::TYPE.name)?;
-        Ok(SegmentSort { device, n, count, order, kernels })
+        let kernels = match payload {
+            Payload::None if order.is_total(K::TYPE) => SegmentKernels::of(&device)?,
+            _ => None,
+        };
+        let whole = || WholeSorts::new(device.clone(), (n, count), payload, order.clone());
+        let way = match kernels {
+            Some(kernels) => Way::Kernels(kernels),
+            None => Way::WholeSorts(Box::new(whole()?)),
+        };
+        let classes = dispatch::segment_classes(&device)?;
+        Ok(SegmentSort { device, n, count, payload, order, classes, way })
     }
 
-    /// Bytes of GPU memory that a run needs beside its arguments: four for every 140 keys or so.
+    /// Bytes of GPU memory that a run needs beside its arguments: four for every 140 keys or so
+    /// where kernels of segments sort, with which longer segments allocate what a [`Sort`] of the
+    /// longest takes; else eight a key, a value or four more, a second copy of the keys, and the
+    /// [`workspace_bytes`](Sort::workspace_bytes) of a sort with indices.
     pub fn workspace_bytes(&self) -> u64 {
-        4 * segments::words(self.n) as u64
+        match &self.way {
+            Way::Kernels(_) => 4 * segments::words(self.n) as u64,
+            Way::WholeSorts(sorts) => sorts.workspace_bytes(),
+        }
+    }
+
+    /// The first control word's place in a workspace, in words.
+    fn control(&self) -> usize {
+        match &self.way {
+            Way::Kernels(_) => 0,
+            Way::WholeSorts(sorts) => sorts.control() as usize / 4,
+        }
     }
 
     /// Allocates what a run needs.
@@ -67,22 +146,89 @@ impl<K: GpuKey> SegmentSort<K> {
         Workspace::allocate(self.n, self.workspace_bytes(), self.device.memory()?.0)
     }
 
-    /// Puts on `stream` what checks the offsets and sorts all segments of up to
-    /// [`LONGEST_IN_A_BLOCK`] keys. [`finish`](Self::finish) does the rest.
+    /// Puts on `stream` what checks the offsets and, where kernels of segments sort, sorts all of
+    /// up to [`LONGEST_IN_A_BLOCK`] keys where they lie. [`Enqueued::finish`] does the rest.
     ///
     /// # Errors
-    /// Other numbers of keys or offsets than prepared for; too small a workspace. Nothing is
-    /// launched then.
-    pub fn enqueue(
-        &self,
-        keys: &mut DeviceSlice<K>,
-        offsets: &DeviceSlice<u32>,
-        workspace: &mut Workspace,
-        stream: &Stream,
-    ) -> Result<(), Error> {
-        if keys.len() != self.n {
-            return Err(Error::Capacity { n: keys.len(), capacity: self.n });
+    /// Other numbers of keys or offsets than prepared for; too small a workspace; a sort prepared
+    /// with a payload. Nothing is launched then.
+    pub fn keys_in_place<'a>(
+        &'a self,
+        keys: &'a mut DeviceSlice<K>,
+        offsets: &'a DeviceSlice<u32>,
+        workspace: &'a mut Workspace,
+        stream: &'a Stream,
+    ) -> Result<Enqueued<'a, K>, Error> {
+        check_payload(self.payload, Payload::None)?;
+        self.check_length(keys)?;
+        let keys = (address(keys), address(keys));
+        let arguments = Arguments { keys, values: None, second: None };
+        // SAFETY: one slice of `n` keys, borrowed as long as the rest is to be done.
+        unsafe { self.enqueue(arguments, offsets, workspace, stream) }
+    }
+
+    /// The same of keys with values. Errors as [`keys_in_place`](Self::keys_in_place); values of
+    /// another width than prepared for.
+    pub fn pairs_in_place<'a, V: DeviceCopy>(
+        &'a self,
+        keys: &'a mut DeviceSlice<K>,
+        values: &'a mut DeviceSlice<V>,
+        offsets: &'a DeviceSlice<u32>,
+        workspace: &'a mut Workspace,
+        stream: &'a Stream,
+    ) -> Result<Enqueued<'a, K>, Error> {
+        check_payload(self.payload, Payload::Value(size_of::<V>()))?;
+        self.check_length(keys)?;
+        check_lengths(keys.len(), values.len())?;
+        let keys = (address(keys), address(keys));
+        let values = Some((address(values), address(values)));
+        // SAFETY: as in `keys_in_place`, and the values likewise.
+        unsafe {
+            self.enqueue(Arguments { keys, values, second: None }, offsets, workspace, stream)
         }
+    }
+
+    /// Sorts the segments of `input` into `output`, and tells for each key which index it had in
+    /// its segment. Keys outside of all segments are copied, and have no index written. Errors as
+    /// [`keys_in_place`](Self::keys_in_place); slices of unequal length or that overlap.
+    pub fn indices<'a>(
+        &'a self,
+        input: &'a DeviceSlice<K>,
+        output: &'a mut DeviceSlice<K>,
+        indices: &'a mut DeviceSlice<u32>,
+        offsets: &'a DeviceSlice<u32>,
+        workspace: &'a mut Workspace,
+        stream: &'a Stream,
+    ) -> Result<Enqueued<'a, K>, Error> {
+        check_payload(self.payload, Payload::Index)?;
+        self.check_length(input)?;
+        check_apart(input, output)?;
+        check_lengths(input.len(), indices.len())?;
+        let keys = (address(input), address(output));
+        let values = Some((address(indices), address(indices)));
+        // SAFETY: as in `keys_in_place`, two slices apart; the indices are only written.
+        unsafe {
+            self.enqueue(Arguments { keys, values, second: None }, offsets, workspace, stream)
+        }
+    }
+
+    fn check_length(&self, keys: &DeviceSlice<K>) -> Result<(), Error> {
+        match keys.len() == self.n {
+            true => Ok(()),
+            false => Err(Error::Capacity { n: keys.len(), capacity: self.n }),
+        }
+    }
+
+    /// # Safety
+    /// The addresses are of live memory of `n` elements each, input and output of each kind one
+    /// or apart, and borrowed for as long.
+    unsafe fn enqueue<'a>(
+        &'a self,
+        arguments: Arguments,
+        offsets: &'a DeviceSlice<u32>,
+        workspace: &'a mut Workspace,
+        stream: &'a Stream,
+    ) -> Result<Enqueued<'a, K>, Error> {
         if offsets.len() != self.count + 1 {
             return Err(Error::OffsetCount { given: offsets.len(), segments: self.count });
         }
@@ -90,17 +236,39 @@ impl<K: GpuKey> SegmentSort<K> {
         if workspace.bytes() < needed {
             return Err(Error::Workspace { needed, given: workspace.bytes() });
         }
-        if self.count == 0 {
-            return Ok(());
+        if self.count > 0 {
+            self.device.enter()?;
+            // SAFETY: the slices and the workspace are as long as was checked, and borrowed until
+            // the launches are on the stream, which orders them.
+            unsafe { self.launch(arguments, offsets, workspace, stream)? };
         }
-        self.device.enter()?;
-        workspace.cleared = Cleared::Nothing;
-        let base = workspace.memory.as_device_ptr().as_raw();
+        Ok(Enqueued { sort: self, arguments, offsets, workspace, stream })
+    }
+
+    /// # Safety
+    /// As [`enqueue`](Self::enqueue), and all lengths are right.
+    unsafe fn launch(
+        &self,
+        Arguments { keys, .. }: Arguments,
+        offsets: &DeviceSlice<u32>,
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        let base = workspace.memory.as_device_ptr().as_raw() + 4 * self.control() as u64;
         let (offsets, control) = (Global::on_device(address(offsets)), Global::on_device(base));
         let (count, n) = (self.count as u32, self.n as u32);
-        let SegmentKernels { classes, in_warps, lists } = &self.kernels;
+        // SAFETY: the caller's contract.
+        unsafe {
+            stream::fill(base, 0, 4 * FIRST_LIST as u64, stream)?;
+            let blocks = self.classes.blocks(self.count as u64) as u32;
+            self.classes.launch(stream, blocks, &Classes { offsets, count, n, control })?;
+        }
+        let Way::Kernels(SegmentKernels { in_warps, lists }) = &self.way else {
+            return Ok(());
+        };
+        workspace.cleared = Cleared::Nothing;
         let mut arguments = Segments {
-            keys: Global::on_device(address(keys)),
+            keys: Global::on_device(keys.1),
             offsets,
             count,
             n,
@@ -109,12 +277,8 @@ impl<K: GpuKey> SegmentSort<K> {
             options: if K::TYPE.is_float() { control::ENCODE } else { 0 },
             list: 0,
         };
-        // SAFETY: the slices and the workspace are as long as was checked, and borrowed until the
-        // launches are on the stream, which orders them.
+        // SAFETY: the caller's contract; what begins early waits for its predecessor.
         unsafe {
-            stream::fill(base, 0, 4 * FIRST_LIST as u64, stream)?;
-            let blocks = classes.blocks(self.count as u64) as u32;
-            classes.launch(stream, blocks, &Classes { offsets, count, n, control })?;
             let blocks = count.div_ceil(in_warps.shape().threads as u32);
             in_warps.launch_early(stream, blocks, &arguments)?;
             // The first kernel sees to all lists up to that of its own size.
@@ -128,60 +292,106 @@ impl<K: GpuKey> SegmentSort<K> {
         }
         Ok(())
     }
+}
 
-    /// Waits for `stream`, which has what [`enqueue`](Self::enqueue) was last given the same
-    /// arguments for, and sorts the segments that are longer.
+/// A sort of segments that is on a stream, and to be finished.
+#[must_use = "`finish` sorts the rest, and says whether the offsets are right"]
+pub struct Enqueued<'a, K: GpuKey> {
+    sort: &'a SegmentSort<K>,
+    arguments: Arguments,
+    offsets: &'a DeviceSlice<u32>,
+    workspace: &'a mut Workspace,
+    stream: &'a Stream,
+}
+
+impl<K: GpuKey> Enqueued<'_, K> {
+    /// Waits for the stream, sorts what is left, and waits for that.
     ///
     /// # Errors
-    /// A segment that ends before it begins or behind the last key: then all keys are as they
-    /// were. Failures that the driver reports.
-    pub fn finish(
-        &self,
-        keys: &mut DeviceSlice<K>,
-        offsets: &DeviceSlice<u32>,
-        workspace: &Workspace,
-        stream: &Stream,
-    ) -> Result<(), Error> {
-        stream.synchronize().map_err(failed("sorting segments"))?;
-        if self.count == 0 {
-            return Ok(());
-        }
-        let copied = failed("copying offsets from the GPU");
-        let read = |begin: usize, count: usize| {
-            let bytes = workspace.memory.index(4 * begin..4 * (begin + count));
-            let mut words = vec![0; 4 * count];
-            bytes.copy_to(&mut words).map_err(&copied)?;
-            let word = |bytes: &[u8]| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-            Ok::<Vec<u32>, Error>(words.chunks(4).map(word).collect())
+    /// A segment that ends before it begins or behind the last key: then nothing is written.
+    /// Too little GPU memory; failures that the driver reports.
+    pub fn finish(self) -> Result<(), Error> {
+        let Enqueued { sort, arguments, offsets, workspace, stream } = self;
+        let wait = || stream.synchronize().map_err(failed("sorting segments"));
+        wait()?;
+        let head = match sort.count {
+            0 => vec![0; FIRST_LIST],
+            _ => words(workspace, sort.control(), FIRST_LIST)?,
         };
-        let head = read(0, FIRST_LIST)?;
-        let left = head[segments::COUNTS + BLOCKS] as usize;
-        if head[WRONG] == 0 && left == 0 {
-            return Ok(());
-        }
-        let mut borders = vec![0; self.count + 1];
-        offsets.copy_to(&mut borders).map_err(&copied)?;
+        let borders = |range: Range<usize>| {
+            let mut borders = vec![0; range.len()];
+            let copied = offsets.index(range).copy_to(&mut borders);
+            copied.map_err(failed("copying offsets from the GPU"))?;
+            Ok::<Vec<u32>, Error>(borders)
+        };
         if head[WRONG] != 0 {
-            return Err(wrong_offsets(&borders, self.n));
+            return Err(wrong_offsets(&borders(0..offsets.len())?, sort.n));
         }
-        let range = |&segment: &u32| {
-            let segment = segment as usize;
-            borders[segment] as usize..borders[segment + 1] as usize
-        };
-        let list = read(list_begin(BLOCKS, self.n), left)?;
-        let longest = list.iter().map(|segment| range(segment).len()).max();
-        let sort = Sort::<K>::new(
-            self.device.clone(),
-            longest.unwrap_or_default(),
-            Payload::None,
-            self.order.clone(),
-        )?;
-        let mut beside = sort.workspace()?;
-        for segment in &list {
-            sort.keys_in_place(&mut keys.index(range(segment)), &mut beside, stream)?;
+        let left = head[segments::COUNTS + BLOCKS] as usize;
+        match &sort.way {
+            Way::Kernels(_) if left == 0 => Ok(()),
+            Way::Kernels(_) => {
+                let (borders, keys) = (borders(0..offsets.len())?, arguments.keys.1);
+                let range = |&segment: &u32| {
+                    let segment = segment as usize;
+                    u64::from(borders[segment])..u64::from(borders[segment + 1])
+                };
+                let list = words(workspace, list_begin(BLOCKS, sort.n), left)?;
+                let ranges: Vec<Range<u64>> = list.iter().map(range).collect();
+                // SAFETY: the keys are borrowed, and the ranges have been found to be theirs.
+                let workspace = unsafe { sort.longer(&ranges, keys, stream)? };
+                wait().map(|()| drop(workspace))
+            }
+            Way::WholeSorts(sorts) => {
+                let last = sort.count;
+                let range = match last {
+                    0 => 0..0,
+                    _ => borders(0..1)?[0].into()..borders(last..last + 1)?[0].into(),
+                };
+                let offsets = (address(offsets), last as u32);
+                // SAFETY: the slices are borrowed, as long as was checked, and the offsets have
+                // been found to be those of segments.
+                unsafe { sorts.run(range, offsets, arguments, workspace, stream)? };
+                wait()
+            }
         }
-        stream.synchronize().map_err(failed("sorting segments"))
     }
+}
+
+impl<K: GpuKey> SegmentSort<K> {
+    /// Puts on `stream` sorts of ranges of the keys at an address, one after the other, and
+    /// returns the workspace that they have.
+    ///
+    /// # Safety
+    /// There are as many keys, and no other work uses them until the stream has run.
+    unsafe fn longer(
+        &self,
+        ranges: &[Range<u64>],
+        keys: u64,
+        stream: &Stream,
+    ) -> Result<Workspace, Error> {
+        let length = |range: &Range<u64>| range.end - range.start;
+        let longest = ranges.iter().map(length).max().unwrap_or_default() as usize;
+        let (device, order) = (self.device.clone(), self.order.clone());
+        let sort = Sort::<K>::new(device, longest, Payload::None, order)?;
+        let mut workspace = sort.workspace()?;
+        for range in ranges {
+            let keys = [keys + range.start * size_of::<K>() as u64; 2].into();
+            let arguments = Arguments { keys, values: None, second: None };
+            // SAFETY: the caller's contract.
+            unsafe { sort.run(length(range), arguments, &mut workspace, stream)? };
+        }
+        Ok(workspace)
+    }
+}
+
+/// So many words of a workspace from word `begin` on.
+fn words(workspace: &Workspace, begin: usize, count: usize) -> Result<Vec<u32>, Error> {
+    let bytes = workspace.memory.index(4 * begin..4 * (begin + count));
+    let mut words = vec![0; 4 * count];
+    bytes.copy_to(&mut words).map_err(failed("copying offsets from the GPU"))?;
+    let word = |bytes: &[u8]| u32::from_ne_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    Ok(words.chunks(4).map(word).collect())
 }
 
 /// The error of the first segment that is none of `n` keys.

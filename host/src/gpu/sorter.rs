@@ -106,7 +106,7 @@ impl GpuSorter {
     }
 
     /// Sorts each segment of `keys`, from one offset to the next, by itself and where it lies, as
-    /// a [`SegmentSort`] does. Returns when that is done.
+    /// a [`SegmentSort`] does, which also sorts pairs and indices. Returns when that is done.
     ///
     /// ```
     /// use cust::memory::{CopyDestination, DeviceBuffer};
@@ -137,11 +137,11 @@ impl GpuSorter {
         let Some(count) = offsets.len().checked_sub(1) else {
             return Err(Error::OffsetCount { given: 0, segments: 0 });
         };
-        let sort = SegmentSort::new(self.device.clone(), keys.len(), count, order)?;
+        let (n, payload) = (keys.len(), Payload::None);
+        let sort = SegmentSort::new(self.device.clone(), n, count, payload, order)?;
         let mut workspace = sort.workspace()?;
         let stream = stream()?;
-        sort.enqueue(keys, offsets, &mut workspace, &stream)?;
-        sort.finish(keys, offsets, &workspace, &stream)
+        sort.keys_in_place(keys, offsets, &mut workspace, &stream)?.finish()
     }
 
     /// Sorts a slice of the host: there, sorted, and back. Returns when that is done.

@@ -23,10 +23,10 @@ use crate::threads;
 use crate::verify::compare_each;
 use crate::workload::{draw, seed_of_values};
 use host::error::failed;
-use host::gpu::segments::LONGEST_IN_A_BLOCK;
+use host::gpu::segments::{Enqueued, LONGEST_IN_A_BLOCK};
 use host::gpu::stream::{stream, timer};
 use host::gpu::transfer::upload;
-use host::gpu::{Order, SegmentSort, Workspace};
+use host::gpu::{Order, Payload, SegmentSort, Workspace};
 
 /// The segments that an array is cut into.
 #[derive(Clone, Copy, Debug)]
@@ -87,8 +87,9 @@ impl<K: Key> Segments<K> {
         let sorter = sorter()?;
         sorter.device().enter()?;
         let device = sorter.device().clone();
-        let sort = SegmentSort::new(device, keys.len(), cut.count, Order::ascending())?;
-        let offsets = cut.offsets(keys.len());
+        let (n, order) = (keys.len(), Order::ascending());
+        let sort = SegmentSort::new(device, n, cut.count, Payload::None, order)?;
+        let offsets = cut.offsets(n);
         let is_long = |bounds: &[u32]| (bounds[1] - bounds[0]) as usize > LONGEST_IN_A_BLOCK;
         Ok(Self {
             workspace: sort.workspace()?,
@@ -111,13 +112,18 @@ impl<K: Key> Runner for Segments<K> {
         sorter()?.device().enter()?;
         // SAFETY: both live as long as this, which waits for the stream below.
         unsafe { keys.async_copy_from(&*source, stream) }.map_err(failed("restoring the input"))?;
+        let mut rest = None;
         let times = timed(events, stream, "sorting segments", || {
-            sort.enqueue(keys, offsets, workspace, stream)?;
+            let enqueued = sort.keys_in_place(keys, offsets, workspace, stream)?;
             match by_host {
-                true => sort.finish(keys, offsets, workspace, stream),
-                false => Ok(()),
+                true => enqueued.finish(),
+                false => {
+                    rest = Some(enqueued);
+                    Ok(())
+                }
             }
         })?;
+        rest.map_or(Ok(()), Enqueued::finish)?;
         let (engine, level) = (GPU, self.level);
         let compared = compare_each(&self.sorted, &download(&self.keys)?);
         compared.map_err(|difference| Error::WrongResult { engine, level, difference })?;

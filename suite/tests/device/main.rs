@@ -85,7 +85,15 @@ const TESTS: &[OnDevice] = &[
     ("a_capture_alone_clears_nothing", workspaces::a_capture_alone_clears_nothing),
     ("segments_are_sorted_each_by_itself", segments::segments_are_sorted_each_by_itself),
     ("many_segments_and_none_are_sorted", segments::many_segments_and_none_are_sorted),
+    (
+        "segments_are_sorted_with_every_payload_and_order",
+        segments::segments_are_sorted_with_every_payload_and_order,
+    ),
     ("wrong_offsets_are_refused", segments::wrong_offsets_are_refused),
+    (
+        "sorts_of_segments_refuse_what_they_are_not_prepared_for",
+        segments::sorts_of_segments_refuse_what_they_are_not_prepared_for,
+    ),
     ("cases_of_segments_are_verified", segments::cases_of_segments_are_verified),
     ("long_segments_are_timed", segments::long_segments_are_timed),
     ("variants_are_sorted_and_verified", variants_are_sorted_and_verified),

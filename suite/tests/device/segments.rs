@@ -3,27 +3,49 @@
 use std::sync::Arc;
 
 use cust::memory::DeviceBuffer;
+use host::Error;
 use host::gpu::segments::LONGEST_IN_A_BLOCK;
-use host::gpu::{Bf16, Device, F16, GpuKey, GpuSorter, Order};
-use sort_cases::Case;
+use host::gpu::{Bf16, Device, F16, GpuKey, GpuSorter, Order, Payload, SegmentSort, Workspace};
+use sort_cases::{Case, Distribution, KeyType, Sorted};
 use suite::Registry;
 
-use crate::keys;
 use crate::list::{call, keys_of, order, words};
+use crate::{get, keys, stream};
 
-/// Segments of lengths about those at which a sort changes, with keys outside of them, of
-/// every type of 4 and 8 bytes.
+/// Segments of lengths about those at which a sort changes, with keys outside of them.
 pub(crate) fn segments_are_sorted_each_by_itself(device: Arc<Device>) {
     fn of<K: GpuKey>(sorter: &GpuSorter) {
-        if ![32, 64].contains(&K::TYPE.bits) {
-            return;
-        }
         for (seed, most) in
             [8, 16, 33, 257, 1025, 4097, LONGEST_IN_A_BLOCK + 2, 100_000].into_iter().enumerate()
         {
             let offsets = offsets(300_000, most, seed as u64);
             for descending in [false, true] {
-                check::<K>(sorter, &offsets, descending);
+                let case = Case { descending, ..Case::uniform(K::TYPE, 0, 1) };
+                check::<K>(sorter, &offsets, case);
+            }
+        }
+    }
+    let sorter = GpuSorter::new(device);
+    sort_cases::for_every_type!(call of (&sorter));
+}
+
+/// Every type, payload and distribution, by all bits, by some, and by value.
+pub(crate) fn segments_are_sorted_with_every_payload_and_order(device: Arc<Device>) {
+    fn of<K: GpuKey>(sorter: &GpuSorter) {
+        let mut seed = K::TYPE.bits as u64;
+        for (payload, _) in Payload::ALL {
+            for (distribution, _) in Distribution::ALL {
+                let case = Case { payload, distribution, ..Case::uniform(K::TYPE, 0, seed) };
+                let offsets = offsets(20_000, [3, 16, 700, 30_000][seed as usize % 4], seed);
+                let descending = seed.is_multiple_of(3);
+                let bits = (2, K::TYPE.bits - 1);
+                for case in [case, Case { descending, ..case }, Case { bits, ..case }] {
+                    check::<K>(sorter, &offsets, case);
+                }
+                if K::TYPE.is_float() {
+                    check::<K>(sorter, &offsets, Case { numeric: true, descending, ..case });
+                }
+                seed += 1;
             }
         }
     }
@@ -37,34 +59,78 @@ pub(crate) fn many_segments_and_none_are_sorted(device: Arc<Device>) {
     let n = 1 << 22;
     for length in [1, 7, 16, 200, 2048] {
         let offsets: Vec<u32> = (0..=n as u32 / length).map(|i| i * length).collect();
-        check::<u32>(&sorter, &offsets, false);
+        check::<u32>(&sorter, &offsets, Case::uniform(KeyType::U32, 0, 1));
     }
-    check::<u32>(&sorter, &[0], false);
-    check::<u64>(&sorter, &[5, 5, 5], false);
+    for (payload, _) in Payload::ALL {
+        for offsets in [&[0][..], &[5, 5, 5], &[0, 9], &[0, 0, 7, 7, 9, 9], &[2; 1 << 16]] {
+            let case = |key| Case { payload, ..Case::uniform(key, 0, 1) };
+            check::<u32>(&sorter, offsets, case(KeyType::U32));
+            check::<u64>(&sorter, offsets, case(KeyType::U64));
+            check::<u8>(&sorter, offsets, case(KeyType::U8));
+        }
+    }
 }
 
 /// Each is one error that names the first wrong segment, and no key moves.
 pub(crate) fn wrong_offsets_are_refused(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
     let words = keys::<u32>(100_000);
-    let mut array = DeviceBuffer::from_slice(&words).unwrap();
+    let array = DeviceBuffer::from_slice(&words).unwrap();
     for (offsets, message) in [
         (vec![0, 50_000, 49_999, 100_000], "segment 1 is 50000..49999 of 100000 keys"),
         (vec![0, 10, 20, 100_001], "segment 2 is 20..100001 of 100000 keys"),
         (vec![u32::MAX, 0], "segment 0 is 4294967295..0 of 100000 keys"),
     ] {
         let offsets = DeviceBuffer::from_slice(&offsets).unwrap();
-        let error = sorter.segments(&mut array, &offsets, Order::ascending()).unwrap_err();
-        assert!(error.to_string().starts_with(message), "{error}");
-        assert!(array.as_host_vec().unwrap() == words);
+        let check = |error: Error| {
+            assert!(error.to_string().starts_with(message), "{error}");
+            assert!(array.as_host_vec().unwrap() == words);
+        };
+        let order = Order::ascending;
+        check(sorter.segments(&mut array.index(..), &offsets, order()).unwrap_err());
+        check(sorter.segments(&mut array.index(..), &offsets, order().bits(1..9)).unwrap_err());
+        let (n, count) = (words.len(), offsets.len() - 1);
+        let sort =
+            SegmentSort::<u32>::new(sorter.device().clone(), n, count, Payload::Index, order());
+        let (sort, stream) = (sort.unwrap(), stream());
+        let [mut output, mut indices] =
+            [1, 2].map(|i| DeviceBuffer::from_slice(&vec![i; n]).unwrap());
+        let mut workspace = sort.workspace().unwrap();
+        let to = (&mut output, &mut indices);
+        let enqueued = sort.indices(&array, to.0, to.1, &offsets, &mut workspace, &stream);
+        check(enqueued.unwrap().finish().unwrap_err());
+        assert!(get(&output, &stream) == vec![1; n] && get(&indices, &stream) == vec![2; n]);
     }
-    let offsets = DeviceBuffer::from_slice(&[0, 1]).unwrap();
-    let refused = |order| sorter.segments(&mut array.index(..), &offsets, order).unwrap_err();
-    let error = refused(Order::ascending().bits(0..8)).to_string();
-    assert!(error.contains("takes all bits"), "{error}");
-    let mut bytes = DeviceBuffer::from_slice(&[2u8, 1]).unwrap();
-    let error = sorter.segments(&mut bytes, &offsets, Order::ascending()).unwrap_err();
-    assert!(error.to_string().contains("segments of u8 keys"), "{error}");
+}
+
+/// Other payloads, lengths and workspaces than a sort is prepared for launch nothing.
+pub(crate) fn sorts_of_segments_refuse_what_they_are_not_prepared_for(device: Arc<Device>) {
+    let prepare = |n, payload, order| SegmentSort::<u32>::new(device.clone(), n, 1, payload, order);
+    let ascending = Order::ascending;
+    let refused = prepare(9, Payload::Value(3), ascending()).err();
+    assert!(matches!(refused, Some(Error::ValueWidth { width: 3 })));
+    let refused = prepare(9, Payload::None, ascending().bits(7..40)).err();
+    assert!(matches!(refused, Some(Error::Bits { .. })));
+    let refused = prepare(u32::MAX as usize, Payload::Index, ascending()).err();
+    assert!(matches!(refused, Some(Error::TooMany { .. })));
+
+    let sort = prepare(9, Payload::Value(4), ascending()).unwrap();
+    let mut workspace = sort.workspace().unwrap();
+    let mut none = Workspace::over(DeviceBuffer::from_slice(&[0]).unwrap());
+    let stream = stream();
+    let buffer = |n| DeviceBuffer::from_slice(&vec![7u32; n]).unwrap();
+    let (mut keys, values, offsets) = (buffer(9), buffer(9), buffer(2));
+    let pairs = |n: usize, m: usize, offsets: &_, workspace: &mut _| {
+        let (keys, values) = (&mut keys.index(0..n), &mut values.index(0..m));
+        sort.pairs_in_place(keys, values, offsets, workspace, &stream).err()
+    };
+    let refused = pairs(8, 8, &offsets, &mut workspace);
+    assert!(matches!(refused, Some(Error::Capacity { n: 8, capacity: 9 })));
+    assert!(matches!(pairs(9, 8, &offsets, &mut workspace), Some(Error::Lengths { .. })));
+    assert!(matches!(pairs(9, 9, &buffer(3), &mut workspace), Some(Error::OffsetCount { .. })));
+    assert!(matches!(pairs(9, 9, &offsets, &mut none), Some(Error::Workspace { .. })));
+    let refused = sort.keys_in_place(&mut keys, &offsets, &mut workspace, &stream).err();
+    assert!(matches!(refused, Some(Error::Payload { .. })));
 }
 
 /// Segments of one length and of drawn ones, of which many are empty, and some so long that the
@@ -111,21 +177,70 @@ fn offsets(n: u32, most: usize, mut state: u64) -> Vec<u32> {
     offsets
 }
 
-/// Sorts by the kernels, and by the standard library segment by segment.
+/// Sorts as many keys as the segments have and some more, by the kernels, and by the standard
+/// library segment by segment.
 #[track_caller]
-fn check<K: GpuKey>(sorter: &GpuSorter, offsets: &[u32], descending: bool) {
+fn check<K: GpuKey>(sorter: &GpuSorter, offsets: &[u32], case: Case) {
     let n = offsets.last().map_or(0, |&end| end as usize) + 5;
-    let case = Case { descending, ..Case::uniform(K::TYPE, n, 1) };
-    let mut expected = case.keys();
+    let case = Case { n, ..case };
+    let (keys, values) = (case.keys(), case.values());
+    let mut from: Vec<usize> = (0..n).collect();
+    let mut within = vec![u128::from(u32::MAX); n];
     for bounds in offsets.windows(2) {
-        let segment = &mut expected[bounds[0] as usize..bounds[1] as usize];
-        let sorted: Vec<u128> = case.expected(segment).into_iter().map(|i| segment[i]).collect();
-        segment.copy_from_slice(&sorted);
+        let segment = bounds[0] as usize..bounds[1] as usize;
+        let order = case.expected(&keys[segment.clone()]);
+        for (at, i) in segment.clone().zip(order) {
+            (from[at], within[at]) = (segment.start + i, i as u128);
+        }
     }
-    let mut array = DeviceBuffer::from_slice(&keys_of::<K>(&case)).unwrap();
-    let borders = DeviceBuffer::from_slice(offsets).unwrap();
-    sorter.segments(&mut array, &borders, order(&case)).unwrap();
-    let found = words(&array.as_host_vec().unwrap());
-    let differs = (0..n).find(|&i| found[i] != expected[i]);
-    assert!(differs.is_none(), "{case}, {} segments: differs at {differs:?}", offsets.len() - 1);
+    let expected = Sorted {
+        keys: from.iter().map(|&i| keys[i]).collect(),
+        payload: match case.payload {
+            Payload::None => Vec::new(),
+            Payload::Index => within,
+            Payload::Value(_) => from.iter().map(|&i| values[i]).collect(),
+        },
+    };
+    let found = match case.payload {
+        Payload::Value(8) => sort::<K, u64>(sorter, offsets, &case),
+        Payload::Value(16) => sort::<K, u128>(sorter, offsets, &case),
+        _ => sort::<K, u32>(sorter, offsets, &case),
+    };
+    let checked = found.map_err(|error| error.to_string()).and_then(|found| expected.check(&found));
+    let count = offsets.len() - 1;
+    checked.unwrap_or_else(|failure| panic!("{case}, {count} segments: {failure}"));
+}
+
+/// Sorts the case with values of type `V`, if it has any.
+fn sort<K: GpuKey, V: GpuKey>(
+    sorter: &GpuSorter,
+    offsets: &[u32],
+    case: &Case,
+) -> Result<Sorted, Error> {
+    let keys: Vec<K> = keys_of(case);
+    let input = DeviceBuffer::from_slice(&keys).unwrap();
+    let mut array = DeviceBuffer::from_slice(&keys).unwrap();
+    let offsets = DeviceBuffer::from_slice(offsets).unwrap();
+    if case.payload == Payload::None {
+        sorter.segments(&mut array, &offsets, order(case))?;
+        return Ok(Sorted { keys: words(&array.as_host_vec().unwrap()), payload: Vec::new() });
+    }
+    let (n, count) = (keys.len(), offsets.len() - 1);
+    let device = sorter.device().clone();
+    let sort = SegmentSort::<K>::new(device, n, count, case.payload, order(case))?;
+    let (mut workspace, stream) = (sort.workspace()?, stream());
+    let payload = if case.payload == Payload::Index {
+        let mut indices = DeviceBuffer::from_slice(&vec![u32::MAX; n]).unwrap();
+        let to = (&mut array, &mut indices);
+        sort.indices(&input, to.0, to.1, &offsets, &mut workspace, &stream)?.finish()?;
+        words(&get(&indices, &stream))
+    } else {
+        let given: Vec<V> = case.values().into_iter().map(V::from_word).collect();
+        let mut values = DeviceBuffer::from_slice(&given).unwrap();
+        sort.pairs_in_place(&mut array, &mut values, &offsets, &mut workspace, &stream)?
+            .finish()?;
+        words(&get(&values, &stream))
+    };
+    assert!(words(&get(&input, &stream)) == words(&keys), "{case}: the input changed");
+    Ok(Sorted { keys: words(&get(&array, &stream)), payload })
 }
