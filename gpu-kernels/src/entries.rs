@@ -11,7 +11,7 @@ use crate::fused::Fused;
 use crate::gather::{self, Gather, NumericCodes, SegmentNumbers};
 use crate::histogram::{self, Histogram};
 use crate::key::Bits;
-use crate::local_sort;
+use crate::local_bins;
 use crate::merge::{self, Merge};
 use crate::policy::{self, block, fused, onesweep, segments, single_wave};
 use crate::ranks::{self, Ranks};
@@ -24,8 +24,7 @@ use crate::verify::{self, Verify, VerifyValues};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::{
     gathered_sort::{self, GatheredSort},
-    local_bins,
-    local_sort::LocalSort,
+    local_sort::{self, LocalSort},
     partition,
     policy::{by_digit, by_top, gathered, local},
     top_counts,
@@ -338,14 +337,14 @@ macro_rules! segments {
         }
         segments! {
             @ $key $short $short_shape; atomic: true,
-            shared_bytes: local_sort::digit_shared_bytes::<$key>($short_shape),
-            synchronises: synchronisation::short_segments($short_shape.threads),
+            shared_bytes: local_bins::shared_bytes::<$key>($short_shape),
+            synchronises: synchronisation::short_segments::<$key>($short_shape.threads),
             kernel: crate::segments::short_segments::<$key, { $short_shape.threads }>
         }
         $(segments! {
             @ $key $name $shape; atomic: true,
-            shared_bytes: local_sort::digit_shared_bytes::<$key>($shape),
-            synchronises: synchronisation::long_segments($shape),
+            shared_bytes: local_bins::shared_bytes::<$key>($shape),
+            synchronises: synchronisation::long_segments::<$key>($shape),
             kernel: crate::segments::long_segments::<
                 $key, { $shape.threads }, { $shape.items },
             >

@@ -9,7 +9,7 @@
 //!   order, which is looked at before anything is written;
 //! - by counting, of keys of 8 bytes, whose exchanges take three times the instructions.
 //!
-//! Where bins do not do, the bucket is read again and sorted by rounds of 8 bits.
+//! Where bins do not do, the keys are sorted by rounds of 8 bits.
 //!
 //! Each bucket has a block. It ends where those of the [pass by top bits](crate::top_pass) have
 //! claimed the last place of it.
@@ -37,25 +37,25 @@ pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
 }
 
 /// Shared memory. Rounds take the room of words and bins, but for that of the claim.
-struct Layout<K> {
+pub(crate) struct Layout<K> {
     /// Words, and those that windows reach beyond them.
     words: Part<K>,
     /// Bins, and where the last one ends.
     bins: Part<u32>,
     sums: Part<u32>,
-    claimed: Part<u32>,
+    pub(crate) claimed: Part<u32>,
     bytes: usize,
 }
 
 impl<K: Key> Layout<K> {
-    const fn of(threads: usize, items: usize) -> Self {
+    pub(crate) const fn of(threads: usize, items: usize) -> Self {
         let mut all = Builder::new();
         let words = all.part((threads + 2) * items);
         // Vectors begin at multiples of their size.
         all.part::<u128>(0);
         let bins = all.part(threads * (2 * bins::OF_VECTOR) / 2 + 4);
         assert!(all.bytes() >= local_sort::Layout::<K>::of(threads, items, false).bytes);
-        let (sums, claimed) = (all.part(32), all.part(4));
+        let (sums, claimed) = (all.part(64), all.part(4));
         Layout { words, bins, sums, claimed, bytes: all.bytes() }
     }
 }
@@ -92,14 +92,8 @@ pub unsafe fn sort_by_bins<K: Key, const THREADS: usize, const ITEMS: usize>(arg
     }
     thread::sync_threads();
     if claimed.get(2) > 0 {
-        let bucket = Bucket::<K, K, DIGIT_BITS, THREADS, ITEMS, false, Together>::new(
-            arg, claimed, Together,
-        );
-        if !bucket.sort_by_bins() {
-            // Or the compiler prepares for it before that is known, in registers that keys need.
-            thread::sync_threads();
-            bucket.sort();
-        }
+        Bucket::<K, K, DIGIT_BITS, THREADS, ITEMS, false, Together>::new(arg, claimed, Together)
+            .sort_by_bins();
     }
 }
 
@@ -110,38 +104,60 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
     /// True if windows sort.
     const BY_WINDOWS: bool = K::BITS <= 32;
 
-    /// The bin of a word.
+    /// The bin of a word, of the bits before `end`.
     #[inline(always)]
-    fn bin() -> impl Fn(K) -> u32 + Copy {
+    fn bin(end: u32) -> impl Fn(K) -> u32 + Copy {
         let count = const { InBins::<K, THREADS>::COUNT };
-        let top_bits = thread::grid_dim_x().ilog2();
-        let shift = hint::opaque(K::BITS - count.ilog2() - top_bits);
+        let shift = match COMMON {
+            0 => end.saturating_sub(count.ilog2()),
+            _ => end - count.ilog2(),
+        };
+        let shift = hint::opaque(shift);
         move |word: K| word.digit(shift, count - 1, 0)
     }
 
+    /// One more than the highest bit that these words differ in. Top bits are as many as there are
+    /// buckets for.
     #[inline(always)]
-    unsafe fn bins() -> InBins<K, THREADS> {
+    unsafe fn end(&self, words: &[K; ITEMS]) -> u32 {
+        match COMMON {
+            0 => self.varying(words, Self::BY_BINS.sums.shared()),
+            _ => K::BITS - thread::grid_dim_x().ilog2(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn bins() -> InBins<K, THREADS> {
         bins(&Self::BY_BINS)
     }
 
-    /// Sorts the bucket, whose bins are clear. Returns false, in all threads, if one is crowded.
+    /// Sorts the bucket, whose bins are clear; by rounds, if one is crowded.
     #[inline(always)]
-    unsafe fn sort_by_bins(self) -> bool {
-        let words = self.load();
+    pub(crate) unsafe fn sort_by_bins(self) {
+        let mut words = self.load();
+        let end = self.end(&words);
+        if COMMON == 0 && end == 0 {
+            // Equal keys, where they go: segments are sorted in place.
+            return;
+        }
         let (share, bins) = (self.share(), Self::bins());
-        let Some(ranks) = bins.count(&words, |i| share.has(i), Self::bin()) else { return false };
+        let Some(ranks) = bins.count(&words, |i| share.has(i), Self::bin(end)) else {
+            // Or the compiler prepares for it before that is known, in registers that keys need.
+            thread::sync_threads();
+            let end = if COMMON == 0 { end } else { Self::END };
+            return self.sort_by_rounds(&mut words, end);
+        };
         bins.scan(self.count());
         let share = self.share();
-        bins.scatter(&words, &ranks, |i| share.has(i), Self::bin());
+        bins.scatter(&words, &ranks, |i| share.has(i), Self::bin(end));
         if Self::BY_WINDOWS {
             self.fill_up();
             thread::sync_threads();
             self.order_by_windows();
         } else {
             thread::sync_threads();
-            self.order_by_counting();
+            self.order_by_counting(end);
         }
-        true
     }
 
     /// Keys that rank last behind those of the bucket, as far as windows reach.
@@ -184,7 +200,7 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
         for i in 0..ITEMS {
             words[i] = window.get(i);
         }
-        for turn in 0..TURNS {
+        for turn in 0..TURNS.min(ITEMS) {
             for i in (turn % 2..ITEMS - 1).step_by(2) {
                 let (a, b) = (words[i], words[i + 1]);
                 (words[i], words[i + 1]) = (a.min(b), a.max(b));
@@ -197,14 +213,14 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
 
     /// Writes the words, each where it goes in its bin.
     #[inline(always)]
-    unsafe fn order_by_counting(&self) {
+    unsafe fn order_by_counting(&self, end: u32) {
         let (output, count) = (self.arg.output.offset(self.begin() as usize), self.count());
         let (order_mask, encode) = (self.arg.order_mask, self.arg.options & control::ENCODE != 0);
         let mut first = 0;
         while first < ITEMS {
             hint::keep_loop();
             let (words, slots) =
-                Self::bins().in_order::<AT_ONCE>(first, AT_ONCE, count, Self::bin());
+                Self::bins().in_order::<AT_ONCE>(first, AT_ONCE, count, Self::bin(end));
             for i in 0..AT_ONCE {
                 if slots[i] < count {
                     let key = words[i] ^ order_mask;

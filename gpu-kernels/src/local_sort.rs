@@ -261,7 +261,7 @@ impl<
     /// Bits of a slot.
     const SLOT: u32 = if Self::SLOTTED { 16 } else { 0 };
     /// One more than the highest bit that words of a bucket differ in.
-    const END: u32 = Self::SLOT + K::BITS - COMMON;
+    pub(crate) const END: u32 = Self::SLOT + K::BITS - COMMON;
     /// The lowest bit of the first round's digit.
     const FIRST_SHIFT: u32 = {
         assert!(THREADS * ITEMS < 1 << 16 && Self::END <= W::BITS);
@@ -301,25 +301,31 @@ impl<
     #[inline(always)]
     pub(crate) unsafe fn sort(self) {
         let mut words = self.load();
-        let (mut shift, mut end) = (Self::FIRST_SHIFT, Self::END);
+        let mut end = Self::END;
         if COMMON == 0 {
-            end = self.varying(&words);
+            end = self.varying(&words, Self::LAYOUT.begins.shared());
             if end == 0 {
                 // Equal keys, where they go: segments are sorted in place.
                 return;
             }
-            shift = end.saturating_sub(Self::END - Self::FIRST_SHIFT);
         }
+        self.sort_by_rounds(&mut words, end);
+    }
+
+    /// Sorts these words, which the bits before `end` differ in, by rounds.
+    #[inline(always)]
+    pub(crate) unsafe fn sort_by_rounds(&self, words: &mut [W; ITEMS], end: u32) {
+        let mut shift = end.saturating_sub(Self::END - Self::FIRST_SHIFT);
         let mut turns = 0;
         loop {
             while hint::opaque(shift) < end {
-                self.round(&mut words, shift);
+                self.round(words, shift);
                 shift += DIGIT_BITS;
             }
             // Read before the barrier: after it the first thread may claim another.
             let (share, number, begin) = (self.share(), self.claimed.get(0), self.begin());
-            if !thread::sync_threads_or(self.is_disordered(share, &words)) {
-                self.store(share, number, begin, &words);
+            if !thread::sync_threads_or(self.is_disordered(share, words)) {
+                self.store(share, number, begin, words);
                 return;
             }
             turns += 1;
@@ -327,7 +333,7 @@ impl<
                 shift = Self::SLOT;
             } else {
                 self.exchange();
-                words = self.read_back(share, 0);
+                *words = self.read_back(share, 0);
             }
         }
     }
@@ -360,9 +366,10 @@ impl<
         words
     }
 
-    /// One more than the highest bit that words of the block differ in. It has a barrier.
+    /// One more than the highest bit that words of the block differ in, by two words of `sums` for
+    /// each warp. It has a barrier.
     #[inline(always)]
-    unsafe fn varying(&self, words: &[W; ITEMS]) -> u32 {
+    pub(crate) unsafe fn varying(&self, words: &[W; ITEMS], sums: Shared<u32>) -> u32 {
         let share = self.share();
         let mut first = self.arg.keys.get(self.begin() as usize);
         if self.arg.options & control::ENCODE != 0 {
@@ -375,10 +382,9 @@ impl<
                 differing = differing | (words[i] ^ first);
             }
         }
-        let begins = Self::LAYOUT.begins.shared();
-        scan::leave_or(differing.to_u64(), begins);
+        scan::leave_or(differing.to_u64(), sums);
         thread::sync_threads();
-        u64::BITS - scan::block_or(THREADS / 32, begins).leading_zeros()
+        u64::BITS - scan::block_or(THREADS / 32, sums).leading_zeros()
     }
 
     /// The word of a key that stood at `slot`.

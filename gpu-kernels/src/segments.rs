@@ -25,11 +25,12 @@
 
 use crate::control::ENCODE;
 use crate::key::Key;
-use crate::local_sort::{Bucket, Layout, LocalSort};
+use crate::local_bins::Layout;
+use crate::local_sort::{Bucket, LocalSort};
 use crate::network::{merge_lanes, sort_lane};
 use crate::places::Together;
 use crate::policy::Shape;
-use crate::policy::segments::{BLOCKS, LIST, MOST, SHORT_ITEMS, WARP_MOST};
+use crate::policy::segments::{BLOCKS, LIST, MOST, SHORT, SHORT_ITEMS, WARP_MOST};
 use cuda_std::ext::{Ordering, Scope};
 use cuda_std::{ext::*, prelude::*};
 
@@ -166,22 +167,37 @@ unsafe fn bounds(offsets: Global<u32>, index: u32) -> (u32, u32) {
 /// The kernel of a list of longer segments, in any number of blocks of `THREADS` threads.
 #[inline(always)]
 pub unsafe fn long_segments<K: Key, const THREADS: usize, const ITEMS: usize>(arg: Segments<K>) {
-    trigger_dependents();
-    sync_predecessor();
-    sort_list::<K, THREADS, ITEMS>(arg, arg.list as usize);
+    let list = arg.list as usize;
+    if await_lists(arg, list, list + 1) {
+        sort_list::<K, THREADS, ITEMS>(arg, list);
+    }
 }
 
 /// The kernel of the first lists, in any number of blocks of `THREADS` threads.
 #[inline(always)]
 pub unsafe fn short_segments<K: Key, const THREADS: usize>(arg: Segments<K>) {
+    if await_lists(arg, 0, SHORT) {
+        // The longest first, or a block might begin one when all others are done.
+        sort_list::<K, THREADS, { SHORT_ITEMS[2] }>(arg, 2);
+        sort_list::<K, THREADS, { SHORT_ITEMS[1] }>(arg, 1);
+        sort_list::<K, THREADS, { SHORT_ITEMS[0] }>(arg, 0);
+    }
+}
+
+/// Waits for the launch before this one if a list has segments, and returns true then. There are
+/// lists when this begins, so blocks that have nothing to do end while segments are sorted in
+/// warps. Block 0 stays, or the next launch would not wait for that sort.
+#[inline(always)]
+unsafe fn await_lists<K: Key>(arg: Segments<K>, from: usize, to: usize) -> bool {
     trigger_dependents();
-    sync_predecessor();
-    // The longest first, or a block might begin one when all others are done.
-    sort_list::<K, THREADS, { SHORT_ITEMS[2] }>(arg, 2);
-    thread::sync_threads();
-    sort_list::<K, THREADS, { SHORT_ITEMS[1] }>(arg, 1);
-    thread::sync_threads();
-    sort_list::<K, THREADS, { SHORT_ITEMS[0] }>(arg, 0);
+    let mut listed = 0;
+    for list in from..to {
+        listed |= get_early(arg.control, COUNTS + list);
+    }
+    if listed != 0 || thread::block_idx_x() == 0 {
+        sync_predecessor();
+    }
+    listed != 0
 }
 
 /// Sorts a list's segments, which the blocks take in turns. All threads call.
@@ -195,7 +211,7 @@ unsafe fn sort_list<K: Key, const THREADS: usize, const ITEMS: usize>(
         _ => 0,
     };
     let list = arg.control.offset(list_begin(list, arg.n as usize));
-    let claimed = const { Layout::<K>::of(THREADS, ITEMS, false).claimed }.shared();
+    let claimed = const { Layout::<K>::of(THREADS, ITEMS).claimed }.shared();
     let sort = LocalSort {
         keys: arg.keys,
         output: arg.keys,
@@ -215,6 +231,7 @@ unsafe fn sort_list<K: Key, const THREADS: usize, const ITEMS: usize>(
         (begin, end) = bounds(arg.offsets, list.get(at as usize));
     }
     while at < count {
+        Bucket::<K, K, 0, THREADS, ITEMS, false, Together>::bins().clear();
         if thread::thread_idx_x() == 0 {
             claimed.set(0, 0);
             claimed.set(1, begin);
@@ -225,7 +242,10 @@ unsafe fn sort_list<K: Key, const THREADS: usize, const ITEMS: usize>(
         if looks(at) {
             (begin, end) = bounds(arg.offsets, list.get(at as usize));
         }
-        Bucket::<K, K, 0, THREADS, ITEMS, false, Together>::new(sort, claimed, Together).sort();
+        Bucket::<K, K, 0, THREADS, ITEMS, false, Together>::new(sort, claimed, Together)
+            .sort_by_bins();
+        // The next segment's bins go where these are, and its claim.
+        thread::sync_threads();
     }
 }
 
@@ -248,16 +268,16 @@ pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
 }
 
 /// The kernel that sorts in warps: a thread for each segment, which its whole warp sorts, with
-/// `KEYS` of its keys in a lane.
+/// `KEYS` of its keys in a lane. It reads segments while offsets are checked, and lets the next
+/// launch begin when they are.
 #[inline(always)]
 pub unsafe fn segments_in_warps<K: Key, const THREADS: usize, const KEYS: usize>(arg: Segments<K>) {
-    trigger_dependents();
-    sync_predecessor();
     let index = thread::block_idx_x() * THREADS as u32 + thread::thread_idx_x();
     // Behind the last segment there are empty ones. All is read at once.
-    let mut begin = arg.offsets.get(index.min(arg.count) as usize);
-    let mut length = arg.offsets.get((index + 1).min(arg.count) as usize).wrapping_sub(begin);
-    if arg.control.get(WRONG) != 0 {
+    let mut begin = get_early(arg.offsets, index.min(arg.count) as usize);
+    let end = get_early(arg.offsets, (index + 1).min(arg.count) as usize);
+    let mut length = end.wrapping_sub(begin);
+    if lanes::any(lanes::FULL, begin > end || end > arg.n) {
         (begin, length) = (0, 0);
     }
     let stage = const { stage_bytes::<K>(KEYS) / 16 };
@@ -269,6 +289,9 @@ pub unsafe fn segments_in_warps<K: Key, const THREADS: usize, const KEYS: usize>
         hint::keep_loop();
         at += turn.run(at);
     }
+    // The next launch waits for this one, and so for the one before.
+    sync_predecessor();
+    trigger_dependents();
 }
 
 /// The segments that a warp sorts at once: neighbours, whose keys are one piece of the array.
@@ -342,9 +365,12 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
             run *= 2;
         }
         let sorted = self.arg.keys(words);
-        if whole {
+        sync_predecessor();
+        trigger_dependents();
+        let right = self.arg.control.get(WRONG) == 0;
+        if right && whole {
             self.store_whole(keys.cast(), sorted);
-        } else {
+        } else if right {
             self.store(keys, end - base, part, sorted);
         }
         // The next turn's keys go where these were.
@@ -384,7 +410,7 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
         let mut rows = [0; KEYS];
         let count = vectors::<K>(KEYS);
         for j in 0..count {
-            rows[j] = piece.get(32 * j + warp::lane_id() as usize);
+            rows[j] = get_early(piece, 32 * j + warp::lane_id() as usize);
         }
         for j in 0..count {
             self.stage.set(Self::row_slot(j), rows[j]);
@@ -434,7 +460,7 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
         let mut loaded = [K::default(); KEYS];
         for i in 0..KEYS {
             if 32 * i as u32 + lane < count {
-                loaded[i] = rows.get(32 * i);
+                loaded[i] = get_early(rows, 32 * i);
             }
         }
         for i in 0..KEYS {

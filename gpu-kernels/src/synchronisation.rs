@@ -105,29 +105,29 @@ pub const RANGE_SORT: Counts = Counts::new(2, 11);
 /// whether any is for one.
 pub const SEGMENT_CLASSES: Counts = Counts::new(LIST.items * (crate::segments::LISTS + 1), 0);
 
-/// Segments in warps: a vote for each number of lanes that a segment may take, and one on those
-/// that are too long.
+/// Segments in warps: a vote for each number of lanes that a segment may take, one on those that
+/// are too long, and one on wrong offsets.
 pub const fn segments_in_warps(keys: usize) -> Counts {
-    Counts::new((WARP_MOST / keys).ilog2() as usize + 2, 0)
+    Counts::new((WARP_MOST / keys).ilog2() as usize + 3, 0)
 }
 
-/// The first lists of segments, with a barrier between two.
-pub const fn short_segments(threads: usize) -> Counts {
-    let mut counts = Counts::new(0, SHORT - 1);
+/// The first lists of segments.
+pub const fn short_segments<K>(threads: usize) -> Counts {
+    let mut counts = NONE;
     let mut list = 0;
     while list < SHORT {
-        let of = long_segments(Shape::new(threads, SHORT_ITEMS[list], 1));
+        let of = long_segments::<K>(Shape::new(threads, SHORT_ITEMS[list], 1));
         counts = Counts::new(counts.votes + of.votes, counts.barriers + of.barriers);
         list += 1;
     }
     counts
 }
 
-/// A list of segments, each sorted in one block as a top digit is, with one barrier more for the
-/// bits that its keys differ in.
-pub const fn long_segments(shape: Shape) -> Counts {
-    let Counts { votes, barriers } = digit_sort(shape.items, false);
-    Counts::new(votes, barriers + 1)
+/// A list of segments, each sorted in one block as a bucket of top bits is. There is one barrier
+/// more for the bits that its keys differ in, and one stands behind all.
+pub const fn long_segments<K>(shape: Shape) -> Counts {
+    let Counts { votes, barriers } = sort_by_bins::<K>(shape.items);
+    Counts::new(votes, barriers + 2)
 }
 
 /// The histogram and the plan, for which warps vote on how many bins are used.

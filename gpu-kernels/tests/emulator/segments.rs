@@ -7,7 +7,7 @@ use cuda_std::emu::Buffer;
 use gpu_kernels::control;
 use gpu_kernels::gather::SegmentNumbers;
 use gpu_kernels::key::Key;
-use gpu_kernels::local_sort;
+use gpu_kernels::local_bins;
 use gpu_kernels::policy::segments::{
     BLOCKS, LIST, MOST, SHORT, SHORT_U64, U32, WARP_MOST, WARPS_U64,
 };
@@ -35,7 +35,7 @@ macro_rules! long {
         [$(Kernel::of_shape(
             long_segments::<$K, { U32[$class].threads }, { U32[$class].items }>,
             U32[$class],
-            local_sort::digit_shared_bytes::<$K>(U32[$class]),
+            local_bins::shared_bytes::<$K>(U32[$class]),
         )),*]
     };
 }
@@ -52,7 +52,7 @@ impl<K: Key> SegmentSorts<K> {
             short: Kernel::of_shape(
                 short_segments::<K, { SHORT_U64.threads }>,
                 SHORT_U64,
-                local_sort::digit_shared_bytes::<K>(SHORT_U64),
+                local_bins::shared_bytes::<K>(SHORT_U64),
             ),
             long: long!(K, 0, 1),
         }
