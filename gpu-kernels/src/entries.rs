@@ -313,7 +313,7 @@ macro_rules! segment_classes {
     ($name:ident) => {
         entry! {
             always $name: Classes {
-                offsets: Global<u32>, count: u32, n: u32, control: Global<u32>
+                offsets: Global<u32>, count: u32, n: u32, head: Global<u32>, control: Global<u32>
             }
             segments::LIST; paired: false, atomic: false, shared_bytes: 0,
             synchronises: synchronisation::SEGMENT_CLASSES,
@@ -354,7 +354,8 @@ macro_rules! segments {
         entry! {
             always $name: Segments<$key> {
                 keys: Global<$key>, offsets: Global<u32>, count: u32, n: u32,
-                control: Global<u32>, order_mask: $key, options: u32, list: u32
+                head: Global<u32>, next: Global<u32>, control: Global<u32>, order_mask: $key,
+                options: u32, list: u32
             }
             $shape; paired: false, $($rest)*
         }

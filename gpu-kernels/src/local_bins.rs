@@ -141,9 +141,16 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
             return;
         }
         let (share, bins) = (self.share(), Self::bins());
-        let Some(ranks) = bins.count(&words, |i| share.has(i), Self::bin(end)) else {
+        let ranks = match COMMON == 0 && self.expects_crowds() {
+            true => None,
+            false => bins.count(&words, |i| share.has(i), Self::bin(end)),
+        };
+        let Some(ranks) = ranks else {
             // Or the compiler prepares for it before that is known, in registers that keys need.
             thread::sync_threads();
+            if COMMON == 0 && thread::thread_idx_x() == 0 && !self.expects_crowds() {
+                self.expect_crowds();
+            }
             let end = if COMMON == 0 { end } else { Self::END };
             return self.sort_by_rounds(&mut words, end);
         };

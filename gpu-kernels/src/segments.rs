@@ -34,15 +34,18 @@ use crate::policy::segments::{BLOCKS, LIST, MOST, SHORT, SHORT_ITEMS, WARP_MOST}
 use cuda_std::ext::{Ordering, Scope};
 use cuda_std::{ext::*, prelude::*};
 
-/// Index of the control word that is not zero if a segment ends before it begins, or behind the
+/// Index of the word of a head that is not zero if a segment ends before it begins, or behind the
 /// last key.
 pub const WRONG: usize = 0;
-/// Index of the first of [`LISTS`] words: how many segments are on each list.
+/// Index of the first of [`LISTS`] words of a head: how many segments are on each list.
 pub const COUNTS: usize = 1;
 /// A list for each size of block, and one of what fits none.
 pub const LISTS: usize = BLOCKS + 1;
-/// Index of the first list.
-pub const FIRST_LIST: usize = COUNTS + LISTS;
+/// Words of a head.
+pub const HEAD: usize = COUNTS + LISTS;
+/// Heads: a sort takes one that is clear, and clears another for the next sort. Those of a graph,
+/// which may run between others, are apart.
+pub const HEADS: usize = 4;
 
 /// Most segments that list `list` of `n` keys has: they do not overlap.
 pub const fn list_words(list: usize, n: usize) -> usize {
@@ -52,7 +55,7 @@ pub const fn list_words(list: usize, n: usize) -> usize {
 
 /// Index of a list.
 pub const fn list_begin(list: usize, n: usize) -> usize {
-    let mut begin = FIRST_LIST;
+    let mut begin = HEADS * HEAD;
     let mut before = 0;
     while before < list {
         begin += list_words(before, n);
@@ -61,17 +64,19 @@ pub const fn list_begin(list: usize, n: usize) -> usize {
     begin
 }
 
-/// Words of the control array, of which those before [`FIRST_LIST`] must be zero.
+/// Words of the control array: heads, and lists.
 pub const fn words(n: usize) -> usize {
     list_begin(LISTS, n)
 }
 
-/// The arguments of the classes: `count` segments, whose offsets are one more, of `n` keys.
+/// The arguments of the classes: `count` segments, whose offsets are one more, of `n` keys, and a
+/// head, which is clear.
 #[derive(Clone, Copy)]
 pub struct Classes {
     pub offsets: Global<u32>,
     pub count: u32,
     pub n: u32,
+    pub head: Global<u32>,
     pub control: Global<u32>,
 }
 
@@ -83,6 +88,9 @@ pub struct Segments<K> {
     pub offsets: Global<u32>,
     pub count: u32,
     pub n: u32,
+    pub head: Global<u32>,
+    /// The head of the next sort.
+    pub next: Global<u32>,
     pub control: Global<u32>,
     pub order_mask: K,
     pub options: u32,
@@ -124,7 +132,7 @@ pub unsafe fn segment_classes(arg: Classes) {
         if begin <= end && end <= arg.n {
             length = (end - begin) as usize;
         } else {
-            arg.control.store(WRONG, 1, Ordering::Relaxed, Scope::Device);
+            arg.head.store(WRONG, 1, Ordering::Relaxed, Scope::Device);
         }
         if lanes::any(lanes::FULL, length > WARP_MOST) {
             list(arg, index(i), length);
@@ -144,8 +152,7 @@ unsafe fn list(arg: Classes, index: u32, length: usize) {
             let mut begin = 0;
             if warp::lane_id() == 0 {
                 let count = lanes.count_ones();
-                begin =
-                    arg.control.fetch_add(COUNTS + list, count, Ordering::Relaxed, Scope::Device);
+                begin = arg.head.fetch_add(COUNTS + list, count, Ordering::Relaxed, Scope::Device);
             }
             let slot = lanes::shuffle_idx(lanes::FULL, begin, 0)
                 + (lanes & lanes::lane_mask_lt()).count_ones();
@@ -192,7 +199,7 @@ unsafe fn await_lists<K: Key>(arg: Segments<K>, from: usize, to: usize) -> bool 
     trigger_dependents();
     let mut listed = 0;
     for list in from..to {
-        listed |= get_early(arg.control, COUNTS + list);
+        listed |= get_early(arg.head, COUNTS + list);
     }
     if listed != 0 || thread::block_idx_x() == 0 {
         sync_predecessor();
@@ -206,8 +213,8 @@ unsafe fn sort_list<K: Key, const THREADS: usize, const ITEMS: usize>(
     arg: Segments<K>,
     list: usize,
 ) {
-    let count = match arg.control.get(WRONG) {
-        0 => arg.control.get(COUNTS + list),
+    let count = match arg.head.get(WRONG) {
+        0 => arg.head.get(COUNTS + list),
         _ => 0,
     };
     let list = arg.control.offset(list_begin(list, arg.n as usize));
@@ -230,12 +237,14 @@ unsafe fn sort_list<K: Key, const THREADS: usize, const ITEMS: usize>(
     if looks(at) {
         (begin, end) = bounds(arg.offsets, list.get(at as usize));
     }
+    let mut kept = 0;
     while at < count {
         Bucket::<K, K, 0, THREADS, ITEMS, false, Together>::bins().clear();
         if thread::thread_idx_x() == 0 {
             claimed.set(0, 0);
             claimed.set(1, begin);
             claimed.set(2, end - begin);
+            claimed.set(3, kept);
         }
         thread::sync_threads();
         at += thread::grid_dim_x();
@@ -246,6 +255,9 @@ unsafe fn sort_list<K: Key, const THREADS: usize, const ITEMS: usize>(
             .sort_by_bins();
         // The next segment's bins go where these are, and its claim.
         thread::sync_threads();
+        if thread::thread_idx_x() == 0 {
+            kept = claimed.get(3).saturating_sub(1);
+        }
     }
 }
 
@@ -292,6 +304,9 @@ pub unsafe fn segments_in_warps<K: Key, const THREADS: usize, const KEYS: usize>
     // The next launch waits for this one, and so for the one before.
     sync_predecessor();
     trigger_dependents();
+    if index < HEAD as u32 {
+        arg.next.set(index as usize, 0);
+    }
 }
 
 /// The segments that a warp sorts at once: neighbours, whose keys are one piece of the array.
@@ -367,7 +382,7 @@ impl<K: Key, const KEYS: usize> Turn<K, KEYS> {
         let sorted = self.arg.keys(words);
         sync_predecessor();
         trigger_dependents();
-        let right = self.arg.control.get(WRONG) == 0;
+        let right = self.arg.head.get(WRONG) == 0;
         if right && whole {
             self.store_whole(keys.cast(), sorted);
         } else if right {

@@ -12,8 +12,8 @@ use gpu_kernels::policy::segments::{
     BLOCKS, LIST, MOST, SHORT, SHORT_U64, U32, WARP_MOST, WARPS_U64,
 };
 use gpu_kernels::segments::{
-    self, Classes, Segments, WRONG, list_begin, long_segments, segment_classes, segments_in_warps,
-    short_segments,
+    self, Classes, HEAD, Segments, WRONG, list_begin, long_segments, segment_classes,
+    segments_in_warps, short_segments,
 };
 use sort_cases::Case;
 
@@ -117,10 +117,15 @@ impl<K: Key> SegmentSorts<K> {
     fn run(&self, case: &Case, keys: &[K], offsets: &[u32]) -> Result<(Vec<K>, Vec<u32>), String> {
         let array = Buffer::from_slice(keys).named("keys");
         let borders = Buffer::from_slice(offsets).named("offsets");
-        let words = segments::words(keys.len());
-        let control = Buffer::<u32>::from_slice(&vec![0; words]).named("control");
+        // The first head is clear, and a sort before has left the second.
+        let mut words = vec![0; segments::words(keys.len())];
+        words[HEAD..2 * HEAD].fill(7);
+        let control = Buffer::<u32>::from_slice(&words).named("control");
         let (count, n) = (offsets.len() as u32 - 1, keys.len() as u32);
-        let arg = Classes { offsets: borders.global(), count, n, control: control.global() };
+        let (head, control_words) = (control.global(), control.global());
+        // SAFETY: the array has so many words.
+        let next = unsafe { head.offset(HEAD) };
+        let arg = Classes { offsets: borders.global(), count, n, head, control: control_words };
         let grid = (count as usize).div_ceil(LIST.tile());
         self.classes.launch(case, "segment_classes", grid, arg)?;
         let mut arg = Segments {
@@ -128,7 +133,9 @@ impl<K: Key> SegmentSorts<K> {
             offsets: borders.global(),
             count,
             n,
-            control: control.global(),
+            head,
+            next,
+            control: control_words,
             order_mask: case.order_mask(),
             options: if case.key_of::<K>().is_float() { control::ENCODE } else { 0 },
             list: 0,
@@ -140,7 +147,10 @@ impl<K: Key> SegmentSorts<K> {
             arg.list = list as u32;
             kernel.early().launch(case, "long_segments", 2, arg)?;
         }
-        Ok((array.to_vec(), control.to_vec()))
+        match control.to_vec()[HEAD..2 * HEAD].iter().all(|&word| word == 0) {
+            true => Ok((array.to_vec(), control.to_vec())),
+            false => Err("the next head is not clear".to_owned()),
+        }
     }
 }
 

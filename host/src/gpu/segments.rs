@@ -8,9 +8,8 @@ use std::sync::Arc;
 use cuda_std::ext::memory::Global;
 use cust::memory::{CopyDestination, DeviceCopy, DeviceSlice};
 use cust::stream::Stream;
-use gpu_kernels::control;
 use gpu_kernels::policy::segments::{BLOCKS, MOST, SHORT};
-use gpu_kernels::segments::{self, Classes, FIRST_LIST, Segments, WRONG, list_begin};
+use gpu_kernels::segments::{self, Classes, HEAD, Segments, WRONG, list_begin};
 
 use self::whole::WholeSorts;
 use super::checks::{address, check_apart, check_lengths, check_payload};
@@ -236,15 +235,48 @@ impl<K: GpuKey> SegmentSort<K> {
         if workspace.bytes() < needed {
             return Err(Error::Workspace { needed, given: workspace.bytes() });
         }
+        let mut head = 0;
         if self.count > 0 {
             self.device.enter()?;
             // SAFETY: the slices and the workspace are as long as was checked, and borrowed until
             // the launches are on the stream, which orders them.
-            unsafe { self.launch(arguments, offsets, workspace, stream)? };
+            head = unsafe { self.launch(arguments, offsets, workspace, stream)? };
         }
-        Ok(Enqueued { sort: self, arguments, offsets, workspace, stream })
+        Ok(Enqueued { sort: self, arguments, offsets, workspace, stream, head })
     }
 
+    /// The index of a head that is clear, and of the one that the sort will clear.
+    ///
+    /// # Safety
+    /// The control words begin at `base`, and nothing else uses them until the stream has run.
+    unsafe fn heads(
+        &self,
+        base: u64,
+        workspace: &mut Workspace,
+        stream: &Stream,
+    ) -> Result<(usize, usize), Error> {
+        let captured = stream::is_captured(stream)?;
+        let (head, next) = match workspace.cleared {
+            _ if captured => (2, 3),
+            Cleared::Head { next: 1 } => (1, 0),
+            _ => (0, 1),
+        };
+        if captured || workspace.cleared != (Cleared::Head { next: head }) {
+            let head = base + 4 * (HEAD * head) as u64;
+            // SAFETY: the caller's contract.
+            unsafe { stream::fill(head, 0, 4 * HEAD as u64, stream)? };
+        }
+        // Whole sorts have their words where these are, and say so.
+        match (&self.way, captured) {
+            (Way::WholeSorts(_), _) => workspace.cleared = Cleared::Nothing,
+            (_, true) => {}
+            (_, false) => workspace.cleared = Cleared::Head { next },
+        }
+        Ok((head, next))
+    }
+
+    /// Returns the index of the head.
+    ///
     /// # Safety
     /// As [`enqueue`](Self::enqueue), and all lengths are right.
     unsafe fn launch(
@@ -253,28 +285,32 @@ impl<K: GpuKey> SegmentSort<K> {
         offsets: &DeviceSlice<u32>,
         workspace: &mut Workspace,
         stream: &Stream,
-    ) -> Result<(), Error> {
+    ) -> Result<usize, Error> {
         let base = workspace.memory.as_device_ptr().as_raw() + 4 * self.control() as u64;
-        let (offsets, control) = (Global::on_device(address(offsets)), Global::on_device(base));
+        // SAFETY: the caller's contract.
+        let (index, next) = unsafe { self.heads(base, workspace, stream)? };
+        let word = |index: usize| Global::on_device(base + 4 * index as u64);
+        let (head, next, control) = (word(index * HEAD), word(next * HEAD), word(0));
+        let offsets = Global::on_device(address(offsets));
         let (count, n) = (self.count as u32, self.n as u32);
+        let classes = Classes { offsets, count, n, head, control };
         // SAFETY: the caller's contract.
         unsafe {
-            stream::fill(base, 0, 4 * FIRST_LIST as u64, stream)?;
-            let blocks = self.classes.blocks(self.count as u64) as u32;
-            self.classes.launch(stream, blocks, &Classes { offsets, count, n, control })?;
+            self.classes.launch(stream, self.classes.blocks(self.count as u64) as u32, &classes)?;
         }
         let Way::Kernels(SegmentKernels { in_warps, lists }) = &self.way else {
-            return Ok(());
+            return Ok(index);
         };
-        workspace.cleared = Cleared::Nothing;
         let mut arguments = Segments {
             keys: Global::on_device(keys.1),
             offsets,
             count,
             n,
+            head,
+            next,
             control,
             order_mask: self.order.order_mask::<K>(),
-            options: if K::TYPE.is_float() { control::ENCODE } else { 0 },
+            options: if K::TYPE.is_float() { gpu_kernels::control::ENCODE } else { 0 },
             list: 0,
         };
         // SAFETY: the caller's contract; what begins early waits for its predecessor.
@@ -290,7 +326,7 @@ impl<K: GpuKey> SegmentSort<K> {
                 }
             }
         }
-        Ok(())
+        Ok(index)
     }
 }
 
@@ -302,6 +338,8 @@ pub struct Enqueued<'a, K: GpuKey> {
     offsets: &'a DeviceSlice<u32>,
     workspace: &'a mut Workspace,
     stream: &'a Stream,
+    /// The index of the head.
+    head: usize,
 }
 
 impl<K: GpuKey> Enqueued<'_, K> {
@@ -311,12 +349,12 @@ impl<K: GpuKey> Enqueued<'_, K> {
     /// A segment that ends before it begins or behind the last key: then nothing is written.
     /// Too little GPU memory; failures that the driver reports.
     pub fn finish(self) -> Result<(), Error> {
-        let Enqueued { sort, arguments, offsets, workspace, stream } = self;
+        let Enqueued { sort, arguments, offsets, workspace, stream, head } = self;
         let wait = || stream.synchronize().map_err(failed("sorting segments"));
         wait()?;
         let head = match sort.count {
-            0 => vec![0; FIRST_LIST],
-            _ => words(workspace, sort.control(), FIRST_LIST)?,
+            0 => vec![0; HEAD],
+            _ => words(workspace, sort.control() + head * HEAD, HEAD)?,
         };
         let borders = |range: Range<usize>| {
             let mut borders = vec![0; range.len()];

@@ -3,7 +3,7 @@
 use cust::memory::DeviceBuffer;
 use cust::stream::Stream;
 use gpu_kernels::policy::partition::RANGE;
-use gpu_kernels::{control, fused, partition};
+use gpu_kernels::{control, fused, partition, segments};
 
 use super::stream;
 use crate::error::{Error, failed};
@@ -30,6 +30,8 @@ pub(super) enum Cleared {
     Claims { blocks: usize },
     /// Those of ranges in two launches, and the rows of so many tiles.
     Ranges { tiles: usize },
+    /// The head of this index for a sort of segments.
+    Head { next: usize },
 }
 
 impl Cleared {
@@ -47,6 +49,7 @@ impl Cleared {
     pub(super) fn words(self) -> usize {
         match self {
             Cleared::Nothing => 0,
+            Cleared::Head { .. } => segments::HEAD,
             Cleared::Bins { width } => control::table(width),
             Cleared::Rows { tiles } => control::words_of_single_wave(tiles),
             Cleared::Claims { blocks } => fused::words(blocks),
