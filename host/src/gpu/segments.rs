@@ -256,6 +256,11 @@ impl<K: GpuKey> SegmentSort<K> {
         stream: &Stream,
     ) -> Result<(usize, usize), Error> {
         let captured = stream::is_captured(stream)?;
+        let is_whole = matches!(self.way, Way::WholeSorts(_));
+        if is_whole {
+            // Their heads lie elsewhere, and their sorts have words where others have heads.
+            workspace.cleared = Cleared::Nothing;
+        }
         let (head, next) = match workspace.cleared {
             _ if captured => (2, 3),
             Cleared::Head { next: 1 } => (1, 0),
@@ -266,11 +271,8 @@ impl<K: GpuKey> SegmentSort<K> {
             // SAFETY: the caller's contract.
             unsafe { stream::fill(head, 0, 4 * HEAD as u64, stream)? };
         }
-        // Whole sorts have their words where these are, and say so.
-        match (&self.way, captured) {
-            (Way::WholeSorts(_), _) => workspace.cleared = Cleared::Nothing,
-            (_, true) => {}
-            (_, false) => workspace.cleared = Cleared::Head { next },
+        if !captured && !is_whole {
+            workspace.cleared = Cleared::Head { next };
         }
         Ok((head, next))
     }

@@ -89,6 +89,7 @@ const TESTS: &[OnDevice] = &[
         "segments_are_sorted_with_every_payload_and_order",
         segments::segments_are_sorted_with_every_payload_and_order,
     ),
+    ("sorts_of_segments_share_a_workspace", segments::sorts_of_segments_share_a_workspace),
     ("wrong_offsets_are_refused", segments::wrong_offsets_are_refused),
     (
         "sorts_of_segments_refuse_what_they_are_not_prepared_for",

@@ -71,6 +71,35 @@ pub(crate) fn many_segments_and_none_are_sorted(device: Arc<Device>) {
     }
 }
 
+/// By kernels of segments, whose counts the sort before has cleared, and by whole sorts.
+pub(crate) fn sorts_of_segments_share_a_workspace(device: Arc<Device>) {
+    let stream = stream();
+    let words = keys::<u32>(1000);
+    let offsets = DeviceBuffer::from_slice(&[0, 300, 1000]).unwrap();
+    let prepare = |payload| {
+        SegmentSort::<u32>::new(device.clone(), words.len(), 2, payload, Order::ascending())
+    };
+    let alone = prepare(Payload::None).unwrap();
+    let indexed = prepare(Payload::Index).unwrap();
+    let (input, mut workspace) =
+        (DeviceBuffer::from_slice(&words).unwrap(), indexed.workspace().unwrap());
+    for turn in 0..6 {
+        let mut array = DeviceBuffer::from_slice(&words).unwrap();
+        let mut indices = DeviceBuffer::from_slice(&words).unwrap();
+        let enqueued = match turn % 3 {
+            2 => {
+                let to = (&mut array, &mut indices);
+                indexed.indices(&input, to.0, to.1, &offsets, &mut workspace, &stream)
+            }
+            _ => alone.keys_in_place(&mut array, &offsets, &mut workspace, &stream),
+        };
+        enqueued.unwrap().finish().unwrap();
+        let found = get(&array, &stream);
+        let sorted = found[..300].is_sorted() && found[300..].is_sorted();
+        assert!(sorted && found != words, "turn {turn}");
+    }
+}
+
 /// Each is one error that names the first wrong segment, and no key moves.
 pub(crate) fn wrong_offsets_are_refused(device: Arc<Device>) {
     let sorter = GpuSorter::new(device);
