@@ -295,11 +295,14 @@ fn what_cannot_be_compared_is_one_line() {
     edit(&failing, "echo turn", "echo it is broken >&2; exit 3; echo");
     let idle = dir.executable("idle", &[Made::cpu(1.0)]);
     edit(&idle, "exec cp", "exit; cp");
+    let pipe = dir.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let old = dir.executable("old", &[Made::cpu(1.0)]);
     edit(&old, "\n", "\necho \"error: unrecognized subcommand 'sample'\" >&2; exit 2\n");
     for (base, head, said) in [
         (&missing, &good, "missing"),
         (&good, &missing, "missing"),
+        (&pipe, &good, "is no file"),
         (&good, &failing, "it is broken"),
         (&good, &idle, "cudamark sampled nothing"),
         (&old, &good, "take a later revision"),

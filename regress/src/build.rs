@@ -69,6 +69,10 @@ impl Build {
     /// An executable that is there, to be copied below `builds`.
     fn of_executable(path: &Path, builds: &Path) -> Result<Self> {
         let shown = path.display();
+        // A pipe is not opened: that waits for a writer.
+        if fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+            bail!("{shown} is no file, and cannot be run");
+        }
         let mut start = Vec::new();
         File::open(path)
             .and_then(|file| file.take(2).read_to_end(&mut start))
