@@ -39,10 +39,14 @@ pub struct Cut {
 
 impl Cut {
     /// Where each segment of `n` keys begins, and the last ends.
-    pub(crate) fn offsets(self, n: usize) -> Vec<u32> {
+    ///
+    /// # Errors
+    /// More of them than memory has room for.
+    pub(crate) fn offsets(self, n: usize) -> Result<Vec<u32>, Error> {
+        memory::require(self.count, memory::bytes_of::<u32>(self.count))?;
         let Some(seed) = self.seed.map(seed_of_values) else {
             let length = n.div_ceil(self.count).max(1);
-            return (0..=self.count).map(|i| (i * length).min(n) as u32).collect();
+            return Ok((0..=self.count).map(|i| (i * length).min(n) as u32).collect());
         };
         let weights = (0..self.count as u64).map(|i| u128::from(draw(seed, i) >> 32) + 1);
         let total: u128 = weights.clone().sum();
@@ -50,13 +54,13 @@ impl Cut {
             *sum += weight;
             Some((n as u128 * *sum / total) as u32)
         });
-        iter::once(0).chain(ends).collect()
+        Ok(iter::once(0).chain(ends).collect())
     }
 
     /// The keys with each segment sorted.
     pub(crate) fn sorted<K: Key>(self, keys: &[K]) -> Result<Vec<K>, Error> {
         let mut sorted = memory::copied(keys)?;
-        let (mut rest, offsets) = (&mut sorted[..], self.offsets(keys.len()));
+        let (mut rest, offsets) = (&mut sorted[..], self.offsets(keys.len())?);
         let segments = offsets.windows(2).map(|bounds| {
             let length = (bounds[1] - bounds[0]) as usize;
             rest.split_off_mut(..length).expect("offsets end with the keys")
@@ -89,7 +93,7 @@ impl<K: Key> Segments<K> {
         let device = sorter.device().clone();
         let (n, order) = (keys.len(), Order::ascending());
         let sort = SegmentSort::new(device, n, cut.count, Payload::None, order)?;
-        let offsets = cut.offsets(n);
+        let offsets = cut.offsets(n)?;
         let is_long = |bounds: &[u32]| (bounds[1] - bounds[0]) as usize > LONGEST_IN_A_BLOCK;
         Ok(Self {
             workspace: sort.workspace()?,
@@ -141,7 +145,7 @@ mod tests {
 
     /// Lengths of `count` segments of `n` keys, drawn from `seed`.
     fn drawn(n: usize, count: usize, seed: u64) -> Vec<u32> {
-        let offsets = Cut { count, seed: Some(seed) }.offsets(n);
+        let offsets = Cut { count, seed: Some(seed) }.offsets(n).unwrap();
         assert_eq!((offsets.len(), offsets[0], offsets[count]), (count + 1, 0, n as u32));
         offsets.windows(2).map(|bounds| bounds[1] - bounds[0]).collect()
     }
@@ -154,8 +158,10 @@ mod tests {
             (2, 4, &[0, 1, 2, 2, 2]),
             (0, 2, &[0, 0, 0]),
         ] {
-            assert_eq!(Cut { count, seed: None }.offsets(n), expected);
+            assert_eq!(Cut { count, seed: None }.offsets(n).unwrap(), expected);
         }
+        let error = Cut { count: usize::MAX, seed: None }.offsets(9).unwrap_err().to_string();
+        assert!(error.contains(&usize::MAX.to_string()), "{error}");
     }
 
     #[test]
