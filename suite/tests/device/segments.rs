@@ -74,8 +74,8 @@ pub(crate) fn many_segments_and_none_are_sorted(device: Arc<Device>) {
 /// By kernels of segments, whose counts the sort before has cleared, and by whole sorts.
 pub(crate) fn sorts_of_segments_share_a_workspace(device: Arc<Device>) {
     let stream = stream();
-    let words = keys::<u32>(1000);
-    let offsets = DeviceBuffer::from_slice(&[0, 300, 1000]).unwrap();
+    let words = keys::<u32>(10_000);
+    let offsets = DeviceBuffer::from_slice(&[0, 3000, 10_000]).unwrap();
     let prepare = |payload| {
         SegmentSort::<u32>::new(device.clone(), words.len(), 2, payload, Order::ascending())
     };
@@ -95,7 +95,7 @@ pub(crate) fn sorts_of_segments_share_a_workspace(device: Arc<Device>) {
         };
         enqueued.unwrap().finish().unwrap();
         let found = get(&array, &stream);
-        let sorted = found[..300].is_sorted() && found[300..].is_sorted();
+        let sorted = found[..3000].is_sorted() && found[3000..].is_sorted();
         assert!(sorted && found != words, "turn {turn}");
     }
 }
