@@ -182,8 +182,8 @@ fn a_wrong_command_line_is_named_in_one_line() {
 #[test]
 fn a_misspelt_variable_is_one_line_with_the_nearest_name() {
     let mut command = common::cudamark(&["sample", "--list", "--tier", "quick"]);
-    let output = command.env("CUDAMARK_GPU_MEMROY", "25%").output().unwrap();
-    let line = "cudamark: CUDAMARK_GPU_MEMROY is ignored; the nearest name of a variable is \
+    let output = command.env("CUDAMARK_GPUMEMORY", "25%").output().unwrap();
+    let line = "cudamark: CUDAMARK_GPUMEMORY is ignored; the nearest name of a variable is \
                 CUDAMARK_GPU_MEMORY\n";
     assert_eq!(said(&output, 0), line);
 }
