@@ -18,9 +18,8 @@ use suite::workload::{CLASSIC_N, DEFAULT_SEED, parse_seed};
 use suite::{Case, Error, Sample, Session};
 use suite::{devices_engine, engines, environment, registry, statistics};
 
-use super::devices::number;
 use super::keys::Keys;
-use super::once_each;
+use super::{number, once_each};
 use cudamark::output::{self, Output};
 use cudamark::report::charts;
 use cudamark::report::text::classic_csv;

@@ -13,12 +13,11 @@ use suite::devices_report::{CaseRecord, DevicesReport};
 use suite::engine::parse_level;
 use suite::runners::devices;
 use suite::turns::Turns;
-use suite::workload::sizes::sizes;
 use suite::workload::{DEFAULT_SEED, parse_seed};
 use suite::{Session, Unavailable, environment};
 
 use super::classic::{print, sample_count};
-use super::once_each;
+use super::{number, once_each};
 use cudamark::output::{self, Output};
 
 /// Sort one array over several GPUs and over one, and print the speed-ups.
@@ -133,14 +132,6 @@ fn watched(records: &[CaseRecord]) -> String {
         format!("GPU {gpu} was watched: {:.2} GHz or more, {slowed}.\n", clock / 1e9)
     };
     (0..gpus).map(line).collect()
-}
-
-/// A number of elements.
-pub(super) fn number(text: &str) -> Result<usize, String> {
-    match sizes(text)?[..] {
-        [n] => Ok(n),
-        _ => Err("one number, not a range; write it like 1000000 or 2^29".to_owned()),
-    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,16 @@ pub(crate) mod sample;
 pub(crate) mod tune;
 mod verdicts;
 
+use suite::workload::sizes::sizes;
+
+/// A number of elements.
+fn number(text: &str) -> Result<usize, String> {
+    match sizes(text)?[..] {
+        [n] => Ok(n),
+        _ => Err("one number, not a range; write it like 1000000 or 2^29".to_owned()),
+    }
+}
+
 /// Each of `items`, where it first stands.
 fn once_each<T: PartialEq>(items: impl Iterator<Item = T>) -> Vec<T> {
     let mut each = Vec::new();
