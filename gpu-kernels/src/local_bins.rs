@@ -11,7 +11,8 @@
 //!
 //! Where bins do not do, the keys are sorted by rounds of 8 bits.
 //!
-//! Each bucket has a block. It ends where those of the [pass by top bits](crate::top_pass) have
+//! A [segment](crate::segments) is a bucket whose top bits are those that all of its keys share.
+//! Each other bucket has a block. It ends where those of the [pass by top bits](crate::top_pass) have
 //! claimed the last place of it.
 
 use crate::bins::{self, Bins};
@@ -129,6 +130,18 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
     #[inline(always)]
     pub(crate) unsafe fn bins() -> InBins<K, THREADS> {
         bins(&Self::BY_BINS)
+    }
+
+    /// True if bins of a segment shortly before were crowded, as those of this one may be.
+    #[inline(always)]
+    unsafe fn expects_crowds(&self) -> bool {
+        self.claimed.get(3) != 0
+    }
+
+    /// Keeps from bins the next segments, of as many as a block may have had in vain.
+    #[inline(always)]
+    unsafe fn expect_crowds(&self) {
+        self.claimed.set(3, 8);
     }
 
     /// Sorts the bucket, whose bins are clear; by rounds, if one is crowded.

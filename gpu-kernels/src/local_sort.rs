@@ -238,7 +238,7 @@ pub(crate) struct Bucket<
 > {
     pub(crate) arg: LocalSort<K>,
     /// Number, first key, and count of keys; of a segment, how many are kept from bins.
-    claimed: Shared<u32>,
+    pub(crate) claimed: Shared<u32>,
     places: P,
     word: PhantomData<W>,
 }
@@ -284,18 +284,6 @@ impl<
     #[inline(always)]
     pub(crate) unsafe fn count(&self) -> u32 {
         self.claimed.get(2)
-    }
-
-    /// True if bins of a segment shortly before were crowded, as those of this one may be.
-    #[inline(always)]
-    pub(crate) unsafe fn expects_crowds(&self) -> bool {
-        self.claimed.get(3) != 0
-    }
-
-    /// Keeps from bins the next segments, of as many as a block may have had in vain.
-    #[inline(always)]
-    pub(crate) unsafe fn expect_crowds(&self) {
-        self.claimed.set(3, 8);
     }
 
     /// Every warp has equally many rows of 32 keys, but for the last ones.

@@ -13,7 +13,9 @@
 //!   shared memory, so that it reads and writes the array in rows; by 16 bytes a lane where all
 //!   of the segments fill their lanes.
 //! - **In blocks.** A list's segments are handed to the blocks of a grid in turns, and each is
-//!   sorted as a bucket is in a [`local_sort`](crate::local_sort).
+//!   sorted by one round of bins, as a bucket of top bits is ([`local_bins`](crate::local_bins)),
+//!   or by rounds of 8 bits, as one of a [`local_sort`](crate::local_sort), if bins are crowded.
+//!   The next segments of a block that has met crowded bins are sorted by rounds at once.
 //!
 //! A launch costs 3 us even if it finds nothing to do, so one kernel sorts several lists. The sort
 //! in warps is a kernel of its own, because it takes fewer registers, and so more warps share a
@@ -21,7 +23,7 @@
 //!
 //! Longer segments are listed too, and left to the host. Each key is read and written once, and
 //! the work of a network grows with the square of the logarithm of its width; that of a block is
-//! three rounds for keys that are evenly spread, and else a round for each byte of a key.
+//! one round for keys that are evenly spread, and else up to a round for each byte of a key.
 
 use crate::control::ENCODE;
 use crate::key::Key;

@@ -34,7 +34,7 @@ pub const LONGEST_IN_A_BLOCK: usize = MOST[BLOCKS - 1];
 ///
 /// Time, of keys of 4 or 8 bytes alone, sorted by all their bits: one read and one write of each
 /// key. A warp sorts up to 256 keys by a bitonic network, a block up to [`LONGEST_IN_A_BLOCK`] by
-/// radix rounds in shared memory. Longer segments are sorted one after the other, each as by a
+/// bins or radix rounds in shared memory. Longer segments are sorted one after the other, each as by a
 /// [`Sort`], for which the host waits.
 ///
 /// All other keys, with values and indices, and in any order: the check of the offsets, for which
