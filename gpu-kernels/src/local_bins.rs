@@ -138,7 +138,7 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
         self.claimed.get(3) != 0
     }
 
-    /// Keeps from bins the next segments, of as many as a block may have had in vain.
+    /// Keeps the block's next seven segments from bins: of eight, one is counted in vain.
     #[inline(always)]
     unsafe fn expect_crowds(&self) {
         self.claimed.set(3, 8);
