@@ -1,15 +1,15 @@
-//! Counts few distinct keys, and writes each as often as it comes.
+//! Counts few distinct keys, and writes each as many times as it occurs.
 //!
-//! The plan suggests it where every digit uses few of its bins, which does not say how many
-//! distinct keys there are. Each block counts its keys in a hash table in shared memory, by open
-//! addressing: a key's slot is its own from the exchange on that writes it there. A key is looked
-//! for in two neighbouring slots at once, because lanes that look further for long part from their
-//! warp. Each slot has its count in several copies, so that lanes with one key do not meet. A block
-//! that finds no slot for a key withdraws from the barrier that follows, and nothing is sorted.
+//! The plan suggests this if every digit uses few of its bins, which does not bound the number of
+//! distinct keys. Each block counts its keys in a hash table in shared memory, by open addressing.
+//! A key owns a slot from the exchange that writes it there. A lookup reads two neighbouring slots
+//! at once, because lanes that search longer diverge from their warp. Each slot has several copies
+//! of its count, so that lanes with the same key do not collide. A block that finds no slot for a
+//! key withdraws from the barrier that follows, and nothing is sorted.
 //!
-//! Each block leaves its keys and counts in a row in the scratch buffer. Behind the barrier all
-//! blocks add up all rows, so each knows everything, and fills its part of the output. The input
-//! has been read then, and may be the output.
+//! Each block leaves its keys and counts in a row in the scratch buffer. After the barrier, every
+//! block adds up all rows and fills its part of the output. The input has been read by then, so it
+//! may be the output.
 
 use crate::control;
 use crate::fused_barrier::{enter, withdraw};

@@ -1,49 +1,50 @@
-//! Sorts a few thousand to 2^19 keys in one launch: a pass by ranges of keys, then a range a block.
+//! Sorts a few thousand to 2^19 keys in one launch: a pass by ranges of keys, then one block sorts
+//! each range.
 //!
-//! So few keys are bound by launches and by waiting, not by what moves. Here each key is read and
-//! written twice, between two grid barriers:
+//! Launches and waiting bound so few keys, not memory. Each key is read and written twice, with
+//! two grid barriers:
 //!
-//! 1. **Look.** Every block looks at the same sample of all keys, and so decides the same: keys
-//!    that are even behind the leading bits that all of the sample share are split by the digit
-//!    that follows, others by splitters.
-//! 2. **Count.** A block ranks the keys of its tile by their range, and adds each range's count to
-//!    a word of the device by one atomic. That returns where the tile's keys of the range go among
-//!    all of them: its *claim*. The ranges are sorted afterwards, so no order of atomics matters.
-//! 3. **Barrier.** Every block reads the totals. Their prefix sums are the ranges' starts.
-//! 4. **Store.** Keys go to their ranges in the output, which is all the memory it takes: the
-//!    input has been read by then, and a range is read and written by one block.
-//! 5. **Barrier**, and a block a range. Of a digit, keys are counted in eight bins a thread, by
-//!    shared atomics, and those of a bin, one or two of them, are put in order by counting the
-//!    lesser ones. What lies between splitters is sorted by a bitonic
-//!    [`network`](crate::network), whose time does not depend on the keys; and so is a digit one
-//!    of whose bins is contended.
+//! 1. **Look.** Every block looks at the same sample of all keys, so all decide the same. The
+//!    sample shares some leading bits. If keys are even behind these, the digit that follows
+//!    splits them into ranges; if not, splitters do.
+//! 2. **Count.** A block ranks the keys of its tile by range, and adds the count of each range to
+//!    a word of the device by one atomic addition. The addition returns the place of the tile's
+//!    keys in the range: the *claim*. Ranges are sorted later, so any order of these additions is
+//!    right.
+//! 3. **Barrier.** Every block reads the totals. Their prefix sums are the starts of the ranges.
+//! 4. **Store.** Keys go to their ranges in the output. No other memory is needed: the input has
+//!    been read by then, and one block reads and writes a range.
+//! 5. **Barrier**, then one range a block. A range of a digit is counted in eight bins a thread,
+//!    by shared atomics; the one or two keys of a bin are ordered by counting the lesser ones. A
+//!    range between splitters, or one with a contended bin, is sorted by a bitonic
+//!    [`network`](crate::network), whose time does not depend on the keys.
 //!
-//! Ranges are as many as blocks, a power of two, and the digit has as many bits as that takes.
-//! Of few keys a block reads all, and then counts and waits for nothing: see `fused_select`.
+//! There are as many ranges as blocks, a power of two, which gives the bits of the digit. If keys
+//! are few, each block reads all of them, without counting or waiting: see `fused_select`.
 //!
 //! # Uneven keys
-//! Every block sorts a larger sample by itself, the same that all others sort, and takes each 8th
-//! or 32nd key of it as a splitter (samplesort: Frazer and McKellar 1970). A key that equals a
-//! splitter is in its place at once, so that keys of few values need no further sorting. If the
-//! first sample has misled and a digit has more keys than a block holds, all blocks know it after
-//! the first barrier, and count again by splitters.
+//! Every block sorts a larger sample, the same for all, and takes each 8th or 32nd key of it as a
+//! splitter (samplesort: Frazer and McKellar 1970). Keys equal to a splitter are in place at once,
+//! so keys with few values need no more sorting. The first sample may mislead: a digit may have
+//! more keys than a block holds. All blocks know that after the first barrier, and count again by
+//! splitters.
 //!
 //! # Values
-//! A word of 64 bits has the key above the key's index. Words differ, and so no distribution is
-//! uneven by splitters, and the sort is stable. Indices stand in a scratch buffer meanwhile; in
-//! place, a third barrier stands before values are written, because others read them.
+//! A word of 64 bits holds the key above its index. All words differ, so splitters divide any
+//! distribution evenly, and the sort is stable. Indices are kept in a scratch buffer meanwhile. In
+//! place, a third barrier precedes the values' writes, because other blocks read them.
 //!
 //! # Progress without an order of blocks
-//! A grid barrier needs all blocks on the device. The first is passed by all of them or by none:
-//! where patience ends, a block withdraws, all leave, and the last of them sorts everything by
-//! itself, by a network in device memory. Blocks that have passed the first barrier are on the
-//! device, and wait for each other without a bound. The network in device memory is also for a
-//! range between splitters that is larger than a block holds: at four times the mean, and of 8
-//! samples each, one sort in 70,000; at twice, and of 32, one in 2000.
+//! A grid barrier needs all blocks on the device. All of them pass the first, or none: if patience
+//! ends, a block withdraws, all leave, and the last one sorts everything by a network in device
+//! memory. Blocks that have passed the first barrier are all on the device, and wait for each
+//! other without a bound. The network in device memory also sorts a range between splitters that
+//! is too large for a block. If a block holds four times the mean and each splitter has 8 samples,
+//! that is one sort in 70,000; with twice and 32, one in 2000.
 //!
 //! # Predicted for an H200
 //! A laboratory in CUDA C++ measured all steps but the look, for 2^12, 2^14, 2^16 and 2^18 keys:
-//! 6.9, 7.6, 9.6 and 13.1 us of 4 bytes, 7.0, 7.5, 9.2 and 13.6 us of 8; see `docs/LAB.md`.
+//! 6.9, 7.6, 9.6 and 13.1 us for 4 bytes, 7.0, 7.5, 9.2 and 13.6 us for 8; see `docs/LAB.md`.
 
 use crate::bins::Bins;
 use crate::control;

@@ -1,20 +1,19 @@
 //! Counts every digit of every key in one read, and plans the passes.
 //!
-//! Each block counts into shared memory. Every bin stands there in several copies, interleaved so
-//! that copy `c` of all bins lies in the banks congruent to `c`; a lane counts in its own copy,
-//! so with 32 copies no two lanes of a warp ever meet in a bank, whatever the keys are: the
-//! kernel runs at the speed of the read. When whole keys are sorted by, which digits a key has is
-//! known to the compiler, and nothing is computed for them but the bins' addresses.
+//! Each block counts in shared memory, in several copies of every bin. Copies are interleaved:
+//! copy `c` of all bins is in the banks congruent to `c`, and a lane counts in its own copy. With
+//! 32 copies, no two lanes of a warp use the same bank, whatever the keys, so the kernel runs at
+//! the speed of the read. If whole keys are sorted, the compiler knows the digits, and only the
+//! addresses of bins are computed.
 //!
-//! Then the block adds its sums to the bins in device memory. The block that arrives last has all
-//! of them before it: it turns them into starts, makes the plan (see
-//! [`control`]), and leaves the bins zero for the next sort. Only it knows the
-//! whole, and no launch has to follow for it.
+//! Then each block adds its sums to the bins in device memory. The last block to arrive has all
+//! sums: it turns them into starts, makes the plan (see [`control`]), and leaves the bins zero for
+//! the next sort. This saves a launch.
 //!
-//! If no top digit has more keys than a block holds, where a launch says how many that is, the
-//! plan is a pass by that digit alone; a [local sort](crate::local_sort) of each follows.
+//! A launch may give the number of keys that a block holds. If no top digit has more, the plan is
+//! a pass by that digit alone, followed by a [local sort](crate::local_sort) of each.
 //!
-//! Behind a count of [buckets](crate::buckets) it runs only if that was for nothing.
+//! After a count of [buckets](crate::buckets), this kernel runs only if that count was in vain.
 //!
 //! Meanwhile all blocks clear the look-back table.
 

@@ -1,45 +1,44 @@
-//! Sorts each bucket of keys by itself, within one multiprocessor: the last part of a hybrid
-//! radix sort (Stehle and Jacobsen 2017).
+//! Sorts each bucket of keys by itself, within one multiprocessor: the last part of a hybrid radix
+//! sort (Stehle and Jacobsen 2017).
 //!
-//! When the keys stand in the order of their upper 16 bits, those that have them in common are
-//! neighbours, a *bucket*, and all that is left to do is to sort each by the others. A bucket
-//! that a block's shared memory holds is read once, put in order there by rounds of 8 bits, and
-//! written back to where it was. So four passes over keys of 4 bytes become three, eight over
-//! keys of 8 bytes three, too, and the last one writes what it read: whole sectors, without a
-//! look-back.
+//! A *bucket* is all keys with the same upper 16 bits. When keys are in the order of these bits,
+//! each bucket is contiguous and only has to be sorted by the other bits. If a block's shared
+//! memory holds the bucket, the block reads it once, sorts it by rounds of 8 bits, and writes it
+//! back to the same place. So three passes replace four for keys of 4 bytes, and eight for keys of
+//! 8. The last one writes whole sectors, without a look-back.
 //!
-//! Fewer keys, to a few million, take one pass: a bucket is then what has the top digit in
-//! common, and a larger block sorts it by the other digits. A [segment](crate::segments) is a
-//! bucket whose keys have nothing in common that is known beforehand.
+//! Fewer keys, up to a few million, take one pass: a bucket is then the keys with the same top
+//! digit, and a larger block sorts it by the other digits. A [segment](crate::segments) is a
+//! bucket whose keys have no known bits in common.
 //!
 //! # A word for a key
-//! In a bucket a key is what its other bits are, and its value is where it stood. Both fit one
-//! word as wide as a key, the bits first. Only these words move. Then the slot of a word says
-//! where it belongs, its upper bits complete the bucket's to a key, and its lowest 16 fetch the
-//! value. In a bucket of a top digit too many bits are left for that: keys alone are their own
-//! words there, and keys of 4 bytes with values take words of 8.
+//! Within a bucket, one word holds a key's other bits above the slot it came from. It is as wide
+//! as a key, and only words move. At the end, the index of a word is the place of its key: the
+//! bucket's bits complete the key, and the lowest 16 bits of the word fetch the value. In a bucket
+//! of a top digit, too many bits remain: keys alone are their own words, and keys of 4 bytes with
+//! values use words of 8.
 //!
 //! # Rounds and exchanges
-//! Keys of 4 bytes take two rounds, or three below their top digit. Of the six or seven that keys
-//! of 8 bytes would take, the upper two or three do for nearly all words of a bucket as small as
-//! that: of 4096 evenly spread ones half a pair has 24 bits in common. Words out of order are put
-//! right by neighbours that change places, a few turns of it; if those do not suffice, all rounds
-//! follow. Of a segment's keys the upper three rounds are those below the highest bit that any two
-//! differ in. A warp whose first row is [contended](crate::rank) ranks by match, in buckets of a
-//! top digit and in segments; others are not sorted here if they are contended.
+//! Keys of 4 bytes take two rounds, or three below their top digit. Keys of 8 bytes would take six
+//! or seven, but the upper two or three separate nearly all words of so small a bucket: among 4096
+//! evenly spread words, half a pair has 24 bits in common. A few turns of exchanges between
+//! neighbours order the rest; if those do not suffice, all rounds follow. In a segment, the upper
+//! three rounds are those below the highest bit in which any two keys differ. A warp whose first
+//! row is [contended](crate::rank) ranks by match, in buckets of a top digit and in segments;
+//! other contended buckets are not sorted here.
 //!
 //! # Checking
-//! The rounds rank by atomics, of whose order nothing is promised; see [`rank`](crate::rank). But
-//! words differ from each other, and those with equal keys in the order of their lowest bits are
-//! in the order that they came in. So a bucket is sorted, and stable, exactly if each word is
-//! less than the next, which is looked at before anything is written, and exchanges go on until
-//! it is so: after all rounds digits would be in order all the same, and no word far from where
-//! it belongs. Keys that are their own words may be equal, and cannot be told apart.
+//! The rounds rank by atomics, whose order is not guaranteed; see [`rank`](crate::rank). But all
+//! words differ, and their lowest bits are the order in which they came. So a bucket is sorted,
+//! and stable, exactly if each word is less than the next. This is checked before anything is
+//! written, and exchanges continue until it holds. After all rounds, digits are in order in any
+//! case, so no word is far from its place. Keys that are their own words may be equal, and then
+//! cannot be told apart.
 //!
-//! # Which bucket
-//! Blocks draw buckets from a counter, each its next one while it sorts another. Blocks that take
-//! fixed ones wait for the slowest multiprocessor in the end (`docs/LAB.md`), and a block a
-//! bucket, where nothing is sorted locally, costs a launch of 65536. Each top digit has a block.
+//! # Choosing a bucket
+//! Blocks draw buckets from a counter, each the next one while it sorts another. Fixed buckets
+//! would make all wait for the slowest multiprocessor (`docs/LAB.md`), and one block a bucket
+//! would cost a launch of 65536 even if nothing is sorted locally. Each top digit has a block.
 
 use crate::buckets::{BUCKET_BITS, BUCKETS};
 use crate::control;

@@ -1,22 +1,23 @@
 //! Merges two sorted runs into one, along merge path.
 //!
-//! Draw run `a` along one side of a rectangle and run `b` along the other: the merge is a path
-//! from corner to corner that takes the smaller head each step, and the diagonal `i + j = d`
-//! crosses it at one point, which a search finds without walking there (Odeh, Green, Mwassi,
-//! Shmueli, Birk 2012; Green, McColl, Bader 2012). So the output is split into equal tiles, a
-//! block finds where its tile begins and ends by two searches in device memory, loads exactly what
-//! it needs, and its threads split the tile again in shared memory.
+//! Draw run `a` along one side of a rectangle and run `b` along the other. The merge is a path
+//! between two corners that takes the smaller head at each step. It crosses the diagonal
+//! `i + j = d` at one point, which a search finds without following the path (Odeh, Green, Mwassi,
+//! Shmueli, Birk 2012; Green, McColl, Bader 2012). So the output is split into equal tiles. A
+//! block finds both ends of its tile by two searches in device memory and loads exactly its keys;
+//! its threads split the tile in the same way.
 //!
-//! Each step of a search waits for device memory. So one warp makes both searches, half of it
-//! each, and a step looks at 16 points at once: 7 steps among 2^28 keys, where halving takes 28.
+//! Each step of a search waits for device memory. So one warp makes both searches, with half of
+//! its lanes each, and each step looks at 16 points: 7 steps among 2^28 keys, where halving takes
+//! 28.
 //!
-//! Equal keys are taken from `a` first: the merge is stable. One read and one write a key. Values
-//! of 4 bytes are fetched when the tile's keys have been merged, from where their keys lay.
+//! The merge is stable: among equal keys, those of `a` come first. Each key is read and written
+//! once. Values of 4 bytes are fetched after the tile's keys are merged.
 //!
-//! Floating-point numbers are compared by their [encoding](crate::key): the searches encode what
-//! they compare, and a tile is encoded as it is loaded and decoded as it is stored. Which bits
-//! that complements is a mask, none for other keys, and so without a branch: these loops stand
-//! between barriers, which a compiler that splits them in two would copy along.
+//! Floating-point numbers are compared by their [encoding](crate::key): searches encode the keys
+//! that they compare, and a tile is encoded when loaded and decoded when stored. A mask holds the
+//! bits to complement, none for other keys. So these loops have no branch for which a compiler
+//! would copy them together with the barriers around them.
 
 use crate::key::Key;
 use crate::layout::{Builder, Part};

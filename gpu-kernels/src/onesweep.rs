@@ -1,37 +1,36 @@
-//! One pass of the radix sort: every key is read once and written once.
+//! One pass of the radix sort, which reads and writes every key once.
 //!
-//! A least-significant-digit radix sort moves all keys, digit by digit, to where their digit
-//! belongs, keeping the order of equal digits. A block takes a tile of consecutive keys. The
-//! offset of a key in the output is the sum of three numbers:
+//! A least-significant-digit radix sort moves all keys by one digit after the other, and keeps the
+//! order of keys with equal digits. A block sorts a tile of consecutive keys. A key's offset in
+//! the output is the sum of three counts:
 //!
-//! - how many keys of all tiles have a smaller digit: the *start*, from the histogram;
-//! - how many keys of earlier tiles have the same digit: from the *look-back*;
-//! - how many keys of its own tile before it have the same digit: its *rank*.
+//! - keys of all tiles with a smaller digit: the *start*, from the histogram;
+//! - keys of earlier tiles with the same digit: from the *look-back*;
+//! - keys before it in its own tile with the same digit: its *rank*.
 //!
-//! The steps of a tile, with the barriers between them:
+//! The steps of a tile, with barriers between them:
 //!
-//! 1. **Load.** Warp `w` takes `32 * ITEMS` consecutive keys, lane `l` every 32nd of them, so
-//!    that item `i` of all lanes is a row and rows are in order.
-//! 2. **Rank** and **scan**: see [`rank`](crate::rank). As soon as a digit's total is known, it
-//!    is published for the tiles that follow.
-//! 3. **Scatter** into shared memory, where the tile then stands sorted by digit.
-//! 4. [**Look-back**](crate::look_back), a thread a digit: where each digit's keys go. A single
-//!    wave of tiles [gathers](crate::all_gather) from all instead.
-//! 5. [**Store**](crate::store): neighbours in shared memory with one digit are neighbours in
-//!    device memory, so the writes are runs.
+//! 1. **Load.** Warp `w` loads `32 * ITEMS` consecutive keys, and lane `l` every 32nd of them. So
+//!    item `i` of all lanes is a row, and rows are in order.
+//! 2. **Rank** and **scan**: see [`rank`](crate::rank). As soon as the total of a digit is known,
+//!    it is published for later tiles.
+//! 3. **Scatter** into shared memory, which sorts the tile by digit.
+//! 4. [**Look-back**](crate::look_back): one thread for each digit finds the offset of its keys. A
+//!    single wave of tiles [gathers](crate::all_gather) the counts of all tiles instead.
+//! 5. [**Store**](crate::store): neighbours in shared memory with the same digit are neighbours in
+//!    device memory, so writes are runs.
 //!
-//! **Values** go the way of their keys, to a buffer of their own in shared memory: loaded when
-//! the keys have been scattered, on their way while the block looks back, and stored beside the
-//! keys. A tile of one digit is not scattered: it is stored as it was read.
+//! **Values** move like their keys, through their own buffer in shared memory. They are loaded
+//! after the scatter, arrive during the look-back, and are stored beside the keys. A tile with a
+//! single digit is not scattered: it is stored as it was read.
 //!
 //! # Checking ranks by atomics
-//! Keys alone have no identity beyond their bits, so a wrong order of equal digits shows: as the
-//! input of a digit is sorted by all lower ones, the tile is right exactly if, sorted by digit,
-//! it never decreases in the bits up to and including the digit (from those of buckets on, where
-//! the lower ones are sorted afterwards). Every key is compared with its right neighbour while it
-//! is stored. A tile that fails is ranked again by match ranking and stored again to the same
-//! slots: counts, starts and look-back do not change. The first pass is not checked: there is no
-//! order yet that it could lose.
+//! Keys alone differ only in their bits, so a wrong order of equal digits shows. The input of a
+//! digit is sorted by all lower digits. So the tile, sorted by digit, is right exactly if it never
+//! decreases in the bits up to and including the digit. (Bits below the buckets' do not count:
+//! those are sorted afterwards.) While a key is stored, it is compared with its right neighbour. A
+//! tile that fails is ranked again by match and stored to the same slots: counts, starts and
+//! look-back do not change. The first pass is not checked, because no earlier order can be lost.
 
 use crate::control::{self, Ranking, Step};
 use crate::key::{Key, RADIX};

@@ -1,12 +1,12 @@
-//! Copies keys that are in order as they come, or in the reverse order.
+//! Copies keys that are already in order, or in reverse order.
 //!
-//! The plan suggests it where keys from all over the input are in an order. Each block then
-//! compares neighbours as it copies them, and withdraws from the barrier behind if two are out of
-//! order: what has been copied is overwritten by the passes. In place keys are only compared before
-//! the barrier, and exchanged behind it if they are reversed.
+//! The plan suggests this if keys from all over the input are in order. Each block compares
+//! neighbours while it copies them, and withdraws from the barrier that follows if two are out of
+//! order; then the passes overwrite the copies. In place, keys are only compared before the
+//! barrier, and exchanged after it if they are reversed.
 //!
-//! Equal neighbours are in order. They may be reversed as well if nobody can tell them apart;
-//! where they carry values, keys have to descend strictly.
+//! Equal neighbours are in order. Reversing them is allowed only if they cannot be told apart:
+//! with values, keys have to descend strictly.
 
 use crate::control::{self, ASCENDING, DESCENDING};
 use crate::fused_barrier::{enter, withdraw};

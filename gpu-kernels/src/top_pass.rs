@@ -1,16 +1,16 @@
-//! One pass by the top bits of keys alone, more of them than a digit has, in any order below.
+//! One pass of keys alone by their top bits, more bits than a digit has. It is not stable.
 //!
-//! Behind it each bucket, all keys with the same top bits, is sorted by itself
-//! ([`local_bins`](crate::local_bins)); so keys need no order within a bucket, and a tile none
-//! among its keys of one bucket. The block counts a tile in one table by atomics. It *claims*
-//! places for the keys of each bucket by one addition to the device's counter of it, which begins
-//! where the bucket does and ends where the next one does; so no tile waits for another. Then the
-//! tile is put in order by bucket in shared memory, where atomics that return give each key a
-//! slot, and stored in runs. Any slot of its bucket that is a key's own is right, and any order of
-//! the claims.
+//! Afterwards [`local_bins`](crate::local_bins) sorts each bucket, all keys with the same top
+//! bits. So keys need no order within a bucket, nor within the part of a bucket in a tile. A block
+//! counts its tile in one table by atomics. Then it *claims* the places of its keys, by one
+//! addition to the device's counter of each bucket, so no tile waits for another. A counter begins
+//! where its bucket does, and ends where the next one begins. The tile is sorted by bucket in
+//! shared memory, where atomics that return give each key a slot, and is stored in runs. Any order
+//! of claims and slots is right, because no two keys share a slot.
 //!
-//! Runs are the shorter the more buckets there are, hence large tiles. Where a warp's first row is
-//! [contended](crate::rank), equal lanes are found first, and one of them adds for all.
+//! Tiles are large, because more buckets mean shorter runs. If a warp's first row is
+//! [contended](crate::rank), lanes with keys of one bucket are found first, and one of them adds
+//! for all.
 
 use crate::control;
 use crate::key::Key;
