@@ -1,11 +1,11 @@
-//! Sorting on an NVIDIA GPU, by kernels written in Rust.
+//! Sorting on an NVIDIA GPU, with kernels written in Rust.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
 //! | [`gpu`] | the GPU and its sorts |
 //! | [`driver`] | the CUDA driver, opened at run time |
-//! | [`memory`] | how much host memory there is |
-//! | [`error`] | what can go wrong |
+//! | [`memory`] | the available host memory |
+//! | [`error`] | errors, with their remedies |
 
 pub use cuda_driver as driver;
 pub mod error;

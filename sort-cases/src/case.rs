@@ -53,14 +53,14 @@ impl Distribution {
     pub const DRAWN: usize = 9;
 }
 
-/// The payload of each key.
+/// The payload of each key in a sort.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Payload {
     /// Keys alone.
     None,
-    /// Its index in the input, made by the sort: an argsort.
+    /// The index of the key in the input, made by the sort: an argsort.
     Index,
-    /// A value of so many bytes: 4, 8 or 16.
+    /// A value of this many bytes: 4, 8 or 16.
     Value(usize),
 }
 

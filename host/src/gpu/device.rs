@@ -1,7 +1,7 @@
-//! A GPU, opened.
+//! An opened GPU.
 //!
-//! `CUDAMARK_GPU_MEMORY` has every GPU used as if it had a share of its memory: sorts of arrays
-//! that do not fit are measured with arrays that the host holds.
+//! With `CUDAMARK_GPU_MEMORY`, every GPU is used as if it had only a share of its memory. So sorts
+//! of arrays larger than GPU memory can be measured with arrays that the host holds.
 
 use std::env;
 use std::sync::{Arc, OnceLock};
@@ -15,7 +15,7 @@ use super::module::KernelModule;
 use crate::driver;
 use crate::error::{Error, NoGpu, check, failed};
 
-/// A GPU with its context and the kernels loaded into it.
+/// An opened GPU, with its context and the kernels loaded into it.
 pub struct Device {
     /// The kernels, loaded as they are asked for. Declared first: unloaded before the context.
     pub kernels: KernelModule,
@@ -39,12 +39,12 @@ pub struct Device {
 const MEMORY_VARIABLE: &str = "CUDAMARK_GPU_MEMORY";
 
 impl Device {
-    /// The first GPU that the driver shows (`CUDA_VISIBLE_DEVICES` chooses), opened once a
+    /// Opens the first GPU that the driver shows (`CUDA_VISIBLE_DEVICES` chooses it), once a
     /// process: later calls return the same one.
     ///
     /// # Errors
-    /// No driver, no GPU, one too old for the kernels, or kernels that do not load: what the
-    /// driver says, and what to do.
+    /// No driver, no GPU, one too old for the kernels, or kernels that do not load. The message has
+    /// the driver's reason and the remedy.
     pub fn open() -> Result<Arc<Device>, NoGpu> {
         static OPENED: OnceLock<Result<Arc<Device>, String>> = OnceLock::new();
         let opened = OPENED.get_or_init(|| {
@@ -97,13 +97,13 @@ impl Device {
         Ok(Arc::new(device))
     }
 
-    /// Makes this GPU the one that the calling thread's calls go to. Every thread that uses it
-    /// does so first.
+    /// Makes this GPU current for the calling thread. Every thread must call it before it uses the
+    /// GPU.
     pub fn enter(&self) -> Result<(), Error> {
         CurrentContext::set_current(&self.context).map_err(failed("entering the GPU's context"))
     }
 
-    /// Free and total memory, in bytes, at this moment: of a share of the GPU's where
+    /// Free and total memory in bytes, at this moment; only a share of the GPU's if
     /// `CUDAMARK_GPU_MEMORY` is set.
     pub fn memory(&self) -> Result<(u64, u64), Error> {
         self.enter()?;

@@ -1,4 +1,4 @@
-//! The types of keys that the GPU sorts, and the orders they are sorted in.
+//! The types of keys that the GPU sorts, and the orders of sorts.
 
 use cuda_std::ext::Word;
 use cust::memory::DeviceCopy;
@@ -8,19 +8,19 @@ use sort_cases::KeyType;
 
 use crate::error::Error;
 
-/// A key that the kernels sort.
+/// A type of key that the kernels sort.
 ///
 /// # Safety
-/// The type is a word of `TYPE.bits` without padding, of which every pattern of bits is a key: an
-/// integer, a floating-point number, or a transparent wrapper of one with the `TYPE` and the
-/// `Word` of what it wraps.
+/// The type is a word of `TYPE.bits` without padding, and every bit pattern is a key. It is an
+/// integer, a floating-point number, or a transparent wrapper of one with the same `TYPE` and
+/// `Word`.
 pub unsafe trait GpuKey: DeviceCopy + Default + PartialEq + Send + Sync + 'static {
     const TYPE: KeyType;
 
-    /// The word that it travels as.
+    /// The word that holds a key in the kernels.
     type Word: Entries;
 
-    /// Its bits, zero-extended.
+    /// The bits of the key, zero-extended.
     fn to_word(self) -> u128 {
         let mut word = [0u8; 16];
         // SAFETY: a key is a word of at most 16 bytes without padding.
@@ -43,12 +43,12 @@ pub unsafe trait GpuKey: DeviceCopy + Default + PartialEq + Send + Sync + 'stati
     }
 }
 
-/// A half-precision number (IEEE 754 binary16), by its bits.
+/// A half-precision number (IEEE 754 binary16), as its bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct F16(pub u16);
 
-/// A number with the exponent of `f32` and 8 bits of precision (bfloat16), by its bits.
+/// A number with the exponent of `f32` and 8 bits of precision (bfloat16), as its bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Bf16(pub u16);
@@ -77,7 +77,7 @@ macro_rules! gpu_keys {
 
 sort_cases::for_every_type!(gpu_keys);
 
-/// The order that a sort makes. Every sort is stable.
+/// The order of a sort. Every sort is stable.
 ///
 /// ```
 /// use host::gpu::Order;
@@ -93,51 +93,51 @@ pub struct Order {
 }
 
 impl Order {
-    /// From the least to the greatest. Floating-point numbers stand in the total order of IEEE
+    /// From the least to the greatest key. Floating-point numbers are in the total order of IEEE
     /// 754: -NaN, -infinity, .., -0, +0, .., infinity, NaN.
     pub fn ascending() -> Self {
         Self::default()
     }
 
-    /// From the greatest to the least; equal keys keep their order all the same.
+    /// From the greatest to the least key. Equal keys still keep their order.
     pub fn descending() -> Self {
         Self::ascending().downwards()
     }
 
-    /// The same order from its end: equal keys keep their order all the same.
+    /// Reverses this order. Equal keys still keep their order.
     pub fn downwards(mut self) -> Self {
         self.descending = !self.descending;
         self
     }
 
-    /// By these bits of a key only, 0 the lowest. Not for numeric order; of floating-point
-    /// numbers, the bits are those of the encoding that ascends with the number.
+    /// Sorts only by these bits of a key, 0 the lowest. For floating-point numbers, they are bits
+    /// of the encoding that ascends with the number. Not for numeric order.
     pub fn bits(mut self, bits: std::ops::Range<u32>) -> Self {
         self.bits = Some((bits.start, bits.end));
         self
     }
 
-    /// Floating-point numbers by their value: -0 equals +0, and all NaN are equal and come last
-    /// (first when descending).
+    /// Sorts floating-point numbers by value: -0 equals +0, and all NaN are equal and come last
+    /// (first if descending).
     pub fn numeric(mut self) -> Self {
         self.numeric = true;
         self
     }
 
-    /// Ranks by match in every pass, and so never by atomics that are checked afterwards. The
-    /// result is the same.
+    /// Ranks by match in every pass, never by atomics that are checked afterwards. The result is
+    /// the same.
     pub fn match_ranking(mut self) -> Self {
         self.match_ranking = true;
         self
     }
 
-    /// Returns true if keys of a type are sorted by value, not by their bits.
+    /// Returns true if keys of this type are sorted by value, not by their bits.
     pub fn is_numeric(&self, key: KeyType) -> bool {
         self.numeric && key.is_float()
     }
 
-    /// A number that ascends in this order with the keys of a type, given as words; equal for keys
-    /// that the order does not tell apart.
+    /// Returns a function from keys, given as words, to numbers that ascend in this order. Keys
+    /// that the order does not distinguish have equal numbers.
     ///
     /// # Errors
     /// Bits that the key does not have, or none in order.
@@ -147,7 +147,7 @@ impl Order {
         Ok(move |word| key.rank_by(word, numeric, (bits.begin, bits.end), descending))
     }
 
-    /// Returns true if keys of a type that are not of the same bits are told apart.
+    /// Returns true if the order distinguishes all keys of this type with different bits.
     pub fn is_total(&self, key: KeyType) -> bool {
         let all = self.bits.is_none_or(|bits| bits == (0, key.bits));
         all && !self.is_numeric(key)

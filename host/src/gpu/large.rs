@@ -1,16 +1,16 @@
-//! Sorts of arrays in host memory that no GPU's memory has to hold.
+//! Sorts arrays in host memory that are larger than GPU memory.
 //!
-//! The array is cut into equal runs, each as long as a lane of a GPU holds. First each run goes to
-//! a lane, is sorted there, and comes back to a second array in host memory. Then the result is
-//! cut into as many equal pieces: a binary search over the sorted runs finds the keys of each run
-//! that belong to a piece ([`cuts`]). These go to a lane one behind the other, are sorted there
-//! again, and come back to their place. A sort reads and writes GPU memory, which is so much
-//! faster than the link to the host that a merge would save nothing.
+//! The array is cut into equal runs, each as long as a lane of a GPU holds. Each run goes to a
+//! lane, is sorted there, and comes back to a second array in host memory. Then the result is cut
+//! into as many equal pieces. A binary search over the sorted runs finds the keys of each run that
+//! belong to a piece ([`cuts`]). A lane receives these one after the other, sorts them again, and
+//! sends them to their place. GPU memory is so much faster than the link that a merge instead
+//! would save nothing.
 //!
-//! So every key goes over the link twice in each direction, however many runs there are. A lane
-//! is a thread, a stream, and memory of a GPU: while one lane of a GPU uploads, another sorts, and
-//! a third one downloads. Lanes take the next run when they have done one, so that a slower GPU
-//! or link gets fewer.
+//! So every key crosses the link twice in each direction, however many runs there are. A lane is a
+//! thread, a stream, and memory of a GPU: one lane of a GPU uploads while another sorts and a
+//! third downloads. A lane takes the next run when it has finished one, so a slower GPU or link
+//! gets fewer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -33,11 +33,11 @@ use crate::memory;
 /// Of the free memory of a GPU, this share is left free: one part of so many.
 const LEFT_FREE: u64 = 16;
 
-/// A sort of exactly so many keys in host memory in ascending order, floating-point numbers in
-/// their total order, ready to be run any number of times: of as many keys as host memory holds
+/// A prepared sort of exactly so many keys in host memory, in ascending order, floating-point
+/// numbers in their total order. It can run any number of times. Host memory must hold the keys
 /// twice.
 ///
-/// Each GPU has most of its free memory in use, and each lane two pinned pieces of host memory.
+/// It uses most of each GPU's free memory, and two pinned pieces of host memory for each lane.
 ///
 /// ```
 /// use host::gpu::Device;
@@ -82,12 +82,12 @@ struct Job<'a, K> {
 }
 
 impl<K: GpuKey> LargeSort<K> {
-    /// A sort of `n` keys over `devices`, on each by so many `lanes`, in most of what is free of
-    /// its memory.
+    /// Prepares a sort of `n` keys over `devices`, with this number of `lanes` on each, in most of
+    /// its free memory.
     ///
     /// # Errors
     /// No device; too little host memory for a second array, found before it is allocated; too
-    /// little GPU memory for a few keys; what the driver reports.
+    /// little GPU memory for a few keys; whatever the driver reports.
     pub fn new(devices: &[Arc<Device>], n: usize, lanes: usize) -> Result<Self, Error> {
         Self::within(devices, n, lanes, u64::MAX)
     }
@@ -130,7 +130,7 @@ impl<K: GpuKey> LargeSort<K> {
         Ok(sort)
     }
 
-    /// Keys of a sort.
+    /// Number of keys of a sort.
     pub fn len(&self) -> usize {
         self.sorted.len()
     }
@@ -140,7 +140,7 @@ impl<K: GpuKey> LargeSort<K> {
         self.sorted.is_empty()
     }
 
-    /// Runs that the array is cut into.
+    /// Number of runs into which the array is cut.
     pub fn runs(&self) -> usize {
         self.runs
     }
@@ -148,8 +148,8 @@ impl<K: GpuKey> LargeSort<K> {
     /// Sorts `keys`. Returns when they are sorted.
     ///
     /// # Errors
-    /// Another number of keys than prepared for; a failure of a device, with its name where there
-    /// are several: then all work has ended, and `keys` are the same keys in any order.
+    /// Another number of keys than prepared for; a failure of a device, with its name if there are
+    /// several: then all work has ended, and `keys` holds the same keys in any order.
     pub fn sort(&mut self, keys: &mut [K]) -> Result<(), Error> {
         check_lengths(keys.len(), self.len())?;
         let (n, count) = (keys.len(), self.runs);

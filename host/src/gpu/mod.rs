@@ -2,27 +2,27 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | [`device`] | a GPU, opened: its context, its limits, the loaded kernels |
-//! | [`module`] | the PTX, and how a kernel is launched |
-//! | [`key`] | the types of keys, and the orders they are sorted in |
+//! | [`device`] | an opened GPU: its context, its limits, the loaded kernels |
+//! | [`module`] | the PTX, and launching a kernel |
+//! | [`key`] | the types of keys, and the orders of sorts |
 //! | `dispatch` | the choice of the kernels that sort keys |
 //! | `launch` | the launches of one sort |
-//! | [`workspace`] | the device memory that a sort works in, and its parts |
-//! | [`sort`], `run` | [`Sort`]: a sort, prepared, and its runs |
+//! | [`workspace`] | the device memory that a sort needs, and its parts |
+//! | [`sort`], `run` | [`Sort`]: a prepared sort, and its runs |
 //! | [`segments`] | [`SegmentSort`]: sorts of many segments of one array |
 //! | [`sorter`] | [`GpuSorter`]: sorts in one call |
 //! | [`sweep`] | sorts by kernels of shapes that are not in use |
-//! | [`resident`] | sorts of resident keys, timed and verified on the device |
-//! | [`checks`] | arguments of one length and apart; keys on the device in order |
+//! | [`resident`] | sorts of keys in device memory, timed and verified there |
+//! | [`checks`] | arguments have one length and do not overlap; keys on the device are in order |
 //! | [`merger`] | merges sorted runs pairwise |
 //! | [`devices`] | several GPUs, and sorts of one array over all of them |
-//! | [`streamed`] | sorts of keys that come from host memory in pieces, and go back in pieces |
-//! | [`large`] | sorts of arrays in host memory that are larger than the memory of GPUs |
+//! | [`streamed`] | sorts of keys that arrive from host memory in pieces, and return in pieces |
+//! | [`large`] | sorts of arrays in host memory that are larger than GPU memory |
 //! | [`stream`] | streams, and the memory operations on them |
 //! | [`transfer`] | copies between pageable host memory and the device |
 //!
-//! Everything goes through `cust`; where it has no name for a function of the driver, through the
-//! declarations it is built on.
+//! Everything uses `cust`; driver functions that it does not have use the declarations it is
+//! built on.
 
 pub mod checks;
 pub mod device;

@@ -1,14 +1,14 @@
-//! Sorts of keys that lie on the device, timed by the device's own clock and verified there.
+//! Sorts of keys in device memory, timed by the device's clock and verified there.
 //!
-//! A sample is the time between two events on the sort's stream, one recorded before its first
-//! launch and one after its last. The sort is out of place, so its input is fresh for every
-//! sample without being restored. The output is overwritten before each sample that is verified:
-//! a sort that wrote nothing would otherwise pass on what the one before it left.
+//! A sample is the time between two events on the sort's stream, one before its first launch and
+//! one after its last. The sort is out of place, so no input has to be restored between samples.
+//! The output is overwritten before each verified sample: otherwise a sort that wrote nothing
+//! would pass on the result of the one before.
 //!
-//! Keys are verified by order and multiset hash. With values, which are the indices of their
-//! keys, so is the rest: every index once, each beside its own key, and equal keys in the order
-//! of their indices, which is stability. An order that does not tell all keys apart is verified
-//! by the caller, on the host.
+//! Keys are verified by order and multiset hash. Values are the indices of their keys. They are
+//! verified too: every index once, each beside its own key, and equal keys in the order of their
+//! indices, which is stability. If the order does not distinguish all keys, the caller verifies on
+//! the host.
 
 use std::sync::Arc;
 use std::time::Duration;

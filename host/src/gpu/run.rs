@@ -1,4 +1,4 @@
-//! The runs of a prepared sort, by the payload and by where keys lie: what is checked before
+//! The runs of a prepared sort, by the payload and the place of the keys: the checks before
 //! anything is launched, and the launches.
 
 use cuda_std::ext::Word;
@@ -26,11 +26,11 @@ pub(super) struct Arguments {
 }
 
 impl<K: GpuKey> Sort<K> {
-    /// Sorts `input` into `output` and leaves `input` as it is.
+    /// Sorts `input` into `output`; `input` is unchanged.
     ///
     /// # Errors
-    /// Slices of unequal length or that overlap, more keys than prepared for, too small a
-    /// workspace; a sort prepared with a payload. Nothing is launched then.
+    /// Slices of different lengths or that overlap, more keys than prepared for, too small a
+    /// workspace, a sort prepared with a payload. Nothing is launched then.
     pub fn keys(
         &self,
         input: &DeviceSlice<K>,
@@ -45,7 +45,7 @@ impl<K: GpuKey> Sort<K> {
         unsafe { self.run(n, Arguments { keys, values: None, second: None }, workspace, stream) }
     }
 
-    /// Sorts `keys` where they lie. Errors as [`keys`](Self::keys).
+    /// Sorts `keys` in place. Errors as in [`keys`](Self::keys).
     pub fn keys_in_place(
         &self,
         keys: &mut DeviceSlice<K>,
@@ -58,8 +58,8 @@ impl<K: GpuKey> Sort<K> {
         unsafe { self.run(n, Arguments { keys, values: None, second: None }, workspace, stream) }
     }
 
-    /// Sorts `keys` where they lie, with `other` as the second buffer, which ends with any
-    /// content. Errors as [`keys`](Self::keys).
+    /// Sorts `keys` in place, with `other` as the second buffer, whose content is undefined
+    /// afterwards. Errors as in [`keys`](Self::keys).
     pub fn keys_ping_pong(
         &self,
         keys: &mut DeviceSlice<K>,
@@ -75,8 +75,8 @@ impl<K: GpuKey> Sort<K> {
         unsafe { self.run(n, Arguments { keys, values: None, second }, workspace, stream) }
     }
 
-    /// Sorts keys with values. Errors as [`keys`](Self::keys); values of another width than
-    /// prepared for.
+    /// Sorts keys with values. Errors as in [`keys`](Self::keys), and for values of another width
+    /// than prepared for.
     pub fn pairs<V: DeviceCopy>(
         &self,
         (keys, values): (&DeviceSlice<K>, &DeviceSlice<V>),
@@ -93,7 +93,7 @@ impl<K: GpuKey> Sort<K> {
         unsafe { self.run(n, Arguments { keys, values, second: None }, workspace, stream) }
     }
 
-    /// Sorts keys with values where they lie. Errors as [`pairs`](Self::pairs).
+    /// Sorts keys with values in place. Errors as in [`pairs`](Self::pairs).
     pub fn pairs_in_place<V: DeviceCopy>(
         &self,
         keys: &mut DeviceSlice<K>,
@@ -109,8 +109,8 @@ impl<K: GpuKey> Sort<K> {
         unsafe { self.run(n, Arguments { keys, values, second: None }, workspace, stream) }
     }
 
-    /// Sorts keys with values where they lie, with `other` buffers as their second ones, which
-    /// end with any content. Errors as [`pairs`](Self::pairs).
+    /// Sorts keys with values in place, with the `other` buffers as second ones, whose content is
+    /// undefined afterwards. Errors as in [`pairs`](Self::pairs).
     pub fn pairs_ping_pong<V: DeviceCopy>(
         &self,
         (keys, values): (&mut DeviceSlice<K>, &mut DeviceSlice<V>),
@@ -128,8 +128,8 @@ impl<K: GpuKey> Sort<K> {
         unsafe { self.run(n, Arguments { keys, values, second }, workspace, stream) }
     }
 
-    /// Sorts `input` into `output`, and tells for each key which index of the input it had.
-    /// Errors as [`keys`](Self::keys).
+    /// Sorts `input` into `output`, and writes the index in `input` of each sorted key. Errors as
+    /// in [`keys`](Self::keys).
     pub fn indices(
         &self,
         input: &DeviceSlice<K>,

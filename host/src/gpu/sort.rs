@@ -1,4 +1,4 @@
-//! A sort, prepared: its keys, order and kernels, and the memory that it takes.
+//! A prepared sort: its keys, order and kernels, and its memory.
 
 use std::sync::Arc;
 
@@ -18,28 +18,31 @@ use super::module::Kernel;
 use super::workspace::{Cleared, Layout, Parts, Workspace};
 use crate::error::Error;
 
-/// A sort of up to so many keys, ready to be run any number of times.
+/// A prepared sort of up to so many keys, which can run any number of times.
 ///
-/// Stable in every order. It is asynchronous: each run puts launches on the caller's stream and
-/// returns, and may be captured in a CUDA graph, which then has the workspace to itself. Until
-/// that stream has run, no slice of a run may be read, written or freed by other work, nor its
-/// workspace be given to a run on another stream. It allocates nothing: what it needs beside its
-/// arguments is a [`Workspace`], whose size is asked first.
+/// Every order is stable. A run is asynchronous: it puts launches on the caller's stream and
+/// returns. It may be captured in a CUDA graph, which then has the workspace to itself. Until the
+/// stream has run, no other work may read, write or free a slice of the run, and no run on another
+/// stream may use its workspace. A run allocates nothing: the [`Workspace`] holds everything beside
+/// its arguments.
 ///
-/// Most keys: what the GPU's memory holds, past 2^32; 2^32 - 1 in numeric order, with indices,
-/// and with values that are not of 4 bytes.
+/// The most keys are as many as the GPU's memory holds, more than 2^32; but 2^32 - 1 in numeric
+/// order, with indices, and with values that are not 4 bytes wide.
 ///
-/// Time: one read of the keys, and one read and one write of keys and values for each byte of the
-/// bits sorted by; digits in which all keys agree are skipped. Keys that are at most a tile for
-/// each multiprocessor need no read beforehand. From 2^12 to 2^17 keys of 4 bytes alone, 2^19 of 8
-/// and 2^16 pairs with keys of 4 are sorted in one launch, without a second buffer: by a digit, or
-/// by splitters where that is uneven, and then each range within a multiprocessor. Evenly spread
-/// keys of 4 or 8 bytes take two reads and two writes from there to 2^24, in two launches, or by a
-/// read more behind which top bits are counted; pairs with keys of 4 bytes to 2^22. Very many take
-/// four reads and three writes in all: what is below their upper 16 bits is sorted bucket by
-/// bucket, within a multiprocessor.
-/// Least-significant-digit passes after Onesweep (Adinets and Merrill 2022), buckets after Stehle
-/// and Jacobsen (2017).
+/// A sort reads the keys once to count digits. Then each byte of the sorted bits takes one pass,
+/// which reads and writes keys and values once; digits in which all keys agree are skipped. These
+/// sorts take less:
+///
+/// - At most one tile a multiprocessor: nothing is counted beforehand.
+/// - 2^10 to 2^17 keys of 4 bytes alone, to 2^19 of 8, and 2^12 to 2^16 pairs with keys of 4: one
+///   launch without a second buffer. It splits keys into ranges by a digit, or by splitters if that
+///   is uneven, and sorts each range within a multiprocessor.
+/// - From there to 2^24 evenly spread keys of 4 or 8 bytes, and 2^19 to 2^22 pairs with keys of 4:
+///   two reads and two writes, in two launches, or with one more read that counts top bits.
+/// - Very many keys: four reads and three writes. Keys with the same upper 16 bits form a bucket,
+///   which is sorted within a multiprocessor.
+///
+/// Passes follow Onesweep (Adinets and Merrill 2022), buckets Stehle and Jacobsen (2017).
 pub struct Sort<K: GpuKey> {
     pub(super) device: Arc<Device>,
     pub(super) capacity: u64,
@@ -65,11 +68,12 @@ pub(super) struct Kernels<W> {
 }
 
 impl<K: GpuKey> Sort<K> {
-    /// A sort of up to `capacity` keys on `device`: checks that it can be, and loads its kernels.
+    /// Prepares a sort of up to `capacity` keys on `device`: checks that it is possible, and loads
+    /// its kernels.
     ///
     /// # Errors
     /// Bits that the keys do not have; values of another width than 4, 8 or 16 bytes; more keys
-    /// than indices count; kernels that do not load.
+    /// than indices can count; kernels that do not load.
     pub fn new(
         device: Arc<Device>,
         capacity: usize,
@@ -115,7 +119,7 @@ impl<K: GpuKey> Sort<K> {
         Ok(Sort { device, capacity, payload, order, bits, kernels })
     }
 
-    /// Keys it is prepared for.
+    /// Most keys of a run.
     pub fn capacity(&self) -> usize {
         self.capacity as usize
     }
@@ -183,15 +187,15 @@ impl<K: GpuKey> Sort<K> {
         }
     }
 
-    /// Bytes of GPU memory that a run needs beside its arguments: none where one block sorts all
+    /// Bytes of GPU memory that a run needs beside its arguments. It is 0 if one block sorts all
     /// keys, with values of 4 bytes, indices or nothing, and not in numeric order.
     pub fn workspace_bytes(&self) -> u64 {
         self.layout().end
     }
 
-    /// The same when the caller gives second buffers ([`keys_ping_pong`](Self::keys_ping_pong),
-    /// [`pairs_ping_pong`](Self::pairs_ping_pong)). No less in numeric order, and with values
-    /// that are not of 4 bytes: those are not moved by each pass.
+    /// The same if the caller provides second buffers ([`keys_ping_pong`](Self::keys_ping_pong),
+    /// [`pairs_ping_pong`](Self::pairs_ping_pong)). They save nothing in numeric order, or with
+    /// values that are not 4 bytes wide, because passes do not move those.
     pub fn ping_pong_bytes(&self) -> u64 {
         let layout = self.layout();
         if self.takes_second() { layout.at.values } else { layout.end }
@@ -202,7 +206,7 @@ impl<K: GpuKey> Sort<K> {
         !self.numeric() && self.kernels.gather_values.is_none()
     }
 
-    /// Allocates what a run needs.
+    /// Allocates the workspace of a run.
     ///
     /// # Errors
     /// Too little GPU memory.
@@ -210,7 +214,7 @@ impl<K: GpuKey> Sort<K> {
         Workspace::allocate(self.capacity(), self.workspace_bytes(), self.device.memory()?.0)
     }
 
-    /// Allocates what a run with the caller's second buffers needs.
+    /// Allocates the workspace of a run with the caller's second buffers.
     ///
     /// # Errors
     /// Too little GPU memory.

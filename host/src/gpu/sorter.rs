@@ -12,10 +12,10 @@ use super::stream::stream;
 use super::transfer::upload;
 use crate::error::{Error, failed};
 
-/// Sorts on one GPU.
+/// Sorts on one GPU, in one call.
 ///
-/// The calls here allocate what they need and return when the result is there. To sort many
-/// times, with a stream and a workspace of one's own, [`prepare`] a [`Sort`].
+/// Each call allocates what it needs, and returns when the result is there. To sort many times,
+/// with your own stream and workspace, [`prepare`] a [`Sort`].
 ///
 /// ```
 /// use host::gpu::{Device, GpuSorter, Order};
@@ -45,7 +45,7 @@ impl GpuSorter {
         GpuSorter { device }
     }
 
-    /// The GPU it sorts on.
+    /// The GPU of this sorter.
     pub fn device(&self) -> &Arc<Device> {
         &self.device
     }
@@ -86,17 +86,17 @@ impl GpuSorter {
         Sort::new(self.device.clone(), n, payload, order)
     }
 
-    /// Sorts `keys`, which lie on the device, ascending; floating-point numbers in their total
-    /// order. Returns when they are sorted.
+    /// Sorts `keys` on the device in ascending order, floating-point numbers in their total order.
+    /// Returns when they are sorted.
     ///
-    /// It sorts on a stream of its own, which waits for no other: work on others that writes
+    /// The sort has its own stream, which waits for no other: work on other streams that writes
     /// `keys` must have ended. Each call allocates and frees
-    /// [`workspace_bytes`](Sort::workspace_bytes): a second copy of the keys and a few hundredths
-    /// of it, or nothing where one block sorts all keys. [`prepare`](Self::prepare) does that
-    /// once for many sorts.
+    /// [`workspace_bytes`](Sort::workspace_bytes): a second copy of the keys plus a few hundredths
+    /// of it, or nothing if one block sorts all keys. [`prepare`](Self::prepare) does that once for
+    /// many sorts.
     ///
     /// # Errors
-    /// Too little GPU memory; kernels that do not load; what the driver reports.
+    /// Too little GPU memory; kernels that do not load; whatever the driver reports.
     pub fn sort<K: GpuKey>(&self, keys: &mut DeviceSlice<K>) -> Result<(), Error> {
         let sort = self.prepare(keys.len(), Payload::None, Order::ascending())?;
         let mut workspace = sort.workspace()?;
@@ -105,8 +105,8 @@ impl GpuSorter {
         stream.synchronize().map_err(failed("sorting"))
     }
 
-    /// Sorts each segment of `keys`, from one offset to the next, by itself and where it lies, as
-    /// a [`SegmentSort`] does, which also sorts pairs and indices. Returns when that is done.
+    /// Sorts each segment of `keys`, from one offset to the next, by itself and in place. Returns
+    /// when all are sorted. A [`SegmentSort`] also sorts pairs and indices.
     ///
     /// ```
     /// use cust::memory::{CopyDestination, DeviceBuffer};
@@ -126,8 +126,8 @@ impl GpuSorter {
     /// ```
     ///
     /// # Errors
-    /// Offsets that decrease or lie behind the last key: then no key has moved. No offsets; what
-    /// [`SegmentSort::new`] refuses; too little GPU memory; what the driver reports.
+    /// Offsets that decrease or exceed the number of keys: then no key has moved. No offsets;
+    /// whatever [`SegmentSort::new`] refuses; too little GPU memory; whatever the driver reports.
     pub fn segments<K: GpuKey>(
         &self,
         keys: &mut DeviceSlice<K>,
@@ -144,14 +144,15 @@ impl GpuSorter {
         sort.keys_in_place(keys, offsets, &mut workspace, &stream)?.finish()
     }
 
-    /// Sorts a slice of the host: there, sorted, and back. Returns when that is done.
+    /// Sorts a slice of the host: copies it to the device, sorts it there and copies it back.
+    /// Returns when that is done.
     ///
-    /// Allocates a copy of the keys on the device beside what
-    /// [`workspace_bytes`](Sort::workspace_bytes) says, and frees both.
+    /// Allocates a copy of the keys on the device beside
+    /// [`workspace_bytes`](Sort::workspace_bytes), and frees both.
     ///
     /// # Errors
-    /// Bits that the keys do not have; too little GPU memory; kernels that do not load; what the
-    /// driver reports.
+    /// Bits that the keys do not have; too little GPU memory; kernels that do not load; whatever
+    /// the driver reports.
     pub fn sort_slice<K: GpuKey>(&self, keys: &mut [K], order: Order) -> Result<(), Error> {
         if keys.is_empty() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The device memory that a sort works in beside its arguments.
+//! The device memory that a sort needs beside its arguments.
 
 use cust::memory::DeviceBuffer;
 use cust::stream::Stream;
@@ -11,7 +11,7 @@ use crate::error::{Error, failed};
 /// Alignment of the parts of a workspace.
 const ALIGNMENT: u64 = 256;
 
-/// Device memory for the runs of a sort, one at a time.
+/// Device memory for the runs of a sort, one run at a time.
 pub struct Workspace {
     pub(super) memory: DeviceBuffer<u8>,
     pub(super) cleared: Cleared,
@@ -69,7 +69,7 @@ impl Workspace {
         Ok(Workspace::over(memory.map_err(failed("allocating a workspace"))?))
     }
 
-    /// A workspace in the caller's memory.
+    /// Makes a workspace of the caller's memory.
     pub fn over(memory: DeviceBuffer<u8>) -> Self {
         Workspace { memory, cleared: Cleared::Nothing }
     }

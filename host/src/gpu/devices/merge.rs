@@ -30,14 +30,14 @@ const PIECES_MAX: usize = 16;
 /// result.
 pub(super) const SPARE: usize = 2 * 9216;
 
-/// A merge of sorted parts, ready to be run any number of times: of keys of 4 or 8 bytes, alone or
-/// with values of 4 bytes. Of equal keys, those of an earlier device come first.
+/// A prepared merge of sorted parts, which can run any number of times. It merges keys of 4 or 8
+/// bytes, alone or with values of 4 bytes. Among equal keys, those of an earlier device come first.
 ///
-/// The parts are cut where those of the result begin, and in pieces between; copy engines send
-/// each piece to its device, which merges what it has received of it while the next ones are on
-/// their way. The time depends little on how keys are spread: at most one read and one write of
-/// each key over the links, and one read and one write a round of merging, of which there are as
-/// many as doublings lead from one device to all.
+/// The parts are cut at the borders of the result's parts, and into pieces in between. Copy engines
+/// send each piece to its device, which merges the received runs of a piece while the next ones
+/// arrive. The time depends little on the distribution. Each key crosses the links at most once,
+/// and is read and written once in each round of merging; the rounds are the base-2 logarithm of
+/// the number of devices, rounded up.
 pub struct DevicesMerge<K: GpuKey> {
     pub(super) devices: Arc<Devices>,
     pub(super) order: Order,
@@ -187,14 +187,14 @@ impl<K: GpuKey> DevicesMerge<K> {
         self.lanes.iter().map(|lane| lane.room.bytes() + lane.between.bytes()).sum()
     }
 
-    /// Merges keys alone from sorted slices, one in the memory of each device, into `output`,
-    /// whose parts are equal as those of [`Parts::blank`] are. Returns when they are there.
+    /// Merges keys alone from sorted slices, one in the memory of each device, into `output`, whose
+    /// parts must be equal, as from [`Parts::blank`]. Returns when they are merged.
     ///
-    /// Nothing else uses the slices meanwhile. They stay as they are.
+    /// Nothing else may use the slices meanwhile. They are unchanged.
     ///
     /// # Errors
     /// Other lengths than prepared for; a merge prepared with values. A failure of a device, with
-    /// its name: then all work has ended, and the output has any content.
+    /// its name: then all work has ended, and the content of the output is undefined.
     pub fn keys(&mut self, sorted: &[&DeviceSlice<K>], output: &mut Parts<K>) -> Result<(), Error> {
         self.check_payload(false)?;
         let lengths: Vec<usize> = sorted.iter().map(|part| part.len()).collect();

@@ -1,18 +1,18 @@
-//! Several GPUs of one machine, for sorts that go over all of them.
+//! Several GPUs of one machine, for sorts over all of them.
 //!
 //! | module | content |
 //! |---|---|
 //! | [`each`] | [`Each`]: an item for each device, dropped in its context |
 //! | [`parts`] | [`Parts`]: one array over all devices, a part in the memory of each |
 //! | [`sort`] | [`DevicesSort`]: sorts such an array |
-//! | `borders` | where the parts of the result begin and end |
+//! | `borders` | the places where the parts of the result begin and end |
 //! | [`merge`] | [`DevicesMerge`]: merges sorted parts |
 //! | `buckets` | the exchange of buckets of evenly spread keys, and their local sorts |
-//! | `exchange` | the copies between devices, and the merges of what arrives |
+//! | `exchange` | the copies between devices, and the merges of received pieces |
 //!
-//! One thread of the host drives all devices: everything is asynchronous, and entering a context
-//! takes less than a microsecond. Nothing assumes two devices, devices of one kind, or that they
-//! reach each other's memory. The same device may be opened several times.
+//! One host thread drives all devices: everything is asynchronous, and entering a context takes
+//! less than a microsecond. The code does not assume two devices, devices of one kind, or peer
+//! access. The same device may be opened several times.
 
 pub(in crate::gpu) mod borders;
 mod buckets;
@@ -38,14 +38,14 @@ pub use merge::DevicesMerge;
 pub use parts::Parts;
 pub use sort::DevicesSort;
 
-/// GPUs, opened.
+/// Several opened GPUs.
 pub struct Devices {
     all: Vec<Arc<Device>>,
     /// The way from each device to each.
     links: Vec<Vec<Link>>,
 }
 
-/// The way of copies from one device to another.
+/// The route of copies from one device to another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Link {
     /// None: both are one GPU.
@@ -68,21 +68,20 @@ impl Link {
 }
 
 impl Devices {
-    /// Opens all GPUs that the driver shows (`CUDA_VISIBLE_DEVICES` chooses).
+    /// Opens all GPUs that the driver shows (`CUDA_VISIBLE_DEVICES` chooses them).
     ///
     /// # Errors
-    /// As [`open`](Self::open).
+    /// As in [`open`](Self::open).
     pub fn open_all() -> Result<Arc<Self>, NoGpu> {
         let count = count().map_err(|error| NoGpu(error.to_string()))?;
         Self::open(&(0..count.max(1)).collect::<Vec<_>>())
     }
 
-    /// Opens the GPUs of these numbers, of which 0 is the first that the driver shows, in this
-    /// order.
+    /// Opens the GPUs with these numbers, in this order; 0 is the first that the driver shows.
     ///
     /// # Errors
-    /// No driver, no GPU of a number, one too old for the kernels, kernels that do not load; no
-    /// number at all. The message names the GPU.
+    /// No driver, no GPU with that number, one too old for the kernels, kernels that do not load,
+    /// an empty list. The message names the GPU.
     pub fn open(indices: &[u32]) -> Result<Arc<Self>, NoGpu> {
         if indices.is_empty() {
             return Err(NoGpu("an empty list of GPUs; name one or more".to_owned()));
@@ -103,7 +102,7 @@ impl Devices {
         Ok(Arc::new(Devices { all, links }))
     }
 
-    /// The first `count` of them, if there are as many: 1 or more.
+    /// The first `count` devices, if there are that many and `count` is not 0.
     pub fn first(&self, count: usize) -> Option<Arc<Self>> {
         let all = self.all.get(..count).filter(|all| !all.is_empty())?;
         Some(Arc::new(Devices { all: all.to_vec(), links: self.links.clone() }))
@@ -114,12 +113,12 @@ impl Devices {
         &self.all
     }
 
-    /// The way of copies between two of them, by their places in [`all`](Self::all).
+    /// The route of copies between two devices, by their places in [`all`](Self::all).
     pub fn link(&self, from: usize, to: usize) -> Link {
         self.links[from][to]
     }
 
-    /// `error` with the name of device `index` before it.
+    /// Returns `error` with the name of device `index` before it.
     pub fn name_error(&self, index: usize, error: Error) -> Error {
         named(&self.all[index], error)
     }
@@ -173,8 +172,8 @@ impl Devices {
         check(status, "copying to another GPU")
     }
 
-    /// Waits for all work on all devices, whatever comes of it: after an error, nothing uses the
-    /// memory that is then freed.
+    /// Waits for all work on all devices and ignores failures: after an error, nothing uses memory
+    /// that is freed next.
     pub fn settle(&self) {
         for device in &self.all {
             if device.enter().is_ok() {
@@ -190,8 +189,8 @@ fn count() -> Result<u32, Error> {
     device::count()
 }
 
-/// Returns true if all GPUs that the driver shows may reach each other's memory; none if it does
-/// not say. Opens none of them.
+/// Returns true if all GPUs that the driver shows can access each other's memory, and `None` if the
+/// driver does not say. Opens none of them.
 pub fn are_peers() -> Option<bool> {
     let count = count().ok()?;
     let mut all = true;

@@ -13,33 +13,33 @@ use crate::gpu::merger::Run;
 use crate::gpu::stream::{fill, stream};
 use crate::gpu::transfer::upload;
 
-/// An array of which each device has a part in its memory, one after the other.
+/// One array over several devices: each holds a part in its memory, in device order.
 pub struct Parts<T: DeviceCopy> {
     devices: Arc<Devices>,
     parts: Each<DeviceBuffer<T>>,
 }
 
 impl<T: GpuKey> Parts<T> {
-    /// `elements` of the host in equal parts.
+    /// Copies `elements` of the host to the devices, in equal parts.
     ///
     /// # Errors
-    /// Too little memory on a device, which the message names; what the driver reports.
+    /// Too little memory on a device, which the message names; whatever the driver reports.
     pub fn upload(devices: &Arc<Devices>, elements: &[T]) -> Result<Self, Error> {
         let count = devices.all().len();
         let part = |index| upload(&elements[share(elements.len(), count, index)]);
         Self::each(devices, part)
     }
 
-    /// Room for `n` elements in equal parts, with any content.
+    /// Allocates `n` elements in equal parts, with undefined content.
     ///
     /// # Errors
-    /// As [`upload`](Self::upload).
+    /// As in [`upload`](Self::upload).
     pub fn blank(devices: &Arc<Devices>, n: usize) -> Result<Self, Error> {
         let count = devices.all().len();
         Self::each(devices, |index| blank(share(n, count, index).len()))
     }
 
-    /// `parts` of any lengths, one in the memory of each device.
+    /// Takes `parts` of any lengths, one in the memory of each device.
     ///
     /// # Errors
     /// Another number of parts than of devices.
@@ -58,7 +58,7 @@ impl<T: GpuKey> Parts<T> {
         Ok(Parts { devices: Arc::clone(devices), parts })
     }
 
-    /// Elements of all parts.
+    /// Number of elements in all parts.
     pub fn len(&self) -> usize {
         self.parts.iter().map(|part| part.len()).sum()
     }
@@ -73,7 +73,7 @@ impl<T: GpuKey> Parts<T> {
         &self.parts
     }
 
-    /// Elements of each part.
+    /// Number of elements in each part.
     pub fn lengths(&self) -> Vec<usize> {
         self.parts.iter().map(|part| part.len()).collect()
     }
@@ -103,10 +103,10 @@ impl<T: GpuKey> Parts<T> {
         Ok(())
     }
 
-    /// All elements, on the host.
+    /// Copies all elements to the host.
     ///
     /// # Errors
-    /// Too little memory; what the driver reports.
+    /// Too little memory; whatever the driver reports.
     pub fn download(&self) -> Result<Vec<T>, Error> {
         let n = self.len();
         let mut all = Vec::new();
@@ -123,10 +123,10 @@ impl<T: GpuKey> Parts<T> {
         Ok(all)
     }
 
-    /// All elements, in the memory of device `to`.
+    /// Copies all elements to the memory of device `to`. The parts are unchanged.
     ///
     /// # Errors
-    /// Too little memory there; what the driver reports. The parts stay as they are.
+    /// Too little memory there; whatever the driver reports.
     pub fn gather(&self, to: usize) -> Result<DeviceBuffer<T>, Error> {
         let all = self.devices.on(to, |_| blank::<T>(self.len()))?;
         let mut at = address(&all);

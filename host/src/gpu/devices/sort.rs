@@ -13,16 +13,17 @@ use crate::gpu::merger::Run;
 use crate::gpu::run::Arguments;
 use crate::gpu::{GpuKey, Order, Payload, Sort, Workspace};
 
-/// A sort of one array over several devices, ready to be run any number of times: of keys of 4 or
-/// 8 bytes, alone or with values of 4 bytes, from the parts of the input to equal parts of the
-/// result. It is stable: equal keys keep their order in the whole array.
+/// A prepared sort of one array over several devices, which can run any number of times. It sorts
+/// keys of 4 or 8 bytes, alone or with values of 4 bytes, from the parts of the input to equal
+/// parts of the result. It is stable: equal keys keep their order in the whole array.
 ///
-/// Each device sorts its part, and the sorted parts are merged ([`DevicesMerge`]). Of very many
-/// evenly spread keys each device puts its own in the order of their upper 16 bits; then buckets
-/// are exchanged, and each is sorted locally where it belongs.
+/// Each device sorts its part, then the sorted parts are merged ([`DevicesMerge`]). For very many
+/// evenly spread keys, each device orders its own keys by their upper 16 bits. Then the devices
+/// exchange buckets, and each sorts its buckets locally.
 ///
-/// The input stays as it is, whatever happens. On each device a run takes the input's part, its
-/// part of the result, and [`workspace_bytes`](Self::workspace_bytes): twice that and a little.
+/// The input is unchanged, even after an error. On each device a run takes the input's part, its
+/// part of the result, and [`workspace_bytes`](Self::workspace_bytes), which is twice that and a
+/// little.
 ///
 /// ```
 /// use host::gpu::devices::{Devices, DevicesSort, Parts};
@@ -88,26 +89,26 @@ impl<K: GpuKey> DevicesSort<K> {
         Ok(DevicesSort { merge, buckets, lanes })
     }
 
-    /// Bytes of GPU memory that a run takes beside input and output, on all devices.
+    /// Bytes of GPU memory that a run needs beside input and output, on all devices together.
     pub fn workspace_bytes(&self) -> u64 {
         let own = self.lanes.iter().map(|lane| lane.workspace.bytes()).sum::<u64>();
         let buckets = self.buckets.as_ref().map_or(0, |buckets| buckets.bytes());
         own + buckets + self.merge.workspace_bytes()
     }
 
-    /// Sorts the keys of `input` into `output`, whose parts are equal as those of [`Parts::blank`]
-    /// are. Returns when they are there.
+    /// Sorts the keys of `input` into `output`, whose parts must be equal, as from
+    /// [`Parts::blank`]. Returns when they are sorted.
     ///
     /// # Errors
     /// Other lengths than prepared for; a sort prepared with values. A failure of a device, with
-    /// its name: then all work has ended, and the output has any content.
+    /// its name: then all work has ended, and the content of the output is undefined.
     pub fn keys(&mut self, input: &Parts<K>, output: &mut Parts<K>) -> Result<(), Error> {
         self.merge.check_payload(false)?;
         self.merge.check(&input.lengths(), output)?;
         self.run(&input.runs(None), &output.runs(None))
     }
 
-    /// Sorts keys with values. The values of an argsort are the indices of the keys. Errors as
+    /// Sorts keys with values. For an argsort, pass the indices of the keys as values. Errors as in
     /// [`keys`](Self::keys).
     pub fn pairs(
         &mut self,
