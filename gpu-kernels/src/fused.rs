@@ -14,9 +14,9 @@
 //! 3. **Barrier.** Every block reads the totals. Their prefix sums are the starts of the ranges.
 //! 4. **Store.** Keys go to their ranges in the output. No other memory is needed: the input has
 //!    been read by then, and one block reads and writes a range.
-//! 5. **Barrier**, then one range a block. A range of a digit is counted in eight bins a thread,
-//!    by shared atomics; the one or two keys of a bin are ordered by counting the lesser ones. A
-//!    range between splitters, or one with a contended bin, is sorted by a bitonic
+//! 5. **Barrier**, then one range per block. A range of a digit is counted in eight bins per
+//!    thread, by shared atomics; the one or two keys of a bin are ordered by counting the lesser
+//!    ones. A range between splitters, or one with a contended bin, is sorted by a bitonic
 //!    [`network`](crate::network), whose time does not depend on the keys.
 //!
 //! There are as many ranges as blocks, a power of two, which gives the bits of the digit. If keys

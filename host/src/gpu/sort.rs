@@ -33,7 +33,7 @@ use crate::error::Error;
 /// which reads and writes keys and values once; digits in which all keys agree are skipped. These
 /// sorts take less:
 ///
-/// - At most one tile a multiprocessor: nothing is counted beforehand.
+/// - At most one tile per multiprocessor: nothing is counted beforehand.
 /// - 2^10 to 2^17 keys of 4 bytes alone, to 2^19 of 8, and 2^12 to 2^16 pairs with keys of 4: one
 ///   launch without a second buffer. It splits keys into ranges by a digit, or by splitters if that
 ///   is uneven, and sorts each range within a multiprocessor.
