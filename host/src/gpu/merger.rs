@@ -14,24 +14,22 @@ use super::stream::wait_for;
 use super::{Device, GpuKey, Order, dispatch};
 use crate::error::{Error, failed};
 
-/// Merges the runs of `chunk` keys (the last may be shorter) that lie one after the other in
-/// `keys`, pair by pair, until one is left. Run `i` is taken when what is on `streams[i]` has
-/// run; the merge of two goes onto the stream of the first, so that pairs merge at the same time.
-/// Returns whether the result is in `keys` (else it is in `other`), to be taken when `streams[0]`
-/// has run.
+/// Merges runs of `chunk` keys (the last may be shorter), which are contiguous in `keys`, pair by
+/// pair until one is left. Run `i` is read after the work that is now on `streams[i]`. The merge of
+/// two runs goes onto the stream of the first, so pairs merge at the same time. Returns true if the
+/// result is in `keys`, false if it is in `other`; it is ready when `streams[0]` has run.
 ///
 /// Each of the `log2(runs)` rounds reads and writes every key once.
 ///
 /// # Errors
-/// More keys in several runs than [`check_count`] allows; kernels that do not load; what the
+/// More keys in several runs than [`check_count`] allows; kernels that do not load; whatever the
 /// driver reports.
 ///
 /// # Panics
 /// With fewer streams than runs.
 ///
 /// # Safety
-/// `keys` and `other` have one length and do not overlap; no work but that on the streams uses
-/// them.
+/// `keys` and `other` have one length and do not overlap; only work on the streams uses them.
 pub unsafe fn merge_runs<K: GpuKey>(
     device: &Device,
     keys: &DeviceSlice<K>,
@@ -76,7 +74,7 @@ pub unsafe fn merge_runs<K: GpuKey>(
     Ok(in_keys)
 }
 
-/// Checks that so many keys can be merged: the kernel counts them in 32 bits.
+/// Checks that `n` keys can be merged: the kernel counts them in 32 bits.
 ///
 /// # Errors
 /// More keys than that.

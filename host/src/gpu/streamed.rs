@@ -1,19 +1,20 @@
-//! A sort of keys that come from host memory in pieces and go back there in pieces.
+//! A sort of keys that arrive from host memory in pieces and return there in pieces.
 //!
-//! The link to the host is slower than any sort, so the least time is that of the two copies. All
-//! else hides behind them. The array is a few runs, each three quarters of what is left: a run is
-//! sorted while the next ones are on their way, and the last is so short that its sort hardly
-//! shows. The runs are then merged from the last to the first, each with all behind it, and
-//! lazily: the first keys of a merge take no more than the first keys of its two inputs. So the
-//! first piece of the result leaves after one short merge a run, and the rest is merged while
-//! pieces leave.
+//! The link to the host is slower than any sort, so the least time is that of the two copies;
+//! everything else overlaps with them. The array is cut into a few runs, each three quarters of
+//! the rest. A run is sorted while the next ones arrive, and the last one is so short that its
+//! sort hardly shows. Then the runs are merged from the last to the first, each with all runs
+//! after it. Merges are lazy: the first keys of a merge need only the first keys of its two
+//! inputs. So the first piece of the result leaves after one short merge for each run, and the
+//! rest is merged while pieces leave.
 //!
-//! A key of run `i` is merged `i + 1` times; as runs are quarters of quarters, that is four reads
-//! and writes for three keys in all.
+//! A key of run `i` is merged `i + 1` times. Each run is a quarter as long as the one before, so
+//! three keys take four reads and writes in all.
 //!
-//! Two GPUs have two links to the host. Each takes a half of the keys and merges them from both
-//! ends. The first GPU then merges first keys of both halves, which it reads over the link between
-//! them, up to the middle of the result, and the second one last keys, down to it.
+//! Two GPUs have two links to the host. Each takes half of the keys and merges them from both
+//! ends. Then the first GPU merges the first keys of both halves, up to the middle of the result,
+//! and reads the other half over the link between the GPUs. The second GPU merges the last keys,
+//! down to the middle.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -40,13 +41,13 @@ const RUN_MIN: usize = 1 << 18;
 /// Keys that an inner merge makes at least: as many as keep the device busy for some microseconds.
 const MERGED_MIN: usize = 1 << 17;
 
-/// A sort of exactly so many keys in ascending order, floating-point numbers in their total order,
-/// on one GPU or two, ready to be run any number of times.
+/// A prepared sort of exactly so many keys in ascending order, floating-point numbers in their
+/// total order, on one GPU or two. It can run any number of times.
 ///
 /// [`push`](Self::push) all keys of each GPU in order, then [`pull`](Self::pull) all keys of each
-/// one's half of the result. Each call puts a copy and what follows from it on streams, and
-/// returns. Takes two and a third times the keys' memory on one GPU, and three and a third times
-/// on two, beside the control words of the runs' sorts.
+/// GPU's half of the result. Each call puts a copy and the work that follows it on streams, and
+/// returns. A sort needs two and a third times the keys' memory on one GPU, and three and a third
+/// times on two, beside the control words of the runs' sorts.
 pub struct StreamedSort<K: GpuKey> {
     n: usize,
     lanes: Vec<Lane<K>>,
@@ -95,10 +96,10 @@ struct SortedRun<K: GpuKey> {
 }
 
 impl<K: GpuKey> StreamedSort<K> {
-    /// A sort of `n` keys on `device`.
+    /// Prepares a sort of `n` keys on `device`.
     ///
     /// # Errors
-    /// Too little GPU memory, found before any is allocated; more keys than are merged; kernels
+    /// Too little GPU memory, found before any is allocated; more keys than can be merged; kernels
     /// that do not load.
     pub fn new(device: &Arc<Device>, n: usize) -> Result<Self, Error> {
         Ok(StreamedSort { n, lanes: vec![Lane::new(device, n, 0)?] })
@@ -110,10 +111,10 @@ impl<K: GpuKey> StreamedSort<K> {
         count == 1 || count == 2 && devices.link(0, 1) != Link::Staged
     }
 
-    /// A sort of `n` keys over one GPU, or two that reach each other's memory.
+    /// Prepares a sort of `n` keys over one GPU, or two with peer access.
     ///
     /// # Errors
-    /// As [`new`](Self::new), with the name of the GPU; other GPUs.
+    /// As in [`new`](Self::new), with the name of the GPU; other GPUs.
     pub fn over(devices: &Devices, n: usize) -> Result<Self, Error> {
         let all = devices.all();
         if !Self::goes_over(devices) {
@@ -132,7 +133,7 @@ impl<K: GpuKey> StreamedSort<K> {
         Ok(sort)
     }
 
-    /// Keys of a sort.
+    /// Number of keys of a sort.
     pub fn len(&self) -> usize {
         self.n
     }
@@ -147,12 +148,12 @@ impl<K: GpuKey> StreamedSort<K> {
         (0..self.lanes.len()).map(|index| share(self.n, self.lanes.len(), index)).collect()
     }
 
-    /// Returns true if the keys of this GPU's part of the result leave from the last one back.
+    /// Returns true if this GPU's part of the result leaves from the last key back.
     pub fn is_backward(&self, index: usize) -> bool {
         index > 0
     }
 
-    /// Makes GPU `index` the one that the calling thread's calls go to.
+    /// Makes GPU `index` current for the calling thread.
     ///
     /// # Errors
     /// Failures that the driver reports.
@@ -160,10 +161,10 @@ impl<K: GpuKey> StreamedSort<K> {
         self.lanes[index].device.enter()
     }
 
-    /// Makes ready for a sort, whatever became of the last one.
+    /// Prepares for the next sort, whatever the outcome of the last one.
     ///
     /// # Errors
-    /// Failures that the driver reports, of the last sort as well.
+    /// Failures that the driver reports, including those of the last sort.
     pub fn begin(&mut self) -> Result<(), Error> {
         let count = self.lanes.len();
         let mut lanes = self.lanes.iter_mut();
