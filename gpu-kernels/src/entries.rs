@@ -15,6 +15,7 @@ use crate::local_bins;
 use crate::merge::{self, Merge};
 use crate::policy::{self, block, fused, onesweep, segments, single_wave};
 use crate::ranks::{self, Ranks};
+use crate::segment_warps;
 use crate::segments::{Classes, Segments};
 use crate::shortcut;
 #[cfg(target_os = "cuda")]
@@ -198,7 +199,7 @@ macro_rules! by_top {
                 values = control, output_values = control, starts = control, n = 0
             }
             $shape; paired: false, atomic: true,
-            shared_bytes: local_bins::shared_bytes::<$key>($shape),
+            shared_bytes: local_bins::shared_bytes::<$key>($shape, false),
             synchronises: synchronisation::sort_by_bins::<$key>($shape.items),
             kernel: local_bins::sort_by_bins::<$key, { $shape.threads }, { $shape.items }>
         })*
@@ -324,40 +325,53 @@ macro_rules! segment_classes {
 
 macro_rules! segments {
     (
-        $key:ident { $in_warps:ident: keys, $warps:expr; }
-        { $short:ident: keys, $short_shape:expr; } { $($name:ident: keys, $shape:expr;)* }
+        $key:ident { $($in_warps:ident: $of:ident, $warps:expr;)* }
+        { $($short:ident: $short_of:ident, $short_shape:expr;)* }
+        { $($long:ident: $long_of:ident, $long_shape:expr;)* }
     ) => {
-        segments! {
-            @ $key $in_warps $warps; atomic: false,
-            shared_bytes: crate::segments::shared_bytes::<$key>($warps),
-            synchronises: synchronisation::segments_in_warps($warps.items),
-            kernel: crate::segments::segments_in_warps::<
-                $key, { $warps.threads }, { $warps.items },
-            >
-        }
-        segments! {
-            @ $key $short $short_shape; atomic: true,
-            shared_bytes: local_bins::shared_bytes::<$key>($short_shape),
-            synchronises: synchronisation::short_segments::<$key>($short_shape.threads),
-            kernel: crate::segments::short_segments::<$key, { $short_shape.threads }>
-        }
         $(segments! {
-            @ $key $name $shape; atomic: true,
-            shared_bytes: local_bins::shared_bytes::<$key>($shape),
-            synchronises: synchronisation::long_segments::<$key>($shape),
+            @ $key $in_warps $of $warps; atomic: false,
+            shared_bytes: segment_warps::shared_bytes::<$key>($warps, paired!($of)),
+            synchronises: synchronisation::segments_in_warps($warps.items),
+            kernel: segment_warps::segments_in_warps::<
+                $key, word!($of $key), { $warps.threads }, { $warps.items }, { paired!($of) },
+            >
+        })*
+        $(segments! {
+            @ $key $short $short_of $short_shape; atomic: true,
+            shared_bytes:
+                local_bins::shared_bytes::<word!($short_of $key)>($short_shape, paired!($short_of)),
+            synchronises: synchronisation::short_segments::<word!($short_of $key)>(
+                $short_shape.threads,
+                paired!($short_of),
+            ),
+            kernel: crate::segments::short_segments::<
+                $key, word!($short_of $key), { $short_shape.threads }, { paired!($short_of) },
+            >
+        })*
+        $(segments! {
+            @ $key $long $long_of $long_shape; atomic: true,
+            shared_bytes:
+                local_bins::shared_bytes::<word!($long_of $key)>($long_shape, paired!($long_of)),
+            synchronises: synchronisation::long_segments::<word!($long_of $key)>(
+                $long_shape,
+                paired!($long_of),
+            ),
             kernel: crate::segments::long_segments::<
-                $key, { $shape.threads }, { $shape.items },
+                $key, word!($long_of $key), { $long_shape.threads }, { $long_shape.items },
+                { paired!($long_of) },
             >
         })*
     };
-    (@ $key:ident $name:ident $shape:expr; $($rest:tt)*) => {
+    (@ $key:ident $name:ident $of:ident $shape:expr; $($rest:tt)*) => {
         entry! {
             always $name: Segments<$key> {
-                keys: Global<$key>, offsets: Global<u32>, count: u32, n: u32,
+                keys: Global<$key>, output: Global<$key>, values: Global<u32>,
+                output_values: Global<u32>, offsets: Global<u32>, count: u32, n: u32,
                 head: Global<u32>, next: Global<u32>, control: Global<u32>, order_mask: $key,
                 options: u32, list: u32
             }
-            $shape; paired: false, $($rest)*
+            $shape; paired: paired!($of), $($rest)*
         }
     };
 }

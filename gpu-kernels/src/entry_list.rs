@@ -160,11 +160,19 @@ macro_rules! for_every_entry {
                 ranks { ranks_u32; }
                 segment_classes { classify_segments; }
                 segment_numbers { number_segments; }
-                segments_in_warps { segments_in_warps_u32: keys, segments::WARPS_U32; }
-                short_segments { segments_2176_u32: keys, segments::SHORT_U32; }
+                segments_in_warps {
+                    segments_in_warps_u32: keys, segments::WARPS_U32;
+                    segments_in_warps_pairs_u32: pairs, segments::WARPS_U64;
+                }
+                short_segments {
+                    segments_2176_u32: keys, segments::SHORT_U32;
+                    segments_2176_pairs_u32: pairs, segments::SHORT_PAIRS;
+                }
                 long_segments {
                     segments_4352_u32: keys, segments::U32[0];
                     segments_8704_u32: keys, segments::U32[1];
+                    segments_4352_pairs_u32: pairs, segments::U64[0];
+                    segments_8704_pairs_u32: pairs, segments::U64[1];
                 }
                 verify { verify_u32; }
                 verify_values { verify_values_u32; }

@@ -94,6 +94,7 @@ pub mod rank;
 pub mod ranks;
 mod scale;
 mod scan;
+pub mod segment_warps;
 pub mod segments;
 pub mod shortcut;
 pub mod store;

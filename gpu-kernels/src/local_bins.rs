@@ -1,4 +1,4 @@
-//! Sorts a bucket of keys alone in one round of many bins: the [local sort](crate::local_sort) of
+//! Sorts a bucket in one round of many bins: the [local sort](crate::local_sort) of
 //! what has its top bits in common.
 //!
 //! A key's [bin](crate::bins) is what follows its top bits, and a block has sixteen bins for each
@@ -7,7 +7,7 @@
 //! - by windows, of keys of 4 bytes: each thread sorts as many neighbours as it has keys, by
 //!   exchanges in registers, and then those half a window further on; again, until all are in
 //!   order, which is looked at before anything is written;
-//! - by counting, of keys of 8 bytes, whose exchanges take three times the instructions.
+//! - by counting, of words of 8 bytes, whose exchanges take three times the instructions.
 //!
 //! Where bins do not do, the keys are sorted by rounds of 8 bits.
 //!
@@ -26,43 +26,46 @@ use cuda_std::{ext::*, prelude::*};
 
 /// The bins of a block: two vectors a thread, about one bin for each key. From 16 keys in a bin on
 /// rounds are faster.
-type InBins<K, const THREADS: usize> = Bins<K, THREADS, 2>;
+type InBins<W, const THREADS: usize> = Bins<W, THREADS, 2>;
 /// Turns of exchanges of a window.
 const TURNS: usize = 8;
 /// Keys that a thread counts out at once.
 const AT_ONCE: usize = 3;
 
 /// Bytes of shared memory of [`sort_by_bins`].
-pub const fn shared_bytes<K: Key>(shape: Shape) -> usize {
-    Layout::<K>::of(shape.threads, shape.items).bytes
+pub const fn shared_bytes<W: Key>(shape: Shape, paired: bool) -> usize {
+    Layout::<W>::of(shape.threads, shape.items, paired).bytes
 }
 
 /// Shared memory. Rounds take the room of words and bins, but for that of the claim.
-pub(crate) struct Layout<K> {
+pub(crate) struct Layout<W> {
     /// Words, and those that windows reach beyond them.
-    words: Part<K>,
+    words: Part<W>,
     /// Bins, and where the last one ends.
     bins: Part<u32>,
+    /// Values as they stand.
+    values: Part<u32>,
     sums: Part<u32>,
     pub(crate) claimed: Part<u32>,
     bytes: usize,
 }
 
-impl<K: Key> Layout<K> {
-    pub(crate) const fn of(threads: usize, items: usize) -> Self {
+impl<W: Key> Layout<W> {
+    pub(crate) const fn of(threads: usize, items: usize, paired: bool) -> Self {
         let mut all = Builder::new();
         let words = all.part((threads + 2) * items);
         // Vectors begin at multiples of their size.
         all.part::<u128>(0);
         let bins = all.part(threads * (2 * bins::OF_VECTOR) / 2 + 4);
-        assert!(all.bytes() >= local_sort::Layout::<K>::of(threads, items, false).bytes);
+        assert!(all.bytes() >= local_sort::Layout::<W>::of(threads, items, false).bytes);
         let (sums, claimed) = (all.part(64), all.part(4));
-        Layout { words, bins, sums, claimed, bytes: all.bytes() }
+        let values = all.part(if paired { threads * items } else { 0 });
+        Layout { words, bins, values, sums, claimed, bytes: all.bytes() }
     }
 }
 
 #[inline(always)]
-unsafe fn bins<K: Key, const THREADS: usize>(layout: &Layout<K>) -> InBins<K, THREADS> {
+unsafe fn bins<W: Key, const THREADS: usize>(layout: &Layout<W>) -> InBins<W, THREADS> {
     Bins {
         words: layout.words.shared(),
         begins: layout.bins.shared().cast(),
@@ -78,7 +81,7 @@ pub unsafe fn sort_by_bins<K: Key, const THREADS: usize, const ITEMS: usize>(arg
     if control::await_plan(arg.control, arg.options, control::LOCALLY) == 0 {
         return;
     }
-    let layout = const { Layout::<K>::of(THREADS, ITEMS) };
+    let layout = const { Layout::<K>::of(THREADS, ITEMS, false) };
     let thread = thread::thread_idx_x();
     bins::<K, THREADS>(&layout).clear();
     let claimed = layout.claimed.shared();
@@ -98,29 +101,36 @@ pub unsafe fn sort_by_bins<K: Key, const THREADS: usize, const ITEMS: usize>(arg
     }
 }
 
-impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Places>
-    Bucket<K, K, COMMON, THREADS, ITEMS, false, P>
+impl<
+    K: Key,
+    W: Key,
+    const COMMON: u32,
+    const THREADS: usize,
+    const ITEMS: usize,
+    const PAIRED: bool,
+    P: Places,
+> Bucket<K, W, COMMON, THREADS, ITEMS, PAIRED, P>
 {
-    const BY_BINS: Layout<K> = Layout::of(THREADS, ITEMS);
+    const BY_BINS: Layout<W> = Layout::of(THREADS, ITEMS, PAIRED);
     /// True if windows sort.
-    const BY_WINDOWS: bool = K::BITS <= 32;
+    const BY_WINDOWS: bool = W::BITS <= 32;
 
     /// The bin of a word, of the bits before `end`.
     #[inline(always)]
-    fn bin(end: u32) -> impl Fn(K) -> u32 + Copy {
-        let count = const { InBins::<K, THREADS>::COUNT };
+    fn bin(end: u32) -> impl Fn(W) -> u32 + Copy {
+        let count = const { InBins::<W, THREADS>::COUNT };
         let shift = match COMMON {
             0 => end.saturating_sub(count.ilog2()),
             _ => end - count.ilog2(),
         };
         let shift = hint::opaque(shift);
-        move |word: K| word.digit(shift, count - 1, 0)
+        move |word: W| word.digit(shift, count - 1, 0)
     }
 
     /// One more than the highest bit that these words differ in. Top bits are as many as there are
     /// buckets for.
     #[inline(always)]
-    unsafe fn end(&self, words: &[K; ITEMS]) -> u32 {
+    unsafe fn end(&self, words: &[W; ITEMS]) -> u32 {
         match COMMON {
             0 => self.varying(words, Self::BY_BINS.sums.shared()),
             _ => K::BITS - thread::grid_dim_x().ilog2(),
@@ -128,7 +138,7 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
     }
 
     #[inline(always)]
-    pub(crate) unsafe fn bins() -> InBins<K, THREADS> {
+    pub(crate) unsafe fn bins() -> InBins<W, THREADS> {
         bins(&Self::BY_BINS)
     }
 
@@ -175,6 +185,9 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
             thread::sync_threads();
             self.order_by_windows();
         } else {
+            if self.moves_values() {
+                self.stage_values(self.share(), self.begin(), Self::BY_BINS.values.shared());
+            }
             thread::sync_threads();
             self.order_by_counting(end);
         }
@@ -186,7 +199,7 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
         let beyond = thread::thread_idx_x() as usize;
         if beyond < 2 * ITEMS {
             let sorted = Self::BY_BINS.words.shared();
-            sorted.set(self.count() as usize + beyond, !K::from_u64(0));
+            sorted.set(self.count() as usize + beyond, !W::from_u64(0));
         }
     }
 
@@ -216,7 +229,7 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
             return;
         }
         let window = Self::BY_BINS.words.shared().offset(first + from);
-        let mut words = [K::default(); ITEMS];
+        let mut words = [W::default(); ITEMS];
         for i in 0..ITEMS {
             words[i] = window.get(i);
         }
@@ -234,7 +247,9 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
     /// Writes the words, each where it goes in its bin.
     #[inline(always)]
     unsafe fn order_by_counting(&self, end: u32) {
-        let (output, count) = (self.arg.output.offset(self.begin() as usize), self.count());
+        let (begin, count) = (self.begin() as usize, self.count());
+        let (output, values) =
+            (self.arg.output.offset(begin), self.arg.output_values.offset(begin));
         let (order_mask, encode) = (self.arg.order_mask, self.arg.options & control::ENCODE != 0);
         let mut first = 0;
         while first < ITEMS {
@@ -243,8 +258,12 @@ impl<K: Key, const COMMON: u32, const THREADS: usize, const ITEMS: usize, P: Pla
                 Self::bins().in_order::<AT_ONCE>(first, AT_ONCE, count, Self::bin(end));
             for i in 0..AT_ONCE {
                 if slots[i] < count {
-                    let key = words[i] ^ order_mask;
-                    output.set(slots[i] as usize, if encode { key.encode() } else { key });
+                    let slot = slots[i] as usize;
+                    let key = K::from_u64((words[i] >> Self::SLOT).to_u64()) ^ order_mask;
+                    output.set(slot, if encode { key.encode() } else { key });
+                    if PAIRED {
+                        values.set(slot, self.value(words[i], Self::BY_BINS.values.shared()));
+                    }
                 }
             }
             first += AT_ONCE;

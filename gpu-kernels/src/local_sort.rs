@@ -258,7 +258,7 @@ impl<
     /// True if words end in slots.
     const SLOTTED: bool = PAIRED || !Self::BY_DIGIT;
     /// Bits of a slot.
-    const SLOT: u32 = if Self::SLOTTED { 16 } else { 0 };
+    pub(crate) const SLOT: u32 = if Self::SLOTTED { 16 } else { 0 };
     /// One more than the highest bit that words of a bucket differ in.
     pub(crate) const END: u32 = Self::SLOT + K::BITS - COMMON;
     /// The lowest bit of the first round's digit.
@@ -300,15 +300,7 @@ impl<
     #[inline(always)]
     pub(crate) unsafe fn sort(self) {
         let mut words = self.load();
-        let mut end = Self::END;
-        if COMMON == 0 {
-            end = self.varying(&words, Self::LAYOUT.begins.shared());
-            if end == 0 {
-                // Equal keys, where they go: segments are sorted in place.
-                return;
-            }
-        }
-        self.sort_by_rounds(&mut words, end);
+        self.sort_by_rounds(&mut words, Self::END);
     }
 
     /// Sorts these words, which the bits before `end` differ in, by rounds.
@@ -344,11 +336,11 @@ impl<
         let first = share.first;
         let stages = PAIRED && !Self::BY_DIGIT;
         if stages && P::APART {
-            self.stage_values(share, begin);
+            self.stage_values(share, begin, Self::LAYOUT.values.shared());
         }
         let mut keys: [K; ITEMS] = self.places.load(self.arg.keys, begin, share);
         if stages && !P::APART {
-            self.stage_values(share, begin);
+            self.stage_values(share, begin, Self::LAYOUT.values.shared());
         }
         if COMMON == 0 && self.arg.options & control::ENCODE != 0 {
             keys = keys.map(K::encode);
@@ -543,31 +535,31 @@ impl<
             }
         }
         if PAIRED && Self::BY_DIGIT {
-            // Read again: nobody claims another bucket.
-            self.stage_values(self.share(), self.begin());
-            thread::sync_threads();
+            // Where the words were, which all threads hold their own of.
+            let staged = Self::LAYOUT.words.shared().cast();
+            if self.moves_values() {
+                // Read again: nobody claims another bucket.
+                self.stage_values(self.share(), self.begin(), staged);
+                thread::sync_threads();
+            }
             let (share, begin) = (self.share(), self.begin());
-            self.store_values(share, (begin + share.first) as usize, words);
+            self.store_values(share, (begin + share.first) as usize, words, staged);
         } else if PAIRED {
-            self.store_values(share, begin, words);
+            self.store_values(share, begin, words, Self::LAYOUT.values.shared());
         }
     }
 
-    /// The values' place in shared memory.
+    /// True if values are moved: those of a segment may be the indices of keys instead.
     #[inline(always)]
-    unsafe fn staged(&self) -> Shared<u32> {
-        if Self::BY_DIGIT {
-            Self::LAYOUT.words.shared().cast()
-        } else {
-            Self::LAYOUT.values.shared()
-        }
+    pub(crate) fn moves_values(&self) -> bool {
+        PAIRED && (COMMON != 0 || self.arg.options & control::INDEX == 0)
     }
 
-    /// Leaves the values where the words were, which all threads hold their own of.
+    /// Leaves the values in shared memory as they stand.
     #[inline(always)]
-    unsafe fn stage_values(&self, share: Share, begin: u32) {
+    pub(crate) unsafe fn stage_values(&self, share: Share, begin: u32, staged: Shared<u32>) {
         let values: [u32; ITEMS] = self.places.load(self.arg.values, begin, share);
-        let to = self.staged().offset(share.first as usize);
+        let to = staged.offset(share.first as usize);
         for i in 0..ITEMS {
             if share.has(i) {
                 to.set(32 * i, values[i]);
@@ -575,14 +567,26 @@ impl<
         }
     }
 
+    /// The value of a word's key.
     #[inline(always)]
-    unsafe fn store_values(&self, share: Share, begin: usize, words: &[W; ITEMS]) {
+    pub(crate) unsafe fn value(&self, word: W, staged: Shared<u32>) -> u32 {
+        let slot = word.to_u64() as u32 & 0xffff;
+        if self.moves_values() { staged.get(slot as usize) } else { slot }
+    }
+
+    #[inline(always)]
+    unsafe fn store_values(
+        &self,
+        share: Share,
+        begin: usize,
+        words: &[W; ITEMS],
+        staged: Shared<u32>,
+    ) {
         let to = self.arg.output_values.offset(begin);
-        let staged = self.staged();
         let mut values = [0; ITEMS];
         for i in 0..ITEMS {
             if share.has(i) {
-                values[i] = staged.get(words[i].to_u64() as usize & 0xffff);
+                values[i] = self.value(words[i], staged);
             }
         }
         for i in 0..ITEMS {

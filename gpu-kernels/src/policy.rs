@@ -187,7 +187,8 @@ pub mod segments {
     /// The first lists, with the keys of the last.
     pub const SHORT_U32: Shape = Shape::new(128, 17, if BASELINE { 5 } else { 8 });
     pub const SHORT_U64: Shape = Shape::new(128, 17, if BASELINE { 4 } else { 6 });
-    /// The other lists.
+    pub const SHORT_PAIRS: Shape = Shape::new(128, 17, if BASELINE { 3 } else { 5 });
+    /// The other lists. Words of pairs are those of keys of 8 bytes.
     pub const U32: [Shape; BLOCKS - SHORT] = [
         Shape::new(256, 17, if BASELINE { 2 } else { 4 }),
         Shape::new(512, 17, if BASELINE { 1 } else { 2 }),

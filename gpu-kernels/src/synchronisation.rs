@@ -112,11 +112,11 @@ pub const fn segments_in_warps(keys: usize) -> Counts {
 }
 
 /// The first lists of segments.
-pub const fn short_segments<K>(threads: usize) -> Counts {
+pub const fn short_segments<W>(threads: usize, paired: bool) -> Counts {
     let mut counts = NONE;
     let mut list = 0;
     while list < SHORT {
-        let of = long_segments::<K>(Shape::new(threads, SHORT_ITEMS[list], 1));
+        let of = long_segments::<W>(Shape::new(threads, SHORT_ITEMS[list], 1), paired);
         counts = Counts::new(counts.votes + of.votes, counts.barriers + of.barriers);
         list += 1;
     }
@@ -124,10 +124,11 @@ pub const fn short_segments<K>(threads: usize) -> Counts {
 }
 
 /// A list of segments, each sorted in one block as a bucket of top bits is. There is one barrier
-/// more for the bits that its keys differ in, and one stands behind all.
-pub const fn long_segments<K>(shape: Shape) -> Counts {
-    let Counts { votes, barriers } = sort_by_bins::<K>(shape.items);
-    Counts::new(votes, barriers + 2)
+/// more for the bits that its keys differ in, one behind values that are staged, and one stands
+/// behind all.
+pub const fn long_segments<W>(shape: Shape, paired: bool) -> Counts {
+    let Counts { votes, barriers } = sort_by_bins::<W>(shape.items);
+    Counts::new(votes, barriers + 2 + paired as usize)
 }
 
 /// The histogram and the plan, for which warps vote on how many bins are used.

@@ -224,7 +224,7 @@ fn ranks<K: Key>(entry: &Entry<Ranks<K>>, run: unsafe fn(Ranks<K>)) {
 }
 
 fn segment_classes<K: Key>(entry: &Entry<Classes>, run: unsafe fn(Classes)) {
-    let kernels = SegmentSorts::<K> { classes: Kernel::of(entry, run), ..SegmentSorts::new() };
+    let kernels = SegmentSorts::<K> { classes: Kernel::of(entry, run), ..SegmentSorts::of_keys() };
     segments(entry.name, kernels, 2 * MOST[BLOCKS - 1]);
 }
 
@@ -234,17 +234,18 @@ fn segment_numbers<K: Key>(entry: &Entry<SegmentNumbers>, run: unsafe fn(Segment
 }
 
 fn segments_in_warps<K: Key>(entry: &Entry<Segments<K>>, run: unsafe fn(Segments<K>)) {
-    let kernels = SegmentSorts { in_warps: Kernel::of(entry, run), ..SegmentSorts::new() };
+    let kernels =
+        SegmentSorts { in_warps: Kernel::of(entry, run), ..SegmentSorts::of(entry.paired) };
     segments(entry.name, kernels, WARP_MOST);
 }
 
 fn short_segments<K: Key>(entry: &Entry<Segments<K>>, run: unsafe fn(Segments<K>)) {
-    let kernels = SegmentSorts { short: Kernel::of(entry, run), ..SegmentSorts::new() };
+    let kernels = SegmentSorts { short: Kernel::of(entry, run), ..SegmentSorts::of(entry.paired) };
     segments(entry.name, kernels, MOST[SHORT - 1]);
 }
 
 fn long_segments<K: Key>(entry: &Entry<Segments<K>>, run: unsafe fn(Segments<K>)) {
-    let mut kernels = SegmentSorts::new();
+    let mut kernels = SegmentSorts::of(entry.paired);
     let class = MOST.iter().rposition(|&most| most <= entry.shape.tile()).unwrap();
     kernels.long[class - SHORT] = Kernel::of(entry, run);
     segments(entry.name, kernels, MOST[class]);

@@ -1,6 +1,8 @@
 //! Sorts of segments, in the shapes that devices run: of lengths about the bounds of each class,
 //! with keys outside all segments, and with offsets that are wrong.
 
+use std::any::Any;
+
 use crate::alone::Kernel;
 use crate::case::Emulated;
 use cuda_std::emu::Buffer;
@@ -11,15 +13,17 @@ use gpu_kernels::local_bins;
 use gpu_kernels::policy::segments::{
     BLOCKS, LIST, MOST, SHORT, SHORT_U64, U32, WARP_MOST, WARPS_U64,
 };
+use gpu_kernels::segment_warps::{self, segments_in_warps};
 use gpu_kernels::segments::{
     self, Classes, HEAD, Segments, WRONG, list_begin, long_segments, segment_classes,
-    segments_in_warps, short_segments,
+    short_segments,
 };
 use sort_cases::Case;
 
 /// The kernels of a sort.
 #[derive(Clone, Copy)]
 pub struct SegmentSorts<K> {
+    pub paired: bool,
     pub classes: Kernel<Classes>,
     pub in_warps: Kernel<Segments<K>>,
     pub short: Kernel<Segments<K>>,
@@ -31,62 +35,89 @@ const LENGTHS: [usize; 14] =
     [0, 1, 8, 16, 32, 64, 128, WARP_MOST, 300, 640, 1152, 2176, 4352, MOST[BLOCKS - 1]];
 
 macro_rules! long {
-    ($K:ident, $($class:literal),*) => {
+    ($K:ident, $W:ident, $PAIRED:ident, $($class:literal),*) => {
         [$(Kernel::of_shape(
-            long_segments::<$K, { U32[$class].threads }, { U32[$class].items }>,
+            long_segments::<
+                $K, $W, { U32[$class].threads }, { U32[$class].items }, $PAIRED,
+            >,
             U32[$class],
-            local_bins::shared_bytes::<$K>(U32[$class]),
+            local_bins::shared_bytes::<$W>(U32[$class], $PAIRED),
         )),*]
     };
 }
 
 impl<K: Key> SegmentSorts<K> {
-    pub fn new() -> Self {
+    /// Of keys alone.
+    pub fn of_keys() -> Self {
+        Self::new::<K, false>()
+    }
+
+    /// Of keys alone, or if `paired`, of keys of 4 bytes with values.
+    pub fn of(paired: bool) -> Self {
+        if !paired {
+            return Self::of_keys();
+        }
+        let pairs: &dyn Any = &SegmentSorts::<u32>::new::<u64, true>();
+        *pairs.downcast_ref().expect("keys of 4 bytes")
+    }
+
+    fn new<W: Key, const PAIRED: bool>() -> Self {
         SegmentSorts {
+            paired: PAIRED,
             classes: Kernel::of_shape(segment_classes, LIST, 0),
             in_warps: Kernel::of_shape(
-                segments_in_warps::<K, { WARPS_U64.threads }, { WARPS_U64.items }>,
+                segments_in_warps::<K, W, { WARPS_U64.threads }, { WARPS_U64.items }, PAIRED>,
                 WARPS_U64,
-                segments::shared_bytes::<K>(WARPS_U64),
+                segment_warps::shared_bytes::<K>(WARPS_U64, PAIRED),
             ),
             short: Kernel::of_shape(
-                short_segments::<K, { SHORT_U64.threads }>,
+                short_segments::<K, W, { SHORT_U64.threads }, PAIRED>,
                 SHORT_U64,
-                local_bins::shared_bytes::<K>(SHORT_U64),
+                local_bins::shared_bytes::<W>(SHORT_U64, PAIRED),
             ),
-            long: long!(K, 0, 1),
+            long: long!(K, W, PAIRED, 0, 1),
         }
     }
 
     /// Sorts segments of the case's keys, no longer than `most` and the longest in `LENGTHS` and
-    /// one more.
+    /// one more: where they lie, with values or without, or apart, with indices.
     pub fn sorts(&self, case: &Case, most: usize) -> Result<(), String> {
         let offsets = offsets(case, most);
         let keys = case.words::<K>();
-        let (found, control) = self.run(case, &keys, &offsets)?;
-        if control[WRONG] != 0 {
+        let found = self.run(case, &keys, &offsets)?;
+        if found.control[WRONG] != 0 {
             return Err("right offsets were found to be wrong".to_owned());
         }
         let key = case.key_of::<K>();
-        let rank = |word: &K| match key.rank(word.to_u128()) {
+        let rank = |word: K| match key.rank(word.to_u128()) {
             rank if case.descending => !rank,
             rank => rank,
         };
-        let mut expected = keys.clone();
-        let mut left = Vec::new();
+        let begun = self.begun(case, &keys);
+        let (mut expected, mut left) = (begun.clone(), Vec::new());
         for (index, bounds) in offsets.windows(2).enumerate() {
-            let segment = &mut expected[bounds[0] as usize..bounds[1] as usize];
-            match segment.len() > MOST[BLOCKS - 1] {
-                true => left.push(index as u32),
-                false => segment.sort_by_key(rank),
+            let (begin, end) = (bounds[0] as usize, bounds[1] as usize);
+            if end - begin > MOST[BLOCKS - 1] {
+                left.push(index as u32);
+                continue;
+            }
+            let mut order: Vec<usize> = (begin..end).collect();
+            order.sort_by_key(|&i| rank(keys[i]));
+            for (to, from) in (begin..end).zip(order) {
+                expected.keys[to] = keys[from];
+                if self.gives_indices(case) {
+                    expected.values[to] = (from - begin) as u32;
+                } else if self.paired {
+                    expected.values[to] = begun.values[from];
+                }
             }
         }
-        if found != expected {
+        if found.keys != expected.keys || found.values != expected.values {
             return Err(format!("segments of {offsets:?} are not sorted"));
         }
-        let count = control[segments::COUNTS + BLOCKS] as usize;
+        let count = found.control[segments::COUNTS + BLOCKS] as usize;
         let begin = list_begin(BLOCKS, keys.len());
-        let mut listed = control[begin..begin + count].to_vec();
+        let mut listed = found.control[begin..begin + count].to_vec();
         listed.sort();
         match listed == left {
             true => Ok(()),
@@ -94,7 +125,7 @@ impl<K: Key> SegmentSorts<K> {
         }
     }
 
-    /// Leaves all keys as they are if a segment ends before it begins, or behind the last key.
+    /// Leaves all as it is if a segment ends before it begins, or behind the last key.
     pub fn refuses(&self, case: &Case) -> Result<(), String> {
         let mut offsets = offsets(case, 4096);
         let keys = case.words::<K>();
@@ -106,16 +137,34 @@ impl<K: Key> SegmentSorts<K> {
             1 if offsets[at] > 0 => offsets[at + 1] = offsets[at] - 1,
             _ => offsets[at + 1] = behind,
         }
-        let (found, control) = self.run(case, &keys, &offsets)?;
-        match found == keys && control[WRONG] != 0 {
+        let (found, begun) = (self.run(case, &keys, &offsets)?, self.begun(case, &keys));
+        let unchanged = found.keys == begun.keys && found.values == begun.values;
+        match unchanged && found.control[WRONG] != 0 {
             true => Ok(()),
             false => Err(format!("wrong offsets {offsets:?} were sorted by")),
         }
     }
 
-    /// The keys, and the control words.
-    fn run(&self, case: &Case, keys: &[K], offsets: &[u32]) -> Result<(Vec<K>, Vec<u32>), String> {
+    /// True if keys are sorted into another array, and given their indices.
+    fn gives_indices(&self, case: &Case) -> bool {
+        self.paired && case.seed.is_multiple_of(2)
+    }
+
+    /// The output before the sort.
+    fn begun(&self, case: &Case, keys: &[K]) -> Sorted<K> {
+        let keys = match self.gives_indices(case) {
+            true => vec![K::default(); keys.len()],
+            false => keys.to_vec(),
+        };
+        let values = (0..keys.len() as u32).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
+        Sorted { keys, values, control: Vec::new() }
+    }
+
+    fn run(&self, case: &Case, keys: &[K], offsets: &[u32]) -> Result<Sorted<K>, String> {
+        let begun = self.begun(case, keys);
         let array = Buffer::from_slice(keys).named("keys");
+        let output = Buffer::from_slice(&begun.keys).named("sorted keys");
+        let values = Buffer::from_slice(&begun.values).named("values");
         let borders = Buffer::from_slice(offsets).named("offsets");
         // The first head is clear, and a sort before has left the second.
         let mut words = vec![0; segments::words(keys.len())];
@@ -128,8 +177,13 @@ impl<K: Key> SegmentSorts<K> {
         let arg = Classes { offsets: borders.global(), count, n, head, control: control_words };
         let grid = (count as usize).div_ceil(LIST.tile());
         self.classes.launch(case, "segment_classes", grid, arg)?;
+        let encode = if case.key_of::<K>().is_float() { control::ENCODE } else { 0 };
+        let index = if self.gives_indices(case) { control::INDEX } else { 0 };
         let mut arg = Segments {
-            keys: array.global(),
+            keys: if index != 0 { array.global() } else { output.global() },
+            output: output.global(),
+            values: values.global(),
+            output_values: values.global(),
             offsets: borders.global(),
             count,
             n,
@@ -137,7 +191,7 @@ impl<K: Key> SegmentSorts<K> {
             next,
             control: control_words,
             order_mask: case.order_mask(),
-            options: if case.key_of::<K>().is_float() { control::ENCODE } else { 0 },
+            options: encode | index,
             list: 0,
         };
         let grid = (count as usize).div_ceil(self.in_warps.threads);
@@ -147,11 +201,20 @@ impl<K: Key> SegmentSorts<K> {
             arg.list = list as u32;
             kernel.early().launch(case, "long_segments", 2, arg)?;
         }
-        match control.to_vec()[HEAD..2 * HEAD].iter().all(|&word| word == 0) {
-            true => Ok((array.to_vec(), control.to_vec())),
+        let control = control.to_vec();
+        match control[HEAD..2 * HEAD].iter().all(|&word| word == 0) {
+            true => Ok(Sorted { keys: output.to_vec(), values: values.to_vec(), control }),
             false => Err("the next head is not clear".to_owned()),
         }
     }
+}
+
+/// What a sort leaves.
+#[derive(Clone)]
+struct Sorted<K> {
+    keys: Vec<K>,
+    values: Vec<u32>,
+    control: Vec<u32>,
 }
 
 /// The number of the segment that each key is in, and then its own within that.

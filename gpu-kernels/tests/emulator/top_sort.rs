@@ -38,7 +38,8 @@ impl<K: Key> TopSorts<K> {
         TopSorts {
             counts: Kernel::of_shape(counts, shape, top_counts::shared_bytes(K::DIGITS, 2)),
             pass: Kernel::of_shape(pass, tile, top_pass::shared_bytes::<K>(tile)).early(),
-            local: Kernel::of_shape(local, bucket, local_bins::shared_bytes::<K>(bucket)).early(),
+            local: Kernel::of_shape(local, bucket, local_bins::shared_bytes::<K>(bucket, false))
+                .early(),
         }
     }
 

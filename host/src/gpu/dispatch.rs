@@ -356,8 +356,7 @@ fn fused_entries<W: Entries>(
     })
 }
 
-/// The kernels that sort segments of keys alone; those of lists with as many blocks as the GPU
-/// holds.
+/// The kernels that sort segments; those of lists with as many blocks as the GPU holds.
 pub struct SegmentKernels<W> {
     /// Sorts those that suit a warp.
     pub in_warps: Kernel<Segments<W>>,
@@ -366,15 +365,23 @@ pub struct SegmentKernels<W> {
 }
 
 impl<W: Entries> SegmentKernels<W> {
-    /// Those for keys of this width, if there are any.
-    pub fn of(device: &Device) -> Result<Option<Self>, Error> {
-        let [in_warps] = W::SEGMENTS_IN_WARPS else {
+    /// Those for keys of this width, alone or `paired` with values of 4 bytes, if there are any
+    /// and the GPU runs them.
+    pub fn of(device: &Device, paired: bool) -> Result<Option<Self>, Error> {
+        let all = || W::SHORT_SEGMENTS.iter().chain(W::LONG_SEGMENTS);
+        let lists: Vec<_> = all().filter(|entry| entry.paired == paired).collect();
+        let Some(in_warps) = W::SEGMENTS_IN_WARPS.iter().find(|entry| entry.paired == paired)
+        else {
             return Ok(None);
         };
-        let lists = W::SHORT_SEGMENTS.iter().chain(W::LONG_SEGMENTS);
+        let room = Room::of(device);
+        if !room.runs(in_warps) || lists.iter().any(|entry| !room.runs(entry)) {
+            return Ok(None);
+        }
+        let lists = lists.into_iter().map(|entry| load_with_blocks(device, entry));
         Ok(Some(SegmentKernels {
             in_warps: device.kernels.load(in_warps)?,
-            lists: lists.map(|entry| load_with_blocks(device, entry)).collect::<Result<_, _>>()?,
+            lists: lists.collect::<Result<_, _>>()?,
         }))
     }
 }

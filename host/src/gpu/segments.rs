@@ -8,6 +8,7 @@ use std::sync::Arc;
 use cuda_std::ext::memory::Global;
 use cust::memory::{CopyDestination, DeviceCopy, DeviceSlice};
 use cust::stream::Stream;
+use gpu_kernels::control;
 use gpu_kernels::policy::segments::{BLOCKS, MOST, SHORT};
 use gpu_kernels::segments::{self, Classes, HEAD, Segments, WRONG, list_begin};
 
@@ -32,13 +33,14 @@ pub const LONGEST_IN_A_BLOCK: usize = MOST[BLOCKS - 1];
 /// that puts launches on a stream, and [`Enqueued::finish`], which waits for them and says whether
 /// the offsets are right.
 ///
-/// Time, of keys of 4 or 8 bytes alone, sorted by all their bits: one read and one write of each
-/// key. A warp sorts up to 256 keys by a bitonic network, a block up to [`LONGEST_IN_A_BLOCK`] by
-/// bins or radix rounds in shared memory. Longer segments are sorted one after the other, each as by a
-/// [`Sort`], for which the host waits.
+/// Time, of keys of 4 or 8 bytes alone, and of keys of 4 bytes with values of 4 bytes or indices,
+/// sorted by all their bits: one read and one write of each key and value. A warp sorts up to 256
+/// keys by a bitonic network, a block up to [`LONGEST_IN_A_BLOCK`] by bins or radix rounds in
+/// shared memory. Longer segments are sorted one after the other, each as by a [`Sort`], for which
+/// the host waits.
 ///
-/// All other keys, with values and indices, and in any order: the check of the offsets, for which
-/// the host waits; a [`Sort`] of all keys with their indices; one of these by the number of the
+/// All others, and where a GPU has too little shared memory for these kernels: the check of the
+/// offsets, for which the host waits; a [`Sort`] of all keys with their indices; one of these by the number of the
 /// segment that each is in, which takes one read and one write for each byte that the count of
 /// segments has; and a read at random places for each key and value. How long segments are makes
 /// no difference.
@@ -106,8 +108,10 @@ impl<K: GpuKey> SegmentSort<K> {
         order.sorted_bits(K::TYPE)?;
         device.enter()?;
         let kernels = match payload {
-            Payload::None if order.is_total(K::TYPE) => SegmentKernels::of(&device)?,
-            _ => None,
+            _ if !order.is_total(K::TYPE) => None,
+            Payload::None => SegmentKernels::of(&device, false)?,
+            Payload::Index | Payload::Value(4) => SegmentKernels::of(&device, true)?,
+            Payload::Value(_) => None,
         };
         let whole = || WholeSorts::new(device.clone(), (n, count), payload, order.clone());
         let way = match kernels {
@@ -277,13 +281,18 @@ impl<K: GpuKey> SegmentSort<K> {
         Ok((head, next))
     }
 
+    fn options(&self) -> u32 {
+        let encode = if K::TYPE.is_float() { control::ENCODE } else { 0 };
+        encode | if self.payload == Payload::Index { control::INDEX } else { 0 }
+    }
+
     /// Returns the index of the head.
     ///
     /// # Safety
     /// As [`enqueue`](Self::enqueue), and all lengths are right.
     unsafe fn launch(
         &self,
-        Arguments { keys, .. }: Arguments,
+        Arguments { keys, values, .. }: Arguments,
         offsets: &DeviceSlice<u32>,
         workspace: &mut Workspace,
         stream: &Stream,
@@ -303,8 +312,13 @@ impl<K: GpuKey> SegmentSort<K> {
         let Way::Kernels(SegmentKernels { in_warps, lists }) = &self.way else {
             return Ok(index);
         };
+        // Kernels of keys alone have no use for the values'.
+        let values = values.unwrap_or((base, base));
         let mut arguments = Segments {
-            keys: Global::on_device(keys.1),
+            keys: Global::on_device(keys.0),
+            output: Global::on_device(keys.1),
+            values: Global::on_device(values.0),
+            output_values: Global::on_device(values.1),
             offsets,
             count,
             n,
@@ -312,7 +326,7 @@ impl<K: GpuKey> SegmentSort<K> {
             next,
             control,
             order_mask: self.order.order_mask::<K>(),
-            options: if K::TYPE.is_float() { gpu_kernels::control::ENCODE } else { 0 },
+            options: self.options(),
             list: 0,
         };
         // SAFETY: the caller's contract; what begins early waits for its predecessor.
@@ -367,31 +381,37 @@ impl<K: GpuKey> Enqueued<'_, K> {
         if head[WRONG] != 0 {
             return Err(wrong_offsets(&borders(0..offsets.len())?, sort.n));
         }
-        let left = head[segments::COUNTS + BLOCKS] as usize;
+        let (left, keys) = (head[segments::COUNTS + BLOCKS] as usize, arguments.keys);
+        // All segments are in it.
+        let range = || -> Result<Range<u64>, Error> {
+            match sort.count {
+                0 => Ok(0..0),
+                last => Ok(borders(0..1)?[0].into()..borders(last..last + 1)?[0].into()),
+            }
+        };
+        if keys.0 != keys.1 {
+            // SAFETY: both are of `n` keys, apart, and borrowed.
+            unsafe { sort.copy_outside(range()?, keys, stream)? };
+        }
         match &sort.way {
-            Way::Kernels(_) if left == 0 => Ok(()),
+            Way::Kernels(_) if left == 0 => wait(),
             Way::Kernels(_) => {
-                let (borders, keys) = (borders(0..offsets.len())?, arguments.keys.1);
+                let borders = borders(0..offsets.len())?;
                 let range = |&segment: &u32| {
                     let segment = segment as usize;
                     u64::from(borders[segment])..u64::from(borders[segment + 1])
                 };
                 let list = words(workspace, list_begin(BLOCKS, sort.n), left)?;
                 let ranges: Vec<Range<u64>> = list.iter().map(range).collect();
-                // SAFETY: the keys are borrowed, and the ranges have been found to be theirs.
-                let workspace = unsafe { sort.longer(&ranges, keys, stream)? };
+                // SAFETY: the slices are borrowed, and the ranges have been found to be theirs.
+                let workspace = unsafe { sort.longer(&ranges, arguments, stream)? };
                 wait().map(|()| drop(workspace))
             }
             Way::WholeSorts(sorts) => {
-                let last = sort.count;
-                let range = match last {
-                    0 => 0..0,
-                    _ => borders(0..1)?[0].into()..borders(last..last + 1)?[0].into(),
-                };
-                let offsets = (address(offsets), last as u32);
+                let offsets = (address(offsets), sort.count as u32);
                 // SAFETY: the slices are borrowed, as long as was checked, and the offsets have
                 // been found to be those of segments.
-                unsafe { sorts.run(range, offsets, arguments, workspace, stream)? };
+                unsafe { sorts.run(range()?, offsets, arguments, workspace, stream)? };
                 wait()
             }
         }
@@ -399,30 +419,59 @@ impl<K: GpuKey> Enqueued<'_, K> {
 }
 
 impl<K: GpuKey> SegmentSort<K> {
-    /// Puts on `stream` sorts of ranges of the keys at an address, one after the other, and
-    /// returns the workspace that they have.
+    /// Copies the keys that are not in `range`.
     ///
     /// # Safety
-    /// There are as many keys, and no other work uses them until the stream has run.
+    /// Both addresses are of so many keys, apart, and no other work uses them until the stream has
+    /// run.
+    unsafe fn copy_outside(
+        &self,
+        Range { start, end }: Range<u64>,
+        (from, to): (u64, u64),
+        stream: &Stream,
+    ) -> Result<(), Error> {
+        for outside in [0..start, end..self.n as u64] {
+            let (from, to) = (place::<K>(from, outside.start), place::<K>(to, outside.start));
+            let bytes = (outside.end - outside.start) * size_of::<K>() as u64;
+            // SAFETY: the caller's contract.
+            unsafe { stream::copy(from, to, bytes, stream)? };
+        }
+        Ok(())
+    }
+
+    /// Puts on `stream` sorts of ranges of arrays, one after the other, and returns the workspace
+    /// that they have.
+    ///
+    /// # Safety
+    /// The arrays are that long, values of 4 bytes, and no other work uses them until the stream
+    /// has run.
     unsafe fn longer(
         &self,
         ranges: &[Range<u64>],
-        keys: u64,
+        Arguments { keys, values, .. }: Arguments,
         stream: &Stream,
     ) -> Result<Workspace, Error> {
         let length = |range: &Range<u64>| range.end - range.start;
         let longest = ranges.iter().map(length).max().unwrap_or_default() as usize;
         let (device, order) = (self.device.clone(), self.order.clone());
-        let sort = Sort::<K>::new(device, longest, Payload::None, order)?;
+        let sort = Sort::<K>::new(device, longest, self.payload, order)?;
         let mut workspace = sort.workspace()?;
         for range in ranges {
-            let keys = [keys + range.start * size_of::<K>() as u64; 2].into();
-            let arguments = Arguments { keys, values: None, second: None };
+            let start = range.start;
+            let keys = (place::<K>(keys.0, start), place::<K>(keys.1, start));
+            let values =
+                values.map(|(from, to)| (place::<u32>(from, start), place::<u32>(to, start)));
+            let arguments = Arguments { keys, values, second: None };
             // SAFETY: the caller's contract.
             unsafe { sort.run(length(range), arguments, &mut workspace, stream)? };
         }
         Ok(workspace)
     }
+}
+
+/// The address of element `index` of an array.
+fn place<T>(array: u64, index: u64) -> u64 {
+    array + index * size_of::<T>() as u64
 }
 
 /// So many words of a workspace from word `begin` on.

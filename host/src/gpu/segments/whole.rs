@@ -21,7 +21,6 @@ use crate::gpu::launch::{Gatherer, elementwise};
 use crate::gpu::module::Kernel;
 use crate::gpu::run::Arguments;
 use crate::gpu::sort::{Payload, Sort};
-use crate::gpu::stream::copy;
 use crate::gpu::workspace::{Layout, Parts, Workspace};
 
 /// A sort of segments by sorts of whole arrays.
@@ -85,8 +84,7 @@ impl<K: GpuKey> WholeSorts<K> {
         self.layout().at.index
     }
 
-    /// Sorts the segments, all of which are in `range` of `n` keys. The others are copied where
-    /// output and input are apart.
+    /// Sorts the segments, all of which are in `range` of `n` keys.
     ///
     /// # Safety
     /// The addresses are of live memory of `n` elements each, input and output of each kind one
@@ -101,22 +99,14 @@ impl<K: GpuKey> WholeSorts<K> {
         workspace: &mut Workspace,
         stream: &Stream,
     ) -> Result<(), Error> {
-        let (width, n) = (size_of::<K>() as u64, range.end - range.start);
-        if keys.0 != keys.1 {
-            let all = self.by_key.capacity() as u64;
-            for Range { start, end } in [0..range.start, range.end..all] {
-                let [from, to] = [keys.0, keys.1].map(|base| base + start * width);
-                // SAFETY: both are of as many keys, and apart.
-                unsafe { copy(from, to, (end - start) * width, stream)? };
-            }
-        }
+        let n = range.end - range.start;
         if n == 0 {
             return Ok(());
         }
         let within = |(input, output): (u64, u64), width: u64| {
             (input + range.start * width, output + range.start * width)
         };
-        let keys = within(keys, width);
+        let keys = within(keys, size_of::<K>() as u64);
         let base = workspace.memory.as_device_ptr().as_raw();
         let at = self.layout().at;
         let (in_order, by_key, sorted) = (base + at.gathered, base + at.values, base + at.keys);
