@@ -333,12 +333,12 @@ private:
     std::unique_ptr<device_memory> storage_;
 };
 
-// Keys in segments, from one offset in the folder's file to the next.
-template <class Key> class segmented_job : public job {
+// Keys in segments, alone or with values, from one offset in the folder's file to the next.
+template <class Key, class Value> class segmented_job : public job {
 public:
     segmented_job(const std::string &folder, std::uint64_t n, std::uint64_t offsets)
         : n_(n), segments_(offsets - 1), keys_(folder + "/keys", n),
-          offsets_(offsets * sizeof(std::uint32_t)) {
+          values_(folder + "/values", n), offsets_(offsets * sizeof(std::uint32_t)) {
         if (n > std::numeric_limits<int>::max() || segments_ > std::numeric_limits<int>::max()) {
             throw failure("segments of more keys than an int counts");
         }
@@ -351,7 +351,10 @@ public:
         storage_ = std::make_unique<device_memory>(storage_bytes_);
     }
     bool suits(const variant &way) const override { return way.segmented; }
-    void spoil() override { keys_.spoil(); }
+    void spoil() override {
+        keys_.spoil();
+        values_.spoil();
+    }
     void prepare(const variant &, cudaStream_t) override {}
     void sort(const variant &way, cudaStream_t stream) override {
         call(way, storage_->template as<void>(), storage_bytes_, stream);
@@ -361,29 +364,56 @@ public:
         call(way, nullptr, bytes, nullptr);
         return bytes;
     }
-    void save(const std::string &folder) const override { keys_.save(folder + "/keys"); }
+    void save(const std::string &folder) const override {
+        keys_.save(folder + "/keys");
+        values_.save(folder + "/values");
+    }
 
 private:
+    static constexpr bool paired = !std::is_same_v<Value, cub::NullType>;
+
     void call(const variant &way, void *storage, std::size_t &bytes, cudaStream_t stream) {
-        const int n = static_cast<int>(n_);
-        const int segments = static_cast<int>(segments_);
-        const auto *begins = offsets_.template as<const std::uint32_t>();
         if (&way == &segmented_radix_sort) {
-            check(cub::DeviceSegmentedRadixSort::SortKeys(
-                      storage, bytes, keys_.input(), keys_.output(), n, segments, begins,
-                      begins + 1, 0, static_cast<int>(sizeof(Key) * 8), stream),
-                  "DeviceSegmentedRadixSort::SortKeys");
+            check(by_radix(storage, bytes, stream), "DeviceSegmentedRadixSort");
         } else {
-            check(cub::DeviceSegmentedSort::SortKeys(storage, bytes, keys_.input(),
-                                                     keys_.output(), n, segments, begins,
-                                                     begins + 1, stream),
-                  "DeviceSegmentedSort::SortKeys");
+            check(by_length(storage, bytes, stream), "DeviceSegmentedSort");
+        }
+    }
+
+    cudaError_t by_radix(void *storage, std::size_t &bytes, cudaStream_t stream) {
+        const int n = static_cast<int>(n_), segments = static_cast<int>(segments_);
+        const int end = static_cast<int>(sizeof(Key) * 8);
+        const auto *begins = offsets_.template as<const std::uint32_t>();
+        if constexpr (paired) {
+            return cub::DeviceSegmentedRadixSort::SortPairs(
+                storage, bytes, keys_.input(), keys_.output(), values_.input(),
+                values_.output(), n, segments, begins, begins + 1, 0, end, stream);
+        } else {
+            return cub::DeviceSegmentedRadixSort::SortKeys(storage, bytes, keys_.input(),
+                                                           keys_.output(), n, segments, begins,
+                                                           begins + 1, 0, end, stream);
+        }
+    }
+
+    // By the algorithm for each segment's length; of pairs the stable one.
+    cudaError_t by_length(void *storage, std::size_t &bytes, cudaStream_t stream) {
+        const int n = static_cast<int>(n_), segments = static_cast<int>(segments_);
+        const auto *begins = offsets_.template as<const std::uint32_t>();
+        if constexpr (paired) {
+            return cub::DeviceSegmentedSort::StableSortPairs(
+                storage, bytes, keys_.input(), keys_.output(), values_.input(),
+                values_.output(), n, segments, begins, begins + 1, stream);
+        } else {
+            return cub::DeviceSegmentedSort::SortKeys(storage, bytes, keys_.input(),
+                                                      keys_.output(), n, segments, begins,
+                                                      begins + 1, stream);
         }
     }
 
     std::uint64_t n_;
     std::uint64_t segments_;
     column<Key> keys_;
+    column<Value> values_;
     device_memory offsets_;
     std::size_t storage_bytes_ = 0;
     std::unique_ptr<device_memory> storage_;
@@ -404,16 +434,16 @@ std::unique_ptr<job> make(const std::string &folder, std::uint64_t n, order by) 
 }
 
 // The same, or a job of segments where the folder has offsets.
-template <class Key>
+template <class Key, class Value = cub::NullType>
 std::unique_ptr<job> make_any(const std::string &folder, std::uint64_t n, order by) {
     const std::uint64_t offsets = count_offsets(folder);
     if (offsets == 0) {
-        return make<Key>(folder, n, by);
+        return make<Key, Value>(folder, n, by);
     }
     if (by.descending || by.end != 0) {
         throw failure("segments in another order");
     }
-    return std::make_unique<segmented_job<Key>>(folder, n, offsets);
+    return std::make_unique<segmented_job<Key, Value>>(folder, n, offsets);
 }
 
 // The types that can be sorted. A type more is a line more.
@@ -425,7 +455,7 @@ const struct {
     {"i32", make_any<std::int32_t>},
     {"f32", make_any<float>},
     {"u64", make_any<std::uint64_t>},
-    {"u32+u32", make<std::uint32_t, std::uint32_t>},
+    {"u32+u32", make_any<std::uint32_t, std::uint32_t>},
     {"u8", make<std::uint8_t>},
     {"u16", make<std::uint16_t>},
     {"f16", make<__half>},

@@ -217,6 +217,9 @@ pub enum Difference {
          {found}"
     )]
     Keys { index: usize, expected: String, found: String },
+    /// The keys are right, and a value is not its key's, or equal keys have changed their order.
+    #[error("not in stable order: at index {index} the value is {found}, and not {expected}")]
+    Value { index: usize, expected: u32, found: u32 },
     /// As [`Keys`](Self::Keys), where there is too little memory to say at which index.
     #[error("not the keys of the input; there is too little memory to find where")]
     Foreign,

@@ -300,10 +300,7 @@ impl Registry {
     /// The input of a case for peers. The last one is kept: they follow one another.
     fn handed(&self, case: &Case) -> Result<Rc<Handed>, Error> {
         let (of, kind) = kind_of(case)?;
-        let form = match kind.payload {
-            Payload::None => self.cut(case).map_or(Form::Alone, Form::Segments),
-            _ => Form::Pairs,
-        };
+        let form = Form { paired: kind.payload != Payload::None, segments: self.cut(case) };
         let name = format!("{} {form:?}", case.input());
         let mut last = self.handed.borrow_mut();
         if let Some((_, kept)) = last.as_ref().filter(|(known, _)| *known == name) {
@@ -333,6 +330,7 @@ fn require_payload(group: Group, case: &Case, payload: Payload) -> Result<(), Er
         }
         (_, Payload::None) => Ok(()),
         (Group::Pairs | Group::Devices, _) => Ok(require_indices(case.n)?),
+        (Group::Segments | Group::Ragged, Payload::Value(_)) => Ok(require_indices(case.n)?),
         _ => Err(unknown("type of keys alone", &case.kind, &key_types())),
     }
 }
@@ -454,7 +452,7 @@ fn build<K: Key>(registry: &Registry, group: Group, case: &Case, kind: &Kind) ->
         });
     }
     if let Some(cut) = registry.cut(case) {
-        return Ok(Box::new(Segments::new(keys()?.keys(), cut)?));
+        return Ok(Box::new(Segments::new(keys()?.keys(), paired, cut)?));
     }
     Ok(match (group, engine) {
         (Group::Device | Group::DeviceCold | Group::Segments | Group::Ragged, _) => {

@@ -133,6 +133,12 @@ impl<K: GpuKey> SegmentSort<K> {
         }
     }
 
+    /// True if kernels of segments sort, and false if whole sorts do, for which the host waits in
+    /// the middle.
+    pub fn by_kernels(&self) -> bool {
+        matches!(self.way, Way::Kernels(_))
+    }
+
     /// The first control word's place in a workspace, in words.
     fn control(&self) -> usize {
         match &self.way {
@@ -260,7 +266,7 @@ impl<K: GpuKey> SegmentSort<K> {
         stream: &Stream,
     ) -> Result<(usize, usize), Error> {
         let captured = stream::is_captured(stream)?;
-        let is_whole = matches!(self.way, Way::WholeSorts(_));
+        let is_whole = !self.by_kernels();
         if is_whole {
             // Their heads lie elsewhere, and their sorts have words where others have heads.
             workspace.cleared = Cleared::Nothing;

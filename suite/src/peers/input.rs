@@ -18,7 +18,7 @@ use crate::error::{Difference, Error};
 use crate::key::{Key, bytes};
 use crate::runners::segments::Cut;
 use crate::threads;
-use crate::verify::{Keys, compare_each};
+use crate::verify::Keys;
 use crate::workload::file::{BLOCK, read as read_keys};
 
 /// An input of some type.
@@ -32,14 +32,12 @@ pub trait Input {
 }
 
 /// Structure of an input beside its keys.
-#[derive(Clone, Copy, Debug)]
-pub enum Form {
-    /// Keys alone.
-    Alone,
-    /// Each key with its index as a value.
-    Pairs,
-    /// Segments, each sorted by itself, ascending.
-    Segments(Cut),
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Form {
+    /// True if each key has its index as a value.
+    pub paired: bool,
+    /// Segments, each sorted by itself, ascending; of none, the input is one array.
+    pub segments: Option<Cut>,
 }
 
 /// Keys, with their form and the order that they are to be sorted in.
@@ -50,10 +48,12 @@ impl<K: Key> Input for Given<K> {
         let Self(keys, form, _) = self;
         let n = keys.keys().len();
         write(&folder.join("keys"), bytes(keys.keys()))?;
-        match form {
-            Form::Alone => Ok(()),
-            Form::Pairs => write(&folder.join("values"), bytes(&indices(n)?)),
-            Form::Segments(cut) => write(&folder.join("offsets"), bytes(&cut.offsets(n)?)),
+        if form.paired {
+            write(&folder.join("values"), bytes(&indices(n)?))?;
+        }
+        match form.segments {
+            Some(cut) => write(&folder.join("offsets"), bytes(&cut.offsets(n)?)),
+            None => Ok(()),
         }
     }
 
@@ -61,13 +61,13 @@ impl<K: Key> Input for Given<K> {
         let Self(input, form, order) = self;
         let n = input.keys().len();
         let keys: Vec<K> = read(&folder.join("keys"), n)?;
-        let values: Option<Vec<u32>> = match form {
-            Form::Pairs => Some(read(&folder.join("values"), n)?),
-            Form::Alone => None,
-            Form::Segments(cut) => {
-                return wrong(compare_each(&cut.sorted(input.keys())?, &keys));
-            }
+        let values: Option<Vec<u32>> = match form.paired {
+            true => Some(read(&folder.join("values"), n)?),
+            false => None,
         };
+        if let Some(cut) = form.segments {
+            return wrong(cut.sorted(input.keys())?.check(&keys, values.as_deref()));
+        }
         let rank = order.rank(K::TYPE)?;
         let by = |floats: Floats| {
             let rank = |key: K| rank(floats.representative(K::TYPE, key.to_word()));
@@ -134,7 +134,11 @@ mod tests {
 
     use super::*;
     use crate::key::{F16, F32};
+    use crate::runners::segments::Sorted;
     use crate::workload::{Distribution, Workload};
+
+    const ALONE: Form = Form { paired: false, segments: None };
+    const PAIRS: Form = Form { paired: true, segments: None };
 
     /// Checks files of these keys, and of these values if there are any.
     fn check<K: Key>(
@@ -156,7 +160,7 @@ mod tests {
         let [input, result] = [input, result].map(|all| all.iter().map(|&x| F32::new(x)));
         let input: Vec<F32> = input.collect();
         let result: Vec<F32> = result.collect();
-        check(&given(&input, Form::Alone, Order::ascending()), (&result, &[]), floats)
+        check(&given(&input, ALONE, Order::ascending()), (&result, &[]), floats)
     }
 
     const ONE: f32 = 1.0;
@@ -213,7 +217,7 @@ mod tests {
     #[test]
     fn pairs_pass_if_they_are_stable_and_as_many_as_the_input() {
         let checked = |input: &[u32], keys: &[u32], values: &[u32]| {
-            check(&given(input, Form::Pairs, Order::ascending()), (keys, values), &[])
+            check(&given(input, PAIRS, Order::ascending()), (keys, values), &[])
         };
         assert_eq!(checked(&[7, 3, 7, 3], &[3, 3, 7, 7], &[1, 3, 0, 2]), Ok(()));
         assert!(checked(&[7, 3, 7, 3], &[3, 3, 7, 7], &[3, 1, 0, 2]).is_err());
@@ -225,16 +229,16 @@ mod tests {
     #[test]
     fn a_result_passes_in_the_order_that_was_asked_for() {
         let input = [0x1007u32, 0x2003, 0x0007, 0x1003];
-        let down = given(&input, Form::Alone, Order::descending());
+        let down = given(&input, ALONE, Order::descending());
         assert_eq!(check(&down, (&[0x2003, 0x1007, 0x1003, 0x0007], &[]), &[]), Ok(()));
         assert!(check(&down, (&[0x0007, 0x1003, 0x1007, 0x2003], &[]), &[]).is_err());
-        let low = given(&input, Form::Pairs, Order::ascending().bits(0..4));
+        let low = given(&input, PAIRS, Order::ascending().bits(0..4));
         let keys = [0x2003, 0x1003, 0x1007, 0x0007];
         assert_eq!(check(&low, (&keys, &[1, 3, 0, 2]), &[]), Ok(()));
         let unstable = check(&low, (&[0x1003, 0x2003, 0x1007, 0x0007], &[3, 1, 0, 2]), &[]);
         assert!(unstable.unwrap_err().contains("not in stable order"));
         let halves = [0x8000u16, 0x3C00, 0x0000, 0xFE00].map(|bits| F16::from_word(bits.into()));
-        let by_value = given(&halves, Form::Alone, Order::ascending().numeric());
+        let by_value = given(&halves, ALONE, Order::ascending().numeric());
         let [minus_zero, one, zero, nan] = halves;
         assert_eq!(check(&by_value, (&[zero, minus_zero, one, nan], &[]), &[]), Ok(()));
         // By the bits, as a radix sort has it.
@@ -244,7 +248,7 @@ mod tests {
     #[test]
     fn pairs_are_written_as_keys_and_their_indices() {
         let folder = tempfile::tempdir().unwrap();
-        let pairs = given(&[1u32, 2, 3, 5, 8], Form::Pairs, Order::ascending());
+        let pairs = given(&[1u32, 2, 3, 5, 8], PAIRS, Order::ascending());
         pairs.write(folder.path()).unwrap();
         // Sorted as they are, they are their own result.
         pairs.check(folder.path(), &[]).unwrap();
@@ -258,14 +262,17 @@ mod tests {
         let keys = workload.generate::<u32>().unwrap();
         for seed in [None, Some(3)] {
             let cut = Cut { count: 10, seed };
-            let input = given(&keys, Form::Segments(cut), Order::ascending());
+            let form = Form { paired: true, segments: Some(cut) };
+            let input = given(&keys, form, Order::ascending());
             let folder = tempfile::tempdir().unwrap();
             input.write(folder.path()).unwrap();
             let offsets: Vec<u32> = read(&folder.path().join("offsets"), 11).unwrap();
             assert_eq!(offsets, cut.offsets(keys.len()).unwrap());
             assert!(input.check(folder.path(), &[]).is_err(), "the input itself");
-            let mut sorted = cut.sorted(&keys).unwrap();
+            let Sorted { keys: mut sorted, values } = cut.sorted(&keys).unwrap();
             write(&folder.path().join("keys"), bytes(&sorted)).unwrap();
+            assert!(input.check(folder.path(), &[]).is_err(), "values that have stayed");
+            write(&folder.path().join("values"), bytes(&values)).unwrap();
             input.check(folder.path(), &[]).unwrap();
             // A key of another segment.
             sorted.swap(0, offsets[1] as usize);

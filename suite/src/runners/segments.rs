@@ -10,11 +10,11 @@
 use std::iter;
 
 use cust::event::Event;
-use cust::memory::{AsyncCopyDestination, DeviceBuffer};
+use cust::memory::{AsyncCopyDestination, DeviceBuffer, DeviceCopy};
 use cust::stream::Stream;
 
 use crate::engines::GPU;
-use crate::error::Error;
+use crate::error::{Difference, Error};
 use crate::key::Key;
 use crate::memory;
 use crate::runner::{Runner, Times};
@@ -23,6 +23,7 @@ use crate::threads;
 use crate::verify::compare_each;
 use crate::workload::{draw, seed_of_values};
 use host::error::failed;
+use host::gpu::resident::indices;
 use host::gpu::segments::{Enqueued, LONGEST_IN_A_BLOCK};
 use host::gpu::stream::{stream, timer};
 use host::gpu::transfer::upload;
@@ -57,68 +58,127 @@ impl Cut {
         Ok(iter::once(0).chain(ends).collect())
     }
 
-    /// The keys with each segment sorted.
-    pub(crate) fn sorted<K: Key>(self, keys: &[K]) -> Result<Vec<K>, Error> {
-        let mut sorted = memory::copied(keys)?;
-        let (mut rest, offsets) = (&mut sorted[..], self.offsets(keys.len())?);
+    /// Keys and their indices, with each segment sorted, stably.
+    pub(crate) fn sorted<K: Key>(self, keys: &[K]) -> Result<Sorted<K>, Error> {
+        let (n, offsets) = (keys.len(), self.offsets(keys.len())?);
+        let mut pairs = memory::collect(n, |i| (keys[i], i as u32))?;
+        let mut rest = &mut pairs[..];
         let segments = offsets.windows(2).map(|bounds| {
             let length = (bounds[1] - bounds[0]) as usize;
             rest.split_off_mut(..length).expect("offsets end with the keys")
         });
-        threads::each(segments, <[K]>::sort_unstable);
-        Ok(sorted)
+        threads::each(segments, <[_]>::sort_unstable);
+        let values = memory::collect(n, |i| pairs[i].1)?;
+        Ok(Sorted { keys: memory::collect(n, |i| pairs[i].0)?, values })
+    }
+}
+
+/// What a sort of segments has to leave.
+pub(crate) struct Sorted<K> {
+    pub(crate) keys: Vec<K>,
+    /// The indices of keys.
+    pub(crate) values: Vec<u32>,
+}
+
+impl<K: Key> Sorted<K> {
+    /// Compares it with a result, of keys alone or with their indices.
+    pub(crate) fn check(&self, keys: &[K], values: Option<&[u32]>) -> Result<(), Difference> {
+        compare_each(&self.keys, keys)?;
+        let Some(values) = values else { return Ok(()) };
+        let differs = |&i: &usize| values[i] != self.values[i];
+        match threads::find_first(values.len(), &|mut range| range.find(differs)) {
+            None => Ok(()),
+            Some(index) => {
+                Err(Difference::Value { index, expected: self.values[index], found: values[index] })
+            }
+        }
     }
 }
 
 /// A sort of segments on the GPU.
 pub struct Segments<K: Key> {
     sort: SegmentSort<K>,
-    source: DeviceBuffer<K>,
-    keys: DeviceBuffer<K>,
+    keys: Array<K>,
+    /// The indices of keys, where they are moved.
+    values: Option<Array<u32>>,
     offsets: DeviceBuffer<u32>,
     workspace: Workspace,
     stream: Stream,
     events: (Event, Event),
-    sorted: Vec<K>,
+    sorted: Sorted<K>,
     level: usize,
-    /// True if some are so long that the host starts their sorts, for which it waits.
+    /// True if some are so long that the host starts their sorts, for which it waits, or if it
+    /// waits for the check of offsets.
     by_host: bool,
 }
 
+/// An array, and what it is before each sort.
+struct Array<T: DeviceCopy> {
+    source: DeviceBuffer<T>,
+    sorted: DeviceBuffer<T>,
+}
+
+impl<T: DeviceCopy> Array<T> {
+    fn new(elements: &[T]) -> Result<Self, Error> {
+        Ok(Array { source: upload(elements)?, sorted: upload(elements)? })
+    }
+
+    /// # Safety
+    /// This lives until the stream has run.
+    unsafe fn restore(&mut self, stream: &Stream) -> Result<(), Error> {
+        let Self { source, sorted } = self;
+        // SAFETY: the caller's contract.
+        let copied = unsafe { sorted.async_copy_from(&*source, stream) };
+        Ok(copied.map_err(failed("restoring the input"))?)
+    }
+}
+
 impl<K: Key> Segments<K> {
-    /// `keys` on the device, in the segments of `cut`.
-    pub fn new(keys: &[K], cut: Cut) -> Result<Self, Error> {
+    /// `keys` on the device, alone or `paired` with their indices, in the segments of `cut`.
+    pub fn new(keys: &[K], paired: bool, cut: Cut) -> Result<Self, Error> {
         let sorter = sorter()?;
         sorter.device().enter()?;
         let device = sorter.device().clone();
         let (n, order) = (keys.len(), Order::ascending());
-        let sort = SegmentSort::new(device, n, cut.count, Payload::None, order)?;
+        let payload = if paired { Payload::Value(size_of::<u32>()) } else { Payload::None };
+        let sort = SegmentSort::new(device, n, cut.count, payload, order)?;
+        let values = if paired { Some(Array::new(&indices(n)?)?) } else { None };
         let offsets = cut.offsets(n)?;
         let is_long = |bounds: &[u32]| (bounds[1] - bounds[0]) as usize > LONGEST_IN_A_BLOCK;
         Ok(Self {
             workspace: sort.workspace()?,
+            by_host: !sort.by_kernels() || offsets.windows(2).any(is_long),
             sort,
-            source: upload(keys)?,
-            keys: upload(keys)?,
+            keys: Array::new(keys)?,
+            values,
             offsets: upload(&offsets)?,
             stream: stream()?,
             events: (timer()?, timer()?),
             sorted: cut.sorted(keys)?,
             level: cut.count,
-            by_host: offsets.windows(2).any(is_long),
         })
     }
 }
 
 impl<K: Key> Runner for Segments<K> {
     fn once(&mut self) -> Result<Times, Error> {
-        let Self { sort, source, keys, offsets, workspace, stream, events, by_host, .. } = self;
+        let Self { sort, keys, values, offsets, workspace, stream, events, by_host, .. } = self;
         sorter()?.device().enter()?;
-        // SAFETY: both live as long as this, which waits for the stream below.
-        unsafe { keys.async_copy_from(&*source, stream) }.map_err(failed("restoring the input"))?;
+        // SAFETY: all live as long as this, which waits for the stream below.
+        unsafe { keys.restore(stream)? };
+        if let Some(values) = values {
+            // SAFETY: the same.
+            unsafe { values.restore(stream)? };
+        }
         let mut rest = None;
         let times = timed(events, stream, "sorting segments", || {
-            let enqueued = sort.keys_in_place(keys, offsets, workspace, stream)?;
+            let keys = &mut keys.sorted;
+            let enqueued = match values {
+                Some(Array { sorted: values, .. }) => {
+                    sort.pairs_in_place(keys, values, offsets, workspace, stream)
+                }
+                None => sort.keys_in_place(keys, offsets, workspace, stream),
+            }?;
             match by_host {
                 true => enqueued.finish(),
                 false => {
@@ -128,9 +188,11 @@ impl<K: Key> Runner for Segments<K> {
             }
         })?;
         rest.map_or(Ok(()), Enqueued::finish)?;
+        let keys = download(&self.keys.sorted)?;
+        let values = self.values.as_ref().map(|values| download(&values.sorted)).transpose()?;
         let (engine, level) = (GPU, self.level);
-        let compared = compare_each(&self.sorted, &download(&self.keys)?);
-        compared.map_err(|difference| Error::WrongResult { engine, level, difference })?;
+        let checked = self.sorted.check(&keys, values.as_deref());
+        checked.map_err(|difference| Error::WrongResult { engine, level, difference })?;
         Ok(times)
     }
 

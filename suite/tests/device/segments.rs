@@ -173,6 +173,10 @@ pub(crate) fn cases_of_segments_are_verified(_: Arc<Device>) {
             ("u64-few-distinct-1000000", 7),
             ("i32-uniform-1000", 5000),
             ("u32-uniform-1", 3),
+            ("u32+u32-few-distinct-1000000", 50_000),
+            ("u32+u32-uniform-1000000", 500),
+            ("u32+u32-uniform-1000000", 7),
+            ("u64+u32-few-distinct-100000", 300),
         ] {
             let case = format!("{group}/{input}/gpu/{level}").parse().unwrap();
             registry.build(&case).unwrap().sample(2).unwrap();
