@@ -57,7 +57,7 @@ pub(super) fn segments(samples: &Samples) -> Result<String> {
             let case = |key: &str, engine: &str| {
                 format!("{group}/{key}-uniform-{}/{engine}/{}", 1 << bits, 1 << (bits - length))
             };
-            let keys = ["u32", "u64"];
+            let keys = ["u32", "u64", "u32+u32"];
             if !keys.iter().any(|key| samples.medians.contains_key(&case(key, "gpu"))) {
                 continue;
             }
@@ -74,9 +74,12 @@ pub(super) fn segments(samples: &Samples) -> Result<String> {
             rows.push(row);
         }
     }
-    let columns =
-        ["keys of a segment", "u32, us", "CUB, us", "ratio", "u64, us", "CUB, us", "ratio"];
-    let shown = table(&columns.map(str::to_owned), &rows);
+    let mut columns = vec!["keys of a segment"];
+    columns.extend(
+        ["u32, us", "u64, us", "u32+u32, us"].iter().flat_map(|of| [of, "CUB, us", "ratio"]),
+    );
+    let columns: Vec<String> = columns.into_iter().map(str::to_owned).collect();
+    let shown = table(&columns, &rows);
     Ok(format!("{shown}\n{}, CUB 3.5.0.\n", samples.source))
 }
 
@@ -142,15 +145,15 @@ mod tests {
         assert_eq!(
             rows,
             [
-                "| 2^4 | 100 | 300 | 3.00 | 100 | 600 | 6.00 |",
-                "| 2^24 | 200 | 300 | 1.50 | 200 | 600 | 3.00 |",
-                "| 2^8 on average | 150 | 300 | 2.00 | 150 | 600 | 4.00 |",
+                "| 2^4 | 100 | 300 | 3.00 | 100 | 600 | 6.00 | - | - | - |",
+                "| 2^24 | 200 | 300 | 1.50 | 200 | 600 | 3.00 | - | - | - |",
+                "| 2^8 on average | 150 | 300 | 2.00 | 150 | 600 | 4.00 | - | - | - |",
             ]
         );
         samples.medians.remove("ragged/u64-uniform-16777216/cub/65536");
         assert!(segments(&samples).is_err());
         samples.medians.remove("ragged/u64-uniform-16777216/gpu/65536");
-        let row = "| 2^8 on average | 150 | 300 | 2.00 | - | - | - |";
+        let row = "| 2^8 on average | 150 | 300 | 2.00 | - | - | - | - | - | - |";
         assert!(segments(&samples).unwrap().lines().any(|line| line == row));
     }
 }
