@@ -129,10 +129,11 @@ impl<K: Key, const THREADS: usize, const ITEMS: usize> TopTile<K, THREADS, ITEMS
         (self.arg.n - Self::begin()).min(Self::SIZE)
     }
 
-    /// Index of this tile's first key.
+    /// Index of this tile's first key. The last tile comes first: the second-level cache may still
+    /// have its keys, because the counts read them last.
     #[inline(always)]
     fn begin() -> u32 {
-        thread::block_idx_x() * Self::SIZE
+        (thread::grid_dim_x() - 1 - thread::block_idx_x()) * Self::SIZE
     }
 
     /// The bucket of a key. By way of shared memory, or the compiler keeps buckets over barriers,
