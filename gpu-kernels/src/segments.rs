@@ -43,9 +43,8 @@ pub const COUNTS: usize = 1;
 pub const LISTS: usize = BLOCKS + 1;
 /// Words of a head.
 pub const HEAD: usize = COUNTS + LISTS;
-/// Heads: a sort takes one that is clear, and clears another for the next sort. Those of a graph,
-/// which may run between others, are apart.
-pub const HEADS: usize = 4;
+/// Heads: a sort takes one that is clear, and clears the other for the next sort.
+pub const HEADS: usize = 2;
 
 /// Most segments that list `list` of `n` keys has: they do not overlap.
 pub const fn list_words(list: usize, n: usize) -> usize {

@@ -87,7 +87,7 @@ forward! {
         cuGraphCreate cuGraphKernelNodeGetParams cuGraphLaunch cuGraphNodeGetType
         cuImportExternalMemory cuMemAllocHost_v2 cuMemAlloc_v2 cuMemFreeAsync cuMemGetInfo_v2
         cuModuleLoad cuModuleLoadData cuStreamBeginCapture_v2 cuStreamEndCapture cuStreamGetFlags
-        cuStreamGetPriority cuStreamIsCapturing cuSurfObjectCreate cuSurfObjectGetResourceDesc
+        cuStreamGetPriority cuSurfObjectCreate cuSurfObjectGetResourceDesc
         cuTexObjectGetResourceDesc cuTexObjectGetResourceViewDesc
     ]
     (a b c) [
@@ -109,7 +109,7 @@ forward! {
         cuGraphAddKernelNode cuGraphInstantiate_v2 cuModuleLoadDataEx
     ]
     (a b c d e f) [
-        cuMemcpyPeerAsync cuOccupancyMaxPotentialBlockSize
+        cuMemcpyPeerAsync cuOccupancyMaxPotentialBlockSize cuStreamGetCaptureInfo_v2
     ]
     (a b c d e f g h) [
         cuLinkAddData_v2

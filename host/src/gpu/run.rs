@@ -226,7 +226,7 @@ impl<K: GpuKey> Sort<K> {
         }
         if self.kernels.block.is_some() && needed > 0 {
             // The part that a block sorts by index begins where other sorts have control words.
-            workspace.cleared = Cleared::Nothing;
+            workspace.covers(Cleared::Nothing, Cleared::Nothing, stream)?;
         }
         let base = workspace.memory.as_device_ptr().as_raw();
         // The words that pass along with the keys: the values themselves, or indices.

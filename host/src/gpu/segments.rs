@@ -265,24 +265,19 @@ impl<K: GpuKey> SegmentSort<K> {
         workspace: &mut Workspace,
         stream: &Stream,
     ) -> Result<(usize, usize), Error> {
-        let captured = stream::is_captured(stream)?;
-        let is_whole = !self.by_kernels();
-        if is_whole {
-            // Their heads lie elsewhere, and their sorts have words where others have heads.
-            workspace.cleared = Cleared::Nothing;
-        }
-        let (head, next) = match workspace.cleared {
-            _ if captured => (2, 3),
+        let (head, next) = match workspace.known.cleared() {
             Cleared::Head { next: 1 } => (1, 0),
             _ => (0, 1),
         };
-        if captured || workspace.cleared != (Cleared::Head { next: head }) {
+        let clear = |next| match self.way {
+            Way::Kernels(_) => Cleared::Head { next },
+            // Their heads lie elsewhere, and their sorts have words where others have heads.
+            Way::WholeSorts(_) => Cleared::Nothing,
+        };
+        if !workspace.covers(clear(head), clear(next), stream)? {
             let head = base + 4 * (HEAD * head) as u64;
             // SAFETY: the caller's contract.
             unsafe { stream::fill(head, 0, 4 * HEAD as u64, stream)? };
-        }
-        if !captured && !is_whole {
-            workspace.cleared = Cleared::Head { next };
         }
         Ok((head, next))
     }

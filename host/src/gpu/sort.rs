@@ -21,7 +21,7 @@ use crate::error::Error;
 /// A prepared sort of up to so many keys, which can run any number of times.
 ///
 /// Every order is stable. A run is asynchronous: it puts launches on the caller's stream and
-/// returns. It may be captured in a CUDA graph, which then has the workspace to itself. Until the
+/// returns. It may be captured in a CUDA graph; [`Workspace`] says what that costs. Until the
 /// stream has run, no other work may read, write or free a slice of the run, and no run on another
 /// stream may use its workspace. A run allocates nothing: the [`Workspace`] holds everything beside
 /// its arguments.

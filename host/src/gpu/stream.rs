@@ -1,5 +1,7 @@
 //! Streams, and the memory operations that are put on them.
 
+use std::ptr::null_mut;
+
 use cust::event::{Event, EventFlags};
 use cust::stream::{Stream, StreamFlags, StreamWaitEventFlags};
 use cust::sys;
@@ -51,14 +53,19 @@ pub fn wait_for(stream: &Stream, earlier: &Stream) -> Result<(), Error> {
     wait_on(stream, event_on(earlier)?)
 }
 
-/// Returns true if what is put on the stream is captured in a graph instead of run.
-pub(super) fn is_captured(stream: &Stream) -> Result<bool, Error> {
+/// The capture, if work on the stream is put into a graph instead of run: a number that no other
+/// capture has.
+pub(super) fn capture(stream: &Stream) -> Result<Option<u64>, Error> {
     let none = sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
-    let mut status = none;
-    // SAFETY: the stream is live, and the status an out-parameter.
-    let found = unsafe { sys::cuStreamIsCapturing(stream.as_inner(), &mut status) };
+    let (mut status, mut id) = (none, 0);
+    let (graph, nodes, count) = (null_mut(), null_mut(), null_mut());
+    // SAFETY: the stream is live, status and number are out-parameters, and the others optional.
+    let found = unsafe {
+        let stream = stream.as_inner();
+        sys::cuStreamGetCaptureInfo_v2(stream, &mut status, &mut id, graph, nodes, count)
+    };
     check(found, "asking a stream for its capture")?;
-    Ok(status != none)
+    Ok((status != none).then_some(id))
 }
 
 /// Copies `bytes` within the device, if there are any.

@@ -11,16 +11,48 @@ use crate::error::{Error, failed};
 /// Alignment of the parts of a workspace.
 const ALIGNMENT: u64 = 256;
 
-/// Device memory for the runs of a sort, one run at a time.
+/// Device memory for the runs of sorts of any kind, one run at a time.
+///
+/// A sort needs clear control words. The sort before leaves them so if it is of the same kind; else
+/// a fill on the stream clears them. From the first capture in a workspace on, every sort takes the
+/// fill, because graphs may run between any two of them; but not a sort that follows another of
+/// its kind in the same capture. The workspace must live as long as the graph, and no other run may
+/// use it while the graph runs.
 pub struct Workspace {
     pub(super) memory: DeviceBuffer<u8>,
-    pub(super) cleared: Cleared,
+    pub(super) known: Known,
+}
+
+/// The state of a workspace's control words, as far as the host knows it.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    cleared: Cleared,
+    /// The last capture of a sort in the workspace.
+    capture: Option<u64>,
+}
+
+impl Known {
+    pub(super) fn cleared(&self) -> Cleared {
+        self.cleared
+    }
+
+    /// Returns true if the words are as `needed` for a sort that leaves them as `left`, in
+    /// `capture` or outside of any.
+    fn covers(&mut self, needed: Cleared, left: Cleared, capture: Option<u64>) -> bool {
+        // Outside of captures, a graph may have run since.
+        let is_known = capture == self.capture;
+        let covered = is_known && self.cleared.covers(needed);
+        self.cleared = if is_known || capture.is_some() { left } else { Cleared::Nothing };
+        self.capture = capture.or(self.capture);
+        covered
+    }
 }
 
 /// The control words that a sort has left as another needs them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Cleared {
     /// Nothing.
+    #[default]
     Nothing,
     /// Counters and bins of keys of a width.
     Bins { width: usize },
@@ -41,7 +73,7 @@ impl Cleared {
             (Cleared::Rows { tiles }, Cleared::Rows { tiles: needed }) => tiles >= needed,
             (Cleared::Claims { blocks }, Cleared::Claims { blocks: needed }) => blocks >= needed,
             (Cleared::Ranges { tiles }, Cleared::Ranges { tiles: needed }) => tiles >= needed,
-            _ => self == needed,
+            _ => self == needed && self != Cleared::Nothing,
         }
     }
 
@@ -71,11 +103,22 @@ impl Workspace {
 
     /// Makes a workspace of the caller's memory.
     pub fn over(memory: DeviceBuffer<u8>) -> Self {
-        Workspace { memory, cleared: Cleared::Nothing }
+        Workspace { memory, known: Known::default() }
     }
 
     pub fn bytes(&self) -> u64 {
         self.memory.len() as u64
+    }
+
+    /// Returns true if the control words are as `needed` for the next sort on `stream`, which
+    /// leaves them as `left`.
+    pub(super) fn covers(
+        &mut self,
+        needed: Cleared,
+        left: Cleared,
+        stream: &Stream,
+    ) -> Result<bool, Error> {
+        Ok(self.known.covers(needed, left, stream::capture(stream)?))
     }
 
     /// Clears the control words as `needed`, unless the sort before has left them so; `leaves`
@@ -89,14 +132,9 @@ impl Workspace {
         leaves: bool,
         stream: &Stream,
     ) -> Result<(), Error> {
-        let covered = leaves && self.cleared.covers(needed);
-        self.cleared = if leaves { needed } else { Cleared::Nothing };
-        if covered {
+        let left = if leaves { needed } else { Cleared::Nothing };
+        if self.covers(needed, left, stream)? && leaves {
             return Ok(());
-        }
-        if stream::is_captured(stream)? {
-            // The graph clears them when it runs; a sort before that has to do so, too.
-            self.cleared = Cleared::Nothing;
         }
         let control = self.memory.as_device_ptr().as_raw();
         // SAFETY: the caller's contract.
@@ -209,10 +247,36 @@ mod tests {
         assert!(bins(4).covers(bins(4)));
         assert!(!rows(8).covers(rows(9)) && !bins(4).covers(bins(8)));
         assert!(!rows(8).covers(bins(4)) && !bins(4).covers(rows(1)));
-        assert!(!Cleared::Nothing.covers(rows(1)));
+        assert!(!Cleared::Nothing.covers(rows(1)) && !Cleared::Nothing.covers(Cleared::Nothing));
         let claims = |blocks| Cleared::Claims { blocks };
         assert!(claims(64).covers(claims(32)) && !claims(32).covers(claims(64)));
         assert!(!rows(8).covers(claims(1)));
+    }
+
+    #[test]
+    fn words_are_known_to_be_clear_until_a_capture_and_within_one() {
+        let (rows, bins) = (Cleared::Rows { tiles: 8 }, Cleared::Bins { width: 4 });
+        let mut known = Known::default();
+        for (turn, (kind, capture, covered)) in [
+            (rows, None, false),
+            (rows, None, true),
+            // The graph may be launched after a sort of another kind.
+            (rows, Some(1), false),
+            (rows, Some(1), true),
+            (bins, Some(1), false),
+            // Graphs may be launched between any two of these.
+            (bins, None, false),
+            (bins, None, false),
+            // Capture 1 goes on, behind sorts of which it is not to know.
+            (bins, Some(1), false),
+            (bins, Some(2), false),
+            (bins, Some(2), true),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            assert_eq!(known.covers(kind, kind, capture), covered, "turn {turn}");
+        }
     }
 
     #[test]

@@ -202,8 +202,6 @@ impl<K: Key> Graph<K> {
             outputs.push(upload(input.keys())?);
         }
         let stream = stream()?;
-        // The first sort of a workspace clears it, which is not to be in the graph.
-        sort.keys(&source, &mut outputs[0], &mut workspace, &stream)?;
         let graph = Captured::of(&stream, || {
             let mut each = outputs.iter_mut();
             each.try_for_each(|output| sort.keys(&source, output, &mut workspace, &stream))

@@ -50,6 +50,7 @@ const SPREADS: [Distribution; 6] = [
 const ALONE: &[&str] = &[
     "a_sort_is_captured_in_a_graph",
     "a_capture_alone_clears_nothing",
+    "graphs_and_sorts_share_a_workspace",
     "every_level_sorts_every_case",
     "levels_on_a_gpu_opened_several_times",
     "levels_go_over_all_gpus",
@@ -83,6 +84,7 @@ const TESTS: &[OnDevice] = &[
         workspaces::sorts_of_few_and_many_tiles_share_a_workspace,
     ),
     ("a_capture_alone_clears_nothing", workspaces::a_capture_alone_clears_nothing),
+    ("graphs_and_sorts_share_a_workspace", workspaces::graphs_and_sorts_share_a_workspace),
     ("segments_are_sorted_each_by_itself", segments::segments_are_sorted_each_by_itself),
     ("many_segments_and_none_are_sorted", segments::many_segments_and_none_are_sorted),
     (

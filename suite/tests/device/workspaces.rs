@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cust::memory::{CopyDestination, DeviceBuffer};
 use cust::stream::Stream;
 use host::Error;
-use host::gpu::{Device, GpuKey, GpuSorter, Order, Payload, Workspace};
+use host::gpu::{Device, GpuKey, GpuSorter, Order, Payload, SegmentSort, Workspace};
 use suite::runners::gpu::Captured;
 use suite::workload::{Distribution, Workload};
 
@@ -167,6 +167,46 @@ pub(crate) fn a_capture_alone_clears_nothing(device: Arc<Device>) {
     assert!(get(&buffer, &stream) == sorted(&keys));
     launch(&graph, &stream);
     assert!(buffer.as_host_vec().unwrap() == sorted(&keys));
+}
+
+/// Launches of a graph between sorts of the same and of other kinds, segments among them: none
+/// counts on words that another has left.
+pub(crate) fn graphs_and_sorts_share_a_workspace(device: Arc<Device>) {
+    let sorter = GpuSorter::new(device.clone());
+    let arrays = [50_000, 300_000, 3_000_000].map(keys::<u32>);
+    let sorts = arrays
+        .each_ref()
+        .map(|keys| sorter.prepare::<u32>(keys.len(), Payload::None, Order::ascending()).unwrap());
+    let words = keys::<u32>(10_000);
+    let segments =
+        SegmentSort::<u32>::new(device, words.len(), 2, Payload::None, Order::ascending());
+    let segments = segments.unwrap();
+    let offsets = DeviceBuffer::from_slice(&[0, 3000, 10_000]).unwrap();
+    let stream = stream();
+    for (captured, keys) in sorts.iter().zip(&arrays) {
+        let mut workspace = sorts[2].workspace().unwrap();
+        let mut buffer = DeviceBuffer::from_slice(keys).unwrap();
+        // What this leaves clear is not so when the graph runs.
+        captured.keys_in_place(&mut buffer, &mut workspace, &stream).unwrap();
+        let capture = || captured.keys_in_place(&mut buffer, &mut workspace, &stream);
+        let graph = Captured::of(&stream, capture).unwrap();
+        for _ in 0..2 {
+            for (sort, other) in sorts.iter().zip(&arrays) {
+                let mut there = DeviceBuffer::from_slice(other).unwrap();
+                sort.keys_in_place(&mut there, &mut workspace, &stream).unwrap();
+                assert!(get(&there, &stream) == sorted(other));
+                buffer.copy_from(keys).unwrap();
+                launch(&graph, &stream);
+                assert!(get(&buffer, &stream) == sorted(keys));
+            }
+            let mut there = DeviceBuffer::from_slice(&words).unwrap();
+            let enqueued = segments.keys_in_place(&mut there, &offsets, &mut workspace, &stream);
+            enqueued.unwrap().finish().unwrap();
+            let found = get(&there, &stream);
+            assert!(found[..3000].is_sorted() && found[3000..].is_sorted() && found != words);
+            launch(&graph, &stream);
+        }
+    }
 }
 
 /// Captures a sort once and replays it on new keys.
