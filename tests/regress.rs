@@ -99,8 +99,8 @@ fn a_planted_slowdown_is_found_and_what_is_killed_goes_on() {
     let json = dir.0.path().join("calibration.json");
     let json = json.to_str().unwrap();
     let cases = ["calibrate", CASE, OTHER, "--samples", "3", "--warm-up", "0"];
-    // Far above the noise of any machine, so that blocks are few.
-    let large = ["--planted", "900%", "--detect", "300%", "--budget", "120s"];
+    // Far above the noise of any machine, so that blocks are few; a slowdown given twice is one.
+    let large = ["--planted", "900%,900%", "--detect", "300%", "--budget", "120s"];
     let calibrate = [&cases[..], &large].concat();
     let counts = |aa: &'static str, trials: &'static str| ["--comparisons", aa, "--trials", trials];
     let folder = track(dir.0.path()).join("calibration");
@@ -112,7 +112,9 @@ fn a_planted_slowdown_is_found_and_what_is_killed_goes_on() {
     // The last to begin was cut short; what has ended is not done again.
     let few = [&calibrate[..], &counts("4", "2"), &["--json", json]].concat();
     let output = dir.run(&few);
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("6 of 6: "), "{said}");
     let after = kept();
     assert!(after.starts_with(&before));
     let record: Value = serde_json::from_str(&fs::read_to_string(json).unwrap()).unwrap();

@@ -23,6 +23,7 @@ use suite::lines::{VERSION, to_text};
 
 use super::classic::print;
 use super::compare::{Sampling, budget, percent};
+use super::once_each;
 
 /// Cases that are compared unless others are named: short sorts, which many processes can
 /// repeat, of each engine of the CPU.
@@ -90,7 +91,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let plan = Plan {
         settings: settings(options, &environment, &build, cores),
         comparisons: options.comparisons,
-        planted: options.planted.iter().map(|part| part * 100.0).collect(),
+        planted: once_each(options.planted.iter().map(|part| part * 100.0)),
         trials: options.trials,
     };
     let folder = paths::suite().join("track");

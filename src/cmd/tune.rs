@@ -21,6 +21,7 @@ use suite::workload::{DEFAULT_SEED, Distribution, Workload, parse_seed};
 use suite::{Case, Session, Unavailable};
 
 use super::classic::{print, sample_count};
+use super::once_each;
 use super::sample::sink_to;
 use crate::output::Output;
 
@@ -65,6 +66,19 @@ pub(crate) struct Options {
     json: Option<PathBuf>,
 }
 
+impl Options {
+    fn types(&self) -> Vec<Type> {
+        match self.types.is_empty() {
+            true => Type::all(),
+            false => once_each(self.types.iter().copied()),
+        }
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        once_each(self.sizes.iter().flatten().copied())
+    }
+}
+
 /// Type of the elements: keys, alone or with values of 4 bytes, and their sweep.
 #[derive(Clone, Copy, Debug)]
 struct Type {
@@ -87,6 +101,12 @@ macro_rules! types {
 }
 
 sort_cases::for_every_type!(types);
+
+impl PartialEq for Type {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
 
 impl Type {
     /// One type of each width, then the same with values.
@@ -131,12 +151,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let mut session = Session::new(options.seed, "tune", true, sink);
     session.begin(false)?;
-    let types = match options.types.is_empty() {
-        true => Type::all(),
-        false => options.types.clone(),
-    };
-    for kind in types {
-        for &n in options.sizes.iter().flatten() {
+    let sizes = options.sizes();
+    for kind in options.types() {
+        for &n in &sizes {
             let sweep = Sweep { options, kind, n };
             (kind.run)(&sweep, &mut session).with_context(|| sweep.title())?;
         }
@@ -223,12 +240,11 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_read() {
-        let options = parsed("--types pairs,u64 --sizes 2^14..2^18:2,1000").unwrap();
-        let types: Vec<&str> = options.types.iter().map(|of| of.name).collect();
+    fn lists_are_read_and_each_item_once() {
+        let options = parsed("--types pairs,u64,u32+u32 --sizes 2^14..2^18:2,1000,2^16").unwrap();
+        let types: Vec<&str> = options.types().iter().map(|of| of.name).collect();
         assert_eq!(types, ["u32+u32", "u64"]);
-        let sizes: Vec<usize> = options.sizes.concat();
-        assert_eq!(sizes, [1 << 14, 1 << 16, 1 << 18, 1000]);
+        assert_eq!(options.sizes(), [1 << 14, 1 << 16, 1 << 18, 1000]);
     }
 
     #[test]
@@ -247,7 +263,7 @@ mod tests {
     #[test]
     fn without_its_kernels_the_command_says_what_to_run() {
         let options = parsed("").unwrap();
-        assert_eq!(options.sizes[0].len(), 8);
+        assert_eq!(options.sizes().len(), 8);
         if !sweep::BUILT {
             let error = run(&options).unwrap_err().to_string();
             assert!(error.contains(WITH_KERNELS) && !error.contains('\n'), "{error}");
