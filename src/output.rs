@@ -9,6 +9,7 @@
 use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -156,8 +157,10 @@ fn target(path: &Path) -> io::Result<Target> {
     let path = followed(path)?;
     let folder = folder_of(&path);
     let path = match path.file_name() {
-        Some(name) => fs::canonicalize(folder)?.join(name),
-        None => return Err(io::ErrorKind::IsADirectory.into()),
+        Some(name) if !path.as_os_str().as_bytes().ends_with(b"/") => {
+            fs::canonicalize(folder)?.join(name)
+        }
+        _ => return Err(io::ErrorKind::IsADirectory.into()),
     };
     // A file that may not be written to is not replaced either.
     require_free(&path)?;
@@ -257,6 +260,13 @@ mod tests {
             assert_eq!(fs::read_to_string(path).unwrap(), "head\n1\n2\n");
         }
         assert_eq!(names(folder.path()), ["new", "old"]);
+    }
+
+    #[test]
+    fn the_name_of_a_folder_that_is_not_there_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Output::open(&folder.path().join("none/")).unwrap_err();
+        assert!(format!("{error:#}").ends_with("none/: is a directory"), "{error:#}");
     }
 
     #[test]
