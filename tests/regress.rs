@@ -153,6 +153,7 @@ fn what_cannot_be_calibrated_is_one_line() {
         (&["--engine", "gpu"][..], 1, "no engine of the CPU"),
         (&["--engine", "abacus"], 1, "`abacus`"),
         (&[CASE, "--engine", "cpu-radix"], 1, "none of the cases"),
+        (&["--planted", "5%,0%"], 1, "--planted: 0 %"),
         (&["--json", "a.jsonl"], 1, ".jsonl"),
         (&["--json", "/nowhere/a.json"], 1, "/nowhere/a.json"),
         (&["cpu-std"], 2, "cpu-std"),

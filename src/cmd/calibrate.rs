@@ -114,6 +114,9 @@ fn require_planted(options: &Options) -> Result<()> {
             "--engine: `{engine}` is no engine of the CPU; there are cpu-radix, cpu-rayon, cpu-std"
         );
     }
+    if options.planted.contains(&0.0) {
+        bail!("--planted: 0 % is no slowdown; name a larger one, or none by --trials 0");
+    }
     let planted = !options.planted.is_empty() && options.trials > 0;
     if planted && !options.cases.iter().any(|case| case.engine == *engine) {
         bail!("--engine: none of the cases is of `{engine}`; name one of its cases");
