@@ -87,7 +87,7 @@ forward! {
         cuGraphCreate cuGraphKernelNodeGetParams cuGraphLaunch cuGraphNodeGetType
         cuImportExternalMemory cuMemAllocHost_v2 cuMemAlloc_v2 cuMemFreeAsync cuMemGetInfo_v2
         cuModuleLoad cuModuleLoadData cuStreamBeginCapture_v2 cuStreamEndCapture cuStreamGetFlags
-        cuStreamGetPriority cuSurfObjectCreate cuSurfObjectGetResourceDesc
+        cuStreamGetPriority cuStreamIsCapturing cuSurfObjectCreate cuSurfObjectGetResourceDesc
         cuTexObjectGetResourceDesc cuTexObjectGetResourceViewDesc
     ]
     (a b c) [

@@ -58,14 +58,20 @@ pub fn wait_for(stream: &Stream, earlier: &Stream) -> Result<(), Error> {
 pub(super) fn capture(stream: &Stream) -> Result<Option<u64>, Error> {
     let none = sys::CUstreamCaptureStatus::CU_STREAM_CAPTURE_STATUS_NONE;
     let (mut status, mut id) = (none, 0);
+    // SAFETY: the stream is live, and the status an out-parameter.
+    let found = unsafe { sys::cuStreamIsCapturing(stream.as_inner(), &mut status) };
+    check(found, "asking a stream for its capture")?;
+    if status == none {
+        return Ok(None);
+    }
     let (graph, nodes, count) = (null_mut(), null_mut(), null_mut());
     // SAFETY: the stream is live, status and number are out-parameters, and the others optional.
     let found = unsafe {
         let stream = stream.as_inner();
         sys::cuStreamGetCaptureInfo_v2(stream, &mut status, &mut id, graph, nodes, count)
     };
-    check(found, "asking a stream for its capture")?;
-    Ok((status != none).then_some(id))
+    check(found, "asking a capture for its number")?;
+    Ok(Some(id))
 }
 
 /// Copies `bytes` within the device, if there are any.
