@@ -118,7 +118,10 @@ pub fn axes(tier: Tier, group: Group, with_gpu: bool) -> Vec<Axes> {
             let exponent = tier.of(18, 24, 24);
             let shifts: &[u32] = tier.of(&[4, 12], &[4, 8, 12], &[4, 6, 8, 10, 12]);
             let levels: Vec<usize> = shifts.iter().rev().map(|by| 1 << (exponent - by)).collect();
-            let types = tier.of(U32, U32, &["u32", "u32+u32"]);
+            let types: &[&str] = match (group, tier) {
+                (Group::Segments, Tier::Full) => &["u32", "u32+u32"],
+                _ => U32,
+            };
             vec![powers(types, UNIFORM, &[exponent], &levels)]
         }
         Group::Pairs => pairs(tier, with_gpu, cores),
