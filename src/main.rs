@@ -107,6 +107,21 @@ fn manual() -> String {
     help.collect::<Vec<_>>().join("\n")
 }
 
+/// The error of a negative value with a unit, such as `-1s`, which clap takes for an option.
+fn negative(error: &clap::Error) -> Option<String> {
+    let arguments: Vec<String> = env::args().collect();
+    let is_negative = |value: &str| {
+        value.strip_prefix('-').is_some_and(|rest| rest.starts_with(char::is_numeric))
+    };
+    let mut pairs = arguments.windows(2);
+    let [option, value] = pairs.find(|pair| pair[0].starts_with("--") && is_negative(&pair[1]))?
+    else {
+        return None;
+    };
+    let unknown = error.kind() == ErrorKind::UnknownArgument;
+    unknown.then(|| format!("invalid value '{value}' for '{option}': it is negative"))
+}
+
 /// Shows what was asked for (help, version), or says in one line what is wrong with
 /// the command line.
 fn usage(error: &clap::Error) -> ExitCode {
@@ -121,6 +136,8 @@ fn usage(error: &clap::Error) -> ExitCode {
     let lines = text.lines().take_while(|line| !line.trim().is_empty());
     let line = lines.map(str::trim).collect::<Vec<_>>().join(" ");
     let line = line.strip_prefix("error: ").unwrap_or(&line);
+    let negative = negative(error);
+    let line = negative.as_deref().unwrap_or(line);
     let command = env::args().nth(1).filter(|name| Cli::command().find_subcommand(name).is_some());
     let of = command.map(|name| name + " ").unwrap_or_default();
     tell!("cudamark: {line}; see cudamark {of}--help");

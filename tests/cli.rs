@@ -169,6 +169,7 @@ fn a_wrong_command_line_is_named_in_one_line() {
         ("--n many", &["'many'", "1000000"]),
         ("--n 2^4..2^6", &["'2^4..2^6'", "not a range"]),
         ("--n -1", &["'-1' for '--n <N>'", "see cudamark classic --help"]),
+        ("--samples -1s", &["'-1s' for '--samples'", "negative"]),
         ("--n 10 --type u32", &["--type", "--n"]),
         ("--samples 0", &["--samples", "1 or more"]),
         ("--samples 1e6", &["--samples", "write it like 10"]),

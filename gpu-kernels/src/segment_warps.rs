@@ -145,7 +145,7 @@ impl<K: Key, W: Key, const KEYS: usize, const PAIRED: bool> Turn<K, W, KEYS, PAI
         (!((!fit) >> at)).trailing_ones()
     }
 
-    /// What this lane sorts of `count` segments from that of lane `at` on, each of so many lanes.
+    /// The part of this lane in `count` segments from that of lane `at` on, each of so many lanes.
     #[inline(always)]
     unsafe fn part(&self, at: u32, lanes: u32, count: u32, base: u32) -> Part {
         let lane = warp::lane_id();

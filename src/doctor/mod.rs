@@ -58,7 +58,7 @@ fn amiss(state: State, finding: impl Into<String>, remedy: impl Into<String>) ->
     Err((state, finding.into(), remedy.into()))
 }
 
-/// What is amiss by a reason that ends in its remedy; `otherwise` where it has none.
+/// A finding from a reason that ends in its remedy; `otherwise` if it has none.
 fn amiss_by(state: State, reason: &str, otherwise: &str) -> Look {
     let (finding, remedy) = reason.split_once("; ").unwrap_or((reason, otherwise));
     amiss(state, finding, remedy)

@@ -11,7 +11,7 @@ use crate::key::Key;
 use crate::verify::Keys;
 use crate::workload::{KeyFile, Workload};
 
-/// What inputs are made from.
+/// The settings that inputs are made from.
 #[derive(Clone, Debug)]
 struct Source {
     seed: u64,

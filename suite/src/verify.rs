@@ -81,7 +81,7 @@ impl<K: Key> Keys<K> {
         Self { keys, fingerprint: OnceLock::new() }
     }
 
-    /// What is left of keys that are not kept: a result is verified by it, and where one is wrong
+    /// The fingerprint of keys that are not kept. It verifies a result, but where one is wrong
     /// it is not said at which index.
     pub fn forgotten(keys: &[K]) -> Self {
         Self { keys: Vec::new(), fingerprint: OnceLock::from(Fingerprint::of(keys)) }

@@ -7,7 +7,7 @@ use cuda_std::ext::AtomicWord;
 use gpu_kernels::key::Key;
 use sort_cases::{Case, KeyType, Payload};
 
-/// What two neighbours in order are made.
+/// The change made to two neighbours in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Fault {
     None,

@@ -209,7 +209,7 @@ impl<K: Key> SegmentSorts<K> {
     }
 }
 
-/// What a sort leaves.
+/// The result of a sort.
 #[derive(Clone)]
 struct Sorted<K> {
     keys: Vec<K>,

@@ -73,7 +73,7 @@ impl Cut {
     }
 }
 
-/// What a sort of segments has to leave.
+/// The expected result of a sort of segments.
 pub(crate) struct Sorted<K> {
     pub(crate) keys: Vec<K>,
     /// The indices of keys.

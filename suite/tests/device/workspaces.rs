@@ -186,7 +186,7 @@ pub(crate) fn graphs_and_sorts_share_a_workspace(device: Arc<Device>) {
     for (captured, keys) in sorts.iter().zip(&arrays) {
         let mut workspace = sorts[2].workspace().unwrap();
         let mut buffer = DeviceBuffer::from_slice(keys).unwrap();
-        // What this leaves clear is not so when the graph runs.
+        // Its words are clear now, but not when the graph runs.
         captured.keys_in_place(&mut buffer, &mut workspace, &stream).unwrap();
         let capture = || captured.keys_in_place(&mut buffer, &mut workspace, &stream);
         let graph = Captured::of(&stream, capture).unwrap();

@@ -51,7 +51,7 @@ const WEAKER: &[(&str, &[&str])] = &[
     ("Scope::Device", &["Block"]),
 ];
 
-/// What a scan of kernels stops at: comments, functions, the unit tests at the end of a file;
+/// The stops of a scan of kernels: comments, functions, the unit tests at the end of a file;
 /// calls that can be left out; one that can be left out but for its argument, which is the
 /// result; words that can be weakened.
 static TOKEN: LazyLock<Regex> = LazyLock::new(|| {
