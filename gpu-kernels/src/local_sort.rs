@@ -15,8 +15,8 @@
 //! Within a bucket, one word holds a key's other bits above the slot it came from. It is as wide
 //! as a key, and only words move. At the end, the index of a word is the place of its key: the
 //! bucket's bits complete the key, and the lowest 16 bits of the word fetch the value. In a bucket
-//! of a top digit, too many bits remain: keys alone are their own words, and keys of 4 bytes with
-//! values use words of 8.
+//! of a top digit, or a segment, too many bits remain: keys alone are their own words, and keys of
+//! 4 bytes with values use words of 8.
 //!
 //! # Rounds and exchanges
 //! Keys of 4 bytes take two rounds, or three below their top digit. Keys of 8 bytes would take six
