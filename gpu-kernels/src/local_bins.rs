@@ -12,8 +12,8 @@
 //! Where bins do not do, the keys are sorted by rounds of 8 bits.
 //!
 //! A [segment](crate::segments) is a bucket whose top bits are those that all of its keys share.
-//! Each other bucket has a block. It ends where those of the [pass by top bits](crate::top_pass) have
-//! claimed the last place of it.
+//! Each other bucket has a block. It ends where the blocks of the
+//! [pass by top bits](crate::top_pass) have claimed its last place.
 
 use crate::bins::{self, Bins};
 use crate::control;

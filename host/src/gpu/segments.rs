@@ -40,10 +40,10 @@ pub const LONGEST_IN_A_BLOCK: usize = MOST[BLOCKS - 1];
 /// the host waits.
 ///
 /// All others, and where a GPU has too little shared memory for these kernels: the check of the
-/// offsets, for which the host waits; a [`Sort`] of all keys with their indices; one of these by the number of the
-/// segment that each is in, which takes one read and one write for each byte that the count of
-/// segments has; and a read at random places for each key and value. How long segments are makes
-/// no difference.
+/// offsets, for which the host waits; a [`Sort`] of all keys with their indices; one of these by
+/// the number of the segment that each is in, which takes one read and one write for each byte
+/// that the count of segments has; and a read at random places for each key and value. The
+/// lengths of segments make no difference.
 ///
 /// ```
 /// use cust::memory::{CopyDestination, DeviceBuffer};
