@@ -159,10 +159,6 @@ impl<
     pub(crate) unsafe fn sort_by_bins(self) {
         let mut words = self.load();
         let end = self.end(&words);
-        if COMMON == 0 && end == 0 {
-            // Equal keys, where they go: segments are sorted in place.
-            return;
-        }
         let (share, bins) = (self.share(), Self::bins());
         let ranks = match COMMON == 0 && self.expects_crowds() {
             true => None,

@@ -357,8 +357,8 @@ impl<
         words
     }
 
-    /// One more than the highest bit that words of the block differ in, by two words of `sums` for
-    /// each warp. It has a barrier.
+    /// One more than the highest bit that words of the block differ in, at least 1: equal keys take
+    /// a round, too. By two words of `sums` for each warp. It has a barrier.
     #[inline(always)]
     pub(crate) unsafe fn varying(&self, words: &[W; ITEMS], sums: Shared<u32>) -> u32 {
         let share = self.share();
@@ -375,7 +375,7 @@ impl<
         }
         scan::leave_or(differing.to_u64(), sums);
         thread::sync_threads();
-        u64::BITS - scan::block_or(THREADS / 32, sums).leading_zeros()
+        u64::BITS - (scan::block_or(THREADS / 32, sums) | 1).leading_zeros()
     }
 
     /// The word of a key that stood at `slot`.

@@ -129,8 +129,7 @@ impl<K: Key, W: Key, const KEYS: usize, const PAIRED: bool> Turn<K, W, KEYS, PAI
         }
         let base = lanes::shuffle_idx(lanes::FULL, self.begin, at);
         let end = lanes::shuffle_idx(lanes::FULL, self.begin + self.length, at + count - 1);
-        // A key alone is in order, but may have to be given its index.
-        if end - base > !PAIRED as u32 {
+        if end != base {
             let part = self.part(at, lanes, count, base);
             self.sort(lanes, part, self.piece(base, end));
         }
@@ -162,8 +161,8 @@ impl<K: Key, W: Key, const KEYS: usize, const PAIRED: bool> Turn<K, W, KEYS, PAI
     unsafe fn piece(&self, base: u32, end: u32) -> Piece {
         let (base, count) = (base as usize, end - base);
         let mut addresses = self.arg.keys.offset(base).address();
+        addresses |= self.arg.output.offset(base).address();
         if PAIRED {
-            addresses |= self.arg.output.offset(base).address();
             addresses |= self.arg.values.offset(base).address();
             addresses |= self.arg.output_values.offset(base).address();
         }

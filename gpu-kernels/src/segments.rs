@@ -1,4 +1,4 @@
-//! Sorts each of many segments of an array by itself, where it lies.
+//! Sorts each of many segments of an array by itself, in place or into another array.
 //!
 //! A segment is all keys between two neighbouring offsets, and may be empty. Its length, which
 //! only the device knows, decides how it is sorted:
@@ -83,8 +83,7 @@ pub struct Classes {
 /// single one.
 #[derive(Clone, Copy)]
 pub struct Segments<K> {
-    /// Keys and values, and where they go: the same, or apart. Kernels of keys alone sort in
-    /// place.
+    /// Keys and values, and where they go: the same, or apart.
     pub keys: Global<K>,
     pub output: Global<K>,
     pub values: Global<u32>,

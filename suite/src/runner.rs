@@ -103,6 +103,28 @@ pub fn warm_ups(seconds: impl IntoIterator<Item = f64>) -> usize {
     enough.clamp(WARM_UP_SORTS, WARM_UP_MOST)
 }
 
+/// The times of `count` sorts in a row. `known` sorts are dropped before them, once it is known
+/// how many suffice.
+///
+/// # Errors
+/// Those of `sort`.
+pub fn warm_turn(
+    known: &mut Option<usize>,
+    count: usize,
+    mut sort: impl FnMut() -> Result<Times, Error>,
+) -> Result<Vec<Times>, Error> {
+    let mut sorts = |count: usize| (0..count).map(|_| sort()).collect::<Result<Vec<_>, Error>>();
+    let dropped = match *known {
+        Some(dropped) => dropped,
+        None => {
+            let first = sorts(WARM_UP_SORTS + 1)?;
+            *known.insert(warm_ups(first.iter().filter_map(|times| times.device_s)))
+        }
+    };
+    sorts(dropped)?;
+    sorts(count)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

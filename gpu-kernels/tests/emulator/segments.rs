@@ -80,7 +80,7 @@ impl<K: Key> SegmentSorts<K> {
     }
 
     /// Sorts segments of the case's keys, no longer than `most` and the longest in `LENGTHS` and
-    /// one more: where they lie, with values or without, or apart, with indices.
+    /// one more: in place or apart, alone, with values or with indices.
     pub fn sorts(&self, case: &Case, most: usize) -> Result<(), String> {
         let offsets = offsets(case, most);
         let keys = case.words::<K>();
@@ -94,6 +94,7 @@ impl<K: Key> SegmentSorts<K> {
             rank => rank,
         };
         let begun = self.begun(case, &keys);
+        let given = values(keys.len());
         let (mut expected, mut left) = (begun.clone(), Vec::new());
         for (index, bounds) in offsets.windows(2).enumerate() {
             let (begin, end) = (bounds[0] as usize, bounds[1] as usize);
@@ -108,7 +109,7 @@ impl<K: Key> SegmentSorts<K> {
                 if self.gives_indices(case) {
                     expected.values[to] = (from - begin) as u32;
                 } else if self.paired {
-                    expected.values[to] = begun.values[from];
+                    expected.values[to] = given[from];
                 }
             }
         }
@@ -145,26 +146,31 @@ impl<K: Key> SegmentSorts<K> {
         }
     }
 
-    /// True if keys are sorted into another array, and given their indices.
+    /// True if keys are given their indices.
     fn gives_indices(&self, case: &Case) -> bool {
         self.paired && case.seed.is_multiple_of(2)
     }
 
+    /// True if keys are sorted into another array, as those that are given indices are.
+    fn goes_apart(&self, case: &Case) -> bool {
+        self.gives_indices(case) || case.seed & 2 != 0
+    }
+
     /// The output before the sort.
     fn begun(&self, case: &Case, keys: &[K]) -> Sorted<K> {
-        let keys = match self.gives_indices(case) {
-            true => vec![K::default(); keys.len()],
-            false => keys.to_vec(),
-        };
-        let values = (0..keys.len() as u32).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
-        Sorted { keys, values, control: Vec::new() }
+        let (n, control) = (keys.len(), Vec::new());
+        match self.goes_apart(case) {
+            true => Sorted { keys: vec![K::default(); n], values: vec![0; n], control },
+            false => Sorted { keys: keys.to_vec(), values: values(n), control },
+        }
     }
 
     fn run(&self, case: &Case, keys: &[K], offsets: &[u32]) -> Result<Sorted<K>, String> {
         let begun = self.begun(case, keys);
         let array = Buffer::from_slice(keys).named("keys");
         let output = Buffer::from_slice(&begun.keys).named("sorted keys");
-        let values = Buffer::from_slice(&begun.values).named("values");
+        let values = Buffer::from_slice(&values(keys.len())).named("values");
+        let output_values = Buffer::from_slice(&begun.values).named("sorted values");
         let borders = Buffer::from_slice(offsets).named("offsets");
         // The first head is clear, and a sort before has left the second.
         let mut words = vec![0; segments::words(keys.len())];
@@ -179,11 +185,12 @@ impl<K: Key> SegmentSorts<K> {
         self.classes.launch(case, "segment_classes", grid, arg)?;
         let encode = if case.key_of::<K>().is_float() { control::ENCODE } else { 0 };
         let index = if self.gives_indices(case) { control::INDEX } else { 0 };
+        let apart = self.goes_apart(case);
         let mut arg = Segments {
-            keys: if index != 0 { array.global() } else { output.global() },
+            keys: if apart { array.global() } else { output.global() },
             output: output.global(),
-            values: values.global(),
-            output_values: values.global(),
+            values: if apart { values.global() } else { output_values.global() },
+            output_values: output_values.global(),
             offsets: borders.global(),
             count,
             n,
@@ -203,10 +210,15 @@ impl<K: Key> SegmentSorts<K> {
         }
         let control = control.to_vec();
         match control[HEAD..2 * HEAD].iter().all(|&word| word == 0) {
-            true => Ok(Sorted { keys: output.to_vec(), values: values.to_vec(), control }),
+            true => Ok(Sorted { keys: output.to_vec(), values: output_values.to_vec(), control }),
             false => Err("the next head is not clear".to_owned()),
         }
     }
+}
+
+/// The values of `n` keys.
+fn values(n: usize) -> Vec<u32> {
+    (0..n as u32).map(|i| i.wrapping_mul(0x9e37_79b9)).collect()
 }
 
 /// The result of a sort.

@@ -155,12 +155,30 @@ impl<K: GpuKey> SegmentSort<K> {
         Workspace::allocate(self.n, self.workspace_bytes(), self.device.memory()?.0)
     }
 
+    /// Sorts the segments of `input` into `output`. Keys outside of all segments are copied.
+    ///
     /// Puts on `stream` what checks the offsets and, where kernels of segments sort, sorts all of
-    /// up to [`LONGEST_IN_A_BLOCK`] keys where they lie. [`Enqueued::finish`] does the rest.
+    /// up to [`LONGEST_IN_A_BLOCK`] keys. [`Enqueued::finish`] does the rest.
     ///
     /// # Errors
-    /// Other numbers of keys or offsets than prepared for; too small a workspace; a sort prepared
-    /// with a payload. Nothing is launched then.
+    /// Other numbers of keys or offsets than prepared for; slices that overlap; too small a
+    /// workspace; a sort prepared with a payload. Nothing is launched then.
+    pub fn keys<'a>(
+        &'a self,
+        input: &'a DeviceSlice<K>,
+        output: &'a mut DeviceSlice<K>,
+        offsets: &'a DeviceSlice<u32>,
+        workspace: &'a mut Workspace,
+        stream: &'a Stream,
+    ) -> Result<Enqueued<'a, K>, Error> {
+        check_payload(self.payload, Payload::None)?;
+        let keys = self.check_two(input, output)?;
+        let arguments = Arguments { keys, values: None, second: None };
+        // SAFETY: two slices of `n` keys, apart, borrowed as long as the rest is to be done.
+        unsafe { self.enqueue(arguments, offsets, workspace, stream) }
+    }
+
+    /// Sorts the segments of `keys` in place. Errors as [`keys`](Self::keys).
     pub fn keys_in_place<'a>(
         &'a self,
         keys: &'a mut DeviceSlice<K>,
@@ -176,8 +194,28 @@ impl<K: GpuKey> SegmentSort<K> {
         unsafe { self.enqueue(arguments, offsets, workspace, stream) }
     }
 
-    /// The same of keys with values. Errors as [`keys_in_place`](Self::keys_in_place); values of
-    /// another width than prepared for.
+    /// Sorts keys with values. Those outside of all segments are copied. Errors as
+    /// [`keys`](Self::keys); values of another width than prepared for.
+    pub fn pairs<'a, V: DeviceCopy>(
+        &'a self,
+        (keys, values): (&'a DeviceSlice<K>, &'a DeviceSlice<V>),
+        (keys_out, values_out): (&'a mut DeviceSlice<K>, &'a mut DeviceSlice<V>),
+        offsets: &'a DeviceSlice<u32>,
+        workspace: &'a mut Workspace,
+        stream: &'a Stream,
+    ) -> Result<Enqueued<'a, K>, Error> {
+        check_payload(self.payload, Payload::Value(size_of::<V>()))?;
+        check_lengths(keys.len(), values.len())?;
+        check_apart(values, values_out)?;
+        let keys = self.check_two(keys, keys_out)?;
+        let values = Some((address(values), address(values_out)));
+        // SAFETY: as in `keys`, and the values likewise.
+        unsafe {
+            self.enqueue(Arguments { keys, values, second: None }, offsets, workspace, stream)
+        }
+    }
+
+    /// Sorts keys with values in place. Errors as [`pairs`](Self::pairs).
     pub fn pairs_in_place<'a, V: DeviceCopy>(
         &'a self,
         keys: &'a mut DeviceSlice<K>,
@@ -199,7 +237,7 @@ impl<K: GpuKey> SegmentSort<K> {
 
     /// Sorts the segments of `input` into `output`, and tells for each key which index it had in
     /// its segment. Keys outside of all segments are copied, and have no index written. Errors as
-    /// [`keys_in_place`](Self::keys_in_place); slices of unequal length or that overlap.
+    /// [`keys`](Self::keys).
     pub fn indices<'a>(
         &'a self,
         input: &'a DeviceSlice<K>,
@@ -210,12 +248,10 @@ impl<K: GpuKey> SegmentSort<K> {
         stream: &'a Stream,
     ) -> Result<Enqueued<'a, K>, Error> {
         check_payload(self.payload, Payload::Index)?;
-        self.check_length(input)?;
-        check_apart(input, output)?;
+        let keys = self.check_two(input, output)?;
         check_lengths(input.len(), indices.len())?;
-        let keys = (address(input), address(output));
         let values = Some((address(indices), address(indices)));
-        // SAFETY: as in `keys_in_place`, two slices apart; the indices are only written.
+        // SAFETY: as in `keys`; the indices are only written.
         unsafe {
             self.enqueue(Arguments { keys, values, second: None }, offsets, workspace, stream)
         }
@@ -226,6 +262,17 @@ impl<K: GpuKey> SegmentSort<K> {
             true => Ok(()),
             false => Err(Error::Capacity { n: keys.len(), capacity: self.n }),
         }
+    }
+
+    /// The addresses of two slices of `n` keys that are apart.
+    fn check_two(
+        &self,
+        input: &DeviceSlice<K>,
+        output: &DeviceSlice<K>,
+    ) -> Result<(u64, u64), Error> {
+        self.check_length(input)?;
+        check_apart(input, output)?;
+        Ok((address(input), address(output)))
     }
 
     /// # Safety
@@ -391,8 +438,8 @@ impl<K: GpuKey> Enqueued<'_, K> {
             }
         };
         if keys.0 != keys.1 {
-            // SAFETY: both are of `n` keys, apart, and borrowed.
-            unsafe { sort.copy_outside(range()?, keys, stream)? };
+            // SAFETY: all are of `n` elements, apart, and borrowed.
+            unsafe { sort.copy_outside(range()?, arguments, stream)? };
         }
         match &sort.way {
             Way::Kernels(_) if left == 0 => wait(),
@@ -420,22 +467,28 @@ impl<K: GpuKey> Enqueued<'_, K> {
 }
 
 impl<K: GpuKey> SegmentSort<K> {
-    /// Copies the keys that are not in `range`.
+    /// Copies the keys that are not in `range`, and values that are moved.
     ///
     /// # Safety
-    /// Both addresses are of so many keys, apart, and no other work uses them until the stream has
-    /// run.
+    /// The addresses are of `n` elements each, apart where values are moved, and no other work
+    /// uses them until the stream has run.
     unsafe fn copy_outside(
         &self,
         Range { start, end }: Range<u64>,
-        (from, to): (u64, u64),
+        Arguments { keys, values, .. }: Arguments,
         stream: &Stream,
     ) -> Result<(), Error> {
-        for outside in [0..start, end..self.n as u64] {
-            let (from, to) = (place::<K>(from, outside.start), place::<K>(to, outside.start));
-            let bytes = (outside.end - outside.start) * size_of::<K>() as u64;
-            // SAFETY: the caller's contract.
-            unsafe { stream::copy(from, to, bytes, stream)? };
+        let values = match self.payload {
+            Payload::Value(width) => values.map(|values| (values, width)),
+            _ => None,
+        };
+        for ((from, to), width) in [(keys, size_of::<K>())].into_iter().chain(values) {
+            for outside in [0..start, end..self.n as u64] {
+                let begin = outside.start * width as u64;
+                let bytes = (outside.end - outside.start) * width as u64;
+                // SAFETY: the caller's contract.
+                unsafe { stream::copy(from + begin, to + begin, bytes, stream)? };
+            }
         }
         Ok(())
     }

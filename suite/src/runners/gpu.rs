@@ -22,7 +22,7 @@ use crate::error::Error;
 use crate::error::Unavailable;
 use crate::key::Key;
 use crate::memory::{self, POISON};
-use crate::runner::{Runner, Times, WARM_UP_SORTS, warm_ups};
+use crate::runner::{Runner, Times, warm_turn};
 use crate::verify::Keys;
 use host::error::{check, failed};
 use host::gpu::stream::{between, record, stream, timer};
@@ -143,16 +143,8 @@ impl<K: Key> Runner for Resident<K> {
 
     /// Sorts in a row, by events alone: those of peers are timed so, too.
     fn turn(&mut self, count: usize) -> Result<Vec<Times>, Error> {
-        let mut sorts = |count: usize| {
-            let seconds = (0..count).map(|_| Ok(self.resident.sample()?.as_secs_f64()));
-            seconds.collect::<Result<Vec<f64>, Error>>()
-        };
-        let dropped = match self.warm_ups {
-            Some(known) => known,
-            None => *self.warm_ups.insert(warm_ups(sorts(WARM_UP_SORTS + 1)?)),
-        };
-        sorts(dropped)?;
-        Ok(sorts(count)?.into_iter().map(Times::of_device).collect())
+        let Self { resident, warm_ups, .. } = self;
+        warm_turn(warm_ups, count, || Ok(Times::of_device(resident.sample()?.as_secs_f64())))
     }
 
     fn verified_sort(&mut self) -> Result<(), Error> {

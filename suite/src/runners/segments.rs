@@ -10,19 +10,18 @@
 use std::iter;
 
 use cust::event::Event;
-use cust::memory::{AsyncCopyDestination, DeviceBuffer, DeviceCopy};
+use cust::memory::{DeviceBuffer, DeviceCopy};
 use cust::stream::Stream;
 
 use crate::engines::GPU;
 use crate::error::{Difference, Error};
 use crate::key::Key;
 use crate::memory;
-use crate::runner::{Runner, Times};
-use crate::runners::gpu::{download, sorter, timed};
+use crate::runner::{Runner, Times, warm_turn};
+use crate::runners::gpu::{download, poison, sorter, timed};
 use crate::threads;
 use crate::verify::compare_each;
 use crate::workload::{draw, seed_of_values};
-use host::error::failed;
 use host::gpu::resident::indices;
 use host::gpu::segments::{Enqueued, LONGEST_IN_A_BLOCK};
 use host::gpu::stream::{stream, timer};
@@ -95,7 +94,7 @@ impl<K: Key> Sorted<K> {
     }
 }
 
-/// A sort of segments on the GPU.
+/// A sort of segments on the GPU, out of place, as peers sort them.
 pub struct Segments<K: Key> {
     sort: SegmentSort<K>,
     keys: Array<K>,
@@ -110,26 +109,19 @@ pub struct Segments<K: Key> {
     /// True if some are so long that the host starts their sorts, for which it waits, or if it
     /// waits for the check of offsets.
     by_host: bool,
+    /// Sorts dropped at the start of a turn, once they are known.
+    warm_ups: Option<usize>,
 }
 
-/// An array, and what it is before each sort.
+/// An array, and where it goes.
 struct Array<T: DeviceCopy> {
-    source: DeviceBuffer<T>,
-    sorted: DeviceBuffer<T>,
+    input: DeviceBuffer<T>,
+    output: DeviceBuffer<T>,
 }
 
 impl<T: DeviceCopy> Array<T> {
     fn new(elements: &[T]) -> Result<Self, Error> {
-        Ok(Array { source: upload(elements)?, sorted: upload(elements)? })
-    }
-
-    /// # Safety
-    /// This lives until the stream has run.
-    unsafe fn restore(&mut self, stream: &Stream) -> Result<(), Error> {
-        let Self { source, sorted } = self;
-        // SAFETY: the caller's contract.
-        let copied = unsafe { sorted.async_copy_from(&*source, stream) };
-        Ok(copied.map_err(failed("restoring the input"))?)
+        Ok(Array { input: upload(elements)?, output: upload(elements)? })
     }
 }
 
@@ -156,28 +148,23 @@ impl<K: Key> Segments<K> {
             events: (timer()?, timer()?),
             sorted: cut.sorted(keys)?,
             level: cut.count,
+            warm_ups: None,
         })
     }
-}
 
-impl<K: Key> Runner for Segments<K> {
-    fn once(&mut self) -> Result<Times, Error> {
+    fn sort(&mut self) -> Result<Times, Error> {
         let Self { sort, keys, values, offsets, workspace, stream, events, by_host, .. } = self;
         sorter()?.device().enter()?;
-        // SAFETY: all live as long as this, which waits for the stream below.
-        unsafe { keys.restore(stream)? };
-        if let Some(values) = values {
-            // SAFETY: the same.
-            unsafe { values.restore(stream)? };
-        }
         let mut rest = None;
         let times = timed(events, stream, "sorting segments", || {
-            let keys = &mut keys.sorted;
+            let Array { input, output } = keys;
             let enqueued = match values {
-                Some(Array { sorted: values, .. }) => {
-                    sort.pairs_in_place(keys, values, offsets, workspace, stream)
+                Some(values) => {
+                    let (from, to) =
+                        ((&**input, &*values.input), (&mut **output, &mut *values.output));
+                    sort.pairs(from, to, offsets, workspace, stream)
                 }
-                None => sort.keys_in_place(keys, offsets, workspace, stream),
+                None => sort.keys(input, output, offsets, workspace, stream),
             }?;
             match by_host {
                 true => enqueued.finish(),
@@ -188,12 +175,41 @@ impl<K: Key> Runner for Segments<K> {
             }
         })?;
         rest.map_or(Ok(()), Enqueued::finish)?;
-        let keys = download(&self.keys.sorted)?;
-        let values = self.values.as_ref().map(|values| download(&values.sorted)).transpose()?;
+        Ok(times)
+    }
+
+    /// The times of a sort whose result is verified, over one overwritten before.
+    fn verified(&mut self) -> Result<Times, Error> {
+        poison(&self.keys.output, &self.stream)?;
+        if let Some(values) = &self.values {
+            poison(&values.output, &self.stream)?;
+        }
+        let times = self.sort()?;
+        let keys = download(&self.keys.output)?;
+        let values = self.values.as_ref().map(|values| download(&values.output)).transpose()?;
         let (engine, level) = (GPU, self.level);
         let checked = self.sorted.check(&keys, values.as_deref());
         checked.map_err(|difference| Error::WrongResult { engine, level, difference })?;
         Ok(times)
+    }
+}
+
+impl<K: Key> Runner for Segments<K> {
+    fn once(&mut self) -> Result<Times, Error> {
+        self.sort()?;
+        self.verified()
+    }
+
+    /// Sorts in a row, by events alone: those of peers are timed so, too.
+    fn turn(&mut self, count: usize) -> Result<Vec<Times>, Error> {
+        let mut known = self.warm_ups;
+        let times = warm_turn(&mut known, count, || self.sort());
+        self.warm_ups = known;
+        times
+    }
+
+    fn verified_sort(&mut self) -> Result<(), Error> {
+        self.verified().map(drop)
     }
 
     fn temporary_bytes(&self) -> Option<u64> {

@@ -160,6 +160,10 @@ pub(crate) fn sorts_of_segments_refuse_what_they_are_not_prepared_for(device: Ar
     assert!(matches!(pairs(9, 9, &offsets, &mut none), Some(Error::Workspace { .. })));
     let refused = sort.keys_in_place(&mut keys, &offsets, &mut workspace, &stream).err();
     assert!(matches!(refused, Some(Error::Payload { .. })));
+    let (from, mut to) = ((&*buffer(9), &*values), (buffer(9), buffer(8)));
+    let to = (&mut *to.0, &mut *to.1);
+    let refused = sort.pairs(from, to, &offsets, &mut workspace, &stream).err();
+    assert!(matches!(refused, Some(Error::Lengths { .. })));
 }
 
 /// Segments of one length and of drawn ones, of which many are empty, and some so long that the
@@ -244,17 +248,22 @@ fn check<K: GpuKey>(sorter: &GpuSorter, offsets: &[u32], case: Case) {
     checked.unwrap_or_else(|failure| panic!("{case}, {count} segments: {failure}"));
 }
 
-/// Sorts the case with values of type `V`, if it has any.
+/// Sorts the case with values of type `V`, if it has any: in place, or for odd seeds apart.
 fn sort<K: GpuKey, V: GpuKey>(
     sorter: &GpuSorter,
     offsets: &[u32],
     case: &Case,
 ) -> Result<Sorted, Error> {
     let keys: Vec<K> = keys_of(case);
+    let apart = case.seed % 2 == 1;
+    let begun = match apart || case.payload == Payload::Index {
+        true => vec![K::from_word(0); keys.len()],
+        false => keys.clone(),
+    };
     let input = DeviceBuffer::from_slice(&keys).unwrap();
-    let mut array = DeviceBuffer::from_slice(&keys).unwrap();
+    let mut array = DeviceBuffer::from_slice(&begun).unwrap();
     let offsets = DeviceBuffer::from_slice(offsets).unwrap();
-    if case.payload == Payload::None {
+    if case.payload == Payload::None && !apart {
         sorter.segments(&mut array, &offsets, order(case))?;
         return Ok(Sorted { keys: words(&array.as_host_vec().unwrap()), payload: Vec::new() });
     }
@@ -262,7 +271,10 @@ fn sort<K: GpuKey, V: GpuKey>(
     let device = sorter.device().clone();
     let sort = SegmentSort::<K>::new(device, n, count, case.payload, order(case))?;
     let (mut workspace, stream) = (sort.workspace()?, stream());
-    let payload = if case.payload == Payload::Index {
+    let payload = if case.payload == Payload::None {
+        sort.keys(&input, &mut array, &offsets, &mut workspace, &stream)?.finish()?;
+        Vec::new()
+    } else if case.payload == Payload::Index {
         let mut indices = DeviceBuffer::from_slice(&vec![u32::MAX; n]).unwrap();
         let to = (&mut array, &mut indices);
         sort.indices(&input, to.0, to.1, &offsets, &mut workspace, &stream)?.finish()?;
@@ -270,9 +282,16 @@ fn sort<K: GpuKey, V: GpuKey>(
     } else {
         let given: Vec<V> = case.values().into_iter().map(V::from_word).collect();
         let mut values = DeviceBuffer::from_slice(&given).unwrap();
-        sort.pairs_in_place(&mut array, &mut values, &offsets, &mut workspace, &stream)?
-            .finish()?;
-        words(&get(&values, &stream))
+        if apart {
+            let mut moved = DeviceBuffer::from_slice(&vec![V::from_word(0); n]).unwrap();
+            let (from, to) = ((&*input, &*values), (&mut *array, &mut *moved));
+            sort.pairs(from, to, &offsets, &mut workspace, &stream)?.finish()?;
+            words(&get(&moved, &stream))
+        } else {
+            sort.pairs_in_place(&mut array, &mut values, &offsets, &mut workspace, &stream)?
+                .finish()?;
+            words(&get(&values, &stream))
+        }
     };
     assert!(words(&get(&input, &stream)) == words(&keys), "{case}: the input changed");
     Ok(Sorted { keys: words(&get(&array, &stream)), payload })
