@@ -186,7 +186,7 @@ pub unsafe fn bucket_counts<K: Key, const SAMPLED: usize, const COPIES: usize>(
         Counts::GivenUp => block.signal(control::AGAIN),
     }
     if histogram::arrives_last(arg.control, layout.upper.shared()) {
-        histogram::make_plan(arg, layout.sample.shared());
+        histogram::make_plan(arg, layout.sample.shared(), 0);
         decide(arg.control);
     }
 }

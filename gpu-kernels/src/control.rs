@@ -68,8 +68,8 @@ pub const ARRIVALS: usize = DIGITS_MAX;
 pub const DIGITS_COUNTED: usize = ARRIVALS + 1;
 /// Index of how many blocks have seen a bucket that is too large.
 pub const OVERFULL: usize = ARRIVALS + 2;
-/// Index of whether all digits have to be counted again, because buckets were counted for
-/// nothing. Until that is decided: how many blocks have given up.
+/// Index of whether all digits have to be counted again, because buckets or top bits were counted
+/// for nothing. Until that is decided: how many blocks have given up.
 pub const AGAIN: usize = ARRIVALS + 3;
 /// Index of whether buckets are sorted locally. Until that is decided: whether all blocks have
 /// counted them.
@@ -166,7 +166,8 @@ pub const ALLOW_ATOMICS: u32 = 2;
 pub const ENCODE: u32 = 4;
 /// An option of a sort: a key's value is its index in the input.
 pub const INDEX: u32 = 8;
-/// An option of a histogram: it follows a count of buckets, and counts if that was for nothing.
+/// An option of a histogram: it follows a count of buckets or top bits, and counts if that was for
+/// nothing. In the word of the shortcut, from the first count on: such a histogram makes the plan.
 pub const ONLY_AGAIN: u32 = 16;
 /// An option of a histogram: a [shortcut](crate::shortcut) follows, for keys that are sorted by all
 /// their bits.
@@ -178,7 +179,7 @@ pub const PLANNED: u32 = 64;
 /// Waits for the launch before this one, unless the plan leaves the block nothing to do, and returns
 /// `word` of the plan, which is 0 then.
 ///
-/// A [`PLANNED`] launch reads it before it waits, where no shortcut may still change it: so blocks
+/// A [`PLANNED`] launch reads it before it waits, where nothing may still change it: so blocks
 /// that have nothing to do end while others still work. Block 0 stays, or the next launch would not
 /// wait for what this one should have waited for. Any other launch lets the next one begin only
 /// when the plan is made.

@@ -176,7 +176,7 @@ macro_rules! by_top {
                 size_of::<$key>(),
                 policy::histogram_copies(size_of::<$key>(), policy::HISTOGRAM_BYTES_LARGE),
             ),
-            synchronises: synchronisation::HISTOGRAM_BY_TOP,
+            synchronises: synchronisation::histogram_by_top::<$key>(),
             kernel: top_counts::histogram_by_top::<
                 $key,
                 { policy::histogram_copies(size_of::<$key>(), policy::HISTOGRAM_BYTES_LARGE) },
@@ -189,8 +189,11 @@ macro_rules! by_top {
             }
             $tile; paired: false, atomic: true,
             shared_bytes: top_pass::shared_bytes::<$key>($tile),
-            synchronises: synchronisation::TOP_PASS,
-            kernel: top_pass::top_pass::<$key, { $tile.threads }, { $tile.items }>
+            synchronises: synchronisation::top_pass::<$key>(),
+            kernel: top_pass::top_pass::<
+                $key, { $tile.threads }, { $tile.items },
+                { policy::histogram_copies(size_of::<$key>(), $tile.tile() * size_of::<$key>()) },
+            >
         })*
         $(entry! {
             recent $sort: LocalSort<$key> {

@@ -13,7 +13,8 @@
 //! A launch may give the number of keys that a block holds. If no top digit has more, the plan is
 //! a pass by that digit alone, followed by a [local sort](crate::local_sort) of each.
 //!
-//! After a count of [buckets](crate::buckets), this kernel runs only if that count was in vain.
+//! After a count of [buckets](crate::buckets) or of [top bits](crate::top_counts) alone, this kernel
+//! runs only if that count was in vain.
 //!
 //! Meanwhile all blocks clear the look-back table.
 
@@ -23,7 +24,6 @@ use crate::key::{Bits, Key, RADIX};
 use crate::ordered::Glance;
 use crate::plan;
 use crate::scan;
-use crate::top_counts::Tops;
 use cuda_std::{ext::*, prelude::*};
 
 #[derive(Clone, Copy)]
@@ -91,7 +91,7 @@ pub unsafe fn histogram<K: Key, const COPIES: usize>(arg: Histogram<K>) {
     thread::sync_threads();
     add_to_bins::<COPIES>(arg.control, bins, K::DIGITS * RADIX);
     if arrives_last(arg.control, bins) {
-        make_plan::<K>(arg, bins);
+        make_plan::<K>(arg, bins, 0);
         if only_again && t == 0 {
             arg.control.set(control::AGAIN, 0);
         }
@@ -243,12 +243,16 @@ pub(crate) unsafe fn arrives_last(control: Global<u32>, shared: Shared<u32>) -> 
     shared.get(0) == thread::grid_dim_x() - 1
 }
 
-/// The last block's part: starts from bins, the plan, and all as it was.
+/// The last block's part: starts from bins, the plan, and all as it was. Returns true if buckets of
+/// top bits are sorted locally, of which the largest has so many keys.
 #[inline(always)]
-pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
+pub(crate) unsafe fn make_plan<K: Key>(
+    arg: Histogram<K>,
+    shared: Shared<u32>,
+    most_by_top: u32,
+) -> bool {
     let t = thread::thread_idx_x() as usize;
     let glance = Glance::of(arg.input, arg.n, arg.options);
-    let tops = if arg.top_bits > 0 { Tops::of(arg, shared) } else { Tops::default() };
     let locally = shared;
     let shared = shared.offset(2).cast::<u64>();
     // A word a warp of this block, then a word a warp's worth of bins.
@@ -269,19 +273,18 @@ pub(crate) unsafe fn make_plan<K: Key>(arg: Histogram<K>, shared: Shared<u32>) {
     }
     let ordered = glance.suggestion(arg.order_mask, arg.options);
     if t == 0 {
-        let sorts_locally = write_steps::<K>(arg, largest, tops.most, ordered != 0);
+        let sorts_locally = write_steps::<K>(arg, largest, most_by_top, ordered != 0);
         locally.set(0, sorts_locally as u32);
         suggest::<K>(arg, used, sorts_locally, ordered);
         // Opaque, or its address is kept from the arrival on, in registers that there are not.
         let arrivals = hint::opaque(control::ARRIVALS as u32) as usize;
         arg.control.store(arrivals, 0, Ordering::Relaxed, Scope::Device);
     }
-    if arg.top_bits > 0 {
-        thread::sync_threads();
-        if locally.get(0) != 0 {
-            tops.allow_claims(arg);
-        }
+    if arg.top_bits == 0 {
+        return false;
     }
+    thread::sync_threads();
+    locally.get(0) != 0
 }
 
 /// Scans as many digits as the block has threads for, from bin `base` on: a thread a bin, eight
@@ -339,7 +342,9 @@ unsafe fn suggest<K: Key>(arg: Histogram<K>, used: Shared<u32>, sorts_locally: b
     // Keys that are all the same are in order.
     let varies = (0..K::DIGITS).any(|position| bins(position) > 1);
     let suggested = arg.whole() && !sorts_locally && few && varies;
-    arg.control.set(control::SHORTCUT, if suggested { control::FEW } else { 0 } | ordered);
+    let few = if suggested { control::FEW } else { 0 };
+    let again = arg.options & control::ONLY_AGAIN;
+    arg.control.set(control::SHORTCUT, few | ordered | again);
     arg.control.set(control::SHORTCUT_ENTRY, 0);
 }
 

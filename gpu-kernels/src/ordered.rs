@@ -21,7 +21,7 @@ const TOGETHER: usize = 4;
 /// A thread's keys from all over the input: two, as far from each other as its neighbour's are.
 #[derive(Clone, Copy)]
 pub(crate) struct Glance<K> {
-    keys: [K; 2],
+    pub(crate) keys: [K; 2],
 }
 
 impl<K: Key> Glance<K> {

@@ -17,6 +17,7 @@ use crate::key::{DIGIT_BITS, Key};
 use crate::policy::Shape;
 use crate::policy::segments::{LIST, SHORT, SHORT_ITEMS, WARP_MOST};
 use crate::tile::{self, look};
+use crate::top_counts::samples;
 
 /// Instructions in a kernel's code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,8 +135,11 @@ pub const fn long_segments<W>(shape: Shape, paired: bool) -> Counts {
 /// The histogram and the plan, for which warps vote on how many bins are used.
 pub const HISTOGRAM: Counts = Counts::new(1, 9);
 
-/// The same by top bits, whose counts take two more and the claims one.
-pub const HISTOGRAM_BY_TOP: Counts = Counts::new(1, 12);
+/// The same by top bits, whose counts take two more and the claims one. A sample has five, of which
+/// three say whether it is in order.
+pub const fn histogram_by_top<K>() -> Counts {
+    Counts::new(1, 12 + if samples::<K>() { 5 } else { 0 })
+}
 
 /// The shortcuts. Of keys in order a barrier reduces what threads have seen, and the grid barrier
 /// has two. Of few distinct keys, if they are alone, lanes vote on whether they go on, barriers
@@ -146,8 +150,12 @@ pub const fn shortcut(paired: bool) -> Counts {
 }
 
 /// A pass by top bits, whose warps vote on whether their first row is contended: barriers stand
-/// behind what is cleared, behind the counts, in the scan and behind it, and before the store.
-pub const TOP_PASS: Counts = Counts::new(1, 5);
+/// behind what is cleared, behind the counts, in the scan and behind it, and before the store. It
+/// may be a histogram instead.
+pub const fn top_pass<K>() -> Counts {
+    let Counts { votes, barriers } = if samples::<K>() { HISTOGRAM } else { NONE };
+    Counts::new(votes + 1, barriers + 5)
+}
 
 /// A local sort by bins, with a vote on contention: barriers stand behind what is claimed, behind
 /// the ranks, in the scan and behind it, behind the scatter, and of keys of 4 bytes behind each

@@ -5,17 +5,37 @@
 //! copy is the key's upper 14 bits but for the last ones. If no bucket has more keys than a block
 //! holds, the plan is the pass by top bits, which claims places from where each bucket begins;
 //! else all digits are passed over.
+//!
+//! # Top bits alone
+//! Counting eight digits takes longer than the read. So of keys of 8 bytes every block looks at the
+//! same sample first. If its top digits are even and enough digits vary in it, as many vary in all
+//! keys, and the plan takes no counts but those of top bits. They are counted alone then. If a
+//! bucket turns out to be too large, the pass by top bits, which has nothing to do, counts all
+//! digits instead and makes the plan. Few inputs make it, such as those that are even where the
+//! sample is taken and nowhere else.
 
 use crate::control;
 use crate::histogram::{
-    Counter, Histogram, add_to_bins, arrives_last, clear_table, count_each, make_plan,
+    Counter, Histogram, add_to_bins, arrives_last, clear_table, count_each, least_by_top, make_plan,
 };
 use crate::key::{DIGIT_BITS, Key, RADIX};
+use crate::ordered::Glance;
+use crate::plan;
 use crate::scan;
 use cuda_std::{ext::*, prelude::*};
 
 /// Bits of the number of a copy of a bin of top bits.
 const PLACE_BITS: u32 = 14;
+
+/// Keys of the sample: one a thread.
+const SAMPLE: usize = 1024;
+/// Pairs of them with the same top digit that are even: an eighth more than of evenly spread keys.
+const EVEN_PAIRS: u32 = (SAMPLE * SAMPLE / 2 / RADIX * 9 / 8) as u32;
+
+/// Returns true if top bits may be counted alone, of such keys.
+pub const fn samples<K>() -> bool {
+    size_of::<K>() == 8
+}
 
 /// Bytes of shared memory, for keys of so many digits and so many copies of all but the top one.
 pub const fn shared_bytes(digits: usize, copies: usize) -> usize {
@@ -29,6 +49,8 @@ pub unsafe fn histogram_by_top<K: Key, const COPIES: usize>(arg: Histogram<K>) {
     let words = const { shared_bytes(K::DIGITS, COPIES) / 4 };
     let bins = dynamic_shared::<u32>(0, words);
     let tops = bins.offset((K::DIGITS - 1) * RADIX * COPIES);
+    let sample = if samples::<K>() { control::SUGGEST } else { 0 };
+    let glance = Glance::of(arg.input, arg.n, sample);
     let threads = thread::block_dim_x() as usize;
     let mut i = thread::thread_idx_x() as usize;
     while i < words / 4 {
@@ -39,37 +61,108 @@ pub unsafe fn histogram_by_top<K: Key, const COPIES: usize>(arg: Histogram<K>) {
     thread::sync_threads();
     let (lane, copies) = (warp::lane_id(), copies(arg.top_bits) - 1);
     let column = bins.offset(lane as usize & (COPIES - 1));
-    let copy = lane & copies;
-    count_each(arg, LowerAndTop::<K, COPIES> { arg, column, tops, copy, copies });
+    let top = Top { arg, tops, copy: lane & copies, copies };
+    let alone = samples::<K>() && is_even(arg, glance, bins);
+    if alone {
+        count_each(arg, top);
+    } else {
+        count_each(arg, LowerAndTop::<K, COPIES> { top, column });
+    }
     thread::sync_threads();
-    add_to_bins::<COPIES>(arg.control, bins, (K::DIGITS - 1) * RADIX);
+    if !alone {
+        add_to_bins::<COPIES>(arg.control, bins, (K::DIGITS - 1) * RADIX);
+    }
     add_tops(arg, tops);
     if arrives_last(arg.control, bins) {
-        make_plan::<K>(arg, bins);
+        let tops = Tops::of(arg, bins, !alone);
+        let locally = match alone {
+            true => plan_alone(arg, tops.most),
+            false => make_plan::<K>(arg, bins, tops.most),
+        };
+        if locally {
+            tops.allow_claims(arg);
+        }
     }
 }
 
-/// Counts the lower digits in this lane's copy of the bins, and top bits.
+/// Returns true if the sample says to count top bits alone: its top digits are even, some key
+/// differs from its neighbour in as many digits as have to vary, and no copy is suggested. The
+/// first bins are clear before and behind it; it ends in a barrier.
+#[inline(always)]
+unsafe fn is_even<K: Key>(arg: Histogram<K>, glance: Glance<K>, bins: Shared<u32>) -> bool {
+    let [key, next] = glance.keys.map(|key| arg.encoded(key));
+    let digit = |word: K, position| word.digit(DIGIT_BITS * position, RADIX as u32 - 1, 0);
+    let top = digit(key, K::DIGITS as u32 - 1) as usize;
+    // Each pair at the later of its keys.
+    let before = bins.fetch_add(top, 1);
+    let pairs = scan::warp_sum(before as u64) as u32;
+    if warp::lane_id() == 0 {
+        bins.add(RADIX, pairs);
+    }
+    let varying = (0..K::DIGITS as u32).filter(|&position| digit(key ^ next, position) != 0);
+    let least = least_by_top(K::BITS, arg.top_bits);
+    let vary = thread::sync_threads_or(varying.count() >= least);
+    let even = bins.get(RADIX) <= EVEN_PAIRS;
+    let ordered = glance.suggestion(arg.order_mask, arg.options) != 0;
+    if before == 0 {
+        bins.set(top, 0);
+    }
+    if thread::thread_idx_x() == 0 {
+        bins.set(RADIX, 0);
+    }
+    thread::sync_threads();
+    vary && even && !ordered
+}
+
+/// The plan where top bits are counted alone: no pass over digits, nor a shortcut. If the largest
+/// bucket is too large, the next launch makes another. Returns true if it is not.
+#[inline(always)]
+unsafe fn plan_alone<K: Key>(arg: Histogram<K>, most: u32) -> bool {
+    let (control, locally) = (arg.control, most <= arg.held);
+    if thread::thread_idx_x() == 0 {
+        plan::no_passes(arg.bits, |position, step| step.write(control, position as usize));
+        control.set(control::LOCALLY, locally as u32);
+        control.set(control::AGAIN, !locally as u32);
+        control.set(control::SHORTCUT, if locally { 0 } else { control::ONLY_AGAIN });
+        control.set(control::ARRIVALS, 0);
+    }
+    locally
+}
+
+/// Counts top bits.
 #[derive(Clone, Copy)]
-struct LowerAndTop<K, const COPIES: usize> {
+struct Top<K> {
     arg: Histogram<K>,
-    column: Shared<u32>,
     tops: Shared<u32>,
-    /// The lane's number among copies of top bits, and the bits that this takes.
+    /// The lane's number among copies, and the bits that this takes.
     copy: u32,
     copies: u32,
+}
+
+impl<K: Key> Counter<K> for Top<K> {
+    #[inline(always)]
+    unsafe fn count(self, key: K) {
+        let top = (self.arg.encoded(key) >> (K::BITS - PLACE_BITS)).to_u64() as u32;
+        self.tops.add((top & !self.copies | self.copy) as usize, 1);
+    }
+}
+
+/// Counts top bits, and the lower digits in this lane's copy of the bins.
+#[derive(Clone, Copy)]
+struct LowerAndTop<K, const COPIES: usize> {
+    top: Top<K>,
+    column: Shared<u32>,
 }
 
 impl<K: Key, const COPIES: usize> Counter<K> for LowerAndTop<K, COPIES> {
     #[inline(always)]
     unsafe fn count(self, key: K) {
-        let key = self.arg.encoded(key);
+        let code = self.top.arg.encoded(key);
         for position in 0..K::DIGITS - 1 {
-            let digit = key.digit(DIGIT_BITS * position as u32, RADIX as u32 - 1, 0);
+            let digit = code.digit(DIGIT_BITS * position as u32, RADIX as u32 - 1, 0);
             self.column.add((position * RADIX + digit as usize) * COPIES, 1);
         }
-        let top = (key >> (K::BITS - PLACE_BITS)).to_u64() as u32;
-        self.tops.add((top & !self.copies | self.copy) as usize, 1);
+        self.top.count(key);
     }
 }
 
@@ -100,20 +193,20 @@ unsafe fn add_tops<K: Key>(arg: Histogram<K>, tops: Shared<u32>) {
 }
 
 /// All counts of top bits, of which a thread has two neighbours.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Tops {
+#[derive(Clone, Copy)]
+struct Tops {
     /// The keys of the first, and where both begin.
     count: u32,
     begin: u32,
     /// Keys of the largest.
-    pub(crate) most: u32,
+    most: u32,
 }
 
 impl Tops {
-    /// Adds all up, and the top digit's bins. By the block that arrives last, in memory of its
-    /// own; it has barriers, and ends in one.
+    /// Adds all up, and the top digit's bins with `digits`. By the block that arrives last, in
+    /// memory of its own; it has barriers, and ends in one.
     #[inline(always)]
-    pub(crate) unsafe fn of<K: Key>(arg: Histogram<K>, shared: Shared<u32>) -> Self {
+    unsafe fn of<K: Key>(arg: Histogram<K>, shared: Shared<u32>, digits: bool) -> Self {
         let t = thread::thread_idx_x();
         let (lane, warp) = (t % 32, t / 32);
         // Behind what says who arrived last.
@@ -142,14 +235,16 @@ impl Tops {
         let begin = scan::sum_of_earlier(sums, warp, warps) + inclusive - sum;
         let most = if (lane as usize) < warps { mosts.get(lane as usize) } else { 0 };
         let most = scan::warp_most(most as u64) as u32;
-        add_up_digits(arg, counts);
+        if digits {
+            add_up_digits(arg, counts);
+        }
         thread::sync_threads();
         Tops { count: pair[0], begin, most }
     }
 
     /// Writes from where on each bucket's places are claimed.
     #[inline(always)]
-    pub(crate) unsafe fn allow_claims<K: Key>(self, arg: Histogram<K>) {
+    unsafe fn allow_claims<K: Key>(self, arg: Histogram<K>) {
         if has_two(arg) {
             let claims = arg.control.offset(control::claims(K::DIGITS));
             let first = 2 * thread::thread_idx_x() as usize;

@@ -11,13 +11,17 @@
 //! Tiles are large, because more buckets mean shorter runs. If a warp's first row is
 //! [contended](crate::rank), lanes with keys of one bucket are found first, and one of them adds
 //! for all.
+//!
+//! If top bits were [counted alone](crate::top_counts) for nothing, the launch is the histogram.
 
 use crate::control;
-use crate::key::Key;
+use crate::histogram::{Histogram, histogram};
+use crate::key::{Bits, Key};
 use crate::layout::{Builder, Part};
 use crate::policy::Shape;
 use crate::rank::is_contended;
 use crate::scan;
+use crate::top_counts;
 use cuda_std::{ext::*, prelude::*};
 
 #[derive(Clone, Copy)]
@@ -29,6 +33,24 @@ pub struct TopPass<K> {
     pub order_mask: K,
     pub options: u32,
     pub top_bits: u32,
+}
+
+impl<K: Key> TopPass<K> {
+    /// The histogram where top bits were counted alone, which has cleared the table.
+    #[inline(always)]
+    fn again(&self) -> Histogram<K> {
+        Histogram {
+            input: self.input,
+            control: self.control,
+            n: self.n as u64,
+            tiles: 0,
+            order_mask: self.order_mask,
+            bits: Bits { begin: 0, end: K::BITS },
+            options: self.options | control::ONLY_AGAIN,
+            held: 0,
+            top_bits: 0,
+        }
+    }
 }
 
 /// Most bits that buckets have in common.
@@ -70,9 +92,12 @@ pub const fn most_buckets(threads: usize) -> usize {
     if 2 * threads < 1 << BITS_MAX { 2 * threads } else { 1 << BITS_MAX }
 }
 
-/// The kernel: a block of `THREADS` threads for each tile of `THREADS * ITEMS` keys.
+/// The kernel: a block of `THREADS` threads for each tile of `THREADS * ITEMS` keys, which has room
+/// for `COPIES` of a histogram's bins.
 #[inline(always)]
-pub unsafe fn top_pass<K: Key, const THREADS: usize, const ITEMS: usize>(arg: TopPass<K>) {
+pub unsafe fn top_pass<K: Key, const THREADS: usize, const ITEMS: usize, const COPIES: usize>(
+    arg: TopPass<K>,
+) {
     let tile = TopTile::<K, THREADS, ITEMS> { arg };
     let counts = TopTile::<K, THREADS, ITEMS>::LAYOUT.counts.shared();
     let mut word = thread::thread_idx_x() as usize;
@@ -87,6 +112,9 @@ pub unsafe fn top_pass<K: Key, const THREADS: usize, const ITEMS: usize>(arg: To
     // Now, and not before: those that follow may read the plan at once.
     trigger_dependents();
     if arg.control.get(control::LOCALLY) == 0 {
+        if top_counts::samples::<K>() {
+            histogram::<K, COPIES>(arg.again());
+        }
         return;
     }
     thread::sync_threads();

@@ -194,7 +194,7 @@ impl<K: Key> BucketSorts<K> {
         let starts = Buffer::uninitialised(BUCKETS + 1).named("starts");
         let values: Vec<u32> = case.some_words(keys.len(), 2);
         let locally = Cell::new(false);
-        let plan = |input: &Buffer<K>, indexed| {
+        let plan = |input: &Buffer<K>, indexed, _| {
             let bucket_counts = self.count(&sorter, input, indexed)?;
             let decided = self.decide((case, &sorter), input, indexed, (bucket_counts, &starts))?;
             locally.set(decided);

@@ -112,7 +112,7 @@ fn sorts_keys<K: Key>(
     let mut sorter = Sorter::new(case, kernels);
     sorter.held = local.tile as u32;
     let values: Vec<u32> = case.some_words(keys.len(), 2);
-    let plan = |input: &_, indexed| sorter.plan(input, 0, indexed);
+    let plan = |input: &_, indexed, _| sorter.plan(input, 0, indexed);
     let after = |pass| local.launch(case, "sort_digit", RADIX, behind(pass, pass.control, true));
     let given = paired && case.payload != Payload::Index;
     let given = given.then_some(values.as_slice());

@@ -32,6 +32,7 @@ use gpu_kernels::policy::segments::{BLOCKS, MOST, SHORT, WARP_MOST};
 use gpu_kernels::ranks::Ranks;
 use gpu_kernels::segments::{Classes, Segments};
 use gpu_kernels::tile::{Pass, WholeSort, look};
+use gpu_kernels::top_counts::samples;
 use gpu_kernels::top_pass::TopPass;
 use gpu_kernels::verify::{Verify, VerifyValues};
 use sort_cases::{Case, Distribution, KeyType, Payload};
@@ -135,8 +136,12 @@ fn top_counts<K: Key>(entry: &Entry<Histogram<K>>, run: unsafe fn(Histogram<K>))
 
 fn top_passes<K: Key>(entry: &Entry<TopPass<K>>, run: unsafe fn(TopPass<K>)) {
     let kernels = TopSorts { pass: Kernel::of(entry, run).early(), ..TopSorts::small() };
-    let tile = kernels.pass.tile;
-    top_sort(entry.name, kernels, (tile, 2 * tile + 1));
+    let n = 2 * kernels.pass.tile + 1;
+    top_sort(entry.name, kernels, (kernels.pass.tile, n));
+    if samples::<K>() {
+        let case = Case::uniform(KeyType::unsigned(K::BITS), n, 1);
+        kernels.is_fooled(&case).unwrap_or_else(|failure| panic!("misled: {failure}"));
+    }
 }
 
 fn by_top<K: Key>(entry: &Entry<LocalSort<K>>, run: unsafe fn(LocalSort<K>)) {

@@ -268,7 +268,7 @@ impl<K: Key> Sorter<K> {
     /// Sorts `keys`, as two buffers or in place, with `values` or, where there are none and the
     /// kernels are of pairs, with indices. Every pass is checked.
     pub fn sort(&self, keys: &[K], values: Option<&[u32]>) -> Result<(Vec<K>, Vec<u32>), String> {
-        let plan = |input: &_, indexed| self.plan(input, 0, indexed);
+        let plan = |input: &_, indexed, _| self.plan(input, 0, indexed);
         self.sort_around(keys, values, plan, |_| Ok(()))
     }
 
@@ -277,7 +277,7 @@ impl<K: Key> Sorter<K> {
         &self,
         keys: &[K],
         values: Option<&[u32]>,
-        plan: impl Fn(&Buffer<K>, bool) -> Result<(), String>,
+        plan: impl Fn(&Buffer<K>, bool, Pass<K>) -> Result<(), String>,
         after: impl Fn(Pass<K>) -> Result<(), String>,
     ) -> Result<(Vec<K>, Vec<u32>), String> {
         let of_keys = Arrays::of_keys(Buffer::from_slice(keys), self.case.in_place);
@@ -285,13 +285,6 @@ impl<K: Key> Sorter<K> {
         let given = values.map_or_else(blank, Buffer::from_slice);
         let of_values = Arrays::of_values(given, self.case.in_place);
         let indexed = self.kernels.paired && values.is_none();
-        if !self.kernels.is_single_wave() {
-            plan(&of_keys.input, indexed)?;
-        } else if self.bits.digits() == 1 {
-            // As the host does.
-            let words = control::DIFFERING..control::words_of_single_wave(self.tiles);
-            words.for_each(|word| self.control.write(word, 0));
-        }
         let mut arg = Pass {
             keys: of_keys.buffers(),
             values: of_values.buffers(),
@@ -306,6 +299,13 @@ impl<K: Key> Sorter<K> {
             first_tile: 0,
             options: self.what(indexed) | self.planned(),
         };
+        if !self.kernels.is_single_wave() {
+            plan(&of_keys.input, indexed, arg)?;
+        } else if self.bits.digits() == 1 {
+            // As the host does.
+            let words = control::DIFFERING..control::words_of_single_wave(self.tiles);
+            words.for_each(|word| self.control.write(word, 0));
+        }
         let mut oracle = Oracle::new(self, keys, values);
         for position in 0..self.bits.digits() {
             (arg.position, (arg.shift, arg.mask)) = (position, self.bits.digit(position));

@@ -100,7 +100,7 @@ fn other_types(sorter: &GpuSorter, n: usize) {
 type Poison = fn(i: usize, n: usize, key: u64) -> u64;
 
 /// Keys that are not sorted by bucket, or not by the first rounds, and why.
-const POISONED: [(&str, Poison); 6] = [
+const POISONED: [(&str, Poison); 7] = [
     ("one bucket too large", |i, _, key| match i % 9973 {
         // Several times what a block holds.
         0 => key >> 16 | 77 << 48,
@@ -117,6 +117,10 @@ const POISONED: [(&str, Poison); 6] = [
     ("sorted later", |i, n, key| match i < n / 2 {
         true => key,
         false => ((i as u128) << 64).wrapping_div(n as u128) as u64,
+    }),
+    ("spread in a sample alone", |i, n, key| match i % ((n - 1) / 1024) {
+        0 => key,
+        _ => key >> 16 | 77 << 48,
     }),
     ("lower bits alike", |_, _, key| key & !0xffff_ffff_ffff),
     ("middle bits alike but in pairs", |_, _, key| {

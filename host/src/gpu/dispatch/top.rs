@@ -12,7 +12,7 @@ use crate::error::Error;
 /// The kernels that sort what has the top bits in common by itself.
 #[derive(Clone, Copy)]
 pub struct TopSort<W> {
-    /// Counts top bits, and the lower digits.
+    /// Counts top bits, and the lower digits if the passes may need them.
     pub counts: Kernel<Histogram<W>>,
     /// The pass by top bits.
     pub pass: Kernel<TopPass<W>>,
