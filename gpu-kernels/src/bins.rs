@@ -3,7 +3,7 @@
 //! There are about as many bins as words, or some more. The block counts its words in the bins by
 //! atomics that return how many a bin had before, scans the counts, and scatters the words, which
 //! are then in order but for those of one bin, in any order: one or two mostly. Before a word come
-//! those of its bin that are less, or as great and stand before it.
+//! those of its bin that are less, or as great and come before it.
 //!
 //! Where a bin has too many words for that, or the first row of a warp is
 //! [contended](crate::rank), the round ends with the count, and another way has to sort.
@@ -20,6 +20,12 @@ pub(crate) const OF_VECTOR: usize = 8;
 const CONTENDED: u32 = 16;
 /// Ranks of an element.
 const PACKED: usize = 8;
+
+/// The order of equal words that nobody can tell apart.
+#[inline(always)]
+pub(crate) fn as_they_stand(slot: u32, other: u32) -> bool {
+    slot < other
+}
 
 /// The bins of a block: `VECTORS` vectors a thread, one or two.
 #[derive(Clone, Copy)]
@@ -127,7 +133,8 @@ impl<W: Key, const THREADS: usize, const VECTORS: usize> Bins<W, THREADS, VECTOR
         thread::sync_threads();
     }
 
-    /// Leaves this thread's words where the ranks of them in their bins lead.
+    /// Leaves this thread's words where the ranks of them in their bins lead, and tells which word
+    /// goes to which slot.
     #[inline(always)]
     pub(crate) unsafe fn scatter<const ITEMS: usize>(
         self,
@@ -135,18 +142,21 @@ impl<W: Key, const THREADS: usize, const VECTORS: usize> Bins<W, THREADS, VECTOR
         ranks: &[u32; ITEMS],
         has: impl Fn(usize) -> bool,
         bin: impl Fn(W) -> u32,
+        tell: impl Fn(usize, u32),
     ) {
         for i in 0..ITEMS {
             if has(i) {
                 let rank = ranks[i / PACKED] >> (i % PACKED * 4) & 15;
                 let slot = self.begins.get(bin(words[i]) as usize) as u32 + rank;
                 self.words.set(slot as usize, words[i]);
+                tell(i, slot);
             }
         }
     }
 
     /// The words of this thread from slot `first` on, `at_once` at most, each `THREADS` after the
-    /// one before, and their slots in order, which are `count` beyond the last.
+    /// one before, and their slots in order, which are `count` beyond the last. Of equal words,
+    /// `is_before` compares the slots where they stand.
     #[inline(always)]
     pub(crate) unsafe fn in_order<const ITEMS: usize>(
         self,
@@ -154,6 +164,7 @@ impl<W: Key, const THREADS: usize, const VECTORS: usize> Bins<W, THREADS, VECTOR
         at_once: usize,
         count: u32,
         bin: impl Fn(W) -> u32,
+        is_before: impl Fn(u32, u32) -> bool,
     ) -> ([W; ITEMS], [u32; ITEMS]) {
         let slot = |i: usize| self.thread + ((first + i) * THREADS) as u32;
         let (mut words, mut bounds) = ([W::default(); ITEMS], [0; ITEMS]);
@@ -175,7 +186,7 @@ impl<W: Key, const THREADS: usize, const VECTORS: usize> Bins<W, THREADS, VECTOR
                 let mut other = before;
                 while other < end {
                     let word = self.words.get(other as usize);
-                    let earlier = word == words[i] && other < slot(i);
+                    let earlier = word == words[i] && is_before(other, slot(i));
                     before += (word < words[i] || earlier) as u32;
                     other += 1;
                 }

@@ -24,6 +24,7 @@ use crate::tile::{self, Buffers, Pass, WholeSort, look};
 use crate::verify::{self, Verify, VerifyValues};
 #[cfg(any(not(target_os = "cuda"), target_feature = "sm_90"))]
 use crate::{
+    digit_sort,
     gathered_sort::{self, GatheredSort},
     local_sort::{self, LocalSort},
     partition,
@@ -85,15 +86,6 @@ macro_rules! passes {
     };
 }
 
-macro_rules! paired {
-    (keys) => {
-        false
-    };
-    (pairs) => {
-        true
-    };
-}
-
 macro_rules! local_sorts {
     ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
         entry! {
@@ -130,18 +122,31 @@ macro_rules! gathered {
     )* };
 }
 
-/// The word of a key where its place is sorted along.
-macro_rules! word {
-    (keys $key:ident) => {
-        $key
-    };
-    (pairs $key:ident) => {
-        u64
-    };
-}
-
 macro_rules! digit_sorts {
-    ($when:ident $key:ident { $($name:ident: $of:ident, $shape:expr;)* }) => { $(
+    ($when:ident $key:ident { $($name:ident: $($word:ident)+, $shape:expr;)* }) => {
+        $(digit_sorts! { @$($word)+; $when $key $name $shape })*
+    };
+    (@pairs bins; $when:ident $key:ident $name:ident $shape:expr) => {
+        digit_sorts! {
+            @entry $when $key $name pairs $shape;
+            digit_sort::shared_bytes_of_bins::<$key, u64>($shape), synchronisation::digit_bins($shape.items),
+            digit_sort::pairs_by_bins::<$key, u64, { $shape.threads }, { $shape.items }>
+        }
+    };
+    (@$of:ident; $when:ident $key:ident $name:ident $shape:expr) => {
+        digit_sorts! {
+            @entry $when $key $name $of $shape;
+            digit_sort::shared_bytes::<word!($of $key)>($shape),
+            synchronisation::digit_sort($shape.items, paired!($of)),
+            digit_sort::by_rounds::<
+                $key, word!($of $key), { $shape.threads }, { $shape.items }, { paired!($of) },
+            >
+        }
+    };
+    (
+        @entry $when:ident $key:ident $name:ident $of:ident $shape:expr;
+        $shared_bytes:expr, $synchronises:expr, $($kernel:tt)*
+    ) => {
         entry! {
             $when $name: LocalSort<$key> {
                 keys: Global<$key>, output: Global<$key>, values: Global<u32>,
@@ -150,14 +155,9 @@ macro_rules! digit_sorts {
                 starts = control
             }
             $shape; paired: paired!($of), atomic: true,
-            shared_bytes: local_sort::digit_shared_bytes::<word!($of $key)>($shape),
-            synchronises: synchronisation::digit_sort($shape.items, paired!($of)),
-            kernel: local_sort::sort_digit::<
-                $key, word!($of $key), { $shape.threads }, { $shape.items },
-                { paired!($of) },
-            >
+            shared_bytes: $shared_bytes, synchronises: $synchronises, kernel: $($kernel)*
         }
-    )* };
+    };
 }
 
 macro_rules! by_top {

@@ -118,8 +118,9 @@ macro_rules! for_every_entry {
                 by_digit {
                     digit_sort_keys_8704_u32: keys, by_digit::TILE_8704;
                     digit_sort_keys_17408_u32: keys, by_digit::TILE_17408;
+                    digit_bins_8704_u32: pairs bins, by_digit::TILE_8704;
+                    digit_bins_17408_u32: pairs bins, by_digit::TILE_17408;
                     digit_sort_pairs_8704_u32: pairs, by_digit::TILE_8704;
-                    digit_sort_pairs_17408_u32: pairs, by_digit::TILE_17408;
                 }
                 shortcuts {
                     shortcut_keys_u32: keys, policy::shortcut::KEYS;

@@ -1,4 +1,4 @@
-//! The macro that makes an entry point.
+//! The macro that makes an entry point, and those of the words in its line.
 
 /// One entry point: the kernel, the counts and bytes that its PTX states of it, and the [`Entry`]
 /// of its name by which hosts launch it.
@@ -96,4 +96,23 @@ macro_rules! entry {
 #[cfg(not(target_os = "cuda"))]
 macro_rules! count {
     ($($token:tt)*) => { <[&str]>::len(&[$(stringify!($token)),*]) };
+}
+
+macro_rules! paired {
+    (keys) => {
+        false
+    };
+    (pairs) => {
+        true
+    };
+}
+
+/// The word of a key where its place is sorted along.
+macro_rules! word {
+    (keys $key:ident) => {
+        $key
+    };
+    (pairs $key:ident) => {
+        u64
+    };
 }

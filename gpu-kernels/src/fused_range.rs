@@ -1,7 +1,7 @@
 //! A range of the sort in [one launch](crate::fused) or [two](crate::partition), by its block: by
 //! bins, by a network in registers, or by one in device memory.
 
-use crate::bins::Bins;
+use crate::bins::{Bins, as_they_stand};
 use crate::control;
 use crate::fused::Sorter;
 use crate::key::Key;
@@ -118,13 +118,14 @@ impl<
         }
         let Some(ranks) = bins.count(&words, has, bin) else { return false };
         bins.scan(count);
-        bins.scatter(&words, &ranks, has, bin);
+        bins.scatter(&words, &ranks, has, bin, |_, _| ());
         thread::sync_threads();
         let mut first = 0;
         // Once at least: with values, blocks wait for each other there.
         while first == 0 || first < ITEMS && ((first * THREADS) as u32) < count {
             hint::keep_loop();
-            let (words, slots) = bins.in_order::<ITEMS>(first, Self::WRITTEN, count, bin);
+            let (words, slots) =
+                bins.in_order::<ITEMS>(first, Self::WRITTEN, count, bin, as_they_stand);
             self.write(begin, count, words, slots);
             first += Self::WRITTEN;
         }

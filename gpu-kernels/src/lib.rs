@@ -16,6 +16,7 @@
 //! | [`store`] | writing a tile's runs out |
 //! | [`rank`] | where in its tile a key belongs |
 //! | [`local_sort`] | sorts each bucket of keys by itself |
+//! | [`digit_sort`] | the same of keys with one top digit |
 //! | `places` | where the keys of a bucket stand |
 //! | [`gathered_sort`] | the same, of buckets of which several devices have keys |
 //! | [`block`] | sorts what fits one block, in one launch |
@@ -58,6 +59,7 @@ pub mod block;
 pub mod bucket_starts;
 pub mod buckets;
 pub mod control;
+pub mod digit_sort;
 #[macro_use]
 mod entry_macro;
 #[macro_use]

@@ -26,11 +26,11 @@ use cuda_std::{ext::*, prelude::*};
 
 /// The bins of a block: two vectors a thread, about one bin for each key. From 16 keys in a bin on
 /// rounds are faster.
-type InBins<W, const THREADS: usize> = Bins<W, THREADS, 2>;
+pub(crate) type InBins<W, const THREADS: usize> = Bins<W, THREADS, 2>;
 /// Turns of exchanges of a window.
 const TURNS: usize = 8;
 /// Keys that a thread counts out at once.
-const AT_ONCE: usize = 3;
+pub(crate) const AT_ONCE: usize = 3;
 
 /// Bytes of shared memory of [`sort_by_bins`].
 pub const fn shared_bytes<W: Key>(shape: Shape, paired: bool) -> usize {
@@ -175,7 +175,7 @@ impl<
         };
         bins.scan(self.count());
         let share = self.share();
-        bins.scatter(&words, &ranks, |i| share.has(i), Self::bin(end));
+        bins.scatter(&words, &ranks, |i| share.has(i), Self::bin(end), |_, _| ());
         if Self::BY_WINDOWS {
             self.fill_up();
             thread::sync_threads();
@@ -250,8 +250,13 @@ impl<
         let mut first = 0;
         while first < ITEMS {
             hint::keep_loop();
-            let (words, slots) =
-                Self::bins().in_order::<AT_ONCE>(first, AT_ONCE, count, Self::bin(end));
+            let (words, slots) = Self::bins().in_order::<AT_ONCE>(
+                first,
+                AT_ONCE,
+                count,
+                Self::bin(end),
+                bins::as_they_stand,
+            );
             for i in 0..AT_ONCE {
                 if slots[i] < count {
                     let slot = slots[i] as usize;

@@ -8,8 +8,8 @@
 //! 8. The last one writes whole sectors, without a look-back.
 //!
 //! Fewer keys, up to a few million, take one pass: a bucket is then the keys with the same top
-//! digit, and a larger block sorts it by the other digits. A [segment](crate::segments) is a
-//! bucket whose keys have no known bits in common.
+//! digit, and a [larger block](crate::digit_sort) sorts it by the other digits. A
+//! [segment](crate::segments) is a bucket whose keys have no known bits in common.
 //!
 //! # A word for a key
 //! Within a bucket, one word holds a key's other bits above the slot it came from. It is as wide
@@ -77,11 +77,6 @@ pub const fn shared_bytes<K: Key>(shape: Shape, paired: bool) -> usize {
     Layout::<K>::of(shape.threads, shape.items, paired).bytes
 }
 
-/// Bytes of shared memory of [`sort_digit`] by words `W`.
-pub const fn digit_shared_bytes<W: Key>(shape: Shape) -> usize {
-    Layout::<W>::of(shape.threads, shape.items, false).bytes
-}
-
 pub(crate) struct Layout<W> {
     /// Words, and one behind them.
     words: Part<W>,
@@ -141,42 +136,6 @@ pub unsafe fn local_sort<K: Key, const THREADS: usize, const ITEMS: usize, const
             claim.advance(arg);
         }
         Bucket::<K, K, BUCKET_BITS, THREADS, ITEMS, PAIRED, Together>::new(arg, claimed, Together)
-            .sort();
-    }
-}
-
-/// The kernel that sorts what has the top digit in common, by words `W`: a block of `THREADS`
-/// threads, a multiple of 32 and at least 128, for each of the 256. No digit has more than
-/// `THREADS * ITEMS` keys.
-#[inline(always)]
-pub unsafe fn sort_digit<
-    K: Key,
-    W: Key,
-    const THREADS: usize,
-    const ITEMS: usize,
-    const PAIRED: bool,
->(
-    arg: LocalSort<K>,
-) {
-    trigger_dependents();
-    sync_predecessor();
-    if arg.control.get(control::LOCALLY) == 0 {
-        return;
-    }
-    let claimed = const { Layout::<W>::of(THREADS, ITEMS, false).claimed }.shared();
-    if thread::thread_idx_x() == 0 {
-        let digit = thread::block_idx_x() as usize;
-        let starts = arg.control.offset(control::starts(K::DIGITS, 0)).cast::<u64>();
-        let starts = starts.offset((K::DIGITS - 1) * RADIX);
-        let begin = starts.get(digit) as u32;
-        let end = if digit + 1 < RADIX { starts.get(digit + 1) as u32 } else { arg.n };
-        claimed.set(0, digit as u32);
-        claimed.set(1, begin);
-        claimed.set(2, end - begin);
-    }
-    thread::sync_threads();
-    if claimed.get(2) > 0 {
-        Bucket::<K, W, DIGIT_BITS, THREADS, ITEMS, PAIRED, Together>::new(arg, claimed, Together)
             .sort();
     }
 }
@@ -558,7 +517,11 @@ impl<
     /// Leaves the values in shared memory as they stand.
     #[inline(always)]
     pub(crate) unsafe fn stage_values(&self, share: Share, begin: u32, staged: Shared<u32>) {
-        let values: [u32; ITEMS] = self.places.load(self.arg.values, begin, share);
+        Self::keep_values(share, self.places.load(self.arg.values, begin, share), staged);
+    }
+
+    #[inline(always)]
+    pub(crate) unsafe fn keep_values(share: Share, values: [u32; ITEMS], staged: Shared<u32>) {
         let to = staged.offset(share.first as usize);
         for i in 0..ITEMS {
             if share.has(i) {

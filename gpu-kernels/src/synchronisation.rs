@@ -189,6 +189,13 @@ pub const fn digit_sort(items: usize, paired: bool) -> Counts {
     Counts::new((DIGIT_BITS as usize + 1) * items + 1, 8 + paired as usize)
 }
 
+/// The same of pairs in bins, with a vote on contention: barriers stand behind the ranks, in the
+/// scan and behind it, and behind the scatter. Rounds follow, behind one more.
+pub const fn digit_bins(items: usize) -> Counts {
+    let rounds = digit_sort(items, true);
+    Counts::new(rounds.votes + 1, rounds.barriers + 5)
+}
+
 /// A merge, whose search votes in each turn of a loop.
 pub const MERGE: Counts = Counts::new(1, 4);
 

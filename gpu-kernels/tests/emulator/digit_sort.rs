@@ -6,16 +6,24 @@ use crate::cases;
 use crate::sorter::{Kernels, Sorter, behind};
 use cuda_std::emu::Buffer;
 use gpu_kernels::control;
+use gpu_kernels::digit_sort;
 use gpu_kernels::key::{DIGIT_BITS, Key, RADIX};
-use gpu_kernels::local_sort::{self, LocalSort};
+use gpu_kernels::local_sort::LocalSort;
 use gpu_kernels::policy::Shape;
 use sort_cases::{Case, KeyType, Payload};
 
 /// A local sort by words `W` in a small shape.
 fn local<K: Key, W: Key, const ITEMS: usize, const PAIRED: bool>() -> Kernel<LocalSort<K>> {
     let shape = Shape::new(128, ITEMS, 1);
-    let run = local_sort::sort_digit::<K, W, 128, ITEMS, PAIRED>;
-    Kernel::of_shape(run, shape, local_sort::digit_shared_bytes::<W>(shape)).early()
+    let run = digit_sort::by_rounds::<K, W, 128, ITEMS, PAIRED>;
+    Kernel::of_shape(run, shape, digit_sort::shared_bytes::<W>(shape)).early()
+}
+
+/// A local sort of pairs by bins in a small shape.
+fn by_bins<const ITEMS: usize>() -> Kernel<LocalSort<u32>> {
+    let shape = Shape::new(128, ITEMS, 1);
+    let run = digit_sort::pairs_by_bins::<u32, u64, 128, ITEMS>;
+    Kernel::of_shape(run, shape, digit_sort::shared_bytes_of_bins::<u32, u64>(shape)).early()
 }
 
 /// Blocks of the local sort alone: as many digits have keys.
@@ -93,9 +101,10 @@ pub fn sorts_digits<K: Key>(
 fn digit_sort_alone() {
     for key in TYPES {
         draws("digit_sort_alone", cases::LOCAL, (128, 700)).of(key, |case| {
-            match (key.bits, case.seed.is_multiple_of(2)) {
-                (32, true) => sorts_digits(case, local::<u32, u64, 2, true>(), true),
-                (32, false) => sorts_digits(case, local::<u32, u32, 3, false>(), false),
+            match (key.bits, case.seed % 4) {
+                (32, 0) => sorts_digits(case, local::<u32, u64, 2, true>(), true),
+                (32, 2) => sorts_digits(case, by_bins::<5>(), true),
+                (32, _) => sorts_digits(case, local::<u32, u32, 3, false>(), false),
                 _ => sorts_digits(case, local::<u64, u64, 2, false>(), false),
             }
         });
@@ -144,8 +153,11 @@ fn sorts_u32(case: &Case, keys: &[u32]) -> Result<bool, String> {
             sorts_keys(&case, keys, (passes, local::<u32, u32, 1, false>()))
         }
         _ => {
-            let passes = Kernels::of_pairs::<128, 3, 1>();
-            sorts_keys(&case, keys, (passes, local::<u32, u64, 1, true>()))
+            let local = match case.seed.is_multiple_of(2) {
+                true => by_bins::<1>(),
+                false => local::<u32, u64, 1, true>(),
+            };
+            sorts_keys(&case, keys, (Kernels::of_pairs::<128, 3, 1>(), local))
         }
     }
 }
@@ -177,4 +189,25 @@ fn equal_keys_of_a_digit_are_sorted_locally() {
     let case = Case::uniform(KeyType::U64, 4000, 1);
     let keys = digits.iter().map(|&digit| u64::from(digit) * 0x0101_0101_0101_0101);
     assert_eq!(sorts_u64(&case, &keys.collect::<Vec<u64>>()), Ok(true));
+}
+
+/// Pairs of a digit that a block just holds, by bins, and one more. Keys come several times each,
+/// in bins that are not crowded.
+#[test]
+fn a_digit_as_large_as_its_block_is_sorted_by_bins() {
+    for more in 0..2 {
+        let of_digit = 5 * 128 + more;
+        let case = Case { payload: Payload::Value(4), ..Case::uniform(KeyType::U32, 4000, 1) };
+        let mut keys = case.words::<u32>();
+        for (i, key) in keys.iter_mut().enumerate() {
+            let digit = if i < of_digit { 0 } else { 1 + i as u32 % 255 };
+            *key = digit << 24 | (i as u32 % 200).wrapping_mul(0x9e37_79b1) >> 8;
+        }
+        let order = case.some_words::<u32>(keys.len(), 7);
+        let mut places: Vec<usize> = (0..keys.len()).collect();
+        places.sort_by_key(|&i| order[i]);
+        let keys: Vec<u32> = places.iter().map(|&i| keys[i]).collect();
+        let kernels = (Kernels::of_pairs::<128, 3, 1>(), by_bins::<5>());
+        assert_eq!(sorts_keys(&case, &keys, kernels), Ok(more == 0));
+    }
 }

@@ -100,9 +100,21 @@ fn an_h200_holds_so_many_keys_of_a_top_digit() {
         assert_eq!(of(Kind::Keys, 1 << 22, false), None);
         assert_eq!(of(Kind::MatchedKeys, 1 << 22, true), None);
     }
-    assert_eq!(tile::<u32>(Kind::Pairs, 1 << 22, true), Some(17_408));
     assert_eq!(tile::<u64>(Kind::Pairs, 1 << 22, true), None);
     assert_eq!(tile::<u16>(Kind::Keys, 1 << 22, true), None);
+}
+
+#[test]
+fn pairs_of_a_top_digit_are_sorted_by_bins_where_blocks_have_room() {
+    let name = |room, n| {
+        let wanted = Wanted { kind: Kind::Pairs, whole: true, n };
+        by_digit::<u32>(room, wanted).map(|entry| entry.name)
+    };
+    assert_eq!(name(ROOMS[3], 1 << 21), Some("digit_bins_8704_u32"));
+    assert_eq!(name(ROOMS[3], 1 << 22), Some("digit_bins_17408_u32"));
+    assert_eq!(name(ROOMS[3], 1 << 23), None);
+    assert_eq!(name(ROOMS[4], 1 << 21), Some("digit_sort_pairs_8704_u32"));
+    assert_eq!(name(ROOMS[4], 1 << 22), None);
 }
 
 #[test]
