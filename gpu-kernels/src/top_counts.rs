@@ -99,9 +99,9 @@ unsafe fn is_even<K: Key>(arg: Histogram<K>, glance: Glance<K>, bins: Shared<u32
     if warp::lane_id() == 0 {
         bins.add(RADIX, pairs);
     }
-    let varying = (0..K::DIGITS as u32).filter(|&position| digit(key ^ next, position) != 0);
-    let least = least_by_top(K::BITS, arg.top_bits);
-    let vary = thread::sync_threads_or(varying.count() >= least);
+    let differs = |&position: &u32| digit(key ^ next, position) != 0;
+    let differing = (0..K::DIGITS as u32).filter(differs).count();
+    let vary = thread::sync_threads_or(differing >= least_by_top(K::BITS, arg.top_bits));
     let even = bins.get(RADIX) <= EVEN_PAIRS;
     let ordered = glance.suggestion(arg.order_mask, arg.options) != 0;
     if before == 0 {
