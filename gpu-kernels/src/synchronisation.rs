@@ -135,10 +135,11 @@ pub const fn long_segments<W>(shape: Shape, paired: bool) -> Counts {
 /// The histogram and the plan, for which warps vote on how many bins are used.
 pub const HISTOGRAM: Counts = Counts::new(1, 9);
 
-/// The same by top bits, whose counts take two more and the claims one. A sample has five, of which
-/// three say whether it is in order.
+/// The same by top bits, whose counts take two more and the claims one. A sample has a vote on
+/// one digit and five barriers, of which three say whether it is in order.
 pub const fn histogram_by_top<K>() -> Counts {
-    Counts::new(1, 12 + if samples::<K>() { 5 } else { 0 })
+    let samples = samples::<K>() as usize;
+    Counts::new(1 + samples, 12 + 5 * samples)
 }
 
 /// The shortcuts. Of keys in order a barrier reduces what threads have seen, and the grid barrier

@@ -93,8 +93,13 @@ unsafe fn is_even<K: Key>(arg: Histogram<K>, glance: Glance<K>, bins: Shared<u32
     let [key, next] = glance.keys.map(|key| arg.encoded(key));
     let digit = |word: K, position| word.digit(DIGIT_BITS * position, RADIX as u32 - 1, 0);
     let top = digit(key, K::DIGITS as u32 - 1) as usize;
-    // Each pair at the later of its keys.
-    let before = bins.fetch_add(top, 1);
+    // Each pair at the later of its keys. Lanes of one digit would wait for each other, and make it
+    // uneven as it is.
+    let first = lanes::shuffle_idx(lanes::FULL, top as u32, 0);
+    let before = match lanes::any(lanes::FULL, top as u32 != first) {
+        true => bins.fetch_add(top, 1),
+        false => EVEN_PAIRS + 1,
+    };
     let pairs = scan::warp_sum(before as u64) as u32;
     if warp::lane_id() == 0 {
         bins.add(RADIX, pairs);
