@@ -2,7 +2,7 @@
 //! [local sort](crate::local_sort) of larger buckets.
 //!
 //! - **By rounds** of 8 bits: keys alone, and pairs where blocks have little shared memory.
-//! - **By one round of many [bins](crate::bins)**: pairs with keys of 4 bytes. A key's bin is what
+//! - **By one round of many [bins]**: pairs with keys of 4 bytes. A key's bin is what
 //!   follows its top digit. Only keys move, each with its *place*: where it stood, in 16 bits. Keys
 //!   of one bin are put in order by counting those that are less, or as great and stood before, so
 //!   the sort is stable. Values are read into shared memory as they stand, and fetched by these
