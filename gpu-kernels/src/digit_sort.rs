@@ -2,12 +2,12 @@
 //! [local sort](crate::local_sort) of larger buckets.
 //!
 //! - **By rounds** of 8 bits: keys alone, and pairs where blocks have little shared memory.
-//! - **By one round of many [bins]**: pairs with keys of 4 bytes. A key's bin is what
-//!   follows its top digit. Only keys move, each with its *place*: where it stood, in 16 bits. Keys
-//!   of one bin are put in order by counting those that are less, or as great and stood before, so
-//!   the sort is stable. Values are read into shared memory as they stand, and fetched by these
-//!   places; words of key and place in one, as rounds have, would leave no room for them. Where
-//!   bins do not do, the pairs are read again and sorted by rounds.
+//! - **By one round of many [bins]**: pairs with keys of 4 bytes. The bits behind the top digit are
+//!   a key's bin. Only keys move, each with its *place*: where it stood, in 16 bits. Counting the
+//!   keys that are less, or as great and stood before, puts those of one bin in order, so the sort
+//!   is stable. Values are read into shared memory as they stand, and fetched by these places;
+//!   words of key and place in one, as rounds have, would leave no room for them. If a bin is
+//!   crowded, the pairs are read again and sorted by rounds.
 
 use crate::bins::{self, Bins};
 use crate::control;

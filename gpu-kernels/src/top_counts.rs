@@ -7,12 +7,11 @@
 //! else all digits are passed over.
 //!
 //! # Top bits alone
-//! Counting eight digits takes longer than the read. So of keys of 8 bytes every block looks at the
-//! same sample first. If its top digits are even and enough digits vary in it, as many vary in all
-//! keys, and the plan takes no counts but those of top bits. They are counted alone then. If a
-//! bucket turns out to be too large, the pass by top bits, which has nothing to do, counts all
-//! digits instead and makes the plan. Few inputs make it, such as those that are even where the
-//! sample is taken and nowhere else.
+//! Counting eight digits takes longer than the read. So every block looks at the same sample of keys
+//! of 8 bytes first. Top bits are counted alone if its top digits are even and enough digits vary
+//! in it: as many vary in all keys, and the plan takes no other counts. If a bucket turns out to be
+//! too large, the pass by top bits, which has nothing to do, counts all digits instead and makes
+//! the plan. Few inputs make it, such as those that are even only where the sample is taken.
 
 use crate::control;
 use crate::histogram::{
